@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line of a link: its own options, then operands that are never read.
+//!
+//! Options stop at the first operand, as POSIX utilities and getopt_long's `+`
+//! have it, so that what follows belongs to the command. A link without options
+//! of its own does not start clap at all: most stages of a chain have none.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Arg, ArgAction, Command};
+
+use crate::tell::{Tell, Voice};
+use crate::{FAILED, sys};
+
+/// What a tool says of itself: the head of its help, its man page, its completions.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    /// The name before each message.
+    pub name: &'static str,
+    /// One sentence that starts with a verb.
+    pub about: &'static str,
+    /// The operands after `[OPTION]...`, as the usage line shows them.
+    pub operands: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// The exit status of a usage error: 125 for a link of a chain.
+    pub usage_error: i32,
+}
+
+/// A command line, read.
+#[derive(Debug)]
+pub struct Line<O> {
+    /// The tool's own options.
+    pub options: O,
+    /// The voice that `--explain`, `--dry-run` and `CHAIN_EXPLAIN` ask for.
+    pub voice: Voice,
+    /// Everything from the first operand on, byte for byte.
+    pub operands: Vec<OsString>,
+}
+
+/// The definition behind help, man page, completions and [`parse`].
+pub fn command<O: clap::Args>(tool: &Tool) -> Command {
+    O::augment_args(Command::new(tool.name))
+        .about(tool.about)
+        .version(tool.version)
+        .override_usage(format!("{} [OPTION]... {}", tool.name, tool.operands))
+        .infer_long_args(true)
+        .arg(Arg::new("explain").long("explain").action(ArgAction::SetTrue).help(
+            "Say each step on standard error before it is made; CHAIN_EXPLAIN=1 does it for a whole chain",
+        ))
+        .arg(
+            Arg::new("dry-run")
+                .long("dry-run")
+                .action(ArgAction::SetTrue)
+                .help("Say each step and make none"),
+        )
+        .arg(
+            Arg::new("operands")
+                .action(ArgAction::Append)
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .value_parser(clap::value_parser!(OsString))
+                .hide(true),
+        )
+}
+
+/// Reads the command line of a link. Help, version and usage errors end the process.
+pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Line<O> {
+    let explained = match std::env::var_os("CHAIN_EXPLAIN") {
+        Some(value) if !value.is_empty() && value != "0" => Voice::Explain,
+        _ => Voice::Quiet,
+    };
+    let without_options = match argv.get(1) {
+        None => Some(1),
+        Some(first) if first == "--" => Some(2),
+        Some(first) if first == "-" || !first.as_bytes().starts_with(b"-") => Some(1),
+        Some(_) => None,
+    };
+    if let Some(start) = without_options {
+        let operands = argv.into_iter().skip(start).collect();
+        return Line { options: O::default(), voice: explained, operands };
+    }
+    match parse_with_clap(tool, argv) {
+        Ok(line) if line.voice == Voice::Quiet => Line { voice: explained, ..line },
+        Ok(line) => line,
+        Err(error) => end_with(tool, &error),
+    }
+}
+
+fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: Vec<OsString>) -> Result<Line<O>, clap::Error> {
+    let mut matches = command::<O>(tool).try_get_matches_from(argv)?;
+    let voice = if matches.get_flag("dry-run") {
+        Voice::DryRun
+    } else if matches.get_flag("explain") {
+        Voice::Explain
+    } else {
+        Voice::Quiet
+    };
+    let operands = matches.remove_many("operands").map(Iterator::collect).unwrap_or_default();
+    let options = O::from_arg_matches_mut(&mut matches)?;
+    Ok(Line { options, voice, operands })
+}
+
+/// Ends the process as help, version or a usage error ask for.
+pub fn end_with(tool: &Tool, error: &clap::Error) -> ! {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // the one thing that is said on standard output, because it was asked for
+        sys::print(error.render().to_string().as_bytes());
+        sys::exit(0);
+    }
+    let tell = Tell::new(tool.name, Voice::Quiet);
+    usage_error(tool, &tell, &one_line(error), suggestion(error).as_deref())
+}
+
+/// Says what is wrong with the command line, and ends with the tool's usage status.
+pub fn usage_error(tool: &Tool, tell: &Tell, wrong: &str, hint: Option<&str>) -> ! {
+    tell.line(wrong);
+    match hint {
+        Some(hint) => tell.hint(hint),
+        None => tell.hint(format_args!("'{} --help' lists what it takes", tool.name)),
+    }
+    sys::exit(tool.usage_error)
+}
+
+/// A usage error of a link of a chain: no command, an operand missing.
+pub fn refuse(tell: &Tell, wrong: &str, hint: &str) -> ! {
+    tell.line(wrong);
+    tell.hint(hint);
+    sys::exit(FAILED)
+}
+
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    // clap puts what is missing, or what it takes, on lines of its own
+    let more: Vec<&str> = text
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with("  ") && !line.trim_start().starts_with("tip:"))
+        .map(str::trim)
+        .collect();
+    if more.is_empty() { first.to_string() } else { format!("{first} {}", more.join(", ")) }
+}
+
+fn suggestion(error: &clap::Error) -> Option<String> {
+    let near = error.get(ContextKind::SuggestedArg).or_else(|| error.get(ContextKind::SuggestedValue))?;
+    Some(format!("did you mean {near}?"))
+}
+
+/// The shell for a tool that was given no command: `$SHELL`, else `/bin/sh`.
+pub fn default_shell() -> OsString {
+    match std::env::var_os("SHELL") {
+        Some(shell) if !shell.is_empty() => shell,
+        _ => OsString::from("/bin/sh"),
+    }
+}
+
+/// The arguments a process was started with, from what the C entry point was given.
+///
+/// # Source
+/// `main(argc, argv)`, C11 5.1.2.2.1: std's own copy needs its runtime on some systems.
+pub fn from_c(argv: &[*const libc::c_char]) -> Vec<OsString> {
+    argv.iter().map(|&arg| OsStr::from_bytes(sys::c_bytes(arg)).to_owned()).collect()
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The hinge of the chain: what every link keeps.
+//!
+//! Each tool is one sentence: read the options, read the system, make a
+//! [`Plan`](plan::Plan), carry it out, become the command. This crate is the
+//! vocabulary and the grammar of that sentence; it knows no tool's options.
+//!
+//! # The contract of a link
+//!
+//! A link is called as `TOOL [OPTION]... [--] COMMAND [ARG]...`. Options stop at
+//! the first operand; a long option may be shortened as long as it stays the
+//! only one meant.
+//!
+//! | exit status | meaning |
+//! | --- | --- |
+//! | 125 | the tool failed before the command ran, also by wrong usage |
+//! | 126 | the command was found and could not be run |
+//! | 127 | the command was not found |
+//! | any other | the command's own |
+//!
+//! Where a parent stays behind the command and a signal ended the command, the
+//! parent ends by the same signal, or with 128+N where the kernel lets it not
+//! (PID 1 of a PID namespace): [`wait`].
+//!
+//! What a link was not asked to change, it passes on untouched: the bytes of the
+//! arguments, the environment, open descriptors, umask, working directory, the
+//! signal mask and dispositions, the terminal, session and niceness. std's
+//! runtime would change some of these before `main` (SIGPIPE, closed standard
+//! descriptors), so a link's `main` is the C entry point: [`main!`].
+//!
+//! What the user asked for by an option either happens or the tool ends with 125
+//! and has changed nothing. What a default wanted and the machine cannot give is
+//! left out, with one line that says what is missing. That is decided while the
+//! plan is made, by looking; a call of the plan that then fails is an error.
+//!
+//! Standard output belongs to the command. The tool speaks on standard error, in
+//! lines that start with its name: [`tell`].
+
+pub mod args;
+pub mod call;
+pub mod exec;
+pub mod hint;
+pub mod plan;
+pub mod sys;
+pub mod tell;
+pub mod wait;
+
+pub use tell::{Tell, Voice};
+
+/// The exit status of a link that failed before its command ran.
+pub const FAILED: i32 = 125;
+/// The exit status when the command was found and could not be run.
+pub const NOT_RUNNABLE: i32 = 126;
+/// The exit status when the command was not found.
+pub const NOT_FOUND: i32 = 127;
+
+/// Makes the C entry point of a tool from its `fn(Vec<OsString>) -> i32`.
+///
+/// std's start-up code never runs, so SIGPIPE, closed descriptors and the stack
+/// of signal handlers stay as the caller left them for the command.
+#[macro_export]
+macro_rules! main {
+    ($run:path) => {
+        /// What the C library calls; see exec-chain's `main!`.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn main(
+            argc: ::core::ffi::c_int,
+            argv: *const *const ::core::ffi::c_char,
+        ) -> ::core::ffi::c_int {
+            $run($crate::args::from_c($crate::sys::argv(argc, argv)))
+        }
+    };
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The voice of a tool: the only place that prints.
+//!
+//! Standard output belongs to the command, so everything is said on standard
+//! error, a whole line in one write(2), and a line that cannot be written is
+//! dropped: a closed terminal must not change what the tool does.
+
+use std::ffi::OsStr;
+use std::fmt::{self, Display};
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+
+use nix::errno::Errno;
+
+use crate::sys;
+
+/// How much a tool says, and whether it acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voice {
+    /// Act, and speak only of failures and of what had to be left out.
+    #[default]
+    Quiet,
+    /// Act, and say each step before it is made (`--explain`).
+    Explain,
+    /// Say each step and make none (`--dry-run`).
+    DryRun,
+}
+
+/// Speaks for one tool on standard error.
+#[derive(Clone, Copy, Debug)]
+pub struct Tell {
+    tool: &'static str,
+    voice: Voice,
+}
+
+impl Tell {
+    /// A voice that puts `tool` before each line.
+    pub const fn new(tool: &'static str, voice: Voice) -> Self {
+        Self { tool, voice }
+    }
+
+    /// Whether steps are said, made or both.
+    pub const fn voice(&self) -> Voice {
+        self.voice
+    }
+
+    /// The name that stands before each line.
+    pub const fn tool(&self) -> &'static str {
+        self.tool
+    }
+
+    /// Says a step: why, the call in strace(1)'s notation, and its page.
+    pub fn step(&self, reason: impl Display, call: impl Display, page: &str) {
+        if self.voice != Voice::Quiet {
+            self.line(format_args!("{reason}: {call}  # {page}"));
+        }
+    }
+
+    /// Says a failed call: `tool: cannot REASON: CALL: strerror (ERRNO)`.
+    pub fn failed(&self, reason: impl Display, call: impl Display, errno: Errno) {
+        self.line(format_args!("cannot {reason}: {call}: {}", Why(errno)));
+    }
+
+    /// Says anything else in one line: a refusal, or what is left out and why.
+    pub fn line(&self, text: impl Display) {
+        let mut line = Vec::with_capacity(160);
+        // a Vec takes every write
+        let _ = writeln!(line, "{}: {text}", self.tool);
+        sys::say(&line);
+    }
+
+    /// Advice after a failure: what the reader can do, one line.
+    pub fn hint(&self, text: impl Display) {
+        self.line(format_args!("hint: {text}"));
+    }
+}
+
+/// An errno as users read it: `Operation not permitted (EPERM)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Why(pub Errno);
+
+impl Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?})", self.0.desc(), self.0)
+    }
+}
+
+/// Bytes as strace(1) shows them: in double quotes, what is not printable ASCII escaped.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<'a>(pub &'a [u8]);
+
+/// Quotes a path, an argument or other user data for a message.
+pub fn quoted(text: &(impl AsRef<OsStr> + ?Sized)) -> Quoted<'_> {
+    Quoted(text.as_ref().as_bytes())
+}
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        let mut rest = self.0.iter().peekable();
+        while let Some(&byte) = rest.next() {
+            match byte {
+                b'"' => f.write_str("\\\"")?,
+                b'\\' => f.write_str("\\\\")?,
+                b'\n' => f.write_str("\\n")?,
+                b'\r' => f.write_str("\\r")?,
+                b'\t' => f.write_str("\\t")?,
+                b'\x0b' => f.write_str("\\v")?,
+                b'\x0c' => f.write_str("\\f")?,
+                b' '..=b'~' => write!(f, "{}", char::from(byte))?,
+                // the short octal form would swallow a digit that follows
+                _ if rest.peek().is_some_and(|next| next.is_ascii_digit()) => {
+                    write!(f, "\\{byte:03o}")?;
+                }
+                _ => write!(f, "\\{byte:o}")?,
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errno_is_read_as_text_and_name() {
+        assert_eq!(Why(Errno::EPERM).to_string(), "Operation not permitted (EPERM)");
+    }
+
+    #[test]
+    fn quotes_are_those_of_strace() {
+        let shown = Quoted(b"a b\"\\\n\x01\x012\xc3\xa9").to_string();
+        assert_eq!(shown, r#""a b\"\\\n\1\0012\303\251""#);
+    }
+
+    #[test]
+    fn an_empty_argument_is_seen() {
+        assert_eq!(quoted("").to_string(), "\"\"");
+    }
+}
