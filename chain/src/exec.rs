@@ -1,1 +1,303 @@
-//! Not yet.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Becoming the command: the PATH search, execve(2), and what is really wrong when it fails.
+//!
+//! The search is our own, because execvp(3) hands every file that the kernel
+//! refuses to /bin/sh, also programs of another architecture, and because
+//! `ENOENT` alone does not say whether the program, its loader or the
+//! interpreter of a script is missing.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::statvfs::FsFlags;
+use nix::unistd::AccessFlags;
+
+use crate::tell::{Tell, Voice, Why, quoted};
+use crate::{FAILED, NOT_FOUND, NOT_RUNNABLE, sys};
+
+/// Where a program is looked for when PATH is unset: confstr(3)'s _CS_PATH on Linux.
+const STANDARD_PATH: &str = "/bin:/usr/bin";
+
+/// The command a link becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What to run: looked up in PATH where it holds no slash.
+    pub program: OsString,
+    /// Its arguments, the zeroth included.
+    pub argv: Vec<OsString>,
+}
+
+impl Command {
+    /// The command that operands name; nothing where there are none.
+    pub fn from_operands(operands: Vec<OsString>) -> Option<Self> {
+        let program = operands.first()?.clone();
+        Some(Self { program, argv: operands })
+    }
+
+    /// A shell without arguments.
+    pub fn shell(program: OsString) -> Self {
+        Self { argv: vec![program.clone()], program }
+    }
+
+    /// Says the last step of a plan that is not carried out.
+    pub(crate) fn say(&self, tell: &Tell) {
+        tell.step(format_args!("become {}", quoted(&self.program)), self.shown(&self.program), "execve(2)");
+    }
+
+    fn shown(&self, program: &OsStr) -> String {
+        let argv: Vec<String> = self.argv.iter().map(|arg| quoted(arg).to_string()).collect();
+        format!("execve({}, [{}], environ)", quoted(program), argv.join(", "))
+    }
+
+    /// Becomes the command. Returns only on failure, with the exit status for it.
+    pub(crate) fn become_it(&self, tell: &Tell) -> i32 {
+        let Some(argv) = self.argv.iter().map(|arg| sys::c_string(arg).ok()).collect::<Option<Vec<_>>>()
+        else {
+            tell.line("an argument holds a NUL byte, which no program can be given");
+            return FAILED;
+        };
+        let places = self.places();
+        if tell.voice() == Voice::Explain {
+            let place = places.iter().find(|place| may_run(place)).or(places.first());
+            let place = place.map_or(self.program.as_os_str(), |place| place.as_os_str());
+            tell.step(format_args!("become {}", quoted(&self.program)), self.shown(place), "execve(2)");
+        }
+        let mut worst = Errno::ENOENT;
+        for place in &places {
+            let Ok(path) = sys::c_string(place.as_os_str()) else { continue };
+            match sys::execve(&path, &argv) {
+                Errno::ENOENT if !place.exists() => {}
+                Errno::ENOTDIR => {}
+                // a later directory may hold one that can be run: execvp(3)
+                Errno::EACCES => worst = Errno::EACCES,
+                errno => return self.explain_failure(tell, place, errno, &argv),
+            }
+        }
+        match places.iter().find(|place| worst == Errno::EACCES && place.exists()) {
+            Some(place) => self.explain_failure(tell, place, worst, &argv),
+            None => self.not_found(tell, worst),
+        }
+    }
+
+    /// Every path the program may have, in the order of the search.
+    fn places(&self) -> Vec<PathBuf> {
+        if self.program.as_bytes().contains(&b'/') || self.program.is_empty() {
+            return vec![PathBuf::from(&self.program)];
+        }
+        let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(STANDARD_PATH));
+        // an empty part is the working directory: environ(7)
+        path.as_bytes()
+            .split(|byte| *byte == b':')
+            .map(|dir| {
+                let dir = if dir.is_empty() { b"." } else { dir };
+                Path::new(OsStr::from_bytes(dir)).join(&self.program)
+            })
+            .collect()
+    }
+
+    fn not_found(&self, tell: &Tell, errno: Errno) -> i32 {
+        let program = quoted(&self.program);
+        if errno == Errno::EACCES {
+            tell.line(format_args!("cannot run {program}: {}", Why(errno)));
+            return NOT_RUNNABLE;
+        }
+        if self.program.as_bytes().contains(&b'/') || self.program.is_empty() {
+            tell.line(format_args!("command not found: {program}: {}", Why(Errno::ENOENT)));
+        } else {
+            let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(STANDARD_PATH));
+            tell.line(format_args!(
+                "command not found: {program} is in no directory of PATH, {}",
+                quoted(&path)
+            ));
+        }
+        NOT_FOUND
+    }
+
+    fn explain_failure(&self, tell: &Tell, place: &Path, errno: Errno, argv: &[CString]) -> i32 {
+        let shown = quoted(place);
+        match diagnose(place, errno) {
+            Trouble::Script => return run_with_shell(tell, place, argv),
+            Trouble::Interpreter(interpreter) if interpreter.ends_with('\r') => tell.line(format_args!(
+                "cannot run {shown}: its first line ends in a carriage return, so its interpreter {} is not there",
+                quoted(&interpreter)
+            )),
+            Trouble::Interpreter(interpreter) => {
+                tell.line(format_args!("cannot run {shown}: its interpreter {} is not there", quoted(&interpreter)));
+            }
+            Trouble::Loader(loader) => tell.line(format_args!(
+                "cannot run {shown}: the loader it needs, {}, is not there",
+                quoted(&loader)
+            )),
+            Trouble::Machine(machine) => tell.line(format_args!(
+                "cannot run {shown}: it is a program for {machine}, this machine is {}",
+                std::env::consts::ARCH
+            )),
+            Trouble::Because(why) => tell.line(format_args!("cannot run {shown}: {why}: {}", Why(errno))),
+            Trouble::Unknown => tell.line(format_args!("cannot run {shown}: {}", Why(errno))),
+        }
+        if let Some(hint) = hint(place, errno) {
+            tell.hint(hint);
+        }
+        NOT_RUNNABLE
+    }
+}
+
+/// A text file without `#!` is a script of the shell: POSIX, "Command Search and Execution".
+fn run_with_shell(tell: &Tell, place: &Path, argv: &[CString]) -> i32 {
+    let Ok(script) = sys::c_string(place.as_os_str()) else { return NOT_RUNNABLE };
+    let mut with_shell = vec![c"/bin/sh".to_owned(), script];
+    with_shell.extend(argv.iter().skip(1).cloned());
+    let errno = sys::execve(c"/bin/sh", &with_shell);
+    tell.line(format_args!("cannot run {} with /bin/sh: {}", quoted(place), Why(errno)));
+    NOT_RUNNABLE
+}
+
+fn may_run(place: &Path) -> bool {
+    place.is_file() && nix::unistd::access(place, AccessFlags::X_OK).is_ok()
+}
+
+/// What stood in the way of execve(2).
+#[derive(Debug, PartialEq, Eq)]
+enum Trouble {
+    Script,
+    Interpreter(String),
+    Loader(OsString),
+    Machine(String),
+    Because(&'static str),
+    Unknown,
+}
+
+fn diagnose(place: &Path, errno: Errno) -> Trouble {
+    match errno {
+        Errno::ENOENT | Errno::ENOEXEC => {
+            File::open(place).map_or(Trouble::Unknown, |file| read_head(file, errno))
+        }
+        Errno::EACCES if place.is_dir() => Trouble::Because("it is a directory"),
+        Errno::EACCES if is_on_noexec(place) => Trouble::Because("it lies on a file system mounted noexec"),
+        Errno::EACCES if place.is_file() && !may_run(place) => Trouble::Because("it is not executable"),
+        Errno::ETXTBSY => Trouble::Because("somebody has it open for writing"),
+        Errno::E2BIG => Trouble::Because("its arguments and environment are too long"),
+        _ => Trouble::Unknown,
+    }
+}
+
+fn hint(place: &Path, errno: Errno) -> Option<String> {
+    match diagnose(place, errno) {
+        Trouble::Because("it is not executable") => Some(format!("chmod +x {}", place.display())),
+        Trouble::Machine(_) => Some("qemu-user with binfmt_misc runs programs of other machines".to_string()),
+        _ => None,
+    }
+}
+
+fn is_on_noexec(place: &Path) -> bool {
+    nix::sys::statvfs::statvfs(place).is_ok_and(|vfs| vfs.flags().contains(FsFlags::ST_NOEXEC))
+}
+
+fn read_head(mut file: File, errno: Errno) -> Trouble {
+    let mut head = Vec::with_capacity(512);
+    if file.by_ref().take(512).read_to_end(&mut head).is_err() {
+        return Trouble::Unknown;
+    }
+    if let Some(line) = head.strip_prefix(b"#!") {
+        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = line.trim_ascii_start();
+        // a carriage return belongs to the name, which is why it is not found
+        let name = line.split(|byte| *byte == b' ' || *byte == b'\t').next().unwrap_or_default();
+        return Trouble::Interpreter(String::from_utf8_lossy(name).into_owned());
+    }
+    if head.starts_with(b"\x7fELF") {
+        return elf_trouble(&mut file, &head, errno);
+    }
+    if head.is_empty() {
+        return Trouble::Because("it is empty");
+    }
+    if errno == Errno::ENOEXEC && !head.contains(&0) {
+        return Trouble::Script;
+    }
+    Trouble::Unknown
+}
+
+/// Reads what an ELF file wants: its machine, or its loader (PT_INTERP). elf(5)
+fn elf_trouble(file: &mut File, head: &[u8], errno: Errno) -> Trouble {
+    let Some(machine) = half(head, 18) else { return Trouble::Because("it is cut off") };
+    if errno == Errno::ENOEXEC {
+        return if machine == native_machine() {
+            Trouble::Because("it is damaged")
+        } else {
+            Trouble::Machine(machine_name(machine))
+        };
+    }
+    interpreter(file, head).map_or(Trouble::Unknown, Trouble::Loader)
+}
+
+fn interpreter(file: &mut File, head: &[u8]) -> Option<OsString> {
+    let wide = *head.get(4)? == 2;
+    let (table, entry_size, count) = if wide {
+        (word(head, 32, 8)?, half(head, 54)?, half(head, 56)?)
+    } else {
+        (word(head, 28, 4)?, half(head, 42)?, half(head, 44)?)
+    };
+    for number in 0..u64::from(count) {
+        file.seek(SeekFrom::Start(table.checked_add(number * u64::from(entry_size))?)).ok()?;
+        let mut entry = [0; 56];
+        file.read_exact(entry.get_mut(..usize::from(entry_size).min(56))?).ok()?;
+        // PT_INTERP
+        if word(&entry, 0, 4)? == 3 {
+            let (offset, size) = if wide {
+                (word(&entry, 8, 8)?, word(&entry, 32, 8)?)
+            } else {
+                (word(&entry, 4, 4)?, word(&entry, 16, 4)?)
+            };
+            file.seek(SeekFrom::Start(offset)).ok()?;
+            let mut name = Vec::new();
+            // PATH_MAX: no loader has a longer name
+            file.take(size.min(4096)).read_to_end(&mut name).ok()?;
+            name.retain(|byte| *byte != 0);
+            return Some(OsString::from_vec(name));
+        }
+    }
+    None
+}
+
+/// A field of an ELF file of this machine's byte order; of another one, nonsense that is only looked up.
+fn word(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
+    let mut wide = [0; 8];
+    let field = bytes.get(at..at.checked_add(size)?)?;
+    if cfg!(target_endian = "little") {
+        wide.get_mut(..size)?.copy_from_slice(field);
+    } else {
+        wide.get_mut(8 - size..)?.copy_from_slice(field);
+    }
+    Some(u64::from_ne_bytes(wide))
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<u16> {
+    word(bytes, at, 2).and_then(|word| u16::try_from(word).ok())
+}
+
+/// e_machine of programs for this machine: elf.h.
+fn native_machine() -> u16 {
+    MACHINES.iter().find(|(_, name)| *name == std::env::consts::ARCH).map_or(0, |(number, _)| *number)
+}
+
+const MACHINES: [(u16, &str); 10] = [
+    (3, "x86"),
+    (8, "mips"),
+    (20, "powerpc"),
+    (21, "powerpc64"),
+    (22, "s390x"),
+    (40, "arm"),
+    (62, "x86_64"),
+    (183, "aarch64"),
+    (243, "riscv64"),
+    (258, "loongarch64"),
+];
+
+fn machine_name(number: u16) -> String {
+    let known = MACHINES.iter().find(|(known, _)| *known == number);
+    known.map_or_else(|| format!("machine {number} of elf(5)"), |(_, name)| (*name).to_string())
+}

@@ -1,1 +1,142 @@
-//! Not yet.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From an errno to one piece of advice, after looking at the system.
+//!
+//! A hint names a cause only when the system shows it: the knob is read, the
+//! file is looked for, before either is blamed.
+
+use std::fs;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::mount::MsFlags;
+use nix::sched::CloneFlags;
+
+use crate::call::Call;
+use crate::flags::CLONE_NEWTIME;
+
+/// What the reader can do about a call that failed, if the system shows it.
+pub fn advice(call: &Call, errno: Errno) -> Option<String> {
+    match call {
+        Call::Unshare(flags) => unshare(*flags, errno),
+        Call::Write { path, .. } if path.ends_with("uid_map") || path.ends_with("setgroups") => match errno {
+            Errno::EPERM | Errno::EACCES => user_namespace_knob(),
+            _ => None,
+        },
+        Call::Mount { fstype: Some("proc"), .. } if errno == Errno::EPERM => proc_refused(),
+        Call::Mount { flags, .. } if flags.intersects(MsFlags::MS_PRIVATE | MsFlags::MS_SLAVE) => match errno
+        {
+            Errno::EINVAL => inside_chroot(),
+            Errno::EPERM | Errno::EACCES => user_namespace_knob(),
+            _ => None,
+        },
+        Call::PivotRoot { .. } if errno == Errno::EINVAL => inside_chroot(),
+        Call::Fork(_) if errno == Errno::EAGAIN => {
+            Some("a limit of processes is reached: ulimit -u, or pids.max of a control group".to_string())
+        }
+        Call::Chroot(_) if errno == Errno::EPERM => Some(
+            "chroot(2) needs CAP_SYS_CHROOT: be root, or run it below 'unshare-rs --map-root-user --'"
+                .to_string(),
+        ),
+        _ => None,
+    }
+}
+
+fn unshare(flags: CloneFlags, errno: Errno) -> Option<String> {
+    match errno {
+        Errno::EPERM if flags.contains(CloneFlags::CLONE_NEWUSER) => {
+            user_namespace_knob().or_else(inside_chroot).or_else(seccomp)
+        }
+        Errno::EPERM | Errno::EACCES => {
+            let advice = "only root may do this without a user namespace of its own: user_namespaces(7)";
+            seccomp().or_else(|| Some(advice.to_string()))
+        }
+        Errno::ENOSPC => namespace_limit(flags),
+        Errno::EINVAL => missing_kind(flags),
+        Errno::EUSERS => Some("user namespaces nest 32 deep at most".to_string()),
+        _ => None,
+    }
+}
+
+/// The switches with which distributions keep user namespaces from ordinary users.
+fn user_namespace_knob() -> Option<String> {
+    if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
+        return Some(
+            "AppArmor keeps user namespaces from programs without a profile: give this one a profile with 'userns,', \
+             or as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+                .to_string(),
+        );
+    }
+    if read("/proc/sys/kernel/unprivileged_userns_clone").as_deref() == Some("0") {
+        return Some("as root: sysctl kernel.unprivileged_userns_clone=1".to_string());
+    }
+    None
+}
+
+/// Each kind, its file in /proc/self/ns and its limit in /proc/sys/user: namespaces(7).
+const KINDS: [(CloneFlags, &str, &str); 8] = [
+    (CloneFlags::CLONE_NEWUSER, "user", "max_user_namespaces"),
+    (CloneFlags::CLONE_NEWNS, "mnt", "max_mnt_namespaces"),
+    (CloneFlags::CLONE_NEWUTS, "uts", "max_uts_namespaces"),
+    (CloneFlags::CLONE_NEWIPC, "ipc", "max_ipc_namespaces"),
+    (CloneFlags::CLONE_NEWPID, "pid", "max_pid_namespaces"),
+    (CloneFlags::CLONE_NEWNET, "net", "max_net_namespaces"),
+    (CloneFlags::CLONE_NEWCGROUP, "cgroup", "max_cgroup_namespaces"),
+    (CLONE_NEWTIME, "time", "max_time_namespaces"),
+];
+
+fn namespace_limit(flags: CloneFlags) -> Option<String> {
+    let asked = KINDS.iter().filter(|(flag, _, _)| flags.contains(*flag));
+    let mut limits = asked.filter_map(|(_, _, limit)| {
+        let value: u64 = read(&format!("/proc/sys/user/{limit}"))?.parse().ok()?;
+        Some((value, limit))
+    });
+    let (value, limit) = limits.clone().find(|(value, _)| *value == 0).or_else(|| limits.next())?;
+    Some(format!("no disk is full: the limit of namespaces is reached, user.{limit} is {value} (sysctl)"))
+}
+
+fn missing_kind(flags: CloneFlags) -> Option<String> {
+    let asked = KINDS.iter().filter(|(flag, _, _)| flags.contains(*flag));
+    let missing: Vec<&str> = asked
+        .map(|(_, name, _)| *name)
+        .filter(|name| !Path::new(&format!("/proc/self/ns/{name}")).exists())
+        .collect();
+    let proc_is_there = Path::new("/proc/self/ns").exists();
+    (proc_is_there && !missing.is_empty())
+        .then(|| format!("this kernel has no such namespace: {}", missing.join(", ")))
+}
+
+/// In a chroot the root directory is no mount point, and the kernel gives no new root to pivot from.
+fn inside_chroot() -> Option<String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let root_is_mount = mounts.lines().any(|line| line.split(' ').nth(4) == Some("/"));
+    (!root_is_mount).then(|| {
+        "this process runs in a chroot, where the kernel refuses this; enter the root with pivot_root(2), \
+         as chroot-rs does by default"
+            .to_string()
+    })
+}
+
+fn seccomp() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let filtered =
+        status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"));
+    filtered.then(|| {
+        "a seccomp filter is in force, as in a container: docker and podman lift it with --security-opt seccomp=unconfined"
+            .to_string()
+    })
+}
+
+/// A new procfs would show what a mount over a part of the old one hides: the kernel refuses it.
+fn proc_refused() -> Option<String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let over =
+        mounts.lines().filter_map(|line| line.split(' ').nth(4)).find(|at| at.starts_with("/proc/"))?;
+    Some(format!(
+        "{over} is mounted over a part of /proc, so the kernel gives no new one here; \
+         a container lifts it with --security-opt systempaths=unconfined (docker) or unmask=ALL (podman)"
+    ))
+}
+
+fn read(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_string())
+}

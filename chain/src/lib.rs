@@ -39,12 +39,18 @@
 pub mod args;
 pub mod call;
 pub mod exec;
+pub mod flags;
+pub mod group;
 pub mod hint;
+pub mod idmap;
+pub mod namespace;
 pub mod plan;
 pub mod sys;
 pub mod tell;
 pub mod wait;
 
+pub use call::Call;
+pub use plan::Plan;
 pub use tell::{Tell, Voice};
 
 /// The exit status of a link that failed before its command ran.

@@ -1,1 +1,139 @@
-//! Not yet.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A plan: reasons and calls, in order, and the command at the end.
+//!
+//! The same list gives the run, `--explain`, `--dry-run`, every error line and
+//! hint, and the tests that need no root. What a step made and what must not
+//! outlive the command is undone by the step's own `undo`: by the parent that
+//! stays after a fork, or at once when a later step fails.
+
+use std::borrow::Cow;
+use std::os::fd::OwnedFd;
+
+use crate::call::{Call, Hands, Opened};
+use crate::exec::Command;
+use crate::tell::{Tell, Voice};
+use crate::wait::{self, Ended, Side};
+use crate::{FAILED, hint, sys};
+
+/// Why: it ends the sentence "the tool will now …" and, after a failure, "cannot …".
+pub type Reason = Cow<'static, str>;
+
+#[derive(Debug)]
+struct Step {
+    reason: Reason,
+    call: Call,
+    undo: Option<(Reason, Call)>,
+}
+
+/// What a tool will do, computed before the first call is made.
+pub struct Plan {
+    steps: Vec<Step>,
+    hands: Hands,
+    command: Command,
+    farewell: Option<Box<dyn FnOnce(&Tell, Ended)>>,
+}
+
+impl Plan {
+    /// A plan that only becomes the command.
+    pub fn new(command: Command) -> Self {
+        Self { steps: Vec::new(), hands: Hands::default(), command, farewell: None }
+    }
+
+    /// Gives calls a descriptor that was opened while the system was read.
+    pub fn hold(&mut self, name: Opened, fd: OwnedFd) {
+        self.hands.hold(name, fd);
+    }
+
+    /// Adds a step.
+    pub fn will(&mut self, reason: impl Into<Reason>, call: Call) {
+        self.steps.push(Step { reason: reason.into(), call, undo: None });
+    }
+
+    /// Adds a step whose effect must not outlive the command, and what takes it back.
+    pub fn will_and_undo(
+        &mut self,
+        reason: impl Into<Reason>,
+        call: Call,
+        undo_reason: impl Into<Reason>,
+        undo: Call,
+    ) {
+        let undo = Some((undo_reason.into(), undo));
+        self.steps.push(Step { reason: reason.into(), call, undo });
+    }
+
+    /// What the parent that stays looks at when the command has ended, before it takes steps back.
+    pub fn when_ended(&mut self, look: impl FnOnce(&Tell, Ended) + 'static) {
+        self.farewell = Some(Box::new(look));
+    }
+
+    /// The calls in order, for tests: one line each.
+    pub fn lines(&self) -> Vec<String> {
+        self.steps.iter().map(|step| step.call.to_string()).collect()
+    }
+
+    /// Carries the plan out and becomes the command. Does not return.
+    pub fn carry_out(mut self, tell: &Tell) -> ! {
+        if tell.voice() == Voice::DryRun {
+            self.say_all(tell);
+            sys::exit(0);
+        }
+        let mut hands = std::mem::take(&mut self.hands);
+        let mut done = Vec::new();
+        for step in std::mem::take(&mut self.steps) {
+            tell.step(&step.reason, &step.call, step.call.page());
+            let made = match &step.call {
+                Call::Fork(stay) => match wait::fork(stay, &hands) {
+                    Ok(Side::Child(joined)) => {
+                        // what was made before is the parent's to take back
+                        done.clear();
+                        joined
+                    }
+                    Ok(Side::Parent(parent)) => self.stay(tell, parent, done, &mut hands),
+                    Err(errno) => Err(errno),
+                },
+                call => call.make(&mut hands),
+            };
+            if let Err(errno) = made {
+                tell.failed(&step.reason, &step.call, errno);
+                if let Some(advice) = hint::advice(&step.call, errno) {
+                    tell.hint(advice);
+                }
+                take_back(tell, done, &mut hands);
+                sys::exit(FAILED);
+            }
+            done.extend(step.undo);
+        }
+        let status = self.command.become_it(tell);
+        take_back(tell, done, &mut hands);
+        sys::exit(status)
+    }
+
+    fn stay(self, tell: &Tell, parent: wait::Parent, done: Vec<(Reason, Call)>, hands: &mut Hands) -> ! {
+        let ended = parent.wait();
+        if let Some(look) = self.farewell {
+            look(tell, ended);
+        }
+        take_back(tell, done, hands);
+        wait::end_as(ended)
+    }
+
+    fn say_all(&self, tell: &Tell) {
+        for step in &self.steps {
+            tell.step(&step.reason, &step.call, step.call.page());
+        }
+        self.command.say(tell);
+        for (reason, call) in self.steps.iter().rev().filter_map(|step| step.undo.as_ref()) {
+            tell.step(format_args!("afterwards, {reason}"), call, call.page());
+        }
+    }
+}
+
+/// Takes steps back, the last first. A failure is said and the next one still tried.
+fn take_back(tell: &Tell, done: Vec<(Reason, Call)>, hands: &mut Hands) {
+    for (reason, call) in done.into_iter().rev() {
+        tell.step(&reason, &call, call.page());
+        if let Err(errno) = call.make(hands) {
+            tell.failed(&reason, &call, errno);
+        }
+    }
+}

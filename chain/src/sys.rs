@@ -3,12 +3,25 @@
 //!
 //! One call a function, one `unsafe` a block; what keeps each one sound stands
 //! at its SAFETY line. Errors are errno values, as the manual pages list them.
+//! This file is long because everything unsafe is here.
 
-use std::ffi::CStr;
-use std::os::fd::BorrowedFd;
+use std::ffi::{CStr, CString, OsStr};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path};
 
 use libc::{c_char, c_int};
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
+use nix::sys::signal::SigSet;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::stat::Mode;
+use nix::unistd::ForkResult;
+
+/// Whole trees of mounts: open_tree(2), mount_setattr(2).
+const AT_RECURSIVE: c_int = 0x8000;
+/// The child starts in the cgroup whose descriptor is given: clone3(2), Linux 5.7. libc's own overflows.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Writes a whole line to standard error, and lets a failure pass.
 ///
@@ -65,4 +78,399 @@ pub fn argv(argc: c_int, argv: *const *const c_char) -> &'static [*const c_char]
 pub fn c_bytes(text: *const c_char) -> &'static [u8] {
     // SAFETY: main()'s arguments are NUL-terminated and never freed.
     unsafe { CStr::from_ptr(text) }.to_bytes()
+}
+
+/// open_tree(2) with OPEN_TREE_CLONE: a recursive copy of the mounts at `path`.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.2, `EPERM` without CAP_SYS_ADMIN, `EINVAL` where a mount may not be copied.
+pub fn open_tree(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = libc::OPEN_TREE_CLONE as c_int | libc::OPEN_TREE_CLOEXEC as c_int | AT_RECURSIVE;
+    let path = c_string(path.as_os_str())?;
+    // SAFETY: the path is a C string for the length of the call.
+    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
+    owned(fd)
+}
+
+/// Whether the kernel has open_tree(2): Linux 5.2.
+pub fn has_open_tree() -> bool {
+    // SAFETY: an empty path and a descriptor that cannot exist: the call only fails.
+    let result = unsafe { libc::syscall(libc::SYS_open_tree, -1, c"".as_ptr(), 0) };
+    Errno::result(result) != Err(Errno::ENOSYS)
+}
+
+/// move_mount(2): attaches the tree that `tree` refers to at `target`.
+///
+/// # Errors
+/// `EINVAL` where the target is in another mount namespace or shared, `EPERM`, `ENOENT`.
+pub fn move_mount(tree: BorrowedFd<'_>, target: &Path) -> Result<(), Errno> {
+    let target = c_string(target.as_os_str())?;
+    // SAFETY: both paths are C strings for the length of the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            target.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+/// mount_setattr(2): the tree and all below it read-only.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.12, `EPERM`, `EINVAL`.
+pub fn read_only_tree(tree: BorrowedFd<'_>) -> Result<(), Errno> {
+    let attr =
+        libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    // SAFETY: the struct lives through the call and its size is told.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | AT_RECURSIVE,
+            &raw const attr,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+/// Opens a directory below `dir` for use as a path, and refuses any symlink on the way.
+///
+/// Where openat2(2) (Linux 5.6) is missing, each component is opened by itself.
+///
+/// # Errors
+/// `ELOOP` at a symlink, `ENOTDIR`, `ENOENT`, `EXDEV` at a `..` that leads above.
+pub fn open_without_symlinks(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let how =
+        OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    match nix::fcntl::openat2(dir, path, how) {
+        Err(Errno::ENOSYS) => {}
+        result => return result,
+    }
+    let mut at: Option<OwnedFd> = None;
+    for part in path.components() {
+        let Component::Normal(name) = part else { return Err(Errno::EXDEV) };
+        let from = at.as_ref().map_or(dir, |fd| fd.as_fd());
+        at = Some(nix::fcntl::openat(from, name, flags | OFlag::O_NOFOLLOW, Mode::empty())?);
+    }
+    at.ok_or(Errno::ENOENT)
+}
+
+/// One write(2) of the whole value to a file that must exist: nothing is created or truncated.
+///
+/// # Errors
+/// As open(2) and write(2); `EIO` where the kernel took only a part.
+pub fn write_file(path: &Path, data: &[u8]) -> Result<(), Errno> {
+    let fd = nix::fcntl::open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    match nix::unistd::write(&fd, data)? {
+        written if written == data.len() => Ok(()),
+        _ => Err(Errno::EIO),
+    }
+}
+
+/// As [`write_file`], for a file of an open directory.
+///
+/// # Errors
+/// As openat(2) and write(2).
+pub fn write_at(dir: BorrowedFd<'_>, name: &str, data: &[u8]) -> Result<(), Errno> {
+    let fd = nix::fcntl::openat(dir, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    nix::unistd::write(&fd, data).map(drop)
+}
+
+/// Opens a directory and takes a shared lock on it, waiting for it: who may not take the
+/// exclusive one knows that somebody still uses it.
+///
+/// # Errors
+/// As open(2) and flock(2).
+pub fn lock_shared(path: &Path) -> Result<OwnedFd, Errno> {
+    let fd = open_directory(path)?;
+    flock(fd.as_fd(), libc::LOCK_SH)?;
+    Ok(fd)
+}
+
+/// Opens a directory and takes the exclusive lock on it, if nobody holds one.
+///
+/// # Errors
+/// `EWOULDBLOCK` where somebody does, else as open(2) and flock(2).
+pub fn lock_unused(path: &Path) -> Result<OwnedFd, Errno> {
+    let fd = open_directory(path)?;
+    flock(fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB)?;
+    Ok(fd)
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    nix::fcntl::open(path, flags, Mode::empty())
+}
+
+fn flock(fd: BorrowedFd<'_>, operation: c_int) -> Result<(), Errno> {
+    // SAFETY: an open descriptor and a number.
+    let result = unsafe { libc::flock(fd.as_raw_fd(), operation) };
+    Errno::result(result).map(drop)
+}
+
+/// Sets IFF_UP on an interface of this network namespace; the kernel gives `lo` its address.
+///
+/// # Errors
+/// `EPERM` without CAP_NET_ADMIN over the namespace, `ENODEV`.
+///
+/// # Source
+/// netdevice(7).
+pub fn bring_up(interface: &str) -> Result<(), Errno> {
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    // SAFETY: all zero is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes().take(libc::IFNAMSIZ - 1)) {
+        *to = c_char::from_ne_bytes([from]);
+    }
+    // IFF_UP is 1, so it fits
+    request.ifr_ifru.ifru_flags = 1;
+    // SAFETY: SIOCSIFFLAGS reads one ifreq, which lives through the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    Errno::result(result).map(drop)
+}
+
+/// Sets FD_CLOEXEC on an inherited descriptor.
+///
+/// # Errors
+/// `EBADF`.
+pub fn close_on_exec(fd: c_int) -> Result<(), Errno> {
+    // SAFETY: F_SETFD takes two numbers and touches no memory.
+    let result = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    Errno::result(result).map(drop)
+}
+
+/// The kind of an inherited descriptor: whether it is a directory.
+pub fn is_directory(fd: c_int) -> bool {
+    // SAFETY: only looked at, and only while it is open.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    nix::sys::stat::fstat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+}
+
+/// fork(2): the child's pid for the parent, nothing for the child.
+///
+/// # Errors
+/// `EAGAIN` at a limit of processes, `ENOMEM`, also in a PID namespace whose init has ended.
+pub fn fork() -> Result<Option<i32>, Errno> {
+    // SAFETY: the process has one thread, so the child may do whatever the parent may.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Child => Ok(None),
+        ForkResult::Parent { child } => Ok(Some(child.as_raw())),
+    }
+}
+
+/// clone3(2) with CLONE_INTO_CGROUP: a fork whose child starts in the group.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.3, `E2BIG` before 5.7, `EBUSY` for a group that hands controllers on,
+/// `EACCES` and `ENOENT` where the group is not the caller's, `EAGAIN` at a limit of processes.
+pub fn fork_into(group: BorrowedFd<'_>) -> Result<Option<i32>, Errno> {
+    // SAFETY: all zero is a valid clone_args.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = CLONE_INTO_CGROUP;
+    args.exit_signal = libc::SIGCHLD as u64;
+    args.cgroup = group.as_raw_fd() as u64;
+    // SAFETY: without CLONE_VM and with no stack given this is a fork, and the process has one thread.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    match Errno::result(result)? {
+        0 => Ok(None),
+        pid => i32::try_from(pid).map(Some).map_err(|_| Errno::ERANGE),
+    }
+}
+
+/// What became of a child: waitid(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which child.
+    pub pid: i32,
+    /// CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED …
+    pub code: c_int,
+    /// The exit status or the signal.
+    pub status: c_int,
+}
+
+/// A change of any child, if there is one: waitid(2) that does not wait.
+///
+/// # Errors
+/// `ECHILD` when there is no child.
+pub fn next_change() -> Result<Option<Change>, Errno> {
+    // SAFETY: all zero is a valid siginfo_t, and says "no child" where waitid leaves it so.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG;
+    // SAFETY: the siginfo_t lives through the call.
+    let result = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, options) };
+    Errno::result(result)?;
+    // SAFETY: waitid filled in the fields of SIGCHLD, or left zeros.
+    let pid = unsafe { info.si_pid() };
+    // SAFETY: as above.
+    let status = unsafe { info.si_status() };
+    Ok((pid != 0).then_some(Change { pid, code: info.si_code, status }))
+}
+
+/// A signal that was sent to this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// Its number.
+    pub signo: c_int,
+    /// Whether a process sent it; otherwise the kernel made it, as for Ctrl-C.
+    pub by_process: bool,
+    /// Who, as far as this PID namespace knows the sender.
+    pub pid: i32,
+}
+
+/// Waits for a signal of the set, which must be blocked: sigwaitinfo(2).
+pub fn next_signal(set: &SigSet) -> Option<Arrived> {
+    // SAFETY: all zero is a valid siginfo_t.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is initialised, and the siginfo_t lives through the call.
+    let signo = unsafe { libc::sigwaitinfo(set.as_ref(), &raw mut info) };
+    if signo < 0 {
+        return None;
+    }
+    let by_process = info.si_code <= 0;
+    // SAFETY: signals of a process carry a pid; for others the zeros are read.
+    let pid = if by_process { unsafe { info.si_pid() } } else { 0 };
+    Some(Arrived { signo, by_process, pid })
+}
+
+/// kill(2), with any signal number.
+///
+/// # Errors
+/// `ESRCH`, `EPERM`.
+pub fn kill(pid: i32, signo: c_int) -> Result<(), Errno> {
+    // SAFETY: two numbers.
+    let result = unsafe { libc::kill(pid, signo) };
+    Errno::result(result).map(drop)
+}
+
+/// Whether a signal is ignored in this process.
+pub fn is_ignored(signo: c_int) -> bool {
+    // SAFETY: all zero is a valid sigaction.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: only read: the new action is null.
+    let result = unsafe { libc::sigaction(signo, std::ptr::null(), &raw mut action) };
+    result == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Sets a signal to its default action, or to be ignored.
+pub fn set_ignored(signo: c_int, ignored: bool) {
+    // SAFETY: all zero is a valid sigaction: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+    // SAFETY: neither action is a function; only SIGKILL and SIGSTOP are refused.
+    unsafe { libc::sigaction(signo, &raw const action, std::ptr::null_mut()) };
+}
+
+/// Replaces this process by a program, with the environment as it was inherited: execve(2).
+/// Returns only on failure, with its errno.
+pub fn execve(program: &CStr, argv: &[CString]) -> Errno {
+    let mut pointers: Vec<*const c_char> = argv.iter().map(|arg| arg.as_ptr()).collect();
+    pointers.push(std::ptr::null());
+    // SAFETY: reading the pointer: nothing in this process changes the environment.
+    let environment = unsafe { environ };
+    // SAFETY: both vectors end with a null pointer and hold C strings that live through the call.
+    unsafe { libc::execve(program.as_ptr(), pointers.as_ptr(), environment) };
+    Errno::last()
+}
+
+unsafe extern "C" {
+    static environ: *const *const c_char;
+}
+
+/// Ids of this process that decide what it may do: effective user and group.
+pub fn effective_ids() -> (u32, u32) {
+    (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
+}
+
+/// Whether this process has a capability, by its number in capabilities(7): capget(2).
+pub fn has_capability(number: u32) -> bool {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: c_int,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Data {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    // _LINUX_CAPABILITY_VERSION_3: two words of each set
+    let header = Header { version: 0x2008_0522, pid: 0 };
+    let mut data = [Data::default(); 2];
+    // SAFETY: version 3 fills two Data, which live through the call.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) };
+    let word = data.get(number as usize / 32).map_or(0, |word| word.effective);
+    result == 0 && word & (1 << (number % 32)) != 0
+}
+
+/// A path or argument for the kernel.
+///
+/// # Errors
+/// `EINVAL` where it holds a NUL byte, which no argument vector can.
+pub fn c_string(text: &OsStr) -> Result<CString, Errno> {
+    CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+fn owned(fd: libc::c_long) -> Result<OwnedFd, Errno> {
+    let fd = c_int::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made it for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The user namespace that a namespace belongs to: ioctl_ns(2), NS_GET_USERNS.
+///
+/// # Errors
+/// `EPERM` where it lies above the caller's own.
+pub fn owner_of_namespace(namespace: &impl std::os::fd::AsFd) -> Result<OwnedFd, Errno> {
+    // _IO(0xb7, 0x1); the descriptor that comes back is close-on-exec
+    const NS_GET_USERNS: libc::Ioctl = 0xb701;
+    // SAFETY: the ioctl takes no argument.
+    let fd = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_USERNS) };
+    owned(fd.into())
+}
+
+/// The umask, looked at: umask(2) can only be read by setting it.
+pub fn current_umask() -> u32 {
+    let mask = nix::sys::stat::umask(Mode::empty());
+    nix::sys::stat::umask(mask);
+    mask.bits()
+}
+
+/// Whether the kernel has mount_setattr(2): Linux 5.12.
+pub fn has_mount_setattr() -> bool {
+    // SAFETY: no struct is read: its size is told as 0, which is refused.
+    let result = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0usize)
+    };
+    Errno::result(result) != Err(Errno::ENOSYS)
+}
+
+/// The descriptors that were inherited: those without FD_CLOEXEC, from 3 on.
+pub fn inherited_descriptors() -> Vec<c_int> {
+    let candidates: Vec<c_int> = match std::fs::read_dir("/proc/self/fd") {
+        Ok(entries) => {
+            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+        }
+        // without /proc: as many as most limits allow
+        Err(_) => (3..1024).collect(),
+    };
+    candidates.into_iter().filter(|fd| *fd > 2 && inherited(*fd)).collect()
+}
+
+/// Whether a file has an extended attribute with this value: getxattr(2).
+pub fn has_attribute(path: &Path, name: &CStr, value: &[u8]) -> bool {
+    let Ok(path) = c_string(path.as_os_str()) else { return false };
+    let mut found = [0u8; 16];
+    // SAFETY: both names are C strings and the buffer is as long as told.
+    let len = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), found.as_mut_ptr().cast(), found.len()) };
+    usize::try_from(len).is_ok_and(|len| found.get(..len) == Some(value))
 }

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A control group from mkdir(2) to rmdir(2), also when the run that made it was killed.
+//!
+//! Who made a group holds a shared lock on its directory as long as it runs, so a
+//! group whose lock is free was left by a run that could not clean up.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::Mode;
+use nix::unistd::UnlinkatFlags;
+
+use crate::sys;
+
+/// How long killed processes may take to leave a group; one that the kernel holds may take for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Makes a group and locks it. A group that another run mistook for a stale one and
+/// removed before the lock was there is made again.
+///
+/// # Errors
+/// `EACCES`, `EPERM`, `EROFS`, `EAGAIN` at cgroup.max.depth or cgroup.max.descendants.
+pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let locked = nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o755))
+            .and_then(|()| sys::lock_shared(path))
+            .and_then(|fd| if path.is_dir() { Ok(fd) } else { Err(Errno::ENOENT) });
+        match locked {
+            Err(Errno::ENOENT | Errno::ENODEV) if tries < 10 && path.parent().is_some_and(Path::is_dir) => {}
+            locked => return locked,
+        }
+    }
+}
+
+/// Whether the run that made the group is gone.
+pub fn is_stale(path: &Path) -> bool {
+    sys::lock_unused(path).is_ok()
+}
+
+/// Kills and removes a stale group, unless somebody has come to use it meanwhile.
+///
+/// # Errors
+/// As [`kill`] and [`remove`].
+pub fn collect(path: &Path) -> Result<(), Errno> {
+    // held until the group is gone, so that nobody can come to use it
+    let _lock = match sys::lock_unused(path) {
+        Ok(lock) => lock,
+        Err(Errno::EWOULDBLOCK | Errno::ENOENT | Errno::ENODEV) => return Ok(()),
+        Err(errno) => return Err(errno),
+    };
+    kill(path)?;
+    remove(path)
+}
+
+/// Kills every process in the group and below.
+///
+/// cgroup.kill (Linux 5.14) reaches all at once; where it is missing (older kernels,
+/// v1) the processes are killed one by one until none is left to fork another.
+///
+/// # Errors
+/// As open(2) and write(2) of cgroup.kill; a group that is gone is no error.
+///
+/// # Source
+/// Documentation/admin-guide/cgroup-v2.rst, "cgroup.kill".
+pub fn kill(path: &Path) -> Result<(), Errno> {
+    match sys::write_file(&path.join("cgroup.kill"), b"1") {
+        Err(Errno::ENOENT) if path.is_dir() => kill_one_by_one(path),
+        Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
+        other => other,
+    }
+}
+
+fn kill_one_by_one(path: &Path) -> Result<(), Errno> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        let mut found = 0;
+        each_group(path, &mut |group| {
+            let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+            // 0 stands for a process of another PID namespace, which we cannot name
+            for pid in procs.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0) {
+                found += 1;
+                // gone in between is as good as killed
+                let _ = sys::kill(pid, libc::SIGKILL);
+            }
+        });
+        if found == 0 || Instant::now() > deadline {
+            return Ok(());
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Removes the group, deepest first, and waits for processes that are still on their way out.
+///
+/// # Errors
+/// `EBUSY` when processes stay in it, else as unlinkat(2); a group that is gone is no error.
+pub fn remove(path: &Path) -> Result<(), Errno> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_micros(200);
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match remove_once(path) {
+            Ok(()) | Err(Errno::ENOENT | Errno::ENODEV) => return Ok(()),
+            Err(errno) if tries < 3 || (errno == Errno::EBUSY && Instant::now() < deadline) => {
+                // the command may have made groups of its own, which stand in the way
+                each_group(path, &mut |group| {
+                    if group != path {
+                        // tried again with the whole tree until the deadline
+                        let _ = remove_once(group);
+                    }
+                });
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(50));
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+fn remove_once(path: &Path) -> Result<(), Errno> {
+    nix::unistd::unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir)
+}
+
+/// Calls `with` for each group of the tree, the deepest first.
+fn each_group(path: &Path, with: &mut dyn FnMut(&Path)) {
+    if let Ok(entries) = fs::read_dir(path) {
+        for entry in entries.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                each_group(&entry.path(), with);
+            }
+        }
+    }
+    with(path);
+}

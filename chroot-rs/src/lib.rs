@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! chroot-rs: change the root directory so that nothing inside can see out, then become the next command.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod mounts;
+pub mod root;
+pub mod view;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use chain::args::{self, Line};
+use chain::exec::Command;
+use chain::tell::{Why, quoted};
+use chain::{Call, FAILED, Plan, Tell, idmap, sys};
+use nix::mount::MsFlags;
+use nix::sched::CloneFlags;
+
+use crate::cli::{Options, TOOL};
+use crate::root::{Place, Root};
+use crate::view::{Api, View, Way};
+
+/// The descriptor of the new root, in the plan.
+const NEW_ROOT: &str = "new root";
+
+/// Runs the tool with its argument vector; becomes the command and does not return.
+pub fn run(argv: Vec<OsString>) -> i32 {
+    let Line { options, voice, mut operands } = args::parse::<Options>(&TOOL, argv);
+    let tell = Tell::new(TOOL.name, voice);
+    if operands.is_empty() {
+        args::refuse(&tell, "missing operand: NEWROOT", "chroot-rs ubuntu-fs /bin/bash");
+    }
+    let command = operands.split_off(1);
+    let path = operands.pop().map(PathBuf::from).unwrap_or_default();
+    let root = match Root::open(path.clone()) {
+        Ok(root) => root,
+        Err(errno) => {
+            tell.line(format_args!("cannot change root directory to {}: {}", quoted(&path), Why(errno)));
+            return FAILED;
+        }
+    };
+    let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
+    let plan = if options.plain {
+        plain(root, command)
+    } else {
+        let mut view = View::of(&root);
+        say_what_is_left_out(&tell, &view, &options);
+        if options.no_mount {
+            (view.proc_dir, view.sys_dir, view.dev_dir) = (Place::Missing, Place::Missing, Place::Missing);
+        }
+        plan(root, &view, sys::effective_ids(), command)
+    };
+    plan.carry_out(&tell)
+}
+
+/// The story: an own mount namespace, the new root in it, the kernel's file systems, pivot.
+pub fn plan(root: Root, view: &View, ids: (u32, u32), command: Command) -> Plan {
+    if view.way == Way::Plain {
+        return plain(root, command);
+    }
+    let mut plan = Plan::new(command);
+    for (fd, path) in &view.open_directories {
+        let reason = format!("keep descriptor {fd}, a way out, from the command");
+        plan.will(reason, Call::CloseOnExec { fd: *fd, path: path.clone() });
+    }
+    if view.open_tree {
+        plan.hold(NEW_ROOT, root.dir);
+        plan.will("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
+    }
+    if view.way == Way::PivotAsUser {
+        let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
+        plan.will("enter new user and mount namespaces", Call::Unshare(flags));
+        idmap::map_one(&mut plan, (0, 0), ids);
+    } else {
+        plan.will("enter a new mount namespace", Call::Unshare(CloneFlags::CLONE_NEWNS));
+    }
+    plan.will("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
+    make_mount_point(&mut plan, view, &root.path);
+    if view.proc_dir == Place::Directory {
+        mounts::proc(&mut plan, view.proc);
+    }
+    if view.sys_dir == Place::Directory {
+        mounts::sys(&mut plan, view);
+    }
+    if view.dev_dir == Place::Directory {
+        mounts::dev(&mut plan, view);
+    }
+    mounts::pivot(&mut plan);
+    plan
+}
+
+/// Exactly what chroot(1) does.
+fn plain(root: Root, command: Command) -> Plan {
+    let mut plan = Plan::new(command);
+    plan.will("change the root directory", Call::Chroot(root.path));
+    plan.will("start at the root", Call::Chdir("/".into()));
+    plan
+}
+
+/// pivot_root(2) wants a mount point, so the directory is mounted on itself.
+fn make_mount_point(plan: &mut Plan, view: &View, path: &Path) {
+    if view.open_tree {
+        plan.will(
+            "take the new root as a mount of its own",
+            Call::OpenTree { path: ".".into(), opened: NEW_ROOT },
+        );
+        plan.will("mount it on itself", Call::MoveMount { opened: NEW_ROOT, target: ".".into() });
+    } else {
+        plan.will("mount the new root on itself", Call::bind(path, path, MsFlags::MS_REC));
+        plan.will("go to the mount on top", Call::Reopen { path: path.to_path_buf(), opened: NEW_ROOT });
+    }
+}
+
+/// Makes a directory below the new root the working directory.
+fn enter(plan: &mut Plan, dir: &str) {
+    plan.will(format!("go to /{dir} inside"), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
+}
+
+fn interactive_shell(root: &Root) -> Command {
+    let program = root.shell(std::env::var_os("SHELL"));
+    Command { argv: vec![program.clone(), "-i".into()], program }
+}
+
+/// What a default wanted and is not there, one line each.
+fn say_what_is_left_out(tell: &Tell, view: &View, options: &Options) {
+    if view.way == Way::Plain {
+        // "/" needs no more, and there is nothing to say about it
+        if !sys::has_capability(chain::namespace::capability::CAP_SYS_ADMIN) {
+            tell.line("plain chroot(2), no mounts: CAP_SYS_ADMIN is missing, and root inside could get out");
+        }
+        return;
+    }
+    if options.no_mount {
+        return;
+    }
+    for (name, place) in [("proc", view.proc_dir), ("sys", view.sys_dir), ("dev", view.dev_dir)] {
+        if place == Place::Symlink {
+            tell.line(format_args!("left out /{name}: it is a symbolic link in the new root"));
+        }
+    }
+    if view.sysfs == Api::Leave && view.sys_dir == Place::Directory {
+        tell.line("left out /sys: to make it read-only here takes mount_setattr(2), Linux 5.12");
+    }
+}
+
+#[cfg(test)]
+mod tests;

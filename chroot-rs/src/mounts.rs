@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The file systems of the kernel inside the new root: proc, sys, dev and what belongs below.
+//!
+//! Each is mounted on the working directory, entered through an open descriptor
+//! without crossing a symlink: whatever the new root's owner puts in the way, no
+//! mount lands outside.
+
+use std::path::Path;
+
+use chain::{Call, Plan};
+use nix::mount::MsFlags;
+use nix::sys::stat::SFlag;
+
+use crate::view::{Api, Devices, View};
+use crate::{NEW_ROOT, enter};
+
+const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+
+/// Name, major and minor number of what every program expects in /dev:
+/// Documentation/admin-guide/devices.txt.
+const DEVICES: [(&str, u64, u64); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+const LINKS: [(&str, &str); 5] = [
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("pts/ptmx", "ptmx"),
+];
+
+/// proc, of the PID namespace we are in.
+pub fn proc(plan: &mut Plan, how: Api) {
+    enter(plan, "proc");
+    match how {
+        Api::New => plan.will("mount a proc", Call::mount("proc", ".", "proc", NO_SUID_DEV_EXEC)),
+        Api::Copy => plan.will(
+            "show the caller's proc, which belongs to a PID namespace above",
+            Call::bind("/proc", ".", MsFlags::MS_REC),
+        ),
+        Api::Leave => {}
+    }
+}
+
+/// sysfs, read-only.
+pub fn sys(plan: &mut Plan, view: &View) {
+    match view.sysfs {
+        Api::New => {
+            enter(plan, "sys");
+            let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
+            plan.will("mount sysfs read-only", Call::mount("sysfs", ".", "sysfs", flags));
+            if view.cgroup2 {
+                enter(plan, "sys/fs/cgroup");
+                plan.will("show the own control group", Call::mount("cgroup2", ".", "cgroup2", flags));
+            }
+        }
+        Api::Copy => {
+            enter(plan, "sys");
+            plan.will(
+                "take a copy of the caller's /sys",
+                Call::OpenTree { path: "/sys".into(), opened: "sys" },
+            );
+            plan.will("make the copy read-only", Call::ReadOnlyTree("sys"));
+            plan.will("show it inside", Call::MoveMount { opened: "sys", target: ".".into() });
+        }
+        Api::Leave => {}
+    }
+}
+
+/// A small dev of its own: devices that hold nothing, terminals, shared memory.
+pub fn dev(plan: &mut Plan, view: &View) {
+    enter(plan, "dev");
+    plan.will("mount a tmpfs for devices", tmpfs(".", MsFlags::MS_NOSUID, "mode=755,size=64k"));
+    enter(plan, "dev");
+    plan.will("give devices exactly their modes", Call::Umask(0));
+    for (name, major, minor) in DEVICES {
+        device(plan, view.devices, name, (major, minor));
+    }
+    for (target, link) in LINKS {
+        plan.will(format!("make /dev/{link}"), Call::Symlink { target: target.into(), link: link.into() });
+    }
+    if let Some(terminal) = &view.terminal {
+        console(plan, terminal);
+    }
+    let terminals = if view.tty_group {
+        "newinstance,ptmxmode=0666,mode=0620,gid=5"
+    } else {
+        "newinstance,ptmxmode=0666,mode=0620"
+    };
+    let no_suid_exec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    below_dev(
+        plan,
+        "pts",
+        "mount pseudo-terminals of its own",
+        file_system("devpts", "pts", no_suid_exec, terminals),
+    );
+    below_dev(plan, "shm", "mount shared memory of its own", tmpfs("shm", NO_SUID_DEV_EXEC, "mode=1777"));
+    if view.mqueue {
+        below_dev(
+            plan,
+            "mqueue",
+            "mount message queues",
+            Call::mount("mqueue", "mqueue", "mqueue", NO_SUID_DEV_EXEC),
+        );
+    }
+    plan.will("take the umask back", Call::Umask(view.umask));
+}
+
+fn device(plan: &mut Plan, how: Devices, name: &str, number: (u64, u64)) {
+    match how {
+        Devices::Make => plan.will(
+            format!("make /dev/{name}"),
+            Call::Mknod { path: name.into(), kind: SFlag::S_IFCHR, mode: 0o666, device: number },
+        ),
+        Devices::Bind => bind_file(plan, Path::new("/dev").join(name).as_path(), name),
+    }
+}
+
+/// The caller's terminal as /dev/console: devpts is new, so ttyname(3) would find no name for it.
+fn console(plan: &mut Plan, terminal: &Path) {
+    bind_file(plan, terminal, "console");
+}
+
+/// A device cannot be made in a user namespace, but the one outside can be bound on an empty file.
+fn bind_file(plan: &mut Plan, source: &Path, name: &str) {
+    plan.will(
+        format!("make a place for /dev/{name}"),
+        Call::Mknod { path: name.into(), kind: SFlag::S_IFREG, mode: 0o666, device: (0, 0) },
+    );
+    plan.will(format!("show {} there", source.display()), Call::bind(source, name, MsFlags::empty()));
+}
+
+fn below_dev(plan: &mut Plan, name: &str, reason: &'static str, mount: Call) {
+    plan.will(format!("make /dev/{name}"), Call::Mkdir { path: name.into(), mode: 0o755 });
+    plan.will(reason, mount);
+}
+
+fn tmpfs(target: &str, flags: MsFlags, data: &str) -> Call {
+    file_system("tmpfs", target, flags, data)
+}
+
+fn file_system(fstype: &'static str, target: &str, flags: MsFlags, data: &str) -> Call {
+    Call::Mount {
+        source: Some(fstype.into()),
+        target: target.into(),
+        fstype: Some(fstype),
+        flags,
+        data: Some(data.to_string()),
+    }
+}
+
+/// Makes the directory the root of this process's mounts, and forgets the old one.
+pub fn pivot(plan: &mut Plan) {
+    plan.will("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
+    // old root and new root stacked in one place: pivot_root(2), "pivot_root(".", ".")"
+    plan.will("make it the root", Call::PivotRoot { new_root: ".".into(), put_old: ".".into() });
+    plan.will(
+        "let go of the old root",
+        Call::Unmount { target: ".".into(), flags: nix::mount::MntFlags::MNT_DETACH },
+    );
+    plan.will("start at the root", Call::Chdir("/".into()));
+}

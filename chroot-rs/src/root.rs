@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The new root: an open directory, not a path that somebody could swap.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use chain::sys;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
+use nix::sys::stat::{Mode, fstat, stat};
+
+/// A passwd file larger than this is not read: no root needs it to name a shell.
+const PASSWD_LIMIT: u64 = 1 << 20;
+
+/// What a directory below the root is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A directory: something may be mounted on it.
+    Directory,
+    /// Not there, or not a directory: nothing is mounted.
+    Missing,
+    /// A symlink on the way: whoever made it chooses where a mount would land.
+    Symlink,
+}
+
+/// An open root directory.
+#[derive(Debug)]
+pub struct Root {
+    /// The directory.
+    pub dir: OwnedFd,
+    /// As the user wrote it.
+    pub path: PathBuf,
+}
+
+impl Root {
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, as open(2).
+    pub fn open(path: PathBuf) -> Result<Self, Errno> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let dir = nix::fcntl::open(&path, flags, Mode::empty())?;
+        Ok(Self { dir, path })
+    }
+
+    /// Whether it is the root directory this process has already.
+    pub fn is_current_root(&self) -> bool {
+        match (fstat(&self.dir), stat("/")) {
+            (Ok(new), Ok(old)) => (new.st_dev, new.st_ino) == (old.st_dev, old.st_ino),
+            _ => false,
+        }
+    }
+
+    /// What `dir` is below the root.
+    pub fn place(&self, dir: &str) -> Place {
+        match sys::open_without_symlinks(self.dir.as_fd(), Path::new(dir)) {
+            Ok(_) => Place::Directory,
+            Err(Errno::ELOOP) => Place::Symlink,
+            // O_DIRECTORY reports a symlink so where openat2 is missing
+            Err(Errno::ENOTDIR) if self.is_symlink(dir) => Place::Symlink,
+            Err(_) => Place::Missing,
+        }
+    }
+
+    fn is_symlink(&self, name: &str) -> bool {
+        nix::fcntl::readlinkat(&self.dir, name).is_ok()
+    }
+
+    /// The shell for a command that was not given: `preferred` if the root has it, else the
+    /// shell of root in the root's own passwd(5), else `/bin/sh`.
+    pub fn shell(&self, preferred: Option<OsString>) -> OsString {
+        preferred
+            .filter(|shell| self.has(Path::new(shell)))
+            .or_else(|| self.passwd_shell().filter(|shell| self.has(Path::new(shell))))
+            .unwrap_or_else(|| OsString::from("/bin/sh"))
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        path.is_absolute() && self.open_inside(path, OFlag::O_PATH).is_ok()
+    }
+
+    /// Names are read from the root's own files and never through NSS, which would run its code.
+    fn passwd_shell(&self) -> Option<OsString> {
+        let file =
+            File::from(self.open_inside(Path::new("/etc/passwd"), OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?);
+        if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+            return None;
+        }
+        let mut text = Vec::new();
+        file.take(PASSWD_LIMIT).read_to_end(&mut text).ok()?;
+        let root = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"root:"))?;
+        let shell = root.split(|byte| *byte == b':').nth(6)?;
+        (!shell.is_empty()).then(|| OsStr::from_bytes(shell).to_owned())
+    }
+
+    /// Opens a file as a process inside would find it.
+    fn open_inside(&self, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
+        let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
+        nix::fcntl::openat2(&self.dir, path, how)
+    }
+}

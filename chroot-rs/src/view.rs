@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What this process may do here and what the new root has: read once, before anything is changed.
+
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use chain::namespace::{Kind, capability};
+use chain::sys;
+use nix::sys::stat::{fstat, stat};
+
+use crate::root::{Place, Root};
+
+/// How the root directory is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// pivot_root(2) in an own mount namespace.
+    Pivot,
+    /// The same, in a user namespace made for it: an ordinary user, alone.
+    PivotAsUser,
+    /// chroot(2) and chdir(2).
+    Plain,
+}
+
+/// How a file system of the kernel comes into the new root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// A new one.
+    New,
+    /// A copy of the caller's mount: the kernel gives no new one to who does not own the namespace it shows.
+    Copy,
+    /// Not at all.
+    Leave,
+}
+
+/// How device nodes are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Devices {
+    /// mknod(2), which needs to be root outside of every user namespace.
+    Make,
+    /// The caller's own, bound on empty files.
+    Bind,
+}
+
+/// Everything that decides the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// How the root is changed.
+    pub way: Way,
+    /// What the new root's directories are.
+    pub proc_dir: Place,
+    /// As `proc_dir`.
+    pub sys_dir: Place,
+    /// As `proc_dir`.
+    pub dev_dir: Place,
+    /// How proc comes in.
+    pub proc: Api,
+    /// How sysfs comes in.
+    pub sysfs: Api,
+    /// Whether a message queue file system may be mounted.
+    pub mqueue: bool,
+    /// Whether the control groups below the own one may be shown.
+    pub cgroup2: bool,
+    /// How devices come in.
+    pub devices: Devices,
+    /// Whether group 5, tty, exists for devpts.
+    pub tty_group: bool,
+    /// The caller's terminal.
+    pub terminal: Option<PathBuf>,
+    /// Directories that the caller left open: each is a way out.
+    pub open_directories: Vec<(i32, PathBuf)>,
+    /// The umask, which must not spoil the modes of devices.
+    pub umask: u32,
+    /// Whether mounts can be attached by descriptor: Linux 5.2.
+    pub open_tree: bool,
+}
+
+impl View {
+    /// Reads the system.
+    pub fn of(root: &Root) -> Self {
+        let admin = sys::has_capability(capability::CAP_SYS_ADMIN);
+        let way = match (admin, sys::has_capability(capability::CAP_SYS_CHROOT)) {
+            _ if root.is_current_root() => Way::Plain,
+            (true, _) => Way::Pivot,
+            (false, true) => Way::Plain,
+            (false, false) => Way::PivotAsUser,
+        };
+        // a user namespace of our own owns none of the others
+        let initial = way == Way::Pivot && Kind::User.is_initial();
+        let ours = |kind: Kind| initial || (way == Way::Pivot && kind.is_ours());
+        let copy = if sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
+        Self {
+            way,
+            proc_dir: root.place("proc"),
+            sys_dir: root.place("sys"),
+            dev_dir: root.place("dev"),
+            proc: if ours(Kind::Pid) { Api::New } else { Api::Copy },
+            sysfs: if ours(Kind::Net) { Api::New } else { copy },
+            mqueue: ours(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
+            cgroup2: !Kind::Cgroup.is_initial() && ours(Kind::Cgroup),
+            devices: if initial && sys::has_capability(capability::CAP_MKNOD) {
+                Devices::Make
+            } else {
+                Devices::Bind
+            },
+            tty_group: initial || (way == Way::Pivot && is_mapped("/proc/self/gid_map", 5)),
+            terminal: terminal(),
+            open_directories: open_directories(),
+            umask: sys::current_umask(),
+            open_tree: sys::has_open_tree(),
+        }
+    }
+}
+
+/// Whether an id exists in the user namespace of this process: user_namespaces(7).
+fn is_mapped(map: &str, id: u64) -> bool {
+    let Ok(text) = std::fs::read_to_string(map) else { return false };
+    text.lines().any(|line| {
+        let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u64>().ok());
+        match (fields.next(), fields.next(), fields.next()) {
+            (Some(first), Some(_), Some(count)) => (first..first.saturating_add(count)).contains(&id),
+            _ => false,
+        }
+    })
+}
+
+/// The terminal on a standard descriptor, by a path that still leads to it.
+fn terminal() -> Option<PathBuf> {
+    let standard =
+        [std::io::stdin().as_fd().try_clone_to_owned(), std::io::stdout().as_fd().try_clone_to_owned()];
+    standard.into_iter().flatten().find_map(|fd| {
+        if !nix::unistd::isatty(&fd).unwrap_or(false) {
+            return None;
+        }
+        let path = nix::unistd::ttyname(&fd).ok()?;
+        let (by_fd, by_path) = (fstat(&fd).ok()?, stat(&path).ok()?);
+        (by_fd.st_rdev == by_path.st_rdev).then_some(path)
+    })
+}
+
+fn open_directories() -> Vec<(i32, PathBuf)> {
+    let inherited = sys::inherited_descriptors();
+    let directories = inherited.into_iter().filter(|fd| sys::is_directory(*fd));
+    directories
+        .map(|fd| (fd, std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default()))
+        .collect()
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The eight kinds of namespace: one table drives options, messages and plans.
+//!
+//! A namespace gives the processes in it their own instance of one global thing:
+//! the mounts, the hostname, the process ids and so on. namespaces(7)
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use chain::flags::CLONE_NEWTIME;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use nix::sched::CloneFlags;
+
+/// One kind of namespace.
+#[derive(Debug)]
+pub struct Kind {
+    /// Its flag of unshare(2).
+    pub flag: CloneFlags,
+    /// Its long option, as in unshare(1).
+    pub long: &'static str,
+    /// Its short option, as in unshare(1).
+    pub short: char,
+    /// Its file in /proc/PID/ns, which `--share` takes too.
+    pub file: &'static str,
+    /// How a message calls it.
+    pub name: &'static str,
+    /// What the option's help says.
+    pub help: &'static str,
+}
+
+/// Every kind, in the order of unshare(1)'s help.
+pub const KINDS: [Kind; 8] = [
+    Kind {
+        flag: CloneFlags::CLONE_NEWNS,
+        long: "mount",
+        short: 'm',
+        file: "mnt",
+        name: "mount",
+        help: "Enter a new mount namespace; mounts made in it stay in it",
+    },
+    Kind {
+        flag: CloneFlags::CLONE_NEWUTS,
+        long: "uts",
+        short: 'u',
+        file: "uts",
+        name: "UTS",
+        help: "Enter a new UTS namespace: an own hostname",
+    },
+    Kind {
+        flag: CloneFlags::CLONE_NEWIPC,
+        long: "ipc",
+        short: 'i',
+        file: "ipc",
+        name: "IPC",
+        help: "Enter a new IPC namespace: own System V IPC and message queues",
+    },
+    Kind {
+        flag: CloneFlags::CLONE_NEWNET,
+        long: "net",
+        short: 'n',
+        file: "net",
+        name: "network",
+        help: "Enter a new network namespace: own interfaces, only lo at first",
+    },
+    Kind {
+        flag: CloneFlags::CLONE_NEWPID,
+        long: "pid",
+        short: 'p',
+        file: "pid",
+        name: "PID",
+        help: "Enter a new PID namespace, with the command as its process 1",
+    },
+    Kind {
+        flag: CloneFlags::CLONE_NEWUSER,
+        long: "user",
+        short: 'U',
+        file: "user",
+        name: "user",
+        help: "Enter a new user namespace: own user and group ids",
+    },
+    Kind {
+        flag: CloneFlags::CLONE_NEWCGROUP,
+        long: "cgroup",
+        short: 'C',
+        file: "cgroup",
+        name: "cgroup",
+        help: "Enter a new cgroup namespace: the own control group is the root",
+    },
+    Kind {
+        flag: CLONE_NEWTIME,
+        long: "time",
+        short: 'T',
+        file: "time",
+        name: "time",
+        help: "Enter a new time namespace: own offsets of the monotonic and boot clocks",
+    },
+];
+
+/// A set of kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Namespaces(CloneFlags);
+
+impl Default for Namespaces {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl Namespaces {
+    /// No kind at all.
+    pub const NONE: Self = Self(CloneFlags::empty());
+
+    /// What a container has of its own. Not cgroup, which is right only after the move into
+    /// a group (cgexec-rs does both), and not time, which nobody misses.
+    pub fn container() -> Self {
+        Self::NONE
+            .with(CloneFlags::CLONE_NEWNS)
+            .with(CloneFlags::CLONE_NEWUTS)
+            .with(CloneFlags::CLONE_NEWIPC)
+            .with(CloneFlags::CLONE_NEWPID)
+            .with(CloneFlags::CLONE_NEWNET)
+    }
+
+    /// This set and one kind more.
+    pub fn with(self, kind: CloneFlags) -> Self {
+        Self(self.0 | kind)
+    }
+
+    /// This set without the kinds of another.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether a kind is in the set.
+    pub fn has(self, kind: CloneFlags) -> bool {
+        self.0.contains(kind)
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The flags of unshare(2).
+    pub fn flags(self) -> CloneFlags {
+        self.0
+    }
+
+    /// Whether only children enter the new namespace, so that there must be a child:
+    /// pid_namespaces(7), time_namespaces(7).
+    pub fn need_child(self) -> bool {
+        self.0.intersects(CloneFlags::CLONE_NEWPID | CLONE_NEWTIME)
+    }
+}
+
+/// The kinds by name, as a sentence lists them.
+impl Display for Namespaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> =
+            KINDS.iter().filter(|kind| self.has(kind.flag)).map(|kind| kind.name).collect();
+        match names.split_last() {
+            None => f.write_str("no"),
+            Some((last, [])) => f.write_str(last),
+            Some((last, others)) => write!(f, "{} and {last}", others.join(", ")),
+        }
+    }
+}
+
+/// A list as `--share` takes it: `net,ipc`, by the option's name or the file's.
+impl FromStr for Namespaces {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, String> {
+        list.split(',').try_fold(Self::NONE, |set, name| {
+            let kind = KINDS.iter().find(|kind| kind.long == name || kind.file == name).ok_or_else(|| {
+                let known: Vec<&str> = KINDS.iter().map(|kind| kind.long).collect();
+                format!("no such namespace; there are {}", known.join(", "))
+            })?;
+            Ok(set.with(kind.flag))
+        })
+    }
+}
+
+impl clap::Args for Namespaces {
+    fn augment_args(command: Command) -> Command {
+        KINDS.iter().fold(command, |command, kind| {
+            let arg = Arg::new(kind.long).long(kind.long).short(kind.short);
+            command.arg(arg.action(ArgAction::SetTrue).help(kind.help))
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Namespaces {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let asked = KINDS.iter().filter(|kind| matches.get_flag(kind.long));
+        Ok(asked.fold(Self::NONE, |set, kind| set.with(kind.flag)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_by_option_or_by_file() {
+        let both = Namespaces::NONE.with(CloneFlags::CLONE_NEWNS).with(CloneFlags::CLONE_NEWNET);
+        assert_eq!("mount,net".parse(), Ok(both));
+        assert_eq!("mnt,net".parse(), Ok(both));
+    }
+
+    #[test]
+    fn an_unknown_kind_is_refused_with_those_there_are() {
+        let error = "net,host".parse::<Namespaces>().unwrap_err();
+        assert_eq!(error, "no such namespace; there are mount, uts, ipc, net, pid, user, cgroup, time");
+    }
+
+    #[test]
+    fn a_sentence_lists_the_kinds() {
+        assert_eq!(Namespaces::container().to_string(), "mount, UTS, IPC, network and PID");
+        assert_eq!(Namespaces::NONE.with(CLONE_NEWTIME).to_string(), "time");
+    }
+}
