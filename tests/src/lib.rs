@@ -23,6 +23,7 @@
 
 pub mod cpio;
 pub mod deadline;
+pub mod links;
 pub mod run;
 pub mod scratch;
 pub mod snapshot;
@@ -31,6 +32,7 @@ pub mod tools;
 pub mod trace;
 pub mod vm;
 
+pub use links::Link;
 pub use run::{End, Ended, Run};
 pub use scratch::Scratch;
 pub use snapshot::Snapshot;

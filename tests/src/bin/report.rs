@@ -31,10 +31,8 @@ fn report(args: Vec<OsString>) -> i32 {
     let cwd = std::env::current_dir().map(|dir| dir.display().to_string());
     say("cwd", &cwd.unwrap_or_else(|why| why.to_string()));
     say("nice", &nice().to_string());
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    for line in status.lines().filter(|line| line.starts_with("Sig") && !line.starts_with("SigQ")) {
-        say("status", line);
-    }
+    say("blocked", &numbers(is_blocked));
+    say("ignored", &numbers(is_ignored));
     let written = match args.get(1) {
         Some(file) if file != "-" => fs::write(file, text).is_ok(),
         _ => {
@@ -94,4 +92,26 @@ fn umask() -> u32 {
 fn nice() -> i32 {
     // SAFETY: takes three numbers and touches no memory.
     unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+/// The signals of which something is true, as their numbers.
+fn numbers(is_so: impl Fn(i32) -> bool) -> String {
+    (1..=64).filter(|signal| is_so(*signal)).map(|signal| signal.to_string()).collect::<Vec<_>>().join(",")
+}
+
+fn is_blocked(signal: i32) -> bool {
+    // SAFETY: all zeroes is a valid set, an empty one.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new set it only writes the old one to where it is told.
+    unsafe { libc::sigprocmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut set) };
+    // SAFETY: a set that was just filled, and any number.
+    unsafe { libc::sigismember(&raw const set, signal) == 1 }
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all zeroes is a valid action, the default one.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action it only writes the old one to where it is told.
+    let known = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } == 0;
+    known && action.sa_sigaction == libc::SIG_IGN
 }
