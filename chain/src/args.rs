@@ -5,7 +5,7 @@
 //! have it, so that what follows belongs to the command. A link without options
 //! of its own does not start clap at all: most stages of a chain have none.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
 use clap::error::{ContextKind, ErrorKind};
@@ -157,12 +157,4 @@ pub fn default_shell() -> OsString {
         Some(shell) if !shell.is_empty() => shell,
         _ => OsString::from("/bin/sh"),
     }
-}
-
-/// The arguments a process was started with, from what the C entry point was given.
-///
-/// # Source
-/// `main(argc, argv)`, C11 5.1.2.2.1: std's own copy needs its runtime on some systems.
-pub fn from_c(argv: &[*const libc::c_char]) -> Vec<OsString> {
-    argv.iter().map(|&arg| OsStr::from_bytes(sys::c_bytes(arg)).to_owned()).collect()
 }

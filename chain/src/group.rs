@@ -25,17 +25,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// `EACCES`, `EPERM`, `EROFS`, `EAGAIN` at cgroup.max.depth or cgroup.max.descendants.
 pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let locked = nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o755))
-            .and_then(|()| sys::lock_shared(path))
-            .and_then(|fd| if path.is_dir() { Ok(fd) } else { Err(Errno::ENOENT) });
-        match locked {
-            Err(Errno::ENOENT | Errno::ENODEV) if tries < 10 && path.parent().is_some_and(Path::is_dir) => {}
-            locked => return locked,
+    for _ in 0..10 {
+        nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o755))?;
+        match sys::lock_shared(path) {
+            Ok(fd) if path.is_dir() => return Ok(fd),
+            Ok(_) | Err(Errno::ENOENT | Errno::ENODEV) => {}
+            Err(errno) => {
+                // as if it had never been made; the first failure is the one to tell
+                let _ = remove_once(path);
+                return Err(errno);
+            }
         }
     }
+    Err(Errno::EAGAIN)
 }
 
 /// Whether the run that made the group is gone.

@@ -60,7 +60,7 @@ pub const NOT_RUNNABLE: i32 = 126;
 /// The exit status when the command was not found.
 pub const NOT_FOUND: i32 = 127;
 
-/// Makes the C entry point of a tool from its `fn(Vec<OsString>) -> i32`.
+/// Makes the C entry point of a tool from its `fn(Vec<OsString>) -> !`.
 ///
 /// std's start-up code never runs, so SIGPIPE, closed descriptors and the stack
 /// of signal handlers stay as the caller left them for the command.
@@ -68,12 +68,17 @@ pub const NOT_FOUND: i32 = 127;
 macro_rules! main {
     ($run:path) => {
         /// What the C library calls; see exec-chain's `main!`.
+        ///
+        /// # Safety
+        /// Only the C library calls it, with the process's own arguments.
         #[unsafe(no_mangle)]
-        pub extern "C" fn main(
+        pub unsafe extern "C" fn main(
             argc: ::core::ffi::c_int,
             argv: *const *const ::core::ffi::c_char,
         ) -> ::core::ffi::c_int {
-            $run($crate::args::from_c($crate::sys::argv(argc, argv)))
+            // SAFETY: these are what main() was given.
+            let arguments = unsafe { $crate::sys::arguments(argc, argv) };
+            $run(arguments)
         }
     };
 }

@@ -18,11 +18,14 @@ use crate::{FAILED, hint, sys};
 /// Why: it ends the sentence "the tool will now …" and, after a failure, "cannot …".
 pub type Reason = Cow<'static, str>;
 
+/// What the parent that stays looks at when the command has ended.
+type Farewell = Box<dyn FnOnce(&Tell, Ended)>;
+
 #[derive(Debug)]
 struct Step {
     reason: Reason,
     call: Call,
-    undo: Option<(Reason, Call)>,
+    undo: Vec<(Reason, Call)>,
 }
 
 /// What a tool will do, computed before the first call is made.
@@ -30,7 +33,7 @@ pub struct Plan {
     steps: Vec<Step>,
     hands: Hands,
     command: Command,
-    farewell: Option<Box<dyn FnOnce(&Tell, Ended)>>,
+    farewell: Option<Farewell>,
 }
 
 impl Plan {
@@ -46,19 +49,15 @@ impl Plan {
 
     /// Adds a step.
     pub fn will(&mut self, reason: impl Into<Reason>, call: Call) {
-        self.steps.push(Step { reason: reason.into(), call, undo: None });
+        self.steps.push(Step { reason: reason.into(), call, undo: Vec::new() });
     }
 
-    /// Adds a step whose effect must not outlive the command, and what takes it back.
-    pub fn will_and_undo(
-        &mut self,
-        reason: impl Into<Reason>,
-        call: Call,
-        undo_reason: impl Into<Reason>,
-        undo: Call,
-    ) {
-        let undo = Some((undo_reason.into(), undo));
-        self.steps.push(Step { reason: reason.into(), call, undo });
+    /// Says how the last step is taken back, because its effect must not outlive the command.
+    /// Several are taken back in the order opposite to the one they were said in.
+    pub fn undo(&mut self, reason: impl Into<Reason>, call: Call) {
+        if let Some(step) = self.steps.last_mut() {
+            step.undo.push((reason.into(), call));
+        }
     }
 
     /// What the parent that stays looks at when the command has ended, before it takes steps back.
@@ -122,7 +121,7 @@ impl Plan {
             tell.step(&step.reason, &step.call, step.call.page());
         }
         self.command.say(tell);
-        for (reason, call) in self.steps.iter().rev().filter_map(|step| step.undo.as_ref()) {
+        for (reason, call) in self.steps.iter().rev().flat_map(|step| step.undo.iter().rev()) {
             tell.step(format_args!("afterwards, {reason}"), call, call.page());
         }
     }

@@ -5,7 +5,7 @@
 //! at its SAFETY line. Errors are errno values, as the manual pages list them.
 //! This file is long because everything unsafe is here.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
@@ -64,20 +64,24 @@ pub fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// The argument vector the C library was given.
-pub fn argv(argc: c_int, argv: *const *const c_char) -> &'static [*const c_char] {
-    let len = usize::try_from(argc).unwrap_or(0);
+/// The arguments a process was started with, byte for byte, from what its C entry point was given:
+/// std's own copy needs its runtime on some systems.
+///
+/// # Safety
+/// `argc` and `argv` are those of `main()`: C11 5.1.2.2.1.
+pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
     if argv.is_null() {
-        return &[];
+        return Vec::new();
     }
-    // SAFETY: called with what main() was given: `argc` pointers that live as long as the process.
-    unsafe { std::slice::from_raw_parts(argv, len) }
-}
-
-/// The bytes of a C string that lives as long as the process, as an argument does.
-pub fn c_bytes(text: *const c_char) -> &'static [u8] {
-    // SAFETY: main()'s arguments are NUL-terminated and never freed.
-    unsafe { CStr::from_ptr(text) }.to_bytes()
+    // SAFETY: the caller's: `argc` pointers.
+    let argv = unsafe { std::slice::from_raw_parts(argv, usize::try_from(argc).unwrap_or(0)) };
+    argv.iter()
+        .map(|&arg| {
+            // SAFETY: the caller's: each of them leads to a C string.
+            let arg = unsafe { CStr::from_ptr(arg) };
+            OsStr::from_bytes(arg.to_bytes()).to_owned()
+        })
+        .collect()
 }
 
 /// open_tree(2) with OPEN_TREE_CLONE: a recursive copy of the mounts at `path`.
@@ -473,4 +477,10 @@ pub fn has_attribute(path: &Path, name: &CStr, value: &[u8]) -> bool {
     // SAFETY: both names are C strings and the buffer is as long as told.
     let len = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), found.as_mut_ptr().cast(), found.len()) };
     usize::try_from(len).is_ok_and(|len| found.get(..len) == Some(value))
+}
+
+/// Whether the effective user may write to a file, or make entries in a directory.
+pub fn is_writable(path: &Path) -> bool {
+    let flags = nix::fcntl::AtFlags::AT_EACCESS;
+    nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, nix::unistd::AccessFlags::W_OK, flags).is_ok()
 }

@@ -25,7 +25,7 @@ use crate::view::{Api, View, Way};
 const NEW_ROOT: &str = "new root";
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
-pub fn run(argv: Vec<OsString>) -> i32 {
+pub fn run(argv: Vec<OsString>) -> ! {
     let Line { options, voice, mut operands } = args::parse::<Options>(&TOOL, argv);
     let tell = Tell::new(TOOL.name, voice);
     if operands.is_empty() {
@@ -37,7 +37,7 @@ pub fn run(argv: Vec<OsString>) -> i32 {
         Ok(root) => root,
         Err(errno) => {
             tell.line(format_args!("cannot change root directory to {}: {}", quoted(&path), Why(errno)));
-            return FAILED;
+            sys::exit(FAILED)
         }
     };
     let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));

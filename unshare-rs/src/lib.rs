@@ -19,7 +19,7 @@ use crate::cli::{Options, TOOL};
 use crate::world::World;
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
-pub fn run(argv: Vec<OsString>) -> i32 {
+pub fn run(argv: Vec<OsString>) -> ! {
     let Line { options, voice, operands } = args::parse::<Options>(&TOOL, argv);
     let tell = Tell::new(TOOL.name, voice);
     let world = World::from_options(&options, Privilege::of_this_process())

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where the control groups are: which hierarchies are mounted, and our own place in each.
+//!
+//! Nothing is taken for granted: version 2 may be mounted anywhere (on hybrid hosts
+//! at /sys/fs/cgroup/unified), controllers may be spread over both versions, and the
+//! caller may be deep in one hierarchy and at the top of another. cgroups(7)
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Component, Path, PathBuf};
+
+/// The two kinds of hierarchy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// A hierarchy for each controller, or a few.
+    V1,
+    /// One hierarchy for all.
+    V2,
+}
+
+/// A mounted hierarchy in which the caller's own group can be named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Its version.
+    pub version: Version,
+    /// Where it is mounted.
+    pub mount: PathBuf,
+    /// The directory of the caller's own group.
+    pub own: PathBuf,
+    /// The controllers of version 1; version 2 has a file for that.
+    pub v1_controllers: Vec<String>,
+}
+
+/// All of them, in the order of the mount table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hierarchies(pub Vec<Hierarchy>);
+
+impl Hierarchies {
+    /// Reads /proc; where it cannot be read there are none.
+    pub fn of_this_process() -> Self {
+        let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
+        let own = fs::read("/proc/self/cgroup").unwrap_or_default();
+        Self::parse(&mounts, &own)
+    }
+
+    /// # Source
+    /// proc_pid_mountinfo(5), proc_pid_cgroup(5).
+    pub fn parse(mountinfo: &[u8], own: &[u8]) -> Self {
+        let places: Vec<Place> = lines(own).filter_map(Place::parse).collect();
+        let mut found: Vec<Hierarchy> = Vec::new();
+        for mount in lines(mountinfo).filter_map(Mount::parse) {
+            let Some(place) = places.iter().find(|place| mount.is_of(place)) else { continue };
+            let Some(below) = below_mount(&mount.root, &place.path) else { continue };
+            let known = found
+                .iter()
+                .any(|known| known.version == mount.version && known.v1_controllers == mount.controllers);
+            if !known {
+                let own = if below.as_os_str().is_empty() { mount.at.clone() } else { mount.at.join(below) };
+                let Mount { version, at, controllers, .. } = mount;
+                found.push(Hierarchy { version, mount: at, own, v1_controllers: controllers });
+            }
+        }
+        Self(found)
+    }
+
+    /// The version 2 hierarchy.
+    pub fn v2(&self) -> Option<&Hierarchy> {
+        self.0.iter().find(|hierarchy| hierarchy.version == Version::V2)
+    }
+
+    /// The hierarchy that has a controller: version 1 where it is mounted there, since a
+    /// controller is in one hierarchy at a time.
+    pub fn with(&self, controller: &str) -> Option<&Hierarchy> {
+        let v1 =
+            self.0.iter().find(|hierarchy| hierarchy.v1_controllers.iter().any(|name| name == controller));
+        v1.or_else(|| self.v2().filter(|v2| v2.offers(controller)))
+    }
+}
+
+impl Hierarchy {
+    /// Whether the top of this version 2 hierarchy, as far as it is in sight, has a controller.
+    fn offers(&self, controller: &str) -> bool {
+        has_word(&self.mount.join("cgroup.controllers"), controller)
+    }
+}
+
+/// Whether a file of space-separated words holds one.
+pub fn has_word(file: &Path, word: &str) -> bool {
+    fs::read_to_string(file).is_ok_and(|text| text.split_whitespace().any(|found| found == word))
+}
+
+struct Mount {
+    version: Version,
+    root: PathBuf,
+    at: PathBuf,
+    controllers: Vec<String>,
+}
+
+impl Mount {
+    /// A line of mountinfo: id, parent, device, root, mount point, options, tags, "-", type, source, super options.
+    fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let root = unescape(fields.nth(3)?);
+        let at = unescape(fields.next()?);
+        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+        let version = match fields.next()? {
+            b"cgroup" => Version::V1,
+            b"cgroup2" => Version::V2,
+            _ => return None,
+        };
+        let options = String::from_utf8_lossy(fields.nth(1)?).into_owned();
+        let controllers = match version {
+            Version::V2 => Vec::new(),
+            Version::V1 => options.split(',').map(str::to_string).collect(),
+        };
+        Some(Self { version, root, at, controllers })
+    }
+
+    fn is_of(&self, place: &Place) -> bool {
+        match self.version {
+            Version::V2 => place.controllers.is_empty() && place.id == b"0",
+            // super options hold flags too, a place only controllers
+            Version::V1 => {
+                !place.controllers.is_empty()
+                    && place.controllers.iter().all(|name| self.controllers.contains(name))
+            }
+        }
+    }
+}
+
+/// A line of /proc/PID/cgroup: id, controllers, path, which may itself hold colons.
+struct Place {
+    id: Vec<u8>,
+    controllers: Vec<String>,
+    path: PathBuf,
+}
+
+impl Place {
+    fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.splitn(3, |byte| *byte == b':');
+        let id = fields.next()?.to_vec();
+        let controllers = String::from_utf8_lossy(fields.next()?).into_owned();
+        let path = fields.next()?;
+        let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+        let controllers =
+            controllers.split(',').filter(|name| !name.is_empty()).map(str::to_string).collect();
+        Some(Self { id, controllers, path: PathBuf::from(OsString::from_vec(path.to_vec())) })
+    }
+}
+
+/// Our own group relative to the mount: both paths start at the root of our cgroup namespace,
+/// so what they share is dropped; what is above either cannot be named.
+fn below_mount(root: &Path, own: &Path) -> Option<PathBuf> {
+    let below = own.strip_prefix(root).ok()?;
+    below.components().all(|part| matches!(part, Component::Normal(_))).then(|| below.to_path_buf())
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+}
+
+/// mountinfo writes space, tab, newline and backslash as three octal digits.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal = tail
+            .get(..3)
+            .filter(|_| first == b'\\')
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        match octal {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &[u8] = b"\
+30 20 0:26 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+31 30 0:27 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu,cpuacct
+32 30 0:28 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+33 30 0:29 / /sys/fs/cgroup/unified rw,relatime shared:7 - cgroup2 cgroup2 rw
+";
+
+    #[test]
+    fn a_hybrid_host_has_both_versions_and_a_place_in_each() {
+        let own = b"2:memory:/a/b:c\n1:cpu,cpuacct:/\n0::/user\n";
+        let found = Hierarchies::parse(HYBRID, own);
+        assert_eq!(found.with("memory").unwrap().own, Path::new("/sys/fs/cgroup/memory/a/b:c"));
+        assert_eq!(found.with("cpuacct").unwrap().own, Path::new("/sys/fs/cgroup/cpu"));
+        assert_eq!(found.v2().unwrap().own, Path::new("/sys/fs/cgroup/unified/user"));
+    }
+
+    #[test]
+    fn a_mount_that_shows_a_part_is_taken_into_account() {
+        let mounts = b"40 1 0:1 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let found = Hierarchies::parse(mounts, b"0::/docker/x/y\n");
+        assert_eq!(found.v2().unwrap().own, Path::new("/sys/fs/cgroup/y"));
+    }
+
+    #[test]
+    fn a_group_above_the_mount_cannot_be_named() {
+        let mounts = b"40 1 0:1 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(Hierarchies::parse(mounts, b"0::/other\n").v2(), None);
+        let mounts = b"40 1 0:1 /.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(Hierarchies::parse(mounts, b"0::/\n").v2(), None);
+    }
+
+    #[test]
+    fn escapes_of_the_mount_table_are_read() {
+        assert_eq!(unescape(br"/a\040b\134c\"), Path::new("/a b\\c\\"));
+    }
+
+    #[test]
+    fn no_proc_means_no_hierarchy() {
+        assert_eq!(Hierarchies::parse(b"", b""), Hierarchies::default());
+    }
+}

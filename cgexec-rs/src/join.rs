@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Joining a group that exists, in libcgroup's notation: `CONTROLLERS:PATH`.
+
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use chain::{Call, Plan};
+
+use crate::hierarchy::{Hierarchies, Hierarchy, Version};
+
+/// Which group to join, of which controllers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    controllers: Controllers,
+    /// From the top of the hierarchy.
+    path: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Controllers {
+    /// `*`: every hierarchy that has such a group.
+    All,
+    /// An empty list: version 2, whatever it controls.
+    V2,
+    Named(Vec<String>),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (list, path) =
+            text.split_once(':').ok_or("it is CONTROLLERS:PATH, as in memory,pids:my/group")?;
+        let path = Path::new(path.trim_start_matches('/'));
+        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err("a path of groups has no '.' and no '..'".to_string());
+        }
+        let controllers = match list {
+            "*" => Controllers::All,
+            "" => Controllers::V2,
+            list => Controllers::Named(list.split(',').map(str::to_string).collect()),
+        };
+        Ok(Self { controllers, path: path.to_path_buf() })
+    }
+}
+
+/// Adds the joins to the plan.
+///
+/// # Errors
+/// What is wrong and what to do: a controller that no hierarchy has, a group that is not there.
+pub fn plan(plan: &mut Plan, targets: &[Target], found: &Hierarchies) -> Result<(), (String, String)> {
+    let mut joined: Vec<&Hierarchy> = Vec::new();
+    for target in targets {
+        for hierarchy in target.hierarchies(found)? {
+            let group = hierarchy.mount.join(&target.path);
+            if !group.is_dir() {
+                let wrong = format!("no such group: {}", group.display());
+                return Err((wrong, format!("-g joins a group that exists: mkdir {}", group.display())));
+            }
+            if !joined.contains(&hierarchy) {
+                joined.push(hierarchy);
+                enter(plan, hierarchy.version, &group);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds the write that moves this process into a group.
+pub fn enter(plan: &mut Plan, version: Version, group: &Path) {
+    // a thread that moves itself by "0" needs no lock in v1's tasks; v2 has only the whole process
+    let file = match version {
+        Version::V1 => "tasks",
+        Version::V2 => "cgroup.procs",
+    };
+    plan.will(format!("enter the group {}", group.display()), Call::write(group.join(file), "0"));
+}
+
+impl Target {
+    fn hierarchies<'a>(&self, found: &'a Hierarchies) -> Result<Vec<&'a Hierarchy>, (String, String)> {
+        match &self.controllers {
+            Controllers::All => {
+                let with_it = found.0.iter().filter(|hierarchy| hierarchy.mount.join(&self.path).is_dir());
+                let with_it: Vec<&Hierarchy> = with_it.collect();
+                if with_it.is_empty() {
+                    let wrong = format!("no hierarchy has a group {}", self.path.display());
+                    return Err((wrong, "-g joins a group that exists".to_string()));
+                }
+                Ok(with_it)
+            }
+            Controllers::V2 => found.v2().map(|v2| vec![v2]).ok_or_else(|| {
+                (
+                    "cgroup version 2 is not mounted".to_string(),
+                    "name the controllers before the colon".to_string(),
+                )
+            }),
+            Controllers::Named(names) => names.iter().map(|name| named(found, name)).collect(),
+        }
+    }
+}
+
+fn named<'a>(found: &'a Hierarchies, controller: &str) -> Result<&'a Hierarchy, (String, String)> {
+    found.with(controller).ok_or_else(|| {
+        let wrong = format!("no mounted hierarchy has the controller {controller}");
+        (
+            wrong,
+            "cat /proc/self/mountinfo /sys/fs/cgroup/cgroup.controllers shows those there are".to_string(),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notation_is_that_of_libcgroup() {
+        let target: Target = "memory,pids:/my/group".parse().unwrap();
+        assert_eq!(target.controllers, Controllers::Named(vec!["memory".into(), "pids".into()]));
+        assert_eq!(target.path, Path::new("my/group"));
+        assert_eq!("*:x".parse::<Target>().unwrap().controllers, Controllers::All);
+        assert_eq!(":x".parse::<Target>().unwrap().controllers, Controllers::V2);
+    }
+
+    #[test]
+    fn a_path_stays_below_the_hierarchy() {
+        assert!("memory:../x".parse::<Target>().is_err());
+        assert!("memory".parse::<Target>().is_err());
+    }
+}
