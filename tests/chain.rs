@@ -28,6 +28,7 @@ fn help_and_version_are_asked_for_so_they_are_output() {
     for tool in [tools().unshare(), tools().cgexec(), tools().chroot()] {
         let name = tool.file_name().unwrap().to_str().unwrap();
         let help = Run::new(&tool).arg("--help").end().ok();
+        assert!(help.ends_with('\n') && !help.ends_with("\n\n"), "{help:?}");
         assert!(help.contains(&format!("Usage: {name} ")), "{help}");
         let too_wide: Vec<_> = help.lines().filter(|line| line.chars().count() > 80).collect();
         assert_eq!(too_wide, [] as [&str; 0]);

@@ -35,7 +35,7 @@ impl Scratch {
         for dir in ["bin", "dev", "etc", "proc", "root", "sys", "tmp"] {
             fs::create_dir(root.path(dir)).expect("a directory of the root");
         }
-        fs::copy(busybox(), root.path("bin/busybox")).expect("busybox copied");
+        root.install(busybox(), "bin");
         let applets = Run::new(busybox()).arg("--list").end().ok();
         for applet in applets.lines().filter(|applet| *applet != "busybox") {
             symlink("busybox", root.path("bin").join(applet)).expect("a link to busybox");
@@ -55,7 +55,9 @@ impl Scratch {
     #[track_caller]
     pub fn install(&self, file: &Path, dir: &str) -> PathBuf {
         let target = self.path(dir).join(file.file_name().expect("a file's name"));
-        fs::copy(file, &target).expect("a file copied");
+        // in a process of its own: a child that another test forks meanwhile would hold the
+        // file open for writing, and then it cannot be run (ETXTBSY)
+        Run::new("cp").arg("-p").arg(file).arg(&target).end().ok();
         fs::set_permissions(&target, Permissions::from_mode(0o755)).expect("a mode for it");
         target
     }
