@@ -40,6 +40,37 @@ impl Link {
         Self::new("cgexec", [tools().cgexec().into(), "--".into()])
     }
 
+    /// Each plan that a tool makes for the caller: what can fail, and what must be told.
+    pub fn plans(root: &Scratch) -> Vec<Self> {
+        let option = |mut link: Self, name, options: &[&str]| {
+            link.name = name;
+            link.words.splice(1..1, options.iter().map(OsString::from));
+            link
+        };
+        let mut plans = vec![
+            Self::unshare(),
+            option(
+                Self::unshare(),
+                "unshare --user",
+                &["--user", "--map-root-user", "--pid", "--mount-proc"],
+            ),
+            Self::cgexec(),
+            Self::chroot(root),
+        ];
+        if nix::unistd::geteuid().is_root() {
+            let limits = ["--memory", "50M", "--pids-limit", "20", "--cpus", "1.5"];
+            plans.push(option(Self::cgexec(), "cgexec with limits", &limits));
+            plans.push(option(Self::chroot(root), "chroot --plain", &["--plain"]));
+        }
+        plans
+    }
+
+    /// The same with `option` as the first of the first tool's.
+    pub fn with(mut self, option: &str) -> Self {
+        self.words.insert(1, option.into());
+        self
+    }
+
     /// A new root.
     pub fn chroot(root: &Scratch) -> Self {
         let words = [tools().chroot().into(), "--".into(), root.path("").into()];

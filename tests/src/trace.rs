@@ -37,7 +37,7 @@ impl Call {
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     calls: Option<String>,
-    inject: Option<String>,
+    options: Vec<String>,
 }
 
 /// A run under strace that ended.
@@ -63,7 +63,13 @@ impl Trace {
 
     /// Makes the `nth` call of this name (from 1, counted in each process) fail with EPERM.
     pub fn fail(mut self, name: &str, nth: usize) -> Self {
-        self.inject = Some(format!("--inject={name}:error=EPERM:when={nth}"));
+        self.options.push(format!("--inject={name}:error=EPERM:when={nth}"));
+        self
+    }
+
+    /// Makes only calls on this path count, for [`Self::fail`] too.
+    pub fn on_path(mut self, path: &str) -> Self {
+        self.options.push(format!("--trace-path={path}"));
         self
     }
 
@@ -79,7 +85,7 @@ impl Trace {
         let ended = Run::new("strace")
             .args(["-f", "-y", "-s", "4096", "-o"])
             .arg(&log)
-            .args(trace.into_iter().chain(self.inject))
+            .args(trace.into_iter().chain(self.options))
             .arg("--")
             .args(command)
             .end();
