@@ -213,6 +213,17 @@ impl Call {
         }
     }
 
+    /// mount(2) that changes the flags of what is mounted already.
+    pub fn remount(target: impl Into<PathBuf>, flags: MsFlags) -> Self {
+        Self::Mount {
+            source: None,
+            target: target.into(),
+            fstype: None,
+            flags: flags | MsFlags::MS_REMOUNT,
+            data: None,
+        }
+    }
+
     /// A write of a value to a file of the kernel.
     pub fn write(path: impl Into<PathBuf>, data: impl Into<Vec<u8>>) -> Self {
         Self::Write { path: path.into(), data: data.into() }

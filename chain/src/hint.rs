@@ -133,7 +133,8 @@ fn proc_refused() -> Option<String> {
         mounts.lines().filter_map(|line| line.split(' ').nth(4)).find(|at| at.starts_with("/proc/"))?;
     Some(format!(
         "{over} is mounted over a part of /proc, so the kernel gives no new one here; \
-         a container lifts it with --security-opt systempaths=unconfined (docker) or unmask=ALL (podman)"
+         a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman) \
+         or --unmask (chroot-rs)"
     ))
 }
 
