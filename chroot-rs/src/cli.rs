@@ -25,4 +25,8 @@ pub struct Options {
     /// Change the root, but mount no proc, sys and dev
     #[arg(long, conflicts_with = "plain")]
     pub no_mount: bool,
+
+    /// As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)
+    #[arg(long, conflicts_with_all = ["plain", "no_mount"])]
+    pub unmask: bool,
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod mask;
 pub mod mounts;
 pub mod root;
 pub mod view;
@@ -46,6 +47,9 @@ pub fn run(argv: Vec<OsString>) -> ! {
     } else {
         let mut view = View::of(&root);
         say_what_is_left_out(&tell, &view, &options);
+        if options.unmask {
+            view.masks.clear();
+        }
         if options.no_mount {
             (view.proc_dir, view.sys_dir, view.dev_dir) = (Place::Missing, Place::Missing, Place::Missing);
         }
@@ -78,7 +82,7 @@ pub fn plan(root: Root, view: &View, ids: (u32, u32), command: Command) -> Plan 
     plan.will("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
     make_mount_point(&mut plan, view, &root.path);
     if view.proc_dir == Place::Directory {
-        mounts::proc(&mut plan, view.proc);
+        mounts::proc(&mut plan, view);
     }
     if view.sys_dir == Place::Directory {
         mounts::sys(&mut plan, view);

@@ -13,6 +13,7 @@ fn root() -> View {
         sysfs: Api::New,
         mqueue: true,
         cgroup2: false,
+        masks: Vec::new(),
         devices: Devices::Make,
         tty_group: true,
         terminal: None,
@@ -120,6 +121,31 @@ fn what_belongs_to_a_namespace_above_is_copied() {
     let at = position(&lines, "open_tree(AT_FDCWD, \"/sys\"");
     assert!(lines[at + 1].starts_with("mount_setattr(<sys>"), "{lines:#?}");
     assert!(lines[at + 2].starts_with("move_mount(<sys>"), "{lines:#?}");
+}
+
+#[test]
+fn the_switches_of_the_machine_are_covered_once_they_are_mounted() {
+    use crate::mask::Cover;
+    let masks = vec![
+        ("proc", "sys", Cover::ReadOnly),
+        ("proc", "kcore", Cover::File),
+        ("sys", "firmware", Cover::Directory),
+    ];
+    let lines = lines(&View { masks, ..root() });
+    let at = position(&lines, "mount(\"proc\"");
+    assert_eq!(
+        lines[at + 1..at + 5],
+        [
+            "fchdir(<new root/proc>)",
+            "mount(\"sys\", \"sys\", NULL, MS_BIND, NULL)",
+            "mount(NULL, \"sys\", NULL, MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC|MS_REMOUNT|MS_BIND, NULL)",
+            "mount(\"/dev/null\", \"kcore\", NULL, MS_BIND, NULL)",
+        ]
+    );
+    let at = position(&lines, "mount(\"sysfs\"");
+    assert_eq!(lines[at + 1], "fchdir(<new root/sys>)");
+    let covered = "mount(\"tmpfs\", \"firmware\", \"tmpfs\", MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)";
+    assert_eq!(lines[at + 2], covered);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use chain::namespace::{Kind, capability};
 use chain::sys;
 use nix::sys::stat::{fstat, stat};
 
+use crate::mask::{self, Mask};
 use crate::root::{Place, Root};
 
 /// How the root directory is changed.
@@ -60,6 +61,8 @@ pub struct View {
     pub mqueue: bool,
     /// Whether the control groups below the own one may be shown.
     pub cgroup2: bool,
+    /// What is covered in proc and sys.
+    pub masks: Vec<Mask>,
     /// How devices come in.
     pub devices: Devices,
     /// Whether group 5, tty, exists for devpts.
@@ -97,6 +100,7 @@ impl View {
             sysfs: if ours(Kind::Net) { Api::New } else { copy },
             mqueue: ours(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
             cgroup2: !Kind::Cgroup.is_initial() && ours(Kind::Cgroup),
+            masks: if initial { mask::all() } else { Vec::new() },
             devices: if initial && sys::has_capability(capability::CAP_MKNOD) {
                 Devices::Make
             } else {

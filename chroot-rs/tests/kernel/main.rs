@@ -5,3 +5,4 @@
 mod escapes;
 mod house;
 mod links;
+mod masks;
