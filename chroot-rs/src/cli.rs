@@ -3,6 +3,8 @@
 
 use chain::args::Tool;
 
+use crate::credentials::Asked;
+
 /// What chroot-rs says of itself.
 pub const TOOL: Tool = Tool {
     name: "chroot-rs",
@@ -29,4 +31,12 @@ pub struct Options {
     /// As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)
     #[arg(long, conflicts_with_all = ["plain", "no_mount"])]
     pub unmask: bool,
+
+    /// Who the command runs as.
+    #[command(flatten)]
+    pub credentials: Asked,
+
+    /// Stay in the working directory; only where NEWROOT is "/" already
+    #[arg(long)]
+    pub skip_chdir: bool,
 }

@@ -3,8 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod credentials;
+pub mod ids;
 pub mod mask;
 pub mod mounts;
+pub mod names;
 pub mod root;
 pub mod view;
 
@@ -19,6 +22,7 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::cli::{Options, TOOL};
+use crate::ids::Ids;
 use crate::root::{Place, Root};
 use crate::view::{Api, View, Way};
 
@@ -41,28 +45,54 @@ pub fn run(argv: Vec<OsString>) -> ! {
             sys::exit(FAILED)
         }
     };
-    let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
-    let plan = if options.plain {
-        plain(root, command)
-    } else {
-        let mut view = View::of(&root);
-        say_what_is_left_out(&tell, &view, &options);
-        if options.unmask {
-            view.masks.clear();
+    if options.skip_chdir && !root.is_current_root() {
+        let wrong = "option --skip-chdir only permitted if NEWROOT is old '/'";
+        args::refuse(&tell, wrong, "--workdir=DIR starts in a directory of the new root");
+    }
+    let mut credentials = match options.credentials.resolve(&root) {
+        Ok(credentials) => credentials,
+        Err(wrong) => {
+            args::refuse(&tell, &wrong, "names are those of NEWROOT's own etc/passwd and etc/group")
         }
-        if options.no_mount {
-            (view.proc_dir, view.sys_dir, view.dev_dir) = (Place::Missing, Place::Missing, Place::Missing);
-        }
-        plan(root, &view, sys::effective_ids(), command)
     };
+    let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
+    let view = view(&tell, &root, &options);
+    let ids = view.as_ref().map_or_else(Ids::here, |view| view.ids.clone());
+    if let Err((wrong, advice)) = credentials.fit(&ids) {
+        args::refuse(&tell, &wrong, &advice);
+    }
+    if let Some(warning) = &credentials.warning {
+        tell.line(warning);
+    }
+    let mut plan = match view {
+        Some(view) => plan(root, &view, sys::effective_ids(), command),
+        None => plain(root, &options, command),
+    };
+    credentials.plan(&mut plan);
     plan.carry_out(&tell)
+}
+
+/// What decides the plan; nothing where it is chroot(2) alone.
+fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
+    if options.plain {
+        return None;
+    }
+    let mut view = View::of(root);
+    say_what_is_left_out(tell, &view, options);
+    if view.way == Way::Plain {
+        return None;
+    }
+    if options.unmask {
+        view.masks.clear();
+    }
+    if options.no_mount {
+        (view.proc_dir, view.sys_dir, view.dev_dir) = (Place::Missing, Place::Missing, Place::Missing);
+    }
+    Some(view)
 }
 
 /// The story: an own mount namespace, the new root in it, the kernel's file systems, pivot.
 pub fn plan(root: Root, view: &View, ids: (u32, u32), command: Command) -> Plan {
-    if view.way == Way::Plain {
-        return plain(root, command);
-    }
     let mut plan = Plan::new(command);
     for (fd, path) in &view.open_directories {
         let reason = format!("keep descriptor {fd}, a way out, from the command");
@@ -95,10 +125,12 @@ pub fn plan(root: Root, view: &View, ids: (u32, u32), command: Command) -> Plan 
 }
 
 /// Exactly what chroot(1) does.
-fn plain(root: Root, command: Command) -> Plan {
+fn plain(root: Root, options: &Options, command: Command) -> Plan {
     let mut plan = Plan::new(command);
     plan.will("change the root directory", Call::Chroot(root.path));
-    plan.will("start at the root", Call::Chdir("/".into()));
+    if !options.skip_chdir {
+        plan.will("start at the root", Call::Chdir("/".into()));
+    }
     plan
 }
 

@@ -15,6 +15,7 @@ fn root() -> View {
         cgroup2: false,
         masks: Vec::new(),
         devices: Devices::Make,
+        ids: crate::ids::Ids::default(),
         tty_group: true,
         terminal: None,
         open_directories: Vec::new(),
@@ -170,5 +171,8 @@ fn older_kernels_mount_the_root_on_itself_by_path() {
 #[test]
 fn plain_is_two_calls() {
     let here = Root { path: "fs".into(), ..Root::open("/".into()).unwrap() };
-    assert_eq!(plain(here, Command::shell("/bin/sh".into())).lines(), ["chroot(\"fs\")", "chdir(\"/\")"]);
+    assert_eq!(
+        plain(here, &Options::default(), Command::shell("/bin/sh".into())).lines(),
+        ["chroot(\"fs\")", "chdir(\"/\")"]
+    );
 }

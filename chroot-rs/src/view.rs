@@ -8,6 +8,7 @@ use chain::namespace::{Kind, capability};
 use chain::sys;
 use nix::sys::stat::{fstat, stat};
 
+use crate::ids::Ids;
 use crate::mask::{self, Mask};
 use crate::root::{Place, Root};
 
@@ -65,6 +66,8 @@ pub struct View {
     pub masks: Vec<Mask>,
     /// How devices come in.
     pub devices: Devices,
+    /// The users and groups there are.
+    pub ids: Ids,
     /// Whether group 5, tty, exists for devpts.
     pub tty_group: bool,
     /// The caller's terminal.
@@ -91,6 +94,7 @@ impl View {
         let initial = way == Way::Pivot && Kind::User.is_initial();
         let ours = |kind: Kind| initial || (way == Way::Pivot && kind.is_ours());
         let copy = if sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
+        let ids = if way == Way::PivotAsUser { Ids::one() } else { Ids::here() };
         Self {
             way,
             proc_dir: root.place("proc"),
@@ -106,25 +110,14 @@ impl View {
             } else {
                 Devices::Bind
             },
-            tty_group: initial || (way == Way::Pivot && is_mapped("/proc/self/gid_map", 5)),
+            tty_group: ids.has_group(5),
+            ids,
             terminal: terminal(),
             open_directories: open_directories(),
             umask: sys::current_umask(),
             open_tree: sys::has_open_tree(),
         }
     }
-}
-
-/// Whether an id exists in the user namespace of this process: user_namespaces(7).
-fn is_mapped(map: &str, id: u64) -> bool {
-    let Ok(text) = std::fs::read_to_string(map) else { return false };
-    text.lines().any(|line| {
-        let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u64>().ok());
-        match (fields.next(), fields.next(), fields.next()) {
-            (Some(first), Some(_), Some(count)) => (first..first.saturating_add(count)).contains(&id),
-            _ => false,
-        }
-    })
 }
 
 /// The terminal on a standard descriptor, by a path that still leads to it.
