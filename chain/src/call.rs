@@ -344,7 +344,7 @@ impl Display for Call {
             ),
             Self::ReadOnlyTree(opened) => write!(
                 f,
-                "mount_setattr(<{opened}>, \"\", AT_RECURSIVE|AT_EMPTY_PATH, \
+                "mount_setattr(<{opened}>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, \
                  {{attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)"
             ),
             Self::MoveMount { opened, target } => write!(
