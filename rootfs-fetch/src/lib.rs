@@ -105,7 +105,7 @@ pub fn fetch(
         return Ok(());
     }
     let place = Place::beside(directory)?;
-    match fill(&place, input, policy, interrupt, tell) {
+    match fill(&place, input, policy, interrupt) {
         Ok(report) => {
             place.commit()?;
             if !options.quiet {
@@ -143,7 +143,7 @@ impl Input {
     }
 }
 
-fn fill(place: &Place, input: Input, policy: Policy, interrupt: &Interrupt, tell: &Tell) -> Result<Report> {
+fn fill(place: &Place, input: Input, policy: Policy, interrupt: &Interrupt) -> Result<Report> {
     let tree = Tree::new(place.root()?)?;
     match input {
         Input::Archive(mut stream) => {
@@ -151,7 +151,7 @@ fn fill(place: &Place, input: Input, policy: Policy, interrupt: &Interrupt, tell
             unpacker.archive(&mut stream, Trailer::Required, interrupt)?;
             unpacker.finish()
         }
-        Input::Host(copy) => copy.make(tree, interrupt, tell),
+        Input::Host(copy) => copy.make(tree, interrupt),
     }
 }
 

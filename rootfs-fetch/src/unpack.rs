@@ -265,19 +265,28 @@ impl Unpacker {
         })
     }
 
-    /// Gives every directory its owner, mode and time, and ends.
+    /// Finishes the directories, and ends.
     ///
     /// # Errors
     /// I/O.
     pub fn finish(mut self) -> Result<Report> {
-        for directory in self.tree.directories().unfinished() {
-            let shown = Quoted(&directory.real);
-            let fd = self.tree.open_real(&directory.real, directory.inode).map_err(|error| {
-                Failure::call(format_args!("finish {shown}"), "openat(O_DIRECTORY|O_NOFOLLOW)", error)
-            })?;
-            look::of_directory(&fd, directory.look.as_deref(), &self.policy, &mut self.report)
-                .map_err(|failure| failure.within(shown))?;
-        }
+        finish_directories(&mut self.tree, &self.policy, &mut self.report)?;
         Ok(self.report)
     }
+}
+
+/// Gives every directory of a tree its owner, mode and time.
+///
+/// # Errors
+/// I/O.
+pub fn finish_directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Result<()> {
+    for directory in tree.directories().unfinished() {
+        let shown = Quoted(&directory.real);
+        let fd = tree.open_real(&directory.real, directory.inode).map_err(|error| {
+            Failure::call(format_args!("finish {shown}"), "openat(O_DIRECTORY|O_NOFOLLOW)", error)
+        })?;
+        look::of_directory(&fd, directory.look.as_deref(), policy, report)
+            .map_err(|failure| failure.within(shown))?;
+    }
+    Ok(())
 }
