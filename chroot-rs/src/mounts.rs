@@ -30,6 +30,12 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "ptmx"),
 ];
 
+/// What our /dev has.
+pub fn names_in_dev() -> impl Iterator<Item = &'static str> {
+    let devices = DEVICES.iter().map(|(name, _, _)| *name);
+    devices.chain(LINKS.iter().map(|(_, name)| *name)).chain(["pts", "shm", "mqueue", "console"])
+}
+
 /// proc, of the PID namespace we are in.
 pub fn proc(plan: &mut Plan, view: &View) {
     enter(plan, "proc");

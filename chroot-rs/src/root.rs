@@ -56,6 +56,11 @@ impl Root {
         same && self.path.canonicalize().is_ok_and(|path| path == Path::new("/"))
     }
 
+    /// Its permission bits.
+    pub fn mode(&self) -> u32 {
+        fstat(&self.dir).map_or(0o755, |stat| stat.st_mode & 0o7777)
+    }
+
     /// What `dir` is below the root.
     pub fn place(&self, dir: &str) -> Place {
         match sys::open_without_symlinks(self.dir.as_fd(), Path::new(dir)) {

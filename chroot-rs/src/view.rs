@@ -48,6 +48,10 @@ pub enum Devices {
 pub struct View {
     /// How the root is changed.
     pub way: Way,
+    /// Whether this is the user namespace the machine booted with, and stays it.
+    pub initial: bool,
+    /// The mode of the new root itself.
+    pub mode: u32,
     /// What the new root's directories are.
     pub proc_dir: Place,
     /// As `proc_dir`.
@@ -76,6 +80,8 @@ pub struct View {
     pub open_directories: Vec<(i32, PathBuf)>,
     /// The umask, which must not spoil the modes of devices.
     pub umask: u32,
+    /// The effective user and group of the caller.
+    pub caller: (u32, u32),
     /// Whether mounts can be attached by descriptor: Linux 5.2.
     pub open_tree: bool,
 }
@@ -97,6 +103,8 @@ impl View {
         let ids = if way == Way::PivotAsUser { Ids::one() } else { Ids::here() };
         Self {
             way,
+            initial,
+            mode: root.mode(),
             proc_dir: root.place("proc"),
             sys_dir: root.place("sys"),
             dev_dir: root.place("dev"),
@@ -115,6 +123,7 @@ impl View {
             terminal: terminal(),
             open_directories: open_directories(),
             umask: sys::current_umask(),
+            caller: sys::effective_ids(),
             open_tree: sys::has_open_tree(),
         }
     }

@@ -114,6 +114,14 @@ mod as_anyone {
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
+    fn keep_fds_leaves_them_open_for_who_asks() {
+        let (house, fd) = (House::new(), leak(OFlag::O_RDONLY));
+        let ended = house.run(Lock::Default, &["--keep-fds"], &through_descriptor(&fd)).end();
+        assert!(ended.out().contains(crate::house::SECRET), "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
     fn no_link_of_proc_leads_out() {
         let house = House::new();
         assert!(!house.gets_out(Lock::Default, OWN_LINKS));

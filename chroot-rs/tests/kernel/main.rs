@@ -7,3 +7,4 @@ mod escapes;
 mod house;
 mod links;
 mod masks;
+mod mounts;
