@@ -10,6 +10,8 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use chain::sys;
+
 /// The two kinds of hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -39,8 +41,8 @@ pub struct Hierarchies(pub Vec<Hierarchy>);
 impl Hierarchies {
     /// Reads /proc; where it cannot be read there are none.
     pub fn of_this_process() -> Self {
-        let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
-        let own = fs::read("/proc/self/cgroup").unwrap_or_default();
+        let mounts = sys::read("/proc/self/mountinfo").unwrap_or_default();
+        let own = sys::read("/proc/self/cgroup").unwrap_or_default();
         Self::parse(&mounts, &own)
     }
 

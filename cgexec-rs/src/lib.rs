@@ -121,3 +121,6 @@ fn write_to(group: &std::path::Path, file: &str, value: &str) -> Call {
 fn signed(sign: char, controllers: &[&str]) -> String {
     controllers.iter().map(|name| format!("{sign}{name}")).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;

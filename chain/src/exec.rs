@@ -301,3 +301,6 @@ fn machine_name(number: u16) -> String {
     let known = MACHINES.iter().find(|(known, _)| *known == number);
     known.map_or_else(|| format!("machine {number} of elf(5)"), |(_, name)| (*name).to_string())
 }
+
+#[cfg(test)]
+mod tests;

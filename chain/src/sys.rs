@@ -484,3 +484,27 @@ pub fn is_writable(path: &Path) -> bool {
     let flags = nix::fcntl::AtFlags::AT_EACCESS;
     nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, nix::unistd::AccessFlags::W_OK, flags).is_ok()
 }
+
+/// Reads a small file of the kernel whole, in one read(2) where it fits.
+///
+/// # Errors
+/// As open(2) and read(2).
+pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
+    const AT_ONCE: usize = 16 * 1024;
+    let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut text = vec![0; AT_ONCE];
+    let mut len = 0;
+    loop {
+        if len == text.len() {
+            text.resize(len * 2, 0);
+        }
+        match nix::unistd::read(&fd, text.get_mut(len..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(more) => len += more,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    text.truncate(len);
+    Ok(text)
+}

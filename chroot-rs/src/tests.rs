@@ -1,1 +1,148 @@
+//! The plans of chroot-rs, as text: no right and no kernel is needed.
 
+use super::*;
+use crate::view::Devices;
+
+fn root() -> View {
+    View {
+        way: Way::Pivot,
+        proc_dir: Place::Directory,
+        sys_dir: Place::Directory,
+        dev_dir: Place::Directory,
+        proc: Api::New,
+        sysfs: Api::New,
+        mqueue: true,
+        cgroup2: false,
+        devices: Devices::Make,
+        tty_group: true,
+        terminal: None,
+        open_directories: Vec::new(),
+        umask: 0o22,
+        open_tree: true,
+    }
+}
+
+fn lines(view: &View) -> Vec<String> {
+    let here = Root::open("/".into()).unwrap();
+    let here = Root { path: "fs".into(), ..here };
+    plan(here, view, (1000, 1000), Command::shell("/bin/sh".into())).lines()
+}
+
+fn position(lines: &[String], start: &str) -> usize {
+    lines
+        .iter()
+        .position(|line| line.starts_with(start))
+        .unwrap_or_else(|| panic!("no {start} in {lines:#?}"))
+}
+
+#[test]
+fn root_pivots_in_a_mount_namespace_of_its_own() {
+    let view = View { proc_dir: Place::Missing, sys_dir: Place::Missing, dev_dir: Place::Missing, ..root() };
+    assert_eq!(
+        lines(&view),
+        [
+            "fchdir(<new root>)",
+            "unshare(CLONE_NEWNS)",
+            "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE, NULL)",
+            "open_tree(AT_FDCWD, \".\", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)",
+            "move_mount(<new root>, \"\", AT_FDCWD, \".\", MOVE_MOUNT_F_EMPTY_PATH)",
+            "fchdir(<new root>)",
+            "pivot_root(\".\", \".\")",
+            "umount2(\".\", MNT_DETACH)",
+            "chdir(\"/\")",
+        ]
+    );
+}
+
+#[test]
+fn an_ordinary_user_alone_gets_a_user_namespace_first() {
+    let view = View { way: Way::PivotAsUser, ..root() };
+    let lines = lines(&view);
+    assert_eq!(lines[1], "unshare(CLONE_NEWNS|CLONE_NEWUSER)");
+    assert_eq!(lines[2], "write(</proc/self/uid_map>, \"0 1000 1\", 8)");
+}
+
+#[test]
+fn every_mount_lands_on_a_directory_entered_without_symlinks() {
+    let lines = lines(&root());
+    for (directory, mount) in [
+        ("fchdir(<new root/proc>)", "mount(\"proc\", \".\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)"),
+        (
+            "fchdir(<new root/sys>)",
+            "mount(\"sysfs\", \".\", \"sysfs\", MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)",
+        ),
+        ("fchdir(<new root/dev>)", "mount(\"tmpfs\", \".\", \"tmpfs\", MS_NOSUID, \"mode=755,size=64k\")"),
+    ] {
+        assert_eq!(lines[position(&lines, directory) + 1], mount);
+    }
+}
+
+#[test]
+fn the_old_root_goes_last_because_proc_and_sys_need_it() {
+    let lines = lines(&root());
+    assert!(position(&lines, "mount(\"proc\"") < position(&lines, "pivot_root"));
+    assert_eq!(
+        lines[lines.len() - 3..],
+        ["pivot_root(\".\", \".\")", "umount2(\".\", MNT_DETACH)", "chdir(\"/\")"]
+    );
+}
+
+#[test]
+fn devices_are_made_by_root_and_shown_to_others() {
+    assert!(
+        lines(&root()).contains(&"mknodat(AT_FDCWD, \"null\", S_IFCHR|0666, makedev(0x1, 0x3))".to_string())
+    );
+    let bound = lines(&View { devices: Devices::Bind, ..root() });
+    let at = position(&bound, "mknodat(AT_FDCWD, \"null\", S_IFREG|0666)");
+    assert_eq!(bound[at + 1], "mount(\"/dev/null\", \"null\", NULL, MS_BIND, NULL)");
+}
+
+#[test]
+fn the_umask_is_taken_back_after_the_devices() {
+    let lines = lines(&root());
+    assert!(position(&lines, "umask(0)") < position(&lines, "mknodat"));
+    assert!(position(&lines, "umask(022)") > position(&lines, "mount(\"mqueue\""));
+}
+
+#[test]
+fn a_terminal_becomes_the_console() {
+    let lines = lines(&View { terminal: Some("/dev/pts/3".into()), ..root() });
+    assert!(
+        lines.contains(&"mount(\"/dev/pts/3\", \"console\", NULL, MS_BIND, NULL)".to_string()),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn what_belongs_to_a_namespace_above_is_copied() {
+    let lines = lines(&View { proc: Api::Copy, sysfs: Api::Copy, ..root() });
+    assert!(lines.contains(&"mount(\"/proc\", \".\", NULL, MS_BIND|MS_REC, NULL)".to_string()), "{lines:#?}");
+    let at = position(&lines, "open_tree(AT_FDCWD, \"/sys\"");
+    assert!(lines[at + 1].starts_with("mount_setattr(<sys>"), "{lines:#?}");
+    assert!(lines[at + 2].starts_with("move_mount(<sys>"), "{lines:#?}");
+}
+
+#[test]
+fn without_a_tty_group_terminals_belong_to_the_user() {
+    let lines = lines(&View { tty_group: false, ..root() });
+    assert!(!lines.iter().any(|line| line.contains("gid=5")), "{lines:#?}");
+}
+
+#[test]
+fn open_directories_are_kept_from_the_command() {
+    let lines = lines(&View { open_directories: vec![(7, "/root".into())], ..root() });
+    assert_eq!(lines[0], "fcntl(7</root>, F_SETFD, FD_CLOEXEC)");
+}
+
+#[test]
+fn older_kernels_mount_the_root_on_itself_by_path() {
+    let lines = lines(&View { open_tree: false, ..root() });
+    assert_eq!(lines[0], "unshare(CLONE_NEWNS)");
+    assert_eq!(lines[2..4], ["mount(\"fs\", \"fs\", NULL, MS_BIND|MS_REC, NULL)", "chdir(\"fs\")"]);
+}
+
+#[test]
+fn plain_is_two_calls() {
+    let here = Root { path: "fs".into(), ..Root::open("/".into()).unwrap() };
+    assert_eq!(plain(here, Command::shell("/bin/sh".into())).lines(), ["chroot(\"fs\")", "chdir(\"/\")"]);
+}

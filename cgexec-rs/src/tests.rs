@@ -1,0 +1,72 @@
+//! The plans of cgexec-rs, as text: no right and no kernel is needed.
+
+use super::*;
+use crate::hierarchy::Version;
+use crate::limits::{Limit, Memory, Pids};
+
+const MEMORY: Limit = Limit::Memory(Memory(Some(50 << 20)));
+const PIDS: Limit = Limit::Pids(Pids(Some(20)));
+
+fn group(version: Version, path: &str, limits: &[Limit]) -> Group {
+    Group { version, path: path.into(), limits: limits.to_vec() }
+}
+
+fn lines(placement: Placement) -> Vec<String> {
+    plan(placement, true, Command::shell("/bin/true".into())).lines()
+}
+
+#[test]
+fn limits_are_set_before_the_child_starts_in_the_group() {
+    let v2 = Some(group(Version::V2, "/cg/x", &[MEMORY, PIDS]));
+    assert_eq!(
+        lines(Placement { v2, ..Placement::default() }),
+        [
+            "mkdirat(AT_FDCWD, \"/cg/x\", 0755)",
+            "write(</cg/x/memory.max>, \"52428800\", 8)",
+            "write(</cg/x/pids.max>, \"20\", 2)",
+            "clone3({flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<group>}, 88)",
+            "unshare(CLONE_NEWCGROUP)",
+        ]
+    );
+}
+
+#[test]
+fn in_version_1_the_child_enters_by_tasks() {
+    let v1 = vec![group(Version::V1, "/cg/memory/x", &[MEMORY]), group(Version::V1, "/cg/pids/x", &[PIDS])];
+    let lines = lines(Placement { v1, ..Placement::default() });
+    let fork = lines.iter().position(|line| line == "fork()").unwrap();
+    assert_eq!(
+        lines[fork + 1..],
+        [
+            "write(</cg/memory/x/tasks>, \"0\", 1)",
+            "write(</cg/pids/x/tasks>, \"0\", 1)",
+            "unshare(CLONE_NEWCGROUP)",
+        ]
+    );
+}
+
+#[test]
+fn alone_in_a_delegated_group_we_move_aside_before_it_hands_controllers_on() {
+    let placement = Placement {
+        aside: Some(("/cg/own".into(), "/cg/own/x-aside".into())),
+        enable: Some(("/cg/own".into(), vec!["memory", "pids"])),
+        v2: Some(group(Version::V2, "/cg/own/x", &[MEMORY, PIDS])),
+        ..Placement::default()
+    };
+    assert_eq!(
+        lines(placement)[..4],
+        [
+            "mkdirat(AT_FDCWD, \"/cg/own/x-aside\", 0755)",
+            "write(</cg/own/x-aside/cgroup.procs>, \"0\", 1)",
+            "write(</cg/own/cgroup.subtree_control>, \"+memory +pids\", 13)",
+            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0755)",
+        ]
+    );
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_first() {
+    let v2 = Some(group(Version::V2, "/cg/x", &[]));
+    let placement = Placement { v2, stale: vec!["/cg/old".into()], ..Placement::default() };
+    assert_eq!(lines(placement)[0], "unlinkat(AT_FDCWD, \"/cg/old\", AT_REMOVEDIR)");
+}
