@@ -221,6 +221,7 @@ mod as_anyone {
                 nix::sys::signal::kill(run.pid(), nix::sys::signal::SIGKILL).unwrap();
                 run.end().ended(End::Signal(9));
             }
+            before.all_ended();
             chain.run(["true"]).end().ended(End::Exit(0));
             before.unchanged();
         }

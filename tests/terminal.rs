@@ -230,6 +230,7 @@ mod as_anyone {
             kill(Pid::from_raw(terminal.pid().cast_signed()), Signal::SIGKILL).unwrap();
             assert_eq!(terminal.end(), End::Signal(9), "{}", link.name);
             drop(terminal);
+            before.all_ended();
             // the next run collects the group that a killed one had to leave
             link.run(["true"]).end().ended(End::Exit(0));
             before.unchanged();
