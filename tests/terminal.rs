@@ -230,7 +230,10 @@ mod as_anyone {
             kill(Pid::from_raw(terminal.pid().cast_signed()), Signal::SIGKILL).unwrap();
             assert_eq!(terminal.end(), End::Signal(9), "{}", link.name);
             drop(terminal);
-            before.all_ended();
+            // without a PID namespace what the command put in the background ends with its group only
+            if link.name != "cgexec" {
+                before.all_ended();
+            }
             // the next run collects the group that a killed one had to leave
             link.run(["true"]).end().ended(End::Exit(0));
             before.unchanged();
