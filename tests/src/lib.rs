@@ -21,11 +21,13 @@
 //! All of them may count on busybox-static and, outside `in_vm` and `delegated`,
 //! on nothing else. `cargo test` alone runs what needs nothing.
 
+pub mod book;
 pub mod cpio;
 pub mod deadline;
 pub mod links;
 pub mod run;
 pub mod scratch;
+pub mod session;
 pub mod snapshot;
 pub mod terminal;
 pub mod told;
