@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const WRITTEN: [&str; 6] =
-    ["README.md", "unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "tests/options"];
+const WRITTEN: [&str; 7] =
+    ["README.md", "chain/man", "unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "tests/options"];
 
 fn main() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace");
@@ -29,7 +29,7 @@ fn main() {
 
 /// Pages, man pages and completions; a folder that comes or goes is noticed too.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {
-    if path.ends_with("src") || path.ends_with("fuzz") {
+    if ["src", "tests", "fuzz"].iter().any(|sources| path.ends_with(sources)) {
         return;
     }
     if path.is_dir() {

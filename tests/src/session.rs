@@ -70,18 +70,21 @@ struct Exchange {
     answer: String,
 }
 
-/// Runs the sessions of the pages whose path starts so, and fails with all that went otherwise.
+/// Runs the sessions of the pages whose path starts with one of these, and fails with all
+/// that went otherwise.
 ///
 /// # Panics
 /// If one did, or there is none.
 #[track_caller]
-pub fn check(start: &str, world: World) {
-    let found: Vec<Session> = book::below(start)
+pub fn check(starts: &[&str], world: World) {
+    let found: Vec<Session> = starts
+        .iter()
+        .flat_map(|start| book::below(start))
         .filter(|(path, _)| path.ends_with(".md"))
         .flat_map(|(path, text)| sessions(path, text))
         .filter(|session| session.world == world)
         .collect();
-    assert!(!found.is_empty(), "no page of {start} has a session for {world:?}");
+    assert!(!found.is_empty(), "no page of {starts:?} has a session for {world:?}");
     let wrong: Vec<String> = found.iter().filter_map(|session| session.run().err()).collect();
     assert!(
         wrong.is_empty(),
