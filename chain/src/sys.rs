@@ -523,6 +523,19 @@ pub fn current_umask() -> u32 {
     mask.bits()
 }
 
+/// Whether a directory is the top of a mount: statx(2), Linux 5.8. Nothing where the kernel cannot tell.
+pub fn is_mount_root(path: &Path) -> Option<bool> {
+    // STATX_ATTR_MOUNT_ROOT, which libc has as a signed number on some systems
+    const MOUNT_ROOT: u64 = 0x2000;
+    let path = c_string(path.as_os_str()).ok()?;
+    // SAFETY: all zero is a valid statx.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a C string, and the struct lives through the call.
+    let result = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
+    let known = result == 0 && found.stx_attributes_mask & MOUNT_ROOT != 0;
+    known.then_some(found.stx_attributes & MOUNT_ROOT != 0)
+}
+
 /// Whether the kernel has mount_setattr(2): Linux 5.12.
 pub fn has_mount_setattr() -> bool {
     // SAFETY: no struct is read: its size is told as 0, which is refused.

@@ -10,8 +10,10 @@ pub mod mask;
 pub mod mounts;
 pub mod names;
 pub mod root;
+pub mod survey;
 pub mod top;
 pub mod view;
+pub mod walk;
 pub mod wish;
 
 use std::ffi::OsString;
@@ -25,11 +27,12 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::cli::{Options, TOOL};
-use crate::extra::{Extra, Surveyor};
+use crate::extra::Extra;
 use crate::ids::Ids;
 use crate::root::{Place, Root};
+use crate::survey::Surveyor;
 use crate::top::Writes;
-use crate::view::{Api, View, Way};
+use crate::view::{Api, Because, View, Way};
 
 /// The descriptor of the new root, in the plan.
 const NEW_ROOT: &str = "new root";
@@ -91,10 +94,9 @@ fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
     }
     let mut view = View::of(root);
     say_what_is_left_out(tell, &view, options);
-    if view.way == Way::Plain {
+    if let Way::Plain(because) = view.way {
         if options.want_mounts() {
-            let wrong = "no mount can be made here, and one was asked for";
-            args::refuse(tell, wrong, "it takes CAP_SYS_ADMIN, and a NEWROOT that is not '/'");
+            args::refuse(tell, "a mount was asked for, and none can be made here", because.advice());
         }
         return None;
     }
@@ -142,7 +144,7 @@ pub fn plan(root: Root, view: &View, writes: Writes, extras: Vec<Extra>, command
     for extra in extras {
         extra.plan(&mut plan);
     }
-    mounts::pivot(&mut plan);
+    mounts::pivot(&mut plan, view.old_root);
     plan
 }
 
@@ -169,12 +171,15 @@ fn interactive_shell(root: &Root) -> Command {
 
 /// What a default wanted and is not there, one line each.
 fn say_what_is_left_out(tell: &Tell, view: &View, options: &Options) {
-    if view.way == Way::Plain {
+    match view.way {
         // "/" needs no more, and there is nothing to say about it
-        if !sys::has_capability(chain::namespace::capability::CAP_SYS_ADMIN) {
-            tell.line("plain chroot(2), no mounts: CAP_SYS_ADMIN is missing, and root inside could get out");
+        Way::Plain(Because::SameRoot) => return,
+        Way::Plain(because) => {
+            let why = because.advice();
+            tell.line(format_args!("plain chroot(2), no mounts, and root inside could get out: {why}"));
+            return;
         }
-        return;
+        Way::Pivot | Way::PivotAsUser => {}
     }
     if options.no_mount {
         return;
