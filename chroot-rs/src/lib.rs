@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use chain::args::{self, Line};
 use chain::exec::Command;
+use chain::search::closed_directory;
 use chain::tell::{Why, quoted};
 use chain::{Call, FAILED, Plan, Tell, idmap, sys};
 use nix::mount::MsFlags;
@@ -50,6 +51,10 @@ pub fn run(argv: Vec<OsString>) -> ! {
         Ok(root) => root,
         Err(errno) => {
             tell.line(format_args!("cannot change root directory to {}: {}", quoted(&path), Why(errno)));
+            if let Some(dir) = std::path::absolute(&path).ok().and_then(|path| closed_directory(&path)) {
+                let user = sys::effective_ids().0;
+                tell.hint(format_args!("user {user} may not enter {}: chmod, or be its owner", quoted(&dir)));
+            }
             sys::exit(FAILED)
         }
     };
@@ -93,11 +98,11 @@ fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
         return None;
     }
     let mut view = View::of(root);
+    if let (Way::Plain(because), true) = (view.way, options.want_mounts()) {
+        args::refuse(tell, "a mount was asked for, and none can be made here", because.advice());
+    }
     say_what_is_left_out(tell, &view, options);
-    if let Way::Plain(because) = view.way {
-        if options.want_mounts() {
-            args::refuse(tell, "a mount was asked for, and none can be made here", because.advice());
-        }
+    if matches!(view.way, Way::Plain(_)) {
         return None;
     }
     if options.unmask {

@@ -137,7 +137,8 @@ impl View {
         // a user namespace of our own owns none of the others
         let initial = way == Way::Pivot && Kind::User.is_initial();
         let ours = |kind: Kind| initial || (way == Way::Pivot && kind.is_ours());
-        let copy = if sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
+        let open_tree = sys::has_open_tree();
+        let copy = if open_tree && sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
         let ids = if way == Way::PivotAsUser { Ids::one() } else { Ids::here() };
         Self {
             way,
@@ -163,7 +164,7 @@ impl View {
             umask: sys::current_umask(),
             old_root: old_root(),
             caller: sys::effective_ids(),
-            open_tree: sys::has_open_tree(),
+            open_tree,
         }
     }
 }

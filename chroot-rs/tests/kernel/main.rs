@@ -8,3 +8,4 @@ mod house;
 mod links;
 mod masks;
 mod mounts;
+mod places;
