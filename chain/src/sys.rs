@@ -417,6 +417,17 @@ unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
+/// setenv(3) of PATH.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn set_path(path: &OsStr) -> Result<(), Errno> {
+    let path = c_string(path)?;
+    // SAFETY: both are C strings, and no other thread reads the environment: there is none.
+    let result = unsafe { libc::setenv(c"PATH".as_ptr(), path.as_ptr(), 1) };
+    Errno::result(result).map(drop)
+}
+
 /// Ids of this process that decide what it may do: effective user and group.
 pub fn effective_ids() -> (u32, u32) {
     (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
