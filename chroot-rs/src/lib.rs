@@ -68,6 +68,7 @@ pub fn run(argv: Vec<OsString>) -> ! {
             args::refuse(&tell, &wrong, "names are those of NEWROOT's own etc/passwd and etc/group")
         }
     };
+    let path = usual_path(&root, std::env::var_os("PATH"));
     let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
     let view = view(&tell, &root, &options);
     let ids = view.as_ref().map_or_else(Ids::here, |view| view.ids.clone());
@@ -86,6 +87,9 @@ pub fn run(argv: Vec<OsString>) -> ! {
         None => plain(root, &options, command),
     };
     credentials.plan(&mut plan);
+    if let Some(path) = path {
+        plan.will("look for programs where they usually are", Call::SetPath(path));
+    }
     if let Some(dir) = options.workdir {
         plan.will(format!("start in {}", quoted(&dir)), Call::Chdir(dir));
     }
@@ -167,6 +171,13 @@ fn plain(root: Root, options: &Options, command: Command) -> Plan {
 fn enter(plan: &mut Plan, dir: impl AsRef<Path>) {
     let dir = dir.as_ref();
     plan.will(format!("go to /{} inside", dir.display()), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
+}
+
+/// The usual PATH where the caller's leads nowhere inside, as on a machine that keeps its
+/// programs elsewhere.
+fn usual_path(root: &Root, path: Option<OsString>) -> Option<OsString> {
+    let leads_nowhere = path.is_some_and(|path| !root.has_one_of(&path));
+    leads_nowhere.then(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into())
 }
 
 fn interactive_shell(root: &Root) -> Command {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The new root: an open directory, not a path that somebody could swap.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -84,6 +84,13 @@ impl Root {
             .filter(|shell| self.has(Path::new(shell)))
             .or_else(|| Names::of(self).user(b"root")?.shell().filter(|shell| self.has(Path::new(shell))))
             .unwrap_or_else(|| OsString::from("/bin/sh"))
+    }
+
+    /// Whether programs can be looked for here: one directory of a PATH is there, or it names
+    /// none by an absolute path.
+    pub fn has_one_of(&self, path: &OsStr) -> bool {
+        let mut dirs = std::env::split_paths(path).filter(|dir| dir.is_absolute()).peekable();
+        dirs.peek().is_none() || dirs.any(|dir| self.has(&dir))
     }
 
     fn has(&self, path: &Path) -> bool {

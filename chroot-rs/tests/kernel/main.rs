@@ -2,6 +2,7 @@
 //! chroot-rs against a real kernel: what it promises, tried from inside.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod command;
 mod credentials;
 mod escapes;
 mod house;
