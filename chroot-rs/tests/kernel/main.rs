@@ -10,3 +10,4 @@ mod links;
 mod masks;
 mod mounts;
 mod places;
+mod programs;
