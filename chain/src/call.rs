@@ -145,6 +145,9 @@ pub enum Call {
         /// What it leads to.
         path: PathBuf,
     },
+    /// Where programs are looked for from here on, and by the command: environ(7). No system call,
+    /// the one entry of this vocabulary that strace(1) does not see.
+    SetPath(OsString),
     /// The supplementary groups: setgroups(2).
     SetGroups(Vec<u32>),
     /// Real, effective and saved group: setresgid(2). What the parent's death sends stays.
@@ -268,6 +271,7 @@ impl Call {
             Self::Umask(_) => "umask(2)",
             Self::BringUp(_) => "netdevice(7)",
             Self::CloseOnExec { .. } => "fcntl(2)",
+            Self::SetPath(_) => "setenv(3)",
             Self::SetGroups(_) => "setgroups(2)",
             Self::SetGroup(_) => "setresgid(2)",
             Self::SetUser(_) => "setresuid(2)",
@@ -332,6 +336,7 @@ impl Call {
             }
             Self::BringUp(name) => sys::bring_up(name),
             Self::CloseOnExec { fd, .. } => sys::close_on_exec(*fd),
+            Self::SetPath(path) => sys::set_path(path),
             Self::SetGroups(groups) => sys::set_groups(groups),
             Self::SetGroup(gid) => sys::set_group(*gid),
             Self::SetUser(uid) => sys::set_user(*uid),
@@ -422,6 +427,7 @@ impl Display for Call {
             Self::CloseOnExec { fd, path } => {
                 write!(f, "fcntl({fd}<{}>, F_SETFD, FD_CLOEXEC)", path.display())
             }
+            Self::SetPath(path) => write!(f, "setenv(\"PATH\", {}, 1)", quoted(path)),
             Self::SetGroups(groups) => {
                 let list: Vec<String> = groups.iter().map(u32::to_string).collect();
                 write!(f, "setgroups({}, [{}])", groups.len(), list.join(", "))

@@ -13,6 +13,7 @@ use nix::sched::CloneFlags;
 
 use crate::call::Call;
 use crate::flags::CLONE_NEWTIME;
+use crate::sys;
 
 /// What the reader can do about a call that failed, if the system shows it.
 pub fn advice(call: &Call, errno: Errno) -> Option<String> {
@@ -55,9 +56,7 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
 fn overlay(errno: Errno) -> Option<String> {
     let advice = match errno {
         Errno::EPERM => "in a user namespace this takes Linux 5.11",
-        Errno::EINVAL => {
-            "it takes a root without mounts below it, and on none that is itself an overlay of two others"
-        }
+        Errno::EINVAL => "it takes a root without mounts below it",
         Errno::ENODEV => "this kernel has no overlay: modprobe overlay",
         _ => return None,
     };
@@ -131,8 +130,10 @@ fn missing_kind(flags: CloneFlags) -> Option<String> {
 
 /// In a chroot the root directory is no mount point, and the kernel gives no new root to pivot from.
 fn inside_chroot() -> Option<String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let root_is_mount = mounts.lines().any(|line| line.split(' ').nth(4) == Some("/"));
+    let root_is_mount = sys::is_mount_root(Path::new("/")).or_else(|| {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        Some(mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")))
+    })?;
     (!root_is_mount).then(|| {
         "this process runs in a chroot(2), where the kernel refuses this; whoever made it can use chroot-rs, \
          which enters the root by pivot_root(2)"

@@ -119,6 +119,35 @@ pub fn has_open_tree() -> bool {
     Errno::result(result) != Err(Errno::ENOSYS)
 }
 
+/// fsopen(2): a file system to be made and mounted.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.2, `ENODEV` for a type the kernel lacks, `EPERM` without CAP_SYS_ADMIN.
+pub fn fs_open(fstype: &str) -> Result<OwnedFd, Errno> {
+    // FSOPEN_CLOEXEC, which libc has not
+    const CLOEXEC: c_int = 1;
+    let fstype = c_string(OsStr::new(fstype))?;
+    // SAFETY: the name is a C string for the length of the call.
+    owned(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), CLOEXEC) })
+}
+
+/// fsconfig(2) and fsmount(2): makes the file system, with its default options, and a mount of it.
+///
+/// # Errors
+/// As the file system's own, `EPERM` without CAP_SYS_ADMIN.
+pub fn fs_mount(context: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    // FSCONFIG_CMD_CREATE and FSMOUNT_CLOEXEC, which libc has not
+    const CREATE: c_int = 6;
+    const CLOEXEC: c_int = 1;
+    let none = std::ptr::null::<c_char>();
+    let fd = context.as_raw_fd();
+    // SAFETY: this command takes no key and no value.
+    let made = unsafe { libc::syscall(libc::SYS_fsconfig, fd, CREATE, none, none, 0) };
+    Errno::result(made)?;
+    // SAFETY: a descriptor and two numbers.
+    owned(unsafe { libc::syscall(libc::SYS_fsmount, fd, CLOEXEC, 0) })
+}
+
 /// move_mount(2): attaches the tree that `tree` refers to at `target`.
 ///
 /// # Errors
@@ -378,6 +407,17 @@ unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
+/// setenv(3) of PATH.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn set_path(path: &OsStr) -> Result<(), Errno> {
+    let path = c_string(path)?;
+    // SAFETY: both are C strings, and no other thread reads the environment: there is none.
+    let result = unsafe { libc::setenv(c"PATH".as_ptr(), path.as_ptr(), 1) };
+    Errno::result(result).map(drop)
+}
+
 /// Ids of this process that decide what it may do: effective user and group.
 pub fn effective_ids() -> (u32, u32) {
     (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
@@ -482,6 +522,19 @@ pub fn current_umask() -> u32 {
     let mask = nix::sys::stat::umask(Mode::empty());
     nix::sys::stat::umask(mask);
     mask.bits()
+}
+
+/// Whether a directory is the top of a mount: statx(2), Linux 5.8. Nothing where the kernel cannot tell.
+pub fn is_mount_root(path: &Path) -> Option<bool> {
+    // STATX_ATTR_MOUNT_ROOT, which libc has as a signed number on some systems
+    const MOUNT_ROOT: u64 = 0x2000;
+    let path = c_string(path.as_os_str()).ok()?;
+    // SAFETY: all zero is a valid statx.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a C string, and the struct lives through the call.
+    let result = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
+    let known = result == 0 && found.stx_attributes_mask & MOUNT_ROOT != 0;
+    known.then_some(found.stx_attributes & MOUNT_ROOT != 0)
 }
 
 /// Whether the kernel has mount_setattr(2): Linux 5.12.
