@@ -349,7 +349,7 @@ impl Display for Call {
             ),
             Self::ReadOnlyTree(opened) => write!(
                 f,
-                "mount_setattr(<{opened}>, \"\", AT_RECURSIVE|AT_EMPTY_PATH, \
+                "mount_setattr(<{opened}>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, \
                  {{attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)"
             ),
             Self::MoveMount { opened, target } => write!(
@@ -371,8 +371,10 @@ impl Display for Call {
             Self::Mkdir { path, mode } => write!(f, "mkdirat(AT_FDCWD, {}, 0{mode:o})", quoted(path)),
             Self::Mknod { path, kind, mode, device: (major, minor) } if *kind == SFlag::S_IFCHR => write!(
                 f,
-                "mknodat(AT_FDCWD, {}, S_IFCHR|0{mode:o}, makedev({major:#x}, {minor:#x}))",
-                quoted(path)
+                "mknodat(AT_FDCWD, {}, S_IFCHR|0{mode:o}, makedev({}, {}))",
+                quoted(path),
+                Hex(*major),
+                Hex(*minor)
             ),
             Self::Mknod { path, mode, .. } => {
                 write!(f, "mknodat(AT_FDCWD, {}, S_IFREG|0{mode:o})", quoted(path))
@@ -380,8 +382,7 @@ impl Display for Call {
             Self::Symlink { target, link } => {
                 write!(f, "symlinkat({}, AT_FDCWD, {})", quoted(target), quoted(link))
             }
-            Self::Umask(0) => f.write_str("umask(0)"),
-            Self::Umask(mask) => write!(f, "umask(0{mask:o})"),
+            Self::Umask(mask) => write!(f, "umask(0{mask:02o})"),
             Self::BringUp(name) => {
                 write!(f, "ioctl(<socket>, SIOCSIFFLAGS, {{ifr_name=\"{name}\", ifr_flags=IFF_UP}})")
             }
@@ -399,6 +400,15 @@ impl Display for Call {
             ),
             Self::Fork(_) => f.write_str("fork()"),
         }
+    }
+}
+
+/// A number as strace(1) shows a part of a device number.
+struct Hex(u64);
+
+impl Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { f.write_str("0") } else { write!(f, "{:#x}", self.0) }
     }
 }
 

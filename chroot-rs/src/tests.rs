@@ -100,7 +100,7 @@ fn devices_are_made_by_root_and_shown_to_others() {
 #[test]
 fn the_umask_is_taken_back_after_the_devices() {
     let lines = lines(&root());
-    assert!(position(&lines, "umask(0)") < position(&lines, "mknodat"));
+    assert!(position(&lines, "umask(000)") < position(&lines, "mknodat"));
     assert!(position(&lines, "umask(022)") > position(&lines, "mount(\"mqueue\""));
 }
 

@@ -1,2 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-fn main() {}
+//! The door of rootfs-fetch.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rootfs_fetch::run(std::env::args_os().collect())
+}

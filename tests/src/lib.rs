@@ -1,1 +1,43 @@
-//! The tests.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The rigs the tests stand on: one noun a file.
+//!
+//! The tests use the tools as their users do, through the built programs.
+//!
+//! # Where a test runs
+//!
+//! A test that runs anywhere is a plain `#[test]`. Any other is `#[ignore = "needs …"]`
+//! and stands in a module whose name says who runs it, and where; `tests/run`
+//! gives each module the machine it needs.
+//!
+//! | module | runs |
+//! | --- | --- |
+//! | `as_root` | as root, on this host and in the VM |
+//! | `as_user` | as an ordinary user with subordinate ids, on this host and in the VM |
+//! | `as_anyone` | as root and as an ordinary user, on this host and in the VM |
+//! | `in_vm` | as root in the VM: one cgroup v2 hierarchy and nothing else |
+//! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
+//! | `on_host` | as root and as an ordinary user on this host: needs strace |
+//!
+//! All of them may count on busybox-static and, outside `in_vm` and `delegated`,
+//! on nothing else. `cargo test` alone runs what needs nothing.
+
+pub mod cpio;
+pub mod deadline;
+pub mod links;
+pub mod run;
+pub mod scratch;
+pub mod snapshot;
+pub mod terminal;
+pub mod told;
+pub mod tools;
+pub mod trace;
+pub mod vm;
+
+pub use links::Link;
+pub use run::{End, Ended, Run};
+pub use scratch::Scratch;
+pub use snapshot::Snapshot;
+pub use terminal::Terminal;
+pub use told::Told;
+pub use tools::tools;
+pub use trace::Trace;

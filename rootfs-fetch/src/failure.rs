@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What went wrong, told in one line, and the exit status it ends with.
+
+use std::fmt::Display;
+
+use chain::Tell;
+use chain::tell::Why;
+use nix::errno::Errno;
+
+/// The result of anything that can end the run.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// Why a run ended, as its exit status says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 1: reading or writing failed.
+    Io = 1,
+    /// 2: the command line is wrong.
+    Usage = 2,
+    /// 3: the source, or the platform in it, is not there.
+    NotFound = 3,
+    /// 4: the archive is damaged, unsafe, or not the one that was asked for.
+    Damaged = 4,
+    /// 5: access denied.
+    Denied = 5,
+    /// 7: DIRECTORY exists.
+    Exists = 7,
+}
+
+/// The end of a run that did not reach its goal.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something is wrong, in one line.
+    Wrong {
+        /// The exit status.
+        kind: Kind,
+        /// The line.
+        line: String,
+        /// What the reader can do.
+        hint: Option<String>,
+    },
+    /// A signal asked us to end.
+    Signal(i32),
+}
+
+impl Failure {
+    /// A failure that is not a system call's.
+    pub fn new(kind: Kind, line: impl Display) -> Self {
+        Self::Wrong { kind, line: line.to_string(), hint: None }
+    }
+
+    /// The archive cannot be right, or must not be followed.
+    pub fn damaged(line: impl Display) -> Self {
+        Self::new(Kind::Damaged, line)
+    }
+
+    /// A system call failed: `cannot REASON: CALL: strerror (ERRNO)`.
+    pub fn call(reason: impl Display, call: impl Display, error: rustix::io::Errno) -> Self {
+        let kind = match error {
+            rustix::io::Errno::ACCESS | rustix::io::Errno::PERM => Kind::Denied,
+            // what no archive that was made from a file system can ask for
+            rustix::io::Errno::NAMETOOLONG | rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => {
+                Kind::Damaged
+            }
+            _ => Kind::Io,
+        };
+        let why = Why(Errno::from_raw(error.raw_os_error()));
+        Self::new(kind, format_args!("cannot {reason}: {call}: {why}"))
+    }
+
+    /// The same failure with another exit status.
+    pub fn kind(self, new: Kind) -> Self {
+        match self {
+            Self::Wrong { line, hint, .. } => Self::Wrong { kind: new, line, hint },
+            signal @ Self::Signal(_) => signal,
+        }
+    }
+
+    /// The same failure with advice.
+    pub fn hint(self, advice: impl Display) -> Self {
+        match self {
+            Self::Wrong { kind, line, .. } => Self::Wrong { kind, line, hint: Some(advice.to_string()) },
+            signal @ Self::Signal(_) => signal,
+        }
+    }
+
+    /// The same failure, its line led by what it happened to.
+    pub fn within(self, what: impl Display) -> Self {
+        match self {
+            Self::Wrong { kind, line, hint } => Self::Wrong { kind, line: format!("{what}: {line}"), hint },
+            signal @ Self::Signal(_) => signal,
+        }
+    }
+
+    /// Says the failure; nothing is said of a signal, whoever sent it knows.
+    pub fn tell(&self, tell: &Tell) {
+        if let Self::Wrong { line, hint, .. } = self {
+            tell.line(line);
+            if let Some(hint) = hint {
+                tell.hint(hint);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_call_names_the_reason_the_call_and_the_error() {
+        let failure = Failure::call("make it", "mkdirat(\"a\")", rustix::io::Errno::NOSPC);
+        let Failure::Wrong { kind, line, hint } = failure else { panic!("not a signal") };
+        assert_eq!(kind, Kind::Io);
+        assert_eq!(line, "cannot make it: mkdirat(\"a\"): No space left on device (ENOSPC)");
+        assert_eq!(hint, None);
+    }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A root directory from the host's own programs: an offline root in a moment.
+//!
+//! The programs are found, then what they need, by reading ELF headers and the
+//! first lines of scripts; nothing is ever run to find out, as ldd(1) may. All
+//! of it is copied to where it is on the host, with the links on the way, so
+//! that every path that worked there works in the new root.
+
+pub mod elf;
+pub mod extras;
+pub mod libraries;
+pub mod mirror;
+pub mod programs;
+pub mod stubs;
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use chain::tell::quoted;
+
+use crate::failure::{Failure, Kind, Result};
+use crate::host::libraries::{Libraries, Wants, read_elf};
+use crate::host::mirror::Mirror;
+use crate::interrupt::Interrupt;
+use crate::policy::Policy;
+use crate::report::Report;
+use crate::tree::Tree;
+
+const CACHE: &str = "/etc/ld.so.cache";
+
+/// What is to be copied: everything is found before anything is made.
+#[derive(Debug)]
+pub struct Copy {
+    libraries: Libraries,
+    paths: Vec<PathBuf>,
+    seen: HashSet<PathBuf>,
+    /// What the first program wants: the machine the root is for.
+    wants: Option<Wants>,
+    /// Programs that no standard directory holds, to be linked from one.
+    elsewhere: Vec<PathBuf>,
+}
+
+impl Copy {
+    /// Finds the named programs, or those a person expects, and what they need.
+    ///
+    /// # Errors
+    /// Not found: a named program, or a library of one.
+    pub fn plan(named: &[OsString]) -> Result<Self> {
+        let mut copy = Self {
+            libraries: Libraries::of_host(),
+            paths: Vec::new(),
+            seen: HashSet::new(),
+            wants: None,
+            elsewhere: Vec::new(),
+        };
+        for name in named {
+            let path = programs::find_named(name).ok_or_else(|| {
+                Failure::new(Kind::NotFound, format_args!("{} is no program on this host", quoted(name)))
+            })?;
+            copy.program(&path).map_err(|missing| {
+                Failure::new(Kind::NotFound, format_args!("{}: {missing}", quoted(&path)))
+            })?;
+        }
+        if named.is_empty() {
+            copy.expected()?;
+        }
+        copy.extras();
+        Ok(copy)
+    }
+
+    fn expected(&mut self) -> Result<()> {
+        for path in programs::expected().filter_map(programs::find_expected) {
+            // a script in a language the root would not have helps nobody
+            let shell = |name: &OsString| {
+                let name = Path::new(name).file_name().unwrap_or_default();
+                ["sh", "bash", "dash"].iter().any(|shell| name == OsStr::new(shell))
+            };
+            if programs::interpreters(&head(&path)).iter().all(shell) {
+                // without one of its libraries it could not start here either
+                let _ = self.program(&path);
+            }
+        }
+        if self.paths.is_empty() {
+            return Err(Failure::new(Kind::NotFound, "this host has none of the usual programs"));
+        }
+        Ok(())
+    }
+
+    /// Adds a program, its interpreter or loader, and its libraries; or nothing.
+    fn program(&mut self, path: &Path) -> std::result::Result<(), String> {
+        let mut new = Vec::new();
+        let mut todo = vec![(path.to_path_buf(), None::<Wants>)];
+        while let Some((path, by)) = todo.pop() {
+            if self.seen.contains(&path) || new.contains(&path) {
+                continue;
+            }
+            new.push(path.clone());
+            let Some(elf) = read_elf(&path) else {
+                for interpreter in programs::interpreters(&head(&path)) {
+                    let found = programs::find_named(&interpreter);
+                    todo.push((found.ok_or_else(|| format!("needs {}", quoted(&interpreter)))?, None));
+                }
+                continue;
+            };
+            let wants = Wants::new(&elf, &path, by.as_ref());
+            if let Some(loader) = &elf.interpreter {
+                todo.push((PathBuf::from(loader), None));
+            }
+            for name in &elf.needed {
+                let library = self.libraries.find(name, &wants);
+                let library = library.ok_or_else(|| format!("needs the library {}", quoted(name)))?;
+                todo.push((library, Some(wants.clone())));
+            }
+            self.wants.get_or_insert(wants);
+        }
+        if !programs::is_standard(path) {
+            self.elsewhere.push(path.to_path_buf());
+        }
+        self.seen.extend(new.iter().cloned());
+        self.paths.extend(new);
+        Ok(())
+    }
+
+    /// Adds what is opened by name; each is worth having and none is missed.
+    fn extras(&mut self) {
+        let elsewhere = self.elsewhere.len();
+        if let Some(wants) = self.wants.clone() {
+            for name in extras::LOADED_LATER {
+                if let Some(path) = self.libraries.find(OsStr::new(name), &wants) {
+                    let _ = self.program(&path);
+                }
+            }
+        }
+        if let Some(modules) = self.pam().map(|pam| pam.with_file_name("security")) {
+            for module in extras::PAM {
+                let path = modules.join(module);
+                if path.is_file() {
+                    let _ = self.program(&path);
+                }
+            }
+        }
+        // these are no programs to be found by name
+        self.elsewhere.truncate(elsewhere);
+        self.paths.extend(extras::terminals());
+        self.paths.extend(extras::locale());
+        let library = |path: &PathBuf| path.to_string_lossy().contains(".so");
+        if self.paths.iter().any(|path| library(path) && !self.libraries.is_usual(path)) {
+            // the paths are those of the host, so its cache is right here too
+            self.paths.extend(Some(PathBuf::from(CACHE)).filter(|path| path.is_file()));
+        }
+    }
+
+    fn pam(&self) -> Option<PathBuf> {
+        self.paths.iter().find(|path| path.file_name() == Some(OsStr::new("libpam.so.0"))).cloned()
+    }
+
+    /// Copies all of it into a tree.
+    ///
+    /// # Errors
+    /// I/O, or a signal.
+    pub fn make(self, mut tree: Tree, interrupt: &Interrupt) -> Result<Report> {
+        let mut report = Report::default();
+        let policy = Policy::for_caller();
+        let mut mirror = Mirror::new(&mut tree, &mut report);
+        for path in &self.paths {
+            interrupt.check()?;
+            mirror.path(path)?;
+        }
+        for path in &self.elsewhere {
+            if let Some(name) = path.file_name() {
+                mirror.new_link(&Path::new("/usr/bin").join(name), path)?;
+            }
+        }
+        stubs::make(&mut tree, &policy, self.pam().is_some(), &mut report)?;
+        crate::unpack::finish_directories(&mut tree, &policy, &mut report)?;
+        Ok(report)
+    }
+
+    /// What is copied, in the order of discovery.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+}
+
+/// Enough of a file to hold the line that names a script's interpreter.
+fn head(path: &Path) -> Vec<u8> {
+    let mut head = Vec::new();
+    if let Ok(file) = std::fs::File::open(path) {
+        // what cannot be read is no script
+        let _ = file.take(256).read_to_end(&mut head);
+    }
+    head
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where the loader would find a library: ld.so(8)'s order, followed without running it.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::host::elf::{Elf, Machine};
+
+const CACHE: &str = "/etc/ld.so.cache";
+const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
+/// The loader's own directories, in glibc's builds for one and for several architectures.
+const USUAL: [&str; 6] = ["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/lib32", "/usr/lib32"];
+
+/// A program or library that wants libraries.
+#[derive(Clone, Debug)]
+pub struct Wants {
+    /// What it is made for.
+    pub machine: Machine,
+    /// Directories from DT_RPATH, its own and its loaders', expanded.
+    pub rpath: Vec<PathBuf>,
+    /// Directories from DT_RUNPATH, expanded.
+    pub runpath: Vec<PathBuf>,
+    /// Whether musl's loader, which has no cache, loads it.
+    pub musl: bool,
+}
+
+impl Wants {
+    /// What a file at `path` wants, loaded by something that wants `by`.
+    pub fn new(elf: &Elf, path: &Path, by: Option<&Self>) -> Self {
+        let own = |list: &Option<OsString>| list.as_deref().map_or_else(Vec::new, |list| expand(list, path));
+        let mut rpath = Vec::new();
+        if elf.runpath.is_none() {
+            rpath = own(&elf.rpath);
+            rpath.extend(by.into_iter().flat_map(|by| by.rpath.iter().cloned()));
+        }
+        let loader = elf.interpreter.as_deref().map(OsStr::as_bytes).unwrap_or_default();
+        let musl = by.is_some_and(|by| by.musl) || contains(loader, b"/ld-musl-");
+        Self { machine: elf.machine, rpath, runpath: own(&elf.runpath), musl }
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// Splits a search path at its colons and puts in what `$ORIGIN` and `$LIB` stand for.
+fn expand(list: &OsStr, file: &Path) -> Vec<PathBuf> {
+    let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
+    let origin = real.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes().to_vec();
+    let mut directories = Vec::new();
+    for part in list.as_bytes().split(|&byte| byte == b':').filter(|part| !part.is_empty()) {
+        let part = replace(&replace(part, b"$ORIGIN", &origin), b"${ORIGIN}", &origin);
+        for lib in [&b"lib64"[..], b"lib"] {
+            let one = replace(&replace(&part, b"$LIB", lib), b"${LIB}", lib);
+            let one = PathBuf::from(OsString::from_vec(one));
+            if !directories.contains(&one) {
+                directories.push(one);
+            }
+        }
+    }
+    directories
+}
+
+fn replace(text: &[u8], token: &[u8], by: &[u8]) -> Vec<u8> {
+    match text.windows(token.len()).position(|window| window == token) {
+        Some(at) => {
+            let (before, rest) = text.split_at(at);
+            [before, by, &replace(rest.get(token.len()..).unwrap_or_default(), token, by)].concat()
+        }
+        None => text.to_vec(),
+    }
+}
+
+/// The host's libraries.
+#[derive(Debug)]
+pub struct Libraries {
+    cache: HashMap<OsString, Vec<PathBuf>>,
+    usual: Vec<PathBuf>,
+    musl: Vec<PathBuf>,
+}
+
+impl Libraries {
+    /// Reads the loader's cache and lists its directories.
+    pub fn of_host() -> Self {
+        let cache = std::fs::read(CACHE).ok().and_then(|data| read_cache(&data)).unwrap_or_default();
+        let mut usual: Vec<PathBuf> = USUAL.iter().map(PathBuf::from).collect();
+        for base in ["/lib", "/usr/lib"] {
+            // Debian's directory for one architecture: /usr/lib/x86_64-linux-gnu
+            let entries = std::fs::read_dir(base).into_iter().flatten().flatten();
+            usual.extend(
+                entries.map(|entry| entry.path()).filter(|path| {
+                    path.file_name().is_some_and(|name| contains(name.as_bytes(), b"-linux-"))
+                }),
+            );
+        }
+        Self { cache, usual, musl: musl_directories() }
+    }
+
+    /// Where the library `name` is for what wants it.
+    pub fn find(&self, name: &OsStr, wants: &Wants) -> Option<PathBuf> {
+        let fits = |path: &PathBuf| read_elf(path).is_some_and(|elf| elf.machine == wants.machine);
+        if name.as_bytes().contains(&b'/') {
+            return Some(PathBuf::from(name)).filter(fits);
+        }
+        let in_all = |directories: &[PathBuf]| {
+            directories.iter().map(|directory| directory.join(name)).find(|path| fits(path))
+        };
+        let cached = || {
+            let paths = self.cache.get(name).filter(|_| !wants.musl)?;
+            paths.iter().find(|path| fits(path)).cloned()
+        };
+        let usual = if wants.musl { &self.musl } else { &self.usual };
+        in_all(&wants.rpath).or_else(|| in_all(&wants.runpath)).or_else(cached).or_else(|| in_all(usual))
+    }
+
+    /// Whether the loader finds the library without its cache.
+    pub fn is_usual(&self, path: &Path) -> bool {
+        path.parent().is_some_and(|parent| self.usual.iter().any(|usual| usual == parent))
+    }
+}
+
+fn musl_directories() -> Vec<PathBuf> {
+    let configured = std::fs::read_dir("/etc").into_iter().flatten().flatten().find(|entry| {
+        let name = entry.file_name();
+        name.as_bytes().starts_with(b"ld-musl-") && name.as_bytes().ends_with(b".path")
+    });
+    let list = configured.and_then(|entry| std::fs::read_to_string(entry.path()).ok());
+    let list = list.unwrap_or_else(|| "/lib:/usr/local/lib:/usr/lib".into());
+    list.split([':', '\n']).filter(|part| !part.is_empty()).map(PathBuf::from).collect()
+}
+
+/// Reads the ELF headers of a file.
+pub fn read_elf(path: &Path) -> Option<Elf> {
+    let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|it| it.is_file()))?;
+    Elf::read(&|offset, length| {
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, offset.saturating_add(filled as u64)) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => filled += count,
+            }
+        }
+        bytes.truncate(filled);
+        bytes
+    })
+}
+
+/// The names and paths in glibc's cache, libraries for every processor first.
+///
+/// # Source
+/// glibc's sysdeps/generic/dl-cache.h describes the layout.
+pub fn read_cache(data: &[u8]) -> Option<HashMap<OsString, Vec<PathBuf>>> {
+    let start = if data.starts_with(MAGIC) { 0 } else { after_old_cache(data)? };
+    let data = data.get(start..).filter(|data| data.starts_with(MAGIC))?;
+    let number = |at: usize| Some(u32::from_ne_bytes(*data.get(at..)?.first_chunk::<4>()?) as usize);
+    let count = number(20)?;
+    let text = |at: usize| {
+        let rest = data.get(at..)?;
+        let end = rest.iter().position(|&byte| byte == 0)?;
+        Some(OsStr::from_bytes(rest.get(..end)?).to_owned())
+    };
+    let mut cache: HashMap<OsString, Vec<PathBuf>> = HashMap::new();
+    for entry in 0..count.min(data.len() / 24) {
+        let at = 48 + 24 * entry;
+        let (name, path) = (text(number(at + 4)?)?, text(number(at + 8)?)?);
+        cache.entry(name).or_default().push(PathBuf::from(path));
+    }
+    for paths in cache.values_mut() {
+        // a variant for some processors only would not run on the others
+        paths.sort_by_key(|path| contains(path.as_os_str().as_bytes(), b"/glibc-hwcaps/"));
+    }
+    Some(cache)
+}
+
+/// Before glibc 2.32 the old format could stand in front.
+fn after_old_cache(data: &[u8]) -> Option<usize> {
+    let count = data.strip_prefix(b"ld.so-1.7.0\0")?.first_chunk::<4>()?;
+    let end = usize::try_from(u32::from_ne_bytes(*count)).ok()?.checked_mul(12)?.checked_add(16)?;
+    end.checked_next_multiple_of(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origin_and_lib_are_expanded() {
+        let list = expand(OsStr::new("$ORIGIN/../lib:/x/$LIB"), Path::new("/nowhere/bin/p"));
+        let list: Vec<&str> = list.iter().filter_map(|path| path.to_str()).collect();
+        assert_eq!(list, ["/nowhere/bin/../lib", "/x/lib64", "/x/lib"]);
+    }
+
+    #[test]
+    fn a_cache_that_is_cut_short_or_lies_is_no_cache() {
+        let mut data = MAGIC.to_vec();
+        assert!(read_cache(&data).is_none());
+        data.resize(48, 0xff);
+        data.resize(200, 0xff);
+        assert!(read_cache(&data).is_none());
+        assert!(read_cache(b"").is_none());
+    }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! SIGINT, SIGTERM and SIGHUP: clean up, then end by the signal.
+//!
+//! The signals are blocked and a thread waits for them, so nothing is ever
+//! interrupted half way; the work asks [`Interrupt::check`] between steps. A
+//! second signal ends the process at once, and the next run removes what it left.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+
+use nix::sys::signal::{SigSet, Signal, raise};
+
+use crate::failure::{Failure, Result};
+
+const WATCHED: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// Whether a signal asked us to end.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicI32>);
+
+impl Interrupt {
+    /// Starts to wait for the signals that were not ignored when we were started.
+    pub fn watch() -> Self {
+        let interrupt = Self::default();
+        let ignored = ignored_signals();
+        let mut watched = SigSet::empty();
+        for signal in WATCHED {
+            // nohup(1) and `&` in a script ignore some: they stay so
+            if ignored & (1 << (signal as u32 - 1)) == 0 {
+                watched.add(signal);
+            }
+        }
+        if watched.thread_block().is_ok() {
+            let seen = interrupt.0.clone();
+            // without the thread the signals would only stay pending, so give them back
+            if thread::Builder::new().spawn(move || wait(&watched, &seen)).is_err() {
+                let _ = watched.thread_unblock();
+            }
+        }
+        interrupt
+    }
+
+    /// Ends the work when a signal has arrived.
+    ///
+    /// # Errors
+    /// [`Failure::Signal`] with its number.
+    pub fn check(&self) -> Result<()> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => Err(Failure::Signal(signal)),
+        }
+    }
+}
+
+fn wait(watched: &SigSet, seen: &AtomicI32) {
+    loop {
+        let Ok(signal) = watched.wait() else { return };
+        if seen.swap(signal as i32, Ordering::Relaxed) != 0 {
+            end_by(signal as i32);
+        }
+    }
+}
+
+/// Ends the process by the signal; comes back only when the signal cannot end it.
+pub fn end_by(signal: i32) {
+    if let Ok(signal) = Signal::try_from(signal) {
+        let mut only = SigSet::empty();
+        only.add(signal);
+        let _ = only.thread_unblock();
+        let _ = raise(signal);
+    }
+}
+
+/// The SigIgn mask of proc_pid_status(5).
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}

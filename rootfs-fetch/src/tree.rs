@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tree that is being made: an open root, and no way out of it.
+//!
+//! A name is opened in two steps. Its directory is resolved by the kernel as if
+//! the root were `/` (openat2(2), RESOLVE_IN_ROOT): symbolic links lead where
+//! they would lead after chroot(2), never outside. Its last part is then made
+//! below that descriptor by calls that follow no link. Kernels without openat2
+//! get the same by a walk, one part at a time.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+
+use chain::tell::Quoted;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+use crate::directories::{Directories, Inode};
+use crate::failure::{Failure, Result};
+use crate::name::Name;
+use crate::remove;
+
+/// As many links as the kernel follows in one name: path_resolution(7).
+const MOST_LINKS: usize = 40;
+/// Recently used directories that stay open.
+const OPEN: usize = 16;
+
+const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const CONFINED: ResolveFlags =
+    ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
+
+/// An open directory of the tree.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    inode: Inode,
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Where a name is made: its directory, open, and its last part.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    dir: Rc<Dir>,
+    leaf: Vec<u8>,
+}
+
+impl Spot {
+    /// The directory.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// The last part of the name.
+    pub fn leaf(&self) -> &[u8] {
+        &self.leaf
+    }
+
+    /// What is there, without following it.
+    ///
+    /// # Errors
+    /// As fstatat(2).
+    pub fn stat(&self) -> rustix::io::Result<Stat> {
+        rustix::fs::statat(self.dir(), self.leaf(), AtFlags::SYMLINK_NOFOLLOW)
+    }
+}
+
+/// The tree: its root, what is known of its directories, and some of them open.
+#[derive(Debug)]
+pub struct Tree {
+    root: Rc<Dir>,
+    open: VecDeque<(Vec<u8>, Rc<Dir>)>,
+    directories: Directories,
+    walk_only: bool,
+}
+
+impl Tree {
+    /// A tree below an open, empty directory that nobody else changes.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn new(root: OwnedFd) -> Result<Self> {
+        let stat =
+            rustix::fs::fstat(&root).map_err(|error| Failure::call("look at DIRECTORY", "fstat()", error))?;
+        let inode = Inode::of(&stat);
+        // for tests of the walk, and for a kernel whose openat2 misbehaves
+        let walk_only = std::env::var_os("ROOTFS_FETCH_NO_OPENAT2").is_some();
+        Ok(Self {
+            root: Rc::new(Dir { fd: root, inode }),
+            open: VecDeque::new(),
+            directories: Directories::new(inode),
+            walk_only,
+        })
+    }
+
+    /// The root.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// What is known of the directories.
+    pub fn directories(&mut self) -> &mut Directories {
+        &mut self.directories
+    }
+
+    /// Where `name` is made; directories that are missing on the way are made.
+    ///
+    /// # Errors
+    /// Damaged, where a file stands in the way or links lead in circles.
+    pub fn spot(&mut self, name: &Name) -> Result<Spot> {
+        let (directory, leaf) = name.split();
+        let dir = self.directory(directory).map_err(|error| in_the_way(name, error))?;
+        Ok(Spot { dir, leaf: leaf.to_vec() })
+    }
+
+    /// The directory of `name` if there is one; nothing is made.
+    pub fn existing_spot(&mut self, name: &Name) -> Result<Option<Spot>> {
+        let (directory, leaf) = name.split();
+        match self.open_directory(directory, false) {
+            Ok(dir) => Ok(Some(Spot { dir, leaf: leaf.to_vec() })),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(in_the_way(name, error)),
+        }
+    }
+
+    fn directory(&mut self, path: &[u8]) -> rustix::io::Result<Rc<Dir>> {
+        self.open_directory(path, true)
+    }
+
+    fn open_directory(&mut self, path: &[u8], create: bool) -> rustix::io::Result<Rc<Dir>> {
+        if path.is_empty() {
+            return Ok(self.root.clone());
+        }
+        if let Some((_, dir)) = self.open.iter().find(|(known, _)| known == path) {
+            return Ok(dir.clone());
+        }
+        let dir = match self.resolve(path) {
+            Some(fd) => self.known(fd)?,
+            None => None,
+        };
+        let dir = match dir {
+            Some(dir) => dir,
+            None => self.walk(path, create)?,
+        };
+        if self.open.len() == OPEN {
+            self.open.pop_back();
+        }
+        self.open.push_front((path.to_vec(), dir.clone()));
+        Ok(dir)
+    }
+
+    /// By the kernel, in one call; nothing where the walk must look closer.
+    fn resolve(&mut self, path: &[u8]) -> Option<OwnedFd> {
+        if self.walk_only {
+            return None;
+        }
+        match rustix::fs::openat2(&self.root, path, DIRECTORY, Mode::empty(), CONFINED) {
+            Ok(fd) => Some(fd),
+            // before Linux 5.6, or a seccomp filter older than that
+            Err(Errno::NOSYS | Errno::PERM) => {
+                self.walk_only = true;
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// A directory of ours; nothing for one that was there before us.
+    fn known(&self, fd: OwnedFd) -> rustix::io::Result<Option<Rc<Dir>>> {
+        let inode = Inode::of(&rustix::fs::fstat(&fd)?);
+        Ok(self.directories.contains(inode).then(|| Rc::new(Dir { fd, inode })))
+    }
+
+    /// One part at a time from the root, links resolved by us, missing directories made.
+    fn walk(&mut self, path: &[u8], create: bool) -> rustix::io::Result<Rc<Dir>> {
+        let mut todo: VecDeque<Vec<u8>> = parts(path).collect();
+        let mut done: Vec<Vec<u8>> = Vec::new();
+        let mut dir = self.root.clone();
+        let mut links = 0;
+        while let Some(part) = todo.pop_front() {
+            match part.as_slice() {
+                b"." => continue,
+                b".." => {
+                    // `..` of the root is the root; a step back is a new walk, not an open of ".."
+                    done.pop();
+                    dir = self.descend(&done)?;
+                    continue;
+                }
+                _ => {}
+            }
+            match self.step(&dir, &part, create)? {
+                Step::Into(next) => {
+                    dir = next;
+                    done.push(part);
+                }
+                Step::Link(target) => {
+                    links += 1;
+                    if links > MOST_LINKS {
+                        return Err(Errno::LOOP);
+                    }
+                    if target.starts_with(b"/") {
+                        done.clear();
+                        dir = self.root.clone();
+                    }
+                    for part in parts(&target).collect::<Vec<_>>().into_iter().rev() {
+                        todo.push_front(part);
+                    }
+                }
+            }
+        }
+        Ok(dir)
+    }
+
+    fn descend(&mut self, real: &[Vec<u8>]) -> rustix::io::Result<Rc<Dir>> {
+        let mut dir = self.root.clone();
+        for part in real {
+            match self.step(&dir, part, false)? {
+                Step::Into(next) => dir = next,
+                Step::Link(_) => return Err(Errno::LOOP),
+            }
+        }
+        Ok(dir)
+    }
+
+    fn step(&mut self, dir: &Rc<Dir>, part: &[u8], create: bool) -> rustix::io::Result<Step> {
+        let fd = match rustix::fs::openat(dir, part, PATH, Mode::empty()) {
+            Err(Errno::NOENT) if create => {
+                rustix::fs::mkdirat(dir, part, Mode::RWXU)?;
+                rustix::fs::openat(dir, part, PATH, Mode::empty())?
+            }
+            other => other?,
+        };
+        let stat = rustix::fs::fstat(&fd)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                let inode = Inode::of(&stat);
+                self.directories.note(inode, dir.inode, part);
+                Ok(Step::Into(Rc::new(Dir { fd, inode })))
+            }
+            FileType::Symlink => Ok(Step::Link(rustix::fs::readlinkat(&fd, "", Vec::new())?.into_bytes())),
+            _ => Err(Errno::NOTDIR),
+        }
+    }
+
+    /// Makes the directory `name` or finds it; a link or file there gives way.
+    ///
+    /// # Errors
+    /// I/O, and as [`Self::spot`].
+    pub fn make_directory(&mut self, name: &Name) -> Result<Inode> {
+        if name.is_root() {
+            return Ok(self.root.inode);
+        }
+        let spot = self.spot(name)?;
+        let failed = |error| Failure::call(format_args!("make {}", Quoted(name.bytes())), "mkdirat()", error);
+        loop {
+            match rustix::fs::mkdirat(spot.dir(), spot.leaf(), Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(failed(error)),
+            }
+            let stat = spot.stat().map_err(failed)?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                let inode = Inode::of(&stat);
+                self.directories.note(inode, spot.dir.inode, spot.leaf());
+                return Ok(inode);
+            }
+            self.remove(&spot)?;
+        }
+    }
+
+    /// Removes what is at `spot`, a directory with everything below it.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn remove(&mut self, spot: &Spot) -> Result<()> {
+        // what was resolved through it may lead elsewhere now
+        self.open.clear();
+        let directories = &mut self.directories;
+        remove::entry(spot.dir(), spot.leaf(), &mut |inode| directories.forget(inode))
+    }
+
+    /// Opens a directory by its real name, to give it its final look.
+    ///
+    /// # Errors
+    /// As openat(2); ENOTDIR where it is not that directory any more.
+    pub fn open_real(&mut self, real: &[u8], inode: Inode) -> rustix::io::Result<OwnedFd> {
+        if real.is_empty() {
+            return rustix::fs::openat(
+                &self.root,
+                ".",
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            );
+        }
+        let (parent, leaf) = match real.iter().rposition(|&byte| byte == b'/') {
+            Some(at) => real.split_at(at),
+            None => (&b""[..], real),
+        };
+        let leaf = leaf.strip_prefix(b"/").unwrap_or(leaf);
+        let dir = self.open_directory(parent, false)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&*dir, leaf, flags, Mode::empty())?;
+        if Inode::of(&rustix::fs::fstat(&fd)?) == inode { Ok(fd) } else { Err(Errno::NOTDIR) }
+    }
+}
+
+enum Step {
+    Into(Rc<Dir>),
+    Link(Vec<u8>),
+}
+
+fn parts(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    path.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).map(<[u8]>::to_vec)
+}
+
+fn in_the_way(name: &Name, error: Errno) -> Failure {
+    let (directory, _) = name.split();
+    let call = format!("openat2(root, {}, RESOLVE_IN_ROOT)", Quoted(directory));
+    Failure::call(format_args!("make {}", Quoted(name.bytes())), call, error)
+}
+
+/// An open directory that is not followed if it is a link; for the places around the tree.
+///
+/// # Errors
+/// As openat(2).
+pub fn open_plain(path: &std::path::Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}

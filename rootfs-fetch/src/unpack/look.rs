@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Owner, extended attributes, mode and times, in the one order that works.
+//!
+//! chown(2) clears set-id bits and file capabilities, writing clears them too,
+//! and everything but the times changes the times.
+
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+
+use rustix::fs::{AtFlags, Mode, Timespec, Timestamps, UTIME_OMIT, XattrFlags};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+
+use crate::failure::{Failure, Result};
+use crate::policy::{Owners, Policy};
+use crate::report::Report;
+use crate::tar::{Entry, What};
+use crate::tree::Spot;
+
+const SET_ID: u32 = 0o6000;
+
+/// Labels that belong to a machine and not to a file; they are never restored.
+const MACHINES_OWN: [&[u8]; 5] =
+    [b"security.selinux", b"security.ima", b"security.evm", b"trusted.overlay.", b"user.overlay."];
+
+/// Decides what of an entry the caller's policy lets stand.
+///
+/// # Errors
+/// Damaged, for an owner no system can have, where owners are kept.
+pub fn settle(entry: &mut Entry, policy: &Policy, report: &mut Report) -> Result<()> {
+    entry.xattrs.retain(|(name, _)| !MACHINES_OWN.iter().any(|own| name.starts_with(own)));
+    if matches!(entry.what, What::HardLink(_)) {
+        return Ok(());
+    }
+    if policy.owners != Owners::Caller {
+        if entry.uid.is_none() || entry.gid.is_none() {
+            return Err(Failure::damaged("the owner of an entry is out of range")
+                .hint("--no-same-owner makes everything the caller's"));
+        }
+        return Ok(());
+    }
+    let caller = (Some(policy.uid.as_raw()), Some(policy.gid.as_raw()));
+    if (entry.uid, entry.gid) != caller {
+        report.owners += 1;
+        disown(entry, policy, report);
+    }
+    (entry.uid, entry.gid) = caller;
+    Ok(())
+}
+
+/// A program that ran as its owner must not run as the caller for whoever finds it.
+fn disown(entry: &mut Entry, policy: &Policy, report: &mut Report) {
+    let file = matches!(entry.what, What::File | What::Sparse(_) | What::Unknown(_));
+    let mut lost = 0;
+    if entry.uid != Some(policy.uid.as_raw()) {
+        lost |= 0o4000;
+    }
+    if entry.gid != Some(policy.gid.as_raw()) {
+        lost |= 0o2000;
+    }
+    if file && entry.mode & lost != 0 {
+        entry.mode &= !lost;
+        report.set_id += 1;
+    }
+}
+
+/// The mode a file has while it is written: nobody else can reach it then.
+pub fn mode_while_written(entry: &Entry) -> Mode {
+    // user.* attributes ask for the right to write, which a read-only file would not give
+    if entry.xattrs.is_empty() { Mode::from_raw_mode(entry.mode & 0o777) } else { Mode::RWXU }
+}
+
+/// Finishes a file that is open for writing.
+///
+/// # Errors
+/// I/O.
+pub fn of_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut Report) -> Result<()> {
+    let fd = fd.as_fd();
+    let chowned = own(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
+    let plain = entry.xattrs.is_empty();
+    // a file capability is lost to chmod no more than to reading, but an ACL is changed by it: mode first
+    if !plain || (chowned && entry.mode & SET_ID != 0) || entry.mode & !0o777 != 0 {
+        chmod(fd, entry.mode)?;
+    }
+    if !plain {
+        // the owner's right to write may just have gone with the mode
+        let writable = entry.mode | 0o200;
+        if writable != entry.mode {
+            chmod(fd, writable)?;
+        }
+        set_xattrs(entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
+        if writable != entry.mode {
+            chmod(fd, entry.mode)?;
+        }
+    }
+    rustix::fs::futimens(fd, &times(entry))
+        .map_err(|error| Failure::call("set its time", "utimensat()", error))
+}
+
+/// Finishes a directory; one the archive does not mention gets the usual mode.
+///
+/// # Errors
+/// I/O.
+pub fn of_directory(fd: impl AsFd, look: Option<&Entry>, policy: &Policy, report: &mut Report) -> Result<()> {
+    let fd = fd.as_fd();
+    let Some(entry) = look else { return chmod(fd, 0o755) };
+    own(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
+    set_xattrs(entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
+    chmod(fd, entry.mode)?;
+    rustix::fs::futimens(fd, &times(entry))
+        .map_err(|error| Failure::call("set its time", "utimensat()", error))
+}
+
+/// Finishes what cannot be opened without following or blocking: a link, a fifo, a device.
+///
+/// # Errors
+/// I/O.
+pub fn of_name(spot: &Spot, entry: &Entry, policy: &Policy, report: &mut Report) -> Result<()> {
+    own(entry, policy, |uid, gid| {
+        rustix::fs::chownat(spot.dir(), spot.leaf(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+    })?;
+    if !matches!(entry.what, What::Symlink(_)) {
+        // just made by us, in a directory only we can enter: no link to follow
+        rustix::fs::chmodat(spot.dir(), spot.leaf(), Mode::from_raw_mode(entry.mode), AtFlags::empty())
+            .map_err(|error| Failure::call("set its mode", "fchmodat()", error))?;
+    }
+    if !entry.xattrs.is_empty() {
+        let leaf = String::from_utf8_lossy(spot.leaf());
+        let path = format!("/proc/self/fd/{}/{leaf}", spot.dir().as_raw_fd());
+        set_xattrs(entry, report, |name, value| {
+            rustix::fs::lsetxattr(path.as_str(), name, value, XattrFlags::empty())
+        })?;
+    }
+    rustix::fs::utimensat(spot.dir(), spot.leaf(), &times(entry), AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|error| Failure::call("set its time", "utimensat()", error))
+}
+
+/// Whether the owner had to be changed.
+fn own(
+    entry: &Entry,
+    policy: &Policy,
+    chown: impl Fn(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>,
+) -> Result<bool> {
+    let uid = entry.uid.map_or(policy.uid, Uid::from_raw);
+    let gid = entry.gid.map_or(policy.gid, Gid::from_raw);
+    if (uid, gid) == (policy.uid, policy.gid) {
+        return Ok(false);
+    }
+    match chown(Some(uid), Some(gid)) {
+        Ok(()) => Ok(true),
+        // user_namespaces(7): an id that is not mapped does not exist here
+        Err(Errno::INVAL) if policy.owners == Owners::Squash => Ok(false),
+        Err(error) => {
+            let call = format!("fchownat({}, {})", uid.as_raw(), gid.as_raw());
+            let failure = Failure::call("set its owner", call, error);
+            Err(if error == Errno::INVAL {
+                failure.hint("this user namespace has no such id: --squash makes such entries the caller's")
+            } else {
+                failure
+            })
+        }
+    }
+}
+
+fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))
+        .map_err(|error| Failure::call("set its mode", format_args!("fchmod({mode:#o})"), error))
+}
+
+fn set_xattrs(
+    entry: &Entry,
+    report: &mut Report,
+    set: impl Fn(&[u8], &[u8]) -> rustix::io::Result<()>,
+) -> Result<()> {
+    for (name, value) in &entry.xattrs {
+        match set(name, value) {
+            Ok(()) => {}
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::IO)) => {
+                return Err(Failure::call("set an extended attribute", "fsetxattr()", error));
+            }
+            // not permitted, not supported, or too large for this file system
+            Err(_) => report.xattrs += 1,
+        }
+    }
+    Ok(())
+}
+
+fn times(entry: &Entry) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec {
+            tv_sec: entry.mtime.seconds,
+            tv_nsec: i64::from(entry.mtime.nanoseconds),
+        },
+    }
+}

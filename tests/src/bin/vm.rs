@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `vm KERNEL TOOLS -- WHO PROGRAM [ARG]... [-- WHO PROGRAM [ARG]...]...`
+//!
+//! Boots KERNEL, with the tools in the directory TOOLS, and runs each test PROGRAM as
+//! WHO (root, user or delegated). Ends with 0 if all of them did.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tests::vm::{Vm, Who};
+
+/// Emulation takes about ten times as long as the machine it runs on.
+const PATIENCE: Duration = Duration::from_secs(7 * 60);
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let mut parts = args.split(|arg| arg == "--");
+    let Some([kernel, tools]) = parts.next() else {
+        eprintln!("vm: usage: vm KERNEL TOOLS -- WHO PROGRAM [ARG]... [-- ...]");
+        return ExitCode::from(2);
+    };
+    let mut vm = Vm::new(Path::new(kernel));
+    for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report"] {
+        vm.tool(&Path::new(tools).join(tool));
+    }
+    for program in ["strace", "newuidmap", "newgidmap"] {
+        vm.program(program);
+    }
+    for job in parts {
+        let [who, program, args @ ..] = job else {
+            eprintln!("vm: a job is WHO PROGRAM [ARG]...");
+            return ExitCode::from(2);
+        };
+        let who = match who.as_str() {
+            "root" => Who::Root,
+            "user" => Who::User,
+            "delegated" => Who::Delegated,
+            _ => {
+                eprintln!("vm: who is {who:?}? root, user or delegated");
+                return ExitCode::from(2);
+            }
+        };
+        let program = fs::canonicalize(program).unwrap_or_else(|_| program.into());
+        vm.job(who, &program, args);
+    }
+    match vm.boot(PATIENCE, |line| println!("{line}")) {
+        Ok(statuses) => ExitCode::from(u8::from(statuses.iter().any(|status| *status != 0))),
+        Err(why) => {
+            eprintln!("vm: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

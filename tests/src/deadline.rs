@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Waiting for something that must come, and never for ever.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what should take milliseconds, also on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks `look` again and again until it has an answer.
+///
+/// # Errors
+/// What it waited for and for how long, when `patience` ran out.
+pub fn wait<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T, String> {
+    let end = Instant::now() + patience;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        if let Some(found) = look() {
+            return Ok(found);
+        }
+        if Instant::now() >= end {
+            return Err(format!("waited {} s for {what}", patience.as_secs()));
+        }
+        // only the pace of asking: the answer never depends on it
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// [`wait`] with [`PATIENCE`], and a failed test where that runs out.
+#[track_caller]
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    match wait(what, PATIENCE, look) {
+        Ok(found) => found,
+        Err(why) => panic!("{why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_in_the_third_look_is_returned() {
+        let mut looks = 0;
+        let found = until("the third look", || {
+            looks += 1;
+            (looks == 3).then_some(looks)
+        });
+        assert_eq!(found, 3);
+    }
+
+    #[test]
+    fn what_never_comes_is_named() {
+        let why = wait("the moon", Duration::ZERO, || None::<()>).unwrap_err();
+        assert_eq!(why, "waited 0 s for the moon");
+    }
+}

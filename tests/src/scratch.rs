@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Directories for one test, and small root file systems in them.
+
+use std::env;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::run::Run;
+
+/// A directory that goes when the test ends, whatever was done inside.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// An empty directory that everybody may enter.
+    #[track_caller]
+    pub fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("chain-test-{}-{count}", process::id()));
+        fs::create_dir(&path).expect("a new directory in the temporary directory");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("a mode for it");
+        Self { path }
+    }
+
+    /// A root file system of busybox alone: what a container needs to be looked at.
+    #[track_caller]
+    pub fn busybox_root() -> Self {
+        let root = Self::new();
+        for dir in ["bin", "dev", "etc", "proc", "root", "sys", "tmp"] {
+            fs::create_dir(root.path(dir)).expect("a directory of the root");
+        }
+        root.install(busybox(), "bin");
+        let applets = Run::new(busybox()).arg("--list").end().ok();
+        for applet in applets.lines().filter(|applet| *applet != "busybox") {
+            symlink("busybox", root.path("bin").join(applet)).expect("a link to busybox");
+        }
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/:/bin/sh\n";
+        fs::write(root.path("etc/passwd"), passwd).expect("passwd");
+        fs::write(root.path("etc/group"), "root:x:0:\nuser:x:1000:\n").expect("group");
+        root
+    }
+
+    /// A path inside; an empty one is the directory itself.
+    pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
+        self.path.join(inside)
+    }
+
+    /// Copies a file into `dir`, under its own name and executable.
+    #[track_caller]
+    pub fn install(&self, file: &Path, dir: &str) -> PathBuf {
+        let target = self.path(dir).join(file.file_name().expect("a file's name"));
+        // in a process of its own: a child that another test forks meanwhile would hold the
+        // file open for writing, and then it cannot be run (ETXTBSY)
+        Run::new("cp").arg("-p").arg(file).arg(&target).end().ok();
+        fs::set_permissions(&target, Permissions::from_mode(0o755)).expect("a mode for it");
+        target
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        make_writable(&self.path);
+        if let Err(why) = fs::remove_dir_all(&self.path) {
+            // a second panic would hide the first
+            eprintln!("{} stays: {why}", self.path.display());
+        }
+    }
+}
+
+/// The static busybox of this machine.
+///
+/// # Panics
+/// Where there is none: a test that needs it is ignored by default.
+#[track_caller]
+pub fn busybox() -> &'static Path {
+    let mut usual = ["/bin/busybox", "/usr/bin/busybox", "/usr/sbin/busybox"].into_iter().map(Path::new);
+    let found = usual.find(|path| path.is_file());
+    found.expect("busybox in /bin, /usr/bin or /usr/sbin: apt-get install busybox-static")
+}
+
+/// A directory without the right to write cannot be emptied; links are not followed.
+fn make_writable(dir: &Path) {
+    let Ok(meta) = fs::symlink_metadata(dir) else { return };
+    if !meta.is_dir() {
+        return;
+    }
+    // what still resists is told by the removal that follows
+    let _ = fs::set_permissions(dir, Permissions::from_mode(meta.permissions().mode() | 0o700));
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        make_writable(&entry.path());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scratch_directory_goes_even_if_it_is_read_only_inside() {
+        let scratch = Scratch::new();
+        let path = scratch.path("");
+        fs::create_dir(scratch.path("sealed")).unwrap();
+        fs::write(scratch.path("sealed/file"), "").unwrap();
+        fs::set_permissions(scratch.path("sealed"), Permissions::from_mode(0o500)).unwrap();
+        drop(scratch);
+        assert!(!path.exists());
+    }
+
+    mod as_anyone {
+        use super::*;
+
+        #[test]
+        #[ignore = "needs busybox-static"]
+        fn a_busybox_root_has_a_shell() {
+            let root = Scratch::busybox_root();
+            let said = Run::new(root.path("bin/sh")).args(["-c", "echo $((6 * 7))"]).end().ok();
+            assert_eq!(said, "42\n");
+        }
+    }
+}

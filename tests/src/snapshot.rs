@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A fingerprint of all that a tool could leave behind on the machine.
+//!
+//! Taken before, compared after: mounts, cgroups, processes, temporary files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::deadline;
+
+/// The machine before a test, which no other test of this program changes meanwhile.
+#[derive(Debug)]
+pub struct Snapshot {
+    before: BTreeSet<String>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Snapshot {
+    /// Looks at the machine. While this lives, no other test of the program gets
+    /// past the same line.
+    ///
+    /// From here on what loses its parent becomes our child, so that no process
+    /// can get out of sight.
+    pub fn take() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        // a test that failed spoils nothing for the next: it compares for itself
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        become_subreaper();
+        Self { before: machine(), _alone: alone }
+    }
+
+    /// Fails if anything is left that was not there before, or the other way round.
+    ///
+    /// The kernel takes processes, mounts and groups apart in the background; it
+    /// gets five seconds.
+    #[track_caller]
+    pub fn unchanged(&self) {
+        let same = || (machine() == self.before).then_some(());
+        if deadline::wait("the machine to be as before", Duration::from_secs(5), same).is_err() {
+            panic!("the machine is not as it was before:\n{}", difference(&self.before, &machine()));
+        }
+    }
+}
+
+fn become_subreaper() {
+    // SAFETY: PR_SET_CHILD_SUBREAPER takes a flag and touches no memory.
+    let set = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+    assert_eq!(set, 0, "prctl(PR_SET_CHILD_SUBREAPER): {}", std::io::Error::last_os_error());
+}
+
+/// Everything that counts, a line for each thing.
+fn machine() -> BTreeSet<String> {
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
+    let mounts = mountinfo.lines().map(|line| format!("mount: {line}"));
+    let groups = cgroup_mounts(&mountinfo).into_iter().flat_map(|root| directories(&root));
+    let groups = groups.map(|dir| format!("cgroup: {}", dir.display()));
+    let processes = descendants(process::id()).into_values().map(|what| format!("process: {what}"));
+    let files = fs::read_dir(env::temp_dir()).into_iter().flatten().flatten();
+    let files = files.map(|entry| format!("file: {}", entry.path().display()));
+    mounts.chain(groups).chain(processes).chain(files).collect()
+}
+
+fn difference(before: &BTreeSet<String>, after: &BTreeSet<String>) -> String {
+    let gone = before.difference(after).map(|line| format!("- {line}"));
+    let new = after.difference(before).map(|line| format!("+ {line}"));
+    gone.chain(new).collect::<Vec<_>>().join("\n")
+}
+
+/// Where cgroup hierarchies are mounted: `proc_pid_mountinfo(5)`, the type comes after ` - `.
+pub fn cgroup_mounts(mountinfo: &str) -> Vec<PathBuf> {
+    let of_cgroups = |line: &&str| {
+        let kind = line.split(" - ").nth(1).and_then(|rest| rest.split(' ').next());
+        matches!(kind, Some("cgroup" | "cgroup2"))
+    };
+    let place = |line: &str| line.split(' ').nth(4).map(PathBuf::from);
+    mountinfo.lines().filter(of_cgroups).filter_map(place).collect()
+}
+
+/// All directories below one, without it.
+fn directories(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    // a group may go while we look
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(directories(&entry.path()));
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+/// The living processes below one, and what each of them runs.
+pub fn descendants(ancestor: u32) -> BTreeMap<u32, String> {
+    let parents: BTreeMap<u32, (u32, String)> = fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, alive(pid)?)))
+        .collect();
+    let descends = |mut pid: u32| {
+        while let Some((parent, _)) = parents.get(&pid) {
+            if *parent == ancestor {
+                return true;
+            }
+            pid = *parent;
+        }
+        false
+    };
+    let below = parents.iter().filter(|(pid, _)| descends(**pid));
+    below.map(|(pid, (_, what))| (*pid, format!("{pid} {what}"))).collect()
+}
+
+/// The parent of a process that is not a zombie, and its command: `proc_pid_stat(5)`.
+fn alive(pid: u32) -> Option<(u32, String)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // the name is in parentheses and may contain some
+    let (name, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words: Vec<_> = words.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+    (!matches!(state, "Z" | "X")).then(|| (parent, format!("{name}: {}", words.join(" ").trim_end())))
+}
+
+/// The processes with exactly this word in their command line, dead ones left out.
+pub fn running(word: &str) -> Vec<u32> {
+    let has_word = |pid: &u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|each| each == word.as_bytes())
+    };
+    let pids = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = pids.filter_map(|entry| OsStr::to_str(&entry.file_name())?.parse().ok());
+    pids.filter(has_word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Run, Scratch};
+
+    #[test]
+    fn what_is_left_and_what_is_gone_is_shown() {
+        let lines = |text: &str| text.split(' ').map(String::from).collect();
+        assert_eq!(difference(&lines("a b"), &lines("b c")), "- a\n+ c");
+    }
+
+    #[test]
+    fn a_file_and_a_process_that_stay_are_seen() {
+        let before = Snapshot::take();
+        let _file = Scratch::new();
+        let process = Run::new("sleep").arg("1000").start();
+        let seen = difference(&before.before, &machine());
+        nix::sys::signal::kill(process.pid(), nix::sys::signal::SIGKILL).unwrap();
+        process.end();
+        assert!(seen.contains("+ file: /"), "{seen}");
+        assert!(seen.contains("sleep: sleep 1000"), "{seen}");
+    }
+
+    #[test]
+    fn all_cgroup_hierarchies_are_found() {
+        let mountinfo = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+            39 31 0:36 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids\n\
+            41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:5 - cgroup2 cgroup2 rw\n";
+        let found = cgroup_mounts(mountinfo);
+        assert_eq!(found, [Path::new("/sys/fs/cgroup/pids"), Path::new("/sys/fs/cgroup/unified")]);
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The programs under test, found or built once.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The directory with the built programs.
+#[derive(Debug)]
+pub struct Tools {
+    dir: PathBuf,
+}
+
+/// The programs in `CHAIN_TOOLS`, or else those of this workspace, built now in
+/// the profile that this test was built in.
+#[track_caller]
+pub fn tools() -> &'static Tools {
+    static TOOLS: OnceLock<Tools> = OnceLock::new();
+    TOOLS.get_or_init(|| match env::var_os("CHAIN_TOOLS") {
+        Some(dir) => Tools { dir: dir.into() },
+        None => Tools::build(),
+    })
+}
+
+impl Tools {
+    /// unshare-rs.
+    pub fn unshare(&self) -> PathBuf {
+        self.program("unshare-rs")
+    }
+
+    /// cgexec-rs.
+    pub fn cgexec(&self) -> PathBuf {
+        self.program("cgexec-rs")
+    }
+
+    /// chroot-rs.
+    pub fn chroot(&self) -> PathBuf {
+        self.program("chroot-rs")
+    }
+
+    /// rootfs-fetch.
+    pub fn fetch(&self) -> PathBuf {
+        self.program("rootfs-fetch")
+    }
+
+    /// The program that prints what it received.
+    pub fn report(&self) -> PathBuf {
+        self.program("report")
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        let path = self.dir.join(name);
+        assert!(path.is_file(), "{} is not built: cargo build --workspace --bins", path.display());
+        path
+    }
+
+    /// Test programs lie in `target/TARGET/PROFILE/deps`, the tools one above.
+    fn build() -> Self {
+        let test = env::current_exe().expect("the path of this test program");
+        let dir = test.ancestors().nth(2).map(Path::to_path_buf).expect("a folder above deps");
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+        // cargo calls the folder of its dev profile debug
+        let profile = match dir.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(profile) => profile,
+        };
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile, "--manifest-path"])
+            .arg(manifest)
+            .status()
+            .expect("cargo, or CHAIN_TOOLS with the folder of the built tools");
+        assert!(built.success(), "the tools did not build");
+        Self { dir }
+    }
+}
