@@ -73,14 +73,15 @@ impl Hierarchies {
         found
     }
 
-    /// A hierarchy may be mounted twice; the mount that can be written to is the better one.
+    /// A hierarchy may be mounted twice: at one place the later mount hides the other, of two
+    /// places the one that can be written to is the better.
     fn add(&mut self, new: Hierarchy) {
         let same = |known: &&mut Hierarchy| {
             known.version == new.version && known.v1_controllers == new.v1_controllers
         };
         match self.list.iter_mut().find(same) {
             None => self.list.push(new),
-            Some(known) if known.read_only && !new.read_only => *known = new,
+            Some(known) if known.mount == new.mount || (known.read_only && !new.read_only) => *known = new,
             Some(_) => {}
         }
     }
@@ -265,6 +266,8 @@ mod tests {
         let mounts = b"40 1 0:1 / /ro ro - cgroup2 cgroup2 rw\n41 1 0:1 / /rw rw - cgroup2 cgroup2 rw\n";
         let found = Hierarchies::parse(mounts, b"0::/\n");
         assert_eq!(found.v2().unwrap().mount, Path::new("/rw"));
+        let over = b"40 1 0:1 / /cg rw - cgroup2 cgroup2 rw\n41 40 0:1 / /cg ro - cgroup2 cgroup2 rw\n";
+        assert!(Hierarchies::parse(over, b"0::/\n").v2().unwrap().read_only);
         let super_ro = b"40 1 0:1 / /a rw - cgroup2 cgroup2 ro\n";
         assert!(Hierarchies::parse(super_ro, b"0::/\n").v2().unwrap().read_only);
     }

@@ -114,7 +114,7 @@ pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
         if let Some(own) = &placement.leave {
             wait_aside(&mut plan, own, groups.last().map_or(own, |group| &group.path));
         }
-        hand_on(&mut plan, placement.enable.as_ref(), placement.leave.is_some());
+        hand_on(&mut plan, placement.enable.as_ref(), placement.leave.is_some(), &manner);
         for (number, group) in groups.iter().enumerate() {
             // what is left is killed in version 2, which comes last, before any group can be removed
             make(&mut plan, group, &manner, number + 1 == groups.len());
@@ -144,7 +144,7 @@ fn become_member(
     manner: &Manner,
 ) {
     if !leave {
-        hand_on(plan, enable, false);
+        hand_on(plan, enable, leave, manner);
     }
     for group in groups {
         make(plan, group, manner, false);
@@ -159,7 +159,7 @@ fn become_member(
         plan.settle();
     }
     if leave {
-        hand_on(plan, enable, false);
+        hand_on(plan, enable, leave, manner);
         groups.iter().for_each(|group| set(plan, group, manner));
     }
 }
@@ -175,17 +175,24 @@ fn wait_aside(plan: &mut Plan, own: &Path, group: &Path) {
     plan.undo("go back to the own group", write_to(own, "cgroup.procs", "0"));
 }
 
-fn hand_on(plan: &mut Plan, enable: Option<&(PathBuf, Vec<String>)>, take_back: bool) {
+fn hand_on(plan: &mut Plan, enable: Option<&(PathBuf, Vec<String>)>, leave: bool, manner: &Manner) {
     let Some((parent, controllers)) = enable else { return };
-    let names = controllers.join(" and ");
     let file = "cgroup.subtree_control";
-    plan.will(
-        format!("hand {names} on to the groups below"),
-        write_to(parent, file, &signed('+', controllers)),
-    );
-    // elsewhere other groups may have come to rely on it
-    if take_back {
-        plan.undo("hand it on no longer", write_to(parent, file, &signed('-', controllers)));
+    // one write is all or nothing, so what may fail is written by itself
+    let at_once = if manner.attempt { 1 } else { controllers.len().max(1) };
+    for controllers in controllers.chunks(at_once) {
+        let names = controllers.join(" and ");
+        plan.will(
+            format!("hand {names} on to the groups below"),
+            write_to(parent, file, &signed('+', controllers)),
+        );
+        // elsewhere other groups may have come to rely on it
+        if manner.stays() && leave {
+            plan.undo("hand it on no longer", write_to(parent, file, &signed('-', controllers)));
+        }
+        if manner.attempt {
+            plan.or_go_on();
+        }
     }
 }
 

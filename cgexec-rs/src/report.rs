@@ -61,7 +61,8 @@ impl Report {
         }
     }
 
-    fn json(&self, figures: &Figures, ended: Ended, wall: Duration) -> String {
+    /// The report as one line of JSON: report.schema.json.
+    pub fn json(&self, figures: &Figures, ended: Ended, wall: Duration) -> String {
         let mut report = Object::default();
         report.number("version", 1u8).list("command", self.command.iter().map(|arg| quoted(arg)));
         let group = self.groups.first().map_or_else(String::new, |group| group.path.display().to_string());

@@ -31,7 +31,12 @@ fn hand_on(group: &Path, errno: Errno) -> Option<String> {
         Errno::EINVAL => {
             Some("real-time processes outside of the root keep cpu from being handed on".to_string())
         }
-        Errno::EACCES | Errno::EPERM => Some(not_ours(group)),
+        // cpuset asks for a right over every process below: systemd#18293
+        Errno::EPERM => Some(
+            "processes of other users are below it, and before Linux 6.6 that keeps cpuset from being handed on"
+                .to_string(),
+        ),
+        Errno::EACCES => Some(not_ours(group)),
         _ => None,
     }
 }
