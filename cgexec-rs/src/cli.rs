@@ -56,7 +56,8 @@ pub struct Options {
     #[arg(long, help_heading = "The group")]
     pub keep: bool,
 
-    /// Who makes the group: auto, cgroupfs, or none for no group at all
+    /// Who makes the group: auto, systemd (a scope of its
+    /// own), cgroupfs (files), or none for no group at all
     #[arg(long, value_name = "WHO", default_value = "auto", help_heading = "The group")]
     pub manager: Manager,
 
@@ -107,6 +108,8 @@ pub enum Manager {
     /// Files, as far as they are ours.
     #[default]
     Auto,
+    /// A scope that systemd hands over.
+    Systemd,
     /// Files.
     Cgroupfs,
     /// Nobody: no group.
@@ -119,9 +122,10 @@ impl FromStr for Manager {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
+            "systemd" => Ok(Self::Systemd),
             "cgroupfs" => Ok(Self::Cgroupfs),
             "none" => Ok(Self::None),
-            _ => Err("it is auto, cgroupfs or none".to_string()),
+            _ => Err("it is auto, systemd, cgroupfs or none".to_string()),
         }
     }
 }
@@ -150,9 +154,12 @@ impl FromStr for Form {
 impl Options {
     /// What becomes of the group.
     pub fn after(&self) -> After {
+        // systemd removes the scope itself
+        let cleaned_up = self.manager == Manager::Systemd && !self.wait && self.report().is_none();
         match (self.exec, self.keep) {
             (true, _) => After::Left,
             (_, true) => After::Kept,
+            _ if cleaned_up => After::Left,
             _ => After::Removed,
         }
     }

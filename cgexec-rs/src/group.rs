@@ -166,6 +166,11 @@ impl FromStr for Parent {
 }
 
 impl Parent {
+    /// The own group.
+    pub fn own() -> Self {
+        Self(None)
+    }
+
     /// The group in a hierarchy.
     pub fn of(&self, hierarchy: &Hierarchy) -> PathBuf {
         match &self.0 {

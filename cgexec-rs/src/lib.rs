@@ -4,6 +4,7 @@
 
 pub mod cause;
 pub mod cli;
+pub mod dbus;
 pub mod figures;
 pub mod group;
 pub mod hierarchy;
@@ -14,8 +15,10 @@ pub mod manner;
 pub mod place;
 pub mod refusal;
 pub mod report;
+pub mod scope;
 pub mod setting;
 pub mod spot;
+pub mod systemd;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -64,7 +67,8 @@ pub fn run(argv: Vec<OsString>) -> ! {
         args::refuse(&tell, &wrong, "docker counts so; --memory-swap-max counts swap alone")
     });
     // what was asked for happens or is refused; what a default wanted is left out aloud
-    let asked = !wanted.limits.is_empty() && !wanted.attempt;
+    let limits = !wanted.limits.is_empty();
+    let asked = limits && !wanted.attempt;
     let must = asked || wanted.account || named || manager != Manager::Auto;
     let placed = match manager {
         Manager::None if asked || wanted.account || named => args::refuse(
@@ -73,10 +77,14 @@ pub fn run(argv: Vec<OsString>) -> ! {
             "leave --manager none away",
         ),
         Manager::None => None,
+        Manager::Systemd => match scope::place(wanted, &Hierarchies::of_this_process(), &tell) {
+            Ok(placement) => Some(placement),
+            Err(refusal) => refuse(&tell, limits, &refusal),
+        },
         Manager::Auto | Manager::Cgroupfs => {
             match Placement::choose(&wanted, &Hierarchies::of_this_process()) {
                 Ok(placement) => Some(placement),
-                Err(refusal) if must => refuse(&tell, &wanted, &refusal),
+                Err(refusal) if must => refuse(&tell, limits, &refusal),
                 Err(refusal) => {
                     tell.line(format_args!("no group of its own: {}", refusal.wrong));
                     None
@@ -93,8 +101,8 @@ pub fn run(argv: Vec<OsString>) -> ! {
     plan.carry_out(&tell)
 }
 
-fn refuse(tell: &Tell, wanted: &Wanted, refusal: &Refusal) -> ! {
-    let what = if wanted.limits.is_empty() { "make a group" } else { "limit" };
+fn refuse(tell: &Tell, limits: bool, refusal: &Refusal) -> ! {
+    let what = if limits { "limit" } else { "make a group" };
     args::refuse(tell, &format!("cannot {what}: {}", refusal.wrong), &refusal.hint)
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use chain::exec::Command;
 
 use crate::cause::Above;
-use crate::cli::{Form, Options};
+use crate::cli::{Form, Manager, Options};
 use crate::group::After;
 use crate::place::Placement;
 use crate::report::{self, Report};
@@ -21,6 +21,8 @@ pub struct Manner {
     pub cgroupns: bool,
     /// Whether a limit that fails is left out.
     pub attempt: bool,
+    /// Who makes the group.
+    pub manager: Manager,
     /// The report that is wanted.
     pub report: Option<Form>,
     /// Where it goes.
@@ -37,6 +39,10 @@ impl Manner {
             let wrong = "a cgroup namespace takes CAP_SYS_ADMIN: cgroup_namespaces(7)".to_string();
             return Err((wrong, "run it as root, or below 'unshare-rs --map-root-user --'".to_string()));
         }
+        if options.manager == Manager::Systemd && (options.parent.is_some() || options.keep) {
+            let wrong = "systemd chooses where its scope is, and removes it when it is empty".to_string();
+            return Err((wrong, "--parent and --keep go with --manager cgroupfs".to_string()));
+        }
         if let Some(file) = &options.report_file {
             report::can_write(file).map_err(|why| {
                 let wrong = format!("cannot write the report to {}: {why}", file.display());
@@ -47,6 +53,7 @@ impl Manner {
             after: options.after(),
             cgroupns: admin && !options.no_cgroupns,
             attempt: options.attempt,
+            manager: options.manager,
             report: options.report(),
             file: options.report_file.clone(),
         })
@@ -70,7 +77,7 @@ impl Manner {
             form: self.report,
             file: self.file.clone(),
             command: command.argv.iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
-            manager: "cgroupfs",
+            manager: if self.manager == Manager::Systemd { "systemd" } else { "cgroupfs" },
             groups: v2.into_iter().chain(&placement.v1).cloned().collect(),
             above: counts.map(|group| Above::of(&group.path)).unwrap_or_default(),
             started: Instant::now(),

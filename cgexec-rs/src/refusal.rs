@@ -134,6 +134,20 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Refusal {
     )
 }
 
+/// A limit that no group of systemd's can have.
+pub fn not_in_v2(limit: &Limit, found: &Hierarchies) -> Refusal {
+    match found.that_limits(limit) {
+        None => no_controller(limit, found),
+        Some(v1) => Refusal::new(
+            format!(
+                "the controller {} is in version 1 here, which systemd hands to nobody",
+                limit.controller(v1.version)
+            ),
+            "--manager cgroupfs limits there, as root",
+        ),
+    }
+}
+
 /// No hierarchy in which the own group can be named.
 pub fn no_hierarchy(found: &Hierarchies) -> Refusal {
     if found.hidden {
