@@ -154,12 +154,9 @@ impl FromStr for Form {
 impl Options {
     /// What becomes of the group.
     pub fn after(&self) -> After {
-        // systemd removes the scope itself
-        let cleaned_up = self.manager == Manager::Systemd && !self.wait && self.report().is_none();
         match (self.exec, self.keep) {
             (true, _) => After::Left,
             (_, true) => After::Kept,
-            _ if cleaned_up => After::Left,
             _ => After::Removed,
         }
     }

@@ -45,7 +45,7 @@ pub fn run(argv: Vec<OsString>) -> ! {
     let Line { options, voice, operands } = args::parse::<Options>(&TOOL, argv);
     let tell = Tell::new(TOOL.name, voice);
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
-    let manner = Manner::of(&options, sys::has_capability(CAP_SYS_ADMIN))
+    let mut manner = Manner::of(&options, sys::has_capability(CAP_SYS_ADMIN))
         .unwrap_or_else(|(wrong, hint)| args::refuse(&tell, &wrong, &hint));
     if !options.group.is_empty() {
         if options.asked.limits().is_ok_and(|limits| !limits.is_empty()) {
@@ -70,40 +70,49 @@ pub fn run(argv: Vec<OsString>) -> ! {
     let limits = !wanted.limits.is_empty();
     let asked = limits && !wanted.attempt;
     let must = asked || wanted.account || named || manager != Manager::Auto;
-    let placed = match manager {
-        Manager::None if asked || wanted.account || named => args::refuse(
-            &tell,
-            "without a group nothing is limited, counted or kept",
-            "leave --manager none away",
-        ),
-        Manager::None => None,
-        Manager::Systemd => match scope::place(wanted, &Hierarchies::of_this_process(), &tell) {
-            Ok(placement) => Some(placement),
-            Err(refusal) => refuse(&tell, limits, &refusal),
-        },
-        Manager::Auto | Manager::Cgroupfs => {
-            match Placement::choose(&wanted, &Hierarchies::of_this_process()) {
-                Ok(placement) => Some(placement),
-                Err(refusal) if must => refuse(&tell, limits, &refusal),
-                Err(refusal) => {
-                    tell.line(format_args!("no group of its own: {}", refusal.wrong));
-                    None
-                }
-            }
+    if manager == Manager::None && must && (asked || wanted.account || named) {
+        let wrong = "without a group nothing is limited, counted or kept";
+        args::refuse(&tell, wrong, "leave --manager none away");
+    }
+    match place(manager, wanted, &mut manner, &tell) {
+        Ok(Some(placement)) => {
+            placement.left_out.iter().for_each(|what| tell.line(what));
+            plan(placement, manner, command).carry_out(&tell)
         }
-    };
-    if let Some(placement) = placed {
-        placement.left_out.iter().for_each(|what| tell.line(what));
-        plan(placement, manner, command).carry_out(&tell)
+        Ok(None) => {}
+        Err(refusal) if must => {
+            let what = if limits { "limit" } else { "make a group" };
+            args::refuse(&tell, &format!("cannot {what}: {}", refusal.wrong), &refusal.hint)
+        }
+        Err(refusal) => tell.line(format_args!("no group of its own: {}", refusal.wrong)),
     }
     let mut plan = Plan::new(command);
     hide_above(&mut plan, cgroupns);
     plan.carry_out(&tell)
 }
 
-fn refuse(tell: &Tell, limits: bool, refusal: &Refusal) -> ! {
-    let what = if limits { "limit" } else { "make a group" };
-    args::refuse(tell, &format!("cannot {what}: {}", refusal.wrong), &refusal.hint)
+/// Where the groups go: files where the place is ours, otherwise what systemd hands over.
+fn place(
+    manager: Manager,
+    mut wanted: Wanted,
+    manner: &mut Manner,
+    tell: &Tell,
+) -> Result<Option<Placement>, Refusal> {
+    let found = Hierarchies::of_this_process();
+    let placed = match manager {
+        Manager::None => return Ok(None),
+        Manager::Systemd => None,
+        Manager::Cgroupfs => return Placement::choose(&wanted, &found).map(Some),
+        Manager::Auto => Some(Placement::choose(&wanted, &found)),
+    };
+    match placed {
+        Some(Err(refusal)) if !scope::is_an_answer(&wanted, &found) => Err(refusal),
+        Some(Ok(placement)) => Ok(Some(placement)),
+        _ => {
+            manner.in_scope(&mut wanted);
+            scope::place(wanted, &found, tell).map(Some)
+        }
+    }
 }
 
 /// The story: groups with their limits, the command in them, and nothing left when it has ended.

@@ -9,7 +9,7 @@ use chain::exec::Command;
 use crate::cause::Above;
 use crate::cli::{Form, Manager, Options};
 use crate::group::After;
-use crate::place::Placement;
+use crate::place::{Placement, Wanted};
 use crate::report::{self, Report};
 
 /// How the command is run.
@@ -17,6 +17,8 @@ use crate::report::{self, Report};
 pub struct Manner {
     /// What becomes of the group.
     pub after: After,
+    /// Whether a parent is to stay also where nobody has to.
+    pub waits: bool,
     /// Whether the command gets a cgroup namespace.
     pub cgroupns: bool,
     /// Whether a limit that fails is left out.
@@ -51,12 +53,22 @@ impl Manner {
         }
         Ok(Self {
             after: options.after(),
+            waits: options.wait || options.report().is_some(),
             cgroupns: admin && !options.no_cgroupns,
             attempt: options.attempt,
             manager: options.manager,
             report: options.report(),
             file: options.report_file.clone(),
         })
+    }
+
+    /// In a scope nobody has to stay: systemd removes it.
+    pub fn in_scope(&mut self, wanted: &mut Wanted) {
+        self.manager = Manager::Systemd;
+        if !self.waits {
+            self.after = After::Left;
+        }
+        wanted.after = self.after;
     }
 
     /// Whether a parent stays behind the command.

@@ -105,6 +105,10 @@ pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Refusal {
              > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; then log in again",
         );
     }
+    const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+    if is_systemd() && missing.iter().any(|name| !SYSTEMDS.contains(name)) {
+        return Refusal::new(wrong, "systemd hands on cpu, cpuset, io, memory and pids, and nothing else");
+    }
     let above = parent.parent().unwrap_or(parent).display().to_string();
     let names: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
     Refusal::new(

@@ -11,6 +11,17 @@ use crate::place::{Placement, Wanted};
 use crate::refusal::{self, Refusal};
 use crate::systemd::{Scope, Systemd};
 
+/// Whether a scope is worth asking for where files alone do not do: systemd has version 2 to give,
+/// and not the caller.
+pub fn is_an_answer(wanted: &Wanted, found: &Hierarchies) -> bool {
+    let in_v2 = |limit| found.that_limits(limit).is_some_and(|there| there.version == Version::V2);
+    let movable = wanted.parent.is_none() && wanted.after != After::Kept;
+    refusal::is_systemd()
+        && movable
+        && found.v2().is_some_and(|v2| !v2.read_only)
+        && wanted.limits.iter().all(in_v2)
+}
+
 /// Asks systemd for a scope and finds a place in it. A dry run asks for nothing, so what
 /// it shows of the scope is where systemd puts one unless it is configured otherwise.
 ///

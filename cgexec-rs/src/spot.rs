@@ -50,19 +50,20 @@ pub fn controllers(limits: &[Limit]) -> Vec<String> {
 /// # Errors
 /// Why no group takes it.
 pub fn spot_for(v2: &Hierarchy, wanted: &Wanted, needed: &[String]) -> Result<Spot, Refusal> {
-    let accounts: Vec<String> = ACCOUNTS
-        .iter()
-        .filter(|name| wanted.account && v2.offers(name))
-        .map(|name| name.to_string())
-        .collect();
-    let mut all = needed.to_vec();
-    all.extend(accounts.into_iter().filter(|name| !needed.contains(name)));
     let place = |names: &[String]| match &wanted.parent {
         Some(parent) => below(v2, parent.of(v2), names),
         None => parent_for(v2, names),
     };
-    let with_accounts = place(&all);
-    if all.len() == needed.len() { with_accounts } else { with_accounts.or_else(|_| place(needed)) }
+    let mut all = needed.to_vec();
+    if wanted.account {
+        for name in ACCOUNTS.iter().filter(|name| v2.offers(name)).map(|name| name.to_string()) {
+            let with: Vec<String> = all.iter().chain([&name]).cloned().collect();
+            if !needed.contains(&name) && place(&with).is_ok() {
+                all = with;
+            }
+        }
+    }
+    place(&all)
 }
 
 /// The group below which `needed` controllers can limit: see the module's head for the order.

@@ -162,7 +162,11 @@ mod as_root {
         let ended = shell(&["--cpus", "0.5", "--report=json"], "timeout 2 sh -c 'while :; do :; done'; true");
         let report = reported(&ended.ended(End::Exit(0)));
         let part = report.number("cpu/usage_usec") / report.number("wall_usec");
-        assert!((0.42..=0.56).contains(&part), "{part}");
+        assert!(part <= 0.56, "{part}");
+        // on a machine that is busy with other things it gets less, and is held back less often
+        if report.number("cpu/nr_throttled") >= 0.9 * report.number("cpu/nr_periods") {
+            assert!(part >= 0.42, "{part}");
+        }
     }
 
     #[test]

@@ -159,7 +159,9 @@ impl Plan {
             tell.step(&step.reason, &step.call, step.call.page());
         }
         self.command.say(tell);
-        for (reason, call) in self.steps.iter().rev().flat_map(|step| step.undo.iter().rev()) {
+        let settled = self.steps.iter().rposition(|step| step.settles).map_or(0, |last| last + 1);
+        let open = self.steps.iter().skip(settled).rev();
+        for (reason, call) in open.flat_map(|step| step.undo.iter().rev()) {
             tell.step(format_args!("afterwards, {reason}"), call, call.page());
         }
     }
