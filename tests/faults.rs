@@ -84,8 +84,8 @@ mod on_host {
     #[test]
     #[ignore = "needs strace, busybox-static and namespaces"]
     fn each_call_that_is_refused_is_named_once_and_leaves_nothing() {
-        let root = Scratch::busybox_root();
         let before = Snapshot::take();
+        let root = Scratch::busybox_root();
         let (mut wrong, mut count) = (Vec::new(), 0);
         for plan in Link::plans(&root) {
             let faults = faults(&plan);

@@ -94,7 +94,7 @@ pub struct Options {
     pub report_file: Option<PathBuf>,
 
     /// Does nothing: paths already start at the top of the hierarchy, as with cgexec -b
-    #[arg(short, help_heading = "For those who come from cgexec(1)")]
+    #[arg(short, long = "from-top", help_heading = "For those who come from cgexec(1)")]
     pub b: bool,
 
     /// Does nothing: there is no daemon that moves processes

@@ -56,6 +56,15 @@ pub enum Call {
         /// The name of the copy from here on.
         opened: Opened,
     },
+    /// A file system that is mounted nowhere yet: fsopen(2), Linux 5.2.
+    FsOpen {
+        /// Its type.
+        fstype: &'static str,
+        /// Its name from here on.
+        opened: Opened,
+    },
+    /// Makes the mount of it, attached nowhere yet, with default options: fsconfig(2), fsmount(2).
+    FsMount(Opened),
     /// Makes a tree that is attached nowhere read-only, all of it: mount_setattr(2), Linux 5.12.
     ReadOnlyTree(Opened),
     /// Attaches a tree: move_mount(2), Linux 5.2.
@@ -136,6 +145,12 @@ pub enum Call {
         /// What it leads to.
         path: PathBuf,
     },
+    /// The supplementary groups: setgroups(2).
+    SetGroups(Vec<u32>),
+    /// Real, effective and saved group: setresgid(2). What the parent's death sends stays.
+    SetGroup(u32),
+    /// Real, effective and saved user, with no way back: setresuid(2). What the parent's death sends stays.
+    SetUser(u32),
     /// Makes a control group and holds a lock that says it is in use: mkdir(2), flock(2).
     MakeGroup {
         /// Its directory.
@@ -215,6 +230,17 @@ impl Call {
         }
     }
 
+    /// mount(2) that changes the flags of what is mounted already.
+    pub fn remount(target: impl Into<PathBuf>, flags: MsFlags) -> Self {
+        Self::Mount {
+            source: None,
+            target: target.into(),
+            fstype: None,
+            flags: flags | MsFlags::MS_REMOUNT,
+            data: None,
+        }
+    }
+
     /// A write of a value to a file of the kernel.
     pub fn write(path: impl Into<PathBuf>, data: impl Into<Vec<u8>>) -> Self {
         Self::Write { path: path.into(), data: data.into() }
@@ -227,6 +253,8 @@ impl Call {
             Self::Mount { .. } => "mount(2)",
             Self::Unmount { .. } => "umount2(2)",
             Self::OpenTree { .. } => "open_tree(2)",
+            Self::FsOpen { .. } => "fsopen(2)",
+            Self::FsMount(_) => "fsmount(2)",
             Self::ReadOnlyTree(_) => "mount_setattr(2)",
             Self::MoveMount { .. } => "move_mount(2)",
             Self::Enter { .. } => "openat2(2), fchdir(2)",
@@ -242,6 +270,9 @@ impl Call {
             Self::Umask(_) => "umask(2)",
             Self::BringUp(_) => "netdevice(7)",
             Self::CloseOnExec { .. } => "fcntl(2)",
+            Self::SetGroups(_) => "setgroups(2)",
+            Self::SetGroup(_) => "setresgid(2)",
+            Self::SetUser(_) => "setresuid(2)",
             Self::MakeGroup { .. } | Self::CollectGroup(_) | Self::CollectEmptyGroup(_) => "cgroups(7)",
             Self::KillGroup(_) | Self::RemoveGroup(_) => "cgroups(7)",
             Self::Fork(stay) if stay.into.is_some() => "clone3(2)",
@@ -261,6 +292,8 @@ impl Call {
             }
             Self::Unmount { target, flags } => nix::mount::umount2(target.as_path(), *flags),
             Self::OpenTree { path, opened } => sys::open_tree(path).map(|fd| hands.hold(opened, fd)),
+            Self::FsOpen { fstype, opened } => sys::fs_open(fstype).map(|fd| hands.hold(opened, fd)),
+            Self::FsMount(opened) => sys::fs_mount(hands.get(opened)?).map(|fd| hands.hold(opened, fd)),
             Self::ReadOnlyTree(opened) => sys::read_only_tree(hands.get(opened)?),
             Self::MoveMount { opened, target } => sys::move_mount(hands.get(opened)?, target),
             Self::Enter { opened, dir } if dir.as_os_str().is_empty() => {
@@ -303,6 +336,9 @@ impl Call {
             }
             Self::BringUp(name) => sys::bring_up(name),
             Self::CloseOnExec { fd, .. } => sys::close_on_exec(*fd),
+            Self::SetGroups(groups) => sys::set_groups(groups),
+            Self::SetGroup(gid) => sys::set_group(*gid),
+            Self::SetUser(uid) => sys::set_user(*uid),
             Self::MakeGroup { path, opened } => group::make(path).map(|fd| hands.hold(opened, fd)),
             Self::CollectGroup(path) => group::collect(path),
             Self::CollectEmptyGroup(path) => group::collect_empty(path),
@@ -347,6 +383,8 @@ impl Display for Call {
                 "open_tree(AT_FDCWD, {}, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)",
                 quoted(path)
             ),
+            Self::FsOpen { fstype, .. } => write!(f, "fsopen(\"{fstype}\", FSOPEN_CLOEXEC)"),
+            Self::FsMount(opened) => write!(f, "fsmount(<{opened}>, FSMOUNT_CLOEXEC, 0)"),
             Self::ReadOnlyTree(opened) => write!(
                 f,
                 "mount_setattr(<{opened}>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, \
@@ -389,7 +427,13 @@ impl Display for Call {
             Self::CloseOnExec { fd, path } => {
                 write!(f, "fcntl({fd}<{}>, F_SETFD, FD_CLOEXEC)", path.display())
             }
-            Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0755)", quoted(path)),
+            Self::SetGroups(groups) => {
+                let list: Vec<String> = groups.iter().map(u32::to_string).collect();
+                write!(f, "setgroups({}, [{}])", groups.len(), list.join(", "))
+            }
+            Self::SetGroup(gid) => write!(f, "setresgid({gid}, {gid}, {gid})"),
+            Self::SetUser(uid) => write!(f, "setresuid({uid}, {uid}, {uid})"),
+            Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(path)),
             Self::KillGroup(path) => write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", path.display()),
             Self::RemoveGroup(path) | Self::CollectGroup(path) | Self::CollectEmptyGroup(path) => {
                 write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))

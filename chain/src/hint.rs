@@ -34,7 +34,18 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
             Errno::EPERM | Errno::EACCES => user_namespace_knob(),
             _ => None,
         },
+        Call::Mount { fstype: Some("overlay"), .. } => overlay(errno),
+        Call::FsOpen { .. } | Call::OpenTree { .. } | Call::MoveMount { .. } if errno == Errno::ENOSYS => {
+            Some("this takes Linux 5.2".to_string())
+        }
+        Call::ReadOnlyTree(_) if errno == Errno::ENOSYS => Some("this takes Linux 5.12".to_string()),
         Call::PivotRoot { .. } if errno == Errno::EINVAL => inside_chroot(),
+        Call::SetUser(uid) if errno == Errno::EINVAL => Some(format!(
+            "user {uid} is not mapped in this user namespace: /proc/self/uid_map, user_namespaces(7)"
+        )),
+        Call::SetGroup(gid) if errno == Errno::EINVAL => Some(format!(
+            "group {gid} is not mapped in this user namespace: /proc/self/gid_map, user_namespaces(7)"
+        )),
         Call::Fork(_) if errno == Errno::EAGAIN => {
             Some("a limit of processes is reached: ulimit -u, or pids.max of a control group".to_string())
         }
@@ -46,13 +57,26 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
     }
 }
 
+fn overlay(errno: Errno) -> Option<String> {
+    let advice = match errno {
+        Errno::EPERM => "in a user namespace this takes Linux 5.11",
+        Errno::EINVAL => {
+            "it takes a root without mounts below it, and on none that is itself an overlay of two others"
+        }
+        Errno::ENODEV => "this kernel has no overlay: modprobe overlay",
+        _ => return None,
+    };
+    Some(advice.to_string())
+}
+
 fn unshare(flags: CloneFlags, errno: Errno) -> Option<String> {
     match errno {
         Errno::EPERM if flags.contains(CloneFlags::CLONE_NEWUSER) => {
             user_namespace_knob().or_else(inside_chroot).or_else(seccomp)
         }
         Errno::EPERM | Errno::EACCES => {
-            let advice = "only root may do this without a user namespace of its own: user_namespaces(7)";
+            let advice =
+                "an ordinary user may do this only in a user namespace of its own: add --map-root-user (-r)";
             seccomp().or_else(|| Some(advice.to_string()))
         }
         Errno::ENOSPC => namespace_limit(flags),
@@ -115,8 +139,8 @@ fn inside_chroot() -> Option<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let root_is_mount = mounts.lines().any(|line| line.split(' ').nth(4) == Some("/"));
     (!root_is_mount).then(|| {
-        "this process runs in a chroot, where the kernel refuses this; enter the root with pivot_root(2), \
-         as chroot-rs does by default"
+        "this process runs in a chroot(2), where the kernel refuses this; whoever made it can use chroot-rs, \
+         which enters the root by pivot_root(2)"
             .to_string()
     })
 }
@@ -138,7 +162,8 @@ fn proc_refused() -> Option<String> {
         mounts.lines().filter_map(|line| line.split(' ').nth(4)).find(|at| at.starts_with("/proc/"))?;
     Some(format!(
         "{over} is mounted over a part of /proc, so the kernel gives no new one here; \
-         a container lifts it with --security-opt systempaths=unconfined (docker) or unmask=ALL (podman)"
+         a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman) \
+         or --unmask (chroot-rs)"
     ))
 }
 

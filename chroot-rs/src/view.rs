@@ -8,6 +8,8 @@ use chain::namespace::{Kind, capability};
 use chain::sys;
 use nix::sys::stat::{fstat, stat};
 
+use crate::ids::Ids;
+use crate::mask::{self, Mask};
 use crate::root::{Place, Root};
 
 /// How the root directory is changed.
@@ -32,6 +34,16 @@ pub enum Api {
     Leave,
 }
 
+/// Which processes are in sight inside. Each one whose root is outside leads there, by
+/// /proc/PID/root and setns(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processes {
+    /// Those of the caller's PID namespace, whose first one we are, or that were asked for.
+    Callers,
+    /// Those of a PID namespace made for the new root.
+    Own,
+}
+
 /// How device nodes are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Devices {
@@ -46,6 +58,12 @@ pub enum Devices {
 pub struct View {
     /// How the root is changed.
     pub way: Way,
+    /// Which processes are in sight.
+    pub processes: Processes,
+    /// Whether this is the user namespace the machine booted with, and stays it.
+    pub initial: bool,
+    /// The mode of the new root itself.
+    pub mode: u32,
     /// What the new root's directories are.
     pub proc_dir: Place,
     /// As `proc_dir`.
@@ -54,14 +72,20 @@ pub struct View {
     pub dev_dir: Place,
     /// How proc comes in.
     pub proc: Api,
+    /// How proc comes in where the caller's processes stay in sight.
+    pub callers_proc: Api,
     /// How sysfs comes in.
     pub sysfs: Api,
     /// Whether a message queue file system may be mounted.
     pub mqueue: bool,
     /// Whether the control groups below the own one may be shown.
     pub cgroup2: bool,
+    /// What is covered in proc and sys.
+    pub masks: Vec<Mask>,
     /// How devices come in.
     pub devices: Devices,
+    /// The users and groups there are.
+    pub ids: Ids,
     /// Whether group 5, tty, exists for devpts.
     pub tty_group: bool,
     /// The caller's terminal.
@@ -70,6 +94,8 @@ pub struct View {
     pub open_directories: Vec<(i32, PathBuf)>,
     /// The umask, which must not spoil the modes of devices.
     pub umask: u32,
+    /// The effective user and group of the caller.
+    pub caller: (u32, u32),
     /// Whether mounts can be attached by descriptor: Linux 5.2.
     pub open_tree: bool,
 }
@@ -88,39 +114,50 @@ impl View {
         let initial = way == Way::Pivot && Kind::User.is_initial();
         let ours = |kind: Kind| initial || (way == Way::Pivot && kind.is_ours());
         let copy = if sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
+        let ids = if way == Way::PivotAsUser { Ids::one() } else { Ids::here() };
+        // the kernel gives a user namespace no new proc where a part of the old one is hidden
+        let proc_can_be_new = initial || !is_part_hidden("/proc/");
+        let processes = match proc_can_be_new && nix::unistd::getpid().as_raw() != 1 {
+            true => Processes::Own,
+            false => Processes::Callers,
+        };
+        let callers_proc = if ours(Kind::Pid) { Api::New } else { Api::Copy };
         Self {
             way,
+            processes,
+            initial,
+            mode: root.mode(),
             proc_dir: root.place("proc"),
             sys_dir: root.place("sys"),
             dev_dir: root.place("dev"),
-            proc: if ours(Kind::Pid) { Api::New } else { Api::Copy },
+            proc: if processes == Processes::Own { Api::New } else { callers_proc },
+            callers_proc,
             sysfs: if ours(Kind::Net) { Api::New } else { copy },
             mqueue: ours(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
             cgroup2: !Kind::Cgroup.is_initial() && ours(Kind::Cgroup),
+            masks: if initial { mask::all() } else { Vec::new() },
             devices: if initial && sys::has_capability(capability::CAP_MKNOD) {
                 Devices::Make
             } else {
                 Devices::Bind
             },
-            tty_group: initial || (way == Way::Pivot && is_mapped("/proc/self/gid_map", 5)),
+            tty_group: ids.has_group(5),
+            ids,
             terminal: terminal(),
             open_directories: open_directories(),
             umask: sys::current_umask(),
+            caller: sys::effective_ids(),
             open_tree: sys::has_open_tree(),
         }
     }
 }
 
-/// Whether an id exists in the user namespace of this process: user_namespaces(7).
-fn is_mapped(map: &str, id: u64) -> bool {
-    let Ok(text) = std::fs::read_to_string(map) else { return false };
-    text.lines().any(|line| {
-        let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u64>().ok());
-        match (fields.next(), fields.next(), fields.next()) {
-            (Some(first), Some(_), Some(count)) => (first..first.saturating_add(count)).contains(&id),
-            _ => false,
-        }
-    })
+/// Whether something is mounted below a directory.
+fn is_part_hidden(below: &str) -> bool {
+    let mounts = sys::read("/proc/self/mountinfo").unwrap_or_default();
+    let mut points =
+        mounts.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
+    points.any(|point| point.starts_with(below.as_bytes()))
 }
 
 /// The terminal on a standard descriptor, by a path that still leads to it.

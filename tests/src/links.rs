@@ -106,6 +106,12 @@ impl Link {
         Run::new(program).args(args)
     }
 
+    /// Words as a line for a shell.
+    pub fn typed(words: &[OsString]) -> String {
+        let quote = |word: &OsString| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
+        words.iter().map(quote).collect::<Vec<_>>().join(" ")
+    }
+
     /// Where the command finds what is at `inside` in `root`.
     pub fn place(&self, root: &Scratch, inside: &str) -> OsString {
         if self.changes_root { Path::new("/").join(inside).into() } else { root.path(inside).into() }

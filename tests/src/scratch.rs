@@ -22,7 +22,7 @@ impl Scratch {
     pub fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = env::temp_dir().join(format!("chain-test-{}-{count}", process::id()));
+        let path = env::temp_dir().join(format!("{}{count}", prefix()));
         fs::create_dir(&path).expect("a new directory in the temporary directory");
         fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("a mode for it");
         Self { path }
@@ -61,6 +61,11 @@ impl Scratch {
         fs::set_permissions(&target, Permissions::from_mode(0o755)).expect("a mode for it");
         target
     }
+}
+
+/// How the names of this process's scratch directories begin.
+pub fn prefix() -> String {
+    format!("chain-test-{}-", process::id())
 }
 
 impl Default for Scratch {

@@ -7,14 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use crate::deadline;
+use crate::{deadline, scratch};
 
-/// The machine before a test, which no other test of this program changes meanwhile.
+/// The machine before a test, to be taken first in it: when the test is over, and everything
+/// that it made is dropped, the machine has to be the same, or the test fails.
+///
+/// Tests that take one run one after the other, since each would see what another does.
 #[derive(Debug)]
 pub struct Snapshot {
     before: BTreeSet<String>,
@@ -22,8 +27,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Looks at the machine. While this lives, no other test of the program gets
-    /// past the same line.
+    /// Waits for its turn and looks at the machine.
     ///
     /// From here on what loses its parent becomes our child, so that no process
     /// can get out of sight.
@@ -41,9 +45,18 @@ impl Snapshot {
     /// gets five seconds.
     #[track_caller]
     pub fn unchanged(&self) {
-        let same = || (machine() == self.before).then_some(());
+        let same = || difference(&self.before, &machine()).is_empty().then_some(());
         if deadline::wait("the machine to be as before", Duration::from_secs(5), same).is_err() {
             panic!("the machine is not as it was before:\n{}", difference(&self.before, &machine()));
+        }
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // a test that failed is not blamed for what it left
+        if !thread::panicking() {
+            self.unchanged();
         }
     }
 }
@@ -54,7 +67,7 @@ fn become_subreaper() {
     assert_eq!(set, 0, "prctl(PR_SET_CHILD_SUBREAPER): {}", std::io::Error::last_os_error());
 }
 
-/// Everything that counts, a line for each thing.
+/// Everything that counts, a line for each thing; a test's own scratch directories do not.
 fn machine() -> BTreeSet<String> {
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
     let mounts = mountinfo.lines().map(|line| format!("mount: {line}"));
@@ -62,12 +75,16 @@ fn machine() -> BTreeSet<String> {
     let groups = groups.map(|dir| format!("cgroup: {}", dir.display()));
     let processes = descendants(process::id()).into_values().map(|what| format!("process: {what}"));
     let files = fs::read_dir(env::temp_dir()).into_iter().flatten().flatten();
+    let own = |name: &OsStr| name.as_bytes().starts_with(scratch::prefix().as_bytes());
+    let files = files.filter(|entry| !own(&entry.file_name()));
     let files = files.map(|entry| format!("file: {}", entry.path().display()));
     mounts.chain(groups).chain(processes).chain(files).collect()
 }
 
 fn difference(before: &BTreeSet<String>, after: &BTreeSet<String>) -> String {
-    let gone = before.difference(after).map(|line| format!("- {line}"));
+    // what an earlier, killed run had to leave is collected by the next one
+    let collected = |line: &&String| line.starts_with("cgroup: ") && line.contains("/cgexec-");
+    let gone = before.difference(after).filter(|line| !collected(line)).map(|line| format!("- {line}"));
     let new = after.difference(before).map(|line| format!("+ {line}"));
     gone.chain(new).collect::<Vec<_>>().join("\n")
 }
@@ -129,21 +146,10 @@ fn alive(pid: u32) -> Option<(u32, String)> {
     (!matches!(state, "Z" | "X")).then(|| (parent, format!("{name}: {}", words.join(" ").trim_end())))
 }
 
-/// The processes with exactly this word in their command line, dead ones left out.
-pub fn running(word: &str) -> Vec<u32> {
-    let has_word = |pid: &u32| {
-        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        words.split(|byte| *byte == 0).any(|each| each == word.as_bytes())
-    };
-    let pids = fs::read_dir("/proc").expect("/proc").flatten();
-    let pids = pids.filter_map(|entry| OsStr::to_str(&entry.file_name())?.parse().ok());
-    pids.filter(has_word).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Run, Scratch};
+    use crate::Run;
 
     #[test]
     fn what_is_left_and_what_is_gone_is_shown() {
@@ -154,12 +160,14 @@ mod tests {
     #[test]
     fn a_file_and_a_process_that_stay_are_seen() {
         let before = Snapshot::take();
-        let _file = Scratch::new();
+        let file = env::temp_dir().join(format!("left-behind-{}", process::id()));
+        fs::write(&file, "").unwrap();
         let process = Run::new("sleep").arg("1000").start();
         let seen = difference(&before.before, &machine());
         nix::sys::signal::kill(process.pid(), nix::sys::signal::SIGKILL).unwrap();
         process.end();
-        assert!(seen.contains("+ file: /"), "{seen}");
+        fs::remove_file(file).unwrap();
+        assert!(seen.contains("/left-behind-"), "{seen}");
         assert!(seen.contains("sleep: sleep 1000"), "{seen}");
     }
 
