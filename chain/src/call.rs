@@ -163,6 +163,8 @@ pub enum Call {
     },
     /// Removes a control group that a killed run left, unless somebody holds its lock.
     CollectGroup(PathBuf),
+    /// Removes a control group in which nothing runs any more, unless somebody holds its lock.
+    CollectEmptyGroup(PathBuf),
     /// Kills every process of a control group: cgroup.kill, or one by one where the kernel lacks it.
     KillGroup(PathBuf),
     /// Removes a control group and those the command made below it: rmdir(2).
@@ -275,9 +277,8 @@ impl Call {
             Self::SetGroups(_) => "setgroups(2)",
             Self::SetGroup(_) => "setresgid(2)",
             Self::SetUser(_) => "setresuid(2)",
-            Self::MakeGroup { .. } | Self::CollectGroup(_) | Self::KillGroup(_) | Self::RemoveGroup(_) => {
-                "cgroups(7)"
-            }
+            Self::MakeGroup { .. } | Self::CollectGroup(_) | Self::CollectEmptyGroup(_) => "cgroups(7)",
+            Self::KillGroup(_) | Self::RemoveGroup(_) => "cgroups(7)",
             Self::Fork(stay) if stay.into.is_some() => "clone3(2)",
             Self::Fork(_) => "fork(2)",
         }
@@ -316,6 +317,9 @@ impl Call {
             Self::Chroot(path) => nix::unistd::chroot(path.as_path()),
             Self::Chdir(path) => nix::unistd::chdir(path.as_path()),
             Self::SetHostname(name) => nix::unistd::sethostname(name),
+            Self::Write { path, data } if path.ends_with("cgroup.subtree_control") => {
+                group::hand_on(path, data)
+            }
             Self::Write { path, data } => sys::write_file(path, data),
             Self::Mkdir { path, mode } => {
                 nix::sys::stat::mkdirat(AT_FDCWD, path.as_path(), Mode::from_bits_truncate(*mode))
@@ -342,6 +346,7 @@ impl Call {
             Self::SetUser(uid) => sys::set_user(*uid),
             Self::MakeGroup { path, opened } => group::make(path).map(|fd| hands.hold(opened, fd)),
             Self::CollectGroup(path) => group::collect(path),
+            Self::CollectEmptyGroup(path) => group::collect_empty(path),
             Self::KillGroup(path) => group::kill(path),
             Self::RemoveGroup(path) => group::remove(path),
             Self::Fork(_) => Err(Errno::ENOSYS),
@@ -436,7 +441,7 @@ impl Display for Call {
             Self::SetUser(uid) => write!(f, "setresuid({uid}, {uid}, {uid})"),
             Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(path)),
             Self::KillGroup(path) => write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", path.display()),
-            Self::RemoveGroup(path) | Self::CollectGroup(path) => {
+            Self::RemoveGroup(path) | Self::CollectGroup(path) | Self::CollectEmptyGroup(path) => {
                 write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))
             }
             Self::Fork(Stay { into: Some(group), .. }) => write!(

@@ -4,6 +4,8 @@
 //! A hint names a cause only when the system shows it: the knob is read, the
 //! file is looked for, before either is blamed.
 
+mod group;
+
 use std::fs;
 use std::path::Path;
 
@@ -23,6 +25,9 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
             Errno::EPERM | Errno::EACCES => user_namespace_knob(),
             _ => None,
         },
+        Call::Write { path, .. } => group::write(path, errno),
+        Call::MakeGroup { path, .. } => group::make(path, errno),
+        Call::Fork(stay) if stay.into.is_some() => group::fork_into(errno),
         Call::Mount { fstype: Some("proc"), .. } if errno == Errno::EPERM => proc_refused(),
         Call::Mount { flags, .. } if flags.intersects(MsFlags::MS_PRIVATE | MsFlags::MS_SLAVE) => match errno
         {
