@@ -136,6 +136,12 @@ pub enum Call {
         /// What it leads to.
         path: PathBuf,
     },
+    /// The supplementary groups: setgroups(2).
+    SetGroups(Vec<u32>),
+    /// Real, effective and saved group: setresgid(2). What the parent's death sends stays.
+    SetGroup(u32),
+    /// Real, effective and saved user, with no way back: setresuid(2). What the parent's death sends stays.
+    SetUser(u32),
     /// Makes a control group and holds a lock that says it is in use: mkdir(2), flock(2).
     MakeGroup {
         /// Its directory.
@@ -240,6 +246,9 @@ impl Call {
             Self::Umask(_) => "umask(2)",
             Self::BringUp(_) => "netdevice(7)",
             Self::CloseOnExec { .. } => "fcntl(2)",
+            Self::SetGroups(_) => "setgroups(2)",
+            Self::SetGroup(_) => "setresgid(2)",
+            Self::SetUser(_) => "setresuid(2)",
             Self::MakeGroup { .. } | Self::CollectGroup(_) | Self::KillGroup(_) | Self::RemoveGroup(_) => {
                 "cgroups(7)"
             }
@@ -299,6 +308,9 @@ impl Call {
             }
             Self::BringUp(name) => sys::bring_up(name),
             Self::CloseOnExec { fd, .. } => sys::close_on_exec(*fd),
+            Self::SetGroups(groups) => sys::set_groups(groups),
+            Self::SetGroup(gid) => sys::set_group(*gid),
+            Self::SetUser(uid) => sys::set_user(*uid),
             Self::MakeGroup { path, opened } => group::make(path).map(|fd| hands.hold(opened, fd)),
             Self::CollectGroup(path) => group::collect(path),
             Self::KillGroup(path) => group::kill(path),
@@ -384,6 +396,12 @@ impl Display for Call {
             Self::CloseOnExec { fd, path } => {
                 write!(f, "fcntl({fd}<{}>, F_SETFD, FD_CLOEXEC)", path.display())
             }
+            Self::SetGroups(groups) => {
+                let list: Vec<String> = groups.iter().map(u32::to_string).collect();
+                write!(f, "setgroups({}, [{}])", groups.len(), list.join(", "))
+            }
+            Self::SetGroup(gid) => write!(f, "setresgid({gid}, {gid}, {gid})"),
+            Self::SetUser(uid) => write!(f, "setresuid({uid}, {uid}, {uid})"),
             Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0755)", quoted(path)),
             Self::KillGroup(path) => write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", path.display()),
             Self::RemoveGroup(path) | Self::CollectGroup(path) => {

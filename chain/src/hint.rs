@@ -30,6 +30,12 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
             _ => None,
         },
         Call::PivotRoot { .. } if errno == Errno::EINVAL => inside_chroot(),
+        Call::SetUser(uid) if errno == Errno::EINVAL => Some(format!(
+            "user {uid} is not mapped in this user namespace: /proc/self/uid_map, user_namespaces(7)"
+        )),
+        Call::SetGroup(gid) if errno == Errno::EINVAL => Some(format!(
+            "group {gid} is not mapped in this user namespace: /proc/self/gid_map, user_namespaces(7)"
+        )),
         Call::Fork(_) if errno == Errno::EAGAIN => {
             Some("a limit of processes is reached: ulimit -u, or pids.max of a control group".to_string())
         }

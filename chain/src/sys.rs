@@ -16,7 +16,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::signal::SigSet;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::Mode;
-use nix::unistd::ForkResult;
+use nix::unistd::{ForkResult, Gid, Uid};
 
 /// Whole trees of mounts: open_tree(2), mount_setattr(2).
 const AT_RECURSIVE: c_int = 0x8000;
@@ -391,6 +391,51 @@ unsafe extern "C" {
 /// Ids of this process that decide what it may do: effective user and group.
 pub fn effective_ids() -> (u32, u32) {
     (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
+}
+
+/// setgroups(2).
+///
+/// # Errors
+/// `EPERM` without CAP_SETGID or where a user namespace denies it, `EINVAL` for a group that is not mapped.
+pub fn set_groups(groups: &[u32]) -> Result<(), Errno> {
+    let groups: Vec<Gid> = groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+    nix::unistd::setgroups(&groups)
+}
+
+/// setresgid(2), all three.
+///
+/// # Errors
+/// `EPERM` without CAP_SETGID, `EINVAL` for a group that is not mapped.
+pub fn set_group(gid: u32) -> Result<(), Errno> {
+    let gid = Gid::from_raw(gid);
+    keeping_death_signal(|| nix::unistd::setresgid(gid, gid, gid))
+}
+
+/// setresuid(2), all three, and a look whether all three are what was asked for: any other would be
+/// a way back.
+///
+/// # Errors
+/// `EPERM` without CAP_SETUID, `EINVAL` for a user that is not mapped, `EAGAIN` at a limit of processes.
+pub fn set_user(uid: u32) -> Result<(), Errno> {
+    let uid = Uid::from_raw(uid);
+    keeping_death_signal(|| nix::unistd::setresuid(uid, uid, uid))?;
+    let now = nix::unistd::getresuid()?;
+    if [now.real, now.effective, now.saved] == [uid; 3] { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+/// A change of ids takes back the signal that comes when the parent dies: PR_SET_PDEATHSIG(2const).
+fn keeping_death_signal(change: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+    let signal = nix::sys::prctl::get_pdeathsig()?;
+    let parent = nix::unistd::getppid();
+    change()?;
+    if let Some(signal) = signal {
+        nix::sys::prctl::set_pdeathsig(signal)?;
+        // it may have died in between; in a PID namespace of its own it reads as 0 either way
+        if nix::unistd::getppid() != parent {
+            nix::sys::signal::raise(signal)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether this process has a capability, by its number in capabilities(7): capget(2).
