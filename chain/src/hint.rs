@@ -36,7 +36,14 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
         Call::SetGroup(gid) if errno == Errno::EINVAL => Some(format!(
             "group {gid} is not mapped in this user namespace: /proc/self/gid_map, user_namespaces(7)"
         )),
-        Call::Fork(_) if errno == Errno::EAGAIN => {
+        Call::Outside { call, .. } => advice(call, errno),
+        Call::RunProgram { program, .. } if program.ends_with("newuidmap") && errno == Errno::EPERM => {
+            Some("it maps the own user and the ids that /etc/subuid has for it, and no other".to_string())
+        }
+        Call::RunProgram { program, .. } if program.ends_with("newgidmap") && errno == Errno::EPERM => Some(
+            "it maps the own group and the ids that /etc/subgid has for the user, and no other".to_string(),
+        ),
+        Call::Fork(_) | Call::Helper { .. } if errno == Errno::EAGAIN => {
             Some("a limit of processes is reached: ulimit -u, or pids.max of a control group".to_string())
         }
         Call::Chroot(_) if errno == Errno::EPERM => Some(

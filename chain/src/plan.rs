@@ -98,6 +98,8 @@ impl Plan {
                     tell.hint(advice);
                 }
                 take_back(tell, done, &mut hands);
+                // a helper is waited for
+                drop(hands);
                 sys::exit(FAILED);
             }
             done.extend(step.undo);
