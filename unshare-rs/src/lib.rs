@@ -2,9 +2,13 @@
 //! unshare-rs: enter new namespaces, then become the next command.
 #![forbid(unsafe_code)]
 
+pub mod account;
+pub mod caller;
 pub mod cli;
 pub mod idmap;
+pub mod ids;
 pub mod namespaces;
+pub mod subid;
 pub mod world;
 
 use std::ffi::OsString;
@@ -12,50 +16,43 @@ use std::ffi::OsString;
 use chain::args::{self, Line};
 use chain::call::Stay;
 use chain::exec::Command;
-use chain::{Call, Plan, Tell, sys};
+use chain::{Call, Plan, Tell};
 use nix::sched::CloneFlags;
 
+use crate::caller::Caller;
 use crate::cli::{Options, TOOL};
+use crate::ids::HELPER;
 use crate::world::World;
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
     let Line { options, voice, operands } = args::parse::<Options>(&TOOL, argv);
     let tell = Tell::new(TOOL.name, voice);
-    let world = World::from_options(&options, Privilege::of_this_process())
+    let caller = Caller::of_this_process();
+    let world = World::from_options(&options, &caller)
         .unwrap_or_else(|(wrong, hint)| args::refuse(&tell, &wrong, &hint));
-    let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
-    plan(&world, sys::effective_ids(), command).carry_out(&tell)
-}
-
-/// Whether namespaces can be made without a new user namespace: capabilities(7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Privilege {
-    /// CAP_SYS_ADMIN: they can.
-    Admin,
-    /// They cannot.
-    None,
-}
-
-impl Privilege {
-    fn of_this_process() -> Self {
-        const CAP_SYS_ADMIN: u32 = 21;
-        if sys::has_capability(CAP_SYS_ADMIN) { Self::Admin } else { Self::None }
+    for note in &world.notes {
+        tell.line(note);
     }
+    let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
+    plan(&world, caller.pid, command).carry_out(&tell)
 }
 
 /// The story: new namespaces, the ids in them, the world they show, and a child to enter them.
-pub fn plan(world: &World, ids: (u32, u32), command: Command) -> Plan {
+pub fn plan(world: &World, pid: u32, command: Command) -> Plan {
     let new = world.namespaces;
     let mut plan = Plan::new(command);
+    let outside: Vec<Call> = world.ids.outside(pid).into_iter().map(|(_, call)| call).collect();
+    if !outside.is_empty() {
+        plan.will("leave a helper outside", Call::Helper { calls: outside, opened: HELPER });
+    }
+    world.ids.plan_owner(&mut plan);
     if !new.is_empty() {
         let plural = if new.flags().iter().count() == 1 { "a new" } else { "new" };
         let noun = if plural == "new" { "namespaces" } else { "namespace" };
         plan.will(format!("enter {plural} {new} {noun}"), Call::Unshare(new.flags()));
     }
-    if let Some(map) = world.map {
-        map.plan(&mut plan, ids);
-    }
+    world.ids.plan_maps(&mut plan, pid);
     if new.has(CloneFlags::CLONE_NEWNS) {
         world::keep_mounts_inside(&mut plan);
     }
@@ -74,6 +71,7 @@ pub fn plan(world: &World, ids: (u32, u32), command: Command) -> Plan {
     if let Some(at) = &world.proc {
         world::mount_proc(&mut plan, at);
     }
+    world.ids.plan_credentials(&mut plan);
     plan
 }
 

@@ -8,9 +8,9 @@ use chain::{Call, Plan};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
-use crate::Privilege;
+use crate::caller::{Caller, Privilege};
 use crate::cli::Options;
-use crate::idmap::IdMap;
+use crate::ids::{Ids, Wrong};
 use crate::namespaces::Namespaces;
 
 /// The options, thought through: nothing here contradicts anything else.
@@ -19,7 +19,9 @@ pub struct World {
     /// The namespaces to enter.
     pub namespaces: Namespaces,
     /// The ids of a new user namespace; without a map every id is 65534.
-    pub map: Option<IdMap>,
+    pub ids: Ids,
+    /// What had to be left out.
+    pub notes: Vec<String>,
     /// The hostname to set.
     pub hostname: Option<OsString>,
     /// Whether to bring lo up.
@@ -33,10 +35,13 @@ pub struct World {
 impl World {
     /// # Errors
     /// What contradicts what, and what to write instead.
-    pub fn from_options(options: &Options, privilege: Privilege) -> Result<Self, (String, String)> {
+    pub fn from_options(options: &Options, caller: &Caller) -> Result<Self, Wrong> {
         let named = asked_for(options);
-        let world =
-            if named.is_empty() { Self::container(options, privilege) } else { Self::named(options, named)? };
+        let world = if named.is_empty() {
+            Self::container(options, caller)?
+        } else {
+            Self::named(options, named, caller)?
+        };
         match (&options.hostname, &options.mount_proc) {
             (Some(_), _) if !world.namespaces.has(CloneFlags::CLONE_NEWUTS) => Err((
                 "--hostname would rename this machine: the UTS namespace is shared".to_string(),
@@ -46,28 +51,32 @@ impl World {
         }
     }
 
-    fn container(options: &Options, privilege: Privilege) -> Self {
+    fn container(options: &Options, caller: &Caller) -> Result<Self, Wrong> {
         let mut namespaces = Namespaces::container();
-        if privilege == Privilege::None {
+        if caller.privilege == Privilege::None {
             namespaces = namespaces.with(CloneFlags::CLONE_NEWUSER);
         }
         if let Some(shared) = options.share {
             namespaces = namespaces.without(shared);
         }
         let new = |kind| namespaces.has(kind);
+        let (ids, note) =
+            if new(CloneFlags::CLONE_NEWUSER) { Ids::container(caller) } else { Default::default() };
+        let ids = ids.with_options(&options.ids);
         let default_hostname = new(CloneFlags::CLONE_NEWUTS).then(|| OsString::from("container"));
-        Self {
+        Ok(Self {
+            notes: note.into_iter().chain(ids.note()).collect(),
             namespaces,
-            map: new(CloneFlags::CLONE_NEWUSER).then_some(IdMap::Root),
+            ids,
             hostname: options.hostname.clone().or(default_hostname),
             loopback: new(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
             child: options.fork || namespaces.need_child(),
             // a proc of the new PID namespace, where it cannot be seen outside
             proc: (new(CloneFlags::CLONE_NEWPID) && new(CloneFlags::CLONE_NEWNS)).then(|| "/proc".into()),
-        }
+        })
     }
 
-    fn named(options: &Options, mut namespaces: Namespaces) -> Result<Self, (String, String)> {
+    fn named(options: &Options, mut namespaces: Namespaces, caller: &Caller) -> Result<Self, Wrong> {
         if options.share.is_some() {
             return Err((
                 "--share takes namespaces out of the container set, and here they are named one by one"
@@ -78,9 +87,11 @@ impl World {
         if options.hostname.is_some() {
             namespaces = namespaces.with(CloneFlags::CLONE_NEWUTS);
         }
+        let ids = Ids::from_options(&options.ids, caller)?;
         Ok(Self {
+            notes: ids.note().into_iter().collect(),
             namespaces,
-            map: options.map(),
+            ids,
             hostname: options.hostname.clone(),
             loopback: namespaces.has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
             child: options.fork || namespaces.need_child(),
@@ -95,7 +106,7 @@ fn asked_for(options: &Options) -> Namespaces {
     if options.mount_proc.is_some() {
         named = named.with(CloneFlags::CLONE_NEWNS);
     }
-    if options.map().is_some() {
+    if options.ids.imply_user() {
         named = named.with(CloneFlags::CLONE_NEWUSER);
     }
     named
