@@ -58,6 +58,15 @@ pub enum Call {
         /// The name of the copy from here on.
         opened: Opened,
     },
+    /// A file system that is mounted nowhere yet: fsopen(2), Linux 5.2.
+    FsOpen {
+        /// Its type.
+        fstype: &'static str,
+        /// Its name from here on.
+        opened: Opened,
+    },
+    /// Makes the mount of it, attached nowhere yet, with default options: fsconfig(2), fsmount(2).
+    FsMount(Opened),
     /// Makes a tree that is attached nowhere read-only, all of it: mount_setattr(2), Linux 5.12.
     ReadOnlyTree(Opened),
     /// Attaches a tree: move_mount(2), Linux 5.2.
@@ -256,6 +265,17 @@ impl Call {
         }
     }
 
+    /// mount(2) that changes the flags of what is mounted already.
+    pub fn remount(target: impl Into<PathBuf>, flags: MsFlags) -> Self {
+        Self::Mount {
+            source: None,
+            target: target.into(),
+            fstype: None,
+            flags: flags | MsFlags::MS_REMOUNT,
+            data: None,
+        }
+    }
+
     /// A write of a value to a file of the kernel.
     pub fn write(path: impl Into<PathBuf>, data: impl Into<Vec<u8>>) -> Self {
         Self::Write { path: path.into(), data: data.into() }
@@ -268,6 +288,8 @@ impl Call {
             Self::Mount { .. } => "mount(2)",
             Self::Unmount { .. } => "umount2(2)",
             Self::OpenTree { .. } => "open_tree(2)",
+            Self::FsOpen { .. } => "fsopen(2)",
+            Self::FsMount(_) => "fsmount(2)",
             Self::ReadOnlyTree(_) => "mount_setattr(2)",
             Self::MoveMount { .. } => "move_mount(2)",
             Self::Enter { .. } => "openat2(2), fchdir(2)",
@@ -311,6 +333,8 @@ impl Call {
             }
             Self::Unmount { target, flags } => nix::mount::umount2(target.as_path(), *flags),
             Self::OpenTree { path, opened } => sys::open_tree(path).map(|fd| hands.hold(opened, fd)),
+            Self::FsOpen { fstype, opened } => sys::fs_open(fstype).map(|fd| hands.hold(opened, fd)),
+            Self::FsMount(opened) => sys::fs_mount(hands.get(opened)?).map(|fd| hands.hold(opened, fd)),
             Self::ReadOnlyTree(opened) => sys::read_only_tree(hands.get(opened)?),
             Self::MoveMount { opened, target } => sys::move_mount(hands.get(opened)?, target),
             Self::Enter { opened, dir } if dir.as_os_str().is_empty() => {
@@ -411,6 +435,8 @@ impl Display for Call {
                 "open_tree(AT_FDCWD, {}, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)",
                 quoted(path)
             ),
+            Self::FsOpen { fstype, .. } => write!(f, "fsopen(\"{fstype}\", FSOPEN_CLOEXEC)"),
+            Self::FsMount(opened) => write!(f, "fsmount(<{opened}>, FSMOUNT_CLOEXEC, 0)"),
             Self::ReadOnlyTree(opened) => write!(
                 f,
                 "mount_setattr(<{opened}>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, \

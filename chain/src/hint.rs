@@ -29,6 +29,11 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
             Errno::EPERM | Errno::EACCES => user_namespace_knob(),
             _ => None,
         },
+        Call::Mount { fstype: Some("overlay"), .. } => overlay(errno),
+        Call::FsOpen { .. } | Call::OpenTree { .. } | Call::MoveMount { .. } if errno == Errno::ENOSYS => {
+            Some("this takes Linux 5.2".to_string())
+        }
+        Call::ReadOnlyTree(_) if errno == Errno::ENOSYS => Some("this takes Linux 5.12".to_string()),
         Call::PivotRoot { .. } if errno == Errno::EINVAL => inside_chroot(),
         Call::SetUser(uid) if errno == Errno::EINVAL => Some(format!(
             "user {uid} is not mapped in this user namespace: /proc/self/uid_map, user_namespaces(7)"
@@ -52,6 +57,18 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
         ),
         _ => None,
     }
+}
+
+fn overlay(errno: Errno) -> Option<String> {
+    let advice = match errno {
+        Errno::EPERM => "in a user namespace this takes Linux 5.11",
+        Errno::EINVAL => {
+            "it takes a root without mounts below it, and on none that is itself an overlay of two others"
+        }
+        Errno::ENODEV => "this kernel has no overlay: modprobe overlay",
+        _ => return None,
+    };
+    Some(advice.to_string())
 }
 
 fn unshare(flags: CloneFlags, errno: Errno) -> Option<String> {
@@ -146,7 +163,8 @@ fn proc_refused() -> Option<String> {
         mounts.lines().filter_map(|line| line.split(' ').nth(4)).find(|at| at.starts_with("/proc/"))?;
     Some(format!(
         "{over} is mounted over a part of /proc, so the kernel gives no new one here; \
-         a container lifts it with --security-opt systempaths=unconfined (docker) or unmask=ALL (podman)"
+         a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman) \
+         or --unmask (chroot-rs)"
     ))
 }
 

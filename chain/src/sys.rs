@@ -103,6 +103,35 @@ pub fn has_open_tree() -> bool {
     Errno::result(result) != Err(Errno::ENOSYS)
 }
 
+/// fsopen(2): a file system to be made and mounted.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.2, `ENODEV` for a type the kernel lacks, `EPERM` without CAP_SYS_ADMIN.
+pub fn fs_open(fstype: &str) -> Result<OwnedFd, Errno> {
+    // FSOPEN_CLOEXEC, which libc has not
+    const CLOEXEC: c_int = 1;
+    let fstype = c_string(OsStr::new(fstype))?;
+    // SAFETY: the name is a C string for the length of the call.
+    owned(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), CLOEXEC) })
+}
+
+/// fsconfig(2) and fsmount(2): makes the file system, with its default options, and a mount of it.
+///
+/// # Errors
+/// As the file system's own, `EPERM` without CAP_SYS_ADMIN.
+pub fn fs_mount(context: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    // FSCONFIG_CMD_CREATE and FSMOUNT_CLOEXEC, which libc has not
+    const CREATE: c_int = 6;
+    const CLOEXEC: c_int = 1;
+    let none = std::ptr::null::<c_char>();
+    let fd = context.as_raw_fd();
+    // SAFETY: this command takes no key and no value.
+    let made = unsafe { libc::syscall(libc::SYS_fsconfig, fd, CREATE, none, none, 0) };
+    Errno::result(made)?;
+    // SAFETY: a descriptor and two numbers.
+    owned(unsafe { libc::syscall(libc::SYS_fsmount, fd, CLOEXEC, 0) })
+}
+
 /// move_mount(2): attaches the tree that `tree` refers to at `target`.
 ///
 /// # Errors

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options of chroot-rs.
 
+use std::path::PathBuf;
+
 use chain::args::Tool;
+
+use crate::credentials::Asked;
+use crate::top::Writes;
+use crate::wish::Wishes;
 
 /// What chroot-rs says of itself.
 pub const TOOL: Tool = Tool {
@@ -25,4 +31,52 @@ pub struct Options {
     /// Change the root, but mount no proc, sys and dev
     #[arg(long, conflicts_with = "plain")]
     pub no_mount: bool,
+
+    /// As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)
+    #[arg(long, conflicts_with_all = ["plain", "no_mount"])]
+    pub unmask: bool,
+
+    /// Let nothing be written to NEWROOT and what is mounted below it
+    #[arg(long, conflicts_with_all = ["plain", "ephemeral"])]
+    pub read_only: bool,
+
+    /// Let everything be written to NEWROOT, and forget it when the command ends
+    #[arg(long, conflicts_with = "plain")]
+    pub ephemeral: bool,
+
+    /// What else is mounted.
+    #[command(flatten)]
+    pub wishes: Wishes,
+
+    /// Leave directories open that the caller left open, although they lead out
+    #[arg(long)]
+    pub keep_fds: bool,
+
+    /// Start in DIR, a directory inside, instead of "/"
+    #[arg(short, long, value_name = "DIR", conflicts_with = "skip_chdir")]
+    pub workdir: Option<PathBuf>,
+
+    /// Who the command runs as.
+    #[command(flatten)]
+    pub credentials: Asked,
+
+    /// Stay in the working directory; only where NEWROOT is "/" already
+    #[arg(long)]
+    pub skip_chdir: bool,
+}
+
+impl Options {
+    /// Whether a mount was asked for, or something that takes one.
+    pub fn want_mounts(&self) -> bool {
+        self.writes() != Writes::Kept || !self.wishes.0.is_empty()
+    }
+
+    /// What becomes of what the command writes.
+    pub const fn writes(&self) -> Writes {
+        match (self.read_only, self.ephemeral) {
+            (true, _) => Writes::Refused,
+            (false, true) => Writes::Forgotten,
+            (false, false) => Writes::Kept,
+        }
+    }
 }

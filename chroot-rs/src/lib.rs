@@ -3,9 +3,16 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod credentials;
+pub mod extra;
+pub mod ids;
+pub mod mask;
 pub mod mounts;
+pub mod names;
 pub mod root;
+pub mod top;
 pub mod view;
+pub mod wish;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,7 +25,10 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::cli::{Options, TOOL};
+use crate::extra::{Extra, Surveyor};
+use crate::ids::Ids;
 use crate::root::{Place, Root};
+use crate::top::Writes;
 use crate::view::{Api, View, Way};
 
 /// The descriptor of the new root, in the plan.
@@ -40,25 +50,68 @@ pub fn run(argv: Vec<OsString>) -> ! {
             sys::exit(FAILED)
         }
     };
-    let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
-    let plan = if options.plain {
-        plain(root, command)
-    } else {
-        let mut view = View::of(&root);
-        say_what_is_left_out(&tell, &view, &options);
-        if options.no_mount {
-            (view.proc_dir, view.sys_dir, view.dev_dir) = (Place::Missing, Place::Missing, Place::Missing);
+    if options.skip_chdir && !root.is_current_root() {
+        let wrong = "option --skip-chdir only permitted if NEWROOT is old '/'";
+        args::refuse(&tell, wrong, "--workdir=DIR starts in a directory of the new root");
+    }
+    let mut credentials = match options.credentials.resolve(&root) {
+        Ok(credentials) => credentials,
+        Err(wrong) => {
+            args::refuse(&tell, &wrong, "names are those of NEWROOT's own etc/passwd and etc/group")
         }
-        plan(root, &view, sys::effective_ids(), command)
     };
+    let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
+    let view = view(&tell, &root, &options);
+    let ids = view.as_ref().map_or_else(Ids::here, |view| view.ids.clone());
+    if let Err((wrong, advice)) = credentials.fit(&ids) {
+        args::refuse(&tell, &wrong, &advice);
+    }
+    if let Some(warning) = &credentials.warning {
+        tell.line(warning);
+    }
+    let mut plan = match view {
+        Some(view) => {
+            let extras = Surveyor::new(&root, options.ephemeral, &view).place_all(&options.wishes);
+            let extras = extras.unwrap_or_else(|(wrong, advice)| args::refuse(&tell, &wrong, &advice));
+            plan(root, &view, options.writes(), extras, command)
+        }
+        None => plain(root, &options, command),
+    };
+    credentials.plan(&mut plan);
+    if let Some(dir) = options.workdir {
+        plan.will(format!("start in {}", quoted(&dir)), Call::Chdir(dir));
+    }
     plan.carry_out(&tell)
 }
 
-/// The story: an own mount namespace, the new root in it, the kernel's file systems, pivot.
-pub fn plan(root: Root, view: &View, ids: (u32, u32), command: Command) -> Plan {
-    if view.way == Way::Plain {
-        return plain(root, command);
+/// What decides the plan; nothing where it is chroot(2) alone.
+fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
+    if options.plain {
+        return None;
     }
+    let mut view = View::of(root);
+    say_what_is_left_out(tell, &view, options);
+    if view.way == Way::Plain {
+        if options.want_mounts() {
+            let wrong = "no mount can be made here, and one was asked for";
+            args::refuse(tell, wrong, "it takes CAP_SYS_ADMIN, and a NEWROOT that is not '/'");
+        }
+        return None;
+    }
+    if options.unmask {
+        view.masks.clear();
+    }
+    if options.keep_fds {
+        view.open_directories.clear();
+    }
+    if options.no_mount {
+        (view.proc_dir, view.sys_dir, view.dev_dir) = (Place::Missing, Place::Missing, Place::Missing);
+    }
+    Some(view)
+}
+
+/// The story: an own mount namespace, the new root in it, the kernel's file systems, pivot.
+pub fn plan(root: Root, view: &View, writes: Writes, extras: Vec<Extra>, command: Command) -> Plan {
     let mut plan = Plan::new(command);
     for (fd, path) in &view.open_directories {
         let reason = format!("keep descriptor {fd}, a way out, from the command");
@@ -71,14 +124,14 @@ pub fn plan(root: Root, view: &View, ids: (u32, u32), command: Command) -> Plan 
     if view.way == Way::PivotAsUser {
         let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
         plan.will("enter new user and mount namespaces", Call::Unshare(flags));
-        idmap::map_one(&mut plan, (0, 0), ids);
+        idmap::map_one(&mut plan, (0, 0), view.caller);
     } else {
         plan.will("enter a new mount namespace", Call::Unshare(CloneFlags::CLONE_NEWNS));
     }
     plan.will("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
-    make_mount_point(&mut plan, view, &root.path);
+    top::mount(&mut plan, view, writes, &root.path);
     if view.proc_dir == Place::Directory {
-        mounts::proc(&mut plan, view.proc);
+        mounts::proc(&mut plan, view);
     }
     if view.sys_dir == Place::Directory {
         mounts::sys(&mut plan, view);
@@ -86,35 +139,27 @@ pub fn plan(root: Root, view: &View, ids: (u32, u32), command: Command) -> Plan 
     if view.dev_dir == Place::Directory {
         mounts::dev(&mut plan, view);
     }
+    for extra in extras {
+        extra.plan(&mut plan);
+    }
     mounts::pivot(&mut plan);
     plan
 }
 
 /// Exactly what chroot(1) does.
-fn plain(root: Root, command: Command) -> Plan {
+fn plain(root: Root, options: &Options, command: Command) -> Plan {
     let mut plan = Plan::new(command);
     plan.will("change the root directory", Call::Chroot(root.path));
-    plan.will("start at the root", Call::Chdir("/".into()));
+    if !options.skip_chdir {
+        plan.will("start at the root", Call::Chdir("/".into()));
+    }
     plan
 }
 
-/// pivot_root(2) wants a mount point, so the directory is mounted on itself.
-fn make_mount_point(plan: &mut Plan, view: &View, path: &Path) {
-    if view.open_tree {
-        plan.will(
-            "take the new root as a mount of its own",
-            Call::OpenTree { path: ".".into(), opened: NEW_ROOT },
-        );
-        plan.will("mount it on itself", Call::MoveMount { opened: NEW_ROOT, target: ".".into() });
-    } else {
-        plan.will("mount the new root on itself", Call::bind(path, path, MsFlags::MS_REC));
-        plan.will("go to the mount on top", Call::Reopen { path: path.to_path_buf(), opened: NEW_ROOT });
-    }
-}
-
 /// Makes a directory below the new root the working directory.
-fn enter(plan: &mut Plan, dir: &str) {
-    plan.will(format!("go to /{dir} inside"), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
+fn enter(plan: &mut Plan, dir: impl AsRef<Path>) {
+    let dir = dir.as_ref();
+    plan.will(format!("go to /{} inside", dir.display()), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
 }
 
 fn interactive_shell(root: &Root) -> Command {

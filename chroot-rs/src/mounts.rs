@@ -12,9 +12,10 @@ use nix::mount::MsFlags;
 use nix::sys::stat::SFlag;
 
 use crate::view::{Api, Devices, View};
-use crate::{NEW_ROOT, enter};
+use crate::{NEW_ROOT, enter, mask};
 
-const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+/// Flags of a file system of the kernel: nothing in it is to be run or opened as a device.
+pub const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
 /// Name, major and minor number of what every program expects in /dev:
 /// Documentation/admin-guide/devices.txt.
@@ -29,10 +30,16 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "ptmx"),
 ];
 
+/// What our /dev has.
+pub fn names_in_dev() -> impl Iterator<Item = &'static str> {
+    let devices = DEVICES.iter().map(|(name, _, _)| *name);
+    devices.chain(LINKS.iter().map(|(_, name)| *name)).chain(["pts", "shm", "mqueue", "console"])
+}
+
 /// proc, of the PID namespace we are in.
-pub fn proc(plan: &mut Plan, how: Api) {
+pub fn proc(plan: &mut Plan, view: &View) {
     enter(plan, "proc");
-    match how {
+    match view.proc {
         Api::New => plan.will("mount a proc", Call::mount("proc", ".", "proc", NO_SUID_DEV_EXEC)),
         Api::Copy => plan.will(
             "show the caller's proc, which belongs to a PID namespace above",
@@ -40,6 +47,7 @@ pub fn proc(plan: &mut Plan, how: Api) {
         ),
         Api::Leave => {}
     }
+    mask::cover(plan, &view.masks, "proc");
 }
 
 /// sysfs, read-only.
@@ -63,8 +71,9 @@ pub fn sys(plan: &mut Plan, view: &View) {
             plan.will("make the copy read-only", Call::ReadOnlyTree("sys"));
             plan.will("show it inside", Call::MoveMount { opened: "sys", target: ".".into() });
         }
-        Api::Leave => {}
+        Api::Leave => return,
     }
+    mask::cover(plan, &view.masks, "sys");
 }
 
 /// A small dev of its own: devices that hold nothing, terminals, shared memory.

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The new root: an open directory, not a path that somebody could swap.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::sys;
@@ -13,8 +12,10 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, fstat, stat};
 
-/// A passwd file larger than this is not read: no root needs it to name a shell.
-const PASSWD_LIMIT: u64 = 1 << 20;
+use crate::names::Names;
+
+/// More of a file is not read: no root needs it to name its users.
+const READ_LIMIT: u64 = 4 << 20;
 
 /// What a directory below the root is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +48,17 @@ impl Root {
 
     /// Whether it is the root directory this process has already.
     pub fn is_current_root(&self) -> bool {
-        match (fstat(&self.dir), stat("/")) {
+        let same = match (fstat(&self.dir), stat("/")) {
             (Ok(new), Ok(old)) => (new.st_dev, new.st_ino) == (old.st_dev, old.st_ino),
             _ => false,
-        }
+        };
+        // the same directory mounted at another place is another root
+        same && self.path.canonicalize().is_ok_and(|path| path == Path::new("/"))
+    }
+
+    /// Its permission bits.
+    pub fn mode(&self) -> u32 {
+        fstat(&self.dir).map_or(0o755, |stat| stat.st_mode & 0o7777)
     }
 
     /// What `dir` is below the root.
@@ -73,7 +81,7 @@ impl Root {
     pub fn shell(&self, preferred: Option<OsString>) -> OsString {
         preferred
             .filter(|shell| self.has(Path::new(shell)))
-            .or_else(|| self.passwd_shell().filter(|shell| self.has(Path::new(shell))))
+            .or_else(|| Names::of(self).user(b"root")?.shell().filter(|shell| self.has(Path::new(shell))))
             .unwrap_or_else(|| OsString::from("/bin/sh"))
     }
 
@@ -81,18 +89,16 @@ impl Root {
         path.is_absolute() && self.open_inside(path, OFlag::O_PATH).is_ok()
     }
 
-    /// Names are read from the root's own files and never through NSS, which would run its code.
-    fn passwd_shell(&self) -> Option<OsString> {
-        let file =
-            File::from(self.open_inside(Path::new("/etc/passwd"), OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?);
+    /// The beginning of a regular file inside: no device, no pipe to wait for.
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let file = self.open_inside(Path::new(path), OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?;
+        let file = File::from(file);
         if !file.metadata().is_ok_and(|meta| meta.is_file()) {
             return None;
         }
         let mut text = Vec::new();
-        file.take(PASSWD_LIMIT).read_to_end(&mut text).ok()?;
-        let root = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"root:"))?;
-        let shell = root.split(|byte| *byte == b':').nth(6)?;
-        (!shell.is_empty()).then(|| OsStr::from_bytes(shell).to_owned())
+        file.take(READ_LIMIT).read_to_end(&mut text).ok()?;
+        Some(text)
     }
 
     /// Opens a file as a process inside would find it.

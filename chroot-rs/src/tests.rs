@@ -3,9 +3,11 @@
 use super::*;
 use crate::view::Devices;
 
-fn root() -> View {
+pub(crate) fn root() -> View {
     View {
         way: Way::Pivot,
+        initial: true,
+        mode: 0o755,
         proc_dir: Place::Directory,
         sys_dir: Place::Directory,
         dev_dir: Place::Directory,
@@ -13,11 +15,14 @@ fn root() -> View {
         sysfs: Api::New,
         mqueue: true,
         cgroup2: false,
+        masks: Vec::new(),
         devices: Devices::Make,
+        ids: crate::ids::Ids::default(),
         tty_group: true,
         terminal: None,
         open_directories: Vec::new(),
         umask: 0o22,
+        caller: (1000, 1000),
         open_tree: true,
     }
 }
@@ -25,7 +30,7 @@ fn root() -> View {
 fn lines(view: &View) -> Vec<String> {
     let here = Root::open("/".into()).unwrap();
     let here = Root { path: "fs".into(), ..here };
-    plan(here, view, (1000, 1000), Command::shell("/bin/sh".into())).lines()
+    plan(here, view, Writes::Kept, Vec::new(), Command::shell("/bin/sh".into())).lines()
 }
 
 fn position(lines: &[String], start: &str) -> usize {
@@ -123,6 +128,31 @@ fn what_belongs_to_a_namespace_above_is_copied() {
 }
 
 #[test]
+fn the_switches_of_the_machine_are_covered_once_they_are_mounted() {
+    use crate::mask::Cover;
+    let masks = vec![
+        ("proc", "sys", Cover::ReadOnly),
+        ("proc", "kcore", Cover::File),
+        ("sys", "firmware", Cover::Directory),
+    ];
+    let lines = lines(&View { masks, ..root() });
+    let at = position(&lines, "mount(\"proc\"");
+    assert_eq!(
+        lines[at + 1..at + 5],
+        [
+            "fchdir(<new root/proc>)",
+            "mount(\"sys\", \"sys\", NULL, MS_BIND, NULL)",
+            "mount(NULL, \"sys\", NULL, MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC|MS_REMOUNT|MS_BIND, NULL)",
+            "mount(\"/dev/null\", \"kcore\", NULL, MS_BIND, NULL)",
+        ]
+    );
+    let at = position(&lines, "mount(\"sysfs\"");
+    assert_eq!(lines[at + 1], "fchdir(<new root/sys>)");
+    let covered = "mount(\"tmpfs\", \"firmware\", \"tmpfs\", MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)";
+    assert_eq!(lines[at + 2], covered);
+}
+
+#[test]
 fn without_a_tty_group_terminals_belong_to_the_user() {
     let lines = lines(&View { tty_group: false, ..root() });
     assert!(!lines.iter().any(|line| line.contains("gid=5")), "{lines:#?}");
@@ -144,5 +174,47 @@ fn older_kernels_mount_the_root_on_itself_by_path() {
 #[test]
 fn plain_is_two_calls() {
     let here = Root { path: "fs".into(), ..Root::open("/".into()).unwrap() };
-    assert_eq!(plain(here, Command::shell("/bin/sh".into())).lines(), ["chroot(\"fs\")", "chdir(\"/\")"]);
+    assert_eq!(
+        plain(here, &Options::default(), Command::shell("/bin/sh".into())).lines(),
+        ["chroot(\"fs\")", "chdir(\"/\")"]
+    );
+}
+
+#[test]
+fn a_read_only_root_is_so_before_anything_is_mounted_in_it() {
+    let here = Root { path: "fs".into(), ..Root::open("/".into()).unwrap() };
+    let command = Command::shell("/bin/sh".into());
+    let lines = plan(here, &root(), Writes::Refused, Vec::new(), command).lines();
+    let at = position(&lines, "open_tree(AT_FDCWD, \".\"");
+    assert!(lines[at + 1].starts_with("mount_setattr(<new root>"), "{lines:#?}");
+    assert!(lines[at + 2].starts_with("move_mount(<new root>"), "{lines:#?}");
+}
+
+#[test]
+fn what_is_written_to_an_ephemeral_root_goes_to_a_tmpfs_laid_over_it() {
+    let lines = |view: &View| {
+        let here = Root { path: "fs".into(), ..Root::open("/".into()).unwrap() };
+        plan(here, view, Writes::Forgotten, Vec::new(), Command::shell("/bin/sh".into())).lines()
+    };
+    let of_root = lines(&root());
+    let at = position(&of_root, "fsopen(");
+    assert_eq!(
+        of_root[at..at + 12],
+        [
+            "fsopen(\"tmpfs\", FSOPEN_CLOEXEC)",
+            "fsmount(<changes>, FSMOUNT_CLOEXEC, 0)",
+            "move_mount(<changes>, \"\", AT_FDCWD, \".\", MOVE_MOUNT_F_EMPTY_PATH)",
+            "fchdir(<changes>)",
+            "umask(000)",
+            "mkdirat(AT_FDCWD, \"upper\", 0755)",
+            "mkdirat(AT_FDCWD, \"work\", 0755)",
+            "mkdirat(AT_FDCWD, \"root\", 0755)",
+            "umask(022)",
+            "move_mount(<new root>, \"\", AT_FDCWD, \"root\", MOVE_MOUNT_F_EMPTY_PATH)",
+            "mount(\"overlay\", \"root\", \"overlay\", 0, \"lowerdir=root,upperdir=upper,workdir=work\")",
+            "chdir(\"root\")",
+        ]
+    );
+    let of_user = lines(&View { way: Way::PivotAsUser, initial: false, ..root() });
+    assert!(of_user.iter().any(|line| line.ends_with("workdir=work,userxattr\")")), "{of_user:#?}");
 }

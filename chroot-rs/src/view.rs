@@ -8,6 +8,8 @@ use chain::namespace::{Kind, capability};
 use chain::sys;
 use nix::sys::stat::{fstat, stat};
 
+use crate::ids::Ids;
+use crate::mask::{self, Mask};
 use crate::root::{Place, Root};
 
 /// How the root directory is changed.
@@ -46,6 +48,10 @@ pub enum Devices {
 pub struct View {
     /// How the root is changed.
     pub way: Way,
+    /// Whether this is the user namespace the machine booted with, and stays it.
+    pub initial: bool,
+    /// The mode of the new root itself.
+    pub mode: u32,
     /// What the new root's directories are.
     pub proc_dir: Place,
     /// As `proc_dir`.
@@ -60,8 +66,12 @@ pub struct View {
     pub mqueue: bool,
     /// Whether the control groups below the own one may be shown.
     pub cgroup2: bool,
+    /// What is covered in proc and sys.
+    pub masks: Vec<Mask>,
     /// How devices come in.
     pub devices: Devices,
+    /// The users and groups there are.
+    pub ids: Ids,
     /// Whether group 5, tty, exists for devpts.
     pub tty_group: bool,
     /// The caller's terminal.
@@ -70,6 +80,8 @@ pub struct View {
     pub open_directories: Vec<(i32, PathBuf)>,
     /// The umask, which must not spoil the modes of devices.
     pub umask: u32,
+    /// The effective user and group of the caller.
+    pub caller: (u32, u32),
     /// Whether mounts can be attached by descriptor: Linux 5.2.
     pub open_tree: bool,
 }
@@ -88,8 +100,11 @@ impl View {
         let initial = way == Way::Pivot && Kind::User.is_initial();
         let ours = |kind: Kind| initial || (way == Way::Pivot && kind.is_ours());
         let copy = if sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
+        let ids = if way == Way::PivotAsUser { Ids::one() } else { Ids::here() };
         Self {
             way,
+            initial,
+            mode: root.mode(),
             proc_dir: root.place("proc"),
             sys_dir: root.place("sys"),
             dev_dir: root.place("dev"),
@@ -97,30 +112,21 @@ impl View {
             sysfs: if ours(Kind::Net) { Api::New } else { copy },
             mqueue: ours(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
             cgroup2: !Kind::Cgroup.is_initial() && ours(Kind::Cgroup),
+            masks: if initial { mask::all() } else { Vec::new() },
             devices: if initial && sys::has_capability(capability::CAP_MKNOD) {
                 Devices::Make
             } else {
                 Devices::Bind
             },
-            tty_group: initial || (way == Way::Pivot && is_mapped("/proc/self/gid_map", 5)),
+            tty_group: ids.has_group(5),
+            ids,
             terminal: terminal(),
             open_directories: open_directories(),
             umask: sys::current_umask(),
+            caller: sys::effective_ids(),
             open_tree: sys::has_open_tree(),
         }
     }
-}
-
-/// Whether an id exists in the user namespace of this process: user_namespaces(7).
-fn is_mapped(map: &str, id: u64) -> bool {
-    let Ok(text) = std::fs::read_to_string(map) else { return false };
-    text.lines().any(|line| {
-        let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u64>().ok());
-        match (fields.next(), fields.next(), fields.next()) {
-            (Some(first), Some(_), Some(count)) => (first..first.saturating_add(count)).contains(&id),
-            _ => false,
-        }
-    })
 }
 
 /// The terminal on a standard descriptor, by a path that still leads to it.

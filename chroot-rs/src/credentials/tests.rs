@@ -1,0 +1,107 @@
+//! GNU chroot's rules, one by one.
+
+use super::*;
+
+fn names() -> Names {
+    let passwd = b"root:x:0:0:root:/root:/bin/sh\nsync:x:4:65534:sync:/bin:/bin/sync\n7:x:70:71:::\n";
+    let group = b"root:x:0:\ntty:x:5:sync\nadm:x:9:sync,root\n12:x:120:\n";
+    Names::new(passwd.to_vec(), group.to_vec())
+}
+
+fn resolve(userspec: Option<&str>, groups: Option<&str>) -> Result<Credentials, String> {
+    Credentials::resolve(userspec.map(OsStr::new), groups.map(OsStr::new), names)
+}
+
+/// uid, gid and groups of a `--userspec`, and of a `--groups` if there is one.
+fn ids(userspec: &str, groups: Option<&str>) -> (Option<u32>, Option<u32>, Option<Vec<u32>>) {
+    let found = resolve(Some(userspec), groups).unwrap();
+    (found.uid, found.gid, found.groups)
+}
+
+#[test]
+fn a_user_brings_its_group_and_the_groups_that_list_it() {
+    for spec in ["sync", "sync:", "4", "+4", "4:"] {
+        assert_eq!(ids(spec, None), (Some(4), Some(65534), Some(vec![65534, 5, 9])), "{spec}");
+    }
+    assert_eq!(ids("sync:tty", None), (Some(4), Some(5), Some(vec![5, 9])));
+}
+
+#[test]
+fn a_name_comes_before_a_number_and_plus_means_the_number() {
+    assert_eq!(ids("7:12", None).0, Some(70));
+    assert_eq!(ids("7:12", None).1, Some(120));
+    assert_eq!(ids("+7:+12", None), (Some(7), Some(12), Some(vec![])));
+}
+
+#[test]
+fn a_group_alone_changes_nothing_else() {
+    assert_eq!(ids(":tty", None), (None, Some(5), None));
+    assert_eq!(ids(":", None), (None, None, None));
+    assert_eq!(ids("", None), (None, None, None));
+}
+
+#[test]
+fn a_number_that_nobody_has_needs_its_group() {
+    assert_eq!(resolve(Some("4242"), None).unwrap_err(), "no group specified for unknown uid: 4242");
+    assert_eq!(ids("4242:4343", None), (Some(4242), Some(4343), Some(vec![])));
+}
+
+#[test]
+fn groups_are_exactly_what_is_listed() {
+    assert_eq!(ids("sync", Some("")).2, Some(vec![]));
+    assert_eq!(ids("sync", Some("adm,,+3,12,")).2, Some(vec![9, 3, 120]));
+    assert_eq!(resolve(None, Some("tty")).unwrap().groups, Some(vec![5]));
+}
+
+#[test]
+fn what_names_nobody_is_refused() {
+    for spec in ["nobody", "0trail", "-1", "4294967295:1", "+root", "nobody.tty", " 4"] {
+        let said = resolve(Some(spec), None).unwrap_err();
+        assert_eq!(said, format!("invalid user: \"{spec}\""));
+    }
+    assert_eq!(resolve(Some("root:x"), None).unwrap_err(), "invalid group: \"root:x\"");
+    assert_eq!(resolve(None, Some("tty,x")).unwrap_err(), "invalid group \"x\"");
+    assert_eq!(resolve(None, Some(" ")).unwrap_err(), "invalid group \" \"");
+    assert_eq!(resolve(None, Some(",")).unwrap_err(), "invalid group list \",\"");
+}
+
+#[test]
+fn a_dot_is_understood_and_said_to_be_wrong() {
+    let found = resolve(Some("sync.tty"), None).unwrap();
+    assert_eq!((found.uid, found.gid), (Some(4), Some(5)));
+    assert_eq!(found.warning.unwrap(), "warning: '.' should be ':': \"sync.tty\"");
+}
+
+#[test]
+fn without_the_options_no_file_is_read() {
+    let none = Credentials::resolve(None, None, || unreachable!()).unwrap();
+    assert_eq!(none, Credentials::default());
+}
+
+#[test]
+fn whoever_is_no_longer_root_changes_no_groups() {
+    let mut plan = Plan::new(chain::exec::Command::shell("/bin/sh".into()));
+    resolve(Some("sync"), None).unwrap().plan(&mut plan);
+    assert_eq!(
+        plan.lines(),
+        ["setgroups(3, [65534, 5, 9])", "setresgid(65534, 65534, 65534)", "setresuid(4, 4, 4)"]
+    );
+}
+
+#[test]
+fn an_id_that_is_not_mapped_is_refused_before_anything_is_changed() {
+    let refused = |userspec: Option<&str>, groups: Option<&str>| {
+        resolve(userspec, groups).unwrap().fit(&Ids::one()).unwrap_err().0
+    };
+    assert_eq!(refused(Some("sync"), None), "user 4 is not mapped in this user namespace");
+    assert_eq!(refused(Some("root:tty"), None), "group 5 is not mapped in this user namespace");
+    let denied = "cannot set supplementary groups: setgroups(2) is denied in this user namespace";
+    assert_eq!(refused(None, Some("root")), denied);
+}
+
+#[test]
+fn groups_nobody_asked_for_are_left_where_they_cannot_be_set() {
+    let mut root = resolve(Some("root"), None).unwrap();
+    root.fit(&Ids::one()).unwrap();
+    assert_eq!((root.uid, root.gid, root.groups), (Some(0), Some(0), None));
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which users and groups there are where the command will run: user_namespaces(7).
+
+use std::ops::Range;
+
+/// The ids of a user namespace. Where /proc cannot tell, every id is taken to be there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    users: Option<Vec<Range<u64>>>,
+    groups: Option<Vec<Range<u64>>>,
+    /// Whether setgroups(2) was given up for the map of groups.
+    pub setgroups_denied: bool,
+    /// Whether the caller has no supplementary groups to begin with, but for its own.
+    pub has_no_groups: bool,
+}
+
+impl Ids {
+    /// Those of this process.
+    pub fn here() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).ok();
+        let denied = read("/proc/self/setgroups").is_some_and(|word| word.trim() == "deny");
+        Self {
+            users: read("/proc/self/uid_map").map(|map| ranges(&map)),
+            groups: read("/proc/self/gid_map").map(|map| ranges(&map)),
+            setgroups_denied: denied,
+            // asked only where it matters
+            has_no_groups: denied && has_no_groups(),
+        }
+    }
+
+    /// Those of a namespace that maps the caller to 0 and nobody else.
+    pub fn one() -> Self {
+        let only = Some(std::iter::once(0..1).collect::<Vec<_>>());
+        Self { users: only.clone(), groups: only, setgroups_denied: true, has_no_groups: has_no_groups() }
+    }
+
+    /// Whether the user exists.
+    pub fn has_user(&self, uid: u32) -> bool {
+        has(self.users.as_deref(), uid)
+    }
+
+    /// Whether the group exists.
+    pub fn has_group(&self, gid: u32) -> bool {
+        has(self.groups.as_deref(), gid)
+    }
+}
+
+fn has_no_groups() -> bool {
+    let own = nix::unistd::getegid();
+    nix::unistd::getgroups().is_ok_and(|groups| groups.iter().all(|group| *group == own))
+}
+
+fn has(map: Option<&[Range<u64>]>, id: u32) -> bool {
+    map.is_none_or(|map| map.iter().any(|range| range.contains(&id.into())))
+}
+
+/// The inner ids of a map: the first number of a line, and the third is how many.
+fn ranges(map: &str) -> Vec<Range<u64>> {
+    let range = |line: &str| {
+        let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u64>().ok());
+        let (first, _, count) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(first..first.saturating_add(count))
+    };
+    map.lines().filter_map(range).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_there_if_a_line_of_the_map_has_it() {
+        let map = "         0       1000          1\n         1     100000      65535\n";
+        let ids = Ids { users: Some(ranges(map)), ..Ids::default() };
+        assert!(ids.has_user(0) && ids.has_user(65535) && !ids.has_user(65536));
+        assert!(ids.has_group(5), "nothing is known of the groups");
+    }
+
+    #[test]
+    fn alone_there_is_only_root() {
+        assert!(Ids::one().has_user(0) && !Ids::one().has_group(5));
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What root inside should not touch by accident: the switches of the machine in proc and sys.
+//!
+//! The lists are the OCI runtimes' defaults (readonlyPaths and maskedPaths in runc's `spec`).
+//! It is damage control for root of the machine, who may unmount it again, and not done in a
+//! user namespace: there the switches belong to somebody else anyway, and a part of /proc that
+//! is covered keeps the kernel from giving a new proc to namespaces below: user_namespaces(7).
+
+use std::path::Path;
+
+use chain::{Call, Plan};
+use nix::mount::MsFlags;
+
+use crate::enter;
+use crate::mounts::NO_SUID_DEV_EXEC;
+
+/// How a path below proc or sys is kept from harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cover {
+    /// It can be read.
+    ReadOnly,
+    /// A file reads as empty.
+    File,
+    /// A directory lists as empty.
+    Directory,
+}
+
+/// A path that is covered: the directory of the root, and the path below.
+pub type Mask = (&'static str, &'static str, Cover);
+
+const MASKS: [Mask; 16] = [
+    ("proc", "bus", Cover::ReadOnly),
+    ("proc", "fs", Cover::ReadOnly),
+    ("proc", "irq", Cover::ReadOnly),
+    ("proc", "sys", Cover::ReadOnly),
+    ("proc", "sysrq-trigger", Cover::ReadOnly),
+    ("proc", "acpi", Cover::Directory),
+    ("proc", "asound", Cover::Directory),
+    ("proc", "kcore", Cover::File),
+    ("proc", "keys", Cover::File),
+    ("proc", "latency_stats", Cover::File),
+    ("proc", "sched_debug", Cover::File),
+    ("proc", "scsi", Cover::Directory),
+    ("proc", "timer_list", Cover::File),
+    ("proc", "timer_stats", Cover::File),
+    ("sys", "firmware", Cover::Directory),
+    ("sys", "devices/virtual/powercap", Cover::Directory),
+];
+
+/// The masks for what this kernel has.
+pub fn all() -> Vec<Mask> {
+    MASKS.into_iter().filter(|(dir, name, _)| Path::new("/").join(dir).join(name).exists()).collect()
+}
+
+/// Covers what is in `dir`, which has just been mounted: no name in it can be swapped.
+pub fn cover(plan: &mut Plan, masks: &[Mask], dir: &str) {
+    let mut masks = masks.iter().filter(|(of, _, _)| *of == dir).peekable();
+    if masks.peek().is_some() {
+        enter(plan, dir);
+    }
+    for (_, name, how) in masks {
+        match how {
+            Cover::ReadOnly => {
+                plan.will(
+                    format!("take /{dir}/{name} as a mount of its own"),
+                    Call::bind(*name, *name, MsFlags::empty()),
+                );
+                let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY | NO_SUID_DEV_EXEC;
+                plan.will(format!("make /{dir}/{name} read-only"), Call::remount(*name, flags));
+            }
+            Cover::File => plan.will(
+                format!("let /{dir}/{name} read as empty"),
+                Call::bind("/dev/null", *name, MsFlags::empty()),
+            ),
+            Cover::Directory => plan.will(
+                format!("let /{dir}/{name} list as empty"),
+                Call::mount("tmpfs", name, "tmpfs", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY),
+            ),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ways out of a chroot, each tried against chroot(1), where it works, and against chroot-rs.
+//!
+//! The table in chroot-rs/README.md says the same.
+
+use std::fs;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::stat::Mode;
+use tests::End;
+
+use crate::house::{House, Lock, mount_table};
+
+/// chroot(2) does not change the working directory: who changes the root once more, and stays
+/// outside of the new one, is below no root at all and walks up.
+const WALK_UP: &str = "exec nsenter --root=/sub --wd=/ /bin/sh -c '
+    i=0; while [ $i -lt 64 ]; do cd ..; i=$((i + 1)); done; exec chroot . /bin/cat \"$SECRET\"'";
+
+/// Every process shows its root and its working directory.
+const SHOWN_BY_PROC: &str = "mount -t proc proc /proc 2>/dev/null
+    cat /proc/$OUTSIDE/root/$SECRET || cat /proc/$OUTSIDE/cwd/../../../../../../../../$SECRET";
+
+/// Reading the memory of a process is what ptrace(2) may do: proc_pid_mem(5).
+const PTRACE: &str = "mount -t proc proc /proc 2>/dev/null
+    head -c 1 /proc/$OUTSIDE/environ >/dev/null && kill -0 $OUTSIDE && cat /proc/$OUTSIDE/root/$SECRET";
+
+/// Entering the mount namespace of a process outside.
+const SETNS: &str = "mount -t proc proc /proc 2>/dev/null
+    exec nsenter --mount=/proc/$OUTSIDE/ns/mnt /bin/cat $SECRET";
+
+const OWN_LINKS: &str = "mount -t proc proc /proc 2>/dev/null
+    for way in root cwd task/self/root fd/0/..; do
+        cat /proc/self/$way/$SECRET /proc/self/$way/../../../../../../$SECRET
+    done; cd ../../../..; cat ./$SECRET";
+
+/// Taking away what was mounted must not bring back what it covers.
+const UNMOUNT: &str = "umount /proc; umount -l /dev/pts; umount -l /dev; umount -l /sys
+    mount --move /tmp /sub; mount --move / /tmp; cat $SECRET; umount -l /; cat $SECRET ../../../../$SECRET";
+
+const MOVE: &str = "mount --move /dev /tmp; mount --move /proc /sub; ls -a /dev /proc; cat /proc/../$SECRET
+    pivot_root / /tmp; cat $SECRET /tmp/$SECRET; pivot_root . . ; cat $SECRET";
+
+/// A descriptor of `/` that the next child inherits.
+fn leak(flags: OFlag) -> OwnedFd {
+    let fd = nix::fcntl::open("/", flags | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+    fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    fd
+}
+
+fn through_descriptor(fd: &OwnedFd) -> String {
+    let fd = fd.as_raw_fd();
+    format!(
+        "mount -t proc proc /proc 2>/dev/null
+        cat /proc/self/fd/{fd}/$SECRET; cd /proc/self/fd/{fd} && cat ./$SECRET"
+    )
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn each_trick_works_against_chroot() {
+        let house = House::new();
+        for trick in [WALK_UP, SHOWN_BY_PROC, PTRACE, SETNS] {
+            assert!(house.gets_out(Lock::Chroot, trick), "{trick}");
+        }
+        let fds = [leak(OFlag::O_RDONLY), leak(OFlag::O_PATH)];
+        for fd in &fds {
+            assert!(house.gets_out(Lock::Chroot, &through_descriptor(fd)), "{fd:?}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn plain_is_chroot_and_no_more() {
+        let house = House::new();
+        let out = house.run(Lock::Default, &["--plain"], WALK_UP).end().ok();
+        assert_eq!(out, crate::house::SECRET);
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn without_a_pid_namespace_root_sees_the_processes_outside_and_gets_out_through_them() {
+        // the reason why a container starts with unshare-rs
+        assert!(House::new().gets_out(Lock::Default, SHOWN_BY_PROC));
+    }
+}
+
+mod as_anyone {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn nobody_walks_out() {
+        let house = House::new();
+        for lock in [Lock::Default, Lock::Chain] {
+            assert!(!house.gets_out(lock, WALK_UP), "{lock:?}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn no_inherited_directory_leads_out() {
+        let house = House::new();
+        let fds = [leak(OFlag::O_RDONLY), leak(OFlag::O_PATH)];
+        for fd in &fds {
+            for lock in [Lock::Default, Lock::Chain] {
+                assert!(!house.gets_out(lock, &through_descriptor(fd)), "{lock:?} {fd:?}");
+            }
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn keep_fds_leaves_them_open_for_who_asks() {
+        let (house, fd) = (House::new(), leak(OFlag::O_RDONLY));
+        let ended = house.run(Lock::Default, &["--keep-fds"], &through_descriptor(&fd)).end();
+        assert!(ended.out().contains(crate::house::SECRET), "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn no_link_of_proc_leads_out() {
+        let house = House::new();
+        assert!(!house.gets_out(Lock::Default, OWN_LINKS));
+        for trick in [OWN_LINKS, SHOWN_BY_PROC, PTRACE, SETNS] {
+            assert!(!house.gets_out(Lock::Chain, trick), "{trick}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn taking_mounts_away_uncovers_nothing() {
+        let house = House::new();
+        for lock in [Lock::Default, Lock::Chain] {
+            for trick in [UNMOUNT, MOVE] {
+                assert!(!house.gets_out(lock, trick), "{lock:?} {trick}");
+            }
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn the_root_is_what_was_opened_even_if_its_name_is_swapped_meanwhile() {
+        let mounts = mount_table();
+        let house = House::new();
+        let street = tests::Scratch::new();
+        for (name, target) in [("a", house.root.path("")), ("b", house.root.path("sub"))] {
+            fs::write(target.join("name"), name).unwrap();
+            std::os::unix::fs::symlink(target, street.path(name)).unwrap();
+        }
+        for name in ["dev", "proc", "sys"] {
+            fs::create_dir(house.root.path("sub").join(name)).unwrap();
+        }
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let flags = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let (a, b) = (street.path("a"), street.path("b"));
+                    nix::fcntl::renameat2(nix::fcntl::AT_FDCWD, &a, nix::fcntl::AT_FDCWD, &b, flags).unwrap();
+                }
+            });
+            for _ in 0..100 {
+                let script = "cat /name && test -e /proc/self && test -c /dev/null";
+                let ended = house.run_in(street.path("a"), Lock::Default, &[], script).end();
+                let out = ended.out();
+                if ended.end != End::Exit(0) || (out != "a" && out != "b") {
+                    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+                    panic!("{:?} {out} {}", ended.end, ended.err());
+                }
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(mount_table(), mounts);
+    }
+}

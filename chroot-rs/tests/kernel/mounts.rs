@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the caller wants mounted besides, and what becomes of what is written.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use tests::{End, Scratch};
+
+use crate::house::{House, Lock, SECRET, mount_table};
+
+mod as_anyone {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn nothing_can_be_written_to_a_read_only_root() {
+        let script = "touch /x; touch /tmp/x; touch /dev/shm/x && echo memory can";
+        let ended = House::new().run(Lock::Default, &["--read-only"], script).end();
+        assert_eq!(ended.out(), "memory can\n");
+        let said = "touch: /x: Read-only file system\ntouch: /tmp/x: Read-only file system\n";
+        assert_eq!(ended.err(), said);
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn what_is_written_to_an_ephemeral_root_is_forgotten() {
+        let (house, mounts) = (House::new(), mount_table());
+        let script = "echo new >/etc/passwd && rm /etc/group && mkdir /etc/dir && cat /etc/passwd && ls /etc";
+        for lock in [Lock::Default, Lock::Chain] {
+            let out = house.run(lock, &["--ephemeral"], script).end().ok();
+            assert_eq!(out, "new\ndir\npasswd\n", "{lock:?}");
+        }
+        assert!(fs::read_to_string(house.root.path("etc/passwd")).unwrap().starts_with("root:"));
+        assert!(house.root.path("etc/group").exists() && !house.root.path("etc/dir").exists());
+        assert_eq!(mount_table(), mounts);
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn an_ephemeral_root_holds_as_any_other() {
+        let house = House::new();
+        let out =
+            house.run(Lock::Default, &["--ephemeral"], "umount -l /; cat $SECRET ../$SECRET").end().out();
+        assert!(!out.contains(SECRET), "{out}");
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn binds_and_tmpfs_are_mounted_in_order() {
+        let (house, source) = (House::new(), Scratch::new());
+        fs::write(source.path("file"), "from outside\n").unwrap();
+        fs::create_dir(source.path("place")).unwrap();
+        let source = source.path("").display().to_string();
+        let source = source.trim_end_matches('/');
+        let options = [
+            "--tmpfs=/tmp:1m",
+            &format!("--bind={source}:/tmp/made/here"),
+            &format!("--bind={source}/file:/tmp/made/file:ro"),
+            &format!("--bind={source}/file:/etc/group:ro"),
+            "--tmpfs=/tmp/made/here/place",
+        ];
+        let script = "cat /etc/group /tmp/made/here/file /tmp/made/file
+            (echo x >/tmp/made/file) 2>&1; touch /tmp/made/here/place/x && df -k /tmp | tail -n 1 | awk '{print $2}'";
+        let out = house.run(Lock::Default, &options, script).end().ended(End::Exit(0)).out();
+        let line = "from outside\n";
+        let refused = "/bin/sh: can't create /tmp/made/file: Read-only file system\n";
+        assert_eq!(out, format!("{line}{line}{line}{refused}1024\n"));
+        assert_eq!(fs::read_dir(format!("{source}/place")).unwrap().count(), 0);
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn the_resolver_is_shown_on_a_file_and_on_a_link_to_nowhere() {
+        let Ok(resolver) = fs::read_to_string("/etc/resolv.conf") else { return };
+        let house = House::new();
+        let place = house.root.path("etc/resolv.conf");
+        let run = |options: &[&str]| {
+            house
+                .run(Lock::Default, options, "cat /etc/resolv.conf; (echo >/etc/resolv.conf) 2>/dev/null")
+                .end()
+        };
+        let ended = run(&["--resolv-conf"]).ended(End::Exit(125));
+        assert!(
+            ended.err().contains("nothing to mount on: the new root has no \"/etc/resolv.conf\"\n"),
+            "{}",
+            ended.err()
+        );
+        assert_eq!(run(&["--resolv-conf", "--ephemeral"]).out(), resolver);
+        fs::write(&place, "").unwrap();
+        assert_eq!(run(&["--resolv-conf"]).out(), resolver);
+        assert_eq!(fs::read_to_string(&place).unwrap(), "");
+        fs::remove_file(&place).unwrap();
+        symlink("../run/systemd/resolve/stub-resolv.conf", &place).unwrap();
+        assert_eq!(run(&["--resolv-conf"]).out(), resolver);
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_target_that_links_outside_lands_inside() {
+        let house = House::new();
+        let outside = house.secret.parent().unwrap().to_path_buf();
+        symlink(&outside, house.root.path("way")).unwrap();
+        let options = [format!("--bind={}:/way:ro", outside.display())];
+        let ended = house.run(Lock::Default, &[&options[0]], "true").end().ended(End::Exit(125));
+        assert!(ended.err().contains("the new root has no \"/way\"\n"), "{}", ended.err());
+        // where the way leads inside, if it is there
+        fs::create_dir_all(house.root.path(outside.strip_prefix("/").unwrap())).unwrap();
+        assert_eq!(house.run(Lock::Default, &[&options[0]], "cat /way/secret").end().ok(), SECRET);
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn the_command_starts_in_the_workdir() {
+        let house = House::new();
+        assert_eq!(house.run(Lock::Default, &["--workdir=/etc"], "pwd").end().ok(), "/etc\n");
+        assert_eq!(house.run(Lock::Default, &["-w", "sub/bin"], "pwd").end().ok(), "/sub/bin\n");
+        let ended = house.run(Lock::Default, &["--workdir=/nope"], "pwd").end().ended(End::Exit(125));
+        let said =
+            "chroot-rs: cannot start in \"/nope\": chdir(\"/nope\"): No such file or directory (ENOENT)\n";
+        assert!(ended.err().ends_with(said), "{}", ended.err());
+    }
+}
