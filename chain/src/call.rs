@@ -193,6 +193,8 @@ pub enum Call {
     WritePid(PathBuf),
     /// What this process is sent when its parent dies, or 0 for nothing: PR_SET_PDEATHSIG(2const).
     DeathSignal(i32),
+    /// An environment of these variables alone, as far as they are set: clearenv(3).
+    KeepEnvironment(Vec<OsString>),
     /// Lets the capabilities of now outlive execve(2): PR_CAP_AMBIENT(2const), capabilities(7).
     KeepCapabilities,
 }
@@ -317,6 +319,7 @@ impl Call {
             Self::RunProgram { program, .. } => page_of_program(program),
             Self::WritePid(_) => "write(2)",
             Self::DeathSignal(_) => "PR_SET_PDEATHSIG(2const)",
+            Self::KeepEnvironment(_) => "clearenv(3)",
             Self::KeepCapabilities => "capabilities(7)",
         }
     }
@@ -387,6 +390,7 @@ impl Call {
             Self::RunProgram { program, argv } => helper::run(program, argv),
             Self::WritePid(path) => sys::write_pid(path),
             Self::DeathSignal(signo) => sys::set_death_signal(*signo),
+            Self::KeepEnvironment(names) => sys::keep_environment(names),
             Self::KeepCapabilities => sys::keep_capabilities(),
         }
     }
@@ -502,6 +506,7 @@ impl Display for Call {
             }
             Self::WritePid(path) => write!(f, "write(<{}>, \"<pid>\\n\")", path.display()),
             Self::DeathSignal(signo) => write!(f, "prctl(PR_SET_PDEATHSIG, {})", signal_name(*signo)),
+            Self::KeepEnvironment(_) => f.write_str("clearenv()"),
             Self::KeepCapabilities => {
                 f.write_str("prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, <each>, 0, 0)")
             }

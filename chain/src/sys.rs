@@ -417,6 +417,23 @@ unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
+/// Clears the environment but for these variables.
+///
+/// # Errors
+/// `ENOMEM`; `EINVAL` for a name that is empty or holds `=`.
+pub fn keep_environment(names: &[OsString]) -> Result<(), Errno> {
+    let kept: Vec<_> = names.iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
+    // SAFETY: one thread, and no reference into the environment is held: `kept` is a copy.
+    unsafe { libc::clearenv() };
+    for (name, value) in kept {
+        let (name, value) = (c_string(name)?, c_string(&value)?);
+        // SAFETY: one thread; both are C strings, which setenv copies.
+        let result = unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
+        Errno::result(result)?;
+    }
+    Ok(())
+}
+
 /// Ids of this process that decide what it may do: effective user and group.
 pub fn effective_ids() -> (u32, u32) {
     (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
