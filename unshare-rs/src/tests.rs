@@ -179,3 +179,80 @@ fn setgroups_stays_allowed_only_where_somebody_outside_maps_the_groups() {
     let lines = lines(&["-r", "--setgroups=allow"], Privilege::Admin);
     assert!(!lines.iter().any(|line| line.contains("deny")), "{lines:?}");
 }
+
+#[test]
+fn files_that_keep_namespaces_are_mounted_outside_and_that_of_a_pid_namespace_last() {
+    assert_eq!(
+        lines(&["--mount=/proc/version", "--pid=/no/such/file"], Privilege::Admin),
+        [
+            "fork()",
+            "unshare(CLONE_NEWNS|CLONE_NEWPID)",
+            "mount(\"/proc/42/ns/mnt\", \"/proc/version\", NULL, MS_BIND, NULL)",
+            "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE, NULL)",
+            "fork()",
+            "mknodat(AT_FDCWD, \"/no/such/file\", S_IFREG|0600)",
+            "mount(\"/proc/42/ns/pid_for_children\", \"/no/such/file\", NULL, MS_BIND, NULL)",
+        ]
+    );
+}
+
+#[test]
+fn clocks_are_moved_before_anyone_enters() {
+    assert_eq!(
+        lines(&["--monotonic", "-1.5", "--boottime=7"], Privilege::Admin),
+        [
+            "unshare(CLONE_NEWTIME)",
+            "write(</proc/self/timens_offsets>, \"monotonic -2 500000000\", 22)",
+            "write(</proc/self/timens_offsets>, \"boottime 7 0\", 12)",
+            "fork()",
+        ]
+    );
+}
+
+#[test]
+fn a_root_comes_before_its_proc_and_its_directory() {
+    assert_eq!(
+        lines(&["-m", "-R", "/r", "-w", "d", "--mount-proc", "--propagation", "slave"], Privilege::Admin)
+            [1..],
+        [
+            "mount(NULL, \"/\", NULL, MS_REC|MS_SLAVE, NULL)",
+            "chroot(\"/r\")",
+            "chdir(\"/\")",
+            "mount(\"proc\", \"/proc\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)",
+            "chdir(\"d\")",
+        ]
+    );
+}
+
+#[test]
+fn an_interpreter_that_is_opened_at_once_is_registered_before_the_root_changes() {
+    let entry = ":x:M::abc::/bin/true:F";
+    let lines = lines(&["-R", "/r", "-l", entry], Privilege::None);
+    let at = |text: &str| lines.iter().position(|line| line.contains(text)).unwrap();
+    assert!(at("register") < at("chroot"), "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("binfmt_misc\", \"/proc")).count(), 2, "{lines:?}");
+}
+
+#[test]
+fn a_reaper_is_process_one_and_takes_a_pid_namespace() {
+    assert_eq!(lines(&["-p", "--init"], Privilege::Admin), ["unshare(CLONE_NEWPID)", "fork()", "fork()"]);
+    assert!(world(&["-u", "--init"], Privilege::Admin).is_err());
+}
+
+#[test]
+fn the_signal_of_the_parents_death_is_chosen_in_the_child() {
+    assert_eq!(
+        lines(&["-u", "--kill-child=TERM"], Privilege::Admin)[1..],
+        ["fork()", "prctl(PR_SET_PDEATHSIG, SIGTERM)"]
+    );
+    assert_eq!(lines(&["-u", "--kill-child"], Privilege::Admin)[1..], ["fork()"]);
+    assert_eq!(lines(&["-p", "--no-kill-child"], Privilege::Admin)[2], "prctl(PR_SET_PDEATHSIG, 0)");
+    assert_eq!(lines(&["-u", "--no-kill-child"], Privilege::Admin), ["unshare(CLONE_NEWUTS)"]);
+}
+
+#[test]
+fn options_are_shortened_and_joined_as_getopt_has_them() {
+    assert_eq!(lines(&["-Urmpf"], Privilege::None)[0], "unshare(CLONE_NEWNS|CLONE_NEWUSER|CLONE_NEWPID)");
+    assert_eq!(lines(&["--map-root"], Privilege::None)[0], "unshare(CLONE_NEWUSER)");
+    assert_eq!(lines(&["-US5"], Privilege::None)[1], "setresuid(5, 5, 5)");
+}
