@@ -13,7 +13,7 @@ use std::path::{Component, Path};
 use libc::{c_char, c_int};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::Mode;
 use nix::unistd::{ForkResult, Gid, Uid};
@@ -49,13 +49,29 @@ fn inherited(fd: c_int) -> bool {
 fn write_all(fd: c_int, mut rest: &[u8]) {
     // SAFETY: `inherited` has just seen it open, and nothing else runs in this process.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    let pipe: SigSet = std::iter::once(Signal::SIGPIPE).collect();
+    let mut before = SigSet::empty();
+    // a reader that is gone must not end us; its disposition is the command's and stays
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_BLOCK, Some(&pipe), Some(&mut before));
     while !rest.is_empty() {
         match nix::unistd::write(fd, rest) {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
-            Err(_) => return,
+            Err(Errno::EPIPE) => {
+                forget_signal(&pipe);
+                break;
+            }
+            Err(_) => break,
         }
     }
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+}
+
+/// Takes a pending signal away: sigtimedwait(2) that does not wait.
+fn forget_signal(which: &SigSet) {
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the set and the time live through the call, and no siginfo is asked for.
+    unsafe { libc::sigtimedwait(which.as_ref(), std::ptr::null_mut(), &raw const now) };
 }
 
 /// Ends the process at once: no destructors, no exit handlers, nothing flushed.
@@ -96,10 +112,10 @@ pub fn open_tree(path: &Path) -> Result<OwnedFd, Errno> {
     owned(fd)
 }
 
-/// Whether the kernel has open_tree(2): Linux 5.2.
+/// Whether the kernel has open_tree(2), which came with fspick(2) and the rest: Linux 5.2.
 pub fn has_open_tree() -> bool {
     // SAFETY: an empty path and a descriptor that cannot exist: the call only fails.
-    let result = unsafe { libc::syscall(libc::SYS_open_tree, -1, c"".as_ptr(), 0) };
+    let result = unsafe { libc::syscall(libc::SYS_fspick, -1, c"".as_ptr(), 0) };
     Errno::result(result) != Err(Errno::ENOSYS)
 }
 
@@ -217,14 +233,14 @@ pub fn write_at(dir: BorrowedFd<'_>, name: &str, data: &[u8]) -> Result<(), Errn
     nix::unistd::write(&fd, data).map(drop)
 }
 
-/// Opens a directory and takes a shared lock on it, waiting for it: who may not take the
-/// exclusive one knows that somebody still uses it.
+/// Opens a directory and takes a shared lock on it: who may not take the exclusive one knows
+/// that somebody still uses it.
 ///
 /// # Errors
-/// As open(2) and flock(2).
+/// `EWOULDBLOCK` where somebody holds the exclusive one, else as open(2) and flock(2).
 pub fn lock_shared(path: &Path) -> Result<OwnedFd, Errno> {
     let fd = open_directory(path)?;
-    flock(fd.as_fd(), libc::LOCK_SH)?;
+    flock(fd.as_fd(), libc::LOCK_SH | libc::LOCK_NB)?;
     Ok(fd)
 }
 
@@ -347,32 +363,6 @@ pub fn next_change() -> Result<Option<Change>, Errno> {
     Ok((pid != 0).then_some(Change { pid, code: info.si_code, status }))
 }
 
-/// A signal that was sent to this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrived {
-    /// Its number.
-    pub signo: c_int,
-    /// Whether a process sent it; otherwise the kernel made it, as for Ctrl-C.
-    pub by_process: bool,
-    /// Who, as far as this PID namespace knows the sender.
-    pub pid: i32,
-}
-
-/// Waits for a signal of the set, which must be blocked: sigwaitinfo(2).
-pub fn next_signal(set: &SigSet) -> Option<Arrived> {
-    // SAFETY: all zero is a valid siginfo_t.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is initialised, and the siginfo_t lives through the call.
-    let signo = unsafe { libc::sigwaitinfo(set.as_ref(), &raw mut info) };
-    if signo < 0 {
-        return None;
-    }
-    let by_process = info.si_code <= 0;
-    // SAFETY: signals of a process carry a pid; for others the zeros are read.
-    let pid = if by_process { unsafe { info.si_pid() } } else { 0 };
-    Some(Arrived { signo, by_process, pid })
-}
-
 /// kill(2), with any signal number.
 ///
 /// # Errors
@@ -415,6 +405,34 @@ pub fn execve(program: &CStr, argv: &[CString]) -> Errno {
 
 unsafe extern "C" {
     static environ: *const *const c_char;
+}
+
+/// setenv(3) of PATH.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn set_path(path: &OsStr) -> Result<(), Errno> {
+    let path = c_string(path)?;
+    // SAFETY: both are C strings, and no other thread reads the environment: there is none.
+    let result = unsafe { libc::setenv(c"PATH".as_ptr(), path.as_ptr(), 1) };
+    Errno::result(result).map(drop)
+}
+
+/// Clears the environment but for these variables.
+///
+/// # Errors
+/// `ENOMEM`; `EINVAL` for a name that is empty or holds `=`.
+pub fn keep_environment(names: &[OsString]) -> Result<(), Errno> {
+    let kept: Vec<_> = names.iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
+    // SAFETY: one thread, and no reference into the environment is held: `kept` is a copy.
+    unsafe { libc::clearenv() };
+    for (name, value) in kept {
+        let (name, value) = (c_string(name)?, c_string(&value)?);
+        // SAFETY: one thread; both are C strings, which setenv copies.
+        let result = unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
+        Errno::result(result)?;
+    }
+    Ok(())
 }
 
 /// Ids of this process that decide what it may do: effective user and group.
@@ -467,27 +485,94 @@ fn keeping_death_signal(change: impl FnOnce() -> Result<(), Errno>) -> Result<()
     Ok(())
 }
 
+/// Makes or empties a file and writes the number of this process and a newline into it. The
+/// number is the one that /proc has for us, which is not getpid(2)'s in a PID namespace whose
+/// own /proc is not mounted yet: the one outside, then.
+///
+/// # Errors
+/// As open(2) and write(2), `ENOENT` without /proc.
+pub fn write_pid(path: &Path) -> Result<(), Errno> {
+    let pid = nix::fcntl::readlink("/proc/self")?;
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_CLOEXEC;
+    let fd = nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o644))?;
+    let mut line = pid.into_encoded_bytes();
+    line.push(b'\n');
+    match nix::unistd::write(&fd, &line)? {
+        written if written == line.len() => Ok(()),
+        _ => Err(Errno::EIO),
+    }
+}
+
+/// PR_SET_PDEATHSIG(2const), with any signal number; 0 is none.
+///
+/// # Errors
+/// `EINVAL` for a number that is no signal.
+pub fn set_death_signal(signo: c_int) -> Result<(), Errno> {
+    // SAFETY: two numbers.
+    let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signo) };
+    Errno::result(result).map(drop)
+}
+
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: c_int,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapabilityData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// _LINUX_CAPABILITY_VERSION_3: two words of each set, of this process.
+static CAPABILITIES: CapabilityHeader = CapabilityHeader { version: 0x2008_0522, pid: 0 };
+
+fn capabilities() -> Result<[CapabilityData; 2], Errno> {
+    let mut data = [CapabilityData::default(); 2];
+    // SAFETY: version 3 fills two structs, which live through the call.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &raw const CAPABILITIES, data.as_mut_ptr()) };
+    Errno::result(result).map(|_| data)
+}
+
 /// Whether this process has a capability, by its number in capabilities(7): capget(2).
 pub fn has_capability(number: u32) -> bool {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: c_int,
+    capabilities().is_ok_and(|data| {
+        let word = data.get(number as usize / 32).map_or(0, |word| word.effective);
+        word & (1 << (number % 32)) != 0
+    })
+}
+
+/// Makes each permitted capability inheritable and ambient, so that execve(2) keeps it.
+///
+/// # Errors
+/// As capset(2) and PR_CAP_AMBIENT(2const): `EPERM` where a securebit forbids it.
+pub fn keep_capabilities() -> Result<(), Errno> {
+    let mut data = capabilities()?;
+    for word in &mut data {
+        word.inheritable = word.permitted;
     }
-    #[repr(C)]
-    #[derive(Clone, Copy, Default)]
-    struct Data {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
+    // SAFETY: version 3 reads two structs, which live through the call.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const CAPABILITIES, data.as_ptr()) };
+    Errno::result(result)?;
+    for (word, first) in data.iter().zip([0, 32]) {
+        for bit in (0..32).filter(|bit| word.permitted & (1 << bit) != 0) {
+            // SAFETY: numbers only.
+            let result = unsafe {
+                libc::prctl(
+                    libc::PR_CAP_AMBIENT,
+                    libc::PR_CAP_AMBIENT_RAISE,
+                    first + bit as libc::c_ulong,
+                    0,
+                    0,
+                )
+            };
+            Errno::result(result)?;
+        }
     }
-    // _LINUX_CAPABILITY_VERSION_3: two words of each set
-    let header = Header { version: 0x2008_0522, pid: 0 };
-    let mut data = [Data::default(); 2];
-    // SAFETY: version 3 fills two Data, which live through the call.
-    let result = unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) };
-    let word = data.get(number as usize / 32).map_or(0, |word| word.effective);
-    result == 0 && word & (1 << (number % 32)) != 0
+    Ok(())
 }
 
 /// A path or argument for the kernel.
@@ -523,6 +608,19 @@ pub fn current_umask() -> u32 {
     mask.bits()
 }
 
+/// Whether a directory is the top of a mount: statx(2), Linux 5.8. Nothing where the kernel cannot tell.
+pub fn is_mount_root(path: &Path) -> Option<bool> {
+    // STATX_ATTR_MOUNT_ROOT, which libc has as a signed number on some systems
+    const MOUNT_ROOT: u64 = 0x2000;
+    let path = c_string(path.as_os_str()).ok()?;
+    // SAFETY: all zero is a valid statx.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a C string, and the struct lives through the call.
+    let result = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
+    let known = result == 0 && found.stx_attributes_mask & MOUNT_ROOT != 0;
+    known.then_some(found.stx_attributes & MOUNT_ROOT != 0)
+}
+
 /// Whether the kernel has mount_setattr(2): Linux 5.12.
 pub fn has_mount_setattr() -> bool {
     // SAFETY: no struct is read: its size is told as 0, which is refused.
@@ -538,8 +636,8 @@ pub fn inherited_descriptors() -> Vec<c_int> {
         Ok(entries) => {
             entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
         }
-        // without /proc: as many as most limits allow
-        Err(_) => (3..1024).collect(),
+        // without /proc: as many as there may be
+        Err(_) => (3..descriptor_limit()).collect(),
     };
     candidates.into_iter().filter(|fd| *fd > 2 && inherited(*fd)).collect()
 }
@@ -553,10 +651,27 @@ pub fn has_attribute(path: &Path, name: &CStr, value: &[u8]) -> bool {
     usize::try_from(len).is_ok_and(|len| found.get(..len) == Some(value))
 }
 
+/// Whether execve(2) of a file gives capabilities: it has the attribute of capabilities(7).
+pub fn has_file_capabilities(path: &Path) -> bool {
+    let Ok(path) = c_string(path.as_os_str()) else { return false };
+    // SAFETY: both names are C strings; without a buffer only the length is told.
+    let len =
+        unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) };
+    len > 0
+}
+
 /// Whether the effective user may write to a file, or make entries in a directory.
 pub fn is_writable(path: &Path) -> bool {
     let flags = nix::fcntl::AtFlags::AT_EACCESS;
     nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, nix::unistd::AccessFlags::W_OK, flags).is_ok()
+}
+
+/// The highest number a descriptor can have had: what the limit may have been raised to, within reason.
+fn descriptor_limit() -> c_int {
+    const REASON: u64 = 1 << 20;
+    let limits = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    let highest = limits.map_or(REASON, |(_, hard)| hard.min(REASON));
+    c_int::try_from(highest).unwrap_or(c_int::MAX)
 }
 
 /// Reads a small file of the kernel whole, in one read(2) where it fits.
@@ -581,4 +696,12 @@ pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
     }
     text.truncate(len);
     Ok(text)
+}
+
+/// chmod(2) of an open file.
+///
+/// # Errors
+/// `EPERM`, `EROFS`.
+pub fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+    nix::sys::stat::fchmod(fd, Mode::from_bits_truncate(mode))
 }

@@ -20,11 +20,13 @@
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the
 //! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
 
+pub mod book;
 pub mod cpio;
 pub mod deadline;
 pub mod links;
 pub mod run;
 pub mod scratch;
+pub mod session;
 pub mod snapshot;
 pub mod terminal;
 pub mod told;
