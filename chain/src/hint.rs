@@ -4,6 +4,8 @@
 //! A hint names a cause only when the system shows it: the knob is read, the
 //! file is looked for, before either is blamed.
 
+mod group;
+
 use std::fs;
 use std::path::Path;
 
@@ -13,6 +15,7 @@ use nix::sched::CloneFlags;
 
 use crate::call::Call;
 use crate::flags::CLONE_NEWTIME;
+use crate::sys;
 
 /// What the reader can do about a call that failed, if the system shows it.
 pub fn advice(call: &Call, errno: Errno) -> Option<String> {
@@ -22,6 +25,9 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
             Errno::EPERM | Errno::EACCES => user_namespace_knob(),
             _ => None,
         },
+        Call::Write { path, .. } => group::write(path, errno),
+        Call::MakeGroup { path, .. } => group::make(path, errno),
+        Call::Fork(stay) if stay.into.is_some() => group::fork_into(errno),
         Call::Mount { fstype: Some("proc"), .. } if errno == Errno::EPERM => proc_refused(),
         Call::Mount { flags, .. } if flags.intersects(MsFlags::MS_PRIVATE | MsFlags::MS_SLAVE) => match errno
         {
@@ -55,9 +61,7 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
 fn overlay(errno: Errno) -> Option<String> {
     let advice = match errno {
         Errno::EPERM => "in a user namespace this takes Linux 5.11",
-        Errno::EINVAL => {
-            "it takes a root without mounts below it, and on none that is itself an overlay of two others"
-        }
+        Errno::EINVAL => "it takes a root without mounts below it",
         Errno::ENODEV => "this kernel has no overlay: modprobe overlay",
         _ => return None,
     };
@@ -131,8 +135,10 @@ fn missing_kind(flags: CloneFlags) -> Option<String> {
 
 /// In a chroot the root directory is no mount point, and the kernel gives no new root to pivot from.
 fn inside_chroot() -> Option<String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let root_is_mount = mounts.lines().any(|line| line.split(' ').nth(4) == Some("/"));
+    let root_is_mount = sys::is_mount_root(Path::new("/")).or_else(|| {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        Some(mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")))
+    })?;
     (!root_is_mount).then(|| {
         "this process runs in a chroot(2), where the kernel refuses this; whoever made it can use chroot-rs, \
          which enters the root by pivot_root(2)"

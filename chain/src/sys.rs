@@ -112,10 +112,10 @@ pub fn open_tree(path: &Path) -> Result<OwnedFd, Errno> {
     owned(fd)
 }
 
-/// Whether the kernel has open_tree(2): Linux 5.2.
+/// Whether the kernel has open_tree(2), which came with fspick(2) and the rest: Linux 5.2.
 pub fn has_open_tree() -> bool {
     // SAFETY: an empty path and a descriptor that cannot exist: the call only fails.
-    let result = unsafe { libc::syscall(libc::SYS_open_tree, -1, c"".as_ptr(), 0) };
+    let result = unsafe { libc::syscall(libc::SYS_fspick, -1, c"".as_ptr(), 0) };
     Errno::result(result) != Err(Errno::ENOSYS)
 }
 
@@ -407,6 +407,17 @@ unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
+/// setenv(3) of PATH.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn set_path(path: &OsStr) -> Result<(), Errno> {
+    let path = c_string(path)?;
+    // SAFETY: both are C strings, and no other thread reads the environment: there is none.
+    let result = unsafe { libc::setenv(c"PATH".as_ptr(), path.as_ptr(), 1) };
+    Errno::result(result).map(drop)
+}
+
 /// Ids of this process that decide what it may do: effective user and group.
 pub fn effective_ids() -> (u32, u32) {
     (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
@@ -511,6 +522,19 @@ pub fn current_umask() -> u32 {
     let mask = nix::sys::stat::umask(Mode::empty());
     nix::sys::stat::umask(mask);
     mask.bits()
+}
+
+/// Whether a directory is the top of a mount: statx(2), Linux 5.8. Nothing where the kernel cannot tell.
+pub fn is_mount_root(path: &Path) -> Option<bool> {
+    // STATX_ATTR_MOUNT_ROOT, which libc has as a signed number on some systems
+    const MOUNT_ROOT: u64 = 0x2000;
+    let path = c_string(path.as_os_str()).ok()?;
+    // SAFETY: all zero is a valid statx.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a C string, and the struct lives through the call.
+    let result = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
+    let known = result == 0 && found.stx_attributes_mask & MOUNT_ROOT != 0;
+    known.then_some(found.stx_attributes & MOUNT_ROOT != 0)
 }
 
 /// Whether the kernel has mount_setattr(2): Linux 5.12.
