@@ -31,6 +31,16 @@ pub struct Place {
     name: OsString,
     partial: OsString,
     root: OwnedFd,
+    existing: Existing,
+}
+
+/// What becomes of a DIRECTORY that exists and is not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It is refused.
+    Refuse,
+    /// It changes places with the new tree, and goes.
+    Replace,
 }
 
 impl Place {
@@ -38,17 +48,17 @@ impl Place {
     ///
     /// # Errors
     /// Exists, if DIRECTORY is there and not an empty directory; I/O.
-    pub fn beside(directory: &Path) -> Result<Self> {
+    pub fn beside(directory: &Path, existing: Existing) -> Result<Self> {
         let (parent_path, name) = parent_and_name(directory)?;
         let parent = crate::tree::open_plain(&parent_path).map_err(|error| {
             let call = format!("openat({}, O_DIRECTORY)", quoted(&parent_path));
             let kind = if error == Errno::ACCESS { Kind::Denied } else { Kind::Io };
             Failure::call(format_args!("make {}", quoted(directory)), call, error).kind(kind)
         })?;
-        free(&parent, &name, directory)?;
+        free(&parent, &name, directory, existing)?;
         remove_stale(&parent, &name);
         let (partial, root) = make_partial(&parent, &name, directory)?;
-        Ok(Self { directory: directory.to_path_buf(), parent, name, partial, root })
+        Ok(Self { directory: directory.to_path_buf(), parent, name, partial, root, existing })
     }
 
     /// The root of the tree, open.
@@ -67,6 +77,10 @@ impl Place {
     /// # Errors
     /// Exists, if somebody was faster; I/O. Nothing is left then.
     pub fn commit(self) -> Result<()> {
+        if self.existing == Existing::Replace && self.rename(RenameFlags::EXCHANGE).is_ok() {
+            // the old tree has the sibling's name now
+            return self.abandon();
+        }
         let done = match self.rename(RenameFlags::NOREPLACE) {
             // an empty directory was there, and may be replaced by plain rename(2) alone
             Err(Errno::EXIST | Errno::INVAL) => {
@@ -125,11 +139,12 @@ fn parent_and_name(directory: &Path) -> Result<(PathBuf, OsString)> {
 }
 
 /// Refuses a DIRECTORY that has something in it, before any work.
-fn free(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<()> {
+fn free(parent: &OwnedFd, name: &OsStr, directory: &Path, existing: Existing) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let exists = |what| {
-        Err(Failure::new(Kind::Exists, format_args!("{} exists{what}", quoted(directory)))
-            .hint("give the name of a directory that does not exist, or of an empty one"))
+        Err(Failure::new(Kind::Exists, format_args!("{} exists{what}", quoted(directory))).hint(
+            "give the name of a directory that does not exist, or of an empty one; --replace replaces it",
+        ))
     };
     match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         Err(Errno::NOENT) => Ok(()),
@@ -139,6 +154,7 @@ fn free(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<()> {
             format_args!("openat({})", quoted(name)),
             error,
         )),
+        Ok(_) if existing == Existing::Replace => Ok(()),
         Ok(fd) => {
             let entries = Dir::read_from(&fd).map_err(|error| {
                 Failure::call(format_args!("look into {}", quoted(directory)), "getdents64()", error)

@@ -42,7 +42,7 @@ pub fn entry(dir: BorrowedFd<'_>, name: &[u8], gone: &mut dyn FnMut(Inode)) -> R
 pub fn contents(top: BorrowedFd<'_>, gone: &mut dyn FnMut(Inode)) -> rustix::io::Result<()> {
     let mut moved = 0_u64;
     loop {
-        let names = names(top)?;
+        let names = names(top, BATCH)?;
         if names.is_empty() {
             return Ok(());
         }
@@ -65,7 +65,7 @@ fn flatten(
 ) -> rustix::io::Result<()> {
     let dir = open(top, name)?;
     loop {
-        let names = names(dir.as_fd())?;
+        let names = names(dir.as_fd(), BATCH)?;
         if names.is_empty() {
             break;
         }
@@ -122,7 +122,11 @@ fn open(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     }
 }
 
-fn names(dir: BorrowedFd<'_>) -> rustix::io::Result<Vec<(Vec<u8>, FileType)>> {
+/// The names in an open directory and what they are, `most` of them.
+///
+/// # Errors
+/// As getdents64(2).
+pub fn names(dir: BorrowedFd<'_>, most: usize) -> rustix::io::Result<Vec<(Vec<u8>, FileType)>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
@@ -139,7 +143,7 @@ fn names(dir: BorrowedFd<'_>) -> rustix::io::Result<Vec<(Vec<u8>, FileType)>> {
             kind => kind,
         };
         names.push((name.to_vec(), kind));
-        if names.len() == BATCH {
+        if names.len() == most {
             break;
         }
     }
