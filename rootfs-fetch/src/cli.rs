@@ -40,6 +40,10 @@ pub struct Options {
     #[arg(long)]
     pub replace: bool,
 
+    /// Add to a DIRECTORY that exists; what is in it stays where the archive has nothing of that name
+    #[arg(long, conflicts_with = "replace")]
+    pub into: bool,
+
     /// Make device nodes too, as root; they are left out otherwise
     #[arg(long)]
     pub devices: bool,
@@ -78,6 +82,7 @@ impl Default for Options {
             subdir: Name::default(),
             exclude: Vec::new(),
             replace: false,
+            into: false,
             devices: false,
             no_same_owner: false,
             squash: false,

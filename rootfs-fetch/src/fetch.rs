@@ -9,6 +9,7 @@ use chain::{Tell, Voice};
 
 use crate::cli::Options;
 use crate::digest::{Checked, Digest};
+use crate::directories::Origin;
 use crate::failure::{Failure, Result};
 use crate::host;
 use crate::image::Image;
@@ -59,8 +60,12 @@ impl Fetch<'_> {
         if self.tell.voice() == Voice::DryRun {
             return self.list(input);
         }
-        let existing = if self.options.replace { Existing::Replace } else { Existing::Refuse };
-        let place = Place::beside(self.directory, existing)?;
+        let existing = match (self.options.replace, self.options.into) {
+            (true, _) => Existing::Replace,
+            (_, true) => Existing::Add,
+            _ => Existing::Refuse,
+        };
+        let place = Place::prepare(self.directory, existing)?;
         let digest = match &input {
             Input::Image(image) => image.digest().cloned(),
             _ => self.options.digest.clone(),
@@ -75,6 +80,9 @@ impl Fetch<'_> {
                 Ok(())
             }
             Err(failure) => {
+                if place.is_shared() {
+                    self.tell.line("what was added until then stays, as --into has it");
+                }
                 if let Err(left) = place.abandon() {
                     left.tell(self.tell);
                 }
@@ -126,7 +134,8 @@ impl Fetch<'_> {
     }
 
     fn fill(&self, place: &Place, input: Input) -> Result<Report> {
-        let tree = Tree::new(place.root()?)?;
+        let origin = if place.is_shared() { Origin::Found } else { Origin::Made };
+        let tree = Tree::new(place.root()?, origin)?;
         let mut unpacker = match input {
             Input::Host(copy) => return copy.make(tree, self.interrupt),
             _ => Unpacker::new(tree, self.policy(), *self.tell),

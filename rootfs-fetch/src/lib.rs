@@ -19,6 +19,7 @@ pub mod image;
 pub mod interrupt;
 pub mod listed;
 pub mod name;
+pub mod partial;
 pub mod place;
 pub mod policy;
 pub mod remove;

@@ -8,7 +8,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use chain::tell::Quoted;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::directories::Inode;
@@ -111,7 +111,13 @@ fn open(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
         Ok(()) | Err(Errno::PERM) => Ok(fd),
         Err(error) => Err(error),
     };
-    match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+    // what is mounted below is somebody else's: it is neither entered nor emptied
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let opened = match rustix::fs::openat2(dir, name, flags, Mode::empty(), how) {
+        Err(Errno::NOSYS) => rustix::fs::openat(dir, name, flags, Mode::empty()),
+        other => other,
+    };
+    match opened {
         Ok(fd) => writable(fd),
         Err(Errno::ACCESS) => {
             // it was seen to be a directory, and its name is in one that only we write

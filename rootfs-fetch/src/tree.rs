@@ -17,7 +17,7 @@ use chain::tell::Quoted;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::directories::{Directories, Inode};
+use crate::directories::{Directories, Inode, Origin};
 use crate::failure::{Failure, Result};
 use crate::name::Name;
 use crate::remove;
@@ -40,11 +40,11 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree below an open, empty directory that nobody else changes.
+    /// A tree below an open directory that nobody else changes; `Made`, if nothing is in it.
     ///
     /// # Errors
     /// I/O.
-    pub fn new(root: OwnedFd) -> Result<Self> {
+    pub fn new(root: OwnedFd, origin: Origin) -> Result<Self> {
         let stat =
             rustix::fs::fstat(&root).map_err(|error| Failure::call("look at DIRECTORY", "fstat()", error))?;
         let inode = Inode::of(&stat);
@@ -53,7 +53,7 @@ impl Tree {
         Ok(Self {
             root: Rc::new(Dir::new(root, inode)),
             open: VecDeque::new(),
-            directories: Directories::new(inode),
+            directories: Directories::new(inode, origin),
             walk_only,
         })
     }
@@ -66,6 +66,12 @@ impl Tree {
     /// What is known of the directories.
     pub fn directories(&mut self) -> &mut Directories {
         &mut self.directories
+    }
+
+    /// Whether everything in the tree is ours.
+    pub fn root_is_made(&mut self) -> bool {
+        let root = self.root.inode();
+        self.directories.is_made(root)
     }
 
     /// Where `name` is made; directories that are missing on the way are made.
@@ -147,14 +153,15 @@ impl Tree {
         let spot = self.spot(name)?;
         let failed = |error| Failure::call(format_args!("make {}", Quoted(name.bytes())), "mkdirat()", error);
         loop {
-            match rustix::fs::mkdirat(spot.dir(), spot.leaf(), Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => {}
+            let origin = match rustix::fs::mkdirat(spot.dir(), spot.leaf(), Mode::RWXU) {
+                Ok(()) => Origin::Made,
+                Err(Errno::EXIST) => Origin::Found,
                 Err(error) => return Err(failed(error)),
-            }
+            };
             let stat = spot.stat().map_err(failed)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let inode = Inode::of(&stat);
-                self.directories.note(inode, spot.parent(), spot.leaf());
+                self.directories.note(inode, spot.parent(), spot.leaf(), origin);
                 return Ok(inode);
             }
             self.remove(&spot)?;

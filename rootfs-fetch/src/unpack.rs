@@ -2,15 +2,19 @@
 //! Entries become files: each made new, the last of a name wins, directories finished last.
 
 pub mod file;
+pub mod finish;
 mod links;
 pub mod look;
 pub mod whiteout;
+
+use std::collections::HashSet;
 
 use chain::Tell;
 use chain::tell::Quoted;
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
+use crate::directories::Inode;
 use crate::failure::{self, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::listed::Listed;
@@ -36,6 +40,8 @@ pub struct Unpacker {
     waiting: Vec<(Name, Name)>,
     /// What the layer has made, while one of an image is applied.
     layer: Option<Made>,
+    /// What was made so far, where something was there before us.
+    files: Option<HashSet<Inode>>,
 }
 
 /// What kind of archive is unpacked.
@@ -48,9 +54,20 @@ pub enum Kind {
 }
 
 impl Unpacker {
-    /// Starts with an empty tree.
-    pub fn new(tree: Tree, policy: Policy, tell: Tell) -> Self {
-        Self { tree, policy, report: Report::default(), tell, entries: 0, waiting: Vec::new(), layer: None }
+    /// Starts to fill a tree.
+    pub fn new(mut tree: Tree, policy: Policy, tell: Tell) -> Self {
+        let shared = !tree.root_is_made();
+        let files = shared.then(HashSet::new);
+        Self {
+            tree,
+            policy,
+            report: Report::default(),
+            tell,
+            entries: 0,
+            waiting: Vec::new(),
+            layer: None,
+            files,
+        }
     }
 
     /// Unpacks one archive to its end.
@@ -222,6 +239,19 @@ impl Unpacker {
         self.node(name, entry, kind, rustix::fs::makedev(major, minor))
     }
 
+    /// Refuses to remove a whole directory that was there before us.
+    fn spare(&mut self, spot: &Spot, name: &Name) -> Result<()> {
+        let Ok(stat) = spot.stat() else { return Ok(()) };
+        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if self.files.is_some() && directory && !self.tree.directories().is_made(Inode::of(&stat)) {
+            return Err(Failure::damaged(format_args!(
+                "refused {}: a directory that was there would go for it",
+                Quoted(name.bytes())
+            )));
+        }
+        Ok(())
+    }
+
     /// Makes something at `spot` that is not there yet; what is there gives way.
     fn new_at<T>(
         &mut self,
@@ -232,8 +262,15 @@ impl Unpacker {
     ) -> Result<T> {
         let mut made = make(spot);
         if matches!(made, Err(Errno::EXIST)) {
+            self.spare(spot, name)?;
             self.tree.remove(spot)?;
             made = make(spot);
+        }
+        if made.is_ok()
+            && let Some(files) = &mut self.files
+            && let Ok(stat) = spot.stat()
+        {
+            files.insert(Inode::of(&stat));
         }
         made.map_err(|error| {
             let failure = Failure::call(format_args!("make {}", Quoted(name.bytes())), call, error);
@@ -246,23 +283,7 @@ impl Unpacker {
     /// # Errors
     /// I/O.
     pub fn finish(mut self) -> Result<Report> {
-        finish_directories(&mut self.tree, &self.policy, &mut self.report)?;
+        finish::directories(&mut self.tree, &self.policy, &mut self.report)?;
         Ok(self.report)
     }
-}
-
-/// Gives every directory of a tree its owner, mode and time.
-///
-/// # Errors
-/// I/O.
-pub fn finish_directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Result<()> {
-    for directory in tree.directories().unfinished() {
-        let shown = Quoted(&directory.real);
-        let fd = tree.open_real(&directory.real, directory.inode).map_err(|error| {
-            Failure::call(format_args!("finish {shown}"), "openat(O_DIRECTORY|O_NOFOLLOW)", error)
-        })?;
-        look::of_directory(&fd, directory.look.as_deref(), policy, report)
-            .map_err(|failure| failure.within(shown))?;
-    }
-    Ok(())
 }

@@ -105,3 +105,27 @@ fn on_a_full_disk_it_says_so_and_leaves_nothing_whatever_the_size() {
     }
     assert!(full > 5 && full < 34, "{full} of 34 were full");
 }
+
+#[test]
+#[ignore = "needs a user namespace, to mount something"]
+fn a_mount_point_is_filled_where_it_is_and_emptied_again_on_failure() {
+    let scratch = Scratch::new();
+    fs::write(scratch.work().join("a.tar"), archive()).unwrap();
+    let script = "set -e; mkdir root; mount -t tmpfs tmpfs root; head -c 300000 a.tar > cut.tar
+        ! \"$TOOL\" --no-same-owner cut.tar root 2>said; test -z \"$(ls -A root)\"
+        \"$TOOL\" -q --no-same-owner a.tar root; test $(find root -type f | wc -l) = 400; mountpoint -q root";
+    let (code, said) = with_mounts(&scratch, script);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+#[ignore = "needs a user namespace, to mount something"]
+fn what_is_mounted_in_a_tree_that_is_replaced_is_not_emptied() {
+    let scratch = Scratch::new();
+    fs::write(scratch.work().join("a.tar"), archive()).unwrap();
+    let script =
+        "mkdir -p root/home precious; echo mine > precious/file; mount --bind precious root/home || exit 9
+        \"$TOOL\" --no-same-owner --replace a.tar root; test -e root/d0/f0 && cat precious/file >&2";
+    let (code, said) = with_mounts(&scratch, script);
+    assert_eq!((code, said.lines().last()), (Some(0), Some("mine")), "{said}");
+}

@@ -112,3 +112,27 @@ fn a_tree_that_exists_is_replaced_as_a_whole_or_stays() {
     assert!(root.join("second").exists());
     assert_eq!(scratch.left(), ["root"]);
 }
+
+#[test]
+fn a_directory_is_added_to_on_purpose_and_keeps_what_it_has() {
+    let scratch = Scratch::new();
+    let root = scratch.work().join("root");
+    fs::create_dir_all(root.join("etc")).unwrap();
+    fs::set_permissions(root.join("etc"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    fs::write(root.join("etc/mine"), "mine").unwrap();
+    fs::write(root.join("etc/old"), "old").unwrap();
+    let into = |tar: Tar| scratch.feed(As::Caller, &tar.end(), &["-q", "--into", "-", "root"]);
+    let outcome =
+        into(Tar::new().file("etc/old", b"new").file("etc/more/x", b"x").hardlink("etc/y", "etc/more/x"));
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert_eq!(fs::read(root.join("etc/mine")).unwrap(), b"mine");
+    assert_eq!(fs::read(root.join("etc/old")).unwrap(), b"new");
+    assert_eq!(fs::read(root.join("etc/y")).unwrap(), b"x");
+    let mode = std::os::unix::fs::MetadataExt::mode(&root.join("etc").metadata().unwrap());
+    assert_eq!(mode & 0o7777, 0o700, "a directory the archive does not mention is as it was");
+    // what was there is neither linked to nor removed as a whole
+    assert_eq!(into(Tar::new().hardlink("stolen", "etc/mine")).code, Some(4));
+    assert_eq!(into(Tar::new().file("etc", b"a file")).code, Some(4));
+    assert_eq!(fs::read(root.join("etc/mine")).unwrap(), b"mine");
+    assert_eq!(scratch.left(), ["root"]);
+}

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::directories::Inode;
+use crate::directories::{Inode, Origin};
 use crate::spot::Dir;
 use crate::tree::Tree;
 
@@ -68,18 +68,18 @@ impl Tree {
     }
 
     fn step(&mut self, dir: &Rc<Dir>, part: &[u8], create: bool) -> rustix::io::Result<Step> {
-        let fd = match rustix::fs::openat(dir, part, PATH, Mode::empty()) {
+        let (fd, origin) = match rustix::fs::openat(dir, part, PATH, Mode::empty()) {
             Err(Errno::NOENT) if create => {
                 rustix::fs::mkdirat(dir, part, Mode::RWXU)?;
-                rustix::fs::openat(dir, part, PATH, Mode::empty())?
+                (rustix::fs::openat(dir, part, PATH, Mode::empty())?, Origin::Made)
             }
-            other => other?,
+            other => (other?, Origin::Found),
         };
         let stat = rustix::fs::fstat(&fd)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let inode = Inode::of(&stat);
-                self.directories.note(inode, dir.inode(), part);
+                self.directories.note(inode, dir.inode(), part, origin);
                 Ok(Step::Into(Rc::new(Dir::new(fd, inode))))
             }
             FileType::Symlink => Ok(Step::Link(rustix::fs::readlinkat(&fd, "", Vec::new())?.into_bytes())),

@@ -4,6 +4,7 @@
 use chain::tell::Quoted;
 use rustix::fs::{AtFlags, FileType};
 
+use crate::directories::Inode;
 use crate::failure::{Failure, Result};
 use crate::name::Name;
 use crate::spot::Spot;
@@ -52,7 +53,16 @@ impl Unpacker {
                     Quoted(target.bytes())
                 )));
             }
-            Ok(_) => {}
+            Ok(stat) => {
+                let inode = Inode::of(&stat);
+                if self.files.as_ref().is_some_and(|files| !files.contains(&inode)) {
+                    return Err(Failure::damaged(format_args!(
+                        "refused {}: a hard link to {}, which was there before",
+                        Quoted(name.bytes()),
+                        Quoted(target.bytes())
+                    )));
+                }
+            }
             Err(_) => return Ok(false),
         }
         let spot = self.tree.spot(name)?;
