@@ -21,7 +21,7 @@ fn limits_are_set_before_the_child_starts_in_the_group() {
     assert_eq!(
         lines(Placement { v2, ..Placement::default() }),
         [
-            "mkdirat(AT_FDCWD, \"/cg/x\", 0755)",
+            "mkdirat(AT_FDCWD, \"/cg/x\", 0700)",
             "write(</cg/x/memory.max>, \"52428800\", 8)",
             "write(</cg/x/pids.max>, \"20\", 2)",
             "clone3({flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<group>}, 88)",
@@ -56,10 +56,10 @@ fn alone_in_a_delegated_group_we_move_aside_before_it_hands_controllers_on() {
     assert_eq!(
         lines(placement)[..4],
         [
-            "mkdirat(AT_FDCWD, \"/cg/own/x-aside\", 0755)",
+            "mkdirat(AT_FDCWD, \"/cg/own/x-aside\", 0700)",
             "write(</cg/own/x-aside/cgroup.procs>, \"0\", 1)",
             "write(</cg/own/cgroup.subtree_control>, \"+memory +pids\", 13)",
-            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0755)",
+            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0700)",
         ]
     );
 }

@@ -434,7 +434,7 @@ impl Display for Call {
             }
             Self::SetGroup(gid) => write!(f, "setresgid({gid}, {gid}, {gid})"),
             Self::SetUser(uid) => write!(f, "setresuid({uid}, {uid}, {uid})"),
-            Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0755)", quoted(path)),
+            Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(path)),
             Self::KillGroup(path) => write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", path.display()),
             Self::RemoveGroup(path) | Self::CollectGroup(path) => {
                 write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))

@@ -19,11 +19,14 @@ use nix::sys::statvfs::FsFlags;
 use nix::unistd::AccessFlags;
 
 use crate::search::closed_directory;
-use crate::tell::{Tell, Voice, Why, quoted};
+use crate::tell::{Quoted, Tell, Voice, Why, quoted};
 use crate::{FAILED, NOT_FOUND, NOT_RUNNABLE, sys};
 
 /// Where a program is looked for when PATH is unset: confstr(3)'s _CS_PATH on Linux.
 const STANDARD_PATH: &str = "/bin:/usr/bin";
+
+/// How much of a long PATH a hint shows, in bytes.
+const PATH_SHOWN: usize = 100;
 
 /// The command a link becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +76,7 @@ impl Command {
         for place in &places {
             let Ok(path) = sys::c_string(place.as_os_str()) else { continue };
             match sys::execve(&path, &argv) {
-                Errno::ENOENT if !place.exists() => {}
-                Errno::ENOTDIR => {}
+                Errno::ENOENT | Errno::ENOTDIR if !place.exists() => {}
                 // a later directory may hold one that can be run: execvp(3)
                 Errno::EACCES => worst = Errno::EACCES,
                 errno => return self.explain_failure(tell, place, errno, &argv),
@@ -111,14 +113,14 @@ impl Command {
             }
             return NOT_RUNNABLE;
         }
-        if self.program.as_bytes().contains(&b'/') || self.program.is_empty() {
-            tell.line(format_args!("command not found: {program}: {}", Why(Errno::ENOENT)));
-        } else {
+        tell.line(format_args!("command not found: {program}"));
+        if self.program == "--" {
+            tell.hint("'--' goes before the operands of this tool");
+        } else if !self.program.is_empty() && !self.program.as_bytes().contains(&b'/') {
             let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(STANDARD_PATH));
-            tell.line(format_args!(
-                "command not found: {program} is in no directory of PATH, {}",
-                quoted(&path)
-            ));
+            let dirs = path.as_bytes().get(..PATH_SHOWN).unwrap_or(path.as_bytes());
+            let more = if dirs.len() < path.len() { "..." } else { "" };
+            tell.hint(format_args!("it is in no directory of PATH, {}{more}", Quoted(dirs)));
         }
         NOT_FOUND
     }

@@ -5,7 +5,7 @@
 //! group whose lock is free was left by a run that could not clean up.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,16 +20,26 @@ use crate::sys;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes a group and locks it. A group that another run mistook for a stale one and
-/// removed before the lock was there is made again.
+/// removes before the lock is there is made again.
+///
+/// Until it is locked nobody else may open the group: whoever can open it can lock it.
 ///
 /// # Errors
 /// `EACCES`, `EPERM`, `EROFS`, `EAGAIN` at cgroup.max.depth or cgroup.max.descendants.
 pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
-    for _ in 0..10 {
-        nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o755))?;
+    for _ in 0..100 {
+        match nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o700)) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(errno),
+        }
         match sys::lock_shared(path) {
-            Ok(fd) if path.is_dir() => return Ok(fd),
+            Ok(fd) if path.is_dir() => {
+                // the command may read its limits there, whoever it runs as
+                sys::set_mode(fd.as_fd(), 0o755)?;
+                return Ok(fd);
+            }
             Ok(_) | Err(Errno::ENOENT | Errno::ENODEV) => {}
+            Err(Errno::EWOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
             Err(errno) => {
                 // as if it had never been made; the first failure is the one to tell
                 let _ = remove_once(path);
@@ -113,6 +123,10 @@ pub fn remove(path: &Path) -> Result<(), Errno> {
         match remove_once(path) {
             Ok(()) | Err(Errno::ENOENT | Errno::ENODEV) => return Ok(()),
             Err(errno) if tries < 3 || (errno == Errno::EBUSY && Instant::now() < deadline) => {
+                // a process may have left the group in which the others were killed
+                if tries > 2 {
+                    kill(path)?;
+                }
                 // the command may have made groups of its own, which stand in the way
                 each_group(path, &mut |group| {
                     if group != path {

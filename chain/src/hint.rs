@@ -69,7 +69,8 @@ fn unshare(flags: CloneFlags, errno: Errno) -> Option<String> {
             user_namespace_knob().or_else(inside_chroot).or_else(seccomp)
         }
         Errno::EPERM | Errno::EACCES => {
-            let advice = "only root may do this without a user namespace of its own: user_namespaces(7)";
+            let advice =
+                "an ordinary user may do this only in a user namespace of its own: add --map-root-user (-r)";
             seccomp().or_else(|| Some(advice.to_string()))
         }
         Errno::ENOSPC => namespace_limit(flags),
@@ -134,8 +135,8 @@ fn inside_chroot() -> Option<String> {
         Some(mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")))
     })?;
     (!root_is_mount).then(|| {
-        "this process runs in a chroot, where the kernel refuses this; enter the root with pivot_root(2), \
-         as chroot-rs does by default"
+        "this process runs in a chroot(2), where the kernel refuses this; whoever made it can use chroot-rs, \
+         which enters the root by pivot_root(2)"
             .to_string()
     })
 }

@@ -9,6 +9,8 @@
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 
+use nix::sys::signal::SigSet;
+
 use crate::call::{Call, Hands, Opened};
 use crate::exec::Command;
 use crate::tell::{Tell, Voice};
@@ -78,18 +80,25 @@ impl Plan {
         }
         let mut hands = std::mem::take(&mut self.hands);
         let mut done = Vec::new();
+        let mut signals = None;
         for step in std::mem::take(&mut self.steps) {
+            if !step.undo.is_empty() || matches!(step.call, Call::Fork(_)) {
+                // no signal may end us between a step and what takes it back
+                signals.get_or_insert_with(wait::block_signals);
+            }
             tell.step(&step.reason, &step.call, step.call.page());
             let made = match &step.call {
-                Call::Fork(stay) => match wait::fork(stay, &hands) {
-                    Ok(Side::Child(joined)) => {
-                        // what was made before is the parent's to take back
-                        done.clear();
-                        joined
+                Call::Fork(stay) => {
+                    match wait::fork(stay, &hands, &signals.take().unwrap_or_else(SigSet::empty)) {
+                        Ok(Side::Child(joined)) => {
+                            // what was made before is the parent's to take back
+                            done.clear();
+                            joined
+                        }
+                        Ok(Side::Parent(parent)) => self.stay(tell, parent, done, &mut hands),
+                        Err(errno) => Err(errno),
                     }
-                    Ok(Side::Parent(parent)) => self.stay(tell, parent, done, &mut hands),
-                    Err(errno) => Err(errno),
-                },
+                }
                 call => call.make(&mut hands),
             };
             if let Err(errno) = made {
@@ -98,6 +107,9 @@ impl Plan {
                     tell.hint(advice);
                 }
                 take_back(tell, done, &mut hands);
+                if let Some(before) = signals {
+                    wait::unblock_signals(&before);
+                }
                 sys::exit(FAILED);
             }
             done.extend(step.undo);

@@ -13,7 +13,7 @@ use std::path::{Component, Path};
 use libc::{c_char, c_int};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::Mode;
 use nix::unistd::{ForkResult, Gid, Uid};
@@ -49,13 +49,29 @@ fn inherited(fd: c_int) -> bool {
 fn write_all(fd: c_int, mut rest: &[u8]) {
     // SAFETY: `inherited` has just seen it open, and nothing else runs in this process.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    let pipe: SigSet = std::iter::once(Signal::SIGPIPE).collect();
+    let mut before = SigSet::empty();
+    // a reader that is gone must not end us; its disposition is the command's and stays
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_BLOCK, Some(&pipe), Some(&mut before));
     while !rest.is_empty() {
         match nix::unistd::write(fd, rest) {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
-            Err(_) => return,
+            Err(Errno::EPIPE) => {
+                forget_signal(&pipe);
+                break;
+            }
+            Err(_) => break,
         }
     }
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+}
+
+/// Takes a pending signal away: sigtimedwait(2) that does not wait.
+fn forget_signal(which: &SigSet) {
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the set and the time live through the call, and no siginfo is asked for.
+    unsafe { libc::sigtimedwait(which.as_ref(), std::ptr::null_mut(), &raw const now) };
 }
 
 /// Ends the process at once: no destructors, no exit handlers, nothing flushed.
@@ -217,14 +233,14 @@ pub fn write_at(dir: BorrowedFd<'_>, name: &str, data: &[u8]) -> Result<(), Errn
     nix::unistd::write(&fd, data).map(drop)
 }
 
-/// Opens a directory and takes a shared lock on it, waiting for it: who may not take the
-/// exclusive one knows that somebody still uses it.
+/// Opens a directory and takes a shared lock on it: who may not take the exclusive one knows
+/// that somebody still uses it.
 ///
 /// # Errors
-/// As open(2) and flock(2).
+/// `EWOULDBLOCK` where somebody holds the exclusive one, else as open(2) and flock(2).
 pub fn lock_shared(path: &Path) -> Result<OwnedFd, Errno> {
     let fd = open_directory(path)?;
-    flock(fd.as_fd(), libc::LOCK_SH)?;
+    flock(fd.as_fd(), libc::LOCK_SH | libc::LOCK_NB)?;
     Ok(fd)
 }
 
@@ -345,32 +361,6 @@ pub fn next_change() -> Result<Option<Change>, Errno> {
     // SAFETY: as above.
     let status = unsafe { info.si_status() };
     Ok((pid != 0).then_some(Change { pid, code: info.si_code, status }))
-}
-
-/// A signal that was sent to this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrived {
-    /// Its number.
-    pub signo: c_int,
-    /// Whether a process sent it; otherwise the kernel made it, as for Ctrl-C.
-    pub by_process: bool,
-    /// Who, as far as this PID namespace knows the sender.
-    pub pid: i32,
-}
-
-/// Waits for a signal of the set, which must be blocked: sigwaitinfo(2).
-pub fn next_signal(set: &SigSet) -> Option<Arrived> {
-    // SAFETY: all zero is a valid siginfo_t.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is initialised, and the siginfo_t lives through the call.
-    let signo = unsafe { libc::sigwaitinfo(set.as_ref(), &raw mut info) };
-    if signo < 0 {
-        return None;
-    }
-    let by_process = info.si_code <= 0;
-    // SAFETY: signals of a process carry a pid; for others the zeros are read.
-    let pid = if by_process { unsafe { info.si_pid() } } else { 0 };
-    Some(Arrived { signo, by_process, pid })
 }
 
 /// kill(2), with any signal number.
@@ -562,8 +552,8 @@ pub fn inherited_descriptors() -> Vec<c_int> {
         Ok(entries) => {
             entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
         }
-        // without /proc: as many as most limits allow
-        Err(_) => (3..1024).collect(),
+        // without /proc: as many as there may be
+        Err(_) => (3..descriptor_limit()).collect(),
     };
     candidates.into_iter().filter(|fd| *fd > 2 && inherited(*fd)).collect()
 }
@@ -581,6 +571,14 @@ pub fn has_attribute(path: &Path, name: &CStr, value: &[u8]) -> bool {
 pub fn is_writable(path: &Path) -> bool {
     let flags = nix::fcntl::AtFlags::AT_EACCESS;
     nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, nix::unistd::AccessFlags::W_OK, flags).is_ok()
+}
+
+/// The highest number a descriptor can have had: what the limit may have been raised to, within reason.
+fn descriptor_limit() -> c_int {
+    const REASON: u64 = 1 << 20;
+    let limits = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    let highest = limits.map_or(REASON, |(_, hard)| hard.min(REASON));
+    c_int::try_from(highest).unwrap_or(c_int::MAX)
 }
 
 /// Reads a small file of the kernel whole, in one read(2) where it fits.
@@ -605,4 +603,12 @@ pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
     }
     text.truncate(len);
     Ok(text)
+}
+
+/// chmod(2) of an open file.
+///
+/// # Errors
+/// `EPERM`, `EROFS`.
+pub fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+    nix::sys::stat::fchmod(fd, Mode::from_bits_truncate(mode))
 }

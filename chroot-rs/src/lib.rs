@@ -20,6 +20,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use chain::args::{self, Line};
+use chain::call::Stay;
 use chain::exec::Command;
 use chain::search::closed_directory;
 use chain::tell::{Why, quoted};
@@ -33,7 +34,7 @@ use crate::ids::Ids;
 use crate::root::{Place, Root};
 use crate::survey::Surveyor;
 use crate::top::Writes;
-use crate::view::{Api, Because, View, Way};
+use crate::view::{Api, Because, Processes, View, Way};
 
 /// The descriptor of the new root, in the plan.
 const NEW_ROOT: &str = "new root";
@@ -109,6 +110,10 @@ fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
     if matches!(view.way, Way::Plain(_)) {
         return None;
     }
+    if options.share_pid && view.processes == Processes::Own {
+        view.processes = Processes::Callers;
+        view.proc = view.callers_proc;
+    }
     if options.unmask {
         view.masks.clear();
     }
@@ -132,13 +137,7 @@ pub fn plan(root: Root, view: &View, writes: Writes, extras: Vec<Extra>, command
         plan.hold(NEW_ROOT, root.dir);
         plan.will("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
     }
-    if view.way == Way::PivotAsUser {
-        let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
-        plan.will("enter new user and mount namespaces", Call::Unshare(flags));
-        idmap::map_one(&mut plan, (0, 0), view.caller);
-    } else {
-        plan.will("enter a new mount namespace", Call::Unshare(CloneFlags::CLONE_NEWNS));
-    }
+    enter_namespaces(&mut plan, view);
     plan.will("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
     top::mount(&mut plan, view, writes, &root.path);
     if view.proc_dir == Place::Directory {
@@ -155,6 +154,29 @@ pub fn plan(root: Root, view: &View, writes: Writes, extras: Vec<Extra>, command
     }
     mounts::pivot(&mut plan, view.old_root);
     plan
+}
+
+/// The namespaces that the new root needs, and the child that a PID namespace begins with.
+fn enter_namespaces(plan: &mut Plan, view: &View) {
+    let as_user = view.way == Way::PivotAsUser;
+    let own_pid = view.processes == Processes::Own;
+    let mut flags = CloneFlags::CLONE_NEWNS;
+    flags.set(CloneFlags::CLONE_NEWUSER, as_user);
+    flags.set(CloneFlags::CLONE_NEWPID, own_pid);
+    let reason = match (as_user, own_pid) {
+        (true, true) => "enter new user, mount and PID namespaces",
+        (true, false) => "enter new user and mount namespaces",
+        (false, true) => "enter new mount and PID namespaces",
+        (false, false) => "enter a new mount namespace",
+    };
+    plan.will(reason, Call::Unshare(flags));
+    if as_user {
+        idmap::map_one(plan, (0, 0), view.caller);
+    }
+    if own_pid {
+        let reason = "start process 1, so that no process outside is in sight, and wait for it";
+        plan.will(reason, Call::Fork(Stay { into: None, child_is_init: true }));
+    }
 }
 
 /// Exactly what chroot(1) does.

@@ -69,6 +69,16 @@ pub enum Api {
     Leave,
 }
 
+/// Which processes are in sight inside. Each one whose root is outside leads there, by
+/// /proc/PID/root and setns(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processes {
+    /// Those of the caller's PID namespace, whose first one we are, or that were asked for.
+    Callers,
+    /// Those of a PID namespace made for the new root.
+    Own,
+}
+
 /// How device nodes are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Devices {
@@ -83,6 +93,8 @@ pub enum Devices {
 pub struct View {
     /// How the root is changed.
     pub way: Way,
+    /// Which processes are in sight.
+    pub processes: Processes,
     /// Whether this is the user namespace the machine booted with, and stays it.
     pub initial: bool,
     /// The mode of the new root itself.
@@ -95,6 +107,8 @@ pub struct View {
     pub dev_dir: Place,
     /// How proc comes in.
     pub proc: Api,
+    /// How proc comes in where the caller's processes stay in sight.
+    pub callers_proc: Api,
     /// How sysfs comes in.
     pub sysfs: Api,
     /// Whether a message queue file system may be mounted.
@@ -140,14 +154,23 @@ impl View {
         let open_tree = sys::has_open_tree();
         let copy = if open_tree && sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
         let ids = if way == Way::PivotAsUser { Ids::one() } else { Ids::here() };
+        // the kernel gives a user namespace no new proc where a part of the old one is hidden
+        let proc_can_be_new = initial || !is_part_hidden("/proc/");
+        let processes = match proc_can_be_new && nix::unistd::getpid().as_raw() != 1 {
+            true => Processes::Own,
+            false => Processes::Callers,
+        };
+        let callers_proc = if ours(Kind::Pid) { Api::New } else { Api::Copy };
         Self {
             way,
+            processes,
             initial,
             mode: root.mode(),
             proc_dir: root.place("proc"),
             sys_dir: root.place("sys"),
             dev_dir: root.place("dev"),
-            proc: if ours(Kind::Pid) { Api::New } else { Api::Copy },
+            proc: if processes == Processes::Own { Api::New } else { callers_proc },
+            callers_proc,
             sysfs: if ours(Kind::Net) { Api::New } else { copy },
             mqueue: ours(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
             cgroup2: !Kind::Cgroup.is_initial() && ours(Kind::Cgroup),
@@ -178,6 +201,14 @@ fn old_root() -> OldRoot {
         mounts.lines().any(|line| line.split(' ').nth(4) == Some("/") && line.contains(" - rootfs "))
     };
     if in_memory && is_first() { OldRoot::IsCovered } else { OldRoot::Leaves }
+}
+
+/// Whether something is mounted below a directory.
+fn is_part_hidden(below: &str) -> bool {
+    let mounts = sys::read("/proc/self/mountinfo").unwrap_or_default();
+    let mut points =
+        mounts.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
+    points.any(|point| point.starts_with(below.as_bytes()))
 }
 
 /// The terminal on a standard descriptor, by a path that still leads to it.
