@@ -131,6 +131,23 @@ mod as_anyone {
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
+    fn where_no_new_proc_is_given_the_old_one_is_shown_and_its_danger_said() {
+        let house = House::new();
+        let ended = Run::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "/bin/sh", "-c"])
+            .arg("mount -t tmpfs t /proc/fs && exec \"$@\"")
+            .arg("sh")
+            .args([tools().chroot(), house.root.path(""), "/bin/sh".into(), "-c".into(), WHOLE.into()])
+            .env("SECRET", &house.secret)
+            .end();
+        assert_eq!(ended.out(), "whole\n", "{}", ended.err());
+        let said = "chroot-rs: the processes outside stay in sight, and root inside could get out: \
+            a part of /proc is covered, so the kernel gives no new one\n";
+        assert_eq!(ended.err(), said);
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
     fn a_name_may_be_any_bytes() {
         let outer = Scratch::new();
         let house = House::new();
