@@ -70,6 +70,34 @@ pub fn collect(path: &Path) -> Result<(), Errno> {
     remove(path)
 }
 
+/// Removes a group in which nothing runs any more, unless somebody has come to use it meanwhile.
+///
+/// # Errors
+/// As open(2), flock(2) and unlinkat(2); a group that is gone or in use is no error.
+pub fn collect_empty(path: &Path) -> Result<(), Errno> {
+    let removed = sys::lock_unused(path).and_then(|_lock| remove_once(path));
+    match removed {
+        Err(Errno::EWOULDBLOCK | Errno::EBUSY | Errno::ENOENT | Errno::ENODEV) => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Writes to cgroup.subtree_control. The kernel may call a group busy that its last process has
+/// just left, so that answer is asked for again for a few milliseconds.
+///
+/// # Errors
+/// As open(2) and write(2): `EBUSY` where the group holds processes, `ENOENT` where the group
+/// above does not hand a controller on, `EINVAL` for none of the kernel's.
+pub fn hand_on(path: &Path, data: &[u8]) -> Result<(), Errno> {
+    for _ in 0..10 {
+        match sys::write_file(path, data) {
+            Err(Errno::EBUSY) => std::thread::sleep(Duration::from_millis(1)),
+            result => return result,
+        }
+    }
+    Err(Errno::EBUSY)
+}
+
 /// Kills every process in the group and below.
 ///
 /// cgroup.kill (Linux 5.14) reaches all at once; where it is missing (older kernels,

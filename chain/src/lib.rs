@@ -41,6 +41,7 @@ pub mod call;
 pub mod exec;
 pub mod flags;
 pub mod group;
+pub mod helper;
 pub mod hint;
 pub mod idmap;
 pub mod namespace;

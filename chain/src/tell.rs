@@ -69,6 +69,11 @@ impl Tell {
         sys::say(line.as_bytes());
     }
 
+    /// Says what is wrong, if anything is; whether nothing was.
+    pub fn unless_wrong(&self, result: Result<(), String>) -> bool {
+        result.inspect_err(|wrong| self.line(wrong)).is_ok()
+    }
+
     /// Advice after a failure: what the reader can do, one line.
     pub fn hint(&self, text: impl Display) {
         self.line(format_args!("hint: {text}"));

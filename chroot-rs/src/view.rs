@@ -193,6 +193,14 @@ impl View {
     }
 }
 
+/// Whether something is mounted below a directory.
+fn is_part_hidden(below: &str) -> bool {
+    let mounts = sys::read("/proc/self/mountinfo").unwrap_or_default();
+    let mut points =
+        mounts.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
+    points.any(|point| point.starts_with(below.as_bytes()))
+}
+
 /// An initramfs is unpacked into the first of all mounts, which pivot_root(2) refuses to move.
 fn old_root() -> OldRoot {
     let in_memory = statfs("/").is_ok_and(|fs| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&fs.filesystem_type()));
@@ -202,14 +210,6 @@ fn old_root() -> OldRoot {
         mounts.lines().any(|line| line.split(' ').nth(4) == Some("/") && line.contains(" - rootfs "))
     };
     if in_memory && is_first() { OldRoot::IsCovered } else { OldRoot::Leaves }
-}
-
-/// Whether something is mounted below a directory.
-fn is_part_hidden(below: &str) -> bool {
-    let mounts = sys::read("/proc/self/mountinfo").unwrap_or_default();
-    let mut points =
-        mounts.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
-    points.any(|point| point.starts_with(below.as_bytes()))
 }
 
 /// The terminal on a standard descriptor, by a path that still leads to it.

@@ -203,8 +203,10 @@ mod on_host {
     #[ignore = "needs strace, busybox-static and namespaces"]
     fn older_kernels_do_without_the_newer_calls() {
         let house = House::new();
-        let all = "open_tree,openat2,mount_setattr,move_mount,fsopen";
-        for missing in ["open_tree", "openat2", "mount_setattr", all] {
+        // those of one version came together
+        let of_5_2 = "open_tree,move_mount,fsopen,fsconfig,fsmount,fspick";
+        let all = format!("{of_5_2},openat2,mount_setattr");
+        for missing in [of_5_2, "openat2", "mount_setattr", &all] {
             let ended = Run::new("strace")
                 .args(["-f", "-o", "/dev/null", "-e", &format!("inject={missing}:error=ENOSYS")])
                 .args([tools().chroot().as_os_str(), OsStr::new("--userspec=root")])
