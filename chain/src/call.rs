@@ -16,8 +16,10 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, SFlag};
 
+use crate::helper::{self, Helper};
 use crate::tell::{Quoted, quoted};
 use crate::{flags, group, sys};
 
@@ -145,6 +147,9 @@ pub enum Call {
         /// What it leads to.
         path: PathBuf,
     },
+    /// Where programs are looked for from here on, and by the command: environ(7). No system call,
+    /// the one entry of this vocabulary that strace(1) does not see.
+    SetPath(OsString),
     /// The supplementary groups: setgroups(2).
     SetGroups(Vec<u32>),
     /// Real, effective and saved group: setresgid(2). What the parent's death sends stays.
@@ -168,6 +173,35 @@ pub enum Call {
     RemoveGroup(PathBuf),
     /// A child goes on with the plan, the parent stays until it has ended: fork(2), clone3(2).
     Fork(Stay),
+    /// A helper stays in the namespaces of now and makes these calls there, when asked: fork(2).
+    Helper {
+        /// What it will be asked for, in this order.
+        calls: Vec<Self>,
+        /// Its name from here on.
+        opened: Opened,
+    },
+    /// The next call of a helper.
+    Outside {
+        /// The helper.
+        helper: Opened,
+        /// What it is asked for.
+        call: Box<Self>,
+    },
+    /// Runs a program to its end: fork(2), execve(2), waitpid(2).
+    RunProgram {
+        /// Its path.
+        program: PathBuf,
+        /// Its arguments, the zeroth included.
+        argv: Vec<OsString>,
+    },
+    /// Makes or empties a file and writes the number of this process into it, as /proc has it now.
+    WritePid(PathBuf),
+    /// What this process is sent when its parent dies, or 0 for nothing: PR_SET_PDEATHSIG(2const).
+    DeathSignal(i32),
+    /// An environment of these variables alone, as far as they are set: clearenv(3).
+    KeepEnvironment(Vec<OsString>),
+    /// Lets the capabilities of now outlive execve(2): PR_CAP_AMBIENT(2const), capabilities(7).
+    KeepCapabilities,
 }
 
 /// How a parent stays behind.
@@ -181,12 +215,20 @@ pub struct Stay {
 
 /// The descriptors that earlier calls opened for later ones.
 #[derive(Debug, Default)]
-pub struct Hands(Vec<(Opened, OwnedFd)>);
+pub struct Hands(Vec<(Opened, OwnedFd)>, Vec<(Opened, Helper)>);
 
 impl Hands {
     pub(crate) fn hold(&mut self, name: Opened, fd: OwnedFd) {
         self.0.retain(|(held, _)| *held != name);
         self.0.push((name, fd));
+    }
+
+    fn employ(&mut self, name: Opened, helper: Helper) {
+        self.1.push((name, helper));
+    }
+
+    fn helper(&mut self, name: Opened) -> Result<&mut Helper, Errno> {
+        self.1.iter_mut().find(|(held, _)| *held == name).map(|(_, helper)| helper).ok_or(Errno::EBADF)
     }
 
     /// # Errors
@@ -270,13 +312,20 @@ impl Call {
             Self::Umask(_) => "umask(2)",
             Self::BringUp(_) => "netdevice(7)",
             Self::CloseOnExec { .. } => "fcntl(2)",
+            Self::SetPath(_) => "setenv(3)",
             Self::SetGroups(_) => "setgroups(2)",
             Self::SetGroup(_) => "setresgid(2)",
             Self::SetUser(_) => "setresuid(2)",
             Self::MakeGroup { .. } | Self::CollectGroup(_) | Self::CollectEmptyGroup(_) => "cgroups(7)",
             Self::KillGroup(_) | Self::RemoveGroup(_) => "cgroups(7)",
             Self::Fork(stay) if stay.into.is_some() => "clone3(2)",
-            Self::Fork(_) => "fork(2)",
+            Self::Fork(_) | Self::Helper { .. } => "fork(2)",
+            Self::Outside { call, .. } => call.page(),
+            Self::RunProgram { program, .. } => page_of_program(program),
+            Self::WritePid(_) => "write(2)",
+            Self::DeathSignal(_) => "PR_SET_PDEATHSIG(2const)",
+            Self::KeepEnvironment(_) => "clearenv(3)",
+            Self::KeepCapabilities => "capabilities(7)",
         }
     }
 
@@ -336,6 +385,7 @@ impl Call {
             }
             Self::BringUp(name) => sys::bring_up(name),
             Self::CloseOnExec { fd, .. } => sys::close_on_exec(*fd),
+            Self::SetPath(path) => sys::set_path(path),
             Self::SetGroups(groups) => sys::set_groups(groups),
             Self::SetGroup(gid) => sys::set_group(*gid),
             Self::SetUser(uid) => sys::set_user(*uid),
@@ -345,7 +395,23 @@ impl Call {
             Self::KillGroup(path) => group::kill(path),
             Self::RemoveGroup(path) => group::remove(path),
             Self::Fork(_) => Err(Errno::ENOSYS),
+            Self::Helper { calls, opened } => helper::start(calls).map(|helper| hands.employ(opened, helper)),
+            Self::Outside { helper, .. } => hands.helper(helper)?.ask(),
+            Self::RunProgram { program, argv } => helper::run(program, argv),
+            Self::WritePid(path) => sys::write_pid(path),
+            Self::DeathSignal(signo) => sys::set_death_signal(*signo),
+            Self::KeepEnvironment(names) => sys::keep_environment(names),
+            Self::KeepCapabilities => sys::keep_capabilities(),
         }
+    }
+}
+
+/// Programs that are run have a page of their own.
+fn page_of_program(program: &Path) -> &'static str {
+    match program.file_name().map(|name| name.as_bytes()) {
+        Some(b"newuidmap") => "newuidmap(1)",
+        Some(b"newgidmap") => "newgidmap(1)",
+        _ => "execve(2)",
     }
 }
 
@@ -427,6 +493,7 @@ impl Display for Call {
             Self::CloseOnExec { fd, path } => {
                 write!(f, "fcntl({fd}<{}>, F_SETFD, FD_CLOEXEC)", path.display())
             }
+            Self::SetPath(path) => write!(f, "setenv(\"PATH\", {}, 1)", quoted(path)),
             Self::SetGroups(groups) => {
                 let list: Vec<String> = groups.iter().map(u32::to_string).collect();
                 write!(f, "setgroups({}, [{}])", groups.len(), list.join(", "))
@@ -442,7 +509,18 @@ impl Display for Call {
                 f,
                 "clone3({{flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<{group}>}}, 88)"
             ),
-            Self::Fork(_) => f.write_str("fork()"),
+            Self::Fork(_) | Self::Helper { .. } => f.write_str("fork()"),
+            Self::Outside { call, .. } => call.fmt(f),
+            Self::RunProgram { program, argv } => {
+                let argv: Vec<String> = argv.iter().map(|arg| quoted(arg).to_string()).collect();
+                write!(f, "execve({}, [{}], environ)", quoted(program), argv.join(", "))
+            }
+            Self::WritePid(path) => write!(f, "write(<{}>, \"<pid>\\n\")", path.display()),
+            Self::DeathSignal(signo) => write!(f, "prctl(PR_SET_PDEATHSIG, {})", signal_name(*signo)),
+            Self::KeepEnvironment(_) => f.write_str("clearenv()"),
+            Self::KeepCapabilities => {
+                f.write_str("prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, <each>, 0, 0)")
+            }
         }
     }
 }
@@ -454,6 +532,10 @@ impl Display for Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 { f.write_str("0") } else { write!(f, "{:#x}", self.0) }
     }
+}
+
+fn signal_name(signo: i32) -> String {
+    Signal::try_from(signo).map_or_else(|_| signo.to_string(), |signal| signal.as_str().to_string())
 }
 
 struct OrNull<'a>(Option<&'a Path>);

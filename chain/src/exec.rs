@@ -5,8 +5,10 @@
 //! refuses to /bin/sh, also programs of another architecture, and because
 //! `ENOENT` alone does not say whether the program, its loader or the
 //! interpreter of a script is missing.
+//! This file is long because a failure of execve(2) has so many reasons.
 
 use std::ffi::{CString, OsStr, OsString};
+use std::fmt::{self, Display};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -16,6 +18,7 @@ use nix::errno::Errno;
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::AccessFlags;
 
+use crate::search::closed_directory;
 use crate::tell::{Quoted, Tell, Voice, Why, quoted};
 use crate::{FAILED, NOT_FOUND, NOT_RUNNABLE, sys};
 
@@ -104,7 +107,10 @@ impl Command {
     fn not_found(&self, tell: &Tell, errno: Errno) -> i32 {
         let program = quoted(&self.program);
         if errno == Errno::EACCES {
-            tell.line(format_args!("cannot run {program}: {}", Why(errno)));
+            match self.places().iter().find_map(|place| closed_directory(place)) {
+                Some(dir) => tell.line(format_args!("cannot run {program}: {}", Closed(&dir))),
+                None => tell.line(format_args!("cannot run {program}: {}", Why(errno))),
+            }
             return NOT_RUNNABLE;
         }
         tell.line(format_args!("command not found: {program}"));
@@ -138,6 +144,11 @@ impl Command {
                 "cannot run {shown}: it is a program for {machine}, this machine is {}",
                 std::env::consts::ARCH
             )),
+            Trouble::Helper(helper) => tell.line(format_args!(
+                "cannot run {shown}: what runs it, {}, may not be run: {}",
+                quoted(&helper),
+                Why(errno)
+            )),
             Trouble::Because(why) => tell.line(format_args!("cannot run {shown}: {why}: {}", Why(errno))),
             Trouble::Unknown => tell.line(format_args!("cannot run {shown}: {}", Why(errno))),
         }
@@ -162,6 +173,16 @@ fn may_run(place: &Path) -> bool {
     place.is_file() && nix::unistd::access(place, AccessFlags::X_OK).is_ok()
 }
 
+/// A directory that keeps the user from a path below it.
+struct Closed<'a>(&'a Path);
+
+impl Display for Closed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = nix::unistd::geteuid();
+        write!(f, "user {user} may not enter {}: {}", quoted(self.0), Why(Errno::EACCES))
+    }
+}
+
 /// What stood in the way of execve(2).
 #[derive(Debug, PartialEq, Eq)]
 enum Trouble {
@@ -169,6 +190,8 @@ enum Trouble {
     Interpreter(String),
     Loader(OsString),
     Machine(String),
+    /// Its interpreter or loader may not be run.
+    Helper(OsString),
     Because(&'static str),
     Unknown,
 }
@@ -181,6 +204,11 @@ fn diagnose(place: &Path, errno: Errno) -> Trouble {
         Errno::EACCES if place.is_dir() => Trouble::Because("it is a directory"),
         Errno::EACCES if is_on_noexec(place) => Trouble::Because("it lies on a file system mounted noexec"),
         Errno::EACCES if place.is_file() && !may_run(place) => Trouble::Because("it is not executable"),
+        Errno::EACCES => match File::open(place).map(|file| read_head(file, Errno::ENOENT)) {
+            Ok(Trouble::Interpreter(helper)) => Trouble::Helper(helper.into()),
+            Ok(Trouble::Loader(helper)) => Trouble::Helper(helper),
+            _ => Trouble::Unknown,
+        },
         Errno::ETXTBSY => Trouble::Because("somebody has it open for writing"),
         Errno::E2BIG => Trouble::Because("its arguments and environment are too long"),
         _ => Trouble::Unknown,

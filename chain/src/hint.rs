@@ -15,6 +15,7 @@ use nix::sched::CloneFlags;
 
 use crate::call::Call;
 use crate::flags::CLONE_NEWTIME;
+use crate::sys;
 
 /// What the reader can do about a call that failed, if the system shows it.
 pub fn advice(call: &Call, errno: Errno) -> Option<String> {
@@ -24,10 +25,23 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
             Errno::EPERM | Errno::EACCES => user_namespace_knob(),
             _ => None,
         },
+        Call::Write { path, .. } if path.ends_with("timens_offsets") && errno == Errno::ERANGE => {
+            Some("a clock inside may not be below 0, nor above 146 years: time_namespaces(7)".to_string())
+        }
         Call::Write { path, .. } => group::write(path, errno),
         Call::MakeGroup { path, .. } => group::make(path, errno),
         Call::Fork(stay) if stay.into.is_some() => group::fork_into(errno),
         Call::Mount { fstype: Some("proc"), .. } if errno == Errno::EPERM => proc_refused(),
+        Call::Mount { source: Some(source), target, flags, .. }
+            if flags.contains(MsFlags::MS_BIND) && source.starts_with("/proc") =>
+        {
+            namespace_file(target, errno)
+        }
+        Call::Mount { fstype: Some("binfmt_misc"), .. } => match errno {
+            Errno::ENODEV => Some("this kernel has no binfmt_misc: modprobe binfmt_misc".to_string()),
+            Errno::EPERM => Some("in a user namespace this takes Linux 6.7".to_string()),
+            _ => None,
+        },
         Call::Mount { flags, .. } if flags.intersects(MsFlags::MS_PRIVATE | MsFlags::MS_SLAVE) => match errno
         {
             Errno::EINVAL => inside_chroot(),
@@ -46,7 +60,14 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
         Call::SetGroup(gid) if errno == Errno::EINVAL => Some(format!(
             "group {gid} is not mapped in this user namespace: /proc/self/gid_map, user_namespaces(7)"
         )),
-        Call::Fork(_) if errno == Errno::EAGAIN => {
+        Call::Outside { call, .. } => advice(call, errno),
+        Call::RunProgram { program, .. } if program.ends_with("newuidmap") && errno == Errno::EPERM => {
+            Some("it maps the own user and the ids that /etc/subuid has for it, and no other".to_string())
+        }
+        Call::RunProgram { program, .. } if program.ends_with("newgidmap") && errno == Errno::EPERM => Some(
+            "it maps the own group and the ids that /etc/subgid has for the user, and no other".to_string(),
+        ),
+        Call::Fork(_) | Call::Helper { .. } if errno == Errno::EAGAIN => {
             Some("a limit of processes is reached: ulimit -u, or pids.max of a control group".to_string())
         }
         Call::Chroot(_) if errno == Errno::EPERM => Some(
@@ -57,12 +78,36 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
     }
 }
 
+/// A file that is to keep a namespace: the mount it lies on must not be shared, and a mount
+/// outside takes rights outside.
+fn namespace_file(target: &Path, errno: Errno) -> Option<String> {
+    match errno {
+        Errno::EINVAL => {
+            let target = fs::canonicalize(target).ok()?;
+            let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+            let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+            let over = fields.filter(|fields| fields.get(4).is_some_and(|at| target.starts_with(at)));
+            // of mounts on the same place, the last one is seen
+            let mount = over.max_by_key(|fields| fields.get(4).map_or(0, |at| at.len()))?;
+            let at = mount.get(4)?;
+            let shared = mount
+                .iter()
+                .skip(6)
+                .take_while(|field| **field != "-")
+                .any(|field| field.starts_with("shared:"));
+            shared.then(|| {
+                format!("{at} is a shared mount, which takes no mount namespace: use a private one, as mount --make-private makes it")
+            })
+        }
+        Errno::EPERM => Some("a mount outside of the new namespaces takes root".to_string()),
+        _ => None,
+    }
+}
+
 fn overlay(errno: Errno) -> Option<String> {
     let advice = match errno {
         Errno::EPERM => "in a user namespace this takes Linux 5.11",
-        Errno::EINVAL => {
-            "it takes a root without mounts below it, and on none that is itself an overlay of two others"
-        }
+        Errno::EINVAL => "it takes a root without mounts below it",
         Errno::ENODEV => "this kernel has no overlay: modprobe overlay",
         _ => return None,
     };
@@ -136,8 +181,10 @@ fn missing_kind(flags: CloneFlags) -> Option<String> {
 
 /// In a chroot the root directory is no mount point, and the kernel gives no new root to pivot from.
 fn inside_chroot() -> Option<String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let root_is_mount = mounts.lines().any(|line| line.split(' ').nth(4) == Some("/"));
+    let root_is_mount = sys::is_mount_root(Path::new("/")).or_else(|| {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        Some(mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")))
+    })?;
     (!root_is_mount).then(|| {
         "this process runs in a chroot(2), where the kernel refuses this; whoever made it can use chroot-rs, \
          which enters the root by pivot_root(2)"

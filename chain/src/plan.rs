@@ -139,6 +139,8 @@ impl Plan {
             let held = made.is_ok() && step.look.is_none_or(|look| tell.unless_wrong(look(tell)));
             if !held && !step.optional {
                 take_back(tell, done, &mut hands);
+                // a helper is waited for
+                drop(hands);
                 if let Some(before) = signals {
                     wait::unblock_signals(&before);
                 }
@@ -150,6 +152,10 @@ impl Plan {
             if step.settles {
                 done.clear();
             }
+        }
+        // where nobody stays behind, the command gets its signals back here
+        if let Some(before) = signals {
+            wait::unblock_signals(&before);
         }
         let status = self.command.become_it(tell);
         take_back(tell, done, &mut hands);

@@ -112,10 +112,10 @@ pub fn open_tree(path: &Path) -> Result<OwnedFd, Errno> {
     owned(fd)
 }
 
-/// Whether the kernel has open_tree(2): Linux 5.2.
+/// Whether the kernel has open_tree(2), which came with fspick(2) and the rest: Linux 5.2.
 pub fn has_open_tree() -> bool {
     // SAFETY: an empty path and a descriptor that cannot exist: the call only fails.
-    let result = unsafe { libc::syscall(libc::SYS_open_tree, -1, c"".as_ptr(), 0) };
+    let result = unsafe { libc::syscall(libc::SYS_fspick, -1, c"".as_ptr(), 0) };
     Errno::result(result) != Err(Errno::ENOSYS)
 }
 
@@ -407,6 +407,34 @@ unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
+/// setenv(3) of PATH.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn set_path(path: &OsStr) -> Result<(), Errno> {
+    let path = c_string(path)?;
+    // SAFETY: both are C strings, and no other thread reads the environment: there is none.
+    let result = unsafe { libc::setenv(c"PATH".as_ptr(), path.as_ptr(), 1) };
+    Errno::result(result).map(drop)
+}
+
+/// Clears the environment but for these variables.
+///
+/// # Errors
+/// `ENOMEM`; `EINVAL` for a name that is empty or holds `=`.
+pub fn keep_environment(names: &[OsString]) -> Result<(), Errno> {
+    let kept: Vec<_> = names.iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
+    // SAFETY: one thread, and no reference into the environment is held: `kept` is a copy.
+    unsafe { libc::clearenv() };
+    for (name, value) in kept {
+        let (name, value) = (c_string(name)?, c_string(&value)?);
+        // SAFETY: one thread; both are C strings, which setenv copies.
+        let result = unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
+        Errno::result(result)?;
+    }
+    Ok(())
+}
+
 /// Ids of this process that decide what it may do: effective user and group.
 pub fn effective_ids() -> (u32, u32) {
     (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
@@ -457,27 +485,94 @@ fn keeping_death_signal(change: impl FnOnce() -> Result<(), Errno>) -> Result<()
     Ok(())
 }
 
+/// Makes or empties a file and writes the number of this process and a newline into it. The
+/// number is the one that /proc has for us, which is not getpid(2)'s in a PID namespace whose
+/// own /proc is not mounted yet: the one outside, then.
+///
+/// # Errors
+/// As open(2) and write(2), `ENOENT` without /proc.
+pub fn write_pid(path: &Path) -> Result<(), Errno> {
+    let pid = nix::fcntl::readlink("/proc/self")?;
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_CLOEXEC;
+    let fd = nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o644))?;
+    let mut line = pid.into_encoded_bytes();
+    line.push(b'\n');
+    match nix::unistd::write(&fd, &line)? {
+        written if written == line.len() => Ok(()),
+        _ => Err(Errno::EIO),
+    }
+}
+
+/// PR_SET_PDEATHSIG(2const), with any signal number; 0 is none.
+///
+/// # Errors
+/// `EINVAL` for a number that is no signal.
+pub fn set_death_signal(signo: c_int) -> Result<(), Errno> {
+    // SAFETY: two numbers.
+    let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signo) };
+    Errno::result(result).map(drop)
+}
+
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: c_int,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapabilityData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// _LINUX_CAPABILITY_VERSION_3: two words of each set, of this process.
+static CAPABILITIES: CapabilityHeader = CapabilityHeader { version: 0x2008_0522, pid: 0 };
+
+fn capabilities() -> Result<[CapabilityData; 2], Errno> {
+    let mut data = [CapabilityData::default(); 2];
+    // SAFETY: version 3 fills two structs, which live through the call.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &raw const CAPABILITIES, data.as_mut_ptr()) };
+    Errno::result(result).map(|_| data)
+}
+
 /// Whether this process has a capability, by its number in capabilities(7): capget(2).
 pub fn has_capability(number: u32) -> bool {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: c_int,
+    capabilities().is_ok_and(|data| {
+        let word = data.get(number as usize / 32).map_or(0, |word| word.effective);
+        word & (1 << (number % 32)) != 0
+    })
+}
+
+/// Makes each permitted capability inheritable and ambient, so that execve(2) keeps it.
+///
+/// # Errors
+/// As capset(2) and PR_CAP_AMBIENT(2const): `EPERM` where a securebit forbids it.
+pub fn keep_capabilities() -> Result<(), Errno> {
+    let mut data = capabilities()?;
+    for word in &mut data {
+        word.inheritable = word.permitted;
     }
-    #[repr(C)]
-    #[derive(Clone, Copy, Default)]
-    struct Data {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
+    // SAFETY: version 3 reads two structs, which live through the call.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const CAPABILITIES, data.as_ptr()) };
+    Errno::result(result)?;
+    for (word, first) in data.iter().zip([0, 32]) {
+        for bit in (0..32).filter(|bit| word.permitted & (1 << bit) != 0) {
+            // SAFETY: numbers only.
+            let result = unsafe {
+                libc::prctl(
+                    libc::PR_CAP_AMBIENT,
+                    libc::PR_CAP_AMBIENT_RAISE,
+                    first + bit as libc::c_ulong,
+                    0,
+                    0,
+                )
+            };
+            Errno::result(result)?;
+        }
     }
-    // _LINUX_CAPABILITY_VERSION_3: two words of each set
-    let header = Header { version: 0x2008_0522, pid: 0 };
-    let mut data = [Data::default(); 2];
-    // SAFETY: version 3 fills two Data, which live through the call.
-    let result = unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) };
-    let word = data.get(number as usize / 32).map_or(0, |word| word.effective);
-    result == 0 && word & (1 << (number % 32)) != 0
+    Ok(())
 }
 
 /// A path or argument for the kernel.
@@ -513,6 +608,19 @@ pub fn current_umask() -> u32 {
     mask.bits()
 }
 
+/// Whether a directory is the top of a mount: statx(2), Linux 5.8. Nothing where the kernel cannot tell.
+pub fn is_mount_root(path: &Path) -> Option<bool> {
+    // STATX_ATTR_MOUNT_ROOT, which libc has as a signed number on some systems
+    const MOUNT_ROOT: u64 = 0x2000;
+    let path = c_string(path.as_os_str()).ok()?;
+    // SAFETY: all zero is a valid statx.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a C string, and the struct lives through the call.
+    let result = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
+    let known = result == 0 && found.stx_attributes_mask & MOUNT_ROOT != 0;
+    known.then_some(found.stx_attributes & MOUNT_ROOT != 0)
+}
+
 /// Whether the kernel has mount_setattr(2): Linux 5.12.
 pub fn has_mount_setattr() -> bool {
     // SAFETY: no struct is read: its size is told as 0, which is refused.
@@ -541,6 +649,15 @@ pub fn has_attribute(path: &Path, name: &CStr, value: &[u8]) -> bool {
     // SAFETY: both names are C strings and the buffer is as long as told.
     let len = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), found.as_mut_ptr().cast(), found.len()) };
     usize::try_from(len).is_ok_and(|len| found.get(..len) == Some(value))
+}
+
+/// Whether execve(2) of a file gives capabilities: it has the attribute of capabilities(7).
+pub fn has_file_capabilities(path: &Path) -> bool {
+    let Ok(path) = c_string(path.as_os_str()) else { return false };
+    // SAFETY: both names are C strings; without a buffer only the length is told.
+    let len =
+        unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) };
+    len > 0
 }
 
 /// Whether the effective user may write to a file, or make entries in a directory.

@@ -10,8 +10,10 @@ pub mod mask;
 pub mod mounts;
 pub mod names;
 pub mod root;
+pub mod survey;
 pub mod top;
 pub mod view;
+pub mod walk;
 pub mod wish;
 
 use std::ffi::OsString;
@@ -20,17 +22,19 @@ use std::path::{Path, PathBuf};
 use chain::args::{self, Line};
 use chain::call::Stay;
 use chain::exec::Command;
+use chain::search::closed_directory;
 use chain::tell::{Why, quoted};
 use chain::{Call, FAILED, Plan, Tell, idmap, sys};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::cli::{Options, TOOL};
-use crate::extra::{Extra, Surveyor};
+use crate::extra::Extra;
 use crate::ids::Ids;
 use crate::root::{Place, Root};
+use crate::survey::Surveyor;
 use crate::top::Writes;
-use crate::view::{Api, Processes, View, Way};
+use crate::view::{Api, Because, Processes, View, Way};
 
 /// The descriptor of the new root, in the plan.
 const NEW_ROOT: &str = "new root";
@@ -48,6 +52,10 @@ pub fn run(argv: Vec<OsString>) -> ! {
         Ok(root) => root,
         Err(errno) => {
             tell.line(format_args!("cannot change root directory to {}: {}", quoted(&path), Why(errno)));
+            if let Some(dir) = std::path::absolute(&path).ok().and_then(|path| closed_directory(&path)) {
+                let user = sys::effective_ids().0;
+                tell.hint(format_args!("user {user} may not enter {}: chmod, or be its owner", quoted(&dir)));
+            }
             sys::exit(FAILED)
         }
     };
@@ -61,6 +69,7 @@ pub fn run(argv: Vec<OsString>) -> ! {
             args::refuse(&tell, &wrong, "names are those of NEWROOT's own etc/passwd and etc/group")
         }
     };
+    let path = usual_path(&root, std::env::var_os("PATH"));
     let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
     let view = view(&tell, &root, &options);
     let ids = view.as_ref().map_or_else(Ids::here, |view| view.ids.clone());
@@ -79,6 +88,9 @@ pub fn run(argv: Vec<OsString>) -> ! {
         None => plain(root, &options, command),
     };
     credentials.plan(&mut plan);
+    if let Some(path) = path {
+        plan.will("look for programs where they usually are", Call::SetPath(path));
+    }
     if let Some(dir) = options.workdir {
         plan.will(format!("start in {}", quoted(&dir)), Call::Chdir(dir));
     }
@@ -91,12 +103,11 @@ fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
         return None;
     }
     let mut view = View::of(root);
+    if let (Way::Plain(because), true) = (view.way, options.want_mounts()) {
+        args::refuse(tell, "a mount was asked for, and none can be made here", because.advice());
+    }
     say_what_is_left_out(tell, &view, options);
-    if view.way == Way::Plain {
-        if options.want_mounts() {
-            let wrong = "no mount can be made here, and one was asked for";
-            args::refuse(tell, wrong, "it takes CAP_SYS_ADMIN, and a NEWROOT that is not '/'");
-        }
+    if matches!(view.way, Way::Plain(_)) {
         return None;
     }
     if options.share_pid && view.processes == Processes::Own {
@@ -141,7 +152,7 @@ pub fn plan(root: Root, view: &View, writes: Writes, extras: Vec<Extra>, command
     for extra in extras {
         extra.plan(&mut plan);
     }
-    mounts::pivot(&mut plan);
+    mounts::pivot(&mut plan, view.old_root);
     plan
 }
 
@@ -184,6 +195,13 @@ fn enter(plan: &mut Plan, dir: impl AsRef<Path>) {
     plan.will(format!("go to /{} inside", dir.display()), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
 }
 
+/// The usual PATH where the caller's leads nowhere inside, as on a machine that keeps its
+/// programs elsewhere.
+fn usual_path(root: &Root, path: Option<OsString>) -> Option<OsString> {
+    let leads_nowhere = path.is_some_and(|path| !root.has_one_of(&path));
+    leads_nowhere.then(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into())
+}
+
 fn interactive_shell(root: &Root) -> Command {
     let program = root.shell(std::env::var_os("SHELL"));
     Command { argv: vec![program.clone(), "-i".into()], program }
@@ -191,12 +209,15 @@ fn interactive_shell(root: &Root) -> Command {
 
 /// What a default wanted and is not there, one line each.
 fn say_what_is_left_out(tell: &Tell, view: &View, options: &Options) {
-    if view.way == Way::Plain {
+    match view.way {
         // "/" needs no more, and there is nothing to say about it
-        if !sys::has_capability(chain::namespace::capability::CAP_SYS_ADMIN) {
-            tell.line("plain chroot(2), no mounts: CAP_SYS_ADMIN is missing, and root inside could get out");
+        Way::Plain(Because::SameRoot) => return,
+        Way::Plain(because) => {
+            let why = because.advice();
+            tell.line(format_args!("plain chroot(2), no mounts, and root inside could get out: {why}"));
+            return;
         }
-        return;
+        Way::Pivot | Way::PivotAsUser => {}
     }
     if options.no_mount {
         return;

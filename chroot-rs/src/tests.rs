@@ -1,7 +1,7 @@
 //! The plans of chroot-rs, as text: no right and no kernel is needed.
 
 use super::*;
-use crate::view::Devices;
+use crate::view::{Devices, OldRoot};
 
 pub(crate) fn root() -> View {
     View {
@@ -24,6 +24,7 @@ pub(crate) fn root() -> View {
         terminal: None,
         open_directories: Vec::new(),
         umask: 0o22,
+        old_root: OldRoot::Leaves,
         caller: (1000, 1000),
         open_tree: true,
     }

@@ -2,12 +2,19 @@
 //! The options of unshare-rs.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use chain::args::Tool;
 
-use crate::idmap::IdMap;
-use crate::namespaces::Namespaces;
+use crate::clock::Offset;
+use crate::namespaces::{Kept, Namespaces};
+
+pub use ids::{IdOptions, MapSource, OwnerIds, SetgroupsRule};
+pub use place::{BINFMT_DIR, Binfmt, PlaceOptions, Propagation};
+pub use process::{ProcessOptions, SignalName};
+
+mod ids;
+mod place;
+mod process;
 
 /// What unshare-rs says of itself.
 pub const TOOL: Tool = Tool {
@@ -28,21 +35,21 @@ pub struct Options {
     #[command(flatten)]
     pub namespaces: Namespaces,
 
-    /// Run COMMAND as a child and stay until it ends; implied by --pid and --time
-    #[arg(short, long)]
-    pub fork: bool,
+    /// Files that keep them.
+    #[command(flatten)]
+    pub kept: Kept,
 
-    /// Mount a new proc at DIR [default: /proc]; implies --mount
-    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "/proc")]
-    pub mount_proc: Option<PathBuf>,
+    /// The child and the parent that waits for it.
+    #[command(flatten)]
+    pub process: ProcessOptions,
 
-    /// Be root inside: map the own user and group to 0; implies --user
-    #[arg(short = 'r', long, overrides_with = "map_current_user")]
-    pub map_root_user: bool,
+    /// Mounts, root, working directory, environment.
+    #[command(flatten)]
+    pub place: PlaceOptions,
 
-    /// Keep the own user and group inside; implies --user
-    #[arg(short = 'c', long, overrides_with = "map_root_user")]
-    pub map_current_user: bool,
+    /// The ids inside.
+    #[command(flatten)]
+    pub ids: IdOptions,
 
     /// Set the hostname; implies --uts where namespaces are named
     #[arg(long, value_name = "NAME")]
@@ -55,15 +62,12 @@ pub struct Options {
     /// Leave lo down in a new network namespace
     #[arg(long)]
     pub no_loopback: bool,
-}
 
-impl Options {
-    /// The map that was asked for.
-    pub fn map(&self) -> Option<IdMap> {
-        match (self.map_root_user, self.map_current_user) {
-            (true, _) => Some(IdMap::Root),
-            (false, true) => Some(IdMap::Current),
-            (false, false) => None,
-        }
-    }
+    /// Move the monotonic clock by this many seconds; implies --time
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, value_parser = str::parse::<Offset>)]
+    pub monotonic: Option<Offset>,
+
+    /// Move the boot clock by this many seconds; implies --time
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, value_parser = str::parse::<Offset>)]
+    pub boottime: Option<Offset>,
 }

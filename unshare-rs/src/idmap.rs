@@ -1,24 +1,226 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which user and group ids exist in a new user namespace, and who they are outside.
+//! A map of ids: which exist in a new user namespace, and who they are outside.
+//!
+//! The kernel takes a list of ranges. None may overlap another, neither inside nor
+//! outside: user_namespaces(7), "Defining user and group ID mappings".
 
-use chain::{Plan, idmap};
+use std::fmt::{self, Display};
 
-/// The one id that a new user namespace has.
+/// Ids that follow each other: `inside`, `inside + 1` … are `outside`, `outside + 1` … to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdMap {
-    /// Root inside, the caller outside (`--map-root-user`).
-    Root,
-    /// The caller, inside and outside (`--map-current-user`).
-    Current,
+pub struct Range {
+    /// The first id inside.
+    pub inside: u32,
+    /// The first id outside.
+    pub outside: u32,
+    /// How many.
+    pub count: u32,
 }
 
+/// Ids outside that are to be mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// To the ids inside that the range names.
+    At(Range),
+    /// To the next ids inside that no such block before has, from 0 on.
+    Next {
+        /// The first id outside.
+        outside: u32,
+        /// How many.
+        count: u32,
+    },
+}
+
+/// Ranges of which no two overlap, and at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdMap(Vec<Range>);
+
+/// A part of the numbers: first and one past the last.
+type Span = (u64, u64);
+
 impl IdMap {
-    /// Adds the writes of the map of a process with these ids to the plan.
-    pub fn plan(self, plan: &mut Plan, ids: (u32, u32)) {
-        let inside = match self {
-            Self::Root => (0, 0),
-            Self::Current => ids,
-        };
-        idmap::map_one(plan, inside, ids);
+    /// A map of one id.
+    pub fn one(inside: u32, outside: u32) -> Self {
+        Self(vec![Range { inside, outside, count: 1 }])
+    }
+
+    /// A map of blocks, with room made for a single id: where it lies in a block, inside or
+    /// outside, the block closes up around it, and may lose its last id.
+    ///
+    /// # Errors
+    /// What is mapped twice.
+    pub fn around(single: Option<(u32, u32)>, blocks: &[Block]) -> Result<Self, String> {
+        let mut ranges: Vec<Range> = Vec::new();
+        ranges.extend(single.map(|(inside, outside)| Range { inside, outside, count: 1 }));
+        let mut next = 0;
+        for block in blocks {
+            let (inside, outside) = match *block {
+                Block::At(Range { inside, outside, count }) => (span(inside, count), span(outside, count)),
+                Block::Next { outside, count } => ((next, END), span(outside, count)),
+            };
+            let pieces = pair(
+                without(inside, single.map(|(inside, _)| inside)),
+                without(outside, single.map(|(_, outside)| outside)),
+            );
+            if let (Block::Next { .. }, Some(last)) = (block, pieces.last()) {
+                next = span(last.inside, last.count).1;
+            }
+            ranges.extend(pieces);
+        }
+        Self::checked(ranges)
+    }
+
+    fn checked(ranges: Vec<Range>) -> Result<Self, String> {
+        for (number, range) in ranges.iter().enumerate() {
+            for before in ranges.iter().take(number) {
+                if let Some(id) = shared(span(range.inside, range.count), span(before.inside, before.count)) {
+                    return Err(format!("id {id} inside is mapped twice"));
+                }
+                if let Some(id) = shared(span(range.outside, range.count), span(before.outside, before.count))
+                {
+                    return Err(format!("id {id} outside is mapped twice"));
+                }
+            }
+        }
+        if ranges.is_empty() { Err("no id is left to map".to_string()) } else { Ok(Self(ranges)) }
+    }
+
+    /// The id inside of an id outside.
+    pub fn inside(&self, outside: u32) -> Option<u32> {
+        let range =
+            self.0.iter().find(|range| range.outside <= outside && outside - range.outside < range.count)?;
+        Some(range.inside + (outside - range.outside))
+    }
+
+    /// Whether it maps this id and no other: what a process may write for itself.
+    pub fn is_only(&self, outside: u32) -> bool {
+        matches!(self.0.as_slice(), [range] if range.count == 1 && range.outside == outside)
+    }
+
+    /// The arguments of newuidmap(1) and newgidmap(1) after the process.
+    pub fn arguments(&self) -> impl Iterator<Item = String> {
+        self.0
+            .iter()
+            .flat_map(|range| [range.inside, range.outside, range.count])
+            .map(|number| number.to_string())
+    }
+}
+
+/// As /proc/PID/uid_map takes it.
+impl Display for IdMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, Range { inside, outside, count }) in self.0.iter().enumerate() {
+            let newline = if number == 0 { "" } else { "\n" };
+            write!(f, "{newline}{inside} {outside} {count}")?;
+        }
+        Ok(())
+    }
+}
+
+/// 4294967295 is no id: it stands for "none" in setresuid(2).
+const END: u64 = u32::MAX as u64;
+
+fn span(first: u32, count: u32) -> Span {
+    (first.into(), u64::from(first) + u64::from(count))
+}
+
+fn without((first, end): Span, hole: Option<u32>) -> Vec<Span> {
+    match hole.map(u64::from) {
+        Some(hole) if first <= hole && hole < end => {
+            [(first, hole), (hole + 1, end)].into_iter().filter(|(first, end)| first < end).collect()
+        }
+        _ => vec![(first, end)],
+    }
+}
+
+fn shared(one: Span, other: Span) -> Option<u64> {
+    let first = one.0.max(other.0);
+    (first < one.1.min(other.1)).then_some(first)
+}
+
+/// Lays the ids of both sides next to each other, as far as the shorter side goes.
+fn pair(mut inside: Vec<Span>, mut outside: Vec<Span>) -> Vec<Range> {
+    let mut ranges = Vec::new();
+    while let (Some(within), Some(without)) = (inside.first_mut(), outside.first_mut()) {
+        let count = (within.1 - within.0).min(without.1 - without.0);
+        // ids and counts come from u32 and only get smaller
+        if let (Ok(inside), Ok(outside), Ok(count)) =
+            (within.0.try_into(), without.0.try_into(), count.try_into())
+            && count > 0
+        {
+            ranges.push(Range { inside, outside, count });
+        }
+        within.0 += count;
+        without.0 += count;
+        inside.retain(|(first, end)| first < end);
+        outside.retain(|(first, end)| first < end);
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(inside: u32, outside: u32, count: u32) -> Block {
+        Block::At(Range { inside, outside, count })
+    }
+
+    fn next(outside: u32, count: u32) -> Block {
+        Block::Next { outside, count }
+    }
+
+    fn map(single: Option<(u32, u32)>, blocks: &[Block]) -> String {
+        IdMap::around(single, blocks).unwrap().to_string().replace('\n', ", ")
+    }
+
+    #[test]
+    fn every_range_of_a_user_follows_the_single_id() {
+        let blocks = [next(100_000, 65_536), next(300_000, 10)];
+        assert_eq!(map(Some((0, 1000)), &blocks), "0 1000 1, 1 100000 65536, 65537 300000 10");
+    }
+
+    #[test]
+    fn ranges_split_around_a_single_id_inside() {
+        assert_eq!(
+            map(Some((1000, 1000)), &[next(100_000, 65_536)]),
+            "1000 1000 1, 0 100000 1000, 1001 101000 64536"
+        );
+    }
+
+    #[test]
+    fn a_named_range_loses_its_last_id_to_a_single_one() {
+        assert_eq!(map(Some((5, 1000)), &[at(0, 100_000, 10)]), "5 1000 1, 0 100000 5, 6 100005 4");
+        assert_eq!(map(Some((0, 1000)), &[at(0, 100_000, 10)]), "0 1000 1, 1 100000 9");
+    }
+
+    #[test]
+    fn a_single_id_may_lie_in_a_range_on_both_sides() {
+        assert_eq!(map(Some((3, 105)), &[at(0, 100, 10)]), "3 105 1, 0 100 3, 4 103 2, 6 106 4");
+        assert_eq!(map(Some((5, 105)), &[at(0, 100, 10)]), "5 105 1, 0 100 5, 6 106 4");
+    }
+
+    #[test]
+    fn a_range_next_to_a_single_id_stays_whole() {
+        assert_eq!(map(Some((10, 1000)), &[at(0, 100_000, 10)]), "10 1000 1, 0 100000 10");
+    }
+
+    #[test]
+    fn what_overlaps_is_refused() {
+        let twice = IdMap::around(None, &[at(0, 100, 10), at(9, 200, 10)]);
+        assert_eq!(twice, Err("id 9 inside is mapped twice".to_string()));
+        let twice = IdMap::around(None, &[at(0, 100, 10), at(20, 105, 1)]);
+        assert_eq!(twice, Err("id 105 outside is mapped twice".to_string()));
+    }
+
+    #[test]
+    fn the_highest_ids_do_not_overflow() {
+        assert_eq!(map(None, &[at(0, 0, u32::MAX)]), "0 0 4294967295");
+    }
+
+    #[test]
+    fn an_id_is_found_inside() {
+        let map = IdMap::around(Some((0, 1000)), &[next(100_000, 10)]).unwrap();
+        assert_eq!((map.inside(1000), map.inside(100_004), map.inside(5)), (Some(0), Some(5), None));
     }
 }

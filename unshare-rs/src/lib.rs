@@ -2,79 +2,85 @@
 //! unshare-rs: enter new namespaces, then become the next command.
 #![forbid(unsafe_code)]
 
+pub mod account;
+pub mod caller;
 pub mod cli;
+pub mod clock;
 pub mod idmap;
+pub mod ids;
 pub mod namespaces;
+pub mod place;
+pub mod process;
+pub mod subid;
 pub mod world;
 
 use std::ffi::OsString;
 
 use chain::args::{self, Line};
-use chain::call::Stay;
 use chain::exec::Command;
-use chain::{Call, Plan, Tell, sys};
-use nix::sched::CloneFlags;
+use chain::{Call, Plan, Tell};
 
+use crate::caller::Caller;
 use crate::cli::{Options, TOOL};
-use crate::world::World;
+use crate::ids::HELPER;
+use crate::world::{When, World};
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
     let Line { options, voice, operands } = args::parse::<Options>(&TOOL, argv);
     let tell = Tell::new(TOOL.name, voice);
-    let world = World::from_options(&options, Privilege::of_this_process())
+    let caller = Caller::of_this_process();
+    let world = World::from_options(&options, &caller)
         .unwrap_or_else(|(wrong, hint)| args::refuse(&tell, &wrong, &hint));
-    let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
-    plan(&world, sys::effective_ids(), command).carry_out(&tell)
-}
-
-/// Whether namespaces can be made without a new user namespace: capabilities(7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Privilege {
-    /// CAP_SYS_ADMIN: they can.
-    Admin,
-    /// They cannot.
-    None,
-}
-
-impl Privilege {
-    fn of_this_process() -> Self {
-        const CAP_SYS_ADMIN: u32 = 21;
-        if sys::has_capability(CAP_SYS_ADMIN) { Self::Admin } else { Self::None }
+    for note in &world.notes {
+        tell.line(note);
     }
+    let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
+    plan(&world, caller.pid, command).carry_out(&tell)
 }
 
 /// The story: new namespaces, the ids in them, the world they show, and a child to enter them.
-pub fn plan(world: &World, ids: (u32, u32), command: Command) -> Plan {
+pub fn plan(world: &World, pid: u32, command: Command) -> Plan {
     let new = world.namespaces;
     let mut plan = Plan::new(command);
+    let (kept, kept_later) = (world.keep(pid, When::Entered), world.keep(pid, When::Child));
+    let outside = [world.ids.outside(pid), kept.clone(), kept_later.clone()].concat();
+    if !outside.is_empty() {
+        let calls = outside.into_iter().map(|(_, call)| call).collect();
+        plan.will("leave a helper outside", Call::Helper { calls, opened: HELPER });
+    }
+    world.ids.plan_owner(&mut plan);
     if !new.is_empty() {
-        let plural = if new.flags().iter().count() == 1 { "a new" } else { "new" };
-        let noun = if plural == "new" { "namespaces" } else { "namespace" };
-        plan.will(format!("enter {plural} {new} {noun}"), Call::Unshare(new.flags()));
+        let noun = if new.flags().iter().count() == 1 { "namespace" } else { "namespaces" };
+        let article = if noun == "namespace" { "a new" } else { "new" };
+        plan.will(format!("enter {article} {new} {noun}"), Call::Unshare(new.flags()));
     }
-    if let Some(map) = world.map {
-        map.plan(&mut plan, ids);
-    }
-    if new.has(CloneFlags::CLONE_NEWNS) {
-        world::keep_mounts_inside(&mut plan);
-    }
+    world.ids.plan_maps(&mut plan, pid);
+    ask(&mut plan, kept);
+    world.place.plan_propagation(&mut plan);
     if let Some(hostname) = &world.hostname {
         plan.will("set the hostname", Call::SetHostname(hostname.clone()));
     }
     if world.loopback {
         plan.will("bring up lo", Call::BringUp("lo"));
     }
-    if world.child {
-        let child_is_init = new.has(CloneFlags::CLONE_NEWPID);
-        let reason =
-            if child_is_init { "start process 1 and wait for it" } else { "start a child and wait for it" };
-        plan.will(reason, Call::Fork(Stay { into: None, child_is_init }));
+    for (clock, offset) in &world.clocks {
+        offset.plan(&mut plan, clock);
     }
-    if let Some(at) = &world.proc {
-        world::mount_proc(&mut plan, at);
-    }
+    world.process.plan(&mut plan);
+    ask(&mut plan, kept_later);
+    world.place.plan(&mut plan);
+    world.process.plan_reaper(&mut plan);
+    world.ids.plan_credentials(&mut plan);
+    world.place.plan_environment(&mut plan);
     plan
+}
+
+/// Adds calls that the helper makes.
+fn ask(plan: &mut Plan, calls: Vec<(String, Call)>) {
+    for (reason, call) in calls {
+        plan.will(reason, Call::Outside { helper: HELPER, call: Box::new(call) });
+    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 //! A namespace gives the processes in it their own instance of one global thing:
 //! the mounts, the hostname, the process ids and so on. namespaces(7)
 
+use std::ffi::OsString;
 use std::fmt::{self, Display};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use chain::flags::CLONE_NEWTIME;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use nix::sched::CloneFlags;
 
 /// One kind of namespace.
@@ -29,7 +31,7 @@ pub struct Kind {
 }
 
 /// Every kind, in the order of unshare(1)'s help.
-pub const KINDS: [Kind; 8] = [
+pub static KINDS: [Kind; 8] = [
     Kind {
         flag: CloneFlags::CLONE_NEWNS,
         long: "mount",
@@ -184,8 +186,10 @@ impl FromStr for Namespaces {
 impl clap::Args for Namespaces {
     fn augment_args(command: Command) -> Command {
         KINDS.iter().fold(command, |command, kind| {
-            let arg = Arg::new(kind.long).long(kind.long).short(kind.short);
-            command.arg(arg.action(ArgAction::SetTrue).help(kind.help))
+            let arg = Arg::new(kind.long).long(kind.long).short(kind.short).help(kind.help);
+            // an empty FILE is none
+            let arg = arg.value_name("FILE").num_args(0..=1).require_equals(true).default_missing_value("");
+            command.arg(arg.action(ArgAction::Append).value_parser(value_parser!(OsString)))
         })
     }
 
@@ -196,8 +200,38 @@ impl clap::Args for Namespaces {
 
 impl clap::FromArgMatches for Namespaces {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let asked = KINDS.iter().filter(|kind| matches.get_flag(kind.long));
+        let asked = KINDS.iter().filter(|kind| matches.contains_id(kind.long));
         Ok(asked.fold(Self::NONE, |set, kind| set.with(kind.flag)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Namespaces that a file keeps when no process is left in them: the `FILE` of `--net=FILE`.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(pub Vec<(&'static Kind, PathBuf)>);
+
+impl clap::Args for Kept {
+    // the options are those of Namespaces
+    fn augment_args(command: Command) -> Command {
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command
+    }
+}
+
+impl clap::FromArgMatches for Kept {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let files = KINDS.iter().flat_map(|kind| {
+            let files = matches.get_many::<OsString>(kind.long).into_iter().flatten();
+            files.filter(|file| !file.is_empty()).map(move |file| (kind, PathBuf::from(file)))
+        });
+        Ok(Self(files.collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -1,18 +1,37 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The plans of unshare-rs, as text: no right and no kernel is needed.
 
+use std::path::Path;
+
 use super::*;
+use crate::caller::Privilege;
 use crate::world::World;
 
+fn caller(privilege: Privilege) -> Caller {
+    Caller {
+        privilege,
+        ids: (1000, 1000),
+        pid: 42,
+        ranges: |_, _| vec![(100_000, 65_536), (300_000, 10)],
+        existing: |_| vec![(0, u32::MAX)],
+        mapper: |side| Ok(Path::new("/usr/bin").join(side.program())),
+    }
+}
+
 fn world(args: &[&str], privilege: Privilege) -> Result<World, (String, String)> {
+    world_of(args, &caller(privilege))
+}
+
+fn world_of(args: &[&str], caller: &Caller) -> Result<World, (String, String)> {
     let argv = std::iter::once("unshare-rs").chain(args.iter().copied());
     let matches = args::command::<Options>(&TOOL).try_get_matches_from(argv).unwrap();
     let options = <Options as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
-    World::from_options(&options, privilege)
+    World::from_options(&options, caller)
 }
 
 fn lines(args: &[&str], privilege: Privilege) -> Vec<String> {
     let command = Command::shell("/bin/true".into());
-    plan(&world(args, privilege).unwrap(), (1000, 1000), command).lines()
+    plan(&world(args, privilege).unwrap(), 42, command).lines()
 }
 
 #[test]
@@ -31,9 +50,26 @@ fn without_options_root_gets_the_container_set() {
 }
 
 #[test]
-fn an_ordinary_user_gets_a_user_namespace_too_and_is_root_in_it() {
+fn an_ordinary_user_is_root_inside_with_all_subordinate_ids() {
     let lines = lines(&[], Privilege::None);
-    assert!(lines[0].contains("CLONE_NEWUSER"), "{lines:?}");
+    assert_eq!(lines[0], "fork()");
+    assert!(lines[1].contains("CLONE_NEWUSER"), "{lines:?}");
+    let map = "\"42\", \"0\", \"1000\", \"1\", \"1\", \"100000\", \"65536\", \"65537\", \"300000\", \"10\"";
+    assert_eq!(
+        lines[2..4],
+        [
+            format!("execve(\"/usr/bin/newuidmap\", [\"newuidmap\", {map}], environ)"),
+            format!("execve(\"/usr/bin/newgidmap\", [\"newgidmap\", {map}], environ)"),
+        ]
+    );
+}
+
+#[test]
+fn without_subordinate_ids_root_is_the_only_one_and_a_line_says_so() {
+    let caller = Caller { mapper: |_| Err("newuidmap is missing".to_string()), ..caller(Privilege::None) };
+    let world = world_of(&[], &caller).unwrap();
+    assert_eq!(world.notes, ["only user 0 and group 0 exist inside: newuidmap is missing"]);
+    let lines = plan(&world, 42, Command::shell("/bin/true".into())).lines();
     assert_eq!(
         lines[1..4],
         [
@@ -95,4 +131,128 @@ fn a_shared_hostname_is_not_changed() {
 #[test]
 fn shared_and_named_namespaces_do_not_mix() {
     assert!(world(&["--share", "net", "-u"], Privilege::Admin).is_err());
+}
+
+#[test]
+fn root_writes_ranges_from_outside_and_leaves_setgroups_allowed() {
+    assert_eq!(
+        lines(&["--map-users=0:100000:10", "--map-groups", "100000,0,10"], Privilege::Admin),
+        [
+            "fork()",
+            "unshare(CLONE_NEWUSER)",
+            "write(</proc/42/uid_map>, \"0 100000 10\", 11)",
+            "write(</proc/42/gid_map>, \"0 100000 10\", 11)",
+        ]
+    );
+}
+
+#[test]
+fn a_range_and_the_own_id_share_one_map() {
+    let lines = lines(&["-c", "--map-auto", "-S", "5", "-G", "6"], Privilege::None);
+    assert!(lines[2].contains("\"1000\", \"1000\", \"1\", \"0\", \"100000\", \"1000\""), "{lines:?}");
+    assert_eq!(lines[4..], ["setgroups(0, [])", "setresgid(6, 6, 6)", "setresuid(5, 5, 5)"]);
+}
+
+#[test]
+fn an_owner_is_taken_before_the_namespace_and_root_maps_from_outside() {
+    assert_eq!(
+        lines(&["--owner", "7:8", "-r"], Privilege::Admin),
+        [
+            "fork()",
+            "setgroups(0, [])",
+            "setresgid(8, 8, 8)",
+            "setresuid(7, 7, 7)",
+            "unshare(CLONE_NEWUSER)",
+            "write(</proc/42/uid_map>, \"0 7 1\", 5)",
+            "write(</proc/42/gid_map>, \"0 8 1\", 5)",
+        ]
+    );
+}
+
+#[test]
+fn setgroups_stays_allowed_only_where_somebody_outside_maps_the_groups() {
+    assert!(world(&["-r", "--setgroups=allow"], Privilege::None).is_err());
+    assert_eq!(
+        lines(&["-U", "--setgroups=deny"], Privilege::None)[1],
+        "write(</proc/self/setgroups>, \"deny\", 4)"
+    );
+    let lines = lines(&["-r", "--setgroups=allow"], Privilege::Admin);
+    assert!(!lines.iter().any(|line| line.contains("deny")), "{lines:?}");
+}
+
+#[test]
+fn files_that_keep_namespaces_are_mounted_outside_and_that_of_a_pid_namespace_last() {
+    assert_eq!(
+        lines(&["--mount=/proc/version", "--pid=/no/such/file"], Privilege::Admin),
+        [
+            "fork()",
+            "unshare(CLONE_NEWNS|CLONE_NEWPID)",
+            "mount(\"/proc/42/ns/mnt\", \"/proc/version\", NULL, MS_BIND, NULL)",
+            "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE, NULL)",
+            "fork()",
+            "mknodat(AT_FDCWD, \"/no/such/file\", S_IFREG|0600)",
+            "mount(\"/proc/42/ns/pid_for_children\", \"/no/such/file\", NULL, MS_BIND, NULL)",
+        ]
+    );
+}
+
+#[test]
+fn clocks_are_moved_before_anyone_enters() {
+    assert_eq!(
+        lines(&["--monotonic", "-1.5", "--boottime=7"], Privilege::Admin),
+        [
+            "unshare(CLONE_NEWTIME)",
+            "write(</proc/self/timens_offsets>, \"monotonic -2 500000000\", 22)",
+            "write(</proc/self/timens_offsets>, \"boottime 7 0\", 12)",
+            "fork()",
+        ]
+    );
+}
+
+#[test]
+fn a_root_comes_before_its_proc_and_its_directory() {
+    assert_eq!(
+        lines(&["-m", "-R", "/r", "-w", "d", "--mount-proc", "--propagation", "slave"], Privilege::Admin)
+            [1..],
+        [
+            "mount(NULL, \"/\", NULL, MS_REC|MS_SLAVE, NULL)",
+            "chroot(\"/r\")",
+            "chdir(\"/\")",
+            "mount(\"proc\", \"/proc\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)",
+            "chdir(\"d\")",
+        ]
+    );
+}
+
+#[test]
+fn an_interpreter_that_is_opened_at_once_is_registered_before_the_root_changes() {
+    let entry = ":x:M::abc::/bin/true:F";
+    let lines = lines(&["-R", "/r", "-l", entry], Privilege::None);
+    let at = |text: &str| lines.iter().position(|line| line.contains(text)).unwrap();
+    assert!(at("register") < at("chroot"), "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("binfmt_misc\", \"/proc")).count(), 2, "{lines:?}");
+}
+
+#[test]
+fn a_reaper_is_process_one_and_takes_a_pid_namespace() {
+    assert_eq!(lines(&["-p", "--init"], Privilege::Admin), ["unshare(CLONE_NEWPID)", "fork()", "fork()"]);
+    assert!(world(&["-u", "--init"], Privilege::Admin).is_err());
+}
+
+#[test]
+fn the_signal_of_the_parents_death_is_chosen_in_the_child() {
+    assert_eq!(
+        lines(&["-u", "--kill-child=TERM"], Privilege::Admin)[1..],
+        ["fork()", "prctl(PR_SET_PDEATHSIG, SIGTERM)"]
+    );
+    assert_eq!(lines(&["-u", "--kill-child"], Privilege::Admin)[1..], ["fork()"]);
+    assert_eq!(lines(&["-p", "--no-kill-child"], Privilege::Admin)[2], "prctl(PR_SET_PDEATHSIG, 0)");
+    assert_eq!(lines(&["-u", "--no-kill-child"], Privilege::Admin), ["unshare(CLONE_NEWUTS)"]);
+}
+
+#[test]
+fn options_are_shortened_and_joined_as_getopt_has_them() {
+    assert_eq!(lines(&["-Urmpf"], Privilege::None)[0], "unshare(CLONE_NEWNS|CLONE_NEWUSER|CLONE_NEWPID)");
+    assert_eq!(lines(&["--map-root"], Privilege::None)[0], "unshare(CLONE_NEWUSER)");
+    assert_eq!(lines(&["-US5"], Privilege::None)[1], "setresuid(5, 5, 5)");
 }

@@ -1,120 +1,164 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the command will find inside: namespaces, ids, hostname, lo, /proc.
+//! What the command will find inside: the options, thought through.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use chain::{Call, Plan};
-use nix::mount::MsFlags;
+use chain::Call;
+use chain::flags::CLONE_NEWTIME;
 use nix::sched::CloneFlags;
+use nix::sys::stat::SFlag;
 
-use crate::Privilege;
+use crate::caller::{Caller, Privilege};
 use crate::cli::Options;
-use crate::idmap::IdMap;
-use crate::namespaces::Namespaces;
+use crate::clock::Offset;
+use crate::ids::{Ids, Wrong};
+use crate::namespaces::{Kind, Namespaces};
+use crate::place::Place;
+use crate::process::Process;
 
-/// The options, thought through: nothing here contradicts anything else.
-#[derive(Debug, PartialEq, Eq)]
+/// A world in which nothing contradicts anything else.
+#[derive(Debug)]
 pub struct World {
     /// The namespaces to enter.
     pub namespaces: Namespaces,
+    /// Files that keep some of them.
+    pub kept: Vec<(&'static Kind, PathBuf)>,
     /// The ids of a new user namespace; without a map every id is 65534.
-    pub map: Option<IdMap>,
+    pub ids: Ids,
     /// The hostname to set.
     pub hostname: Option<OsString>,
     /// Whether to bring lo up.
     pub loopback: bool,
-    /// Whether the command is a child.
-    pub child: bool,
-    /// Where to mount a new proc.
-    pub proc: Option<PathBuf>,
+    /// Clocks to move.
+    pub clocks: Vec<(&'static str, Offset)>,
+    /// The child.
+    pub process: Process,
+    /// What it sees.
+    pub place: Place,
+    /// What had to be left out.
+    pub notes: Vec<String>,
 }
 
 impl World {
     /// # Errors
     /// What contradicts what, and what to write instead.
-    pub fn from_options(options: &Options, privilege: Privilege) -> Result<Self, (String, String)> {
+    pub fn from_options(options: &Options, caller: &Caller) -> Result<Self, Wrong> {
         let named = asked_for(options);
-        let world =
-            if named.is_empty() { Self::container(options, privilege) } else { Self::named(options, named)? };
-        match (&options.hostname, &options.mount_proc) {
-            (Some(_), _) if !world.namespaces.has(CloneFlags::CLONE_NEWUTS) => Err((
+        let world = if named.is_empty() {
+            Self::container(options, caller)
+        } else if options.share.is_some() {
+            Err((
+                "--share takes namespaces out of the container set, and here they are named one by one"
+                    .to_string(),
+                "name the ones to enter, or leave them all to the container set".to_string(),
+            ))
+        } else {
+            Self::named(options, named, caller)
+        }?;
+        if options.hostname.is_some() && !world.namespaces.has(CloneFlags::CLONE_NEWUTS) {
+            return Err((
                 "--hostname would rename this machine: the UTS namespace is shared".to_string(),
                 "leave uts out of --share".to_string(),
-            )),
-            _ => Ok(world),
+            ));
         }
+        Ok(world)
     }
 
-    fn container(options: &Options, privilege: Privilege) -> Self {
+    fn container(options: &Options, caller: &Caller) -> Result<Self, Wrong> {
         let mut namespaces = Namespaces::container();
-        if privilege == Privilege::None {
+        if caller.privilege == Privilege::None {
             namespaces = namespaces.with(CloneFlags::CLONE_NEWUSER);
         }
         if let Some(shared) = options.share {
             namespaces = namespaces.without(shared);
         }
         let new = |kind| namespaces.has(kind);
-        let default_hostname = new(CloneFlags::CLONE_NEWUTS).then(|| OsString::from("container"));
-        Self {
-            namespaces,
-            map: new(CloneFlags::CLONE_NEWUSER).then_some(IdMap::Root),
-            hostname: options.hostname.clone().or(default_hostname),
-            loopback: new(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
-            child: options.fork || namespaces.need_child(),
-            // a proc of the new PID namespace, where it cannot be seen outside
-            proc: (new(CloneFlags::CLONE_NEWPID) && new(CloneFlags::CLONE_NEWNS)).then(|| "/proc".into()),
+        let (ids, note) =
+            if new(CloneFlags::CLONE_NEWUSER) { Ids::container(caller) } else { Default::default() };
+        let mut world = Self::with(options, namespaces, ids.with_options(&options.ids))?;
+        world.notes.splice(..0, note);
+        if new(CloneFlags::CLONE_NEWUTS) && world.hostname.is_none() {
+            world.hostname = Some("container".into());
         }
+        // a proc of the new PID namespace, where it cannot be seen outside
+        if new(CloneFlags::CLONE_NEWPID) && new(CloneFlags::CLONE_NEWNS) && !options.place.no_mount_proc {
+            world.place.proc = Some("/proc".into());
+        }
+        Ok(world)
     }
 
-    fn named(options: &Options, mut namespaces: Namespaces) -> Result<Self, (String, String)> {
-        if options.share.is_some() {
-            return Err((
-                "--share takes namespaces out of the container set, and here they are named one by one"
-                    .to_string(),
-                "name the ones to enter, or leave them all to the container set".to_string(),
-            ));
-        }
+    fn named(options: &Options, mut namespaces: Namespaces, caller: &Caller) -> Result<Self, Wrong> {
         if options.hostname.is_some() {
             namespaces = namespaces.with(CloneFlags::CLONE_NEWUTS);
         }
+        Self::with(options, namespaces, Ids::from_options(&options.ids, caller)?)
+    }
+
+    fn with(options: &Options, namespaces: Namespaces, ids: Ids) -> Result<Self, Wrong> {
+        let new_mounts = namespaces.has(CloneFlags::CLONE_NEWNS);
+        let idle = options.place.propagation.is_some() && !new_mounts;
+        let idle = idle.then(|| "--propagation changes nothing without a new mount namespace".to_string());
+        let clocks = [("monotonic", options.monotonic), ("boottime", options.boottime)];
         Ok(Self {
             namespaces,
-            map: options.map(),
+            kept: options.kept.0.clone(),
+            notes: ids.note().into_iter().chain(idle).collect(),
+            ids,
             hostname: options.hostname.clone(),
             loopback: namespaces.has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
-            child: options.fork || namespaces.need_child(),
-            proc: options.mount_proc.clone(),
+            clocks: clocks.into_iter().filter_map(|(clock, offset)| Some((clock, offset?))).collect(),
+            process: Process::from_options(&options.process, namespaces)?,
+            place: Place::from_options(&options.place, new_mounts),
         })
     }
+
+    /// The calls that keep namespaces in files, made outside: a mount made inside would go with
+    /// the mount namespace. That of a PID namespace works once its first process is there.
+    pub fn keep(&self, pid: u32, when: When) -> Vec<(String, Call)> {
+        let mut calls = Vec::new();
+        for (kind, file) in &self.kept {
+            let now = if kind.flag == CloneFlags::CLONE_NEWPID { When::Child } else { When::Entered };
+            if now != when {
+                continue;
+            }
+            if !file.exists() {
+                let call =
+                    Call::Mknod { path: file.clone(), kind: SFlag::S_IFREG, mode: 0o600, device: (0, 0) };
+                calls.push((format!("make a file for the {} namespace", kind.name), call));
+            }
+            // who makes a PID or time namespace does not enter it: namespaces(7)
+            let children = if Namespaces::NONE.with(kind.flag).need_child() { "_for_children" } else { "" };
+            let source = format!("/proc/{pid}/ns/{}{children}", kind.file);
+            let call = Call::bind(source, file.clone(), nix::mount::MsFlags::empty());
+            calls.push((format!("keep the {} namespace in a file", kind.name), call));
+        }
+        calls
+    }
+}
+
+/// When a namespace can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// As soon as it is made.
+    Entered,
+    /// When it has a process.
+    Child,
 }
 
 /// The namespaces that options name, by themselves or by what they imply.
 fn asked_for(options: &Options) -> Namespaces {
     let mut named = options.namespaces;
-    if options.mount_proc.is_some() {
+    let place = &options.place;
+    let binfmt = place.binfmt.dir().is_some();
+    if place.mount_proc.is_some() || binfmt {
         named = named.with(CloneFlags::CLONE_NEWNS);
     }
-    if options.map().is_some() {
+    if options.ids.imply_user() || binfmt {
         named = named.with(CloneFlags::CLONE_NEWUSER);
     }
+    if options.monotonic.is_some() || options.boottime.is_some() {
+        named = named.with(CLONE_NEWTIME);
+    }
     named
-}
-
-/// A new mount namespace starts as a copy whose shared mounts still lead outside: mount_namespaces(7).
-pub fn keep_mounts_inside(plan: &mut Plan) {
-    plan.will("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
-}
-
-/// A proc shows the PID namespace of whoever mounts it: proc(5).
-pub fn mount_proc(plan: &mut Plan, at: &Path) {
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    let call = Call::Mount {
-        source: Some("proc".into()),
-        target: at.into(),
-        fstype: Some("proc"),
-        flags,
-        data: None,
-    };
-    plan.will("mount a proc that shows the processes inside", call);
 }

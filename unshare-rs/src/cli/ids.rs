@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The options about users and groups.
+
+use std::str::FromStr;
+
+use crate::account::{Group, User};
+use crate::idmap::Range;
+
+/// The options about users and groups.
+#[derive(Debug, Default, clap::Args)]
+pub struct IdOptions {
+    /// Be root inside: map the own user and group to 0; implies --user
+    #[arg(short = 'r', long, overrides_with = "map_current_user")]
+    pub map_root_user: bool,
+
+    /// Keep the own user and group inside; implies --user
+    #[arg(short = 'c', long, overrides_with = "map_root_user")]
+    pub map_current_user: bool,
+
+    /// Map the own user to this one; implies --user
+    #[arg(long, value_name = "USER", overrides_with = "map_user", value_parser = str::parse::<User>)]
+    pub map_user: Option<User>,
+
+    /// Map the own group to this one and deny setgroups(2); implies --user
+    #[arg(long, value_name = "GROUP", overrides_with = "map_group", value_parser = str::parse::<Group>)]
+    pub map_group: Option<Group>,
+
+    /// Map COUNT users from OUTSIDE on to those from INSIDE on; or 'auto': every range of
+    /// /etc/subuid, from 0 on; 'subids': the same to themselves; 'all': every user there
+    /// is to itself; implies --user
+    #[arg(long, value_name = "INSIDE:OUTSIDE:COUNT", value_parser = str::parse::<MapSource>)]
+    pub map_users: Vec<MapSource>,
+
+    /// The same for groups and /etc/subgid
+    #[arg(long, value_name = "INSIDE:OUTSIDE:COUNT", value_parser = str::parse::<MapSource>)]
+    pub map_groups: Vec<MapSource>,
+
+    /// As --map-users=auto --map-groups=auto
+    #[arg(long)]
+    pub map_auto: bool,
+
+    /// As --map-users=subids --map-groups=subids
+    #[arg(long)]
+    pub map_subids: bool,
+
+    /// Let this user and group own the user namespace; implies --user
+    #[arg(long, value_name = "USER:GROUP", value_parser = str::parse::<OwnerIds>)]
+    pub owner: Option<OwnerIds>,
+
+    /// Allow or deny setgroups(2) in a new user namespace
+    #[arg(long, value_name = "RULE")]
+    pub setgroups: Option<SetgroupsRule>,
+
+    /// Let COMMAND keep the capabilities of a new user namespace
+    #[arg(long)]
+    pub keep_caps: bool,
+
+    /// Become this user inside
+    #[arg(short = 'S', long, value_name = "USER", value_parser = str::parse::<User>)]
+    pub setuid: Option<User>,
+
+    /// Become this group inside and give up the supplementary groups
+    #[arg(short = 'G', long, value_name = "GROUP", value_parser = str::parse::<Group>)]
+    pub setgid: Option<Group>,
+}
+
+impl IdOptions {
+    /// Whether a new user namespace is implied.
+    pub fn imply_user(&self) -> bool {
+        self.map_root_user
+            || self.map_current_user
+            || self.map_auto
+            || self.map_subids
+            || self.map_user.is_some()
+            || self.map_group.is_some()
+            || self.owner.is_some()
+            || !(self.map_users.is_empty() && self.map_groups.is_empty())
+    }
+}
+
+/// What setgroups(2) may do in a new user namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SetgroupsRule {
+    /// What it may do anywhere.
+    Allow,
+    /// Nothing, for ever.
+    Deny,
+}
+
+/// The user and group of `--owner`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerIds(pub (u32, u32));
+
+impl FromStr for OwnerIds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (user, group) = text.split_once(':').ok_or("a user and a group are meant, as in 1000:1000")?;
+        let (User(uid), Group(gid)) = (user.parse()?, group.parse()?);
+        Ok(Self((uid, gid)))
+    }
+}
+
+/// Where `--map-users` and `--map-groups` have ids from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapSource {
+    /// `INSIDE:OUTSIDE:COUNT`, or `OUTSIDE,INSIDE,COUNT` as unshare(1) had it before 2.39.
+    Range(Range),
+    /// Subordinate ids, from 0 on.
+    Auto,
+    /// Subordinate ids, to themselves.
+    Subids,
+    /// Every id there is, to itself.
+    All,
+}
+
+impl FromStr for MapSource {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = |separator: char| {
+            let parts: Vec<&str> = text.split(separator).collect();
+            let [first, second, count] = parts.as_slice() else { return None };
+            Some((first.parse::<u32>().ok()?, second.parse::<u32>().ok()?, count.parse::<u32>().ok()?))
+        };
+        let range = match (text, numbers(':'), numbers(',')) {
+            ("auto", ..) => return Ok(Self::Auto),
+            ("subids", ..) => return Ok(Self::Subids),
+            ("all", ..) => return Ok(Self::All),
+            (_, Some((inside, outside, count)), _) | (_, None, Some((outside, inside, count))) => {
+                Range { inside, outside, count }
+            }
+            _ => return Err("INSIDE:OUTSIDE:COUNT is meant, or auto, subids or all".to_string()),
+        };
+        let fits = |first: u32| first.checked_add(range.count).is_some();
+        match range.count {
+            0 => Err("a range of no ids".to_string()),
+            _ if fits(range.inside) && fits(range.outside) => Ok(Self::Range(range)),
+            _ => Err("the highest id is 4294967294".to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_in_both_spellings() {
+        let range = MapSource::Range(Range { inside: 0, outside: 1000, count: 5 });
+        assert_eq!("0:1000:5".parse(), Ok(range));
+        assert_eq!("1000,0,5".parse(), Ok(range));
+        assert_eq!("all".parse(), Ok(MapSource::All));
+    }
+
+    #[test]
+    fn a_range_of_nothing_or_beyond_the_last_id_is_refused() {
+        assert!("0:1000:0".parse::<MapSource>().is_err());
+        assert!("0:4294967290:10".parse::<MapSource>().is_err());
+        assert!("0:1".parse::<MapSource>().is_err());
+    }
+}

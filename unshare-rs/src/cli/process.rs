@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The options about the child and the parent that waits for it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use nix::sys::signal::Signal;
+
+/// The options, read.
+#[derive(Debug, Default, clap::Args)]
+pub struct ProcessOptions {
+    /// Run COMMAND as a child and stay until it ends; implied by --pid and --time
+    #[arg(short, long)]
+    pub fork: bool,
+
+    /// Send the child SIGNAL when this process dies [default: KILL, also without
+    /// this option]; implies --fork
+    #[arg(long, value_name = "SIGNAL", num_args = 0..=1, require_equals = true,
+        default_missing_value = "KILL", value_parser = str::parse::<SignalName>)]
+    pub kill_child: Option<SignalName>,
+
+    /// Let the child outlive this process
+    #[arg(long, overrides_with = "kill_child")]
+    pub no_kill_child: bool,
+
+    /// Pass signals on to the child, which is done without this option, too; implies --fork
+    #[arg(long)]
+    pub forward_signals: bool,
+
+    /// Let process 1 be a reaper and COMMAND its child; takes a new PID namespace
+    #[arg(long)]
+    pub init: bool,
+
+    /// Write the number that the first process inside has outside to FILE
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
+}
+
+impl ProcessOptions {
+    /// Whether a child is asked for.
+    pub fn imply_fork(&self) -> bool {
+        self.fork || self.kill_child.is_some() || self.forward_signals || self.init
+    }
+}
+
+/// A signal by name or number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalName(pub Signal);
+
+impl FromStr for SignalName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let upper = text.to_ascii_uppercase();
+        let short = upper.strip_prefix("SIG").unwrap_or(&upper);
+        let by_number = || text.parse().ok().and_then(|number: i32| Signal::try_from(number).ok());
+        let signal = format!("SIG{short}").parse().ok().or_else(by_number);
+        signal.map(Self).ok_or_else(|| "no such signal: kill -l lists them".to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_has_a_name_with_or_without_sig_and_a_number() {
+        for text in ["TERM", "SIGTERM", "term", "15"] {
+            assert_eq!(text.parse(), Ok(SignalName(Signal::SIGTERM)));
+        }
+        assert!("NOSUCH".parse::<SignalName>().is_err());
+        assert!("0".parse::<SignalName>().is_err());
+    }
+}
