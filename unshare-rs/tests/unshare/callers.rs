@@ -54,9 +54,10 @@ mod as_anyone {
     #[test]
     #[ignore = "needs user namespaces"]
     fn a_signal_ends_a_first_process_that_does_not_know_it() {
-        let text = "exec 2>/dev/null; for s in TERM INT HUP QUIT USR1; do d=$(mktemp -u); mkfifo $d
-            env --default-signal=INT,QUIT $T -rp sh -c 'echo >\"$1\"; exec sleep 20' sh $d & read x <$d; rm $d
-            kill -$s $!; wait $!; echo $?; done";
+        let text = "exec 2>/dev/null; f=$(mktemp); for s in TERM INT HUP QUIT USR1; do
+            env --default-signal=INT,QUIT $T -rp --pid-file $f sleep 20 &
+            until [ \"$(cat /proc/$(cat $f)/comm)\" = sleep ]; do sleep 0.02; done
+            kill -$s $!; wait $!; echo $?; : >$f; done; rm $f";
         assert_eq!(script(text).ok(), "143\n130\n129\n131\n138\n");
     }
 
