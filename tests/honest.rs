@@ -29,7 +29,7 @@ fn without_names_of_groups(told: &[Told]) -> Vec<String> {
     told.iter().map(|told| format!("{}: {}", reason(told), hide(&told.call))).collect()
 }
 
-mod on_host {
+mod as_anyone {
     use super::*;
 
     #[test]
@@ -88,10 +88,6 @@ mod on_host {
             assert_eq!(made, [] as [&Call; 0], "{}", plan.name);
         }
     }
-}
-
-mod as_anyone {
-    use super::*;
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options of cgexec-rs.
 
+mod asked;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
 use chain::args::Tool;
 
+pub use asked::Asked;
+
+use crate::group::{After, Name, Parent};
 use crate::join::Target;
-use crate::limits::{Cpus, Limit, Memory, Pids};
 
 /// What cgexec-rs says of itself.
 pub const TOOL: Tool = Tool {
@@ -20,29 +27,142 @@ pub const TOOL: Tool = Tool {
 /// The options, read.
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
-    /// Let COMMAND use at most BYTES of memory: 50M, 1.5G, max (k, m, g, t are powers of 1024)
-    #[arg(short, long, value_name = "BYTES")]
-    pub memory: Option<Memory>,
-
-    /// Let COMMAND have at most N processes and threads at once; max for no limit
-    #[arg(long, value_name = "N")]
-    pub pids_limit: Option<Pids>,
-
-    /// Let COMMAND use as much time as N processors have: 0.5, 2
-    #[arg(long, value_name = "N")]
-    pub cpus: Option<Cpus>,
-
     /// Join an existing group, as cgexec(1) does: memory,pids:PATH, *:PATH, or :PATH for version 2
-    #[arg(short, long, value_name = "CONTROLLERS:PATH", conflicts_with_all = ["memory", "pids_limit", "cpus"])]
+    #[arg(
+        short,
+        long,
+        value_name = "CONTROLLERS:PATH",
+        conflicts_with_all = ["parent", "name", "keep", "wait", "report", "report_file", "attempt"]
+    )]
     pub group: Vec<Target>,
+
+    /// What is limited.
+    #[command(flatten)]
+    pub asked: Asked,
+
+    /// Leave out what cannot be limited here, with a line that says so
+    #[arg(long = "try", help_heading = "Limits")]
+    pub attempt: bool,
+
+    /// Make the group below this one, a path from the top of the hierarchy; . is the own group
+    #[arg(long, value_name = "PATH", help_heading = "The group")]
+    pub parent: Option<Parent>,
+
+    /// Call the group NAME
+    #[arg(long, help_heading = "The group")]
+    pub name: Option<Name>,
+
+    /// Leave the group, and what still runs in it, when COMMAND has ended
+    #[arg(long, help_heading = "The group")]
+    pub keep: bool,
+
+    /// Who makes the group: auto, systemd (a scope of its
+    /// own), cgroupfs (files), or none for no group at all
+    #[arg(long, value_name = "WHO", default_value = "auto", help_heading = "The group")]
+    pub manager: Manager,
+
+    /// Let COMMAND see the group as the root of all groups: a cgroup namespace; the default where
+    /// a group is made and that is permitted
+    #[arg(long, overrides_with = "no_cgroupns", help_heading = "The group")]
+    pub cgroupns: bool,
+
+    /// Let COMMAND see where the group is
+    #[arg(long, help_heading = "The group")]
+    pub no_cgroupns: bool,
+
+    /// Become COMMAND and keep the process id; an empty group then stays until the next run removes it
+    #[arg(long, conflicts_with_all = ["wait", "keep", "report", "report_file"], help_heading = "Staying")]
+    pub exec: bool,
+
+    /// Stay and wait for COMMAND, then end what is left and remove the group
+    #[arg(long, help_heading = "Staying")]
+    pub wait: bool,
+
+    /// Say at the end what COMMAND used: human or json
+    #[arg(
+        long,
+        value_name = "FORM",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "human",
+        help_heading = "Staying"
+    )]
+    pub report: Option<Form>,
+
+    /// Write the report to FILE, not to standard error
+    #[arg(long, value_name = "FILE", help_heading = "Staying")]
+    pub report_file: Option<PathBuf>,
+
+    /// Does nothing: paths already start at the top of the hierarchy, as with cgexec -b
+    #[arg(short, long = "from-top", help_heading = "For those who come from cgexec(1)")]
+    pub b: bool,
+
+    /// Does nothing: there is no daemon that moves processes
+    #[arg(short, long, help_heading = "For those who come from cgexec(1)")]
+    pub sticky: bool,
+}
+
+/// Who makes the group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manager {
+    /// Files, as far as they are ours.
+    #[default]
+    Auto,
+    /// A scope that systemd hands over.
+    Systemd,
+    /// Files.
+    Cgroupfs,
+    /// Nobody: no group.
+    None,
+}
+
+impl FromStr for Manager {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "systemd" => Ok(Self::Systemd),
+            "cgroupfs" => Ok(Self::Cgroupfs),
+            "none" => Ok(Self::None),
+            _ => Err("it is auto, systemd, cgroupfs or none".to_string()),
+        }
+    }
+}
+
+/// How a report reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Lines for people.
+    Human,
+    /// One line of JSON: report.schema.json.
+    Json,
+}
+
+impl FromStr for Form {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            _ => Err("it is human or json".to_string()),
+        }
+    }
 }
 
 impl Options {
-    /// The limits that were asked for.
-    pub fn limits(&self) -> Vec<Limit> {
-        let memory = self.memory.map(Limit::Memory);
-        let pids = self.pids_limit.map(Limit::Pids);
-        let cpus = self.cpus.map(Limit::Cpus);
-        [memory, pids, cpus].into_iter().flatten().collect()
+    /// What becomes of the group.
+    pub fn after(&self) -> After {
+        match (self.exec, self.keep) {
+            (true, _) => After::Left,
+            (_, true) => After::Kept,
+            _ => After::Removed,
+        }
+    }
+
+    /// The report's form, where one is wanted.
+    pub fn report(&self) -> Option<Form> {
+        self.report.or(self.report_file.as_ref().map(|_| Form::Human))
     }
 }

@@ -12,6 +12,8 @@ use std::path::{Component, Path, PathBuf};
 
 use chain::sys;
 
+use crate::limits::Limit;
+
 /// The two kinds of hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -32,11 +34,18 @@ pub struct Hierarchy {
     pub own: PathBuf,
     /// The controllers of version 1; version 2 has a file for that.
     pub v1_controllers: Vec<String>,
+    /// Whether it is mounted read-only, as containers have it.
+    pub read_only: bool,
 }
 
 /// All of them, in the order of the mount table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hierarchies(pub Vec<Hierarchy>);
+pub struct Hierarchies {
+    /// Those in which the own group can be named.
+    pub list: Vec<Hierarchy>,
+    /// Whether there is another one, whose mount does not show the own group.
+    pub hidden: bool,
+}
 
 impl Hierarchies {
     /// Reads /proc; where it cannot be read there are none.
@@ -50,39 +59,61 @@ impl Hierarchies {
     /// proc_pid_mountinfo(5), proc_pid_cgroup(5).
     pub fn parse(mountinfo: &[u8], own: &[u8]) -> Self {
         let places: Vec<Place> = lines(own).filter_map(Place::parse).collect();
-        let mut found: Vec<Hierarchy> = Vec::new();
+        let mut found = Self::default();
         for mount in lines(mountinfo).filter_map(Mount::parse) {
             let Some(place) = places.iter().find(|place| mount.is_of(place)) else { continue };
-            let Some(below) = below_mount(&mount.root, &place.path) else { continue };
-            let known = found
-                .iter()
-                .any(|known| known.version == mount.version && known.v1_controllers == mount.controllers);
-            if !known {
-                let own = if below.as_os_str().is_empty() { mount.at.clone() } else { mount.at.join(below) };
-                let Mount { version, at, controllers, .. } = mount;
-                found.push(Hierarchy { version, mount: at, own, v1_controllers: controllers });
-            }
+            let Some(below) = below_mount(&mount.root, &place.path) else {
+                found.hidden = true;
+                continue;
+            };
+            let own = if below.as_os_str().is_empty() { mount.at.clone() } else { mount.at.join(below) };
+            let Mount { version, at, controllers, read_only, .. } = mount;
+            found.add(Hierarchy { version, mount: at, own, v1_controllers: controllers, read_only });
         }
-        Self(found)
+        found
+    }
+
+    /// A hierarchy may be mounted twice: at one place the later mount hides the other, of two
+    /// places the one that can be written to is the better.
+    fn add(&mut self, new: Hierarchy) {
+        let same = |known: &&mut Hierarchy| {
+            known.version == new.version && known.v1_controllers == new.v1_controllers
+        };
+        match self.list.iter_mut().find(same) {
+            None => self.list.push(new),
+            Some(known) if known.mount == new.mount || (known.read_only && !new.read_only) => *known = new,
+            Some(_) => {}
+        }
     }
 
     /// The version 2 hierarchy.
     pub fn v2(&self) -> Option<&Hierarchy> {
-        self.0.iter().find(|hierarchy| hierarchy.version == Version::V2)
+        self.list.iter().find(|hierarchy| hierarchy.version == Version::V2)
     }
 
     /// The hierarchy that has a controller: version 1 where it is mounted there, since a
     /// controller is in one hierarchy at a time.
     pub fn with(&self, controller: &str) -> Option<&Hierarchy> {
-        let v1 =
-            self.0.iter().find(|hierarchy| hierarchy.v1_controllers.iter().any(|name| name == controller));
-        v1.or_else(|| self.v2().filter(|v2| v2.offers(controller)))
+        self.v1(controller).or_else(|| self.v2().filter(|v2| v2.offers(controller)))
+    }
+
+    /// The hierarchy that enforces a limit.
+    pub fn that_limits(&self, limit: &Limit) -> Option<&Hierarchy> {
+        let v2 = limit.controller(Version::V2);
+        // cgroup.max.depth and its like are the core's
+        self.v1(limit.controller(Version::V1))
+            .or_else(|| self.v2().filter(|hierarchy| v2 == "cgroup" || hierarchy.offers(v2)))
+    }
+
+    /// The version 1 hierarchy of a controller.
+    pub fn v1(&self, controller: &str) -> Option<&Hierarchy> {
+        self.list.iter().find(|hierarchy| hierarchy.v1_controllers.iter().any(|name| name == controller))
     }
 }
 
 impl Hierarchy {
     /// Whether the top of this version 2 hierarchy, as far as it is in sight, has a controller.
-    fn offers(&self, controller: &str) -> bool {
+    pub fn offers(&self, controller: &str) -> bool {
         has_word(&self.mount.join("cgroup.controllers"), controller)
     }
 }
@@ -97,6 +128,7 @@ struct Mount {
     root: PathBuf,
     at: PathBuf,
     controllers: Vec<String>,
+    read_only: bool,
 }
 
 impl Mount {
@@ -105,6 +137,7 @@ impl Mount {
         let mut fields = line.split(|byte| *byte == b' ');
         let root = unescape(fields.nth(3)?);
         let at = unescape(fields.next()?);
+        let of_mount = fields.next()?;
         let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
         let version = match fields.next()? {
             b"cgroup" => Version::V1,
@@ -112,11 +145,17 @@ impl Mount {
             _ => return None,
         };
         let options = String::from_utf8_lossy(fields.nth(1)?).into_owned();
+        let read_only = of_mount
+            .split(|byte| *byte == b',')
+            .chain(options.as_bytes().split(|byte| *byte == b','))
+            .any(|option| option == b"ro");
         let controllers = match version {
             Version::V2 => Vec::new(),
-            Version::V1 => options.split(',').map(str::to_string).collect(),
+            Version::V1 => {
+                options.split(',').filter(|name| !matches!(*name, "rw" | "ro")).map(str::to_string).collect()
+            }
         };
-        Some(Self { version, root, at, controllers })
+        Some(Self { version, root, at, controllers, read_only })
     }
 
     fn is_of(&self, place: &Place) -> bool {
@@ -217,7 +256,20 @@ mod tests {
         let mounts = b"40 1 0:1 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
         assert_eq!(Hierarchies::parse(mounts, b"0::/other\n").v2(), None);
         let mounts = b"40 1 0:1 /.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(Hierarchies::parse(mounts, b"0::/\n").v2(), None);
+        let found = Hierarchies::parse(mounts, b"0::/\n");
+        assert_eq!(found.v2(), None);
+        assert!(found.hidden);
+    }
+
+    #[test]
+    fn of_two_mounts_the_one_that_can_be_written_to_is_taken() {
+        let mounts = b"40 1 0:1 / /ro ro - cgroup2 cgroup2 rw\n41 1 0:1 / /rw rw - cgroup2 cgroup2 rw\n";
+        let found = Hierarchies::parse(mounts, b"0::/\n");
+        assert_eq!(found.v2().unwrap().mount, Path::new("/rw"));
+        let over = b"40 1 0:1 / /cg rw - cgroup2 cgroup2 rw\n41 40 0:1 / /cg ro - cgroup2 cgroup2 rw\n";
+        assert!(Hierarchies::parse(over, b"0::/\n").v2().unwrap().read_only);
+        let super_ro = b"40 1 0:1 / /a rw - cgroup2 cgroup2 ro\n";
+        assert!(Hierarchies::parse(super_ro, b"0::/\n").v2().unwrap().read_only);
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Target {
     fn hierarchies<'a>(&self, found: &'a Hierarchies) -> Result<Vec<&'a Hierarchy>, (String, String)> {
         match &self.controllers {
             Controllers::All => {
-                let with_it = found.0.iter().filter(|hierarchy| hierarchy.mount.join(&self.path).is_dir());
+                let with_it = found.list.iter().filter(|hierarchy| hierarchy.mount.join(&self.path).is_dir());
                 let with_it: Vec<&Hierarchy> = with_it.collect();
                 if with_it.is_empty() {
                     let wrong = format!("no hierarchy has a group {}", self.path.display());

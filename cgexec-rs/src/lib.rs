@@ -2,14 +2,26 @@
 //! cgexec-rs: enter a control group with limits, then become the next command.
 #![forbid(unsafe_code)]
 
+pub mod cause;
 pub mod cli;
+pub mod dbus;
+pub mod figures;
+pub mod group;
 pub mod hierarchy;
 pub mod join;
+pub mod json;
 pub mod limits;
+pub mod manner;
 pub mod place;
+pub mod refusal;
 pub mod report;
+pub mod scope;
+pub mod setting;
+pub mod spot;
+pub mod systemd;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use chain::args::{self, Line};
 use chain::call::Stay;
@@ -18,9 +30,12 @@ use chain::namespace::capability::CAP_SYS_ADMIN;
 use chain::{Call, Plan, Tell, sys};
 use nix::sched::CloneFlags;
 
-use crate::cli::{Options, TOOL};
-use crate::hierarchy::Hierarchies;
-use crate::place::{Group, Placement};
+use crate::cli::{Manager, Options, TOOL};
+use crate::group::Group;
+use crate::hierarchy::{Hierarchies, Version};
+use crate::manner::Manner;
+use crate::place::{Placement, Wanted};
+use crate::refusal::Refusal;
 
 /// The descriptor of the version 2 group, in the plan.
 const GROUP: &str = "group";
@@ -30,95 +45,229 @@ pub fn run(argv: Vec<OsString>) -> ! {
     let Line { options, voice, operands } = args::parse::<Options>(&TOOL, argv);
     let tell = Tell::new(TOOL.name, voice);
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
-    let found = Hierarchies::of_this_process();
+    let mut manner = Manner::of(&options, sys::has_capability(CAP_SYS_ADMIN))
+        .unwrap_or_else(|(wrong, hint)| args::refuse(&tell, &wrong, &hint));
     if !options.group.is_empty() {
+        if options.asked.limits().is_ok_and(|limits| !limits.is_empty()) {
+            args::refuse(
+                &tell,
+                "-g joins a group as it is, limits are for a new one",
+                "cgset(1) or a write to its files changes it",
+            );
+        }
         let mut plan = Plan::new(command);
-        join::plan(&mut plan, &options.group, &found)
+        join::plan(&mut plan, &options.group, &Hierarchies::of_this_process())
             .unwrap_or_else(|(wrong, hint)| args::refuse(&tell, &wrong, &hint));
+        hide_above(&mut plan, options.cgroupns);
         plan.carry_out(&tell)
     }
-    let limits = options.limits();
-    match Placement::choose(&limits, &found) {
-        Ok(placement) => plan(placement, sys::has_capability(CAP_SYS_ADMIN), command).carry_out(&tell),
-        Err(refusal) if limits.is_empty() => {
-            tell.line(format_args!("no group of its own: {}", refusal.wrong));
-            Plan::new(command).carry_out(&tell)
+    let (manager, cgroupns) = (options.manager, options.cgroupns);
+    let named = options.parent.is_some() || options.name.is_some() || options.keep;
+    let wanted = Wanted::of(options).unwrap_or_else(|wrong| {
+        args::refuse(&tell, &wrong, "docker counts so; --memory-swap-max counts swap alone")
+    });
+    // what was asked for happens or is refused; what a default wanted is left out aloud
+    let limits = !wanted.limits.is_empty();
+    let asked = limits && !wanted.attempt;
+    let must = asked || wanted.account || named || manager != Manager::Auto;
+    if manager == Manager::None && must && (asked || wanted.account || named) {
+        let wrong = "without a group nothing is limited, counted or kept";
+        args::refuse(&tell, wrong, "leave --manager none away");
+    }
+    match place(manager, wanted, &mut manner, &tell) {
+        Ok(Some(placement)) => {
+            placement.left_out.iter().for_each(|what| tell.line(what));
+            plan(placement, manner, command).carry_out(&tell)
         }
-        Err(refusal) => args::refuse(&tell, &format!("cannot limit: {}", refusal.wrong), &refusal.hint),
+        Ok(None) => {}
+        Err(refusal) if must => {
+            let what = if limits { "limit" } else { "make a group" };
+            args::refuse(&tell, &format!("cannot {what}: {}", refusal.wrong), &refusal.hint)
+        }
+        Err(refusal) => tell.line(format_args!("no group of its own: {}", refusal.wrong)),
+    }
+    let mut plan = Plan::new(command);
+    hide_above(&mut plan, cgroupns);
+    plan.carry_out(&tell)
+}
+
+/// Where the groups go: files where the place is ours, otherwise what systemd hands over.
+fn place(
+    manager: Manager,
+    mut wanted: Wanted,
+    manner: &mut Manner,
+    tell: &Tell,
+) -> Result<Option<Placement>, Refusal> {
+    let found = Hierarchies::of_this_process();
+    let placed = match manager {
+        Manager::None => return Ok(None),
+        Manager::Systemd => None,
+        Manager::Cgroupfs => return Placement::choose(&wanted, &found).map(Some),
+        Manager::Auto => Some(Placement::choose(&wanted, &found)),
+    };
+    match placed {
+        Some(Err(refusal)) if !scope::is_an_answer(&wanted, &found) => Err(refusal),
+        Some(Ok(placement)) => Ok(Some(placement)),
+        _ => {
+            manner.in_scope(&mut wanted);
+            scope::place(wanted, &found, tell).map(Some)
+        }
     }
 }
 
-/// The story: groups with their limits, a child in them, and nothing left when it has ended.
-pub fn plan(placement: Placement, admin: bool, command: Command) -> Plan {
+/// The story: groups with their limits, the command in them, and nothing left when it has ended.
+pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
+    let report = manner.report(&placement, &command);
     let mut plan = Plan::new(command);
     for stale in placement.stale {
         plan.will("remove a group that a killed run left", Call::CollectGroup(stale));
     }
-    if let Some((own, aside)) = &placement.aside {
-        plan.will("make a group to wait in", Call::MakeGroup { path: aside.clone(), opened: "aside" });
-        plan.undo("remove the group that was waited in", Call::RemoveGroup(aside.clone()));
-        plan.will("wait there, so that the own group holds no process", write_to(aside, "cgroup.procs", "0"));
-        plan.undo("go back to the own group", write_to(own, "cgroup.procs", "0"));
+    for empty in placement.empty {
+        plan.will("remove a group whose command has ended", Call::CollectEmptyGroup(empty));
     }
-    if let Some((parent, controllers)) = &placement.enable {
-        plan.will(
-            format!("hand {} on to the groups below", controllers.join(" and ")),
-            write_to(parent, "cgroup.subtree_control", &signed('+', controllers)),
-        );
-        // elsewhere other groups may have come to rely on it
-        if placement.aside.is_some() {
-            plan.undo(
-                "hand it on no longer",
-                write_to(parent, "cgroup.subtree_control", &signed('-', controllers)),
-            );
+    let groups: Vec<Group> = placement.v1.into_iter().chain(placement.v2).collect();
+    let into = groups.iter().any(|group| group.version == Version::V2).then_some(GROUP);
+    if manner.stays() {
+        if let Some(own) = &placement.leave {
+            wait_aside(&mut plan, own, groups.last().map_or(own, |group| &group.path));
         }
+        hand_on(&mut plan, placement.enable.as_ref(), placement.leave.is_some(), &manner);
+        for (number, group) in groups.iter().enumerate() {
+            // what is left is killed in version 2, which comes last, before any group can be removed
+            make(&mut plan, group, &manner, number + 1 == groups.len());
+            set(&mut plan, group, &manner);
+        }
+        plan.will(
+            "start a child in the group and wait for it",
+            Call::Fork(Stay { into, child_is_init: false }),
+        );
+        for group in groups.iter().filter(|group| group.version == Version::V1) {
+            join::enter(&mut plan, group.version, &group.path);
+        }
+    } else {
+        become_member(&mut plan, &groups, placement.enable.as_ref(), placement.leave.is_some(), &manner);
     }
-    let alone = placement.v2.is_none();
-    // version 2 comes last, because what is left is killed there, before any group can be removed
-    for group in placement.v1.iter().chain(&placement.v2) {
-        make(&mut plan, group, group.version == hierarchy::Version::V2 || alone);
-    }
-    let into = placement.v2.is_some().then_some(GROUP);
-    plan.will("start a child in the group and wait for it", Call::Fork(Stay { into, child_is_init: false }));
-    for group in &placement.v1 {
-        join::enter(&mut plan, group.version, &group.path);
-    }
-    if admin {
-        plan.will("make the group the root of what it sees", Call::Unshare(CloneFlags::CLONE_NEWCGROUP));
-    }
-    let groups: Vec<Group> = placement.v2.into_iter().chain(placement.v1).collect();
-    plan.when_ended(move |tell, _| report::say_hits(tell, &groups));
+    hide_above(&mut plan, manner.cgroupns);
+    plan.when_ended(move |tell, ended| report.say(tell, ended));
     plan
 }
 
-/// A group, its limits, and how it ends. Killing in the version 2 group, where there is one, is enough.
-fn make(plan: &mut Plan, group: &Group, kills: bool) {
+/// Without a parent that stays: this process enters the groups itself.
+fn become_member(
+    plan: &mut Plan,
+    groups: &[Group],
+    enable: Option<&(PathBuf, Vec<String>)>,
+    leave: bool,
+    manner: &Manner,
+) {
+    if !leave {
+        hand_on(plan, enable, leave, manner);
+    }
+    for group in groups {
+        make(plan, group, manner, false);
+        // before anybody is in it, where the parent hands the controllers on already
+        if !leave {
+            set(plan, group, manner);
+        }
+    }
+    for group in groups {
+        join::enter(plan, group.version, &group.path);
+        // a group cannot be removed from inside; the next run does it
+        plan.settle();
+    }
+    if leave {
+        hand_on(plan, enable, leave, manner);
+        groups.iter().for_each(|group| set(plan, group, manner));
+    }
+}
+
+/// Our own group hands nothing on while we are in it.
+fn wait_aside(plan: &mut Plan, own: &Path, group: &Path) {
+    let mut aside = group.as_os_str().to_os_string();
+    aside.push("-aside");
+    let aside = Path::new(&aside);
+    plan.will("make a group to wait in", Call::MakeGroup { path: aside.to_path_buf(), opened: "aside" });
+    plan.undo("remove the group that was waited in", Call::RemoveGroup(aside.to_path_buf()));
+    plan.will("wait there, so that the own group holds no process", write_to(aside, "cgroup.procs", "0"));
+    plan.undo("go back to the own group", write_to(own, "cgroup.procs", "0"));
+}
+
+fn hand_on(plan: &mut Plan, enable: Option<&(PathBuf, Vec<String>)>, leave: bool, manner: &Manner) {
+    let Some((parent, controllers)) = enable else { return };
+    let file = "cgroup.subtree_control";
+    // one write is all or nothing, so what may fail is written by itself
+    let at_once = if manner.attempt { 1 } else { controllers.len().max(1) };
+    for controllers in controllers.chunks(at_once) {
+        let names = controllers.join(" and ");
+        plan.will(
+            format!("hand {names} on to the groups below"),
+            write_to(parent, file, &signed('+', controllers)),
+        );
+        // elsewhere other groups may have come to rely on it
+        if manner.stays() && leave {
+            plan.undo("hand it on no longer", write_to(parent, file, &signed('-', controllers)));
+        }
+        if manner.attempt {
+            plan.or_go_on();
+        }
+    }
+}
+
+/// A group, and how it ends. Killing in the version 2 group, where there is one, is enough.
+fn make(plan: &mut Plan, group: &Group, manner: &Manner, kills: bool) {
     let opened = match group.version {
-        hierarchy::Version::V2 => GROUP,
-        hierarchy::Version::V1 => lock_name(group),
+        Version::V2 => GROUP,
+        Version::V1 => lock_name(group),
     };
     plan.will("make a group", Call::MakeGroup { path: group.path.clone(), opened });
-    plan.undo("remove the group", Call::RemoveGroup(group.path.clone()));
-    if kills {
+    if !manner.keeps() {
+        plan.undo("remove the group", Call::RemoveGroup(group.path.clone()));
+    }
+    if kills && !manner.keeps() {
         plan.undo("end what is left in the group", Call::KillGroup(group.path.clone()));
     }
-    for limit in &group.limits {
-        for (file, value) in limit.files(group.version) {
-            plan.will(format!("limit {limit}"), write_to(&group.path, file, &value));
+}
+
+/// The limits of a group, each read back.
+fn set(plan: &mut Plan, group: &Group, manner: &Manner) {
+    for (reason, setting) in &group.settings {
+        plan.will(reason.clone(), write_to(&group.path, &setting.file, &setting.value));
+        let (path, setting, reason) = (group.path.clone(), setting.clone(), reason.clone());
+        plan.look(move |tell| match setting.look(&path) {
+            Ok(None) => Ok(()),
+            Ok(Some(told)) => {
+                tell.line(told);
+                Ok(())
+            }
+            Err(wrong) => Err(format!("cannot {reason}: {wrong}")),
+        });
+        if manner.attempt {
+            plan.or_go_on();
         }
+    }
+}
+
+/// What COMMAND sees begins at its group: after it is there, the only order that works.
+fn hide_above(plan: &mut Plan, hide: bool) {
+    if hide {
+        plan.will("make the group the root of what it sees", Call::Unshare(CloneFlags::CLONE_NEWCGROUP));
     }
 }
 
 /// Each version 1 group is held open under a name of its own.
 fn lock_name(group: &Group) -> &'static str {
-    group.limits.first().map_or("v1", |limit| limit.controller())
+    const NAMES: [&str; 8] = ["memory", "pids", "cpu", "cpuacct", "cpuset", "blkio", "hugetlb", "freezer"];
+    let parts: Vec<_> = group.path.components().filter_map(|part| part.as_os_str().to_str()).collect();
+    // the mount is named after its controllers: cpu,cpuacct
+    let named = |name: &&&str| parts.iter().any(|part| part.split(',').any(|part| part == **name));
+    NAMES.iter().find(named).copied().unwrap_or("other")
 }
 
-fn write_to(group: &std::path::Path, file: &str, value: &str) -> Call {
+fn write_to(group: &Path, file: &str, value: &str) -> Call {
     Call::write(group.join(file), value)
 }
 
-fn signed(sign: char, controllers: &[&str]) -> String {
+fn signed(sign: char, controllers: &[String]) -> String {
     controllers.iter().map(|name| format!("{sign}{name}")).collect::<Vec<_>>().join(" ")
 }
 

@@ -1,126 +1,266 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Limits: each a type with its unit, and the file that takes it in either version.
+//! Limits: each a value with its unit, and the files that take it in either version.
+
+pub mod cpu;
+pub mod hugetlb;
+pub mod io;
+pub mod list;
+pub mod raw;
+pub mod size;
 
 use std::fmt::{self, Display};
+use std::path::Path;
 use std::str::FromStr;
 
 use crate::hierarchy::Version;
-
-/// Bytes of memory; nothing for no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory(pub Option<u64>);
+use crate::setting::{Held, PAGE, Setting};
+use cpu::{Bandwidth, PERIOD_USEC, Shares, Weight};
+use hugetlb::HugeTlb;
+use io::{IoWeight, Rate};
+use list::List;
+use raw::Raw;
+use size::{Bytes, Memory, decimal, or_max};
 
 /// A number of processes and threads; nothing for no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pids(pub Option<u64>);
 
-/// Processor time, in microseconds of each period of 100,000.
+/// A weight of processor time, in the words it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cpus(pub u64);
-
-/// The period of the processor limit, in microseconds: the kernel's default.
-const PERIOD_USEC: u64 = 100_000;
+pub enum CpuWeight {
+    /// `--cpu-weight`
+    Weight(Weight),
+    /// `--cpu-shares`
+    Shares(Shares),
+}
 
 /// One limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// `--memory`
     Memory(Memory),
+    /// `--memory-high`
+    High(Memory),
+    /// `--memory-low`
+    Low(Memory),
+    /// `--memory-min`
+    Min(Memory),
+    /// `--memory-swap-max`, with `--memory` where that was given
+    Swap {
+        /// The limit of memory without swap.
+        memory: Option<Memory>,
+        /// The limit of swap.
+        swap: Memory,
+    },
+    /// `--oom-group`
+    OomGroup,
     /// `--pids-limit`
     Pids(Pids),
-    /// `--cpus`
-    Cpus(Cpus),
+    /// `--cpus`, `--cpu-quota`, `--cpu-period`
+    Cpu(Bandwidth),
+    /// `--cpu-weight`, `--cpu-shares`
+    CpuWeight(CpuWeight),
+    /// `--cpu-idle`
+    CpuIdle,
+    /// `--cpuset-cpus`
+    Cpus(List),
+    /// `--cpuset-mems`
+    Mems(List),
+    /// `--io-max`, `--device-read-bps` and its sisters
+    Io(Rate),
+    /// `--io-weight`, `--blkio-weight`
+    IoWeight(IoWeight),
+    /// `--hugetlb`
+    HugeTlb(HugeTlb),
+    /// `--set`
+    Raw(Raw),
 }
 
 impl Limit {
-    /// The controller that enforces it: cgroups(7).
-    pub const fn controller(self) -> &'static str {
+    /// The controller that enforces it: cgroups(7). The same has another name in version 1 for io.
+    pub fn controller(&self, version: Version) -> &str {
         match self {
-            Self::Memory(_) => "memory",
+            Self::Memory(_) | Self::High(_) | Self::Low(_) | Self::Min(_) => "memory",
+            Self::Swap { .. } | Self::OomGroup => "memory",
             Self::Pids(_) => "pids",
-            Self::Cpus(_) => "cpu",
+            Self::Cpu(_) | Self::CpuWeight(_) | Self::CpuIdle => "cpu",
+            Self::Cpus(_) | Self::Mems(_) => "cpuset",
+            Self::Io(_) | Self::IoWeight(_) if version == Version::V1 => "blkio",
+            Self::Io(_) | Self::IoWeight(_) => "io",
+            Self::HugeTlb(_) => "hugetlb",
+            Self::Raw(raw) => raw.controller(),
         }
     }
 
-    /// The files to write, in order, and what to write.
+    /// The files to write, in order, below a group of this version.
+    ///
+    /// # Errors
+    /// What version 1 has no counterpart for.
     ///
     /// # Source
-    /// Documentation/admin-guide/cgroup-v2.rst; cgroup-v1/memory.rst, pids.rst; scheduler/sched-bwc.rst.
-    pub fn files(self, version: Version) -> Vec<(&'static str, String)> {
-        match (self, version) {
-            (Self::Memory(Memory(bytes)), Version::V2) => vec![("memory.max", or_max(bytes, "max"))],
-            (Self::Memory(Memory(bytes)), Version::V1) => {
-                vec![("memory.limit_in_bytes", or_max(bytes, "-1"))]
-            }
-            (Self::Pids(Pids(count)), _) => vec![("pids.max", or_max(count, "max"))],
-            (Self::Cpus(Cpus(quota)), Version::V2) => vec![("cpu.max", format!("{quota} {PERIOD_USEC}"))],
-            (Self::Cpus(Cpus(quota)), Version::V1) => {
-                vec![("cpu.cfs_period_us", PERIOD_USEC.to_string()), ("cpu.cfs_quota_us", quota.to_string())]
-            }
+    /// Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/*.rst; scheduler/sched-bwc.rst.
+    pub fn settings(&self, version: Version, parent: &Path) -> Result<Vec<Setting>, String> {
+        match version {
+            Version::V1 => self.v1(parent),
+            Version::V2 => Ok(self.v2(parent)),
         }
+    }
+
+    fn v2(&self, parent: &Path) -> Vec<Setting> {
+        let size =
+            |file, bytes: &Memory| Setting::new(file, or_max(bytes.0, "max")).seen(Held::Rounded(PAGE));
+        match self {
+            Self::Memory(bytes) => vec![size("memory.max", bytes)],
+            Self::High(bytes) => vec![size("memory.high", bytes)],
+            Self::Low(bytes) => vec![size("memory.low", bytes)],
+            Self::Min(bytes) => vec![size("memory.min", bytes)],
+            Self::Swap { swap, .. } => vec![size("memory.swap.max", swap)],
+            Self::OomGroup => vec![Setting::new("memory.oom.group", "1")],
+            Self::Pids(Pids(count)) => vec![Setting::new("pids.max", or_max(*count, "max"))],
+            Self::Cpu(Bandwidth { quota, period }) => {
+                vec![Setting::new("cpu.max", format!("{} {period}", or_max(*quota, "max")))]
+            }
+            Self::CpuWeight(weight) => vec![Setting::new("cpu.weight", weight.v2().to_string())],
+            Self::CpuIdle => vec![Setting::new("cpu.idle", "1")],
+            // the file takes what the groups above do not have; only what is in effect tells
+            Self::Cpus(list) => vec![
+                Setting::new("cpuset.cpus", list.to_string())
+                    .seen(Held::In("cpuset.cpus.effective", list.to_string())),
+            ],
+            Self::Mems(list) => vec![
+                Setting::new("cpuset.mems", list.to_string())
+                    .seen(Held::In("cpuset.mems.effective", list.to_string())),
+            ],
+            Self::Io(rate) => {
+                let word = format!("{}={}", rate.count.key(), or_max(rate.most, "max"));
+                let disk = rate.disk.to_string();
+                vec![Setting::new("io.max", format!("{disk} {word}")).seen(Held::Line(disk, word))]
+            }
+            Self::IoWeight(weight) => {
+                let bfq = parent.join("io.bfq.weight").exists() && !parent.join("io.weight").exists();
+                let (file, weight) =
+                    if bfq { ("io.bfq.weight", weight.bfq()) } else { ("io.weight", weight.iocost()) };
+                let seen = Held::Line("default".to_string(), weight.to_string());
+                vec![Setting::new(file, weight.to_string()).seen(seen)]
+            }
+            Self::HugeTlb(huge) => huge_pages(huge, "max", "max"),
+            Self::Raw(raw) => vec![Setting::new(&raw.file, &raw.value).seen(Held::Unknown)],
+        }
+    }
+
+    fn v1(&self, parent: &Path) -> Result<Vec<Setting>, String> {
+        let size = |file, bytes: &Memory| Setting::new(file, or_max(bytes.0, "-1")).seen(Held::Rounded(PAGE));
+        Ok(match self {
+            Self::Memory(bytes) => vec![size("memory.limit_in_bytes", bytes)],
+            Self::Low(bytes) => vec![size("memory.soft_limit_in_bytes", bytes)],
+            Self::Swap { memory: Some(Memory(memory)), swap: Memory(swap) } => {
+                let total = memory.zip(*swap).map(|(memory, swap)| memory.saturating_add(swap));
+                vec![size("memory.memsw.limit_in_bytes", &Memory(total))]
+            }
+            Self::Swap { memory: None, .. } => {
+                return Err("version 1 limits memory and swap together: give --memory too".to_string());
+            }
+            Self::High(_) | Self::Min(_) | Self::OomGroup => return Err(only_v2(self)),
+            Self::Cpu(Bandwidth { quota, period }) => vec![
+                Setting::new("cpu.cfs_period_us", period.to_string()),
+                Setting::new("cpu.cfs_quota_us", or_max(*quota, "-1")),
+            ],
+            Self::CpuWeight(weight) => vec![Setting::new("cpu.shares", weight.v1().to_string())],
+            Self::Cpus(list) => vec![cpuset(parent, "cpus", list.to_string())],
+            Self::Mems(list) => vec![cpuset(parent, "mems", list.to_string())],
+            Self::Io(rate) => {
+                let (disk, most) = (rate.disk.to_string(), rate.most.unwrap_or(0).to_string());
+                let seen = Held::Line(disk.clone(), most.clone());
+                vec![Setting::new(rate.count.v1_file(), format!("{disk} {most}")).seen(seen)]
+            }
+            Self::IoWeight(weight) => {
+                // before Linux 5.0 it was the cfq scheduler's, and the root showed it
+                let file =
+                    if parent.join("blkio.weight").exists() { "blkio.weight" } else { "blkio.bfq.weight" };
+                vec![Setting::new(file, weight.bfq().to_string())]
+            }
+            Self::HugeTlb(huge) => huge_pages(huge, "limit_in_bytes", "-1"),
+            Self::Pids(_) | Self::CpuIdle | Self::Raw(_) => self.v2(parent),
+        })
     }
 }
 
-fn or_max(value: Option<u64>, unlimited: &str) -> String {
-    value.map_or_else(|| unlimited.to_string(), |value| value.to_string())
+/// A file of a version 1 cpuset: as it was mounted, with or without the prefix. cpuset(7)
+pub fn cpuset(parent: &Path, name: &str, value: String) -> Setting {
+    let file = if parent.join(name).exists() { name.to_string() } else { format!("cpuset.{name}") };
+    Setting::new(file, value)
+}
+
+fn huge_pages(huge: &HugeTlb, file: &str, unlimited: &str) -> Vec<Setting> {
+    let name = huge.name();
+    // what is reserved by mmap(2) is refused there, where the limit of pages alone ends in SIGBUS
+    [format!("hugetlb.{name}.{file}"), format!("hugetlb.{name}.rsvd.{file}")]
+        .map(|file| Setting::new(file, or_max(huge.most.0, unlimited)).seen(Held::Rounded(huge.page)))
+        .to_vec()
+}
+
+fn only_v2(limit: &Limit) -> String {
+    let what = match limit {
+        Limit::High(_) => "--memory-high",
+        Limit::Min(_) => "--memory-min",
+        _ => "--oom-group",
+    };
+    format!(
+        "{what} is of version 2 alone, and the controller {} is in version 1 here",
+        limit.controller(Version::V1)
+    )
+}
+
+impl CpuWeight {
+    fn v2(self) -> u64 {
+        match self {
+            Self::Weight(weight) => weight.0,
+            Self::Shares(shares) => shares.weight().0,
+        }
+    }
+
+    fn v1(self) -> u64 {
+        match self {
+            Self::Weight(weight) => weight.shares().0,
+            Self::Shares(shares) => shares.0,
+        }
+    }
 }
 
 /// As a sentence says it: "memory to 50 MiB".
 impl Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut size = |what: &str, bytes: &Memory| match bytes.0 {
+            Some(bytes) => write!(f, "{what} {}", Bytes(bytes)),
+            None => write!(f, "{what} no limit"),
+        };
         match self {
-            Self::Memory(Memory(None)) => f.write_str("memory to no limit"),
-            Self::Memory(Memory(Some(bytes))) => write!(f, "memory to {}", Bytes(*bytes)),
+            Self::Memory(bytes) => size("memory to", bytes),
+            Self::High(bytes) => size("memory, by slowing it down, to", bytes),
+            Self::Low(bytes) => size("what is taken away under pressure: memory below", bytes),
+            Self::Min(bytes) => size("what is ever taken away: memory below", bytes),
+            Self::Swap { swap, .. } => size("swap to", swap),
+            Self::OomGroup => {
+                f.write_str("what survives when memory runs out: all of the group ends at once")
+            }
             Self::Pids(Pids(None)) => f.write_str("processes to no limit"),
             Self::Pids(Pids(Some(count))) => write!(f, "processes to {count}"),
-            Self::Cpus(Cpus(quota)) => write!(f, "processors to {}", thousandths(quota * 1000 / PERIOD_USEC)),
+            Self::Cpu(Bandwidth { quota: None, .. }) => f.write_str("processors to no limit"),
+            Self::Cpu(Bandwidth { quota: Some(quota), period: PERIOD_USEC }) => {
+                write!(f, "processors to {}", decimal(quota * 1000 / PERIOD_USEC))
+            }
+            Self::Cpu(Bandwidth { quota: Some(quota), period }) => {
+                write!(f, "processor time to {quota} of each {period} microseconds")
+            }
+            Self::CpuWeight(weight) => write!(f, "its part of a busy processor to weight {}", weight.v2()),
+            Self::CpuIdle => f.write_str("processor time to what nobody else wants"),
+            Self::Cpus(list) => write!(f, "the processors to {list}"),
+            Self::Mems(list) => write!(f, "the memory nodes to {list}"),
+            Self::Io(rate) => rate.fmt(f),
+            Self::IoWeight(weight) => write!(f, "its part of a busy disk to weight {}", weight.iocost()),
+            Self::HugeTlb(huge) => size(&format!("huge pages of {} to", huge.name()), &huge.most),
+            Self::Raw(raw) => write!(f, "{} to {}", raw.file, raw.value),
         }
-    }
-}
-
-/// A size as people say it, exact where a unit divides it.
-#[derive(Clone, Copy, Debug)]
-pub struct Bytes(pub u64);
-
-impl Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        match units.iter().find(|(size, _)| self.0 >= *size && self.0.is_multiple_of(*size)) {
-            Some((size, unit)) => write!(f, "{} {unit}", self.0 / size),
-            None => write!(f, "{} bytes", self.0),
-        }
-    }
-}
-
-fn thousandths(value: u64) -> String {
-    let text = format!("{}.{:03}", value / 1000, value % 1000);
-    text.trim_end_matches('0').trim_end_matches('.').to_string()
-}
-
-impl FromStr for Memory {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if is_unlimited(text) {
-            return Ok(Self(None));
-        }
-        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let shift = match unit.to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
-            "" => 0,
-            "k" => 10,
-            "m" => 20,
-            "g" => 30,
-            "t" => 40,
-            _ => return Err("the unit is one of k, m, g and t".to_string()),
-        };
-        let thousandths = parse_thousandths(number).ok_or("a size is a number and a unit: 50M, 1.5G")?;
-        let bytes = (u128::from(thousandths) << shift) / 1000;
-        u64::try_from(bytes)
-            .ok()
-            .filter(|bytes| *bytes <= i64::MAX as u64)
-            .map(|bytes| Self(Some(bytes)))
-            .ok_or_else(|| "that is more than a machine can have".to_string())
     }
 }
 
@@ -128,7 +268,7 @@ impl FromStr for Pids {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if is_unlimited(text) {
+        if size::is_unlimited(text) {
             return Ok(Self(None));
         }
         match text.parse() {
@@ -140,88 +280,5 @@ impl FromStr for Pids {
     }
 }
 
-impl FromStr for Cpus {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let thousandths = parse_thousandths(text).ok_or("a number of processors is like 0.5 or 2")?;
-        // the kernel takes no quota below a millisecond
-        match thousandths.checked_mul(PERIOD_USEC / 1000) {
-            Some(quota) if quota >= 1000 => Ok(Self(quota)),
-            Some(_) => Err("the least is 0.01".to_string()),
-            None => Err("that is more than a machine can have".to_string()),
-        }
-    }
-}
-
-fn is_unlimited(text: &str) -> bool {
-    text == "max" || text == "-1"
-}
-
-/// A decimal number in thousandths; digits beyond the third are cut off.
-fn parse_thousandths(text: &str) -> Option<u64> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let whole: u64 = whole.bytes().all(|byte| byte.is_ascii_digit()).then(|| whole.parse().ok())??;
-    let part: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
-    whole.checked_mul(1000)?.checked_add(part)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_read_with_their_units() {
-        for (text, bytes) in
-            [("4096", 4096), ("50M", 50 << 20), ("50mb", 50 << 20), ("1.5G", 3 << 29), ("2KiB", 2048)]
-        {
-            assert_eq!(text.parse(), Ok(Memory(Some(bytes))), "{text}");
-        }
-        assert_eq!("max".parse(), Ok(Memory(None)));
-        assert_eq!("-1".parse(), Ok(Memory(None)));
-    }
-
-    #[test]
-    fn nonsense_is_no_size() {
-        for text in ["", "M", "-5", "5X", "1..5G", "1e3", "99999999999T", "０"] {
-            assert!(text.parse::<Memory>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn processors_become_a_quota_of_each_period() {
-        assert_eq!("0.5".parse(), Ok(Cpus(50_000)));
-        assert_eq!("2".parse(), Ok(Cpus(200_000)));
-        assert!("0.001".parse::<Cpus>().is_err());
-        assert!("0".parse::<Cpus>().is_err());
-    }
-
-    #[test]
-    fn a_command_needs_at_least_one_process() {
-        assert_eq!("20".parse(), Ok(Pids(Some(20))));
-        assert!("0".parse::<Pids>().is_err());
-        assert!("4194305".parse::<Pids>().is_err());
-    }
-
-    #[test]
-    fn each_version_has_its_own_files() {
-        let memory = Limit::Memory(Memory(Some(1 << 20)));
-        assert_eq!(memory.files(Version::V2), [("memory.max", "1048576".to_string())]);
-        assert_eq!(memory.files(Version::V1), [("memory.limit_in_bytes", "1048576".to_string())]);
-        let cpus = Limit::Cpus(Cpus(50_000));
-        assert_eq!(cpus.files(Version::V2), [("cpu.max", "50000 100000".to_string())]);
-        assert_eq!(
-            cpus.files(Version::V1),
-            [("cpu.cfs_period_us", "100000".to_string()), ("cpu.cfs_quota_us", "50000".to_string())]
-        );
-    }
-
-    #[test]
-    fn limits_are_said_as_people_say_them() {
-        assert_eq!(Limit::Memory(Memory(Some(50 << 20))).to_string(), "memory to 50 MiB");
-        assert_eq!(Limit::Cpus(Cpus(150_000)).to_string(), "processors to 1.5");
-    }
-}
+mod tests;

@@ -1,35 +1,50 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Choosing where the new group goes: below our own place, where we may have one.
-//!
-//! In version 2 a group either holds processes or hands controllers on to groups
-//! below it ("no internal processes"); only the real root does both. So a limit
-//! needs a parent that holds no process: the root, an ancestor that hands the
-//! controller on, or our own group once we, alone in it, have moved aside.
-//! Writable is not enough: what systemd manages is left alone unless it delegated it.
-//!
-//! Documentation/admin-guide/cgroup-v2.rst; systemd's docs/CGROUP_DELEGATION.md
+//! Everything that is made for one run: which groups, in which hierarchies, and what stands there already.
 
-use std::fs;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
-use chain::{group, sys};
+use chain::sys;
 
-use crate::hierarchy::{Hierarchies, Hierarchy, Version, has_word};
+use crate::cli::Options;
+pub use crate::group::{After, Group, Name, Parent};
+use crate::group::{is_unused, stale};
+use crate::hierarchy::{Hierarchies, Hierarchy, Version};
 use crate::limits::Limit;
+use crate::refusal::{self, Refusal};
+use crate::spot::{controllers, spot_for};
 
-/// What every group of ours is called, before sixteen hexadecimal digits.
-const PREFIX: &str = "cgexec-";
-
-/// A group to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// Its hierarchy's version.
-    pub version: Version,
-    /// Its directory.
-    pub path: PathBuf,
-    /// What is limited in it.
+/// What the group is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// What is limited.
     pub limits: Vec<Limit>,
+    /// Whether what cannot be limited is left out.
+    pub attempt: bool,
+    /// Whether a report is wanted, for which controllers count without a limit.
+    pub account: bool,
+    /// Where it goes.
+    pub parent: Option<Parent>,
+    /// What it is called.
+    pub name: Option<Name>,
+    /// What becomes of it.
+    pub after: After,
+}
+
+impl Wanted {
+    /// As the options say.
+    ///
+    /// # Errors
+    /// What contradicts what.
+    pub fn of(options: Options) -> Result<Self, String> {
+        Ok(Self {
+            attempt: options.attempt,
+            account: options.report().is_some(),
+            after: options.after(),
+            parent: options.parent,
+            name: options.name,
+            limits: options.asked.limits()?,
+        })
+    }
 }
 
 /// Everything that is made for one run.
@@ -37,236 +52,143 @@ pub struct Group {
 pub struct Placement {
     /// Groups that killed runs left beside ours.
     pub stale: Vec<PathBuf>,
-    /// Our own group and where this process waits meanwhile, so that the former holds no process.
-    pub aside: Option<(PathBuf, PathBuf)>,
+    /// Groups that hold nothing any more.
+    pub empty: Vec<PathBuf>,
+    /// Our own group, which we must leave before it can hand controllers on.
+    pub leave: Option<PathBuf>,
     /// A group and the controllers that it has to hand on.
-    pub enable: Option<(PathBuf, Vec<&'static str>)>,
-    /// The group in which the child starts.
+    pub enable: Option<(PathBuf, Vec<String>)>,
+    /// The group of version 2.
     pub v2: Option<Group>,
-    /// The groups that the child enters by itself.
+    /// The groups of version 1.
     pub v1: Vec<Group>,
+    /// What was asked for and cannot be, where that is no error.
+    pub left_out: Vec<String>,
 }
 
-/// Why there can be no group, and what would help.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What is wrong.
-    pub wrong: String,
-    /// What to do.
-    pub hint: String,
-}
+/// What a report counts with in version 1.
+const ACCOUNTS: [&str; 5] = ["memory", "pids", "cpuacct", "cpu", "blkio"];
 
 impl Placement {
     /// Finds a place for a group with these limits.
     ///
     /// # Errors
     /// Where no hierarchy takes a group of ours, or not with these limits.
-    pub fn choose(limits: &[Limit], found: &Hierarchies) -> Result<Self, Refusal> {
-        let name = format!("{PREFIX}{:016x}", RandomState::new().build_hasher().finish());
+    pub fn choose(wanted: &Wanted, found: &Hierarchies) -> Result<Self, Refusal> {
+        let name = wanted.name.as_ref().map_or_else(|| wanted.after.name().into(), |name| name.0.clone());
+        let name = Path::new(&name);
         let mut placement = Self::default();
         let mut v2_limits = Vec::new();
-        for &limit in limits {
-            match found.with(limit.controller()) {
-                Some(hierarchy) if hierarchy.version == Version::V1 => {
-                    placement.limit_v1(hierarchy, &name, limit)?
+        for limit in &wanted.limits {
+            let refused = match found.that_limits(limit) {
+                Some(v1) if v1.version == Version::V1 => placement.limit_v1(v1, wanted, name, limit).err(),
+                Some(_) => {
+                    v2_limits.push(limit.clone());
+                    None
                 }
-                Some(_) => v2_limits.push(limit),
-                None => return Err(no_controller(limit)),
+                None => Some(refusal::no_controller(limit, found)),
+            };
+            match refused {
+                Some(refusal) if wanted.attempt => placement.leave_out(limit, &refusal),
+                Some(refusal) => return Err(refusal),
+                None => {}
             }
         }
-        match found.v2().map(|v2| placement.place_v2(v2, &name, &v2_limits)) {
+        if wanted.account {
+            for v1 in ACCOUNTS.iter().filter_map(|name| found.v1(name)) {
+                // a report without these figures is still a report
+                let _ = placement.group_v1(v1, wanted, name);
+            }
+        }
+        for group in &mut placement.v1 {
+            if found.v1("cpuset").is_some_and(|cpuset| group.path.starts_with(&cpuset.mount)) {
+                group.fill_cpuset();
+            }
+        }
+        match found.v2().map(|v2| placement.place_v2(v2, wanted, name, v2_limits.clone())) {
             Some(Err(refusal)) if !v2_limits.is_empty() || placement.v1.is_empty() => return Err(refusal),
-            None if placement.v1.is_empty() => return Err(no_hierarchy()),
+            None if placement.v1.is_empty() => return Err(refusal::no_hierarchy(found)),
             // limits of version 1 hold also without a companion in version 2
             _ => {}
         }
-        placement.stale = placement.parents().iter().flat_map(|parent| stale_groups(parent)).collect();
+        placement.look_beside()?;
         Ok(placement)
     }
 
-    fn limit_v1(&mut self, hierarchy: &Hierarchy, name: &str, limit: Limit) -> Result<(), Refusal> {
-        let path = hierarchy.own.join(name);
-        if let Some(group) = self.v1.iter_mut().find(|group| group.path == path) {
-            group.limits.push(limit);
-            return Ok(());
-        }
-        if !sys::is_writable(&hierarchy.own) {
-            return Err(not_writable(&hierarchy.own));
-        }
-        self.v1.push(Group { version: Version::V1, path, limits: vec![limit] });
-        Ok(())
+    fn leave_out(&mut self, limit: &Limit, refusal: &Refusal) {
+        self.left_out.push(format!("does not limit {limit}: {}", refusal.wrong));
     }
 
-    fn place_v2(&mut self, v2: &Hierarchy, name: &str, limits: &[Limit]) -> Result<(), Refusal> {
-        let needed: Vec<&'static str> = limits.iter().map(|limit| limit.controller()).collect();
-        let parent =
-            if needed.is_empty() { usable(v2, &v2.own)? } else { self.parent_for(v2, name, &needed)? };
-        self.v2 = Some(Group { version: Version::V2, path: parent.join(name), limits: limits.to_vec() });
-        Ok(())
+    fn limit_v1(
+        &mut self,
+        v1: &Hierarchy,
+        wanted: &Wanted,
+        name: &Path,
+        limit: &Limit,
+    ) -> Result<(), Refusal> {
+        let group = self.group_v1(v1, wanted, name)?;
+        group.limit(limit).map_err(|wrong| Refusal {
+            wrong,
+            hint: "the kernel's cgroup_no_v1=all gives every controller to version 2".to_string(),
+        })
     }
 
-    /// The group below which `needed` controllers can limit: see the module's head for the order.
-    fn parent_for(
+    fn group_v1(&mut self, v1: &Hierarchy, wanted: &Wanted, name: &Path) -> Result<&mut Group, Refusal> {
+        let parent = wanted.parent.as_ref().map_or_else(|| v1.own.clone(), |parent| parent.of(v1));
+        if !sys::is_writable(&parent) || v1.read_only {
+            return Err(refusal::not_writable(v1, &parent));
+        }
+        let path = parent.join(name);
+        let place = self.v1.iter().position(|group| group.path == path).unwrap_or(self.v1.len());
+        if place == self.v1.len() {
+            self.v1.push(Group::new(Version::V1, path));
+        }
+        self.v1.get_mut(place).ok_or_else(|| refusal::not_writable(v1, &parent))
+    }
+
+    fn place_v2(
         &mut self,
         v2: &Hierarchy,
-        name: &str,
-        needed: &[&'static str],
-    ) -> Result<PathBuf, Refusal> {
-        if is_real_root(&v2.own) {
-            return self.hand_on(usable(v2, &v2.own)?, needed);
+        wanted: &Wanted,
+        name: &Path,
+        limits: Vec<Limit>,
+    ) -> Result<(), Refusal> {
+        let spot = |limits: &[Limit]| spot_for(v2, wanted, &controllers(limits));
+        let (spot, limits) = match spot(&limits) {
+            Err(refusal) if wanted.attempt && !limits.is_empty() => {
+                let (kept, dropped): (Vec<_>, Vec<_>) =
+                    limits.into_iter().partition(|limit| spot(std::slice::from_ref(limit)).is_ok());
+                dropped.iter().for_each(|limit| self.leave_out(limit, &refusal));
+                (spot(&kept)?, kept)
+            }
+            spot => (spot?, limits),
+        };
+        let mut group = Group::new(Version::V2, spot.parent.join(name));
+        for limit in &limits {
+            // version 2 has every file
+            let _ = group.limit(limit);
         }
-        let own = usable(v2, &v2.own);
-        if let Ok(own) = &own
-            && is_alone_in(own)
-        {
-            self.aside = Some((own.clone(), own.join(format!("{name}-aside"))));
-            return self.hand_on(own.clone(), needed);
-        }
-        let above = v2.own.ancestors().skip(1).take_while(|group| group.starts_with(&v2.mount));
-        for group in above {
-            let Ok(group) = usable(v2, group) else { break };
-            let handed_on = |name: &&str| has_word(&group.join("cgroup.subtree_control"), name);
-            if needed.iter().all(handed_on) || is_real_root(&group) || holds_no_process(&group) {
-                return self.hand_on(group, needed);
+        self.leave = spot.leave.then(|| spot.parent.clone());
+        self.enable = (!spot.enable.is_empty()).then_some((spot.parent, spot.enable));
+        self.v2 = Some(group);
+        Ok(())
+    }
+
+    /// What stands where the groups go: removed where a run left it, else in the way.
+    fn look_beside(&mut self) -> Result<(), Refusal> {
+        for group in self.v2.iter().chain(&self.v1) {
+            let (left, empty) = group.path.parent().map(stale).unwrap_or_default();
+            self.stale.extend(left);
+            self.empty.extend(empty);
+            if is_unused(&group.path) {
+                self.empty.push(group.path.clone());
+            } else if group.path.is_dir() {
+                return Err(Refusal {
+                    wrong: format!("the group {} is in use", group.path.display()),
+                    hint: "-g joins a group that exists; another --name makes one".to_string(),
+                });
             }
         }
-        Err(own.err().unwrap_or_else(|| shared_group(&v2.own)))
+        Ok(())
     }
-
-    /// Plans to enable what the parent does not hand on yet.
-    fn hand_on(&mut self, parent: PathBuf, needed: &[&'static str]) -> Result<PathBuf, Refusal> {
-        let missing = |file: &str| {
-            let file = parent.join(file);
-            needed.iter().copied().filter(move |name| !has_word(&file, name))
-        };
-        if let Some(name) = missing("cgroup.controllers").next() {
-            return Err(Refusal {
-                wrong: format!("the controller {name} is not handed on to {}", parent.display()),
-                hint: format!(
-                    "its owner can: echo +{name} > {}/cgroup.subtree_control",
-                    above(&parent).display()
-                ),
-            });
-        }
-        let to_enable: Vec<&'static str> = missing("cgroup.subtree_control").collect();
-        if !to_enable.is_empty() {
-            self.enable = Some((parent.clone(), to_enable));
-        }
-        Ok(parent)
-    }
-
-    fn parents(&self) -> Vec<PathBuf> {
-        self.v2
-            .iter()
-            .chain(&self.v1)
-            .filter_map(|group| group.path.parent())
-            .map(Path::to_path_buf)
-            .collect()
-    }
-}
-
-/// A group below which we may make another.
-fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Refusal> {
-    if !(sys::is_writable(group) && sys::is_writable(&group.join("cgroup.procs"))) {
-        return Err(not_writable(group));
-    }
-    if !is_delegated(&v2.mount, group) {
-        let manager = if sys::effective_ids().0 == 0 { "" } else { " --user" };
-        return Err(Refusal {
-            wrong: format!("systemd manages {} and has not delegated it", group.display()),
-            hint: format!(
-                "systemd-run{manager} --scope -p Delegate=yes cgexec-rs ... runs it in a group of its own"
-            ),
-        });
-    }
-    match fs::read_to_string(group.join("cgroup.type")) {
-        Ok(kind) if kind.trim() != "domain" => Err(Refusal {
-            wrong: format!(
-                "{} is a threaded group ({}), which takes no processes",
-                group.display(),
-                kind.trim()
-            ),
-            hint: "somebody enabled a controller in a group that holds processes: cgroups(7)".to_string(),
-        }),
-        _ => Ok(group.to_path_buf()),
-    }
-}
-
-/// Whether systemd, where it runs, has given the group away: what lies below a unit was made by
-/// the unit, and a unit with Delegate= carries an attribute that says so.
-fn is_delegated(mount: &Path, group: &Path) -> bool {
-    if !Path::new("/run/systemd/system").is_dir() {
-        return true;
-    }
-    let is_unit = |group: &&Path| {
-        group.extension().is_some_and(|extension| extension == "service" || extension == "scope")
-    };
-    match group.ancestors().take_while(|group| *group != mount).find(is_unit) {
-        Some(unit) if unit == group => [c"user.delegate", c"trusted.delegate"]
-            .into_iter()
-            .any(|attribute| sys::has_attribute(unit, attribute, b"1")),
-        Some(_) => true,
-        None => false,
-    }
-}
-
-/// The root of the whole hierarchy, which is the one group without a type.
-fn is_real_root(group: &Path) -> bool {
-    group.join("cgroup.procs").exists() && !group.join("cgroup.type").exists()
-}
-
-fn is_alone_in(group: &Path) -> bool {
-    let own = std::process::id().to_string();
-    // 0 stands for a process of another PID namespace: not alone
-    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.lines().all(|pid| pid == own))
-}
-
-fn holds_no_process(group: &Path) -> bool {
-    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
-}
-
-fn stale_groups(parent: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
-    let ours = entries.flatten().filter(|entry| {
-        let name = entry.file_name();
-        let digits = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        digits
-            .and_then(|name| name.get(..16))
-            .is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    });
-    ours.map(|entry| entry.path()).filter(|path| sys::is_writable(path) && group::is_stale(path)).collect()
-}
-
-fn not_writable(group: &Path) -> Refusal {
-    Refusal {
-        wrong: format!("{} is not writable here", group.display()),
-        hint: "root can, or give the user a group of its own: systemd's Delegate=, or chown of a directory there"
-            .to_string(),
-    }
-}
-
-fn shared_group(group: &Path) -> Refusal {
-    Refusal {
-        wrong: format!("{} holds other processes too, so it can hand no controller on", group.display()),
-        hint: "start cgexec-rs in a group of its own, or below a group that hands the controllers on"
-            .to_string(),
-    }
-}
-
-fn no_controller(limit: Limit) -> Refusal {
-    Refusal {
-        wrong: format!("no mounted hierarchy has the controller {}", limit.controller()),
-        hint: "/proc/cgroups and cgroup.controllers show those there are".to_string(),
-    }
-}
-
-fn no_hierarchy() -> Refusal {
-    Refusal {
-        wrong: "no control group hierarchy is mounted, or none that shows the own group".to_string(),
-        hint: "mount -t cgroup2 none /sys/fs/cgroup".to_string(),
-    }
-}
-
-fn above(group: &Path) -> &Path {
-    group.parent().unwrap_or(group)
 }

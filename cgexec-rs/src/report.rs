@@ -1,59 +1,215 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The truth afterwards: which limit was hit, read before the group is gone.
+//! What a run used and why it ended, for people or as JSON. The fields are in report.schema.json.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use chain::Tell;
+use chain::wait::Ended;
+use chain::{Tell, sys};
 
+use crate::cause::{Above, Cause, lines, seconds};
+use crate::cli::Form;
+use crate::figures::{Figures, Most};
+use crate::group::Group;
 use crate::hierarchy::Version;
-use crate::limits::{Bytes, Limit, Memory, Pids};
-use crate::place::Group;
+use crate::json::{Object, quoted};
+use crate::limits::Limit;
+use crate::limits::size::{About, Bytes};
 
-/// Says in one line each which limits of the group were hit.
-pub fn say_hits(tell: &Tell, groups: &[Group]) {
-    for group in groups {
-        for limit in &group.limits {
-            if let Some(line) = hit(group, *limit) {
-                tell.line(line);
+/// What is known before the command starts.
+#[derive(Debug)]
+pub struct Report {
+    /// How it reads; nothing for only the limits that were hit.
+    pub form: Option<Form>,
+    /// Where it goes; standard error otherwise.
+    pub file: Option<PathBuf>,
+    /// The command, as text.
+    pub command: Vec<String>,
+    /// Who made the group.
+    pub manager: &'static str,
+    /// The groups, version 2 first.
+    pub groups: Vec<Group>,
+    /// The groups above, before.
+    pub above: Above,
+    /// When it started.
+    pub started: Instant,
+}
+
+impl Report {
+    /// Says which limits were hit, and what the run used where that was asked for.
+    pub fn say(self, tell: &Tell, ended: Ended) {
+        let wall = self.started.elapsed();
+        let figures = Figures::of(&self.groups);
+        let limits: Vec<Limit> = self.groups.iter().flat_map(|group| group.limits.clone()).collect();
+        for line in lines(&figures, ended, &limits, &self.above) {
+            tell.line(line);
+        }
+        let text = match self.form {
+            None => return,
+            Some(Form::Json) => self.json(&figures, ended, wall),
+            Some(Form::Human) => human(&figures, ended, wall),
+        };
+        match (&self.file, self.form) {
+            (Some(file), _) => {
+                if let Err(why) = fs::write(file, format!("{text}\n")) {
+                    tell.line(format_args!("cannot write the report to {}: {}", file.display(), why.kind()));
+                }
+            }
+            (None, Some(Form::Json)) => sys::say(format!("{text}\n").as_bytes()),
+            (None, _) => tell.line(text),
+        }
+    }
+
+    /// The report as one line of JSON: report.schema.json.
+    pub fn json(&self, figures: &Figures, ended: Ended, wall: Duration) -> String {
+        let mut report = Object::default();
+        report.number("version", 1u8).list("command", self.command.iter().map(|arg| quoted(arg)));
+        let group = self.groups.first().map_or_else(String::new, |group| group.path.display().to_string());
+        report.text("group", &group).text("manager", self.manager).text("hierarchy", self.hierarchy());
+        let mut exit = Object::default();
+        match ended {
+            Ended::Exited(code) => exit.number("code", code),
+            Ended::Killed(signal) => exit.number("signal", signal),
+        };
+        report.object("exit", exit).text("reason", Cause::of(figures, ended).word());
+        report.number("wall_usec", u64::try_from(wall.as_micros()).unwrap_or(u64::MAX));
+        let cpu = figures.cpu;
+        let mut part = Object::default();
+        part.maybe("usage_usec", cpu.usage).maybe("user_usec", cpu.user).maybe("system_usec", cpu.system);
+        part.maybe("nr_periods", cpu.periods).maybe("nr_throttled", cpu.throttled);
+        part.maybe("throttled_usec", cpu.throttled_usec);
+        report.object("cpu", part).object("memory", memory(figures));
+        let mut pids = Object::default();
+        pids.maybe("peak", figures.pids_peak);
+        most(&mut pids, figures.pids_limit).maybe("denied", figures.pids_denied);
+        report.object("pids", pids);
+        report.list(
+            "io",
+            figures.io.iter().map(|(disk, counts)| {
+                let mut part = Object::default();
+                part.text("dev", disk);
+                for (key, count) in counts {
+                    part.number(key, *count);
+                }
+                part.finish()
+            }),
+        );
+        let mut pressure = Object::default();
+        for (name, some, full) in &figures.pressure {
+            let mut part = Object::default();
+            part.number("some_usec", *some).number("full_usec", *full);
+            pressure.object(name, part);
+        }
+        report.object("pressure", pressure).number("leftovers", figures.leftovers);
+        report.raw("limits", &self.limits().finish());
+        report.finish()
+    }
+
+    /// Each file that was written, as it reads now.
+    fn limits(&self) -> Object {
+        let mut limits = Object::default();
+        let files = self.groups.iter().flat_map(|group| {
+            group.settings.iter().map(|(_, setting)| (setting.file.as_str(), group.path.join(&setting.file)))
+        });
+        let mut known: Vec<&str> = Vec::new();
+        for (name, path) in files {
+            if !known.contains(&name) {
+                known.push(name);
+                limits.text(name, fs::read_to_string(path).unwrap_or_default().trim());
             }
         }
+        limits
+    }
+
+    fn hierarchy(&self) -> &'static str {
+        let has = |version| self.groups.iter().any(|group| group.version == version);
+        match (has(Version::V1), has(Version::V2)) {
+            (true, true) => "hybrid",
+            (true, false) => "v1",
+            _ => "v2",
+        }
     }
 }
 
-fn hit(group: &Group, limit: Limit) -> Option<String> {
+fn memory(figures: &Figures) -> Object {
+    let mut part = Object::default();
+    part.maybe("peak", figures.memory_peak).maybe("swap_peak", figures.swap_peak);
+    most(&mut part, figures.memory_limit);
+    for (name, counts) in [("events", &figures.events), ("events_local", &figures.own_events)] {
+        let mut events = Object::default();
+        for (name, count) in counts {
+            events.number(name, *count);
+        }
+        part.object(name, events);
+    }
+    part
+}
+
+/// null says "no limit", nothing says "not known".
+fn most(part: &mut Object, limit: Most) -> &mut Object {
     match limit {
-        Limit::Memory(Memory(bytes)) => memory(group, bytes?),
-        Limit::Pids(Pids(count)) => {
-            let refused = count_in(&group.path.join("pids.events"), "max")?;
-            let forks = if refused == 1 { "1 fork".to_string() } else { format!("{refused} forks") };
-            Some(format!("the limit of {} processes was hit: {forks} refused", count?))
-        }
-        // a processor limit is not hit, it is what the command runs at
-        Limit::Cpus(_) => None,
+        Some(Some(limit)) => part.number("limit", limit),
+        Some(None) => part.raw("limit", "null"),
+        None => part,
     }
 }
 
-fn memory(group: &Group, bytes: u64) -> Option<String> {
-    let (file, own) = match group.version {
-        // oom counts what our own limit caused, oom_kill also what a limit above us did
-        Version::V2 => {
-            ("memory.events.local", count_in(&group.path.join("memory.events.local"), "oom").is_some())
-        }
-        Version::V1 => ("memory.oom_control", true),
+fn human(figures: &Figures, ended: Ended, wall: Duration) -> String {
+    let mut parts = vec![match ended {
+        Ended::Exited(code) => format!("exit {code}"),
+        Ended::Killed(signal) => format!("signal {signal}"),
+    }];
+    parts.push(format!("wall {}", seconds(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX))));
+    if let Some(usage) = figures.cpu.usage {
+        let split = figures.cpu.user.zip(figures.cpu.system);
+        let split =
+            split.map(|(user, system)| format!(" (user {}, system {})", seconds(user), seconds(system)));
+        parts.push(format!("cpu {}{}", seconds(usage), split.unwrap_or_default()));
+    }
+    if let Some(peak) = figures.memory_peak {
+        let limit = figures.memory_limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
+        parts.push(format!("memory {}{}", About(peak), limit.unwrap_or_default()));
+    }
+    if let Some(peak) = figures.swap_peak.filter(|peak| *peak > 0) {
+        parts.push(format!("swap {}", About(peak)));
+    }
+    if let Some(peak) = figures.pids_peak {
+        let limit = figures.pids_limit.flatten().map(|limit| format!(" of {limit}"));
+        parts.push(format!("processes {peak}{}", limit.unwrap_or_default()));
+    }
+    let sum = |name: &str| -> u64 {
+        let counts = figures.io.iter().flat_map(|(_, counts)| counts);
+        counts.filter(|(key, _)| key == name).map(|(_, count)| count).sum()
     };
-    let killed = count_in(&group.path.join(file), "oom_kill")?;
-    let processes = if killed == 1 { "1 process".to_string() } else { format!("{killed} processes") };
-    Some(if own {
-        format!("the memory limit of {} was hit: {processes} killed", Bytes(bytes))
-    } else {
-        format!("memory ran out above this group's own limit: {processes} killed")
-    })
+    if !figures.io.is_empty() {
+        parts.push(format!("read {}, written {}", About(sum("rbytes")), About(sum("wbytes"))));
+    }
+    match figures.leftovers {
+        0 => {}
+        1 => parts.push("1 process left".to_string()),
+        count => parts.push(format!("{count} processes left")),
+    }
+    parts.join(", ")
 }
 
-/// A counter of a file of `name value` lines, where it is not zero.
-fn count_in(file: &Path, name: &str) -> Option<u64> {
-    let text = fs::read_to_string(file).ok()?;
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-    value.trim().parse().ok().filter(|count| *count > 0)
+/// Whether a report can be written to a file: looked at before the command runs for hours.
+///
+/// # Errors
+/// Why not.
+pub fn can_write(file: &Path) -> Result<(), String> {
+    let parent = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if file.is_dir() {
+        return Err("it is a directory".to_string());
+    }
+    match (file.exists(), parent.is_dir()) {
+        (true, _) if sys::is_writable(file) => Ok(()),
+        (true, _) => Err("it is not writable".to_string()),
+        (false, true) if sys::is_writable(parent) => Ok(()),
+        (false, true) => Err("its directory is not writable".to_string()),
+        (false, false) => Err("its directory does not exist".to_string()),
+    }
 }

@@ -1,18 +1,60 @@
 //! The plans of cgexec-rs, as text: no right and no kernel is needed.
 
 use super::*;
+use crate::group::After;
 use crate::hierarchy::Version;
-use crate::limits::{Limit, Memory, Pids};
+use crate::limits::size::Memory;
+use crate::limits::{Limit, Pids};
 
 const MEMORY: Limit = Limit::Memory(Memory(Some(50 << 20)));
 const PIDS: Limit = Limit::Pids(Pids(Some(20)));
 
 fn group(version: Version, path: &str, limits: &[Limit]) -> Group {
-    Group { version, path: path.into(), limits: limits.to_vec() }
+    let mut group = Group::new(version, path.into());
+    limits.iter().for_each(|limit| group.limit(limit).unwrap());
+    group
 }
 
 fn lines(placement: Placement) -> Vec<String> {
-    plan(placement, true, Command::shell("/bin/true".into())).lines()
+    lines_of(placement, Manner { cgroupns: true, ..Manner::default() })
+}
+
+fn lines_of(placement: Placement, manner: Manner) -> Vec<String> {
+    plan(placement, manner, Command::shell("/bin/true".into())).lines()
+}
+
+#[test]
+fn to_keep_the_process_id_it_enters_the_group_itself_and_nobody_stays() {
+    let v2 = Some(group(Version::V2, "/cg/x", &[PIDS]));
+    let exec = Manner { after: After::Left, ..Manner::default() };
+    assert_eq!(
+        lines_of(Placement { v2, ..Placement::default() }, exec),
+        [
+            "mkdirat(AT_FDCWD, \"/cg/x\", 0700)",
+            "write(</cg/x/pids.max>, \"20\", 2)",
+            "write(</cg/x/cgroup.procs>, \"0\", 1)",
+        ]
+    );
+}
+
+#[test]
+fn alone_in_its_own_group_it_leaves_that_before_the_limits() {
+    let placement = Placement {
+        leave: Some("/cg/own".into()),
+        enable: Some(("/cg/own".into(), vec!["pids".into()])),
+        v2: Some(group(Version::V2, "/cg/own/x", &[PIDS])),
+        ..Placement::default()
+    };
+    let exec = Manner { after: After::Left, ..Manner::default() };
+    assert_eq!(
+        lines_of(placement, exec),
+        [
+            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0700)",
+            "write(</cg/own/x/cgroup.procs>, \"0\", 1)",
+            "write(</cg/own/cgroup.subtree_control>, \"+pids\", 5)",
+            "write(</cg/own/x/pids.max>, \"20\", 2)",
+        ]
+    );
 }
 
 #[test]
@@ -21,7 +63,7 @@ fn limits_are_set_before_the_child_starts_in_the_group() {
     assert_eq!(
         lines(Placement { v2, ..Placement::default() }),
         [
-            "mkdirat(AT_FDCWD, \"/cg/x\", 0755)",
+            "mkdirat(AT_FDCWD, \"/cg/x\", 0700)",
             "write(</cg/x/memory.max>, \"52428800\", 8)",
             "write(</cg/x/pids.max>, \"20\", 2)",
             "clone3({flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<group>}, 88)",
@@ -48,18 +90,18 @@ fn in_version_1_the_child_enters_by_tasks() {
 #[test]
 fn alone_in_a_delegated_group_we_move_aside_before_it_hands_controllers_on() {
     let placement = Placement {
-        aside: Some(("/cg/own".into(), "/cg/own/x-aside".into())),
-        enable: Some(("/cg/own".into(), vec!["memory", "pids"])),
+        leave: Some("/cg/own".into()),
+        enable: Some(("/cg/own".into(), vec!["memory".into(), "pids".into()])),
         v2: Some(group(Version::V2, "/cg/own/x", &[MEMORY, PIDS])),
         ..Placement::default()
     };
     assert_eq!(
         lines(placement)[..4],
         [
-            "mkdirat(AT_FDCWD, \"/cg/own/x-aside\", 0755)",
+            "mkdirat(AT_FDCWD, \"/cg/own/x-aside\", 0700)",
             "write(</cg/own/x-aside/cgroup.procs>, \"0\", 1)",
             "write(</cg/own/cgroup.subtree_control>, \"+memory +pids\", 13)",
-            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0755)",
+            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0700)",
         ]
     );
 }

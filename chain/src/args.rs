@@ -47,6 +47,8 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
         .version(tool.version)
         .override_usage(format!("{} [OPTION]... {}", tool.name, tool.operands))
         .infer_long_args(true)
+        .args_override_self(true)
+        .allow_negative_numbers(true)
         .term_width(80)
         .arg(Arg::new("explain").long("explain").action(ArgAction::SetTrue).help(
             "Say each step on standard error before it is made; CHAIN_EXPLAIN=1 does it for a whole chain",

@@ -147,6 +147,9 @@ pub enum Call {
         /// What it leads to.
         path: PathBuf,
     },
+    /// Where programs are looked for from here on, and by the command: environ(7). No system call,
+    /// the one entry of this vocabulary that strace(1) does not see.
+    SetPath(OsString),
     /// The supplementary groups: setgroups(2).
     SetGroups(Vec<u32>),
     /// Real, effective and saved group: setresgid(2). What the parent's death sends stays.
@@ -162,6 +165,8 @@ pub enum Call {
     },
     /// Removes a control group that a killed run left, unless somebody holds its lock.
     CollectGroup(PathBuf),
+    /// Removes a control group in which nothing runs any more, unless somebody holds its lock.
+    CollectEmptyGroup(PathBuf),
     /// Kills every process of a control group: cgroup.kill, or one by one where the kernel lacks it.
     KillGroup(PathBuf),
     /// Removes a control group and those the command made below it: rmdir(2).
@@ -307,12 +312,12 @@ impl Call {
             Self::Umask(_) => "umask(2)",
             Self::BringUp(_) => "netdevice(7)",
             Self::CloseOnExec { .. } => "fcntl(2)",
+            Self::SetPath(_) => "setenv(3)",
             Self::SetGroups(_) => "setgroups(2)",
             Self::SetGroup(_) => "setresgid(2)",
             Self::SetUser(_) => "setresuid(2)",
-            Self::MakeGroup { .. } | Self::CollectGroup(_) | Self::KillGroup(_) | Self::RemoveGroup(_) => {
-                "cgroups(7)"
-            }
+            Self::MakeGroup { .. } | Self::CollectGroup(_) | Self::CollectEmptyGroup(_) => "cgroups(7)",
+            Self::KillGroup(_) | Self::RemoveGroup(_) => "cgroups(7)",
             Self::Fork(stay) if stay.into.is_some() => "clone3(2)",
             Self::Fork(_) | Self::Helper { .. } => "fork(2)",
             Self::Outside { call, .. } => call.page(),
@@ -357,6 +362,9 @@ impl Call {
             Self::Chroot(path) => nix::unistd::chroot(path.as_path()),
             Self::Chdir(path) => nix::unistd::chdir(path.as_path()),
             Self::SetHostname(name) => nix::unistd::sethostname(name),
+            Self::Write { path, data } if path.ends_with("cgroup.subtree_control") => {
+                group::hand_on(path, data)
+            }
             Self::Write { path, data } => sys::write_file(path, data),
             Self::Mkdir { path, mode } => {
                 nix::sys::stat::mkdirat(AT_FDCWD, path.as_path(), Mode::from_bits_truncate(*mode))
@@ -377,11 +385,13 @@ impl Call {
             }
             Self::BringUp(name) => sys::bring_up(name),
             Self::CloseOnExec { fd, .. } => sys::close_on_exec(*fd),
+            Self::SetPath(path) => sys::set_path(path),
             Self::SetGroups(groups) => sys::set_groups(groups),
             Self::SetGroup(gid) => sys::set_group(*gid),
             Self::SetUser(uid) => sys::set_user(*uid),
             Self::MakeGroup { path, opened } => group::make(path).map(|fd| hands.hold(opened, fd)),
             Self::CollectGroup(path) => group::collect(path),
+            Self::CollectEmptyGroup(path) => group::collect_empty(path),
             Self::KillGroup(path) => group::kill(path),
             Self::RemoveGroup(path) => group::remove(path),
             Self::Fork(_) => Err(Errno::ENOSYS),
@@ -483,15 +493,16 @@ impl Display for Call {
             Self::CloseOnExec { fd, path } => {
                 write!(f, "fcntl({fd}<{}>, F_SETFD, FD_CLOEXEC)", path.display())
             }
+            Self::SetPath(path) => write!(f, "setenv(\"PATH\", {}, 1)", quoted(path)),
             Self::SetGroups(groups) => {
                 let list: Vec<String> = groups.iter().map(u32::to_string).collect();
                 write!(f, "setgroups({}, [{}])", groups.len(), list.join(", "))
             }
             Self::SetGroup(gid) => write!(f, "setresgid({gid}, {gid}, {gid})"),
             Self::SetUser(uid) => write!(f, "setresuid({uid}, {uid}, {uid})"),
-            Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0755)", quoted(path)),
+            Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(path)),
             Self::KillGroup(path) => write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", path.display()),
-            Self::RemoveGroup(path) | Self::CollectGroup(path) => {
+            Self::RemoveGroup(path) | Self::CollectGroup(path) | Self::CollectEmptyGroup(path) => {
                 write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))
             }
             Self::Fork(Stay { into: Some(group), .. }) => write!(

@@ -5,8 +5,10 @@
 //! refuses to /bin/sh, also programs of another architecture, and because
 //! `ENOENT` alone does not say whether the program, its loader or the
 //! interpreter of a script is missing.
+//! This file is long because a failure of execve(2) has so many reasons.
 
 use std::ffi::{CString, OsStr, OsString};
+use std::fmt::{self, Display};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -16,11 +18,15 @@ use nix::errno::Errno;
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::AccessFlags;
 
-use crate::tell::{Tell, Voice, Why, quoted};
+use crate::search::closed_directory;
+use crate::tell::{Quoted, Tell, Voice, Why, quoted};
 use crate::{FAILED, NOT_FOUND, NOT_RUNNABLE, sys};
 
 /// Where a program is looked for when PATH is unset: confstr(3)'s _CS_PATH on Linux.
 const STANDARD_PATH: &str = "/bin:/usr/bin";
+
+/// How much of a long PATH a hint shows, in bytes.
+const PATH_SHOWN: usize = 100;
 
 /// The command a link becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +76,7 @@ impl Command {
         for place in &places {
             let Ok(path) = sys::c_string(place.as_os_str()) else { continue };
             match sys::execve(&path, &argv) {
-                Errno::ENOENT if !place.exists() => {}
-                Errno::ENOTDIR => {}
+                Errno::ENOENT | Errno::ENOTDIR if !place.exists() => {}
                 // a later directory may hold one that can be run: execvp(3)
                 Errno::EACCES => worst = Errno::EACCES,
                 errno => return self.explain_failure(tell, place, errno, &argv),
@@ -102,17 +107,20 @@ impl Command {
     fn not_found(&self, tell: &Tell, errno: Errno) -> i32 {
         let program = quoted(&self.program);
         if errno == Errno::EACCES {
-            tell.line(format_args!("cannot run {program}: {}", Why(errno)));
+            match self.places().iter().find_map(|place| closed_directory(place)) {
+                Some(dir) => tell.line(format_args!("cannot run {program}: {}", Closed(&dir))),
+                None => tell.line(format_args!("cannot run {program}: {}", Why(errno))),
+            }
             return NOT_RUNNABLE;
         }
-        if self.program.as_bytes().contains(&b'/') || self.program.is_empty() {
-            tell.line(format_args!("command not found: {program}: {}", Why(Errno::ENOENT)));
-        } else {
+        tell.line(format_args!("command not found: {program}"));
+        if self.program == "--" {
+            tell.hint("'--' goes before the operands of this tool");
+        } else if !self.program.is_empty() && !self.program.as_bytes().contains(&b'/') {
             let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(STANDARD_PATH));
-            tell.line(format_args!(
-                "command not found: {program} is in no directory of PATH, {}",
-                quoted(&path)
-            ));
+            let dirs = path.as_bytes().get(..PATH_SHOWN).unwrap_or(path.as_bytes());
+            let more = if dirs.len() < path.len() { "..." } else { "" };
+            tell.hint(format_args!("it is in no directory of PATH, {}{more}", Quoted(dirs)));
         }
         NOT_FOUND
     }
@@ -135,6 +143,11 @@ impl Command {
             Trouble::Machine(machine) => tell.line(format_args!(
                 "cannot run {shown}: it is a program for {machine}, this machine is {}",
                 std::env::consts::ARCH
+            )),
+            Trouble::Helper(helper) => tell.line(format_args!(
+                "cannot run {shown}: what runs it, {}, may not be run: {}",
+                quoted(&helper),
+                Why(errno)
             )),
             Trouble::Because(why) => tell.line(format_args!("cannot run {shown}: {why}: {}", Why(errno))),
             Trouble::Unknown => tell.line(format_args!("cannot run {shown}: {}", Why(errno))),
@@ -160,6 +173,16 @@ fn may_run(place: &Path) -> bool {
     place.is_file() && nix::unistd::access(place, AccessFlags::X_OK).is_ok()
 }
 
+/// A directory that keeps the user from a path below it.
+struct Closed<'a>(&'a Path);
+
+impl Display for Closed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = nix::unistd::geteuid();
+        write!(f, "user {user} may not enter {}: {}", quoted(self.0), Why(Errno::EACCES))
+    }
+}
+
 /// What stood in the way of execve(2).
 #[derive(Debug, PartialEq, Eq)]
 enum Trouble {
@@ -167,6 +190,8 @@ enum Trouble {
     Interpreter(String),
     Loader(OsString),
     Machine(String),
+    /// Its interpreter or loader may not be run.
+    Helper(OsString),
     Because(&'static str),
     Unknown,
 }
@@ -179,6 +204,11 @@ fn diagnose(place: &Path, errno: Errno) -> Trouble {
         Errno::EACCES if place.is_dir() => Trouble::Because("it is a directory"),
         Errno::EACCES if is_on_noexec(place) => Trouble::Because("it lies on a file system mounted noexec"),
         Errno::EACCES if place.is_file() && !may_run(place) => Trouble::Because("it is not executable"),
+        Errno::EACCES => match File::open(place).map(|file| read_head(file, Errno::ENOENT)) {
+            Ok(Trouble::Interpreter(helper)) => Trouble::Helper(helper.into()),
+            Ok(Trouble::Loader(helper)) => Trouble::Helper(helper),
+            _ => Trouble::Unknown,
+        },
         Errno::ETXTBSY => Trouble::Because("somebody has it open for writing"),
         Errno::E2BIG => Trouble::Because("its arguments and environment are too long"),
         _ => Trouble::Unknown,

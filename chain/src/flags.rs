@@ -37,13 +37,14 @@ impl Display for Clone {
 
 impl Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(MsFlags, &str); 10] = [
+        const NAMES: [(MsFlags, &str); 11] = [
             (MsFlags::MS_RDONLY, "MS_RDONLY"),
             (MsFlags::MS_NOSUID, "MS_NOSUID"),
             (MsFlags::MS_NODEV, "MS_NODEV"),
             (MsFlags::MS_NOEXEC, "MS_NOEXEC"),
             (MsFlags::MS_REMOUNT, "MS_REMOUNT"),
             (MsFlags::MS_BIND, "MS_BIND"),
+            (MsFlags::MS_MOVE, "MS_MOVE"),
             (MsFlags::MS_REC, "MS_REC"),
             (MsFlags::MS_PRIVATE, "MS_PRIVATE"),
             (MsFlags::MS_SLAVE, "MS_SLAVE"),

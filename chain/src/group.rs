@@ -5,7 +5,7 @@
 //! group whose lock is free was left by a run that could not clean up.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,16 +20,26 @@ use crate::sys;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes a group and locks it. A group that another run mistook for a stale one and
-/// removed before the lock was there is made again.
+/// removes before the lock is there is made again.
+///
+/// Until it is locked nobody else may open the group: whoever can open it can lock it.
 ///
 /// # Errors
 /// `EACCES`, `EPERM`, `EROFS`, `EAGAIN` at cgroup.max.depth or cgroup.max.descendants.
 pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
-    for _ in 0..10 {
-        nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o755))?;
+    for _ in 0..100 {
+        match nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o700)) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(errno),
+        }
         match sys::lock_shared(path) {
-            Ok(fd) if path.is_dir() => return Ok(fd),
+            Ok(fd) if path.is_dir() => {
+                // the command may read its limits there, whoever it runs as
+                sys::set_mode(fd.as_fd(), 0o755)?;
+                return Ok(fd);
+            }
             Ok(_) | Err(Errno::ENOENT | Errno::ENODEV) => {}
+            Err(Errno::EWOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
             Err(errno) => {
                 // as if it had never been made; the first failure is the one to tell
                 let _ = remove_once(path);
@@ -58,6 +68,34 @@ pub fn collect(path: &Path) -> Result<(), Errno> {
     };
     kill(path)?;
     remove(path)
+}
+
+/// Removes a group in which nothing runs any more, unless somebody has come to use it meanwhile.
+///
+/// # Errors
+/// As open(2), flock(2) and unlinkat(2); a group that is gone or in use is no error.
+pub fn collect_empty(path: &Path) -> Result<(), Errno> {
+    let removed = sys::lock_unused(path).and_then(|_lock| remove_once(path));
+    match removed {
+        Err(Errno::EWOULDBLOCK | Errno::EBUSY | Errno::ENOENT | Errno::ENODEV) => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Writes to cgroup.subtree_control. The kernel may call a group busy that its last process has
+/// just left, so that answer is asked for again for a few milliseconds.
+///
+/// # Errors
+/// As open(2) and write(2): `EBUSY` where the group holds processes, `ENOENT` where the group
+/// above does not hand a controller on, `EINVAL` for none of the kernel's.
+pub fn hand_on(path: &Path, data: &[u8]) -> Result<(), Errno> {
+    for _ in 0..10 {
+        match sys::write_file(path, data) {
+            Err(Errno::EBUSY) => std::thread::sleep(Duration::from_millis(1)),
+            result => return result,
+        }
+    }
+    Err(Errno::EBUSY)
 }
 
 /// Kills every process in the group and below.
@@ -113,6 +151,10 @@ pub fn remove(path: &Path) -> Result<(), Errno> {
         match remove_once(path) {
             Ok(()) | Err(Errno::ENOENT | Errno::ENODEV) => return Ok(()),
             Err(errno) if tries < 3 || (errno == Errno::EBUSY && Instant::now() < deadline) => {
+                // a process may have left the group in which the others were killed
+                if tries > 2 {
+                    kill(path)?;
+                }
                 // the command may have made groups of its own, which stand in the way
                 each_group(path, &mut |group| {
                     if group != path {

@@ -4,6 +4,8 @@
 //! A hint names a cause only when the system shows it: the knob is read, the
 //! file is looked for, before either is blamed.
 
+mod group;
+
 use std::fs;
 use std::path::Path;
 
@@ -13,6 +15,7 @@ use nix::sched::CloneFlags;
 
 use crate::call::Call;
 use crate::flags::CLONE_NEWTIME;
+use crate::sys;
 
 /// What the reader can do about a call that failed, if the system shows it.
 pub fn advice(call: &Call, errno: Errno) -> Option<String> {
@@ -22,6 +25,12 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
             Errno::EPERM | Errno::EACCES => user_namespace_knob(),
             _ => None,
         },
+        Call::Write { path, .. } if path.ends_with("timens_offsets") && errno == Errno::ERANGE => {
+            Some("a clock inside may not be below 0, nor above 146 years: time_namespaces(7)".to_string())
+        }
+        Call::Write { path, .. } => group::write(path, errno),
+        Call::MakeGroup { path, .. } => group::make(path, errno),
+        Call::Fork(stay) if stay.into.is_some() => group::fork_into(errno),
         Call::Mount { fstype: Some("proc"), .. } if errno == Errno::EPERM => proc_refused(),
         Call::Mount { source: Some(source), target, flags, .. }
             if flags.contains(MsFlags::MS_BIND)
@@ -41,9 +50,6 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
             Errno::EPERM => Some("in a user namespace this takes Linux 6.7".to_string()),
             _ => None,
         },
-        Call::Write { path, .. } if path.ends_with("timens_offsets") && errno == Errno::ERANGE => {
-            Some("a clock inside may not be below 0, nor above 146 years: time_namespaces(7)".to_string())
-        }
         Call::Mount { flags, .. } if flags.intersects(MsFlags::MS_PRIVATE | MsFlags::MS_SLAVE) => match errno
         {
             Errno::EINVAL => inside_chroot(),
@@ -108,9 +114,7 @@ fn mount_namespace_file(target: &Path) -> Option<String> {
 fn overlay(errno: Errno) -> Option<String> {
     let advice = match errno {
         Errno::EPERM => "in a user namespace this takes Linux 5.11",
-        Errno::EINVAL => {
-            "it takes a root without mounts below it, and on none that is itself an overlay of two others"
-        }
+        Errno::EINVAL => "it takes a root without mounts below it",
         Errno::ENODEV => "this kernel has no overlay: modprobe overlay",
         _ => return None,
     };
@@ -123,7 +127,8 @@ fn unshare(flags: CloneFlags, errno: Errno) -> Option<String> {
             user_namespace_knob().or_else(inside_chroot).or_else(seccomp)
         }
         Errno::EPERM | Errno::EACCES => {
-            let advice = "only root may do this without a user namespace of its own: user_namespaces(7)";
+            let advice =
+                "an ordinary user may do this only in a user namespace of its own: add --map-root-user (-r)";
             seccomp().or_else(|| Some(advice.to_string()))
         }
         Errno::ENOSPC => namespace_limit(flags),
@@ -183,11 +188,13 @@ fn missing_kind(flags: CloneFlags) -> Option<String> {
 
 /// In a chroot the root directory is no mount point, and the kernel gives no new root to pivot from.
 fn inside_chroot() -> Option<String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let root_is_mount = mounts.lines().any(|line| line.split(' ').nth(4) == Some("/"));
+    let root_is_mount = sys::is_mount_root(Path::new("/")).or_else(|| {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        Some(mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")))
+    })?;
     (!root_is_mount).then(|| {
-        "this process runs in a chroot, where the kernel refuses this; enter the root with pivot_root(2), \
-         as chroot-rs does by default"
+        "this process runs in a chroot(2), where the kernel refuses this; whoever made it can use chroot-rs, \
+         which enters the root by pivot_root(2)"
             .to_string()
     })
 }

@@ -46,6 +46,7 @@ pub mod hint;
 pub mod idmap;
 pub mod namespace;
 pub mod plan;
+pub mod search;
 pub mod sys;
 pub mod tell;
 pub mod wait;

@@ -9,6 +9,8 @@
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 
+use nix::sys::signal::SigSet;
+
 use crate::call::{Call, Hands, Opened};
 use crate::exec::Command;
 use crate::tell::{Tell, Voice};
@@ -18,14 +20,21 @@ use crate::{FAILED, hint, sys};
 /// Why: it ends the sentence "the tool will now …" and, after a failure, "cannot …".
 pub type Reason = Cow<'static, str>;
 
+/// A look at what a step did: nothing more to say, or what did not come out as it was meant.
+type Look = Box<dyn FnOnce(&Tell) -> Result<(), String>>;
+
 /// What the parent that stays looks at when the command has ended.
 type Farewell = Box<dyn FnOnce(&Tell, Ended)>;
 
-#[derive(Debug)]
 struct Step {
     reason: Reason,
     call: Call,
     undo: Vec<(Reason, Call)>,
+    look: Option<Look>,
+    /// Whether the plan goes on without it.
+    optional: bool,
+    /// Whether nothing before it is taken back any more.
+    settles: bool,
 }
 
 /// What a tool will do, computed before the first call is made.
@@ -49,7 +58,30 @@ impl Plan {
 
     /// Adds a step.
     pub fn will(&mut self, reason: impl Into<Reason>, call: Call) {
-        self.steps.push(Step { reason: reason.into(), call, undo: Vec::new() });
+        let reason = reason.into();
+        self.steps.push(Step { reason, call, undo: Vec::new(), look: None, optional: false, settles: false });
+    }
+
+    /// After the last step nothing is taken back, whatever fails: it cannot be any more.
+    pub fn settle(&mut self) {
+        if let Some(step) = self.steps.last_mut() {
+            step.settles = true;
+        }
+    }
+
+    /// Lets the plan go on, with one line, when the last step fails.
+    pub fn or_go_on(&mut self) {
+        if let Some(step) = self.steps.last_mut() {
+            step.optional = true;
+        }
+    }
+
+    /// Looks, once the last step is made, whether it came out as meant: what the kernel took
+    /// is not always what it was given. What the look says is wrong is a failure of the step.
+    pub fn look(&mut self, look: impl FnOnce(&Tell) -> Result<(), String> + 'static) {
+        if let Some(step) = self.steps.last_mut() {
+            step.look = Some(Box::new(look));
+        }
     }
 
     /// Says how the last step is taken back, because its effect must not outlive the command.
@@ -78,18 +110,25 @@ impl Plan {
         }
         let mut hands = std::mem::take(&mut self.hands);
         let mut done = Vec::new();
+        let mut signals = None;
         for step in std::mem::take(&mut self.steps) {
+            if !step.undo.is_empty() || matches!(step.call, Call::Fork(_)) {
+                // no signal may end us between a step and what takes it back
+                signals.get_or_insert_with(wait::block_signals);
+            }
             tell.step(&step.reason, &step.call, step.call.page());
             let made = match &step.call {
-                Call::Fork(stay) => match wait::fork(stay, &hands) {
-                    Ok(Side::Child(joined)) => {
-                        // what was made before is the parent's to take back
-                        done.clear();
-                        joined
+                Call::Fork(stay) => {
+                    match wait::fork(stay, &hands, &signals.take().unwrap_or_else(SigSet::empty)) {
+                        Ok(Side::Child(joined)) => {
+                            // what was made before is the parent's to take back
+                            done.clear();
+                            joined
+                        }
+                        Ok(Side::Parent(parent)) => self.stay(tell, parent, done, &mut hands),
+                        Err(errno) => Err(errno),
                     }
-                    Ok(Side::Parent(parent)) => self.stay(tell, parent, done, &mut hands),
-                    Err(errno) => Err(errno),
-                },
+                }
                 call => call.make(&mut hands),
             };
             if let Err(errno) = made {
@@ -97,12 +136,27 @@ impl Plan {
                 if let Some(advice) = hint::advice(&step.call, errno) {
                     tell.hint(advice);
                 }
+            }
+            let held = made.is_ok() && step.look.is_none_or(|look| tell.unless_wrong(look(tell)));
+            if !held && !step.optional {
                 take_back(tell, done, &mut hands);
                 // a helper is waited for
                 drop(hands);
+                if let Some(before) = signals {
+                    wait::unblock_signals(&before);
+                }
                 sys::exit(FAILED);
             }
-            done.extend(step.undo);
+            if made.is_ok() {
+                done.extend(step.undo);
+            }
+            if step.settles {
+                done.clear();
+            }
+        }
+        // where nobody stays behind, the command gets its signals back here
+        if let Some(before) = signals {
+            wait::unblock_signals(&before);
         }
         let status = self.command.become_it(tell);
         take_back(tell, done, &mut hands);
@@ -123,7 +177,9 @@ impl Plan {
             tell.step(&step.reason, &step.call, step.call.page());
         }
         self.command.say(tell);
-        for (reason, call) in self.steps.iter().rev().flat_map(|step| step.undo.iter().rev()) {
+        let settled = self.steps.iter().rposition(|step| step.settles).map_or(0, |last| last + 1);
+        let open = self.steps.iter().skip(settled).rev();
+        for (reason, call) in open.flat_map(|step| step.undo.iter().rev()) {
             tell.step(format_args!("afterwards, {reason}"), call, call.page());
         }
     }

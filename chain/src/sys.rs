@@ -13,7 +13,7 @@ use std::path::{Component, Path};
 use libc::{c_char, c_int};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::Mode;
 use nix::unistd::{ForkResult, Gid, Uid};
@@ -49,13 +49,29 @@ fn inherited(fd: c_int) -> bool {
 fn write_all(fd: c_int, mut rest: &[u8]) {
     // SAFETY: `inherited` has just seen it open, and nothing else runs in this process.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    let pipe: SigSet = std::iter::once(Signal::SIGPIPE).collect();
+    let mut before = SigSet::empty();
+    // a reader that is gone must not end us; its disposition is the command's and stays
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_BLOCK, Some(&pipe), Some(&mut before));
     while !rest.is_empty() {
         match nix::unistd::write(fd, rest) {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
-            Err(_) => return,
+            Err(Errno::EPIPE) => {
+                forget_signal(&pipe);
+                break;
+            }
+            Err(_) => break,
         }
     }
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+}
+
+/// Takes a pending signal away: sigtimedwait(2) that does not wait.
+fn forget_signal(which: &SigSet) {
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the set and the time live through the call, and no siginfo is asked for.
+    unsafe { libc::sigtimedwait(which.as_ref(), std::ptr::null_mut(), &raw const now) };
 }
 
 /// Ends the process at once: no destructors, no exit handlers, nothing flushed.
@@ -96,10 +112,10 @@ pub fn open_tree(path: &Path) -> Result<OwnedFd, Errno> {
     owned(fd)
 }
 
-/// Whether the kernel has open_tree(2): Linux 5.2.
+/// Whether the kernel has open_tree(2), which came with fspick(2) and the rest: Linux 5.2.
 pub fn has_open_tree() -> bool {
     // SAFETY: an empty path and a descriptor that cannot exist: the call only fails.
-    let result = unsafe { libc::syscall(libc::SYS_open_tree, -1, c"".as_ptr(), 0) };
+    let result = unsafe { libc::syscall(libc::SYS_fspick, -1, c"".as_ptr(), 0) };
     Errno::result(result) != Err(Errno::ENOSYS)
 }
 
@@ -217,14 +233,14 @@ pub fn write_at(dir: BorrowedFd<'_>, name: &str, data: &[u8]) -> Result<(), Errn
     nix::unistd::write(&fd, data).map(drop)
 }
 
-/// Opens a directory and takes a shared lock on it, waiting for it: who may not take the
-/// exclusive one knows that somebody still uses it.
+/// Opens a directory and takes a shared lock on it: who may not take the exclusive one knows
+/// that somebody still uses it.
 ///
 /// # Errors
-/// As open(2) and flock(2).
+/// `EWOULDBLOCK` where somebody holds the exclusive one, else as open(2) and flock(2).
 pub fn lock_shared(path: &Path) -> Result<OwnedFd, Errno> {
     let fd = open_directory(path)?;
-    flock(fd.as_fd(), libc::LOCK_SH)?;
+    flock(fd.as_fd(), libc::LOCK_SH | libc::LOCK_NB)?;
     Ok(fd)
 }
 
@@ -347,32 +363,6 @@ pub fn next_change() -> Result<Option<Change>, Errno> {
     Ok((pid != 0).then_some(Change { pid, code: info.si_code, status }))
 }
 
-/// A signal that was sent to this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrived {
-    /// Its number.
-    pub signo: c_int,
-    /// Whether a process sent it; otherwise the kernel made it, as for Ctrl-C.
-    pub by_process: bool,
-    /// Who, as far as this PID namespace knows the sender.
-    pub pid: i32,
-}
-
-/// Waits for a signal of the set, which must be blocked: sigwaitinfo(2).
-pub fn next_signal(set: &SigSet) -> Option<Arrived> {
-    // SAFETY: all zero is a valid siginfo_t.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is initialised, and the siginfo_t lives through the call.
-    let signo = unsafe { libc::sigwaitinfo(set.as_ref(), &raw mut info) };
-    if signo < 0 {
-        return None;
-    }
-    let by_process = info.si_code <= 0;
-    // SAFETY: signals of a process carry a pid; for others the zeros are read.
-    let pid = if by_process { unsafe { info.si_pid() } } else { 0 };
-    Some(Arrived { signo, by_process, pid })
-}
-
 /// kill(2), with any signal number.
 ///
 /// # Errors
@@ -415,6 +405,17 @@ pub fn execve(program: &CStr, argv: &[CString]) -> Errno {
 
 unsafe extern "C" {
     static environ: *const *const c_char;
+}
+
+/// setenv(3) of PATH.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn set_path(path: &OsStr) -> Result<(), Errno> {
+    let path = c_string(path)?;
+    // SAFETY: both are C strings, and no other thread reads the environment: there is none.
+    let result = unsafe { libc::setenv(c"PATH".as_ptr(), path.as_ptr(), 1) };
+    Errno::result(result).map(drop)
 }
 
 /// Clears the environment but for these variables.
@@ -607,6 +608,19 @@ pub fn current_umask() -> u32 {
     mask.bits()
 }
 
+/// Whether a directory is the top of a mount: statx(2), Linux 5.8. Nothing where the kernel cannot tell.
+pub fn is_mount_root(path: &Path) -> Option<bool> {
+    // STATX_ATTR_MOUNT_ROOT, which libc has as a signed number on some systems
+    const MOUNT_ROOT: u64 = 0x2000;
+    let path = c_string(path.as_os_str()).ok()?;
+    // SAFETY: all zero is a valid statx.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a C string, and the struct lives through the call.
+    let result = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
+    let known = result == 0 && found.stx_attributes_mask & MOUNT_ROOT != 0;
+    known.then_some(found.stx_attributes & MOUNT_ROOT != 0)
+}
+
 /// Whether the kernel has mount_setattr(2): Linux 5.12.
 pub fn has_mount_setattr() -> bool {
     // SAFETY: no struct is read: its size is told as 0, which is refused.
@@ -622,8 +636,8 @@ pub fn inherited_descriptors() -> Vec<c_int> {
         Ok(entries) => {
             entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
         }
-        // without /proc: as many as most limits allow
-        Err(_) => (3..1024).collect(),
+        // without /proc: as many as there may be
+        Err(_) => (3..descriptor_limit()).collect(),
     };
     candidates.into_iter().filter(|fd| *fd > 2 && inherited(*fd)).collect()
 }
@@ -652,6 +666,14 @@ pub fn is_writable(path: &Path) -> bool {
     nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, nix::unistd::AccessFlags::W_OK, flags).is_ok()
 }
 
+/// The highest number a descriptor can have had: what the limit may have been raised to, within reason.
+fn descriptor_limit() -> c_int {
+    const REASON: u64 = 1 << 20;
+    let limits = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    let highest = limits.map_or(REASON, |(_, hard)| hard.min(REASON));
+    c_int::try_from(highest).unwrap_or(c_int::MAX)
+}
+
 /// Reads a small file of the kernel whole, in one read(2) where it fits.
 ///
 /// # Errors
@@ -674,4 +696,12 @@ pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
     }
     text.truncate(len);
     Ok(text)
+}
+
+/// chmod(2) of an open file.
+///
+/// # Errors
+/// `EPERM`, `EROFS`.
+pub fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+    nix::sys::stat::fchmod(fd, Mode::from_bits_truncate(mode))
 }

@@ -6,8 +6,7 @@
 //! dropped: a closed terminal must not change what the tool does.
 
 use std::ffi::OsStr;
-use std::fmt::{self, Display};
-use std::io::Write as _;
+use std::fmt::{self, Display, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
@@ -63,15 +62,33 @@ impl Tell {
 
     /// Says anything else in one line: a refusal, or what is left out and why.
     pub fn line(&self, text: impl Display) {
-        let mut line = Vec::with_capacity(160);
-        // a Vec takes every write
-        let _ = writeln!(line, "{}: {text}", self.tool);
-        sys::say(&line);
+        let mut line = String::with_capacity(160);
+        // a String takes every write
+        let _ = write!(OneLine(&mut line), "{}: {text}", self.tool);
+        line.push('\n');
+        sys::say(line.as_bytes());
+    }
+
+    /// Says what is wrong, if anything is; whether nothing was.
+    pub fn unless_wrong(&self, result: Result<(), String>) -> bool {
+        result.inspect_err(|wrong| self.line(wrong)).is_ok()
     }
 
     /// Advice after a failure: what the reader can do, one line.
     pub fn hint(&self, text: impl Display) {
         self.line(format_args!("hint: {text}"));
+    }
+}
+
+/// Keeps what others wrote, file names above all, from breaking the line or driving the terminal.
+struct OneLine<'a>(&'a mut String);
+
+impl fmt::Write for OneLine<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for char in text.chars() {
+            if char.is_control() { self.0.extend(char.escape_default()) } else { self.0.push(char) }
+        }
+        Ok(())
     }
 }
 
@@ -136,6 +153,13 @@ mod tests {
     fn quotes_are_those_of_strace() {
         let shown = Quoted(b"a b\"\\\n\x01\x012\xc3\xa9").to_string();
         assert_eq!(shown, r#""a b\"\\\n\1\0012\303\251""#);
+    }
+
+    #[test]
+    fn a_line_stays_one_line_and_harmless() {
+        let mut line = String::new();
+        write!(OneLine(&mut line), "a\nb\x1b[31m é").unwrap();
+        assert_eq!(line, "a\\nb\\u{1b}[31m é");
     }
 
     #[test]

@@ -9,18 +9,23 @@
 //! the child (PR_SET_PDEATHSIG).
 
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use crate::call::{Hands, Stay};
-use crate::sys::{self, Arrived};
+use crate::sys;
+
+/// How long a stop may take to come through a parent that waits inside.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,39 +47,50 @@ pub(crate) enum Side {
 pub(crate) struct Parent {
     child: i32,
     child_is_init: bool,
-    all: SigSet,
+    signals: SignalFd,
     /// The child's status is read here: once it has mounted its own, /proc no longer shows it.
     proc: Option<OwnedFd>,
     terminal: Option<(OwnedFd, Pid)>,
     /// The end of this pipe closes with the parent, which the child can see without a race.
     _alive: OwnedFd,
     stood_in_for: Option<i32>,
+    /// A stop that the child blocks for now, and until when it may come to take it.
+    stop_due: Option<(i32, Instant)>,
+    /// The stop we stood in for: the child has it from us as SIGSTOP.
+    stopped_for: Option<i32>,
 }
 
-/// Forks as `stay` says.
+/// Blocks every signal, so that none ends this process while something has to be taken back;
+/// what was blocked before is returned.
+pub(crate) fn block_signals() -> SigSet {
+    let mut before = SigSet::empty();
+    // fails only for a bad `how`
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
+    before
+}
+
+/// Lets the signals through again that were let through before: those that came meanwhile act now.
+pub(crate) fn unblock_signals(before: &SigSet) {
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(before), None);
+}
+
+/// Forks as `stay` says. Every signal is blocked by then; the child gets `before` back.
 ///
 /// # Errors
-/// As pipe(2), fork(2) and clone3(2). The caller's signal state is then as it was.
-pub(crate) fn fork(stay: &Stay, hands: &Hands) -> Result<Side, Errno> {
+/// As pipe(2), signalfd(2), fork(2) and clone3(2).
+pub(crate) fn fork(stay: &Stay, hands: &Hands, before: &SigSet) -> Result<Side, Errno> {
     let (alive_read, alive) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    // not sigwaitinfo(2), which takes the mask away while it waits: whoever looks at ours
+    // to see whether a signal is dropped must find it
+    let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)?;
     let group = stay.into.map(|name| hands.get(name)).transpose()?;
-    let proc = if stay.child_is_init { open_proc() } else { None };
+    let proc = if stay.child_is_init { own_proc() } else { None };
     let terminal = own_terminal();
-    let all = SigSet::all();
-    let mut before = SigSet::empty();
-    nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut before))?;
     // an ignored SIGCHLD would reap the child before we learn how it ended
     let chld_was_ignored = sys::is_ignored(libc::SIGCHLD);
     if chld_was_ignored {
         sys::set_ignored(libc::SIGCHLD, false);
     }
-    let restore = || {
-        if chld_was_ignored {
-            sys::set_ignored(libc::SIGCHLD, true);
-        }
-        // fails only for a bad `how`
-        let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
-    };
     let mut joins_by_hand = false;
     let forked = match group {
         Some(group) => match sys::fork_into(group) {
@@ -87,50 +103,50 @@ pub(crate) fn fork(stay: &Stay, hands: &Hands) -> Result<Side, Errno> {
         },
         None => sys::fork(),
     };
-    match forked {
-        Ok(Some(child)) => {
-            drop(alive_read);
-            let child_is_init = stay.child_is_init;
-            Ok(Side::Parent(Parent {
-                child,
-                child_is_init,
-                all,
-                proc,
-                terminal,
-                _alive: alive,
-                stood_in_for: None,
-            }))
-        }
-        Ok(None) => {
-            drop(alive);
-            end_with_parent(&alive_read);
-            restore();
-            let joined = match group {
-                Some(group) if joins_by_hand => sys::write_at(group, "cgroup.procs", b"0"),
-                _ => Ok(()),
-            };
-            Ok(Side::Child(joined))
-        }
-        Err(errno) => {
-            restore();
-            Err(errno)
-        }
+    if forked != Ok(None) {
+        let child = forked?.unwrap_or_default();
+        drop(alive_read);
+        return Ok(Side::Parent(Parent {
+            child,
+            child_is_init: stay.child_is_init,
+            signals,
+            proc,
+            terminal,
+            _alive: alive,
+            stood_in_for: None,
+            stop_due: None,
+            stopped_for: None,
+        }));
     }
+    drop(alive);
+    let joined = end_with_parent(&alive_read).and_then(|()| match group {
+        Some(group) if joins_by_hand => sys::write_at(group, "cgroup.procs", b"0"),
+        _ => Ok(()),
+    });
+    if chld_was_ignored {
+        sys::set_ignored(libc::SIGCHLD, true);
+    }
+    unblock_signals(before);
+    Ok(Side::Child(joined))
 }
 
 /// The child: die with the parent, also if it died before we could ask for that.
-fn end_with_parent(alive: &OwnedFd) {
-    // fails only for a bad signal
-    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+fn end_with_parent(alive: &OwnedFd) -> Result<(), Errno> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
     // getppid() would not do: it is 0 for a parent in another PID namespace
-    let mut fds = [PollFd::new(std::os::fd::AsFd::as_fd(alive), PollFlags::empty())];
-    if nix::poll::poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+    let mut fds = [PollFd::new(alive.as_fd(), PollFlags::empty())];
+    if nix::poll::poll(&mut fds, PollTimeout::ZERO)? > 0 {
         sys::exit(128 + libc::SIGKILL);
     }
+    Ok(())
 }
 
-fn open_proc() -> Option<OwnedFd> {
-    nix::fcntl::open("/proc", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).ok()
+/// /proc, where it shows the PID namespace we are in: in another one our child's number is somebody else's.
+fn own_proc() -> Option<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let proc = nix::fcntl::open("/proc", flags, Mode::empty()).ok()?;
+    let own = nix::fcntl::readlinkat(&proc, "self").ok()?;
+    (own == std::process::id().to_string().as_str()).then_some(proc)
 }
 
 /// The controlling terminal, where our process group is the one in its foreground.
@@ -146,24 +162,16 @@ fn own_terminal() -> Option<(OwnedFd, Pid)> {
 impl Parent {
     /// Waits until the child has ended, standing in for it meanwhile.
     pub(crate) fn wait(mut self) -> Ended {
-        // only PID 1 is left out: it cannot stop itself, so the parent outside has to see
-        // that a stop is not blocked here, and stops us
-        if nix::unistd::getpid().as_raw() == 1 {
-            for stop in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
-                self.all.remove(stop);
-            }
-            let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.all), None);
-        }
         let ended = loop {
             if let Some(ended) = self.reap() {
                 break ended;
             }
-            if let Some(arrived) = sys::next_signal(&self.all) {
-                self.pass_on(arrived);
+            if self.signal_came()
+                && let Ok(Some(arrived)) = self.signals.read_signal()
+            {
+                self.pass_on(&arrived);
             }
         };
-        // SIGTTOU too, which would otherwise answer tcsetpgrp() for ever
-        let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
         self.restore_terminal();
         match (ended, self.stood_in_for) {
             (Ended::Killed(libc::SIGKILL), Some(signo)) => Ended::Killed(signo),
@@ -171,14 +179,30 @@ impl Parent {
         }
     }
 
+    /// Waits for a signal; while a stop is due, looks now and then whether the child can take it.
+    fn signal_came(&mut self) -> bool {
+        while let Some((signo, deadline)) = self.stop_due {
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            if nix::poll::poll(&mut fds, PollTimeout::from(20u8)).is_ok_and(|ready| ready > 0) {
+                return true;
+            }
+            if self.drops(signo) {
+                self.stop_child(signo);
+            } else if Instant::now() > deadline {
+                self.stop_due = None;
+            }
+        }
+        true
+    }
+
     /// Looks at every child that changed: ours, and those that came to us as PID 1.
-    fn reap(&self) -> Option<Ended> {
+    fn reap(&mut self) -> Option<Ended> {
         loop {
             match sys::next_change() {
                 Ok(Some(change)) if change.pid == self.child => match change.code {
                     libc::CLD_EXITED => return Some(Ended::Exited(change.status)),
                     libc::CLD_KILLED | libc::CLD_DUMPED => return Some(Ended::Killed(change.status)),
-                    libc::CLD_STOPPED => self.stop_with_child(),
+                    libc::CLD_STOPPED => self.stop_with_child(change.status),
                     _ => {}
                 },
                 Ok(Some(_)) => {}
@@ -190,36 +214,70 @@ impl Parent {
     }
 
     /// A stopped command stops us, so that the shell sees its job stopped; `fg` resumes both.
-    fn stop_with_child(&self) {
-        // our own stop takes effect before kill returns, and kill returns when we are resumed
-        let _ = sys::kill(nix::unistd::getpid().as_raw(), libc::SIGSTOP);
-        if nix::unistd::getpid().as_raw() != 1 {
-            let _ = sys::kill(self.child, libc::SIGCONT);
-        }
-    }
-
-    fn pass_on(&mut self, arrived: Arrived) {
-        let Arrived { signo, by_process, pid } = arrived;
-        if signo == libc::SIGCHLD || (by_process && pid == nix::unistd::getpid().as_raw()) {
+    fn stop_with_child(&mut self, signo: i32) {
+        let signo = self.stopped_for.take().unwrap_or(signo);
+        // whoever sends SIGSTOP to the command alone will resume it alone
+        if signo == libc::SIGSTOP && self.terminal.is_none() {
             return;
         }
-        // the terminal's signals reach the child by themselves: it is in the same process group
-        let from_terminal = !by_process && TERMINAL.contains(&signo);
+        let own = nix::unistd::getpid().as_raw();
+        let stops: SigSet = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU].into_iter().collect();
+        if own == 1 {
+            // the kernel stops no PID 1 from inside: letting the signal through shows the parent
+            // outside that we can be stopped; SIGCONT blocks it again
+            let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&stops), None);
+            return;
+        }
+        let signo = if sys::is_ignored(signo) { libc::SIGSTOP } else { signo };
+        let _ = sys::kill(own, signo);
+        // a blocked signal stops us here, and we go on when we are resumed
+        let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&stops), None);
+        block_signals();
+        let _ = sys::kill(self.child, libc::SIGCONT);
+    }
+
+    fn stop_child(&mut self, signo: i32) {
+        self.stop_due = None;
+        self.stopped_for = Some(signo);
+        let _ = sys::kill(self.child, libc::SIGSTOP);
+    }
+
+    fn pass_on(&mut self, arrived: &siginfo) {
+        let Ok(signo) = i32::try_from(arrived.ssi_signo) else { return };
+        let own = nix::unistd::getpid();
+        // codes up to 0 are those of processes: sigaction(2)
+        let by_process = arrived.ssi_code <= 0;
+        if signo == libc::SIGCHLD || (by_process && i32::try_from(arrived.ssi_pid) == Ok(own.as_raw())) {
+            return;
+        }
+        if signo == libc::SIGCONT {
+            block_signals();
+        }
+        // the terminal's signals reach the child by themselves: it is in the same process group;
+        // but of a hangup only the leader of the session hears
+        let only_to_us = signo == libc::SIGHUP && nix::unistd::getsid(None) == Ok(own);
+        let from_terminal = !by_process && TERMINAL.contains(&signo) && !only_to_us;
         if !from_terminal || signo == libc::SIGCONT {
             // a child that has just ended is reaped next
             let _ = sys::kill(self.child, signo);
         }
-        if self.child_is_init && self.drops(signo) {
-            match default_action(signo) {
-                Default::End => {
-                    self.stood_in_for = Some(signo);
-                    let _ = sys::kill(self.child, libc::SIGKILL);
-                }
-                Default::Stop => {
-                    let _ = sys::kill(self.child, libc::SIGSTOP);
-                }
-                Default::Nothing => {}
+        if self.child_is_init {
+            self.stand_in(signo);
+        }
+    }
+
+    /// Does what the signal would have done by default to a child that is PID 1 and drops it.
+    fn stand_in(&mut self, signo: i32) {
+        match default_action(signo) {
+            Default::Nothing => {}
+            Default::End if self.drops(signo) => {
+                self.stood_in_for = Some(signo);
+                let _ = sys::kill(self.child, libc::SIGKILL);
             }
+            Default::End => {}
+            Default::Stop if self.drops(signo) => self.stop_child(signo),
+            // it may be a parent like us, which lets the signal through when its own child has stopped
+            Default::Stop => self.stop_due = Some((signo, Instant::now() + STOP_PATIENCE)),
         }
     }
 
@@ -246,10 +304,12 @@ impl Parent {
 
     /// An interactive shell leaves its own process group in the foreground; the caller needs its own back.
     fn restore_terminal(&self) {
-        if let Some((terminal, ours)) = &self.terminal
-            && nix::unistd::tcgetpgrp(terminal) != Ok(*ours)
-        {
-            // SIGTTOU is blocked, so this does not stop us; a terminal that is gone needs nothing
+        let Some((terminal, ours)) = &self.terminal else { return };
+        let Ok(now) = nix::unistd::tcgetpgrp(terminal) else { return };
+        // a group that lives has the terminal rightly: the shell's, while we were in the background
+        if now != *ours && now.as_raw() > 0 && sys::kill(-now.as_raw(), 0) == Err(Errno::ESRCH) {
+            // SIGTTOU is blocked: unblocked, it would stop us, or as PID 1 be answered for ever
+            block_signals();
             let _ = nix::unistd::tcsetpgrp(terminal, *ours);
         }
     }

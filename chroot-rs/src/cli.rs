@@ -14,8 +14,8 @@ pub const TOOL: Tool = Tool {
     name: "chroot-rs",
     about: "Make NEWROOT the root directory, then become COMMAND.\n\n\
         Nothing inside can see out: the change is made with pivot_root(2) in an own mount \
-        namespace, the old root is gone, and proc, sys and dev are mounted where NEWROOT has \
-        the directories.",
+        namespace, the old root is gone, no process outside is in sight, and proc, sys and dev \
+        are mounted where NEWROOT has the directories.",
     operands: "[--] NEWROOT [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
@@ -31,6 +31,10 @@ pub struct Options {
     /// Change the root, but mount no proc, sys and dev
     #[arg(long, conflicts_with = "plain")]
     pub no_mount: bool,
+
+    /// Keep the caller's processes in sight, although the roots of those outside lead out
+    #[arg(long, conflicts_with = "plain")]
+    pub share_pid: bool,
 
     /// As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)
     #[arg(long, conflicts_with_all = ["plain", "no_mount"])]

@@ -10,26 +10,31 @@ pub mod mask;
 pub mod mounts;
 pub mod names;
 pub mod root;
+pub mod survey;
 pub mod top;
 pub mod view;
+pub mod walk;
 pub mod wish;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use chain::args::{self, Line};
+use chain::call::Stay;
 use chain::exec::Command;
+use chain::search::closed_directory;
 use chain::tell::{Why, quoted};
 use chain::{Call, FAILED, Plan, Tell, idmap, sys};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::cli::{Options, TOOL};
-use crate::extra::{Extra, Surveyor};
+use crate::extra::Extra;
 use crate::ids::Ids;
 use crate::root::{Place, Root};
+use crate::survey::Surveyor;
 use crate::top::Writes;
-use crate::view::{Api, View, Way};
+use crate::view::{Api, Because, Processes, View, Way};
 
 /// The descriptor of the new root, in the plan.
 const NEW_ROOT: &str = "new root";
@@ -47,6 +52,10 @@ pub fn run(argv: Vec<OsString>) -> ! {
         Ok(root) => root,
         Err(errno) => {
             tell.line(format_args!("cannot change root directory to {}: {}", quoted(&path), Why(errno)));
+            if let Some(dir) = std::path::absolute(&path).ok().and_then(|path| closed_directory(&path)) {
+                let user = sys::effective_ids().0;
+                tell.hint(format_args!("user {user} may not enter {}: chmod, or be its owner", quoted(&dir)));
+            }
             sys::exit(FAILED)
         }
     };
@@ -60,6 +69,7 @@ pub fn run(argv: Vec<OsString>) -> ! {
             args::refuse(&tell, &wrong, "names are those of NEWROOT's own etc/passwd and etc/group")
         }
     };
+    let path = usual_path(&root, std::env::var_os("PATH"));
     let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
     let view = view(&tell, &root, &options);
     let ids = view.as_ref().map_or_else(Ids::here, |view| view.ids.clone());
@@ -78,6 +88,9 @@ pub fn run(argv: Vec<OsString>) -> ! {
         None => plain(root, &options, command),
     };
     credentials.plan(&mut plan);
+    if let Some(path) = path {
+        plan.will("look for programs where they usually are", Call::SetPath(path));
+    }
     if let Some(dir) = options.workdir {
         plan.will(format!("start in {}", quoted(&dir)), Call::Chdir(dir));
     }
@@ -90,13 +103,16 @@ fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
         return None;
     }
     let mut view = View::of(root);
+    if let (Way::Plain(because), true) = (view.way, options.want_mounts()) {
+        args::refuse(tell, "a mount was asked for, and none can be made here", because.advice());
+    }
     say_what_is_left_out(tell, &view, options);
-    if view.way == Way::Plain {
-        if options.want_mounts() {
-            let wrong = "no mount can be made here, and one was asked for";
-            args::refuse(tell, wrong, "it takes CAP_SYS_ADMIN, and a NEWROOT that is not '/'");
-        }
+    if matches!(view.way, Way::Plain(_)) {
         return None;
+    }
+    if options.share_pid && view.processes == Processes::Own {
+        view.processes = Processes::Callers;
+        view.proc = view.callers_proc;
     }
     if options.unmask {
         view.masks.clear();
@@ -121,13 +137,7 @@ pub fn plan(root: Root, view: &View, writes: Writes, extras: Vec<Extra>, command
         plan.hold(NEW_ROOT, root.dir);
         plan.will("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
     }
-    if view.way == Way::PivotAsUser {
-        let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
-        plan.will("enter new user and mount namespaces", Call::Unshare(flags));
-        idmap::map_one(&mut plan, (0, 0), view.caller);
-    } else {
-        plan.will("enter a new mount namespace", Call::Unshare(CloneFlags::CLONE_NEWNS));
-    }
+    enter_namespaces(&mut plan, view);
     plan.will("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
     top::mount(&mut plan, view, writes, &root.path);
     if view.proc_dir == Place::Directory {
@@ -142,8 +152,31 @@ pub fn plan(root: Root, view: &View, writes: Writes, extras: Vec<Extra>, command
     for extra in extras {
         extra.plan(&mut plan);
     }
-    mounts::pivot(&mut plan);
+    mounts::pivot(&mut plan, view.old_root);
     plan
+}
+
+/// The namespaces that the new root needs, and the child that a PID namespace begins with.
+fn enter_namespaces(plan: &mut Plan, view: &View) {
+    let as_user = view.way == Way::PivotAsUser;
+    let own_pid = view.processes == Processes::Own;
+    let mut flags = CloneFlags::CLONE_NEWNS;
+    flags.set(CloneFlags::CLONE_NEWUSER, as_user);
+    flags.set(CloneFlags::CLONE_NEWPID, own_pid);
+    let reason = match (as_user, own_pid) {
+        (true, true) => "enter new user, mount and PID namespaces",
+        (true, false) => "enter new user and mount namespaces",
+        (false, true) => "enter new mount and PID namespaces",
+        (false, false) => "enter a new mount namespace",
+    };
+    plan.will(reason, Call::Unshare(flags));
+    if as_user {
+        idmap::map_one(plan, (0, 0), view.caller);
+    }
+    if own_pid {
+        let reason = "start process 1, so that no process outside is in sight, and wait for it";
+        plan.will(reason, Call::Fork(Stay { into: None, child_is_init: true }));
+    }
 }
 
 /// Exactly what chroot(1) does.
@@ -162,6 +195,13 @@ fn enter(plan: &mut Plan, dir: impl AsRef<Path>) {
     plan.will(format!("go to /{} inside", dir.display()), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
 }
 
+/// The usual PATH where the caller's leads nowhere inside, as on a machine that keeps its
+/// programs elsewhere.
+fn usual_path(root: &Root, path: Option<OsString>) -> Option<OsString> {
+    let leads_nowhere = path.is_some_and(|path| !root.has_one_of(&path));
+    leads_nowhere.then(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into())
+}
+
 fn interactive_shell(root: &Root) -> Command {
     let program = root.shell(std::env::var_os("SHELL"));
     Command { argv: vec![program.clone(), "-i".into()], program }
@@ -169,12 +209,15 @@ fn interactive_shell(root: &Root) -> Command {
 
 /// What a default wanted and is not there, one line each.
 fn say_what_is_left_out(tell: &Tell, view: &View, options: &Options) {
-    if view.way == Way::Plain {
+    match view.way {
         // "/" needs no more, and there is nothing to say about it
-        if !sys::has_capability(chain::namespace::capability::CAP_SYS_ADMIN) {
-            tell.line("plain chroot(2), no mounts: CAP_SYS_ADMIN is missing, and root inside could get out");
+        Way::Plain(Because::SameRoot) => return,
+        Way::Plain(because) => {
+            let why = because.advice();
+            tell.line(format_args!("plain chroot(2), no mounts, and root inside could get out: {why}"));
+            return;
         }
-        return;
+        Way::Pivot | Way::PivotAsUser => {}
     }
     if options.no_mount {
         return;

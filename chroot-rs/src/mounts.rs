@@ -11,7 +11,7 @@ use chain::{Call, Plan};
 use nix::mount::MsFlags;
 use nix::sys::stat::SFlag;
 
-use crate::view::{Api, Devices, View};
+use crate::view::{Api, Devices, OldRoot, View};
 use crate::{NEW_ROOT, enter, mask};
 
 /// Flags of a file system of the kernel: nothing in it is to be run or opened as a device.
@@ -159,8 +159,24 @@ fn file_system(fstype: &'static str, target: &str, flags: MsFlags, data: &str) -
 }
 
 /// Makes the directory the root of this process's mounts, and forgets the old one.
-pub fn pivot(plan: &mut Plan) {
+pub fn pivot(plan: &mut Plan, old_root: OldRoot) {
     plan.will("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
+    if old_root == OldRoot::IsCovered {
+        // as switch_root(8) does
+        plan.will(
+            "move it over the old root",
+            Call::Mount {
+                source: Some(".".into()),
+                target: "/".into(),
+                fstype: None,
+                flags: MsFlags::MS_MOVE,
+                data: None,
+            },
+        );
+        plan.will("make it the root", Call::Chroot(".".into()));
+        plan.will("start at the root", Call::Chdir("/".into()));
+        return;
+    }
     // old root and new root stacked in one place: pivot_root(2), "pivot_root(".", ".")"
     plan.will("make it the root", Call::PivotRoot { new_root: ".".into(), put_old: ".".into() });
     plan.will(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The new root: an open directory, not a path that somebody could swap.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -13,6 +13,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, fstat, stat};
 
 use crate::names::Names;
+use crate::walk::walk;
 
 /// More of a file is not read: no root needs it to name its users.
 const READ_LIMIT: u64 = 4 << 20;
@@ -85,6 +86,13 @@ impl Root {
             .unwrap_or_else(|| OsString::from("/bin/sh"))
     }
 
+    /// Whether programs can be looked for here: one directory of a PATH is there, or it names
+    /// none by an absolute path.
+    pub fn has_one_of(&self, path: &OsStr) -> bool {
+        let mut dirs = std::env::split_paths(path).filter(|dir| dir.is_absolute()).peekable();
+        dirs.peek().is_none() || dirs.any(|dir| self.has(&dir))
+    }
+
     fn has(&self, path: &Path) -> bool {
         path.is_absolute() && self.open_inside(path, OFlag::O_PATH).is_ok()
     }
@@ -105,6 +113,21 @@ impl Root {
     fn open_inside(&self, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
-        nix::fcntl::openat2(&self.dir, path, how)
+        match nix::fcntl::openat2(&self.dir, path, how) {
+            Err(Errno::ENOSYS) => self.open_walked(path, flags),
+            result => result,
+        }
+    }
+
+    /// The same where openat2(2) (Linux 5.6) is missing.
+    fn open_walked(&self, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
+        let walked = walk(path, |path| nix::fcntl::readlinkat(&self.dir, path).map(PathBuf::from));
+        let Some(name) = walked.real.file_name().filter(|_| walked.missing.is_empty()) else {
+            return Err(Errno::ENOENT);
+        };
+        let above = walked.real.parent().filter(|above| !above.as_os_str().is_empty());
+        let above = above.map(|above| sys::open_without_symlinks(self.dir.as_fd(), above)).transpose()?;
+        let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        nix::fcntl::openat(above.as_ref().unwrap_or(&self.dir), name, flags, Mode::empty())
     }
 }

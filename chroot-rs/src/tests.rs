@@ -1,17 +1,19 @@
 //! The plans of chroot-rs, as text: no right and no kernel is needed.
 
 use super::*;
-use crate::view::Devices;
+use crate::view::{Devices, OldRoot};
 
 pub(crate) fn root() -> View {
     View {
         way: Way::Pivot,
+        processes: Processes::Callers,
         initial: true,
         mode: 0o755,
         proc_dir: Place::Directory,
         sys_dir: Place::Directory,
         dev_dir: Place::Directory,
         proc: Api::New,
+        callers_proc: Api::New,
         sysfs: Api::New,
         mqueue: true,
         cgroup2: false,
@@ -22,6 +24,7 @@ pub(crate) fn root() -> View {
         terminal: None,
         open_directories: Vec::new(),
         umask: 0o22,
+        old_root: OldRoot::Leaves,
         caller: (1000, 1000),
         open_tree: true,
     }
@@ -65,6 +68,14 @@ fn an_ordinary_user_alone_gets_a_user_namespace_first() {
     let lines = lines(&view);
     assert_eq!(lines[1], "unshare(CLONE_NEWNS|CLONE_NEWUSER)");
     assert_eq!(lines[2], "write(</proc/self/uid_map>, \"0 1000 1\", 8)");
+}
+
+#[test]
+fn where_other_processes_are_in_sight_it_starts_a_first_one_of_its_own() {
+    let lines = lines(&View { processes: Processes::Own, ..root() });
+    let at = position(&lines, "unshare(CLONE_NEWNS|CLONE_NEWPID)");
+    assert_eq!(lines[at + 1], "fork()");
+    assert!(at + 1 < position(&lines, "mount(\"proc\""));
 }
 
 #[test]

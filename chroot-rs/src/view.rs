@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 use chain::namespace::{Kind, capability};
 use chain::sys;
 use nix::sys::stat::{fstat, stat};
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
 use crate::ids::Ids;
 use crate::mask::{self, Mask};
 use crate::root::{Place, Root};
+
+/// linux/magic.h; nix does not have it.
+const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
 /// How the root directory is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +24,38 @@ pub enum Way {
     /// The same, in a user namespace made for it: an ordinary user, alone.
     PivotAsUser,
     /// chroot(2) and chdir(2).
-    Plain,
+    Plain(Because),
+}
+
+/// Why it is chroot(2) and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// NEWROOT is the root already: there is nothing to be kept from.
+    SameRoot,
+    /// CAP_SYS_CHROOT is there, CAP_SYS_ADMIN is not.
+    NoAdmin,
+    /// The root is no mount, so it can neither be made private nor pivoted from.
+    InChroot,
+}
+
+impl Because {
+    /// What is missing.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::SameRoot => "NEWROOT is '/', where everything is mounted already",
+            Self::NoAdmin => "that takes CAP_SYS_ADMIN",
+            Self::InChroot => "this process is in a chroot itself, where mounts cannot be kept inside",
+        }
+    }
+}
+
+/// What becomes of the old root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldRoot {
+    /// It is let go: pivot_root(2).
+    Leaves,
+    /// It is what the kernel started with, which cannot be moved: the new root covers it.
+    IsCovered,
 }
 
 /// How a file system of the kernel comes into the new root.
@@ -32,6 +67,16 @@ pub enum Api {
     Copy,
     /// Not at all.
     Leave,
+}
+
+/// Which processes are in sight inside. Each one whose root is outside leads there, by
+/// /proc/PID/root and setns(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processes {
+    /// Those of the caller's PID namespace, whose first one we are, or that were asked for.
+    Callers,
+    /// Those of a PID namespace made for the new root.
+    Own,
 }
 
 /// How device nodes are made.
@@ -48,6 +93,8 @@ pub enum Devices {
 pub struct View {
     /// How the root is changed.
     pub way: Way,
+    /// Which processes are in sight.
+    pub processes: Processes,
     /// Whether this is the user namespace the machine booted with, and stays it.
     pub initial: bool,
     /// The mode of the new root itself.
@@ -60,6 +107,8 @@ pub struct View {
     pub dev_dir: Place,
     /// How proc comes in.
     pub proc: Api,
+    /// How proc comes in where the caller's processes stay in sight.
+    pub callers_proc: Api,
     /// How sysfs comes in.
     pub sysfs: Api,
     /// Whether a message queue file system may be mounted.
@@ -80,6 +129,8 @@ pub struct View {
     pub open_directories: Vec<(i32, PathBuf)>,
     /// The umask, which must not spoil the modes of devices.
     pub umask: u32,
+    /// What becomes of the old root.
+    pub old_root: OldRoot,
     /// The effective user and group of the caller.
     pub caller: (u32, u32),
     /// Whether mounts can be attached by descriptor: Linux 5.2.
@@ -91,24 +142,35 @@ impl View {
     pub fn of(root: &Root) -> Self {
         let admin = sys::has_capability(capability::CAP_SYS_ADMIN);
         let way = match (admin, sys::has_capability(capability::CAP_SYS_CHROOT)) {
-            _ if root.is_current_root() => Way::Plain,
+            _ if root.is_current_root() => Way::Plain(Because::SameRoot),
+            (true, _) if sys::is_mount_root(Path::new("/")) == Some(false) => Way::Plain(Because::InChroot),
             (true, _) => Way::Pivot,
-            (false, true) => Way::Plain,
+            (false, true) => Way::Plain(Because::NoAdmin),
             (false, false) => Way::PivotAsUser,
         };
         // a user namespace of our own owns none of the others
         let initial = way == Way::Pivot && Kind::User.is_initial();
         let ours = |kind: Kind| initial || (way == Way::Pivot && kind.is_ours());
-        let copy = if sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
+        let open_tree = sys::has_open_tree();
+        let copy = if open_tree && sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
         let ids = if way == Way::PivotAsUser { Ids::one() } else { Ids::here() };
+        // the kernel gives a user namespace no new proc where a part of the old one is hidden
+        let proc_can_be_new = initial || !is_part_hidden("/proc/");
+        let processes = match proc_can_be_new && nix::unistd::getpid().as_raw() != 1 {
+            true => Processes::Own,
+            false => Processes::Callers,
+        };
+        let callers_proc = if ours(Kind::Pid) { Api::New } else { Api::Copy };
         Self {
             way,
+            processes,
             initial,
             mode: root.mode(),
             proc_dir: root.place("proc"),
             sys_dir: root.place("sys"),
             dev_dir: root.place("dev"),
-            proc: if ours(Kind::Pid) { Api::New } else { Api::Copy },
+            proc: if processes == Processes::Own { Api::New } else { callers_proc },
+            callers_proc,
             sysfs: if ours(Kind::Net) { Api::New } else { copy },
             mqueue: ours(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
             cgroup2: !Kind::Cgroup.is_initial() && ours(Kind::Cgroup),
@@ -123,10 +185,30 @@ impl View {
             terminal: terminal(),
             open_directories: open_directories(),
             umask: sys::current_umask(),
+            old_root: old_root(),
             caller: sys::effective_ids(),
-            open_tree: sys::has_open_tree(),
+            open_tree,
         }
     }
+}
+
+/// Whether something is mounted below a directory.
+fn is_part_hidden(below: &str) -> bool {
+    let mounts = sys::read("/proc/self/mountinfo").unwrap_or_default();
+    let mut points =
+        mounts.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
+    points.any(|point| point.starts_with(below.as_bytes()))
+}
+
+/// An initramfs is unpacked into the first of all mounts, which pivot_root(2) refuses to move.
+fn old_root() -> OldRoot {
+    let in_memory = statfs("/").is_ok_and(|fs| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&fs.filesystem_type()));
+    // asked only where it may be
+    let is_first = || {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        mounts.lines().any(|line| line.split(' ').nth(4) == Some("/") && line.contains(" - rootfs "))
+    };
+    if in_memory && is_first() { OldRoot::IsCovered } else { OldRoot::Leaves }
 }
 
 /// The terminal on a standard descriptor, by a path that still leads to it.

@@ -53,6 +53,16 @@ impl Interrupt {
     }
 }
 
+/// Lets a signal that has just come end the process: Ctrl-C ends the other end of a
+/// pipe too, and its silence must not be told as damage.
+pub fn let_go() {
+    let mut watched = SigSet::empty();
+    for signal in WATCHED {
+        watched.add(signal);
+    }
+    let _ = watched.thread_unblock();
+}
+
 fn wait(watched: &SigSet, seen: &AtomicI32) {
     loop {
         let Ok(signal) = watched.wait() else { return };

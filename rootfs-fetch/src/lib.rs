@@ -20,6 +20,7 @@ pub mod policy;
 pub mod remove;
 pub mod report;
 pub mod source;
+pub mod spot;
 pub mod stream;
 pub mod tar;
 pub mod tree;
@@ -73,7 +74,10 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
     let directory = PathBuf::from(directory);
     match fetch(&Source::parse(&source), &directory, &line.options, &interrupt, &tell) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ended(&failure, &tell),
+        Err(failure) => {
+            interrupt::let_go();
+            ended(&interrupt.check().err().unwrap_or(failure), &tell)
+        }
     }
 }
 
@@ -138,8 +142,10 @@ impl Input {
                 .map_err(|error| Failure::call("read standard input", "dup(0)", error))?
                 .into(),
         };
-        let decoded = decode::decoded(Box::new(input))?;
-        Ok(Self::Archive(Stream::start(decoded, options.max_size, interrupt)?))
+        let mut stream = Stream::start(Box::new(input), options.max_size, interrupt)?;
+        // what is no archive is said before anything is made
+        stream.ready()?;
+        Ok(Self::Archive(stream))
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread;
 use std::time::Duration;
 
+use crate::decode;
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::tar::BLOCK;
@@ -46,11 +47,11 @@ impl std::fmt::Debug for Message {
 }
 
 impl Stream {
-    /// Starts to read `decoded` on a thread of its own; `most` bytes are allowed.
+    /// Starts to read and decode `input` on a thread of its own; `most` bytes are allowed.
     ///
     /// # Errors
     /// I/O, if there can be no thread.
-    pub fn start(decoded: Box<dyn Read + Send>, most: u64, interrupt: &Interrupt) -> Result<Self> {
+    pub fn start(input: Box<dyn Read + Send>, most: u64, interrupt: &Interrupt) -> Result<Self> {
         let (fill, full) = mpsc::sync_channel(CHUNKS);
         let (empty, refill) = mpsc::channel();
         for _ in 0..CHUNKS {
@@ -59,7 +60,12 @@ impl Stream {
         }
         thread::Builder::new()
             .name("decode".into())
-            .spawn(move || decode(decoded, &fill, &refill))
+            .spawn(move || {
+                if let Err(failure) = decode(input, &fill, &refill) {
+                    // nobody may be there to hear it
+                    let _ = fill.send(Message::Failed(failure));
+                }
+            })
             .map_err(|error| Failure::new(Kind::Io, format_args!("cannot start a thread: {error}")))?;
         Ok(Self {
             full,
@@ -129,6 +135,14 @@ impl Stream {
         }
     }
 
+    /// Waits until there is something to take, or it is known why there is nothing.
+    ///
+    /// # Errors
+    /// What the decoder says.
+    pub fn ready(&mut self) -> Result<()> {
+        self.refill().map(drop)
+    }
+
     /// Bytes that have arrived so far.
     pub fn taken(&self) -> u64 {
         self.taken
@@ -184,23 +198,19 @@ fn cut_short() -> Failure {
 }
 
 /// The other side: fills chunks until the input ends or nobody takes them.
-fn decode(mut decoded: Box<dyn Read + Send>, fill: &SyncSender<Message>, refill: &Receiver<Vec<u8>>) {
+fn decode(input: Box<dyn Read + Send>, fill: &SyncSender<Message>, refill: &Receiver<Vec<u8>>) -> Result<()> {
+    let mut decoded = decode::decoded(input)?;
     while let Ok(mut chunk) = refill.recv() {
         // the first time a chunk is used it gets its memory; afterwards this writes nothing
         chunk.resize(CHUNK, 0);
-        let (length, ended) = match fill_up(&mut *decoded, &mut chunk) {
-            Ok(filled) => filled,
-            Err(failure) => {
-                let _ = fill.send(Message::Failed(failure));
-                return;
-            }
-        };
+        let (length, ended) = fill_up(&mut *decoded, &mut chunk)?;
         chunk.truncate(length);
         if (length > 0 && fill.send(Message::Chunk(chunk)).is_err()) || ended {
             break;
         }
     }
     let _ = fill.send(Message::End);
+    Ok(())
 }
 
 fn fill_up(decoded: &mut dyn Read, chunk: &mut [u8]) -> Result<(usize, bool)> {

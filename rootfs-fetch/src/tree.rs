@@ -12,13 +12,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use chain::tell::Quoted;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::directories::{Directories, Inode};
 use crate::failure::{Failure, Result};
 use crate::name::Name;
 use crate::remove;
+use crate::spot::{Dir, Spot};
 
 /// As many links as the kernel follows in one name: path_resolution(7).
 const MOST_LINKS: usize = 40;
@@ -29,46 +30,6 @@ const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const CONFINED: ResolveFlags =
     ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
-
-/// An open directory of the tree.
-#[derive(Debug)]
-pub struct Dir {
-    fd: OwnedFd,
-    inode: Inode,
-}
-
-impl AsFd for Dir {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-/// Where a name is made: its directory, open, and its last part.
-#[derive(Clone, Debug)]
-pub struct Spot {
-    dir: Rc<Dir>,
-    leaf: Vec<u8>,
-}
-
-impl Spot {
-    /// The directory.
-    pub fn dir(&self) -> BorrowedFd<'_> {
-        self.dir.as_fd()
-    }
-
-    /// The last part of the name.
-    pub fn leaf(&self) -> &[u8] {
-        &self.leaf
-    }
-
-    /// What is there, without following it.
-    ///
-    /// # Errors
-    /// As fstatat(2).
-    pub fn stat(&self) -> rustix::io::Result<Stat> {
-        rustix::fs::statat(self.dir(), self.leaf(), AtFlags::SYMLINK_NOFOLLOW)
-    }
-}
 
 /// The tree: its root, what is known of its directories, and some of them open.
 #[derive(Debug)]
@@ -91,7 +52,7 @@ impl Tree {
         // for tests of the walk, and for a kernel whose openat2 misbehaves
         let walk_only = std::env::var_os("ROOTFS_FETCH_NO_OPENAT2").is_some();
         Ok(Self {
-            root: Rc::new(Dir { fd: root, inode }),
+            root: Rc::new(Dir::new(root, inode)),
             open: VecDeque::new(),
             directories: Directories::new(inode),
             walk_only,
@@ -115,14 +76,14 @@ impl Tree {
     pub fn spot(&mut self, name: &Name) -> Result<Spot> {
         let (directory, leaf) = name.split();
         let dir = self.directory(directory).map_err(|error| in_the_way(name, error))?;
-        Ok(Spot { dir, leaf: leaf.to_vec() })
+        Ok(Spot::new(dir, leaf))
     }
 
     /// The directory of `name` if there is one; nothing is made.
     pub fn existing_spot(&mut self, name: &Name) -> Result<Option<Spot>> {
         let (directory, leaf) = name.split();
         match self.open_directory(directory, false) {
-            Ok(dir) => Ok(Some(Spot { dir, leaf: leaf.to_vec() })),
+            Ok(dir) => Ok(Some(Spot::new(dir, leaf))),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(in_the_way(name, error)),
         }
@@ -173,7 +134,7 @@ impl Tree {
     /// A directory of ours; nothing for one that was there before us.
     fn known(&self, fd: OwnedFd) -> rustix::io::Result<Option<Rc<Dir>>> {
         let inode = Inode::of(&rustix::fs::fstat(&fd)?);
-        Ok(self.directories.contains(inode).then(|| Rc::new(Dir { fd, inode })))
+        Ok(self.directories.contains(inode).then(|| Rc::new(Dir::new(fd, inode))))
     }
 
     /// One part at a time from the root, links resolved by us, missing directories made.
@@ -239,8 +200,8 @@ impl Tree {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let inode = Inode::of(&stat);
-                self.directories.note(inode, dir.inode, part);
-                Ok(Step::Into(Rc::new(Dir { fd, inode })))
+                self.directories.note(inode, dir.inode(), part);
+                Ok(Step::Into(Rc::new(Dir::new(fd, inode))))
             }
             FileType::Symlink => Ok(Step::Link(rustix::fs::readlinkat(&fd, "", Vec::new())?.into_bytes())),
             _ => Err(Errno::NOTDIR),
@@ -253,7 +214,7 @@ impl Tree {
     /// I/O, and as [`Self::spot`].
     pub fn make_directory(&mut self, name: &Name) -> Result<Inode> {
         if name.is_root() {
-            return Ok(self.root.inode);
+            return Ok(self.root.inode());
         }
         let spot = self.spot(name)?;
         let failed = |error| Failure::call(format_args!("make {}", Quoted(name.bytes())), "mkdirat()", error);
@@ -265,7 +226,7 @@ impl Tree {
             let stat = spot.stat().map_err(failed)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let inode = Inode::of(&stat);
-                self.directories.note(inode, spot.dir.inode, spot.leaf());
+                self.directories.note(inode, spot.parent(), spot.leaf());
                 return Ok(inode);
             }
             self.remove(&spot)?;

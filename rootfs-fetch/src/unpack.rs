@@ -13,10 +13,11 @@ use crate::interrupt::Interrupt;
 use crate::name::Name;
 use crate::policy::{Devices, Policy};
 use crate::report::Report;
+use crate::spot::Spot;
 use crate::stream::Stream;
 use crate::tar::reader::{Reader, Trailer, padded};
 use crate::tar::{Entry, What};
-use crate::tree::{Spot, Tree};
+use crate::tree::Tree;
 
 /// Fills a tree.
 #[derive(Debug)]

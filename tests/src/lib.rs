@@ -16,16 +16,17 @@
 //! | `as_anyone` | as root and as an ordinary user, on this host and in the VM |
 //! | `in_vm` | as root in the VM: one cgroup v2 hierarchy and nothing else |
 //! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
-//! | `on_host` | as root and as an ordinary user on this host: needs strace |
 //!
-//! All of them may count on busybox-static and, outside `in_vm` and `delegated`,
-//! on nothing else. `cargo test` alone runs what needs nothing.
+//! All of them may count on busybox-static, strace and namespaces. A test that reads the
+//! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
 
+pub mod book;
 pub mod cpio;
 pub mod deadline;
 pub mod links;
 pub mod run;
 pub mod scratch;
+pub mod session;
 pub mod snapshot;
 pub mod terminal;
 pub mod told;

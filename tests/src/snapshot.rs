@@ -39,6 +39,18 @@ impl Snapshot {
         Self { before: machine(), _alone: alone }
     }
 
+    /// Waits until nothing that this test started runs any more: a kill takes a moment to reach
+    /// the last of a chain.
+    #[track_caller]
+    pub fn all_ended(&self) {
+        let alive = || descendants(process::id());
+        let ended =
+            deadline::wait("all processes to end", deadline::PATIENCE, || alive().is_empty().then_some(()));
+        if let Err(why) = ended {
+            panic!("{why}: {:#?}", alive());
+        }
+    }
+
     /// Fails if anything is left that was not there before, or the other way round.
     ///
     /// The kernel takes processes, mounts and groups apart in the background; it

@@ -24,6 +24,11 @@ pub fn tools() -> &'static Tools {
 }
 
 impl Tools {
+    /// Where they are, for a PATH.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// unshare-rs.
     pub fn unshare(&self) -> PathBuf {
         self.program("unshare-rs")

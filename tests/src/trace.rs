@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(counted(&calls).iter().map(|(nth, _)| *nth).collect::<Vec<_>>(), [1, 1, 2]);
     }
 
-    mod on_host {
+    mod as_anyone {
         use super::*;
         use crate::run::End;
 

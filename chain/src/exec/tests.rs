@@ -94,6 +94,12 @@ fn what_may_not_be_run_says_why() {
 }
 
 #[test]
+fn an_interpreter_that_may_not_be_run_is_named() {
+    let script = Program::new("helper", b"#!/etc/passwd\n", 0o755);
+    assert_eq!(diagnose(&script.0, Errno::EACCES), Trouble::Helper("/etc/passwd".into()));
+}
+
+#[test]
 fn a_name_with_a_slash_is_not_searched_for() {
     let command = Command::from_operands(vec!["./x".into(), "y".into()]).unwrap();
     assert_eq!(command.places(), [PathBuf::from("./x")]);

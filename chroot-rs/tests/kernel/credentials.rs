@@ -5,7 +5,7 @@ use std::fs;
 
 use tests::{End, Ended, Run, tools};
 
-use crate::house::{House, Lock};
+use crate::house::{House, Lock, has_gnu_chroot};
 
 fn house() -> House {
     let house = House::new();
@@ -27,6 +27,9 @@ mod as_root {
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn each_spec_gives_the_ids_and_the_status_that_gnu_chroot_gives() {
+        if !has_gnu_chroot() {
+            return;
+        }
         let house = house();
         let cases: [&[&str]; 23] = [
             &["--userspec=worker"],
@@ -86,9 +89,9 @@ mod as_root {
         let tool = tools().chroot();
         let there = |options: &[&str]| {
             let run = Run::new(&tool).args(options).args(["/", "pwd"]);
-            run.with(|command| _ = command.current_dir("/usr")).end().ok()
+            run.with(|command| _ = command.current_dir("/proc")).end().ok()
         };
-        assert_eq!(there(&["--skip-chdir"]), "/usr\n");
+        assert_eq!(there(&["--skip-chdir"]), "/proc\n");
         assert_eq!(there(&[]), "/\n");
     }
 

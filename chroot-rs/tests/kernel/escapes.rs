@@ -82,9 +82,11 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root and busybox-static"]
-    fn without_a_pid_namespace_root_sees_the_processes_outside_and_gets_out_through_them() {
-        // the reason why a container starts with unshare-rs
-        assert!(House::new().gets_out(Lock::Default, SHOWN_BY_PROC));
+    fn the_processes_outside_lead_out_only_where_they_are_asked_for() {
+        let house = House::new();
+        assert!(!house.gets_out(Lock::Default, SHOWN_BY_PROC));
+        let out = house.run(Lock::Default, &["--share-pid"], SHOWN_BY_PROC).end().ok();
+        assert_eq!(out, crate::house::SECRET);
     }
 }
 

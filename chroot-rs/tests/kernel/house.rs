@@ -26,6 +26,11 @@ pub(crate) fn mount_table() -> String {
     fs::read_to_string("/proc/self/mountinfo").unwrap()
 }
 
+/// Whether chroot(1) is GNU's: busybox has another one, without options.
+pub(crate) fn has_gnu_chroot() -> bool {
+    Run::new("chroot").arg("--version").end().out().contains("GNU")
+}
+
 /// How the root is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lock {

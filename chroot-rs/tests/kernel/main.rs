@@ -2,9 +2,12 @@
 //! chroot-rs against a real kernel: what it promises, tried from inside.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod command;
 mod credentials;
 mod escapes;
 mod house;
 mod links;
 mod masks;
 mod mounts;
+mod places;
+mod programs;

@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 
 use crate::failure::{Failure, Result};
+use crate::spot::Spot;
 use crate::stream::Stream;
 use crate::tar::sparse::Map;
-use crate::tree::Spot;
 
 /// Makes a new file; never opens one that exists, never follows a link.
 ///

@@ -13,8 +13,8 @@ use rustix::process::{Gid, Uid};
 use crate::failure::{Failure, Result};
 use crate::policy::{Owners, Policy};
 use crate::report::Report;
+use crate::spot::Spot;
 use crate::tar::{Entry, What};
-use crate::tree::Spot;
 
 const SET_ID: u32 = 0o6000;
 

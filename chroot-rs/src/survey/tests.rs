@@ -7,6 +7,7 @@ use clap::FromArgMatches as _;
 
 use super::*;
 use crate::tests::root as view;
+use chain::Plan;
 
 /// A root with links, gone when dropped.
 struct Dir(PathBuf);

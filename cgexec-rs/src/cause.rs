@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The truth afterwards: which limit was hit, and whose it was.
+
+use std::path::{Path, PathBuf};
+
+use chain::wait::Ended;
+
+use crate::figures::{Figures, counts, find};
+use crate::limits::Limit;
+use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
+use crate::limits::size::{Bytes, decimal};
+
+/// Why the command ended as it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// By itself.
+    Exited,
+    /// By a signal that no limit sent.
+    Signal,
+    /// Processes were killed at the group's own limit of memory.
+    OwnLimit,
+    /// At the limit of a group that the command made.
+    LimitBelow,
+    /// At the limit of a group above, or because the machine had no more.
+    LimitAbove,
+}
+
+impl Cause {
+    /// # Source
+    /// cgroup-v2.rst, memory.events.local: `oom` counts what the group's own limit caused, `oom_kill`
+    /// its processes that any limit killed. Version 1 only counts kills, so there the peak decides.
+    pub fn of(figures: &Figures, ended: Ended) -> Self {
+        let in_version_2 = find(&figures.own_events, "oom").is_some();
+        let at_limit = || match (figures.memory_peak, figures.memory_limit) {
+            // charges come in batches of 64 pages for each processor
+            (Some(peak), Some(Some(limit))) => peak.saturating_add(1 << 20) >= limit,
+            _ => false,
+        };
+        match (kills(figures), ended) {
+            (0, Ended::Exited(_)) => Self::Exited,
+            (0, Ended::Killed(_)) => Self::Signal,
+            _ if figures.own_event("oom") > 0 || (!in_version_2 && at_limit()) => Self::OwnLimit,
+            _ if figures.event("oom") > 0 => Self::LimitBelow,
+            _ => Self::LimitAbove,
+        }
+    }
+
+    /// In a report.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Signal => "signal",
+            Self::OwnLimit => "oom-own-limit",
+            Self::LimitBelow => "oom-below",
+            Self::LimitAbove => "oom-above",
+        }
+    }
+}
+
+fn kills(figures: &Figures) -> u64 {
+    figures.event("oom_kill").max(figures.own_event("oom_kill"))
+}
+
+/// How often memory had run out at the limits of the groups above, before the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Above(Vec<(PathBuf, u64)>);
+
+impl Above {
+    /// Looks at every group above one of version 2 that counts memory.
+    pub fn of(group: &Path) -> Self {
+        let ooms = |group: &Path| find(&counts(&group.join("memory.events.local")), "oom");
+        let above = group.ancestors().skip(1);
+        Self(above.map_while(|group| Some((group.to_path_buf(), ooms(group)?))).collect())
+    }
+
+    /// The group above whose limit was hit since.
+    fn hit(&self) -> Option<&Path> {
+        Self::grown(self, |group| find(&counts(&group.join("memory.events.local")), "oom"))
+    }
+
+    fn grown(&self, now: impl Fn(&Path) -> Option<u64>) -> Option<&Path> {
+        self.0.iter().find(|(group, before)| now(group) > Some(*before)).map(|(group, _)| group.as_path())
+    }
+}
+
+/// One line for each limit that was hit.
+pub fn lines(figures: &Figures, ended: Ended, limits: &[Limit], above: &Above) -> Vec<String> {
+    let memory = memory(figures, ended, limits, above);
+    let forks = figures.pids_denied.filter(|count| *count > 0).map(|count| {
+        let forks = if count == 1 { "1 fork".to_string() } else { format!("{count} forks") };
+        match figures.pids_limit {
+            Some(Some(limit)) => format!("the limit of {limit} processes was hit: {forks} refused"),
+            _ => format!("a limit of processes above this group was hit: {forks} refused"),
+        }
+    });
+    let slowed = slowed(figures, limits);
+    [memory, forks, throttled(figures, limits), slowed].into_iter().flatten().collect()
+}
+
+fn memory(figures: &Figures, ended: Ended, limits: &[Limit], above: &Above) -> Option<String> {
+    let killed = match kills(figures) {
+        1 => "1 process killed".to_string(),
+        count => format!("{count} processes killed"),
+    };
+    match Cause::of(figures, ended) {
+        Cause::OwnLimit => {
+            let limit = figures.memory_limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
+            Some(format!("the memory limit{} was hit: {killed}", limit.unwrap_or_default()))
+        }
+        Cause::LimitBelow => {
+            Some(format!("the memory limit of a group that the command made was hit: {killed}"))
+        }
+        Cause::LimitAbove => Some(match above.hit() {
+            Some(group) => {
+                format!("memory ran out above this group, at the limit of {}: {killed}", group.display())
+            }
+            None => format!("memory ran out above this group's own limit: {killed}"),
+        }),
+        Cause::Signal
+            if ended == Ended::Killed(9) && limits.iter().any(|limit| matches!(limit, Limit::Memory(_))) =>
+        {
+            Some("somebody sent SIGKILL; it was not the memory limit".to_string())
+        }
+        Cause::Signal | Cause::Exited => None,
+    }
+}
+
+/// A processor limit is what the command runs at; only much waiting is worth a line.
+fn throttled(figures: &Figures, limits: &[Limit]) -> Option<String> {
+    let (periods, throttled) = figures.cpu.periods.zip(figures.cpu.throttled)?;
+    let limit = limits.iter().find_map(|limit| match limit {
+        Limit::Cpu(Bandwidth { quota: Some(quota), period }) => Some((*quota, *period)),
+        _ => None,
+    });
+    let (quota, period) = limit.filter(|_| periods >= 5 && throttled * 4 > periods)?;
+    let limit = match period {
+        PERIOD_USEC => format!("the limit of {} processors", decimal(quota * 1000 / PERIOD_USEC)),
+        _ => format!("the limit of {quota} of each {period} microseconds"),
+    };
+    let waited = seconds(figures.cpu.throttled_usec.unwrap_or(0));
+    Some(format!("{limit} slowed the command down: in {throttled} of {periods} periods, {waited} in all"))
+}
+
+fn slowed(figures: &Figures, limits: &[Limit]) -> Option<String> {
+    let high = figures.own_event("high");
+    let stalled =
+        figures.pressure.iter().find(|(name, _, _)| *name == "memory").map_or(0, |(_, some, _)| *some);
+    let asked = limits.iter().any(|limit| matches!(limit, Limit::High(_)));
+    // reclaim that nobody feels is what memory.high is for
+    (asked && high > 0 && stalled > 100_000)
+        .then(|| format!("--memory-high slowed the command down: {high} times, {} in all", seconds(stalled)))
+}
+
+/// Microseconds as people read them.
+pub fn seconds(microseconds: u64) -> String {
+    format!("{}.{:02} s", microseconds / 1_000_000, microseconds % 1_000_000 / 10_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::Cpu;
+    use crate::limits::size::Memory;
+
+    const KILLED: Ended = Ended::Killed(9);
+    const LIMIT: Limit = Limit::Memory(Memory(Some(20 << 20)));
+
+    fn events(list: &[(&str, u64)]) -> Vec<(String, u64)> {
+        list.iter().map(|(name, count)| (name.to_string(), *count)).collect()
+    }
+
+    fn v2(own: (u64, u64), all: (u64, u64)) -> Figures {
+        Figures {
+            own_events: events(&[("oom", own.0), ("oom_kill", own.1)]),
+            events: events(&[("oom", all.0), ("oom_kill", all.1)]),
+            memory_limit: Some(Some(20 << 20)),
+            ..Figures::default()
+        }
+    }
+
+    fn said(figures: &Figures, ended: Ended) -> Vec<String> {
+        lines(figures, ended, &[LIMIT], &Above::default())
+    }
+
+    #[test]
+    fn the_own_limit_an_ancestors_and_a_strangers_kill_are_told_apart() {
+        let own = v2((1, 1), (1, 1));
+        assert_eq!(said(&own, KILLED), ["the memory limit of 20 MiB was hit: 1 process killed"]);
+        let above = v2((0, 2), (0, 2));
+        assert_eq!(said(&above, KILLED), ["memory ran out above this group's own limit: 2 processes killed"]);
+        let below = v2((0, 0), (1, 1));
+        assert_eq!(
+            said(&below, Ended::Exited(0)),
+            ["the memory limit of a group that the command made was hit: 1 process killed"]
+        );
+        let stranger = v2((0, 0), (0, 0));
+        assert_eq!(said(&stranger, KILLED), ["somebody sent SIGKILL; it was not the memory limit"]);
+        assert_eq!(said(&stranger, Ended::Exited(0)), [""; 0]);
+    }
+
+    #[test]
+    fn a_child_that_was_killed_is_told_though_the_command_ended_well() {
+        let figures = v2((1, 1), (1, 1));
+        assert_eq!(Cause::of(&figures, Ended::Exited(0)), Cause::OwnLimit);
+    }
+
+    #[test]
+    fn in_version_1_the_peak_says_whose_limit_it_was() {
+        let figures = |peak| Figures {
+            own_events: events(&[("oom_kill", 1)]),
+            memory_limit: Some(Some(20 << 20)),
+            memory_peak: Some(peak),
+            ..Figures::default()
+        };
+        assert_eq!(Cause::of(&figures(20 << 20), KILLED), Cause::OwnLimit);
+        assert_eq!(Cause::of(&figures(5 << 20), KILLED), Cause::LimitAbove);
+    }
+
+    #[test]
+    fn the_group_above_that_had_no_more_is_named() {
+        let above = Above(vec![("/cg/a".into(), 3), ("/cg".into(), 1)]);
+        assert_eq!(
+            above.grown(|group| Some(if group == Path::new("/cg") { 2 } else { 3 })),
+            Some(Path::new("/cg"))
+        );
+        assert_eq!(above.grown(|_| Some(1)), None);
+    }
+
+    #[test]
+    fn much_waiting_for_a_processor_is_told_and_little_is_not() {
+        let limit = [Limit::Cpu(Bandwidth { quota: Some(50_000), period: 100_000 })];
+        let figures = |throttled| Figures {
+            cpu: Cpu {
+                periods: Some(38),
+                throttled: Some(throttled),
+                throttled_usec: Some(2_180_000),
+                ..Cpu::default()
+            },
+            ..Figures::default()
+        };
+        let said = |throttled| lines(&figures(throttled), Ended::Exited(0), &limit, &Above::default());
+        assert_eq!(
+            said(27),
+            ["the limit of 0.5 processors slowed the command down: in 27 of 38 periods, 2.18 s in all"]
+        );
+        assert_eq!(said(5), [""; 0]);
+    }
+}

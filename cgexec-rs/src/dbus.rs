@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! As much of D-Bus as it takes to ask systemd for a scope: a method call, its reply, one signal.
+//!
+//! A library would bring eighteen to eighty-five crates, and those that were tried do not
+//! authenticate from inside a user namespace.
+//!
+//! # Source
+//! https://dbus.freedesktop.org/doc/dbus-specification.html
+
+pub mod connection;
+pub mod wire;
+
+pub use connection::Connection;
+pub use wire::{Body, Message};
+
+/// Why a conversation failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The socket.
+    Io(std::io::ErrorKind),
+    /// The peer does not believe who we are.
+    Rejected,
+    /// The peer answered nonsense.
+    Malformed(&'static str),
+    /// The peer refused: the error's name and text.
+    Refused(String, String),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error.kind())
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                f.write_str("it does not answer")
+            }
+            Self::Io(kind) => write!(f, "{kind}"),
+            Self::Rejected => f.write_str("it does not believe who asks"),
+            Self::Malformed(what) => write!(f, "it answered nonsense: {what}"),
+            Self::Refused(name, text) => write!(f, "{text} ({name})"),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A conversation over a unix socket: who we are, a call, its answer, a signal.
+
+use std::io::{Error, Read as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{MsgFlags, send};
+
+use super::wire::{Call, ERROR, REPLY, SIGNAL};
+use super::{Body, Failure, Message};
+
+/// A connection on which we are known.
+#[derive(Debug)]
+pub struct Connection {
+    socket: UnixStream,
+    read: Vec<u8>,
+    serial: u32,
+    deadline: Instant,
+    signals: Vec<Message>,
+}
+
+/// What a bus calls itself.
+const BUS: Call<'static> = Call {
+    destination: Some("org.freedesktop.DBus"),
+    path: "/org/freedesktop/DBus",
+    interface: "org.freedesktop.DBus",
+    member: "Hello",
+    signature: "",
+};
+
+impl Connection {
+    /// Connects, and says who we are.
+    ///
+    /// # Errors
+    /// Where there is no socket, or the peer does not take us.
+    pub fn open(path: &Path, patience: Duration) -> Result<Self, Failure> {
+        Self::over(UnixStream::connect(path)?, patience)
+    }
+
+    /// The same over a socket that is open already.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn over(socket: UnixStream, patience: Duration) -> Result<Self, Failure> {
+        let deadline = Instant::now() + patience;
+        let mut connection = Self { socket, read: Vec::new(), serial: 0, deadline, signals: Vec::new() };
+        connection.authenticate()?;
+        Ok(connection)
+    }
+
+    /// The kernel tells the peer our user id, so we claim none: the id that we see inside of a
+    /// user namespace would be a wrong claim.
+    fn authenticate(&mut self) -> Result<(), Failure> {
+        self.write(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
+        loop {
+            while let Some(end) = self.read.windows(2).position(|two| two == b"\r\n") {
+                let line: Vec<u8> = self.read.drain(..end + 2).collect();
+                if line.starts_with(b"OK ") {
+                    return Ok(());
+                }
+                if !line.starts_with(b"DATA") {
+                    return Err(Failure::Rejected);
+                }
+            }
+            if self.read.len() > 4096 {
+                return Err(Failure::Malformed("a line without end"));
+            }
+            self.fill()?;
+        }
+    }
+
+    /// Makes us a member of a bus, which a peer's own socket is not, and asks it for a signal.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn join_bus(&mut self, rule: &str) -> Result<(), Failure> {
+        self.call(BUS, &Body::default())?;
+        let mut body = Body::default();
+        body.text(rule);
+        self.call(Call { member: "AddMatch", signature: "s", ..BUS }, &body).map(drop)
+    }
+
+    /// Makes a call and waits for its answer.
+    ///
+    /// # Errors
+    /// The peer's refusal, or that it does not answer.
+    pub fn call(&mut self, call: Call<'_>, body: &Body) -> Result<Message, Failure> {
+        self.serial += 1;
+        let serial = self.serial;
+        self.write(&call.to_bytes(serial, body))?;
+        loop {
+            let message = self.next()?;
+            match message.kind {
+                REPLY if message.answers == Some(serial) => return Ok(message),
+                ERROR if message.answers == Some(serial) => {
+                    let text = message.texts().ok().and_then(|texts| texts.into_iter().next());
+                    return Err(Failure::Refused(message.error, text.unwrap_or_default()));
+                }
+                // it may come before the answer
+                SIGNAL => self.signals.push(message),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits for a signal of which something is found.
+    ///
+    /// # Errors
+    /// Where the peer says nothing more.
+    pub fn signal<T>(&mut self, find: impl Fn(&Message) -> Option<T>) -> Result<T, Failure> {
+        if let Some(found) = self.signals.iter().find_map(&find) {
+            return Ok(found);
+        }
+        loop {
+            let message = self.next()?;
+            if let Some(found) = Some(&message).filter(|message| message.kind == SIGNAL).and_then(&find) {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Message, Failure> {
+        loop {
+            if let Some((message, len)) = Message::parse(&self.read)? {
+                self.read.drain(..len);
+                return Ok(message);
+            }
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> Result<(), Failure> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        // zero would be no deadline at all
+        self.socket.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        let mut some = [0; 4096];
+        match self.socket.read(&mut some) {
+            Ok(0) => Err(Failure::Io(std::io::ErrorKind::UnexpectedEof)),
+            Ok(count) => {
+                self.read.extend(some.get(..count).unwrap_or_default());
+                Ok(())
+            }
+            Err(why) if why.kind() == std::io::ErrorKind::Interrupted => Ok(()),
+            Err(why) => Err(why.into()),
+        }
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        while !bytes.is_empty() {
+            // a peer that is gone is an error, not a signal that ends us
+            let sent = send(self.socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)
+                .map_err(|errno| Error::from_raw_os_error(errno as i32))?;
+            bytes = bytes.get(sent..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}

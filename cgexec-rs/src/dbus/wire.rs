@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Messages as bytes. Everything is in this machine's byte order, since both ends are on it.
+//!
+//! The reader takes any bytes: it checks each length against what is there, and never allocates
+//! for what a message only claims to hold.
+
+use super::Failure;
+
+/// The byte that says the order of all others.
+const ORDER: u8 = if cfg!(target_endian = "little") { b'l' } else { b'B' };
+/// More than any answer of systemd's to us; the specification allows 128 MiB.
+const LONGEST: usize = 1 << 20;
+
+/// METHOD_RETURN
+pub const REPLY: u8 = 2;
+/// ERROR
+pub const ERROR: u8 = 3;
+/// SIGNAL
+pub const SIGNAL: u8 = 4;
+const CALL: u8 = 1;
+
+/// Values one after the other, each at its alignment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body(Vec<u8>);
+
+impl Body {
+    /// Zeros up to a multiple.
+    fn align(&mut self, to: usize) -> &mut Self {
+        self.0.resize(self.0.len().next_multiple_of(to), 0);
+        self
+    }
+
+    /// `u`
+    pub fn u32(&mut self, value: u32) -> &mut Self {
+        self.align(4).0.extend(value.to_ne_bytes());
+        self
+    }
+
+    /// `b`
+    pub fn boolean(&mut self, value: bool) -> &mut Self {
+        self.u32(value.into())
+    }
+
+    /// `s` and `o`
+    pub fn text(&mut self, value: &str) -> &mut Self {
+        self.u32(value.len() as u32).0.extend(value.as_bytes());
+        self.0.push(0);
+        self
+    }
+
+    /// `g`
+    fn signature(&mut self, value: &str) -> &mut Self {
+        self.0.push(value.len() as u8);
+        self.0.extend(value.as_bytes());
+        self.0.push(0);
+        self
+    }
+
+    /// `v`: a value and its signature.
+    pub fn variant(&mut self, signature: &str, value: impl FnOnce(&mut Self) -> &mut Self) -> &mut Self {
+        self.signature(signature);
+        value(self);
+        self
+    }
+
+    /// `a`: the length counts from the first element, after the padding before it.
+    pub fn array(&mut self, alignment: usize, items: impl FnOnce(&mut Self) -> &mut Self) -> &mut Self {
+        self.u32(0);
+        let length_at = self.0.len() - 4;
+        self.align(alignment);
+        let start = self.0.len();
+        items(self);
+        let length = (self.0.len() - start) as u32;
+        if let Some(place) = self.0.get_mut(length_at..length_at + 4) {
+            place.copy_from_slice(&length.to_ne_bytes());
+        }
+        self
+    }
+
+    /// `(sv)`: a property by its name.
+    pub fn property(
+        &mut self,
+        name: &str,
+        signature: &str,
+        value: impl FnOnce(&mut Self) -> &mut Self,
+    ) -> &mut Self {
+        self.align(8).text(name).variant(signature, value)
+    }
+}
+
+/// A method call.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Whose: on a bus, its name; nothing for a peer.
+    pub destination: Option<&'a str>,
+    /// The object.
+    pub path: &'a str,
+    /// The interface.
+    pub interface: &'a str,
+    /// The method.
+    pub member: &'a str,
+    /// What the body holds.
+    pub signature: &'a str,
+}
+
+impl Call<'_> {
+    /// The call as bytes.
+    pub fn to_bytes(self, serial: u32, body: &Body) -> Vec<u8> {
+        let mut message = Body::default();
+        message.0.extend([ORDER, CALL, 0, 1]);
+        message.u32(body.0.len() as u32).u32(serial);
+        message.array(8, |fields| {
+            let mut field = |code: u8, signature: &str, value: &str| {
+                fields.align(8).0.push(code);
+                fields.signature(signature);
+                match signature {
+                    "g" => fields.signature(value),
+                    _ => fields.text(value),
+                };
+            };
+            field(1, "o", self.path);
+            field(2, "s", self.interface);
+            field(3, "s", self.member);
+            if let Some(destination) = self.destination {
+                field(6, "s", destination);
+            }
+            if !self.signature.is_empty() {
+                field(8, "g", self.signature);
+            }
+            fields
+        });
+        message.align(8).0.extend(&body.0);
+        message.0
+    }
+}
+
+/// A message that came, as far as we look at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// [`REPLY`], [`ERROR`], [`SIGNAL`] or another.
+    pub kind: u8,
+    /// The call it answers.
+    pub answers: Option<u32>,
+    /// The signal's or method's name.
+    pub member: String,
+    /// The error's name.
+    pub error: String,
+    /// What the body holds.
+    pub signature: String,
+    body: Vec<u8>,
+}
+
+impl Message {
+    /// The first message of some bytes and how many it takes; nothing while it is not complete.
+    ///
+    /// # Errors
+    /// What no message is.
+    pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Failure> {
+        let Some(head) = bytes.get(..16) else { return Ok(None) };
+        if head.first() != Some(&ORDER) || head.get(3) != Some(&1) {
+            return Err(Failure::Malformed("no message of version 1 in this byte order"));
+        }
+        let mut start = Reader { bytes: head, at: 4 };
+        let (body_len, _serial, fields_len) = (start.u32()?, start.u32()?, start.u32()?);
+        let (body_len, fields_len) = (body_len as usize, fields_len as usize);
+        if body_len > LONGEST || fields_len > LONGEST {
+            return Err(Failure::Malformed("a message of more than a mebibyte"));
+        }
+        let body_at = (16 + fields_len).next_multiple_of(8);
+        let Some(body) = bytes.get(body_at..body_at + body_len) else { return Ok(None) };
+        let mut message = Self { kind: *head.get(1).unwrap_or(&0), body: body.to_vec(), ..Self::default() };
+        let fields = bytes.get(..16 + fields_len).unwrap_or_default();
+        let mut reader = Reader { bytes: fields, at: 16 };
+        while reader.at < fields.len() {
+            message.read_field(&mut reader)?;
+        }
+        Ok(Some((message, body_at + body_len)))
+    }
+
+    fn read_field(&mut self, reader: &mut Reader<'_>) -> Result<(), Failure> {
+        reader.align(8);
+        let code = reader.byte()?;
+        let signature = reader.signature()?;
+        match (code, signature.as_str()) {
+            (5, "u") => self.answers = Some(reader.u32()?),
+            (_, "u") => drop(reader.u32()?),
+            (8, "g") => self.signature = reader.signature()?,
+            (3, "s") => self.member = reader.text()?,
+            (4, "s") => self.error = reader.text()?,
+            (_, "s" | "o") => drop(reader.text()?),
+            _ => return Err(Failure::Malformed("a header field of a type that none has")),
+        }
+        Ok(())
+    }
+
+    /// The texts at the start of the body, numbers before and between them left out.
+    ///
+    /// # Errors
+    /// Where the body does not hold what the signature says.
+    pub fn texts(&self) -> Result<Vec<String>, Failure> {
+        let mut reader = Reader { bytes: &self.body, at: 0 };
+        let mut texts = Vec::new();
+        for kind in self.signature.bytes() {
+            match kind {
+                b's' | b'o' => texts.push(reader.text()?),
+                b'u' | b'i' | b'b' => drop(reader.u32()?),
+                // nothing behind it is looked at
+                _ => break,
+            }
+        }
+        Ok(texts)
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn align(&mut self, to: usize) {
+        self.at = self.at.next_multiple_of(to);
+    }
+
+    fn take(&mut self, count: usize) -> Result<&[u8], Failure> {
+        let end = self.at.checked_add(count).ok_or(Failure::Malformed("a length beyond all"))?;
+        let taken = self.bytes.get(self.at..end).ok_or(Failure::Malformed("a length beyond the end"))?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, Failure> {
+        self.take(1).map(|bytes| bytes.first().copied().unwrap_or(0))
+    }
+
+    fn u32(&mut self) -> Result<u32, Failure> {
+        self.align(4);
+        let bytes = self.take(4)?.try_into().map_err(|_| Failure::Malformed("a number cut off"))?;
+        Ok(u32::from_ne_bytes(bytes))
+    }
+
+    fn text(&mut self) -> Result<String, Failure> {
+        let len = self.u32()? as usize;
+        self.text_of(len)
+    }
+
+    fn signature(&mut self) -> Result<String, Failure> {
+        let len = usize::from(self.byte()?);
+        self.text_of(len)
+    }
+
+    fn text_of(&mut self, len: usize) -> Result<String, Failure> {
+        let text = String::from_utf8(self.take(len)?.to_vec());
+        match (text, self.byte()?) {
+            (Ok(text), 0) => Ok(text),
+            _ => Err(Failure::Malformed("a text that is none")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A group of one run: its directory, what is limited in it, and what it is called.
+
+use std::ffi::OsString;
+use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use chain::{group, sys};
+
+use crate::hierarchy::{Hierarchy, Version};
+use crate::limits::{self, Limit};
+use crate::setting::Setting;
+
+/// What every group that is not named by the user is called, before sixteen hexadecimal digits.
+/// A run that stays kills what a killed run left in a group of this name; behind these words
+/// it does not.
+const PREFIX: &str = "cgexec-";
+/// Of a run that became its command: removed by a later run once it is empty.
+const OF_EXEC: &str = "cgexec-exec-";
+/// Of a run with --keep: never removed.
+const KEPT: &str = "cgexec-kept-";
+
+/// A group to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its hierarchy's version.
+    pub version: Version,
+    /// Its directory.
+    pub path: PathBuf,
+    /// What is limited in it.
+    pub limits: Vec<Limit>,
+    /// What is written for that, each with the limit it is for.
+    pub settings: Vec<(String, Setting)>,
+}
+
+impl Group {
+    /// A group without limits.
+    pub fn new(version: Version, path: PathBuf) -> Self {
+        Self { version, path, limits: Vec::new(), settings: Vec::new() }
+    }
+
+    /// Adds a limit.
+    ///
+    /// # Errors
+    /// What this version has no file for.
+    pub fn limit(&mut self, limit: &Limit) -> Result<(), String> {
+        let parent = self.path.parent().unwrap_or(&self.path).to_path_buf();
+        for setting in limit.settings(self.version, &parent)? {
+            self.settings.push((format!("limit {limit}"), setting));
+        }
+        self.limits.push(limit.clone());
+        Ok(())
+    }
+
+    /// A version 1 cpuset takes no process before it has processors and memory nodes, and
+    /// a new one has none: what was not asked for is as in the group above. cpuset(7)
+    pub fn fill_cpuset(&mut self) {
+        let Some(parent) = self.path.parent().map(Path::to_path_buf) else { return };
+        for (name, what) in [("mems", "memory nodes"), ("cpus", "processors")] {
+            let empty = limits::cpuset(&parent, name, String::new());
+            let asked = self.settings.iter().any(|(_, setting)| setting.file == empty.file);
+            let above = fs::read_to_string(parent.join(&empty.file)).unwrap_or_default();
+            if !asked && !above.trim().is_empty() {
+                let setting = limits::cpuset(&parent, name, above.trim().to_string());
+                self.settings.insert(0, (format!("take the {what} of the group above"), setting));
+            }
+        }
+    }
+}
+
+/// What becomes of a group after the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum After {
+    /// The run that made it removes it.
+    #[default]
+    Removed,
+    /// The run became its command: a later one removes it.
+    Left,
+    /// It stays.
+    Kept,
+}
+
+impl After {
+    /// A new name that says so.
+    pub fn name(self) -> String {
+        let prefix = match self {
+            Self::Removed => PREFIX,
+            Self::Left => OF_EXEC,
+            Self::Kept => KEPT,
+        };
+        format!("{prefix}{:016x}", RandomState::new().build_hasher().finish())
+    }
+}
+
+/// Groups beside ours that killed runs left, and those whose command has ended since.
+pub fn stale(parent: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(parent) else { return (Vec::new(), Vec::new()) };
+    let mut left = Vec::new();
+    let mut empty = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let path = entry.path();
+        if is_name(name, PREFIX) && sys::is_writable(&path) && group::is_stale(&path) {
+            left.push(path);
+        } else if is_name(name, OF_EXEC) && sys::is_writable(&path) && is_unused(&path) {
+            empty.push(path);
+        }
+    }
+    (left, empty)
+}
+
+/// Whether nothing runs in a group, nothing is below it, and nobody is about to use it.
+pub fn is_unused(path: &Path) -> bool {
+    let processes = fs::read_to_string(path.join("cgroup.procs"));
+    let below = fs::read_dir(path).map(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())))
+    });
+    processes.is_ok_and(|text| text.is_empty()) && below.is_ok_and(|below| !below) && group::is_stale(path)
+}
+
+fn is_name(name: &str, prefix: &str) -> bool {
+    let digits = name.strip_prefix(prefix).and_then(|name| name.get(..16));
+    digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// `--name`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(pub OsString);
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match Path::new(text).components().collect::<Vec<_>>().as_slice() {
+            [Component::Normal(name)] if name.len() == text.len() => {}
+            _ => return Err("a group's name is one part of a path".to_string()),
+        }
+        if text.starts_with(PREFIX) || text.starts_with("cgroup.") {
+            return Err("names that begin with cgexec- or cgroup. are taken".to_string());
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// `--parent`: from the top of the hierarchy; nothing for the own group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent(Option<PathBuf>);
+
+impl FromStr for Parent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "." {
+            return Ok(Self(None));
+        }
+        let path = Path::new(text.trim_start_matches('/'));
+        if text.is_empty() || !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err("a path of groups has no '.' and no '..'".to_string());
+        }
+        Ok(Self(Some(path.to_path_buf())))
+    }
+}
+
+impl Parent {
+    /// The own group.
+    pub fn own() -> Self {
+        Self(None)
+    }
+
+    /// The group in a hierarchy.
+    pub fn of(&self, hierarchy: &Hierarchy) -> PathBuf {
+        match &self.0 {
+            None => hierarchy.own.clone(),
+            Some(path) if path.as_os_str().as_bytes().is_empty() => hierarchy.mount.clone(),
+            Some(path) => hierarchy.mount.join(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_becomes_of_a_group() {
+        assert!(is_name(&After::Removed.name(), PREFIX));
+        for kind in [After::Left, After::Kept] {
+            assert!(!is_name(&kind.name(), PREFIX), "{kind:?}");
+        }
+        assert!(is_name(&After::Left.name(), OF_EXEC));
+        assert!(is_name(&format!("{}-aside", After::Removed.name()), PREFIX));
+    }
+
+    #[test]
+    fn a_name_is_one_part_of_a_path_and_none_of_ours() {
+        assert_eq!("job".parse(), Ok(Name("job".into())));
+        for text in ["", ".", "..", "a/b", "/a", "a/", "cgexec-x", "cgroup.procs"] {
+            assert!(text.parse::<Name>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_parent_lies_below_the_top_of_its_hierarchy() {
+        assert_eq!("/a/b".parse(), Ok(Parent(Some("a/b".into()))));
+        assert_eq!(".".parse(), Ok(Parent(None)));
+        for text in ["", "..", "a/../b"] {
+            assert!(text.parse::<Parent>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Processor time: a quota of each period, and a weight among the neighbours.
+
+use std::str::FromStr;
+
+use super::size::{is_unlimited, thousandths};
+
+/// The kernel's default period, in microseconds.
+pub const PERIOD_USEC: u64 = 100_000;
+
+/// `--cpus`: thousandths of a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpus(pub u64);
+
+/// `--cpu-quota`: microseconds in each period; nothing for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaUsec(pub Option<u64>);
+
+/// `--cpu-period`: microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeriodUsec(pub u64);
+
+/// What the kernel takes: so many microseconds of each period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// Nothing for no limit.
+    pub quota: Option<u64>,
+    /// The period.
+    pub period: u64,
+}
+
+/// `--cpu-weight`: version 2's 1 to 10000, where 100 is the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight(pub u64);
+
+/// `--cpu-shares`: version 1's 2 to 262144, where 1024 is the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares(pub u64);
+
+impl Cpus {
+    /// As a quota of the default period.
+    pub const fn bandwidth(self) -> Bandwidth {
+        Bandwidth { quota: Some(self.0 * (PERIOD_USEC / 1000)), period: PERIOD_USEC }
+    }
+}
+
+impl Shares {
+    /// The weight that stands to 100 as these shares stand to 1024, and keeps both ends.
+    ///
+    /// # Source
+    /// The conversion that runc 1.3.2 and crun 1.23 use; the older, linear one made 39 of the default.
+    pub fn weight(self) -> Weight {
+        if self.0 <= 2 {
+            return Weight(1);
+        }
+        let log = (self.0 as f64).log2();
+        let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
+        Weight((10f64.powf(exponent).ceil() as u64).clamp(1, 10_000))
+    }
+}
+
+impl Weight {
+    /// The shares of which [`Shares::weight`] makes this weight.
+    pub fn shares(self) -> Shares {
+        let wanted = (self.0 as f64).log10() + 7.0 / 34.0;
+        let log = ((15_625.0 + 2448.0 * wanted).sqrt() - 125.0) / 2.0;
+        Shares((log.exp2().round() as u64).clamp(2, 262_144))
+    }
+}
+
+impl FromStr for Cpus {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let thousandths = thousandths(text).ok_or("a number of processors is like 0.5 or 2")?;
+        match thousandths.checked_mul(PERIOD_USEC / 1000) {
+            // the kernel takes no quota below a millisecond
+            Some(quota) if quota >= 1000 => Ok(Self(thousandths)),
+            Some(_) => Err("the least is 0.01".to_string()),
+            None => Err("that is more than a machine can have".to_string()),
+        }
+    }
+}
+
+impl FromStr for QuotaUsec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if is_unlimited(text) {
+            return Ok(Self(None));
+        }
+        number(text, 1000, u64::MAX >> 20, "a quota is at least 1000 microseconds, or max")
+            .map(|quota| Self(Some(quota)))
+    }
+}
+
+impl FromStr for PeriodUsec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        number(text, 1000, 1_000_000, "a period is from 1000 to 1000000 microseconds").map(Self)
+    }
+}
+
+impl FromStr for Weight {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        number(text, 1, 10_000, "a weight is from 1 to 10000, and 100 by default").map(Self)
+    }
+}
+
+impl FromStr for Shares {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        number(text, 2, 262_144, "shares are from 2 to 262144, and 1024 by default").map(Self)
+    }
+}
+
+/// A whole number of a range.
+pub fn number(text: &str, least: u64, most: u64, otherwise: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| otherwise.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_become_a_quota_of_each_period() {
+        let half: Cpus = "0.5".parse().unwrap();
+        assert_eq!(half.bandwidth(), Bandwidth { quota: Some(50_000), period: 100_000 });
+        assert_eq!("2".parse::<Cpus>().unwrap().bandwidth().quota, Some(200_000));
+        assert!("0.001".parse::<Cpus>().is_err());
+        assert!("0".parse::<Cpus>().is_err());
+    }
+
+    #[test]
+    fn shares_become_weights_as_runc_and_crun_have_it() {
+        for (shares, weight) in [
+            (2, 1),
+            (102, 17),
+            (512, 59),
+            (1000, 99),
+            (1024, 100),
+            (2000, 170),
+            (2048, 174),
+            (10_240, 639),
+            (262_144, 10_000),
+        ] {
+            assert_eq!(Shares(shares).weight(), Weight(weight), "{shares}");
+        }
+    }
+
+    #[test]
+    fn weights_become_shares_and_keep_both_ends_and_the_default() {
+        for (weight, shares) in
+            [(1, 2), (50, 421), (100, 1024), (200, 2452), (1000, 17_615), (10_000, 262_144)]
+        {
+            assert_eq!(Weight(weight).shares(), Shares(shares), "{weight}");
+        }
+    }
+
+    #[test]
+    fn every_weight_survives_the_way_to_shares_and_back() {
+        for weight in 1..=10_000 {
+            let back = Weight(weight).shares().weight().0;
+            // near the ends one share more or less is a whole step of the weight
+            assert!(back.abs_diff(weight) <= 1, "{weight} came back as {back}");
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_would_refuse_is_refused_before() {
+        for text in ["999", "0", "-2", "100%", ""] {
+            assert!(text.parse::<QuotaUsec>().is_err(), "{text}");
+        }
+        assert_eq!("-1".parse(), Ok(QuotaUsec(None)));
+        for text in ["999", "1000001"] {
+            assert!(text.parse::<PeriodUsec>().is_err(), "{text}");
+        }
+        assert!("10001".parse::<Weight>().is_err());
+        assert!("1".parse::<Shares>().is_err());
+    }
+}

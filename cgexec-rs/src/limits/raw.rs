@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Any file of the group by its name: `FILE=VALUE`.
+
+use std::str::FromStr;
+
+/// A file and what is written to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// The file's name, which its controller's name begins.
+    pub file: String,
+    /// The value, never empty: some files take that for 0.
+    pub value: String,
+}
+
+/// What would move processes or keep the command from starting: cgexec-rs writes these itself.
+const OWN: [&str; 8] = [
+    "cgroup.procs",
+    "cgroup.threads",
+    "cgroup.type",
+    "cgroup.freeze",
+    "cgroup.kill",
+    "cgroup.subtree_control",
+    "cgroup.clone_children",
+    "notify_on_release",
+];
+
+impl Raw {
+    /// The controller whose file it is.
+    pub fn controller(&self) -> &str {
+        self.file.split_once('.').map_or("", |(controller, _)| controller)
+    }
+}
+
+impl FromStr for Raw {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (file, value) = text.split_once('=').ok_or("it is FILE=VALUE, as in memory.oom.group=1")?;
+        if file.contains('/') || !file.split_once('.').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty()) {
+            return Err("a file of a group is named CONTROLLER.NAME, without a path".to_string());
+        }
+        if OWN.contains(&file) {
+            return Err(format!("{file} is what cgexec-rs works with itself"));
+        }
+        if value.is_empty() {
+            return Err("a value cannot be empty".to_string());
+        }
+        Ok(Self { file: file.to_string(), value: value.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_named_by_its_controller() {
+        let raw: Raw = "io.max=8:0 rbps=1".parse().unwrap();
+        assert_eq!((raw.controller(), raw.value.as_str()), ("io", "8:0 rbps=1"));
+    }
+
+    #[test]
+    fn nothing_leads_out_of_the_group_or_moves_processes() {
+        for text in
+            ["../x.y=1", "memory.max", "memory.max=", "x=1", ".x=1", "cgroup.procs=0", "cgroup.freeze=1"]
+        {
+            assert!(text.parse::<Raw>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Sizes: bytes, as people write and read them.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+/// Bytes of memory; nothing for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory(pub Option<u64>);
+
+/// A number that says "no limit" where it is nothing.
+pub fn or_max(value: Option<u64>, unlimited: &str) -> String {
+    value.map_or_else(|| unlimited.to_string(), |value| value.to_string())
+}
+
+/// How every limit says that there is none: the kernel's word, docker's, systemd's.
+pub fn is_unlimited(text: &str) -> bool {
+    matches!(text, "max" | "-1" | "infinity")
+}
+
+/// A size as people say it: exact where a unit divides it, else rounded to a tenth.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes(pub u64);
+
+const UNITS: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+
+impl Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match UNITS.iter().find(|(size, _)| self.0 >= *size && self.0.is_multiple_of(*size)) {
+            Some((size, unit)) => write!(f, "{} {unit}", self.0 / size),
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
+/// A measured size, where a tenth of a unit is exact enough.
+#[derive(Clone, Copy, Debug)]
+pub struct About(pub u64);
+
+impl Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match UNITS.iter().find(|(size, _)| self.0 >= *size) {
+            Some((size, unit)) => {
+                let tenths = u128::from(self.0) * 10 / u128::from(*size);
+                write!(f, "{}.{} {unit}", tenths / 10, tenths % 10)
+            }
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
+impl FromStr for Memory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if is_unlimited(text) { Ok(Self(None)) } else { bytes(text).map(|bytes| Self(Some(bytes))) }
+    }
+}
+
+/// A number and a unit, powers of 1024: 50M, 1.5G, 10mb, 2KiB.
+///
+/// # Errors
+/// What a size looks like.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err("a size is a number and a unit out of k, m, g and t: 50M, 1.5G".to_string()),
+    };
+    let thousandths = thousandths(number).ok_or("a size is a number and a unit: 50M, 1.5G")?;
+    let bytes = (u128::from(thousandths) << shift) / 1000;
+    u64::try_from(bytes)
+        .ok()
+        .filter(|bytes| *bytes <= i64::MAX as u64)
+        .ok_or_else(|| "that is more than a machine can have".to_string())
+}
+
+/// A decimal number in thousandths; digits beyond the third are cut off.
+pub fn thousandths(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    if whole.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let whole: u64 = whole.bytes().all(|byte| byte.is_ascii_digit()).then(|| whole.parse().ok())??;
+    let part: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
+    whole.checked_mul(1000)?.checked_add(part)
+}
+
+/// The opposite of [`thousandths`], without zeros at the end.
+pub fn decimal(thousandths: u64) -> String {
+    let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        for (text, bytes) in
+            [("4096", 4096), ("50M", 50 << 20), ("50mb", 50 << 20), ("1.5G", 3 << 29), ("2KiB", 2048)]
+        {
+            assert_eq!(text.parse(), Ok(Memory(Some(bytes))), "{text}");
+        }
+        for text in ["max", "-1", "infinity"] {
+            assert_eq!(text.parse(), Ok(Memory(None)), "{text}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_no_size() {
+        for text in ["", "M", "-5", "5X", "5ib", "5bb", "1..5G", "1e3", "99999999999T", "０"] {
+            assert!(text.parse::<Memory>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_said_as_people_say_them() {
+        assert_eq!(Bytes(50 << 20).to_string(), "50 MiB");
+        assert_eq!(Bytes(1000).to_string(), "1000 bytes");
+        assert_eq!(About((20 << 20) + 900_000).to_string(), "20.8 MiB");
+        assert_eq!(decimal(1500), "1.5");
+    }
+}

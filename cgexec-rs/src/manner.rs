@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How the command is run: whether a parent stays, what it says at the end, what the command sees.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use chain::exec::Command;
+
+use crate::cause::Above;
+use crate::cli::{Form, Manager, Options};
+use crate::group::After;
+use crate::place::{Placement, Wanted};
+use crate::report::{self, Report};
+
+/// How the command is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// What becomes of the group.
+    pub after: After,
+    /// Whether a parent is to stay also where nobody has to.
+    pub waits: bool,
+    /// Whether the command gets a cgroup namespace.
+    pub cgroupns: bool,
+    /// Whether a limit that fails is left out.
+    pub attempt: bool,
+    /// Who makes the group.
+    pub manager: Manager,
+    /// The report that is wanted.
+    pub report: Option<Form>,
+    /// Where it goes.
+    pub file: Option<PathBuf>,
+}
+
+impl Manner {
+    /// As the options say.
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
+    pub fn of(options: &Options, admin: bool) -> Result<Self, (String, String)> {
+        if options.cgroupns && !admin {
+            let wrong = "a cgroup namespace takes CAP_SYS_ADMIN: cgroup_namespaces(7)".to_string();
+            return Err((wrong, "run it as root, or below 'unshare-rs --map-root-user --'".to_string()));
+        }
+        if options.manager == Manager::Systemd && (options.parent.is_some() || options.keep) {
+            let wrong = "systemd chooses where its scope is, and removes it when it is empty".to_string();
+            return Err((wrong, "--parent and --keep go with --manager cgroupfs".to_string()));
+        }
+        if let Some(file) = &options.report_file {
+            report::can_write(file).map_err(|why| {
+                let wrong = format!("cannot write the report to {}: {why}", file.display());
+                (wrong, "--report writes it to standard error".to_string())
+            })?;
+        }
+        Ok(Self {
+            after: options.after(),
+            waits: options.wait || options.report().is_some(),
+            cgroupns: admin && !options.no_cgroupns,
+            attempt: options.attempt,
+            manager: options.manager,
+            report: options.report(),
+            file: options.report_file.clone(),
+        })
+    }
+
+    /// In a scope nobody has to stay: systemd removes it.
+    pub fn in_scope(&mut self, wanted: &mut Wanted) {
+        self.manager = Manager::Systemd;
+        if !self.waits {
+            self.after = After::Left;
+        }
+        wanted.after = self.after;
+    }
+
+    /// Whether a parent stays behind the command.
+    pub fn stays(&self) -> bool {
+        self.after != After::Left
+    }
+
+    /// Whether the group is meant to stay.
+    pub fn keeps(&self) -> bool {
+        self.after == After::Kept
+    }
+
+    /// What is said at the end.
+    pub fn report(&self, placement: &Placement, command: &Command) -> Report {
+        let v2 = placement.v2.as_ref();
+        let counts = v2.filter(|group| self.report.is_some() || !group.limits.is_empty());
+        Report {
+            form: self.report,
+            file: self.file.clone(),
+            command: command.argv.iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            manager: if self.manager == Manager::Systemd { "systemd" } else { "cgroupfs" },
+            groups: v2.into_iter().chain(&placement.v1).cloned().collect(),
+            above: counts.map(|group| Above::of(&group.path)).unwrap_or_default(),
+            started: Instant::now(),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why there can be no group, and what would help, after looking.
+
+use std::fs;
+use std::path::Path;
+
+use chain::sys;
+
+use crate::hierarchy::{Hierarchies, Hierarchy, Version};
+use crate::limits::Limit;
+
+/// Why there can be no group, and what would help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong.
+    pub wrong: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Refusal {
+    fn new(wrong: String, hint: impl Into<String>) -> Self {
+        Self { wrong, hint: hint.into() }
+    }
+}
+
+/// A group that the caller may not write to.
+pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Refusal {
+    if hierarchy.read_only {
+        return Refusal::new(
+            format!("{} is mounted read-only, as in a container", hierarchy.mount.display()),
+            "start the container with docker's --privileged, or podman's --security-opt unmask=/sys/fs/cgroup",
+        );
+    }
+    let hint = match (hierarchy.version, is_systemd()) {
+        (Version::V2, true) => {
+            "systemd hands out a group of its own: --manager systemd, or systemd-run --user --scope -p Delegate=yes"
+        }
+        (Version::V2, false) => {
+            "root can, or hand the user a group: chown of a directory there and its cgroup.* files"
+        }
+        (Version::V1, _) => "version 1 is root's: run it as root, or where version 2 has the controllers",
+    };
+    Refusal::new(format!("{} is not writable here", group.display()), hint)
+}
+
+/// A group that systemd keeps for itself.
+pub fn not_delegated(group: &Path) -> Refusal {
+    let manager = if sys::effective_ids().0 == 0 { "" } else { " --user" };
+    Refusal::new(
+        format!("systemd manages {} and has not delegated it", group.display()),
+        format!(
+            "--manager systemd asks it for a group of its own, as does: systemd-run{manager} --scope -p Delegate=yes cgexec-rs ..."
+        ),
+    )
+}
+
+/// A group in which somebody enabled a controller while it held processes.
+pub fn threaded(group: &Path, kind: &str) -> Refusal {
+    Refusal::new(
+        format!("{} is a threaded group ({kind}), which takes no processes", group.display()),
+        "somebody enabled a controller in a group that holds processes: cgroups(7)",
+    )
+}
+
+/// A group that would have to hand controllers on and holds processes.
+pub fn shared(group: &Path) -> Refusal {
+    let own_root = group.join("cgroup.type").exists()
+        && sys::read("/proc/self/cgroup")
+            .is_ok_and(|text| text.split(|byte| *byte == b'\n').any(|line| line == b"0::/"));
+    let hint = if own_root {
+        // what is / here is not the root of the host: the processes have to move down first
+        format!(
+            "a container's init can move down first: cd {0} && mkdir init && echo 0 > init/cgroup.procs, for each process",
+            group.display()
+        )
+    } else {
+        "start cgexec-rs in a group of its own, or below a group that hands the controllers on".to_string()
+    };
+    Refusal::new(
+        format!("{} holds other processes too, so it can hand no controller on", group.display()),
+        hint,
+    )
+}
+
+/// A controller that the groups above keep.
+pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Refusal {
+    let available = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
+    let available = match available.trim() {
+        "" => "none".to_string(),
+        names => names.to_string(),
+    };
+    let wrong = format!(
+        "{} is not handed on to {} (available: {available})",
+        missing.join(" and "),
+        parent.display()
+    );
+    let of_user = parent.ancestors().any(|group| {
+        group.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("user@"))
+    });
+    if of_user && is_systemd() {
+        return Refusal::new(
+            wrong,
+            "as root: mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
+             > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; then log in again",
+        );
+    }
+    const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+    if is_systemd() && missing.iter().any(|name| !SYSTEMDS.contains(name)) {
+        return Refusal::new(wrong, "systemd hands on cpu, cpuset, io, memory and pids, and nothing else");
+    }
+    let above = parent.parent().unwrap_or(parent).display().to_string();
+    let names: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
+    Refusal::new(
+        wrong,
+        format!(
+            "the owner of the groups above can: echo {} > {above}/cgroup.subtree_control",
+            names.join(" ")
+        ),
+    )
+}
+
+/// A limit for which no hierarchy has the controller.
+pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Refusal {
+    let names = match (limit.controller(Version::V1), limit.controller(Version::V2)) {
+        (v1, v2) if v1 == v2 => v2.to_string(),
+        (v1, v2) => format!("{v2} or {v1}"),
+    };
+    if found.list.is_empty() {
+        return no_hierarchy(found);
+    }
+    Refusal::new(
+        format!("no mounted hierarchy has the controller {names} (there are: {})", there_are(found)),
+        match wsl() {
+            true => "add kernelCommandLine=cgroup_no_v1=all below [wsl2] in .wslconfig".to_string(),
+            false => "cat /proc/cgroups shows what this kernel has".to_string(),
+        },
+    )
+}
+
+/// A limit that no group of systemd's can have.
+pub fn not_in_v2(limit: &Limit, found: &Hierarchies) -> Refusal {
+    match found.that_limits(limit) {
+        None => no_controller(limit, found),
+        Some(v1) => Refusal::new(
+            format!(
+                "the controller {} is in version 1 here, which systemd hands to nobody",
+                limit.controller(v1.version)
+            ),
+            "--manager cgroupfs limits there, as root",
+        ),
+    }
+}
+
+/// No hierarchy in which the own group can be named.
+pub fn no_hierarchy(found: &Hierarchies) -> Refusal {
+    if found.hidden {
+        return Refusal::new(
+            "the own group lies outside of what the mounted hierarchies show".to_string(),
+            "a cgroup namespace hides it: run cgexec-rs before the namespace is made, or let cgexec-rs make it (--cgroupns)",
+        );
+    }
+    Refusal::new("no control group hierarchy is mounted".to_string(), "mount -t cgroup2 none /sys/fs/cgroup")
+}
+
+fn there_are(found: &Hierarchies) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for hierarchy in &found.list {
+        names.extend(hierarchy.v1_controllers.iter().filter(|name| !name.contains('=')).cloned());
+    }
+    if let Some(v2) = found.v2() {
+        let text = fs::read_to_string(v2.mount.join("cgroup.controllers")).unwrap_or_default();
+        names.extend(text.split_whitespace().map(str::to_string));
+    }
+    names.join(" ")
+}
+
+/// Whether systemd runs here: sd_booted(3).
+pub fn is_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+fn wsl() -> bool {
+    fs::read_to_string("/proc/sys/kernel/osrelease").is_ok_and(|release| release.contains("microsoft"))
+}

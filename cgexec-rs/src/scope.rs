@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A place inside of a scope that systemd handed over.
+
+use std::path::PathBuf;
+
+use chain::{Tell, Voice};
+
+use crate::group::{After, Group, Parent};
+use crate::hierarchy::{Hierarchies, Hierarchy, Version};
+use crate::place::{Placement, Wanted};
+use crate::refusal::{self, Refusal};
+use crate::systemd::{Scope, Systemd};
+
+/// Whether a scope is worth asking for where files alone do not do: systemd has version 2 to give,
+/// and not the caller.
+pub fn is_an_answer(wanted: &Wanted, found: &Hierarchies) -> bool {
+    let in_v2 = |limit| found.that_limits(limit).is_some_and(|there| there.version == Version::V2);
+    let movable = wanted.parent.is_none() && wanted.after != After::Kept;
+    refusal::is_systemd()
+        && movable
+        && found.v2().is_some_and(|v2| !v2.read_only)
+        && wanted.limits.iter().all(in_v2)
+}
+
+/// Asks systemd for a scope and finds a place in it. A dry run asks for nothing, so what
+/// it shows of the scope is where systemd puts one unless it is configured otherwise.
+///
+/// # Errors
+/// Why there is no scope, or no place in it.
+pub fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placement, Refusal> {
+    let v2 = found.v2().ok_or_else(|| refusal::no_hierarchy(found))?;
+    if let Some(limit) = wanted.limits.iter().find(|limit| {
+        !wanted.attempt && found.that_limits(limit).is_none_or(|there| there.version == Version::V1)
+    }) {
+        return Err(refusal::not_in_v2(limit, found));
+    }
+    let systemd = Systemd::find()?;
+    let name = After::Removed.name();
+    let scope = Scope { name: format!("{name}.scope") };
+    tell.step("ask systemd for a group of its own", scope.call(), "org.freedesktop.systemd1(5)");
+    if tell.voice() == Voice::DryRun {
+        return Ok(supposed(&wanted, v2.mount.join(systemd.slice()).join(&scope.name)));
+    }
+    systemd.start(&scope)?;
+    let found = Hierarchies::of_this_process();
+    match found.v2() {
+        Some(Hierarchy { own, .. }) if own.ends_with(&scope.name) => {
+            Placement::choose(&Wanted { parent: Some(Parent::own()), ..wanted }, &found)
+        }
+        other => Err(Refusal {
+            wrong: format!(
+                "systemd made {}, and this process is in {}",
+                scope.name,
+                other.map_or_else(|| "a group out of sight".to_string(), |v2| v2.own.display().to_string())
+            ),
+            hint: "a cgroup namespace stands between both: run cgexec-rs before it is made".to_string(),
+        }),
+    }
+}
+
+fn supposed(wanted: &Wanted, scope: PathBuf) -> Placement {
+    let name = wanted.name.as_ref().map_or_else(|| wanted.after.name().into(), |name| name.0.clone());
+    let mut group = Group::new(Version::V2, scope.join(name));
+    for limit in &wanted.limits {
+        // version 2 has every file
+        let _ = group.limit(limit);
+    }
+    let needed = crate::spot::controllers(&wanted.limits);
+    Placement {
+        leave: (!needed.is_empty()).then(|| scope.clone()),
+        enable: (!needed.is_empty()).then_some((scope, needed)),
+        v2: Some(group),
+        ..Placement::default()
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Choosing where the new group goes: below our own place, where we may have one.
+//!
+//! In version 2 a group either holds processes or hands controllers on to groups
+//! below it ("no internal processes"); only the real root does both. So a limit
+//! needs a parent that holds no process: the root, an ancestor that hands the
+//! controller on, or our own group once we, alone in it, have moved out.
+//! Writable is not enough: what systemd manages is left alone unless it delegated it.
+//!
+//! Documentation/admin-guide/cgroup-v2.rst; systemd's docs/CGROUP_DELEGATION.md
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chain::sys;
+
+use crate::hierarchy::{Hierarchy, Version, has_word};
+use crate::limits::Limit;
+use crate::place::Wanted;
+use crate::refusal::{self, Refusal};
+
+/// A parent in version 2, and what must happen before it takes the group.
+#[derive(Debug)]
+pub struct Spot {
+    /// The parent.
+    pub parent: PathBuf,
+    /// Whether we must leave it first.
+    pub leave: bool,
+    /// Controllers that it has to hand on.
+    pub enable: Vec<String>,
+}
+
+/// What a report counts with.
+const ACCOUNTS: [&str; 3] = ["memory", "pids", "io"];
+
+/// The controllers that limits need, each once.
+pub fn controllers(limits: &[Limit]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in limits.iter().map(|limit| limit.controller(Version::V2)).filter(|name| *name != "cgroup") {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_string());
+        }
+    }
+    names
+}
+
+/// The parent for a group that needs these controllers, and hands on what a report counts with
+/// where that costs nothing.
+///
+/// # Errors
+/// Why no group takes it.
+pub fn spot_for(v2: &Hierarchy, wanted: &Wanted, needed: &[String]) -> Result<Spot, Refusal> {
+    let place = |names: &[String]| match &wanted.parent {
+        Some(parent) => below(v2, parent.of(v2), names),
+        None => parent_for(v2, names),
+    };
+    let mut all = needed.to_vec();
+    if wanted.account {
+        for name in ACCOUNTS.iter().filter(|name| v2.offers(name)).map(|name| name.to_string()) {
+            let with: Vec<String> = all.iter().chain([&name]).cloned().collect();
+            if !needed.contains(&name) && place(&with).is_ok() {
+                all = with;
+            }
+        }
+    }
+    place(&all)
+}
+
+/// The group below which `needed` controllers can limit: see the module's head for the order.
+fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<Spot, Refusal> {
+    let own = usable(v2, &v2.own);
+    if needed.is_empty() {
+        return own.map(|parent| Spot { parent, leave: false, enable: Vec::new() });
+    }
+    if is_real_root(&v2.own) {
+        return hand_on(own?, needed, false);
+    }
+    if let Ok(own) = &own
+        && is_alone_in(own)
+    {
+        return hand_on(own.clone(), needed, true);
+    }
+    let above = v2.own.ancestors().skip(1).take_while(|group| group.starts_with(&v2.mount));
+    for group in above {
+        let Ok(group) = usable(v2, group) else { break };
+        let handed_on = |name: &String| has_word(&group.join("cgroup.subtree_control"), name);
+        if needed.iter().all(handed_on) || is_real_root(&group) || holds_no_process(&group) {
+            return hand_on(group, needed, false);
+        }
+    }
+    Err(own.err().unwrap_or_else(|| refusal::shared(&v2.own)))
+}
+
+/// The parent that the user named.
+fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<Spot, Refusal> {
+    if !parent.is_dir() {
+        return Err(Refusal {
+            wrong: format!("no such group: {}", parent.display()),
+            hint: format!("--parent is a group that exists: mkdir {}", parent.display()),
+        });
+    }
+    if !sys::is_writable(&parent) || v2.read_only {
+        return Err(refusal::not_writable(v2, &parent));
+    }
+    let leave = !needed.is_empty() && !is_real_root(&parent) && parent == v2.own && is_alone_in(&parent);
+    let spot = hand_on(parent, needed, leave)?;
+    if spot.enable.is_empty() || leave || is_real_root(&spot.parent) || holds_no_process(&spot.parent) {
+        return Ok(spot);
+    }
+    Err(refusal::shared(&spot.parent))
+}
+
+/// What the parent does not hand on yet and has.
+fn hand_on(parent: PathBuf, needed: &[String], leave: bool) -> Result<Spot, Refusal> {
+    let missing = |file: &str| {
+        let file = parent.join(file);
+        needed.iter().filter(move |name| !has_word(&file, name))
+    };
+    let absent: Vec<&str> = missing("cgroup.controllers").map(String::as_str).collect();
+    if !absent.is_empty() {
+        return Err(refusal::not_handed_on(&parent, &absent));
+    }
+    let enable: Vec<String> = missing("cgroup.subtree_control").cloned().collect();
+    Ok(Spot { leave, enable, parent })
+}
+
+/// A group below which we may make another.
+fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Refusal> {
+    if v2.read_only || !(sys::is_writable(group) && sys::is_writable(&group.join("cgroup.procs"))) {
+        return Err(refusal::not_writable(v2, group));
+    }
+    if !is_delegated(&v2.mount, group) {
+        return Err(refusal::not_delegated(group));
+    }
+    match fs::read_to_string(group.join("cgroup.type")) {
+        Ok(kind) if kind.trim() != "domain" => Err(refusal::threaded(group, kind.trim())),
+        _ => Ok(group.to_path_buf()),
+    }
+}
+
+/// Whether systemd, where it runs, has given the group away: what lies below a unit was made by
+/// the unit, and a unit with Delegate= carries an attribute that says so.
+fn is_delegated(mount: &Path, group: &Path) -> bool {
+    if !refusal::is_systemd() {
+        return true;
+    }
+    let is_unit = |group: &&Path| {
+        group.extension().is_some_and(|extension| extension == "service" || extension == "scope")
+    };
+    match group.ancestors().take_while(|group| *group != mount).find(is_unit) {
+        Some(unit) if unit == group => [c"user.delegate", c"trusted.delegate"]
+            .into_iter()
+            .any(|attribute| sys::has_attribute(unit, attribute, b"1")),
+        Some(_) => true,
+        None => false,
+    }
+}
+
+/// The root of the whole hierarchy, which is the one group without a type.
+fn is_real_root(group: &Path) -> bool {
+    group.join("cgroup.procs").exists() && !group.join("cgroup.type").exists()
+}
+
+fn is_alone_in(group: &Path) -> bool {
+    let own = std::process::id().to_string();
+    // 0 stands for a process of another PID namespace: not alone
+    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.lines().all(|pid| pid == own))
+}
+
+fn holds_no_process(group: &Path) -> bool {
+    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A scope of systemd's that is ours: one group, handed over, removed by systemd when it is empty.
+//!
+//! Everything else is done with files inside of it, as anywhere: systemd leaves a delegated
+//! group alone, where it silently ignores limits that it was asked for and cannot set.
+//!
+//! # Source
+//! org.freedesktop.systemd1(5), systemd's docs/CGROUP_DELEGATION.md
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chain::sys;
+
+use crate::dbus::wire::Call;
+use crate::dbus::{Body, Connection, Failure};
+use crate::refusal::{self, Refusal};
+
+/// systemd answers in milliseconds, unless the machine is just starting.
+const PATIENCE: Duration = Duration::from_secs(25);
+const JOB_REMOVED: &str = "type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
+
+/// Which systemd answers to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Systemd {
+    /// Sockets, the best first.
+    sockets: Vec<PathBuf>,
+    /// The user whose manager it is; nothing for the system's.
+    user: Option<u32>,
+}
+
+/// A scope to be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Its name, which ends in .scope.
+    pub name: String,
+}
+
+impl Systemd {
+    /// The one that this process can ask.
+    ///
+    /// # Errors
+    /// Where systemd does not run.
+    pub fn find() -> Result<Self, Refusal> {
+        if !refusal::is_systemd() {
+            return Err(Refusal {
+                wrong: "systemd does not run here, or /run of the host is not in sight".to_string(),
+                hint: "--manager cgroupfs works with files alone".to_string(),
+            });
+        }
+        let map = sys::read("/proc/self/uid_map").unwrap_or_default();
+        let user = outer_id(&map, sys::effective_ids().0).filter(|uid| *uid != 0);
+        Ok(match user {
+            None => Self {
+                sockets: vec!["/run/systemd/private".into(), "/run/dbus/system_bus_socket".into()],
+                user,
+            },
+            Some(uid) => Self { sockets: user_sockets(uid, |name| std::env::var_os(name)), user },
+        })
+    }
+
+    /// Asks for a scope that holds this process, and waits until it does.
+    ///
+    /// # Errors
+    /// Why no systemd made it.
+    pub fn start(&self, scope: &Scope) -> Result<(), Refusal> {
+        let mut tried: Vec<String> = Vec::new();
+        for socket in self.sockets.iter().filter(|socket| socket.exists()) {
+            match Connection::open(socket, PATIENCE).and_then(|connection| {
+                // systemd's own socket has no bus behind it
+                scope.start(connection, !socket.ends_with("systemd/private"))
+            }) {
+                Ok(()) => return Ok(()),
+                Err(failure @ Failure::Refused(..)) => return Err(self.refused(&failure)),
+                Err(failure) => tried.push(format!("{}: {failure}", socket.display())),
+            }
+        }
+        let Some(user) = self.user else {
+            return Err(Refusal {
+                wrong: format!(
+                    "systemd cannot be asked for a scope: {}",
+                    or(&tried.join("; "), "it has no socket in /run")
+                ),
+                hint: "--manager cgroupfs works with files alone".to_string(),
+            });
+        };
+        Err(Refusal {
+            wrong: format!(
+                "no systemd of user {user} can be asked for a scope: {}",
+                or(&tried.join("; "), "it does not run, or its socket is not in sight")
+            ),
+            hint: format!(
+                "loginctl enable-linger {user} starts one for good, a login by ssh or machinectl for as long as it lasts"
+            ),
+        })
+    }
+
+    fn refused(&self, failure: &Failure) -> Refusal {
+        let whose =
+            self.user.map_or_else(|| "systemd".to_string(), |user| format!("the systemd of user {user}"));
+        Refusal {
+            wrong: format!("{whose} made no scope: {failure}"),
+            hint: "--manager cgroupfs works with files alone, below a group of your own".to_string(),
+        }
+    }
+
+    /// Where the scope will be, as far as that is known before.
+    pub fn slice(&self) -> PathBuf {
+        match self.user {
+            None => "system.slice".into(),
+            Some(uid) => format!("user.slice/user-{uid}.slice/user@{uid}.service/app.slice").into(),
+        }
+    }
+}
+
+impl Scope {
+    /// The call as people read it.
+    pub fn call(&self) -> String {
+        format!(
+            "StartTransientUnit(\"{}\", \"fail\", [PIDs=[0], Delegate=true, CollectMode=inactive-or-failed])",
+            self.name
+        )
+    }
+
+    /// # Errors
+    /// As the conversation fails, or with the job's result where that is not "done".
+    pub fn start(&self, mut connection: Connection, bus: bool) -> Result<(), Failure> {
+        if bus {
+            // before the call, or the signal could be missed
+            connection.join_bus(JOB_REMOVED)?;
+        }
+        let mut body = Body::default();
+        body.text(&self.name).text("fail").array(8, |properties| {
+            // 0 is who asks, also where the asker sees another id of itself
+            properties.property("PIDs", "au", |value| value.array(4, |pids| pids.u32(0)));
+            properties.property("Delegate", "b", |value| value.boolean(true));
+            properties.property("CollectMode", "s", |value| value.text("inactive-or-failed"));
+            properties.property("Description", "s", |value| value.text("A command of cgexec-rs"))
+        });
+        body.array(8, |none| none);
+        let call = Call {
+            destination: bus.then_some("org.freedesktop.systemd1"),
+            path: "/org/freedesktop/systemd1",
+            interface: "org.freedesktop.systemd1.Manager",
+            member: "StartTransientUnit",
+            signature: "ssa(sv)a(sa(sv))",
+        };
+        let job = connection.call(call, &body)?.texts()?.into_iter().next();
+        let job = job.ok_or(Failure::Malformed("no job"))?;
+        let result = connection.signal(|signal| {
+            let texts = signal.texts().ok().filter(|_| signal.member == "JobRemoved")?;
+            // u id, o job, s unit, s result
+            (texts.first() == Some(&job)).then(|| texts.get(2).cloned().unwrap_or_default())
+        })?;
+        match result.as_str() {
+            "done" => Ok(()),
+            result => Err(Failure::Refused(format!("job {result}"), format!("{} did not start", self.name))),
+        }
+    }
+}
+
+fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
+}
+
+/// The id outside of this user namespace: user_namespaces(7).
+fn outer_id(map: &[u8], inside: u32) -> Option<u32> {
+    let text = String::from_utf8_lossy(map);
+    text.lines().find_map(|line| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>());
+        let (from, to, count) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+        let offset = inside.checked_sub(from).filter(|offset| *offset < count)?;
+        to.checked_add(offset)
+    })
+}
+
+/// Where a user's own systemd listens: sudo, su and cron drop the variables and not the sockets.
+fn user_sockets(uid: u32, variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Vec<PathBuf> {
+    let mut sockets = Vec::new();
+    let address = variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default();
+    for part in address.as_bytes().split(|byte| *byte == b';') {
+        let path = part.strip_prefix(b"unix:path=").and_then(|path| path.split(|byte| *byte == b',').next());
+        sockets.extend(path.map(|path| PathBuf::from(OsStr::from_bytes(path))));
+    }
+    let own = variable("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    for dir in own.into_iter().chain([Path::new("/run/user").join(uid.to_string())]) {
+        for socket in ["bus", "systemd/private"] {
+            let socket = dir.join(socket);
+            if !sockets.contains(&socket) {
+                sockets.push(socket);
+            }
+        }
+    }
+    sockets
+}
+
+#[cfg(test)]
+mod tests;

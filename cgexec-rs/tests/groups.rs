@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Groups of a real kernel: limits that hold, what is said afterwards, and nothing left.
+
+// all of this file is test code, also what clippy takes for helpers
+#![allow(clippy::unwrap_used)]
+
+mod schema;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use schema::{Json, validate};
+use tests::{End, Ended, Run, Scratch, tools};
+
+fn cgexec(args: &[&str]) -> Run {
+    // the VM has no cargo; CARGO_BIN_EXE is of the machine that built this
+    let built = Path::new(env!("CARGO_BIN_EXE_cgexec-rs"));
+    let program = if built.is_file() { built.to_path_buf() } else { tools().cgexec() };
+    Run::new(program).args(args)
+}
+
+fn shell(options: &[&str], script: &str) -> Ended {
+    let mut args = options.to_vec();
+    args.extend(["--", "sh", "-c", script]);
+    cgexec(&args).end()
+}
+
+/// Every group of ours that this process can see.
+fn groups() -> Vec<PathBuf> {
+    fn below(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if entry.file_name().to_string_lossy().starts_with("cgexec-") {
+                    found.push(entry.path());
+                }
+                below(&entry.path(), found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    below(Path::new("/sys/fs/cgroup"), &mut found);
+    found.sort();
+    found
+}
+
+/// The groups of a run, in every hierarchy.
+#[track_caller]
+fn is_gone(report: &Json) {
+    let group = PathBuf::from(report.text("group"));
+    let name = group.file_name().unwrap();
+    let left: Vec<PathBuf> = groups().into_iter().filter(|path| path.file_name() == Some(name)).collect();
+    assert_eq!(left, Vec::<PathBuf>::new());
+}
+
+#[track_caller]
+fn reported(ended: &Ended) -> Json {
+    let err = ended.err();
+    let line = err.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no report in {err}"));
+    let json = Json::parse(line).unwrap();
+    let schema = Json::parse(include_str!("../report.schema.json")).unwrap();
+    assert_eq!(validate(&schema, &json, ""), [""; 0], "{line}");
+    json
+}
+
+/// Uses so many MiB of memory, in one process.
+fn eats(mib: u32) -> String {
+    format!("x=$(head -c {} /dev/zero | tr '\\0' x); : ${{#x}}", mib << 20)
+}
+
+mod anywhere {
+    use super::*;
+
+    #[test]
+    fn what_contradicts_itself_is_refused_before_anything_happens() {
+        for (options, wrong) in [
+            (
+                vec!["--memory-swap", "1M"],
+                "the following required arguments were not provided: --memory <BYTES>",
+            ),
+            (
+                vec!["-m", "2M", "--memory-swap", "1M"],
+                "--memory-swap is memory and swap together, so it is not less than --memory",
+            ),
+            (vec!["--exec", "--keep"], "the argument '--exec' cannot be used with '--keep'"),
+            (vec!["-g", ":x", "-m", "1M"], "-g joins a group as it is, limits are for a new one"),
+            (vec!["--manager", "none", "-m", "1M"], "without a group nothing is limited, counted or kept"),
+            (
+                vec!["--report-file", "/nowhere/x"],
+                "cannot write the report to /nowhere/x: its directory does not exist",
+            ),
+            (vec!["--set", "x.y=1"], "cannot limit: no mounted hierarchy has the controller x"),
+        ] {
+            let ended = shell(&options, "echo ran").ended(End::Exit(125));
+            assert!(ended.err().starts_with(&format!("cgexec-rs: {wrong}")), "{}", ended.err());
+            assert_eq!(ended.out(), "");
+        }
+    }
+
+    #[test]
+    fn what_cgexec_users_type_is_accepted() {
+        assert_eq!(
+            shell(&["-b", "--sticky", "--manager", "none"], "echo ran").ended(End::Exit(0)).out(),
+            "ran\n"
+        );
+    }
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_memory_limit_kills_and_says_so() {
+        let options = ["-m", "20M", "--memory-swap-max", "0", "--report=json"];
+        let ended = shell(&options, "exec tail /dev/zero").ended(End::Signal(9));
+        assert!(
+            ended.err().contains("cgexec-rs: the memory limit of 20 MiB was hit: 1 process killed\n"),
+            "{}",
+            ended.err()
+        );
+        let report = reported(&ended);
+        assert_eq!(report.text("reason"), "oom-own-limit");
+        let peak = report.number("memory/peak");
+        assert!((19e6..=21.5e6).contains(&peak), "{peak}");
+        is_gone(&report);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn within_its_limits_a_command_runs_in_silence() {
+        let ended = shell(&["-m", "60M", "--pids-limit", "20", "--cpus", "1"], "echo fine; exit 7");
+        let ended = ended.ended(End::Exit(7));
+        assert_eq!((ended.out().as_str(), ended.err().as_str()), ("fine\n", ""));
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_limit_of_five_processes_stops_the_sixth() {
+        // the shell is the first
+        let script = "for i in 1 2 3 4; do sleep 30 & done; echo four; sleep 30 & echo five";
+        let ended = shell(&["--pids-limit", "5"], script);
+        assert_eq!(ended.out(), "four\n");
+        assert!(ended.err().contains("cgexec-rs: the limit of 5 processes was hit: "), "{}", ended.err());
+        assert!(shell(&["--pids-limit", "5"], "for i in 1 2 3 4; do : & done; wait").err().is_empty());
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_fork_bomb_stays_in_its_group_and_leaves_nothing() {
+        let bomb = "b() { b | b & }; b; sleep 0.3; exit 4";
+        let ended = shell(&["--pids-limit", "30", "--report=json"], bomb);
+        let report = reported(&ended);
+        assert!(report.number("pids/peak") <= 30.0);
+        assert!(report.number("pids/denied") > 0.0);
+        is_gone(&report);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn half_a_processor_is_half_a_processor() {
+        let ended = shell(&["--cpus", "0.5", "--report=json"], "timeout 2 sh -c 'while :; do :; done'; true");
+        let report = reported(&ended.ended(End::Exit(0)));
+        let part = report.number("cpu/usage_usec") / report.number("wall_usec");
+        assert!(part <= 0.56, "{part}");
+        // on a machine that is busy with other things it gets less, and is held back less often
+        if report.number("cpu/nr_throttled") >= 0.9 * report.number("cpu/nr_periods") {
+            assert!(part >= 0.42, "{part}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_limit_that_does_not_hold_is_an_error_and_a_rounding_is_told() {
+        let ended = shell(&["--cpuset-cpus", "4000"], "echo ran").ended(End::Exit(125));
+        assert!(ended.err().contains("hint: the group above has 0"), "{}", ended.err());
+        assert_eq!(ended.out(), "");
+        let ended = shell(&["-m", "10000001"], "echo ran").ended(End::Exit(0));
+        assert!(ended.err().ends_with(" instead of 10000001 bytes\n"), "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn what_may_be_left_out_is_left_out_aloud() {
+        let ended =
+            shell(&["--try", "--set", "pids.nonesuch=1", "--set", "x.y=1", "--pids-limit", "9"], "echo ran");
+        let ended = ended.ended(End::Exit(0));
+        assert_eq!(ended.out(), "ran\n");
+        assert!(
+            ended.err().contains("cgexec-rs: does not limit x.y to 1: no mounted hierarchy"),
+            "{}",
+            ended.err()
+        );
+        assert!(
+            ended.err().contains("cgexec-rs: cannot limit pids.nonesuch to 1: write("),
+            "{}",
+            ended.err()
+        );
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn processors_are_those_of_the_list() {
+        let ended =
+            shell(&["--cpuset-cpus", "0"], "grep Cpus_allowed_list /proc/self/status").ended(End::Exit(0));
+        assert_eq!(ended.out(), "Cpus_allowed_list:\t0\n");
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn what_left_its_session_ends_with_the_command() {
+        let script = "setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.2";
+        let ended = shell(&["--report=json"], script).ended(End::Exit(0));
+        let report = reported(&ended);
+        assert_eq!(report.number("leftovers"), 1.0);
+        // dead; whoever inherited it may not have looked yet
+        let status = fs::read_to_string(format!("/proc/{}/status", ended.out().trim())).unwrap_or_default();
+        assert!(status.is_empty() || status.contains("State:\tZ"), "{status}");
+        is_gone(&report);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn with_exec_the_process_id_stays_and_a_later_run_removes_the_group() {
+        let script = "echo $$; exec \"$0\" --exec -- sh -c 'echo $$; cat /proc/self/cgroup'";
+        let program = env!("CARGO_BIN_EXE_cgexec-rs");
+        let program = if Path::new(program).is_file() {
+            program.to_string()
+        } else {
+            tools().cgexec().display().to_string()
+        };
+        let ended = Run::new("sh").args(["-c", script, &program]).end().ended(End::Exit(0));
+        let out = ended.out();
+        let mut lines = out.lines();
+        assert_eq!(lines.next(), lines.next());
+        shell(&[], "true").ended(End::Exit(0));
+        let left: Vec<PathBuf> =
+            groups().into_iter().filter(|path| path.to_string_lossy().contains("cgexec-exec-")).collect();
+        assert_eq!(left, Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_kept_group_is_kept_and_one_of_that_name_can_be_joined() {
+        let name = format!("kept-{}", std::process::id());
+        let ended = shell(&["--keep", "--name", &name, "--report=json"], "true").ended(End::Exit(0));
+        let group = PathBuf::from(reported(&ended).text("group"));
+        assert!(group.is_dir());
+        fs::remove_dir(&group).unwrap();
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn the_command_sees_its_group_as_the_root_unless_it_is_told_not_to() {
+        let own = "grep '^0::' /proc/self/cgroup";
+        assert_eq!(shell(&[], own).ended(End::Exit(0)).out(), "0::/\n");
+        let seen = shell(&["--no-cgroupns"], own).ended(End::Exit(0)).out();
+        assert!(seen.contains("/cgexec-"), "{seen}");
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn sixty_four_at_once_do_not_collide() {
+        let script = "for i in $(seq 64); do \"$0\" --pids-limit 10 --report=json -- true & done; wait";
+        let program = env!("CARGO_BIN_EXE_cgexec-rs");
+        let program = if Path::new(program).is_file() {
+            program.to_string()
+        } else {
+            tools().cgexec().display().to_string()
+        };
+        let ended = Run::new("sh").args(["-c", script, &program]).end().ended(End::Exit(0));
+        let err = ended.err();
+        let reports: Vec<Json> =
+            err.lines().map(|line| Json::parse(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+        assert_eq!(reports.len(), 64);
+        reports.iter().for_each(is_gone);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn what_a_killed_run_left_is_gone_after_the_next() {
+        let running = cgexec(&[
+            "--pids-limit",
+            "9",
+            "--no-cgroupns",
+            "--",
+            "sh",
+            "-c",
+            "setsid sleep 1000 & grep -h '' /proc/self/cgroup; wait",
+        ])
+        .start();
+        let pid = running.pid();
+        let group = tests::deadline::until("the group of the run", || {
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+            let own = fs::read_to_string(format!("/proc/{}/cgroup", children.split(' ').next()?)).ok()?;
+            let line =
+                own.lines().find(|line| line.starts_with("0::"))?.rsplit_once("/cgexec-")?.1.to_string();
+            Some(line)
+        });
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+        running.end().ended(End::Signal(9));
+        shell(&["--pids-limit", "9"], "true").ended(End::Exit(0));
+        let left: Vec<PathBuf> =
+            groups().into_iter().filter(|path| path.to_string_lossy().contains(&group)).collect();
+        assert_eq!(left, Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_strangers_kill_is_not_called_a_limit() {
+        let ended = shell(&["-m", "50M"], "kill -9 $$").ended(End::Signal(9));
+        assert_eq!(ended.err(), "cgexec-rs: somebody sent SIGKILL; it was not the memory limit\n");
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_report_goes_to_its_file() {
+        let scratch = Scratch::new();
+        let file = scratch.path("report");
+        let file = file.to_str().unwrap();
+        let ended = shell(&["--report=json", "--report-file", file], "exit 3").ended(End::Exit(3));
+        assert_eq!(ended.err(), "");
+        assert_eq!(Json::parse(&fs::read_to_string(file).unwrap()).unwrap().number("exit/code"), 3.0);
+        assert_eq!(fs::metadata(file).unwrap().mode() & 0o111, 0);
+    }
+}
+
+mod in_vm {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn groups_that_the_command_made_and_froze_go_too() {
+        let script = "g=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); setsid sleep 1000 & mkdir -p $g/a/b; \
+            echo $! >$g/a/b/cgroup.procs; echo 1 >$g/a/cgroup.freeze";
+        let ended = shell(&["--no-cgroupns", "--report=json"], script).ended(End::Exit(0));
+        is_gone(&reported(&ended));
+    }
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn the_limit_of_a_group_above_is_named() {
+        let inner = "\"$0\" --report=json -m 80M --memory-swap-max 0 -- sh -c \"$1\"";
+        let program = tools().cgexec().display().to_string();
+        // a group that holds no process and hands memory on, with a limit of its own
+        let script = format!(
+            "g=/sys/fs/cgroup/outer; mkdir $g; echo +memory >$g/../cgroup.subtree_control; \
+             echo +memory >$g/cgroup.subtree_control; echo 20M >$g/memory.max; echo 0 >$g/memory.swap.max 2>/dev/null; \
+             mkdir $g/own; echo 0 >$g/own/cgroup.procs; {inner}; s=$?; \
+             echo 0 >/sys/fs/cgroup/cgroup.procs; rmdir $g/own $g; exit $s"
+        );
+        let ended =
+            Run::new("sh").args(["-c", &script, &program, "exec tail /dev/zero"]).end().ended(End::Exit(137));
+        let line = "cgexec-rs: memory ran out above this group, at the limit of /sys/fs/cgroup/outer: 1 process killed\n";
+        assert!(ended.err().contains(line), "{}", ended.err());
+        assert_eq!(reported(&ended).text("reason"), "oom-above");
+    }
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn memory_high_slows_down_and_says_so() {
+        let script = "timeout 3 sh -c 'exec tail /dev/zero' >/dev/null; true";
+        let ended = shell(&["--memory-high", "10M", "-m", "200M"], script).ended(End::Exit(0));
+        assert!(
+            ended.err().contains("cgexec-rs: --memory-high slowed the command down: "),
+            "{}",
+            ended.err()
+        );
+    }
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn all_of_a_group_ends_where_that_was_asked_for() {
+        let script = format!("sh -c '{}'; echo survived", eats(60).replace('\'', "'\\''"));
+        let with = shell(&["-m", "20M", "--oom-group"], &script);
+        assert_eq!(with.out(), "");
+        assert_eq!(shell(&["-m", "20M"], &script).out(), "survived\n");
+    }
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn a_hierarchy_that_is_mounted_read_only_is_called_that() {
+        let script = "mount --bind /sys/fs/cgroup /sys/fs/cgroup && mount -o remount,bind,ro /sys/fs/cgroup && exec \"$0\" -m 5M true";
+        let program = tools().cgexec().display().to_string();
+        let unshare = tools().unshare().display().to_string();
+        let ended = Run::new(unshare)
+            .args(["--mount", "--", "sh", "-c", script, &program])
+            .end()
+            .ended(End::Exit(125));
+        assert!(
+            ended.err().starts_with(
+                "cgexec-rs: cannot limit: /sys/fs/cgroup is mounted read-only, as in a container\n"
+            ),
+            "{}",
+            ended.err()
+        );
+    }
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn from_inside_a_cgroup_namespace_the_reason_is_said() {
+        let program = tools().cgexec().display().to_string();
+        let ended = shell(&[], &format!("{program} -m 5M true")).ended(End::Exit(125));
+        assert!(
+            ended.err().contains("the own group lies outside of what the mounted hierarchies show"),
+            "{}",
+            ended.err()
+        );
+    }
+}
+
+mod delegated {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn a_user_limits_below_a_group_of_their_own() {
+        let ended = shell(&["-m", "20M", "--pids-limit", "9", "--report=json"], "exit 3").ended(End::Exit(3));
+        let report = reported(&ended);
+        assert_eq!(report.number("memory/limit"), f64::from(20 << 20));
+        is_gone(&report);
+    }
+}

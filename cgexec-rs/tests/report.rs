@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reports keep their schema, whatever was counted: no right is needed.
+
+// all of this file is test code, also what clippy takes for helpers
+#![allow(clippy::unwrap_used)]
+
+mod schema;
+
+use std::time::{Duration, Instant};
+
+use cgexec_rs::cause::Above;
+use cgexec_rs::cli::Form;
+use cgexec_rs::figures::{Cpu, Figures};
+use cgexec_rs::group::Group;
+use cgexec_rs::hierarchy::Version;
+use cgexec_rs::limits::{Limit, Pids};
+use cgexec_rs::report::Report;
+use chain::wait::Ended;
+use schema::{Json, validate};
+
+fn schema() -> Json {
+    Json::parse(include_str!("../report.schema.json")).unwrap()
+}
+
+fn report() -> Report {
+    let mut group = Group::new(Version::V2, "/nowhere/x".into());
+    group.limit(&Limit::Pids(Pids(Some(7)))).unwrap();
+    Report {
+        form: Some(Form::Json),
+        file: None,
+        command: vec!["echo".into(), "a \"b\"\n\\ é\u{7}".into()],
+        manager: "cgroupfs",
+        groups: vec![group],
+        above: Above::default(),
+        started: Instant::now(),
+    }
+}
+
+#[track_caller]
+fn keeps_the_schema(figures: &Figures, ended: Ended) -> Json {
+    let json = Json::parse(&report().json(figures, ended, Duration::from_millis(5))).unwrap();
+    assert_eq!(validate(&schema(), &json, ""), [""; 0]);
+    json
+}
+
+#[test]
+fn a_report_of_a_kernel_that_counts_nothing_keeps_the_schema() {
+    let json = keeps_the_schema(&Figures::default(), Ended::Exited(3));
+    assert_eq!(json.number("exit/code"), 3.0);
+    assert_eq!(json.number("wall_usec"), 5000.0);
+    assert_eq!(json.text("reason"), "exited");
+}
+
+#[test]
+fn a_report_of_everything_keeps_the_schema() {
+    let figures = Figures {
+        memory_peak: Some(1),
+        swap_peak: Some(2),
+        memory_limit: Some(None),
+        own_events: vec![("oom".into(), 1), ("oom_kill".into(), 1)],
+        events: vec![("oom_kill".into(), 1)],
+        cpu: Cpu { usage: Some(1), throttled_usec: Some(2), ..Cpu::default() },
+        pids_peak: Some(3),
+        pids_limit: Some(Some(7)),
+        pids_denied: Some(0),
+        io: vec![("8:0".into(), vec![("rbytes".into(), 4)])],
+        pressure: vec![("cpu", 1, 2)],
+        leftovers: 1,
+    };
+    let json = keeps_the_schema(&figures, Ended::Killed(9));
+    assert_eq!(json.number("exit/signal"), 9.0);
+    assert_eq!(json.text("reason"), "oom-own-limit");
+    assert_eq!(json.at("memory/limit"), &Json::Null);
+    assert_eq!(json.number("pids/limit"), 7.0);
+}
+
+#[test]
+fn every_byte_of_the_command_is_in_the_report() {
+    let json = keeps_the_schema(&Figures::default(), Ended::Exited(0));
+    let command = vec![Json::Text("echo".into()), Json::Text("a \"b\"\n\\ é\u{7}".into())];
+    assert_eq!(json.at("command"), &Json::List(command));
+}
+
+#[test]
+fn the_schema_refuses_what_is_not_a_report() {
+    let schema = schema();
+    let good = report().json(&Figures::default(), Ended::Exited(0), Duration::ZERO);
+    for (from, to) in [
+        ("\"version\":1", "\"version\":2"),
+        ("\"reason\":\"exited\"", "\"reason\":\"bored\""),
+        ("\"leftovers\":0", "\"leftovers\":-1"),
+        ("\"leftovers\":0", "\"leftovers\":0,\"new\":1"),
+        ("\"wall_usec\":0,", ""),
+    ] {
+        let bad = good.replace(from, to);
+        assert_ne!(bad, good, "{from}");
+        assert!(!validate(&schema, &Json::parse(&bad).unwrap(), "").is_empty(), "{to}");
+    }
+}

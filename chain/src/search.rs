@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which directory of a path stops a process: each one above the last name has to be searched,
+//! path_resolution(7), and `EACCES` does not say which one may not be.
+
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::AccessFlags;
+
+/// The first directory of a path that the effective user may not search, if that is the trouble.
+pub fn closed_directory(path: &Path) -> Option<PathBuf> {
+    let above: Vec<&Path> = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
+    let closed = above.into_iter().rev().find(|dir| {
+        nix::unistd::faccessat(AT_FDCWD, *dir, AccessFlags::X_OK, AtFlags::AT_EACCESS) == Err(Errno::EACCES)
+    });
+    closed.map(Path::to_path_buf)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_directory_without_the_x_bit_is_named() {
+        let dir = std::env::temp_dir().join(format!("exec-chain-search-{}", std::process::id()));
+        fs::create_dir_all(dir.join("open/closed/below")).unwrap();
+        fs::set_permissions(dir.join("open/closed"), Permissions::from_mode(0o600)).unwrap();
+        let found = closed_directory(&dir.join("open/closed/below/program"));
+        fs::set_permissions(dir.join("open/closed"), Permissions::from_mode(0o700)).unwrap();
+        fs::remove_dir_all(&dir).unwrap();
+        // root may search every directory
+        let expected = (!nix::unistd::geteuid().is_root()).then(|| dir.join("open/closed"));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_path_that_is_only_missing_is_not_closed() {
+        assert_eq!(closed_directory(Path::new("/nope/nope")), None);
+        assert_eq!(closed_directory(Path::new("program")), None);
+    }
+}

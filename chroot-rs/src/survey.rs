@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Finds where the mounts that were asked for land: paths of the new root as it will be, with
+//! our own mounts on it.
+//!
+//! It looks while the plan is made. The plan then enters the directory that was found without
+//! crossing a link, and attaches with move_mount(2), which follows none either: a link put in the
+//! way meanwhile makes the call fail and nothing else.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use chain::tell::quoted;
+use nix::errno::Errno;
+
+use crate::extra::{Extra, What};
+use crate::mounts;
+use crate::root::{Place, Root};
+use crate::view::View;
+use crate::walk::{Walked, walk};
+use crate::wish::{self, Bind, RESOLV_CONF, Tmpfs, Wish, Wishes};
+
+/// What lies at a path because of us.
+enum Area {
+    /// Empty and ours: directories can be made in it.
+    Memory,
+    /// The caller's directory.
+    Shown(PathBuf),
+}
+
+/// Finds the places.
+pub struct Surveyor<'a> {
+    root: &'a Root,
+    /// Whether anything may be made: the changes vanish.
+    ephemeral: bool,
+    areas: Vec<(PathBuf, Area)>,
+    made: Vec<PathBuf>,
+}
+
+/// A refusal and what to do about it.
+pub type Refusal = (String, String);
+
+impl<'a> Surveyor<'a> {
+    /// A surveyor of a root as it will be once `view`'s file systems are mounted.
+    pub fn new(root: &'a Root, ephemeral: bool, view: &View) -> Self {
+        let mut areas = Vec::new();
+        for (name, place) in [("proc", view.proc_dir), ("sys", view.sys_dir)] {
+            if place == Place::Directory {
+                // inside it has the names that it has outside
+                areas.push((name.into(), Area::Shown(Path::new("/").join(name))));
+            }
+        }
+        let mut made = Vec::new();
+        if view.dev_dir == Place::Directory {
+            areas.push(("dev".into(), Area::Memory));
+            made.extend(mounts::names_in_dev().map(|name| Path::new("dev").join(name)));
+        }
+        Self { root, ephemeral, areas, made }
+    }
+
+    /// # Errors
+    /// A source or a target that is not there.
+    pub fn place_all(mut self, wishes: &Wishes) -> Result<Vec<Extra>, Refusal> {
+        wishes.0.iter().map(|wish| self.place(wish)).collect()
+    }
+
+    fn place(&mut self, wish: &Wish) -> Result<Extra, Refusal> {
+        match wish {
+            Wish::Bind(bind) => self.bind(bind),
+            Wish::Tmpfs(tmpfs) => self.tmpfs(tmpfs),
+            Wish::ResolvConf => self.resolv_conf(),
+        }
+    }
+
+    fn bind(&mut self, Bind { source, target, read_only }: &Bind) -> Result<Extra, Refusal> {
+        let read_only = *read_only;
+        let meta = std::fs::metadata(source).map_err(|why| {
+            let errno = Errno::from_raw(why.raw_os_error().unwrap_or_default());
+            let wrong = format!("cannot bind {}: {}", quoted(source), chain::tell::Why(errno));
+            (wrong, "--bind=SRC:DST shows SRC of the caller at DST of the new root".to_string())
+        })?;
+        let what = if meta.is_dir() {
+            What::Directory { source: source.clone(), read_only }
+        } else {
+            What::File { source: source.clone(), read_only }
+        };
+        let walked = walk(target, |path| self.link(path));
+        let real = self.allow(&walked, target, &what)?;
+        if meta.is_dir() {
+            self.areas.push((real, Area::Shown(source.clone())));
+        }
+        Ok(extra(what, walked))
+    }
+
+    fn tmpfs(&mut self, Tmpfs { target, size }: &Tmpfs) -> Result<Extra, Refusal> {
+        let walked = walk(target, |path| self.link(path));
+        // as accessible as what it covers: /tmp is everybody's, /root is not
+        let mode = if walked.missing.is_empty() { self.mode(&walked.real) } else { 0o755 };
+        let size = size.as_ref().map(|size| format!(",size={size}")).unwrap_or_default();
+        let what = What::Tmpfs { data: format!("mode={mode:o}{size}") };
+        let real = self.allow(&walked, target, &what)?;
+        self.areas.push((real, Area::Memory));
+        Ok(extra(what, walked))
+    }
+
+    fn resolv_conf(&mut self) -> Result<Extra, Refusal> {
+        let target = Path::new(RESOLV_CONF);
+        let Some(source) = wish::resolver() else {
+            let wrong = format!("cannot show {RESOLV_CONF}: the caller has none");
+            return Err((wrong, "--bind=FILE:/etc/resolv.conf shows another file there".to_string()));
+        };
+        let what = What::File { source, read_only: true };
+        let etc = walk(Path::new("/etc"), |path| self.link(path));
+        let walked = walk(target, |path| self.link(path));
+        // a link to a file that a service would make: the file is mounted on the link itself
+        if !walked.missing.is_empty() && etc.missing.is_empty() && self.is_link(&etc.real.join("resolv.conf"))
+        {
+            return Ok(Extra {
+                what,
+                above: etc.real,
+                missing: Vec::new(),
+                entry: Some("resolv.conf".into()),
+            });
+        }
+        self.allow(&walked, target, &what)?;
+        Ok(extra(what, walked))
+    }
+
+    /// Where it will be, if what is missing may be made.
+    fn allow(&mut self, walked: &Walked, target: &Path, what: &What) -> Result<PathBuf, Refusal> {
+        let real: PathBuf = std::iter::once(walked.real.as_os_str())
+            .chain(walked.missing.iter().map(OsString::as_os_str))
+            .collect();
+        if walked.missing.is_empty() {
+            return Ok(real);
+        }
+        let in_memory = matches!(self.area(&walked.real), Some((Area::Memory, _)));
+        let in_root = self.area(&walked.real).is_none();
+        let climbs = walked.missing.iter().any(|name| name == "..");
+        if climbs || !(in_memory || in_root && self.ephemeral) {
+            let wrong = format!("nothing to mount on: the new root has no {}", quoted(target));
+            return Err((wrong, self.how_to_make(target, what)));
+        }
+        let mut made = walked.real.clone();
+        for name in &walked.missing {
+            made.push(name);
+            self.made.push(made.clone());
+        }
+        Ok(real)
+    }
+
+    fn how_to_make(&self, target: &Path, what: &What) -> String {
+        let inside = |path: &Path| self.root.path.join(path.strip_prefix("/").unwrap_or(path));
+        let (place, above) = (inside(target), target.parent().map(inside).unwrap_or_default());
+        let make = match what {
+            What::File { .. } if above.is_dir() => format!("touch {}", place.display()),
+            What::File { .. } => format!("mkdir -p {} && touch {}", above.display(), place.display()),
+            _ => format!("mkdir -p {}", place.display()),
+        };
+        format!("{make}; or --ephemeral, which makes it for this run")
+    }
+
+    /// What the link at a path says; `EINVAL` where something else is: readlink(2).
+    fn link(&self, path: &Path) -> Result<PathBuf, Errno> {
+        match self.area(path) {
+            Some((Area::Memory, _)) if self.made.iter().any(|made| made == path) => Err(Errno::EINVAL),
+            Some((_, below)) if below.as_os_str().is_empty() => Err(Errno::EINVAL),
+            Some((Area::Memory, _)) => Err(Errno::ENOENT),
+            Some((Area::Shown(source), below)) => {
+                nix::fcntl::readlink(&source.join(below)).map(PathBuf::from)
+            }
+            None if self.made.iter().any(|made| made == path) => Err(Errno::EINVAL),
+            None => nix::fcntl::readlinkat(&self.root.dir, path).map(PathBuf::from),
+        }
+    }
+
+    fn is_link(&self, path: &Path) -> bool {
+        self.link(path).is_ok()
+    }
+
+    /// The last of our mounts that covers a path, and the path below it.
+    fn area<'p>(&self, path: &'p Path) -> Option<(&Area, &'p Path)> {
+        self.areas.iter().rev().find_map(|(at, area)| Some((area, path.strip_prefix(at).ok()?)))
+    }
+
+    fn mode(&self, path: &Path) -> u32 {
+        let none = nix::fcntl::AtFlags::empty();
+        let stat = match self.area(path) {
+            None => nix::sys::stat::fstatat(&self.root.dir, path, none).ok(),
+            Some((Area::Shown(source), below)) => nix::sys::stat::stat(&source.join(below)).ok(),
+            Some((Area::Memory, _)) => None,
+        };
+        stat.map_or(0o755, |stat| stat.st_mode & 0o7777)
+    }
+}
+
+fn extra(what: What, walked: Walked) -> Extra {
+    let Walked { real, missing } = walked;
+    if !missing.is_empty() {
+        return Extra { what, above: real, missing, entry: None };
+    }
+    let above = real.parent().unwrap_or(Path::new("")).to_path_buf();
+    Extra { what, above, missing, entry: real.file_name().map(OsStr::to_owned) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Roots that lie in unusual places, and machines that can do less.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::time::Duration;
+
+use tests::{End, Run, Scratch, tools};
+
+use crate::house::{House, Lock, SECRET, mount_table};
+
+/// Everything is there, and `/` is nobody else's.
+const WHOLE: &str = "test -c /dev/null && echo >/dev/null && test -d /dev/pts && test -e /proc/self/stat \
+    && test -d /sys/kernel && test ! -e /proc/../../../../../../$SECRET && echo whole";
+
+/// Runs a shell outside, in a mount namespace of its own, with the root as `$1`, a place as `$2`
+/// and the tool as `$3`.
+fn outside(house: &House, script: &str) -> Run {
+    let place = house.root.path("tmp");
+    Run::new("unshare")
+        .args(["--mount", "--propagation", "private", "/bin/sh", "-euc", script, "sh"])
+        .args([house.root.path(""), place, tools().chroot()])
+        .env("SECRET", &house.secret)
+        .env("WHOLE", WHOLE)
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn it_works_wherever_the_root_lies() {
+        let house = House::new();
+        let run = r#""$3" "$2" /bin/sh -c "$WHOLE""#;
+        for (place, mount) in [
+            ("a tmpfs", r#"mount -t tmpfs t "$2"; cp -a "$1"/bin "$1"/proc "$1"/sys "$1"/dev "$2""#),
+            (
+                "a shared mount",
+                r#"mount --bind "$1" "$2"; mount --make-shared "$2"; mount --make-shared / 2>/dev/null || true"#,
+            ),
+            ("a bind mount", r#"mount --bind "$1" "$2""#),
+            ("a read-only mount", r#"mount --bind "$1" "$2"; mount -o remount,bind,ro "$2""#),
+            (
+                "a nodev and nosuid mount",
+                r#"mount --bind "$1" "$2"; mount -o remount,bind,nodev,nosuid "$2""#,
+            ),
+            (
+                "a root with three mounts in one place",
+                r#"mount --bind "$1" "$2"; for i in 1 2 3; do mount -t tmpfs t "$2"/etc; done; mount -t proc p "$2"/proc"#,
+            ),
+        ] {
+            let ended = outside(&house, &format!("{mount}\n{run}")).end();
+            assert_eq!(ended.out(), "whole\n", "{place}: {}", ended.err());
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn it_works_on_an_overlay() {
+        if !has_overlay() {
+            return;
+        }
+        let script = r#"mount -t tmpfs t "$2"; mkdir "$2"/u "$2"/w "$2"/m
+            mount -t overlay o -o lowerdir="$1",upperdir="$2"/u,workdir="$2"/w "$2"/m
+            "$3" "$2"/m /bin/sh -c "$WHOLE"; "$3" --ephemeral "$2"/m /bin/sh -c "touch /x; $WHOLE""#;
+        let ended = outside(&House::new(), script).end();
+        assert_eq!(ended.out(), "whole\nwhole\n", "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn what_is_mounted_below_the_root_is_there_inside() {
+        let script = r#"for i in 1 2 3; do mount -t tmpfs t "$2"; touch "$2"/$i; done
+            "$3" "$1" /bin/sh -c 'ls /tmp; umount /tmp; ls /tmp'; ls "$2"
+            "$3" --read-only "$1" touch /tmp/x"#;
+        let ended = outside(&House::new(), script).end().ended(End::Exit(1));
+        assert_eq!(ended.out(), "3\n2\n3\n");
+        assert!(ended.err().contains("Read-only file system"), "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn in_a_chroot_it_is_a_chroot_and_says_so() {
+        let house = House::new();
+        house.root.install(&tools().chroot(), "bin");
+        let script = "/bin/chroot-rs /sub /bin/sh -c 'echo inside'; /bin/chroot-rs --read-only /sub /bin/sh";
+        let ended = house.run(Lock::Chroot, &[], script).end().ended(End::Exit(125));
+        assert_eq!(ended.out(), "inside\n");
+        let why = "this process is in a chroot itself, where mounts cannot be kept inside";
+        assert_eq!(
+            ended.err(),
+            format!(
+                "chroot-rs: plain chroot(2), no mounts, and root inside could get out: {why}\n\
+                chroot-rs: a mount was asked for, and none can be made here\n\
+                chroot-rs: hint: {why}\n"
+            )
+        );
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn the_same_directory_at_another_place_is_another_root() {
+        let script = r#"mount --bind / "$2"; cd "$2"; "$3" . /bin/sh -c 'grep -c " / / " /proc/self/mountinfo'
+            "$3" / /bin/sh -c 'echo same'"#;
+        let ended = outside(&House::new(), script).end();
+        assert_eq!((ended.out(), ended.err()), ("1\nsame\n".into(), String::new()));
+    }
+}
+
+mod as_anyone {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn it_works_inside_itself() {
+        let house = House::new();
+        house.root.install(&tools().chroot(), "bin");
+        house.root.install(&tools().unshare(), "bin");
+        for dir in ["proc", "sys", "dev"] {
+            fs::create_dir(house.root.path("sub").join(dir)).unwrap();
+        }
+        for inner in ["chroot-rs /sub", "unshare-rs -- chroot-rs /sub"] {
+            for lock in [Lock::Default, Lock::Chain] {
+                let script = format!("{inner} /bin/sh -c '{WHOLE}'");
+                let ended = house.run(lock, &[], &script).end();
+                assert_eq!(ended.out(), "whole\n", "{lock:?} {inner}: {}", ended.err());
+            }
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_name_may_be_any_bytes() {
+        let outer = Scratch::new();
+        let house = House::new();
+        let name = outer.path(OsStr::from_bytes(b"new\xff:,\\root\n"));
+        std::os::unix::fs::symlink(house.root.path(""), &name).unwrap();
+        let ended = house.run_in(name, Lock::Default, &[], WHOLE).end();
+        assert_eq!(ended.out(), "whole\n", "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn the_machines_mounts_stay_as_they_are_even_if_we_are_killed_at_any_moment() {
+        let (house, mounts) = (House::new(), mount_table());
+        for number in 0..200u64 {
+            let running = house.run(Lock::Default, &[], "true").start();
+            // a spread over the few milliseconds that it takes
+            std::thread::sleep(Duration::from_micros(number * 7919 % 4000));
+            let _ = nix::sys::signal::kill(running.pid(), nix::sys::signal::Signal::SIGKILL);
+            running.end();
+        }
+        assert_eq!(mount_table(), mounts);
+    }
+}
+
+mod as_user {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn the_directory_that_keeps_us_out_is_named() {
+        let house = House::new();
+        let closed = house.root.path("closed");
+        fs::create_dir_all(closed.join("fs")).unwrap();
+        fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let ended = house.run_in(closed.join("fs"), Lock::Default, &[], "true").end().ended(End::Exit(125));
+        let user = nix::unistd::geteuid();
+        let (root, closed) = (closed.join("fs"), closed.display());
+        assert_eq!(
+            ended.err(),
+            format!(
+                "chroot-rs: cannot change root directory to \"{}\": Permission denied (EACCES)\n\
+                chroot-rs: hint: user {user} may not enter \"{closed}\": chmod, or be its owner\n",
+                root.display()
+            )
+        );
+    }
+}
+
+mod on_host {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs strace, busybox-static and namespaces"]
+    fn older_kernels_do_without_the_newer_calls() {
+        let house = House::new();
+        let all = "open_tree,openat2,mount_setattr,move_mount,fsopen";
+        for missing in ["open_tree", "openat2", "mount_setattr", all] {
+            let ended = Run::new("strace")
+                .args(["-f", "-o", "/dev/null", "-e", &format!("inject={missing}:error=ENOSYS")])
+                .args([tools().chroot().as_os_str(), OsStr::new("--userspec=root")])
+                .arg(house.root.path(""))
+                .args(["/bin/sh", "-c", WHOLE])
+                .env("SECRET", &house.secret)
+                .end();
+            let left_out = ended.err().contains("left out /sys");
+            let expected = if left_out { "" } else { "whole\n" };
+            assert_eq!(ended.out(), expected, "{missing}: {}", ended.err());
+            assert!(!ended.out().contains(SECRET));
+        }
+    }
+}
+
+/// Whether the kernel has overlay, which may be a module that nobody has loaded.
+pub(crate) fn has_overlay() -> bool {
+    fs::read_to_string("/proc/filesystems").unwrap().contains("\toverlay\n")
+}

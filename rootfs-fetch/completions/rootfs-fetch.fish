@@ -1,0 +1,10 @@
+complete -c rootfs-fetch -l max-size -d 'Refuse an archive that unpacks to more bytes' -r
+complete -c rootfs-fetch -l max-files -d 'Refuse an archive of more entries' -r
+complete -c rootfs-fetch -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c rootfs-fetch -l devices -d 'Make device nodes too, as root; they are left out otherwise'
+complete -c rootfs-fetch -l no-same-owner -d 'Make everything the caller\'s, also as root'
+complete -c rootfs-fetch -l squash -d 'Make what belongs to an id that does not exist here the caller\'s'
+complete -c rootfs-fetch -l explain -d 'Say each step on standard error before it is made; CHAIN_EXPLAIN=1 does it for a whole chain'
+complete -c rootfs-fetch -l dry-run -d 'Say each step and make none'
+complete -c rootfs-fetch -s h -l help -d 'Print help'
+complete -c rootfs-fetch -s V -l version -d 'Print version'

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What README.md and the README of each tool show is what happens.
+
+use tests::session::{World, check};
+use tests::{Run, Scratch, book, tools};
+
+/// Each page but those of the options, which `pages` runs.
+const READMES: [&str; 5] = [
+    "README.md",
+    "unshare-rs/README.md",
+    "cgexec-rs/README.md",
+    "chroot-rs/README.md",
+    "rootfs-fetch/README.md",
+];
+
+#[test]
+fn what_anyone_can_try_is_true() {
+    check(&READMES, World::Anyone);
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root"]
+    fn what_root_can_try_is_true() {
+        check(&READMES, World::Root);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn the_first_command_ends_in_a_shell_of_its_own() {
+        assert_first_command();
+    }
+}
+
+mod as_user {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs an ordinary user who may make user namespaces"]
+    fn what_an_ordinary_user_can_try_is_true() {
+        check(&READMES, World::User);
+    }
+
+    #[test]
+    #[ignore = "needs an ordinary user who may make user namespaces"]
+    fn the_first_command_ends_in_a_shell_of_its_own() {
+        assert_first_command();
+    }
+}
+
+mod in_vm {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root in a VM with cgroup v2 alone"]
+    fn what_takes_cgroup_v2_is_true() {
+        check(&READMES, World::Vm);
+    }
+}
+
+/// Runs it as it stands in README.md, but for the build, twice: the second time the root is there.
+fn assert_first_command() {
+    const BUILD: &str = "cargo build --release --target-dir target";
+    let page = book::text("README.md");
+    let (_, rest) = page.split_once("```sh\n").expect("the first command is the first sh block");
+    let (first, _) = rest.split_once("```").expect("a fence has an end");
+    assert!(first.contains(BUILD) && first.contains("rustc --print host-tuple"), "{first}");
+    let built = first.replace(BUILD, "true").replace("$(rustc --print host-tuple)", "here");
+    let scratch = Scratch::new();
+    let path = std::env::var("PATH").unwrap_or_default();
+    for _ in ["first", "second"] {
+        let shell = Run::new("sh")
+            .args(["-c", &built])
+            .stdin("uname -n; id -u; ls -d /proc/[0-9]* | wc -l; exit 7\n");
+        let shell = shell.env("PATH", format!("{}:{path}", tools().dir().display()));
+        let ended = shell
+            .with(|sh| {
+                sh.current_dir(scratch.path(""));
+            })
+            .end()
+            .ended(tests::End::Exit(7));
+        // the shell is process 1 there, or cgexec-rs is, which waits for it; ls and wc make two more
+        let said = ended.out();
+        assert!(said.starts_with("container\n0\n") && said.lines().count() == 3, "{said}");
+        let processes: u32 = said.lines().last().expect("three lines").trim().parse().expect("a number");
+        assert!(processes <= 4, "the shell sees processes of outside: {said}");
+    }
+}

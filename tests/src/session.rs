@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Sessions: what a page shows of a shell, typed and compared.
+//!
+//! A session is a fenced block of a Markdown page, its fence marked `console`:
+//!
+//! ````text
+//! ```console root
+//! $ unshare-rs --uts --hostname box -- \
+//! > hostname
+//! box
+//! $ unshare-rs false
+//! ? 1
+//! ```
+//! ````
+//!
+//! A line that starts with `$ ` is a command, and lines after it that start with `> `
+//! are the rest of it. One sh(1) runs all commands of a session, in an empty
+//! directory and with the tools first in PATH. What a command writes to standard
+//! output and standard error follows it as a terminal would show it, then `? N` if it
+//! ended with N and not with 0. `[..]` stands for anything in a line, a line of `...` for any lines.
+//!
+//! The word after `console` says where it runs: [`World`]. With `CHAIN_UPDATE=1` the
+//! page is rewritten to say what happened.
+
+use std::fs;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use snapbox::Data;
+use snapbox::filter::NormalizeToExpected;
+use snapbox::report::{Palette, write_diff};
+
+use crate::book;
+use crate::run::{End, Run};
+use crate::scratch::Scratch;
+use crate::tools::tools;
+
+/// A VM under emulation is slow, and a session has several commands.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Ends what a command said, before its status: nothing that anybody writes in a page.
+const MARK: char = '\x1e';
+
+/// Where a session runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// `console`: by anyone on any Linux, so no namespace and no group is made.
+    Anyone,
+    /// `console root`: by root.
+    Root,
+    /// `console user`: by an ordinary user.
+    User,
+    /// `console vm`: by root in a VM with cgroup v2 alone.
+    Vm,
+}
+
+/// A session of a page.
+#[derive(Debug)]
+pub struct Session {
+    page: &'static str,
+    line: usize,
+    world: World,
+    text: String,
+}
+
+/// A command and what is expected of it.
+#[derive(Debug, PartialEq, Eq)]
+struct Exchange {
+    command: String,
+    answer: String,
+}
+
+/// Runs the sessions of the pages whose path starts with one of these, and fails with all
+/// that went otherwise.
+///
+/// # Panics
+/// If one did, or there is none.
+#[track_caller]
+pub fn check(starts: &[&str], world: World) {
+    let found: Vec<Session> = starts
+        .iter()
+        .flat_map(|start| book::below(start))
+        .filter(|(path, _)| path.ends_with(".md"))
+        .flat_map(|(path, text)| sessions(path, text))
+        .filter(|session| session.world == world)
+        .collect();
+    assert!(!found.is_empty(), "no page of {starts:?} has a session for {world:?}");
+    let wrong: Vec<String> = found.iter().filter_map(|session| session.run().err()).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {} sessions went otherwise; CHAIN_UPDATE=1 writes into the page what happened\n\n{}",
+        wrong.len(),
+        found.len(),
+        wrong.join("\n")
+    );
+}
+
+/// The sessions of a page.
+///
+/// # Panics
+/// If a fence is not closed or its second word is unknown.
+#[track_caller]
+pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
+    let mut found = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((number, fence)) = lines.next() {
+        let Some(info) = fence.strip_prefix("```") else { continue };
+        let mut body = String::new();
+        loop {
+            let Some((_, line)) = lines.next() else {
+                panic!("{page}:{}: this fence has no end", number + 1)
+            };
+            if line == "```" {
+                break;
+            }
+            body.push_str(line);
+            body.push('\n');
+        }
+        let world = match info.split_once(' ').unwrap_or((info, "")) {
+            ("console", "") => World::Anyone,
+            ("console", "root") => World::Root,
+            ("console", "user") => World::User,
+            ("console", "vm") => World::Vm,
+            ("console", other) => panic!("{page}:{}: {other:?} is no world", number + 1),
+            _ => continue,
+        };
+        found.push(Session { page, line: number + 1, world, text: body });
+    }
+    found
+}
+
+impl Session {
+    /// Types the commands and compares; `Err` shows the difference.
+    fn run(&self) -> Result<(), String> {
+        let exchanges = exchanges(&self.text).map_err(|why| format!("{}:{}: {why}", self.page, self.line))?;
+        let answers = type_in(&exchanges);
+        let happened: String = exchanges
+            .iter()
+            .zip(answers)
+            .map(|(exchange, answer)| shown(&exchange.command, &normalized(answer, &exchange.answer)))
+            .collect();
+        if happened == self.text {
+            return Ok(());
+        }
+        if book::is_updated() {
+            self.rewrite(&happened);
+            return Ok(());
+        }
+        let mut diff = String::new();
+        write_diff(
+            &mut diff,
+            &Data::text(self.text.as_str()),
+            &Data::text(happened),
+            Some(&format_args!("{}:{}", self.page, self.line)),
+            Some(&"what happened"),
+            Palette::plain(),
+        )
+        .expect("a String takes all");
+        Err(diff)
+    }
+
+    fn rewrite(&self, happened: &str) {
+        // two tests may rewrite two sessions of one page
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _held = ONE_AT_A_TIME.lock();
+        let text = fs::read_to_string(book::source(self.page)).expect("the page");
+        let fenced = |body: &str| format!("\n{body}```\n");
+        book::write(self.page, &text.replacen(&fenced(&self.text), &fenced(happened), 1));
+    }
+}
+
+fn exchanges(text: &str) -> Result<Vec<Exchange>, String> {
+    let mut found: Vec<Exchange> = Vec::new();
+    for line in text.lines() {
+        if let Some(command) = line.strip_prefix("$ ") {
+            found.push(Exchange { command: command.to_string(), answer: String::new() });
+            continue;
+        }
+        let last = found.last_mut().ok_or("a session starts with a command: $ ")?;
+        match line.strip_prefix("> ") {
+            Some(more) if last.answer.is_empty() => {
+                last.command.push('\n');
+                last.command.push_str(more);
+            }
+            _ => {
+                last.answer.push_str(line);
+                last.answer.push('\n');
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Runs the commands in one shell; each answer is what was said and how it ended.
+fn type_in(exchanges: &[Exchange]) -> Vec<String> {
+    let scratch = Scratch::new();
+    let mut script = format!("exec 2>&1\nended() {{ set -- $?; printf '{MARK}%s{MARK}' $1; return $1; }}\n");
+    for exchange in exchanges {
+        script.push_str(&format!("eval '{}'; ended\n", exchange.command.replace('\'', r"'\''")));
+    }
+    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_string());
+    let run = Run::new("sh").args(["-c", &script]).patience(PATIENCE);
+    let run = run.env("PATH", format!("{}:{path}", tools().dir().display()));
+    let run = run.env("LC_ALL", "C").env("SHELL", "/bin/sh").env("PWD", scratch.path(""));
+    let run = run.with(|sh| {
+        sh.env_remove("CHAIN_EXPLAIN").current_dir(scratch.path(""));
+    });
+    let ended = run.end();
+    let said = ended.out();
+    let mut parts = said.split(MARK);
+    let answers = exchanges.iter().map(|_| match (parts.next(), parts.next()) {
+        (Some(words), Some(status)) => answer(words, status),
+        // the shell itself ended
+        (Some(words), None) => match ended.end {
+            End::Exit(status) => answer(words, &status.to_string()),
+            End::Signal(signal) => answer(words, &format!("signal {signal}")),
+        },
+        (None, _) => "the shell had ended\n".to_string(),
+    });
+    answers.collect()
+}
+
+fn answer(words: &str, status: &str) -> String {
+    let newline = if words.is_empty() || words.ends_with('\n') { "" } else { "\n" };
+    let status = if status == "0" { String::new() } else { format!("? {status}\n") };
+    format!("{words}{newline}{status}")
+}
+
+/// Puts `[..]` and `...` where they stand in the page and cover what was said.
+fn normalized(answer: String, expected: &str) -> String {
+    let normalize = NormalizeToExpected::new().redact();
+    let data = normalize.normalize(Data::text(answer.clone()), &Data::text(expected));
+    data.render().unwrap_or(answer)
+}
+
+fn shown(command: &str, answer: &str) -> String {
+    format!("$ {}\n{answer}", command.replace('\n', "\n> "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(text: &str) -> Result<(), String> {
+        Session { page: "page.md", line: 1, world: World::Anyone, text: text.to_string() }.run()
+    }
+
+    #[test]
+    fn a_page_is_read_fence_by_fence() {
+        let page = "text\n```console\n$ a\n```\n```sh\n$ no\n```\n```console root\n$ b \\\n> c\nd\n```\n";
+        let found = sessions("page.md", page);
+        let read: Vec<_> = found.iter().map(|found| (found.line, found.world, found.text.as_str())).collect();
+        assert_eq!(read, [(2, World::Anyone, "$ a\n"), (8, World::Root, "$ b \\\n> c\nd\n")]);
+    }
+
+    #[test]
+    fn one_shell_runs_all_and_what_it_says_is_compared() {
+        let text =
+            "$ x=1; cd /; echo \"it's\"\nit's\n$ echo $x >&2; pwd; (exit 7)\n1\n/\n? 7\n$ echo $?\n7\n";
+        assert_eq!(ran(text), Ok(()));
+    }
+
+    #[test]
+    fn a_command_has_more_lines_and_wildcards_stand_for_what_varies() {
+        assert_eq!(ran("$ for n in 1 2 3; do\n> echo n $n\n> done\nn [..]\n...\n$ true\n"), Ok(()));
+    }
+
+    #[test]
+    fn a_difference_is_shown_as_one() {
+        let diff = ran("$ echo a; false\nb\n").unwrap_err();
+        assert!(diff.contains("page.md:1"), "{diff}");
+        assert!(diff.contains("- b") && diff.contains("+ a") && diff.contains("+ ? 1"), "{diff}");
+    }
+
+    #[test]
+    fn a_shell_that_ends_is_told() {
+        assert_eq!(ran("$ exit 3\n? 3\n"), Ok(()));
+        assert!(ran("$ exit 3\n? 3\n$ true\n").unwrap_err().contains("the shell had ended"));
+    }
+}
