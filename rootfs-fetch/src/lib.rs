@@ -22,6 +22,7 @@ pub mod name;
 pub mod partial;
 pub mod place;
 pub mod policy;
+pub mod progress;
 pub mod remove;
 pub mod report;
 pub mod selection;
