@@ -14,6 +14,8 @@ pub mod digest;
 pub mod directories;
 pub mod failure;
 pub mod fetch;
+#[doc(hidden)]
+pub mod fuzzed;
 pub mod host;
 pub mod image;
 pub mod interrupt;
