@@ -1,7 +1,42 @@
+complete -c cgexec-rs -s g -l group -d 'Join an existing group, as cgexec(1) does: memory,pids:PATH, *:PATH, or :PATH for version 2' -r
 complete -c cgexec-rs -s m -l memory -d 'Let COMMAND use at most BYTES of memory: 50M, 1.5G, max (k, m, g, t are powers of 1024)' -r
+complete -c cgexec-rs -l memory-high -d 'Slow COMMAND down, rather than kill, when it uses more than BYTES of memory' -r
+complete -c cgexec-rs -l memory-low -l memory-reservation -d 'Take memory below BYTES away last when others need it' -r
+complete -c cgexec-rs -l memory-min -d 'Never take memory below BYTES away' -r
+complete -c cgexec-rs -l memory-swap -d 'Let COMMAND use at most BYTES of memory and swap together, as docker counts; needs --memory' -r
+complete -c cgexec-rs -l memory-swap-max -d 'Let COMMAND use at most BYTES of swap; 0 for none' -r
 complete -c cgexec-rs -l pids-limit -d 'Let COMMAND have at most N processes and threads at once; max for no limit' -r
 complete -c cgexec-rs -l cpus -d 'Let COMMAND use as much time as N processors have: 0.5, 2' -r
-complete -c cgexec-rs -s g -l group -d 'Join an existing group, as cgexec(1) does: memory,pids:PATH, *:PATH, or :PATH for version 2' -r
+complete -c cgexec-rs -l cpu-quota -d 'Let COMMAND use USEC microseconds of processor time in each period; max for no limit' -r
+complete -c cgexec-rs -l cpu-period -d 'The period of --cpu-quota [default: 100000]' -r
+complete -c cgexec-rs -l cpu-weight -d 'Give COMMAND a part of busy processors by weight: 1 to 10000, 100 is as others have' -r
+complete -c cgexec-rs -l cpu-shares -d 'The same in docker\'s unit: 2 to 262144, 1024 is as others have' -r
+complete -c cgexec-rs -l cpuset-cpus -d 'Let COMMAND run on these processors only: 0-3,7' -r
+complete -c cgexec-rs -l cpuset-mems -d 'Let COMMAND use memory of these nodes only' -r
+complete -c cgexec-rs -l io-max -d 'Limit a disk\'s rates in a second: /dev/sda:rbps=1M,wbps=1M,riops=100,wiops=max' -r
+complete -c cgexec-rs -l device-read-bps -d 'Let COMMAND read at most RATE bytes a second from a disk: /dev/sda:1M' -r
+complete -c cgexec-rs -l device-write-bps -d 'Let COMMAND write at most RATE bytes a second to a disk' -r
+complete -c cgexec-rs -l device-read-iops -d 'Let COMMAND read at most RATE times a second from a disk' -r
+complete -c cgexec-rs -l device-write-iops -d 'Let COMMAND write at most RATE times a second to a disk' -r
+complete -c cgexec-rs -l io-weight -d 'Give COMMAND a part of busy disks by weight: 1 to 10000, 100 is as others have' -r
+complete -c cgexec-rs -l blkio-weight -d 'The same in docker\'s unit: 10 to 1000' -r
+complete -c cgexec-rs -l hugetlb -d 'Let COMMAND use at most LIMIT bytes of huge pages of one size: 2M=64M' -r
+complete -c cgexec-rs -l set -d 'Write VALUE to a FILE of the group: memory.oom.group=1' -r
+complete -c cgexec-rs -l parent -d 'Make the group below this one, a path from the top of the hierarchy; . is the own group' -r
+complete -c cgexec-rs -l name -d 'Call the group NAME' -r
+complete -c cgexec-rs -l manager -d 'Who makes the group: auto, systemd (a scope of its own), cgroupfs (files), or none for no group at all' -r
+complete -c cgexec-rs -l report -d 'Say at the end what COMMAND used: human or json' -r
+complete -c cgexec-rs -l report-file -d 'Write the report to FILE, not to standard error' -r -F
+complete -c cgexec-rs -l oom-group -d 'End all of the group, not one process, when memory runs out'
+complete -c cgexec-rs -l cpu-idle -d 'Give COMMAND only the processor time that nobody else wants'
+complete -c cgexec-rs -l try -d 'Leave out what cannot be limited here, with a line that says so'
+complete -c cgexec-rs -l keep -d 'Leave the group, and what still runs in it, when COMMAND has ended'
+complete -c cgexec-rs -l cgroupns -d 'Let COMMAND see the group as the root of all groups: a cgroup namespace; the default where a group is made and that is permitted'
+complete -c cgexec-rs -l no-cgroupns -d 'Let COMMAND see where the group is'
+complete -c cgexec-rs -l exec -d 'Become COMMAND and keep the process id; an empty group then stays until the next run removes it'
+complete -c cgexec-rs -l wait -d 'Stay and wait for COMMAND, then end what is left and remove the group'
+complete -c cgexec-rs -s b -l from-top -d 'Does nothing: paths already start at the top of the hierarchy, as with cgexec -b'
+complete -c cgexec-rs -s s -l sticky -d 'Does nothing: there is no daemon that moves processes'
 complete -c cgexec-rs -l explain -d 'Say each step on standard error before it is made; CHAIN_EXPLAIN=1 does it for a whole chain'
 complete -c cgexec-rs -l dry-run -d 'Say each step and make none'
 complete -c cgexec-rs -s h -l help -d 'Print help'
