@@ -6,8 +6,16 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const WRITTEN: [&str; 7] =
-    ["README.md", "chain/man", "unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "tests/options"];
+const WRITTEN: [&str; 8] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "chain/man",
+    "unshare-rs",
+    "cgexec-rs",
+    "chroot-rs",
+    "rootfs-fetch",
+    "tests/options",
+];
 
 fn main() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace");

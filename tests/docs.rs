@@ -5,8 +5,9 @@ use tests::session::{World, check};
 use tests::{Run, Scratch, book, tools};
 
 /// Each page but those of the options, which `pages` runs.
-const READMES: [&str; 5] = [
+const READMES: [&str; 6] = [
     "README.md",
+    "CONTRIBUTING.md",
     "unshare-rs/README.md",
     "cgexec-rs/README.md",
     "chroot-rs/README.md",

@@ -87,7 +87,9 @@ fn man_page(tool: Command) -> String {
     man.render_synopsis_section(&mut page).expect("a Vec takes all");
     man.render_description_section(&mut page).expect("a Vec takes all");
     man.render_options_section(&mut page).expect("a Vec takes all");
-    let mut page = String::from_utf8(page).expect("a page is text");
+    let page = String::from_utf8(page).expect("a page is text");
+    // without a date clap_mangen leaves its place out, and what follows moves up: man(7), TH
+    let mut page = page.replacen(" 1  \"", " 1 \"\" \"", 1);
     for (title, file) in SECTIONS {
         let own = book::text(&format!("{name}/man/{file}"));
         // what is the same for every link of a chain is written once

@@ -1,12 +1,48 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options of rootfs-fetch.
 
+use crate::digest::Digest;
+use crate::image::platform::Platform;
+use crate::name::Name;
+
 /// What the command line may ask for.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Options {
     /// Say nothing but what went wrong
     #[arg(short, long)]
     pub quiet: bool,
+
+    /// List each entry
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// Refuse the archive, or the image's manifest, if it has another digest
+    #[arg(long, value_name = "sha256:HEX")]
+    pub digest: Option<Digest>,
+
+    /// Take this platform of an image, instead of this machine's
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub platform: Option<Platform>,
+
+    /// Drop that many leading parts of each name
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub strip_components: usize,
+
+    /// Take only what is below this directory of the archive
+    #[arg(long, value_name = "DIR", default_value = "", value_parser = name, hide_default_value = true)]
+    pub subdir: Name,
+
+    /// Leave out what matches, and what is below it
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+
+    /// Put the new tree in the place of a DIRECTORY that exists, and remove the old one
+    #[arg(long)]
+    pub replace: bool,
+
+    /// Add to a DIRECTORY that exists; what is in it stays where the archive has nothing of that name
+    #[arg(long, conflicts_with = "replace")]
+    pub into: bool,
 
     /// Make device nodes too, as root; they are left out otherwise
     #[arg(long)]
@@ -29,12 +65,24 @@ pub struct Options {
     pub max_files: u64,
 }
 
+fn name(text: &str) -> Result<Name, String> {
+    Name::parse(text.as_bytes()).map_err(|_| "a name inside the archive, without \"..\"".to_string())
+}
+
 const LARGEST: u64 = 256 << 30;
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             quiet: false,
+            verbose: false,
+            digest: None,
+            platform: None,
+            strip_components: 0,
+            subdir: Name::default(),
+            exclude: Vec::new(),
+            replace: false,
+            into: false,
             devices: false,
             no_same_owner: false,
             squash: false,

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Cursor, Read};
 use std::num::NonZeroUsize;
 
 use crate::failure::{Failure, Kind, Result};
+use crate::stream;
 
 /// What a reader asks of the file at once.
 const INPUT: usize = 256 * 1024;
@@ -61,10 +62,7 @@ const FOREIGN: [(&[u8], &str); 6] = [
 /// I/O from reading; damaged, for a format that is not one of ours.
 pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>> {
     let mut head = Vec::with_capacity(HEAD);
-    input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|error| {
-        let errno = rustix::io::Errno::from_raw_os_error(error.raw_os_error().unwrap_or(5));
-        Failure::call("read the archive", "read()", errno)
-    })?;
+    input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|error| stream::read_failure(&error))?;
     if head.is_empty() {
         return Err(Failure::damaged("the archive is empty"));
     }

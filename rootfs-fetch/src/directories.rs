@@ -31,7 +31,17 @@ struct Record {
     parent: Inode,
     leaf: Box<[u8]>,
     depth: usize,
+    origin: Origin,
     look: Option<Box<Entry>>,
+}
+
+/// Where a directory comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// We made it.
+    Made,
+    /// It was there.
+    Found,
 }
 
 /// A directory to finish.
@@ -41,6 +51,8 @@ pub struct Unfinished {
     pub real: Vec<u8>,
     /// What is expected there.
     pub inode: Inode,
+    /// Where it comes from.
+    pub origin: Origin,
     /// What the archive says of it, if it does.
     pub look: Option<Box<Entry>>,
 }
@@ -54,8 +66,8 @@ pub struct Directories {
 
 impl Directories {
     /// Knows the root alone.
-    pub fn new(root: Inode) -> Self {
-        let record = Record { parent: root, leaf: Box::default(), depth: 0, look: None };
+    pub fn new(root: Inode, origin: Origin) -> Self {
+        let record = Record { parent: root, leaf: Box::default(), depth: 0, origin, look: None };
         Self { root, known: HashMap::from([(root, record)]) }
     }
 
@@ -64,11 +76,16 @@ impl Directories {
         self.known.contains_key(&inode)
     }
 
+    /// Whether we made the directory.
+    pub fn is_made(&self, inode: Inode) -> bool {
+        self.known.get(&inode).is_some_and(|record| record.origin == Origin::Made)
+    }
+
     /// Remembers a directory when it is made or met.
-    pub fn note(&mut self, inode: Inode, parent: Inode, leaf: &[u8]) {
+    pub fn note(&mut self, inode: Inode, parent: Inode, leaf: &[u8], origin: Origin) {
         if !self.known.contains_key(&inode) {
             let depth = self.known.get(&parent).map_or(0, |record| record.depth) + 1;
-            self.known.insert(inode, Record { parent, leaf: leaf.into(), depth, look: None });
+            self.known.insert(inode, Record { parent, leaf: leaf.into(), depth, origin, look: None });
         }
     }
 
@@ -94,7 +111,10 @@ impl Directories {
         });
         let mut all: Vec<Unfinished> = order
             .iter()
-            .map(|&(_, inode)| Unfinished { real: self.real(inode), inode, look: None })
+            .map(|&(_, inode)| {
+                let origin = self.known.get(&inode).map_or(Origin::Found, |record| record.origin);
+                Unfinished { real: self.real(inode), inode, origin, look: None }
+            })
             .collect();
         for directory in &mut all {
             directory.look = self.known.get_mut(&directory.inode).and_then(|record| record.look.take());
@@ -125,10 +145,10 @@ mod tests {
 
     #[test]
     fn the_deepest_directory_is_finished_first_and_the_root_last() {
-        let mut directories = Directories::new(inode(1));
-        directories.note(inode(2), inode(1), b"usr");
-        directories.note(inode(3), inode(2), b"bin");
-        directories.note(inode(4), inode(1), b"etc");
+        let mut directories = Directories::new(inode(1), Origin::Made);
+        directories.note(inode(2), inode(1), b"usr", Origin::Made);
+        directories.note(inode(3), inode(2), b"bin", Origin::Made);
+        directories.note(inode(4), inode(1), b"etc", Origin::Made);
         let real: Vec<Vec<u8>> = directories.unfinished().into_iter().map(|it| it.real).collect();
         assert_eq!(real.first().map(Vec::as_slice), Some(&b"usr/bin"[..]));
         assert_eq!(real.last().map(Vec::as_slice), Some(&b""[..]));
@@ -136,8 +156,8 @@ mod tests {
 
     #[test]
     fn what_was_removed_is_not_finished() {
-        let mut directories = Directories::new(inode(1));
-        directories.note(inode(2), inode(1), b"gone");
+        let mut directories = Directories::new(inode(1), Origin::Made);
+        directories.note(inode(2), inode(1), b"gone", Origin::Made);
         directories.forget(inode(2));
         assert_eq!(directories.unfinished().len(), 1);
     }

@@ -174,7 +174,7 @@ impl Copy {
             }
         }
         stubs::make(&mut tree, &policy, self.pam().is_some(), &mut report)?;
-        crate::unpack::finish_directories(&mut tree, &policy, &mut report)?;
+        crate::unpack::finish::directories(&mut tree, &policy, &mut report)?;
         Ok(report)
     }
 

@@ -4,33 +4,54 @@
 //! The tree grows in `DIRECTORY.partial-XXXXXX`, a sibling that only we can
 //! enter, and is renamed into place at the end. The sibling is locked while it
 //! grows, so that a run that finds one unlocked knows that its maker is dead,
-//! and removes it.
+//! and removes it. Only an empty mount point, or an empty directory whose parent
+//! is not ours to write, is filled where it is, and emptied again on failure.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::tell::quoted;
-use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{CWD, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::directories::Inode;
 use crate::failure::{Failure, Kind, Result};
+use crate::partial;
 use crate::remove;
 
-const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-const RANDOM: usize = 6;
-
-/// The sibling in which the tree grows.
+/// Where the tree grows.
 #[derive(Debug)]
 pub struct Place {
     /// DIRECTORY as the user wrote it, for messages.
     directory: PathBuf,
     parent: OwnedFd,
     name: OsString,
-    partial: OsString,
     root: OwnedFd,
+    existing: Existing,
+    way: Way,
+}
+
+/// What becomes of a DIRECTORY that exists and is not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It is refused.
+    Refuse,
+    /// It changes places with the new tree, and goes.
+    Replace,
+    /// The tree is added to it.
+    Add,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// In a sibling of this name.
+    Beside(OsString),
+    /// In DIRECTORY itself, which was empty.
+    Inside,
+    /// In DIRECTORY itself, among what was there.
+    Among,
 }
 
 impl Place {
@@ -38,17 +59,37 @@ impl Place {
     ///
     /// # Errors
     /// Exists, if DIRECTORY is there and not an empty directory; I/O.
-    pub fn beside(directory: &Path) -> Result<Self> {
+    pub fn prepare(directory: &Path, existing: Existing) -> Result<Self> {
         let (parent_path, name) = parent_and_name(directory)?;
         let parent = crate::tree::open_plain(&parent_path).map_err(|error| {
             let call = format!("openat({}, O_DIRECTORY)", quoted(&parent_path));
             let kind = if error == Errno::ACCESS { Kind::Denied } else { Kind::Io };
             Failure::call(format_args!("make {}", quoted(directory)), call, error).kind(kind)
         })?;
-        free(&parent, &name, directory)?;
-        remove_stale(&parent, &name);
-        let (partial, root) = make_partial(&parent, &name, directory)?;
-        Ok(Self { directory: directory.to_path_buf(), parent, name, partial, root })
+        let found = look(&parent, &name, directory, existing)?;
+        let (root, way) = match found {
+            Some(root) if existing == Existing::Add => (root, Way::Among),
+            Some(root) if existing == Existing::Refuse && is_mount(&parent, &root) => (root, Way::Inside),
+            found => {
+                partial::remove_stale(&parent, &name);
+                match (partial::make(&parent, &name, directory), found) {
+                    (Ok((partial, root)), _) => (root, Way::Beside(partial)),
+                    // the directory was made for us where we may make none
+                    (Err(Failure::Wrong { kind: Kind::Denied, .. }), Some(root))
+                        if existing == Existing::Refuse =>
+                    {
+                        (root, Way::Inside)
+                    }
+                    (Err(failure), _) => return Err(failure),
+                }
+            }
+        };
+        Ok(Self { directory: directory.to_path_buf(), parent, name, root, existing, way })
+    }
+
+    /// Whether DIRECTORY had something in it that stays.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.way, Way::Among)
     }
 
     /// The root of the tree, open.
@@ -67,41 +108,59 @@ impl Place {
     /// # Errors
     /// Exists, if somebody was faster; I/O. Nothing is left then.
     pub fn commit(self) -> Result<()> {
-        let done = match self.rename(RenameFlags::NOREPLACE) {
+        let Way::Beside(partial) = &self.way else { return Ok(()) };
+        if self.existing == Existing::Replace && self.rename(partial, RenameFlags::EXCHANGE).is_ok() {
+            // the old tree has the sibling's name now
+            return self.abandon();
+        }
+        let done = match self.rename(partial, RenameFlags::NOREPLACE) {
             // an empty directory was there, and may be replaced by plain rename(2) alone
             Err(Errno::EXIST | Errno::INVAL) => {
-                rustix::fs::renameat(&self.parent, &self.partial, &self.parent, &self.name)
+                rustix::fs::renameat(&self.parent, partial, &self.parent, &self.name)
             }
             other => other,
         };
-        match done {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let kind = match error {
-                    Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR => Kind::Exists,
-                    Errno::ACCESS | Errno::PERM => Kind::Denied,
-                    _ => Kind::Io,
-                };
-                let call = format!("renameat2({}, {})", quoted(&self.partial), quoted(&self.name));
-                let failure =
-                    Failure::call(format_args!("give {} its name", quoted(&self.directory)), call, error)
-                        .kind(kind);
-                self.abandon()?;
-                Err(failure)
-            }
-        }
+        let Err(error) = done else { return Ok(()) };
+        let kind = match error {
+            Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR => Kind::Exists,
+            Errno::ACCESS | Errno::PERM => Kind::Denied,
+            _ => Kind::Io,
+        };
+        let call = format!("renameat2({}, {})", quoted(partial), quoted(&self.name));
+        let reason = format!("give {} its name", quoted(&self.directory));
+        self.abandon()?;
+        Err(Failure::call(reason, call, error).kind(kind))
     }
 
-    fn rename(&self, flags: RenameFlags) -> rustix::io::Result<()> {
-        rustix::fs::renameat_with(&self.parent, &self.partial, &self.parent, &self.name, flags)
+    fn rename(&self, partial: &OsStr, flags: RenameFlags) -> rustix::io::Result<()> {
+        rustix::fs::renameat_with(&self.parent, partial, &self.parent, &self.name, flags)
     }
 
-    /// Removes the sibling and all that is in it.
+    /// Removes what was made; but what was added to a DIRECTORY with something in it stays.
     ///
     /// # Errors
     /// I/O; the next run tries again.
     pub fn abandon(self) -> Result<()> {
-        remove::entry(self.parent.as_fd(), self.partial.as_bytes(), &mut |_| {})
+        match &self.way {
+            Way::Beside(partial) => remove::entry(self.parent.as_fd(), partial.as_bytes(), &mut |_| {}),
+            Way::Inside => remove::contents(self.root.as_fd(), &mut |_| {}).map_err(|error| {
+                Failure::call(format_args!("empty {} again", quoted(&self.directory)), "unlinkat()", error)
+            }),
+            Way::Among => Ok(()),
+        }
+    }
+}
+
+/// Whether a directory is a mount point: it cannot be renamed over.
+fn is_mount(parent: &OwnedFd, root: &OwnedFd) -> bool {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let up = rustix::fs::openat(root, "..", flags, Mode::empty());
+    let device = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|stat| stat.st_dev);
+    // a bind mount of the same file system has another parent than its name has
+    match (device(root), device(parent), up.and_then(|up| rustix::fs::fstat(&up)), rustix::fs::fstat(parent))
+    {
+        (Ok(here), Ok(there), Ok(up), Ok(parent)) => here != there || Inode::of(&up) != Inode::of(&parent),
+        _ => false,
     }
 }
 
@@ -124,112 +183,27 @@ fn parent_and_name(directory: &Path) -> Result<(PathBuf, OsString)> {
     Ok((parent, name))
 }
 
-/// Refuses a DIRECTORY that has something in it, before any work.
-fn free(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<()> {
+/// Opens a DIRECTORY that exists, if it is one we may use.
+fn look(parent: &OwnedFd, name: &OsStr, directory: &Path, existing: Existing) -> Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let exists = |what| {
-        Err(Failure::new(Kind::Exists, format_args!("{} exists{what}", quoted(directory)))
-            .hint("give the name of a directory that does not exist, or of an empty one"))
+        Err(Failure::new(Kind::Exists, format_args!("{} exists{what}", quoted(directory))).hint(
+            "give the name of a directory that does not exist, or of an empty one; --replace replaces it",
+        ))
     };
+    let failed =
+        |call: &str, error| Failure::call(format_args!("look into {}", quoted(directory)), call, error);
     match rustix::fs::openat(parent, name, flags, Mode::empty()) {
-        Err(Errno::NOENT) => Ok(()),
+        Err(Errno::NOENT) => Ok(None),
         Err(Errno::NOTDIR | Errno::LOOP) => exists(" and is no directory"),
-        Err(error) => Err(Failure::call(
-            format_args!("look into {}", quoted(directory)),
-            format_args!("openat({})", quoted(name)),
-            error,
-        )),
+        Err(error) => Err(failed(&format!("openat({})", quoted(name)), error)),
+        Ok(fd) if existing != Existing::Refuse => Ok(Some(fd)),
         Ok(fd) => {
-            let entries = Dir::read_from(&fd).map_err(|error| {
-                Failure::call(format_args!("look into {}", quoted(directory)), "getdents64()", error)
-            })?;
+            let entries = Dir::read_from(&fd).map_err(|error| failed("getdents64()", error))?;
             let full = entries.flatten().any(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."));
-            if full { exists(" and is not empty") } else { Ok(()) }
+            if full { exists(" and is not empty") } else { Ok(Some(fd)) }
         }
     }
-}
-
-fn make_partial(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<(OsString, OwnedFd)> {
-    let failed = |call: &str, error| Failure::call(format_args!("make {}", quoted(directory)), call, error);
-    loop {
-        let partial = partial_name(name).map_err(|error| failed("getrandom()", error))?;
-        match rustix::fs::mkdirat(parent, &partial, Mode::RWXU) {
-            Err(Errno::EXIST) => continue,
-            Err(error) => return Err(failed(&format!("mkdirat({})", quoted(&partial)), error)),
-            Ok(()) => {}
-        }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = match rustix::fs::openat(parent, &partial, flags, Mode::empty()) {
-            // another run took it for a dead one's before we could lock it
-            Err(Errno::NOENT) => continue,
-            other => other.map_err(|error| failed("openat()", error))?,
-        };
-        if rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive).is_err()
-            || !is_named(parent, &partial, &root)
-        {
-            continue;
-        }
-        // a parent with set-group-ID or a default ACL has marked it
-        rustix::fs::fchmod(&root, Mode::RWXU).map_err(|error| failed("fchmod()", error))?;
-        let _ = rustix::fs::fremovexattr(&root, "system.posix_acl_default");
-        let _ = rustix::fs::fremovexattr(&root, "system.posix_acl_access");
-        return Ok((partial, root));
-    }
-}
-
-fn partial_name(name: &OsStr) -> rustix::io::Result<OsString> {
-    let mut random = [0_u8; RANDOM];
-    let mut filled = 0;
-    while let Some(rest) = random.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
-    }
-    let letters = random.iter().filter_map(|&byte| LETTERS.get(usize::from(byte) % LETTERS.len()));
-    let mut partial = prefix(name);
-    partial.extend(letters);
-    Ok(OsString::from_vec(partial))
-}
-
-/// `NAME.partial-`, the name cut so that the whole is not too long for a file system.
-fn prefix(name: &OsStr) -> Vec<u8> {
-    let name = name.as_bytes();
-    [name.get(..name.len().min(230)).unwrap_or_default(), b".partial-"].concat()
-}
-
-/// Removes the siblings that dead runs left; what cannot be removed is left to somebody who can.
-fn remove_stale(parent: &OwnedFd, name: &OsStr) {
-    let prefix = prefix(name);
-    let Ok(entries) = Dir::read_from(parent) else { return };
-    let stale: Vec<OsString> = entries
-        .flatten()
-        .map(|entry| entry.file_name().to_bytes().to_vec())
-        .filter(|entry| {
-            entry.strip_prefix(prefix.as_slice()).is_some_and(|random| {
-                random.len() == RANDOM && random.iter().all(|byte| LETTERS.contains(byte))
-            })
-        })
-        .map(OsString::from_vec)
-        .collect();
-    for partial in stale {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let Ok(dir) = rustix::fs::openat(parent, &partial, flags, Mode::empty()) else { continue };
-        // the name is compared after the lock: its maker may just have renamed it into place
-        if owned(&dir)
-            && rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok()
-            && is_named(parent, &partial, &dir)
-        {
-            let _ = remove::entry(parent.as_fd(), partial.as_bytes(), &mut |_| {});
-        }
-    }
-}
-
-fn owned(dir: &OwnedFd) -> bool {
-    rustix::fs::fstat(dir).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw())
-}
-
-fn is_named(parent: &OwnedFd, name: &OsStr, dir: &OwnedFd) -> bool {
-    let there = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
-    let here = rustix::fs::fstat(dir);
-    matches!((there, here), (Ok(there), Ok(here)) if Inode::of(&there) == Inode::of(&here))
 }
 
 /// Opens an archive to read.

@@ -3,6 +3,8 @@
 
 use rustix::process::{Gid, Uid};
 
+use crate::selection::Selection;
+
 /// Who owns what is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owners {
@@ -30,6 +32,10 @@ pub struct Policy {
     pub owners: Owners,
     /// What becomes of device nodes.
     pub devices: Devices,
+    /// Which entries are made, and under which names.
+    pub selection: Selection,
+    /// Whether each entry is said.
+    pub verbose: bool,
     /// Most entries.
     pub most_files: u64,
     /// Ours, to save calls that would change nothing.
@@ -46,6 +52,8 @@ impl Policy {
         Self {
             owners,
             devices: Devices::LeaveOut,
+            selection: Selection::default(),
+            verbose: false,
             most_files: 4_000_000,
             uid,
             gid: rustix::process::getegid(),

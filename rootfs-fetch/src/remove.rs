@@ -8,7 +8,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use chain::tell::Quoted;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::directories::Inode;
@@ -42,7 +42,7 @@ pub fn entry(dir: BorrowedFd<'_>, name: &[u8], gone: &mut dyn FnMut(Inode)) -> R
 pub fn contents(top: BorrowedFd<'_>, gone: &mut dyn FnMut(Inode)) -> rustix::io::Result<()> {
     let mut moved = 0_u64;
     loop {
-        let names = names(top)?;
+        let names = names(top, BATCH)?;
         if names.is_empty() {
             return Ok(());
         }
@@ -65,7 +65,7 @@ fn flatten(
 ) -> rustix::io::Result<()> {
     let dir = open(top, name)?;
     loop {
-        let names = names(dir.as_fd())?;
+        let names = names(dir.as_fd(), BATCH)?;
         if names.is_empty() {
             break;
         }
@@ -111,7 +111,13 @@ fn open(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
         Ok(()) | Err(Errno::PERM) => Ok(fd),
         Err(error) => Err(error),
     };
-    match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+    // what is mounted below is somebody else's: it is neither entered nor emptied
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let opened = match rustix::fs::openat2(dir, name, flags, Mode::empty(), how) {
+        Err(Errno::NOSYS) => rustix::fs::openat(dir, name, flags, Mode::empty()),
+        other => other,
+    };
+    match opened {
         Ok(fd) => writable(fd),
         Err(Errno::ACCESS) => {
             // it was seen to be a directory, and its name is in one that only we write
@@ -122,7 +128,11 @@ fn open(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     }
 }
 
-fn names(dir: BorrowedFd<'_>) -> rustix::io::Result<Vec<(Vec<u8>, FileType)>> {
+/// The names in an open directory and what they are, `most` of them.
+///
+/// # Errors
+/// As getdents64(2).
+pub fn names(dir: BorrowedFd<'_>, most: usize) -> rustix::io::Result<Vec<(Vec<u8>, FileType)>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
@@ -139,7 +149,7 @@ fn names(dir: BorrowedFd<'_>) -> rustix::io::Result<Vec<(Vec<u8>, FileType)>> {
             kind => kind,
         };
         names.push((name.to_vec(), kind));
-        if names.len() == BATCH {
+        if names.len() == most {
             break;
         }
     }

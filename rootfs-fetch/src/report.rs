@@ -2,7 +2,6 @@
 //! What was made, and what had to be left out, counted.
 
 use std::fmt;
-use std::path::Path;
 
 use chain::Tell;
 
@@ -59,12 +58,12 @@ impl Report {
             tell.line(format_args!("{xattrs} left out: not permitted, or not known to the file system"));
         }
     }
+}
 
-    /// The last line: `ubuntu-fs: 11,204 files, 170 MB`.
-    pub fn tell_made(&self, tell: &Tell, directory: &Path) {
-        let (files, bytes) = (Grouped(self.files), Size(self.bytes));
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let noun = if self.files == 1 { "file" } else { "files" };
-        tell.line(format_args!("{}: {files} {noun}, {bytes}", directory.display()));
+        write!(f, "{} {noun}, {}", Grouped(self.files), Size(self.bytes))
     }
 }
 

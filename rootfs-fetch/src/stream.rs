@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::decode;
+use crate::digest::{Checked, Digest, Mismatch};
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::tar::BLOCK;
@@ -48,10 +49,16 @@ impl std::fmt::Debug for Message {
 
 impl Stream {
     /// Starts to read and decode `input` on a thread of its own; `most` bytes are allowed.
+    /// With a digest, the decoded bytes must have it.
     ///
     /// # Errors
     /// I/O, if there can be no thread.
-    pub fn start(input: Box<dyn Read + Send>, most: u64, interrupt: &Interrupt) -> Result<Self> {
+    pub fn start(
+        input: Box<dyn Read + Send>,
+        content: Option<Digest>,
+        most: u64,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
         let (fill, full) = mpsc::sync_channel(CHUNKS);
         let (empty, refill) = mpsc::channel();
         for _ in 0..CHUNKS {
@@ -61,7 +68,7 @@ impl Stream {
         thread::Builder::new()
             .name("decode".into())
             .spawn(move || {
-                if let Err(failure) = decode(input, &fill, &refill) {
+                if let Err(failure) = decode(input, content, &fill, &refill) {
                     // nobody may be there to hear it
                     let _ = fill.send(Message::Failed(failure));
                 }
@@ -109,6 +116,14 @@ impl Stream {
         let length = usize::try_from(most).unwrap_or(usize::MAX).min(self.chunk.len() - from);
         self.at = from + length;
         Ok(self.chunk.get(from..self.at).unwrap_or_default())
+    }
+
+    /// Whether nothing more comes.
+    ///
+    /// # Errors
+    /// What the decoder says.
+    pub fn at_end(&mut self) -> Result<bool> {
+        Ok(!self.refill()?)
     }
 
     /// Passes over `count` bytes.
@@ -198,8 +213,16 @@ fn cut_short() -> Failure {
 }
 
 /// The other side: fills chunks until the input ends or nobody takes them.
-fn decode(input: Box<dyn Read + Send>, fill: &SyncSender<Message>, refill: &Receiver<Vec<u8>>) -> Result<()> {
+fn decode(
+    input: Box<dyn Read + Send>,
+    content: Option<Digest>,
+    fill: &SyncSender<Message>,
+    refill: &Receiver<Vec<u8>>,
+) -> Result<()> {
     let mut decoded = decode::decoded(input)?;
+    if let Some(digest) = content {
+        decoded = Box::new(Checked::new(decoded, digest, None));
+    }
     while let Ok(mut chunk) = refill.recv() {
         // the first time a chunk is used it gets its memory; afterwards this writes nothing
         chunk.resize(CHUNK, 0);
@@ -227,11 +250,12 @@ fn fill_up(decoded: &mut dyn Read, chunk: &mut [u8]) -> Result<(usize, bool)> {
 }
 
 /// The input's own errno is I/O, what a decoder says is damage.
-fn read_failure(error: &std::io::Error) -> Failure {
+pub fn read_failure(error: &std::io::Error) -> Failure {
     match error.raw_os_error() {
         Some(errno) => {
             Failure::call("read the archive", "read()", rustix::io::Errno::from_raw_os_error(errno))
         }
+        None if error.get_ref().is_some_and(|inner| inner.is::<Mismatch>()) => Failure::damaged(error),
         None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Failure::damaged("the compressed data are cut short")
         }
@@ -245,7 +269,7 @@ mod tests {
 
     fn stream(data: Vec<u8>) -> Stream {
         let input = Box::new(std::io::Cursor::new(data));
-        Stream::start(input, 1 << 30, &Interrupt::default()).expect("a thread")
+        Stream::start(input, None, 1 << 30, &Interrupt::default()).expect("a thread")
     }
 
     #[test]
@@ -269,7 +293,7 @@ mod tests {
     #[test]
     fn more_than_allowed_is_refused() {
         let input = Box::new(std::io::repeat(0));
-        let mut bomb = Stream::start(input, 1 << 20, &Interrupt::default()).expect("a thread");
+        let mut bomb = Stream::start(input, None, 1 << 20, &Interrupt::default()).expect("a thread");
         let Err(Failure::Wrong { kind, .. }) = bomb.drain() else { panic!("went on for ever") };
         assert_eq!(kind, Kind::Damaged);
     }

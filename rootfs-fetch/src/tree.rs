@@ -7,6 +7,8 @@
 //! below that descriptor by calls that follow no link. Kernels without openat2
 //! get the same by a walk, one part at a time.
 
+mod walk;
+
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -15,18 +17,15 @@ use chain::tell::Quoted;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::directories::{Directories, Inode};
+use crate::directories::{Directories, Inode, Origin};
 use crate::failure::{Failure, Result};
 use crate::name::Name;
 use crate::remove;
 use crate::spot::{Dir, Spot};
 
-/// As many links as the kernel follows in one name: path_resolution(7).
-const MOST_LINKS: usize = 40;
 /// Recently used directories that stay open.
 const OPEN: usize = 16;
 
-const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const CONFINED: ResolveFlags =
     ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
@@ -41,11 +40,11 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree below an open, empty directory that nobody else changes.
+    /// A tree below an open directory that nobody else changes; `Made`, if nothing is in it.
     ///
     /// # Errors
     /// I/O.
-    pub fn new(root: OwnedFd) -> Result<Self> {
+    pub fn new(root: OwnedFd, origin: Origin) -> Result<Self> {
         let stat =
             rustix::fs::fstat(&root).map_err(|error| Failure::call("look at DIRECTORY", "fstat()", error))?;
         let inode = Inode::of(&stat);
@@ -54,7 +53,7 @@ impl Tree {
         Ok(Self {
             root: Rc::new(Dir::new(root, inode)),
             open: VecDeque::new(),
-            directories: Directories::new(inode),
+            directories: Directories::new(inode, origin),
             walk_only,
         })
     }
@@ -67,6 +66,12 @@ impl Tree {
     /// What is known of the directories.
     pub fn directories(&mut self) -> &mut Directories {
         &mut self.directories
+    }
+
+    /// Whether everything in the tree is ours.
+    pub fn root_is_made(&mut self) -> bool {
+        let root = self.root.inode();
+        self.directories.is_made(root)
     }
 
     /// Where `name` is made; directories that are missing on the way are made.
@@ -137,77 +142,6 @@ impl Tree {
         Ok(self.directories.contains(inode).then(|| Rc::new(Dir::new(fd, inode))))
     }
 
-    /// One part at a time from the root, links resolved by us, missing directories made.
-    fn walk(&mut self, path: &[u8], create: bool) -> rustix::io::Result<Rc<Dir>> {
-        let mut todo: VecDeque<Vec<u8>> = parts(path).collect();
-        let mut done: Vec<Vec<u8>> = Vec::new();
-        let mut dir = self.root.clone();
-        let mut links = 0;
-        while let Some(part) = todo.pop_front() {
-            match part.as_slice() {
-                b"." => continue,
-                b".." => {
-                    // `..` of the root is the root; a step back is a new walk, not an open of ".."
-                    done.pop();
-                    dir = self.descend(&done)?;
-                    continue;
-                }
-                _ => {}
-            }
-            match self.step(&dir, &part, create)? {
-                Step::Into(next) => {
-                    dir = next;
-                    done.push(part);
-                }
-                Step::Link(target) => {
-                    links += 1;
-                    if links > MOST_LINKS {
-                        return Err(Errno::LOOP);
-                    }
-                    if target.starts_with(b"/") {
-                        done.clear();
-                        dir = self.root.clone();
-                    }
-                    for part in parts(&target).collect::<Vec<_>>().into_iter().rev() {
-                        todo.push_front(part);
-                    }
-                }
-            }
-        }
-        Ok(dir)
-    }
-
-    fn descend(&mut self, real: &[Vec<u8>]) -> rustix::io::Result<Rc<Dir>> {
-        let mut dir = self.root.clone();
-        for part in real {
-            match self.step(&dir, part, false)? {
-                Step::Into(next) => dir = next,
-                Step::Link(_) => return Err(Errno::LOOP),
-            }
-        }
-        Ok(dir)
-    }
-
-    fn step(&mut self, dir: &Rc<Dir>, part: &[u8], create: bool) -> rustix::io::Result<Step> {
-        let fd = match rustix::fs::openat(dir, part, PATH, Mode::empty()) {
-            Err(Errno::NOENT) if create => {
-                rustix::fs::mkdirat(dir, part, Mode::RWXU)?;
-                rustix::fs::openat(dir, part, PATH, Mode::empty())?
-            }
-            other => other?,
-        };
-        let stat = rustix::fs::fstat(&fd)?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => {
-                let inode = Inode::of(&stat);
-                self.directories.note(inode, dir.inode(), part);
-                Ok(Step::Into(Rc::new(Dir::new(fd, inode))))
-            }
-            FileType::Symlink => Ok(Step::Link(rustix::fs::readlinkat(&fd, "", Vec::new())?.into_bytes())),
-            _ => Err(Errno::NOTDIR),
-        }
-    }
-
     /// Makes the directory `name` or finds it; a link or file there gives way.
     ///
     /// # Errors
@@ -219,14 +153,15 @@ impl Tree {
         let spot = self.spot(name)?;
         let failed = |error| Failure::call(format_args!("make {}", Quoted(name.bytes())), "mkdirat()", error);
         loop {
-            match rustix::fs::mkdirat(spot.dir(), spot.leaf(), Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => {}
+            let origin = match rustix::fs::mkdirat(spot.dir(), spot.leaf(), Mode::RWXU) {
+                Ok(()) => Origin::Made,
+                Err(Errno::EXIST) => Origin::Found,
                 Err(error) => return Err(failed(error)),
-            }
+            };
             let stat = spot.stat().map_err(failed)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let inode = Inode::of(&stat);
-                self.directories.note(inode, spot.parent(), spot.leaf());
+                self.directories.note(inode, spot.parent(), spot.leaf(), origin);
                 return Ok(inode);
             }
             self.remove(&spot)?;
@@ -242,6 +177,26 @@ impl Tree {
         self.open.clear();
         let directories = &mut self.directories;
         remove::entry(spot.dir(), spot.leaf(), &mut |inode| directories.forget(inode))
+    }
+
+    /// The names in a directory, and which of them are directories; none if there is no such one.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn children(&mut self, name: &Name) -> Result<Vec<(Vec<u8>, bool)>> {
+        let dir = match self.open_directory(name.bytes(), false) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Vec::new()),
+            Err(error) => return Err(in_the_way(name, error)),
+        };
+        // the descriptor we hold is for names alone (O_PATH)
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let names = rustix::fs::openat(&*dir, ".", flags, Mode::empty())
+            .and_then(|open| remove::names(open.as_fd(), usize::MAX))
+            .map_err(|error| {
+                Failure::call(format_args!("look into {}", Quoted(name.bytes())), "getdents64()", error)
+            })?;
+        Ok(names.into_iter().map(|(name, kind)| (name, kind == FileType::Directory)).collect())
     }
 
     /// Opens a directory by its real name, to give it its final look.
@@ -267,15 +222,6 @@ impl Tree {
         let fd = rustix::fs::openat(&*dir, leaf, flags, Mode::empty())?;
         if Inode::of(&rustix::fs::fstat(&fd)?) == inode { Ok(fd) } else { Err(Errno::NOTDIR) }
     }
-}
-
-enum Step {
-    Into(Rc<Dir>),
-    Link(Vec<u8>),
-}
-
-fn parts(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
-    path.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).map(<[u8]>::to_vec)
 }
 
 fn in_the_way(name: &Name, error: Errno) -> Failure {

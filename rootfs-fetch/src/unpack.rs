@@ -2,14 +2,22 @@
 //! Entries become files: each made new, the last of a name wins, directories finished last.
 
 pub mod file;
+pub mod finish;
+mod links;
 pub mod look;
+pub mod whiteout;
 
+use std::collections::HashSet;
+
+use chain::Tell;
 use chain::tell::Quoted;
-use rustix::fs::{AtFlags, FileType, Mode};
+use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
-use crate::failure::{Failure, Kind, Result};
+use crate::directories::Inode;
+use crate::failure::{self, Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::listed::Listed;
 use crate::name::Name;
 use crate::policy::{Devices, Policy};
 use crate::report::Report;
@@ -18,6 +26,7 @@ use crate::stream::Stream;
 use crate::tar::reader::{Reader, Trailer, padded};
 use crate::tar::{Entry, What};
 use crate::tree::Tree;
+use crate::unpack::whiteout::{Made, Mark};
 
 /// Fills a tree.
 #[derive(Debug)]
@@ -25,22 +34,52 @@ pub struct Unpacker {
     tree: Tree,
     policy: Policy,
     report: Report,
+    tell: Tell,
     entries: u64,
     /// Hard links whose other name has not come yet.
     waiting: Vec<(Name, Name)>,
+    /// What the layer has made, while one of an image is applied.
+    layer: Option<Made>,
+    /// What was made so far, where something was there before us.
+    files: Option<HashSet<Inode>>,
+}
+
+/// What kind of archive is unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The whole tree, every name meant as it is.
+    Whole,
+    /// A layer over others: some names take away.
+    Layer,
 }
 
 impl Unpacker {
-    /// Starts with an empty tree.
-    pub fn new(tree: Tree, policy: Policy) -> Self {
-        Self { tree, policy, report: Report::default(), entries: 0, waiting: Vec::new() }
+    /// Starts to fill a tree.
+    pub fn new(mut tree: Tree, policy: Policy, tell: Tell) -> Self {
+        let shared = !tree.root_is_made();
+        let files = shared.then(HashSet::new);
+        Self {
+            tree,
+            policy,
+            report: Report::default(),
+            tell,
+            entries: 0,
+            waiting: Vec::new(),
+            layer: None,
+            files,
+        }
     }
 
     /// Unpacks one archive to its end.
     ///
     /// # Errors
     /// Damaged, I/O, or a signal.
-    pub fn archive(&mut self, stream: &mut Stream, trailer: Trailer, interrupt: &Interrupt) -> Result<()> {
+    pub fn archive(&mut self, stream: &mut Stream, kind: Kind, interrupt: &Interrupt) -> Result<()> {
+        let (trailer, layer) = match kind {
+            Kind::Whole => (Trailer::Required, None),
+            Kind::Layer => (Trailer::Optional, Some(Made::default())),
+        };
+        self.layer = layer;
         let mut reader = Reader::new(trailer);
         while let Some(entry) = reader.next(stream)? {
             interrupt.check()?;
@@ -70,6 +109,13 @@ impl Unpacker {
         if entry.raw_name.starts_with(b"/") {
             self.report.absolute += 1;
         }
+        if self.layer.is_some() && self.whiteout(&name)? {
+            return Ok(());
+        }
+        let Some(name) = self.policy.selection.select(&name) else { return Ok(()) };
+        if self.policy.verbose {
+            self.tell.line(Listed(&entry, &name));
+        }
         if name.is_root() && entry.what != What::Directory {
             return Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"));
         }
@@ -87,6 +133,21 @@ impl Unpacker {
             What::Fifo => self.node(&name, &entry, FileType::Fifo, 0),
             What::CharDevice(..) | What::BlockDevice(..) => self.device(&name, &entry),
         }
+    }
+
+    /// Whether the name was one that takes away.
+    fn whiteout(&mut self, name: &Name) -> Result<bool> {
+        let Some(made) = &mut self.layer else { return Ok(false) };
+        match whiteout::mark(name)? {
+            Mark::None => {
+                made.note(name);
+                return Ok(false);
+            }
+            Mark::Ignore => {}
+            Mark::Hide(hidden) => made.hide(&mut self.tree, &hidden)?,
+            Mark::HideAll(directory) => made.hide_all(&mut self.tree, &directory)?,
+        }
+        Ok(true)
     }
 
     fn directory(&mut self, name: &Name, entry: Entry) -> Result<()> {
@@ -121,7 +182,7 @@ impl Unpacker {
     /// Says of a full disk how far we came.
     fn full(&self, failure: Failure, name: &Name) -> Failure {
         let failure = if name.is_root() { failure } else { failure.within(Quoted(name.bytes())) };
-        let Failure::Wrong { kind: Kind::Io, line, .. } = &failure else { return failure };
+        let Failure::Wrong { kind: failure::Kind::Io, line, .. } = &failure else { return failure };
         if !(line.ends_with("(ENOSPC)") || line.ends_with("(EDQUOT)")) {
             return failure;
         }
@@ -178,71 +239,15 @@ impl Unpacker {
         self.node(name, entry, kind, rustix::fs::makedev(major, minor))
     }
 
-    /// A link to a name of this tree, never to anything a link leads to.
-    fn hard_link(&mut self, name: &Name, raw_target: &[u8]) -> Result<()> {
-        let target = Name::parse(raw_target)?;
-        if target.is_root() {
+    /// Refuses to remove a whole directory that was there before us.
+    fn spare(&mut self, spot: &Spot, name: &Name) -> Result<()> {
+        let Ok(stat) = spot.stat() else { return Ok(()) };
+        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if self.files.is_some() && directory && !self.tree.directories().is_made(Inode::of(&stat)) {
             return Err(Failure::damaged(format_args!(
-                "refused {}: a hard link to nothing",
+                "refused {}: a directory that was there would go for it",
                 Quoted(name.bytes())
             )));
-        }
-        if target == *name {
-            return Ok(());
-        }
-        if !self.link(name, &target)? {
-            // what it replaces goes now; what replaces it may still come
-            if let Some(spot) = self.tree.existing_spot(name)? {
-                self.tree.remove(&spot)?;
-            }
-            self.waiting.push((name.clone(), target));
-        }
-        self.report.files += 1;
-        Ok(())
-    }
-
-    /// Whether the target was there to link to.
-    fn link(&mut self, name: &Name, target: &Name) -> Result<bool> {
-        let Some(old) = self.tree.existing_spot(target)? else { return Ok(false) };
-        match old.stat() {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-                return Err(Failure::damaged(format_args!(
-                    "refused {}: a hard link to the directory {}",
-                    Quoted(name.bytes()),
-                    Quoted(target.bytes())
-                )));
-            }
-            Ok(_) => {}
-            Err(_) => return Ok(false),
-        }
-        let spot = self.tree.spot(name)?;
-        let same = |spot: &Spot| {
-            matches!((spot.stat(), old.stat()), (Ok(one), Ok(other))
-                if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
-        };
-        // to replace a name by a link to itself would lose the file
-        if !same(&spot) {
-            self.new_at(&spot, name, "linkat()", |spot| {
-                rustix::fs::linkat(old.dir(), old.leaf(), spot.dir(), spot.leaf(), AtFlags::empty())
-            })?;
-        }
-        Ok(true)
-    }
-
-    /// Makes the hard links that came before what they name.
-    fn link_waiting(&mut self) -> Result<()> {
-        for (name, target) in std::mem::take(&mut self.waiting) {
-            // a later entry of the same name has won
-            if self.tree.existing_spot(&name)?.is_some_and(|spot| spot.stat().is_ok()) {
-                continue;
-            }
-            if !self.link(&name, &target)? {
-                return Err(Failure::damaged(format_args!(
-                    "{} is a hard link to {}, which is not in the archive",
-                    Quoted(name.bytes()),
-                    Quoted(target.bytes())
-                )));
-            }
         }
         Ok(())
     }
@@ -257,8 +262,15 @@ impl Unpacker {
     ) -> Result<T> {
         let mut made = make(spot);
         if matches!(made, Err(Errno::EXIST)) {
+            self.spare(spot, name)?;
             self.tree.remove(spot)?;
             made = make(spot);
+        }
+        if made.is_ok()
+            && let Some(files) = &mut self.files
+            && let Ok(stat) = spot.stat()
+        {
+            files.insert(Inode::of(&stat));
         }
         made.map_err(|error| {
             let failure = Failure::call(format_args!("make {}", Quoted(name.bytes())), call, error);
@@ -271,23 +283,7 @@ impl Unpacker {
     /// # Errors
     /// I/O.
     pub fn finish(mut self) -> Result<Report> {
-        finish_directories(&mut self.tree, &self.policy, &mut self.report)?;
+        finish::directories(&mut self.tree, &self.policy, &mut self.report)?;
         Ok(self.report)
     }
-}
-
-/// Gives every directory of a tree its owner, mode and time.
-///
-/// # Errors
-/// I/O.
-pub fn finish_directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Result<()> {
-    for directory in tree.directories().unfinished() {
-        let shown = Quoted(&directory.real);
-        let fd = tree.open_real(&directory.real, directory.inode).map_err(|error| {
-            Failure::call(format_args!("finish {shown}"), "openat(O_DIRECTORY|O_NOFOLLOW)", error)
-        })?;
-        look::of_directory(&fd, directory.look.as_deref(), policy, report)
-            .map_err(|failure| failure.within(shown))?;
-    }
-    Ok(())
 }

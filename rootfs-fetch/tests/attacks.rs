@@ -33,6 +33,10 @@ fn attack(archive: &[u8], taken: &Taken) {
 }
 
 fn attack_with(archive: &[u8], taken: &Taken, options: &[&str]) {
+    // for other programs, and for fuzzing: the corpus as files, named after their tricks
+    if let (Some(corpus), Some(name)) = (std::env::var_os("ATTACK_CORPUS"), std::thread::current().name()) {
+        fs::write(Path::new(&corpus).join(format!("{name}.tar")), archive).expect("the corpus is written");
+    }
     for &who in As::all() {
         for walk in [false, true] {
             let scratch = Scratch::new();

@@ -57,12 +57,12 @@ impl Terminal {
         // SAFETY: between fork and exec only setsid(2) and open(2) run: no lock, no allocation
         // (a path below 1 KiB is copied to the stack).
         unsafe { command.pre_exec(control) };
-        let child = command.spawn().expect("a command for the terminal");
         let keys = File::from(OwnedFd::from(master));
+        // before anybody can ask for it
+        resize(&keys, 24, 80);
+        let child = command.spawn().expect("a command for the terminal");
         let screen = watch(keys.try_clone().expect("a descriptor"));
-        let terminal = Self { keys, child, screen, seen: String::new() };
-        terminal.resize(24, 80);
-        terminal
+        Self { keys, child, screen, seen: String::new() }
     }
 
     /// Presses keys.
@@ -105,10 +105,7 @@ impl Terminal {
     /// Changes the window's size, as dragging its corner does.
     #[track_caller]
     pub fn resize(&self, rows: u16, columns: u16) {
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: TIOCSWINSZ reads the Winsize that it is given, which lives here.
-        let done = unsafe { libc::ioctl(self.keys.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
-        assert_eq!(done, 0, "ioctl(TIOCSWINSZ): {}", std::io::Error::last_os_error());
+        resize(&self.keys, rows, columns);
     }
 
     /// The id of the process that leads the session.
@@ -135,6 +132,14 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[track_caller]
+fn resize(terminal: &File, rows: u16, columns: u16) {
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCSWINSZ reads the Winsize that it is given, which lives here.
+    let done = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+    assert_eq!(done, 0, "ioctl(TIOCSWINSZ): {}", std::io::Error::last_os_error());
 }
 
 /// Reads the screen in the background until no process has the terminal open (EIO).

@@ -59,7 +59,7 @@ impl Vm {
     pub fn new(kernel: &Path) -> Self {
         let mut root = Cpio::default();
         let directories = ["bin", "dev", "etc", "home", "home/user", "lib", "modules", "proc"];
-        for path in directories.iter().chain(&["root", "run", "sys", "tests", "tmp", "tools"]) {
+        for path in directories.iter().chain(&["root", "run", "sys", "tests", "tmp", "tools", "usr"]) {
             root.directory(path, 0o755);
         }
         root.device("dev/console", 0o600, (5, 1));
@@ -88,11 +88,12 @@ impl Vm {
         self.root.file(&format!("tools/{}", name(program)), 0o755, &read(program));
     }
 
-    /// Puts a program of this host where it is here, with the libraries it needs,
+    /// Puts a program of this host into `/bin`, before busybox' own, with the libraries it needs,
     /// if this host has it.
     pub fn program(&mut self, program: &str) {
-        let path = Path::new("/usr/bin").join(program);
-        let Ok(meta) = fs::metadata(&path) else { return };
+        let places = ["/usr/bin", "/usr/sbin"].map(|place| Path::new(place).join(program));
+        let Some(path) = places.into_iter().find(|path| path.is_file()) else { return };
+        let meta = fs::metadata(&path).expect("a file that is there");
         let mode = meta.permissions().mode() & 0o7777;
         self.root.file(&format!("bin/{program}"), mode, &read(&path));
         // "name => /path (address)", and the loader's "/path (address)"

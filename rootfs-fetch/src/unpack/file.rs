@@ -47,7 +47,11 @@ pub fn fill_sparse(fd: impl AsFd, map: &Map, stream: &mut Stream) -> Result<()> 
     Ok(())
 }
 
-fn write_all(fd: impl AsFd, mut rest: &[u8]) -> Result<()> {
+/// Writes all of some bytes.
+///
+/// # Errors
+/// I/O.
+pub fn write_all(fd: impl AsFd, mut rest: &[u8]) -> Result<()> {
     while !rest.is_empty() {
         match rustix::io::write(&fd, rest) {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),

@@ -26,7 +26,8 @@ fn main() -> ExitCode {
     for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report"] {
         vm.tool(&Path::new(tools).join(tool));
     }
-    for program in ["strace", "newuidmap", "newgidmap"] {
+    // chroot is what chroot-rs is compared with
+    for program in ["strace", "newuidmap", "newgidmap", "chroot"] {
         vm.program(program);
     }
     for job in parts {

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Digests, `sha256:…`, and bytes that are checked against one while they stream.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256, Sha512};
+
+/// What bytes must hash to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    algorithm: Algorithm,
+    value: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Algorithm {
+    Sha256,
+    Sha512,
+}
+
+impl Algorithm {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+}
+
+impl Digest {
+    /// The SHA-256 of bytes.
+    pub fn of(data: &[u8]) -> Self {
+        Self { algorithm: Algorithm::Sha256, value: Sha256::digest(data).to_vec() }
+    }
+
+    /// The digest of bytes, by the algorithm of this one, is this one.
+    pub fn matches(&self, data: &[u8]) -> bool {
+        let mut hasher = Hasher::new(self.algorithm);
+        hasher.update(data);
+        hasher.finish() == self.value
+    }
+
+    /// Where an image layout keeps the bytes: `blobs/sha256/…`.
+    pub fn blob(&self) -> String {
+        format!("blobs/{}/{}", self.algorithm.name(), hex(&self.value))
+    }
+}
+
+impl FromStr for Digest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "a digest is sha256: and 64 hexadecimal digits, or sha512: and 128".to_string();
+        let (name, digits) = text.split_once(':').ok_or_else(wrong)?;
+        let (algorithm, length) = match name {
+            "sha256" => (Algorithm::Sha256, 64),
+            "sha512" => (Algorithm::Sha512, 128),
+            _ => return Err(wrong()),
+        };
+        if digits.len() != length || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(wrong());
+        }
+        let pairs = digits.as_bytes().chunks_exact(2);
+        let value: Option<Vec<u8>> =
+            pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+        Ok(Self { algorithm, value: value.ok_or_else(wrong)? })
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm.name(), hex(&self.value))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[derive(Clone, Debug)]
+enum Hasher {
+    Sha256(Sha256),
+    Sha512(Sha512),
+}
+
+impl Hasher {
+    fn new(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Sha256 => Self::Sha256(Sha256::new()),
+            Algorithm::Sha512 => Self::Sha512(Sha512::new()),
+        }
+    }
+
+    fn update(&mut self, data: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(data),
+            Self::Sha512(hasher) => hasher.update(data),
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Sha256(hasher) => hasher.finalize().to_vec(),
+            Self::Sha512(hasher) => hasher.finalize().to_vec(),
+        }
+    }
+}
+
+/// The bytes were not those that were asked for.
+#[derive(Debug)]
+pub struct Mismatch(String);
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+/// Bytes on their way; the last of them come only if all were right.
+#[derive(Debug)]
+pub struct Checked<R> {
+    inner: R,
+    hasher: Hasher,
+    expected: Digest,
+    /// Bytes still to come, where it is known how many there are.
+    rest: Option<u64>,
+    ended: bool,
+}
+
+impl<R: Read> Checked<R> {
+    /// Checks everything `inner` has, and that it is `size` bytes if that is known.
+    pub fn new(inner: R, expected: Digest, size: Option<u64>) -> Self {
+        Self { inner, hasher: Hasher::new(expected.algorithm), expected, rest: size, ended: false }
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.ended = true;
+        if self.rest.is_some_and(|rest| rest > 0) {
+            return Err(io::Error::other(Mismatch(format!(
+                "{} is shorter than it should be",
+                self.expected
+            ))));
+        }
+        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(self.expected.algorithm));
+        let found = Digest { algorithm: self.expected.algorithm, value: hasher.finish() };
+        if found == self.expected {
+            return Ok(());
+        }
+        Err(io::Error::other(Mismatch(format!("the digest is {found}, not {}", self.expected))))
+    }
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.ended || into.is_empty() {
+            return Ok(0);
+        }
+        let count = self.inner.read(into)?;
+        self.hasher.update(into.get(..count).unwrap_or_default());
+        if let Some(rest) = &mut self.rest {
+            *rest = rest.checked_sub(count as u64).ok_or_else(|| {
+                io::Error::other(Mismatch(format!("{} is longer than it should be", self.expected)))
+            })?;
+            if *rest == 0 {
+                // a decoder may never ask for the end; more than this is more than is wanted
+                let more = self.inner.read(&mut [0])?;
+                if more > 0 {
+                    return Err(io::Error::other(Mismatch(format!(
+                        "{} is longer than it should be",
+                        self.expected
+                    ))));
+                }
+                self.end()?;
+            }
+        }
+        if count == 0 && !self.ended {
+            self.end()?;
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn read(data: &[u8], size: Option<u64>) -> io::Result<Vec<u8>> {
+        let mut all = Vec::new();
+        Checked::new(data, ABC.parse().expect("a digest"), size).read_to_end(&mut all)?;
+        Ok(all)
+    }
+
+    #[test]
+    fn a_digest_is_written_as_it_is_read() {
+        assert_eq!(ABC.parse::<Digest>().expect("a digest").to_string(), ABC);
+        assert_eq!(Digest::of(b"abc").to_string(), ABC);
+        for wrong in ["sha256:ab", "md5:00", "", &ABC.replace('b', "g"), &ABC[7..], "sha256:../../etc/passwd"]
+        {
+            assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn right_bytes_pass_and_wrong_short_or_long_ones_do_not() {
+        assert_eq!(read(b"abc", None).expect("right"), b"abc");
+        assert_eq!(read(b"abc", Some(3)).expect("right"), b"abc");
+        for (data, size) in
+            [(&b"abd"[..], None), (b"abd", Some(3)), (b"ab", Some(3)), (b"abcd", Some(3)), (b"", None)]
+        {
+            assert!(read(data, size).is_err(), "{data:?}");
+        }
+    }
+}

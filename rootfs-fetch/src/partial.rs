@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `DIRECTORY.partial-XXXXXX`: its name, its lock, and what dead runs left of it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+
+use chain::tell::quoted;
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::directories::Inode;
+use crate::failure::{Failure, Result};
+use crate::remove;
+
+const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+const RANDOM: usize = 6;
+
+/// Makes the sibling of `name`, locks it, and opens it.
+///
+/// # Errors
+/// I/O.
+pub fn make(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<(OsString, OwnedFd)> {
+    let failed = |call: &str, error| Failure::call(format_args!("make {}", quoted(directory)), call, error);
+    loop {
+        let partial = partial_name(name).map_err(|error| failed("getrandom()", error))?;
+        match rustix::fs::mkdirat(parent, &partial, Mode::RWXU) {
+            Err(Errno::EXIST) => continue,
+            Err(error) => return Err(failed(&format!("mkdirat({})", quoted(&partial)), error)),
+            Ok(()) => {}
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let root = match rustix::fs::openat(parent, &partial, flags, Mode::empty()) {
+            // another run took it for a dead one's before we could lock it
+            Err(Errno::NOENT) => continue,
+            other => other.map_err(|error| failed("openat()", error))?,
+        };
+        if rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive).is_err()
+            || !is_named(parent, &partial, &root)
+        {
+            continue;
+        }
+        // a parent with set-group-ID or a default ACL has marked it
+        rustix::fs::fchmod(&root, Mode::RWXU).map_err(|error| failed("fchmod()", error))?;
+        let _ = rustix::fs::fremovexattr(&root, "system.posix_acl_default");
+        let _ = rustix::fs::fremovexattr(&root, "system.posix_acl_access");
+        return Ok((partial, root));
+    }
+}
+
+fn partial_name(name: &OsStr) -> rustix::io::Result<OsString> {
+    let mut random = [0_u8; RANDOM];
+    let mut filled = 0;
+    while let Some(rest) = random.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
+    }
+    let letters = random.iter().filter_map(|&byte| LETTERS.get(usize::from(byte) % LETTERS.len()));
+    let mut partial = prefix(name);
+    partial.extend(letters);
+    Ok(OsString::from_vec(partial))
+}
+
+/// `NAME.partial-`, the name cut so that the whole is not too long for a file system.
+fn prefix(name: &OsStr) -> Vec<u8> {
+    let name = name.as_bytes();
+    [name.get(..name.len().min(230)).unwrap_or_default(), b".partial-"].concat()
+}
+
+/// Removes the siblings that dead runs left; what cannot be removed is left to somebody who can.
+pub fn remove_stale(parent: &OwnedFd, name: &OsStr) {
+    let prefix = prefix(name);
+    let Ok(entries) = Dir::read_from(parent) else { return };
+    let stale: Vec<OsString> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_bytes().to_vec())
+        .filter(|entry| {
+            entry.strip_prefix(prefix.as_slice()).is_some_and(|random| {
+                random.len() == RANDOM && random.iter().all(|byte| LETTERS.contains(byte))
+            })
+        })
+        .map(OsString::from_vec)
+        .collect();
+    for partial in stale {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(dir) = rustix::fs::openat(parent, &partial, flags, Mode::empty()) else { continue };
+        // the name is compared after the lock: its maker may just have renamed it into place
+        if owned(&dir)
+            && rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && is_named(parent, &partial, &dir)
+        {
+            let _ = remove::entry(parent.as_fd(), partial.as_bytes(), &mut |_| {});
+        }
+    }
+}
+
+fn owned(dir: &OwnedFd) -> bool {
+    rustix::fs::fstat(dir).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw())
+}
+
+fn is_named(parent: &OwnedFd, name: &OsStr, dir: &OwnedFd) -> bool {
+    let there = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+    let here = rustix::fs::fstat(dir);
+    matches!((there, here), (Ok(there), Ok(here)) if Inode::of(&there) == Inode::of(&here))
+}

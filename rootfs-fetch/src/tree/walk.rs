@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Resolving a name by ourselves: to make what is missing on the way, and where openat2 is missing.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::directories::{Inode, Origin};
+use crate::spot::Dir;
+use crate::tree::Tree;
+
+/// As many links as the kernel follows in one name: path_resolution(7).
+const MOST_LINKS: usize = 40;
+const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+impl Tree {
+    /// One part at a time from the root, links resolved by us, missing directories made.
+    pub(super) fn walk(&mut self, path: &[u8], create: bool) -> rustix::io::Result<Rc<Dir>> {
+        let mut todo: VecDeque<Vec<u8>> = parts(path).collect();
+        let mut done: Vec<Vec<u8>> = Vec::new();
+        let mut dir = self.root.clone();
+        let mut links = 0;
+        while let Some(part) = todo.pop_front() {
+            match part.as_slice() {
+                b"." => continue,
+                b".." => {
+                    // `..` of the root is the root; a step back is a new walk, not an open of ".."
+                    done.pop();
+                    dir = self.descend(&done)?;
+                    continue;
+                }
+                _ => {}
+            }
+            match self.step(&dir, &part, create)? {
+                Step::Into(next) => {
+                    dir = next;
+                    done.push(part);
+                }
+                Step::Link(target) => {
+                    links += 1;
+                    if links > MOST_LINKS {
+                        return Err(Errno::LOOP);
+                    }
+                    if target.starts_with(b"/") {
+                        done.clear();
+                        dir = self.root.clone();
+                    }
+                    for part in parts(&target).collect::<Vec<_>>().into_iter().rev() {
+                        todo.push_front(part);
+                    }
+                }
+            }
+        }
+        Ok(dir)
+    }
+
+    fn descend(&mut self, real: &[Vec<u8>]) -> rustix::io::Result<Rc<Dir>> {
+        let mut dir = self.root.clone();
+        for part in real {
+            match self.step(&dir, part, false)? {
+                Step::Into(next) => dir = next,
+                Step::Link(_) => return Err(Errno::LOOP),
+            }
+        }
+        Ok(dir)
+    }
+
+    fn step(&mut self, dir: &Rc<Dir>, part: &[u8], create: bool) -> rustix::io::Result<Step> {
+        let (fd, origin) = match rustix::fs::openat(dir, part, PATH, Mode::empty()) {
+            Err(Errno::NOENT) if create => {
+                rustix::fs::mkdirat(dir, part, Mode::RWXU)?;
+                (rustix::fs::openat(dir, part, PATH, Mode::empty())?, Origin::Made)
+            }
+            other => (other?, Origin::Found),
+        };
+        let stat = rustix::fs::fstat(&fd)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                let inode = Inode::of(&stat);
+                self.directories.note(inode, dir.inode(), part, origin);
+                Ok(Step::Into(Rc::new(Dir::new(fd, inode))))
+            }
+            FileType::Symlink => Ok(Step::Link(rustix::fs::readlinkat(&fd, "", Vec::new())?.into_bytes())),
+            _ => Err(Errno::NOTDIR),
+        }
+    }
+}
+
+enum Step {
+    Into(Rc<Dir>),
+    Link(Vec<u8>),
+}
+
+fn parts(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    path.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).map(<[u8]>::to_vec)
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Hard links: a second name for what this archive made, also where it comes first.
+
+use chain::tell::Quoted;
+use rustix::fs::{AtFlags, FileType};
+
+use crate::directories::Inode;
+use crate::failure::{Failure, Result};
+use crate::name::Name;
+use crate::spot::Spot;
+use crate::unpack::Unpacker;
+
+impl Unpacker {
+    /// A link to a name of this tree, never to anything a link leads to.
+    pub(super) fn hard_link(&mut self, name: &Name, raw_target: &[u8]) -> Result<()> {
+        let target = Name::parse(raw_target)?;
+        let Some(target) = self.policy.selection.select(&target) else {
+            return Err(Failure::damaged(format_args!(
+                "{} is a hard link to {}, which was left out",
+                Quoted(name.bytes()),
+                Quoted(target.bytes())
+            ))
+            .hint("--exclude the link too, or keep both"));
+        };
+        if target.is_root() {
+            return Err(Failure::damaged(format_args!(
+                "refused {}: a hard link to nothing",
+                Quoted(name.bytes())
+            )));
+        }
+        if target == *name {
+            return Ok(());
+        }
+        if !self.link(name, &target)? {
+            // what it replaces goes now; what replaces it may still come
+            if let Some(spot) = self.tree.existing_spot(name)? {
+                self.tree.remove(&spot)?;
+            }
+            self.waiting.push((name.clone(), target));
+        }
+        self.report.files += 1;
+        Ok(())
+    }
+
+    /// Whether the target was there to link to.
+    fn link(&mut self, name: &Name, target: &Name) -> Result<bool> {
+        let Some(old) = self.tree.existing_spot(target)? else { return Ok(false) };
+        match old.stat() {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+                return Err(Failure::damaged(format_args!(
+                    "refused {}: a hard link to the directory {}",
+                    Quoted(name.bytes()),
+                    Quoted(target.bytes())
+                )));
+            }
+            Ok(stat) => {
+                let inode = Inode::of(&stat);
+                if self.files.as_ref().is_some_and(|files| !files.contains(&inode)) {
+                    return Err(Failure::damaged(format_args!(
+                        "refused {}: a hard link to {}, which was there before",
+                        Quoted(name.bytes()),
+                        Quoted(target.bytes())
+                    )));
+                }
+            }
+            Err(_) => return Ok(false),
+        }
+        let spot = self.tree.spot(name)?;
+        let same = |spot: &Spot| {
+            matches!((spot.stat(), old.stat()), (Ok(one), Ok(other))
+                if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+        };
+        // to replace a name by a link to itself would lose the file
+        if !same(&spot) {
+            self.new_at(&spot, name, "linkat()", |spot| {
+                rustix::fs::linkat(old.dir(), old.leaf(), spot.dir(), spot.leaf(), AtFlags::empty())
+            })?;
+        }
+        Ok(true)
+    }
+
+    /// Makes the hard links that came before what they name.
+    pub(super) fn link_waiting(&mut self) -> Result<()> {
+        for (name, target) in std::mem::take(&mut self.waiting) {
+            // a later entry of the same name has won
+            if self.tree.existing_spot(&name)?.is_some_and(|spot| spot.stat().is_ok()) {
+                continue;
+            }
+            if !self.link(&name, &target)? {
+                return Err(Failure::damaged(format_args!(
+                    "{} is a hard link to {}, which is not in the archive",
+                    Quoted(name.bytes()),
+                    Quoted(target.bytes())
+                )));
+            }
+        }
+        Ok(())
+    }
+}

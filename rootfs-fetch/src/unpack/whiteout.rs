@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a layer takes away from those below it: `.wh.NAME`, and `.wh..wh..opq` for all.
+//!
+//! A whiteout hides what lower layers brought and nothing of its own layer,
+//! whichever of the two comes first in the archive.
+//!
+//! # Source
+//! OCI image-spec, layer.md, "Whiteouts".
+
+use std::collections::HashSet;
+
+use chain::tell::Quoted;
+use rustix::fs::FileType;
+
+use crate::failure::{Failure, Result};
+use crate::name::Name;
+use crate::tree::Tree;
+
+const PREFIX: &[u8] = b".wh.";
+const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Bookkeeping of aufs that old layers carry.
+const AUFS: &[u8] = b".wh..wh.";
+
+/// What an entry's name says in a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Nothing: it is a file.
+    None,
+    /// This name is taken away.
+    Hide(Name),
+    /// Everything in this directory is taken away.
+    HideAll(Name),
+    /// Nobody's concern.
+    Ignore,
+}
+
+/// Reads the name of an entry of a layer.
+///
+/// # Errors
+/// Damaged, for a whiteout of nothing, of the directory itself or of its parent.
+pub fn mark(name: &Name) -> Result<Mark> {
+    let (directory, leaf) = name.split();
+    let Some(hidden) = leaf.strip_prefix(PREFIX) else { return Ok(Mark::None) };
+    if leaf == OPAQUE {
+        return Ok(Mark::HideAll(Name::parse(directory)?));
+    }
+    if leaf.starts_with(AUFS) {
+        return Ok(Mark::Ignore);
+    }
+    if matches!(hidden, b"" | b"." | b"..") {
+        return Err(Failure::damaged(format_args!("refused the whiteout {}", Quoted(name.bytes()))));
+    }
+    Ok(Mark::Hide(Name::parse(&[directory, b"/", hidden].concat())?))
+}
+
+/// The names a layer has made so far.
+#[derive(Debug, Default)]
+pub struct Made {
+    entries: HashSet<Name>,
+    /// Directories on the way to them.
+    passed: HashSet<Name>,
+}
+
+impl Made {
+    /// Remembers an entry.
+    pub fn note(&mut self, name: &Name) {
+        if !self.entries.insert(name.clone()) {
+            return;
+        }
+        let mut directory = name.split().0.to_vec();
+        while !directory.is_empty() {
+            let Ok(passed) = Name::parse(&directory) else { return };
+            directory = passed.split().0.to_vec();
+            if !self.passed.insert(passed) {
+                return;
+            }
+        }
+    }
+
+    /// Takes `name` away, but for what this layer made.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn hide(&self, tree: &mut Tree, name: &Name) -> Result<()> {
+        let Some(spot) = tree.existing_spot(name)? else { return Ok(()) };
+        if !self.entries.contains(name) && !self.passed.contains(name) {
+            return tree.remove(&spot);
+        }
+        // a link of this layer stays, and is not followed to what it names
+        match spot.stat() {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+                self.hide_all(tree, name)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes away everything in the directory `name`, but for what this layer made.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn hide_all(&self, tree: &mut Tree, name: &Name) -> Result<()> {
+        let mut todo = vec![name.clone()];
+        while let Some(directory) = todo.pop() {
+            for (leaf, is_directory) in tree.children(&directory)? {
+                let child = Name::parse(&[directory.bytes(), b"/", &leaf].concat())?;
+                let ours = self.entries.contains(&child) || self.passed.contains(&child);
+                if ours && is_directory {
+                    todo.push(child);
+                } else if !ours && let Some(spot) = tree.existing_spot(&child)? {
+                    tree.remove(&spot)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text.as_bytes()).expect("a name")
+    }
+
+    #[test]
+    fn a_whiteout_names_what_it_hides() {
+        assert_eq!(mark(&name("a/.wh.b")).expect("fine"), Mark::Hide(name("a/b")));
+        assert_eq!(mark(&name(".wh.b")).expect("fine"), Mark::Hide(name("b")));
+        assert_eq!(mark(&name("a/.wh..wh..opq")).expect("fine"), Mark::HideAll(name("a")));
+        assert_eq!(mark(&name("a/.wh..wh.plnk")).expect("fine"), Mark::Ignore);
+        assert_eq!(mark(&name("a/b.wh.c")).expect("fine"), Mark::None);
+    }
+
+    #[test]
+    fn a_whiteout_of_nothing_of_the_directory_or_of_its_parent_is_refused() {
+        for wrong in ["a/.wh.", "a/.wh..", "a/.wh...", ".wh..", ".wh..."] {
+            assert!(mark(&name(wrong)).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Killed or out of space at any moment: DIRECTORY is complete or absent, and the next run cleans up.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that fails may say so in the shortest way"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use support::{As, Scratch, Tar};
+
+const FILES: usize = 400;
+
+fn archive() -> Vec<u8> {
+    let mut tar = Tar::new();
+    for number in 0..FILES {
+        tar = tar.file(format!("d{}/f{number}", number % 7), &vec![b'x'; 5000]);
+    }
+    tar.end()
+}
+
+fn complete(root: &Path) -> bool {
+    (0..FILES).all(|number| {
+        let file = root.join(format!("d{}/f{number}", number % 7));
+        file.metadata().is_ok_and(|meta| meta.len() == 5000)
+    })
+}
+
+#[test]
+fn killed_at_any_moment_it_leaves_a_complete_tree_or_none_and_the_next_run_cleans_up() {
+    let scratch = Scratch::new();
+    fs::write(scratch.work().join("a.tar"), archive()).unwrap();
+    let mut finished = 0;
+    for round in 0..100_u64 {
+        let mut command = scratch.command(As::Caller);
+        command.args(["a.tar", "root"]).stdin(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the tool starts");
+        // the moments are spread over what a run takes, from before its first call on
+        std::thread::sleep(Duration::from_micros(round * 300));
+        let _ = child.kill();
+        child.wait().expect("the tool ends");
+        let root = scratch.work().join("root");
+        if root.exists() {
+            assert!(complete(&root), "round {round}");
+            finished += 1;
+            fs::remove_dir_all(&root).unwrap();
+        }
+    }
+    assert_eq!(scratch.feed(As::Caller, b"", &["-q", "a.tar", "root"]).code, Some(0));
+    assert!(complete(&scratch.work().join("root")));
+    assert_eq!(scratch.left(), ["a.tar", "root"]);
+    assert!(finished < 100, "nothing was killed in time");
+}
+
+/// Runs a script where it is root over its own mounts.
+fn with_mounts(scratch: &Scratch, script: &str) -> (Option<i32>, String) {
+    // root needs no user namespace, and would have no rights over nobody's directory in one
+    let map: &[&str] = if support::is_root() { &[] } else { &["--map-root-user"] };
+    let output = Command::new("unshare")
+        .arg("--mount")
+        .args(map)
+        .args(["sh", "-c", script])
+        .current_dir(scratch.work())
+        .env("TOOL", scratch.path("tool"))
+        .output()
+        .expect("unshare starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+#[ignore = "needs a user namespace, to mount a small tmpfs"]
+fn on_a_full_disk_it_says_so_and_leaves_nothing_whatever_the_size() {
+    let scratch = Scratch::new();
+    fs::write(scratch.work().join("a.tar"), archive()).unwrap();
+    let mut full = 0;
+    for kib in (256..4608).step_by(128) {
+        let script = format!(
+            "set -e; mkdir -p small; mount -t tmpfs -o size={kib}k tmpfs small; cd small\n\
+             \"$TOOL\" --no-same-owner ../a.tar root || code=$?\n\
+             ls -A > ../left; test ! -e root || find root -type f -size 5000c | wc -l > ../count; exit ${{code:-0}}"
+        );
+        let (code, said) = with_mounts(&scratch, &script);
+        let left = fs::read_to_string(scratch.work().join("left")).unwrap();
+        match code {
+            Some(0) => {
+                assert_eq!(left, "root\n", "{kib} KiB");
+                let count = fs::read_to_string(scratch.work().join("count")).unwrap();
+                assert_eq!(count.trim(), FILES.to_string(), "{kib} KiB");
+            }
+            Some(1) => {
+                full += 1;
+                assert_eq!(left, "", "{kib} KiB: {said}");
+                assert!(said.contains("No space left on device (ENOSPC)"), "{kib} KiB: {said}");
+                assert!(said.contains("hint: ") && said.lines().count() == 2, "{kib} KiB: {said}");
+            }
+            other => panic!("{kib} KiB: {other:?}: {said}"),
+        }
+    }
+    assert!(full > 5 && full < 34, "{full} of 34 were full");
+}
+
+#[test]
+#[ignore = "needs a user namespace, to mount something"]
+fn a_mount_point_is_filled_where_it_is_and_emptied_again_on_failure() {
+    let scratch = Scratch::new();
+    fs::write(scratch.work().join("a.tar"), archive()).unwrap();
+    let script = "set -e; mkdir root; mount -t tmpfs tmpfs root; head -c 300000 a.tar > cut.tar
+        ! \"$TOOL\" --no-same-owner cut.tar root 2>said; test -z \"$(ls -A root)\"
+        \"$TOOL\" -q --no-same-owner a.tar root; test $(find root -type f | wc -l) = 400; mountpoint -q root";
+    let (code, said) = with_mounts(&scratch, script);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+#[ignore = "needs a user namespace, to mount something"]
+fn what_is_mounted_in_a_tree_that_is_replaced_is_not_emptied() {
+    let scratch = Scratch::new();
+    fs::write(scratch.work().join("a.tar"), archive()).unwrap();
+    let script =
+        "mkdir -p root/home precious; echo mine > precious/file; mount --bind precious root/home || exit 9
+        \"$TOOL\" --no-same-owner --replace a.tar root; test -e root/d0/f0 && cat precious/file >&2";
+    let (code, said) = with_mounts(&scratch, script);
+    assert_eq!((code, said.lines().last()), (Some(0), Some("mine")), "{said}");
+}
