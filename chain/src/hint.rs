@@ -33,9 +33,17 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
         Call::Fork(stay) if stay.into.is_some() => group::fork_into(errno),
         Call::Mount { fstype: Some("proc"), .. } if errno == Errno::EPERM => proc_refused(),
         Call::Mount { source: Some(source), target, flags, .. }
-            if flags.contains(MsFlags::MS_BIND) && source.starts_with("/proc") =>
+            if flags.contains(MsFlags::MS_BIND)
+                && source.starts_with("/proc")
+                && source.ends_with("ns/mnt")
+                && errno == Errno::EINVAL =>
         {
-            namespace_file(target, errno)
+            mount_namespace_file(target)
+        }
+        Call::Mount { source: Some(source), flags, .. }
+            if flags.contains(MsFlags::MS_BIND) && source.starts_with("/proc") && errno == Errno::EPERM =>
+        {
+            Some("a mount outside of the new namespaces takes root".to_string())
         }
         Call::Mount { fstype: Some("binfmt_misc"), .. } => match errno {
             Errno::ENODEV => Some("this kernel has no binfmt_misc: modprobe binfmt_misc".to_string()),
@@ -78,30 +86,29 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
     }
 }
 
-/// A file that is to keep a namespace: the mount it lies on must not be shared, and a mount
-/// outside takes rights outside.
-fn namespace_file(target: &Path, errno: Errno) -> Option<String> {
-    match errno {
-        Errno::EINVAL => {
-            let target = fs::canonicalize(target).ok()?;
-            let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-            let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-            let over = fields.filter(|fields| fields.get(4).is_some_and(|at| target.starts_with(at)));
-            // of mounts on the same place, the last one is seen
-            let mount = over.max_by_key(|fields| fields.get(4).map_or(0, |at| at.len()))?;
-            let at = mount.get(4)?;
-            let shared = mount
-                .iter()
-                .skip(6)
-                .take_while(|field| **field != "-")
-                .any(|field| field.starts_with("shared:"));
-            shared.then(|| {
-                format!("{at} is a shared mount, which takes no mount namespace: use a private one, as mount --make-private makes it")
-            })
-        }
-        Errno::EPERM => Some("a mount outside of the new namespaces takes root".to_string()),
-        _ => None,
-    }
+/// A file that is to keep a mount namespace: the mount it lies on must not be shared, and the
+/// namespace must be younger than the one it is kept in, so that none keeps itself.
+fn mount_namespace_file(target: &Path) -> Option<String> {
+    let target = fs::canonicalize(target).ok()?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let over = fields.filter(|fields| fields.get(4).is_some_and(|at| target.starts_with(at)));
+    // of mounts on the same place, the last one is seen
+    let mount = over.max_by_key(|fields| fields.get(4).map_or(0, |at| at.len()))?;
+    let at = mount.get(4)?;
+    let shared =
+        mount.iter().skip(6).take_while(|field| **field != "-").any(|field| field.starts_with("shared:"));
+    Some(if shared {
+        format!(
+            "{at} is a shared mount, which takes no mount namespace: use a private one, \
+             as mount --make-private makes it"
+        )
+    } else {
+        // it numbers namespaces per processor, and goes by the numbers
+        "Linux 6.18 may take a mount namespace made on another processor for an older one than \
+         the caller's: stay on one, as with taskset -c 0"
+            .to_string()
+    })
 }
 
 fn overlay(errno: Errno) -> Option<String> {

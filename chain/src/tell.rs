@@ -98,7 +98,10 @@ pub struct Why(pub Errno);
 
 impl Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({:?})", self.0.desc(), self.0)
+        // strerror(3)'s words, which everybody knows; nix has some of its own
+        let text = std::io::Error::from(self.0).to_string();
+        let text = text.rsplit_once(" (os error").map_or(text.as_str(), |(words, _)| words);
+        write!(f, "{text} ({:?})", self.0)
     }
 }
 
@@ -143,6 +146,7 @@ mod tests {
     #[test]
     fn an_errno_is_read_as_text_and_name() {
         assert_eq!(Why(Errno::EPERM).to_string(), "Operation not permitted (EPERM)");
+        assert_eq!(Why(Errno::EAGAIN).to_string(), "Resource temporarily unavailable (EAGAIN)");
     }
 
     #[test]

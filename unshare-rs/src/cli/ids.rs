@@ -47,8 +47,8 @@ pub struct IdOptions {
     #[arg(long, value_name = "USER:GROUP", value_parser = str::parse::<OwnerIds>)]
     pub owner: Option<OwnerIds>,
 
-    /// Allow or deny setgroups(2) in a new user namespace
-    #[arg(long, value_name = "RULE")]
+    /// Allow or deny setgroups(2) in a new user namespace: allow, deny
+    #[arg(long, value_name = "RULE", hide_possible_values = true)]
     pub setgroups: Option<SetgroupsRule>,
 
     /// Let COMMAND keep the capabilities of a new user namespace

@@ -18,8 +18,9 @@ pub struct PlaceOptions {
     #[arg(long, overrides_with = "mount_proc")]
     pub no_mount_proc: bool,
 
-    /// How mounts spread to and from a new mount namespace [default: private]
-    #[arg(long, value_name = "HOW")]
+    /// How mounts spread to and from a new mount namespace: private, shared, slave or
+    /// unchanged [default: private]
+    #[arg(long, value_name = "HOW", hide_possible_values = true)]
     pub propagation: Option<Propagation>,
 
     /// Run COMMAND in this root directory: chroot(2); chroot-rs makes one that nothing leaves

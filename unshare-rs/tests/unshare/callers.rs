@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Callers in an odd state, signals, and what util-linux' own tests ask of unshare(1).
+
+use super::rig::script;
+
+mod as_anyone {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_caller_that_ignores_sigchld_learns_the_status_and_the_command_still_ignores_it() {
+        // the fifth digit from the right holds the bit of SIGCHLD, 17
+        let text = "env --ignore-signal=CHLD $T -rpf grep -c 'SigIgn:.*[13579bdf]....$' /proc/self/status
+            env --ignore-signal=CHLD $T -rpf sh -c 'exit 7'; echo $?
+            env --ignore-signal=CHLD $T -rpf --map-user=3 --pid-file /dev/null sh -c 'exit 8'; echo $?";
+        assert_eq!(script(text).ok(), "1\n7\n8\n");
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn signals_that_the_caller_blocks_are_blocked_for_the_command_and_no_others() {
+        let text = "env --block-signal=TERM,USR1 $T -rpf grep SigBlk /proc/self/status";
+        assert_eq!(script(text).ok(), "SigBlk:\t0000000000004200\n");
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn closed_standard_descriptors_stay_closed() {
+        let text =
+            "f=$(mktemp); $T -rpf -- sh -c 'exec 9>\"$1\"; ls /proc/self/fd >&9; sleep 0' sh $f <&- >&- 2>&-
+            cat $f; rm $f";
+        // ls(1) itself opens the directory, on the lowest free number
+        let listed = script(text).ok();
+        let kept = ["0", "2"].iter().filter(|fd| listed.lines().any(|line| line == **fd)).count();
+        assert!(kept <= 1 && listed.contains('9'), "{listed}");
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_working_directory_of_mode_0700_is_kept() {
+        let text = "d=$(mktemp -d); chmod 700 $d; cd $d; $T -r pwd | grep -c $d; rmdir $d";
+        assert_eq!(script(text).ok(), "1\n");
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_forwarded_signal_is_handled_by_the_command() {
+        let text = "f=$(mktemp); for o in '' --forward-signals --kill-child; do
+            $T -rp $o sh -c 'trap \"echo handled; exit 5\" TERM; echo ready >\"$1\"; while :; do sleep 0.05; done' sh $f & 
+            until [ -s $f ]; do sleep 0.02; done; kill -TERM $!; wait $!; echo $?; : >$f; done; rm $f";
+        assert_eq!(script(text).ok(), "handled\n5\n".repeat(3));
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_signal_ends_a_first_process_that_does_not_know_it() {
+        let text = "exec 2>/dev/null; f=$(mktemp); for s in TERM INT HUP QUIT USR1; do
+            env --default-signal=INT,QUIT $T -rp --pid-file $f sleep 20 &
+            until [ \"$(cat /proc/$(cat $f)/comm)\" = sleep ]; do sleep 0.02; done
+            kill -$s $!; wait $!; echo $?; : >$f; done; rm $f";
+        assert_eq!(script(text).ok(), "143\n130\n129\n131\n138\n");
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_killed_parent_takes_the_command_along_unless_told_not_to() {
+        let text = "f=$(mktemp); for o in --kill-child --no-kill-child; do
+            $T -rp $o --pid-file $f sleep 20 & until [ -s $f ]; do sleep 0.02; done
+            c=$(cat $f); until [ \"$(cat /proc/$c/comm)\" = sleep ]; do sleep 0.02; done
+            kill -KILL $!; wait $!
+            case $o in --no*) sleep 0.2; kill -KILL $c && echo lives;;
+            *) while kill -0 $c && ! grep -q '^State:.Z' /proc/$c/status; do sleep 0.02; done; echo dead;; esac
+            : >$f; done 2>/dev/null; rm $f";
+        assert_eq!(script(text).out, "dead\nlives\n");
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_reaper_is_process_one_and_ends_as_the_command_does() {
+        let inside =
+            "echo $$; (sh -c \"sleep 0.1 &\"); sleep 0.3; grep -l \"^State:.Z\" /proc/[0-9]*/status; exit 6";
+        let text = format!("$T -rmp --mount-proc --init sh -c '{inside}' 2>/dev/null; echo $?");
+        assert_eq!(script(&text).ok(), "2\n6\n");
+        let text = "$T -rp --init sh -c 'kill -TERM $$'; echo $?";
+        assert_eq!(script(text).ok(), "143\n");
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn an_environment_is_cleared_but_for_named_variables() {
+        assert_eq!(script("$T -U --clear-env /usr/bin/env").ok(), "");
+        let text = "A=1 B=2 C= $T -U --whitelist-env=A,C,D /usr/bin/env | sort";
+        assert_eq!(script(text).ok(), "A=1\nC=\n");
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn clocks_move_by_whole_fractional_and_negative_seconds() {
+        let text = "$T -r --monotonic=-1.5 --boottime 100000 cat /proc/self/timens_offsets | tr -s ' '";
+        assert_eq!(script(text).ok(), "monotonic -2 500000000\nboottime 100000 0\n");
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn an_interpreter_is_registered_for_this_namespace_alone() {
+        let text = "d=$(mktemp -d); printf abcdef >$d/x; chmod +x $d/x
+            $T -rp -l ':unshare-test:M::abc::/bin/echo:' -- $d/x hi | grep -c 'x hi'
+            ls /proc/sys/fs/binfmt_misc 2>/dev/null | grep -c unshare-test; rm -r $d";
+        assert_eq!(script(text).ok(), "1\n0\n");
+    }
+}
+
+mod as_user {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs an ordinary user with subordinate ids"]
+    fn at_the_limit_of_processes_the_reason_is_told() {
+        let ran = script("exec prlimit --nproc=1 $T -rp true");
+        ran.refused(&[
+            "unshare-rs: cannot start process 1 and wait for it: fork(): Resource temporarily unavailable (EAGAIN)",
+            "unshare-rs: hint: a limit of processes is reached: ulimit -u, or pids.max of a control group",
+        ]);
+    }
+
+    #[test]
+    #[ignore = "needs an ordinary user with subordinate ids"]
+    fn every_id_exists_in_a_container_and_files_have_several_owners() {
+        let inside = "d=$(mktemp -d); chmod 755 $d; touch $d/a; chown 7:8 $d/a; stat -c %u:%g $d/a; rm -r $d
+            cat /proc/self/setgroups; id -u";
+        assert_eq!(script(&format!("$T -- sh -c '{inside}'")).ok(), "7:8\nallow\n0\n");
+    }
+
+    #[test]
+    #[ignore = "needs an ordinary user with subordinate ids"]
+    fn no_helper_and_no_zombie_is_left() {
+        let text = "$T -- sh -c 'exec sleep 0.3' & sleep 0.2; ps -o stat=,comm= --ppid $!; wait";
+        assert_eq!(script(text).ok().split_whitespace().collect::<Vec<_>>(), ["S", "sleep"]);
+        let text = "$T -c --map-auto ps -o stat=,comm= --ppid $$ | grep -v 'ps$' | grep -c 'Z\\|unshare-rs'";
+        assert_eq!(script(text).out, "0\n");
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Each piece of advice, with a system that calls for it.
+//!
+//! Not here: AppArmor's switch and kernel.unprivileged_userns_clone, which take such a kernel,
+//! and a kernel that lacks a kind of namespace.
+
+use super::rig::{Ran, script, unshare};
+
+mod as_anyone {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_limit_of_namespaces_is_no_full_disk() {
+        script("$T -r sh -c 'echo 0 >/proc/sys/user/max_uts_namespaces; exec '$T' -u true'").refused(&[
+            "unshare-rs: cannot enter a new UTS namespace: unshare(CLONE_NEWUTS): No space left on device (ENOSPC)",
+            "unshare-rs: hint: no disk is full: the limit of namespaces is reached, user.max_uts_namespaces is 0 (sysctl)",
+        ]);
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_masked_proc_is_named() {
+        let ran = script("$T -rm sh -c 'mount -t tmpfs none /proc/fs; exec '$T' -Urpm --mount-proc true'");
+        ran.refused(&[
+            "unshare-rs: cannot mount a proc that shows the processes inside: mount(\"proc\", \"/proc\", \"proc\", \
+             MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL): Operation not permitted (EPERM)",
+            "unshare-rs: hint: /proc/fs is mounted over a part of /proc, so the kernel gives no new one here; \
+             a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman) \
+             or --unmask (chroot-rs)",
+        ]);
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_clock_below_zero_is_refused_with_its_range() {
+        let ran = unshare(&["-r", "--monotonic=-999999999", "true"]);
+        assert_eq!(ran.status, 125);
+        assert!(ran.err.contains("hint: a clock inside may not be below 0"), "{}", ran.err);
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn contradictions_are_refused_before_anything_is_done() {
+        unshare(&["-u", "--init", "true"]).refused(&[
+            "unshare-rs: --init is process 1 of a new PID namespace, and none is made",
+            "unshare-rs: hint: add --pid",
+        ]);
+        unshare(&["--map-users=0:1:5", "--map-users=4:9:1", "true"]).refused(&[
+            "unshare-rs: id 4 inside is mapped twice",
+            "unshare-rs: hint: ranges of user ids may not overlap, inside or outside: user_namespaces(7)",
+        ]);
+    }
+}
+
+mod as_user {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs an ordinary user with subordinate ids"]
+    fn a_range_of_other_peoples_ids_is_refused_with_the_file() {
+        let ran = unshare(&["--map-users", "0:0:10", "true"]);
+        assert_eq!(ran.status, 125);
+        let lines: Vec<&str> = ran.err.lines().collect();
+        assert_eq!(lines[0], "newuidmap: uid range [0-10) -> [0-10) not allowed");
+        assert!(lines[1].ends_with(": Operation not permitted (EPERM)"), "{lines:?}");
+        assert_eq!(
+            lines[2],
+            "unshare-rs: hint: it maps the own user and the ids that /etc/subuid has for it, and no other"
+        );
+    }
+
+    #[test]
+    #[ignore = "needs an ordinary user with subordinate ids"]
+    fn without_new_rights_one_id_is_left_and_a_line_says_so() {
+        let ran = script("setpriv --no-new-privs $T id -u");
+        assert_eq!((ran.status, ran.out.as_str()), (0, "0\n"));
+        assert!(ran.err.ends_with("gains no rights here: no_new_privs is set\n"), "{}", ran.err);
+        assert_eq!(ran.err.lines().count(), 1);
+    }
+}
+
+mod as_root {
+    use super::*;
+
+    /// A script in mounts of its own, in which `alone` runs a command as a user without a name.
+    fn as_nobody_known(text: &str) -> Ran {
+        script(&format!(
+            "d=$(mktemp -d); chmod 755 $d; cp $T $d/t; $T -m sh -c '
+                alone() {{ setpriv --reuid=54321 --regid=54321 --clear-groups \"$@\"; }}
+                T='$d'/t; cd /; {text}'; s=$?; rm -r $d; exit $s"
+        ))
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn without_a_line_in_subuid_the_line_to_add_is_told() {
+        let ran = as_nobody_known("mount --bind /dev/null /etc/subuid; alone $T id -u");
+        assert_eq!((ran.status, ran.out.as_str()), (0, "0\n"), "{}", ran.err);
+        assert_eq!(
+            ran.err,
+            "unshare-rs: only user 0 and group 0 exist inside: \
+             /etc/subuid has no line for this user, like 54321:100000:65536\n"
+        );
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_newuidmap_without_its_rights_is_told() {
+        let ran = as_nobody_known(
+            "echo 54321:100000:65536 >/run/ids.$$; mount --bind /run/ids.$$ /etc/subuid
+             mount --bind /run/ids.$$ /etc/subgid; rm /run/ids.$$
+             mount --bind /bin/true /usr/bin/newuidmap; alone $T id -u",
+        );
+        assert_eq!((ran.status, ran.out.as_str()), (0, "0\n"), "{}", ran.err);
+        assert!(ran.err.ends_with("/usr/bin/newuidmap is not setuid root: chmod u+s\n"), "{}", ran.err);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_chroot_keeps_user_namespaces_away_and_that_is_told() {
+        let ran = as_nobody_known(
+            "d=${T%/t}; mkdir $d/proc; mount -t proc proc $d/proc; chroot $d /t -U /t; s=$?; umount $d/proc; exit $s",
+        );
+        ran.refused(&[
+            "unshare-rs: cannot enter a new user namespace: unshare(CLONE_NEWUSER): Operation not permitted (EPERM)",
+            "unshare-rs: hint: this process runs in a chroot, where the kernel refuses this; enter the root with \
+             pivot_root(2), as chroot-rs does by default",
+        ]);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn namespaces_are_kept_in_files_that_are_made_and_not_on_a_shared_mount() {
+        // on one processor, because Linux 6.18 orders mount namespaces by numbers it gives per processor
+        let text = "d=$(mktemp -d); taskset -c 0 $T -m sh -c 'd='$d'; mount -t tmpfs none $d; mount --make-private $d
+            '$T' --mount=$d/m --uts=$d/u --pid=$d/p --net=$d/n --hostname kept true || exit
+            nsenter --uts=$d/u --net=$d/n hostname; grep -c nsfs /proc/self/mountinfo
+            mount --make-shared $d; '$T' --mount=$d/m2 true; echo $?' 2>&1; rmdir $d";
+        let said = script(text).ok();
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.get(..2), Some(&["kept", "4"][..]), "{said}");
+        assert!(lines[2].ends_with("Invalid argument (EINVAL)"), "{said}");
+        assert!(lines[3].contains("is a shared mount, which takes no mount namespace"), "{said}");
+        assert_eq!(lines[4..], ["125"]);
+    }
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! unshare-rs as it is used: the built program against the kernel.
+//!
+//! A module's name says who runs its tests: `as_root`, `as_user` (an ordinary user with
+//! subordinate ids), `as_anyone` (both). None of them is run without `--include-ignored`.
+
+mod callers;
+mod hints;
+mod kinds;
+mod rig;
+mod twins;
