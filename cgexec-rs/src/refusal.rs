@@ -33,9 +33,7 @@ pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Refusal {
         );
     }
     let hint = match (hierarchy.version, is_systemd()) {
-        (Version::V2, true) => {
-            "systemd hands out a group of its own: --manager systemd, or systemd-run --user --scope -p Delegate=yes"
-        }
+        (Version::V2, true) => "--manager systemd asks systemd for a group of its own",
         (Version::V2, false) => {
             "root can, or hand the user a group: chown of a directory there and its cgroup.* files"
         }
@@ -46,12 +44,9 @@ pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Refusal {
 
 /// A group that systemd keeps for itself.
 pub fn not_delegated(group: &Path) -> Refusal {
-    let manager = if sys::effective_ids().0 == 0 { "" } else { " --user" };
     Refusal::new(
         format!("systemd manages {} and has not delegated it", group.display()),
-        format!(
-            "--manager systemd asks it for a group of its own, as does: systemd-run{manager} --scope -p Delegate=yes cgexec-rs ..."
-        ),
+        "--manager systemd asks it for a group of its own",
     )
 }
 
@@ -126,7 +121,8 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Refusal {
         (v1, v2) if v1 == v2 => v2.to_string(),
         (v1, v2) => format!("{v2} or {v1}"),
     };
-    if found.list.is_empty() {
+    const KNOWN: [&str; 7] = ["memory", "pids", "cpu", "cpuset", "io", "blkio", "hugetlb"];
+    if found.list.is_empty() || (found.hidden && KNOWN.contains(&limit.controller(Version::V2))) {
         return no_hierarchy(found);
     }
     Refusal::new(

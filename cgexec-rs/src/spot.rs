@@ -10,6 +10,7 @@
 //! Documentation/admin-guide/cgroup-v2.rst; systemd's docs/CGROUP_DELEGATION.md
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::sys;
@@ -138,21 +139,29 @@ fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Refusal> {
     }
 }
 
-/// Whether systemd, where it runs, has given the group away: what lies below a unit was made by
-/// the unit, and a unit with Delegate= carries an attribute that says so.
+/// Whether systemd, where it runs, has given the group away.
 fn is_delegated(mount: &Path, group: &Path) -> bool {
-    if !refusal::is_systemd() {
-        return true;
-    }
-    let is_unit = |group: &&Path| {
-        group.extension().is_some_and(|extension| extension == "service" || extension == "scope")
+    let marked = |unit: &Path| {
+        let names = [c"user.delegate", c"trusted.delegate"];
+        names.into_iter().any(|name| sys::has_attribute(unit, name, b"1"))
     };
-    match group.ancestors().take_while(|group| *group != mount).find(is_unit) {
-        Some(unit) if unit == group => [c"user.delegate", c"trusted.delegate"]
-            .into_iter()
-            .any(|attribute| sys::has_attribute(unit, attribute, b"1")),
-        Some(_) => true,
-        None => false,
+    !refusal::is_systemd() || is_given_away(mount, group, marked)
+}
+
+/// What lies below a unit was made by the unit, and a unit with Delegate= carries a mark. But below
+/// user@.service there is another systemd: its slices are its own, and so is that service.
+fn is_given_away(mount: &Path, group: &Path, marked: impl Fn(&Path) -> bool) -> bool {
+    let kind = |group: &&Path| {
+        let kind = group.extension()?.to_str()?;
+        ["service", "scope", "slice"].into_iter().find(|known| *known == kind)
+    };
+    let units = group.ancestors().take_while(|group| *group != mount);
+    let Some(unit) = units.into_iter().find(|group| kind(group).is_some()) else { return false };
+    let is_manager = unit.file_name().is_some_and(|name| name.as_bytes().starts_with(b"user@"));
+    match kind(&unit) {
+        Some("slice") => false,
+        _ if is_manager => false,
+        _ => unit != group || marked(unit),
     }
 }
 
@@ -169,4 +178,31 @@ fn is_alone_in(group: &Path) -> bool {
 
 fn holds_no_process(group: &Path) -> bool {
     fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_systemd_keeps_for_itself_is_not_ours_however_writable() {
+        let mount = Path::new("/cg");
+        let ours =
+            |group: &str| is_given_away(mount, &mount.join(group), |unit| unit.ends_with("marked.scope"));
+        let user = "user.slice/user-1000.slice/user@1000.service";
+        assert!(ours("system.slice/marked.scope"));
+        assert!(ours("system.slice/x.service/made-by-it"));
+        assert!(ours(&format!("{user}/app.slice/marked.scope")));
+        assert!(ours(&format!("{user}/app.slice/x.scope/payload")));
+        for theirs in
+            ["", "system.slice", "system.slice/x.service", "user.slice/user-1000.slice/session-1.scope"]
+        {
+            assert!(!ours(theirs), "{theirs}");
+        }
+        for theirs in ["", "/app.slice", "/init.scope", "/app.slice/x.scope", "/app.slice/app-x.slice"] {
+            assert!(!ours(&format!("{user}{theirs}")), "{theirs}");
+        }
+        // neither a slice nor in a unit: whoever made it, systemd would not know of ours
+        assert!(!ours("docker/x"));
+    }
 }

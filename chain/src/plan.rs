@@ -11,6 +11,8 @@ use std::os::fd::OwnedFd;
 
 use nix::sys::signal::SigSet;
 
+use nix::errno::Errno;
+
 use crate::call::{Call, Hands, Opened};
 use crate::exec::Command;
 use crate::tell::{Tell, Voice};
@@ -132,10 +134,7 @@ impl Plan {
                 call => call.make(&mut hands),
             };
             if let Err(errno) = made {
-                tell.failed(&step.reason, &step.call, errno);
-                if let Some(advice) = hint::advice(&step.call, errno) {
-                    tell.hint(advice);
-                }
+                say_failure(tell, &step.reason, &step.call, errno);
             }
             let held = made.is_ok() && step.look.is_none_or(|look| tell.unless_wrong(look(tell)));
             if !held && !step.optional {
@@ -182,6 +181,13 @@ impl Plan {
         for (reason, call) in open.flat_map(|step| step.undo.iter().rev()) {
             tell.step(format_args!("afterwards, {reason}"), call, call.page());
         }
+    }
+}
+
+fn say_failure(tell: &Tell, reason: &Reason, call: &Call, errno: Errno) {
+    tell.failed(reason, call, errno);
+    if let Some(advice) = hint::advice(call, errno) {
+        tell.hint(advice);
     }
 }
 

@@ -174,11 +174,11 @@ fn numeric(text: &[u8]) -> Option<u32> {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Asked {
     /// Run as this user and group: names of NEWROOT's own files, or numbers
-    #[arg(long, value_name = "USER[:GROUP]", overrides_with = "userspec")]
+    #[arg(long, value_name = "USER[:GROUP]")]
     pub userspec: Option<OsString>,
 
     /// Have exactly these supplementary groups; empty for none
-    #[arg(long, value_name = "GROUP[,...]", overrides_with = "groups")]
+    #[arg(long, value_name = "GROUP[,...]")]
     pub groups: Option<OsString>,
 }
 

@@ -219,6 +219,10 @@ fn say_what_is_left_out(tell: &Tell, view: &View, options: &Options) {
         }
         Way::Pivot | Way::PivotAsUser => {}
     }
+    if view.proc_is_covered && !options.share_pid {
+        let why = "a part of /proc is covered, so the kernel gives no new one";
+        tell.line(format_args!("the processes outside stay in sight, and root inside could get out: {why}"));
+    }
     if options.no_mount {
         return;
     }

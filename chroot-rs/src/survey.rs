@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use chain::tell::quoted;
 use nix::errno::Errno;
+use nix::sys::stat::SFlag;
 
 use crate::extra::{Extra, What};
 use crate::mounts;
@@ -18,6 +19,9 @@ use crate::root::{Place, Root};
 use crate::view::View;
 use crate::walk::{Walked, walk};
 use crate::wish::{self, Bind, RESOLV_CONF, Tmpfs, Wish, Wishes};
+
+const S_IFMT: u32 = SFlag::S_IFMT.bits();
+const S_IFDIR: u32 = SFlag::S_IFDIR.bits();
 
 /// What lies at a path because of us.
 enum Area {
@@ -94,7 +98,8 @@ impl<'a> Surveyor<'a> {
     fn tmpfs(&mut self, Tmpfs { target, size }: &Tmpfs) -> Result<Extra, Refusal> {
         let walked = walk(target, |path| self.link(path));
         // as accessible as what it covers: /tmp is everybody's, /root is not
-        let mode = if walked.missing.is_empty() { self.mode(&walked.real) } else { 0o755 };
+        let covered = self.mode(&walked.real).filter(|_| walked.missing.is_empty());
+        let mode = covered.map_or(0o755, |mode| mode & 0o7777);
         let size = size.as_ref().map(|size| format!(",size={size}")).unwrap_or_default();
         let what = What::Tmpfs { data: format!("mode={mode:o}{size}") };
         let real = self.allow(&walked, target, &what)?;
@@ -131,14 +136,14 @@ impl<'a> Surveyor<'a> {
             .chain(walked.missing.iter().map(OsString::as_os_str))
             .collect();
         if walked.missing.is_empty() {
-            return Ok(real);
+            return self.fits(&real, target, what).map(|()| real);
         }
         let in_memory = matches!(self.area(&walked.real), Some((Area::Memory, _)));
         let in_root = self.area(&walked.real).is_none();
         let climbs = walked.missing.iter().any(|name| name == "..");
         if climbs || !(in_memory || in_root && self.ephemeral) {
             let wrong = format!("nothing to mount on: the new root has no {}", quoted(target));
-            return Err((wrong, self.how_to_make(target, what)));
+            return Err((wrong, self.how_to_make(walked, target, what)));
         }
         let mut made = walked.real.clone();
         for name in &walked.missing {
@@ -148,15 +153,38 @@ impl<'a> Surveyor<'a> {
         Ok(real)
     }
 
-    fn how_to_make(&self, target: &Path, what: &What) -> String {
+    /// A directory is mounted on a directory, anything else on anything else.
+    fn fits(&self, real: &Path, target: &Path, what: &What) -> Result<(), Refusal> {
+        let Some(mode) = self.mode(real) else { return Ok(()) };
+        let wrong = match (mode & S_IFMT == S_IFDIR, matches!(what, What::File { .. })) {
+            (true, true) => format!("cannot mount on {}: it is a directory", quoted(target)),
+            (false, false) => format!("cannot mount on {}: it is no directory", quoted(target)),
+            _ => return Ok(()),
+        };
+        Err((wrong, "a directory is mounted on a directory, a file on a file".to_string()))
+    }
+
+    fn how_to_make(&self, walked: &Walked, target: &Path, what: &What) -> String {
+        let shown = match self.area(&walked.real) {
+            Some((Area::Shown(source), below)) => Some(source.join(below)),
+            _ => None,
+        };
         let inside = |path: &Path| self.root.path.join(path.strip_prefix("/").unwrap_or(path));
-        let (place, above) = (inside(target), target.parent().map(inside).unwrap_or_default());
+        let place = match &shown {
+            Some(source) => source.join(walked.missing.iter().collect::<PathBuf>()),
+            None => inside(target),
+        };
+        let above = place.parent().unwrap_or(Path::new("/"));
         let make = match what {
             What::File { .. } if above.is_dir() => format!("touch {}", place.display()),
             What::File { .. } => format!("mkdir -p {} && touch {}", above.display(), place.display()),
             _ => format!("mkdir -p {}", place.display()),
         };
-        format!("{make}; or --ephemeral, which makes it for this run")
+        match shown {
+            // what lies there is the caller's, and stays as it is
+            Some(_) => make,
+            None => format!("{make}; or --ephemeral, which makes it for this run"),
+        }
     }
 
     /// What the link at a path says; `EINVAL` where something else is: readlink(2).
@@ -182,14 +210,14 @@ impl<'a> Surveyor<'a> {
         self.areas.iter().rev().find_map(|(at, area)| Some((area, path.strip_prefix(at).ok()?)))
     }
 
-    fn mode(&self, path: &Path) -> u32 {
+    fn mode(&self, path: &Path) -> Option<u32> {
         let none = nix::fcntl::AtFlags::empty();
         let stat = match self.area(path) {
             None => nix::sys::stat::fstatat(&self.root.dir, path, none).ok(),
             Some((Area::Shown(source), below)) => nix::sys::stat::stat(&source.join(below)).ok(),
             Some((Area::Memory, _)) => None,
         };
-        stat.map_or(0o755, |stat| stat.st_mode & 0o7777)
+        stat.map(|stat| stat.st_mode)
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) fn root() -> View {
     View {
         way: Way::Pivot,
         processes: Processes::Callers,
+        proc_is_covered: false,
         initial: true,
         mode: 0o755,
         proc_dir: Place::Directory,

@@ -95,6 +95,8 @@ pub struct View {
     pub way: Way,
     /// Which processes are in sight.
     pub processes: Processes,
+    /// Whether they stay in sight because no new proc can show others.
+    pub proc_is_covered: bool,
     /// Whether this is the user namespace the machine booted with, and stays it.
     pub initial: bool,
     /// The mode of the new root itself.
@@ -154,16 +156,15 @@ impl View {
         let open_tree = sys::has_open_tree();
         let copy = if open_tree && sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
         let ids = if way == Way::PivotAsUser { Ids::one() } else { Ids::here() };
+        let is_first = nix::unistd::getpid().as_raw() == 1;
         // the kernel gives a user namespace no new proc where a part of the old one is hidden
-        let proc_can_be_new = initial || !is_part_hidden("/proc/");
-        let processes = match proc_can_be_new && nix::unistd::getpid().as_raw() != 1 {
-            true => Processes::Own,
-            false => Processes::Callers,
-        };
+        let proc_is_covered = !initial && !is_first && is_part_hidden("/proc/");
+        let processes = if is_first || proc_is_covered { Processes::Callers } else { Processes::Own };
         let callers_proc = if ours(Kind::Pid) { Api::New } else { Api::Copy };
         Self {
             way,
             processes,
+            proc_is_covered,
             initial,
             mode: root.mode(),
             proc_dir: root.place("proc"),

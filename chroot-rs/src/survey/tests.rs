@@ -112,3 +112,23 @@ fn a_later_mount_may_lie_on_an_earlier_one_and_nothing_is_made_in_the_callers_fi
     assert!(dir.lines(true, &[&dir.bind("/opt"), &dir.bind("/opt/nope")]).is_err());
     assert!(dir.lines(true, &[&dir.bind("/run/x/../y")]).is_err());
 }
+
+#[test]
+fn a_directory_goes_on_a_directory_and_a_file_on_a_file() {
+    let dir = Dir::new("kinds");
+    let refused = |words: &str| dir.lines(true, &[words]).unwrap_err().0;
+    assert_eq!(refused(&dir.bind("/etc/file")), "cannot mount on \"/etc/file\": it is no directory");
+    assert_eq!(refused("--tmpfs=/etc/file"), "cannot mount on \"/etc/file\": it is no directory");
+    let file = dir.0.join("etc/file");
+    assert_eq!(
+        refused(&format!("--bind={}:/opt", file.display())),
+        "cannot mount on \"/opt\": it is a directory"
+    );
+}
+
+#[test]
+fn what_is_missing_in_the_callers_directory_is_the_callers_to_make() {
+    let dir = Dir::new("callers");
+    let (_, advice) = dir.lines(false, &[&dir.bind("/opt"), &dir.bind("/opt/nope")]).unwrap_err();
+    assert_eq!(advice, format!("mkdir -p {}/source/nope", dir.0.display()));
+}

@@ -40,6 +40,8 @@ pub(crate) enum Lock {
     Default,
     /// The chain: namespaces, PID namespace included, then chroot-rs.
     Chain,
+    /// The same, where a process with the old root waits as process 1.
+    Waiting,
 }
 
 impl House {
@@ -70,6 +72,11 @@ impl House {
             }
             Lock::Default => vec![tools().chroot().into()],
             Lock::Chain => vec![tools().unshare().into(), "--".into(), tools().chroot().into()],
+            Lock::Waiting => {
+                let wait = ["--", "/bin/sh", "-c", "\"$@\"; exit $?", "sh"].map(OsString::from);
+                let tool = [tools().chroot().into()];
+                [tools().unshare().into()].into_iter().chain(wait).chain(tool).collect()
+            }
         };
         words.extend(options.iter().map(OsString::from));
         words.extend([root.into(), "/bin/sh".into(), "-c".into(), script.into()]);

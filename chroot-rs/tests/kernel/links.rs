@@ -60,4 +60,17 @@ mod as_anyone {
             assert_eq!(ended.end, End::Exit(1), "{}", ended.out());
         }
     }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn an_etc_that_points_outside_names_no_user_of_the_machine() {
+        for outside in OUTSIDE {
+            let house = House::new();
+            fs::remove_dir_all(house.root.path("etc")).unwrap();
+            symlink(format!("{outside}etc"), house.root.path("etc")).unwrap();
+            let options = ["--userspec=daemon"];
+            let ended = house.run(Lock::Default, &options, "id").end().ended(End::Exit(125));
+            assert!(ended.err().starts_with("chroot-rs: invalid user: \"daemon\"\n"), "{}", ended.err());
+        }
+    }
 }

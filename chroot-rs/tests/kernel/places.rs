@@ -131,6 +131,23 @@ mod as_anyone {
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
+    fn where_no_new_proc_is_given_the_old_one_is_shown_and_its_danger_said() {
+        let house = House::new();
+        let ended = Run::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "/bin/sh", "-c"])
+            .arg("mount -t tmpfs t /proc/fs && exec \"$@\"")
+            .arg("sh")
+            .args([tools().chroot(), house.root.path(""), "/bin/sh".into(), "-c".into(), WHOLE.into()])
+            .env("SECRET", &house.secret)
+            .end();
+        assert_eq!(ended.out(), "whole\n", "{}", ended.err());
+        let said = "chroot-rs: the processes outside stay in sight, and root inside could get out: \
+            a part of /proc is covered, so the kernel gives no new one\n";
+        assert_eq!(ended.err(), said);
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
     fn a_name_may_be_any_bytes() {
         let outer = Scratch::new();
         let house = House::new();
@@ -186,10 +203,10 @@ mod on_host {
     #[ignore = "needs strace, busybox-static and namespaces"]
     fn older_kernels_do_without_the_newer_calls() {
         let house = House::new();
-        // these came together
-        let of_5_2 = "open_tree,move_mount,fsopen,fspick";
-        let all = "open_tree,move_mount,fsopen,fspick,openat2,mount_setattr";
-        for missing in [of_5_2, "openat2", "mount_setattr", all] {
+        // those of one version came together
+        let of_5_2 = "open_tree,move_mount,fsopen,fsconfig,fsmount,fspick";
+        let all = format!("{of_5_2},openat2,mount_setattr");
+        for missing in [of_5_2, "openat2", "mount_setattr", &all] {
             let ended = Run::new("strace")
                 .args(["-f", "-o", "/dev/null", "-e", &format!("inject={missing}:error=ENOSYS")])
                 .args([tools().chroot().as_os_str(), OsStr::new("--userspec=root")])

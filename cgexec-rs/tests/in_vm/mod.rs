@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What takes a kernel with version 2 alone.
+
+use super::*;
+
+#[test]
+#[ignore = "needs the VM"]
+fn groups_that_the_command_made_and_froze_go_too() {
+    let script = "g=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); setsid sleep 1000 & mkdir -p $g/a/b; \
+        echo $! >$g/a/b/cgroup.procs; echo 1 >$g/a/cgroup.freeze";
+    let ended = shell(&["--no-cgroupns", "--report=json"], script).ended(End::Exit(0));
+    is_gone(&reported(&ended));
+}
+
+#[test]
+#[ignore = "needs the VM"]
+fn the_limit_of_a_group_above_is_named() {
+    let inner = "\"$0\" --report=json -m 80M --memory-swap-max 0 -- sh -c \"$1\"";
+    let program = tools().cgexec().display().to_string();
+    // a group that holds no process and hands memory on, with a limit of its own
+    let script = format!(
+        "g=/sys/fs/cgroup/outer; mkdir $g; echo +memory >$g/../cgroup.subtree_control; \
+         echo +memory >$g/cgroup.subtree_control; echo 20M >$g/memory.max; echo 0 >$g/memory.swap.max 2>/dev/null; \
+         mkdir $g/own; echo 0 >$g/own/cgroup.procs; {inner}; s=$?; \
+         echo 0 >/sys/fs/cgroup/cgroup.procs; rmdir $g/own $g; exit $s"
+    );
+    let ended =
+        Run::new("sh").args(["-c", &script, &program, "exec tail /dev/zero"]).end().ended(End::Exit(137));
+    let line = "cgexec-rs: memory ran out above this group, at the limit of /sys/fs/cgroup/outer: 1 process killed\n";
+    assert!(ended.err().contains(line), "{}", ended.err());
+    assert_eq!(reported(&ended).text("reason"), "oom-above");
+}
+
+#[test]
+#[ignore = "needs the VM"]
+fn memory_high_slows_down_and_says_so() {
+    let script = "timeout 3 sh -c 'exec tail /dev/zero' >/dev/null; true";
+    let ended = shell(&["--memory-high", "10M", "-m", "200M"], script).ended(End::Exit(0));
+    assert!(ended.err().contains("cgexec-rs: --memory-high slowed the command down: "), "{}", ended.err());
+}
+
+#[test]
+#[ignore = "needs the VM"]
+fn all_of_a_group_ends_where_that_was_asked_for() {
+    let script = format!("sh -c '{}'; echo survived", eats(60).replace('\'', "'\\''"));
+    let with = shell(&["-m", "20M", "--oom-group"], &script);
+    assert_eq!(with.out(), "");
+    assert_eq!(shell(&["-m", "20M"], &script).out(), "survived\n");
+}
+
+#[test]
+#[ignore = "needs the VM"]
+fn a_hierarchy_that_is_mounted_read_only_is_called_that() {
+    let script = "mount --bind /sys/fs/cgroup /sys/fs/cgroup && mount -o remount,bind,ro /sys/fs/cgroup && exec \"$0\" -m 5M true";
+    let program = tools().cgexec().display().to_string();
+    let unshare = tools().unshare().display().to_string();
+    let ended =
+        Run::new(unshare).args(["--mount", "--", "sh", "-c", script, &program]).end().ended(End::Exit(125));
+    assert!(
+        ended
+            .err()
+            .starts_with("cgexec-rs: cannot limit: /sys/fs/cgroup is mounted read-only, as in a container\n"),
+        "{}",
+        ended.err()
+    );
+}
+
+#[test]
+#[ignore = "needs the VM"]
+fn from_inside_a_cgroup_namespace_the_reason_is_said() {
+    let program = tools().cgexec().display().to_string();
+    let ended = shell(&[], &format!("{program} -m 5M true")).ended(End::Exit(125));
+    assert!(
+        ended.err().contains("the own group lies outside of what the mounted hierarchies show"),
+        "{}",
+        ended.err()
+    );
+}

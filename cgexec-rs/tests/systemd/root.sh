@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# As root, in a service that systemd has not delegated.
+. /check.sh
+
+scope='^0::/system\.slice/cgexec-[0-9a-f]{16}\.scope/cgexec-exec-[0-9a-f]{16}'
+check 'root gets a scope of the system' 0 "$scope" cgexec-rs --no-cgroupns $own
+check 'and sees it as the root of all groups' 0 '^0::/.$' cgexec-rs -m 50M $own
+check 'its limits are those that were asked for' 0 '^52428800' cgexec-rs --no-cgroupns -m 50M -- \
+    sh -c 'cat /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/memory.max'
+check 'the controllers of a disk and of processors too' 0 '^0' cgexec-rs --no-cgroupns --cpuset-cpus 0 --io-weight 50 -- \
+    sh -c 'cat /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/cpuset.cpus.effective'
+check 'what systemd does not hand on is said' 125 'hugetlb is not handed on to .*\.scope \(available: cpuset cpu io memory pids\)' \
+    cgexec-rs --hugetlb 2M=4M true
+check 'the process id stays' 0 '^same' bash -c 'exec cgexec-rs -m 20M -- sh -c "test \$\$ = $$ && echo same"'
+check 'a report needs a parent, which says what was hit' 137 'the memory limit of 20 MiB was hit: 1 process killed.*"manager":"systemd".*"reason":"oom-own-limit"' \
+    cgexec-rs --report=json -m 20M -- tail /dev/zero
+check 'a dry run asks for nothing' 0 'StartTransientUnit' cgexec-rs --dry-run -m 20M -- touch /was-run
+check 'and runs nothing' 2 'No such file' ls /was-run
+check 'files alone are refused there' 125 'systemd manages .* and has not delegated it' cgexec-rs --manager cgroupfs -m 5M true
+check 'a service with Delegate=yes needs no scope' 0 '^0::/system\.slice/run-.*\.service/cgexec-[0-9a-f]{16}' \
+    systemd-run -q --wait --pipe -p Delegate=yes /tools/cgexec-rs --no-cgroupns -m 20M $own
+check 'systemd-run --scope limits the same file' 0 '^52428800' systemd-run -q --scope -p MemoryMax=50M \
+    sh -c 'cat /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/memory.max'
+
+mkdir /sys/fs/cgroup/box
+check 'cgexec of libcgroup joins a group' 0 '^0::/box' cgexec -g memory:box $own
+check 'and so does ours' 0 '^0::/box' cgexec-rs -g memory:box $own
+check 'a group that is not there has another status there' 82 '' cgexec -g memory:none true
+check 'than with us, who name it' 125 'no such group: /sys/fs/cgroup/none' cgexec-rs -g memory:none true
+rmdir /sys/fs/cgroup/box
+
+systemd-run -q --wait --pipe -p User=alice -p PAMName=login bash /user.sh
+
+bob='setpriv --reuid 1001 --regid 1001 --init-groups env -i PATH='$PATH
+check 'a user without a systemd of their own runs without a group' 0 'no group of its own: no systemd of user 1001.*
+ran' $bob cgexec-rs echo ran
+check 'and is told how to get one when limits were asked for' 125 'hint: loginctl enable-linger 1001' $bob cgexec-rs -m 5M true
+loginctl enable-linger alice
+alice='setpriv --reuid 1000 --regid 1000 --init-groups env -i PATH='$PATH
+for _ in $(seq 100); do [ ! -S /run/user/1000/bus ] || break; sleep 0.1; done
+check 'sudo and cron, without any variable' 0 'user@1000\.service/app\.slice/cgexec-.*\.scope/' \
+    $alice cgexec-rs --no-cgroupns -m 5M $own
+
+left() { find /sys/fs/cgroup -name '*cgexec-*'; systemctl list-units --all --no-legend 'cgexec*'; }
+for _ in $(seq 50); do [ -n "$(left)" ] || break; sleep 0.1; done
+check 'nothing is left' 0 '^.?$' left
+echo 'all of it ran'
