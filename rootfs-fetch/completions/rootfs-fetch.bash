@@ -23,12 +23,32 @@ _rootfs__fetch() {
 
     case "${cmd}" in
         rootfs__fetch)
-            opts="-q -h -V --quiet --devices --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
+            opts="-q -v -h -V --quiet --verbose --digest --platform --strip-components --subdir --exclude --replace --into --devices --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --digest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --strip-components)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --subdir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --max-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -1,6 +1,14 @@
+complete -c rootfs-fetch -l digest -d 'Refuse the archive, or the image\'s manifest, if it has another digest' -r
+complete -c rootfs-fetch -l platform -d 'Take this platform of an image, instead of this machine\'s' -r
+complete -c rootfs-fetch -l strip-components -d 'Drop that many leading parts of each name' -r
+complete -c rootfs-fetch -l subdir -d 'Take only what is below this directory of the archive' -r
+complete -c rootfs-fetch -l exclude -d 'Leave out what matches, and what is below it' -r
 complete -c rootfs-fetch -l max-size -d 'Refuse an archive that unpacks to more bytes' -r
 complete -c rootfs-fetch -l max-files -d 'Refuse an archive of more entries' -r
 complete -c rootfs-fetch -s q -l quiet -d 'Say nothing but what went wrong'
+complete -c rootfs-fetch -s v -l verbose -d 'List each entry'
+complete -c rootfs-fetch -l replace -d 'Put the new tree in the place of a DIRECTORY that exists, and remove the old one'
+complete -c rootfs-fetch -l into -d 'Add to a DIRECTORY that exists; what is in it stays where the archive has nothing of that name'
 complete -c rootfs-fetch -l devices -d 'Make device nodes too, as root; they are left out otherwise'
 complete -c rootfs-fetch -l no-same-owner -d 'Make everything the caller\'s, also as root'
 complete -c rootfs-fetch -l squash -d 'Make what belongs to an id that does not exist here the caller\'s'
