@@ -194,7 +194,8 @@ mod tests {
     fn ctrl_z_stops_and_fg_resumes() {
         let mut terminal = shell();
         terminal.line("sh -c \"echo go''ing; exec cat\"");
-        terminal.wait_for("going");
+        // with its end, which the echo of the next line would else come before
+        terminal.wait_for("going\r\n");
         terminal.line("one");
         terminal.wait_for("one\r\none\r\n");
         terminal.send(CTRL_Z);
