@@ -43,6 +43,8 @@ pub struct Line<O> {
 /// The definition behind help, man page, completions and [`parse`].
 pub fn command<O: clap::Args>(tool: &Tool) -> Command {
     O::augment_args(Command::new(tool.name))
+        // a tool's last heading is not that of what every tool has
+        .next_help_heading(None::<&'static str>)
         .about(tool.about)
         .version(tool.version)
         .override_usage(format!("{} [OPTION]... {}", tool.name, tool.operands))

@@ -705,3 +705,12 @@ pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
 pub fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
     nix::sys::stat::fchmod(fd, Mode::from_bits_truncate(mode))
 }
+
+/// A descriptor of a process: pidfd_open(2).
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.3, `ESRCH`.
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: two numbers.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+}

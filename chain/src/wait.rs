@@ -9,7 +9,7 @@
 //! the child (PR_SET_PDEATHSIG).
 
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -49,7 +49,7 @@ pub(crate) struct Parent {
     child_is_init: bool,
     signals: SignalFd,
     /// The child's status is read here: once it has mounted its own, /proc no longer shows it.
-    proc: Option<OwnedFd>,
+    proc: Option<ChildInProc>,
     terminal: Option<(OwnedFd, Pid)>,
     /// The end of this pipe closes with the parent, which the child can see without a race.
     _alive: OwnedFd,
@@ -84,7 +84,7 @@ pub(crate) fn fork(stay: &Stay, hands: &Hands, before: &SigSet) -> Result<Side, 
     // to see whether a signal is dropped must find it
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)?;
     let group = stay.into.map(|name| hands.get(name)).transpose()?;
-    let proc = if stay.child_is_init { own_proc() } else { None };
+    let proc = if stay.child_is_init { open_proc() } else { None };
     let terminal = own_terminal();
     // an ignored SIGCHLD would reap the child before we learn how it ended
     let chld_was_ignored = sys::is_ignored(libc::SIGCHLD);
@@ -110,7 +110,7 @@ pub(crate) fn fork(stay: &Stay, hands: &Hands, before: &SigSet) -> Result<Side, 
             child,
             child_is_init: stay.child_is_init,
             signals,
-            proc,
+            proc: proc.and_then(|proc| ChildInProc::find(proc, child)),
             terminal,
             _alive: alive,
             stood_in_for: None,
@@ -141,12 +141,39 @@ fn end_with_parent(alive: &OwnedFd) -> Result<(), Errno> {
     Ok(())
 }
 
-/// /proc, where it shows the PID namespace we are in: in another one our child's number is somebody else's.
-fn own_proc() -> Option<OwnedFd> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let proc = nix::fcntl::open("/proc", flags, Mode::empty()).ok()?;
-    let own = nix::fcntl::readlinkat(&proc, "self").ok()?;
-    (own == std::process::id().to_string().as_str()).then_some(proc)
+fn open_proc() -> Option<OwnedFd> {
+    nix::fcntl::open("/proc", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).ok()
+}
+
+/// A child's directory in a proc, whose PID namespace may be one above ours.
+struct ChildInProc {
+    proc: OwnedFd,
+    number: i32,
+}
+
+impl ChildInProc {
+    fn find(proc: OwnedFd, child: i32) -> Option<Self> {
+        let own = nix::fcntl::readlinkat(&proc, "self").ok()?;
+        if own == std::process::id().to_string().as_str() {
+            return Some(Self { proc, number: child });
+        }
+        // a proc of another namespace numbers the child as a pidfd tells it: pidfd_open(2), Linux 5.3
+        let pidfd = sys::pidfd_open(child).ok()?;
+        let info = read_below(&proc, &format!("self/fdinfo/{}", pidfd.as_raw_fd()))?;
+        let number = info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()?;
+        (number > 0).then_some(Self { proc, number })
+    }
+
+    fn status(&self) -> Option<String> {
+        read_below(&self.proc, &format!("{}/status", self.number))
+    }
+}
+
+fn read_below(dir: &OwnedFd, path: &str) -> Option<String> {
+    let fd = nix::fcntl::openat(dir, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+    let mut text = String::new();
+    std::fs::File::from(fd).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// The controlling terminal, where our process group is the one in its foreground.
@@ -283,7 +310,7 @@ impl Parent {
 
     /// Whether the child, first of its PID namespace, neither catches, ignores nor blocks the signal.
     fn drops(&self, signo: i32) -> bool {
-        let Some(status) = self.child_status() else { return false };
+        let Some(status) = self.proc.as_ref().and_then(ChildInProc::status) else { return false };
         let bit = 1u64 << (signo - 1);
         let has = |field: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(field));
@@ -291,15 +318,6 @@ impl Parent {
             mask.is_none_or(|mask| mask & bit != 0)
         };
         !has("SigCgt:") && !has("SigIgn:") && !has("SigBlk:")
-    }
-
-    fn child_status(&self) -> Option<String> {
-        let path = format!("{}/status", self.child);
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let fd = nix::fcntl::openat(self.proc.as_ref()?, path.as_str(), flags, Mode::empty()).ok()?;
-        let mut text = String::new();
-        std::fs::File::from(fd).read_to_string(&mut text).ok()?;
-        Some(text)
     }
 
     /// An interactive shell leaves its own process group in the foreground; the caller needs its own back.

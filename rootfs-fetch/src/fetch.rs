@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From SOURCE to DIRECTORY: open the source, grow the tree beside, give it its name.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::Path;
 
@@ -12,14 +12,15 @@ use crate::digest::{Checked, Digest};
 use crate::directories::Origin;
 use crate::failure::{Failure, Result};
 use crate::host;
-use crate::image::Image;
 use crate::image::manifest::Layer;
 use crate::image::platform::Platform;
+use crate::image::{Form, Image, Reference};
 use crate::interrupt::Interrupt;
 use crate::listed::Listed;
 use crate::name::Name;
 use crate::place::{self, Existing, Place};
 use crate::policy::{Devices, Owners, Policy};
+use crate::progress::Progress;
 use crate::report::Report;
 use crate::selection::{Pattern, Selection};
 use crate::source::Source;
@@ -45,7 +46,7 @@ pub struct Fetch<'a> {
 
 /// A source that is there and can be read.
 enum Input {
-    Archive(Stream),
+    Archive(Stream, Progress),
     Image(Image),
     Host(host::Copy),
 }
@@ -72,6 +73,10 @@ impl Fetch<'_> {
         };
         match self.fill(&place, input) {
             Ok(report) => {
+                if let Some(form) = place.image().filter(|_| self.is_archive()) {
+                    place.abandon()?;
+                    return self.as_image(form);
+                }
                 place.commit()?;
                 if !self.options.quiet {
                     report.tell_losses(self.tell);
@@ -91,6 +96,24 @@ impl Fetch<'_> {
         }
     }
 
+    /// Whether what was unpacked may turn out to be an image: nothing of it was chosen or added.
+    fn is_archive(&self) -> bool {
+        let options = self.options;
+        let chosen = options.strip_components > 0 || !options.subdir.is_root() || !options.exclude.is_empty();
+        matches!(self.source, Source::File(_) | Source::Stdin) && !chosen && !options.into
+    }
+
+    /// Starts again, with the archive taken for the image it is.
+    fn as_image(&self, form: Form) -> Result<()> {
+        let Source::File(path) = &self.source else {
+            return Err(Failure::damaged("this archive is a container image, which is no tree to unpack")
+                .hint("save it in a file, and name that oci-archive:FILE or docker-archive:FILE"));
+        };
+        self.tell.line("this archive is a container image: its layers are unpacked");
+        let source = Source::Image(Reference { form, path: path.clone(), tag: None });
+        Fetch { source, ..*self }.run()
+    }
+
     fn open(&self) -> Result<Input> {
         let file: File = match &self.source {
             Source::Host(programs) => return Ok(Input::Host(host::Copy::plan(programs)?)),
@@ -100,14 +123,21 @@ impl Fetch<'_> {
                 .map_err(|error| Failure::call("read standard input", "dup(0)", error))?
                 .into(),
         };
+        let length = file.metadata().ok().filter(Metadata::is_file).map(|meta| meta.len());
+        let progress = self.progress(length);
         let input: Box<dyn Read + Send> = match &self.options.digest {
-            Some(digest) => Box::new(Checked::new(file, digest.clone(), None)),
-            None => Box::new(file),
+            Some(digest) => Box::new(Checked::new(progress.count(file), digest.clone(), None)),
+            None => progress.count(file),
         };
         let mut stream = Stream::start(input, None, self.options.max_size, self.interrupt)?;
         // what is no archive is said before anything is made
         stream.ready()?;
-        Ok(Input::Archive(stream))
+        Ok(Input::Archive(stream, progress))
+    }
+
+    fn progress(&self, length: Option<u64>) -> Progress {
+        let spoken = self.options.quiet || self.options.verbose || self.tell.voice() == Voice::DryRun;
+        if spoken { Progress::hidden() } else { Progress::start(length) }
     }
 
     fn image(&self) -> Result<Image> {
@@ -141,31 +171,38 @@ impl Fetch<'_> {
             _ => Unpacker::new(tree, self.policy(), *self.tell),
         };
         match input {
-            Input::Archive(mut stream) => unpacker.archive(&mut stream, Kind::Whole, self.interrupt)?,
+            Input::Archive(mut stream, progress) => {
+                let unpacked = unpacker.archive(&mut stream, Kind::Whole, self.interrupt);
+                progress.clear();
+                unpacked?;
+            }
             Input::Image(image) => {
-                for layer in image.layers() {
-                    let mut stream = self.layer(&image, layer)?;
-                    unpacker
-                        .archive(&mut stream, Kind::Layer, self.interrupt)
-                        .map_err(|failure| failure.within(&layer.part))?;
-                }
+                let progress = self.progress(image.size());
+                let applied = image.layers().iter().try_for_each(|layer| {
+                    let mut stream = self.layer(&image, layer, &progress)?;
+                    let applied = unpacker.archive(&mut stream, Kind::Layer, self.interrupt);
+                    applied.map_err(|failure| failure.within(&layer.part))
+                });
+                progress.clear();
+                applied?;
             }
             Input::Host(_) => {}
         }
         unpacker.finish()
     }
 
-    fn layer(&self, image: &Image, layer: &Layer) -> Result<Stream> {
-        Stream::start(image.part(layer)?, layer.content.clone(), self.options.max_size, self.interrupt)
+    fn layer(&self, image: &Image, layer: &Layer, progress: &Progress) -> Result<Stream> {
+        let part = progress.count(image.part(layer)?);
+        Stream::start(part, layer.content.clone(), self.options.max_size, self.interrupt)
     }
 
     /// Says what would be made.
     fn list(&self, input: Input) -> Result<()> {
         match input {
-            Input::Archive(mut stream) => self.list_archive(&mut stream, Trailer::Required),
+            Input::Archive(mut stream, _) => self.list_archive(&mut stream, Trailer::Required),
             Input::Image(image) => image.layers().iter().try_for_each(|layer| {
                 self.tell.line(format_args!("layer {}", layer.part));
-                self.list_archive(&mut self.layer(&image, layer)?, Trailer::Optional)
+                self.list_archive(&mut self.layer(&image, layer, &Progress::hidden())?, Trailer::Optional)
             }),
             Input::Host(copy) => {
                 copy.paths().iter().for_each(|path| self.tell.line(path.display()));

@@ -105,6 +105,11 @@ impl Image {
         &self.layers
     }
 
+    /// Bytes of all layers as they are stored, where that is known.
+    pub fn size(&self) -> Option<u64> {
+        self.layers.iter().map(|layer| layer.stored.as_ref().map(|(_, size)| *size)).sum()
+    }
+
     /// The bytes of a layer, checked as they stream.
     ///
     /// # Errors

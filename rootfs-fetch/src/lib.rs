@@ -14,6 +14,8 @@ pub mod digest;
 pub mod directories;
 pub mod failure;
 pub mod fetch;
+#[doc(hidden)]
+pub mod fuzzed;
 pub mod host;
 pub mod image;
 pub mod interrupt;
@@ -22,6 +24,7 @@ pub mod name;
 pub mod partial;
 pub mod place;
 pub mod policy;
+pub mod progress;
 pub mod remove;
 pub mod report;
 pub mod selection;

@@ -13,11 +13,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::tell::quoted;
-use rustix::fs::{CWD, Dir, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::directories::Inode;
 use crate::failure::{Failure, Kind, Result};
+use crate::image::Form;
 use crate::partial;
 use crate::remove;
 
@@ -90,6 +91,18 @@ impl Place {
     /// Whether DIRECTORY had something in it that stays.
     pub fn is_shared(&self) -> bool {
         matches!(self.way, Way::Among)
+    }
+
+    /// The form of image the tree turns out to be, where it is none that is in one.
+    pub fn image(&self) -> Option<Form> {
+        let has = |name| rustix::fs::statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        // docker save writes both since version 25, and the layout has the digests
+        if has("oci-layout") && has("index.json") && has("blobs") {
+            return Some(Form::OciArchive);
+        }
+        // a root has a directory of that name, an image never
+        let saved = has("manifest.json") && (has("repositories") || has("blobs")) && !has("etc");
+        saved.then_some(Form::DockerArchive)
     }
 
     /// The root of the tree, open.

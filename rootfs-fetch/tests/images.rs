@@ -425,3 +425,21 @@ fn what_docker_save_writes_is_read_by_name_and_checked() {
     assert!(outcome.stderr.contains("the digest is"), "{outcome:?}");
     assert_eq!(scratch.left(), ["saved.tar"]);
 }
+
+#[test]
+fn an_archive_that_is_an_image_is_recognised_and_said() {
+    let scratch = Scratch::new();
+    let layout = Layout::new(scratch.work().join("image"));
+    layout.index(&[layout.image(&[Tar::new().file("a", b"upper").end()])]);
+    shell(&scratch, "tar -C image -czf image.tar.gz . && rm -r image");
+    let outcome = scratch.feed(As::Caller, b"", &["image.tar.gz", "root"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let first = "rootfs-fetch: this archive is a container image: its layers are unpacked";
+    assert_eq!(outcome.stderr.lines().next(), Some(first));
+    assert_eq!(text(scratch.work().join("root/a")), "upper");
+    let archive = fs::read(scratch.work().join("image.tar.gz")).unwrap();
+    let outcome = scratch.feed(As::Caller, &archive, &["-", "other"]);
+    assert_eq!(outcome.code, Some(4), "{outcome:?}");
+    assert!(outcome.stderr.contains("hint: save it in a file"), "{outcome:?}");
+    assert_eq!(scratch.left(), ["image.tar.gz", "root"]);
+}

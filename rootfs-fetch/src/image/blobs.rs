@@ -14,6 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::decode::Compression;
+use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::name::Name;
@@ -78,6 +79,22 @@ impl Blobs {
         }
         let members = members(&file, most, interrupt)?;
         Ok(Self::Archive(Arc::new(file), members))
+    }
+
+    /// Parts without a file, each under its own name and that of its SHA-256.
+    pub fn of_memory(parts: &[(&str, &[u8])]) -> Option<Self> {
+        let fd = rustix::fs::memfd_create("parts", rustix::fs::MemfdFlags::CLOEXEC).ok()?;
+        let mut members = HashMap::new();
+        let mut offset = 0;
+        for (name, data) in parts {
+            let size = data.len() as u64;
+            crate::unpack::file::write_all(&fd, data).ok()?;
+            for name in [(*name).to_owned(), Digest::of(data).blob()] {
+                members.insert(Name::parse(name.as_bytes()).ok()?, Member::Bytes { offset, size });
+            }
+            offset += size;
+        }
+        Some(Self::Archive(Arc::new(fd.into()), members))
     }
 
     /// The bytes of a part and how many there are; nothing if there is no such part.

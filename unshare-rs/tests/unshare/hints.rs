@@ -124,8 +124,8 @@ mod as_root {
         );
         ran.refused(&[
             "unshare-rs: cannot enter a new user namespace: unshare(CLONE_NEWUSER): Operation not permitted (EPERM)",
-            "unshare-rs: hint: this process runs in a chroot, where the kernel refuses this; enter the root with \
-             pivot_root(2), as chroot-rs does by default",
+            "unshare-rs: hint: this process runs in a chroot(2), where the kernel refuses this; whoever made it can \
+             use chroot-rs, which enters the root by pivot_root(2)",
         ]);
     }
 

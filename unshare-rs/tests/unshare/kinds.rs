@@ -79,7 +79,7 @@ mod as_user {
                 assert_eq!(
                     lines[1..],
                     [
-                        "unshare-rs: hint: only root may do this without a user namespace of its own: user_namespaces(7)"
+                        "unshare-rs: hint: an ordinary user may do this only in a user namespace of its own: add --map-root-user (-r)"
                     ]
                 );
             }

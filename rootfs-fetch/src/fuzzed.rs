@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is fuzzed: each reader of foreign bytes, fed with any. `fuzz/` runs these under
+//! libFuzzer, `tests/corpus.rs` replays its corpus with mutations of its own.
+
+use std::path::Path;
+
+use chain::{Tell, Voice};
+
+use crate::directories::Origin;
+use crate::host::elf::Elf;
+use crate::host::libraries::read_cache;
+use crate::image::blobs::Blobs;
+use crate::image::manifest::{self, Wanted};
+use crate::image::platform::Platform;
+use crate::interrupt::Interrupt;
+use crate::name::Name;
+use crate::policy::{Owners, Policy};
+use crate::remove;
+use crate::stream::Stream;
+use crate::tar::pax::Pax;
+use crate::tar::reader::{Reader, Trailer, padded};
+use crate::tree::Tree;
+use crate::unpack::{Kind, Unpacker};
+
+/// Archives with more contents than this are not interesting.
+const MOST: u64 = 1 << 22;
+
+fn stream(data: &[u8]) -> Option<Stream> {
+    Stream::start(Box::new(std::io::Cursor::new(data.to_vec())), None, MOST, &Interrupt::default()).ok()
+}
+
+/// Headers, of a plain or a packed archive.
+pub fn tar(data: &[u8]) {
+    let Some(mut stream) = stream(data) else { return };
+    let mut reader = Reader::new(Trailer::Optional);
+    while let Ok(Some(entry)) = reader.next(&mut stream) {
+        // whatever the bytes were, a name that is taken has no way out
+        if let Ok(name) = Name::parse(&entry.raw_name) {
+            assert!(name.bytes().split(|&byte| byte == b'/').all(|part| part != b".."));
+        }
+        if stream.skip(padded(entry.stored)).is_err() {
+            return;
+        }
+    }
+}
+
+/// The records of a pax header.
+pub fn pax(data: &[u8]) {
+    let mut pax = Pax::default();
+    let _ = pax.read(data);
+    let _ = pax.read_global(data);
+}
+
+/// An ELF file.
+pub fn elf(data: &[u8]) {
+    let _ = Elf::read(&|offset, length| {
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(data.len());
+        data.get(from..from.saturating_add(length).min(data.len())).unwrap_or_default().to_vec()
+    });
+}
+
+/// The loader's cache.
+pub fn ld_cache(data: &[u8]) {
+    let _ = read_cache(data);
+}
+
+/// The documents of an image, as an index, a manifest and docker's list at once.
+pub fn manifest(data: &[u8]) {
+    let Some(blobs) = Blobs::of_memory(&[("index.json", data), ("manifest.json", data), ("config", data)])
+    else {
+        return;
+    };
+    let wanted = Wanted { tag: None, platform: &Platform::host() };
+    let _ = manifest::oci(&blobs, wanted);
+    let _ = manifest::docker(&blobs, wanted);
+}
+
+/// A whole archive, into a directory whose neighbour must not change; as a tree and as a layer.
+pub fn unpack(data: &[u8]) {
+    let top = std::env::temp_dir().join(format!("rootfs-fetch-fuzz-{}", std::process::id()));
+    let (root, neighbour) = (top.join("root"), top.join("neighbour"));
+    if std::fs::create_dir_all(&root).is_err() || std::fs::create_dir_all(&neighbour).is_err() {
+        return;
+    }
+    for kind in [Kind::Whole, Kind::Layer] {
+        fill(&root, data, kind);
+        let untouched = std::fs::read_dir(&neighbour).is_ok_and(|mut entries| entries.next().is_none());
+        let names = std::fs::read_dir(&top).map_or(0, Iterator::count);
+        assert!(untouched && names == 2, "something was written outside");
+    }
+    let _ = std::fs::remove_dir_all(&top);
+}
+
+fn fill(root: &Path, data: &[u8], kind: Kind) {
+    let Ok(fd) = crate::tree::open_plain(root) else { return };
+    let Ok(tree) = fd.try_clone().map_err(drop).and_then(|fd| Tree::new(fd, Origin::Made).map_err(drop))
+    else {
+        return;
+    };
+    let policy = Policy { owners: Owners::Caller, most_files: 200, ..Policy::for_caller() };
+    let mut unpacker = Unpacker::new(tree, policy, Tell::new("fuzz", Voice::Quiet));
+    if let Some(mut stream) = stream(data)
+        && unpacker.archive(&mut stream, kind, &Interrupt::default()).is_ok()
+    {
+        let _ = unpacker.finish();
+    }
+    let _ = remove::contents(std::os::fd::AsFd::as_fd(&fd), &mut |_| {});
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The bar on a terminal: bytes read of the source, how fast, how long still. Nothing in a pipe.
+
+use std::io::Read;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+const KNOWN: &str = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+const UNKNOWN: &str = "{spinner} {bytes} {bytes_per_sec}";
+
+/// How far the source has been read.
+#[derive(Clone, Debug)]
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// Starts to show; without a length, only what has come.
+    pub fn start(length: Option<u64>) -> Self {
+        // indicatif draws on standard error, and only if that is a terminal
+        let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
+        let template = if length.is_some() { KNOWN } else { UNKNOWN };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        Self(bar)
+    }
+
+    /// Shows nothing.
+    pub fn hidden() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    /// Counts what is read.
+    pub fn count(&self, input: impl Read + Send + 'static) -> Box<dyn Read + Send> {
+        if self.0.is_hidden() { Box::new(input) } else { Box::new(self.0.wrap_read(input)) }
+    }
+
+    /// Takes the bar off the screen, before anything else is said.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
