@@ -89,6 +89,7 @@ pub fn lines(figures: &Figures, ended: Ended, limits: &[Limit], above: &Above) -
     let forks = figures.pids_denied.filter(|count| *count > 0).map(|count| {
         let forks = if count == 1 { "1 fork".to_string() } else { format!("{count} forks") };
         match figures.pids_limit {
+            Some(Some(1)) => format!("the limit of 1 process was hit: {forks} refused"),
             Some(Some(limit)) => format!("the limit of {limit} processes was hit: {forks} refused"),
             _ => format!("a limit of processes above this group was hit: {forks} refused"),
         }

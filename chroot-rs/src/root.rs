@@ -27,6 +27,8 @@ pub enum Place {
     Missing,
     /// A symlink on the way: whoever made it chooses where a mount would land.
     Symlink,
+    /// It could not be looked at.
+    Refused(Errno),
 }
 
 /// An open root directory.
@@ -69,7 +71,8 @@ impl Root {
             Err(Errno::ELOOP) => Place::Symlink,
             // O_DIRECTORY reports a symlink so where openat2 is missing
             Err(Errno::ENOTDIR) if self.is_symlink(dir) => Place::Symlink,
-            Err(_) => Place::Missing,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Place::Missing,
+            Err(errno) => Place::Refused(errno),
         }
     }
 

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 
 use chain::args::Tool;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 
 use crate::clock::Offset;
 use crate::namespaces::{Kept, Namespaces};
@@ -52,7 +53,7 @@ pub struct Options {
     pub ids: IdOptions,
 
     /// Set the hostname; implies --uts where namespaces are named
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = OsStringValueParser::new().try_map(hostname))]
     pub hostname: Option<OsString>,
 
     /// Leave these namespaces out of the container set: net, ipc, ...
@@ -70,4 +71,13 @@ pub struct Options {
     /// Move the boot clock by this many seconds; implies --time
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, value_parser = str::parse::<Offset>)]
     pub boottime: Option<Offset>,
+}
+
+/// A name that the kernel takes: sethostname(2), __NEW_UTS_LEN.
+fn hostname(name: OsString) -> Result<OsString, String> {
+    match name.len() {
+        0 => Err("a hostname has at least one byte".to_string()),
+        1..=64 => Ok(name),
+        len => Err(format!("a hostname has at most 64 bytes, this one has {len}")),
+    }
 }

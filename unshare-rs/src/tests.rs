@@ -256,3 +256,13 @@ fn options_are_shortened_and_joined_as_getopt_has_them() {
     assert_eq!(lines(&["--map-root"], Privilege::None)[0], "unshare(CLONE_NEWUSER)");
     assert_eq!(lines(&["-US5"], Privilege::None)[1], "setresuid(5, 5, 5)");
 }
+
+#[test]
+fn a_hostname_is_what_the_kernel_takes() {
+    for name in ["", &"x".repeat(65)] {
+        let argv = ["unshare-rs", "--hostname", name];
+        assert!(args::command::<Options>(&TOOL).try_get_matches_from(argv).is_err(), "{name:?}");
+    }
+    let argv = ["unshare-rs".to_string(), "--hostname".to_string(), "x".repeat(64)];
+    assert!(args::command::<Options>(&TOOL).try_get_matches_from(argv).is_ok());
+}
