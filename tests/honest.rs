@@ -21,9 +21,14 @@ fn shown(traced: &Traced) -> String {
 /// Two runs make groups of different names, and one that is not made yet has to say what comes
 /// after the command.
 fn without_names_of_groups(told: &[Told]) -> Vec<String> {
+    // newuidmap is told the number of the process too, which is another one in each run
     let hide = |call: &str| {
-        let Some((before, after)) = call.split_once("cgexec-") else { return call.to_string() };
-        format!("{before}cgexec-X{}", after.trim_start_matches(|each: char| each.is_ascii_hexdigit()))
+        let varies = ["cgexec-", "map\", \""].into_iter().find(|name| call.contains(name));
+        let Some((name, (before, after))) = varies.and_then(|name| Some((name, call.split_once(name)?)))
+        else {
+            return call.to_string();
+        };
+        format!("{before}{name}X{}", after.trim_start_matches(|each: char| each.is_ascii_hexdigit()))
     };
     let reason = |told: &Told| hide(told.reason.trim_start_matches("afterwards, "));
     told.iter().map(|told| format!("{}: {}", reason(told), hide(&told.call))).collect()

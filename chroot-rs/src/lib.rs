@@ -228,7 +228,9 @@ fn say_what_is_left_out(tell: &Tell, view: &View, options: &Options) {
     }
     for (name, place) in [("proc", view.proc_dir), ("sys", view.sys_dir), ("dev", view.dev_dir)] {
         match place {
-            Place::Symlink => tell.line(format_args!("left out /{name}: it is a symbolic link in the new root")),
+            Place::Symlink => {
+                tell.line(format_args!("left out /{name}: it is a symbolic link in the new root"))
+            }
             Place::Refused(errno) => tell.line(format_args!("left out /{name}: {}", Why(errno))),
             Place::Directory | Place::Missing => {}
         }

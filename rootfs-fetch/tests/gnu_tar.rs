@@ -101,19 +101,23 @@ fn each_version_of_sparse_files_is_unpacked_as_gnu_tar_does() {
     }
 }
 
-#[test]
-#[ignore = "needs root, for owners and device nodes"]
-fn owners_and_devices_are_those_gnu_tar_makes_as_root() {
-    let scratch = Scratch::new();
-    shell(&scratch, RICH);
-    shell(
-        &scratch,
-        "cd src && chown 1234:5678 usr/bin/hello && chown 7:8 var && chown -h 99:98 bin && chown 4000000000:1 usr/after \
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root, for owners and device nodes"]
+    fn owners_and_devices_are_those_gnu_tar_makes_as_root() {
+        let scratch = Scratch::new();
+        shell(&scratch, RICH);
+        shell(
+            &scratch,
+            "cd src && chown 1234:5678 usr/bin/hello && chown 7:8 var && chown -h 99:98 bin && chown 4000000000:1 usr/after \
          && chown 3:4 usr/bin/set-id && chmod 6755 usr/bin/set-id && mknod null c 1 3 && mknod loop b 7 200",
-    );
-    shell(&scratch, "tar -C src --format=posix --sparse --numeric-owner -cf a.tar .");
-    shell(&scratch, "mkdir theirs && tar -C theirs --numeric-owner -xpf a.tar");
-    let outcome = scratch.feed(As::Caller, b"", &["-q", "--devices", "a.tar", "ours"]);
-    assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    same(&scratch);
+        );
+        shell(&scratch, "tar -C src --format=posix --sparse --numeric-owner -cf a.tar .");
+        shell(&scratch, "mkdir theirs && tar -C theirs --numeric-owner -xpf a.tar");
+        let outcome = scratch.feed(As::Caller, b"", &["-q", "--devices", "a.tar", "ours"]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        same(&scratch);
+    }
 }

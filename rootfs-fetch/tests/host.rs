@@ -82,12 +82,15 @@ fn a_script_brings_its_interpreter() {
     assert_eq!(std::fs::read_link(root.join("usr/bin/script")).unwrap(), script);
 }
 
-#[test]
-#[ignore = "needs root, for chroot(2)"]
-fn its_shell_its_users_and_its_line_editing_work_under_chroot() {
-    let scratch = Scratch::new();
-    made(&scratch, "host:");
-    let output = Command::new("chroot")
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root, for chroot(2)"]
+    fn its_shell_its_users_and_its_line_editing_work_under_chroot() {
+        let scratch = Scratch::new();
+        made(&scratch, "host:");
+        let output = Command::new("chroot")
         .arg(scratch.work().join("root"))
         .args([
             "/bin/sh",
@@ -96,6 +99,7 @@ fn its_shell_its_users_and_its_line_editing_work_under_chroot() {
         ])
         .output()
         .unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(stdout, "root\nroot\n42\n8\n", "{}", String::from_utf8_lossy(&output.stderr));
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(stdout, "root\nroot\n42\n8\n", "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
