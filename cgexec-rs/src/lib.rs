@@ -28,6 +28,7 @@ use chain::call::Stay;
 use chain::exec::Command;
 use chain::namespace::capability::CAP_SYS_ADMIN;
 use chain::{Call, Plan, Tell, sys};
+use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::cli::{Manager, Options, TOOL};
@@ -137,10 +138,7 @@ pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
             make(&mut plan, group, &manner, number + 1 == groups.len());
             set(&mut plan, group, &manner);
         }
-        plan.will(
-            "start a child in the group and wait for it",
-            Call::Fork(Stay { into, child_is_init: false }),
-        );
+        start(&mut plan, into, manner.first);
         for group in groups.iter().filter(|group| group.version == Version::V1) {
             join::enter(&mut plan, group.version, &group.path);
         }
@@ -150,6 +148,25 @@ pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
     hide_above(&mut plan, manner.cgroupns);
     plan.when_ended(move |tell, ended| report.say(tell, ended));
     plan
+}
+
+/// A child in the group. Where we are process 1, the command shall be it, as it would be without us,
+/// and not find us beside it: whoever waits here still has the old root when the command has a new one.
+fn start(plan: &mut Plan, into: Option<&'static str>, first: bool) {
+    if !first {
+        plan.will(
+            "start a child in the group and wait for it",
+            Call::Fork(Stay { into, child_is_init: false }),
+        );
+        return;
+    }
+    plan.will(
+        "enter a new PID namespace, for the command to be process 1",
+        Call::Unshare(CloneFlags::CLONE_NEWPID),
+    );
+    plan.will("start process 1 in the group and wait for it", Call::Fork(Stay { into, child_is_init: true }));
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    plan.will("mount a proc that shows its processes", Call::mount("proc", "/proc", "proc", flags));
 }
 
 /// Without a parent that stays: this process enters the groups itself.

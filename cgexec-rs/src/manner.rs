@@ -21,6 +21,8 @@ pub struct Manner {
     pub waits: bool,
     /// Whether the command gets a cgroup namespace.
     pub cgroupns: bool,
+    /// Whether the command becomes the first process of a PID namespace, because this one is.
+    pub first: bool,
     /// Whether a limit that fails is left out.
     pub attempt: bool,
     /// Who makes the group.
@@ -55,6 +57,7 @@ impl Manner {
             after: options.after(),
             waits: options.wait || options.report().is_some(),
             cgroupns: admin && !options.no_cgroupns,
+            first: admin && is_first(),
             attempt: options.attempt,
             manager: options.manager,
             report: options.report(),
@@ -95,4 +98,15 @@ impl Manner {
             started: Instant::now(),
         }
     }
+}
+
+/// Whether this is PID 1 of a PID namespace with a proc of its own, which can be mounted anew: a part
+/// of it that something covers would be shown again, and the kernel allows that to nobody in a user namespace.
+fn is_first() -> bool {
+    let own_proc = || std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1");
+    let covered = || {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        mounts.lines().filter_map(|line| line.split(' ').nth(4)).any(|at| at.starts_with("/proc/"))
+    };
+    std::process::id() == 1 && own_proc() && !covered()
 }

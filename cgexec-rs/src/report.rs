@@ -40,8 +40,13 @@ impl Report {
     /// Says which limits were hit, and what the run used where that was asked for.
     pub fn say(self, tell: &Tell, ended: Ended) {
         let wall = self.started.elapsed();
-        let figures = Figures::of(&self.groups);
         let limits: Vec<Limit> = self.groups.iter().flat_map(|group| group.limits.clone()).collect();
+        // a limit above us can only have killed
+        let killed = matches!(ended, Ended::Killed(_) | Ended::Exited(128..));
+        if self.form.is_none() && limits.is_empty() && !killed {
+            return;
+        }
+        let figures = Figures::of(&self.groups);
         for line in lines(&figures, ended, &limits, &self.above) {
             tell.line(line);
         }

@@ -112,3 +112,14 @@ fn what_a_killed_run_left_is_removed_first() {
     let placement = Placement { v2, stale: vec!["/cg/old".into()], ..Placement::default() };
     assert_eq!(lines(placement)[0], "unlinkat(AT_FDCWD, \"/cg/old\", AT_REMOVEDIR)");
 }
+
+#[test]
+fn where_we_are_process_1_the_command_becomes_it() {
+    let v2 = Some(group(Version::V2, "/cg/x", &[]));
+    let manner = Manner { first: true, ..Manner::default() };
+    let placement = Placement { v2, ..Placement::default() };
+    let lines = plan(placement, manner, Command::shell("/bin/true".into())).lines();
+    let at = lines.iter().position(|line| line == "unshare(CLONE_NEWPID)").unwrap();
+    assert!(lines[at + 1].starts_with("clone3({flags=CLONE_INTO_CGROUP"), "{lines:#?}");
+    assert_eq!(lines[at + 2], "mount(\"proc\", \"/proc\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)");
+}
