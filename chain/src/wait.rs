@@ -7,6 +7,7 @@
 //! that it neither catches nor blocks, so the parent does what the signal's
 //! default action would have done. When the parent is killed, the kernel kills
 //! the child (PR_SET_PDEATHSIG).
+//! This file is long because a parent's signals, stops and terminal decide together.
 
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
