@@ -10,6 +10,7 @@
 mod support;
 
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use support::{As, Scratch};
@@ -42,6 +43,16 @@ fn a_root_of_the_host_has_what_a_person_expects() {
     assert!(passwd.starts_with("root:x:0:0:"));
     let release = std::fs::read_to_string(root.join("etc/os-release")).unwrap();
     assert!(release.ends_with("VARIANT_ID=host-copy\n"));
+}
+
+#[test]
+fn one_program_has_every_name_it_has_here() {
+    let scratch = Scratch::new();
+    made(&scratch, "host:sh");
+    for name in ["/bin/sh", "/usr/bin/sh"].map(Path::new).into_iter().filter(|name| name.exists()) {
+        let inside = scratch.work().join("root").join(name.strip_prefix("/").unwrap());
+        assert!(inside.exists(), "{name:?}");
+    }
 }
 
 #[test]
