@@ -47,6 +47,7 @@ pub mod idmap;
 pub mod namespace;
 pub mod plan;
 pub mod search;
+mod see;
 pub mod sys;
 pub mod tell;
 pub mod wait;

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use nix::sys::signal::SigSet;
 
@@ -17,7 +18,7 @@ use crate::call::{Call, Hands, Opened};
 use crate::exec::Command;
 use crate::tell::{Tell, Voice};
 use crate::wait::{self, Ended, Side};
-use crate::{FAILED, hint, sys};
+use crate::{FAILED, hint, see, sys};
 
 /// Why: it ends the sentence "the tool will now …" and, after a failure, "cannot …".
 pub type Reason = Cow<'static, str>;
@@ -113,12 +114,17 @@ impl Plan {
         let mut hands = std::mem::take(&mut self.hands);
         let mut done = Vec::new();
         let mut signals = None;
+        let mut here = PathBuf::from("/");
         for step in std::mem::take(&mut self.steps) {
             if !step.undo.is_empty() || matches!(step.call, Call::Fork(_)) {
                 // no signal may end us between a step and what takes it back
                 signals.get_or_insert_with(wait::block_signals);
             }
             tell.step(&step.reason, &step.call, step.call.page());
+            if tell.voice() == Voice::ExplainSee {
+                here = see::moved(&step.call, here);
+                tell.see(see::see(&step.call, &here));
+            }
             let made = match &step.call {
                 Call::Fork(stay) => {
                     match wait::fork(stay, &hands, &signals.take().unwrap_or_else(SigSet::empty)) {

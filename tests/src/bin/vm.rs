@@ -13,7 +13,7 @@ use std::time::Duration;
 use tests::vm::{Vm, Who};
 
 /// Emulation takes about ten times as long as the machine it runs on.
-const PATIENCE: Duration = Duration::from_secs(7 * 60);
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
