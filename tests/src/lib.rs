@@ -17,13 +17,16 @@
 //! | `in_vm` | as root in the VM: one cgroup v2 hierarchy and nothing else |
 //! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
 //! | `on_host` | as root and as an ordinary user on this host: needs more than the VM has |
+//! | `in_debian` | the same, with a root directory of Debian's, where `tests/debian` could make one |
 //!
+//! They may be nested: what is in `as_root::in_debian` is run as root only.
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the
 //! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
 
 pub mod book;
 pub mod cpio;
 pub mod deadline;
+pub mod debian;
 pub mod links;
 pub mod run;
 pub mod scratch;
@@ -35,6 +38,7 @@ pub mod tools;
 pub mod trace;
 pub mod vm;
 
+pub use debian::Debian;
 pub use links::Link;
 pub use run::{End, Ended, Run};
 pub use scratch::Scratch;
