@@ -6,6 +6,7 @@
 
 mod callers;
 mod hints;
+mod kept;
 mod kinds;
 mod rig;
 mod twins;
