@@ -373,6 +373,16 @@ pub fn kill(pid: i32, signo: c_int) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
+/// The signals that came and wait because they are blocked: sigpending(2).
+pub fn pending() -> SigSet {
+    // SAFETY: all zero is a valid sigset_t, the empty one.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the sigset_t lives through the call, which fills it in.
+    unsafe { libc::sigpending(&raw mut set) };
+    // SAFETY: the kernel filled it in.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
+}
+
 /// Whether a signal is ignored in this process.
 pub fn is_ignored(signo: c_int) -> bool {
     // SAFETY: all zero is a valid sigaction.
