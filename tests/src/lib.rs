@@ -30,6 +30,7 @@ pub mod debian;
 pub mod links;
 pub mod run;
 pub mod scratch;
+pub mod seccomp;
 pub mod session;
 pub mod snapshot;
 pub mod terminal;

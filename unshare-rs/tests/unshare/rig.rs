@@ -42,8 +42,14 @@ impl Ran {
 /// Runs a program to its end.
 #[track_caller]
 pub fn run(program: impl AsRef<OsStr>, args: &[&str]) -> Ran {
+    ran(Run::new(program).args(args))
+}
+
+/// What came of a run.
+#[track_caller]
+pub fn ran(run: Run) -> Ran {
     // what a caller of the tests has set must not make the tool talk
-    let run = Run::new(program).args(args).env("LC_ALL", "C").with(|run| {
+    let run = run.env("LC_ALL", "C").with(|run| {
         run.env_remove("CHAIN_EXPLAIN");
     });
     let ended = run.end();
