@@ -4,13 +4,17 @@
 //! Nothing is taken for granted: version 2 may be mounted anywhere (on hybrid hosts
 //! at /sys/fs/cgroup/unified), controllers may be spread over both versions, and the
 //! caller may be deep in one hierarchy and at the top of another. cgroups(7)
+//! Inside of a cgroup namespace that somebody made and did not mount anew, no mount shows the own
+//! group; then a mount of our own does, which is attached nowhere. cgroup_namespaces(7)
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::fd::{AsFd as _, IntoRawFd as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use chain::sys;
+use chain::{Tell, sys};
+use nix::errno::Errno;
 
 use crate::limits::Limit;
 
@@ -45,14 +49,44 @@ pub struct Hierarchies {
     pub list: Vec<Hierarchy>,
     /// Whether there is another one, whose mount does not show the own group.
     pub hidden: bool,
+    /// Whether some of them are in sight through mounts of our own.
+    pub private: bool,
 }
 
 impl Hierarchies {
     /// Reads /proc; where it cannot be read there are none.
-    pub fn of_this_process() -> Self {
+    pub fn of_this_process(tell: &Tell) -> Self {
         let mounts = sys::read("/proc/self/mountinfo").unwrap_or_default();
         let own = sys::read("/proc/self/cgroup").unwrap_or_default();
-        Self::parse(&mounts, &own)
+        let mut found = Self::parse(&mounts, &own);
+        if found.hidden {
+            found.look_behind(&own, tell);
+        }
+        found
+    }
+
+    /// Opens those hierarchies that no mount shows. It is a look that nobody else can notice, and
+    /// ends with this process, so a dry run takes it too.
+    fn look_behind(&mut self, own: &[u8], tell: &Tell) {
+        let mut left = false;
+        for place in lines(own).filter_map(Place::parse) {
+            let known = |hierarchy: &Hierarchy| match place.controllers.first() {
+                None => hierarchy.version == Version::V2,
+                Some(name) => hierarchy.v1_controllers.contains(name),
+            };
+            let named = place.controllers.iter().any(|name| name.contains('='));
+            if named || self.list.iter().any(known) {
+                continue;
+            }
+            match below_mount(Path::new("/"), &place.path).and_then(|below| place.open(&below, tell)) {
+                Some(hierarchy) => {
+                    self.private = true;
+                    self.list.push(hierarchy);
+                }
+                None => left = true,
+            }
+        }
+        self.hidden = left;
     }
 
     /// # Source
@@ -178,6 +212,30 @@ struct Place {
 }
 
 impl Place {
+    /// A mount of the hierarchy that is attached nowhere, and our group in it.
+    fn open(&self, below: &Path, tell: &Tell) -> Option<Hierarchy> {
+        let (version, kind) = match self.controllers.is_empty() {
+            true => (Version::V2, "cgroup2"),
+            false => (Version::V1, "cgroup"),
+        };
+        tell.step(
+            "look at a hierarchy that no mount shows",
+            format_args!("fsopen(\"{kind}\", FSOPEN_CLOEXEC)"),
+            "fsopen(2), fsmount(2)",
+        );
+        let mount = || -> Result<_, Errno> {
+            let context = sys::fs_open(kind)?;
+            for name in &self.controllers {
+                sys::fs_flag(context.as_fd(), name)?;
+            }
+            sys::fs_mount(context.as_fd())
+        };
+        // open until the command takes our place: it is close-on-exec
+        let mount = PathBuf::from(format!("/proc/self/fd/{}", mount().ok()?.into_raw_fd()));
+        let own = if below.as_os_str().is_empty() { mount.clone() } else { mount.join(below) };
+        Some(Hierarchy { version, mount, own, v1_controllers: self.controllers.clone(), read_only: false })
+    }
+
     fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = line.splitn(3, |byte| *byte == b':');
         let id = fields.next()?.to_vec();

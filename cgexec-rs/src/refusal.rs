@@ -63,7 +63,7 @@ pub fn shared(group: &Path) -> Refusal {
     let own_root = group.join("cgroup.type").exists()
         && sys::read("/proc/self/cgroup")
             .is_ok_and(|text| text.split(|byte| *byte == b'\n').any(|line| line == b"0::/"));
-    let hint = if own_root {
+    let hint = if own_root && !group.starts_with("/proc") {
         // what is / here is not the root of the host: the processes have to move down first
         format!(
             "a container's init can move down first: cd {0} && mkdir init && echo 0 > init/cgroup.procs, for each process",
@@ -77,6 +77,9 @@ pub fn shared(group: &Path) -> Refusal {
         hint,
     )
 }
+
+/// The controllers that systemd hands on.
+pub const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 /// A controller that the groups above keep.
 pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Refusal {
@@ -100,7 +103,6 @@ pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Refusal {
              > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; then log in again",
         );
     }
-    const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
     if is_systemd() && missing.iter().any(|name| !SYSTEMDS.contains(name)) {
         return Refusal::new(wrong, "systemd hands on cpu, cpuset, io, memory and pids, and nothing else");
     }
@@ -153,7 +155,7 @@ pub fn no_hierarchy(found: &Hierarchies) -> Refusal {
     if found.hidden {
         return Refusal::new(
             "the own group lies outside of what the mounted hierarchies show".to_string(),
-            "a cgroup namespace hides it: run cgexec-rs before the namespace is made, or let cgexec-rs make it (--cgroupns)",
+            "a cgroup namespace hides it: run cgexec-rs before the namespace is made, or in a mount namespace of the same user namespace",
         );
     }
     Refusal::new("no control group hierarchy is mounted".to_string(), "mount -t cgroup2 none /sys/fs/cgroup")

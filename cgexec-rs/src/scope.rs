@@ -18,6 +18,8 @@ pub fn is_an_answer(wanted: &Wanted, found: &Hierarchies) -> bool {
     let movable = wanted.parent.is_none() && wanted.after != After::Kept;
     refusal::is_systemd()
         && movable
+        // from inside a cgroup namespace a scope of its systemd is out of sight
+        && !found.private
         && found.v2().is_some_and(|v2| !v2.read_only)
         && wanted.limits.iter().all(in_v2)
 }
@@ -42,7 +44,7 @@ pub fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placeme
         return Ok(supposed(&wanted, v2.mount.join(systemd.slice()).join(&scope.name)));
     }
     systemd.start(&scope)?;
-    let found = Hierarchies::of_this_process();
+    let found = Hierarchies::of_this_process(tell);
     match found.v2() {
         Some(Hierarchy { own, .. }) if own.ends_with(&scope.name) => {
             Placement::choose(&Wanted { parent: Some(Parent::own()), ..wanted }, &found)
