@@ -84,14 +84,11 @@ pub const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 /// A controller that the groups above keep.
 pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Refusal {
     let available = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
-    let available = match available.trim() {
-        "" => "none".to_string(),
-        names => names.to_string(),
-    };
     let wrong = format!(
-        "{} is not handed on to {} (available: {available})",
+        "{} is not handed on to {} (available: {})",
         missing.join(" and "),
-        parent.display()
+        parent.display(),
+        or_none(available.trim())
     );
     let of_user = parent.ancestors().any(|group| {
         group.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("user@"))
@@ -127,6 +124,16 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Refusal {
     if found.list.is_empty() || (found.hidden && KNOWN.contains(&limit.controller(Version::V2))) {
         return no_hierarchy(found);
     }
+    let part = found.v2().filter(|v2| v2.mount.join("cgroup.type").exists());
+    if part.is_some() && KNOWN.contains(&limit.controller(Version::V2)) {
+        return Refusal::new(
+            format!(
+                "{names} is not handed on to the groups that are in sight (available: {})",
+                or_none(&there_are(found))
+            ),
+            "whoever made this cgroup namespace can hand it on: cgexec-rs does what it was asked to limit, even to max",
+        );
+    }
     Refusal::new(
         format!("no mounted hierarchy has the controller {names} (there are: {})", there_are(found)),
         match wsl() {
@@ -159,6 +166,10 @@ pub fn no_hierarchy(found: &Hierarchies) -> Refusal {
         );
     }
     Refusal::new("no control group hierarchy is mounted".to_string(), "mount -t cgroup2 none /sys/fs/cgroup")
+}
+
+fn or_none(names: &str) -> &str {
+    if names.is_empty() { "none" } else { names }
 }
 
 fn there_are(found: &Hierarchies) -> String {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A place inside of a scope that systemd handed over.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use chain::{Tell, Voice};
 
-use crate::group::{After, Group, Parent};
+use crate::group::{After, Group, Parent, is_ours, stale};
 use crate::hierarchy::{Hierarchies, Hierarchy, Version};
 use crate::place::{Placement, Wanted};
 use crate::refusal::{self, Refusal};
@@ -47,7 +48,10 @@ pub fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placeme
     let found = Hierarchies::of_this_process(tell);
     match found.v2() {
         Some(Hierarchy { own, .. }) if own.ends_with(&scope.name) => {
-            Placement::choose(&Wanted { parent: Some(Parent::own()), ..wanted }, &found)
+            let left = left_in_scopes_beside(own);
+            let mut placement = Placement::choose(&Wanted { parent: Some(Parent::own()), ..wanted }, &found)?;
+            placement.stale.extend(left);
+            Ok(placement)
         }
         other => Err(Refusal {
             wrong: format!(
@@ -58,6 +62,15 @@ pub fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placeme
             hint: "a cgroup namespace stands between both: run cgexec-rs before it is made".to_string(),
         }),
     }
+}
+
+/// Groups that killed runs left in scopes of their own: once what is left in it has ended, systemd
+/// removes the scope.
+fn left_in_scopes_beside(own: &Path) -> Vec<PathBuf> {
+    let beside = own.parent().and_then(|slice| fs::read_dir(slice).ok());
+    let scopes = beside.into_iter().flatten().flatten().map(|entry| entry.path());
+    let ours = scopes.filter(|path| path.extension() == own.extension() && is_ours(path) && path != own);
+    ours.flat_map(|scope| stale(&scope).0).collect()
 }
 
 fn supposed(wanted: &Wanted, scope: PathBuf) -> Placement {
