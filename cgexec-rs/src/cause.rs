@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chain::wait::Ended;
 
-use crate::figures::{Figures, counts, find};
+use crate::figures::{Figures, counts, find, is_full};
 use crate::limits::Limit;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::size::{Bytes, decimal};
@@ -30,17 +30,11 @@ impl Cause {
     /// cgroup-v2.rst, memory.events.local: `oom` counts what the group's own limit caused, `oom_kill`
     /// its processes that any limit killed. Version 1 only counts kills, so there the peak decides.
     pub fn of(figures: &Figures, ended: Ended) -> Self {
-        let in_version_2 = find(&figures.own_events, "oom").is_some();
-        let at_limit = || match (figures.memory_peak, figures.memory_limit) {
-            // charges come in batches of 64 pages for each processor
-            (Some(peak), Some(Some(limit))) => peak.saturating_add(1 << 20) >= limit,
-            _ => false,
-        };
         match (kills(figures), ended) {
             (0, Ended::Exited(_)) => Self::Exited,
             (0, Ended::Killed(_)) => Self::Signal,
-            _ if figures.own_event("oom") > 0 || (!in_version_2 && at_limit()) => Self::OwnLimit,
-            _ if figures.event("oom") > 0 => Self::LimitBelow,
+            _ if figures.own_event("oom") > 0 || full_of_v1(figures).is_some() => Self::OwnLimit,
+            _ if figures.event("oom") > 0 || figures.full_below => Self::LimitBelow,
             _ => Self::LimitAbove,
         }
     }
@@ -55,6 +49,15 @@ impl Cause {
             Self::LimitAbove => "oom-above",
         }
     }
+}
+
+/// The limit of version 1 at which memory was, at its peak.
+fn full_of_v1(figures: &Figures) -> Option<u64> {
+    if find(&figures.own_events, "oom").is_some() {
+        return None;
+    }
+    let limit = figures.memory_limit.flatten()?;
+    figures.memory_peak.is_some_and(|peak| is_full(peak, limit)).then_some(limit)
 }
 
 fn kills(figures: &Figures) -> u64 {
@@ -120,7 +123,16 @@ fn memory(figures: &Figures, ended: Ended, limits: &[Limit], above: &Above) -> O
         Cause::Signal
             if ended == Ended::Killed(9) && limits.iter().any(|limit| matches!(limit, Limit::Memory(_))) =>
         {
-            Some("somebody sent SIGKILL; it was not the memory limit".to_string())
+            Some(match full_of_v1(figures) {
+                None => "somebody sent SIGKILL; it was not the memory limit".to_string(),
+                // the kill was counted in a group below that is gone
+                Some(limit) => {
+                    format!(
+                        "somebody sent SIGKILL, or the memory limit of {} was hit in a group below",
+                        Bytes(limit)
+                    )
+                }
+            })
         }
         Cause::Signal | Cause::Exited => None,
     }
@@ -215,6 +227,19 @@ mod tests {
         };
         assert_eq!(Cause::of(&figures(20 << 20), KILLED), Cause::OwnLimit);
         assert_eq!(Cause::of(&figures(5 << 20), KILLED), Cause::LimitAbove);
+        let below = Figures {
+            own_events: events(&[("oom_kill", 0)]),
+            events: events(&[("oom_kill", 1)]),
+            full_below: true,
+            ..figures(5 << 20)
+        };
+        assert_eq!(Cause::of(&below, KILLED), Cause::LimitBelow);
+        // counted in a group that was removed since
+        let gone = Figures { own_events: events(&[("oom_kill", 0)]), ..figures(20 << 20) };
+        assert_eq!(
+            said(&gone, KILLED),
+            ["somebody sent SIGKILL, or the memory limit of 20 MiB was hit in a group below"]
+        );
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct Options {
         short,
         long,
         value_name = "CONTROLLERS:PATH",
-        conflicts_with_all = ["parent", "name", "keep", "wait", "report", "report_file", "attempt"]
+        conflicts_with_all = ["parent", "name", "keep", "wait", "report", "report_file", "attempt", "check"]
     )]
     pub group: Vec<Target>,
 
@@ -92,6 +92,10 @@ pub struct Options {
     /// Write the report to FILE, not to standard error
     #[arg(long, value_name = "FILE", help_heading = "Staying")]
     pub report_file: Option<PathBuf>,
+
+    /// Say what can be limited here, or whether the limits that are given can, and run nothing
+    #[arg(long)]
+    pub check: bool,
 
     /// Does nothing: paths already start at the top of the hierarchy, as with cgexec -b
     #[arg(short, long = "from-top", help_heading = "For those who come from cgexec(1)")]

@@ -23,6 +23,8 @@ pub struct Figures {
     pub own_events: Vec<(String, u64)>,
     /// memory.events: the same with the groups below.
     pub events: Vec<(String, u64)>,
+    /// Whether a group that the command made was at its limit of memory, of version 1.
+    pub full_below: bool,
     /// Processor time.
     pub cpu: Cpu,
     /// Processes and threads at most.
@@ -107,8 +109,14 @@ impl Figures {
         let limit = number("memory.limit_in_bytes");
         // "no limit" is the largest number of whole pages
         keep(&mut self.memory_limit, limit.map(|limit| (limit < i64::MAX as u64 / 2).then_some(limit)));
-        self.own_events
-            .extend(counts("memory.oom_control").into_iter().filter(|(name, _)| name == "oom_kill"));
+        if let Some(own) = v1_kills(group) {
+            // version 1 counts a kill where the process was, and nowhere above
+            let below = v1_below(group);
+            let all = below.iter().fold(own, |all, (kills, _)| all.saturating_add(*kills));
+            self.own_events.push(("oom_kill".to_string(), own));
+            self.events.push(("oom_kill".to_string(), all));
+            self.full_below |= below.iter().any(|(kills, full)| *kills > 0 && *full);
+        }
         self.read_pids(group);
         keep(&mut self.cpu.usage, number("cpuacct.usage").map(|nanoseconds| nanoseconds / 1000));
         keep(&mut self.cpu.user, number("cpuacct.usage_user").map(|nanoseconds| nanoseconds / 1000));
@@ -174,6 +182,31 @@ pub fn counts(file: &Path) -> Vec<(String, u64)> {
 /// One of them.
 pub fn find(counts: &[(String, u64)], name: &str) -> Option<u64> {
     counts.iter().find(|(found, _)| found == name).map(|(_, count)| *count)
+}
+
+/// Processes of a group that were killed because memory ran out: memory.oom_control, Linux 4.13.
+fn v1_kills(group: &Path) -> Option<u64> {
+    find(&counts(&group.join("memory.oom_control")), "oom_kill")
+}
+
+/// The same for each group below it, and whether that one was at its limit.
+fn v1_below(group: &Path) -> Vec<(u64, bool)> {
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let each = groups.flat_map(|entry| {
+        let path = entry.path();
+        let peak = number(&path.join("memory.max_usage_in_bytes"));
+        let limit = number(&path.join("memory.limit_in_bytes"));
+        let own =
+            (v1_kills(&path).unwrap_or(0), peak.zip(limit).is_some_and(|(peak, limit)| is_full(peak, limit)));
+        [own].into_iter().chain(v1_below(&path))
+    });
+    each.collect()
+}
+
+/// Whether that much was all there is: charges come in batches of 64 pages for each processor.
+pub const fn is_full(peak: u64, limit: u64) -> bool {
+    peak.saturating_add(1 << 20) >= limit
 }
 
 /// io.stat: `8:0 rbytes=1 wbytes=2 …`

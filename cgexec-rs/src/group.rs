@@ -122,6 +122,11 @@ pub fn is_unused(path: &Path) -> bool {
     processes.is_ok_and(|text| text.is_empty()) && below.is_ok_and(|below| !below) && group::is_stale(path)
 }
 
+/// Whether a directory is called as a run calls its own.
+pub fn is_ours(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| is_name(name, PREFIX))
+}
+
 fn is_name(name: &str, prefix: &str) -> bool {
     let digits = name.strip_prefix(prefix).and_then(|name| name.get(..16));
     digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cause;
+pub mod check;
 pub mod cli;
 pub mod dbus;
 pub mod figures;
@@ -31,12 +32,16 @@ use chain::{Call, Plan, Tell, sys};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
+use crate::check::Check;
 use crate::cli::{Manager, Options, TOOL};
 use crate::group::Group;
 use crate::hierarchy::{Hierarchies, Version};
 use crate::manner::Manner;
 use crate::place::{Placement, Wanted};
 use crate::refusal::Refusal;
+
+/// What helps where limits contradict each other.
+const SWAP: &str = "docker counts so; --memory-swap-max counts swap alone";
 
 /// The descriptor of the version 2 group, in the plan.
 const GROUP: &str = "group";
@@ -45,6 +50,9 @@ const GROUP: &str = "group";
 pub fn run(argv: Vec<OsString>) -> ! {
     let Line { options, voice, operands } = args::parse::<Options>(&TOOL, argv);
     let tell = Tell::new(TOOL.name, voice);
+    if options.check {
+        check(options, &operands, &tell)
+    }
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
     let mut manner = Manner::of(&options, sys::has_capability(CAP_SYS_ADMIN))
         .unwrap_or_else(|(wrong, hint)| args::refuse(&tell, &wrong, &hint));
@@ -57,16 +65,14 @@ pub fn run(argv: Vec<OsString>) -> ! {
             );
         }
         let mut plan = Plan::new(command);
-        join::plan(&mut plan, &options.group, &Hierarchies::of_this_process())
+        join::plan(&mut plan, &options.group, &Hierarchies::of_this_process(&tell))
             .unwrap_or_else(|(wrong, hint)| args::refuse(&tell, &wrong, &hint));
         hide_above(&mut plan, options.cgroupns);
         plan.carry_out(&tell)
     }
     let (manager, cgroupns) = (options.manager, options.cgroupns);
     let named = options.parent.is_some() || options.name.is_some() || options.keep;
-    let wanted = Wanted::of(options).unwrap_or_else(|wrong| {
-        args::refuse(&tell, &wrong, "docker counts so; --memory-swap-max counts swap alone")
-    });
+    let wanted = Wanted::of(options).unwrap_or_else(|wrong| args::refuse(&tell, &wrong, SWAP));
     // what was asked for happens or is refused; what a default wanted is left out aloud
     let limits = !wanted.limits.is_empty();
     let asked = limits && !wanted.attempt;
@@ -85,11 +91,23 @@ pub fn run(argv: Vec<OsString>) -> ! {
             let what = if limits { "limit" } else { "make a group" };
             args::refuse(&tell, &format!("cannot {what}: {}", refusal.wrong), &refusal.hint)
         }
-        Err(refusal) => tell.line(format_args!("no group of its own: {}", refusal.wrong)),
+        Err(refusal) => tell.line(format_args!("no group of its own: {}; {}", refusal.wrong, refusal.hint)),
     }
     let mut plan = Plan::new(command);
     hide_above(&mut plan, cgroupns);
     plan.carry_out(&tell)
+}
+
+/// Says what a run could do, and ends.
+fn check(options: Options, operands: &[OsString], tell: &Tell) -> ! {
+    if !operands.is_empty() {
+        args::refuse(tell, "--check runs no command", "leave one of them away");
+    }
+    let (manager, admin) = (options.manager, sys::has_capability(CAP_SYS_ADMIN));
+    let wanted = Wanted::of(options).unwrap_or_else(|wrong| args::refuse(tell, &wrong, SWAP));
+    let check = Check::of(manager, &wanted, &Hierarchies::of_this_process(tell), admin);
+    sys::print(check.text.as_bytes());
+    sys::exit(if check.possible { 0 } else { chain::FAILED })
 }
 
 /// Where the groups go: files where the place is ours, otherwise what systemd hands over.
@@ -99,7 +117,7 @@ fn place(
     manner: &mut Manner,
     tell: &Tell,
 ) -> Result<Option<Placement>, Refusal> {
-    let found = Hierarchies::of_this_process();
+    let found = Hierarchies::of_this_process(tell);
     let placed = match manager {
         Manager::None => return Ok(None),
         Manager::Systemd => None,
@@ -241,7 +259,13 @@ fn make(plan: &mut Plan, group: &Group, manner: &Manner, kills: bool) {
         plan.undo("remove the group", Call::RemoveGroup(group.path.clone()));
     }
     if kills && !manner.keeps() {
-        plan.undo("end what is left in the group", Call::KillGroup(group.path.clone()));
+        plan.undo(
+            "end what is left in the group",
+            match group.version {
+                Version::V2 => Call::KillGroup(group.path.clone()),
+                Version::V1 => Call::KillEach(group.path.clone()),
+            },
+        );
     }
 }
 

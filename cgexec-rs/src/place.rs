@@ -100,19 +100,37 @@ impl Placement {
                 let _ = placement.group_v1(v1, wanted, name);
             }
         }
+        match found.v2().map(|v2| placement.place_v2(v2, wanted, name, v2_limits.clone())) {
+            Some(Ok(())) => {}
+            Some(Err(refusal)) if !v2_limits.is_empty() => return Err(refusal),
+            in_v2 => placement.do_without_v2(in_v2.and_then(Result::err), found, wanted, name)?,
+        }
         for group in &mut placement.v1 {
             if found.v1("cpuset").is_some_and(|cpuset| group.path.starts_with(&cpuset.mount)) {
                 group.fill_cpuset();
             }
         }
-        match found.v2().map(|v2| placement.place_v2(v2, wanted, name, v2_limits.clone())) {
-            Some(Err(refusal)) if !v2_limits.is_empty() || placement.v1.is_empty() => return Err(refusal),
-            None if placement.v1.is_empty() => return Err(refusal::no_hierarchy(found)),
-            // limits of version 1 hold also without a companion in version 2
-            _ => {}
-        }
         placement.look_beside()?;
         Ok(placement)
+    }
+
+    /// Limits of version 1 hold also without a companion in version 2. What is left at the end is then
+    /// frozen while it is killed, in a group that comes last, to be the first in which it is ended.
+    fn do_without_v2(
+        &mut self,
+        in_v2: Option<Refusal>,
+        found: &Hierarchies,
+        wanted: &Wanted,
+        name: &Path,
+    ) -> Result<(), Refusal> {
+        let v1 = |hierarchy: &&Hierarchy| hierarchy.version == Version::V1;
+        let freezer =
+            found.v1("freezer").or_else(|| found.list.iter().find(v1).filter(|_| self.v1.is_empty()));
+        let refused = freezer.and_then(|freezer| self.group_v1(freezer, wanted, name).err());
+        if !self.v1.is_empty() {
+            return Ok(());
+        }
+        Err(in_v2.or(refused).unwrap_or_else(|| refusal::no_hierarchy(found)))
     }
 
     fn leave_out(&mut self, limit: &Limit, refusal: &Refusal) {
@@ -176,7 +194,8 @@ impl Placement {
 
     /// What stands where the groups go: removed where a run left it, else in the way.
     fn look_beside(&mut self) -> Result<(), Refusal> {
-        for group in self.v2.iter().chain(&self.v1) {
+        // the freezer's last, so that it is the first here too
+        for group in self.v2.iter().chain(self.v1.iter().rev()) {
             let (left, empty) = group.path.parent().map(stale).unwrap_or_default();
             self.stale.extend(left);
             self.empty.extend(empty);

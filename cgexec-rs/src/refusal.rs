@@ -63,7 +63,7 @@ pub fn shared(group: &Path) -> Refusal {
     let own_root = group.join("cgroup.type").exists()
         && sys::read("/proc/self/cgroup")
             .is_ok_and(|text| text.split(|byte| *byte == b'\n').any(|line| line == b"0::/"));
-    let hint = if own_root {
+    let hint = if own_root && !group.starts_with("/proc") {
         // what is / here is not the root of the host: the processes have to move down first
         format!(
             "a container's init can move down first: cd {0} && mkdir init && echo 0 > init/cgroup.procs, for each process",
@@ -78,17 +78,17 @@ pub fn shared(group: &Path) -> Refusal {
     )
 }
 
+/// The controllers that systemd hands on.
+pub const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+
 /// A controller that the groups above keep.
 pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Refusal {
     let available = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
-    let available = match available.trim() {
-        "" => "none".to_string(),
-        names => names.to_string(),
-    };
     let wrong = format!(
-        "{} is not handed on to {} (available: {available})",
+        "{} is not handed on to {} (available: {})",
         missing.join(" and "),
-        parent.display()
+        parent.display(),
+        or_none(available.trim())
     );
     let of_user = parent.ancestors().any(|group| {
         group.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("user@"))
@@ -100,7 +100,6 @@ pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Refusal {
              > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; then log in again",
         );
     }
-    const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
     if is_systemd() && missing.iter().any(|name| !SYSTEMDS.contains(name)) {
         return Refusal::new(wrong, "systemd hands on cpu, cpuset, io, memory and pids, and nothing else");
     }
@@ -124,6 +123,16 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Refusal {
     const KNOWN: [&str; 7] = ["memory", "pids", "cpu", "cpuset", "io", "blkio", "hugetlb"];
     if found.list.is_empty() || (found.hidden && KNOWN.contains(&limit.controller(Version::V2))) {
         return no_hierarchy(found);
+    }
+    let part = found.v2().filter(|v2| v2.mount.join("cgroup.type").exists());
+    if part.is_some() && KNOWN.contains(&limit.controller(Version::V2)) {
+        return Refusal::new(
+            format!(
+                "{names} is not handed on to the groups that are in sight (available: {})",
+                or_none(&there_are(found))
+            ),
+            "whoever made this cgroup namespace can hand it on: cgexec-rs does what it was asked to limit, even to max",
+        );
     }
     Refusal::new(
         format!("no mounted hierarchy has the controller {names} (there are: {})", there_are(found)),
@@ -153,10 +162,14 @@ pub fn no_hierarchy(found: &Hierarchies) -> Refusal {
     if found.hidden {
         return Refusal::new(
             "the own group lies outside of what the mounted hierarchies show".to_string(),
-            "a cgroup namespace hides it: run cgexec-rs before the namespace is made, or let cgexec-rs make it (--cgroupns)",
+            "a cgroup namespace hides it: run cgexec-rs before the namespace is made, or in a mount namespace of the same user namespace",
         );
     }
     Refusal::new("no control group hierarchy is mounted".to_string(), "mount -t cgroup2 none /sys/fs/cgroup")
+}
+
+fn or_none(names: &str) -> &str {
+    if names.is_empty() { "none" } else { names }
 }
 
 fn there_are(found: &Hierarchies) -> String {

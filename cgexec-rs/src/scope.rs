@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A place inside of a scope that systemd handed over.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use chain::{Tell, Voice};
 
-use crate::group::{After, Group, Parent};
+use crate::group::{After, Group, Parent, is_ours, stale};
 use crate::hierarchy::{Hierarchies, Hierarchy, Version};
 use crate::place::{Placement, Wanted};
 use crate::refusal::{self, Refusal};
@@ -18,6 +19,8 @@ pub fn is_an_answer(wanted: &Wanted, found: &Hierarchies) -> bool {
     let movable = wanted.parent.is_none() && wanted.after != After::Kept;
     refusal::is_systemd()
         && movable
+        // from inside a cgroup namespace a scope of its systemd is out of sight
+        && !found.private
         && found.v2().is_some_and(|v2| !v2.read_only)
         && wanted.limits.iter().all(in_v2)
 }
@@ -42,10 +45,13 @@ pub fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placeme
         return Ok(supposed(&wanted, v2.mount.join(systemd.slice()).join(&scope.name)));
     }
     systemd.start(&scope)?;
-    let found = Hierarchies::of_this_process();
+    let found = Hierarchies::of_this_process(tell);
     match found.v2() {
         Some(Hierarchy { own, .. }) if own.ends_with(&scope.name) => {
-            Placement::choose(&Wanted { parent: Some(Parent::own()), ..wanted }, &found)
+            let left = left_in_scopes_beside(own);
+            let mut placement = Placement::choose(&Wanted { parent: Some(Parent::own()), ..wanted }, &found)?;
+            placement.stale.extend(left);
+            Ok(placement)
         }
         other => Err(Refusal {
             wrong: format!(
@@ -56,6 +62,15 @@ pub fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placeme
             hint: "a cgroup namespace stands between both: run cgexec-rs before it is made".to_string(),
         }),
     }
+}
+
+/// Groups that killed runs left in scopes of their own: once what is left in it has ended, systemd
+/// removes the scope.
+fn left_in_scopes_beside(own: &Path) -> Vec<PathBuf> {
+    let beside = own.parent().and_then(|slice| fs::read_dir(slice).ok());
+    let scopes = beside.into_iter().flatten().flatten().map(|entry| entry.path());
+    let ours = scopes.filter(|path| path.extension() == own.extension() && is_ours(path) && path != own);
+    ours.flat_map(|scope| stale(&scope).0).collect()
 }
 
 fn supposed(wanted: &Wanted, scope: PathBuf) -> Placement {

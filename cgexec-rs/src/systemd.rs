@@ -61,17 +61,27 @@ impl Systemd {
         })
     }
 
+    /// Whether one of its sockets takes us, without a question.
+    ///
+    /// # Errors
+    /// As [`Systemd::start`].
+    pub fn can_be_asked(&self) -> Result<(), Refusal> {
+        self.with_a_socket(|_, _| Ok(()))
+    }
+
     /// Asks for a scope that holds this process, and waits until it does.
     ///
     /// # Errors
     /// Why no systemd made it.
     pub fn start(&self, scope: &Scope) -> Result<(), Refusal> {
+        // systemd's own socket has no bus behind it
+        self.with_a_socket(|connection, socket| scope.start(connection, !socket.ends_with("systemd/private")))
+    }
+
+    fn with_a_socket(&self, talk: impl Fn(Connection, &Path) -> Result<(), Failure>) -> Result<(), Refusal> {
         let mut tried: Vec<String> = Vec::new();
         for socket in self.sockets.iter().filter(|socket| socket.exists()) {
-            match Connection::open(socket, PATIENCE).and_then(|connection| {
-                // systemd's own socket has no bus behind it
-                scope.start(connection, !socket.ends_with("systemd/private"))
-            }) {
+            match Connection::open(socket, PATIENCE).and_then(|connection| talk(connection, socket)) {
                 Ok(()) => return Ok(()),
                 Err(failure @ Failure::Refused(..)) => return Err(self.refused(&failure)),
                 Err(failure) => tried.push(format!("{}: {failure}", socket.display())),
@@ -98,11 +108,22 @@ impl Systemd {
     }
 
     fn refused(&self, failure: &Failure) -> Refusal {
-        let whose =
-            self.user.map_or_else(|| "systemd".to_string(), |user| format!("the systemd of user {user}"));
         Refusal {
-            wrong: format!("{whose} made no scope: {failure}"),
+            wrong: format!("{} made no scope: {failure}", self.whose()),
             hint: "--manager cgroupfs works with files alone, below a group of your own".to_string(),
+        }
+    }
+
+    /// What it is called.
+    pub fn whose(&self) -> String {
+        self.user.map_or_else(|| "systemd".to_string(), |user| format!("the systemd of user {user}"))
+    }
+
+    /// The group of all that it has: what is not handed on there, no scope of its gets.
+    pub fn group(&self, mount: &Path) -> PathBuf {
+        match self.user {
+            None => mount.to_path_buf(),
+            Some(uid) => mount.join(format!("user.slice/user-{uid}.slice/user@{uid}.service")),
         }
     }
 

@@ -65,6 +65,7 @@ fn a_report_of_everything_keeps_the_schema() {
         pids_denied: Some(0),
         io: vec![("8:0".into(), vec![("rbytes".into(), 4)])],
         pressure: vec![("cpu", 1, 2)],
+        full_below: false,
         leftovers: 1,
     };
     let json = keeps_the_schema(&figures, Ended::Killed(9));

@@ -172,6 +172,8 @@ pub enum Call {
     CollectEmptyGroup(PathBuf),
     /// Kills every process of a control group: cgroup.kill, or one by one where the kernel lacks it.
     KillGroup(PathBuf),
+    /// Kills every process of a version 1 control group, frozen meanwhile where the freezer has it: kill(2).
+    KillEach(PathBuf),
     /// Removes a control group and those the command made below it: rmdir(2).
     RemoveGroup(PathBuf),
     /// A child goes on with the plan, the parent stays until it has ended: fork(2), clone3(2).
@@ -333,6 +335,7 @@ impl Call {
             Self::SetUser(_) => "setresuid(2)",
             Self::MakeGroup { .. } | Self::CollectGroup(_) | Self::CollectEmptyGroup(_) => "cgroups(7)",
             Self::KillGroup(_) | Self::RemoveGroup(_) => "cgroups(7)",
+            Self::KillEach(_) => "kill(2)",
             Self::Fork(stay) if stay.into.is_some() => "clone3(2)",
             Self::Fork(_) | Self::Helper { .. } => "fork(2)",
             Self::Outside { call, .. } => call.page(),
@@ -408,7 +411,7 @@ impl Call {
             Self::MakeGroup { path, opened } => group::make(path).map(|fd| hands.hold(opened, fd)),
             Self::CollectGroup(path) => group::collect(path),
             Self::CollectEmptyGroup(path) => group::collect_empty(path),
-            Self::KillGroup(path) => group::kill(path),
+            Self::KillGroup(path) | Self::KillEach(path) => group::kill(path),
             Self::RemoveGroup(path) => group::remove(path),
             Self::Fork(_) => Err(Errno::ENOSYS),
             Self::Helper { calls, opened } => helper::start(calls).map(|helper| hands.employ(opened, helper)),
@@ -518,6 +521,7 @@ impl Display for Call {
             Self::SetGroup(gid) => write!(f, "setresgid({gid}, {gid}, {gid})"),
             Self::SetUser(uid) => write!(f, "setresuid({uid}, {uid}, {uid})"),
             Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(path)),
+            Self::KillEach(path) => write!(f, "kill(<each process of {}>, SIGKILL)", path.display()),
             Self::KillGroup(path) => write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", path.display()),
             Self::RemoveGroup(path) | Self::CollectGroup(path) | Self::CollectEmptyGroup(path) => {
                 write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))

@@ -101,13 +101,14 @@ pub fn hand_on(path: &Path, data: &[u8]) -> Result<(), Errno> {
 /// Kills every process in the group and below.
 ///
 /// cgroup.kill (Linux 5.14) reaches all at once; where it is missing (older kernels,
-/// v1) the processes are killed one by one until none is left to fork another.
+/// v1) the processes are killed one by one until none is left to fork another. In a group of
+/// version 1's freezer they are frozen meanwhile, so that none can.
 ///
 /// # Errors
 /// As open(2) and write(2) of cgroup.kill; a group that is gone is no error.
 ///
 /// # Source
-/// Documentation/admin-guide/cgroup-v2.rst, "cgroup.kill".
+/// Documentation/admin-guide/cgroup-v2.rst, "cgroup.kill"; cgroup-v1/freezer-subsystem.rst.
 pub fn kill(path: &Path) -> Result<(), Errno> {
     match sys::write_file(&path.join("cgroup.kill"), b"1") {
         Err(Errno::ENOENT) if path.is_dir() => kill_one_by_one(path),
@@ -120,6 +121,7 @@ fn kill_one_by_one(path: &Path) -> Result<(), Errno> {
     let deadline = Instant::now() + PATIENCE;
     let mut pause = Duration::from_micros(200);
     loop {
+        freeze(path);
         let mut found = 0;
         each_group(path, &mut |group| {
             let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
@@ -129,12 +131,31 @@ fn kill_one_by_one(path: &Path) -> Result<(), Errno> {
                 // gone in between is as good as killed
                 let _ = sys::kill(pid, libc::SIGKILL);
             }
+            // a frozen process of version 1 dies when it is thawed; no freezer has no such file
+            let _ = sys::write_file(&group.join("freezer.state"), b"THAWED");
         });
         if found == 0 || Instant::now() > deadline {
             return Ok(());
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Stops everything in a group of version 1's freezer and below; elsewhere nothing happens.
+///
+/// Some processes cannot be stopped at once, so it is asked for a while; those that are still
+/// not frozen then are killed all the same.
+fn freeze(path: &Path) {
+    let state = path.join("freezer.state");
+    for _ in 0..20 {
+        // read again each time: a process that forked meanwhile is found by the next write
+        if sys::write_file(&state, b"FROZEN").is_err()
+            || fs::read(&state).is_ok_and(|state| state.starts_with(b"FROZEN"))
+        {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -131,6 +131,20 @@ pub fn fs_open(fstype: &str) -> Result<OwnedFd, Errno> {
     owned(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), CLOEXEC) })
 }
 
+/// fsconfig(2): sets an option that has no value, such as the controller of a version 1 hierarchy.
+///
+/// # Errors
+/// `EINVAL` for an option that the file system has not.
+pub fn fs_flag(context: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+    // FSCONFIG_SET_FLAG, which libc has not
+    const SET_FLAG: c_int = 0;
+    let name = c_string(OsStr::new(name))?;
+    let (fd, none) = (context.as_raw_fd(), std::ptr::null::<c_char>());
+    // SAFETY: the name is a C string for the length of the call; this command takes no value.
+    let set = unsafe { libc::syscall(libc::SYS_fsconfig, fd, SET_FLAG, name.as_ptr(), none, 0) };
+    Errno::result(set).map(drop)
+}
+
 /// fsconfig(2) and fsmount(2): makes the file system, with its default options, and a mount of it.
 ///
 /// # Errors

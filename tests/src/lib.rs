@@ -15,6 +15,9 @@
 //! | `as_user` | as an ordinary user with subordinate ids, on this host and in the VM |
 //! | `as_anyone` | as root and as an ordinary user, on this host and in the VM |
 //! | `in_vm` | as root in the VM: one cgroup v2 hierarchy and nothing else |
+//! | `in_v1` | as root in a VM with the hierarchies of version 1 alone |
+//! | `under_systemd` | as root in a VM with Debian's systemd |
+//! | `under_login` | there, as a user who logged in |
 //! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
 //! | `on_host` | as root and as an ordinary user on this host: needs more than the VM has |
 //! | `in_debian` | the same, with a root directory of Debian's, where `tests/debian` could make one |

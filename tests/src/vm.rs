@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A machine of our own, in qemu(1): a kernel with one cgroup v2 hierarchy and nothing
-//! else, a busybox root, and the test programs that run there.
+//! else, or with those of version 1 alone, a busybox root, and the test programs that run there.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -49,6 +49,16 @@ pub struct Vm {
     programs: Vec<PathBuf>,
     jobs: String,
     count: usize,
+    command_line: &'static str,
+}
+
+/// Which hierarchies of control groups the machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hierarchies {
+    /// One of version 2.
+    V2,
+    /// One of version 1 for each controller.
+    V1,
 }
 
 impl Vm {
@@ -56,7 +66,7 @@ impl Vm {
     ///
     /// `kernel` is a `boot/vmlinuz-VERSION` with its `lib/modules/VERSION` beside it.
     #[track_caller]
-    pub fn new(kernel: &Path) -> Self {
+    pub fn new(kernel: &Path, hierarchies: Hierarchies) -> Self {
         let mut root = Cpio::default();
         let directories = ["bin", "dev", "etc", "home", "home/user", "lib", "modules", "proc"];
         for path in directories.iter().chain(&["root", "run", "sys", "tests", "tmp", "tools", "usr"]) {
@@ -76,9 +86,14 @@ impl Vm {
         root.file("etc/group", 0o644, b"root:x:0:\ntty:x:5:\nuser:x:1000:\n");
         root.file("etc/subuid", 0o644, SUBIDS.as_bytes());
         root.file("etc/subgid", 0o644, SUBIDS.as_bytes());
-        let mut vm =
-            Self { kernel: kernel.into(), root, programs: Vec::new(), jobs: String::new(), count: 0 };
-        vm.module("overlay");
+        let command_line = match hierarchies {
+            Hierarchies::V2 => "cgroup_no_v1=all",
+            Hierarchies::V1 => "chain.v1",
+        };
+        let (programs, jobs, count) = (Vec::new(), String::new(), 0);
+        let mut vm = Self { kernel: kernel.into(), root, programs, jobs, count, command_line };
+        vm.module("fs/overlayfs/overlay");
+        vm.module("drivers/block/loop");
         vm
     }
 
@@ -130,7 +145,7 @@ impl Vm {
         let scratch = Scratch::new();
         let initramfs = scratch.path("initramfs");
         fs::write(&initramfs, self.root.finish()).expect("the initramfs written");
-        let mut qemu = Qemu::start(&self.kernel, &initramfs);
+        let mut qemu = Qemu::start(&self.kernel, &initramfs, self.command_line);
         let (send, lines) = mpsc::channel();
         let console = BufReader::new(qemu.0.stdout.take().expect("a pipe"));
         thread::spawn(move || {
@@ -164,13 +179,13 @@ impl Vm {
         }
     }
 
-    /// A file system of the kernel's, if it comes as a module.
+    /// A part of the kernel, if it comes as a module.
     fn module(&mut self, module: &str) {
         let version = name(&self.kernel).trim_start_matches("vmlinuz-").to_string();
         let base = self.kernel.ancestors().nth(2).unwrap_or(Path::new("/"));
-        let inside = format!("lib/modules/{version}/kernel/fs/{module}fs/{module}.ko");
+        let inside = format!("lib/modules/{version}/kernel/{module}.ko");
         if let Ok(content) = fs::read(base.join(inside)) {
-            self.root.file(&format!("modules/{module}.ko"), 0o644, &content);
+            self.root.file(&format!("modules/{}.ko", name(Path::new(module))), 0o644, &content);
         }
     }
 
@@ -191,13 +206,13 @@ impl Vm {
 struct Qemu(Child);
 
 impl Qemu {
-    fn start(kernel: &Path, initramfs: &Path) -> Self {
+    fn start(kernel: &Path, initramfs: &Path, more: &str) -> Self {
         // panic=-1 and -no-reboot: a kernel that panics ends qemu at once;
         // the emulated CPU has no 16-byte compare-and-swap that newer kernels survive
         let qemu = Command::new("qemu-system-x86_64")
             .args(["-accel", "tcg", "-cpu", "qemu64,-cx16", "-m", "1G", "-smp", "2"])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nodefaults", "-no-reboot"])
-            .args(["-append", "console=ttyS0 loglevel=3 panic=-1 cgroup_no_v1=all"])
+            .args(["-append", &format!("console=ttyS0 loglevel=3 panic=-1 {more}")])
             .arg("-kernel")
             .arg(kernel)
             .arg("-initrd")

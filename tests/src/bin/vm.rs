@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `vm KERNEL TOOLS -- WHO PROGRAM [ARG]... [-- WHO PROGRAM [ARG]...]...`
+//! `vm [--v1] KERNEL TOOLS -- WHO PROGRAM [ARG]... [-- WHO PROGRAM [ARG]...]...`
 //!
 //! Boots KERNEL, with the tools in the directory TOOLS, and runs each test PROGRAM as
-//! WHO (root, user or delegated). Ends with 0 if all of them did.
+//! WHO (root, user or delegated). Ends with 0 if all of them did. With --v1 the machine has
+//! control groups of version 1 alone.
 
 use std::env;
 use std::fs;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tests::vm::{Vm, Who};
+use tests::vm::{Hierarchies, Vm, Who};
 
 /// Emulation takes about ten times as long as the machine it runs on.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
@@ -18,11 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let mut parts = args.split(|arg| arg == "--");
-    let Some([kernel, tools]) = parts.next() else {
-        eprintln!("vm: usage: vm KERNEL TOOLS -- WHO PROGRAM [ARG]... [-- ...]");
-        return ExitCode::from(2);
+    let (hierarchies, kernel, tools) = match parts.next() {
+        Some([v1, kernel, tools]) if v1 == "--v1" => (Hierarchies::V1, kernel, tools),
+        Some([kernel, tools]) => (Hierarchies::V2, kernel, tools),
+        _ => {
+            eprintln!("vm: usage: vm [--v1] KERNEL TOOLS -- WHO PROGRAM [ARG]... [-- ...]");
+            return ExitCode::from(2);
+        }
     };
-    let mut vm = Vm::new(Path::new(kernel));
+    let mut vm = Vm::new(Path::new(kernel), hierarchies);
     for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report"] {
         vm.tool(&Path::new(tools).join(tool));
     }

@@ -10,8 +10,17 @@ mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 ln -s /proc/self/fd /dev/fd
-# as systemd mounts it
-mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 /sys/fs/cgroup
+if grep -q chain.v1 /proc/cmdline; then
+    # as distributions did before version 2, without it beside
+    mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+    for controller in memory pids cpu,cpuacct cpuset blkio freezer; do
+        mkdir "/sys/fs/cgroup/$controller"
+        mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller"
+    done
+else
+    # as systemd mounts it
+    mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 /sys/fs/cgroup
+fi
 for module in /modules/*.ko; do
     [ ! -e "$module" ] || insmod "$module"
 done

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A cell of the matrix, run.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::run::Ended;
+use tests::{Run, deadline};
+
+use crate::outcome::{Expected, Manner, Outcome, SLEEP};
+use crate::place::Place;
+use crate::watch::{groups, processes};
+
+/// Emulation is slow, and systemd takes away an empty scope when it comes to it.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Runs every cell of each place, and fails with all that went otherwise.
+#[track_caller]
+pub fn run_all(places: &[Place]) {
+    let mut wrong = String::new();
+    for place in places {
+        for manner in Manner::ALL {
+            for outcome in Outcome::ALL {
+                let begin = Instant::now();
+                let cell = format!("{} | {} | {}", place.name, manner.option(), outcome.name());
+                let result = match place.expects(manner, outcome) {
+                    Ok(expected) => run(place, manner, outcome, &expected),
+                    Err(why) => {
+                        println!("{cell}: no such cell: {why}");
+                        continue;
+                    }
+                };
+                println!("{cell}: {} ms", begin.elapsed().as_millis());
+                if let Err(why) = result {
+                    let _ = writeln!(wrong, "{cell}: {why}");
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+fn run(place: &Place, manner: Manner, outcome: Outcome, expected: &Expected) -> Result<(), String> {
+    let before = groups();
+    let running = start(place.words(manner, outcome)).start();
+    if outcome == Outcome::Killed {
+        kill_cgexec(manner, outcome)?;
+    }
+    let ended = running.end();
+    as_expected(&ended, expected)?;
+    sleepers_are_as_documented(place, manner, outcome)?;
+    nothing_is_left(place, manner, outcome, &before)
+}
+
+fn start(words: Vec<OsString>) -> Run {
+    let (program, args) = words.split_first().expect("a program");
+    Run::new(program).args(args).patience(PATIENCE)
+}
+
+fn as_expected(ended: &Ended, expected: &Expected) -> Result<(), String> {
+    let (out, err) = (ended.out(), ended.err());
+    let own = |line: &&str| line.starts_with("cgexec-rs: ");
+    let said = if expected.line.is_empty() {
+        // a shell may have words of its own, and unshare-rs about ids
+        !err.lines().any(|line| own(&line))
+    } else {
+        err.lines().filter(own).any(|line| line.contains(&expected.line))
+    };
+    if ended.end == expected.end && out == expected.out && said {
+        return Ok(());
+    }
+    Err(format!("{:?} {out:?} {err:?} instead of {expected:?}", ended.end))
+}
+
+/// Sends SIGKILL to cgexec-rs, or to what it became, once the command has started all it starts.
+fn kill_cgexec(manner: Manner, outcome: Outcome) -> Result<(), String> {
+    deadline::wait("the command", PATIENCE, || (sleepers().len() == 2).then_some(()))?;
+    let script = outcome.script();
+    let found = processes(|words| {
+        let is_it = match (manner, words) {
+            (Manner::Exec, [shell, ..]) => shell == "sh",
+            (Manner::Wait, [tool, ..]) => tool.ends_with("cgexec-rs"),
+            _ => false,
+        };
+        is_it && words.iter().any(|word| word == script)
+    });
+    // around it there may be another one, which is older
+    let at = found.last().copied().ok_or("no cgexec-rs to be killed")?;
+    kill(Pid::from_raw(at), Signal::SIGKILL).map_err(|errno| format!("kill({at}): {errno}"))
+}
+
+fn sleepers() -> Vec<i32> {
+    processes(|words| matches!(words, [sleep, long, ..] if sleep == "sleep" && long == SLEEP))
+}
+
+/// What the command left in the background: ended with it by a parent, by the next run where the
+/// parent was killed, and by nobody where there was none.
+fn sleepers_are_as_documented(place: &Place, manner: Manner, outcome: Outcome) -> Result<(), String> {
+    let stays = match (outcome, manner) {
+        _ if place.ends_leftovers() => false,
+        (Outcome::Daemon, Manner::Exec) => true,
+        (Outcome::Killed, _) => true,
+        _ => false,
+    };
+    let count = sleepers().len();
+    if stays && count == 0 {
+        return Err("what was left in the background is gone".to_string());
+    }
+    if !stays {
+        deadline::wait("what was left to end", PATIENCE, || sleepers().is_empty().then_some(()))?;
+    }
+    if stays && manner == Manner::Exec {
+        for pid in sleepers() {
+            // gone in between is as good
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        deadline::wait("them to end", PATIENCE, || sleepers().is_empty().then_some(()))?;
+    }
+    Ok(())
+}
+
+/// Nothing is, once another run had its turn where somebody was killed or nobody stayed.
+fn nothing_is_left(
+    place: &Place,
+    manner: Manner,
+    outcome: Outcome,
+    before: &BTreeSet<PathBuf>,
+) -> Result<(), String> {
+    let new = || groups().difference(before).cloned().collect::<Vec<_>>();
+    let gone = |patience| deadline::wait("", patience, || new().is_empty().then_some(())).is_ok();
+    let by_the_next = outcome == Outcome::Killed || manner == Manner::Exec;
+    // an empty scope is systemd's to take away
+    let scope = new().iter().any(|group| group.to_string_lossy().contains(".scope"));
+    let waits = outcome != Outcome::Killed && scope;
+    if by_the_next && !new().is_empty() && !(waits && gone(PATIENCE)) {
+        start(place.one_more()).end().ok();
+    }
+    if gone(PATIENCE) && sleepers().is_empty() {
+        return Ok(());
+    }
+    Err(format!("{:?} is left, and processes {:?}", new(), sleepers()))
+}

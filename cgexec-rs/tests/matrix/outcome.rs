@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ways a run can end, and what is done to make it.
+
+use tests::End;
+
+/// Who stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Nobody: cgexec-rs becomes the command.
+    Exec,
+    /// A parent.
+    Wait,
+}
+
+impl Manner {
+    pub const ALL: [Self; 2] = [Self::Exec, Self::Wait];
+
+    pub const fn option(self) -> &'static str {
+        match self {
+            Self::Exec => "--exec",
+            Self::Wait => "--wait",
+        }
+    }
+}
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Fine,
+    OwnOom,
+    OomAbove,
+    ForkLimit,
+    Throttled,
+    Daemon,
+    BadValue,
+    MissingController,
+    Killed,
+}
+
+/// What a cell has to be.
+#[derive(Debug)]
+pub struct Expected {
+    pub end: End,
+    pub out: &'static str,
+    /// A part of what is said; where it is empty, nothing is.
+    pub line: String,
+}
+
+/// How long what is left behind sleeps: a number that no other process has.
+pub const SLEEP: &str = "98765";
+
+impl Outcome {
+    pub const ALL: [Self; 9] = [
+        Self::Fine,
+        Self::OwnOom,
+        Self::OomAbove,
+        Self::ForkLimit,
+        Self::Throttled,
+        Self::Daemon,
+        Self::BadValue,
+        Self::MissingController,
+        Self::Killed,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::OwnOom => "own limit of memory",
+            Self::OomAbove => "a limit of memory above",
+            Self::ForkLimit => "fork refused",
+            Self::Throttled => "throttled",
+            Self::Daemon => "a daemon left",
+            Self::BadValue => "bad value",
+            Self::MissingController => "missing controller",
+            Self::Killed => "cgexec-rs killed",
+        }
+    }
+
+    /// What the command does.
+    pub const fn script(self) -> &'static str {
+        match self {
+            Self::Fine => "echo fine; exit 7",
+            Self::OwnOom | Self::OomAbove => "exec tail /dev/zero",
+            Self::ForkLimit => "for i in 1 2 3 4 5 6 7 8; do sleep 0.5 & echo $i; done; exit 4",
+            // processor time in ticks of a hundredth of a second: proc_pid_stat(5)
+            Self::Throttled => {
+                "(while :; do :; done) & sleep 0.8; set -- $(cut -d ' ' -f 14,15 /proc/$!/stat); kill -9 $!; \
+                 [ $(($1 + $2)) -lt 50 ] && echo held; exit 5"
+            }
+            Self::Daemon => "setsid sleep 98765 >/dev/null 2>&1 </dev/null & sleep 0.1; echo left; exit 3",
+            Self::BadValue | Self::MissingController => "echo ran",
+            Self::Killed => {
+                "setsid sleep 98765 >/dev/null 2>&1 </dev/null & sleep 98765 >/dev/null 2>&1 </dev/null; :"
+            }
+        }
+    }
+
+    /// The limits it has.
+    pub const fn limits(self) -> &'static [&'static str] {
+        match self {
+            Self::Fine => &["-m", "60M", "--pids-limit", "20"],
+            Self::OwnOom => &["-m", "20M", "--memory-swap-max", "0"],
+            Self::OomAbove => &["-m", "80M", "--memory-swap-max", "0"],
+            Self::ForkLimit => &["--pids-limit", "5"],
+            Self::Throttled => &["--cpus", "0.2"],
+            Self::Daemon | Self::Killed => &["--pids-limit", "20"],
+            Self::BadValue => &["--set", "pids.max=many"],
+            Self::MissingController => &["--set", "nonesuch.x=1"],
+        }
+    }
+
+    /// The limits of the run around it.
+    pub const fn around(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::OomAbove => Some(&["--wait", "--no-cgroupns", "-m", "20M", "--memory-swap-max", "0"]),
+            _ => None,
+        }
+    }
+
+    /// The exit status, where limits can be set and no signal ends it.
+    pub const fn status(self) -> Option<i32> {
+        match self {
+            Self::Fine => Some(7),
+            Self::OwnOom | Self::OomAbove | Self::Killed => None,
+            // what a shell says of a fork that failed
+            Self::ForkLimit => Some(2),
+            Self::Throttled => Some(5),
+            Self::Daemon => Some(3),
+            Self::BadValue | Self::MissingController => Some(125),
+        }
+    }
+
+    /// What the command says on its standard output.
+    pub const fn out(self) -> &'static str {
+        match self {
+            Self::Fine => "fine\n",
+            Self::ForkLimit => "1\n2\n3\n4\n",
+            Self::Throttled => "held\n",
+            Self::Daemon => "left\n",
+            _ => "",
+        }
+    }
+
+    /// What cgexec-rs says, where a parent stayed.
+    pub const fn said(self) -> &'static str {
+        match self {
+            Self::Fine | Self::Daemon | Self::Killed => "",
+            Self::OwnOom => "the memory limit of 20 MiB was hit: 1 process killed",
+            Self::OomAbove => "memory ran out above this group",
+            Self::ForkLimit => "the limit of 5 processes was hit: ",
+            Self::Throttled => "the limit of 0.2 processors slowed the command down: in ",
+            Self::BadValue => "cannot limit pids.max to many: write(",
+            Self::MissingController => "cannot limit: no mounted hierarchy has the controller nonesuch",
+        }
+    }
+
+    /// For the page.
+    pub fn done(self) -> String {
+        format!("`{} -- sh -c '{}'`", self.limits().join(" "), self.script().replace('|', "\\|"))
+    }
+
+    /// Whether it fails before the command runs.
+    pub const fn is_refused(self) -> bool {
+        matches!(self, Self::BadValue | Self::MissingController)
+    }
+}
