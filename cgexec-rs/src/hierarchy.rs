@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use chain::sys;
+use chain::{mountinfo, sys};
 
 use crate::limits::Limit;
 
@@ -50,17 +50,17 @@ pub struct Hierarchies {
 impl Hierarchies {
     /// Reads /proc; where it cannot be read there are none.
     pub fn of_this_process() -> Self {
-        let mounts = sys::read("/proc/self/mountinfo").unwrap_or_default();
+        let mounts = mountinfo::table().unwrap_or_default();
         let own = sys::read("/proc/self/cgroup").unwrap_or_default();
         Self::parse(&mounts, &own)
     }
 
     /// # Source
     /// proc_pid_mountinfo(5), proc_pid_cgroup(5).
-    pub fn parse(mountinfo: &[u8], own: &[u8]) -> Self {
+    pub fn parse(table: &[u8], own: &[u8]) -> Self {
         let places: Vec<Place> = lines(own).filter_map(Place::parse).collect();
         let mut found = Self::default();
-        for mount in lines(mountinfo).filter_map(Mount::parse) {
+        for mount in mountinfo::mounts(table).filter_map(Mount::of) {
             let Some(place) = places.iter().find(|place| mount.is_of(place)) else { continue };
             let Some(below) = below_mount(&mount.root, &place.path) else {
                 found.hidden = true;
@@ -132,29 +132,23 @@ struct Mount {
 }
 
 impl Mount {
-    /// A line of mountinfo: id, parent, device, root, mount point, options, tags, "-", type, source, super options.
-    fn parse(line: &[u8]) -> Option<Self> {
-        let mut fields = line.split(|byte| *byte == b' ');
-        let root = unescape(fields.nth(3)?);
-        let at = unescape(fields.next()?);
-        let of_mount = fields.next()?;
-        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
-        let version = match fields.next()? {
+    fn of(mount: mountinfo::Mount) -> Option<Self> {
+        let version = match mount.fstype {
             b"cgroup" => Version::V1,
             b"cgroup2" => Version::V2,
             _ => return None,
         };
-        let options = String::from_utf8_lossy(fields.nth(1)?).into_owned();
-        let read_only = of_mount
-            .split(|byte| *byte == b',')
-            .chain(options.as_bytes().split(|byte| *byte == b','))
-            .any(|option| option == b"ro");
+        let options = String::from_utf8_lossy(mount.super_options).into_owned();
+        let mut all =
+            mount.options.split(|byte| *byte == b',').chain(options.as_bytes().split(|byte| *byte == b','));
+        let read_only = all.any(|option| option == b"ro");
         let controllers = match version {
             Version::V2 => Vec::new(),
             Version::V1 => {
                 options.split(',').filter(|name| !matches!(*name, "rw" | "ro")).map(str::to_string).collect()
             }
         };
+        let (root, at) = (mount.root.into_owned(), mount.at.into_owned());
         Some(Self { version, root, at, controllers, read_only })
     }
 
@@ -199,29 +193,6 @@ fn below_mount(root: &Path, own: &Path) -> Option<PathBuf> {
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
-}
-
-/// mountinfo writes space, tab, newline and backslash as three octal digits.
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, tail)) = rest.split_first() {
-        let octal = tail
-            .get(..3)
-            .filter(|_| first == b'\\')
-            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        match octal {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(bytes))
 }
 
 #[cfg(test)]
@@ -270,11 +241,6 @@ mod tests {
         assert!(Hierarchies::parse(over, b"0::/\n").v2().unwrap().read_only);
         let super_ro = b"40 1 0:1 / /a rw - cgroup2 cgroup2 ro\n";
         assert!(Hierarchies::parse(super_ro, b"0::/\n").v2().unwrap().read_only);
-    }
-
-    #[test]
-    fn escapes_of_the_mount_table_are_read() {
-        assert_eq!(unescape(br"/a\040b\134c\"), Path::new("/a b\\c\\"));
     }
 
     #[test]

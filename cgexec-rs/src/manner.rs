@@ -104,9 +104,5 @@ impl Manner {
 /// of it that something covers would be shown again, and the kernel allows that to nobody in a user namespace.
 fn is_first() -> bool {
     let own_proc = || std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1");
-    let covered = || {
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        mounts.lines().filter_map(|line| line.split(' ').nth(4)).any(|at| at.starts_with("/proc/"))
-    };
-    std::process::id() == 1 && own_proc() && !covered()
+    std::process::id() == 1 && own_proc() && chain::mountinfo::cover_of_proc().is_none()
 }

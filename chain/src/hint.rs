@@ -15,7 +15,7 @@ use nix::sched::CloneFlags;
 
 use crate::call::Call;
 use crate::flags::CLONE_NEWTIME;
-use crate::sys;
+use crate::{mountinfo, sys};
 
 /// What the reader can do about a call that failed, if the system shows it.
 pub fn advice(call: &Call, errno: Errno) -> Option<String> {
@@ -90,15 +90,12 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
 /// namespace must be younger than the one it is kept in, so that none keeps itself.
 fn mount_namespace_file(target: &Path) -> Option<String> {
     let target = fs::canonicalize(target).ok()?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let over = fields.filter(|fields| fields.get(4).is_some_and(|at| target.starts_with(at)));
+    let table = mountinfo::table().ok()?;
+    let over = mountinfo::mounts(&table).filter(|mount| target.starts_with(&mount.at));
     // of mounts on the same place, the last one is seen
-    let mount = over.max_by_key(|fields| fields.get(4).map_or(0, |at| at.len()))?;
-    let at = mount.get(4)?;
-    let shared =
-        mount.iter().skip(6).take_while(|field| **field != "-").any(|field| field.starts_with("shared:"));
-    Some(if shared {
+    let mount = over.max_by_key(|mount| mount.at.as_os_str().len())?;
+    let at = mount.at.display();
+    Some(if mount.shared {
         format!(
             "{at} is a shared mount, which takes no mount namespace: use a private one, \
              as mount --make-private makes it"
@@ -189,8 +186,8 @@ fn missing_kind(flags: CloneFlags) -> Option<String> {
 /// In a chroot the root directory is no mount point, and the kernel gives no new root to pivot from.
 fn inside_chroot() -> Option<String> {
     let root_is_mount = sys::is_mount_root(Path::new("/")).or_else(|| {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        Some(mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")))
+        let table = mountinfo::table().ok()?;
+        Some(mountinfo::mounts(&table).any(|mount| mount.at == Path::new("/")))
     })?;
     (!root_is_mount).then(|| {
         "this process runs in a chroot(2), where the kernel refuses this; whoever made it can use chroot-rs, \
@@ -211,9 +208,8 @@ fn seccomp() -> Option<String> {
 
 /// A new procfs would show what a mount over a part of the old one hides: the kernel refuses it.
 fn proc_refused() -> Option<String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let over =
-        mounts.lines().filter_map(|line| line.split(' ').nth(4)).find(|at| at.starts_with("/proc/"))?;
+    let over = mountinfo::cover_of_proc()?;
+    let over = over.display();
     Some(format!(
         "{over} is mounted over a part of /proc, so the kernel gives no new one here; \
          a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman) \

@@ -44,6 +44,7 @@ pub mod group;
 pub mod helper;
 pub mod hint;
 pub mod idmap;
+pub mod mountinfo;
 pub mod namespace;
 pub mod plan;
 pub mod search;

@@ -5,7 +5,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use chain::namespace::{Kind, capability};
-use chain::sys;
+use chain::{mountinfo, sys};
 use nix::sys::stat::{fstat, stat};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
@@ -158,7 +158,7 @@ impl View {
         let ids = if way == Way::PivotAsUser { Ids::one() } else { Ids::here() };
         let is_first = nix::unistd::getpid().as_raw() == 1;
         // the kernel gives a user namespace no new proc where a part of the old one is hidden
-        let proc_is_covered = !initial && !is_first && is_part_hidden("/proc/");
+        let proc_is_covered = !initial && !is_first && mountinfo::cover_of_proc().is_some();
         let processes = if is_first || proc_is_covered { Processes::Callers } else { Processes::Own };
         let callers_proc = if ours(Kind::Pid) { Api::New } else { Api::Copy };
         Self {
@@ -193,21 +193,13 @@ impl View {
     }
 }
 
-/// Whether something is mounted below a directory.
-fn is_part_hidden(below: &str) -> bool {
-    let mounts = sys::read("/proc/self/mountinfo").unwrap_or_default();
-    let mut points =
-        mounts.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
-    points.any(|point| point.starts_with(below.as_bytes()))
-}
-
 /// An initramfs is unpacked into the first of all mounts, which pivot_root(2) refuses to move.
 fn old_root() -> OldRoot {
     let in_memory = statfs("/").is_ok_and(|fs| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&fs.filesystem_type()));
     // asked only where it may be
     let is_first = || {
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        mounts.lines().any(|line| line.split(' ').nth(4) == Some("/") && line.contains(" - rootfs "))
+        let table = mountinfo::table().unwrap_or_default();
+        mountinfo::mounts(&table).any(|mount| mount.at == Path::new("/") && mount.fstype == b"rootfs")
     };
     if in_memory && is_first() { OldRoot::IsCovered } else { OldRoot::Leaves }
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The mounts that a process sees: proc_pid_mountinfo(5).
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use crate::sys;
+
+/// A mount, as a line of the table has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount<'a> {
+    /// Which directory of its file system is seen.
+    pub root: Cow<'a, Path>,
+    /// Where.
+    pub at: Cow<'a, Path>,
+    /// The flags of this mount, with commas between.
+    pub options: &'a [u8],
+    /// Whether mounts made on it spread: mount_namespaces(7).
+    pub shared: bool,
+    /// The type of its file system.
+    pub fstype: &'a [u8],
+    /// The options of the file system itself, with commas between.
+    pub super_options: &'a [u8],
+}
+
+/// The table of this process, as text.
+///
+/// # Errors
+/// As open(2), where no proc is mounted.
+pub fn table() -> Result<Vec<u8>, Errno> {
+    sys::read("/proc/self/mountinfo")
+}
+
+/// The mounts of a table, in its order: of those at one place the last one is seen.
+pub fn mounts(table: &[u8]) -> impl Iterator<Item = Mount<'_>> {
+    table.split(|byte| *byte == b'\n').filter_map(mount)
+}
+
+/// What is mounted over a part of /proc: while there is something, the kernel gives no new proc
+/// to a user namespace, because it would show what is covered: user_namespaces(7).
+pub fn cover_of_proc() -> Option<PathBuf> {
+    let table = table().ok()?;
+    let below_proc = |at: &Path| at != Path::new("/proc") && at.starts_with("/proc");
+    mounts(&table).map(|mount| mount.at).find(|at| below_proc(at)).map(Cow::into_owned)
+}
+
+/// A line: id, parent, device, root, mount point, options, tags, "-", type, source, super options.
+fn mount(line: &[u8]) -> Option<Mount<'_>> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let (root, at, options) = (fields.nth(3)?, fields.next()?, fields.next()?);
+    let mut shared = false;
+    for tag in fields.by_ref().take_while(|field| *field != b"-") {
+        shared |= tag.starts_with(b"shared:");
+    }
+    let (fstype, super_options) = (fields.next()?, fields.nth(1)?);
+    Some(Mount { root: unescape(root), at: unescape(at), options, shared, fstype, super_options })
+}
+
+/// Space, tab, newline and backslash are written as three octal digits.
+fn unescape(field: &[u8]) -> Cow<'_, Path> {
+    if !field.contains(&b'\\') {
+        return Path::new(OsStr::from_bytes(field)).into();
+    }
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal = tail
+            .get(..3)
+            .filter(|_| first == b'\\')
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(octal.unwrap_or(first));
+        rest = tail.get(if octal.is_some() { 3 } else { 0 }..).unwrap_or_default();
+    }
+    PathBuf::from(OsString::from_vec(bytes)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_taken_apart_whatever_tags_it_has() {
+        let table = b"1 0 0:1 / / rw,relatime - ext4 /dev/vda rw,errors=continue\n\
+            2 1 0:5 /sub /a\\040b rw shared:3 master:4 - tmpfs t rw,mode=755\nbad line\n\n3 1 0:6 / /x rw\n";
+        let found: Vec<_> = mounts(table).collect();
+        assert_eq!(found.len(), 2);
+        let expected = Mount {
+            root: Path::new("/sub").into(),
+            at: Path::new("/a b").into(),
+            options: b"rw",
+            shared: true,
+            fstype: b"tmpfs",
+            super_options: b"rw,mode=755",
+        };
+        assert_eq!(found[1], expected);
+        assert!(!found[0].shared && found[0].super_options == b"rw,errors=continue");
+    }
+
+    #[test]
+    fn escapes_are_read_and_what_only_looks_like_one_is_kept() {
+        assert_eq!(unescape(br"/a\040b\134c\"), Path::new("/a b\\c\\"));
+        assert_eq!(unescape(br"/\04"), Path::new("/\\04"));
+        assert_eq!(unescape(b"/\xff\\011"), Path::new(OsStr::from_bytes(b"/\xff\t")));
+    }
+}
