@@ -24,6 +24,7 @@
 pub mod book;
 pub mod cpio;
 pub mod deadline;
+pub mod handle;
 pub mod links;
 pub mod run;
 pub mod scratch;

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let mut vm = Vm::new(Path::new(kernel));
-    for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report"] {
+    for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report", "escape"] {
         vm.tool(&Path::new(tools).join(tool));
     }
     for program in ["strace", "newuidmap", "newgidmap"] {
