@@ -30,6 +30,7 @@ pub mod book;
 pub mod cpio;
 pub mod deadline;
 pub mod debian;
+pub mod handle;
 pub mod links;
 pub mod run;
 pub mod scratch;

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         }
     };
     let mut vm = Vm::new(Path::new(kernel), hierarchies);
-    for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report"] {
+    for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report", "escape"] {
         vm.tool(&Path::new(tools).join(tool));
     }
     for program in ["strace", "newuidmap", "newgidmap"] {
