@@ -17,6 +17,7 @@
 //! | `in_vm` | as root in the VM: one cgroup v2 hierarchy and nothing else |
 //! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
 //! | `on_host` | as root and as an ordinary user on this host: needs more than the VM has |
+//! | `peers` | likewise: needs umoci, skopeo, bsdtar, acl, attr and archives of others |
 //!
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the
 //! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
