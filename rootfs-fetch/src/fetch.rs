@@ -168,7 +168,7 @@ impl Fetch<'_> {
         let tree = Tree::new(place.root()?, origin)?;
         let mut unpacker = match input {
             Input::Host(copy) => return copy.make(tree, self.interrupt),
-            _ => Unpacker::new(tree, self.policy(), *self.tell),
+            _ => Unpacker::new(tree, Policy { marked: !place.is_beside(), ..self.policy() }, *self.tell),
         };
         match input {
             Input::Archive(mut stream, progress) => {

@@ -59,7 +59,7 @@ fn one_program_has_every_name_it_has_here() {
 fn no_copied_program_is_set_id() {
     let scratch = Scratch::new();
     made(&scratch, "host:");
-    for (path, line) in support::scratch::tree(&scratch.work().join("root")) {
+    for (path, line) in support::tree(&scratch.work().join("root")) {
         let mode = u32::from_str_radix(line.split(' ').next().unwrap(), 8).unwrap();
         let file = mode & 0o170_000 == 0o100_000;
         assert!(!file || mode & 0o6000 == 0, "{path:?}");

@@ -21,6 +21,7 @@
 //! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
 //! | `on_host` | as root and as an ordinary user on this host: needs more than the VM has |
 //! | `in_debian` | the same, with a root directory of Debian's, where `tests/debian` could make one |
+//! | `peers` | the same, with umoci, skopeo, bsdtar, acl, attr and archives of others |
 //!
 //! They may be nested: what is in `as_root::in_debian` is run as root only.
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the
