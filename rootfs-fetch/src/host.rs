@@ -163,7 +163,7 @@ impl Copy {
     ///
     /// # Errors
     /// I/O, or a signal.
-    pub fn make(self, mut tree: Tree, interrupt: &Interrupt) -> Result<Report> {
+    pub fn make(&self, mut tree: Tree, interrupt: &Interrupt) -> Result<Report> {
         let mut report = Report::default();
         let policy = Policy::for_caller();
         let mut mirror = Mirror::new(&mut tree, &mut report);
