@@ -28,20 +28,30 @@
 //! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
 
 pub mod book;
+pub mod certificates;
 pub mod cpio;
+pub mod daemon;
 pub mod deadline;
 pub mod debian;
+pub mod engine;
 pub mod handle;
+pub mod layout;
 pub mod links;
+pub mod registry;
 pub mod run;
 pub mod scratch;
 pub mod seccomp;
+pub mod server;
 pub mod session;
 pub mod snapshot;
+#[path = "../../rootfs-fetch/tests/support/tar.rs"]
+#[allow(missing_docs, reason = "its fields are those of tar's header")]
+pub mod tar;
 pub mod terminal;
 pub mod told;
 pub mod tools;
 pub mod trace;
+pub mod tree;
 pub mod vm;
 
 pub use debian::Debian;
