@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! rootfs-fetch: any archive, or the host itself, becomes a root directory.
+//! rootfs-fetch: an image, any archive, or the host itself, becomes a root directory.
 //!
 //! The story is [`fetch::Fetch::run`]: open the source, make a sibling of DIRECTORY, fill
 //! it, rename it into place. Whatever goes wrong on the way, the sibling goes
@@ -59,7 +59,7 @@ use crate::source::Source;
 /// What the tool says of itself.
 pub const TOOL: Tool = Tool {
     name: "rootfs-fetch",
-    about: "Make a root directory from an archive, or from this machine's own programs",
+    about: "Make a root directory from an image, an archive, or this machine's own programs",
     operands: "SOURCE DIRECTORY",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: Kind::Usage as i32,
@@ -72,10 +72,8 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
     // modes are the archive's, whatever the caller's mask
     rustix::process::umask(rustix::fs::Mode::empty());
     let options = &line.options;
-    let operands = Operands::take(line.operands, options).unwrap_or_else(|wrong| {
-        let hint = "'rootfs-fetch host: my-root' copies this machine's own programs";
-        args::usage_error(&TOOL, &tell, wrong, Some(hint))
-    });
+    let operands = Operands::take(line.operands, options)
+        .unwrap_or_else(|(wrong, hint)| args::usage_error(&TOOL, &tell, wrong, hint));
     let interrupt = Interrupt::watch();
     let rules = Rules {
         authorities: options.cacert.clone(),
@@ -99,22 +97,31 @@ struct Operands {
 }
 
 impl Operands {
-    fn take(operands: Vec<OsString>, options: &Options) -> Result<Self, &'static str> {
+    fn take(
+        operands: Vec<OsString>,
+        options: &Options,
+    ) -> Result<Self, (&'static str, Option<&'static str>)> {
         let mut operands = operands.into_iter();
         let (source, directory) = (operands.next(), operands.next().map(PathBuf::from));
         match (source, directory, operands.next()) {
             (Some(source), None, None) if options.print_digest || options.config.is_some() => {
                 Ok(Self { source, directory: None })
             }
-            (Some(_), Some(_), None) if options.print_digest => Err("--print-digest makes no DIRECTORY"),
+            (Some(_), Some(_), None) if options.print_digest => {
+                Err(("--print-digest makes no DIRECTORY", None))
+            }
             (Some(source), Some(directory), None) => Ok(Self { source, directory: Some(directory) }),
-            _ => Err("needs a SOURCE and a DIRECTORY"),
+            _ => Err((
+                "needs a SOURCE and a DIRECTORY",
+                Some("'rootfs-fetch host: my-root' copies this machine's own programs"),
+            )),
         }
     }
 }
 
 fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, tell: &Tell) -> failure::Result<()> {
     let source = Source::parse(&operands.source)?;
+    net.check()?;
     if let Some(directory) = &operands.directory {
         return Fetch { source, directory, options, net, tell }.run();
     }

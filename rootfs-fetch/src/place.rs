@@ -93,7 +93,7 @@ impl Place {
         matches!(self.way, Way::Among)
     }
 
-    /// Whether the tree grows in a directory that we made, so that there may be another one.
+    /// Whether the tree grows in a sibling that we made, so that there may be another one.
     pub fn is_beside(&self) -> bool {
         matches!(self.way, Way::Beside(_))
     }

@@ -170,6 +170,19 @@ impl Net {
         })
     }
 
+    /// Reads whom to trust, where the user named a file for it: a wrong one is told at once.
+    ///
+    /// # Errors
+    /// Not found, I/O or damaged.
+    pub fn check(&self) -> Result<()> {
+        if self.rules.authorities.is_some() { self.trust().map(drop) } else { Ok(()) }
+    }
+
+    fn trust(&self) -> Result<&Arc<ClientConfig>> {
+        let trust = self.trust.get_or_init(|| tls::config(self.rules.authorities.as_deref()));
+        trust.as_ref().map_err(Clone::clone)
+    }
+
     /// The rules.
     pub fn rules(&self) -> &Rules {
         &self.rules
@@ -327,8 +340,7 @@ impl Net {
         if origin.scheme == Scheme::Http {
             return Ok(Pipe::Plain(socket));
         }
-        let trust = self.trust.get_or_init(|| tls::config(self.rules.authorities.as_deref()));
-        match tls::handshake(trust.as_ref().map_err(Clone::clone)?, &origin.host, socket) {
+        match tls::handshake(self.trust()?, &origin.host, socket) {
             Ok(secured) => Ok(Pipe::Tls(Box::new(secured))),
             Err(Refused::NotTls) => Err(Trouble::NotTls),
             Err(Refused::Broken(error)) => Err(error.into()),
