@@ -167,7 +167,7 @@ mod on_host {
             first.end();
             second.end().ok();
             let third = scratch.path("third");
-            fetch(&registry, &scratch).arg("--replace").arg(&source).arg(&third).end().ok();
+            fetch(&registry, &scratch).arg(&source).arg(&third).end().ok();
             assert_same(&third, &survivor);
             Run::new("rm").arg("-rf").args([&survivor, &killed]).end().ok();
             Run::new("rm").arg("-rf").arg(scratch.path("cache")).end().ok();
@@ -206,12 +206,12 @@ mod on_host {
         for door in [Door::Guarded, Door::SelfSigned] {
             let registry = Registry::start(door);
             registry.push(layout.path(), ONE, "it:1", &[]);
-            let (source, found) = (registry.source("it:1"), scratch.path("it"));
+            let (source, found) = (registry.source("it:1"), scratch.path(format!("it-{door:?}")));
             let unnamed = Run::new(tools().fetch()).env("REGISTRY_AUTH_FILE", registry.credentials());
             let unnamed = unnamed.env("XDG_CACHE_HOME", scratch.path("cache")).arg(&source).arg(&found);
             unnamed.end().ended(End::Exit(6));
             assert!(!found.exists());
-            fetch(&registry, &scratch).arg("--replace").arg(&source).arg(&found).end().ok();
+            fetch(&registry, &scratch).arg(&source).arg(&found).end().ok();
         }
     }
 
@@ -239,7 +239,7 @@ mod on_host {
         registry.push(layout.path(), "big", "big:1", &[]);
         let found = scratch.path("big");
         let script = "\"$@\" & pid=$!; most=0; while [ -e /proc/$pid/exe ] && \
-            now=$(sed -n 's/^VmHWM: *\\([0-9]*\\) kB$/\\1/p' /proc/$pid/status); do \
+            now=$(sed -n 's/^VmHWM:[[:space:]]*\\([0-9]*\\) kB$/\\1/p' /proc/$pid/status); do \
             [ \"${now:-0}\" -le $most ] || most=$now; sleep 0.02; done; wait $pid && echo $most";
         let authority = registry.authority().expect("a guarded door");
         let run =
