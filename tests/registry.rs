@@ -167,7 +167,7 @@ mod on_host {
             first.end();
             second.end().ok();
             let third = scratch.path("third");
-            fetch(&registry, &scratch).arg(&source).arg(&third).end().ok();
+            fetch(&registry, &scratch).arg("--replace").arg(&source).arg(&third).end().ok();
             assert_same(&third, &survivor);
             Run::new("rm").arg("-rf").args([&survivor, &killed]).end().ok();
             Run::new("rm").arg("-rf").arg(scratch.path("cache")).end().ok();

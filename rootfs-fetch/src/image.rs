@@ -4,6 +4,7 @@
 pub mod blobs;
 pub mod manifest;
 pub mod platform;
+pub mod saved;
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;

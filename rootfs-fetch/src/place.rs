@@ -106,8 +106,8 @@ impl Place {
             return Some(Form::OciArchive);
         }
         // a root has a directory of that name, an image never
-        let saved = has("manifest.json") && (has("repositories") || has("blobs")) && !has("etc");
-        saved.then_some(Form::DockerArchive)
+        let saved = has("repositories") || has("manifest.json") && has("blobs");
+        (saved && !has("etc")).then_some(Form::DockerArchive)
     }
 
     /// The root of the tree, open.

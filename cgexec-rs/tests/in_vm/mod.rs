@@ -64,15 +64,3 @@ fn a_hierarchy_that_is_mounted_read_only_is_called_that() {
         ended.err()
     );
 }
-
-#[test]
-#[ignore = "needs the VM"]
-fn from_inside_a_cgroup_namespace_the_reason_is_said() {
-    let program = tools().cgexec().display().to_string();
-    let ended = shell(&[], &format!("{program} -m 5M true")).ended(End::Exit(125));
-    assert!(
-        ended.err().contains("the own group lies outside of what the mounted hierarchies show"),
-        "{}",
-        ended.err()
-    );
-}

@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
 use crate::image::blobs::Blobs;
 use crate::image::platform::Platform;
+use crate::image::saved;
 
 /// What registries allow a manifest to be.
 pub const MOST_JSON: u64 = 4 << 20;
@@ -264,9 +265,9 @@ fn choose(offers: Vec<Descriptor>, platform: &Platform) -> Result<Descriptor> {
 /// # Errors
 /// As [`oci`].
 pub fn docker(blobs: &Blobs, wanted: Wanted<'_>) -> Result<Found> {
-    let data = blobs.read("manifest.json", MOST_JSON)?;
-    let data =
-        data.ok_or_else(|| Failure::new(Kind::NotFound, "there is no image: manifest.json is missing"))?;
+    let Some(data) = blobs.read("manifest.json", MOST_JSON)? else {
+        return saved::image(blobs, wanted.tag);
+    };
     let list = parse(&data, "manifest.json")?;
     let images = list.as_array().ok_or_else(|| Failure::damaged("manifest.json is no list of images"))?;
     let tags = |image: &Value| -> Vec<String> {
@@ -291,7 +292,7 @@ pub fn docker(blobs: &Blobs, wanted: Wanted<'_>) -> Result<Found> {
 }
 
 /// `ubuntu` names `ubuntu:latest`, as everywhere.
-fn names(full: &str, asked: &str) -> bool {
+pub(super) fn names(full: &str, asked: &str) -> bool {
     full == asked || full.strip_suffix(":latest") == Some(asked)
 }
 
@@ -330,16 +331,16 @@ fn descriptors(index: &Value) -> Result<Vec<Descriptor>> {
         .collect()
 }
 
-fn parse(data: &[u8], name: &str) -> Result<Value> {
+pub(super) fn parse(data: &[u8], name: &str) -> Result<Value> {
     serde_json::from_slice(data)
         .map_err(|error| Failure::damaged(format_args!("{name} of the image: {error}")))
 }
 
-fn missing(part: &str) -> Failure {
+pub(super) fn missing(part: &str) -> Failure {
     Failure::damaged(format_args!("the image is not complete: {part:?} is missing"))
 }
 
-fn not_there(what: &str, instead: &[String]) -> Failure {
+pub(super) fn not_there(what: &str, instead: &[String]) -> Failure {
     let failure = Failure::new(Kind::NotFound, format_args!("the image has not {what}"));
     if instead.is_empty() { failure } else { failure.hint(format_args!("it has {}", instead.join(", "))) }
 }

@@ -7,6 +7,7 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
+pub mod layout;
 pub mod scratch;
 pub mod tar;
 pub mod tree;

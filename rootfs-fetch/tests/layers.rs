@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Layers over layers: what they add, and what they take away.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that fails may say so in the shortest way"
+)]
+
+mod support;
+
+use std::path::Path;
+
+use support::layout::{Layout, refused, text};
+use support::{As, Scratch, Tar};
+
+/// Unpacks layers as an image, as everybody we can be, and checks the tree.
+fn applied(layers: &[Vec<u8>], check: impl Fn(&Path)) {
+    for &who in As::all() {
+        let scratch = Scratch::new();
+        let before = scratch.surroundings();
+        let layout = Layout::new(scratch.work().join("image"));
+        layout.index(&[layout.image(layers)]);
+        let outcome = scratch.feed(who, b"", &["-q", "oci:image", "root"]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "as {who:?}");
+        assert_eq!(scratch.surroundings(), before);
+        check(&scratch.work().join("root"));
+    }
+}
+
+#[test]
+fn a_whiteout_takes_away_what_lower_layers_brought() {
+    let lower = Tar::new().file("keep", b"1").file("gone", b"1").dir("d", 0o755).file("d/x", b"1").end();
+    let upper = Tar::new().file(".wh.gone", b"").file(".wh.d", b"").file(".wh.never-was", b"").end();
+    applied(&[lower, upper], |root| {
+        assert_eq!(text(root.join("keep")), "1");
+        assert!(!root.join("gone").exists() && !root.join("d").exists());
+        assert!(!root.join(".wh.gone").exists());
+    });
+}
+
+#[test]
+fn an_opaque_directory_hides_lower_layers_and_not_its_own_in_either_order() {
+    let lower =
+        Tar::new().dir("d", 0o755).file("d/old", b"1").dir("d/sub", 0o755).file("d/sub/old", b"1").end();
+    let first = Tar::new().file("d/.wh..wh..opq", b"").file("d/new", b"2").file("d/sub/new", b"2").end();
+    let last = Tar::new().file("d/new", b"2").file("d/sub/new", b"2").file("d/.wh..wh..opq", b"").end();
+    for upper in [first, last] {
+        applied(&[lower.clone(), upper], |root| {
+            assert_eq!(text(root.join("d/new")), "2");
+            assert_eq!(text(root.join("d/sub/new")), "2");
+            assert!(!root.join("d/old").exists() && !root.join("d/sub/old").exists());
+        });
+    }
+}
+
+#[test]
+fn a_whiteout_after_the_same_name_in_the_same_layer_hides_only_lower_layers() {
+    let lower = Tar::new().dir("d", 0o755).file("d/old", b"1").file("f", b"1").end();
+    let upper = Tar::new().file("f", b"2").file(".wh.f", b"").file("d/new", b"2").file(".wh.d", b"").end();
+    applied(&[lower, upper], |root| {
+        assert_eq!(text(root.join("f")), "2");
+        assert_eq!(text(root.join("d/new")), "2");
+        assert!(!root.join("d/old").exists());
+    });
+}
+
+#[test]
+fn a_whiteout_through_a_symlink_stays_inside_the_root() {
+    let lower = Tar::new().symlink("out", "../../outside").symlink("abs", "/tmp").file("tmp/x", b"1").end();
+    let upper =
+        Tar::new().file("out/.wh.secret", b"").file("out/.wh..wh..opq", b"").file("abs/.wh.x", b"").end();
+    applied(&[lower, upper], |root| assert!(!root.join("tmp/x").exists()));
+}
+
+#[test]
+fn a_whiteout_of_a_symlink_takes_the_link_and_not_what_it_names() {
+    let lower = Tar::new().dir("d", 0o755).file("d/x", b"1").symlink("l", "d").end();
+    let upper = Tar::new().file(".wh.l", b"").end();
+    applied(&[lower.clone(), upper], |root| {
+        assert_eq!(text(root.join("d/x")), "1");
+        assert!(root.join("l").symlink_metadata().is_err());
+    });
+    let own = Tar::new().symlink("l", "d").file(".wh.l", b"").end();
+    applied(&[lower, own], |root| assert_eq!(text(root.join("d/x")), "1"));
+}
+
+#[test]
+fn a_whiteout_of_nothing_of_the_directory_or_of_its_parent_is_refused() {
+    for name in ["d/.wh.", "d/.wh..", "d/.wh..."] {
+        let layer = Tar::new().dir("d", 0o755).file(name, b"").end();
+        refused(
+            |layout| layout.index(&[layout.image(std::slice::from_ref(&layer))]),
+            4,
+            "refused the whiteout",
+        );
+    }
+}
+
+#[test]
+fn a_whiteout_in_a_plain_archive_is_a_file() {
+    let scratch = Scratch::new();
+    let outcome = scratch.feed(As::Caller, &Tar::new().file(".wh.x", b"1").end(), &["-q", "-", "root"]);
+    assert_eq!(outcome.code, Some(0));
+    assert_eq!(text(scratch.work().join("root/.wh.x")), "1");
+}
+
+#[test]
+fn a_layer_may_go_through_links_change_types_and_link_to_lower_layers() {
+    let lower = Tar::new()
+        .dir("usr/lib", 0o755)
+        .symlink("lib", "/usr/lib")
+        .file("file", b"1")
+        .dir("dir", 0o700)
+        .end();
+    let upper = Tar::new()
+        .file("lib/x", b"2")
+        .hardlink("linked", "file")
+        .file("dir", b"now a file")
+        .dir("file/", 0o755)
+        .file("file/inner", b"2")
+        .end();
+    applied(&[lower, upper], |root| {
+        assert_eq!(text(root.join("usr/lib/x")), "2");
+        assert_eq!(text(root.join("linked")), "1");
+        assert_eq!(text(root.join("dir")), "now a file");
+        assert_eq!(text(root.join("file/inner")), "2");
+    });
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Image layouts: tags, platforms, digests, and how they can lie.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that fails may say so in the shortest way"
+)]
+
+mod support;
+
+use std::fs;
+
+use rootfs_fetch::digest::Digest;
+use serde_json::json;
+use support::layout::{INDEX, Layout, MANIFEST, for_platform, refused, tagged, text, with};
+use support::{As, Scratch, Tar};
+
+#[test]
+fn the_layer_of_a_platform_is_taken() {
+    let scratch = Scratch::new();
+    let layout = Layout::new(scratch.work().join("image"));
+    let image = |name: &str| layout.image(&[Tar::new().file("arch", name.as_bytes()).end()]);
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
+        for_platform(image("riscv64"), "riscv64"), for_platform(image("s390x"), "s390x"),
+        for_platform(image("attestation"), "unknown"),
+    ]});
+    layout.index(&[layout.json(&index, INDEX)]);
+    let fetch =
+        |platform: &str, to: &str| scratch.feed(As::Caller, b"", &["--platform", platform, "oci:image", to]);
+    assert_eq!(fetch("linux/s390x", "root").code, Some(0));
+    assert_eq!(text(scratch.work().join("root/arch")), "s390x");
+    let outcome = fetch("linux/arm64", "other");
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    assert!(outcome.stderr.contains("hint: it has linux/riscv64, linux/s390x"), "{outcome:?}");
+}
+
+#[test]
+fn a_tag_chooses_one_of_several_images_and_is_needed() {
+    let scratch = Scratch::new();
+    let layout = Layout::new(scratch.work().join("image"));
+    let image = |name: &str| tagged(layout.image(&[Tar::new().file("tag", name.as_bytes()).end()]), name);
+    layout.index(&[image("v1"), image("v2")]);
+    assert_eq!(scratch.feed(As::Caller, b"", &["oci:image:v2", "root"]).code, Some(0));
+    assert_eq!(text(scratch.work().join("root/tag")), "v2");
+    for source in ["oci:image", "oci:image:v3"] {
+        let outcome = scratch.feed(As::Caller, b"", &[source, "other"]);
+        assert_eq!(outcome.code, Some(3), "{outcome:?}");
+        assert!(outcome.stderr.contains("v1, v2"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn the_digest_of_an_image_is_said_and_may_be_demanded() {
+    let scratch = Scratch::new();
+    let layout = Layout::new(scratch.work().join("image"));
+    let image = layout.image(&[Tar::new().file("a", b"x").end()]);
+    layout.index(std::slice::from_ref(&image));
+    let digest = image["digest"].as_str().unwrap();
+    let outcome = scratch.feed(As::Caller, b"", &["--digest", digest, "oci:image", "root"]);
+    assert_eq!(outcome.stderr, format!("rootfs-fetch: root: 1 file, 1 B, {digest}\n"));
+    let other = Digest::of(b"other").to_string();
+    let outcome = scratch.feed(As::Caller, b"", &["--digest", &other, "oci:image", "other"]);
+    assert_eq!(outcome.code, Some(4));
+    assert_eq!(scratch.left(), ["image", "root"]);
+}
+
+#[test]
+fn a_blob_that_is_not_what_its_digest_says_leaves_nothing() {
+    let change = |layout: &Layout, blob: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        let path = layout.0.join(blob);
+        let mut data = fs::read(&path).unwrap();
+        change(&mut data);
+        fs::write(path, data).unwrap();
+    };
+    let layer = Tar::new().file("a", &[7; 5000]).end();
+    let blob = Digest::of(&layer).blob();
+    let prepared = |layout: &Layout| layout.index(&[layout.image(std::slice::from_ref(&layer))]);
+    refused(
+        |layout| {
+            prepared(layout);
+            change(layout, &blob, &|data| data[600] ^= 1);
+        },
+        4,
+        "the digest is",
+    );
+    refused(
+        |layout| {
+            prepared(layout);
+            change(layout, &blob, &|data| data.push(0));
+        },
+        4,
+        "longer than it should be",
+    );
+    refused(
+        |layout| {
+            prepared(layout);
+            change(layout, &blob, &|data| data.truncate(5120));
+        },
+        4,
+        "blobs/sha256/",
+    );
+    refused(
+        |layout| {
+            prepared(layout);
+            fs::remove_file(layout.0.join(&blob)).unwrap();
+        },
+        4,
+        "is missing",
+    );
+}
+
+#[test]
+fn manifests_that_lie_are_refused() {
+    let layer = || Tar::new().file("a", b"x").end();
+    refused(
+        |layout| {
+            let both = layout.json(&json!({"schemaVersion": 2, "manifests": [], "layers": []}), MANIFEST);
+            layout.index(&[both]);
+        },
+        4,
+        "neither an index nor an image",
+    );
+    refused(
+        |layout| {
+            let image = layout.image(&[layer()]);
+            layout.index(&[with(image, "mediaType", json!(INDEX))]);
+        },
+        4,
+        "says that it is something else",
+    );
+    refused(
+        |layout| layout.index(&[with(layout.image(&[layer()]), "size", json!(7))]),
+        4,
+        "is not what its digest says",
+    );
+    refused(
+        |layout| layout.index(&[with(layout.image(&[layer()]), "size", json!(-7))]),
+        4,
+        "without a digest or size",
+    );
+    refused(
+        |layout| {
+            layout.index(&[with(layout.image(&[layer()]), "digest", json!("sha256:../../../outside/secret"))])
+        },
+        4,
+        "a digest is sha256:",
+    );
+    refused(
+        |layout| layout.index(&[layout.manifest(&json!([layout.blob(b"x", "text/plain")]))]),
+        4,
+        "no tar archive",
+    );
+    refused(|layout| fs::write(layout.0.join("index.json"), "{").unwrap(), 4, "index.json of the image");
+    refused(
+        |layout| fs::write(layout.0.join("index.json"), "[".repeat(100_000)).unwrap(),
+        4,
+        "recursion limit",
+    );
+    refused(|_| {}, 3, "index.json is missing");
+    refused(
+        |layout| {
+            let mut index = layout.image(&[layer()]);
+            for _ in 0..6 {
+                index = layout.json(&json!({"schemaVersion": 2, "manifests": [index]}), INDEX);
+            }
+            layout.index(&[index]);
+        },
+        4,
+        "without end",
+    );
+}
