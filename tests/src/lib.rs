@@ -17,6 +17,8 @@
 //! | `in_vm` | as root in the VM: one cgroup v2 hierarchy and nothing else |
 //! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
 //! | `on_host` | as root and as an ordinary user on this host: needs more than the VM has |
+//! | `with_registry` | as `on_host`, with docker-registry, skopeo, umoci, openssl and htpasswd |
+//! | `with_engine` | as root on this host, with Debian's docker.io |
 //!
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the
 //! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
