@@ -39,7 +39,7 @@ fn names(directory: &Path) -> Vec<OsString> {
     names
 }
 
-mod on_host {
+mod with_registry {
     use super::*;
 
     #[test]
