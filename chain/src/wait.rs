@@ -30,8 +30,9 @@ use nix::unistd::Pid;
 use crate::call::{Hands, Stay};
 use crate::sys;
 
-/// How long a stop may take to come through a parent that waits inside.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a child may block a signal until nobody stands in for it any more: a shell does while
+/// it starts a program, a parent that waits inside until its own child has stopped.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +62,8 @@ pub(crate) struct Parent {
     /// other end closes when the child has its signals back.
     alive: OwnedFd,
     stood_in_for: Option<i32>,
-    /// A stop that the child blocks for now, and until when it may come to take it.
-    stop_due: Option<(i32, Instant)>,
+    /// A signal that the child blocks for now, and until when it may come to take it.
+    due: Option<(i32, Instant)>,
     /// The stop we stood in for: the child has it from us as SIGSTOP.
     stopped_for: Option<i32>,
 }
@@ -132,7 +133,7 @@ pub(crate) fn fork(stay: &Stay, hands: &Hands, before: &SigSet) -> Result<Side, 
             terminal,
             alive,
             stood_in_for: None,
-            stop_due: None,
+            due: None,
             stopped_for: None,
         }));
     }
@@ -224,17 +225,19 @@ impl Parent {
         }
     }
 
-    /// Waits for a signal; while a stop is due, looks now and then whether the child can take it.
+    /// Waits for a signal; while one is due, looks now and then what the child makes of it.
     fn signal_came(&mut self) -> bool {
-        while let Some((signo, deadline)) = self.stop_due {
+        while let Some((signo, deadline)) = self.due {
             let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             if nix::poll::poll(&mut fds, PollTimeout::from(20u8)).is_ok_and(|ready| ready > 0) {
                 return true;
             }
-            if self.drops(signo) {
-                self.stop_child(signo);
-            } else if Instant::now() > deadline {
-                self.stop_due = None;
+            match (self.fate(signo), default_action(signo)) {
+                (Fate::Dropped, _) => self.act(signo),
+                // taken by sigwait(3) or the like; who takes a stop so may let the next one through
+                (Fate::Taken, Default::End) => self.due = None,
+                _ if Instant::now() > deadline => self.due = None,
+                _ => {}
             }
         }
         true
@@ -266,7 +269,7 @@ impl Parent {
             return;
         }
         let own = nix::unistd::getpid().as_raw();
-        let stops: SigSet = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU].into_iter().collect();
+        let stops: SigSet = STOPS.into_iter().collect();
         if own == 1 {
             // the kernel stops no PID 1 from inside: letting the signal through shows the parent
             // outside that we can be stopped; SIGCONT blocks it again
@@ -277,14 +280,25 @@ impl Parent {
         let _ = sys::kill(own, signo);
         // a blocked signal stops us here, and we go on when we are resumed
         let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&stops), None);
+        // the SIGCONT that resumed us is read next, and passed on, unless another stop came after it
         block_signals();
-        let _ = sys::kill(self.child, libc::SIGCONT);
     }
 
-    fn stop_child(&mut self, signo: i32) {
-        self.stop_due = None;
-        self.stopped_for = Some(signo);
-        let _ = sys::kill(self.child, libc::SIGSTOP);
+    /// Does to the child what the signal does by default.
+    fn act(&mut self, signo: i32) {
+        self.due = None;
+        let does = match default_action(signo) {
+            Default::Nothing => return,
+            Default::End => {
+                self.stood_in_for = Some(signo);
+                libc::SIGKILL
+            }
+            Default::Stop => {
+                self.stopped_for = Some(signo);
+                libc::SIGSTOP
+            }
+        };
+        let _ = sys::kill(self.child, does);
     }
 
     fn pass_on(&mut self, arrived: &siginfo) {
@@ -304,14 +318,14 @@ impl Parent {
         let from_terminal = !by_process && TERMINAL.contains(&signo) && !only_to_us;
         self.await_its_signals();
         // looked at before it is sent: a handler may be gone as soon as it has run
-        let dropped = self.child_is_init && self.drops(signo);
-        if !from_terminal || signo == libc::SIGCONT {
+        let fate = if self.child_is_init { self.fate(signo) } else { Fate::Handled };
+        // a stop that came to all of us meanwhile must not be undone in the child
+        let late = signo == libc::SIGCONT && STOPS.iter().any(|stop| sys::pending().contains(*stop));
+        if (!from_terminal || signo == libc::SIGCONT) && !late {
             // a child that has just ended is reaped next
             let _ = sys::kill(self.child, signo);
         }
-        if self.child_is_init {
-            self.stand_in(signo, dropped);
-        }
+        self.stand_in(signo, fate);
     }
 
     /// Waits until the child no longer blocks what its command will not block: a signal sent before
@@ -323,30 +337,32 @@ impl Parent {
     }
 
     /// Does what the signal would have done by default to a child that is PID 1 and drops it.
-    fn stand_in(&mut self, signo: i32, dropped: bool) {
-        match default_action(signo) {
-            Default::Nothing => {}
-            Default::End if dropped => {
-                self.stood_in_for = Some(signo);
-                let _ = sys::kill(self.child, libc::SIGKILL);
-            }
-            Default::End => {}
-            Default::Stop if dropped => self.stop_child(signo),
-            // it may be a parent like us, which lets the signal through when its own child has stopped
-            Default::Stop => self.stop_due = Some((signo, Instant::now() + STOP_PATIENCE)),
+    fn stand_in(&mut self, signo: i32, fate: Fate) {
+        match (fate, default_action(signo)) {
+            (_, Default::Nothing) | (Fate::Handled, _) => {}
+            (Fate::Dropped, _) => self.act(signo),
+            (Fate::Pending | Fate::Taken, _) => self.due = Some((signo, Instant::now() + PATIENCE)),
         }
     }
 
-    /// Whether the child, first of its PID namespace, neither catches, ignores nor blocks the signal.
-    fn drops(&self, signo: i32) -> bool {
-        let Some(status) = self.proc.as_ref().and_then(ChildInProc::status) else { return false };
+    /// What becomes of a signal that the child, first of its PID namespace, is sent.
+    fn fate(&self, signo: i32) -> Fate {
+        let Some(status) = self.proc.as_ref().and_then(ChildInProc::status) else { return Fate::Handled };
         let bit = 1u64 << (signo - 1);
         let has = |field: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(field));
             let mask = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
             mask.is_none_or(|mask| mask & bit != 0)
         };
-        !has("SigCgt:") && !has("SigIgn:") && !has("SigBlk:")
+        if has("SigCgt:") || has("SigIgn:") {
+            Fate::Handled
+        } else if !has("SigBlk:") {
+            Fate::Dropped
+        } else if has("ShdPnd:") {
+            Fate::Pending
+        } else {
+            Fate::Taken
+        }
     }
 
     /// An interactive shell leaves its own process group in the foreground; the caller needs its own back.
@@ -362,6 +378,9 @@ impl Parent {
     }
 }
 
+/// Signals that stop, and may be blocked.
+const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+
 /// Signals that the kernel sends to the whole foreground process group of a terminal: tty_ioctl(4), termios(3).
 const TERMINAL: [i32; 8] = [
     libc::SIGINT,
@@ -374,6 +393,20 @@ const TERMINAL: [i32; 8] = [
     libc::SIGWINCH,
 ];
 
+/// What a child does with a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It catches or ignores it, or nobody can tell.
+    Handled,
+    /// It blocks it, and has it waiting.
+    Pending,
+    /// It blocks it, and has none waiting: it did not come yet, or was taken without a handler.
+    Taken,
+    /// It knows nothing of it, and the kernel drops it.
+    Dropped,
+}
+
+/// What a signal does by itself.
 enum Default {
     End,
     Stop,

@@ -86,6 +86,18 @@ mod as_anyone {
     }
 
     #[test]
+    #[ignore = "needs user namespaces and strace"]
+    fn a_signal_that_a_shell_as_process_one_blocks_for_a_moment_ends_it() {
+        // dash blocks all while it starts a program, and the kernel drops what it lets through then
+        let text = "exec 2>/dev/null; d=$(mktemp -d)
+            strace -f -o /dev/null --inject=vfork:delay_enter=400000:when=1 $T -rp --pid-file $d/n sh -c 'sleep 8; :' &
+            until [ \"$(cat /proc/$(cat $d/n)/comm)\" = sh ]; do sleep 0.01; done
+            n=0; until grep -q 'SigBlk:.*f$' /proc/$(cat $d/n)/status || [ $n = 30 ]; do sleep 0.01; n=$((n+1)); done
+            kill -TERM $(cat /proc/$!/task/$!/children); wait $!; echo $?; rm -r $d";
+        assert_eq!(script(text).out, "143\n");
+    }
+
+    #[test]
     #[ignore = "needs user namespaces"]
     fn a_killed_parent_takes_the_command_along_unless_told_not_to() {
         let text = "f=$(mktemp); for o in --kill-child --no-kill-child; do

@@ -11,4 +11,5 @@ mod kept;
 mod kinds;
 mod rig;
 mod switches;
+mod terminal;
 mod twins;
