@@ -82,7 +82,10 @@ fn a_reset_in_the_middle_is_resumed_where_it_was() {
         .filter(|one| one.path() == image.path(0))
         .filter_map(Request::from)
         .collect();
-    assert_eq!(parts, [400_000, 700_000]);
+    // a reset may take with it what was on the way: the rest is asked for from what had arrived
+    let steps = parts.iter().zip([0].iter().chain(&parts)).map(|(to, from)| to - from);
+    assert!(parts.len() >= 2 && steps.clone().all(|step| step > 0 && step <= 400_000), "{parts:?}");
+    assert!(parts.last().is_some_and(|last| *last >= 700_000), "{parts:?}");
 }
 
 #[test]
