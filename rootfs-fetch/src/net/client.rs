@@ -17,7 +17,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::net::body::Body;
 use crate::net::connect::{Watched, connect, why};
-use crate::net::http::{Connection, Head, Pipe, Request};
+use crate::net::http::{Connection, Head, Pipe, Request, Via};
 use crate::net::proxy::Proxies;
 use crate::net::resolve::resolve;
 use crate::net::retry::{Tries, is_passing, pause};
@@ -304,22 +304,22 @@ impl Net {
         }
         let Some(proxy) = self.proxies.for_origin(origin)? else {
             let socket = self.socket(origin).map_err(unreachable)?;
-            return Ok(Connection::new(self.secured(origin, socket)?, false));
+            return Ok(Connection::new(self.secured(origin, socket)?, Via::Nobody));
         };
-        let pipe = Connection::new(Pipe::Plain(self.socket(&proxy.origin).map_err(unreachable)?), true);
+        let socket = self.socket(&proxy.origin).map_err(unreachable)?;
+        let pipe = Connection::new(Pipe::Plain(socket), Via::Proxy(proxy.user.as_deref().map(basic)));
         if origin.scheme == Scheme::Http {
             return Ok(pipe);
         }
         let authority = format!("{}:{}", origin.bracketed(), origin.port);
-        let authorization = proxy.user.as_deref().map(basic);
-        let tunnel = pipe.tunnel(&authority, authorization.as_deref()).map_err(|error| {
+        let tunnel = pipe.tunnel(&authority).map_err(|error| {
             cannot_get(
                 &Url::with_path(origin, "/".into()),
                 format_args!("by the proxy {}: {}", proxy.origin, why(&error)),
             )
         })?;
         let Pipe::Plain(socket) = tunnel else { return Err(Trouble::NotTls) };
-        Ok(Connection::new(self.secured(origin, socket)?, false))
+        Ok(Connection::new(self.secured(origin, socket)?, Via::Nobody))
     }
 
     fn socket(&self, origin: &Origin) -> Result<Watched> {

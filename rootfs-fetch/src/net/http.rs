@@ -86,11 +86,13 @@ impl Request {
         self
     }
 
-    /// The bytes of it; a proxy is asked for the whole URL.
-    fn bytes(&self, by_proxy: bool) -> Vec<u8> {
+    /// The bytes of it; a proxy is asked for the whole URL, and told who asks.
+    fn bytes(&self, via: &Via) -> Vec<u8> {
         let authority = self.url.origin.authority();
-        let target =
-            if by_proxy { format!("http://{authority}{}", self.url.path) } else { self.url.path.clone() };
+        let target = match via {
+            Via::Nobody => self.url.path.clone(),
+            Via::Proxy(_) => format!("http://{authority}{}", self.url.path),
+        };
         let mut head = format!(
             "{} {target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: rootfs-fetch/{}\r\nAccept-Encoding: identity\r\n",
             self.method,
@@ -100,6 +102,9 @@ impl Request {
             // a value with a line break would be a field of its own
             let value: String = value.chars().filter(|char| !char.is_control()).collect();
             head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Via::Proxy(Some(value)) = via {
+            head.push_str(&format!("Proxy-Authorization: {value}\r\n"));
         }
         if !self.body.is_empty() {
             head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
@@ -182,18 +187,26 @@ pub fn malformed(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the answer is not HTTP: {why}"))
 }
 
+/// Who passes requests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// They go to the server itself, or through a tunnel that is as good.
+    Nobody,
+    /// A proxy, and what it wants to know of us.
+    Proxy(Option<String>),
+}
+
 /// A connection on which requests go.
 #[derive(Debug)]
 pub struct Connection {
     pipe: BufReader<Pipe>,
-    /// Whether requests are made to a proxy, which is told the whole URL.
-    pub by_proxy: bool,
+    via: Via,
 }
 
 impl Connection {
     /// Takes a pipe over.
-    pub fn new(pipe: Pipe, by_proxy: bool) -> Self {
-        Self { pipe: BufReader::with_capacity(BUFFER, pipe), by_proxy }
+    pub fn new(pipe: Pipe, via: Via) -> Self {
+        Self { pipe: BufReader::with_capacity(BUFFER, pipe), via }
     }
 
     /// Sends a request and reads the head of the answer.
@@ -201,7 +214,7 @@ impl Connection {
     /// # Errors
     /// The connection's; invalid data, for what is not HTTP.
     pub fn ask(&mut self, request: &Request) -> io::Result<Head> {
-        let bytes = request.bytes(self.by_proxy);
+        let bytes = request.bytes(&self.via);
         self.exchange(&bytes)
     }
 
@@ -209,9 +222,9 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Self::ask`]; refused, with the status the proxy gives.
-    pub fn tunnel(mut self, authority: &str, authorization: Option<&str>) -> io::Result<Pipe> {
+    pub fn tunnel(mut self, authority: &str) -> io::Result<Pipe> {
         let mut head = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
-        if let Some(value) = authorization {
+        if let Via::Proxy(Some(value)) = &self.via {
             head.push_str(&format!("Proxy-Authorization: {value}\r\n"));
         }
         head.push_str("\r\n");
@@ -324,9 +337,11 @@ mod tests {
     fn a_request_has_no_field_that_was_not_meant() {
         let url: Url = "http://h:81/a?b".parse().expect("a URL");
         let request = Request::get(url).with("Accept", "x\r\nEvil: y");
-        let text = String::from_utf8(request.bytes(false)).expect("text");
+        let text = String::from_utf8(request.bytes(&Via::Nobody)).expect("text");
         assert!(text.starts_with("GET /a?b HTTP/1.1\r\nHost: h:81\r\n"), "{text}");
         assert!(text.contains("Accept: xEvil: y\r\n") && !text.contains("\r\nEvil"), "{text}");
-        assert!(request.bytes(true).starts_with(b"GET http://h:81/a?b HTTP/1.1\r\n"));
+        let text = String::from_utf8(request.bytes(&Via::Proxy(Some("who".into())))).expect("text");
+        assert!(text.starts_with("GET http://h:81/a?b HTTP/1.1\r\n"), "{text}");
+        assert!(text.contains("Proxy-Authorization: who\r\n"), "{text}");
     }
 }

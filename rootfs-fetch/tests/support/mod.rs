@@ -9,9 +9,11 @@
 
 pub mod layout;
 pub mod scratch;
+pub mod server;
 pub mod tar;
 pub mod tree;
 
 pub use scratch::{As, Outcome, Scratch, is_root};
+pub use server::{Server, answer};
 pub use tar::{Head, Tar, pax_record};
 pub use tree::{differences, tree};
