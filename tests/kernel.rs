@@ -110,7 +110,8 @@ mod as_anyone {
         let up = chain.run(["ip", "-o", "link", "show", "up"]).end().ok();
         let up: Vec<_> = up.lines().filter_map(|line| line.split(": ").nth(1)).collect();
         assert_eq!(up, ["lo"]);
-        let listens = "nc -l -p 7 127.0.0.1 </dev/null >/tmp/got & \
+        // an open input: at its end the other side would be told so, perhaps before it has written
+        let listens = "mkfifo /tmp/open; nc -l -p 7 127.0.0.1 <>/tmp/open >/tmp/got & \
             until echo hello | nc -w 2 127.0.0.1 7; do sleep 0.05; done; wait; cat /tmp/got";
         assert_eq!(chain.run(["sh", "-c", listens]).end().ok(), "hello\n", "a connection to itself");
     }

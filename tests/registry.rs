@@ -169,7 +169,8 @@ mod with_registry {
             let third = scratch.path("third");
             fetch(&registry, &scratch).arg("--replace").arg(&source).arg(&third).end().ok();
             assert_same(&third, &survivor);
-            Run::new("rm").arg("-rf").args([&survivor, &killed]).end().ok();
+            let clear = "for each; do [ ! -e \"$each\" ] || chmod -R u+rwX \"$each\"; rm -rf \"$each\"; done";
+            Run::new("sh").args(["-c", clear, "sh"]).args([&survivor, &killed]).end().ok();
             Run::new("rm").arg("-rf").arg(scratch.path("cache")).end().ok();
         }
         // and what was killed has left nothing that the next run would not remove
