@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const WRITTEN: [&str; 8] = [
+const WRITTEN: [&str; 9] = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs",
     "chain/man",
     "unshare-rs",
     "cgexec-rs",

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What README.md and the README of each tool show is what happens.
+//! What README.md, the README of each tool and the course show is what happens.
 
 use tests::session::{World, check};
 use tests::{Run, Scratch, book, tools};
 
 /// Each page but those of the options, which `pages` runs.
-const READMES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/",
     "unshare-rs/README.md",
     "cgexec-rs/README.md",
     "chroot-rs/README.md",
@@ -16,7 +17,7 @@ const READMES: [&str; 6] = [
 
 #[test]
 fn what_anyone_can_try_is_true() {
-    check(&READMES, World::Anyone);
+    check(&PAGES, World::Anyone);
 }
 
 mod as_root {
@@ -25,7 +26,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn what_root_can_try_is_true() {
-        check(&READMES, World::Root);
+        check(&PAGES, World::Root);
     }
 
     #[test]
@@ -41,7 +42,7 @@ mod as_user {
     #[test]
     #[ignore = "needs an ordinary user who may make user namespaces"]
     fn what_an_ordinary_user_can_try_is_true() {
-        check(&READMES, World::User);
+        check(&PAGES, World::User);
     }
 
     #[test]
@@ -57,7 +58,7 @@ mod in_vm {
     #[test]
     #[ignore = "needs root in a VM with cgroup v2 alone"]
     fn what_takes_cgroup_v2_is_true() {
-        check(&READMES, World::Vm);
+        check(&PAGES, World::Vm);
     }
 }
 

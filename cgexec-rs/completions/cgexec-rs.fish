@@ -27,6 +27,8 @@ complete -c cgexec-rs -l name -d 'Call the group NAME' -r
 complete -c cgexec-rs -l manager -d 'Who makes the group: auto, systemd (a scope of its own), cgroupfs (files), or none for no group at all' -r
 complete -c cgexec-rs -l report -d 'Say at the end what COMMAND used: human or json' -r
 complete -c cgexec-rs -l report-file -d 'Write the report to FILE, not to standard error' -r -F
+complete -c cgexec-rs -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
+see\t''"
 complete -c cgexec-rs -l oom-group -d 'End all of the group, not one process, when memory runs out'
 complete -c cgexec-rs -l cpu-idle -d 'Give COMMAND only the processor time that nobody else wants'
 complete -c cgexec-rs -l try -d 'Leave out what cannot be limited here, with a line that says so'
@@ -37,7 +39,6 @@ complete -c cgexec-rs -l exec -d 'Become COMMAND and keep the process id; an emp
 complete -c cgexec-rs -l wait -d 'Stay and wait for COMMAND, then end what is left and remove the group'
 complete -c cgexec-rs -s b -l from-top -d 'Does nothing: paths already start at the top of the hierarchy, as with cgexec -b'
 complete -c cgexec-rs -s s -l sticky -d 'Does nothing: there is no daemon that moves processes'
-complete -c cgexec-rs -l explain -d 'Say each step on standard error before it is made; CHAIN_EXPLAIN=1 does it for a whole chain'
 complete -c cgexec-rs -l dry-run -d 'Say each step and make none'
 complete -c cgexec-rs -s h -l help -d 'Print help'
 complete -c cgexec-rs -s V -l version -d 'Print version'

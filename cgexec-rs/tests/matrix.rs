@@ -3,7 +3,8 @@
 //! the documented status, the documented line, and nothing left. MATRIX.md shows the table.
 
 // all of this file is test code, also what clippy takes for helpers
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::print_stdout, reason = "which cells there are is what a reader of the log looks for")]
 
 #[path = "matrix/cell.rs"]
 mod cell;

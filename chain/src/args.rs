@@ -52,9 +52,20 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
         .args_override_self(true)
         .allow_negative_numbers(true)
         .term_width(80)
-        .arg(Arg::new("explain").long("explain").action(ArgAction::SetTrue).help(
-            "Say each step on standard error before it is made; CHAIN_EXPLAIN=1 does it for a whole chain",
-        ))
+        .arg(
+            Arg::new("explain")
+                .long("explain")
+                .value_name("see")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("1")
+                .hide_possible_values(true)
+                .value_parser(["1", "see"])
+                .help(
+                    "Say each step on standard error before it is made, with =see also what shows its \
+                     effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain",
+                ),
+        )
         .arg(
             Arg::new("dry-run")
                 .long("dry-run")
@@ -74,6 +85,7 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
 /// Reads the command line of a link. Help, version and usage errors end the process.
 pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Line<O> {
     let explained = match std::env::var_os("CHAIN_EXPLAIN") {
+        Some(value) if value == "see" => Voice::ExplainSee,
         Some(value) if !value.is_empty() && value != "0" => Voice::Explain,
         _ => Voice::Quiet,
     };
@@ -98,10 +110,12 @@ fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: Vec<OsString>) -> Result<Li
     let mut matches = command::<O>(tool).try_get_matches_from(argv)?;
     let voice = if matches.get_flag("dry-run") {
         Voice::DryRun
-    } else if matches.get_flag("explain") {
-        Voice::Explain
     } else {
-        Voice::Quiet
+        match matches.get_one::<String>("explain").map(String::as_str) {
+            Some("see") => Voice::ExplainSee,
+            Some(_) => Voice::Explain,
+            None => Voice::Quiet,
+        }
     };
     let operands = matches.remove_many("operands").map(Iterator::collect).unwrap_or_default();
     let options = O::from_arg_matches_mut(&mut matches)?;

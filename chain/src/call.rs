@@ -18,6 +18,7 @@ use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, SFlag};
+use nix::unistd::UnlinkatFlags;
 
 use crate::helper::{self, Helper};
 use crate::tell::{Quoted, quoted};
@@ -136,6 +137,8 @@ pub enum Call {
         /// The link.
         link: PathBuf,
     },
+    /// Removes a file: unlinkat(2).
+    Unlink(PathBuf),
     /// umask(2).
     Umask(u32),
     /// Sets IFF_UP on an interface: SIOCSIFFLAGS, netdevice(7).
@@ -177,12 +180,12 @@ pub enum Call {
     Fork(Stay),
     /// A helper stays in the namespaces of now and makes these calls there, when asked: fork(2).
     Helper {
-        /// What it will be asked for, in this order.
+        /// All that it may be asked for.
         calls: Vec<Self>,
         /// Its name from here on.
         opened: Opened,
     },
-    /// The next call of a helper.
+    /// A call of a helper.
     Outside {
         /// The helper.
         helper: Opened,
@@ -227,6 +230,17 @@ impl Hands {
 
     fn employ(&mut self, name: Opened, helper: Helper) {
         self.1.push((name, helper));
+    }
+
+    /// Lets the helpers end: nothing will be asked of them any more, nor taken back by them.
+    pub(crate) fn settle(&mut self) {
+        self.1.iter_mut().for_each(|(_, helper)| helper.settle());
+        self.1.clear();
+    }
+
+    /// Leaves the helpers to the other side of a fork.
+    pub(crate) fn leave_helpers(&mut self) {
+        self.1.drain(..).for_each(|(_, helper)| helper.leave());
     }
 
     fn helper(&mut self, name: Opened) -> Result<&mut Helper, Errno> {
@@ -311,6 +325,7 @@ impl Call {
             Self::Mkdir { .. } => "mkdirat(2)",
             Self::Mknod { .. } => "mknodat(2)",
             Self::Symlink { .. } => "symlinkat(2)",
+            Self::Unlink(_) => "unlinkat(2)",
             Self::Umask(_) => "umask(2)",
             Self::BringUp(_) => "netdevice(7)",
             Self::CloseOnExec { .. } => "fcntl(2)",
@@ -382,6 +397,7 @@ impl Call {
             Self::Symlink { target, link } => {
                 nix::unistd::symlinkat(target.as_path(), AT_FDCWD, link.as_path())
             }
+            Self::Unlink(path) => nix::unistd::unlinkat(AT_FDCWD, path.as_path(), UnlinkatFlags::NoRemoveDir),
             Self::Umask(mask) => {
                 nix::sys::stat::umask(Mode::from_bits_truncate(*mask));
                 Ok(())
@@ -399,7 +415,7 @@ impl Call {
             Self::RemoveGroup(path) => group::remove(path),
             Self::Fork(_) => Err(Errno::ENOSYS),
             Self::Helper { calls, opened } => helper::start(calls).map(|helper| hands.employ(opened, helper)),
-            Self::Outside { helper, .. } => hands.helper(helper)?.ask(),
+            Self::Outside { helper, call } => hands.helper(helper)?.ask(call),
             Self::RunProgram { program, argv } => helper::run(program, argv),
             Self::WritePid(path) => sys::write_pid(path),
             Self::DeathSignal(signo) => sys::set_death_signal(*signo),
@@ -489,6 +505,7 @@ impl Display for Call {
             Self::Symlink { target, link } => {
                 write!(f, "symlinkat({}, AT_FDCWD, {})", quoted(target), quoted(link))
             }
+            Self::Unlink(path) => write!(f, "unlinkat(AT_FDCWD, {}, 0)", quoted(path)),
             Self::Umask(mask) => write!(f, "umask(0{mask:02o})"),
             Self::BringUp(name) => {
                 write!(f, "ioctl(<socket>, SIOCSIFFLAGS, {{ifr_name=\"{name}\", ifr_flags=IFF_UP}})")

@@ -67,7 +67,7 @@ impl Command {
             return FAILED;
         };
         let places = self.places();
-        if tell.voice() == Voice::Explain {
+        if matches!(tell.voice(), Voice::Explain | Voice::ExplainSee) {
             let place = places.iter().find(|place| may_run(place)).or(places.first());
             let place = place.map_or(self.program.as_os_str(), |place| place.as_os_str());
             tell.step(format_args!("become {}", quoted(&self.program)), self.shown(place), "execve(2)");

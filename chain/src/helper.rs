@@ -3,8 +3,8 @@
 //!
 //! Only from outside may a user namespace be given more than one id, and may a mount namespace
 //! be kept in a file: user_namespaces(7), namespaces(7). So a helper is forked before unshare(2)
-//! and makes its calls when it is asked. It knows them all from the start, ends after the last
-//! one, and ends when nobody is left who could ask.
+//! and makes its calls when it is asked. It knows them all from the start, also those that take
+//! others back, and ends when it is told to or when nobody is left who could ask.
 
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -18,12 +18,15 @@ use nix::unistd::Pid;
 use crate::call::{Call, Hands};
 use crate::{NOT_FOUND, NOT_RUNNABLE, sys};
 
+/// Asks for no call, but for the end.
+const END: u32 = u32::MAX;
+
 /// A helper that can be asked.
 #[derive(Debug)]
 pub(crate) struct Helper {
     line: Option<OwnedFd>,
     pid: Pid,
-    left: usize,
+    calls: Vec<Call>,
 }
 
 /// Forks a helper.
@@ -34,7 +37,7 @@ pub(crate) fn start(calls: &[Call]) -> Result<Helper, Errno> {
     // a socket, because a write to a pipe that nobody reads would be SIGPIPE
     let (ours, its) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
     match sys::fork()? {
-        Some(pid) => Ok(Helper { line: Some(ours), pid: Pid::from_raw(pid), left: calls.len() }),
+        Some(pid) => Ok(Helper { line: Some(ours), pid: Pid::from_raw(pid), calls: calls.to_vec() }),
         None => {
             drop(ours);
             serve(&its, calls)
@@ -47,14 +50,12 @@ fn serve(line: &OwnedFd, calls: &[Call]) -> ! {
     sys::set_ignored(libc::SIGCHLD, false);
     let mut hands = Hands::default();
     let mut asked = [0; 4];
-    for call in calls {
-        // nothing comes when nobody is left to ask
-        if !matches!(recv(line.as_raw_fd(), &mut asked, MsgFlags::empty()), Ok(1..)) {
-            break;
-        }
+    // nothing comes when nobody is left to ask
+    while let Ok(4) = recv(line.as_raw_fd(), &mut asked, MsgFlags::empty()) {
+        let number = usize::try_from(u32::from_ne_bytes(asked)).unwrap_or(usize::MAX);
+        let Some(call) = calls.get(number) else { break };
         let errno = call.make(&mut hands).err().map_or(0, |errno| errno as i32);
-        let told = send(line.as_raw_fd(), &errno.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL);
-        if errno != 0 || told.is_err() {
+        if send(line.as_raw_fd(), &errno.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL).is_err() {
             break;
         }
     }
@@ -62,27 +63,37 @@ fn serve(line: &OwnedFd, calls: &[Call]) -> ! {
 }
 
 impl Helper {
-    /// Asks for the next call and waits until it is made.
+    /// Asks for a call and waits until it is made.
     ///
     /// # Errors
-    /// The call's; `EPIPE` where somebody ended the helper.
-    pub(crate) fn ask(&mut self) -> Result<(), Errno> {
-        let answer = self.line.as_ref().map_or(Err(Errno::EPIPE), |line| {
-            let mut answer = [0; 4];
-            send(line.as_raw_fd(), b"next", MsgFlags::MSG_NOSIGNAL)?;
-            match recv(line.as_raw_fd(), &mut answer, MsgFlags::empty())? {
-                4 => Ok(i32::from_ne_bytes(answer)),
-                _ => Err(Errno::EPIPE),
-            }
-        });
-        self.left = self.left.saturating_sub(1);
-        if self.left == 0 || answer != Ok(0) {
-            self.let_go();
+    /// The call's; `EPIPE` where somebody ended the helper, `EBADF` where it does not know the call.
+    pub(crate) fn ask(&mut self, call: &Call) -> Result<(), Errno> {
+        let number = self.calls.iter().position(|known| known == call).ok_or(Errno::EBADF)?;
+        let number = u32::try_from(number).map_err(|_| Errno::EBADF)?;
+        let line = self.line.as_ref().ok_or(Errno::EPIPE)?;
+        let mut answer = [0; 4];
+        send(line.as_raw_fd(), &number.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL)?;
+        if recv(line.as_raw_fd(), &mut answer, MsgFlags::empty())? != answer.len() {
+            return Err(Errno::EPIPE);
         }
-        match answer? {
+        match i32::from_ne_bytes(answer) {
             0 => Ok(()),
             errno => Err(Errno::from_raw(errno)),
         }
+    }
+
+    /// Lets it end, also where a parent that stays holds the line too.
+    pub(crate) fn settle(&mut self) {
+        if let Some(line) = &self.line {
+            // it may have been ended by somebody else
+            let _ = send(line.as_raw_fd(), &END.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL);
+        }
+        self.let_go();
+    }
+
+    /// Leaves it to the child, without waiting for it.
+    pub(crate) fn leave(mut self) {
+        self.line = None;
     }
 
     /// Leaves no zombie. Where it is not our child but our parent's, the parent that stays does this.

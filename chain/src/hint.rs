@@ -15,6 +15,7 @@ use nix::sched::CloneFlags;
 
 use crate::call::Call;
 use crate::flags::CLONE_NEWTIME;
+use crate::namespace::Kind;
 use crate::{mountinfo, sys};
 
 /// What the reader can do about a call that failed, if the system shows it.
@@ -169,7 +170,15 @@ fn namespace_limit(flags: CloneFlags) -> Option<String> {
         Some((value, limit))
     });
     let (value, limit) = limits.clone().find(|(value, _)| *value == 0).or_else(|| limits.next())?;
-    Some(format!("no disk is full: the limit of namespaces is reached, user.{limit} is {value} (sysctl)"))
+    // how deep they nest is not to be seen from inside
+    let deep = if value > 0 && flags.contains(CloneFlags::CLONE_NEWUSER) {
+        ", or user namespaces nest deeper than 32"
+    } else {
+        ""
+    };
+    Some(format!(
+        "no disk is full: the limit of namespaces is reached, user.{limit} is {value} (sysctl){deep}"
+    ))
 }
 
 fn missing_kind(flags: CloneFlags) -> Option<String> {
@@ -206,8 +215,13 @@ fn seccomp() -> Option<String> {
     })
 }
 
-/// A new procfs would show what a mount over a part of the old one hides: the kernel refuses it.
+/// A new procfs shows processes over which one needs rights, and what a mount over a part of the
+/// old one hides: the kernel refuses both.
 fn proc_refused() -> Option<String> {
+    if !Kind::Pid.is_ours() {
+        let advice = "this PID namespace is not of this user namespace: unshare-rs --pid makes one that is";
+        return Some(advice.to_string());
+    }
     let over = mountinfo::cover_of_proc()?;
     let over = over.display();
     Some(format!(

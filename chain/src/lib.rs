@@ -48,6 +48,7 @@ pub mod mountinfo;
 pub mod namespace;
 pub mod plan;
 pub mod search;
+mod see;
 pub mod sys;
 pub mod tell;
 pub mod wait;

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use nix::sys::signal::SigSet;
 
@@ -17,7 +18,7 @@ use crate::call::{Call, Hands, Opened};
 use crate::exec::Command;
 use crate::tell::{Tell, Voice};
 use crate::wait::{self, Ended, Side};
-use crate::{FAILED, hint, sys};
+use crate::{FAILED, hint, see, sys};
 
 /// Why: it ends the sentence "the tool will now …" and, after a failure, "cannot …".
 pub type Reason = Cow<'static, str>;
@@ -28,10 +29,26 @@ type Look = Box<dyn FnOnce(&Tell) -> Result<(), String>>;
 /// What the parent that stays looks at when the command has ended.
 type Farewell = Box<dyn FnOnce(&Tell, Ended)>;
 
+/// How a step is taken back.
+struct Undo {
+    reason: Reason,
+    call: Call,
+    when: Back,
+}
+
+/// When a step is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Back {
+    /// When the command has ended, or a later step has failed.
+    Afterwards,
+    /// When a later step has failed, and not any more once the command runs.
+    Failed,
+}
+
 struct Step {
     reason: Reason,
     call: Call,
-    undo: Vec<(Reason, Call)>,
+    undo: Vec<Undo>,
     look: Option<Look>,
     /// Whether the plan goes on without it.
     optional: bool,
@@ -90,7 +107,15 @@ impl Plan {
     /// Several are taken back in the order opposite to the one they were said in.
     pub fn undo(&mut self, reason: impl Into<Reason>, call: Call) {
         if let Some(step) = self.steps.last_mut() {
-            step.undo.push((reason.into(), call));
+            step.undo.push(Undo { reason: reason.into(), call, when: Back::Afterwards });
+        }
+    }
+
+    /// Says how the last step is taken back when a later one fails: its effect is meant to outlive
+    /// the command, but not to be there without one.
+    pub fn undo_if_failed(&mut self, reason: impl Into<Reason>, call: Call) {
+        if let Some(step) = self.steps.last_mut() {
+            step.undo.push(Undo { reason: reason.into(), call, when: Back::Failed });
         }
     }
 
@@ -113,18 +138,23 @@ impl Plan {
         let mut hands = std::mem::take(&mut self.hands);
         let mut done = Vec::new();
         let mut signals = None;
+        let mut here = PathBuf::from("/");
         for step in std::mem::take(&mut self.steps) {
             if !step.undo.is_empty() || matches!(step.call, Call::Fork(_)) {
                 // no signal may end us between a step and what takes it back
                 signals.get_or_insert_with(wait::block_signals);
             }
             tell.step(&step.reason, &step.call, step.call.page());
+            if tell.voice() == Voice::ExplainSee {
+                here = see::moved(&step.call, here);
+                tell.see(see::see(&step.call, &here));
+            }
             let made = match &step.call {
                 Call::Fork(stay) => {
                     match wait::fork(stay, &hands, &signals.take().unwrap_or_else(SigSet::empty)) {
                         Ok(Side::Child(joined)) => {
-                            // what was made before is the parent's to take back
-                            done.clear();
+                            // what was made before is the parent's to take back when all is over
+                            done.retain(|undo: &Undo| undo.when == Back::Failed);
                             joined
                         }
                         Ok(Side::Parent(parent)) => self.stay(tell, parent, done, &mut hands),
@@ -153,6 +183,8 @@ impl Plan {
                 done.clear();
             }
         }
+        done.retain(|undo| undo.when == Back::Afterwards);
+        hands.settle();
         // where nobody stays behind, the command gets its signals back here
         if let Some(before) = signals {
             wait::unblock_signals(&before);
@@ -162,7 +194,9 @@ impl Plan {
         sys::exit(status)
     }
 
-    fn stay(self, tell: &Tell, parent: wait::Parent, done: Vec<(Reason, Call)>, hands: &mut Hands) -> ! {
+    fn stay(self, tell: &Tell, parent: wait::Parent, mut done: Vec<Undo>, hands: &mut Hands) -> ! {
+        done.retain(|undo| undo.when == Back::Afterwards);
+        hands.leave_helpers();
         let ended = parent.wait();
         if let Some(look) = self.farewell {
             look(tell, ended);
@@ -178,7 +212,8 @@ impl Plan {
         self.command.say(tell);
         let settled = self.steps.iter().rposition(|step| step.settles).map_or(0, |last| last + 1);
         let open = self.steps.iter().skip(settled).rev();
-        for (reason, call) in open.flat_map(|step| step.undo.iter().rev()) {
+        let undos = open.flat_map(|step| step.undo.iter().rev());
+        for Undo { reason, call, .. } in undos.filter(|undo| undo.when == Back::Afterwards) {
             tell.step(format_args!("afterwards, {reason}"), call, call.page());
         }
     }
@@ -192,8 +227,8 @@ fn say_failure(tell: &Tell, reason: &Reason, call: &Call, errno: Errno) {
 }
 
 /// Takes steps back, the last first. A failure is said and the next one still tried.
-fn take_back(tell: &Tell, done: Vec<(Reason, Call)>, hands: &mut Hands) {
-    for (reason, call) in done.into_iter().rev() {
+fn take_back(tell: &Tell, done: Vec<Undo>, hands: &mut Hands) {
+    for Undo { reason, call, .. } in done.into_iter().rev() {
         tell.step(&reason, &call, call.page());
         if let Err(errno) = call.make(hands) {
             tell.failed(&reason, &call, errno);

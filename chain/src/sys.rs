@@ -310,11 +310,10 @@ pub fn close_on_exec(fd: c_int) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-/// The kind of an inherited descriptor: whether it is a directory.
-pub fn is_directory(fd: c_int) -> bool {
-    // SAFETY: only looked at, and only while it is open.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    nix::sys::stat::fstat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+/// Looks at an inherited descriptor, which nobody here owns.
+pub fn look_at<T>(fd: c_int, look: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: only while it is looked at; nothing in this process closes what it inherited.
+    look(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 /// fork(2): the child's pid for the parent, nothing for the child.
@@ -385,6 +384,16 @@ pub fn kill(pid: i32, signo: c_int) -> Result<(), Errno> {
     // SAFETY: two numbers.
     let result = unsafe { libc::kill(pid, signo) };
     Errno::result(result).map(drop)
+}
+
+/// The signals that came and wait because they are blocked: sigpending(2).
+pub fn pending() -> SigSet {
+    // SAFETY: all zero is a valid sigset_t, the empty one.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the sigset_t lives through the call, which fills it in.
+    unsafe { libc::sigpending(&raw mut set) };
+    // SAFETY: the kernel filled it in.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
 
 /// Whether a signal is ignored in this process.
@@ -644,16 +653,16 @@ pub fn has_mount_setattr() -> bool {
     Errno::result(result) != Err(Errno::ENOSYS)
 }
 
-/// The descriptors that were inherited: those without FD_CLOEXEC, from 3 on.
+/// The descriptors that were inherited: those without FD_CLOEXEC.
 pub fn inherited_descriptors() -> Vec<c_int> {
     let candidates: Vec<c_int> = match std::fs::read_dir("/proc/self/fd") {
         Ok(entries) => {
             entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
         }
         // without /proc: as many as there may be
-        Err(_) => (3..descriptor_limit()).collect(),
+        Err(_) => (0..descriptor_limit()).collect(),
     };
-    candidates.into_iter().filter(|fd| *fd > 2 && inherited(*fd)).collect()
+    candidates.into_iter().filter(|fd| inherited(*fd)).collect()
 }
 
 /// Whether a file has an extended attribute with this value: getxattr(2).

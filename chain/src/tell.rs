@@ -21,6 +21,8 @@ pub enum Voice {
     Quiet,
     /// Act, and say each step before it is made (`--explain`).
     Explain,
+    /// The same, and what to type inside to see the effect (`--explain=see`).
+    ExplainSee,
     /// Say each step and make none (`--dry-run`).
     DryRun,
 }
@@ -52,6 +54,13 @@ impl Tell {
     pub fn step(&self, reason: impl Display, call: impl Display, page: &str) {
         if self.voice != Voice::Quiet {
             self.line(format_args!("{reason}: {call}  # {page}"));
+        }
+    }
+
+    /// Says how the effect of the step just said is seen, where that was asked for.
+    pub fn see(&self, words: Option<impl Display>) {
+        if let (Voice::ExplainSee, Some(words)) = (self.voice, words) {
+            self.line(format_args!("  see inside: {words}"));
         }
     }
 

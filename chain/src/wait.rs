@@ -7,6 +7,11 @@
 //! that it neither catches nor blocks, so the parent does what the signal's
 //! default action would have done. When the parent is killed, the kernel kills
 //! the child (PR_SET_PDEATHSIG).
+//!
+//! One signal gets lost all the same: one that a process 1 catches, sent while it is within
+//! execve(2), which resets the handler before the signal is taken. Seen from outside that is
+//! what `trap 'exec program' HUP` does as well, whose program must live, so nobody stands in.
+//!
 //! This file is long because a parent's signals, stops and terminal decide together.
 
 use std::io::Read as _;
@@ -52,8 +57,9 @@ pub(crate) struct Parent {
     /// The child's status is read here: once it has mounted its own, /proc no longer shows it.
     proc: Option<ChildInProc>,
     terminal: Option<(OwnedFd, Pid)>,
-    /// The end of this pipe closes with the parent, which the child can see without a race.
-    _alive: OwnedFd,
+    /// This end of a pipe closes with the parent, which the child can see without a race; the
+    /// other end closes when the child has its signals back.
+    alive: OwnedFd,
     stood_in_for: Option<i32>,
     /// A stop that the child blocks for now, and until when it may come to take it.
     stop_due: Option<(i32, Instant)>,
@@ -72,6 +78,17 @@ pub(crate) fn block_signals() -> SigSet {
 
 /// Lets the signals through again that were let through before: those that came meanwhile act now.
 pub(crate) fn unblock_signals(before: &SigSet) {
+    // for process 1 of a namespace the kernel would drop them
+    if nix::unistd::getpid().as_raw() == 1 {
+        let due = |signal: &Signal| {
+            matches!(default_action(*signal as i32), Default::End)
+                && !before.contains(*signal)
+                && !sys::is_ignored(*signal as i32)
+        };
+        if let Some(signal) = sys::pending().iter().find(due) {
+            end_as(Ended::Killed(signal as i32));
+        }
+    }
     let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(before), None);
 }
 
@@ -113,7 +130,7 @@ pub(crate) fn fork(stay: &Stay, hands: &Hands, before: &SigSet) -> Result<Side, 
             signals,
             proc: proc.and_then(|proc| ChildInProc::find(proc, child)),
             terminal,
-            _alive: alive,
+            alive,
             stood_in_for: None,
             stop_due: None,
             stopped_for: None,
@@ -285,25 +302,36 @@ impl Parent {
         // but of a hangup only the leader of the session hears
         let only_to_us = signo == libc::SIGHUP && nix::unistd::getsid(None) == Ok(own);
         let from_terminal = !by_process && TERMINAL.contains(&signo) && !only_to_us;
+        self.await_its_signals();
+        // looked at before it is sent: a handler may be gone as soon as it has run
+        let dropped = self.child_is_init && self.drops(signo);
         if !from_terminal || signo == libc::SIGCONT {
             // a child that has just ended is reaped next
             let _ = sys::kill(self.child, signo);
         }
         if self.child_is_init {
-            self.stand_in(signo);
+            self.stand_in(signo, dropped);
         }
     }
 
+    /// Waits until the child no longer blocks what its command will not block: a signal sent before
+    /// would be pending then, and dropped.
+    fn await_its_signals(&self) {
+        let mut fds = [PollFd::new(self.alive.as_fd(), PollFlags::empty())];
+        // a child that somebody has stopped must not keep us for ever
+        let _ = nix::poll::poll(&mut fds, PollTimeout::from(1000u16));
+    }
+
     /// Does what the signal would have done by default to a child that is PID 1 and drops it.
-    fn stand_in(&mut self, signo: i32) {
+    fn stand_in(&mut self, signo: i32, dropped: bool) {
         match default_action(signo) {
             Default::Nothing => {}
-            Default::End if self.drops(signo) => {
+            Default::End if dropped => {
                 self.stood_in_for = Some(signo);
                 let _ = sys::kill(self.child, libc::SIGKILL);
             }
             Default::End => {}
-            Default::Stop if self.drops(signo) => self.stop_child(signo),
+            Default::Stop if dropped => self.stop_child(signo),
             // it may be a parent like us, which lets the signal through when its own child has stopped
             Default::Stop => self.stop_due = Some((signo, Instant::now() + STOP_PATIENCE)),
         }

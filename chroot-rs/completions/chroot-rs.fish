@@ -3,6 +3,8 @@ complete -c chroot-rs -l tmpfs -d 'Mount an empty file system in memory; repeata
 complete -c chroot-rs -s w -l workdir -d 'Start in DIR, a directory inside, instead of "/"' -r -F
 complete -c chroot-rs -l userspec -d 'Run as this user and group: names of NEWROOT\'s own files, or numbers' -r
 complete -c chroot-rs -l groups -d 'Have exactly these supplementary groups; empty for none' -r
+complete -c chroot-rs -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
+see\t''"
 complete -c chroot-rs -l plain -d 'Exactly chroot(2) and chdir(2), as chroot(1) does: no mounts, and root can get out'
 complete -c chroot-rs -l no-mount -d 'Change the root, but mount no proc, sys and dev'
 complete -c chroot-rs -l share-pid -d 'Keep the caller\'s processes in sight, although the roots of those outside lead out'
@@ -10,9 +12,8 @@ complete -c chroot-rs -l unmask -d 'As root of the machine: leave its switches i
 complete -c chroot-rs -l read-only -d 'Let nothing be written to NEWROOT and what is mounted below it'
 complete -c chroot-rs -l ephemeral -d 'Let everything be written to NEWROOT, and forget it when the command ends'
 complete -c chroot-rs -l resolv-conf -d 'Show the caller\'s /etc/resolv.conf inside, read-only'
-complete -c chroot-rs -l keep-fds -d 'Leave directories open that the caller left open, although they lead out'
+complete -c chroot-rs -l keep-fds -d 'Leave directories, namespaces and local sockets open that the caller left open: they lead out'
 complete -c chroot-rs -l skip-chdir -d 'Stay in the working directory; only where NEWROOT is "/" already'
-complete -c chroot-rs -l explain -d 'Say each step on standard error before it is made; CHAIN_EXPLAIN=1 does it for a whole chain'
 complete -c chroot-rs -l dry-run -d 'Say each step and make none'
 complete -c chroot-rs -s h -l help -d 'Print help'
 complete -c chroot-rs -s V -l version -d 'Print version'

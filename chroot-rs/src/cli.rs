@@ -52,7 +52,7 @@ pub struct Options {
     #[command(flatten)]
     pub wishes: Wishes,
 
-    /// Leave directories open that the caller left open, although they lead out
+    /// Leave directories, namespaces and local sockets open that the caller left open: they lead out
     #[arg(long)]
     pub keep_fds: bool,
 

@@ -66,6 +66,11 @@ impl Credentials {
         Ok(found)
     }
 
+    /// Whether anything is to change.
+    pub fn are_asked_for(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// Leaves out what the user namespace cannot give and nobody asked for.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod credentials;
+pub mod descriptors;
 pub mod extra;
 pub mod ids;
 pub mod mask;
@@ -72,9 +73,11 @@ pub fn run(argv: Vec<OsString>) -> ! {
     let path = usual_path(&root, std::env::var_os("PATH"));
     let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
     let view = view(&tell, &root, &options);
-    let ids = view.as_ref().map_or_else(Ids::here, |view| view.ids.clone());
-    if let Err((wrong, advice)) = credentials.fit(&ids) {
-        args::refuse(&tell, &wrong, &advice);
+    if credentials.are_asked_for() {
+        let ids = view.as_ref().map_or_else(Ids::here, |view| view.ids.clone());
+        if let Err((wrong, advice)) = credentials.fit(&ids) {
+            args::refuse(&tell, &wrong, &advice);
+        }
     }
     if let Some(warning) = &credentials.warning {
         tell.line(warning);
@@ -118,7 +121,7 @@ fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
         view.masks.clear();
     }
     if options.keep_fds {
-        view.open_directories.clear();
+        view.ways_out.clear();
     }
     if options.no_mount {
         (view.proc_dir, view.sys_dir, view.dev_dir) = (Place::Missing, Place::Missing, Place::Missing);
@@ -129,9 +132,9 @@ fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
 /// The story: an own mount namespace, the new root in it, the kernel's file systems, pivot.
 pub fn plan(root: Root, view: &View, writes: Writes, extras: Vec<Extra>, command: Command) -> Plan {
     let mut plan = Plan::new(command);
-    for (fd, path) in &view.open_directories {
-        let reason = format!("keep descriptor {fd}, a way out, from the command");
-        plan.will(reason, Call::CloseOnExec { fd: *fd, path: path.clone() });
+    for way in &view.ways_out {
+        let reason = format!("keep descriptor {} from the command: {} leads out", way.fd, way.kind);
+        plan.will(reason, Call::CloseOnExec { fd: way.fd, path: way.shown.clone() });
     }
     if view.open_tree {
         plan.hold(NEW_ROOT, root.dir);

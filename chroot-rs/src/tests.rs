@@ -1,6 +1,7 @@
 //! The plans of chroot-rs, as text: no right and no kernel is needed.
 
 use super::*;
+use crate::descriptors::WayOut;
 use crate::view::{Devices, OldRoot};
 
 pub(crate) fn root() -> View {
@@ -23,7 +24,7 @@ pub(crate) fn root() -> View {
         ids: crate::ids::Ids::default(),
         tty_group: true,
         terminal: None,
-        open_directories: Vec::new(),
+        ways_out: Vec::new(),
         umask: 0o22,
         old_root: OldRoot::Leaves,
         caller: (1000, 1000),
@@ -171,8 +172,9 @@ fn without_a_tty_group_terminals_belong_to_the_user() {
 }
 
 #[test]
-fn open_directories_are_kept_from_the_command() {
-    let lines = lines(&View { open_directories: vec![(7, "/root".into())], ..root() });
+fn descriptors_that_lead_out_are_kept_from_the_command() {
+    let directory = WayOut { fd: 7, kind: "a directory", shown: "/root".into() };
+    let lines = lines(&View { ways_out: vec![directory], ..root() });
     assert_eq!(lines[0], "fcntl(7</root>, F_SETFD, FD_CLOEXEC)");
 }
 

@@ -9,6 +9,7 @@ use chain::{mountinfo, sys};
 use nix::sys::stat::{fstat, stat};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
+use crate::descriptors::{self, WayOut};
 use crate::ids::Ids;
 use crate::mask::{self, Mask};
 use crate::root::{Place, Root};
@@ -127,8 +128,8 @@ pub struct View {
     pub tty_group: bool,
     /// The caller's terminal.
     pub terminal: Option<PathBuf>,
-    /// Directories that the caller left open: each is a way out.
-    pub open_directories: Vec<(i32, PathBuf)>,
+    /// Descriptors that the caller left open and that lead out.
+    pub ways_out: Vec<WayOut>,
     /// The umask, which must not spoil the modes of devices.
     pub umask: u32,
     /// What becomes of the old root.
@@ -155,7 +156,12 @@ impl View {
         let ours = |kind: Kind| initial || (way == Way::Pivot && kind.is_ours());
         let open_tree = sys::has_open_tree();
         let copy = if open_tree && sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
-        let ids = if way == Way::PivotAsUser { Ids::one() } else { Ids::here() };
+        let ids = match way {
+            Way::PivotAsUser => Ids::one(),
+            // everybody is there, and nothing is denied
+            _ if initial => Ids::default(),
+            _ => Ids::here(),
+        };
         let is_first = nix::unistd::getpid().as_raw() == 1;
         // the kernel gives a user namespace no new proc where a part of the old one is hidden
         let proc_is_covered = !initial && !is_first && mountinfo::cover_of_proc().is_some();
@@ -184,7 +190,7 @@ impl View {
             tty_group: ids.has_group(5),
             ids,
             terminal: terminal(),
-            open_directories: open_directories(),
+            ways_out: descriptors::ways_out(),
             umask: sys::current_umask(),
             old_root: old_root(),
             caller: sys::effective_ids(),
@@ -216,12 +222,4 @@ fn terminal() -> Option<PathBuf> {
         let (by_fd, by_path) = (fstat(&fd).ok()?, stat(&path).ok()?);
         (by_fd.st_rdev == by_path.st_rdev).then_some(path)
     })
-}
-
-fn open_directories() -> Vec<(i32, PathBuf)> {
-    let inherited = sys::inherited_descriptors();
-    let directories = inherited.into_iter().filter(|fd| sys::is_directory(*fd));
-    directories
-        .map(|fd| (fd, std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default()))
-        .collect()
 }

@@ -23,7 +23,7 @@ _rootfs__fetch() {
 
     case "${cmd}" in
         rootfs__fetch)
-            opts="-q -v -h -V --quiet --verbose --digest --platform --strip-components --subdir --exclude --replace --into --devices --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
+            opts="-q -v -h -V --quiet --verbose --digest --platform --config --print-digest --cacert --insecure-http --timeout --cache-dir --no-cache --strip-components --subdir --exclude --replace --into --devices --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -34,6 +34,22 @@ _rootfs__fetch() {
                     return 0
                     ;;
                 --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cacert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -55,6 +71,10 @@ _rootfs__fetch() {
                     ;;
                 --max-files)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --explain)
+                    COMPREPLY=($(compgen -W "1 see" -- "${cur}"))
                     return 0
                     ;;
                 *)

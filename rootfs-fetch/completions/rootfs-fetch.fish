@@ -1,18 +1,26 @@
 complete -c rootfs-fetch -l digest -d 'Refuse the archive, or the image\'s manifest, if it has another digest' -r
 complete -c rootfs-fetch -l platform -d 'Take this platform of an image, instead of this machine\'s' -r
+complete -c rootfs-fetch -l config -d 'Write the configuration of the image to this file; without a DIRECTORY, do nothing else' -r -F
+complete -c rootfs-fetch -l cacert -d 'Trust the authorities in this file too, in PEM' -r -F
+complete -c rootfs-fetch -l timeout -d 'Give up on a server that is silent, or next to it, for so many seconds' -r
+complete -c rootfs-fetch -l cache-dir -d 'Keep what is fetched from registries here' -r -F
 complete -c rootfs-fetch -l strip-components -d 'Drop that many leading parts of each name' -r
 complete -c rootfs-fetch -l subdir -d 'Take only what is below this directory of the archive' -r
 complete -c rootfs-fetch -l exclude -d 'Leave out what matches, and what is below it' -r
 complete -c rootfs-fetch -l max-size -d 'Refuse an archive that unpacks to more bytes' -r
 complete -c rootfs-fetch -l max-files -d 'Refuse an archive of more entries' -r
+complete -c rootfs-fetch -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
+see\t''"
 complete -c rootfs-fetch -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c rootfs-fetch -s v -l verbose -d 'List each entry'
+complete -c rootfs-fetch -l print-digest -d 'Say the digest on standard output, for --digest or @, and make nothing'
+complete -c rootfs-fetch -l insecure-http -d 'Use plain HTTP with any server that has no TLS, not with this machine alone'
+complete -c rootfs-fetch -l no-cache -d 'Keep nothing that is fetched, and use nothing that was'
 complete -c rootfs-fetch -l replace -d 'Put the new tree in the place of a DIRECTORY that exists, and remove the old one'
 complete -c rootfs-fetch -l into -d 'Add to a DIRECTORY that exists; what is in it stays where the archive has nothing of that name'
 complete -c rootfs-fetch -l devices -d 'Make device nodes too, as root; they are left out otherwise'
 complete -c rootfs-fetch -l no-same-owner -d 'Make everything the caller\'s, also as root'
 complete -c rootfs-fetch -l squash -d 'Make what belongs to an id that does not exist here the caller\'s'
-complete -c rootfs-fetch -l explain -d 'Say each step on standard error before it is made; CHAIN_EXPLAIN=1 does it for a whole chain'
 complete -c rootfs-fetch -l dry-run -d 'Say each step and make none'
 complete -c rootfs-fetch -s h -l help -d 'Print help'
 complete -c rootfs-fetch -s V -l version -d 'Print version'

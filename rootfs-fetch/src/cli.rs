@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options of rootfs-fetch.
 
+use std::path::PathBuf;
+
 use crate::digest::Digest;
 use crate::image::platform::Platform;
 use crate::name::Name;
@@ -23,6 +25,34 @@ pub struct Options {
     /// Take this platform of an image, instead of this machine's
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub platform: Option<Platform>,
+
+    /// Write the configuration of the image to this file; without a DIRECTORY, do nothing else
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Say the digest on standard output, for --digest or @, and make nothing
+    #[arg(long, conflicts_with = "config")]
+    pub print_digest: bool,
+
+    /// Trust the authorities in this file too, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+
+    /// Use plain HTTP with any server that has no TLS, not with this machine alone
+    #[arg(long)]
+    pub insecure_http: bool,
+
+    /// Give up on a server that is silent, or next to it, for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
+
+    /// Keep what is fetched from registries here
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Keep nothing that is fetched, and use nothing that was
+    #[arg(long, conflicts_with = "cache_dir")]
+    pub no_cache: bool,
 
     /// Drop that many leading parts of each name
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
@@ -78,6 +108,13 @@ impl Default for Options {
             verbose: false,
             digest: None,
             platform: None,
+            config: None,
+            print_digest: false,
+            cacert: None,
+            insecure_http: false,
+            timeout: 30,
+            cache_dir: None,
+            no_cache: false,
             strip_components: 0,
             subdir: Name::default(),
             exclude: Vec::new(),

@@ -40,7 +40,8 @@ impl Compression {
             // a skippable frame may come first, as zstd:chunked and pzstd write
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
-            [0x04, 0x22, 0x4d, 0x18, ..] => Self::Lz4,
+            // the second is from before the format had frames: `lz4 -l`, and what kernels are packed with
+            [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Self::Lz4,
             _ => Self::Plain,
         }
     }
@@ -76,7 +77,11 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>> 
 fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Result<Box<dyn Read + Send>> {
     Ok(match compression {
         Compression::Plain => Box::new(input),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
+        Compression::Gzip => {
+            let start = |rest| Ok(flate2::bufread::GzDecoder::new(rest));
+            let member = Some(flate2::bufread::GzDecoder::new(input));
+            Box::new(Members { member, start, rest: flate2::bufread::GzDecoder::into_inner })
+        }
         Compression::Xz => {
             let member = Some(xz(input).map_err(|error| cannot_start("xz", &error))?);
             Box::new(Members { member, start: xz, rest: liblzma::bufread::XzDecoder::into_inner })
@@ -86,7 +91,11 @@ fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Re
             let zstd = zstd::Decoder::with_buffer(input);
             Box::new(zstd.map_err(|error| cannot_start("zstd", &error))?)
         }
-        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(input)),
+        Compression::Bzip2 => {
+            let start = |rest| Ok(bzip2::bufread::BzDecoder::new(rest));
+            let member = Some(bzip2::bufread::BzDecoder::new(input));
+            Box::new(Members { member, start, rest: bzip2::bufread::BzDecoder::into_inner })
+        }
         Compression::Lz4 => {
             let member = Some(lz4_flex::frame::FrameDecoder::new(input));
             let start = |rest| Ok(lz4_flex::frame::FrameDecoder::new(rest));
@@ -110,7 +119,8 @@ fn xz<R: BufRead>(input: R) -> std::io::Result<liblzma::bufread::XzDecoder<R>> {
     Ok(liblzma::bufread::XzDecoder::new_stream(input, stream))
 }
 
-/// Files of several members one after the other, for decoders that know only one.
+/// Files of several members one after the other, zeros between them and at the end: tapes and
+/// disks are written in blocks.
 struct Members<R, D> {
     member: Option<D>,
     start: fn(R) -> std::io::Result<D>,
@@ -161,6 +171,7 @@ mod tests {
         assert_eq!(Compression::detect(b"\x28\xb5\x2f\xfd"), Compression::Zstd);
         assert_eq!(Compression::detect(b"BZh9"), Compression::Bzip2);
         assert_eq!(Compression::detect(b"\x04\x22\x4d\x18"), Compression::Lz4);
+        assert_eq!(Compression::detect(b"\x02\x21\x4c\x18"), Compression::Lz4);
         assert_eq!(Compression::detect(b"usr/bin/env"), Compression::Plain);
         assert_eq!(Compression::detect(b""), Compression::Plain);
     }

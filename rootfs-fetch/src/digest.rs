@@ -46,6 +46,33 @@ impl Digest {
     pub fn blob(&self) -> String {
         format!("blobs/{}/{}", self.algorithm.name(), hex(&self.value))
     }
+
+    /// `sha256` or `sha512`.
+    pub fn algorithm(&self) -> &'static str {
+        self.algorithm.name()
+    }
+
+    /// The value alone, in hexadecimal digits.
+    pub fn hex(&self) -> String {
+        hex(&self.value)
+    }
+}
+
+/// The SHA-256 of everything that can be read.
+///
+/// # Errors
+/// The reader's.
+pub fn digest_of(mut bytes: impl Read) -> io::Result<Digest> {
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match bytes.read(&mut buffer) {
+            Ok(0) => return Ok(Digest { algorithm: Algorithm::Sha256, value: hasher.finish() }),
+            Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 impl FromStr for Digest {

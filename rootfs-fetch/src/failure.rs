@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What went wrong, told in one line, and the exit status it ends with.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use chain::Tell;
 use chain::tell::Why;
@@ -23,12 +23,14 @@ pub enum Kind {
     Damaged = 4,
     /// 5: access denied.
     Denied = 5,
+    /// 6: the network, or who is on the other side of it, does not do what it should.
+    Network = 6,
     /// 7: DIRECTORY exists.
     Exists = 7,
 }
 
 /// The end of a run that did not reach its goal.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Failure {
     /// Something is wrong, in one line.
     Wrong {
@@ -92,6 +94,11 @@ impl Failure {
         }
     }
 
+    /// Wrapped so that it passes through a reader; [`crate::stream::read_failure`] unwraps it.
+    pub fn into_io(self) -> std::io::Error {
+        std::io::Error::other(self)
+    }
+
     /// Says the failure; nothing is said of a signal, whoever sent it knows.
     pub fn tell(&self, tell: &Tell) {
         if let Self::Wrong { line, hint, .. } = self {
@@ -102,6 +109,17 @@ impl Failure {
         }
     }
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong { line, .. } => f.write_str(line),
+            Self::Signal(signal) => write!(f, "ended by signal {signal}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
 
 #[cfg(test)]
 mod tests {

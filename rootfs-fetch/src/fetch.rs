@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From SOURCE to DIRECTORY: open the source, grow the tree beside, give it its name.
 
-use std::fs::{File, Metadata};
-use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use chain::{Tell, Voice};
 
 use crate::cli::Options;
-use crate::digest::{Checked, Digest};
+use crate::digest::Digest;
 use crate::directories::Origin;
-use crate::failure::{Failure, Result};
-use crate::host;
+use crate::failure::{Failure, Kind as ErrorKind, Result};
 use crate::image::manifest::Layer;
-use crate::image::platform::Platform;
-use crate::image::{Form, Image, Reference};
+use crate::image::{Image, Layers, Reference};
+use crate::input::{self, Input, Opener};
 use crate::interrupt::Interrupt;
 use crate::listed::Listed;
 use crate::name::Name;
-use crate::place::{self, Existing, Place};
+use crate::net::client::Net;
+use crate::place::{Existing, Place};
 use crate::policy::{Devices, Owners, Policy};
 use crate::progress::Progress;
 use crate::report::Report;
@@ -38,17 +37,10 @@ pub struct Fetch<'a> {
     pub directory: &'a Path,
     /// What was asked for.
     pub options: &'a Options,
-    /// Whether a signal asked us to end.
-    pub interrupt: &'a Interrupt,
+    /// The network, and whether a signal asked us to end.
+    pub net: &'a Arc<Net>,
     /// The voice.
     pub tell: &'a Tell,
-}
-
-/// A source that is there and can be read.
-enum Input {
-    Archive(Stream, Progress),
-    Image(Image),
-    Host(host::Copy),
 }
 
 impl Fetch<'_> {
@@ -57,10 +49,28 @@ impl Fetch<'_> {
     /// # Errors
     /// Every [`Failure`]; DIRECTORY is then as it was.
     pub fn run(&self) -> Result<()> {
-        let input = self.open()?;
+        let input = self.opener().open(&self.source, |length| self.progress(length))?;
         if self.tell.voice() == Voice::DryRun {
             return self.list(input);
         }
+        self.make(input)
+    }
+
+    /// What opens our source.
+    pub fn opener(&self) -> Opener<'_> {
+        let beside = match self.directory.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        Opener { options: self.options, net: self.net, beside, tell: self.tell }
+    }
+
+    fn interrupt(&self) -> &Interrupt {
+        self.net.interrupt()
+    }
+
+    fn make(&self, mut input: Input) -> Result<()> {
+        let config = self.config(&input)?;
         let existing = match (self.options.replace, self.options.into) {
             (true, _) => Existing::Replace,
             (_, true) => Existing::Add,
@@ -71,12 +81,10 @@ impl Fetch<'_> {
             Input::Image(image) => image.digest().cloned(),
             _ => self.options.digest.clone(),
         };
-        match self.fill(&place, input) {
-            Ok(report) => {
-                if let Some(form) = place.image().filter(|_| self.is_archive()) {
-                    place.abandon()?;
-                    return self.as_image(form);
-                }
+        match self.fill(&place, &mut input).and_then(|report| self.accept(report, &place, config.as_deref()))
+        {
+            Ok(None) => self.as_image(place),
+            Ok(Some(report)) => {
                 place.commit()?;
                 if !self.options.quiet {
                     report.tell_losses(self.tell);
@@ -85,54 +93,83 @@ impl Fetch<'_> {
                 Ok(())
             }
             Err(failure) => {
+                let again = !place.is_shared() && self.is_cache_to_blame(&failure, &input);
                 if place.is_shared() {
                     self.tell.line("what was added until then stays, as --into has it");
                 }
                 if let Err(left) = place.abandon() {
                     left.tell(self.tell);
                 }
-                Err(failure)
+                if again { self.make(input) } else { Err(failure) }
             }
         }
+    }
+
+    /// What to write to the file of `--config`; for an archive it is not known yet.
+    fn config(&self, input: &Input) -> Result<Option<Vec<u8>>> {
+        match (&self.options.config, input) {
+            (None, _) | (Some(_), Input::Archive(..)) => Ok(None),
+            (Some(_), Input::Image(image)) => image.config().map(Some),
+            (Some(_), Input::Host(_)) => {
+                Err(Failure::new(ErrorKind::Usage, "the host's programs have no configuration"))
+            }
+        }
+    }
+
+    /// Writes the configuration beside a tree that is whole; nothing comes back if what was
+    /// unpacked is an image.
+    fn accept(&self, report: Report, place: &Place, config: Option<&[u8]>) -> Result<Option<Report>> {
+        if self.is_archive() && place.image().is_some() {
+            return Ok(None);
+        }
+        match (&self.options.config, config) {
+            (Some(path), Some(config)) => input::write_config(config, path)?,
+            (Some(_), None) => {
+                return Err(Failure::damaged("the archive is no image: it has no configuration"));
+            }
+            (None, _) => {}
+        }
+        Ok(Some(report))
+    }
+
+    /// Whether what was wrong came from the cache, which has lost it now.
+    fn is_cache_to_blame(&self, failure: &Failure, input: &Input) -> bool {
+        let Input::Image(image) = input else { return false };
+        let damaged = matches!(failure, Failure::Wrong { kind: ErrorKind::Damaged, .. });
+        let blamed = damaged && image.forget_damaged().unwrap_or(false);
+        if blamed {
+            self.tell.line("a layer in the cache was damaged: it is fetched again");
+        }
+        blamed
     }
 
     /// Whether what was unpacked may turn out to be an image: nothing of it was chosen or added.
     fn is_archive(&self) -> bool {
         let options = self.options;
         let chosen = options.strip_components > 0 || !options.subdir.is_root() || !options.exclude.is_empty();
-        matches!(self.source, Source::File(_) | Source::Stdin) && !chosen && !options.into
+        matches!(self.source, Source::File(_) | Source::Stdin | Source::Url(_)) && !chosen && !options.into
     }
 
-    /// Starts again, with the archive taken for the image it is.
-    fn as_image(&self, form: Form) -> Result<()> {
-        let Source::File(path) = &self.source else {
-            return Err(Failure::damaged("this archive is a container image, which is no tree to unpack")
-                .hint("save it in a file, and name that oci-archive:FILE or docker-archive:FILE"));
-        };
+    /// Starts again, with what was unpacked taken for the image it is.
+    fn as_image(&self, place: Place) -> Result<()> {
+        let Some(form) = place.image() else { return place.abandon() };
         self.tell.line("this archive is a container image: its layers are unpacked");
-        let source = Source::Image(Reference { form, path: path.clone(), tag: None });
-        Fetch { source, ..*self }.run()
-    }
-
-    fn open(&self) -> Result<Input> {
-        let file: File = match &self.source {
-            Source::Host(programs) => return Ok(Input::Host(host::Copy::plan(programs)?)),
-            Source::Image(_) => return self.image().map(Input::Image),
-            Source::File(path) => place::open_archive(path)?.into(),
-            Source::Stdin => rustix::io::dup(rustix::stdio::stdin())
-                .map_err(|error| Failure::call("read standard input", "dup(0)", error))?
-                .into(),
-        };
-        let length = file.metadata().ok().filter(Metadata::is_file).map(|meta| meta.len());
-        let progress = self.progress(length);
-        let input: Box<dyn Read + Send> = match &self.options.digest {
-            Some(digest) => Box::new(Checked::new(progress.count(file), digest.clone(), None)),
-            None => progress.count(file),
-        };
-        let mut stream = Stream::start(input, None, self.options.max_size, self.interrupt)?;
-        // what is no archive is said before anything is made
-        stream.ready()?;
-        Ok(Input::Archive(stream, progress))
+        if let Source::File(path) = &self.source {
+            place.abandon()?;
+            let source = Source::Image(Reference { form, path: path.clone(), tag: None });
+            let options = &Options { digest: None, ..self.options.clone() };
+            return Fetch { source, options, ..*self }.run();
+        }
+        if !place.is_beside() {
+            place.abandon()?;
+            return Err(Failure::damaged("there is no room to unpack an image twice in a mount point")
+                .hint("save it in a file, and name that oci-archive:FILE or docker-archive:FILE"));
+        }
+        let image = place.root().and_then(|root| Image::unpacked(root, form, &self.opener().platform()));
+        let source = Source::Image(Reference { form, path: self.directory.into(), tag: None });
+        let made = image.and_then(|image| Fetch { source, ..*self }.make(Input::Image(image)));
+        let left = place.abandon();
+        made.and(left)
     }
 
     fn progress(&self, length: Option<u64>) -> Progress {
@@ -140,49 +177,28 @@ impl Fetch<'_> {
         if spoken { Progress::hidden() } else { Progress::start(length) }
     }
 
-    fn image(&self) -> Result<Image> {
-        let Source::Image(reference) = &self.source else {
-            return Err(Failure::damaged("this is no image"));
-        };
-        let platform = self.options.platform.clone().unwrap_or_else(Platform::host);
-        let beside = match self.directory.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let image = Image::open(reference, &platform, beside, self.options.max_size, self.interrupt)?;
-        match (&self.options.digest, image.digest()) {
-            (None, _) => {}
-            (Some(wanted), Some(found)) if wanted == found => {}
-            (Some(wanted), Some(found)) => {
-                return Err(Failure::damaged(format_args!(
-                    "the digest of the image is {found}, not {wanted}"
-                )));
-            }
-            (Some(_), None) => return Err(Failure::damaged("an image of this form has no digest to check")),
-        }
-        Ok(image)
-    }
-
-    fn fill(&self, place: &Place, input: Input) -> Result<Report> {
+    fn fill(&self, place: &Place, input: &mut Input) -> Result<Report> {
         let origin = if place.is_shared() { Origin::Found } else { Origin::Made };
         let tree = Tree::new(place.root()?, origin)?;
         let mut unpacker = match input {
-            Input::Host(copy) => return copy.make(tree, self.interrupt),
-            _ => Unpacker::new(tree, self.policy(), *self.tell),
+            Input::Host(copy) => return copy.make(tree, self.interrupt()),
+            Input::Archive(..) | Input::Image(_) => {
+                Unpacker::new(tree, Policy { marked: !place.is_beside(), ..self.policy() }, *self.tell)
+            }
         };
         match input {
-            Input::Archive(mut stream, progress) => {
-                let unpacked = unpacker.archive(&mut stream, Kind::Whole, self.interrupt);
+            Input::Archive(stream, progress) => {
+                let unpacked = unpacker.archive(stream, Kind::Whole, self.interrupt());
                 progress.clear();
                 unpacked?;
             }
             Input::Image(image) => {
+                if place.is_shared() {
+                    // what is added cannot be taken back
+                    image.forget_damaged()?;
+                }
                 let progress = self.progress(image.size());
-                let applied = image.layers().iter().try_for_each(|layer| {
-                    let mut stream = self.layer(&image, layer, &progress)?;
-                    let applied = unpacker.archive(&mut stream, Kind::Layer, self.interrupt);
-                    applied.map_err(|failure| failure.within(&layer.part))
-                });
+                let applied = self.apply(image, &progress, &mut unpacker);
                 progress.clear();
                 applied?;
             }
@@ -191,19 +207,34 @@ impl Fetch<'_> {
         unpacker.finish()
     }
 
-    fn layer(&self, image: &Image, layer: &Layer, progress: &Progress) -> Result<Stream> {
-        let part = progress.count(image.part(layer)?);
-        Stream::start(part, layer.content.clone(), self.options.max_size, self.interrupt)
+    fn apply(&self, image: &Image, progress: &Progress, unpacker: &mut Unpacker) -> Result<()> {
+        let layers = image.begin(self.opener().beside, progress)?;
+        image.layers().iter().try_for_each(|layer| {
+            let mut stream = self.layer(&layers, layer)?;
+            let applied = unpacker.archive(&mut stream, Kind::Layer, self.interrupt());
+            applied.map_err(|failure| match failure {
+                // an address says more than a digest
+                Failure::Wrong { kind: ErrorKind::Network | ErrorKind::NotFound, .. } => failure,
+                failure => failure.within(&layer.part),
+            })
+        })
+    }
+
+    fn layer(&self, layers: &Layers<'_>, layer: &Layer) -> Result<Stream> {
+        Stream::start(layers.open(layer)?, layer.content.clone(), self.options.max_size, self.interrupt())
     }
 
     /// Says what would be made.
     fn list(&self, input: Input) -> Result<()> {
         match input {
             Input::Archive(mut stream, _) => self.list_archive(&mut stream, Trailer::Required),
-            Input::Image(image) => image.layers().iter().try_for_each(|layer| {
-                self.tell.line(format_args!("layer {}", layer.part));
-                self.list_archive(&mut self.layer(&image, layer, &Progress::hidden())?, Trailer::Optional)
-            }),
+            Input::Image(image) => {
+                let layers = image.begin(self.opener().beside, &Progress::hidden())?;
+                image.layers().iter().try_for_each(|layer| {
+                    self.tell.line(format_args!("layer {}", layer.part));
+                    self.list_archive(&mut self.layer(&layers, layer)?, Trailer::Optional)
+                })
+            }
             Input::Host(copy) => {
                 copy.paths().iter().for_each(|path| self.tell.line(path.display()));
                 Ok(())
@@ -215,7 +246,7 @@ impl Fetch<'_> {
         let selection = self.policy().selection;
         let mut reader = Reader::new(trailer);
         while let Some(entry) = reader.next(stream)? {
-            self.interrupt.check()?;
+            self.interrupt().check()?;
             if let Some(name) = selection.select(&Name::parse(&entry.raw_name)?)
                 && !self.options.quiet
             {

@@ -30,6 +30,9 @@ use crate::tree::Tree;
 
 const CACHE: &str = "/etc/ld.so.cache";
 
+/// Where programs are, which on most hosts now are links to one place.
+const PROGRAMS: [&str; 4] = ["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
+
 /// What is to be copied: everything is found before anything is made.
 #[derive(Debug)]
 pub struct Copy {
@@ -160,10 +163,14 @@ impl Copy {
     ///
     /// # Errors
     /// I/O, or a signal.
-    pub fn make(self, mut tree: Tree, interrupt: &Interrupt) -> Result<Report> {
+    pub fn make(&self, mut tree: Tree, interrupt: &Interrupt) -> Result<Report> {
         let mut report = Report::default();
         let policy = Policy::for_caller();
         let mut mirror = Mirror::new(&mut tree, &mut report);
+        // a program is known by all its names, /bin/sh above all, whichever of them it was found by
+        for directory in PROGRAMS.map(Path::new).into_iter().filter(|directory| directory.is_symlink()) {
+            mirror.path(directory)?;
+        }
         for path in &self.paths {
             interrupt.check()?;
             mirror.path(path)?;

@@ -24,7 +24,7 @@ const RANDOM: usize = 6;
 pub fn make(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<(OsString, OwnedFd)> {
     let failed = |call: &str, error| Failure::call(format_args!("make {}", quoted(directory)), call, error);
     loop {
-        let partial = partial_name(name).map_err(|error| failed("getrandom()", error))?;
+        let partial = passing_name(name).map_err(|error| failed("getrandom()", error))?;
         match rustix::fs::mkdirat(parent, &partial, Mode::RWXU) {
             Err(Errno::EXIST) => continue,
             Err(error) => return Err(failed(&format!("mkdirat({})", quoted(&partial)), error)),
@@ -49,7 +49,11 @@ pub fn make(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<(OsStrin
     }
 }
 
-fn partial_name(name: &OsStr) -> rustix::io::Result<OsString> {
+/// A name that nobody else takes: `NAME.partial-XXXXXX`.
+///
+/// # Errors
+/// Whatever getrandom(2) says.
+pub fn passing_name(name: &OsStr) -> rustix::io::Result<OsString> {
     let mut random = [0_u8; RANDOM];
     let mut filled = 0;
     while let Some(rest) = random.get_mut(filled..).filter(|rest| !rest.is_empty()) {

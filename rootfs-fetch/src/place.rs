@@ -93,6 +93,11 @@ impl Place {
         matches!(self.way, Way::Among)
     }
 
+    /// Whether the tree grows in a sibling that we made, so that there may be another one.
+    pub fn is_beside(&self) -> bool {
+        matches!(self.way, Way::Beside(_))
+    }
+
     /// The form of image the tree turns out to be, where it is none that is in one.
     pub fn image(&self) -> Option<Form> {
         let has = |name| rustix::fs::statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();

@@ -42,6 +42,9 @@ pub struct Policy {
     pub uid: Uid,
     /// Likewise.
     pub gid: Gid,
+    /// Whether the directory we unpack into may mark what is made in it, by set-group-ID or a
+    /// default ACL: then those calls are made all the same.
+    pub marked: bool,
 }
 
 impl Policy {
@@ -57,6 +60,7 @@ impl Policy {
             most_files: 4_000_000,
             uid,
             gid: rustix::process::getegid(),
+            marked: false,
         }
     }
 }

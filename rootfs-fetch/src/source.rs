@@ -3,9 +3,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::failure::{Failure, Kind, Result};
 use crate::image::{Form, Reference};
+use crate::net::url::Url;
+use crate::registry::reference::Reference as Name;
 
 /// The transports of containers-transports(5) that need no network.
 const IMAGES: [(&str, Form); 3] = [
@@ -23,54 +26,122 @@ pub enum Source {
     Stdin,
     /// A container image.
     Image(Reference),
+    /// A container image in a registry.
+    Registry(Name),
+    /// A tar archive at a URL.
+    Url(Url),
     /// The host's own programs: these, or, without any, what a person expects.
     Host(Vec<OsString>),
 }
 
 impl Source {
     /// Reads the operand. A path with a slash before its colon is always a path.
-    pub fn parse(operand: &OsStr) -> Self {
+    ///
+    /// # Errors
+    /// Usage, for a URL or the name of an image that is none.
+    pub fn parse(operand: &OsStr) -> Result<Self> {
         let bytes = operand.as_bytes();
         if bytes == b"-" {
-            return Self::Stdin;
+            return Ok(Self::Stdin);
+        }
+        if let Some(remote) = operand.to_str().and_then(remote) {
+            // what is wrong is told without the operand: a URL may have a password in it
+            return remote.map_err(|why| Failure::new(Kind::Usage, why));
         }
         if let Some(programs) = bytes.strip_prefix(b"host:") {
             let programs = programs.split(|&byte| byte == b',').filter(|program| !program.is_empty());
-            return Self::Host(programs.map(|program| OsStr::from_bytes(program).to_owned()).collect());
+            return Ok(Self::Host(programs.map(|program| OsStr::from_bytes(program).to_owned()).collect()));
         }
         for (prefix, form) in IMAGES {
             if let Some(rest) = bytes.strip_prefix(prefix.as_bytes()) {
-                return Self::Image(Reference::parse(form, OsStr::from_bytes(rest)));
+                return Ok(Self::Image(Reference::parse(form, OsStr::from_bytes(rest))));
             }
         }
         let path = PathBuf::from(operand);
         if path.join("oci-layout").is_file() {
-            return Self::Image(Reference { form: Form::OciDirectory, path, tag: None });
+            return Ok(Self::Image(Reference { form: Form::OciDirectory, path, tag: None }));
         }
-        Self::File(path)
+        Ok(Self::File(path))
     }
+}
+
+/// What is somewhere else, if the operand says so.
+fn remote(operand: &str) -> Option<std::result::Result<Source, String>> {
+    if let Some(name) = operand.strip_prefix("docker://") {
+        return Some(name.parse().map(Source::Registry));
+    }
+    let (scheme, _) = operand.split_once("://")?;
+    let known = matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https");
+    known.then(|| operand.parse().map(Source::Url))
+}
+
+/// What a path that does not exist may have been meant to be.
+pub fn likely(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    if text.starts_with(['.', '/'])
+        || ["tar", "gz", "tgz", "xz", "zst", "bz2"].iter().any(|end| text.ends_with(end))
+    {
+        return None;
+    }
+    let name = ["docker:", "docker.io:", "registry:"].iter().find_map(|prefix| text.strip_prefix(prefix));
+    let name = name.unwrap_or(text).trim_start_matches('/');
+    name.parse::<Name>().ok()?;
+    Some(format!("'docker://{name}' takes an image from a registry"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(operand: &str) -> Source {
+        Source::parse(OsStr::new(operand)).expect("a source")
+    }
+
     #[test]
     fn an_operand_is_a_path_unless_it_names_a_transport() {
-        assert_eq!(Source::parse(OsStr::new("-")), Source::Stdin);
-        assert_eq!(Source::parse(OsStr::new("./host:x")), Source::File("./host:x".into()));
+        assert_eq!(parse("-"), Source::Stdin);
+        assert_eq!(parse("./host:x"), Source::File("./host:x".into()));
+        assert_eq!(parse("ubuntu:24.04"), Source::File("ubuntu:24.04".into()));
         let image = |form, path: &str, tag: &str| {
             Source::Image(Reference { form, path: path.into(), tag: Some(tag.into()) })
         };
-        assert_eq!(Source::parse(OsStr::new("oci:no/dir:v1")), image(Form::OciDirectory, "no/dir", "v1"));
+        assert_eq!(parse("oci:no/dir:v1"), image(Form::OciDirectory, "no/dir", "v1"));
         assert_eq!(
-            Source::parse(OsStr::new("docker-archive:no.tar:ubuntu:24.04")),
+            parse("docker-archive:no.tar:ubuntu:24.04"),
             image(Form::DockerArchive, "no.tar", "ubuntu:24.04")
         );
-        assert_eq!(Source::parse(OsStr::new("host:")), Source::Host(Vec::new()));
-        assert_eq!(
-            Source::parse(OsStr::new("host:bash,/bin/ls")),
-            Source::Host(vec!["bash".into(), "/bin/ls".into()])
+        assert_eq!(parse("host:"), Source::Host(Vec::new()));
+        assert_eq!(parse("host:bash,/bin/ls"), Source::Host(vec!["bash".into(), "/bin/ls".into()]));
+    }
+
+    #[test]
+    fn what_is_somewhere_else_is_parsed_or_refused() {
+        assert!(
+            matches!(parse("docker://ubuntu"), Source::Registry(name) if name.repository == "library/ubuntu")
         );
+        assert!(matches!(parse("HTTPS://h/x"), Source::Url(url) if url.to_string() == "https://h/x"));
+        for wrong in ["docker://", "docker://Ubuntu", "https://", "http://user:secret@"] {
+            let Err(Failure::Wrong { kind, line, .. }) = Source::parse(OsStr::new(wrong)) else {
+                panic!("{wrong} was taken")
+            };
+            assert_eq!(kind, Kind::Usage);
+            assert!(!line.contains("secret"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_an_image_is_told_from_a_path() {
+        let hint = |path: &str| likely(Path::new(path));
+        for (path, name) in [
+            ("ubuntu", "ubuntu"),
+            ("ubuntu:24.04", "ubuntu:24.04"),
+            ("docker:a/b", "a/b"),
+            ("quay.io/a/b", "quay.io/a/b"),
+        ] {
+            assert_eq!(hint(path), Some(format!("'docker://{name}' takes an image from a registry")));
+        }
+        for path in ["./ubuntu", "/srv/x", "debian.tar.xz", "Debian Root"] {
+            assert_eq!(hint(path), None, "{path}");
+        }
     }
 }

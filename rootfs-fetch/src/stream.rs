@@ -251,6 +251,9 @@ fn fill_up(decoded: &mut dyn Read, chunk: &mut [u8]) -> Result<(usize, bool)> {
 
 /// The input's own errno is I/O, what a decoder says is damage.
 pub fn read_failure(error: &std::io::Error) -> Failure {
+    if let Some(failure) = error.get_ref().and_then(|inner| inner.downcast_ref::<Failure>()) {
+        return failure.clone();
+    }
     match error.raw_os_error() {
         Some(errno) => {
             Failure::call("read the archive", "read()", rustix::io::Errno::from_raw_os_error(errno))

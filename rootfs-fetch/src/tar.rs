@@ -16,6 +16,7 @@
 //! POSIX pax(1), "ustar Interchange Format" and "pax Interchange Format";
 //! GNU tar's manual, "Tar Internals".
 
+pub mod acl;
 pub mod header;
 pub mod pax;
 pub mod reader;

@@ -227,11 +227,24 @@ attacks! {
     } => Confined(|root| assert_eq!(root.join("outer").metadata().unwrap().len(), 1024));
     a_global_header_with_a_name: Tar::new().global(&[("path", b"../x"), ("size", b"7")]).file("a", b"abc").end()
         => Confined(|root| assert_eq!(text(root, "a"), "abc"));
-    a_directory_with_contents: Tar::new()
+    a_directory_with_a_size: {
+        // POSIX: no contents follow; whoever skips some does not see the next entry
+        Tar::new().entry(&Head::new(b'5', "d").size(512), b"").file("seen", b"x").end()
+    } => Confined(|root| assert_eq!(text(root, "seen"), "x"));
+    a_directory_whose_contents_are_an_entry: Tar::new()
         .entry(&Head::new(b'5', "d").size(512), &Head::new(b'0', "../smuggled").block()).end()
-        => Refused("is nothing that has contents");
+        => Refused("leads out of the archive");
+    a_directory_by_its_name_with_contents: Tar::new()
+        .entry(&Head::new(b'0', "d/").size(512), &Head::new(b'0', "smuggled").block()).end()
+        => Refused("a directory by its name, with contents");
+    a_file_whose_long_name_makes_it_a_directory: Tar::new()
+        // CVE-2025-13462: a reader that looks at the short name alone sees contents here
+        .long(b'L', b"d/").entry(&Head::new(0, "d").size(512), &Head::new(b'0', "smuggled").block()).end()
+        => Refused("a directory by its name, with contents");
     a_symlink_with_contents: Tar::new()
-        .entry(&Head::new(b'2', "l").link("x").size(512), &[b'x'; 512]).end() => Refused("is nothing that has contents");
+        .entry(&Head::new(b'2', "l").link("x").size(512), &[b'x'; 512]).end() => Refused("checksum of a header is wrong");
+    a_fifo_with_a_pax_size: Tar::new().pax(&[("size", b"512")]).fifo("p").file("seen", b"x").end()
+        => Confined(|root| assert_eq!(text(root, "seen"), "x"));
     two_pax_headers_for_one_entry: Tar::new().pax(&[("path", b"a")]).pax(&[("path", b"b")]).file("c", b"x").end()
         => Refused("two headers of one kind");
     two_long_names_for_one_entry: Tar::new().long(b'L', b"a").long(b'L', b"b").file("c", b"x").end()

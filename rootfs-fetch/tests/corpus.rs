@@ -74,3 +74,13 @@ fn no_loader_cache_of_the_corpus_makes_the_reader_panic() {
 fn no_manifest_of_the_corpus_makes_the_reader_panic() {
     replay("manifest", fuzzed::manifest, 1000);
 }
+
+#[test]
+fn no_name_of_the_corpus_is_understood_in_two_ways() {
+    replay("reference", fuzzed::reference, 3000);
+}
+
+#[test]
+fn no_answer_of_the_corpus_makes_the_reader_panic() {
+    replay("answer", fuzzed::answer, 3000);
+}

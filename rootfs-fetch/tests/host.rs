@@ -10,6 +10,7 @@
 mod support;
 
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use support::{As, Scratch};
@@ -45,10 +46,20 @@ fn a_root_of_the_host_has_what_a_person_expects() {
 }
 
 #[test]
+fn one_program_has_every_name_it_has_here() {
+    let scratch = Scratch::new();
+    made(&scratch, "host:sh");
+    for name in ["/bin/sh", "/usr/bin/sh"].map(Path::new).into_iter().filter(|name| name.exists()) {
+        let inside = scratch.work().join("root").join(name.strip_prefix("/").unwrap());
+        assert!(inside.exists(), "{name:?}");
+    }
+}
+
+#[test]
 fn no_copied_program_is_set_id() {
     let scratch = Scratch::new();
     made(&scratch, "host:");
-    for (path, line) in support::scratch::tree(&scratch.work().join("root")) {
+    for (path, line) in support::tree(&scratch.work().join("root")) {
         let mode = u32::from_str_radix(line.split(' ').next().unwrap(), 8).unwrap();
         let file = mode & 0o170_000 == 0o100_000;
         assert!(!file || mode & 0o6000 == 0, "{path:?}");

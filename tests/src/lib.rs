@@ -20,24 +20,41 @@
 //! | `under_login` | there, as a user who logged in |
 //! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
 //! | `on_host` | as root and as an ordinary user on this host: needs more than the VM has |
+//! | `in_debian` | the same, with a root directory of Debian's, where `tests/debian` could make one |
+//! | `peers` | the same, with umoci, skopeo, bsdtar, acl, attr and archives of others |
 //!
+//! They may be nested: what is in `as_root::in_debian` is run as root only.
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the
 //! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
 
 pub mod book;
+pub mod certificates;
 pub mod cpio;
+pub mod daemon;
 pub mod deadline;
+pub mod debian;
+pub mod engine;
+pub mod handle;
+pub mod layout;
 pub mod links;
+pub mod registry;
 pub mod run;
 pub mod scratch;
+pub mod seccomp;
+pub mod server;
 pub mod session;
 pub mod snapshot;
+#[path = "../../rootfs-fetch/tests/support/tar.rs"]
+#[allow(missing_docs, reason = "its fields are those of tar's header")]
+pub mod tar;
 pub mod terminal;
 pub mod told;
 pub mod tools;
 pub mod trace;
+pub mod tree;
 pub mod vm;
 
+pub use debian::Debian;
 pub use links::Link;
 pub use run::{End, Ended, Run};
 pub use scratch::Scratch;

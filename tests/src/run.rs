@@ -3,12 +3,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -75,6 +77,15 @@ impl Run {
     /// How long it may take.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Leaves a descriptor open for the command, under its number, and for no other child.
+    pub fn leaving_open(mut self, fd: impl Into<OwnedFd>) -> Self {
+        let fd = fd.into();
+        let inherit = move || fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop).map_err(Into::into);
+        // SAFETY: one system call, with nothing allocated and no lock taken.
+        unsafe { self.command.pre_exec(inherit) };
         self
     }
 

@@ -201,7 +201,8 @@ fn type_in(exchanges: &[Exchange]) -> Vec<String> {
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_string());
     let run = Run::new("sh").args(["-c", &script]).patience(PATIENCE);
     let run = run.env("PATH", format!("{}:{path}", tools().dir().display()));
-    let run = run.env("LC_ALL", "C").env("SHELL", "/bin/sh").env("PWD", scratch.path(""));
+    let run =
+        run.env("LC_ALL", "C").env("SHELL", "/bin/sh").env("PWD", scratch.path("").components().as_path());
     let run = run.with(|sh| {
         sh.env_remove("CHAIN_EXPLAIN").current_dir(scratch.path(""));
     });

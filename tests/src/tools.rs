@@ -54,6 +54,11 @@ impl Tools {
         self.program("report")
     }
 
+    /// The program that tries to get out of a root.
+    pub fn escape(&self) -> PathBuf {
+        self.program("escape")
+    }
+
     fn program(&self, name: &str) -> PathBuf {
         let path = self.dir.join(name);
         assert!(path.is_file(), "{} is not built: cargo build --workspace --bins", path.display());

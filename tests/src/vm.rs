@@ -210,7 +210,7 @@ impl Qemu {
         // panic=-1 and -no-reboot: a kernel that panics ends qemu at once;
         // the emulated CPU has no 16-byte compare-and-swap that newer kernels survive
         let qemu = Command::new("qemu-system-x86_64")
-            .args(["-accel", "tcg", "-cpu", "qemu64,-cx16", "-m", "1G", "-smp", "2"])
+            .args(["-accel", "tcg", "-cpu", "qemu64,-cx16", "-m", "3G", "-smp", "2"])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nodefaults", "-no-reboot"])
             .args(["-append", &format!("console=ttyS0 loglevel=3 panic=-1 {more}")])
             .arg("-kernel")

@@ -31,6 +31,8 @@ complete -c unshare-rs -l hostname -d 'Set the hostname; implies --uts where nam
 complete -c unshare-rs -l share -d 'Leave these namespaces out of the container set: net, ipc, ...' -r
 complete -c unshare-rs -l monotonic -d 'Move the monotonic clock by this many seconds; implies --time' -r
 complete -c unshare-rs -l boottime -d 'Move the boot clock by this many seconds; implies --time' -r
+complete -c unshare-rs -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
+see\t''"
 complete -c unshare-rs -s f -l fork -d 'Run COMMAND as a child and stay until it ends; implied by --pid and --time'
 complete -c unshare-rs -l no-kill-child -d 'Let the child outlive this process'
 complete -c unshare-rs -l forward-signals -d 'Pass signals on to the child, which is done without this option, too; implies --fork'
@@ -43,7 +45,6 @@ complete -c unshare-rs -l map-auto -d 'As --map-users=auto --map-groups=auto'
 complete -c unshare-rs -l map-subids -d 'As --map-users=subids --map-groups=subids'
 complete -c unshare-rs -l keep-caps -d 'Let COMMAND keep the capabilities of a new user namespace'
 complete -c unshare-rs -l no-loopback -d 'Leave lo down in a new network namespace'
-complete -c unshare-rs -l explain -d 'Say each step on standard error before it is made; CHAIN_EXPLAIN=1 does it for a whole chain'
 complete -c unshare-rs -l dry-run -d 'Say each step and make none'
 complete -c unshare-rs -s h -l help -d 'Print help'
 complete -c unshare-rs -s V -l version -d 'Print version'

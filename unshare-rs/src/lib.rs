@@ -23,7 +23,7 @@ use chain::{Call, Plan, Tell};
 use crate::caller::Caller;
 use crate::cli::{Options, TOOL};
 use crate::ids::HELPER;
-use crate::world::{When, World};
+use crate::world::{Keep, When, World};
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
@@ -44,9 +44,10 @@ pub fn plan(world: &World, pid: u32, command: Command) -> Plan {
     let new = world.namespaces;
     let mut plan = Plan::new(command);
     let (kept, kept_later) = (world.keep(pid, When::Entered), world.keep(pid, When::Child));
-    let outside = [world.ids.outside(pid), kept.clone(), kept_later.clone()].concat();
-    if !outside.is_empty() {
-        let calls = outside.into_iter().map(|(_, call)| call).collect();
+    let maps = world.ids.outside(pid).into_iter().map(|(_, call)| call);
+    let keeps = kept.iter().chain(&kept_later).flat_map(|keep| [keep.call.clone(), keep.back.1.clone()]);
+    let calls: Vec<Call> = maps.chain(keeps).collect();
+    if !calls.is_empty() {
         plan.will("leave a helper outside", Call::Helper { calls, opened: HELPER });
     }
     world.ids.plan_owner(&mut plan);
@@ -56,7 +57,7 @@ pub fn plan(world: &World, pid: u32, command: Command) -> Plan {
         plan.will(format!("enter {article} {new} {noun}"), Call::Unshare(new.flags()));
     }
     world.ids.plan_maps(&mut plan, pid);
-    ask(&mut plan, kept);
+    keep(&mut plan, kept);
     world.place.plan_propagation(&mut plan);
     if let Some(hostname) = &world.hostname {
         plan.will("set the hostname", Call::SetHostname(hostname.clone()));
@@ -68,7 +69,7 @@ pub fn plan(world: &World, pid: u32, command: Command) -> Plan {
         offset.plan(&mut plan, clock);
     }
     world.process.plan(&mut plan);
-    ask(&mut plan, kept_later);
+    keep(&mut plan, kept_later);
     world.place.plan(&mut plan);
     world.process.plan_reaper(&mut plan);
     world.ids.plan_credentials(&mut plan);
@@ -76,10 +77,12 @@ pub fn plan(world: &World, pid: u32, command: Command) -> Plan {
     plan
 }
 
-/// Adds calls that the helper makes.
-fn ask(plan: &mut Plan, calls: Vec<(String, Call)>) {
-    for (reason, call) in calls {
-        plan.will(reason, Call::Outside { helper: HELPER, call: Box::new(call) });
+/// Adds calls that the helper makes, and takes back when the command cannot be reached.
+fn keep(plan: &mut Plan, keeps: Vec<Keep>) {
+    let outside = |call| Call::Outside { helper: HELPER, call: Box::new(call) };
+    for Keep { reason, call, back: (why, back) } in keeps {
+        plan.will(reason, outside(call));
+        plan.undo_if_failed(why, outside(back));
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use chain::Call;
 use chain::flags::CLONE_NEWTIME;
+use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use nix::sys::stat::SFlag;
 
@@ -115,7 +116,7 @@ impl World {
 
     /// The calls that keep namespaces in files, made outside: a mount made inside would go with
     /// the mount namespace. That of a PID namespace works once its first process is there.
-    pub fn keep(&self, pid: u32, when: When) -> Vec<(String, Call)> {
+    pub fn keep(&self, pid: u32, when: When) -> Vec<Keep> {
         let mut calls = Vec::new();
         for (kind, file) in &self.kept {
             let now = if kind.flag == CloneFlags::CLONE_NEWPID { When::Child } else { When::Entered };
@@ -125,16 +126,36 @@ impl World {
             if !file.exists() {
                 let call =
                     Call::Mknod { path: file.clone(), kind: SFlag::S_IFREG, mode: 0o600, device: (0, 0) };
-                calls.push((format!("make a file for the {} namespace", kind.name), call));
+                calls.push(Keep {
+                    reason: format!("make a file for the {} namespace", kind.name),
+                    call,
+                    back: ("remove its file".to_string(), Call::Unlink(file.clone())),
+                });
             }
             // who makes a PID or time namespace does not enter it: namespaces(7)
             let children = if Namespaces::NONE.with(kind.flag).need_child() { "_for_children" } else { "" };
             let source = format!("/proc/{pid}/ns/{}{children}", kind.file);
-            let call = Call::bind(source, file.clone(), nix::mount::MsFlags::empty());
-            calls.push((format!("keep the {} namespace in a file", kind.name), call));
+            let call = Call::bind(source, file.clone(), MsFlags::empty());
+            let back = Call::Unmount { target: file.clone(), flags: MntFlags::MNT_DETACH };
+            calls.push(Keep {
+                reason: format!("keep the {} namespace in a file", kind.name),
+                call,
+                back: (format!("let go of the {} namespace", kind.name), back),
+            });
         }
         calls
     }
+}
+
+/// A call that keeps a namespace, and how it is taken back when a later step fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Why.
+    pub reason: String,
+    /// What is done.
+    pub call: Call,
+    /// Why and what, the other way round.
+    pub back: (String, Call),
 }
 
 /// When a namespace can be kept.

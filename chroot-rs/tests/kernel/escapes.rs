@@ -4,10 +4,7 @@
 //! The table in chroot-rs/README.md says the same.
 
 use std::fs;
-use std::os::fd::{AsRawFd as _, OwnedFd};
 
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::sys::stat::Mode;
 use tests::End;
 
 use crate::house::{House, Lock, SECRET, mount_table};
@@ -41,21 +38,6 @@ const UNMOUNT: &str = "umount /proc; umount -l /dev/pts; umount -l /dev; umount 
 const MOVE: &str = "mount --move /dev /tmp; mount --move /proc /sub; ls -a /dev /proc; cat /proc/../$SECRET
     pivot_root / /tmp; cat $SECRET /tmp/$SECRET; pivot_root . . ; cat $SECRET";
 
-/// A descriptor of `/` that the next child inherits.
-fn leak(flags: OFlag) -> OwnedFd {
-    let fd = nix::fcntl::open("/", flags | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
-    fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
-    fd
-}
-
-fn through_descriptor(fd: &OwnedFd) -> String {
-    let fd = fd.as_raw_fd();
-    format!(
-        "mount -t proc proc /proc 2>/dev/null
-        cat /proc/self/fd/{fd}/$SECRET; cd /proc/self/fd/{fd} && cat ./$SECRET"
-    )
-}
-
 mod as_root {
     use super::*;
 
@@ -65,10 +47,6 @@ mod as_root {
         let house = House::new();
         for trick in [WALK_UP, SHOWN_BY_PROC, PTRACE, SETNS] {
             assert!(house.gets_out(Lock::Chroot, trick), "{trick}");
-        }
-        let fds = [leak(OFlag::O_RDONLY), leak(OFlag::O_PATH)];
-        for fd in &fds {
-            assert!(house.gets_out(Lock::Chroot, &through_descriptor(fd)), "{fd:?}");
         }
         assert!(!house.gets_out(Lock::Chroot, OWN_LINKS), "its own links never led out");
     }
@@ -99,26 +77,6 @@ mod as_anyone {
         for lock in [Lock::Default, Lock::Chain, Lock::Waiting] {
             assert!(!house.gets_out(lock, WALK_UP), "{lock:?}");
         }
-    }
-
-    #[test]
-    #[ignore = "needs busybox-static and namespaces"]
-    fn no_inherited_directory_leads_out() {
-        let house = House::new();
-        let fds = [leak(OFlag::O_RDONLY), leak(OFlag::O_PATH)];
-        for fd in &fds {
-            for lock in [Lock::Default, Lock::Chain, Lock::Waiting] {
-                assert!(!house.gets_out(lock, &through_descriptor(fd)), "{lock:?} {fd:?}");
-            }
-        }
-    }
-
-    #[test]
-    #[ignore = "needs busybox-static and namespaces"]
-    fn keep_fds_leaves_them_open_for_who_asks() {
-        let (house, fd) = (House::new(), leak(OFlag::O_RDONLY));
-        let ended = house.run(Lock::Default, &["--keep-fds"], &through_descriptor(&fd)).end();
-        assert!(ended.out().contains(SECRET), "{}", ended.err());
     }
 
     #[test]

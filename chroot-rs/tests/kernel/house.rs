@@ -42,6 +42,8 @@ pub(crate) enum Lock {
     Chain,
     /// The same, where a process with the old root waits as process 1.
     Waiting,
+    /// chroot-rs in a user namespace whose root is the caller.
+    User,
 }
 
 impl House {
@@ -53,6 +55,7 @@ impl House {
         for applet in ["sh", "chroot", "cat"] {
             symlink("busybox", root.path("sub/bin").join(applet)).unwrap();
         }
+        root.install(&tools().escape(), "bin");
         let secret = outer.path("secret");
         fs::write(&secret, SECRET).unwrap();
         Self { _outer: outer, root, secret }
@@ -72,6 +75,10 @@ impl House {
             }
             Lock::Default => vec![tools().chroot().into()],
             Lock::Chain => vec![tools().unshare().into(), "--".into(), tools().chroot().into()],
+            Lock::User => {
+                let user = ["--user", "--map-root-user", "--"].map(OsString::from);
+                [tools().unshare().into()].into_iter().chain(user).chain([tools().chroot().into()]).collect()
+            }
             Lock::Waiting => {
                 let wait = ["--", "/bin/sh", "-c", "\"$@\"; exit $?", "sh"].map(OsString::from);
                 let tool = [tools().chroot().into()];

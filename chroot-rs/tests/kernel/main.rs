@@ -4,9 +4,11 @@
 
 mod command;
 mod credentials;
+mod descriptors;
 mod escapes;
 mod house;
 mod links;
+mod machine;
 mod masks;
 mod mounts;
 mod places;

@@ -71,6 +71,8 @@ impl<'a> Mirror<'a> {
                 }
             } else if meta.is_file() && todo.is_empty() {
                 self.file(&here)?;
+            } else if meta.is_dir() && todo.is_empty() {
+                self.tree.make_directory(&name(&here)?)?;
             }
         }
         Ok(())

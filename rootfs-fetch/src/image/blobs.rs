@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chain::tell::{Quoted, quoted};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::decode::Compression;
@@ -144,7 +144,13 @@ impl Blobs {
 
 fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(Part, u64)>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+    // docker save writes links from one layer to another; none leads out of the image
+    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let opened = match rustix::fs::openat2(dir, name, flags - OFlags::NOFOLLOW, Mode::empty(), inside) {
+        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::openat(dir, name, flags, Mode::empty()),
+        other => other,
+    };
+    match opened {
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(Failure::call("read the image", format_args!("openat({name:?})"), error)),
         Ok(fd) => {

@@ -12,7 +12,7 @@ use crate::image::blobs::Blobs;
 use crate::image::platform::Platform;
 
 /// What registries allow a manifest to be.
-const MOST_JSON: u64 = 4 << 20;
+pub const MOST_JSON: u64 = 4 << 20;
 /// An index may list indexes; deeper than this is a trick.
 const DEEPEST: usize = 4;
 
@@ -34,6 +34,63 @@ pub struct Wanted<'a> {
     pub tag: Option<&'a str>,
     /// The platform.
     pub platform: &'a Platform,
+}
+
+/// Where the documents of an image are.
+pub trait Documents {
+    /// The bytes of one; nothing if it is not there. They are checked by who asks.
+    ///
+    /// # Errors
+    /// I/O, network; damaged, if it is larger than [`MOST_JSON`].
+    fn document(&self, digest: &Digest, what: Document) -> Result<Option<Vec<u8>>>;
+}
+
+/// What a document is, for registries keep them in two places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// An index or a manifest.
+    Manifest,
+    /// The configuration of an image.
+    Config,
+}
+
+impl Documents for Blobs {
+    fn document(&self, digest: &Digest, _: Document) -> Result<Option<Vec<u8>>> {
+        self.read(&digest.blob(), MOST_JSON)
+    }
+}
+
+/// The image that was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its layers, the lowest first.
+    pub layers: Vec<Layer>,
+    /// Its configuration.
+    pub config: Config,
+    /// The digests of the documents that lead to it, its manifest's the last.
+    pub digests: Vec<Digest>,
+}
+
+/// Where the configuration of an image is.
+#[derive(Clone, Debug)]
+pub enum Config {
+    /// A document of this digest and size.
+    Document(Digest, u64),
+    /// A part of this name, unchecked.
+    Part(String),
+}
+
+/// The bytes of a document that must have this digest and size.
+///
+/// # Errors
+/// Damaged, if it is missing or another one.
+pub fn checked(documents: &dyn Documents, digest: &Digest, size: u64, what: Document) -> Result<Vec<u8>> {
+    let name = digest.blob();
+    let data = documents.document(digest, what)?.ok_or_else(|| missing(&name))?;
+    if data.len() as u64 != size || !digest.matches(&data) {
+        return Err(Failure::damaged(format_args!("{name} is not what its digest says")));
+    }
+    Ok(data)
 }
 
 /// A reference to another part, with its digest and size.
@@ -67,12 +124,9 @@ impl Descriptor {
     }
 
     /// The JSON it refers to, checked.
-    fn json(&self, blobs: &Blobs) -> Result<Value> {
+    fn json(&self, documents: &dyn Documents) -> Result<Value> {
         let name = self.digest.blob();
-        let data = blobs.read(&name, MOST_JSON)?.ok_or_else(|| missing(&name))?;
-        if data.len() as u64 != self.size || !self.digest.matches(&data) {
-            return Err(Failure::damaged(format_args!("{name} is not what its digest says")));
-        }
+        let data = checked(documents, &self.digest, self.size, Document::Manifest)?;
         let value = parse(&data, &name)?;
         let inside = value.get("mediaType").and_then(Value::as_str);
         if inside.is_some_and(|inside| !self.media_type.is_empty() && inside != self.media_type) {
@@ -84,11 +138,11 @@ impl Descriptor {
     }
 }
 
-/// The layers of an image in an OCI layout, and the digest of its manifest.
+/// An image in an OCI layout.
 ///
 /// # Errors
 /// Not found, for a tag or platform that is not there; damaged.
-pub fn oci(blobs: &Blobs, wanted: Wanted<'_>) -> Result<(Vec<Layer>, Digest)> {
+pub fn oci(blobs: &Blobs, wanted: Wanted<'_>) -> Result<Found> {
     let data = blobs.read("index.json", MOST_JSON)?;
     let data =
         data.ok_or_else(|| Failure::new(Kind::NotFound, "there is no image: index.json is missing"))?;
@@ -111,22 +165,48 @@ pub fn oci(blobs: &Blobs, wanted: Wanted<'_>) -> Result<(Vec<Layer>, Digest)> {
         return Err(Failure::new(Kind::NotFound, "the layout has several images, and no tag was given")
             .hint(format_args!("its tags: {}", tags.join(", "))));
     }
-    resolve(blobs, tagged, wanted.platform, 0)
+    resolve(blobs, tagged, wanted.platform, Vec::new())
+}
+
+/// The image that a document of a registry leads to.
+///
+/// # Errors
+/// As [`oci`].
+pub fn registry(
+    documents: &dyn Documents,
+    data: &[u8],
+    digest: Digest,
+    platform: &Platform,
+) -> Result<Found> {
+    let value = parse(data, &digest.blob())?;
+    inside(documents, &value, platform, vec![digest])
 }
 
 fn resolve(
-    blobs: &Blobs,
+    documents: &dyn Documents,
     offers: Vec<Descriptor>,
     platform: &Platform,
-    depth: usize,
-) -> Result<(Vec<Layer>, Digest)> {
-    if depth == DEEPEST {
+    mut path: Vec<Digest>,
+) -> Result<Found> {
+    let chosen = choose(offers, platform)?;
+    if path.contains(&chosen.digest) || path.len() == DEEPEST {
         return Err(Failure::damaged("indexes of the image refer to indexes without end"));
     }
-    let chosen = choose(offers, platform)?;
-    let value = chosen.json(blobs)?;
+    let value = chosen.json(documents)?;
+    path.push(chosen.digest);
+    inside(documents, &value, platform, path)
+}
+
+/// What a document says: more documents, or an image.
+fn inside(documents: &dyn Documents, value: &Value, platform: &Platform, path: Vec<Digest>) -> Result<Found> {
+    if value.get("schemaVersion").and_then(Value::as_u64) == Some(1) {
+        return Err(Failure::damaged(
+            "refused: its manifest is of schema 1, which names no layer by a digest of its own",
+        )
+        .hint("push the image again with a tool of this decade"));
+    }
     match (value.get("manifests"), value.get("layers")) {
-        (Some(_), None) => resolve(blobs, descriptors(&value)?, platform, depth + 1),
+        (Some(_), None) => resolve(documents, descriptors(value)?, platform, path),
         (None, Some(layers)) => {
             let layers =
                 layers.as_array().ok_or_else(|| Failure::damaged("the layers of the image are no list"))?;
@@ -134,8 +214,13 @@ fn resolve(
             if !(kind.contains("image.config") || kind.contains("container.image")) {
                 return Err(Failure::damaged(format_args!("this is no image of a root, but {kind:?}")));
             }
+            let config = Descriptor::read(value.get("config").unwrap_or(&Value::Null))?;
             let layers = layers.iter().map(|layer| Descriptor::read(layer).and_then(|it| stored(&it)));
-            Ok((layers.collect::<Result<_>>()?, chosen.digest))
+            Ok(Found {
+                layers: layers.collect::<Result<_>>()?,
+                config: Config::Document(config.digest, config.size),
+                digests: path,
+            })
         }
         // CVE-2021-41190: a document that can be read as either
         _ => Err(Failure::damaged("a manifest of the image is neither an index nor an image, or both")),
@@ -143,6 +228,12 @@ fn resolve(
 }
 
 fn stored(layer: &Descriptor) -> Result<Layer> {
+    if layer.media_type.contains("foreign") || layer.media_type.contains("nondistributable") {
+        return Err(Failure::damaged(format_args!(
+            "refused: a layer of the image may not be passed on, so it is somewhere else: {:?}",
+            layer.media_type
+        )));
+    }
     if !layer.media_type.contains("tar") {
         return Err(Failure::damaged(format_args!(
             "a layer of the image is no tar archive: {:?}",
@@ -168,11 +259,11 @@ fn choose(offers: Vec<Descriptor>, platform: &Platform) -> Result<Descriptor> {
     best.map(|(_, offer)| offer).ok_or_else(|| not_there(&format!("the platform {platform}"), &names))
 }
 
-/// The layers of a `docker save` archive.
+/// An image in a `docker save` archive.
 ///
 /// # Errors
 /// As [`oci`].
-pub fn docker(blobs: &Blobs, wanted: Wanted<'_>) -> Result<Vec<Layer>> {
+pub fn docker(blobs: &Blobs, wanted: Wanted<'_>) -> Result<Found> {
     let data = blobs.read("manifest.json", MOST_JSON)?;
     let data =
         data.ok_or_else(|| Failure::new(Kind::NotFound, "there is no image: manifest.json is missing"))?;
@@ -204,18 +295,18 @@ fn names(full: &str, asked: &str) -> bool {
     full == asked || full.strip_suffix(":latest") == Some(asked)
 }
 
-fn docker_layers(blobs: &Blobs, image: &Value) -> Result<Vec<Layer>> {
+fn docker_layers(blobs: &Blobs, image: &Value) -> Result<Found> {
     let wrong = || Failure::damaged("manifest.json does not describe its image");
-    let config = image.get("Config").and_then(Value::as_str).ok_or_else(wrong)?;
+    let part = image.get("Config").and_then(Value::as_str).ok_or_else(wrong)?;
     let layers = image.get("Layers").and_then(Value::as_array).ok_or_else(wrong)?;
-    let data = blobs.read(config, MOST_JSON)?.ok_or_else(|| missing(config))?;
-    let config = parse(&data, config)?;
+    let data = blobs.read(part, MOST_JSON)?.ok_or_else(|| missing(part))?;
+    let config = parse(&data, part)?;
     let contents = config.pointer("/rootfs/diff_ids").and_then(Value::as_array).ok_or_else(wrong)?;
     if contents.len() != layers.len() {
         return Err(wrong());
     }
     let pairs = layers.iter().zip(contents);
-    pairs
+    let layers = pairs
         .map(|(part, content)| {
             let content = content.as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
             Ok(Layer {
@@ -224,7 +315,8 @@ fn docker_layers(blobs: &Blobs, image: &Value) -> Result<Vec<Layer>> {
                 content: Some(content),
             })
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    Ok(Found { layers, config: Config::Part(part.to_owned()), digests: Vec::new() })
 }
 
 fn descriptors(index: &Value) -> Result<Vec<Descriptor>> {

@@ -4,8 +4,8 @@
 use chain::tell::Quoted;
 
 use crate::failure::{Failure, Result};
-use crate::tar::Time;
 use crate::tar::sparse::Segment;
+use crate::tar::{Time, acl};
 
 /// What pax records say of one entry, or, from a global header, of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,14 +91,26 @@ impl Pax {
                 self.sparse.map.push(Segment { offset, length: unsigned()? });
             }
             b"GNU.sparse.map" => self.sparse.map = map(value).ok_or_else(wrong)?,
+            // a list that cannot be read is no such attribute's value, and so left out and counted
+            b"SCHILY.acl.access" => {
+                self.attribute(b"system.posix_acl_access", acl::binary(value).unwrap_or(value.to_vec()));
+            }
+            b"SCHILY.acl.default" => {
+                self.attribute(b"system.posix_acl_default", acl::binary(value).unwrap_or(value.to_vec()));
+            }
+            b"SCHILY.acl.ace" => self.attribute(b"system.nfs4_acl", value.to_vec()),
             _ => {
                 if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.xattrs.retain(|(known, _)| known != name);
-                    self.xattrs.push((name.to_vec(), value.to_vec()));
+                    self.attribute(name, value.to_vec());
                 }
             }
         }
         Ok(())
+    }
+
+    fn attribute(&mut self, name: &[u8], value: Vec<u8>) {
+        self.xattrs.retain(|(known, _)| known != name);
+        self.xattrs.push((name.to_vec(), value));
     }
 }
 

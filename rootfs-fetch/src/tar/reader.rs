@@ -179,16 +179,12 @@ impl Reader {
                 }
                 What::Sparse(Map::new(segments, sparse::old_gnu_size(header.block())?, *stored)?)
             }
-            b'1' => {
-                // POSIX allows contents here; GNU tar, Go and Python agree that none follow
+            // whatever their size says, no contents follow: POSIX of all but the hard link,
+            // GNU tar, libarchive, Go and Python of that too
+            kind @ b'1'..=b'6' => {
                 *stored = 0;
-                What::HardLink(Vec::new())
+                without_contents(kind, header)?
             }
-            b'2' => What::Symlink(Vec::new()),
-            b'3' => What::CharDevice(header.device()?.0, header.device()?.1),
-            b'4' => What::BlockDevice(header.device()?.0, header.device()?.1),
-            b'5' => What::Directory,
-            b'6' => What::Fifo,
             b'D' => {
                 // an incremental dump's list of names, which a full unpack does not need
                 stream.skip(padded(*stored))?;
@@ -199,6 +195,17 @@ impl Reader {
             other => What::Unknown(other),
         })
     }
+}
+
+fn without_contents(kind: u8, header: &Header<'_>) -> Result<What> {
+    Ok(match kind {
+        b'1' => What::HardLink(Vec::new()),
+        b'2' => What::Symlink(Vec::new()),
+        b'3' => What::CharDevice(header.device()?.0, header.device()?.1),
+        b'4' => What::BlockDevice(header.device()?.0, header.device()?.1),
+        b'5' => What::Directory,
+        _ => What::Fifo,
+    })
 }
 
 /// A regular file, with the map of its holes if pax records say that it has some.
@@ -227,7 +234,8 @@ fn sparse_file(stream: &mut Stream, pax: &Pax, stored: &mut u64) -> Result<What>
     }
 }
 
-/// Readers disagree about the size of what has no contents: refuse what they see differently.
+/// Readers disagree whether contents follow a directory that is one by its name alone: refuse
+/// what they would see differently.
 fn check_size(entry: Entry) -> Result<Entry> {
     if i64::try_from(entry.stored).is_err() {
         return Err(Failure::damaged("the size of an entry is out of range"));
@@ -236,7 +244,7 @@ fn check_size(entry: Entry) -> Result<Entry> {
         What::File | What::Sparse(_) | What::Unknown(_) => Ok(entry),
         _ if entry.stored == 0 => Ok(entry),
         _ => Err(Failure::damaged(format_args!(
-            "refused {}: it has a size, and is nothing that has contents",
+            "refused {}: a directory by its name, with contents",
             Quoted(&entry.raw_name)
         ))),
     }

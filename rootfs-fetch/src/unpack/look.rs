@@ -31,12 +31,15 @@ pub fn settle(entry: &mut Entry, policy: &Policy, report: &mut Report) -> Result
     if matches!(entry.what, What::HardLink(_)) {
         return Ok(());
     }
-    if policy.owners != Owners::Caller {
-        if entry.uid.is_none() || entry.gid.is_none() {
+    let exists = entry.uid.is_some() && entry.gid.is_some();
+    match policy.owners {
+        Owners::Keep if exists => return Ok(()),
+        Owners::Keep => {
             return Err(Failure::damaged("the owner of an entry is out of range")
-                .hint("--no-same-owner makes everything the caller's"));
+                .hint("--squash makes such entries the caller's"));
         }
-        return Ok(());
+        Owners::Squash if exists => return Ok(()),
+        Owners::Squash | Owners::Caller => {}
     }
     let caller = (Some(policy.uid.as_raw()), Some(policy.gid.as_raw()));
     if (entry.uid, entry.gid) != caller {
@@ -75,21 +78,22 @@ pub fn mode_while_written(entry: &Entry) -> Mode {
 /// I/O.
 pub fn of_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut Report) -> Result<()> {
     let fd = fd.as_fd();
-    let chowned = own(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
+    let owned = own(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
+    let mode = mode_of(entry, owned, report);
     let plain = entry.xattrs.is_empty();
     // a file capability is lost to chmod no more than to reading, but an ACL is changed by it: mode first
-    if !plain || (chowned && entry.mode & SET_ID != 0) || entry.mode & !0o777 != 0 {
-        chmod(fd, entry.mode)?;
+    if !plain || mode & !0o777 != 0 || policy.marked {
+        chmod(fd, mode)?;
     }
     if !plain {
         // the owner's right to write may just have gone with the mode
-        let writable = entry.mode | 0o200;
-        if writable != entry.mode {
+        let writable = mode | 0o200;
+        if writable != mode {
             chmod(fd, writable)?;
         }
         set_xattrs(entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
-        if writable != entry.mode {
-            chmod(fd, entry.mode)?;
+        if writable != mode {
+            chmod(fd, mode)?;
         }
     }
     rustix::fs::futimens(fd, &times(entry))
@@ -134,21 +138,39 @@ pub fn of_name(spot: &Spot, entry: &Entry, policy: &Policy, report: &mut Report)
         .map_err(|error| Failure::call("set its time", "utimensat()", error))
 }
 
-/// Whether the owner had to be changed.
+/// Whose a file is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owned {
+    /// The archive's owner's.
+    AsSaid,
+    /// The caller's, because the archive's does not exist here.
+    Squashed,
+}
+
+/// The mode of a file; a program that ran as somebody who does not exist here runs as nobody else.
+fn mode_of(entry: &Entry, owned: Owned, report: &mut Report) -> u32 {
+    if owned == Owned::Squashed && entry.mode & SET_ID != 0 {
+        report.set_id += 1;
+        return entry.mode & !SET_ID;
+    }
+    entry.mode
+}
+
+/// Gives it its owner.
 fn own(
     entry: &Entry,
     policy: &Policy,
     chown: impl Fn(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>,
-) -> Result<bool> {
+) -> Result<Owned> {
     let uid = entry.uid.map_or(policy.uid, Uid::from_raw);
     let gid = entry.gid.map_or(policy.gid, Gid::from_raw);
-    if (uid, gid) == (policy.uid, policy.gid) {
-        return Ok(false);
+    if (uid, gid) == (policy.uid, policy.gid) && !(policy.marked && policy.owners != Owners::Caller) {
+        return Ok(Owned::AsSaid);
     }
     match chown(Some(uid), Some(gid)) {
-        Ok(()) => Ok(true),
+        Ok(()) => Ok(Owned::AsSaid),
         // user_namespaces(7): an id that is not mapped does not exist here
-        Err(Errno::INVAL) if policy.owners == Owners::Squash => Ok(false),
+        Err(Errno::INVAL) if policy.owners == Owners::Squash => Ok(Owned::Squashed),
         Err(error) => {
             let call = format!("fchownat({}, {})", uid.as_raw(), gid.as_raw());
             let failure = Failure::call("set its owner", call, error);

@@ -9,6 +9,8 @@
 
 pub mod scratch;
 pub mod tar;
+pub mod tree;
 
 pub use scratch::{As, Outcome, Scratch, is_root};
 pub use tar::{Head, Tar, pax_record};
+pub use tree::{differences, tree};

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown, symlink};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -94,7 +93,12 @@ impl Scratch {
 
     /// The tool, to be started in `work/`.
     pub fn command(&self, who: As) -> Command {
-        let mut command = Command::new(self.path("tool"));
+        self.as_who(who, self.path("tool"))
+    }
+
+    /// Any program, likewise.
+    pub fn as_who(&self, who: As, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(self.work()).env_remove("CHAIN_EXPLAIN").env("LC_ALL", "C");
         if who == As::Nobody {
             command.uid(65534).gid(65534);
@@ -111,7 +115,7 @@ impl Scratch {
 
     /// Everything around the target: names, types, modes, owners, times, contents.
     pub fn surroundings(&self) -> BTreeMap<PathBuf, String> {
-        let mut seen = tree(&self.top.join("outside"));
+        let mut seen = super::tree(&self.top.join("outside"));
         for entry in std::fs::read_dir(&self.top).expect("the scratch directory") {
             let path = entry.expect("an entry").path();
             seen.insert(path.clone(), format!("{}", path.is_dir()));
@@ -154,39 +158,6 @@ pub fn feed(mut command: Command, input: &[u8]) -> Outcome {
         signal: output.status.signal(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
-}
-
-/// What is below a directory, a line each.
-pub fn tree(top: &Path) -> BTreeMap<PathBuf, String> {
-    let mut seen = BTreeMap::new();
-    let mut todo = vec![top.to_path_buf()];
-    while let Some(path) = todo.pop() {
-        let meta = std::fs::symlink_metadata(&path).expect("what was listed is there");
-        let content = if meta.is_file() {
-            std::fs::read(&path).map(|data| digest(&data)).unwrap_or_default()
-        } else if meta.is_symlink() {
-            format!("{:?}", std::fs::read_link(&path).expect("a link"))
-        } else {
-            String::new()
-        };
-        if meta.is_dir() {
-            let entries = std::fs::read_dir(&path).expect("a directory that can be read");
-            todo.extend(entries.map(|entry| entry.expect("an entry").path()));
-        }
-        let owner = format!("{}:{}", meta.uid(), meta.gid());
-        let time = format!("{}.{:09}", meta.mtime(), meta.mtime_nsec());
-        let line = format!("{:o} {owner} {time} {} {content}", meta.mode(), meta.nlink());
-        seen.insert(path.strip_prefix(top).expect("below the top").to_path_buf(), line);
-    }
-    seen
-}
-
-/// Enough to tell contents apart, and readable where they are short.
-fn digest(data: &[u8]) -> String {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(data);
-    let start = String::from_utf8_lossy(data.get(..40).unwrap_or(data));
-    format!("{} bytes, {:016x}, {start:?}", data.len(), hasher.finish())
 }
 
 fn remove(path: &Path) {

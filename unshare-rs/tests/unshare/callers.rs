@@ -62,6 +62,30 @@ mod as_anyone {
     }
 
     #[test]
+    #[ignore = "needs user namespaces and strace"]
+    fn a_signal_that_comes_before_process_one_has_its_signals_back_ends_it() {
+        // the child asks for its death signal while it blocks all; strace ends as the tool does
+        let text = "exec 2>/dev/null; below() { cat /proc/$1/task/$1/children; }
+            strace -f -o /dev/null --inject=prctl:delay_enter=400000 $T -rp sleep 10 &
+            until [ -n \"$(below $(below $!))\" ]; do sleep 0.01; done
+            kill -TERM $(below $!); wait $!; echo $?";
+        assert_eq!(script(text).out, "143\n");
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces and strace"]
+    fn a_signal_that_comes_while_a_tool_as_process_one_blocks_it_ends_it() {
+        // what can be taken back is not interrupted: the inner one blocks all until it becomes sleep
+        let text = "exec 2>/dev/null; d=$(mktemp -d); touch $d/u
+            strace -f -o /dev/null --inject=chdir:delay_enter=400000 $T -rpm --pid-file $d/n \\
+                $T --uts=$d/u -w / sleep 10 &
+            until grep -q 'SigBlk:.*f$' /proc/$(cat $d/n)/status && ! grep -qz -e -rpm /proc/$(cat $d/n)/cmdline
+            do sleep 0.01; done
+            kill -TERM $(cat /proc/$!/task/$!/children); wait $!; echo $?; rm -r $d";
+        assert_eq!(script(text).out, "143\n");
+    }
+
+    #[test]
     #[ignore = "needs user namespaces"]
     fn a_killed_parent_takes_the_command_along_unless_told_not_to() {
         let text = "f=$(mktemp); for o in --kill-child --no-kill-child; do

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Each piece of advice, with a system that calls for it.
-//!
-//! Not here: AppArmor's switch and kernel.unprivileged_userns_clone, which take such a kernel,
-//! and a kernel that lacks a kind of namespace.
+//! Each piece of advice, with a system that calls for it. Switches are in their own file.
 
 use super::rig::{Ran, script, unshare};
 
@@ -72,6 +69,24 @@ mod as_user {
 
     #[test]
     #[ignore = "needs an ordinary user with subordinate ids"]
+    fn a_range_of_other_peoples_groups_is_refused_with_the_file() {
+        let ran = unshare(&["--map-groups", "0:0:10", "true"]);
+        assert_eq!(ran.status, 125);
+        let lines: Vec<&str> = ran.err.lines().collect();
+        assert_eq!(lines[0], "newgidmap: gid range [0-10) -> [0-10) not allowed");
+        assert!(lines[2].contains("the ids that /etc/subgid has for the user, and no other"), "{lines:?}");
+    }
+
+    #[test]
+    #[ignore = "needs an ordinary user with subordinate ids"]
+    fn a_file_for_a_namespace_takes_root() {
+        let ran = script("f=$(mktemp); $T -r --uts=$f true; s=$?; cat $f; rm $f; exit $s");
+        assert_eq!(ran.status, 125);
+        assert!(ran.err.ends_with("hint: a mount outside of the new namespaces takes root\n"), "{}", ran.err);
+    }
+
+    #[test]
+    #[ignore = "needs an ordinary user with subordinate ids"]
     fn without_new_rights_one_id_is_left_and_a_line_says_so() {
         let ran = script("setpriv --no-new-privs $T id -u");
         assert_eq!((ran.status, ran.out.as_str()), (0, "0\n"));
@@ -114,6 +129,38 @@ mod as_root {
         );
         assert_eq!((ran.status, ran.out.as_str()), (0, "0\n"), "{}", ran.err);
         assert!(ran.err.ends_with("/usr/bin/newuidmap is not setuid root: chmod u+s\n"), "{}", ran.err);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_newuidmap_that_is_missing_is_told_with_its_package() {
+        let ran = as_nobody_known(
+            "echo 54321:100000:65536 >/run/ids.$$; mount --bind /run/ids.$$ /etc/subuid
+             mount --bind /run/ids.$$ /etc/subgid; rm /run/ids.$$
+             d=${T%/t}; mkdir $d/b; cp $(which sh setpriv id) $d/b; mount --bind $d/b /usr/bin
+             PATH=/usr/bin; alone $T id -u",
+        );
+        assert_eq!((ran.status, ran.out.as_str()), (0, "0\n"), "{}", ran.err);
+        assert_eq!(
+            ran.err,
+            "unshare-rs: only user 0 and group 0 exist inside: \
+             newuidmap is missing, of the package uidmap or shadow-utils\n"
+        );
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn ids_that_another_service_has_come_from_getsubids() {
+        // newuidmap(1) finds no such service and goes by the files, which have a longer range
+        let ran = as_nobody_known(
+            "d=${T%/t}; mkdir $d/b; printf \"#!/bin/sh\\necho 0: \\$2\\$1 700000 1000\\n\" >$d/b/getsubids
+             echo subid: elsewhere >$d/nsswitch; echo someone:x:54321:54321::/:/bin/sh >$d/passwd
+             echo someone:700000:65536 >$d/ids; chmod 755 $d/b/getsubids
+             mount --bind $d/nsswitch /etc/nsswitch.conf; mount --bind $d/passwd /etc/passwd
+             mount --bind $d/ids /etc/subuid; mount --bind $d/ids /etc/subgid
+             export PATH=$d/b:$PATH; alone $T -r --map-auto awk \"{print \\$1, \\$2, \\$3}\" /proc/self/uid_map",
+        );
+        assert_eq!((ran.status, ran.out.as_str()), (0, "0 54321 1\n1 700000 1000\n"), "{}", ran.err);
     }
 
     #[test]

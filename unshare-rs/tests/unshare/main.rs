@@ -2,10 +2,13 @@
 //! unshare-rs as it is used: the built program against the kernel.
 //!
 //! A module's name says who runs its tests: `as_root`, `as_user` (an ordinary user with
-//! subordinate ids), `as_anyone` (both). None of them is run without `--include-ignored`.
+//! subordinate ids), `as_anyone` (both), `in_vm` (root in the
+//! VM, where nothing else of this runs). None of them is run without `--include-ignored`.
 
 mod callers;
 mod hints;
+mod kept;
 mod kinds;
 mod rig;
+mod switches;
 mod twins;

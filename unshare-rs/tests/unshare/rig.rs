@@ -2,9 +2,9 @@
 //! Runs unshare-rs as its users do, and what came of it.
 
 use std::ffi::OsStr;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+
+use tests::{End, Run};
 
 /// The built tool: in `CHAIN_TOOLS`, as tests/run has it, or where cargo put it.
 pub fn tool() -> PathBuf {
@@ -40,17 +40,24 @@ impl Ran {
 }
 
 /// Runs a program to its end.
+#[track_caller]
 pub fn run(program: impl AsRef<OsStr>, args: &[&str]) -> Ran {
-    let mut command = Command::new(program);
+    ran(Run::new(program).args(args))
+}
+
+/// What came of a run.
+#[track_caller]
+pub fn ran(run: Run) -> Ran {
     // what a caller of the tests has set must not make the tool talk
-    command.args(args).env("LC_ALL", "C").env_remove("CHAIN_EXPLAIN").stdin(Stdio::null());
-    let Output { status, stdout, stderr } =
-        command.output().unwrap_or_else(|why| panic!("cannot start {command:?}: {why}"));
-    Ran {
-        status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()),
-        out: String::from_utf8_lossy(&stdout).into_owned(),
-        err: String::from_utf8_lossy(&stderr).into_owned(),
-    }
+    let run = run.env("LC_ALL", "C").with(|run| {
+        run.env_remove("CHAIN_EXPLAIN");
+    });
+    let ended = run.end();
+    let status = match ended.end {
+        End::Exit(status) => status,
+        End::Signal(signal) => 128 + signal,
+    };
+    Ran { status, out: ended.out(), err: ended.err() }
 }
 
 /// Runs unshare-rs.
@@ -59,7 +66,7 @@ pub fn unshare(args: &[&str]) -> Ran {
 }
 
 /// Runs a script of sh(1) in which `$T` is unshare-rs.
+#[track_caller]
 pub fn script(text: &str) -> Ran {
-    let tool = tool();
-    run("timeout", &["20", "sh", "-c", &format!("T={}\n{text}", tool.display())])
+    run("sh", &["-c", &format!("T={}\n{text}", tool().display())])
 }

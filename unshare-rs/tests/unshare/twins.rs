@@ -98,11 +98,22 @@ mod as_user {
 
     #[test]
     #[ignore = "needs an ordinary user with subordinate ids"]
-    fn both_map_the_first_range_of_subordinate_ids() {
+    fn both_map_the_first_range_of_subordinate_ids_and_ours_maps_the_others_too() {
         // util-linux before 2.39 has one id less: https://github.com/util-linux/util-linux/issues/4457
-        let fields = "awk '{print $1, $2}' /proc/self/uid_map /proc/self/gid_map";
-        let sorted = |program: &str| script(&format!("{program} -r --map-auto {fields} | sort -n")).ok();
-        assert_eq!(sorted("$T"), sorted("unshare"));
+        for map in ["uid_map", "gid_map"] {
+            let firsts = |program: &str| {
+                script(&format!("{program} -r --map-auto awk '{{print $1, $2}}' /proc/self/{map} | sort -n"))
+                    .ok()
+            };
+            let (ours, theirs) = (firsts("$T"), firsts("unshare"));
+            assert!(ours.starts_with(&theirs), "{ours}{theirs}");
+            let file = map.replace("id_map", "id");
+            let ranges = script(&format!("grep -c \"^$(id -un):\" /etc/sub{file}")).ok();
+            assert_eq!(
+                ours.lines().count().to_string(),
+                (ranges.trim().parse::<usize>().unwrap() + 1).to_string()
+            );
+        }
     }
 }
 

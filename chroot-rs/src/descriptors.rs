@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Inherited descriptors that lead out of the new root.
+//!
+//! A descriptor is passed on like anything else that we were not asked to change: a file, a
+//! pipe or a device that the caller opened is meant for the command. Not so what leads to more
+//! than itself: from a directory every name below is in reach, and by `..` every other one.
+//! Nothing that is meant for a command is lost, but for local sockets, whose other end may pass
+//! a directory at any time; those of a service, which systemd names in `LISTEN_FDS`, and the
+//! standard three stay.
+
+use std::ops::Range;
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use chain::sys;
+use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, getsockname};
+use nix::sys::stat::{SFlag, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
+
+/// linux/magic.h; nix does not have them.
+const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
+const PID_FS_MAGIC: FsType = FsType(0x5049_4446);
+
+/// What has no file system of its own, by the name that /proc/PID/fd shows. A pidfd gives the
+/// namespaces of its process, setns(2), and copies of its descriptors, pidfd_getfd(2); fsopen(2)
+/// a file system to mount; fanotify(7) descriptors of whatever is opened outside; a ring may run in
+/// a thread of whoever made it: io_uring_setup(2), IORING_SETUP_SQPOLL.
+const ANONYMOUS: [(&str, &str); 4] = [
+    ("anon_inode:[pidfd]", "a process"),
+    ("anon_inode:[fscontext]", "a file system"),
+    ("anon_inode:[fanotify]", "a watch of files"),
+    ("anon_inode:[io_uring]", "a ring of calls"),
+];
+
+/// The first descriptor that a service gets: SD_LISTEN_FDS_START, sd_listen_fds(3).
+const FIRST_OF_SERVICE: RawFd = 3;
+
+/// An inherited descriptor that leads out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayOut {
+    /// Its number.
+    pub fd: RawFd,
+    /// What it is, as a reader would say it.
+    pub kind: &'static str,
+    /// What it is, as /proc/PID/fd shows it.
+    pub shown: PathBuf,
+}
+
+/// Those of this process.
+pub fn ways_out() -> Vec<WayOut> {
+    let named = std::env::var("LISTEN_FDS").ok();
+    let of_service = named.map_or(0..0, |count| service_descriptors(&count));
+    let look = |fd: RawFd| {
+        let shown = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
+        let socket_stays = fd < FIRST_OF_SERVICE || of_service.contains(&fd);
+        let kind = sys::look_at(fd, |open| kind(open, &shown, socket_stays))?;
+        Some(WayOut { fd, kind, shown })
+    };
+    sys::inherited_descriptors().into_iter().filter_map(look).collect()
+}
+
+/// Those that `LISTEN_FDS` counts.
+fn service_descriptors(count: &str) -> Range<RawFd> {
+    FIRST_OF_SERVICE..FIRST_OF_SERVICE.saturating_add(count.parse().unwrap_or(0))
+}
+
+/// What leads out, if it does.
+fn kind(fd: BorrowedFd<'_>, shown: &Path, socket_stays: bool) -> Option<&'static str> {
+    let mode = fstat(fd).ok()?.st_mode;
+    match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
+        SFlag::S_IFDIR => return Some("a directory"),
+        SFlag::S_IFSOCK => return (!socket_stays && is_local(fd)).then_some("a local socket"),
+        _ => {}
+    }
+    match fstatfs(fd).ok()?.filesystem_type() {
+        NSFS_MAGIC => Some("a namespace"),
+        PID_FS_MAGIC => Some("a process"),
+        _ => ANONYMOUS.iter().find(|(name, _)| shown == Path::new(name)).map(|(_, kind)| *kind),
+    }
+}
+
+/// Whether descriptors can be passed over a socket: unix(7), SCM_RIGHTS. A socket that was opened
+/// as a path alone, O_PATH, can be connected to.
+fn is_local(socket: BorrowedFd<'_>) -> bool {
+    getsockname::<SockaddrStorage>(socket.as_raw_fd())
+        .map_or(true, |address| address.family() == Some(AddressFamily::Unix))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    fn kind_of(fd: &impl AsFd) -> Option<&'static str> {
+        kind(fd.as_fd(), Path::new(""), false)
+    }
+
+    #[test]
+    fn what_leads_to_more_than_itself_leads_out() {
+        assert_eq!(kind_of(&File::open("/").unwrap()), Some("a directory"));
+        assert_eq!(kind_of(&File::open("/proc/self/ns/mnt").unwrap()), Some("a namespace"));
+        assert_eq!(kind_of(&UnixDatagram::unbound().unwrap()), Some("a local socket"));
+        let null = File::open("/dev/null").unwrap();
+        for (name, what) in ANONYMOUS {
+            assert_eq!(kind(null.as_fd(), Path::new(name), false), Some(what));
+        }
+    }
+
+    #[test]
+    fn what_was_opened_for_the_command_does_not() {
+        assert_eq!(kind_of(&File::open("/dev/null").unwrap()), None);
+        assert_eq!(kind_of(&File::open("/proc/self/exe").unwrap()), None);
+        assert_eq!(kind_of(&std::io::pipe().unwrap().0), None);
+        assert_eq!(kind_of(&UdpSocket::bind("127.0.0.1:0").unwrap()), None);
+        assert_eq!(kind(UnixDatagram::unbound().unwrap().as_fd(), Path::new(""), true), None);
+    }
+
+    #[test]
+    fn the_sockets_of_a_service_are_counted_from_three() {
+        assert_eq!(service_descriptors("2"), 3..5);
+        for wrong in ["", "0", "x", "-1"] {
+            assert!(service_descriptors(wrong).is_empty(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a caller leaves open: what leads out is closed, what is meant for the command is passed on.
+
+use std::fs::File;
+use std::io::{IoSlice, Seek as _};
+use std::net::UdpSocket;
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::eventfd::EventFd;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::stat::Mode;
+use tests::{Run, Scratch, tools};
+
+use crate::house::{House, Lock, SECRET};
+
+const LOCKS: [Lock; 4] = [Lock::Default, Lock::Chain, Lock::Waiting, Lock::User];
+
+fn opened(path: &str, flags: OFlag) -> OwnedFd {
+    open(path, flags | OFlag::O_CLOEXEC, Mode::empty()).unwrap()
+}
+
+/// Goes through an open directory.
+fn directory(fd: RawFd) -> String {
+    format!(
+        "mount -t proc proc /proc 2>/dev/null
+        cat /proc/self/fd/{fd}/$SECRET; cd /proc/self/fd/{fd} && cat ./$SECRET"
+    )
+}
+
+/// Enters an open mount namespace.
+fn namespace(fd: RawFd) -> String {
+    format!(
+        "mount -t proc proc /proc 2>/dev/null
+        exec nsenter --mount=/proc/self/fd/{fd} /bin/cat $SECRET"
+    )
+}
+
+fn escape(way: &str, fd: RawFd) -> String {
+    format!("escape {way} $SECRET {fd}")
+}
+
+/// A socket on which a directory of outside waits.
+fn socket_with_directory() -> UnixDatagram {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    let directory = File::open("/").unwrap();
+    let fds = [directory.as_raw_fd()];
+    let message = [ControlMessage::ScmRights(&fds)];
+    sendmsg::<()>(ours.as_raw_fd(), &[IoSlice::new(b"x")], &message, MsgFlags::empty(), None).unwrap();
+    theirs
+}
+
+/// This process, which stays outside.
+fn process() -> OwnedFd {
+    chain::sys::pidfd_open(std::process::id().cast_signed()).unwrap()
+}
+
+/// A descriptor that leads out, by name, and the way through it.
+type Way = (&'static str, OwnedFd, fn(RawFd) -> String);
+
+fn ways() -> Vec<Way> {
+    vec![
+        ("a directory", opened("/", OFlag::O_RDONLY), directory),
+        ("a directory as a path", opened("/", OFlag::O_PATH), directory),
+        ("a mount namespace", opened("/proc/self/ns/mnt", OFlag::O_RDONLY), namespace),
+        ("a mount namespace as a path", opened("/proc/self/ns/mnt", OFlag::O_PATH), namespace),
+        ("a process", process(), |fd| escape("pidfd", fd)),
+        ("a socket", socket_with_directory().into(), |fd| escape("socket", fd)),
+    ]
+}
+
+fn gets_out(house: &House, lock: Lock, options: &[&str], fd: OwnedFd, way: fn(RawFd) -> String) -> bool {
+    let script = way(fd.as_raw_fd());
+    house.run(lock, options, &script).leaving_open(fd).end().out().contains(SECRET)
+}
+
+/// Which of these the command finds open, each under its number.
+fn passed(fds: Vec<(&'static str, OwnedFd)>, set: impl FnOnce(Run) -> Run) -> String {
+    let tests = fds.iter().map(|(name, fd)| {
+        format!("test -e /proc/self/fd/{0} || test -L /proc/self/fd/{0} && echo {name}\n", fd.as_raw_fd())
+    });
+    let script = tests.collect::<String>() + "true";
+    let house = House::new();
+    let run = house.run(Lock::Default, &[], &script);
+    set(fds.into_iter().fold(run, |run, (_, fd)| run.leaving_open(fd))).end().ok()
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn each_way_leads_out_of_chroot() {
+        let house = House::new();
+        for (name, fd, way) in ways() {
+            assert!(gets_out(&house, Lock::Chroot, &[], fd, way), "{name}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn keep_fds_leaves_them_open_for_who_asks() {
+        let house = House::new();
+        for (name, fd, way) in ways() {
+            assert!(gets_out(&house, Lock::Default, &["--keep-fds"], fd, way), "{name}");
+        }
+    }
+}
+
+mod as_anyone {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn none_leads_out_of_the_new_root() {
+        let house = House::new();
+        for lock in LOCKS {
+            for (name, fd, way) in ways() {
+                assert!(!gets_out(&house, lock, &[], fd, way), "{lock:?} {name}");
+            }
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_directory_as_standard_input_leads_nowhere_either() {
+        let house = House::new();
+        let root = house.root.path("");
+        for keep in [None, Some("--keep-fds")] {
+            let ended = Run::new("sh")
+                .args(["-c", "exec \"$@\" </", "sh"])
+                .arg(tools().chroot())
+                .args(keep)
+                .arg(&root)
+                .args(["/bin/sh", "-c", &directory(0)])
+                .env("SECRET", &house.secret)
+                .end();
+            assert_eq!(ended.out().contains(SECRET), keep.is_some(), "{keep:?}: {}", ended.err());
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn what_is_meant_for_the_command_is_passed_on() {
+        let scratch = Scratch::new();
+        let mut file = File::create_new(scratch.path("file")).unwrap();
+        file.rewind().unwrap();
+        // a jobserver of make(1) is such a pipe
+        let (reader, writer) = std::io::pipe().unwrap();
+
+        let event = OwnedFd::from(EventFd::new().unwrap());
+        let fds: Vec<(&str, OwnedFd)> = vec![
+            ("file", file.into()),
+            ("reader", reader.into()),
+            ("writer", writer.into()),
+            ("device", opened("/dev/null", OFlag::O_RDWR)),
+            ("network", UdpSocket::bind("0.0.0.0:0").unwrap().into()),
+            ("event", event),
+            ("directory", opened("/", OFlag::O_RDONLY)),
+            ("local", UnixDatagram::unbound().unwrap().into()),
+        ];
+        assert_eq!(passed(fds, |run| run), "file\nreader\nwriter\ndevice\nnetwork\nevent\n");
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn the_sockets_of_a_service_are_passed_on_and_its_directories_are_not() {
+        let scratch = Scratch::new();
+        let fds = || -> Vec<(&str, OwnedFd)> {
+            let _ = std::fs::remove_file(scratch.path("socket"));
+            vec![
+                ("listener", UnixListener::bind(scratch.path("socket")).unwrap().into()),
+                ("directory", opened("/", OFlag::O_RDONLY)),
+            ]
+        };
+        assert_eq!(passed(fds(), |run| run.env("LISTEN_FDS", "1000")), "listener\n");
+        assert_eq!(passed(fds(), |run| run.env("LISTEN_FDS", "0")), "");
+    }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A source that is there and can be read.
+
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use chain::Tell;
+use chain::tell::quoted;
+
+use crate::cache::Cache;
+use crate::cli::Options;
+use crate::digest::{Checked, Digest, digest_of};
+use crate::failure::{Failure, Kind, Result};
+use crate::host;
+use crate::image::platform::Platform;
+use crate::image::{Image, Reference};
+use crate::interrupt::Interrupt;
+use crate::net::client::{Net, basic};
+use crate::net::http::Request;
+use crate::net::transfer::{Expected, Transfer, refusal};
+use crate::net::url::Url;
+use crate::place;
+use crate::progress::Progress;
+use crate::registry::reference::Reference as Name;
+use crate::registry::repository::Repository;
+use crate::registry::session::Session;
+use crate::source::{self, Source};
+use crate::stream::Stream;
+
+/// What a tree is made of.
+#[derive(Debug)]
+pub enum Input {
+    /// An archive that is being read.
+    Archive(Stream, Progress),
+    /// An image whose manifest is known.
+    Image(Image),
+    /// Programs of the host.
+    Host(host::Copy),
+}
+
+/// Opens sources.
+#[derive(Clone, Copy, Debug)]
+pub struct Opener<'a> {
+    /// What was asked for.
+    pub options: &'a Options,
+    /// The network.
+    pub net: &'a Arc<Net>,
+    /// Where files may be put that pass.
+    pub beside: &'a Path,
+    /// The voice.
+    pub tell: &'a Tell,
+}
+
+impl Opener<'_> {
+    /// Opens a source.
+    ///
+    /// # Errors
+    /// Every [`Failure`]; nothing was made.
+    pub fn open(&self, source: &Source, progress: impl FnOnce(Option<u64>) -> Progress) -> Result<Input> {
+        match source {
+            Source::Host(programs) => Ok(Input::Host(host::Copy::plan(programs)?)),
+            Source::Image(reference) => self.right(self.image(reference)?).map(Input::Image),
+            Source::Registry(name) => self.right(self.ask(name)?).map(Input::Image),
+            Source::File(_) | Source::Stdin | Source::Url(_) => {
+                let (bytes, length) = self.bytes(source)?;
+                let progress = progress(length);
+                let bytes = progress.count(bytes);
+                let bytes: Box<dyn Read + Send> = match &self.options.digest {
+                    Some(digest) => Box::new(Checked::new(bytes, digest.clone(), None)),
+                    None => bytes,
+                };
+                let mut stream = Stream::start(bytes, None, self.options.max_size, self.interrupt())?;
+                // what is no archive is said before anything is made
+                stream.ready()?;
+                Ok(Input::Archive(stream, progress))
+            }
+        }
+    }
+
+    /// The digest that `--digest` would want for a source.
+    ///
+    /// # Errors
+    /// Every [`Failure`].
+    pub fn digest(&self, source: &Source) -> Result<Digest> {
+        let image = match source {
+            Source::Host(_) => return Err(Failure::new(Kind::Usage, "the host's programs have no digest")),
+            Source::Image(reference) => self.image(reference)?,
+            Source::Registry(name) => self.ask(name)?,
+            Source::File(_) | Source::Stdin | Source::Url(_) => {
+                return digest_of(self.bytes(source)?.0).map_err(|error| crate::stream::read_failure(&error));
+            }
+        };
+        image.digest().cloned().ok_or_else(|| Failure::damaged("an image of this form has no digest"))
+    }
+
+    /// The configuration of an image.
+    ///
+    /// # Errors
+    /// Every [`Failure`]; usage, for what is none.
+    pub fn config(&self, source: &Source) -> Result<Vec<u8>> {
+        let image = match source {
+            Source::Image(reference) => self.image(reference)?,
+            Source::Registry(name) => self.ask(name)?,
+            _ => {
+                return Err(Failure::new(Kind::Usage, "only an image has a configuration")
+                    .hint("name its transport: docker://, oci:, oci-archive: or docker-archive:"));
+            }
+        };
+        self.right(image)?.config()
+    }
+
+    fn interrupt(&self) -> &Interrupt {
+        self.net.interrupt()
+    }
+
+    /// The platform that was asked for, or this machine's.
+    pub fn platform(&self) -> Platform {
+        self.options.platform.clone().unwrap_or_else(Platform::host)
+    }
+
+    /// The bytes of an archive, as they are kept, and how many there are.
+    fn bytes(&self, source: &Source) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
+        let file: File = match source {
+            Source::Url(url) => {
+                let transfer = self.transfer(url)?;
+                let length = transfer.length();
+                return Ok((Box::new(transfer), length));
+            }
+            Source::File(path) => place::open_archive(path).map_err(|failure| hinted(failure, path))?.into(),
+            _ => rustix::io::dup(rustix::stdio::stdin())
+                .map_err(|error| Failure::call("read standard input", "dup(0)", error))?
+                .into(),
+        };
+        let length = file.metadata().ok().filter(Metadata::is_file).map(|meta| meta.len());
+        Ok((Box::new(file), length))
+    }
+
+    fn transfer(&self, url: &Url) -> Result<Transfer> {
+        let (net, url) = (self.net.clone(), url.clone());
+        let open = move |fields| {
+            let mut request = Request::get(url.clone());
+            request.fields = fields;
+            if let Some(user) = &url.user {
+                request = request.with("Authorization", basic(user));
+            }
+            let response = net.fetch(&request)?;
+            match refusal(&response.head, &response.url, None) {
+                Some(failure) => Err(failure),
+                None => Ok(response),
+            }
+        };
+        let expected = Expected { size: None, checked: self.options.digest.is_some() };
+        Transfer::start(self.net, expected, Box::new(open))
+    }
+
+    fn image(&self, reference: &Reference) -> Result<Image> {
+        let options = self.options;
+        Image::open(reference, &self.platform(), self.beside, options.max_size, self.interrupt())
+    }
+
+    fn ask(&self, name: &Name) -> Result<Image> {
+        let session = Session::new(self.net.clone(), name.clone());
+        let repository = Repository::new(session, self.cache()?.map(Arc::new));
+        Image::ask(repository, &self.platform(), self.options.max_size)
+    }
+
+    /// One that was asked for is there or it is an error; the usual one is left out aloud.
+    fn cache(&self) -> Result<Option<Cache>> {
+        match &self.options.cache_dir {
+            _ if self.options.no_cache => Ok(None),
+            Some(path) => Cache::open(path).map(Some),
+            None => Ok(Cache::usual().map_err(|why| self.tell.line(why)).ok()),
+        }
+    }
+
+    /// The image, if it is the one that `--digest` wants.
+    fn right(&self, image: Image) -> Result<Image> {
+        match (&self.options.digest, image.digest()) {
+            (None, _) => Ok(image),
+            (Some(wanted), Some(_)) if image.digests().contains(wanted) => Ok(image),
+            (Some(wanted), Some(found)) => {
+                Err(Failure::damaged(format_args!("the digest of the image is {found}, not {wanted}")))
+            }
+            (Some(_), None) => Err(Failure::damaged("an image of this form has no digest to check")),
+        }
+    }
+}
+
+/// A path that is not there may have been meant as a name.
+fn hinted(failure: Failure, path: &Path) -> Failure {
+    match (&failure, source::likely(path)) {
+        (Failure::Wrong { kind: Kind::NotFound, .. }, Some(hint)) => failure.hint(hint),
+        _ => failure,
+    }
+}
+
+/// Writes the configuration of an image to a file, or to standard output for `-`.
+///
+/// # Errors
+/// I/O, denied.
+pub fn write_config(config: &[u8], path: &Path) -> Result<()> {
+    if path == Path::new("-") {
+        return crate::unpack::file::write_all(rustix::stdio::stdout(), config);
+    }
+    std::fs::write(path, config).map_err(|error| {
+        let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
+        Failure::call("write the configuration", format_args!("open({})", quoted(path)), errno)
+    })
+}

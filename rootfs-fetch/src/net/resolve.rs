@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From a name to its addresses, without the C library's resolver.
+//!
+//! In a static program getaddrinfo(3) loads the host's modules of nsswitch.conf(5) into a
+//! process they were not built for, which can crash. So the host is asked by its own
+//! getent(1), a program that is linked as it should be: mdns, resolved, LDAP and whatever
+//! else the machine uses is used. Where there is no getent, hosts(5) and the servers of
+//! resolv.conf(5) are asked: [`crate::net::resolve::dns`].
+
+pub mod dns;
+
+use std::io::Read as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Kind, Result};
+use crate::interrupt::Interrupt;
+
+/// More addresses than this are not tried.
+const MOST: usize = 16;
+/// How soon a signal is noticed.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// The addresses of a host, the best first.
+///
+/// # Errors
+/// Network, if the host is not known or nobody answers in time.
+pub fn resolve(host: &str, patience: Duration, interrupt: &Interrupt) -> Result<Vec<IpAddr>> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    if host == "localhost" || host.ends_with(".localhost") {
+        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let deadline = Instant::now() + patience;
+    let addresses = match by_getent(host, deadline, interrupt)? {
+        Some(addresses) => addresses,
+        None => dns::resolve(host, deadline, interrupt)?,
+    };
+    if addresses.is_empty() {
+        return Err(Failure::new(Kind::Network, format_args!("cannot find {host:?}: no host of that name")));
+    }
+    Ok(addresses)
+}
+
+/// What getent(1) says; nothing if it is not there or does not know what is asked.
+fn by_getent(host: &str, deadline: Instant, interrupt: &Interrupt) -> Result<Option<Vec<IpAddr>>> {
+    let mut command = Command::new("getent");
+    command.args(["ahosts", host]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else { return Ok(None) };
+    let (say, said) = mpsc::channel();
+    if let Some(output) = child.stdout.take() {
+        let read = move || {
+            let mut text = Vec::new();
+            let _ = output.take(64 * 1024).read_to_end(&mut text);
+            // nobody may wait any more
+            let _ = say.send(text);
+        };
+        // without a thread nothing is said, and the channel closes
+        drop(thread::Builder::new().spawn(read));
+    }
+    let text = wait(&said, deadline, interrupt);
+    if text.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait();
+    let addresses = parse(&String::from_utf8_lossy(&text?.unwrap_or_default()));
+    match status.ok().and_then(|status| status.code()) {
+        Some(0) if !addresses.is_empty() => Ok(Some(addresses)),
+        // getent(1): one or more of the keys could not be found
+        Some(2) => Ok(Some(Vec::new())),
+        _ => Ok(None),
+    }
+}
+
+fn wait(said: &mpsc::Receiver<Vec<u8>>, deadline: Instant, interrupt: &Interrupt) -> Result<Option<Vec<u8>>> {
+    loop {
+        interrupt.check()?;
+        match said.recv_timeout(SLICE) {
+            Ok(text) => return Ok(Some(text)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+            Err(RecvTimeoutError::Timeout) => return Err(late()),
+        }
+    }
+}
+
+fn late() -> Failure {
+    Failure::new(Kind::Network, "nobody answers what the address of the host is")
+}
+
+/// `192.0.2.1  STREAM example.org`, in the order of preference; an address has a line for each type.
+fn parse(text: &str) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for line in text.lines() {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        // the zone of a link-local address says nothing to another program
+        let address = first.split('%').next().unwrap_or_default().parse();
+        if let Some(address) = address.ok().filter(|address| !addresses.contains(address)) {
+            addresses.push(address);
+        }
+    }
+    addresses.truncate(MOST);
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_its_own_and_localhost_is_this_machine() {
+        let resolve =
+            |host| resolve(host, Duration::from_secs(5), &Interrupt::default()).expect("an address");
+        assert_eq!(resolve("192.0.2.7"), ["192.0.2.7".parse::<IpAddr>().expect("an address")]);
+        assert_eq!(resolve("::1"), ["::1".parse::<IpAddr>().expect("an address")]);
+        assert!(resolve("localhost").contains(&Ipv4Addr::LOCALHOST.into()));
+        assert!(resolve("a.localhost").contains(&Ipv6Addr::LOCALHOST.into()));
+    }
+
+    #[test]
+    fn what_getent_says_is_read_once_and_in_order() {
+        let text = "2001:db8::1     STREAM example.org\n2001:db8::1     DGRAM\n192.0.2.1  STREAM\n\
+            fe80::1%eth0 STREAM\nnonsense\n";
+        let addresses: Vec<String> = parse(text).iter().map(IpAddr::to_string).collect();
+        assert_eq!(addresses, ["2001:db8::1", "192.0.2.1", "fe80::1"]);
+    }
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A file on its way: where the connection breaks, another one goes on from there.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use crate::failure::{Failure, Kind, Result};
+use crate::net::client::{Net, Response, broken, cannot_get};
+use crate::net::http::Head;
+use crate::net::retry::{Tries, pause};
+use crate::net::url::Url;
+
+/// So much since the last break, and the breaks before it do not count any more.
+const WORTH_KEEPING: u64 = 4 << 20;
+
+/// Header fields of a request.
+pub type Fields = Vec<(&'static str, String)>;
+/// Asks for the file with additional header fields; the answer is one with the file, or a part.
+pub type Open = Box<dyn Fn(Fields) -> Result<Response> + Send>;
+
+/// What is known of a file before it comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected {
+    /// Its bytes.
+    pub size: Option<u64>,
+    /// Whether somebody checks a digest: then parts of two files cannot pass for one.
+    pub checked: bool,
+}
+
+/// A file on its way.
+pub struct Transfer {
+    open: Open,
+    net: Arc<Net>,
+    response: Response,
+    expected: Expected,
+    /// Where the file ends, if that is known.
+    length: Option<u64>,
+    /// What tells this state of the file from others.
+    validator: Option<String>,
+    at: u64,
+    tries: Tries,
+    broke_at: u64,
+}
+
+impl std::fmt::Debug for Transfer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transfer")
+            .field("url", &self.response.url)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transfer {
+    /// Asks for the file.
+    ///
+    /// # Errors
+    /// What `open` says; damaged, if it has another size than expected.
+    pub fn start(net: &Arc<Net>, expected: Expected, open: Open) -> Result<Self> {
+        let response = open(Vec::new())?;
+        if response.head.status != 200 {
+            return Err(cannot_get(&response.url, "a part came where the whole was asked for"));
+        }
+        let announced = response.length();
+        if let (Some(announced), Some(size)) = (announced, expected.size)
+            && announced != size
+        {
+            return Err(Failure::damaged(format_args!("{} has {announced} bytes, not {size}", response.url)));
+        }
+        Ok(Self {
+            open,
+            net: net.clone(),
+            length: announced.or(expected.size),
+            validator: validator(&response.head),
+            response,
+            expected,
+            at: 0,
+            tries: Tries::default(),
+            broke_at: 0,
+        })
+    }
+
+    /// How many bytes the file has, where that is known.
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Goes on after a break.
+    fn resume(&mut self, error: &io::Error) -> Result<()> {
+        if self.at - self.broke_at >= WORTH_KEEPING {
+            self.tries.forget();
+        }
+        self.broke_at = self.at;
+        let broke = || match self.length {
+            Some(length) => format!("it broke off after {} of {length} bytes", self.at),
+            None => format!("it broke off after {} bytes", self.at),
+        };
+        let slow = error.kind() == io::ErrorKind::TimedOut;
+        let next =
+            self.tries.failed(slow).ok_or_else(|| broken(&self.response.url, error).within(broke()))?;
+        pause(next, self.net.interrupt())?;
+        let mut fields = Vec::new();
+        if self.at > 0 {
+            if self.validator.is_none() && !self.expected.checked {
+                // the rest could be another file's
+                return Err(broken(&self.response.url, error).within(broke()));
+            }
+            fields.push(("Range", format!("bytes={}-", self.at)));
+            if let Some(validator) = self.validator.clone().filter(|_| !self.expected.checked) {
+                fields.push(("If-Range", validator));
+            }
+        }
+        self.response = (self.open)(fields)?;
+        self.find_place()
+    }
+
+    /// Where the server begins again is not always where we are.
+    fn find_place(&mut self) -> Result<()> {
+        let head = &self.response.head;
+        if head.status == 206 {
+            let range = head.one("content-range").and_then(begin);
+            return match range {
+                Some((from, whole))
+                    if from == self.at && whole.is_none_or(|it| self.length.is_none_or(|len| len == it)) =>
+                {
+                    Ok(())
+                }
+                _ => Err(cannot_get(&self.response.url, "another part came than was asked for")),
+            };
+        }
+        if self.at > 0 && !self.expected.checked && validator(head) != self.validator {
+            return Err(cannot_get(&self.response.url, "it was changed while it was fetched"));
+        }
+        let mut skip = self.at;
+        let mut nowhere = vec![0; 64 * 1024];
+        while skip > 0 {
+            let most = usize::try_from(skip).unwrap_or(usize::MAX).min(nowhere.len());
+            match self.response.read(nowhere.get_mut(..most).unwrap_or_default()) {
+                Ok(0) => return Err(cannot_get(&self.response.url, "it is shorter than it was")),
+                Ok(count) => skip -= count as u64,
+                Err(error) => return self.resume(&error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for Transfer {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let error = match self.response.read(into) {
+                // a body that just ends is whole only if nobody knows better
+                Ok(0) if self.length.is_some_and(|length| self.at < length) => {
+                    io::ErrorKind::UnexpectedEof.into()
+                }
+                Ok(count) => {
+                    self.at += count as u64;
+                    return Ok(count);
+                }
+                Err(error) if error.get_ref().is_some_and(|inner| inner.is::<Failure>()) => {
+                    return Err(error);
+                }
+                Err(error) => error,
+            };
+            self.resume(&error).map_err(Failure::into_io)?;
+        }
+    }
+}
+
+/// A strong ETag, or the date of the last change: what If-Range takes.
+fn validator(head: &Head) -> Option<String> {
+    let tag = head.one("etag").filter(|tag| tag.starts_with('"'));
+    tag.or_else(|| head.one("last-modified")).map(str::to_owned)
+}
+
+/// `bytes 100-199/200`: where it begins, and how long the whole is.
+fn begin(range: &str) -> Option<(u64, Option<u64>)> {
+    let (part, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
+    let (from, _) = part.split_once('-')?;
+    Some((from.trim().parse().ok()?, whole.trim().parse().ok()))
+}
+
+/// The failure that an answer without the file is; `why` is what the server says of it.
+pub fn refusal(head: &Head, url: &Url, why: Option<&str>) -> Option<Failure> {
+    let kind = match head.status {
+        200 | 206 => return None,
+        401 | 403 | 407 => Kind::Denied,
+        404 | 410 => Kind::NotFound,
+        _ => Kind::Network,
+    };
+    let status = head.status;
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let failure = cannot_get(url, format_args!("the server answers {status} {}{why}", meaning(status)));
+    Some(
+        match head.one("retry-after") {
+            Some(after) => failure.hint(format_args!("it asks to come back after {after}{}", unit(after))),
+            None => failure,
+        }
+        .kind(kind),
+    )
+}
+
+fn unit(after: &str) -> &'static str {
+    if after.bytes().all(|byte| byte.is_ascii_digit()) { " s" } else { "" }
+}
+
+/// What a status says, in the words of RFC 9110; the server's own may be anything.
+fn meaning(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        410 => "Gone",
+        416 => "Range Not Satisfiable",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_says_where_it_begins() {
+        assert_eq!(begin("bytes 100-199/200"), Some((100, Some(200))));
+        assert_eq!(begin("bytes 0-1/*"), Some((0, None)));
+        for wrong in ["", "bytes */200", "pages 1-2/3", "bytes x-2/3"] {
+            assert_eq!(begin(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_weak_tag_tells_nothing() {
+        let head = |field: &str| Head::parse(format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n").as_bytes());
+        let validator = |field: &str| validator(&head(field).expect("a head"));
+        assert_eq!(validator("ETag: \"x\"").as_deref(), Some("\"x\""));
+        assert_eq!(validator("ETag: W/\"x\""), None);
+        assert_eq!(validator("ETag: W/\"x\"\r\nLast-Modified: then").as_deref(), Some("then"));
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An authority for one test, and a certificate of it for this machine's loopback, by openssl(1).
+
+use std::path::PathBuf;
+
+use crate::run::Run;
+use crate::scratch::Scratch;
+
+/// The names that a server on this machine goes by.
+const NAMES: &str = "subjectAltName=IP:127.0.0.1,DNS:localhost";
+
+/// Files in PEM.
+#[derive(Clone, Debug)]
+pub struct Certificates {
+    /// The authority's certificate, for `--cacert`.
+    pub authority: PathBuf,
+    /// The server's certificate.
+    pub server: PathBuf,
+    /// The server's private key.
+    pub key: PathBuf,
+}
+
+impl Certificates {
+    /// Makes an authority and lets it sign the server's certificate.
+    #[track_caller]
+    pub fn signed(scratch: &Scratch) -> Self {
+        let authority = scratch.path("authority.pem");
+        let authority_key = scratch.path("authority.key");
+        let made = Self { authority, server: scratch.path("server.pem"), key: scratch.path("server.key") };
+        let request = ask("the test's authority").args(["-keyout"]).arg(&authority_key);
+        request.arg("-out").arg(&made.authority).end().ok();
+        let request = ask("localhost").args(["-addext", NAMES]);
+        let request = request.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        let request = request.arg("-CA").arg(&made.authority).arg("-CAkey").arg(&authority_key);
+        request.arg("-keyout").arg(&made.key).arg("-out").arg(&made.server).end().ok();
+        made
+    }
+
+    /// A server's certificate that signs itself, as the recipes for a registry of one's own make it:
+    /// openssl calls it an authority too.
+    #[track_caller]
+    pub fn self_signed(scratch: &Scratch) -> Self {
+        let server = scratch.path("server.pem");
+        let key = scratch.path("server.key");
+        let request = ask("localhost").args(["-addext", NAMES]);
+        request.arg("-keyout").arg(&key).arg("-out").arg(&server).end().ok();
+        Self { authority: server.clone(), server, key }
+    }
+}
+
+fn ask(name: &str) -> Run {
+    let words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    Run::new("openssl").args(words).args(["-days", "2", "-subj"]).arg(format!("/CN={name}"))
+}

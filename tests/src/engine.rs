@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A real Docker engine, with everything it writes in one directory, and mounts of its own.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::daemon::{self, Daemon};
+use crate::run::Run;
+use crate::scratch::Scratch;
+
+/// An engine that runs as long as this lives: no network, no rules for packets, no bridge.
+#[derive(Debug)]
+pub struct Engine {
+    _daemon: Daemon,
+    scratch: Scratch,
+}
+
+impl Engine {
+    /// Starts one without images.
+    #[track_caller]
+    pub fn start() -> Self {
+        let scratch = Scratch::new();
+        let dockerd = daemon::program("dockerd");
+        let places = [daemon::program("containerd"), daemon::program("runc"), dockerd.clone()];
+        let places = places.iter().filter_map(|program| program.parent()).map(|place| place.display());
+        let path =
+            places.map(|place| format!("{place}:")).collect::<String>() + "/usr/sbin:/usr/bin:/sbin:/bin";
+        fs::write(scratch.path("settings.json"), "{}").expect("the engine's settings");
+        // its mounts go with it, whatever ends it; sockets for plugins are made in /run whatever it
+        // is told, so that is an empty one
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--", "sh", "-c", "mount -t tmpfs tmpfs /run && exec \"$@\"", "sh"]);
+        command.arg(dockerd).env_clear().env("PATH", path).env("HOME", scratch.path(""));
+        let mut place = |option: &str, name: &str| {
+            command.arg(option).arg(scratch.path(name));
+        };
+        place("--config-file", "settings.json");
+        place("--data-root", "data");
+        place("--exec-root", "exec");
+        place("--pidfile", "pid");
+        command.arg("--host").arg(format!("unix://{}", scratch.path("socket").display()));
+        command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
+        command.args(["--ip-forward=false", "--ip-masq=false"]);
+        let mut daemon = Daemon::start(command, scratch.path("log"));
+        daemon.until("the engine to listen", |said| said.contains("API listen on").then_some(()));
+        Self { _daemon: daemon, scratch }
+    }
+
+    /// docker(1), talking to it.
+    pub fn docker(&self) -> Run {
+        let docker = Run::new(daemon::program("docker")).patience(Duration::from_secs(60));
+        docker.env("DOCKER_HOST", self.address()).env("HOME", self.scratch.path(""))
+    }
+
+    /// What `$DOCKER_HOST` must be for it.
+    pub fn address(&self) -> String {
+        format!("unix://{}", self.scratch.path("socket").display())
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A real registry: Debian's docker-registry on a free port of the loopback, filled by skopeo(1).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::certificates::Certificates;
+use crate::daemon::{self, Daemon};
+use crate::run::Run;
+use crate::scratch::Scratch;
+
+const USER: &str = "somebody";
+const PASSWORD: &str = "correct horse: battery";
+
+/// How a registry lets clients in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Plain HTTP, for everybody.
+    Open,
+    /// TLS by an authority of its own, and a password.
+    Guarded,
+    /// TLS by a certificate that signs itself, and a password.
+    SelfSigned,
+}
+
+/// A registry that runs as long as this lives.
+#[derive(Debug)]
+pub struct Registry {
+    daemon: Daemon,
+    address: String,
+    certificates: Option<Certificates>,
+    scratch: Scratch,
+}
+
+impl Registry {
+    /// Starts one without images.
+    #[track_caller]
+    pub fn start(door: Door) -> Self {
+        let scratch = Scratch::new();
+        let certificates = match door {
+            Door::Open => None,
+            Door::Guarded => Some(Certificates::signed(&scratch)),
+            Door::SelfSigned => Some(Certificates::self_signed(&scratch)),
+        };
+        let mut lines = format!(
+            "version: 0.1\n\
+             log: {{level: info}}\n\
+             storage: {{filesystem: {{rootdirectory: {}}}}}\n",
+            scratch.path("data").display()
+        );
+        lines += "http:\n  addr: 127.0.0.1:0\n  secret: of this test alone\n";
+        if let Some(Certificates { server, key, .. }) = &certificates {
+            lines += &format!("  tls: {{certificate: {}, key: {}}}\n", server.display(), key.display());
+            let known = Run::new("htpasswd").args(["-Bbn", "-C", "4", USER, PASSWORD]).end().ok();
+            fs::write(scratch.path("passwords"), known).expect("a file of passwords");
+            lines += &format!(
+                "auth: {{htpasswd: {{realm: the test's, path: {}}}}}\n",
+                scratch.path("passwords").display()
+            );
+        }
+        fs::write(scratch.path("settings.yml"), lines).expect("the registry's settings");
+        let mut command = Command::new(daemon::program("docker-registry"));
+        command.arg("serve").arg(scratch.path("settings.yml")).env_clear();
+        let mut daemon = Daemon::start(command, scratch.path("log"));
+        // msg="listening on 127.0.0.1:41231, tls"
+        let address = daemon.until("the registry to listen", |said| {
+            let (_, rest) = said.split_once("listening on ")?;
+            let end = rest.find(['"', ','])?;
+            rest.get(..end).map(str::to_string)
+        });
+        let registry = Self { daemon, address, certificates, scratch };
+        registry.write_credentials();
+        registry
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// An image's SOURCE: `docker://127.0.0.1:PORT/NAME`.
+    pub fn source(&self, name: &str) -> String {
+        format!("docker://{}/{name}", self.address)
+    }
+
+    /// What `--cacert` needs; nothing for an open door.
+    pub fn authority(&self) -> Option<&Path> {
+        self.certificates.as_ref().map(|certificates| certificates.authority.as_path())
+    }
+
+    /// A file for `$REGISTRY_AUTH_FILE`, with the password in it; it holds nothing for an open door.
+    pub fn credentials(&self) -> PathBuf {
+        self.scratch.path("auth.json")
+    }
+
+    /// The requests it answered until now, a line each, as `GET /v2/small/manifests/latest 200`.
+    pub fn requests(&self) -> Vec<String> {
+        // 127.0.0.1 - - [24/Nov/2026:00:10:02 +0000] "GET /v2/ HTTP/1.1" 200 2 "" "skopeo/1.9.3"
+        let said = self.daemon.said();
+        let line = |line: &str| {
+            let mut quoted = line.split('"');
+            let request = quoted.nth(1)?.strip_suffix(" HTTP/1.1")?.to_string();
+            let status = quoted.next()?.split_whitespace().next()?.to_string();
+            line.starts_with("127.0.0.1 - ").then(|| format!("{request} {status}"))
+        };
+        said.lines().filter_map(line).collect()
+    }
+
+    /// Copies an image of a layout into it, with other options of skopeo-copy(1).
+    #[track_caller]
+    pub fn push(&self, layout: &Path, tag: &str, name: &str, options: &[&str]) {
+        let certificates = self.scratch.path("certificates");
+        fs::create_dir_all(&certificates).expect("a directory");
+        let mut copy = Run::new("skopeo").args(["copy", "--quiet", "--insecure-policy"]).args(options);
+        copy = match self.authority() {
+            Some(authority) => {
+                fs::copy(authority, certificates.join("authority.crt")).expect("a copy");
+                let password = format!("{USER}:{PASSWORD}");
+                copy.arg("--dest-cert-dir").arg(certificates).arg("--dest-creds").arg(password)
+            }
+            None => copy.arg("--dest-tls-verify=false"),
+        };
+        let copy = copy.arg(format!("oci:{}:{tag}", layout.display())).arg(self.source(name));
+        // what it asks of the user's settings is not this test's business
+        copy.env("HOME", self.scratch.path("")).patience(Duration::from_secs(120)).end().ok();
+    }
+
+    fn write_credentials(&self) {
+        let token = base64(format!("{USER}:{PASSWORD}").as_bytes());
+        let text = match self.certificates {
+            Some(_) => format!(r#"{{"auths": {{"{}": {{"auth": "{token}"}}}}}}"#, self.address),
+            None => "{}".to_string(),
+        };
+        fs::write(self.credentials(), text).expect("a file of credentials");
+    }
+}
+
+/// Base 64 with padding: RFC 4648.
+pub fn base64(data: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in data.chunks(3) {
+        let bits =
+            group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let digit = usize::try_from(bits >> (18 - 6 * place) & 63).expect("six bits");
+            text.push(if place > group.len() { '=' } else { char::from(DIGITS[digit]) });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_pads_as_the_rfc_shows() {
+        let pairs = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        for (plain, encoded) in pairs {
+            assert_eq!(base64(plain.as_bytes()), encoded);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An HTTP server that does what a test says, right or wrong, and remembers what it was asked.
+
+mod answer;
+mod image;
+mod request;
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::certificates::Certificates;
+
+pub use answer::{Answer, Then};
+pub use image::{Image, gzip, noise};
+pub use request::Request;
+
+/// A client that says nothing for so long is gone.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// What a test has the server answer.
+pub type Script = dyn Fn(&Request) -> Answer + Send + Sync;
+
+/// A server that runs as long as this lives.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<Request>>>,
+    stop: Arc<AtomicBool>,
+    listening: Option<JoinHandle<()>>,
+}
+
+/// What each connection needs.
+struct Shared {
+    script: Box<Script>,
+    requests: Arc<Mutex<Vec<Request>>>,
+    tls: Option<Arc<ServerConfig>>,
+    stop: Arc<AtomicBool>,
+}
+
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+impl Server {
+    /// A server on a free port of 127.0.0.1, without TLS.
+    pub fn start(script: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::listen("127.0.0.1", None, Box::new(script))
+    }
+
+    /// The same on another address of the loopback: another host.
+    pub fn elsewhere(script: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::listen("127.0.0.2", None, Box::new(script))
+    }
+
+    /// The same with TLS.
+    pub fn tls(
+        certificates: &Certificates,
+        script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen("127.0.0.1", Some(Arc::new(settings(certificates))), Box::new(script))
+    }
+
+    fn listen(host: &str, tls: Option<Arc<ServerConfig>>, script: Box<Script>) -> Self {
+        let listener = TcpListener::bind((host, 0)).expect("a free port of the loopback");
+        let address = listener.local_addr().expect("its address");
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared { script, requests: requests.clone(), tls, stop: stop.clone() });
+        let listening = thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if shared.stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let shared = shared.clone();
+                // it ends with the client, which every test waits for
+                thread::spawn(move || shared.serve(stream));
+            }
+        });
+        Self { address, requests, stop, listening: Some(listening) }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// What it was asked until now.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many requests there were for a path.
+    pub fn count(&self, path: &str) -> usize {
+        self.requests().iter().filter(|request| request.path() == path).count()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // wakes it up; if that fails it is not waiting
+        let _ = TcpStream::connect(self.address);
+        if let Some(listening) = self.listening.take() {
+            let _ = listening.join();
+        }
+    }
+}
+
+impl Shared {
+    /// Answers one client until it or the script ends that.
+    fn serve(&self, socket: TcpStream) {
+        // a client that goes away in the middle is part of every test of a hostile server
+        let _ = self.answer_all(&socket);
+    }
+
+    fn answer_all(&self, socket: &TcpStream) -> io::Result<()> {
+        socket.set_read_timeout(Some(SILENCE))?;
+        socket.set_write_timeout(Some(SILENCE))?;
+        socket.set_nodelay(true)?;
+        let plain = socket.try_clone()?;
+        let mut stream: Box<dyn Stream> = match &self.tls {
+            Some(settings) => {
+                let session = ServerConnection::new(settings.clone()).map_err(io::Error::other)?;
+                Box::new(StreamOwned::new(session, plain))
+            }
+            None => Box::new(plain),
+        };
+        while let Some(mut request) = Request::read(&mut stream)? {
+            request.at = Some(Instant::now());
+            self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+            let answer = (self.script)(&request);
+            let then = answer.write(&request, &mut stream, &|| self.stop.load(Ordering::Relaxed))?;
+            match then {
+                Then::Listen => {}
+                Then::Close => return Ok(()),
+                Then::Reset => return reset(socket),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes the coming close a reset: socket(7), `SO_LINGER`.
+fn reset(socket: &TcpStream) -> io::Result<()> {
+    let now = libc::linger { l_onoff: 1, l_linger: 0 };
+    nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::Linger, &now)?;
+    Ok(())
+}
+
+fn settings(certificates: &Certificates) -> ServerConfig {
+    let chain = CertificateDer::from_pem_file(&certificates.server).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(&certificates.key).expect("a private key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let settings = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let settings = settings.expect("versions of TLS").with_no_client_auth();
+    settings.with_single_cert(vec![chain], key).expect("a key that fits its certificate")
+}

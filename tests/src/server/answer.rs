@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a server says: as it should be, or wrong in one way.
+
+use std::io::{self, Write};
+use std::thread;
+use std::time::Duration;
+
+use super::Request;
+
+/// What the server does after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Reads the next request.
+    Listen,
+    /// Closes the connection.
+    Close,
+    /// Resets it.
+    Reset,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    AtOnce,
+    /// A byte, and this pause.
+    Drip(Duration),
+    /// The body again and again.
+    ForEver,
+}
+
+/// An answer that is being described.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    /// What Content-Length says, where that is not the body's; nothing is said with `Some(None)`.
+    declared: Option<Option<u64>>,
+    pace: Pace,
+    then: Then,
+}
+
+impl Answer {
+    /// An empty one.
+    pub fn new(status: u16) -> Self {
+        let (headers, body) = (Vec::new(), Vec::new());
+        Self { status, headers, body, declared: None, pace: Pace::AtOnce, then: Then::Listen }
+    }
+
+    /// 200 with a body.
+    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+        Self::new(200).body(body)
+    }
+
+    /// A redirect to there.
+    pub fn redirect(location: impl Into<String>) -> Self {
+        Self::new(307).header("Location", location)
+    }
+
+    /// An error of a registry, as distribution-spec writes it.
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
+        Self::new(status).body(body).header("Content-Type", "application/json")
+    }
+
+    /// With this header.
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_string(), value.into()));
+        self
+    }
+
+    /// With this body.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Says that the body has this length, whatever it has.
+    pub fn declared(mut self, length: u64) -> Self {
+        self.declared = Some(Some(length));
+        self
+    }
+
+    /// Says nothing of the length: the end of the connection is the end of the body.
+    pub fn undeclared(mut self) -> Self {
+        self.declared = Some(None);
+        self.then = Then::Close;
+        self
+    }
+
+    /// Sends the body again and again until the client goes.
+    pub fn for_ever(mut self) -> Self {
+        self.pace = Pace::ForEver;
+        self
+    }
+
+    /// Sends the body byte by byte with a pause before each.
+    pub fn drip(mut self, pause: Duration) -> Self {
+        self.pace = Pace::Drip(pause);
+        self
+    }
+
+    /// Does this after it, and declares the full length if only a part of the body is sent.
+    pub fn then(mut self, then: Then) -> Self {
+        self.then = then;
+        self
+    }
+
+    /// The first bytes of the body, of which the whole length is declared, and a reset.
+    pub fn cut(mut self, length: usize) -> Self {
+        self = if self.declared.is_none() {
+            let whole = self.body.len() as u64;
+            self.declared(whole)
+        } else {
+            self
+        };
+        self.body.truncate(length);
+        self.then(Then::Reset)
+    }
+
+    /// Sends it; `stopped` says when nobody wants more.
+    ///
+    /// # Errors
+    /// What the connection says.
+    pub fn write(
+        self,
+        request: &Request,
+        stream: &mut impl Write,
+        stopped: &dyn Fn() -> bool,
+    ) -> io::Result<Then> {
+        let mut head = format!("HTTP/1.1 {} As it is\r\n", self.status);
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        if let Some(length) = self.declared.unwrap_or(Some(self.body.len() as u64)) {
+            head += &format!("Content-Length: {length}\r\n");
+        }
+        if self.then != Then::Listen {
+            head += "Connection: close\r\n";
+        }
+        stream.write_all((head + "\r\n").as_bytes())?;
+        if request.method == "HEAD" {
+            stream.flush()?;
+            return Ok(self.then);
+        }
+        match self.pace {
+            Pace::AtOnce => stream.write_all(&self.body)?,
+            Pace::Drip(pause) => {
+                for byte in &self.body {
+                    if stopped() {
+                        return Ok(Then::Close);
+                    }
+                    thread::sleep(pause);
+                    stream.write_all(&[*byte])?;
+                    stream.flush()?;
+                }
+            }
+            Pace::ForEver => {
+                while !stopped() {
+                    stream.write_all(&self.body)?;
+                }
+            }
+        }
+        stream.flush()?;
+        Ok(self.then)
+    }
+}
