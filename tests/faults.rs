@@ -64,7 +64,7 @@ fn faults(plan: &Link) -> Vec<Fault> {
 
 /// The last absolute path in a call, its file or a mount's target, if it is the same in each run.
 ///
-/// A group's name is not: that a child cannot enter its groups of version 1 stays untested.
+/// A group's name is not, but for the plan that gives it one.
 fn path_of(call: &Call) -> Option<String> {
     let mut words = call.args.split(['"', '<', '>']);
     words.rfind(|word| word.starts_with('/')).filter(|path| !path.contains("/cgexec-")).map(String::from)

@@ -92,6 +92,26 @@ mod limits {
         }
     }
 
+    pub fn inside_the_root_the_group_is_the_top_and_its_limit_is_there_to_read() {
+        let _before = Snapshot::take();
+        let root = Scratch::busybox_root();
+        let limited = || cgexec(&["--memory", "50M"]);
+        let chroot = Link::chroot(&root);
+        let cgroup = ["cat", "/proc/self/cgroup"];
+        let memory = ["cat", "/sys/fs/cgroup/memory.max"];
+        let on_v2 = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").is_ok();
+        let first = Link::unshare().then(limited(), "").then(chroot.clone(), "unshare, cgexec, chroot");
+        let last = limited().then(Link::unshare(), "").then(chroot, "cgexec, unshare, chroot");
+        for (chain, admin) in [(first, true), (last, nix::unistd::geteuid().is_root())] {
+            let own = chain.run(cgroup).end().ok();
+            let tops = own.lines().filter(|line| line.ends_with(":/")).count();
+            // a cgroup namespace takes CAP_SYS_ADMIN, which a user has below unshare-rs alone
+            assert_eq!(tops == own.lines().count(), admin, "{}: {own}", chain.name);
+            let seen = chain.run(memory).end();
+            assert_eq!(seen.out(), if on_v2 && admin { "52428800\n" } else { "" }, "{}", chain.name);
+        }
+    }
+
     pub fn the_group_goes_whatever_the_command_leaves_in_it() {
         let before = Snapshot::take();
         for script in [
@@ -139,6 +159,7 @@ limit_tests!(
     a_limit_of_memory_kills_who_wants_more_and_is_said,
     a_fifth_of_a_processor_is_a_fifth_of_the_time,
     limits_hold_in_the_whole_chain_in_both_orders,
+    inside_the_root_the_group_is_the_top_and_its_limit_is_there_to_read,
     the_group_goes_whatever_the_command_leaves_in_it,
 );
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chain::sys;
+use chain::{group, sys};
 
 use crate::cli::Options;
 pub use crate::group::{After, Group, Name, Parent};
@@ -111,6 +111,7 @@ impl Placement {
             }
         }
         placement.look_beside()?;
+        placement.look_elsewhere(wanted, found);
         Ok(placement)
     }
 
@@ -190,6 +191,21 @@ impl Placement {
         self.enable = (!spot.enable.is_empty()).then_some((spot.parent, spot.enable));
         self.v2 = Some(group);
         Ok(())
+    }
+
+    /// A run that was killed may have had groups in hierarchies that this one needs not: they are
+    /// called as the one that every run has.
+    fn look_elsewhere(&mut self, wanted: &Wanted, found: &Hierarchies) {
+        let names: Vec<_> = self.stale.iter().filter_map(|path| Some(path.file_name()?.to_owned())).collect();
+        for hierarchy in found.list.iter().filter(|hierarchy| hierarchy.version == Version::V1) {
+            let parent =
+                wanted.parent.as_ref().map_or_else(|| hierarchy.own.clone(), |parent| parent.of(hierarchy));
+            for path in names.iter().map(|name| parent.join(name)) {
+                if !self.stale.contains(&path) && sys::is_writable(&path) && group::is_stale(&path) {
+                    self.stale.push(path);
+                }
+            }
+        }
     }
 
     /// What stands where the groups go: removed where a run left it, else in the way.

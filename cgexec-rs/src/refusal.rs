@@ -120,7 +120,7 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Refusal {
         (v1, v2) if v1 == v2 => v2.to_string(),
         (v1, v2) => format!("{v2} or {v1}"),
     };
-    const KNOWN: [&str; 7] = ["memory", "pids", "cpu", "cpuset", "io", "blkio", "hugetlb"];
+    const KNOWN: [&str; 9] = ["memory", "pids", "cpu", "cpuset", "io", "blkio", "hugetlb", "rdma", "misc"];
     if found.list.is_empty() || (found.hidden && KNOWN.contains(&limit.controller(Version::V2))) {
         return no_hierarchy(found);
     }

@@ -63,6 +63,15 @@ fn reported(ended: &Ended) -> Json {
     json
 }
 
+/// How many processes sleep for so long.
+fn asleep(seconds: &str) -> usize {
+    let words = format!("sleep\0{seconds}\0");
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter(|entry| fs::read(entry.path().join("cmdline")).is_ok_and(|own| own == words.as_bytes()))
+        .count()
+}
+
 /// Uses so many MiB of memory, in one process.
 fn eats(mib: u32) -> String {
     format!("x=$(head -c {} /dev/zero | tr '\\0' x); : ${{#x}}", mib << 20)
@@ -136,13 +145,14 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root"]
-    fn a_limit_of_five_processes_stops_the_sixth() {
+    fn a_limit_of_twenty_processes_stops_the_twenty_first() {
         // the shell is the first
-        let script = "for i in 1 2 3 4; do sleep 30 & done; echo four; sleep 30 & echo five";
-        let ended = shell(&["--pids-limit", "5"], script);
-        assert_eq!(ended.out(), "four\n");
-        assert!(ended.err().contains("cgexec-rs: the limit of 5 processes was hit: "), "{}", ended.err());
-        assert!(shell(&["--pids-limit", "5"], "for i in 1 2 3 4; do : & done; wait").err().is_empty());
+        let all_but_one = "for i in $(seq 19); do sleep 30 & done; echo twenty";
+        let ended = shell(&["--pids-limit", "20"], &format!("{all_but_one}; sleep 30 & echo more"));
+        assert_eq!(ended.out(), "twenty\n");
+        assert!(ended.err().contains("cgexec-rs: the limit of 20 processes was hit: "), "{}", ended.err());
+        let ended = shell(&["--pids-limit", "20"], all_but_one).ended(End::Exit(0));
+        assert_eq!((ended.out().as_str(), ended.err().as_str()), ("twenty\n", ""));
     }
 
     #[test]
@@ -163,10 +173,10 @@ mod as_root {
         let ended = shell(&["--cpus", "0.5", "--report=json"], "timeout 2 sh -c 'while :; do :; done'; true");
         let report = reported(&ended.ended(End::Exit(0)));
         let part = report.number("cpu/usage_usec") / report.number("wall_usec");
-        assert!(part <= 0.56, "{part}");
+        assert!(part <= 0.55, "{part}");
         // on a machine that is busy with other things it gets less, and is held back less often
         if report.number("cpu/nr_throttled") >= 0.9 * report.number("cpu/nr_periods") {
-            assert!(part >= 0.42, "{part}");
+            assert!(part >= 0.45, "{part}");
         }
     }
 
@@ -311,6 +321,31 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root"]
+    fn many_runs_and_many_killed_ones_leave_nothing_after_one_more() {
+        let before = groups();
+        let full = std::env::var_os("CHAIN_LOAD").is_some_and(|load| load == "full");
+        let (runs, killed) = if full { (1000, 100) } else { (50, 10) };
+        for _ in 0..runs {
+            shell(&["--pids-limit", "9"], ":").ended(End::Exit(0));
+        }
+        for number in 0..killed {
+            let script =
+                "setsid sleep 98764 >/dev/null 2>&1 </dev/null & sleep 98764 >/dev/null 2>&1 </dev/null";
+            let running = cgexec(&["-m", "50M", "--pids-limit", "9", "--", "sh", "-c", script]).start();
+            // at another moment each time, from before its first call on
+            std::thread::sleep(std::time::Duration::from_micros(number * 200));
+            nix::sys::signal::kill(running.pid(), nix::sys::signal::Signal::SIGKILL).unwrap();
+            running.end();
+        }
+        // without limits: what was killed had groups in hierarchies that this run needs not
+        shell(&[], "true").ended(End::Exit(0));
+        let new: Vec<PathBuf> = groups().into_iter().filter(|path| !before.contains(path)).collect();
+        assert_eq!(new, Vec::<PathBuf>::new());
+        assert_eq!(asleep("98764"), 0);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
     fn a_strangers_kill_is_not_called_a_limit() {
         let ended = shell(&["-m", "50M"], "kill -9 $$").ended(End::Signal(9));
         assert_eq!(ended.err(), "cgexec-rs: somebody sent SIGKILL; it was not the memory limit\n");
@@ -326,6 +361,34 @@ mod as_root {
         assert_eq!(ended.err(), "");
         assert_eq!(Json::parse(&fs::read_to_string(file).unwrap()).unwrap().number("exit/code"), 3.0);
         assert_eq!(fs::metadata(file).unwrap().mode() & 0o111, 0);
+    }
+}
+
+mod in_v1 {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM with version 1 alone"]
+    fn what_the_command_froze_is_thawed_and_ended() {
+        let script = "g=/sys/fs/cgroup/freezer$(grep :freezer: /proc/self/cgroup | cut -d: -f3); mkdir -p $g/a/b; \
+            setsid sleep 98763 >/dev/null 2>&1 </dev/null & echo $! >$g/a/b/tasks; echo FROZEN >$g/a/freezer.state; \
+            until grep -q FROZEN $g/a/freezer.state; do :; done; echo frozen";
+        let ended = shell(&["--no-cgroupns", "--report=json"], script).ended(End::Exit(0));
+        assert_eq!(ended.out(), "frozen\n");
+        is_gone(&reported(&ended));
+        assert_eq!(asleep("98763"), 0);
+    }
+
+    #[test]
+    #[ignore = "needs the VM with version 1 alone"]
+    fn a_fork_bomb_is_frozen_while_it_is_ended() {
+        // without a limit of processes, so that it still forks while it is ended
+        let bomb = "b() { b | b & }; b; sleep 0.2; exit 4";
+        let ended = shell(&["-m", "100M", "--report=json"], &format!("exec 2>/dev/null; {bomb}"));
+        let report = reported(&ended.ended(End::Exit(4)));
+        assert!(report.number("leftovers") > 5.0);
+        assert_eq!(report.text("hierarchy"), "v1");
+        is_gone(&report);
     }
 }
 

@@ -60,6 +60,9 @@ impl Link {
         if nix::unistd::geteuid().is_root() {
             let limits = ["--memory", "50M", "--pids-limit", "20", "--cpus", "1.5"];
             plans.push(option(Self::cgexec(), "cgexec with limits", &limits));
+            // its groups have paths by which a call of the child can be told apart
+            let named = ["--name", "chain-test-named", "--pids-limit", "20"];
+            plans.push(option(Self::cgexec(), "cgexec with a name", &named));
             plans.push(option(Self::chroot(root), "chroot --plain", &["--plain"]));
         }
         plans

@@ -64,3 +64,59 @@ fn a_hierarchy_that_is_mounted_read_only_is_called_that() {
         ended.err()
     );
 }
+
+#[test]
+#[ignore = "needs the VM"]
+fn from_inside_a_cgroup_namespace_the_reason_is_said() {
+    let program = tools().cgexec().display().to_string();
+    // root of a user namespace alone: the mount namespace is not its own
+    let unshare = tools().unshare().display().to_string();
+    let script = format!("exec {unshare} --user --map-root-user --cgroup -- {program} -m 5M true");
+    let ended = shell(&[], &script).ended(End::Exit(125));
+    assert!(
+        ended.err().contains("the own group lies outside of what the mounted hierarchies show"),
+        "{}",
+        ended.err()
+    );
+    // which no other test hands on
+    let ended = shell(&[], &format!("exec {program} --set rdma.max=max true")).ended(End::Exit(125));
+    assert!(
+        ended.err().contains("rdma is not handed on to the groups that are in sight (available: "),
+        "{}",
+        ended.err()
+    );
+}
+
+/// A disk in a file.
+fn disk_of_16_mib(disk: &str) -> Scratch {
+    let scratch = Scratch::new();
+    let file = scratch.path("disk");
+    fs::File::create(&file).unwrap().set_len(16 << 20).unwrap();
+    Run::new("losetup").arg(disk).arg(&file).end().ok();
+    scratch
+}
+
+#[test]
+#[ignore = "needs the VM"]
+fn rates_of_a_disk_hold_by_the_groups_own_count() {
+    let disk = "/dev/loop3";
+    let _file = disk_of_16_mib(disk);
+    let read = ["dd", "if=/dev/loop3", "of=/dev/null", "bs=64k", "count=64", "iflag=direct"];
+    let write = ["dd", "if=/dev/zero", "of=/dev/loop3", "bs=64k", "count=64", "oflag=direct"];
+    let small = ["dd", "if=/dev/loop3", "of=/dev/null", "bs=4k", "count=40", "iflag=direct"];
+    for (limit, command, count, sum) in [
+        (["--device-read-bps", "/dev/loop3:2M"], read, "rbytes", 4 << 20),
+        (["--io-max", "/dev/loop3:wbps=2M"], write, "wbytes", 4 << 20),
+        (["--device-read-iops", "/dev/loop3:20"], small, "rios", 40),
+    ] {
+        let args: Vec<&str> = limit.into_iter().chain(["--report=json", "--"]).chain(command).collect();
+        let report = reported(&cgexec(&args).end().ended(End::Exit(0)));
+        let Json::List(disks) = report.at("io") else { panic!("{limit:?}: no disk") };
+        let counted: f64 = disks.iter().map(|disk| disk.number(count)).sum();
+        assert_eq!(counted, f64::from(sum), "{limit:?}");
+        // each is what two seconds take
+        let seconds = report.number("wall_usec") / 1e6;
+        assert!((1.7..4.0).contains(&seconds), "{limit:?}: {seconds} s");
+    }
+    Run::new("losetup").args(["-d", disk]).end().ok();
+}

@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # check NAME STATUS PATTERN COMMAND...: what a command says, both streams, is a match of an
 # extended regular expression, and its status is STATUS.
-export PATH=/tools:$PATH SYSTEMD_PAGER=cat
+export PATH=/tools:$PATH SYSTEMD_PAGER=cat CHAIN_TOOLS=/tools
+
+# run_tests MODULE: those of every test program; the lines are for tests/run
+run_tests() {
+    local program
+    for program in /tests/*; do
+        echo "[vm] begins: $1 $program --ignored $1::"
+        "$program" --ignored --test-threads 1 "$1::" 2>&1
+        echo "[vm] ended: $?"
+    done
+}
 
 check() {
     local name=$1 status=$2 pattern=$3 said got=0

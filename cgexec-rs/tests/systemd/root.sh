@@ -41,6 +41,8 @@ for _ in $(seq 100); do [ ! -S /run/user/1000/bus ] || break; sleep 0.1; done
 check 'sudo and cron, without any variable' 0 'user@1000\.service/app\.slice/cgexec-.*\.scope/' \
     $alice cgexec-rs --no-cgroupns -m 5M $own
 
+run_tests under_systemd
+
 left() { find /sys/fs/cgroup -name '*cgexec-*'; systemctl list-units --all --no-legend 'cgexec*'; }
 for _ in $(seq 50); do [ -n "$(left)" ] || break; sleep 0.1; done
 check 'nothing is left' 0 '^.?$' left

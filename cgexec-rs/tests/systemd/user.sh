@@ -24,3 +24,4 @@ check 'a scope that systemd-run asked for is left for one of our own' 0 "$scope"
     systemd-run --user --scope -q -p Delegate=yes cgexec-rs --no-cgroupns -m 7M $own
 check 'unless that is what was asked for' 0 '/run-[^/]*\.scope/cgexec-[0-9a-f]{16}.$' \
     systemd-run --user --scope -q -p Delegate=yes cgexec-rs --parent . --no-cgroupns -m 7M $own
+run_tests under_login
