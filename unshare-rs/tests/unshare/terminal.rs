@@ -44,7 +44,8 @@ impl Waiting {
         let scratch = Scratch::new();
         Run::new("mkfifo").arg(scratch.path("go")).end().ok();
         // for both, so that opening waits for nobody
-        let pipe = File::options().read(true).write(true).open(scratch.path("go")).unwrap();
+        let pipe = File::options().read(true).write(true).open(scratch.path("go"));
+        let pipe = pipe.unwrap_or_else(|why| panic!("cannot open a pipe: {why}"));
         Self { scratch, pipe }
     }
 
@@ -56,7 +57,7 @@ impl Waiting {
     }
 
     fn tell(&mut self, word: &str) {
-        writeln!(self.pipe, "{word}").unwrap();
+        writeln!(self.pipe, "{word}").unwrap_or_else(|why| panic!("cannot write to a pipe: {why}"));
     }
 }
 
@@ -73,7 +74,6 @@ mod as_anyone {
     #[ignore = "needs user namespaces"]
     fn ctrl_c_ends_the_command_once() {
         for way in ways() {
-            println!("through {way}");
             let mut terminal = shell();
             let waiting = Waiting::new();
             terminal.line(&format!("{way}{}", waiting.typed()));
@@ -89,7 +89,6 @@ mod as_anyone {
     #[ignore = "needs user namespaces"]
     fn ctrl_c_reaches_a_handler_once() {
         for way in ways() {
-            println!("through {way}");
             let mut terminal = shell();
             // a second one would be counted while the shell waits for the first sleep
             terminal.line(&format!(
@@ -109,7 +108,6 @@ mod as_anyone {
     fn ctrl_z_stops_the_command_and_fg_and_bg_resume_it() {
         for way in ways() {
             for resume in ["fg", "bg"] {
-                println!("{resume} through {way}");
                 let mut terminal = shell();
                 let mut waiting = Waiting::new();
                 terminal.line(&format!("{way}{}", waiting.typed()));
@@ -133,7 +131,6 @@ mod as_anyone {
     #[ignore = "needs user namespaces"]
     fn ctrl_z_twice_stops_it_twice() {
         for way in ways() {
-            println!("through {way}");
             let mut terminal = shell();
             let mut waiting = Waiting::new();
             terminal.line(&format!("{way}{}", waiting.typed()));
@@ -153,7 +150,6 @@ mod as_anyone {
     #[ignore = "needs user namespaces"]
     fn a_change_of_the_window_reaches_the_command() {
         for way in ways() {
-            println!("through {way}");
             let mut terminal = shell();
             terminal.line(&format!(
                 "{way}sh -c 'trap \"stty size; exit\" WINCH; echo now go\"\"ing; while :; do sleep 0.02; done'"
@@ -169,7 +165,6 @@ mod as_anyone {
     #[ignore = "needs user namespaces and bash"]
     fn after_an_interactive_bash_the_script_that_started_it_reads_on() {
         for way in ways() {
-            println!("through {way}");
             let mut script = Command::new("sh");
             let text = format!("{way}bash --norc -i; echo status $?; read line; echo \"read <$line>\"");
             script.args(["-c", &text]).env("PS1", "inside> ").env("TERM", "dumb");
@@ -190,7 +185,6 @@ mod as_anyone {
     #[ignore = "needs user namespaces"]
     fn timeout_ends_it_in_time() {
         for way in ways() {
-            println!("through {way}");
             let ended = Run::new("sh").args(["-c", &format!("timeout 1 {way}sleep 1000")]).end();
             assert_eq!(ended.end, End::Exit(124), "{way}: {}", ended.err());
         }
