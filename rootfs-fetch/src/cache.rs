@@ -137,6 +137,11 @@ impl Cache {
         Ok(directory)
     }
 
+    /// Whether nothing was ever kept.
+    pub fn is_empty(&self) -> bool {
+        rustix::fs::statat(&self.top, "blobs", AtFlags::SYMLINK_NOFOLLOW).is_err()
+    }
+
     /// The file of a digest and size, unchecked; nothing if there is none.
     pub fn find(&self, digest: &Digest, size: u64) -> Option<File> {
         let file = self.open_file(digest)?;

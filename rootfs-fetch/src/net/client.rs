@@ -224,7 +224,7 @@ impl Net {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn follow(self: &Arc<Self>, request: &Request) -> std::result::Result<Response, Trouble> {
+    fn follow(self: &Arc<Self>, request: &Request) -> std::result::Result<Response, Trouble> {
         let mut request = request.clone();
         let first = request.url.origin.clone();
         for _ in 0..=MOST_REDIRECTS {
@@ -255,7 +255,10 @@ impl Net {
     }
 
     /// One request and its answer. On a connection that was idle, another try is made on a new one.
-    fn ask(self: &Arc<Self>, request: &Request) -> std::result::Result<Response, Trouble> {
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn ask(self: &Arc<Self>, request: &Request) -> std::result::Result<Response, Trouble> {
         let origin = &request.url.origin;
         if let Some(mut connection) = self.reuse(origin)
             && let Ok(head) = connection.ask(request)

@@ -6,9 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chain::tell::quoted;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned,
+};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::net::connect::Watched;
@@ -38,38 +43,96 @@ pub fn config(more: Option<&Path>) -> Result<Arc<ClientConfig>> {
         }
     }
     if let Some(path) = more {
-        add(&mut roots, path)?;
+        for certificate in read(path)? {
+            roots.add(certificate).map_err(|error| no_certificate(path, &error))?;
+        }
     }
     if roots.is_empty() {
         return Err(Failure::new(Kind::Network, "no certificate authorities are installed to trust in TLS")
             .hint("install ca-certificates, or give them with --cacert FILE"));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions =
+        ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| Failure::new(Kind::Network, format_args!("TLS: {error}")))?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    let mut config = builder.with_root_certificates(roots.clone()).with_no_client_auth();
+    if let Some(path) = more {
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        let inner = inner.map_err(|error| Failure::new(Kind::Network, format_args!("TLS: {error}")))?;
+        config.dangerous().set_certificate_verifier(Arc::new(Pinned { inner, certificates: read(path)? }));
+    }
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-fn add(roots: &mut RootCertStore, path: &Path) -> Result<()> {
+/// The certificates of a file the user named.
+fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let data = std::fs::read(path).map_err(|error| {
         let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
         let failure = Failure::call("read the certificates", format_args!("open({})", quoted(path)), errno);
         if error.kind() == io::ErrorKind::NotFound { failure.kind(Kind::NotFound) } else { failure }
     })?;
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(&data) {
-        let added = certificate.map_err(|error| error.to_string());
-        let added = added.and_then(|one| roots.add(one).map_err(|error| error.to_string()));
-        added
-            .map_err(|error| Failure::damaged(format_args!("{} is no certificate: {error}", quoted(path))))?;
-        count += 1;
-    }
-    if count == 0 {
+    let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&data).collect();
+    let certificates = read.map_err(|error| no_certificate(path, &error))?;
+    if certificates.is_empty() {
         return Err(Failure::damaged(format_args!("{} has no certificate in PEM", quoted(path))));
     }
-    Ok(())
+    Ok(certificates)
+}
+
+fn no_certificate(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::damaged(format_args!("{} is no certificate: {error}", quoted(path)))
+}
+
+/// Also trusts the very certificates the user named, as OpenSSL does: the recipes for a registry
+/// of one's own make one that signs itself and is called an authority, which none may use.
+#[derive(Debug)]
+struct Pinned {
+    inner: Arc<WebPkiServerVerifier>,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        server: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        stapled: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(server, others, name, stapled, now);
+        // dates, names and signatures have errors of their own; this one is what it may be used for
+        let as_authority =
+            matches!(&verified, Err(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(_))));
+        if !as_authority || !self.certificates.iter().any(|pinned| pinned == server) {
+            return verified;
+        }
+        rustls::client::verify_server_name(&ParsedCertificate::try_from(server)?, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        server: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, server, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        server: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, server, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
 }
 
 /// The files of the system's authorities; SSL_CERT_FILE and SSL_CERT_DIR come first, as for OpenSSL.

@@ -11,7 +11,9 @@ use crate::net::retry::{Tries, pause};
 use crate::net::url::Url;
 
 /// So much since the last break, and the breaks before it do not count any more.
-const WORTH_KEEPING: u64 = 4 << 20;
+const WORTH_KEEPING: u64 = 64 * 1024;
+/// But a file that breaks off more often is not worth its pieces.
+const MOST_BREAKS: u32 = 50;
 
 /// Header fields of a request.
 pub type Fields = Vec<(&'static str, String)>;
@@ -40,6 +42,7 @@ pub struct Transfer {
     at: u64,
     tries: Tries,
     broke_at: u64,
+    breaks: u32,
 }
 
 impl std::fmt::Debug for Transfer {
@@ -77,6 +80,7 @@ impl Transfer {
             at: 0,
             tries: Tries::default(),
             broke_at: 0,
+            breaks: 0,
         })
     }
 
@@ -87,7 +91,8 @@ impl Transfer {
 
     /// Goes on after a break.
     fn resume(&mut self, error: &io::Error) -> Result<()> {
-        if self.at - self.broke_at >= WORTH_KEEPING {
+        self.breaks += 1;
+        if self.at - self.broke_at >= WORTH_KEEPING && self.breaks < MOST_BREAKS {
             self.tries.forget();
         }
         self.broke_at = self.at;

@@ -53,7 +53,8 @@ impl Repository {
         let reference = self.session.reference();
         let known = match &reference.digest {
             Some(digest) => Some(digest.clone()),
-            None if self.cache.is_some() => self.current()?,
+            // in an empty cache it cannot be
+            None if self.cache.as_ref().is_some_and(|cache| !cache.is_empty()) => self.current()?,
             None => None,
         };
         if let Some(digest) = &known
@@ -97,9 +98,14 @@ impl Repository {
         let response = self.session.send(&self.asking(version)?).and_then(file)?;
         let kind = response.head.one("content-type").unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let url = response.url.clone();
         let data = response.all(MOST_JSON)?;
         let value: Option<Value> = serde_json::from_slice(&data).ok();
         let inside = value.as_ref().and_then(|value| value.get("mediaType")).and_then(Value::as_str);
+        let is = |name| value.as_ref().is_some_and(|value| value.get(name).is_some());
+        if !KINDS.contains(&kind.as_str()) && !["manifests", "layers", "schemaVersion"].into_iter().any(is) {
+            return Err(Failure::damaged(format_args!("{url} is no manifest, but {kind:?}")));
+        }
         // CVE-2021-41190; what some servers call application/json may still be right
         if KINDS.contains(&kind.as_str()) && inside.is_some_and(|inside| inside != kind) {
             return Err(Failure::damaged(

@@ -5,12 +5,13 @@
 //! and a token server has given it. Tokens and passwords go to the registry, and to the token
 //! server it names; a redirect takes none of them along.
 
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::net::client::{Net, Response, Trouble, basic, cannot_get};
+use crate::net::client::{Net, Response, Trouble, basic, broken, cannot_get};
 use crate::net::http::{Head, Request};
 use crate::net::url::{Origin, Scheme, Url, host_and_port};
 use crate::registry::challenge::{self, Challenge};
@@ -67,14 +68,13 @@ impl Session {
         let of = |scheme, usual| Origin { scheme, host: host.clone(), port: port.unwrap_or(usual) };
         let (plain, secure) = (of(Scheme::Http, 80), of(Scheme::Https, 443));
         let rules = self.net.rules();
-        let probe = |origin: &Origin| self.net.follow(&Request::get(Url::with_path(origin, "/v2/".into())));
         if plain.is_loopback() && rules.authorities.is_none() {
-            // nobody is on the way; a server of TLS closes the connection or answers 400
-            let speaks = matches!(probe(&plain), Ok(response) if response.head.status != 400);
-            return Ok(if speaks { plain } else { secure });
+            // nobody is on the way
+            return Ok(if self.speaks_plainly(&plain)? { plain } else { secure });
         }
         if rules.insecure_http {
-            return match probe(&secure) {
+            let request = Request::get(Url::with_path(&secure, "/v2/".into()));
+            return match self.net.ask(&request) {
                 // only its word for it that it has no TLS; that much was allowed
                 Err(Trouble::NotTls | Trouble::Broken(_) | Trouble::Unreachable(_)) => Ok(plain),
                 Err(Trouble::Final(failure)) => Err(failure),
@@ -82,6 +82,26 @@ impl Session {
             };
         }
         Ok(secure)
+    }
+
+    /// Whether a server on this machine speaks HTTP without TLS; one that speaks TLS closes the
+    /// connection, with an alert or without, or answers 400.
+    fn speaks_plainly(&self, origin: &Origin) -> Result<bool> {
+        let url = Url::with_path(origin, "/v2/".into());
+        match self.net.ask(&Request::get(url.clone())) {
+            Ok(response) => {
+                let plainly = response.head.status != 400;
+                response.finish();
+                Ok(plainly)
+            }
+            Err(Trouble::Final(failure) | Trouble::Unreachable(failure)) => Err(failure),
+            Err(Trouble::Broken(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(broken(&url, &error))
+            }
+            // what is malformed is at least no TLS
+            Err(Trouble::Broken(error)) => Ok(error.kind() == io::ErrorKind::InvalidData),
+            Err(Trouble::NotTls) => Ok(true),
+        }
     }
 
     /// Sends a request, and says who asks if that is wanted.
