@@ -84,8 +84,11 @@ fn machine() -> BTreeSet<String> {
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
     let mounts = mountinfo.lines().map(|line| format!("mount: {line}"));
     let groups = cgroup_mounts(&mountinfo).into_iter().flat_map(|root| directories(&root));
+    // a group in which somebody lives who does not descend from us is another's, as of a second run
+    let ours = descendants(process::id());
+    let groups = groups.filter(|dir| !inhabited_by_others(dir, &ours));
     let groups = groups.map(|dir| format!("cgroup: {}", dir.display()));
-    let processes = descendants(process::id()).into_values().map(|what| format!("process: {what}"));
+    let processes = ours.values().map(|what| format!("process: {what}"));
     let files = fs::read_dir(env::temp_dir()).into_iter().flatten().flatten();
     let own = |name: &OsStr| name.as_bytes().starts_with(scratch::prefix().as_bytes());
     let files = files.filter(|entry| !own(&entry.file_name()));
@@ -122,6 +125,15 @@ fn directories(root: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Whether a process lives in a group, or in one below it, that is none of `ours`.
+fn inhabited_by_others(group: &Path, ours: &BTreeMap<u32, String>) -> bool {
+    let lives_in = |group: &Path| {
+        let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        processes.lines().filter_map(|pid| pid.parse().ok()).any(|pid: u32| !ours.contains_key(&pid))
+    };
+    lives_in(group) || directories(group).iter().any(|below| lives_in(below))
 }
 
 /// The living processes below one, and what each of them runs.
