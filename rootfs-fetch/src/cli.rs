@@ -2,10 +2,15 @@
 //! The options of rootfs-fetch.
 
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
+use clap::builder::TypedValueParser as _;
+
+use crate::checksums::Location;
 use crate::digest::Digest;
 use crate::image::platform::Platform;
 use crate::name::Name;
+use crate::net::url::Url;
 
 /// What the command line may ask for.
 #[derive(clap::Args, Clone, Debug)]
@@ -21,6 +26,22 @@ pub struct Options {
     /// Refuse the archive, or the image's manifest, if it has another digest
     #[arg(long, value_name = "sha256:HEX")]
     pub digest: Option<Digest>,
+
+    /// Check the archive by this file of checksums: SHA256SUMS, or one named after the archive
+    #[arg(long, value_name = "URL|FILE", conflicts_with = "digest", value_parser = clap::builder::OsStringValueParser::new().try_map(Location::parse))]
+    pub checksums: Option<Location>,
+
+    /// Refuse checksums that are not signed by a key in this file; gpgv(1) checks it
+    #[arg(long, value_name = "FILE")]
+    pub keyring: Option<PathBuf>,
+
+    /// Ask this mirror of the distribution, instead of its own server
+    #[arg(long, value_name = "URL", value_parser = Url::from_str)]
+    pub mirror: Option<Url>,
+
+    /// Print the distributions of distro:, with some of their releases and where they come from
+    #[arg(long, conflicts_with_all = ["print_digest", "config"])]
+    pub list: bool,
 
     /// Take this platform of an image, instead of this machine's
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
@@ -107,6 +128,10 @@ impl Default for Options {
             quiet: false,
             verbose: false,
             digest: None,
+            checksums: None,
+            keyring: None,
+            mirror: None,
+            list: false,
             platform: None,
             config: None,
             print_digest: false,

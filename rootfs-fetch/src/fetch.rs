@@ -58,10 +58,7 @@ impl Fetch<'_> {
 
     /// What opens our source.
     pub fn opener(&self) -> Opener<'_> {
-        let beside = match self.directory.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let beside = beside(self.directory);
         Opener { options: self.options, net: self.net, beside, tell: self.tell }
     }
 
@@ -276,6 +273,14 @@ impl Fetch<'_> {
             exclude: options.exclude.iter().map(|pattern| Pattern::new(pattern)).collect(),
         };
         policy
+    }
+}
+
+/// Where what passes may be put: on the same file system as DIRECTORY.
+pub fn beside(directory: &Path) -> &Path {
+    match directory.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 

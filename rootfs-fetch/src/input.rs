@@ -17,16 +17,15 @@ use crate::host;
 use crate::image::platform::Platform;
 use crate::image::{Image, Reference};
 use crate::interrupt::Interrupt;
-use crate::net::client::{Net, basic};
-use crate::net::http::Request;
-use crate::net::transfer::{Expected, Transfer, refusal};
-use crate::net::url::Url;
+use crate::net::client::Net;
+use crate::net::transfer::{Expected, Transfer};
 use crate::place;
 use crate::progress::Progress;
 use crate::registry::reference::Reference as Name;
 use crate::registry::repository::Repository;
 use crate::registry::session::Session;
-use crate::source::{self, Source};
+use crate::source::Source;
+use crate::source::likely::likely;
 use crate::stream::Stream;
 
 /// What a tree is made of.
@@ -66,11 +65,7 @@ impl Opener<'_> {
             Source::File(_) | Source::Stdin | Source::Url(_) => {
                 let (bytes, length) = self.bytes(source)?;
                 let progress = progress(length);
-                let bytes = progress.count(bytes);
-                let bytes: Box<dyn Read + Send> = match &self.options.digest {
-                    Some(digest) => Box::new(Checked::new(bytes, digest.clone(), None)),
-                    None => bytes,
-                };
+                let bytes = self.checked(progress.count(bytes));
                 let mut stream = Stream::start(bytes, None, self.options.max_size, self.interrupt())?;
                 // what is no archive is said before anything is made
                 stream.ready()?;
@@ -89,7 +84,8 @@ impl Opener<'_> {
             Source::Image(reference) => self.image(reference)?,
             Source::Registry(name) => self.ask(name)?,
             Source::File(_) | Source::Stdin | Source::Url(_) => {
-                return digest_of(self.bytes(source)?.0).map_err(|error| crate::stream::read_failure(&error));
+                return digest_of(self.checked(self.bytes(source)?.0))
+                    .map_err(|error| crate::stream::read_failure(&error));
             }
         };
         image.digest().cloned().ok_or_else(|| Failure::damaged("an image of this form has no digest"))
@@ -111,6 +107,14 @@ impl Opener<'_> {
         self.right(image)?.config()
     }
 
+    /// Bytes that are to have the digest that was asked for, if one was.
+    fn checked(&self, bytes: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        match &self.options.digest {
+            Some(digest) => Box::new(Checked::new(bytes, digest.clone(), None)),
+            None => bytes,
+        }
+    }
+
     fn interrupt(&self) -> &Interrupt {
         self.net.interrupt()
     }
@@ -124,7 +128,8 @@ impl Opener<'_> {
     fn bytes(&self, source: &Source) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
         let file: File = match source {
             Source::Url(url) => {
-                let transfer = self.transfer(url)?;
+                let expected = Expected { size: None, checked: self.options.digest.is_some() };
+                let transfer = Transfer::of_url(self.net, url, expected)?;
                 let length = transfer.length();
                 return Ok((Box::new(transfer), length));
             }
@@ -135,24 +140,6 @@ impl Opener<'_> {
         };
         let length = file.metadata().ok().filter(Metadata::is_file).map(|meta| meta.len());
         Ok((Box::new(file), length))
-    }
-
-    fn transfer(&self, url: &Url) -> Result<Transfer> {
-        let (net, url) = (self.net.clone(), url.clone());
-        let open = move |fields| {
-            let mut request = Request::get(url.clone());
-            request.fields = fields;
-            if let Some(user) = &url.user {
-                request = request.with("Authorization", basic(user));
-            }
-            let response = net.fetch(&request)?;
-            match refusal(&response.head, &response.url, None) {
-                Some(failure) => Err(failure),
-                None => Ok(response),
-            }
-        };
-        let expected = Expected { size: None, checked: self.options.digest.is_some() };
-        Transfer::start(self.net, expected, Box::new(open))
     }
 
     fn image(&self, reference: &Reference) -> Result<Image> {
@@ -190,7 +177,7 @@ impl Opener<'_> {
 
 /// A path that is not there may have been meant as a name.
 fn hinted(failure: Failure, path: &Path) -> Failure {
-    match (&failure, source::likely(path)) {
+    match (&failure, likely(path)) {
         (Failure::Wrong { kind: Kind::NotFound, .. }, Some(hint)) => failure.hint(hint),
         _ => failure,
     }

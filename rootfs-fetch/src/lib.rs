@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod checksums;
 pub mod cli;
 pub mod decode;
 pub mod digest;
 pub mod directories;
+pub mod distro;
 pub mod failure;
 pub mod fetch;
 #[doc(hidden)]
@@ -28,11 +30,14 @@ pub mod partial;
 pub mod place;
 pub mod policy;
 pub mod progress;
+pub mod provenance;
 pub mod registry;
 pub mod remove;
 pub mod report;
 pub mod selection;
+pub mod signature;
 pub mod source;
+pub mod spelling;
 pub mod spot;
 pub mod stream;
 pub mod tar;
@@ -54,7 +59,6 @@ use crate::fetch::Fetch;
 use crate::input::Opener;
 use crate::interrupt::Interrupt;
 use crate::net::client::{Net, Rules};
-use crate::source::Source;
 
 /// What the tool says of itself.
 pub const TOOL: Tool = Tool {
@@ -72,6 +76,9 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
     // modes are the archive's, whatever the caller's mask
     rustix::process::umask(rustix::fs::Mode::empty());
     let options = &line.options;
+    if options.list && line.operands.is_empty() {
+        return told(unpack::file::write_all(rustix::stdio::stdout(), distro::list().as_bytes()), &tell);
+    }
     let operands = Operands::take(line.operands, options)
         .unwrap_or_else(|(wrong, hint)| args::usage_error(&TOOL, &tell, wrong, hint));
     let interrupt = Interrupt::watch();
@@ -81,13 +88,11 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
         patience: Duration::from_secs(options.timeout),
     };
     let net = Net::new(rules, &interrupt);
-    match fetch(&operands, options, &net, &tell) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            interrupt::let_go();
-            ended(&interrupt.check().err().unwrap_or(failure), &tell)
-        }
-    }
+    let fetched = fetch(&operands, options, &net, &tell).map_err(|failure| {
+        interrupt::let_go();
+        interrupt.check().err().unwrap_or(failure)
+    });
+    told(fetched, &tell)
 }
 
 /// SOURCE, and DIRECTORY unless only something is to be said of the source.
@@ -104,6 +109,7 @@ impl Operands {
         let mut operands = operands.into_iter();
         let (source, directory) = (operands.next(), operands.next().map(PathBuf::from));
         match (source, directory, operands.next()) {
+            _ if options.list => Err(("--list is all there is to do: it takes no SOURCE", None)),
             (Some(source), None, None) if options.print_digest || options.config.is_some() => {
                 Ok(Self { source, directory: None })
             }
@@ -120,26 +126,30 @@ impl Operands {
 }
 
 fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, tell: &Tell) -> failure::Result<()> {
-    let source = Source::parse(&operands.source)?;
     net.check()?;
+    let beside = operands.directory.as_deref().map_or(Path::new("."), fetch::beside);
+    let opener = Opener { options, net, beside, tell };
+    let (source, options) = &provenance::settle(&operands.source, &opener)?;
     if let Some(directory) = &operands.directory {
-        return Fetch { source, directory, options, net, tell }.run();
+        return Fetch { source: source.clone(), directory, options, net, tell }.run();
     }
-    let opener = Opener { options, net, beside: Path::new("."), tell };
+    let opener = Opener { options, ..opener };
     if options.print_digest {
-        let line = format!("{}\n", opener.digest(&source)?);
+        let line = format!("{}\n", opener.digest(source)?);
         return unpack::file::write_all(rustix::stdio::stdout(), line.as_bytes());
     }
-    let config = opener.config(&source)?;
+    let config = opener.config(source)?;
     options.config.as_ref().map_or(Ok(()), |path| input::write_config(&config, path))
 }
 
-fn ended(failure: &Failure, tell: &Tell) -> ExitCode {
+/// Says how it ended, by a line and by the exit status.
+fn told(result: failure::Result<()>, tell: &Tell) -> ExitCode {
+    let Err(failure) = result else { return ExitCode::SUCCESS };
     failure.tell(tell);
     match failure {
-        Failure::Wrong { kind, .. } => ExitCode::from(*kind as u8),
+        Failure::Wrong { kind, .. } => ExitCode::from(kind as u8),
         Failure::Signal(signal) => {
-            interrupt::end_by(*signal);
+            interrupt::end_by(signal);
             ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
         }
     }

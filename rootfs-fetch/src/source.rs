@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What SOURCE names.
 
+pub mod likely;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::image::{Form, Reference};
@@ -75,20 +77,6 @@ fn remote(operand: &str) -> Option<std::result::Result<Source, String>> {
     known.then(|| operand.parse().map(Source::Url))
 }
 
-/// What a path that does not exist may have been meant to be.
-pub fn likely(path: &Path) -> Option<String> {
-    let text = path.to_str()?;
-    if text.starts_with(['.', '/'])
-        || ["tar", "gz", "tgz", "xz", "zst", "bz2"].iter().any(|end| text.ends_with(end))
-    {
-        return None;
-    }
-    let name = ["docker:", "docker.io:", "registry:"].iter().find_map(|prefix| text.strip_prefix(prefix));
-    let name = name.unwrap_or(text).trim_start_matches('/');
-    name.parse::<Name>().ok()?;
-    Some(format!("'docker://{name}' takes an image from a registry"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,22 +114,6 @@ mod tests {
             };
             assert_eq!(kind, Kind::Usage);
             assert!(!line.contains("secret"), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_name_of_an_image_is_told_from_a_path() {
-        let hint = |path: &str| likely(Path::new(path));
-        for (path, name) in [
-            ("ubuntu", "ubuntu"),
-            ("ubuntu:24.04", "ubuntu:24.04"),
-            ("docker:a/b", "a/b"),
-            ("quay.io/a/b", "quay.io/a/b"),
-        ] {
-            assert_eq!(hint(path), Some(format!("'docker://{name}' takes an image from a registry")));
-        }
-        for path in ["./ubuntu", "/srv/x", "debian.tar.xz", "Debian Root"] {
-            assert_eq!(hint(path), None, "{path}");
         }
     }
 }

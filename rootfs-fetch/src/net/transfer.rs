@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::net::client::{Net, Response, broken, cannot_get};
-use crate::net::http::Head;
+use crate::net::client::{Net, Response, basic, broken, cannot_get};
+use crate::net::http::{Head, Request};
 use crate::net::retry::{Tries, pause};
 use crate::net::url::Url;
 
@@ -82,6 +82,27 @@ impl Transfer {
             broke_at: 0,
             breaks: 0,
         })
+    }
+
+    /// Asks for the file at a URL.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn of_url(net: &Arc<Net>, url: &Url, expected: Expected) -> Result<Self> {
+        let (asked, url) = (net.clone(), url.clone());
+        let open = move |fields| {
+            let mut request = Request::get(url.clone());
+            request.fields = fields;
+            if let Some(user) = &url.user {
+                request = request.with("Authorization", basic(user));
+            }
+            let response = asked.fetch(&request)?;
+            match refusal(&response.head, &response.url, None) {
+                Some(failure) => Err(failure),
+                None => Ok(response),
+            }
+        };
+        Self::start(net, expected, Box::new(open))
     }
 
     /// How many bytes the file has, where that is known.
@@ -173,6 +194,21 @@ impl Read for Transfer {
             self.resume(&error).map_err(Failure::into_io)?;
         }
     }
+}
+
+/// All of a small file at a URL.
+///
+/// # Errors
+/// As [`Transfer::start`]; damaged, if it has more than `most` bytes.
+pub fn document(net: &Arc<Net>, url: &Url, most: u64) -> Result<Vec<u8>> {
+    let transfer = Transfer::of_url(net, url, Expected::default())?;
+    let mut data = Vec::new();
+    let read = transfer.take(most + 1).read_to_end(&mut data);
+    read.map_err(|error| crate::stream::read_failure(&error))?;
+    if data.len() as u64 > most {
+        return Err(Failure::damaged(format_args!("refused {url}: larger than {most} bytes")));
+    }
+    Ok(data)
 }
 
 /// A strong ETag, or the date of the last change: what If-Range takes.

@@ -85,6 +85,18 @@ impl Url {
         Self { origin: origin.clone(), path, user: None }
     }
 
+    /// The last part of the path, as a file is called that is saved from there.
+    pub fn name(&self) -> String {
+        let path = self.path.split('?').next().unwrap_or_default();
+        unescape(path.rsplit('/').next().unwrap_or_default())
+    }
+
+    /// What lies beside it under the same name and `.END`.
+    pub fn beside(&self, end: &str) -> Self {
+        let (path, query) = self.path.split_at(self.path.find('?').unwrap_or(self.path.len()));
+        Self { path: format!("{path}.{end}{query}"), ..self.clone() }
+    }
+
     /// Where a Location header leads.
     ///
     /// # Errors
@@ -252,6 +264,13 @@ mod tests {
         assert_eq!(secret.user.as_deref(), Some("me:p@ss"));
         assert_eq!(url("http://h").to_string(), "http://h/");
         assert_eq!(url("https://[::1]:5000/x").origin.authority(), "[::1]:5000");
+    }
+
+    #[test]
+    fn a_file_has_a_name_and_files_beside_it() {
+        assert_eq!(url("https://h/a/b%20c.tar?x=/y").name(), "b c.tar");
+        assert_eq!(url("https://h").name(), "");
+        assert_eq!(url("https://me:x@h/a/SUMS?t=1").beside("gpg"), url("https://me:x@h/a/SUMS.gpg?t=1"));
     }
 
     #[test]

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What an operand was meant to be that is no file and names no transport.
+
+use std::path::Path;
+
+use crate::distro::table;
+use crate::registry::reference::Reference;
+use crate::spelling::nearest;
+
+const ARCHIVES: [&str; 8] = [".tar", ".gz", ".tgz", ".xz", ".zst", ".bz2", ".lz4", ".txz"];
+/// What goes before one colon. Docker's goes before `://`.
+const TRANSPORTS: [&str; 5] = ["distro", "host", "oci", "oci-archive", "docker-archive"];
+
+/// A hint for a path that does not exist.
+pub fn likely(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    if let Some((scheme, rest)) = text.split_once("://") {
+        return scheme_of(&scheme.to_ascii_lowercase(), rest);
+    }
+    if text.starts_with(['.', '/']) || ARCHIVES.iter().any(|end| text.ends_with(end)) {
+        return None;
+    }
+    if let Some((word, rest)) = text.split_once(':') {
+        if matches!(word, "docker.io" | "registry") || nearest(word, ["docker"].into_iter()).is_some() {
+            return image(rest.trim_start_matches('/'));
+        }
+        if let Some(near) = nearest(word, TRANSPORTS.into_iter()) {
+            return Some(format!("'{near}:{rest}' is the spelling"));
+        }
+    }
+    let (name, release) = text.split_once(':').unwrap_or((text, ""));
+    match nearest(name, table::all().iter().map(|known| known.name)) {
+        Some(known) if release.is_empty() || release == "latest" => {
+            Some(both(known, text.replacen(name, known, 1), ""))
+        }
+        Some(known) => Some(both(known, format!("{known}:{release}"), &format!(":{release}"))),
+        None => image(text),
+    }
+}
+
+fn scheme_of(scheme: &str, rest: &str) -> Option<String> {
+    match nearest(scheme, ["docker", "https", "http", "file"].into_iter()) {
+        Some("docker") => image(rest),
+        Some("file") => Some("a file is named by its path alone".into()),
+        // the rest of a URL may have a password in it
+        Some(_) => Some("a URL begins with https:// or http://".into()),
+        None => Some("what is elsewhere is docker://NAME, https://URL or distro:NAME".into()),
+    }
+}
+
+fn image(name: &str) -> Option<String> {
+    name.parse::<Reference>().ok()?;
+    Some(format!("'docker://{name}' takes an image from a registry"))
+}
+
+fn both(known: &str, image: String, release: &str) -> String {
+    format!(
+        "'docker://{image}' takes an image from a registry, 'distro:{known}{release}' the distribution's own archive"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(path: &str) -> Option<String> {
+        likely(Path::new(path))
+    }
+
+    #[test]
+    fn a_name_of_an_image_is_told_from_a_path() {
+        for (path, name) in [
+            ("postgres", "postgres"),
+            ("postgres:17", "postgres:17"),
+            ("docker:a/b", "a/b"),
+            ("docker:/a/b", "a/b"),
+            ("dockr://x", "x"),
+            ("DOCKER://x", "x"),
+            ("dokcer:x", "x"),
+            ("quay.io/a/b", "quay.io/a/b"),
+            ("registry.example/x:1", "registry.example/x:1"),
+            ("localhost:5000/x", "localhost:5000/x"),
+        ] {
+            assert_eq!(
+                hint(path),
+                Some(format!("'docker://{name}' takes an image from a registry")),
+                "{path}"
+            );
+        }
+        for path in ["./ubuntu", "/srv/x", "debian.tar.xz", "x.tar.lz4", "Debian Root"] {
+            assert_eq!(hint(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_distribution_may_be_an_image_or_an_archive() {
+        for (path, image, archive) in [
+            ("ubuntu", "ubuntu", "ubuntu"),
+            ("ubuntu:24.04", "ubuntu:24.04", "ubuntu:24.04"),
+            ("alpine:latest", "alpine:latest", "alpine"),
+            ("ubunto", "ubuntu", "ubuntu"),
+        ] {
+            let said = hint(path).expect("a hint");
+            assert!(said.starts_with(&format!("'docker://{image}' ")), "{said}");
+            assert!(said.contains(&format!(" 'distro:{archive}' ")), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_transport_that_is_nearly_one_is_spelled() {
+        assert_eq!(hint("distr:alpine").as_deref(), Some("'distro:alpine' is the spelling"));
+        assert_eq!(hint("hots:bash").as_deref(), Some("'host:bash' is the spelling"));
+        assert_eq!(hint("oci-archve:x:1").as_deref(), Some("'oci-archive:x:1' is the spelling"));
+        assert_eq!(hint("htps://me:secret@h/x").as_deref(), Some("a URL begins with https:// or http://"));
+        assert_eq!(hint("file:///x.tar").as_deref(), Some("a file is named by its path alone"));
+        assert_eq!(
+            hint("s3://x/y").as_deref(),
+            Some("what is elsewhere is docker://NAME, https://URL or distro:NAME")
+        );
+    }
+}
