@@ -23,13 +23,25 @@ _rootfs__fetch() {
 
     case "${cmd}" in
         rootfs__fetch)
-            opts="-q -v -h -V --quiet --verbose --digest --platform --config --print-digest --cacert --insecure-http --timeout --cache-dir --no-cache --strip-components --subdir --exclude --replace --into --devices --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
+            opts="-q -v -h -V --quiet --verbose --digest --checksums --keyring --mirror --list --platform --config --print-digest --cacert --insecure-http --timeout --cache-dir --no-cache --strip-components --subdir --exclude --replace --into --devices --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --digest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --checksums)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keyring)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mirror)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

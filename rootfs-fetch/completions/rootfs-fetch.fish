@@ -1,4 +1,7 @@
 complete -c rootfs-fetch -l digest -d 'Refuse the archive, or the image\'s manifest, if it has another digest' -r
+complete -c rootfs-fetch -l checksums -d 'Check the archive by this file of checksums: SHA256SUMS, or one named after the archive' -r
+complete -c rootfs-fetch -l keyring -d 'Refuse checksums that are not signed by a key in this file; gpgv(1) checks it' -r -F
+complete -c rootfs-fetch -l mirror -d 'Ask this mirror of the distribution, instead of its own server' -r
 complete -c rootfs-fetch -l platform -d 'Take this platform of an image, instead of this machine\'s' -r
 complete -c rootfs-fetch -l config -d 'Write the configuration of the image to this file; without a DIRECTORY, do nothing else' -r -F
 complete -c rootfs-fetch -l cacert -d 'Trust the authorities in this file too, in PEM' -r -F
@@ -13,6 +16,7 @@ complete -c rootfs-fetch -l explain -d 'Say each step on standard error before i
 see\t''"
 complete -c rootfs-fetch -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c rootfs-fetch -s v -l verbose -d 'List each entry'
+complete -c rootfs-fetch -l list -d 'Print the distributions of distro:, with some of their releases and where they come from'
 complete -c rootfs-fetch -l print-digest -d 'Say the digest on standard output, for --digest or @, and make nothing'
 complete -c rootfs-fetch -l insecure-http -d 'Use plain HTTP with any server that has no TLS, not with this machine alone'
 complete -c rootfs-fetch -l no-cache -d 'Keep nothing that is fetched, and use nothing that was'
