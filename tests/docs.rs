@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What README.md, the README of each tool and the course show is what happens.
 
-use tests::session::{World, check};
-use tests::{Run, Scratch, book, tools};
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use tests::engine::Engine;
+use tests::layout::{Layout, Packing};
+use tests::registry::{Door, Registry};
+use tests::session::{Surroundings, World, check, check_amid};
+use tests::{End, Run, Scratch, book, daemon, tools};
 
 /// Each page but those of the options, which `pages` runs.
 const PAGES: [&str; 7] = [
@@ -62,6 +68,65 @@ mod in_vm {
     }
 }
 
+/// A small root with the programs of busybox, as an archive.
+fn small_root() -> Vec<u8> {
+    let root = Scratch::busybox_root();
+    fs::create_dir(root.path("usr")).expect("a directory of the root");
+    symlink("../bin", root.path("usr/bin")).expect("a link in it");
+    Run::new("tar").arg("-C").arg(root.path("")).args(["-cf", "-", "."]).end().ended(End::Exit(0)).stdout
+}
+
+mod with_registry {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs docker-registry, skopeo and jq"]
+    fn what_takes_a_registry_is_true() {
+        let scratch = Scratch::new();
+        let layout = Layout::new(scratch.path("layout"));
+        let machine = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        layout.tag(layout.image(&[layout.layer(&small_root(), Packing::Gzip)], machine), "app");
+        let registry = Registry::start(Door::Open);
+        registry.push(layout.path(), "app", "app:1", &[]);
+        let variables = vec![
+            ("REGISTRY", registry.address().into()),
+            ("XDG_CACHE_HOME", scratch.path("cache").into()),
+            ("REGISTRY_AUTH_FILE", registry.credentials().into()),
+        ];
+        check_amid(&PAGES, World::Registry, &Surroundings { variables, ..Surroundings::default() });
+    }
+}
+
+mod with_engine {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root and Debian's docker.io"]
+    fn what_takes_a_docker_engine_is_true() {
+        let scratch = Scratch::new();
+        let engine = Engine::start();
+        engine.docker().args(["import", "-", "small:1"]).stdin(small_root()).end().ok();
+        let docker = daemon::program("docker");
+        let programs = vec![docker.parent().expect("a program is in a directory").to_path_buf()];
+        let variables = vec![("DOCKER_HOST", engine.address().into()), ("HOME", scratch.path("").into())];
+        check_amid(&PAGES, World::Engine, &Surroundings { programs, variables });
+    }
+}
+
+mod with_mirror {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root, mmdebstrap and a mirror of Debian's packages"]
+    fn what_takes_debians_packages_is_true() {
+        check(&PAGES, World::Mirror);
+    }
+}
+
 /// Runs it as it stands in README.md, but for the build, twice: the second time the root is there.
 fn assert_first_command() {
     const BUILD: &str = "cargo build --release --target-dir target";
@@ -82,7 +147,7 @@ fn assert_first_command() {
                 sh.current_dir(scratch.path(""));
             })
             .end()
-            .ended(tests::End::Exit(7));
+            .ended(End::Exit(7));
         // the shell is process 1 there, or cgexec-rs is, which waits for it; ls and wc make two more
         let said = ended.out();
         assert!(said.starts_with("container\n0\n") && said.lines().count() == 3, "{said}");

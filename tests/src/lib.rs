@@ -22,8 +22,9 @@
 //! | `on_host` | as root and as an ordinary user on this host: needs more than the VM has |
 //! | `in_debian` | the same, with a root directory of Debian's, where `tests/debian` could make one |
 //! | `peers` | the same, with umoci, skopeo, bsdtar, acl, attr, gpg, gpgv and archives of others |
-//! | `with_registry` | as `on_host`, with docker-registry, skopeo, umoci, openssl and htpasswd |
+//! | `with_registry` | as `on_host`, with docker-registry, skopeo, umoci, openssl, htpasswd and jq |
 //! | `with_engine` | as root on this host, with Debian's docker.io |
+//! | `with_mirror` | as root on this host, with mmdebstrap and a mirror of Debian's packages |
 //!
 //! They may be nested: what is in `as_root::in_debian` is run as root only.
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the

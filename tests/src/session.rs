@@ -22,7 +22,9 @@
 //! The word after `console` says where it runs: [`World`]. With `CHAIN_UPDATE=1` the
 //! page is rewritten to say what happened.
 
+use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -52,6 +54,21 @@ pub enum World {
     User,
     /// `console vm`: by root in a VM with cgroup v2 alone.
     Vm,
+    /// `console registry`: by root and by an ordinary user, with `$REGISTRY`, a registry on this machine.
+    Registry,
+    /// `console engine`: by root, with a Docker engine behind `$DOCKER_HOST`.
+    Engine,
+    /// `console mirror`: by root, with a mirror of Debian's packages.
+    Mirror,
+}
+
+/// What a session finds beside the tools.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Where other programs are.
+    pub programs: Vec<PathBuf>,
+    /// Variables of the environment.
+    pub variables: Vec<(&'static str, OsString)>,
 }
 
 /// A session of a page.
@@ -77,6 +94,15 @@ struct Exchange {
 /// If one did, or there is none.
 #[track_caller]
 pub fn check(starts: &[&str], world: World) {
+    check_amid(starts, world, &Surroundings::default());
+}
+
+/// The same where there is more than the tools.
+///
+/// # Panics
+/// As [`check`].
+#[track_caller]
+pub fn check_amid(starts: &[&str], world: World, surroundings: &Surroundings) {
     let found: Vec<Session> = starts
         .iter()
         .flat_map(|start| book::below(start))
@@ -85,7 +111,7 @@ pub fn check(starts: &[&str], world: World) {
         .filter(|session| session.world == world)
         .collect();
     assert!(!found.is_empty(), "no page of {starts:?} has a session for {world:?}");
-    let wrong: Vec<String> = found.iter().filter_map(|session| session.run().err()).collect();
+    let wrong: Vec<String> = found.iter().filter_map(|session| session.run(surroundings).err()).collect();
     assert!(
         wrong.is_empty(),
         "{} of {} sessions went otherwise; CHAIN_UPDATE=1 writes into the page what happened\n\n{}",
@@ -121,6 +147,9 @@ pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
             ("console", "root") => World::Root,
             ("console", "user") => World::User,
             ("console", "vm") => World::Vm,
+            ("console", "registry") => World::Registry,
+            ("console", "engine") => World::Engine,
+            ("console", "mirror") => World::Mirror,
             ("console", other) => panic!("{page}:{}: {other:?} is no world", number + 1),
             _ => continue,
         };
@@ -131,9 +160,9 @@ pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
 
 impl Session {
     /// Types the commands and compares; `Err` shows the difference.
-    fn run(&self) -> Result<(), String> {
+    fn run(&self, surroundings: &Surroundings) -> Result<(), String> {
         let exchanges = exchanges(&self.text).map_err(|why| format!("{}:{}: {why}", self.page, self.line))?;
-        let answers = type_in(&exchanges);
+        let answers = type_in(&exchanges, surroundings);
         let happened: String = exchanges
             .iter()
             .zip(answers)
@@ -192,7 +221,7 @@ fn exchanges(text: &str) -> Result<Vec<Exchange>, String> {
 }
 
 /// Runs the commands in one shell; each answer is what was said and how it ended.
-fn type_in(exchanges: &[Exchange]) -> Vec<String> {
+fn type_in(exchanges: &[Exchange], surroundings: &Surroundings) -> Vec<String> {
     let scratch = Scratch::new();
     let mut script = format!("exec 2>&1\nended() {{ set -- $?; printf '{MARK}%s{MARK}' $1; return $1; }}\n");
     for exchange in exchanges {
@@ -200,11 +229,15 @@ fn type_in(exchanges: &[Exchange]) -> Vec<String> {
     }
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_string());
     let run = Run::new("sh").args(["-c", &script]).patience(PATIENCE);
-    let run = run.env("PATH", format!("{}:{path}", tools().dir().display()));
+    let mut places = vec![tools().dir().to_path_buf()];
+    places.extend(surroundings.programs.iter().cloned());
+    places.extend(std::env::split_paths(&path));
+    let run = run.env("PATH", std::env::join_paths(places).expect("directories without a colon"));
+    let variables = surroundings.variables.clone();
     let run =
         run.env("LC_ALL", "C").env("SHELL", "/bin/sh").env("PWD", scratch.path("").components().as_path());
     let run = run.with(|sh| {
-        sh.env_remove("CHAIN_EXPLAIN").current_dir(scratch.path(""));
+        sh.env_remove("CHAIN_EXPLAIN").current_dir(scratch.path("")).envs(variables);
     });
     let ended = run.end();
     let said = ended.out();
@@ -243,7 +276,8 @@ mod tests {
     use super::*;
 
     fn ran(text: &str) -> Result<(), String> {
-        Session { page: "page.md", line: 1, world: World::Anyone, text: text.to_string() }.run()
+        Session { page: "page.md", line: 1, world: World::Anyone, text: text.to_string() }
+            .run(&Surroundings::default())
     }
 
     #[test]
