@@ -138,7 +138,13 @@ impl Opener<'_> {
                 .map_err(|error| Failure::call("read standard input", "dup(0)", error))?
                 .into(),
         };
-        let length = file.metadata().ok().filter(Metadata::is_file).map(|meta| meta.len());
+        let meta = file.metadata().ok();
+        if let (Source::File(path), true) = (source, meta.as_ref().is_some_and(Metadata::is_dir)) {
+            let failure =
+                Failure::new(Kind::Usage, format_args!("{} is a directory, and no archive", quoted(path)));
+            return Err(likely(path).map_or(failure.clone(), |hint| failure.hint(hint)));
+        }
+        let length = meta.filter(Metadata::is_file).map(|meta| meta.len());
         Ok((Box::new(file), length))
     }
 

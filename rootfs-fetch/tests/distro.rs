@@ -268,6 +268,42 @@ fn a_release_that_is_not_there_is_told_with_those_that_are() {
 }
 
 #[test]
+fn a_password_of_a_mirror_is_said_to_the_mirror_and_to_nobody_else() {
+    let scratch = Scratch::new();
+    let Published { operand, archive, mut files } = published().pop().unwrap();
+    let elsewhere = serve(files.clone());
+    files.retain(|(path, _)| path != archive);
+    let target = elsewhere.url(archive).replace("127.0.0.1", "localhost");
+    let server = Server::start(move |head| {
+        let path = head.split(' ').nth(1).unwrap_or_default();
+        let found = files.iter().find(|(known, _)| format!("/{known}") == path);
+        let redirect = || answer("302 There", &format!("Location: {target}\r\n"), b"");
+        Some(found.map_or_else(redirect, |(_, data)| answer("200 OK", "", data)))
+    });
+    let mirror = server.url("").replace("http://", "http://me:secret@");
+    let outcome = run(&scratch, &["--platform=linux/amd64", "--mirror", &mirror, operand, "root"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(!outcome.stderr.contains("secret"), "{outcome:?}");
+    let named = |head: &String| head.contains("Authorization: Basic bWU6c2VjcmV0\r\n");
+    assert!(server.asked().len() == 2 && server.asked().iter().all(named), "{:?}", server.asked());
+    assert!(elsewhere.asked().len() == 1 && !elsewhere.asked().iter().any(named), "{:?}", elsewhere.asked());
+}
+
+#[test]
+fn a_directory_that_is_no_image_is_told() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.work().join("ubuntu")).unwrap();
+    let outcome = run(&scratch, &["ubuntu", "root"]);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(
+        outcome.stderr.starts_with("rootfs-fetch: \"ubuntu\" is a directory, and no archive\n"),
+        "{outcome:?}"
+    );
+    assert!(outcome.stderr.contains("hint: 'docker://ubuntu' takes an image"), "{outcome:?}");
+    assert_eq!(scratch.left(), ["ubuntu"]);
+}
+
+#[test]
 fn names_on_a_page_lead_nowhere_else() {
     let scratch = Scratch::new();
     let at = "releases/amd64/autobuilds/";

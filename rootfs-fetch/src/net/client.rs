@@ -365,18 +365,9 @@ fn unreachable(failure: Failure) -> Trouble {
 
 /// Why a redirect is not followed.
 fn forbidden(first: &Origin, from: &Origin, to: &Origin) -> Option<&'static str> {
-    let inside = |origin: &Origin| {
-        origin.is_loopback()
-            || match origin.address().map(|address| address.to_canonical()) {
-                // where clouds keep their secrets
-                Some(IpAddr::V4(address)) => address.is_link_local() || address.is_unspecified(),
-                Some(IpAddr::V6(address)) => address.is_unicast_link_local() || address.is_unspecified(),
-                None => false,
-            }
-    };
     if (from.scheme, to.scheme) == (Scheme::Https, Scheme::Http) {
         Some("that is plain HTTP")
-    } else if inside(to) && !inside(first) {
+    } else if to.is_inside() && !first.is_inside() {
         Some("that is an address of this machine's own")
     } else {
         None

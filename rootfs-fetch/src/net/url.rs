@@ -37,6 +37,16 @@ impl Origin {
         }
     }
 
+    /// Whether only this machine, or its own link, can mean it: no server elsewhere has a say there.
+    pub fn is_inside(&self) -> bool {
+        let own = |address: IpAddr| match address.to_canonical() {
+            // where clouds keep their secrets
+            IpAddr::V4(address) => address.is_link_local() || address.is_unspecified(),
+            IpAddr::V6(address) => address.is_unicast_link_local() || address.is_unspecified(),
+        };
+        self.is_loopback() || self.address().is_some_and(own)
+    }
+
     /// The host, where it is an address and no name.
     pub fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
@@ -311,10 +321,16 @@ mod tests {
     #[test]
     fn loopback_is_this_machine_by_name_or_address() {
         for host in ["localhost", "x.localhost", "127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]"] {
-            assert!(url(&format!("http://{host}/")).origin.is_loopback(), "{host}");
+            let origin = url(&format!("http://{host}/")).origin;
+            assert!(origin.is_loopback() && origin.is_inside(), "{host}");
         }
         for host in ["localhost.org", "128.0.0.1", "[::2]", "notlocalhost"] {
-            assert!(!url(&format!("http://{host}/")).origin.is_loopback(), "{host}");
+            let origin = url(&format!("http://{host}/")).origin;
+            assert!(!origin.is_loopback() && !origin.is_inside(), "{host}");
+        }
+        for host in ["169.254.169.254", "[fe80::1]", "0.0.0.0", "[::ffff:169.254.169.254]"] {
+            let origin = url(&format!("http://{host}/")).origin;
+            assert!(!origin.is_loopback() && origin.is_inside(), "{host}");
         }
     }
 }

@@ -170,7 +170,7 @@ impl Session {
         if realm.origin.scheme == Scheme::Http && url.origin.scheme == Scheme::Https {
             return Err(wrong("in the clear"));
         }
-        if realm.origin.is_loopback() && !url.origin.is_loopback() {
+        if realm.origin.is_inside() && !url.origin.is_inside() {
             return Err(wrong("of this machine itself"));
         }
         let request = self.token_request(realm, bearer, credentials);
