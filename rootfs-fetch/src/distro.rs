@@ -64,6 +64,8 @@ pub struct Found {
     pub archive: Url,
     /// The directory of it that is the root.
     pub subdir: Name,
+    /// Whether it is the archive of a container image.
+    pub is_image: bool,
     /// What has its digest.
     pub document: Document,
 }
@@ -133,14 +135,18 @@ impl Reference {
     /// Not found, network; usage, for a mirror that is none.
     pub fn find(&self, site: Site<'_>, read: impl Fn(&Url) -> Result<Vec<u8>>) -> Result<Found> {
         let distribution = Distribution::find(&self.name)?;
-        let names = self.names(&distribution, site)?;
+        self.look(&distribution, site, read).map_err(|failure| self.hinted(failure, &distribution))
+    }
+
+    fn look(
+        &self,
+        distribution: &Distribution,
+        site: Site<'_>,
+        read: impl Fn(&Url) -> Result<Vec<u8>>,
+    ) -> Result<Found> {
+        let names = self.names(distribution, site)?;
         let index = match distribution.index {
-            Some(index) => {
-                let url = names.url(&names.fill(index))?;
-                Some(page(
-                    &document(site.net, &url, MOST).map_err(|failure| self.hinted(failure, &distribution))?,
-                ))
-            }
+            Some(index) => Some(page(&document(site.net, &names.url(&names.fill(index))?, MOST)?)),
             None => None,
         };
         let newest = |pattern: &str, page: Option<&str>| {
@@ -148,10 +154,8 @@ impl Reference {
             match page {
                 _ if !pattern.is_open() => Ok(pattern.to_string()),
                 page => pattern.newest(page.unwrap_or_default()).ok_or_else(|| {
-                    Failure::new(
-                        Kind::NotFound,
-                        format_args!("cannot find {self}: {} has no {pattern}", names.base),
-                    )
+                    let line = format!("cannot find {self}: {} has no {pattern}", names.base);
+                    Failure::new(Kind::NotFound, line)
                 }),
             }
         };
@@ -165,7 +169,7 @@ impl Reference {
         }
         let digests = digests.replace("{archive}", archive.as_deref().unwrap_or_default());
         let url = names.url(&newest(&digests, index.as_deref())?)?;
-        let text = read(&url).map_err(|failure| self.hinted(failure, &distribution))?;
+        let text = read(&url)?;
         let archive = match archive {
             Some(archive) => archive,
             None => newest(distribution.archive, Some(&page(&text)))?,
@@ -173,6 +177,7 @@ impl Reference {
         Ok(Found {
             archive: names.url(&archive)?,
             subdir: Name::parse(names.fill(distribution.subdir).as_bytes())?,
+            is_image: distribution.is_image,
             document: Document { url, text, is_manifest },
         })
     }
@@ -192,14 +197,15 @@ impl Reference {
         Ok(names)
     }
 
-    /// What is not there may be a release that is not.
+    /// What is not there may be a release that is not, or was when the table was written.
     fn hinted(&self, failure: Failure, distribution: &Distribution) -> Failure {
-        match failure {
-            Failure::Wrong { kind: Kind::NotFound, line, .. } if self.release.is_some() => {
-                let failure = Failure::new(Kind::NotFound, line);
+        match &failure {
+            Failure::Wrong { kind: Kind::NotFound, hint: None, .. } if self.release.is_some() => {
                 failure.hint(format_args!("releases of {} are {}", self.name, distribution.names()))
             }
-            failure => failure,
+            Failure::Wrong { kind: Kind::NotFound, hint: None, .. } => failure
+                .hint("it may have moved since this version was made; the archive's own URL is a SOURCE too"),
+            _ => failure,
         }
     }
 }

@@ -74,6 +74,13 @@ fn published(name: &[u8], opener: &Opener<'_>, keyring: Option<&Keyring>) -> Res
             found.archive
         )));
     }
+    let chosen = options.strip_components > 0 || !options.subdir.is_root() || !options.exclude.is_empty();
+    if found.is_image && (chosen || options.into) {
+        let line = format!(
+            "{reference} is an image: --subdir, --strip-components, --exclude and --into are for archives"
+        );
+        return Err(Failure::new(Kind::Usage, line));
+    }
     if !options.quiet {
         opener.tell.line(format_args!("{reference} is {}", found.archive));
     }

@@ -142,7 +142,7 @@ fn published() -> Vec<Published> {
         vec![
             file(at, page),
             file(&format!("{at}Fedora-Container-44-1.7-x86_64-CHECKSUM"), signed(&sums)),
-            file(&format!("{at}{name}"), image),
+            file(&format!("{at}{name}"), image.clone()),
         ],
     );
 
@@ -180,8 +180,11 @@ fn published() -> Vec<Published> {
         "distro:rocky",
         name,
         vec![
-            file(&format!("{name}.CHECKSUM"), bsd(&sum, "Rocky-10-Container-Base.latest.x86_64.tar.xz")),
-            file(name, right.clone()),
+            file(
+                &format!("{name}.CHECKSUM"),
+                bsd(&sha256(&image), "Rocky-10-Container-Base.latest.x86_64.tar.xz"),
+            ),
+            file(name, image),
         ],
     );
 
@@ -263,7 +266,9 @@ fn a_release_that_is_not_there_is_told_with_those_that_are() {
     let outcome =
         run(&scratch, &["--platform=linux/amd64", "--mirror", &server.url(""), "distro:void", "root"]);
     assert_eq!(outcome.code, Some(3), "{outcome:?}");
-    assert!(outcome.stderr.contains("/live/current/ has no void-x86_64-ROOTFS-*.tar.xz\n"), "{outcome:?}");
+    let says =
+        "/live/current/ has no void-x86_64-ROOTFS-*.tar.xz\nrootfs-fetch: hint: it may have moved since";
+    assert!(outcome.stderr.contains(says), "{outcome:?}");
     assert!(scratch.left().is_empty());
 }
 
@@ -287,6 +292,43 @@ fn a_password_of_a_mirror_is_said_to_the_mirror_and_to_nobody_else() {
     let named = |head: &String| head.contains("Authorization: Basic bWU6c2VjcmV0\r\n");
     assert!(server.asked().len() == 2 && server.asked().iter().all(named), "{:?}", server.asked());
     assert!(elsewhere.asked().len() == 1 && !elsewhere.asked().iter().any(named), "{:?}", elsewhere.asked());
+}
+
+#[test]
+fn a_digest_that_is_demanded_is_compared_before_the_archive_comes() {
+    let scratch = Scratch::new();
+    let Published { operand, archive, files } = published().pop().unwrap();
+    let data = files.iter().find(|(path, _)| path == archive).unwrap().1.clone();
+    let server = serve(files);
+    let fetch = |digest: Digest, directory: &str| {
+        let digest = digest.to_string();
+        let mirror = server.url("");
+        run(
+            &scratch,
+            &["--platform=linux/amd64", "--digest", &digest, "--mirror", &mirror, operand, directory],
+        )
+    };
+    let outcome = fetch(Digest::of(b"x"), "one");
+    assert_eq!(outcome.code, Some(4), "{outcome:?}");
+    assert!(!server.asked().iter().any(|head| head.contains(archive)), "{:?}", server.asked());
+    assert_eq!(fetch(Digest::of(&data), "two").code, Some(0));
+    assert_eq!(scratch.left(), ["two"]);
+}
+
+#[test]
+fn of_an_image_in_an_archive_nothing_can_be_chosen() {
+    let scratch = Scratch::new();
+    let all = published();
+    let Published { operand, files, .. } = all.into_iter().find(|it| it.operand.contains("fedora")).unwrap();
+    let server = serve(files);
+    for option in ["--exclude=usr", "--into", "--subdir=etc", "--strip-components=1"] {
+        let mirror = server.url("");
+        let outcome =
+            run(&scratch, &["--platform=linux/amd64", option, "--mirror", &mirror, operand, "root"]);
+        assert_eq!(outcome.code, Some(2), "{option}: {outcome:?}");
+        assert!(outcome.stderr.contains("distro:fedora:44 is an image: "), "{outcome:?}");
+    }
+    assert!(scratch.left().is_empty());
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct Distribution {
     pub digests: Digests,
     /// The directory of the archive that is the root.
     pub subdir: &'static str,
+    /// Whether it is the archive of a container image.
+    pub is_image: bool,
     architectures: Vec<(&'static str, &'static str)>,
 }
 
@@ -105,6 +107,7 @@ impl Distribution {
             "checksums" => self.digests = Digests::Checksums(value),
             "manifest" => self.digests = Digests::Manifest(value),
             "subdir" => self.subdir = value,
+            "form" if value == "image" => self.is_image = true,
             "architectures" => self.architectures = pairs(value),
             _ => return None,
         }
