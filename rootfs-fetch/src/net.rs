@@ -11,6 +11,7 @@ pub mod body;
 pub mod client;
 pub mod connect;
 pub mod http;
+pub mod origin;
 pub mod proxy;
 pub mod resolve;
 pub mod retry;

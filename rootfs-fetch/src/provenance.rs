@@ -68,7 +68,9 @@ fn published(name: &[u8], opener: &Opener<'_>, keyring: Option<&Keyring>) -> Res
     let site = Site { net: opener.net, mirror: options.mirror.as_ref(), platform: &platform };
     let found = reference.find(site, |url| read(&Location::Url(url.clone()), opener, keyring))?;
     let digest = found.digest()?;
-    if let Some(wanted) = options.digest.as_ref().filter(|wanted| **wanted != digest) {
+    // one by another algorithm is compared when the archive comes
+    let differs = |wanted: &&Digest| wanted.algorithm() == digest.algorithm() && **wanted != digest;
+    if let Some(wanted) = options.digest.as_ref().filter(differs) {
         return Err(Failure::damaged(format_args!(
             "the digest of {} is {digest}, not {wanted}",
             found.archive
@@ -85,6 +87,7 @@ fn published(name: &[u8], opener: &Opener<'_>, keyring: Option<&Keyring>) -> Res
         opener.tell.line(format_args!("{reference} is {}", found.archive));
     }
     let below = [found.subdir.bytes(), options.subdir.bytes()].join(&b'/');
+    let digest = options.digest.clone().unwrap_or(digest);
     let options = Options { digest: Some(digest), subdir: Name::parse(&below)?, ..options.clone() };
     Ok((Source::Url(found.archive), options))
 }

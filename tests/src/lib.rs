@@ -56,6 +56,7 @@ pub mod tools;
 pub mod trace;
 pub mod tree;
 pub mod vm;
+pub mod world;
 
 pub use debian::Debian;
 pub use links::Link;

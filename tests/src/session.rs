@@ -22,9 +22,7 @@
 //! The word after `console` says where it runs: [`World`]. With `CHAIN_UPDATE=1` the
 //! page is rewritten to say what happened.
 
-use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -36,40 +34,13 @@ use crate::book;
 use crate::run::{End, Run};
 use crate::scratch::Scratch;
 use crate::tools::tools;
+pub use crate::world::{Surroundings, World};
 
 /// A VM under emulation is slow, and a session has several commands.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Ends what a command said, before its status: nothing that anybody writes in a page.
 const MARK: char = '\x1e';
-
-/// Where a session runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum World {
-    /// `console`: by anyone on any Linux, so no namespace and no group is made.
-    Anyone,
-    /// `console root`: by root.
-    Root,
-    /// `console user`: by an ordinary user.
-    User,
-    /// `console vm`: by root in a VM with cgroup v2 alone.
-    Vm,
-    /// `console registry`: by root and by an ordinary user, with `$REGISTRY`, a registry on this machine.
-    Registry,
-    /// `console engine`: by root, with a Docker engine behind `$DOCKER_HOST`.
-    Engine,
-    /// `console mirror`: by root, with a mirror of Debian's packages.
-    Mirror,
-}
-
-/// What a session finds beside the tools.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// Where other programs are.
-    pub programs: Vec<PathBuf>,
-    /// Variables of the environment.
-    pub variables: Vec<(&'static str, OsString)>,
-}
 
 /// A session of a page.
 #[derive(Debug)]

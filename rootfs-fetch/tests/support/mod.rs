@@ -10,6 +10,7 @@
 pub mod layout;
 pub mod scratch;
 pub mod server;
+pub mod site;
 pub mod tar;
 pub mod tree;
 
