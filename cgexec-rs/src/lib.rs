@@ -140,9 +140,12 @@ pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
     let mut plan = Plan::new(command);
     for stale in placement.stale {
         plan.will("remove a group that a killed run left", Call::CollectGroup(stale));
+        // what cannot be ended is no reason to keep others from running
+        plan.or_go_on();
     }
     for empty in placement.empty {
         plan.will("remove a group whose command has ended", Call::CollectEmptyGroup(empty));
+        plan.or_go_on();
     }
     let groups: Vec<Group> = placement.v1.into_iter().chain(placement.v2).collect();
     let into = groups.iter().any(|group| group.version == Version::V2).then_some(GROUP);

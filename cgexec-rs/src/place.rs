@@ -154,6 +154,9 @@ impl Placement {
 
     fn group_v1(&mut self, v1: &Hierarchy, wanted: &Wanted, name: &Path) -> Result<&mut Group, Refusal> {
         let parent = wanted.parent.as_ref().map_or_else(|| v1.own.clone(), |parent| parent.of(v1));
+        if !parent.is_dir() {
+            return Err(refusal::no_such_group(&parent));
+        }
         if !sys::is_writable(&parent) || v1.read_only {
             return Err(refusal::not_writable(v1, &parent));
         }

@@ -24,6 +24,14 @@ impl Refusal {
     }
 }
 
+/// A parent that is not there.
+pub fn no_such_group(parent: &Path) -> Refusal {
+    Refusal::new(
+        format!("no such group: {}", parent.display()),
+        format!("--parent is a group that exists: mkdir {}", parent.display()),
+    )
+}
+
 /// A group that the caller may not write to.
 pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Refusal {
     if hierarchy.read_only {

@@ -392,6 +392,7 @@ mod in_v1 {
     }
 }
 
+mod hostile;
 mod in_vm;
 
 mod delegated {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A control group from mkdir(2) to rmdir(2), also when the run that made it was killed.
 //!
-//! Who made a group holds a shared lock on its directory as long as it runs, so a
+//! Who made a group holds the lock of its directory as long as it runs, so a
 //! group whose lock is free was left by a run that could not clean up.
 
 use std::fs;
@@ -18,6 +18,8 @@ use crate::sys;
 
 /// How long killed processes may take to leave a group; one that the kernel holds may take for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same for those of another run, for which this one waits.
+const PATIENCE_WITH_OTHERS: Duration = Duration::from_secs(1);
 
 /// Makes a group and locks it. A group that another run mistook for a stale one and
 /// removes before the lock is there is made again.
@@ -25,14 +27,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Until it is locked nobody else may open the group: whoever can open it can lock it.
 ///
 /// # Errors
-/// `EACCES`, `EPERM`, `EROFS`, `EAGAIN` at cgroup.max.depth or cgroup.max.descendants.
+/// `EEXIST` where somebody else made it, `EACCES`, `EPERM`, `EROFS`, `EAGAIN` at cgroup.max.depth
+/// or cgroup.max.descendants.
 pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
+    let mut made = false;
     for _ in 0..100 {
         match nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o700)) {
-            Ok(()) | Err(Errno::EEXIST) => {}
+            Ok(()) => made = true,
+            Err(Errno::EEXIST) if made => {}
             Err(errno) => return Err(errno),
         }
-        match sys::lock_shared(path) {
+        match sys::lock_unused(path) {
             Ok(fd) if path.is_dir() => {
                 // the command may read its limits there, whoever it runs as
                 sys::set_mode(fd.as_fd(), 0o755)?;
@@ -47,7 +52,8 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
             }
         }
     }
-    Err(Errno::EAGAIN)
+    // whoever looks for stale groups holds the lock for a moment; a run that came between, for long
+    Err(Errno::EEXIST)
 }
 
 /// Whether the run that made the group is gone.
@@ -66,8 +72,9 @@ pub fn collect(path: &Path) -> Result<(), Errno> {
         Err(Errno::EWOULDBLOCK | Errno::ENOENT | Errno::ENODEV) => return Ok(()),
         Err(errno) => return Err(errno),
     };
-    kill(path)?;
-    remove(path)
+    let deadline = Instant::now() + PATIENCE_WITH_OTHERS;
+    kill_until(path, deadline)?;
+    remove_until(path, deadline)
 }
 
 /// Removes a group in which nothing runs any more, unless somebody has come to use it meanwhile.
@@ -110,15 +117,18 @@ pub fn hand_on(path: &Path, data: &[u8]) -> Result<(), Errno> {
 /// # Source
 /// Documentation/admin-guide/cgroup-v2.rst, "cgroup.kill"; cgroup-v1/freezer-subsystem.rst.
 pub fn kill(path: &Path) -> Result<(), Errno> {
+    kill_until(path, Instant::now() + PATIENCE)
+}
+
+fn kill_until(path: &Path, deadline: Instant) -> Result<(), Errno> {
     match sys::write_file(&path.join("cgroup.kill"), b"1") {
-        Err(Errno::ENOENT) if path.is_dir() => kill_one_by_one(path),
+        Err(Errno::ENOENT) if path.is_dir() => kill_one_by_one(path, deadline),
         Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
         other => other,
     }
 }
 
-fn kill_one_by_one(path: &Path) -> Result<(), Errno> {
-    let deadline = Instant::now() + PATIENCE;
+fn kill_one_by_one(path: &Path, deadline: Instant) -> Result<(), Errno> {
     let mut pause = Duration::from_micros(200);
     loop {
         freeze(path);
@@ -164,7 +174,10 @@ fn freeze(path: &Path) {
 /// # Errors
 /// `EBUSY` when processes stay in it, else as unlinkat(2); a group that is gone is no error.
 pub fn remove(path: &Path) -> Result<(), Errno> {
-    let deadline = Instant::now() + PATIENCE;
+    remove_until(path, Instant::now() + PATIENCE)
+}
+
+fn remove_until(path: &Path, deadline: Instant) -> Result<(), Errno> {
     let mut pause = Duration::from_micros(200);
     let mut tries = 0;
     loop {
@@ -174,7 +187,7 @@ pub fn remove(path: &Path) -> Result<(), Errno> {
             Err(errno) if tries < 3 || (errno == Errno::EBUSY && Instant::now() < deadline) => {
                 // a process may have left the group in which the others were killed
                 if tries > 2 {
-                    kill(path)?;
+                    kill_until(path, deadline)?;
                 }
                 // the command may have made groups of its own, which stand in the way
                 each_group(path, &mut |group| {
@@ -205,4 +218,41 @@ fn each_group(path: &Path, with: &mut dyn FnMut(&Path)) {
         }
     }
     with(path);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// flock(2) and mkdir(2) are the same on any file system.
+    fn place(name: &str) -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("chain-group-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn a_group_that_another_run_has_just_made_is_not_ours_too() {
+        let path = place("twice");
+        let first = make(&path).unwrap();
+        assert_eq!(make(&path).unwrap_err(), Errno::EEXIST);
+        assert!(!is_stale(&path));
+        drop(first);
+        // also one that its run has left
+        assert_eq!(make(&path).unwrap_err(), Errno::EEXIST);
+        assert!(is_stale(&path));
+        fs::remove_dir(path).unwrap();
+    }
+
+    #[test]
+    fn a_group_that_was_taken_for_a_stale_one_before_its_lock_was_there_is_made_again() {
+        let path = place("again");
+        // a collector holds the lock, then removes what it locked
+        fs::create_dir(&path).unwrap();
+        let lock = sys::lock_unused(&path).unwrap();
+        fs::remove_dir(&path).unwrap();
+        let ours = make(&path).unwrap();
+        drop(lock);
+        assert!(!is_stale(&path));
+        drop(ours);
+        fs::remove_dir(path).unwrap();
+    }
 }
