@@ -139,7 +139,7 @@ pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
     let report = manner.report(&placement, &command);
     let mut plan = Plan::new(command);
     for stale in placement.stale {
-        plan.will("remove a group that a killed run left", Call::CollectGroup(stale));
+        plan.will("remove a group that a killed run left", Call::CollectGroups(stale));
         // what cannot be ended is no reason to keep others from running
         plan.or_go_on();
     }
@@ -147,16 +147,20 @@ pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
         plan.will("remove a group whose command has ended", Call::CollectEmptyGroup(empty));
         plan.or_go_on();
     }
-    let groups: Vec<Group> = placement.v1.into_iter().chain(placement.v2).collect();
+    // the one that every run has comes first and goes last: whoever finds it finds the others
+    let mut groups: Vec<Group> = placement.v1.into_iter().chain(placement.v2).collect();
+    let last = groups.len().saturating_sub(1);
+    groups.rotate_left(last);
     let into = groups.iter().any(|group| group.version == Version::V2).then_some(GROUP);
     if manner.stays() {
         if let Some(own) = &placement.leave {
-            wait_aside(&mut plan, own, groups.last().map_or(own, |group| &group.path));
+            wait_aside(&mut plan, own, groups.first().map_or(own, |group| &group.path));
         }
         hand_on(&mut plan, placement.enable.as_ref(), placement.leave.is_some(), &manner);
         for (number, group) in groups.iter().enumerate() {
-            // what is left is killed in version 2, which comes last, before any group can be removed
-            make(&mut plan, group, &manner, number + 1 == groups.len());
+            // what is left is killed in the first, before any can be removed
+            let kill = groups.first().filter(|_| number == last);
+            make(&mut plan, group, &manner, kill);
             set(&mut plan, group, &manner);
         }
         start(&mut plan, into, manner.first);
@@ -202,7 +206,7 @@ fn become_member(
         hand_on(plan, enable, leave, manner);
     }
     for group in groups {
-        make(plan, group, manner, false);
+        make(plan, group, manner, None);
         // before anybody is in it, where the parent hands the controllers on already
         if !leave {
             set(plan, group, manner);
@@ -251,24 +255,23 @@ fn hand_on(plan: &mut Plan, enable: Option<&(PathBuf, Vec<String>)>, leave: bool
     }
 }
 
-/// A group, and how it ends. Killing in the version 2 group, where there is one, is enough.
-fn make(plan: &mut Plan, group: &Group, manner: &Manner, kills: bool) {
+/// A group, and how it ends; the last one made says in which what is left is killed.
+fn make(plan: &mut Plan, group: &Group, manner: &Manner, kill: Option<&Group>) {
     let opened = match group.version {
         Version::V2 => GROUP,
         Version::V1 => lock_name(group),
     };
     plan.will("make a group", Call::MakeGroup { path: group.path.clone(), opened });
-    if !manner.keeps() {
-        plan.undo("remove the group", Call::RemoveGroup(group.path.clone()));
+    if manner.keeps() {
+        return;
     }
-    if kills && !manner.keeps() {
-        plan.undo(
-            "end what is left in the group",
-            match group.version {
-                Version::V2 => Call::KillGroup(group.path.clone()),
-                Version::V1 => Call::KillEach(group.path.clone()),
-            },
-        );
+    plan.undo("remove the group", Call::RemoveGroup(group.path.clone()));
+    if let Some(Group { version, path, .. }) = kill {
+        let call = match version {
+            Version::V2 => Call::KillGroup(path.clone()),
+            Version::V1 => Call::KillEach(path.clone()),
+        };
+        plan.undo("end what is left in the group", call);
     }
 }
 

@@ -50,7 +50,7 @@ pub fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placeme
         Some(Hierarchy { own, .. }) if own.ends_with(&scope.name) => {
             let left = left_in_scopes_beside(own);
             let mut placement = Placement::choose(&Wanted { parent: Some(Parent::own()), ..wanted }, &found)?;
-            placement.stale.extend(left);
+            placement.stale.extend(left.into_iter().map(|group| vec![group]));
             Ok(placement)
         }
         other => Err(Refusal {

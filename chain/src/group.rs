@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -61,20 +61,27 @@ pub fn is_stale(path: &Path) -> bool {
     sys::lock_unused(path).is_ok()
 }
 
-/// Kills and removes a stale group, unless somebody has come to use it meanwhile.
+/// Kills and removes the groups of one killed run, unless somebody has come to use them meanwhile.
+/// Its processes are killed in the first, which goes last: by its name the others are found.
 ///
 /// # Errors
 /// As [`kill`] and [`remove`].
-pub fn collect(path: &Path) -> Result<(), Errno> {
-    // held until the group is gone, so that nobody can come to use it
-    let _lock = match sys::lock_unused(path) {
-        Ok(lock) => lock,
-        Err(Errno::EWOULDBLOCK | Errno::ENOENT | Errno::ENODEV) => return Ok(()),
-        Err(errno) => return Err(errno),
-    };
+pub fn collect(groups: &[PathBuf]) -> Result<(), Errno> {
+    // held until the groups are gone, so that nobody can come to use them
+    let mut locks = Vec::new();
+    for path in groups {
+        match sys::lock_unused(path) {
+            Ok(lock) => locks.push(lock),
+            Err(Errno::EWOULDBLOCK) => return Ok(()),
+            Err(Errno::ENOENT | Errno::ENODEV) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
     let deadline = Instant::now() + PATIENCE_WITH_OTHERS;
-    kill_until(path, deadline)?;
-    remove_until(path, deadline)
+    if let Some(first) = groups.first() {
+        kill_until(first, deadline)?;
+    }
+    groups.iter().rev().try_for_each(|path| remove_until(path, deadline))
 }
 
 /// Removes a group in which nothing runs any more, unless somebody has come to use it meanwhile.
@@ -225,7 +232,7 @@ mod tests {
     use super::*;
 
     /// flock(2) and mkdir(2) are the same on any file system.
-    fn place(name: &str) -> std::path::PathBuf {
+    fn place(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("chain-group-{name}-{}", std::process::id()))
     }
 
@@ -240,6 +247,24 @@ mod tests {
         assert_eq!(make(&path).unwrap_err(), Errno::EEXIST);
         assert!(is_stale(&path));
         fs::remove_dir(path).unwrap();
+    }
+
+    #[test]
+    fn of_the_groups_of_a_killed_run_the_first_goes_last() {
+        let (first, other) = (place("first"), place("other"));
+        fs::create_dir(&first).unwrap();
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("in-the-way"), "").unwrap();
+        let both = [first.clone(), other.clone()];
+        assert_eq!(collect(&both), Err(Errno::ENOTEMPTY));
+        assert!(first.is_dir());
+        fs::remove_file(other.join("in-the-way")).unwrap();
+        let used = sys::lock_unused(&other).unwrap();
+        assert_eq!(collect(&both), Ok(()));
+        assert!(first.is_dir() && other.is_dir());
+        drop(used);
+        assert_eq!(collect(&both), Ok(()));
+        assert!(!first.exists() && !other.exists());
     }
 
     #[test]

@@ -71,6 +71,17 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root"]
+    fn the_next_run_removes_what_a_run_with_more_limits_left() {
+        let ended =
+            shell(&["--exec", "--no-cgroupns", "--pids-limit", "9", "-m", "50M"], "cat /proc/self/cgroup");
+        let ended = ended.ended(End::Exit(0)).out();
+        let group = ended.split("/cgexec-exec-").nth(1).and_then(|rest| rest.split('\n').next()).unwrap();
+        shell(&[], "true").ended(End::Exit(0));
+        assert_eq!(groups().iter().filter(|path| path.to_string_lossy().contains(group)).count(), 0);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
     fn a_parent_that_is_not_there_is_said_to_be_that() {
         for options in [vec!["--parent", "nonesuch"], vec!["--parent", "nonesuch", "--pids-limit", "4"]] {
             let ended = shell(&options, "echo ran").ended(End::Exit(125));
