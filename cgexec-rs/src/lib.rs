@@ -7,6 +7,7 @@ pub mod check;
 pub mod cli;
 pub mod dbus;
 pub mod figures;
+pub mod fuzzed;
 pub mod group;
 pub mod hierarchy;
 pub mod join;
