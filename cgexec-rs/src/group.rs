@@ -55,14 +55,14 @@ impl Group {
     }
 
     /// A version 1 cpuset takes no process before it has processors and memory nodes, and
-    /// a new one has none: what was not asked for is as in the group above. cpuset(7)
-    pub fn fill_cpuset(&mut self) {
+    /// a new one has none: what was not asked for, or may fail, is as in the group above. cpuset(7)
+    pub fn fill_cpuset(&mut self, attempt: bool) {
         let Some(parent) = self.path.parent().map(Path::to_path_buf) else { return };
         for (name, what) in [("mems", "memory nodes"), ("cpus", "processors")] {
             let empty = limits::cpuset(&parent, name, String::new());
             let asked = self.settings.iter().any(|(_, setting)| setting.file == empty.file);
             let above = fs::read_to_string(parent.join(&empty.file)).unwrap_or_default();
-            if !asked && !above.trim().is_empty() {
+            if (attempt || !asked) && !above.trim().is_empty() {
                 let setting = limits::cpuset(&parent, name, above.trim().to_string());
                 self.settings.insert(0, (format!("take the {what} of the group above"), setting));
             }

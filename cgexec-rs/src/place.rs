@@ -107,7 +107,7 @@ impl Placement {
         }
         for group in &mut placement.v1 {
             if found.v1("cpuset").is_some_and(|cpuset| group.path.starts_with(&cpuset.mount)) {
-                group.fill_cpuset();
+                group.fill_cpuset(wanted.attempt);
             }
         }
         placement.look_beside()?;

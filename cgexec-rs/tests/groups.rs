@@ -211,6 +211,17 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root"]
+    fn processors_that_nobody_has_are_left_out_too() {
+        // in version 1 a group without processors takes no process
+        let ended = shell(&["--try", "--cpuset-cpus", "4000", "--pids-limit", "9"], "echo ran");
+        let ended = ended.ended(End::Exit(0));
+        assert_eq!(ended.out(), "ran\n");
+        let line = "cgexec-rs: cannot limit the processors to 4000: ";
+        assert!(ended.err().starts_with(line), "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs root"]
     fn processors_are_those_of_the_list() {
         let ended =
             shell(&["--cpuset-cpus", "0"], "grep Cpus_allowed_list /proc/self/status").ended(End::Exit(0));

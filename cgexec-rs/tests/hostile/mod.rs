@@ -151,9 +151,12 @@ mod as_root {
     #[ignore = "needs root"]
     fn a_command_that_runs_as_another_user_ends_with_the_group_too() {
         // PR_SET_PDEATHSIG is reset for it, and it may not be sent a signal by who started it
-        let script = "setpriv --reuid 65534 --regid 65534 --clear-groups sleep 98761 >/dev/null 2>&1 </dev/null & \
-            until grep -q 65534 /proc/$!/status && grep -q sleep /proc/$!/comm; do :; done; exit 3";
-        let ended = shell(&["--pids-limit", "9", "--report=json"], script).ended(End::Exit(3));
+        let script = format!(
+            "{} --uts --setuid 65534 --setgid 65534 -- sleep 98761 >/dev/null 2>&1 </dev/null & \
+             until grep -q 65534 /proc/$!/status && grep -q sleep /proc/$!/comm; do :; done; exit 3",
+            tools().unshare().display()
+        );
+        let ended = shell(&["--pids-limit", "9", "--report=json"], &script).ended(End::Exit(3));
         let report = reported(&ended);
         assert_eq!(report.number("leftovers"), 1.0);
         is_gone(&report);
