@@ -39,7 +39,6 @@ use crate::group::Group;
 use crate::hierarchy::{Hierarchies, Version};
 use crate::manner::Manner;
 use crate::place::{Placement, Wanted};
-use crate::refusal::Refusal;
 
 /// What helps where limits contradict each other.
 const SWAP: &str = "docker counts so; --memory-swap-max counts swap alone";
@@ -82,7 +81,7 @@ pub fn run(argv: Vec<OsString>) -> ! {
         let wrong = "without a group nothing is limited, counted or kept";
         args::refuse(&tell, wrong, "leave --manager none away");
     }
-    match place(manager, wanted, &mut manner, &tell) {
+    match scope::choose(manager, wanted, &mut manner, &tell) {
         Ok(Some(placement)) => {
             placement.left_out.iter().for_each(|what| tell.line(what));
             plan(placement, manner, command).carry_out(&tell)
@@ -109,30 +108,6 @@ fn check(options: Options, operands: &[OsString], tell: &Tell) -> ! {
     let check = Check::of(manager, &wanted, &Hierarchies::of_this_process(tell), admin);
     sys::print(check.text.as_bytes());
     sys::exit(if check.possible { 0 } else { chain::FAILED })
-}
-
-/// Where the groups go: files where the place is ours, otherwise what systemd hands over.
-fn place(
-    manager: Manager,
-    mut wanted: Wanted,
-    manner: &mut Manner,
-    tell: &Tell,
-) -> Result<Option<Placement>, Refusal> {
-    let found = Hierarchies::of_this_process(tell);
-    let placed = match manager {
-        Manager::None => return Ok(None),
-        Manager::Systemd => None,
-        Manager::Cgroupfs => return Placement::choose(&wanted, &found).map(Some),
-        Manager::Auto => Some(Placement::choose(&wanted, &found)),
-    };
-    match placed {
-        Some(Err(refusal)) if !scope::is_an_answer(&wanted, &found) => Err(refusal),
-        Some(Ok(placement)) => Ok(Some(placement)),
-        _ => {
-            manner.in_scope(&mut wanted);
-            scope::place(wanted, &found, tell).map(Some)
-        }
-    }
 }
 
 /// The story: groups with their limits, the command in them, and nothing left when it has ended.
