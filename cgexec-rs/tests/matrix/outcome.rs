@@ -82,7 +82,7 @@ impl Outcome {
             Self::Fine => "echo fine; exit 7",
             Self::OwnOom | Self::OomAbove => "exec tail /dev/zero",
             Self::ForkLimit => "for i in 1 2 3 4 5 6 7 8; do sleep 0.5 & echo $i; done; exit 4",
-            // processor time in ticks of a hundredth of a second: proc_pid_stat(5)
+            // little, so that also a busy machine has more to give; ticks of a hundredth of a second: proc_pid_stat(5)
             Self::Throttled => {
                 "now() { set -- $(tr -d . </proc/uptime); echo $1; }; a=$(now); (while :; do :; done) & sleep 0.7; \
                  set -- $(cut -d ' ' -f 14,15 /proc/$!/stat) $(now); kill -9 $!; \
@@ -103,7 +103,7 @@ impl Outcome {
             Self::OwnOom => &["-m", "20M", "--memory-swap-max", "0"],
             Self::OomAbove => &["-m", "80M", "--memory-swap-max", "0"],
             Self::ForkLimit => &["--pids-limit", "5"],
-            Self::Throttled => &["--cpus", "0.4"],
+            Self::Throttled => &["--cpus", "0.1"],
             Self::Daemon | Self::Killed => &["--pids-limit", "20"],
             Self::BadValue => &["--set", "pids.max=many"],
             Self::MissingController => &["--set", "nonesuch.x=1"],
@@ -149,7 +149,7 @@ impl Outcome {
             Self::OwnOom => "the memory limit of 20 MiB was hit: 1 process killed",
             Self::OomAbove => "memory ran out above this group",
             Self::ForkLimit => "the limit of 5 processes was hit: ",
-            Self::Throttled => "the limit of 0.4 processors slowed the command down: in ",
+            Self::Throttled => "the limit of 0.1 processors slowed the command down: in ",
             Self::BadValue => "cannot limit pids.max to many: write(",
             Self::MissingController => "cannot limit: no mounted hierarchy has the controller nonesuch",
         }
