@@ -158,3 +158,30 @@ pub fn fork_into(errno: Errno) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_kernel_lacks_has_a_cause_of_its_own() {
+        let group = std::env::temp_dir().join(format!("chain-hint-{}", std::process::id()));
+        fs::create_dir(&group).unwrap();
+        let hint = |file: &str| write(&group.join(file), Errno::ENOENT);
+        assert_eq!(hint("memory.swap.max"), None, "this is no group");
+        fs::write(group.join("cgroup.procs"), "").unwrap();
+        for (file, cause) in [
+            ("memory.swap.max", "the kernel does not account swap: swapaccount=1 on its command line"),
+            (
+                "memory.memsw.limit_in_bytes",
+                "the kernel does not account swap: swapaccount=1 on its command line",
+            ),
+            ("hugetlb.3MB.max", "the sizes this machine has: ls /sys/kernel/mm/hugepages"),
+            ("blkio.bfq.weight", "this kernel weighs no input and output: neither bfq nor iocost"),
+            ("memory.nonesuch", "this kernel has no memory.nonesuch"),
+        ] {
+            assert_eq!(hint(file).as_deref(), Some(cause));
+        }
+        fs::remove_dir_all(group).unwrap();
+    }
+}
