@@ -164,6 +164,30 @@ mod as_root {
     }
 }
 
+mod in_vm {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn a_parent_that_holds_processes_takes_groups_and_no_limits() {
+        let script = "echo +memory >/sys/fs/cgroup/cgroup.subtree_control; g=/sys/fs/cgroup/full; mkdir $g; sleep 1000 >/dev/null 2>&1 & echo $! >$g/cgroup.procs; \
+            \"$0\" --parent full -m 20M -- echo limited; echo $?; \"$0\" --parent full -- echo ran; \
+            cat $g/cgroup.subtree_control $g/cgroup.type; \
+            echo 1 >$g/cgroup.kill; until rmdir $g 2>/dev/null; do :; done";
+        let ended = Run::new("sh").args(["-c", script, &program()]).end();
+        let ended = ended.ended(End::Exit(0));
+        // no controller was handed on, which would have made it a threaded group
+        assert_eq!(ended.out(), "125\nran\ndomain\n", "{}", ended.err());
+        let refusal = "cgexec-rs: cannot limit: /sys/fs/cgroup/full holds other processes too, so it can hand no controller on\n";
+        assert!(ended.err().starts_with(refusal), "{}", ended.err());
+        assert!(
+            ended.err().contains("cgexec-rs: hint: start cgexec-rs in a group of its own"),
+            "{}",
+            ended.err()
+        );
+    }
+}
+
 /// Groups of that name in any hierarchy.
 fn groups_called(name: &str) -> Vec<PathBuf> {
     let tops = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path());
