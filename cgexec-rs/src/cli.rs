@@ -3,10 +3,12 @@
 
 mod asked;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use chain::args::Tool;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 pub use asked::Asked;
 
@@ -32,6 +34,7 @@ pub struct Options {
         short,
         long,
         value_name = "CONTROLLERS:PATH",
+        value_parser = bytes::<Target>(),
         conflicts_with_all = ["parent", "name", "keep", "wait", "report", "report_file", "attempt", "check"]
     )]
     pub group: Vec<Target>,
@@ -45,11 +48,11 @@ pub struct Options {
     pub attempt: bool,
 
     /// Make the group below this one, a path from the top of the hierarchy; . is the own group
-    #[arg(long, value_name = "PATH", help_heading = "The group")]
+    #[arg(long, value_name = "PATH", value_parser = bytes::<Parent>(), help_heading = "The group")]
     pub parent: Option<Parent>,
 
     /// Call the group NAME
-    #[arg(long, help_heading = "The group")]
+    #[arg(long, value_parser = bytes::<Name>(), help_heading = "The group")]
     pub name: Option<Name>,
 
     /// Leave the group, and what still runs in it, when COMMAND has ended
@@ -104,6 +107,14 @@ pub struct Options {
     /// Does nothing: there is no daemon that moves processes
     #[arg(short, long, help_heading = "For those who come from cgexec(1)")]
     pub sticky: bool,
+}
+
+/// Names of groups are bytes, as those of files.
+fn bytes<T>() -> impl TypedValueParser<Value = T>
+where
+    T: TryFrom<OsString, Error = &'static str> + Clone + Send + Sync + 'static,
+{
+    OsStringValueParser::new().try_map(T::try_from)
 }
 
 /// Who makes the group.

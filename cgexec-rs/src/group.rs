@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A group of one run: its directory, what is limited in it, and what it is called.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
-use std::str::FromStr;
 
 use chain::{group, sys};
 
@@ -56,14 +55,14 @@ impl Group {
     }
 
     /// A version 1 cpuset takes no process before it has processors and memory nodes, and
-    /// a new one has none: what was not asked for is as in the group above. cpuset(7)
-    pub fn fill_cpuset(&mut self) {
+    /// a new one has none: what was not asked for, or may fail, is as in the group above. cpuset(7)
+    pub fn fill_cpuset(&mut self, attempt: bool) {
         let Some(parent) = self.path.parent().map(Path::to_path_buf) else { return };
         for (name, what) in [("mems", "memory nodes"), ("cpus", "processors")] {
             let empty = limits::cpuset(&parent, name, String::new());
             let asked = self.settings.iter().any(|(_, setting)| setting.file == empty.file);
             let above = fs::read_to_string(parent.join(&empty.file)).unwrap_or_default();
-            if !asked && !above.trim().is_empty() {
+            if (attempt || !asked) && !above.trim().is_empty() {
                 let setting = limits::cpuset(&parent, name, above.trim().to_string());
                 self.settings.insert(0, (format!("take the {what} of the group above"), setting));
             }
@@ -136,18 +135,21 @@ fn is_name(name: &str, prefix: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(pub OsString);
 
-impl FromStr for Name {
-    type Err = String;
+impl TryFrom<OsString> for Name {
+    type Error = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match Path::new(text).components().collect::<Vec<_>>().as_slice() {
-            [Component::Normal(name)] if name.len() == text.len() => {}
-            _ => return Err("a group's name is one part of a path".to_string()),
+    fn try_from(name: OsString) -> Result<Self, Self::Error> {
+        match Path::new(&name).components().collect::<Vec<_>>().as_slice() {
+            [Component::Normal(part)] if part.len() == name.len() => {}
+            _ => return Err("a group's name is one part of a path"),
         }
-        if text.starts_with(PREFIX) || text.starts_with("cgroup.") {
-            return Err("names that begin with cgexec- or cgroup. are taken".to_string());
+        if name.as_bytes().contains(&b'\n') {
+            return Err("the kernel takes no group with a line break in its name");
         }
-        Ok(Self(text.into()))
+        if [PREFIX, "cgroup."].iter().any(|taken| name.as_bytes().starts_with(taken.as_bytes())) {
+            return Err("names that begin with cgexec- or cgroup. are taken");
+        }
+        Ok(Self(name))
     }
 }
 
@@ -155,18 +157,29 @@ impl FromStr for Name {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parent(Option<PathBuf>);
 
-impl FromStr for Parent {
-    type Err = String;
+impl TryFrom<OsString> for Parent {
+    type Error = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "." {
+    fn try_from(path: OsString) -> Result<Self, Self::Error> {
+        if path == "." {
             return Ok(Self(None));
         }
-        let path = Path::new(text.trim_start_matches('/'));
-        if text.is_empty() || !path.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err("a path of groups has no '.' and no '..'".to_string());
+        if path.is_empty() {
+            return Err("a path of groups is not empty: / is the top, . the own group");
         }
-        Ok(Self(Some(path.to_path_buf())))
+        below_the_top(&path).map(|path| Self(Some(path)))
+    }
+}
+
+/// A path of groups, without the slashes that lead to the top.
+///
+/// # Errors
+/// For one that leads elsewhere.
+pub fn below_the_top(path: &OsStr) -> Result<PathBuf, &'static str> {
+    let path: PathBuf = Path::new(path).components().skip_while(|part| *part == Component::RootDir).collect();
+    match path.components().all(|part| matches!(part, Component::Normal(_))) {
+        true => Ok(path),
+        false => Err("a path of groups has no '.' and no '..'"),
     }
 }
 
@@ -202,18 +215,24 @@ mod tests {
 
     #[test]
     fn a_name_is_one_part_of_a_path_and_none_of_ours() {
-        assert_eq!("job".parse(), Ok(Name("job".into())));
-        for text in ["", ".", "..", "a/b", "/a", "a/", "cgexec-x", "cgroup.procs"] {
-            assert!(text.parse::<Name>().is_err(), "{text}");
+        let name = |text: &[u8]| Name::try_from(OsStr::from_bytes(text).to_os_string());
+        for good in [&b"job"[..], b"-x", b" ", b"a\tb:\"c\"", b"\xff\xfe"] {
+            assert_eq!(name(good), Ok(Name(OsStr::from_bytes(good).to_os_string())));
+        }
+        for bad in ["", ".", "..", "a/b", "/a", "a/", "a\nb", "cgexec-x", "cgroup.procs"] {
+            assert!(name(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_parent_lies_below_the_top_of_its_hierarchy() {
-        assert_eq!("/a/b".parse(), Ok(Parent(Some("a/b".into()))));
-        assert_eq!(".".parse(), Ok(Parent(None)));
+        let parent = |text: &[u8]| Parent::try_from(OsStr::from_bytes(text).to_os_string());
+        assert_eq!(parent(b"/a/b"), Ok(Parent(Some("a/b".into()))));
+        assert_eq!(parent(b"."), Ok(Parent(None)));
+        assert_eq!(parent(b"/"), Ok(Parent(Some("".into()))));
+        assert_eq!(parent(b"\xff"), Ok(Parent(Some(OsStr::from_bytes(b"\xff").into()))));
         for text in ["", "..", "a/../b"] {
-            assert!(text.parse::<Parent>().is_err(), "{text}");
+            assert!(parent(text.as_bytes()).is_err(), "{text}");
         }
     }
 }

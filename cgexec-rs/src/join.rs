@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Joining a group that exists, in libcgroup's notation: `CONTROLLERS:PATH`.
 
-use std::path::{Component, Path, PathBuf};
-use std::str::FromStr;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use chain::{Call, Plan};
 
+use crate::group::below_the_top;
 use crate::hierarchy::{Hierarchies, Hierarchy, Version};
 
 /// Which group to join, of which controllers.
@@ -25,22 +27,23 @@ enum Controllers {
     Named(Vec<String>),
 }
 
-impl FromStr for Target {
-    type Err = String;
+impl TryFrom<OsString> for Target {
+    type Error = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (list, path) =
-            text.split_once(':').ok_or("it is CONTROLLERS:PATH, as in memory,pids:my/group")?;
-        let path = Path::new(path.trim_start_matches('/'));
-        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err("a path of groups has no '.' and no '..'".to_string());
-        }
-        let controllers = match list {
-            "*" => Controllers::All,
-            "" => Controllers::V2,
-            list => Controllers::Named(list.split(',').map(str::to_string).collect()),
+    fn try_from(text: OsString) -> Result<Self, Self::Error> {
+        let mut parts = text.as_bytes().splitn(2, |byte| *byte == b':');
+        let (Some(list), Some(path)) = (parts.next(), parts.next()) else {
+            return Err("it is CONTROLLERS:PATH, as in memory,pids:my/group");
         };
-        Ok(Self { controllers, path: path.to_path_buf() })
+        let path = below_the_top(OsStr::from_bytes(path))?;
+        let controllers = match list {
+            b"*" => Controllers::All,
+            b"" => Controllers::V2,
+            list => {
+                Controllers::Named(String::from_utf8_lossy(list).split(',').map(str::to_string).collect())
+            }
+        };
+        Ok(Self { controllers, path })
     }
 }
 
@@ -113,18 +116,23 @@ fn named<'a>(found: &'a Hierarchies, controller: &str) -> Result<&'a Hierarchy, 
 mod tests {
     use super::*;
 
+    fn target(text: &str) -> Result<Target, &'static str> {
+        OsString::from(text).try_into()
+    }
+
     #[test]
     fn the_notation_is_that_of_libcgroup() {
-        let target: Target = "memory,pids:/my/group".parse().unwrap();
-        assert_eq!(target.controllers, Controllers::Named(vec!["memory".into(), "pids".into()]));
-        assert_eq!(target.path, Path::new("my/group"));
-        assert_eq!("*:x".parse::<Target>().unwrap().controllers, Controllers::All);
-        assert_eq!(":x".parse::<Target>().unwrap().controllers, Controllers::V2);
+        let named = target("memory,pids:/my/group").unwrap();
+        assert_eq!(named.controllers, Controllers::Named(vec!["memory".into(), "pids".into()]));
+        assert_eq!(named.path, Path::new("my/group"));
+        assert_eq!(target("*:x").unwrap().controllers, Controllers::All);
+        assert_eq!(target(":x").unwrap().controllers, Controllers::V2);
+        assert_eq!(target(":x:y").unwrap().path, Path::new("x:y"));
     }
 
     #[test]
     fn a_path_stays_below_the_hierarchy() {
-        assert!("memory:../x".parse::<Target>().is_err());
-        assert!("memory".parse::<Target>().is_err());
+        assert!(target("memory:../x").is_err());
+        assert!(target("memory").is_err());
     }
 }

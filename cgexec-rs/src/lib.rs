@@ -7,6 +7,7 @@ pub mod check;
 pub mod cli;
 pub mod dbus;
 pub mod figures;
+pub mod fuzzed;
 pub mod group;
 pub mod hierarchy;
 pub mod join;
@@ -38,7 +39,6 @@ use crate::group::Group;
 use crate::hierarchy::{Hierarchies, Version};
 use crate::manner::Manner;
 use crate::place::{Placement, Wanted};
-use crate::refusal::Refusal;
 
 /// What helps where limits contradict each other.
 const SWAP: &str = "docker counts so; --memory-swap-max counts swap alone";
@@ -81,7 +81,7 @@ pub fn run(argv: Vec<OsString>) -> ! {
         let wrong = "without a group nothing is limited, counted or kept";
         args::refuse(&tell, wrong, "leave --manager none away");
     }
-    match place(manager, wanted, &mut manner, &tell) {
+    match scope::choose(manager, wanted, &mut manner, &tell) {
         Ok(Some(placement)) => {
             placement.left_out.iter().for_each(|what| tell.line(what));
             plan(placement, manner, command).carry_out(&tell)
@@ -110,50 +110,33 @@ fn check(options: Options, operands: &[OsString], tell: &Tell) -> ! {
     sys::exit(if check.possible { 0 } else { chain::FAILED })
 }
 
-/// Where the groups go: files where the place is ours, otherwise what systemd hands over.
-fn place(
-    manager: Manager,
-    mut wanted: Wanted,
-    manner: &mut Manner,
-    tell: &Tell,
-) -> Result<Option<Placement>, Refusal> {
-    let found = Hierarchies::of_this_process(tell);
-    let placed = match manager {
-        Manager::None => return Ok(None),
-        Manager::Systemd => None,
-        Manager::Cgroupfs => return Placement::choose(&wanted, &found).map(Some),
-        Manager::Auto => Some(Placement::choose(&wanted, &found)),
-    };
-    match placed {
-        Some(Err(refusal)) if !scope::is_an_answer(&wanted, &found) => Err(refusal),
-        Some(Ok(placement)) => Ok(Some(placement)),
-        _ => {
-            manner.in_scope(&mut wanted);
-            scope::place(wanted, &found, tell).map(Some)
-        }
-    }
-}
-
 /// The story: groups with their limits, the command in them, and nothing left when it has ended.
 pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
     let report = manner.report(&placement, &command);
     let mut plan = Plan::new(command);
     for stale in placement.stale {
-        plan.will("remove a group that a killed run left", Call::CollectGroup(stale));
+        plan.will("remove a group that a killed run left", Call::CollectGroups(stale));
+        // what cannot be ended is no reason to keep others from running
+        plan.or_go_on();
     }
     for empty in placement.empty {
         plan.will("remove a group whose command has ended", Call::CollectEmptyGroup(empty));
+        plan.or_go_on();
     }
-    let groups: Vec<Group> = placement.v1.into_iter().chain(placement.v2).collect();
+    // the one that every run has comes first and goes last: whoever finds it finds the others
+    let mut groups: Vec<Group> = placement.v1.into_iter().chain(placement.v2).collect();
+    let last = groups.len().saturating_sub(1);
+    groups.rotate_left(last);
     let into = groups.iter().any(|group| group.version == Version::V2).then_some(GROUP);
     if manner.stays() {
         if let Some(own) = &placement.leave {
-            wait_aside(&mut plan, own, groups.last().map_or(own, |group| &group.path));
+            wait_aside(&mut plan, own, groups.first().map_or(own, |group| &group.path));
         }
         hand_on(&mut plan, placement.enable.as_ref(), placement.leave.is_some(), &manner);
         for (number, group) in groups.iter().enumerate() {
-            // what is left is killed in version 2, which comes last, before any group can be removed
-            make(&mut plan, group, &manner, number + 1 == groups.len());
+            // what is left is killed in the first, before any can be removed
+            let kill = groups.first().filter(|_| number == last);
+            make(&mut plan, group, &manner, kill);
             set(&mut plan, group, &manner);
         }
         start(&mut plan, into, manner.first);
@@ -199,7 +182,7 @@ fn become_member(
         hand_on(plan, enable, leave, manner);
     }
     for group in groups {
-        make(plan, group, manner, false);
+        make(plan, group, manner, None);
         // before anybody is in it, where the parent hands the controllers on already
         if !leave {
             set(plan, group, manner);
@@ -248,24 +231,23 @@ fn hand_on(plan: &mut Plan, enable: Option<&(PathBuf, Vec<String>)>, leave: bool
     }
 }
 
-/// A group, and how it ends. Killing in the version 2 group, where there is one, is enough.
-fn make(plan: &mut Plan, group: &Group, manner: &Manner, kills: bool) {
+/// A group, and how it ends; the last one made says in which what is left is killed.
+fn make(plan: &mut Plan, group: &Group, manner: &Manner, kill: Option<&Group>) {
     let opened = match group.version {
         Version::V2 => GROUP,
         Version::V1 => lock_name(group),
     };
     plan.will("make a group", Call::MakeGroup { path: group.path.clone(), opened });
-    if !manner.keeps() {
-        plan.undo("remove the group", Call::RemoveGroup(group.path.clone()));
+    if manner.keeps() {
+        return;
     }
-    if kills && !manner.keeps() {
-        plan.undo(
-            "end what is left in the group",
-            match group.version {
-                Version::V2 => Call::KillGroup(group.path.clone()),
-                Version::V1 => Call::KillEach(group.path.clone()),
-            },
-        );
+    plan.undo("remove the group", Call::RemoveGroup(group.path.clone()));
+    if let Some(Group { version, path, .. }) = kill {
+        let call = match version {
+            Version::V2 => Call::KillGroup(path.clone()),
+            Version::V1 => Call::KillEach(path.clone()),
+        };
+        plan.undo("end what is left in the group", call);
     }
 }
 

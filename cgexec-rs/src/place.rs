@@ -50,8 +50,8 @@ impl Wanted {
 /// Everything that is made for one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
-    /// Groups that killed runs left beside ours.
-    pub stale: Vec<PathBuf>,
+    /// Groups that killed runs left beside ours; of each run first the one that every run has.
+    pub stale: Vec<Vec<PathBuf>>,
     /// Groups that hold nothing any more.
     pub empty: Vec<PathBuf>,
     /// Our own group, which we must leave before it can hand controllers on.
@@ -107,7 +107,7 @@ impl Placement {
         }
         for group in &mut placement.v1 {
             if found.v1("cpuset").is_some_and(|cpuset| group.path.starts_with(&cpuset.mount)) {
-                group.fill_cpuset();
+                group.fill_cpuset(wanted.attempt);
             }
         }
         placement.look_beside()?;
@@ -154,6 +154,9 @@ impl Placement {
 
     fn group_v1(&mut self, v1: &Hierarchy, wanted: &Wanted, name: &Path) -> Result<&mut Group, Refusal> {
         let parent = wanted.parent.as_ref().map_or_else(|| v1.own.clone(), |parent| parent.of(v1));
+        if !parent.is_dir() {
+            return Err(refusal::no_such_group(&parent));
+        }
         if !sys::is_writable(&parent) || v1.read_only {
             return Err(refusal::not_writable(v1, &parent));
         }
@@ -193,16 +196,33 @@ impl Placement {
         Ok(())
     }
 
-    /// A run that was killed may have had groups in hierarchies that this one needs not: they are
+    /// A run that is over may have had groups in hierarchies that this one needs not: they are
     /// called as the one that every run has.
     fn look_elsewhere(&mut self, wanted: &Wanted, found: &Hierarchies) {
-        let names: Vec<_> = self.stale.iter().filter_map(|path| Some(path.file_name()?.to_owned())).collect();
-        for hierarchy in found.list.iter().filter(|hierarchy| hierarchy.version == Version::V1) {
-            let parent =
-                wanted.parent.as_ref().map_or_else(|| hierarchy.own.clone(), |parent| parent.of(hierarchy));
-            for path in names.iter().map(|name| parent.join(name)) {
-                if !self.stale.contains(&path) && sys::is_writable(&path) && group::is_stale(&path) {
-                    self.stale.push(path);
+        let places: Vec<PathBuf> = found
+            .list
+            .iter()
+            .filter(|hierarchy| hierarchy.version == Version::V1)
+            .map(|v1| wanted.parent.as_ref().map_or_else(|| v1.own.clone(), |parent| parent.of(v1)))
+            .collect();
+        let beside = |path: &Path| -> Vec<PathBuf> {
+            let name = path.file_name().unwrap_or_default();
+            places.iter().map(|place| place.join(name)).filter(|other| other != path).collect()
+        };
+        for groups in &mut self.stale {
+            let others = groups.first().map(|first| beside(first)).unwrap_or_default();
+            for path in others {
+                if !groups.contains(&path) && sys::is_writable(&path) && group::is_stale(&path) {
+                    groups.push(path);
+                }
+            }
+        }
+        for path in std::mem::take(&mut self.empty) {
+            let others =
+                beside(&path).into_iter().filter(|other| sys::is_writable(other) && is_unused(other));
+            for path in others.chain([path]) {
+                if !self.empty.contains(&path) {
+                    self.empty.push(path);
                 }
             }
         }
@@ -213,7 +233,15 @@ impl Placement {
         // the freezer's last, so that it is the first here too
         for group in self.v2.iter().chain(self.v1.iter().rev()) {
             let (left, empty) = group.path.parent().map(stale).unwrap_or_default();
-            self.stale.extend(left);
+            for path in left {
+                let of_it = |groups: &&mut Vec<PathBuf>| {
+                    groups.iter().any(|known| known.file_name() == path.file_name())
+                };
+                match self.stale.iter_mut().find(of_it) {
+                    Some(groups) => groups.push(path),
+                    None => self.stale.push(vec![path]),
+                }
+            }
             self.empty.extend(empty);
             if is_unused(&group.path) {
                 self.empty.push(group.path.clone());

@@ -24,6 +24,14 @@ impl Refusal {
     }
 }
 
+/// A parent that is not there.
+pub fn no_such_group(parent: &Path) -> Refusal {
+    Refusal::new(
+        format!("no such group: {}", parent.display()),
+        format!("--parent is a group that exists: mkdir {}", parent.display()),
+    )
+}
+
 /// A group that the caller may not write to.
 pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Refusal {
     if hierarchy.read_only {
@@ -60,7 +68,10 @@ pub fn threaded(group: &Path, kind: &str) -> Refusal {
 
 /// A group that would have to hand controllers on and holds processes.
 pub fn shared(group: &Path) -> Refusal {
-    let own_root = group.join("cgroup.type").exists()
+    // the top of what is mounted, and not the root of all, which has no type
+    let is_top = group.parent().is_some_and(|above| !above.join("cgroup.procs").exists());
+    let own_root = is_top
+        && group.join("cgroup.type").exists()
         && sys::read("/proc/self/cgroup")
             .is_ok_and(|text| text.split(|byte| *byte == b'\n').any(|line| line == b"0::/"));
     let hint = if own_root && !group.starts_with("/proc") {

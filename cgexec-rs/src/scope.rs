@@ -6,11 +6,40 @@ use std::path::{Path, PathBuf};
 
 use chain::{Tell, Voice};
 
+use crate::cli::Manager;
 use crate::group::{After, Group, Parent, is_ours, stale};
 use crate::hierarchy::{Hierarchies, Hierarchy, Version};
+use crate::manner::Manner;
 use crate::place::{Placement, Wanted};
 use crate::refusal::{self, Refusal};
 use crate::systemd::{Scope, Systemd};
+
+/// Where the groups go: files where the place is ours, otherwise what systemd hands over.
+///
+/// # Errors
+/// Why they go nowhere.
+pub fn choose(
+    manager: Manager,
+    mut wanted: Wanted,
+    manner: &mut Manner,
+    tell: &Tell,
+) -> Result<Option<Placement>, Refusal> {
+    let found = Hierarchies::of_this_process(tell);
+    let placed = match manager {
+        Manager::None => return Ok(None),
+        Manager::Systemd => None,
+        Manager::Cgroupfs => return Placement::choose(&wanted, &found).map(Some),
+        Manager::Auto => Some(Placement::choose(&wanted, &found)),
+    };
+    match placed {
+        Some(Err(refusal)) if !is_an_answer(&wanted, &found) => Err(refusal),
+        Some(Ok(placement)) => Ok(Some(placement)),
+        _ => {
+            manner.in_scope(&mut wanted);
+            place(wanted, &found, tell).map(Some)
+        }
+    }
+}
 
 /// Whether a scope is worth asking for where files alone do not do: systemd has version 2 to give,
 /// and not the caller.
@@ -30,7 +59,7 @@ pub fn is_an_answer(wanted: &Wanted, found: &Hierarchies) -> bool {
 ///
 /// # Errors
 /// Why there is no scope, or no place in it.
-pub fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placement, Refusal> {
+fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placement, Refusal> {
     let v2 = found.v2().ok_or_else(|| refusal::no_hierarchy(found))?;
     if let Some(limit) = wanted.limits.iter().find(|limit| {
         !wanted.attempt && found.that_limits(limit).is_none_or(|there| there.version == Version::V1)
@@ -50,7 +79,7 @@ pub fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placeme
         Some(Hierarchy { own, .. }) if own.ends_with(&scope.name) => {
             let left = left_in_scopes_beside(own);
             let mut placement = Placement::choose(&Wanted { parent: Some(Parent::own()), ..wanted }, &found)?;
-            placement.stale.extend(left);
+            placement.stale.extend(left.into_iter().map(|group| vec![group]));
             Ok(placement)
         }
         other => Err(Refusal {

@@ -95,10 +95,7 @@ fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<Spot, Refusal> {
 /// The parent that the user named.
 fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<Spot, Refusal> {
     if !parent.is_dir() {
-        return Err(Refusal {
-            wrong: format!("no such group: {}", parent.display()),
-            hint: format!("--parent is a group that exists: mkdir {}", parent.display()),
-        });
+        return Err(refusal::no_such_group(&parent));
     }
     if !sys::is_writable(&parent) || v2.read_only {
         return Err(refusal::not_writable(v2, &parent));

@@ -80,11 +80,27 @@ fn in_version_1_the_child_enters_by_tasks() {
     assert_eq!(
         lines[fork + 1..],
         [
-            "write(</cg/memory/x/tasks>, \"0\", 1)",
             "write(</cg/pids/x/tasks>, \"0\", 1)",
+            "write(</cg/memory/x/tasks>, \"0\", 1)",
             "unshare(CLONE_NEWCGROUP)",
         ]
     );
+}
+
+#[test]
+fn the_group_that_every_run_has_is_made_first() {
+    let v1 = vec![group(Version::V1, "/cg/memory/x", &[MEMORY]), group(Version::V1, "/cg/pids/x", &[PIDS])];
+    let v2 = Some(group(Version::V2, "/cg/unified/x", &[]));
+    let made = |placement: Placement| -> Vec<String> {
+        lines(placement).into_iter().filter(|line| line.starts_with("mkdirat(")).collect()
+    };
+    let all = made(Placement { v1: v1.clone(), v2, ..Placement::default() });
+    assert_eq!(all[0], "mkdirat(AT_FDCWD, \"/cg/unified/x\", 0700)");
+    assert_eq!(all.len(), 3);
+    // in version 1 alone the last is the freezer's
+    let freezer = group(Version::V1, "/cg/freezer/x", &[]);
+    let all = made(Placement { v1: v1.into_iter().chain([freezer]).collect(), ..Placement::default() });
+    assert_eq!(all[0], "mkdirat(AT_FDCWD, \"/cg/freezer/x\", 0700)");
 }
 
 #[test]
@@ -109,7 +125,7 @@ fn alone_in_a_delegated_group_we_move_aside_before_it_hands_controllers_on() {
 #[test]
 fn what_a_killed_run_left_is_removed_first() {
     let v2 = Some(group(Version::V2, "/cg/x", &[]));
-    let placement = Placement { v2, stale: vec!["/cg/old".into()], ..Placement::default() };
+    let placement = Placement { v2, stale: vec![vec!["/cg/old".into()]], ..Placement::default() };
     assert_eq!(lines(placement)[0], "unlinkat(AT_FDCWD, \"/cg/old\", AT_REMOVEDIR)");
 }
 

@@ -211,6 +211,17 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root"]
+    fn processors_that_nobody_has_are_left_out_too() {
+        // in version 1 a group without processors takes no process
+        let ended = shell(&["--try", "--cpuset-cpus", "4000", "--pids-limit", "9"], "echo ran");
+        let ended = ended.ended(End::Exit(0));
+        assert_eq!(ended.out(), "ran\n");
+        let line = "cgexec-rs: cannot limit the processors to 4000: ";
+        assert!(ended.err().starts_with(line), "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs root"]
     fn processors_are_those_of_the_list() {
         let ended =
             shell(&["--cpuset-cpus", "0"], "grep Cpus_allowed_list /proc/self/status").ended(End::Exit(0));
@@ -381,6 +392,30 @@ mod in_v1 {
 
     #[test]
     #[ignore = "needs the VM with version 1 alone"]
+    fn what_was_frozen_out_of_reach_is_said_and_keeps_nobody_from_running() {
+        let outside = "/sys/fs/cgroup/freezer/outside";
+        let script = format!(
+            "g={outside}; mkdir $g; sleep 98758 >/dev/null 2>&1 </dev/null & echo $! >$g/tasks; \
+             echo FROZEN >$g/freezer.state; until grep -q FROZEN $g/freezer.state; do :; done; exit 3"
+        );
+        let ended = shell(&["--no-cgroupns", "--pids-limit", "9"], &script).ended(End::Exit(3));
+        let said = |err: &str, what: &str| {
+            assert!(err.contains(&format!("cgexec-rs: cannot {what}: unlinkat(")), "{err}");
+            assert!(err.contains("cgexec-rs: hint: process "), "{err}");
+        };
+        said(&ended.err(), "remove the group");
+        let next = shell(&["--pids-limit", "9"], "echo ran").ended(End::Exit(0));
+        assert_eq!(next.out(), "ran\n");
+        said(&next.err(), "remove a group that a killed run left");
+        fs::write(format!("{outside}/freezer.state"), "THAWED").unwrap();
+        let is_gone = || fs::remove_dir(outside).is_ok().then_some(());
+        tests::deadline::until("the process to end", is_gone);
+        shell(&["--pids-limit", "9"], "true").ended(End::Exit(0));
+        assert_eq!(groups(), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    #[ignore = "needs the VM with version 1 alone"]
     fn a_fork_bomb_is_frozen_while_it_is_ended() {
         // without a limit of processes, so that it still forks while it is ended
         let bomb = "b() { b | b & }; b; sleep 0.2; exit 4";
@@ -392,6 +427,7 @@ mod in_v1 {
     }
 }
 
+mod hostile;
 mod in_vm;
 
 mod delegated {
@@ -404,5 +440,36 @@ mod delegated {
         let report = reported(&ended);
         assert_eq!(report.number("memory/limit"), f64::from(20 << 20));
         is_gone(&report);
+    }
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn what_is_above_the_own_part_is_not_ours() {
+        for options in [vec!["--parent", "/"], vec!["--parent", "/", "-m", "20M"]] {
+            let ended = shell(&options, "echo ran").ended(End::Exit(125));
+            assert!(ended.err().contains("/sys/fs/cgroup is not writable here\n"), "{}", ended.err());
+            assert_eq!(ended.out(), "");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn a_user_who_may_start_no_more_processes_is_told_and_leaves_no_group() {
+        let before = groups();
+        // the shell becomes cgexec-rs, which would be the parent of one too many
+        let script = "ulimit -u 1 2>/dev/null || ulimit -p 1; exec \"$0\" --wait -m 20M -- true";
+        let ended = Run::new("sh").args(["-c", script, &tools().cgexec().display().to_string()]).end();
+        let ended = ended.ended(End::Exit(125));
+        let err = ended.err();
+        assert!(
+            err.starts_with("cgexec-rs: cannot start a child in the group and wait for it: clone3("),
+            "{err}"
+        );
+        assert!(
+            err.contains("(EAGAIN)\ncgexec-rs: hint: a limit of processes is reached: ulimit -u"),
+            "{err}"
+        );
+        let new: Vec<PathBuf> = groups().into_iter().filter(|path| !before.contains(path)).collect();
+        assert_eq!(new, Vec::<PathBuf>::new());
     }
 }

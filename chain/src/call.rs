@@ -166,8 +166,8 @@ pub enum Call {
         /// Its name from here on.
         opened: Opened,
     },
-    /// Removes a control group that a killed run left, unless somebody holds its lock.
-    CollectGroup(PathBuf),
+    /// Removes the control groups that a killed run left, the first at last, unless somebody holds a lock.
+    CollectGroups(Vec<PathBuf>),
     /// Removes a control group in which nothing runs any more, unless somebody holds its lock.
     CollectEmptyGroup(PathBuf),
     /// Kills every process of a control group: cgroup.kill, or one by one where the kernel lacks it.
@@ -333,7 +333,7 @@ impl Call {
             Self::SetGroups(_) => "setgroups(2)",
             Self::SetGroup(_) => "setresgid(2)",
             Self::SetUser(_) => "setresuid(2)",
-            Self::MakeGroup { .. } | Self::CollectGroup(_) | Self::CollectEmptyGroup(_) => "cgroups(7)",
+            Self::MakeGroup { .. } | Self::CollectGroups(_) | Self::CollectEmptyGroup(_) => "cgroups(7)",
             Self::KillGroup(_) | Self::RemoveGroup(_) => "cgroups(7)",
             Self::KillEach(_) => "kill(2)",
             Self::Fork(stay) if stay.into.is_some() => "clone3(2)",
@@ -409,7 +409,7 @@ impl Call {
             Self::SetGroup(gid) => sys::set_group(*gid),
             Self::SetUser(uid) => sys::set_user(*uid),
             Self::MakeGroup { path, opened } => group::make(path).map(|fd| hands.hold(opened, fd)),
-            Self::CollectGroup(path) => group::collect(path),
+            Self::CollectGroups(paths) => group::collect(paths),
             Self::CollectEmptyGroup(path) => group::collect_empty(path),
             Self::KillGroup(path) | Self::KillEach(path) => group::kill(path),
             Self::RemoveGroup(path) => group::remove(path),
@@ -523,7 +523,11 @@ impl Display for Call {
             Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(path)),
             Self::KillEach(path) => write!(f, "kill(<each process of {}>, SIGKILL)", path.display()),
             Self::KillGroup(path) => write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", path.display()),
-            Self::RemoveGroup(path) | Self::CollectGroup(path) | Self::CollectEmptyGroup(path) => {
+            Self::RemoveGroup(path) | Self::CollectEmptyGroup(path) => {
+                write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))
+            }
+            Self::CollectGroups(paths) => {
+                let path = paths.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
                 write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))
             }
             Self::Fork(Stay { into: Some(group), .. }) => write!(

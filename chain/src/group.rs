@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A control group from mkdir(2) to rmdir(2), also when the run that made it was killed.
 //!
-//! Who made a group holds a shared lock on its directory as long as it runs, so a
+//! Who made a group holds the lock of its directory as long as it runs, so a
 //! group whose lock is free was left by a run that could not clean up.
 
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -18,6 +18,8 @@ use crate::sys;
 
 /// How long killed processes may take to leave a group; one that the kernel holds may take for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same for those of another run, for which this one waits.
+const PATIENCE_WITH_OTHERS: Duration = Duration::from_secs(1);
 
 /// Makes a group and locks it. A group that another run mistook for a stale one and
 /// removes before the lock is there is made again.
@@ -25,14 +27,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Until it is locked nobody else may open the group: whoever can open it can lock it.
 ///
 /// # Errors
-/// `EACCES`, `EPERM`, `EROFS`, `EAGAIN` at cgroup.max.depth or cgroup.max.descendants.
+/// `EEXIST` where somebody else made it, `EACCES`, `EPERM`, `EROFS`, `EAGAIN` at cgroup.max.depth
+/// or cgroup.max.descendants.
 pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
+    let mut made = false;
     for _ in 0..100 {
         match nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o700)) {
-            Ok(()) | Err(Errno::EEXIST) => {}
+            Ok(()) => made = true,
+            Err(Errno::EEXIST) if made => {}
             Err(errno) => return Err(errno),
         }
-        match sys::lock_shared(path) {
+        match sys::lock_unused(path) {
             Ok(fd) if path.is_dir() => {
                 // the command may read its limits there, whoever it runs as
                 sys::set_mode(fd.as_fd(), 0o755)?;
@@ -47,7 +52,8 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
             }
         }
     }
-    Err(Errno::EAGAIN)
+    // whoever looks for stale groups holds the lock for a moment; a run that came between, for long
+    Err(Errno::EEXIST)
 }
 
 /// Whether the run that made the group is gone.
@@ -55,19 +61,27 @@ pub fn is_stale(path: &Path) -> bool {
     sys::lock_unused(path).is_ok()
 }
 
-/// Kills and removes a stale group, unless somebody has come to use it meanwhile.
+/// Kills and removes the groups of one killed run, unless somebody has come to use them meanwhile.
+/// Its processes are killed in the first, which goes last: by its name the others are found.
 ///
 /// # Errors
 /// As [`kill`] and [`remove`].
-pub fn collect(path: &Path) -> Result<(), Errno> {
-    // held until the group is gone, so that nobody can come to use it
-    let _lock = match sys::lock_unused(path) {
-        Ok(lock) => lock,
-        Err(Errno::EWOULDBLOCK | Errno::ENOENT | Errno::ENODEV) => return Ok(()),
-        Err(errno) => return Err(errno),
-    };
-    kill(path)?;
-    remove(path)
+pub fn collect(groups: &[PathBuf]) -> Result<(), Errno> {
+    // held until the groups are gone, so that nobody can come to use them
+    let mut locks = Vec::new();
+    for path in groups {
+        match sys::lock_unused(path) {
+            Ok(lock) => locks.push(lock),
+            Err(Errno::EWOULDBLOCK) => return Ok(()),
+            Err(Errno::ENOENT | Errno::ENODEV) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    let deadline = Instant::now() + PATIENCE_WITH_OTHERS;
+    if let Some(first) = groups.first() {
+        kill_until(first, deadline)?;
+    }
+    groups.iter().rev().try_for_each(|path| remove_until(path, deadline))
 }
 
 /// Removes a group in which nothing runs any more, unless somebody has come to use it meanwhile.
@@ -110,15 +124,18 @@ pub fn hand_on(path: &Path, data: &[u8]) -> Result<(), Errno> {
 /// # Source
 /// Documentation/admin-guide/cgroup-v2.rst, "cgroup.kill"; cgroup-v1/freezer-subsystem.rst.
 pub fn kill(path: &Path) -> Result<(), Errno> {
+    kill_until(path, Instant::now() + PATIENCE)
+}
+
+fn kill_until(path: &Path, deadline: Instant) -> Result<(), Errno> {
     match sys::write_file(&path.join("cgroup.kill"), b"1") {
-        Err(Errno::ENOENT) if path.is_dir() => kill_one_by_one(path),
+        Err(Errno::ENOENT) if path.is_dir() => kill_one_by_one(path, deadline),
         Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
         other => other,
     }
 }
 
-fn kill_one_by_one(path: &Path) -> Result<(), Errno> {
-    let deadline = Instant::now() + PATIENCE;
+fn kill_one_by_one(path: &Path, deadline: Instant) -> Result<(), Errno> {
     let mut pause = Duration::from_micros(200);
     loop {
         freeze(path);
@@ -164,7 +181,10 @@ fn freeze(path: &Path) {
 /// # Errors
 /// `EBUSY` when processes stay in it, else as unlinkat(2); a group that is gone is no error.
 pub fn remove(path: &Path) -> Result<(), Errno> {
-    let deadline = Instant::now() + PATIENCE;
+    remove_until(path, Instant::now() + PATIENCE)
+}
+
+fn remove_until(path: &Path, deadline: Instant) -> Result<(), Errno> {
     let mut pause = Duration::from_micros(200);
     let mut tries = 0;
     loop {
@@ -174,7 +194,7 @@ pub fn remove(path: &Path) -> Result<(), Errno> {
             Err(errno) if tries < 3 || (errno == Errno::EBUSY && Instant::now() < deadline) => {
                 // a process may have left the group in which the others were killed
                 if tries > 2 {
-                    kill(path)?;
+                    kill_until(path, deadline)?;
                 }
                 // the command may have made groups of its own, which stand in the way
                 each_group(path, &mut |group| {
@@ -205,4 +225,59 @@ fn each_group(path: &Path, with: &mut dyn FnMut(&Path)) {
         }
     }
     with(path);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// flock(2) and mkdir(2) are the same on any file system.
+    fn place(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("chain-group-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn a_group_that_another_run_has_just_made_is_not_ours_too() {
+        let path = place("twice");
+        let first = make(&path).unwrap();
+        assert_eq!(make(&path).unwrap_err(), Errno::EEXIST);
+        assert!(!is_stale(&path));
+        drop(first);
+        // also one that its run has left
+        assert_eq!(make(&path).unwrap_err(), Errno::EEXIST);
+        assert!(is_stale(&path));
+        fs::remove_dir(path).unwrap();
+    }
+
+    #[test]
+    fn of_the_groups_of_a_killed_run_the_first_goes_last() {
+        let (first, other) = (place("first"), place("other"));
+        fs::create_dir(&first).unwrap();
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("in-the-way"), "").unwrap();
+        let both = [first.clone(), other.clone()];
+        assert_eq!(collect(&both), Err(Errno::ENOTEMPTY));
+        assert!(first.is_dir());
+        fs::remove_file(other.join("in-the-way")).unwrap();
+        let used = sys::lock_unused(&other).unwrap();
+        assert_eq!(collect(&both), Ok(()));
+        assert!(first.is_dir() && other.is_dir());
+        drop(used);
+        assert_eq!(collect(&both), Ok(()));
+        assert!(!first.exists() && !other.exists());
+    }
+
+    #[test]
+    fn a_group_that_was_taken_for_a_stale_one_before_its_lock_was_there_is_made_again() {
+        let path = place("again");
+        // a collector holds the lock, then removes what it locked
+        fs::create_dir(&path).unwrap();
+        let lock = sys::lock_unused(&path).unwrap();
+        fs::remove_dir(&path).unwrap();
+        let ours = make(&path).unwrap();
+        drop(lock);
+        assert!(!is_stale(&path));
+        drop(ours);
+        fs::remove_dir(path).unwrap();
+    }
 }

@@ -31,6 +31,8 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
         }
         Call::Write { path, .. } => group::write(path, errno),
         Call::MakeGroup { path, .. } => group::make(path, errno),
+        Call::RemoveGroup(path) => group::remove(path, errno),
+        Call::CollectGroups(paths) => paths.iter().find_map(|path| group::remove(path, errno)),
         Call::Fork(stay) if stay.into.is_some() => group::fork_into(errno),
         Call::Mount { fstype: Some("proc"), .. } if errno == Errno::EPERM => proc_refused(),
         Call::Mount { source: Some(source), target, flags, .. }

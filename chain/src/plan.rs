@@ -231,7 +231,7 @@ fn take_back(tell: &Tell, done: Vec<Undo>, hands: &mut Hands) {
     for Undo { reason, call, .. } in done.into_iter().rev() {
         tell.step(&reason, &call, call.page());
         if let Err(errno) = call.make(hands) {
-            tell.failed(&reason, &call, errno);
+            say_failure(tell, &reason, &call, errno);
         }
     }
 }

@@ -247,17 +247,6 @@ pub fn write_at(dir: BorrowedFd<'_>, name: &str, data: &[u8]) -> Result<(), Errn
     nix::unistd::write(&fd, data).map(drop)
 }
 
-/// Opens a directory and takes a shared lock on it: who may not take the exclusive one knows
-/// that somebody still uses it.
-///
-/// # Errors
-/// `EWOULDBLOCK` where somebody holds the exclusive one, else as open(2) and flock(2).
-pub fn lock_shared(path: &Path) -> Result<OwnedFd, Errno> {
-    let fd = open_directory(path)?;
-    flock(fd.as_fd(), libc::LOCK_SH | libc::LOCK_NB)?;
-    Ok(fd)
-}
-
 /// Opens a directory and takes the exclusive lock on it, if nobody holds one.
 ///
 /// # Errors

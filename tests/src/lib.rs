@@ -40,6 +40,7 @@ pub mod engine;
 pub mod handle;
 pub mod layout;
 pub mod links;
+pub mod pairs;
 pub mod registry;
 pub mod run;
 pub mod scratch;

@@ -134,8 +134,11 @@ impl Connection {
 
     fn fill(&mut self) -> Result<(), Failure> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        // zero would be no deadline at all
-        self.socket.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        // a peer that always has something to say would have no deadline, nor has a timeout of zero
+        if left.is_zero() {
+            return Err(Failure::Io(std::io::ErrorKind::TimedOut));
+        }
+        self.socket.set_read_timeout(Some(left))?;
         let mut some = [0; 4096];
         match self.socket.read(&mut some) {
             Ok(0) => Err(Failure::Io(std::io::ErrorKind::UnexpectedEof)),

@@ -13,7 +13,7 @@ pub struct Raw {
 }
 
 /// What would move processes or keep the command from starting: cgexec-rs writes these itself.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "cgroup.procs",
     "cgroup.threads",
     "cgroup.type",
@@ -22,6 +22,7 @@ const OWN: [&str; 8] = [
     "cgroup.subtree_control",
     "cgroup.clone_children",
     "notify_on_release",
+    "freezer.state",
 ];
 
 impl Raw {
@@ -61,9 +62,10 @@ mod tests {
 
     #[test]
     fn nothing_leads_out_of_the_group_or_moves_processes() {
-        for text in
-            ["../x.y=1", "memory.max", "memory.max=", "x=1", ".x=1", "cgroup.procs=0", "cgroup.freeze=1"]
-        {
+        for text in ["../x.y=1", "memory.max", "memory.max=", "x=1", ".x=1"] {
+            assert!(text.parse::<Raw>().is_err(), "{text}");
+        }
+        for text in ["cgroup.procs=0", "cgroup.freeze=1", "freezer.state=FROZEN"] {
             assert!(text.parse::<Raw>().is_err(), "{text}");
         }
     }

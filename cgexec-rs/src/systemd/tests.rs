@@ -125,6 +125,26 @@ fn a_peer_that_does_not_take_us_or_goes_away_is_no_riddle() {
 }
 
 #[test]
+fn a_peer_that_never_comes_to_the_point_is_left_in_time() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let peer = thread::spawn(move || {
+        theirs.write_all(OK).unwrap();
+        let chatter = message(4, 0, "Chatter", "", "", &[]).repeat(2000);
+        // until nobody listens
+        while theirs.write_all(&chatter).is_ok() {}
+    });
+    let scope = Scope { name: "cgexec-test.scope".to_string() };
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let connection = Connection::over(ours, Duration::from_millis(200)).unwrap();
+        tell.send(scope.start(connection, false))
+    });
+    let result = told.recv_timeout(Duration::from_secs(20)).expect("an end");
+    assert_eq!(result, Err(Failure::Io(std::io::ErrorKind::TimedOut)));
+    peer.join().unwrap();
+}
+
+#[test]
 fn the_user_is_the_one_outside_of_the_user_namespace() {
     assert_eq!(outer_id(b"         0          0 4294967295\n", 0), Some(0));
     assert_eq!(outer_id(b"0 1000 1\n1 100000 65536\n", 0), Some(1000));

@@ -110,10 +110,37 @@ pub fn make(path: &Path, errno: Errno) -> Option<String> {
             "no process is too many: cgroup.max.depth or cgroup.max.descendants of a group above is reached"
                 .to_string(),
         ),
-        Errno::EEXIST => Some(format!("{} is somebody else's", path.display())),
+        Errno::EEXIST if path.is_dir() => Some(format!("somebody else has just made {}", path.display())),
+        Errno::EEXIST => Some("the group above has a file of that name".to_string()),
         Errno::EROFS => Some("the hierarchy is mounted read-only, as in a container".to_string()),
         _ => None,
     }
+}
+
+/// rmdir(2) of a group.
+pub fn remove(path: &Path, errno: Errno) -> Option<String> {
+    if errno != Errno::EBUSY {
+        return None;
+    }
+    let pid = first_process(path)?;
+    let state = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    // a process that a freezer of version 1 holds shows the same
+    let waits = state.lines().any(|line| line.starts_with("State:\tD"));
+    waits.then(|| {
+        format!(
+            "process {pid} in it was sent SIGKILL and waits in the kernel, or a freezer of version 1 holds it"
+        )
+    })
+}
+
+/// A process in a group or below.
+fn first_process(group: &Path) -> Option<String> {
+    let own = fs::read_to_string(group.join("cgroup.procs")).ok()?;
+    let below = || {
+        let entries = fs::read_dir(group).ok()?.flatten();
+        entries.filter_map(|entry| first_process(&entry.path())).next()
+    };
+    own.lines().next().map(str::to_string).or_else(below)
 }
 
 /// clone3(2) with CLONE_INTO_CGROUP.
@@ -129,5 +156,32 @@ pub fn fork_into(errno: Errno) -> Option<String> {
             Some("a limit of processes is reached: ulimit -u, or pids.max of a control group".to_string())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_kernel_lacks_has_a_cause_of_its_own() {
+        let group = std::env::temp_dir().join(format!("chain-hint-{}", std::process::id()));
+        fs::create_dir(&group).unwrap();
+        let hint = |file: &str| write(&group.join(file), Errno::ENOENT);
+        assert_eq!(hint("memory.swap.max"), None, "this is no group");
+        fs::write(group.join("cgroup.procs"), "").unwrap();
+        for (file, cause) in [
+            ("memory.swap.max", "the kernel does not account swap: swapaccount=1 on its command line"),
+            (
+                "memory.memsw.limit_in_bytes",
+                "the kernel does not account swap: swapaccount=1 on its command line",
+            ),
+            ("hugetlb.3MB.max", "the sizes this machine has: ls /sys/kernel/mm/hugepages"),
+            ("blkio.bfq.weight", "this kernel weighs no input and output: neither bfq nor iocost"),
+            ("memory.nonesuch", "this kernel has no memory.nonesuch"),
+        ] {
+            assert_eq!(hint(file).as_deref(), Some(cause));
+        }
+        fs::remove_dir_all(group).unwrap();
     }
 }

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# The same asked of cgexec(1) of libcgroup, of systemd-run(1) and of us; root.sh reads it.
+
+# joins OPTIONS COMMAND...: both show the same and end alike
+joins() {
+    local options=$1 theirs ours
+    shift
+    theirs=$(cgexec $options "$@" 2>&1; echo "status $?")
+    ours=$(cgexec-rs $options "$@" 2>&1; echo "status $?")
+    if [ "$ours" = "$theirs" ]; then
+        echo "ok cgexec $options $1 is the same with ours"
+    else
+        printf 'FAILED cgexec %s %s: theirs and ours\n%s\n%s\n' "$options" "$*" "$theirs" "$ours"
+    fi
+}
+
+# writes FILE PROPERTY OPTION...: what both leave in a file of the group
+writes() {
+    local file=$1 property=$2 theirs show
+    shift 2
+    show='cat "/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/'$file'"'
+    theirs=$(systemd-run -q --scope -p "$property" sh -c "$show")
+    check "systemd-run -p $property writes as $* does" 0 "^${theirs:-nothing}.?$" cgexec-rs --no-cgroupns "$@" -- sh -c "$show"
+}
+
+mkdir /sys/fs/cgroup/box
+for options in '-g memory:box' '-g memory:/box' '-g memory,pids:box' '-g memory:box -g pids:box' \
+    '--sticky -g memory:box'; do
+    joins "$options" $own
+    joins "$options" sh -c 'exit 7'
+    joins "$options" sh -c 'kill -TERM $$'
+done
+joins '-g memory:box' printenv PATH
+joins '-g memory:box' ls -l /proc/self/fd/0
+# process group and session: proc_pid_stat(5)
+joins '-g memory:box' cut -d ' ' -f 5,6 /proc/self/stat
+# there '*' is every controller of the machine, of which none may be missing
+check 'cgexec joins no group with * to which one is not handed on' 81 '' cgexec -g '*:box' true
+check 'and ours does' 0 '^0::/box' cgexec-rs -g '*:box' $own
+rmdir /sys/fs/cgroup/box
+
+writes memory.max MemoryMax=50M -m 50M
+writes memory.max MemoryMax=infinity -m max
+writes memory.high MemoryHigh=40M --memory-high 40M
+writes memory.low MemoryLow=10M --memory-low 10M
+writes memory.min MemoryMin=10M --memory-min 10M
+writes memory.swap.max MemorySwapMax=0 --memory-swap-max 0
+writes pids.max TasksMax=20 --pids-limit 20
+writes cpu.max CPUQuota=50% --cpus 0.5
+writes cpu.weight CPUWeight=50 --cpu-weight 50
+writes cpuset.cpus AllowedCPUs=0 --cpuset-cpus 0
+writes io.weight IOWeight=200 --io-weight 200
