@@ -21,6 +21,6 @@ complete -c rootfs-fetch -l into -d 'Add to a DIRECTORY that exists; what is in 
 complete -c rootfs-fetch -l devices -d 'Make device nodes too, as root; they are left out otherwise'
 complete -c rootfs-fetch -l no-same-owner -d 'Make everything the caller\'s, also as root'
 complete -c rootfs-fetch -l squash -d 'Make what belongs to an id that does not exist here the caller\'s'
-complete -c rootfs-fetch -l dry-run -d 'Say each step and make none'
+complete -c rootfs-fetch -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c rootfs-fetch -s h -l help -d 'Print help'
 complete -c rootfs-fetch -s V -l version -d 'Print version'

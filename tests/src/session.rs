@@ -204,7 +204,7 @@ fn type_in(exchanges: &[Exchange]) -> Vec<String> {
     let run =
         run.env("LC_ALL", "C").env("SHELL", "/bin/sh").env("PWD", scratch.path("").components().as_path());
     let run = run.with(|sh| {
-        sh.env_remove("CHAIN_EXPLAIN").current_dir(scratch.path(""));
+        sh.env_remove("CHAIN_EXPLAIN").env_remove("CHAIN_DRY_RUN").current_dir(scratch.path(""));
     });
     let ended = run.end();
     let said = ended.out();
