@@ -43,6 +43,8 @@ pub struct Line<O> {
 
 /// The definition behind help, man page, completions and [`parse`].
 pub fn command<O: clap::Args>(tool: &Tool) -> Command {
+    // a tool that runs no command has a list of what it makes, not a plan
+    let is_link = tool.usage_error == FAILED;
     O::augment_args(Command::new(tool.name))
         // a tool's last heading is not that of what every tool has
         .next_help_heading(None::<&'static str>)
@@ -62,17 +64,18 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
                 .default_missing_value("1")
                 .hide_possible_values(true)
                 .value_parser(["1", "see"])
-                .help(
+                .help(if is_link {
                     "Say each step on standard error before it is made, with =see also what shows its \
-                     effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain",
-                ),
+                     effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain"
+                } else {
+                    "Accepted as by the tools that run a command; there are no steps to say"
+                }),
         )
-        .arg(
-            Arg::new("dry-run")
-                .long("dry-run")
-                .action(ArgAction::SetTrue)
-                .help("Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain"),
-        )
+        .arg(Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue).help(if is_link {
+            "Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain"
+        } else {
+            "List each entry and make nothing, as CHAIN_DRY_RUN=1 does"
+        }))
         .arg(
             Arg::new("operands")
                 .action(ArgAction::Append)
