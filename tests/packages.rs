@@ -74,7 +74,6 @@ mod as_anyone {
             #[test]
             #[ignore = "needs a root of Debian's and what dist/make makes"]
             fn the_debian_packages_bring_all_of_each_tool_work_and_leave_nothing() {
-                let _before = Snapshot::take();
                 let debian = Debian::new();
                 // this root was made without manual pages and documents
                 fs::remove_dir_all(debian.path("etc/dpkg/dpkg.cfg.d")).unwrap();
@@ -105,7 +104,6 @@ mod as_anyone {
             #[test]
             #[ignore = "needs a root of Debian's and what dist/make makes"]
             fn the_tarball_unpacked_below_usr_local_works() {
-                let _before = Snapshot::take();
                 let debian = Debian::new();
                 let [tarball] = &made("gz")[..] else { panic!("one tarball") };
                 let into = ["--quiet", "--into"].map(std::ffi::OsStr::new);
