@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What README.md, the README of each tool and the course show is what happens.
 
-use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
+use std::{env, fs};
 
 use tests::engine::Engine;
 use tests::layout::{Layout, Packing};
 use tests::registry::{Door, Registry};
 use tests::session::{Surroundings, World, check, check_amid};
-use tests::{End, Run, Scratch, book, daemon, tools};
+use tests::{Debian, End, Run, Scratch, book, daemon, tools};
 
 /// Each page but those of the options, which `pages` runs.
 const PAGES: [&str; 7] = [
@@ -39,6 +40,45 @@ mod as_root {
     #[ignore = "needs root"]
     fn the_first_command_ends_in_a_shell_of_its_own() {
         assert_first_command();
+    }
+
+    mod in_debian {
+        use super::*;
+
+        /// What the test below runs where it has gone to.
+        #[test]
+        #[ignore = "needs root"]
+        fn what_root_can_try_of_the_course_is_true() {
+            check(&["docs/course/"], World::Root);
+        }
+
+        #[test]
+        #[ignore = "needs root, and a root of Debian's"]
+        fn the_course_can_be_followed_in_a_debian_that_is_entered_as_it_says() {
+            let debian = Debian::new();
+            let bin = debian.path("usr/local/bin");
+            for tool in [tools().unshare(), tools().cgexec(), tools().chroot(), tools().fetch()] {
+                fs::copy(&tool, bin.join(tool.file_name().expect("a name"))).expect("a copy");
+            }
+            // this program has the pages in it, and needs nothing else
+            fs::copy(env::current_exe().expect("its path"), debian.path("srv/docs")).expect("a copy");
+            let page = book::text("docs/course/README.md");
+            let enter = "unshare-rs -- cgexec-rs -- chroot-rs --unmask debian-fs bash -c ";
+            let (_, rest) = page.split_once(enter).expect("the page says how a Debian is entered");
+            let (inside, _) = rest.split_once('\n').expect("it is one line");
+            let test = module_path!().split_once("::").expect("a module").1;
+            let script = inside.replace(
+                "exec bash'",
+                &format!("exec /srv/docs --ignored --exact {test}::what_root_can_try_of_the_course_is_true'"),
+            );
+            let typed = format!("{enter}{script}").replace("debian-fs", &debian.root().display().to_string());
+            let path = format!("{}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", tools().dir().display());
+            let run =
+                Run::new("sh").args(["-c", &typed]).env("PATH", path).env("CHAIN_TOOLS", "/usr/local/bin");
+            let run = run.env("TMPDIR", "/tmp").patience(Duration::from_secs(300));
+            let said = run.end().ok();
+            assert!(said.contains("test result: ok. 1 passed"), "{said}");
+        }
     }
 }
 

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `--explain` tells what is done, all of it, in order, and nothing else.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use tests::told::{CHANGES, is_change, of_the_tools};
 use tests::trace::{Call, Traced};
-use tests::{End, Link, Scratch, Told, Trace};
+use tests::{End, Link, Run, Scratch, Told, Trace, tools};
 
 /// The command at the end, known by its name in the log.
 const COMMAND: &str = "/bin/true";
@@ -113,9 +117,72 @@ mod as_anyone {
         let root = Scratch::busybox_root();
         let [.., chain, _] = Link::all(&root);
         let ended = chain.run([COMMAND]).env("CHAIN_EXPLAIN", "1").end().ended(End::Exit(0));
-        let mut tools: Vec<_> = Told::read_all(&ended.err()).into_iter().map(|told| told.tool).collect();
-        tools.dedup();
+        let tools = tools_that_told(&ended.err());
         // cgexec-rs stays behind and tells how it takes its group back, where it had one
         assert_eq!(tools.get(..3).unwrap(), ["unshare-rs", "cgexec-rs", "chroot-rs"], "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs strace, busybox-static and namespaces"]
+    fn a_dry_run_goes_on_to_the_last_tool_and_changes_nothing() {
+        let root = Scratch::busybox_root();
+        for chain in Link::all(&root).into_iter().rev().take(2).map(|chain| chain.with("--dry-run")) {
+            let traced = traced(&chain);
+            assert_eq!(traced.ended.end, End::Exit(0), "{}: {}", chain.name, traced.ended.err());
+            let became_another = |call: &&Call| call.name == "execve" && !call.args.contains("-rs\"");
+            let made: Vec<_> =
+                traced.calls.iter().filter(|call| is_change(call) && call.name != "execve").collect();
+            assert_eq!(made, [] as [&Call; 0], "{}", chain.name);
+            let others: Vec<_> = traced.calls.iter().filter(became_another).collect();
+            assert_eq!(others, [] as [&Call; 0], "{}: the command was run", chain.name);
+            assert_eq!(tools_that_told(&traced.ended.err()).len(), 3, "{}", traced.ended.err());
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_variable_lets_the_whole_chain_plan_and_make_nothing_whatever_its_options() {
+        let root = Scratch::busybox_root();
+        let [.., chain, _] = Link::all(&root);
+        let planned = |chain: &Link| {
+            let ended = chain.run(["/bin/touch", "/made"]).env("CHAIN_DRY_RUN", "1").end();
+            tools_that_told(&ended.ended(End::Exit(0)).err())
+        };
+        let all = ["unshare-rs", "cgexec-rs", "chroot-rs"].map(str::to_string);
+        assert_eq!(planned(&chain), all);
+        assert_eq!(planned(&chain.clone().with("--explain")), all);
+        assert!(!root.path("made").exists());
+        // 0 asks for nothing, as it does of CHAIN_EXPLAIN
+        chain.run(["/bin/touch", "/made"]).env("CHAIN_DRY_RUN", "0").end().ok();
+        assert!(root.path("made").exists());
+    }
+
+    #[test]
+    #[ignore = "needs namespaces"]
+    fn a_dry_run_starts_no_script_of_a_tools_name_and_no_tool_of_a_new_root() {
+        let scratch = Scratch::new();
+        let script = scratch.path("cgexec-rs");
+        fs::write(&script, "#!/bin/sh\necho CHAIN_DRY_RUN\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let plan = |words: &[&OsStr]| {
+            let ended = Run::new(tools().unshare()).arg("--dry-run").args(words).end().ended(End::Exit(0));
+            assert_eq!(ended.out(), "");
+            ended.err().lines().last().unwrap().to_string()
+        };
+        let said =
+            format!("unshare-rs: the plan ends here: {:?} is no program that knows CHAIN_DRY_RUN", script);
+        assert_eq!(plan(&["--".as_ref(), script.as_os_str()]), said);
+        let said = plan(&["--root=/usr".as_ref(), "cgexec-rs".as_ref()]);
+        assert_eq!(
+            said,
+            "unshare-rs: the plan ends here: \"cgexec-rs\" is a program of the new root, not of this one"
+        );
+    }
+
+    /// Who told steps, in order.
+    fn tools_that_told(stderr: &str) -> Vec<String> {
+        let mut tools: Vec<_> = Told::read_all(stderr).into_iter().map(|told| told.tool).collect();
+        tools.dedup();
+        tools
     }
 }

@@ -12,10 +12,14 @@ use tests::book;
 use definitions::{definitions, page, written};
 
 mod definitions;
+#[path = "manual/with_shells.rs"]
+mod with_shells;
 
 /// The written sections of a man page: its title, and the file that has it as roff.
-const SECTIONS: [(&str, &str); 4] = [
+const SECTIONS: [(&str, &str); 6] = [
     ("EXIT STATUS", "exit-status.man"),
+    ("ENVIRONMENT", "environment.man"),
+    ("FILES", "files.man"),
     ("EXAMPLES", "examples.man"),
     ("NOTES", "notes.man"),
     ("SEE ALSO", "see-also.man"),
@@ -79,6 +83,7 @@ fn man_page(tool: Command) -> String {
     // NAME takes one line without its full stop, DESCRIPTION all
     let first = about.lines().next().unwrap_or_default().trim_end_matches('.').to_string();
     let man = Man::new(tool.about(first).long_about(about))
+        .title(name.to_uppercase())
         .manual("User Commands")
         .source(format!("{name} {version}"));
     let mut page = Vec::new();
@@ -97,7 +102,26 @@ fn man_page(tool: Command) -> String {
         assert!(!section.is_empty(), "{name}/man/{file} is not written");
         page.push_str(&format!(".SH \"{title}\"\n{section}"));
     }
-    page
+    filled(&page)
+}
+
+/// Text in lines that an editor shows whole. What starts with a dot is a request, which has one line.
+fn filled(page: &str) -> String {
+    let mut filled = String::with_capacity(page.len() + 64);
+    for line in page.lines() {
+        let mut width = 0;
+        for (number, word) in line.split(' ').enumerate() {
+            let begins = !line.starts_with('.') && width + word.len() > 78 && !word.starts_with(['.', '\'']);
+            if number > 0 {
+                filled.push(if begins { '\n' } else { ' ' });
+                width = if begins { 0 } else { width + 1 };
+            }
+            filled.push_str(word);
+            width += word.len();
+        }
+        filled.push('\n');
+    }
+    filled
 }
 
 fn table(tool: &Command) -> String {

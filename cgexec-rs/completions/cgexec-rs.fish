@@ -40,6 +40,6 @@ complete -c cgexec-rs -l wait -d 'Stay and wait for COMMAND, then end what is le
 complete -c cgexec-rs -l check -d 'Say what can be limited here, or whether the limits that are given can, and run nothing'
 complete -c cgexec-rs -s b -l from-top -d 'Does nothing: paths already start at the top of the hierarchy, as with cgexec -b'
 complete -c cgexec-rs -s s -l sticky -d 'Does nothing: there is no daemon that moves processes'
-complete -c cgexec-rs -l dry-run -d 'Say each step and make none'
+complete -c cgexec-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c cgexec-rs -s h -l help -d 'Print help'
 complete -c cgexec-rs -s V -l version -d 'Print version'

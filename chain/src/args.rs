@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
+use crate::next::DRY_RUN;
 use crate::tell::{Tell, Voice};
 use crate::{FAILED, sys};
 
@@ -34,7 +35,7 @@ pub struct Tool {
 pub struct Line<O> {
     /// The tool's own options.
     pub options: O,
-    /// The voice that `--explain`, `--dry-run` and `CHAIN_EXPLAIN` ask for.
+    /// The voice that `--explain`, `--dry-run`, `CHAIN_EXPLAIN` and `CHAIN_DRY_RUN` ask for.
     pub voice: Voice,
     /// Everything from the first operand on, byte for byte.
     pub operands: Vec<OsString>,
@@ -42,6 +43,8 @@ pub struct Line<O> {
 
 /// The definition behind help, man page, completions and [`parse`].
 pub fn command<O: clap::Args>(tool: &Tool) -> Command {
+    // a tool that runs no command has a list of what it makes, not a plan
+    let is_link = tool.usage_error == FAILED;
     O::augment_args(Command::new(tool.name))
         // a tool's last heading is not that of what every tool has
         .next_help_heading(None::<&'static str>)
@@ -61,17 +64,18 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
                 .default_missing_value("1")
                 .hide_possible_values(true)
                 .value_parser(["1", "see"])
-                .help(
+                .help(if is_link {
                     "Say each step on standard error before it is made, with =see also what shows its \
-                     effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain",
-                ),
+                     effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain"
+                } else {
+                    "Accepted as by the tools that run a command; there are no steps to say"
+                }),
         )
-        .arg(
-            Arg::new("dry-run")
-                .long("dry-run")
-                .action(ArgAction::SetTrue)
-                .help("Say each step and make none"),
-        )
+        .arg(Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue).help(if is_link {
+            "Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain"
+        } else {
+            "List each entry and make nothing, as CHAIN_DRY_RUN=1 does"
+        }))
         .arg(
             Arg::new("operands")
                 .action(ArgAction::Append)
@@ -84,11 +88,7 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
 
 /// Reads the command line of a link. Help, version and usage errors end the process.
 pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Line<O> {
-    let explained = match std::env::var_os("CHAIN_EXPLAIN") {
-        Some(value) if value == "see" => Voice::ExplainSee,
-        Some(value) if !value.is_empty() && value != "0" => Voice::Explain,
-        _ => Voice::Quiet,
-    };
+    let wished = voice_of_chain();
     let without_options = match argv.get(1) {
         None => Some(1),
         Some(first) if first == "--" => Some(2),
@@ -97,12 +97,24 @@ pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Line<
     };
     if let Some(start) = without_options {
         let operands = argv.into_iter().skip(start).collect();
-        return Line { options: O::default(), voice: explained, operands };
+        return Line { options: O::default(), voice: wished, operands };
     }
     match parse_with_clap(tool, argv) {
-        Ok(line) if line.voice == Voice::Quiet => Line { voice: explained, ..line },
+        // nothing that a dry run is asked of is made, whatever else is asked
+        Ok(line) if line.voice == Voice::Quiet || wished == Voice::DryRun => Line { voice: wished, ..line },
         Ok(line) => line,
         Err(error) => end_with(tool, &error),
+    }
+}
+
+/// What the environment asks of every tool of a chain.
+fn voice_of_chain() -> Voice {
+    let is_set = |value: &OsString| !value.is_empty() && value != "0";
+    match (std::env::var_os(DRY_RUN).filter(is_set), std::env::var_os("CHAIN_EXPLAIN").filter(is_set)) {
+        (Some(_), _) => Voice::DryRun,
+        (None, Some(value)) if value == "see" => Voice::ExplainSee,
+        (None, Some(_)) => Voice::Explain,
+        (None, None) => Voice::Quiet,
     }
 }
 

@@ -404,7 +404,7 @@ impl Call {
             }
             Self::BringUp(name) => sys::bring_up(name),
             Self::CloseOnExec { fd, .. } => sys::close_on_exec(*fd),
-            Self::SetPath(path) => sys::set_path(path),
+            Self::SetPath(path) => sys::set_variable("PATH", path),
             Self::SetGroups(groups) => sys::set_groups(groups),
             Self::SetGroup(gid) => sys::set_group(*gid),
             Self::SetUser(uid) => sys::set_user(*uid),

@@ -68,8 +68,8 @@ impl Command {
         };
         let places = self.places();
         if matches!(tell.voice(), Voice::Explain | Voice::ExplainSee) {
-            let place = places.iter().find(|place| may_run(place)).or(places.first());
-            let place = place.map_or(self.program.as_os_str(), |place| place.as_os_str());
+            let place = self.place().or_else(|| places.first().cloned());
+            let place = place.as_ref().map_or(self.program.as_os_str(), |place| place.as_os_str());
             tell.step(format_args!("become {}", quoted(&self.program)), self.shown(place), "execve(2)");
         }
         let mut worst = Errno::ENOENT;
@@ -86,6 +86,11 @@ impl Command {
             Some(place) => self.explain_failure(tell, place, worst, &argv),
             None => self.not_found(tell, worst),
         }
+    }
+
+    /// Where the program is, as far as can be seen without running it.
+    pub(crate) fn place(&self) -> Option<PathBuf> {
+        self.places().into_iter().find(|place| may_run(place))
     }
 
     /// Every path the program may have, in the order of the search.

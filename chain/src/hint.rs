@@ -142,7 +142,7 @@ fn unshare(flags: CloneFlags, errno: Errno) -> Option<String> {
 fn user_namespace_knob() -> Option<String> {
     if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
         return Some(
-            "AppArmor keeps user namespaces from programs without a profile: give this one a profile with 'userns,', \
+            "AppArmor keeps user namespaces from programs without a profile: unshare-rs(1), NOTES, gives this one its own; \
              or as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0"
                 .to_string(),
         );

@@ -46,6 +46,7 @@ pub mod hint;
 pub mod idmap;
 pub mod mountinfo;
 pub mod namespace;
+pub mod next;
 pub mod plan;
 pub mod search;
 mod see;

@@ -18,7 +18,7 @@ use crate::call::{Call, Hands, Opened};
 use crate::exec::Command;
 use crate::tell::{Tell, Voice};
 use crate::wait::{self, Ended, Side};
-use crate::{FAILED, hint, see, sys};
+use crate::{FAILED, hint, next, see, sys};
 
 /// Why: it ends the sentence "the tool will now …" and, after a failure, "cannot …".
 pub type Reason = Cow<'static, str>;
@@ -133,7 +133,7 @@ impl Plan {
     pub fn carry_out(mut self, tell: &Tell) -> ! {
         if tell.voice() == Voice::DryRun {
             self.say_all(tell);
-            sys::exit(0);
+            sys::exit(next::hand_on(tell, &self.command, self.steps.iter().map(|step| &step.call)));
         }
         let mut hands = std::mem::take(&mut self.hands);
         let mut done = Vec::new();

@@ -419,14 +419,14 @@ unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
-/// setenv(3) of PATH.
+/// setenv(3): what the command finds in its environment.
 ///
 /// # Errors
-/// `ENOMEM`.
-pub fn set_path(path: &OsStr) -> Result<(), Errno> {
-    let path = c_string(path)?;
+/// `ENOMEM`; `EINVAL` for a name that is empty or holds `=`.
+pub fn set_variable(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Result<(), Errno> {
+    let (name, value) = (c_string(name.as_ref())?, c_string(value.as_ref())?);
     // SAFETY: both are C strings, and no other thread reads the environment: there is none.
-    let result = unsafe { libc::setenv(c"PATH".as_ptr(), path.as_ptr(), 1) };
+    let result = unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
     Errno::result(result).map(drop)
 }
 
@@ -438,13 +438,7 @@ pub fn keep_environment(names: &[OsString]) -> Result<(), Errno> {
     let kept: Vec<_> = names.iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
     // SAFETY: one thread, and no reference into the environment is held: `kept` is a copy.
     unsafe { libc::clearenv() };
-    for (name, value) in kept {
-        let (name, value) = (c_string(name)?, c_string(&value)?);
-        // SAFETY: one thread; both are C strings, which setenv copies.
-        let result = unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
-        Errno::result(result)?;
-    }
-    Ok(())
+    kept.into_iter().try_for_each(|(name, value)| set_variable(name, value))
 }
 
 /// Ids of this process that decide what it may do: effective user and group.

@@ -12,7 +12,7 @@ complete -c rootfs-fetch -l subdir -d 'Take only what is below this directory of
 complete -c rootfs-fetch -l exclude -d 'Leave out what matches, and what is below it' -r
 complete -c rootfs-fetch -l max-size -d 'Refuse an archive that unpacks to more bytes' -r
 complete -c rootfs-fetch -l max-files -d 'Refuse an archive of more entries' -r
-complete -c rootfs-fetch -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
+complete -c rootfs-fetch -l explain -d 'Accepted as by the tools that run a command; there are no steps to say' -r -f -a "1\t''
 see\t''"
 complete -c rootfs-fetch -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c rootfs-fetch -s v -l verbose -d 'List each entry'
@@ -25,6 +25,6 @@ complete -c rootfs-fetch -l into -d 'Add to a DIRECTORY that exists; what is in 
 complete -c rootfs-fetch -l devices -d 'Make device nodes too, as root; they are left out otherwise'
 complete -c rootfs-fetch -l no-same-owner -d 'Make everything the caller\'s, also as root'
 complete -c rootfs-fetch -l squash -d 'Make what belongs to an id that does not exist here the caller\'s'
-complete -c rootfs-fetch -l dry-run -d 'Say each step and make none'
+complete -c rootfs-fetch -l dry-run -d 'List each entry and make nothing, as CHAIN_DRY_RUN=1 does'
 complete -c rootfs-fetch -s h -l help -d 'Print help'
 complete -c rootfs-fetch -s V -l version -d 'Print version'

@@ -50,8 +50,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain::Tell;
 use chain::args::{self, Tool};
+use chain::{Tell, Voice};
 
 use crate::cli::Options;
 use crate::failure::{Failure, Kind};
@@ -139,6 +139,9 @@ fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, tell: &Tell) ->
         return unpack::file::write_all(rustix::stdio::stdout(), line.as_bytes());
     }
     let config = opener.config(source)?;
+    if tell.voice() == Voice::DryRun {
+        return Ok(());
+    }
     options.config.as_ref().map_or(Ok(()), |path| input::write_config(&config, path))
 }
 

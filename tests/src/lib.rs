@@ -23,6 +23,9 @@
 //! | `in_debian` | the same, with a root directory of Debian's, where `tests/debian` could make one |
 //! | `peers` | the same, with umoci, skopeo, bsdtar, acl, attr, gpg, gpgv and archives of others |
 //! | `with_registry` | as `on_host`, with docker-registry, skopeo, umoci, openssl, htpasswd and jq |
+//! | `with_packages` | as `in_debian`, with what `dist/make` makes |
+//! | `with_shells` | as `on_host`, with bash, zsh, fish and mandoc |
+//! | `with_apparmor` | on this host, in the source tree, with the parser of AppArmor 4 |
 //! | `with_engine` | as root on this host, with Debian's docker.io |
 //! | `with_mirror` | as root on this host, with mmdebstrap and a mirror of Debian's packages |
 //!

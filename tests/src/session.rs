@@ -208,7 +208,8 @@ fn type_in(exchanges: &[Exchange], surroundings: &Surroundings) -> Vec<String> {
     let run =
         run.env("LC_ALL", "C").env("SHELL", "/bin/sh").env("PWD", scratch.path("").components().as_path());
     let run = run.with(|sh| {
-        sh.env_remove("CHAIN_EXPLAIN").current_dir(scratch.path("")).envs(variables);
+        sh.env_remove("CHAIN_EXPLAIN").env_remove("CHAIN_DRY_RUN");
+        sh.current_dir(scratch.path("")).envs(variables);
     });
     let ended = run.end();
     let said = ended.out();

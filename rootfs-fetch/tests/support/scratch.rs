@@ -99,7 +99,11 @@ impl Scratch {
     /// Any program, likewise.
     pub fn as_who(&self, who: As, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(self.work()).env_remove("CHAIN_EXPLAIN").env("LC_ALL", "C");
+        command
+            .current_dir(self.work())
+            .env_remove("CHAIN_EXPLAIN")
+            .env_remove("CHAIN_DRY_RUN")
+            .env("LC_ALL", "C");
         if who == As::Nobody {
             command.uid(65534).gid(65534);
         }

@@ -50,7 +50,7 @@ pub fn run(program: impl AsRef<OsStr>, args: &[&str]) -> Ran {
 pub fn ran(run: Run) -> Ran {
     // what a caller of the tests has set must not make the tool talk
     let run = run.env("LC_ALL", "C").with(|run| {
-        run.env_remove("CHAIN_EXPLAIN");
+        run.env_remove("CHAIN_EXPLAIN").env_remove("CHAIN_DRY_RUN");
     });
     let ended = run.end();
     let status = match ended.end {

@@ -32,7 +32,7 @@ mod as_anyone {
 
     const APPARMOR: &str = "apparmor_restrict_unprivileged_userns";
     const ADVICE: &str = "unshare-rs: hint: AppArmor keeps user namespaces from programs without a profile: \
-        give this one a profile with 'userns,', or as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
+        unshare-rs(1), NOTES, gives this one its own; or as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
 
     #[test]
     #[ignore = "needs user namespaces"]
