@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an archive is compressed with, found by its first bytes, and the way back.
 
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, Cursor, Read};
 use std::num::NonZeroUsize;
 
+use crate::ahead::Ahead;
 use crate::failure::{Failure, Kind, Result};
 use crate::stream;
 
-/// What a reader asks of the file at once.
-const INPUT: usize = 256 * 1024;
 /// Enough to know every format by: a tar header.
 const HEAD: usize = 512;
 /// The most a decoder of xz may use; `xz -9` needs 65 MiB.
@@ -71,7 +70,14 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>> 
         return Err(Failure::damaged(format_args!("this is {what}; a tar archive is needed")));
     }
     let compression = Compression::detect(&head);
-    decoder(compression, BufReader::with_capacity(INPUT, Cursor::new(head).chain(input)))
+    let input = Cursor::new(head).chain(input);
+    if compression == Compression::Plain {
+        // nothing to decode: whoever takes these bytes is the reader
+        return Ok(Box::new(input));
+    }
+    let input = Ahead::start(input)
+        .map_err(|error| Failure::new(Kind::Io, format_args!("cannot start a thread: {error}")))?;
+    decoder(compression, input)
 }
 
 fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Result<Box<dyn Read + Send>> {

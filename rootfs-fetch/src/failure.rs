@@ -70,6 +70,16 @@ impl Failure {
         Self::new(kind, format_args!("cannot {reason}: {call}: {why}"))
     }
 
+    /// Whether there was no space, or none for this user.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Wrong { kind: Kind::Io, line, .. } => {
+                line.ends_with("(ENOSPC)") || line.ends_with("(EDQUOT)")
+            }
+            _ => false,
+        }
+    }
+
     /// The same failure with another exit status.
     pub fn kind(self, new: Kind) -> Self {
         match self {

@@ -8,6 +8,7 @@
 
 pub mod elf;
 pub mod extras;
+pub mod hwcaps;
 pub mod libraries;
 pub mod mirror;
 pub mod programs;
@@ -112,9 +113,11 @@ impl Copy {
                 todo.push((PathBuf::from(loader), None));
             }
             for name in &elf.needed {
-                let library = self.libraries.find(name, &wants);
-                let library = library.ok_or_else(|| format!("needs the library {}", quoted(name)))?;
-                todo.push((library, Some(wants.clone())));
+                let files = self.libraries.find(name, &wants);
+                if files.is_empty() {
+                    return Err(format!("needs the library {}", quoted(name)));
+                }
+                todo.extend(files.into_iter().map(|file| (file, Some(wants.clone()))));
             }
             self.wants.get_or_insert(wants);
         }
@@ -131,7 +134,7 @@ impl Copy {
         let elsewhere = self.elsewhere.len();
         if let Some(wants) = self.wants.clone() {
             for name in extras::LOADED_LATER {
-                if let Some(path) = self.libraries.find(OsStr::new(name), &wants) {
+                for path in self.libraries.find(OsStr::new(name), &wants) {
                     let _ = self.program(&path);
                 }
             }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::decode;
-use crate::digest::{Checked, Digest, Mismatch};
+use crate::digest::{Digest, Mismatch, Sum};
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::tar::BLOCK;
@@ -38,6 +38,8 @@ pub struct Stream {
     ended: bool,
     taken: u64,
     most: u64,
+    /// What the decoded bytes must hash to. It is reckoned on this side, which has more time.
+    content: Option<Sum>,
     interrupt: Interrupt,
 }
 
@@ -68,7 +70,7 @@ impl Stream {
         thread::Builder::new()
             .name("decode".into())
             .spawn(move || {
-                if let Err(failure) = decode(input, content, &fill, &refill) {
+                if let Err(failure) = decode(input, &fill, &refill) {
                     // nobody may be there to hear it
                     let _ = fill.send(Message::Failed(failure));
                 }
@@ -82,6 +84,7 @@ impl Stream {
             ended: false,
             taken: 0,
             most,
+            content: content.map(Sum::new),
             interrupt: interrupt.clone(),
         })
     }
@@ -179,8 +182,15 @@ impl Stream {
             self.at = 0;
             match self.receive()? {
                 Message::Chunk(chunk) => self.chunk = chunk,
-                Message::End => self.ended = true,
+                Message::End => {
+                    self.ended = true;
+                    let checked = self.content.as_mut().map_or(Ok(()), Sum::check);
+                    checked.map_err(Failure::damaged)?;
+                }
                 Message::Failed(failure) => return Err(failure),
+            }
+            if let Some(sum) = &mut self.content {
+                sum.update(&self.chunk);
             }
             self.taken += self.chunk.len() as u64;
             if self.taken > self.most {
@@ -215,14 +225,10 @@ fn cut_short() -> Failure {
 /// The other side: fills chunks until the input ends or nobody takes them.
 fn decode(
     input: Box<dyn Read + Send>,
-    content: Option<Digest>,
     fill: &SyncSender<Message>,
     refill: &Receiver<Vec<u8>>,
 ) -> Result<()> {
     let mut decoded = decode::decoded(input)?;
-    if let Some(digest) = content {
-        decoded = Box::new(Checked::new(decoded, digest, None));
-    }
     while let Ok(mut chunk) = refill.recv() {
         // the first time a chunk is used it gets its memory; afterwards this writes nothing
         chunk.resize(CHUNK, 0);

@@ -3,6 +3,7 @@
 
 pub mod file;
 pub mod finish;
+mod full;
 mod links;
 pub mod look;
 pub mod whiteout;
@@ -15,7 +16,7 @@ use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
 use crate::directories::Inode;
-use crate::failure::{self, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::listed::Listed;
 use crate::name::Name;
@@ -26,6 +27,7 @@ use crate::stream::Stream;
 use crate::tar::reader::{Reader, Trailer, padded};
 use crate::tar::{Entry, What};
 use crate::tree::Tree;
+use crate::unpack::full::Rest;
 use crate::unpack::whiteout::{Made, Mark};
 
 /// Fills a tree.
@@ -42,6 +44,10 @@ pub struct Unpacker {
     layer: Option<Made>,
     /// What was made so far, where something was there before us.
     files: Option<HashSet<Inode>>,
+    /// What the contents made so far take on the disk.
+    taken: u64,
+    /// What the file system counts in.
+    block: u64,
 }
 
 /// What kind of archive is unpacked.
@@ -58,6 +64,7 @@ impl Unpacker {
     pub fn new(mut tree: Tree, policy: Policy, tell: Tell) -> Self {
         let shared = !tree.root_is_made();
         let files = shared.then(HashSet::new);
+        let block = full::block_of(&tree);
         Self {
             tree,
             policy,
@@ -67,6 +74,8 @@ impl Unpacker {
             waiting: Vec::new(),
             layer: None,
             files,
+            taken: 0,
+            block,
         }
     }
 
@@ -86,8 +95,12 @@ impl Unpacker {
             self.count()?;
             let stored = entry.stored;
             let before = stream.taken_by_reader();
-            self.entry(entry, stream)?;
+            let made = self.entry(entry, stream);
             let used = stream.taken_by_reader() - before;
+            made.map_err(|failure| {
+                let rest = Rest { reader: &mut reader, stream, skip: padded(stored) - used, current: stored };
+                self.full(failure, kind, rest)
+            })?;
             stream.skip(padded(stored) - used)?;
         }
         self.link_waiting()
@@ -171,26 +184,13 @@ impl Unpacker {
             None => file::fill(&fd, entry.stored, stream),
             Some(map) => file::fill_sparse(&fd, map, stream),
         };
-        written.map_err(|failure| self.full(failure, name))?;
+        written.map_err(|failure| failure.within(Quoted(name.bytes())))?;
         look::of_file(&fd, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         self.report.bytes += entry.stored;
+        self.taken += self.in_blocks(entry.stored);
         Ok(())
-    }
-
-    /// Says of a full disk how far we came.
-    fn full(&self, failure: Failure, name: &Name) -> Failure {
-        let failure = if name.is_root() { failure } else { failure.within(Quoted(name.bytes())) };
-        let Failure::Wrong { kind: failure::Kind::Io, line, .. } = &failure else { return failure };
-        if !(line.ends_with("(ENOSPC)") || line.ends_with("(EDQUOT)")) {
-            return failure;
-        }
-        let size = crate::report::Size(self.report.bytes);
-        let files = crate::report::Grouped(self.report.files);
-        failure.hint(format_args!(
-            "{files} files, {size}, were unpacked when the space ended; it was given back"
-        ))
     }
 
     fn symlink(&mut self, name: &Name, target: &[u8], entry: &Entry) -> Result<()> {
@@ -272,10 +272,7 @@ impl Unpacker {
         {
             files.insert(Inode::of(&stat));
         }
-        made.map_err(|error| {
-            let failure = Failure::call(format_args!("make {}", Quoted(name.bytes())), call, error);
-            self.full(failure, &Name::default())
-        })
+        made.map_err(|error| Failure::call(format_args!("make {}", Quoted(name.bytes())), call, error))
     }
 
     /// Finishes the directories, and ends.
