@@ -46,10 +46,7 @@ const ROWS: [(&str, &[Goal], bool); 6] = [
     ("plain", &[Goal { peer: Peer::GnuTar, most: None }], true),
     (
         "gzip",
-        &[
-            Goal { peer: Peer::GnuTar, most: Some(0.35) },
-            Goal { peer: Peer::Decoding, most: Some(1.1) },
-        ],
+        &[Goal { peer: Peer::GnuTar, most: Some(0.35) }, Goal { peer: Peer::Decoding, most: Some(1.1) }],
         true,
     ),
     ("zstd", &[Goal { peer: Peer::GnuTar, most: Some(0.7) }], true),

@@ -223,11 +223,7 @@ fn cut_short() -> Failure {
 }
 
 /// The other side: fills chunks until the input ends or nobody takes them.
-fn decode(
-    input: Box<dyn Read + Send>,
-    fill: &SyncSender<Message>,
-    refill: &Receiver<Vec<u8>>,
-) -> Result<()> {
+fn decode(input: Box<dyn Read + Send>, fill: &SyncSender<Message>, refill: &Receiver<Vec<u8>>) -> Result<()> {
     let mut decoded = decode::decoded(input)?;
     while let Ok(mut chunk) = refill.recv() {
         // the first time a chunk is used it gets its memory; afterwards this writes nothing

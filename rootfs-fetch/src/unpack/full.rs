@@ -11,8 +11,8 @@ use crate::failure::{Failure, Result};
 use crate::name::Name;
 use crate::report::{Grouped, Size};
 use crate::stream::Stream;
-use crate::tar::reader::{Reader, padded};
 use crate::tar::What;
+use crate::tar::reader::{Reader, padded};
 use crate::tree::Tree;
 use crate::unpack::{Kind, Unpacker};
 
@@ -40,7 +40,6 @@ impl Unpacker {
         }
         let mut bytes = self.taken + self.report.directories * self.block;
         let mut names = self.report.files + self.report.directories;
-        let (files, had) = (Grouped(self.report.files), Size(bytes));
         let whole = match self.needed(rest, &mut bytes, &mut names) {
             Ok(()) if kind == Kind::Whole => "",
             // more layers may follow, or what is left cannot be read in time
@@ -53,9 +52,7 @@ impl Unpacker {
             _ => String::new(),
         };
         let need = Size(bytes);
-        failure.hint(format_args!(
-            "{whole}{need}{inodes} are needed; {files} files, {had}, were unpacked, and are removed again"
-        ))
+        failure.hint(format_args!("{whole}{need}{inodes} are needed; there was room for {}", self.report))
     }
 
     fn needed(&self, rest: Rest<'_>, bytes: &mut u64, names: &mut u64) -> Result<()> {
