@@ -23,6 +23,7 @@ pub mod image;
 pub mod input;
 pub mod interrupt;
 pub mod listed;
+pub mod mounted;
 pub mod name;
 pub mod net;
 pub mod partial;

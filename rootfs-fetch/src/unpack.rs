@@ -40,6 +40,8 @@ pub struct Unpacker {
     entries: u64,
     /// Hard links whose other name has not come yet.
     waiting: Vec<(Name, Name)>,
+    /// Bytes of their names.
+    waiting_bytes: usize,
     /// What the layer has made, while one of an image is applied.
     layer: Option<Made>,
     /// What was made so far, where something was there before us.
@@ -72,6 +74,7 @@ impl Unpacker {
             tell,
             entries: 0,
             waiting: Vec::new(),
+            waiting_bytes: 0,
             layer: None,
             files,
             taken: 0,
@@ -108,8 +111,9 @@ impl Unpacker {
 
     fn count(&mut self) -> Result<()> {
         self.entries += 1;
-        if self.entries > self.policy.most_files {
-            let most = self.policy.most_files;
+        let most = self.policy.most_files;
+        // a name may ask for a thousand directories on its way
+        if self.entries > most || self.tree.directories().count() > most {
             return Err(Failure::damaged(format_args!("refused: the archive has more than {most} entries"))
                 .hint("--max-files allows more"));
         }

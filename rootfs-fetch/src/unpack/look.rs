@@ -91,7 +91,9 @@ pub fn of_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut Repor
         if writable != mode {
             chmod(fd, writable)?;
         }
-        set_xattrs(entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
+        set_xattrs(fd, entry, report, |name, value| {
+            rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty())
+        })?;
         if writable != mode {
             chmod(fd, mode)?;
         }
@@ -108,7 +110,7 @@ pub fn of_directory(fd: impl AsFd, look: Option<&Entry>, policy: &Policy, report
     let fd = fd.as_fd();
     let Some(entry) = look else { return chmod(fd, 0o755) };
     own(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
-    set_xattrs(entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
+    set_xattrs(fd, entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
     chmod(fd, entry.mode)?;
     rustix::fs::futimens(fd, &times(entry))
         .map_err(|error| Failure::call("set its time", "utimensat()", error))
@@ -129,7 +131,7 @@ pub fn of_name(spot: &Spot, entry: &Entry, policy: &Policy, report: &mut Report)
     }
     if !entry.xattrs.is_empty() {
         let path = through_proc(spot.dir(), spot.leaf());
-        set_xattrs(entry, report, |name, value| {
+        set_xattrs(spot.dir(), entry, report, |name, value| {
             rustix::fs::lsetxattr(path.as_slice(), name, value, XattrFlags::empty())
         })?;
     }
@@ -204,7 +206,17 @@ fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
         .map_err(|error| Failure::call("set its mode", format_args!("fchmod({mode:#o})"), error))
 }
 
+fn attribute(error: Errno) -> Failure {
+    Failure::call("set an extended attribute", "fsetxattr()", error)
+}
+
+/// Whether the file system is full indeed.
+fn has_no_space(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatvfs(fd).is_ok_and(|stat| stat.f_bavail == 0)
+}
+
 fn set_xattrs(
+    fd: BorrowedFd<'_>,
     entry: &Entry,
     report: &mut Report,
     set: impl Fn(&[u8], &[u8]) -> rustix::io::Result<()>,
@@ -212,10 +224,10 @@ fn set_xattrs(
     for (name, value) in &entry.xattrs {
         match set(name, value) {
             Ok(()) => {}
-            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::IO)) => {
-                return Err(Failure::call("set an extended attribute", "fsetxattr()", error));
-            }
-            // not permitted, not supported, or too large for this file system
+            Err(error @ (Errno::DQUOT | Errno::IO)) => return Err(attribute(error)),
+            Err(error @ Errno::NOSPC) if has_no_space(fd) => return Err(attribute(error)),
+            // not permitted, not supported, or too large for this file system, which may be
+            // what ENOSPC says: ext4 keeps the attributes of a file in one block
             Err(_) => report.xattrs += 1,
         }
     }
