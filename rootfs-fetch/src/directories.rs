@@ -82,9 +82,8 @@ impl Directories {
 
     /// Remembers a directory when it is made or met.
     pub fn note(&mut self, inode: Inode, parent: Inode, leaf: &[u8], origin: Origin) {
-        if !self.known.contains_key(&inode) {
-            self.known.insert(inode, Record { parent, leaf: leaf.into(), origin, look: None });
-        }
+        let record = || Record { parent, leaf: leaf.into(), origin, look: None };
+        self.known.entry(inode).or_insert_with(record);
     }
 
     /// Says how a directory is to look; the last word counts.

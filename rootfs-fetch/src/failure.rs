@@ -104,7 +104,7 @@ impl Failure {
         }
     }
 
-    /// Wrapped so that it passes through a reader; [`crate::stream::read_failure`] unwraps it.
+    /// Wrapped so that it passes through a reader; [`crate::decode::read_failure`] unwraps it.
     pub fn into_io(self) -> std::io::Error {
         std::io::Error::other(self)
     }

@@ -89,7 +89,7 @@ impl Opener<'_> {
             Source::Image(reference) => self.image(reference)?,
             Source::Registry(name) => self.ask(name)?,
             Source::File(_) | Source::Stdin | Source::Url(_) => {
-                return digest_of(self.bytes(source)?.0).map_err(|error| crate::stream::read_failure(&error));
+                return digest_of(self.bytes(source)?.0).map_err(|error| crate::decode::read_failure(&error));
             }
         };
         image.digest().cloned().ok_or_else(|| Failure::damaged("an image of this form has no digest"))

@@ -76,7 +76,7 @@ impl Blobs {
     pub fn archive(path: &Path, beside: &Path, most: u64, interrupt: &Interrupt) -> Result<Self> {
         let mut file = File::from(crate::place::open_archive(path)?);
         let mut head = [0; 8];
-        let count = file.read_at(&mut head, 0).map_err(|error| crate::stream::read_failure(&error))?;
+        let count = file.read_at(&mut head, 0).map_err(|error| crate::decode::read_failure(&error))?;
         if Compression::detect(head.get(..count).unwrap_or_default()) != Compression::Plain {
             file = decode(file, beside, most, interrupt)?;
         }
@@ -140,7 +140,7 @@ impl Blobs {
             return Err(Failure::damaged(format_args!("refused {name:?}: larger than {most} bytes")));
         }
         let mut data = Vec::new();
-        part.take(most).read_to_end(&mut data).map_err(|error| crate::stream::read_failure(&error))?;
+        part.take(most).read_to_end(&mut data).map_err(|error| crate::decode::read_failure(&error))?;
         Ok(Some(data))
     }
 }
@@ -161,7 +161,7 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(Part, u64)>> {
         Err(error) => Err(Failure::call("read the image", format_args!("openat({name:?})"), error)),
         Ok(fd) => {
             let file = File::from(fd);
-            let meta = file.metadata().map_err(|error| crate::stream::read_failure(&error))?;
+            let meta = file.metadata().map_err(|error| crate::decode::read_failure(&error))?;
             if !meta.is_file() {
                 return Err(Failure::damaged(format_args!("{name:?} of the image is no file")));
             }
@@ -172,7 +172,7 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(Part, u64)>> {
 
 /// The same where the kernel cannot resolve a name in a root: before Linux 5.6.
 fn walk(dir: &OwnedFd, name: &str) -> Result<Option<Spot>> {
-    let root = dir.try_clone().map_err(|error| crate::stream::read_failure(&error))?;
+    let root = dir.try_clone().map_err(|error| crate::decode::read_failure(&error))?;
     let mut tree = Tree::new(root, Origin::Found)?;
     let mut name = Name::parse(name.as_bytes())?;
     for _ in 0..MOST_LINKS {
@@ -201,7 +201,7 @@ fn beside(name: &Name, target: &[u8]) -> Result<Name> {
 }
 
 fn members(file: &File, most: u64, interrupt: &Interrupt) -> Result<HashMap<Name, Member>> {
-    let whole = file.try_clone().map_err(|error| crate::stream::read_failure(&error))?;
+    let whole = file.try_clone().map_err(|error| crate::decode::read_failure(&error))?;
     let section = Section { file: Arc::new(whole), at: 0, end: u64::MAX };
     let mut stream = Stream::start(Box::new(section), None, most, interrupt)?;
     let mut reader = Reader::new(Trailer::Required);
