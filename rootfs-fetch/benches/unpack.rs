@@ -121,7 +121,8 @@ impl Bench<'_> {
         let mut command = vec![self.tool.clone()];
         // device nodes too, as the others make them
         let devices = nix::unistd::geteuid().is_root().then_some("--devices");
-        command.extend(["-q", source, &to].into_iter().chain(devices).map(OsString::from));
+        let words = devices.into_iter().chain(["-q", source, &to]);
+        command.extend(words.map(OsString::from));
         self.measured(&command, &to)
     }
 
