@@ -75,6 +75,11 @@ impl Directories {
         self.known.contains_key(&inode)
     }
 
+    /// The directory that it is in.
+    pub fn parent(&self, inode: Inode) -> Option<Inode> {
+        self.known.get(&inode).map(|record| record.parent)
+    }
+
     /// Whether we made the directory.
     pub fn is_made(&self, inode: Inode) -> bool {
         self.known.get(&inode).is_some_and(|record| record.origin == Origin::Made)

@@ -347,6 +347,17 @@ attacks! {
     an_attribute_too_large_for_most_file_systems:
         Tar::new().pax(&[("SCHILY.xattr.user.large", &[b'x'; 60_000])]).file("a", b"contents").end()
         => Confined(|root| assert_eq!(text(root, "a"), "contents"));
+    a_link_that_goes_up_and_down_and_up: {
+        let down = ["d"; 100].join("/");
+        let mut tar = Tar::new().pax(&[("path", down.as_bytes())]).dir("d", 0o755);
+        // each time down, and up again past the root
+        let there_and_back = format!("{down}{}", "/..".repeat(110));
+        tar = tar.pax(&[("linkpath", [there_and_back.as_str(); 7].join("/").as_bytes())]).symlink("up", "x");
+        for number in 0..20 {
+            tar = tar.file(format!("up/{number}/x"), b"inside");
+        }
+        tar.end()
+    } => Confined(|root| assert_eq!(text(root, "19/x"), "inside"));
     hard_links_that_wait_for_ever: {
         let far = ["w"; 250].concat();
         let target = [far.as_str(); 1000].join("/");
