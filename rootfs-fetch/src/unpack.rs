@@ -6,6 +6,7 @@ pub mod finish;
 mod full;
 mod links;
 pub mod look;
+mod named;
 pub mod whiteout;
 
 use std::collections::HashSet;
@@ -137,6 +138,9 @@ impl Unpacker {
             return Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"));
         }
         look::settle(&mut entry, &self.policy, &mut self.report)?;
+        if entry.what != What::Directory {
+            named::resolve(&mut self.tree, &mut entry);
+        }
         match &entry.what {
             What::Directory => self.directory(&name, entry),
             What::File => self.file(&name, &entry, None, stream),

@@ -98,10 +98,10 @@ mod peers {
         let scratch = Scratch::new();
         shell(
             &scratch,
-            "mkdir -p src/d/e && cd src && echo x > d/f && echo y > d/e/g \
+            "mkdir -p src/d/e src/etc && cd src && cp /etc/passwd /etc/group etc && echo x > d/f && echo y > d/e/g \
          && setfacl -m u:1:rw,g:2:r,m::rw d/f && setfacl -d -m u:3:rwx,o::- d && setfacl -m u:4:- d/e",
         );
-        shell(&scratch, "tar -C src --format=posix --acls --numeric-owner -cf a.tar .");
+        shell(&scratch, "tar -C src --format=posix --acls --numeric-owner -cf a.tar etc d");
         shell(&scratch, "mkdir theirs && tar -C theirs --acls --numeric-owner -xpf a.tar");
         let outcome = scratch.feed(As::Caller, b"", &["-q", "a.tar", "ours"]);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));

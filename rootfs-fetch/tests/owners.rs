@@ -67,6 +67,28 @@ fn an_access_control_list_in_text_becomes_the_kernels() {
 }
 
 #[test]
+fn a_list_that_names_somebody_means_who_has_that_name_in_the_tree() {
+    let scratch = Scratch::new();
+    let tar = Tar::new()
+        .pax(&[("SCHILY.acl.default", b"user::rwx,group::r-x,group:keepers:r-x,mask::r-x,other::---")])
+        .dir("journal", 0o750)
+        // after the list, and with another number than root's anywhere
+        .file("etc/group", b"root:x:0:\nkeepers:x:4321:\n");
+    let outcome = scratch.feed(As::Caller, &tar.end(), &["-q", "-", "root"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    let mut value = [0; 256];
+    let path = scratch.work().join("root/journal");
+    let length = rustix::fs::lgetxattr(path, "system.posix_acl_default", &mut value[..]).unwrap();
+    assert_eq!(value[..length][4 + 2 * 8..][..8], [8, 0, 5, 0, 0xe1, 0x10, 0, 0]);
+    // this machine's names are nobody's business
+    let tar = Tar::new()
+        .file("etc/passwd", b"")
+        .pax(&[("SCHILY.acl.access", b"user::rw-,user:root:r--,group::r--,mask::r--,other::---")]);
+    let outcome = scratch.feed(As::Caller, &tar.file("f", b"").end(), &["-", "other"]);
+    assert!(outcome.stderr.contains("1 extended attribute left out"), "{outcome:?}");
+}
+
+#[test]
 fn an_access_control_list_that_is_none_is_left_out_and_counted() {
     let scratch = Scratch::new();
     let tar = Tar::new().pax(&[("SCHILY.acl.access", b"user:lisa:rw-,user::rwz")]).file("f", b"x");

@@ -94,12 +94,19 @@ impl Pax {
                 self.sparse.map.push(Segment { offset, length: unsigned()? });
             }
             b"GNU.sparse.map" => self.sparse.map = map(value).ok_or_else(wrong)?,
-            // a list that cannot be read is no such attribute's value, and so left out and counted
+            // text that names somebody waits for the names of the tree; what cannot be read is no
+            // such attribute's value, and so left out and counted
             b"SCHILY.acl.access" => {
-                self.attribute(b"system.posix_acl_access", acl::binary(value).unwrap_or(value.to_vec()))?;
+                self.attribute(
+                    b"system.posix_acl_access",
+                    acl::binary(value, &mut |_, _| None).unwrap_or(value.to_vec()),
+                )?;
             }
             b"SCHILY.acl.default" => {
-                self.attribute(b"system.posix_acl_default", acl::binary(value).unwrap_or(value.to_vec()))?;
+                self.attribute(
+                    b"system.posix_acl_default",
+                    acl::binary(value, &mut |_, _| None).unwrap_or(value.to_vec()),
+                )?;
             }
             b"SCHILY.acl.ace" => self.attribute(b"system.nfs4_acl", value.to_vec())?,
             _ => {

@@ -8,7 +8,7 @@ use crate::failure::{Failure, Result};
 use crate::policy::Policy;
 use crate::report::Report;
 use crate::tree::Tree;
-use crate::unpack::look;
+use crate::unpack::{look, named};
 
 /// Gives every directory of a tree its owner, mode and time.
 ///
@@ -36,7 +36,11 @@ pub fn directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Res
             let call = "openat(O_DIRECTORY|O_NOFOLLOW)";
             Failure::call(format_args!("finish {}", Quoted(&shown)), call, error)
         })?;
-        look::of_directory(&fd, directory.look.as_deref(), policy, report)
+        let mut look = directory.look;
+        if let Some(look) = &mut look {
+            named::resolve(tree, look);
+        }
+        look::of_directory(&fd, look.as_deref(), policy, report)
             .map_err(|failure| failure.within(Quoted(&tree.directories().real(inode))))?;
     }
     Ok(())
