@@ -153,6 +153,9 @@ fn a_full_disk_is_told_with_what_was_needed_and_that_is_enough() {
     let (hint, enough) = needed(&scratch, "../a.tar", "size=64m,nr_inodes=100");
     assert!(hint.contains(" and 400 inodes, of which none is left, are needed; "), "{hint}");
     assert_eq!(enough, Some(0), "{hint}");
+    let (hint, enough) = needed(&scratch, "host:sh,ls", "size=1m");
+    assert!(hint.ends_with(" MB are needed"), "{hint}");
+    assert_eq!(enough, Some(0), "{hint}");
 }
 
 #[test]
