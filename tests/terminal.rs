@@ -2,13 +2,15 @@
 //! At a terminal, and under signals: a tool is not there, only the command is.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tests::tar::Tar;
 use tests::terminal::{CTRL_C, CTRL_Z};
-use tests::{End, Link, Run, Scratch, Snapshot, Terminal};
+use tests::{End, Link, Run, Scratch, Snapshot, Terminal, tools};
 
 /// A shell as a person starts it, outside.
 fn shell() -> Terminal {
@@ -42,8 +44,48 @@ fn waits(link: &Link, root: &Scratch) -> [OsString; 3] {
     ["tail".into(), "-f".into(), link.place(root, "tmp/file")]
 }
 
+/// rootfs-fetch at a terminal, its archive in a pipe of its own.
+fn fetch(scratch: &Scratch, options: &str) -> (Terminal, std::fs::File) {
+    let pipe = scratch.path("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let script = format!("exec \"$0\" {options} - \"$1/root\" < \"$1/pipe\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).arg(tools().fetch()).arg(scratch.path("")).env("TERM", "xterm");
+    let terminal = Terminal::start(command);
+    (terminal, std::fs::File::create(pipe).unwrap())
+}
+
 mod as_anyone {
     use super::*;
+
+    #[test]
+    #[ignore = "needs a terminal of its own"]
+    fn a_bar_says_how_much_has_come_and_goes_before_the_last_line() {
+        let archive = Tar::new().file("half", &[0; 600_000]).file("all", &[0; 600_000]).end();
+        let scratch = Scratch::new();
+        let (mut terminal, mut pipe) = fetch(&scratch, "");
+        pipe.write_all(&archive[..600_000]).unwrap();
+        terminal.wait_for("KiB");
+        pipe.write_all(&archive[600_000..]).unwrap();
+        drop(pipe);
+        terminal.wait_for("root: 2 files, 1.2 MB");
+        assert_eq!(terminal.end(), End::Exit(0));
+    }
+
+    #[test]
+    #[ignore = "needs a terminal of its own"]
+    fn ctrl_c_ends_a_fetch_and_leaves_nothing() {
+        let archive = Tar::new().file("half", &[0; 600_000]).end();
+        let scratch = Scratch::new();
+        let (mut terminal, mut pipe) = fetch(&scratch, "-v");
+        pipe.write_all(&archive[..300_000]).unwrap();
+        terminal.wait_for("half");
+        terminal.send(CTRL_C);
+        assert_eq!(terminal.end(), End::Signal(Signal::SIGINT as i32));
+        let left: Vec<_> =
+            std::fs::read_dir(scratch.path("")).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(left, ["pipe"]);
+    }
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]

@@ -232,7 +232,7 @@ impl Cache {
         let Some(file) = self.find(digest, size) else { return Ok(true) };
         let mut checked = Checked::new(file, digest.clone(), Some(size));
         let read = std::io::copy(&mut checked, &mut std::io::sink());
-        match read.map_err(|error| crate::stream::read_failure(&error)) {
+        match read.map_err(|error| crate::decode::read_failure(&error)) {
             Ok(_) => Ok(true),
             Err(Failure::Wrong { kind: Kind::Damaged, .. }) => {
                 self.forget(digest);

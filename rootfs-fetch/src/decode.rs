@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an archive is compressed with, found by its first bytes, and the way back.
 
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, Cursor, Read};
 use std::num::NonZeroUsize;
 
+use crate::ahead::Ahead;
+use crate::digest::Mismatch;
 use crate::failure::{Failure, Kind, Result};
-use crate::stream;
 
-/// What a reader asks of the file at once.
-const INPUT: usize = 256 * 1024;
 /// Enough to know every format by: a tar header.
 const HEAD: usize = 512;
 /// The most a decoder of xz may use; `xz -9` needs 65 MiB.
@@ -63,7 +62,7 @@ const FOREIGN: [(&[u8], &str); 6] = [
 /// I/O from reading; damaged, for a format that is not one of ours.
 pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>> {
     let mut head = Vec::with_capacity(HEAD);
-    input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|error| stream::read_failure(&error))?;
+    input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|error| read_failure(&error))?;
     if head.is_empty() {
         return Err(Failure::damaged("the archive is empty"));
     }
@@ -71,7 +70,31 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>> 
         return Err(Failure::damaged(format_args!("this is {what}; a tar archive is needed")));
     }
     let compression = Compression::detect(&head);
-    decoder(compression, BufReader::with_capacity(INPUT, Cursor::new(head).chain(input)))
+    let input = Cursor::new(head).chain(input);
+    if compression == Compression::Plain {
+        // nothing to decode: whoever takes these bytes is the reader
+        return Ok(Box::new(input));
+    }
+    let input = Ahead::start(input)
+        .map_err(|error| Failure::new(Kind::Io, format_args!("cannot start a thread: {error}")))?;
+    decoder(compression, input)
+}
+
+/// The input's own errno is I/O, what a decoder says is damage.
+pub fn read_failure(error: &std::io::Error) -> Failure {
+    if let Some(failure) = error.get_ref().and_then(|inner| inner.downcast_ref::<Failure>()) {
+        return failure.clone();
+    }
+    match error.raw_os_error() {
+        Some(errno) => {
+            Failure::call("read the archive", "read()", rustix::io::Errno::from_raw_os_error(errno))
+        }
+        None if error.get_ref().is_some_and(|inner| inner.is::<Mismatch>()) => Failure::damaged(error),
+        None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Failure::damaged("the compressed data are cut short")
+        }
+        None => Failure::damaged(format_args!("the compressed data are damaged: {error}")),
+    }
 }
 
 fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Result<Box<dyn Read + Send>> {

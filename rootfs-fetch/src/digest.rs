@@ -147,12 +147,43 @@ impl fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
+/// A digest that grows with the bytes, and the one it must be in the end.
+#[derive(Debug)]
+pub struct Sum {
+    hasher: Hasher,
+    expected: Digest,
+}
+
+impl Sum {
+    /// Of nothing yet.
+    pub fn new(expected: Digest) -> Self {
+        Self { hasher: Hasher::new(expected.algorithm), expected }
+    }
+
+    /// Takes in the next bytes.
+    pub fn update(&mut self, data: &[u8]) {
+        self.hasher.update(data);
+    }
+
+    /// Whether it was all as expected; it begins again.
+    ///
+    /// # Errors
+    /// The two digests that are not the same.
+    pub fn check(&mut self) -> Result<(), Mismatch> {
+        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(self.expected.algorithm));
+        let found = Digest { algorithm: self.expected.algorithm, value: hasher.finish() };
+        if found == self.expected {
+            return Ok(());
+        }
+        Err(Mismatch(format!("the digest is {found}, not {}", self.expected)))
+    }
+}
+
 /// Bytes on their way; the last of them come only if all were right.
 #[derive(Debug)]
 pub struct Checked<R> {
     inner: R,
-    hasher: Hasher,
-    expected: Digest,
+    sum: Sum,
     /// Bytes still to come, where it is known how many there are.
     rest: Option<u64>,
     ended: bool,
@@ -161,23 +192,19 @@ pub struct Checked<R> {
 impl<R: Read> Checked<R> {
     /// Checks everything `inner` has, and that it is `size` bytes if that is known.
     pub fn new(inner: R, expected: Digest, size: Option<u64>) -> Self {
-        Self { inner, hasher: Hasher::new(expected.algorithm), expected, rest: size, ended: false }
+        Self { inner, sum: Sum::new(expected), rest: size, ended: false }
     }
 
     fn end(&mut self) -> io::Result<()> {
         self.ended = true;
         if self.rest.is_some_and(|rest| rest > 0) {
-            return Err(io::Error::other(Mismatch(format!(
-                "{} is shorter than it should be",
-                self.expected
-            ))));
+            return Err(self.wrong_size("shorter"));
         }
-        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(self.expected.algorithm));
-        let found = Digest { algorithm: self.expected.algorithm, value: hasher.finish() };
-        if found == self.expected {
-            return Ok(());
-        }
-        Err(io::Error::other(Mismatch(format!("the digest is {found}, not {}", self.expected))))
+        self.sum.check().map_err(io::Error::other)
+    }
+
+    fn wrong_size(&self, how: &str) -> io::Error {
+        io::Error::other(Mismatch(format!("{} is {how} than it should be", self.sum.expected)))
     }
 }
 
@@ -187,19 +214,14 @@ impl<R: Read> Read for Checked<R> {
             return Ok(0);
         }
         let count = self.inner.read(into)?;
-        self.hasher.update(into.get(..count).unwrap_or_default());
-        if let Some(rest) = &mut self.rest {
-            *rest = rest.checked_sub(count as u64).ok_or_else(|| {
-                io::Error::other(Mismatch(format!("{} is longer than it should be", self.expected)))
-            })?;
-            if *rest == 0 {
+        self.sum.update(into.get(..count).unwrap_or_default());
+        if let Some(rest) = self.rest {
+            let rest = rest.checked_sub(count as u64).ok_or_else(|| self.wrong_size("longer"))?;
+            self.rest = Some(rest);
+            if rest == 0 {
                 // a decoder may never ask for the end; more than this is more than is wanted
-                let more = self.inner.read(&mut [0])?;
-                if more > 0 {
-                    return Err(io::Error::other(Mismatch(format!(
-                        "{} is longer than it should be",
-                        self.expected
-                    ))));
+                if self.inner.read(&mut [0])? > 0 {
+                    return Err(self.wrong_size("longer"));
                 }
                 self.end()?;
             }

@@ -30,7 +30,6 @@ impl Inode {
 struct Record {
     parent: Inode,
     leaf: Box<[u8]>,
-    depth: usize,
     origin: Origin,
     look: Option<Box<Entry>>,
 }
@@ -47,10 +46,10 @@ pub enum Origin {
 /// A directory to finish.
 #[derive(Debug)]
 pub struct Unfinished {
-    /// Its real name, without links on the way.
-    pub real: Vec<u8>,
-    /// What is expected there.
-    pub inode: Inode,
+    /// The directory it is in.
+    pub parent: Inode,
+    /// Its name there.
+    pub leaf: Vec<u8>,
     /// Where it comes from.
     pub origin: Origin,
     /// What the archive says of it, if it does.
@@ -67,13 +66,18 @@ pub struct Directories {
 impl Directories {
     /// Knows the root alone.
     pub fn new(root: Inode, origin: Origin) -> Self {
-        let record = Record { parent: root, leaf: Box::default(), depth: 0, origin, look: None };
+        let record = Record { parent: root, leaf: Box::default(), origin, look: None };
         Self { root, known: HashMap::from([(root, record)]) }
     }
 
     /// Whether the directory is one of the tree.
     pub fn contains(&self, inode: Inode) -> bool {
         self.known.contains_key(&inode)
+    }
+
+    /// The directory that it is in.
+    pub fn parent(&self, inode: Inode) -> Option<Inode> {
+        self.known.get(&inode).map(|record| record.parent)
     }
 
     /// Whether we made the directory.
@@ -83,10 +87,8 @@ impl Directories {
 
     /// Remembers a directory when it is made or met.
     pub fn note(&mut self, inode: Inode, parent: Inode, leaf: &[u8], origin: Origin) {
-        if !self.known.contains_key(&inode) {
-            let depth = self.known.get(&parent).map_or(0, |record| record.depth) + 1;
-            self.known.insert(inode, Record { parent, leaf: leaf.into(), depth, origin, look: None });
-        }
+        let record = || Record { parent, leaf: leaf.into(), origin, look: None };
+        self.known.entry(inode).or_insert_with(record);
     }
 
     /// Says how a directory is to look; the last word counts.
@@ -101,28 +103,37 @@ impl Directories {
         self.known.remove(&inode);
     }
 
-    /// All of them, the deepest first, and the root last.
-    pub fn unfinished(&mut self) -> Vec<Unfinished> {
-        let mut order: Vec<(usize, Inode)> =
-            self.known.iter().map(|(&inode, it)| (it.depth, inode)).collect();
-        // siblings together, so that their parent is opened once
-        order.sort_by_key(|&(depth, inode)| {
-            (std::cmp::Reverse(depth), self.known.get(&inode).map_or(0, |record| record.parent.number))
-        });
-        let mut all: Vec<Unfinished> = order
-            .iter()
-            .map(|&(_, inode)| {
-                let origin = self.known.get(&inode).map_or(Origin::Found, |record| record.origin);
-                Unfinished { real: self.real(inode), inode, origin, look: None }
-            })
-            .collect();
-        for directory in &mut all {
-            directory.look = self.known.get_mut(&directory.inode).and_then(|record| record.look.take());
-        }
-        all
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.known.len() as u64
     }
 
-    fn real(&self, inode: Inode) -> Vec<u8> {
+    /// All of them, each after those in it, and the root last: whoever goes through them in this
+    /// order is often in the directory he needs next, or in one of its own.
+    pub fn order(&self) -> Vec<Inode> {
+        let mut below: HashMap<Inode, Vec<Inode>> = HashMap::new();
+        for (&inode, record) in self.known.iter().filter(|&(&inode, _)| inode != self.root) {
+            below.entry(record.parent).or_default().push(inode);
+        }
+        let mut order = Vec::with_capacity(self.known.len());
+        let mut todo = vec![self.root];
+        while let Some(inode) = todo.pop() {
+            order.push(inode);
+            todo.extend(below.remove(&inode).unwrap_or_default());
+        }
+        order.reverse();
+        order
+    }
+
+    /// What is to be done for a directory; nothing is kept of how it is to look.
+    pub fn finish(&mut self, inode: Inode) -> Option<Unfinished> {
+        let record = self.known.get_mut(&inode)?;
+        let look = record.look.take();
+        Some(Unfinished { parent: record.parent, leaf: record.leaf.to_vec(), origin: record.origin, look })
+    }
+
+    /// The real name of a directory, without links on the way.
+    pub fn real(&self, inode: Inode) -> Vec<u8> {
         let mut leaves: Vec<&[u8]> = Vec::new();
         let mut at = inode;
         while at != self.root {
@@ -144,14 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn the_deepest_directory_is_finished_first_and_the_root_last() {
+    fn a_directory_is_finished_after_those_in_it_and_the_root_last() {
         let mut directories = Directories::new(inode(1), Origin::Made);
         directories.note(inode(2), inode(1), b"usr", Origin::Made);
         directories.note(inode(3), inode(2), b"bin", Origin::Made);
         directories.note(inode(4), inode(1), b"etc", Origin::Made);
-        let real: Vec<Vec<u8>> = directories.unfinished().into_iter().map(|it| it.real).collect();
-        assert_eq!(real.first().map(Vec::as_slice), Some(&b"usr/bin"[..]));
-        assert_eq!(real.last().map(Vec::as_slice), Some(&b""[..]));
+        let order = directories.order();
+        let at = |number| order.iter().position(|&it| it == inode(number));
+        assert!(at(3) < at(2) && order.last() == Some(&inode(1)) && order.len() == 4, "{order:?}");
+        assert_eq!(directories.real(inode(3)), b"usr/bin");
     }
 
     #[test]
@@ -159,6 +171,6 @@ mod tests {
         let mut directories = Directories::new(inode(1), Origin::Made);
         directories.note(inode(2), inode(1), b"gone", Origin::Made);
         directories.forget(inode(2));
-        assert_eq!(directories.unfinished().len(), 1);
+        assert_eq!(directories.order(), [inode(1)]);
     }
 }

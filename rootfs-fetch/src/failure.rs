@@ -70,6 +70,16 @@ impl Failure {
         Self::new(kind, format_args!("cannot {reason}: {call}: {why}"))
     }
 
+    /// Whether there was no space, or none for this user.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Wrong { kind: Kind::Io, line, .. } => {
+                line.ends_with("(ENOSPC)") || line.ends_with("(EDQUOT)")
+            }
+            _ => false,
+        }
+    }
+
     /// The same failure with another exit status.
     pub fn kind(self, new: Kind) -> Self {
         match self {
@@ -94,7 +104,7 @@ impl Failure {
         }
     }
 
-    /// Wrapped so that it passes through a reader; [`crate::stream::read_failure`] unwraps it.
+    /// Wrapped so that it passes through a reader; [`crate::decode::read_failure`] unwraps it.
     pub fn into_io(self) -> std::io::Error {
         std::io::Error::other(self)
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use chain::{Tell, Voice};
 
+use crate::decode::Compression;
 use crate::directories::Origin;
 use crate::host::elf::Elf;
 use crate::host::libraries::read_cache;
@@ -32,6 +33,10 @@ use crate::unpack::{Kind, Unpacker};
 const MOST: u64 = 1 << 22;
 
 fn stream(data: &[u8]) -> Option<Stream> {
+    if Compression::detect(data) == Compression::Plain {
+        // a thread takes longer to start than most of these bytes to read
+        return Some(Stream::of_memory(data.to_vec(), MOST));
+    }
     Stream::start(Box::new(std::io::Cursor::new(data.to_vec())), None, MOST, &Interrupt::default()).ok()
 }
 

@@ -8,6 +8,7 @@
 
 pub mod elf;
 pub mod extras;
+pub mod hwcaps;
 pub mod libraries;
 pub mod mirror;
 pub mod programs;
@@ -25,10 +26,12 @@ use crate::host::libraries::{Libraries, Wants, read_elf};
 use crate::host::mirror::Mirror;
 use crate::interrupt::Interrupt;
 use crate::policy::Policy;
-use crate::report::Report;
+use crate::report::{Report, Size};
 use crate::tree::Tree;
 
 const CACHE: &str = "/etc/ld.so.cache";
+/// What most file systems count in.
+const BLOCK: u64 = 4096;
 
 /// Where programs are, which on most hosts now are links to one place.
 const PROGRAMS: [&str; 4] = ["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
@@ -112,9 +115,11 @@ impl Copy {
                 todo.push((PathBuf::from(loader), None));
             }
             for name in &elf.needed {
-                let library = self.libraries.find(name, &wants);
-                let library = library.ok_or_else(|| format!("needs the library {}", quoted(name)))?;
-                todo.push((library, Some(wants.clone())));
+                let files = self.libraries.find(name, &wants);
+                if files.is_empty() {
+                    return Err(format!("needs the library {}", quoted(name)));
+                }
+                todo.extend(files.into_iter().map(|file| (file, Some(wants.clone()))));
             }
             self.wants.get_or_insert(wants);
         }
@@ -131,7 +136,7 @@ impl Copy {
         let elsewhere = self.elsewhere.len();
         if let Some(wants) = self.wants.clone() {
             for name in extras::LOADED_LATER {
-                if let Some(path) = self.libraries.find(OsStr::new(name), &wants) {
+                for path in self.libraries.find(OsStr::new(name), &wants) {
                     let _ = self.program(&path);
                 }
             }
@@ -173,7 +178,7 @@ impl Copy {
         }
         for path in &self.paths {
             interrupt.check()?;
-            mirror.path(path)?;
+            mirror.path(path).map_err(|failure| self.full(failure))?;
         }
         for path in &self.elsewhere {
             if let Some(name) = path.file_name() {
@@ -183,6 +188,16 @@ impl Copy {
         stubs::make(&mut tree, &policy, self.pam().is_some(), &mut report)?;
         crate::unpack::finish::directories(&mut tree, &policy, &mut report)?;
         Ok(report)
+    }
+
+    /// Says of a full disk what was needed.
+    fn full(&self, failure: Failure) -> Failure {
+        if !failure.is_full() {
+            return failure;
+        }
+        let sizes = self.paths.iter().filter_map(|path| std::fs::metadata(path).ok());
+        let needed = sizes.map(|meta| meta.len().next_multiple_of(BLOCK)).sum();
+        failure.hint(format_args!("{} are needed", Size(needed)))
     }
 
     /// What is copied, in the order of discovery.

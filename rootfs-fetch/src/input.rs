@@ -85,7 +85,7 @@ impl Opener<'_> {
             Source::Registry(name) => self.ask(name)?,
             Source::File(_) | Source::Stdin | Source::Url(_) => {
                 return digest_of(self.checked(self.bytes(source)?.0))
-                    .map_err(|error| crate::stream::read_failure(&error));
+                    .map_err(|error| crate::decode::read_failure(&error));
             }
         };
         image.digest().cloned().ok_or_else(|| Failure::damaged("an image of this form has no digest"))

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ahead;
 pub mod cache;
 pub mod checksums;
 pub mod cli;
@@ -24,6 +25,7 @@ pub mod image;
 pub mod input;
 pub mod interrupt;
 pub mod listed;
+pub mod mounted;
 pub mod name;
 pub mod net;
 pub mod partial;

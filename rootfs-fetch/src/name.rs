@@ -10,7 +10,7 @@ use chain::tell::Quoted;
 use crate::failure::{Failure, Result};
 
 /// Deeper trees than this are made to exhaust something.
-const DEEPEST: usize = 4096;
+const DEEPEST: usize = 1024;
 
 /// A name below the root; empty for the root itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,7 +20,7 @@ impl Name {
     /// Reads a name of an archive: a leading `/` means the root of DIRECTORY.
     ///
     /// # Errors
-    /// Damaged, for `..`, NUL, and more than 4096 parts.
+    /// Damaged, for `..`, NUL, and more than 1024 parts.
     pub fn parse(raw: &[u8]) -> Result<Self> {
         if raw.contains(&0) {
             return Err(Failure::damaged(format_args!("refused {}: its name contains NUL", Quoted(raw))));

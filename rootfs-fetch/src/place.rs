@@ -16,9 +16,9 @@ use chain::tell::quoted;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::directories::Inode;
 use crate::failure::{Failure, Kind, Result};
 use crate::image::Form;
+use crate::mounted;
 use crate::partial;
 use crate::remove;
 
@@ -70,7 +70,10 @@ impl Place {
         let found = look(&parent, &name, directory, existing)?;
         let (root, way) = match found {
             Some(root) if existing == Existing::Add => (root, Way::Among),
-            Some(root) if existing == Existing::Refuse && is_mount(&parent, &root) => (root, Way::Inside),
+            // a mount point cannot be renamed over
+            Some(root) if existing == Existing::Refuse && !mounted::together(&parent, &root) => {
+                (root, Way::Inside)
+            }
             found => {
                 partial::remove_stale(&parent, &name);
                 match (partial::make(&parent, &name, directory), found) {
@@ -166,19 +169,6 @@ impl Place {
             }),
             Way::Among => Ok(()),
         }
-    }
-}
-
-/// Whether a directory is a mount point: it cannot be renamed over.
-fn is_mount(parent: &OwnedFd, root: &OwnedFd) -> bool {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let up = rustix::fs::openat(root, "..", flags, Mode::empty());
-    let device = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|stat| stat.st_dev);
-    // a bind mount of the same file system has another parent than its name has
-    match (device(root), device(parent), up.and_then(|up| rustix::fs::fstat(&up)), rustix::fs::fstat(parent))
-    {
-        (Ok(here), Ok(there), Ok(up), Ok(parent)) => here != there || Inode::of(&up) != Inode::of(&parent),
-        _ => false,
     }
 }
 

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::directories::Inode;
 use crate::failure::{Failure, Result};
+use crate::mounted;
 
 /// Names read before some are removed: readdir(3) and unlink(2) do not mix well.
 const BATCH: usize = 4096;
@@ -114,7 +115,10 @@ fn open(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     // what is mounted below is somebody else's: it is neither entered nor emptied
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let opened = match rustix::fs::openat2(dir, name, flags, Mode::empty(), how) {
-        Err(Errno::NOSYS) => rustix::fs::openat(dir, name, flags, Mode::empty()),
+        // before Linux 5.6, or a filter that is older
+        Err(Errno::NOSYS | Errno::PERM) => {
+            rustix::fs::openat(dir, name, flags, Mode::empty()).and_then(|fd| not_mounted(dir, fd))
+        }
         other => other,
     };
     match opened {
@@ -122,10 +126,15 @@ fn open(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
         Err(Errno::ACCESS) => {
             // it was seen to be a directory, and its name is in one that only we write
             rustix::fs::chmodat(dir, name, Mode::RWXU, AtFlags::empty())?;
-            rustix::fs::openat(dir, name, flags, Mode::empty())
+            rustix::fs::openat(dir, name, flags, Mode::empty()).and_then(|fd| not_mounted(dir, fd))
         }
         Err(error) => Err(error),
     }
+}
+
+/// What openat2(2) says of a mount point, RESOLVE_NO_XDEV.
+fn not_mounted(dir: BorrowedFd<'_>, fd: OwnedFd) -> rustix::io::Result<OwnedFd> {
+    if mounted::together(dir, &fd) { Ok(fd) } else { Err(Errno::XDEV) }
 }
 
 /// The names in an open directory and what they are, `most` of them.

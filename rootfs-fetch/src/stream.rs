@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::decode;
-use crate::digest::{Checked, Digest, Mismatch};
+use crate::digest::{Digest, Sum};
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::tar::BLOCK;
@@ -22,6 +22,7 @@ const CHUNKS: usize = 6;
 /// How soon a signal is noticed while the input is slow.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+#[derive(Debug)]
 enum Message {
     Chunk(Vec<u8>),
     End,
@@ -38,13 +39,9 @@ pub struct Stream {
     ended: bool,
     taken: u64,
     most: u64,
+    /// What the decoded bytes must hash to. It is reckoned on this side, which has more time.
+    content: Option<Sum>,
     interrupt: Interrupt,
-}
-
-impl std::fmt::Debug for Message {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Message")
-    }
 }
 
 impl Stream {
@@ -68,13 +65,32 @@ impl Stream {
         thread::Builder::new()
             .name("decode".into())
             .spawn(move || {
-                if let Err(failure) = decode(input, content, &fill, &refill) {
+                if let Err(failure) = decode(input, &fill, &refill) {
                     // nobody may be there to hear it
                     let _ = fill.send(Message::Failed(failure));
                 }
             })
             .map_err(|error| Failure::new(Kind::Io, format_args!("cannot start a thread: {error}")))?;
-        Ok(Self {
+        Ok(Self::over(full, empty, most, content, interrupt))
+    }
+
+    /// Bytes that are there and not packed, without a thread.
+    pub fn of_memory(data: Vec<u8>, most: u64) -> Self {
+        let (fill, full) = mpsc::sync_channel(2);
+        // both fit, and the other end is here: this cannot fail
+        let _ = fill.send(Message::Chunk(data));
+        let _ = fill.send(Message::End);
+        Self::over(full, mpsc::channel().0, most, None, &Interrupt::default())
+    }
+
+    fn over(
+        full: Receiver<Message>,
+        empty: Sender<Vec<u8>>,
+        most: u64,
+        content: Option<Digest>,
+        interrupt: &Interrupt,
+    ) -> Self {
+        Self {
             full,
             empty,
             chunk: Vec::new(),
@@ -82,8 +98,9 @@ impl Stream {
             ended: false,
             taken: 0,
             most,
+            content: content.map(Sum::new),
             interrupt: interrupt.clone(),
-        })
+        }
     }
 
     /// The next block, or nothing at the end.
@@ -158,11 +175,6 @@ impl Stream {
         self.refill().map(drop)
     }
 
-    /// Bytes that have arrived so far.
-    pub fn taken(&self) -> u64 {
-        self.taken
-    }
-
     /// Bytes the reader has had so far.
     pub fn taken_by_reader(&self) -> u64 {
         self.taken - (self.chunk.len() - self.at) as u64
@@ -179,8 +191,15 @@ impl Stream {
             self.at = 0;
             match self.receive()? {
                 Message::Chunk(chunk) => self.chunk = chunk,
-                Message::End => self.ended = true,
+                Message::End => {
+                    self.ended = true;
+                    let checked = self.content.as_mut().map_or(Ok(()), Sum::check);
+                    checked.map_err(Failure::damaged)?;
+                }
                 Message::Failed(failure) => return Err(failure),
+            }
+            if let Some(sum) = &mut self.content {
+                sum.update(&self.chunk);
             }
             self.taken += self.chunk.len() as u64;
             if self.taken > self.most {
@@ -213,16 +232,8 @@ fn cut_short() -> Failure {
 }
 
 /// The other side: fills chunks until the input ends or nobody takes them.
-fn decode(
-    input: Box<dyn Read + Send>,
-    content: Option<Digest>,
-    fill: &SyncSender<Message>,
-    refill: &Receiver<Vec<u8>>,
-) -> Result<()> {
+fn decode(input: Box<dyn Read + Send>, fill: &SyncSender<Message>, refill: &Receiver<Vec<u8>>) -> Result<()> {
     let mut decoded = decode::decoded(input)?;
-    if let Some(digest) = content {
-        decoded = Box::new(Checked::new(decoded, digest, None));
-    }
     while let Ok(mut chunk) = refill.recv() {
         // the first time a chunk is used it gets its memory; afterwards this writes nothing
         chunk.resize(CHUNK, 0);
@@ -243,27 +254,10 @@ fn fill_up(decoded: &mut dyn Read, chunk: &mut [u8]) -> Result<(usize, bool)> {
             Ok(0) => return Ok((length, true)),
             Ok(count) => length += count,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(read_failure(&error)),
+            Err(error) => return Err(decode::read_failure(&error)),
         }
     }
     Ok((length, false))
-}
-
-/// The input's own errno is I/O, what a decoder says is damage.
-pub fn read_failure(error: &std::io::Error) -> Failure {
-    if let Some(failure) = error.get_ref().and_then(|inner| inner.downcast_ref::<Failure>()) {
-        return failure.clone();
-    }
-    match error.raw_os_error() {
-        Some(errno) => {
-            Failure::call("read the archive", "read()", rustix::io::Errno::from_raw_os_error(errno))
-        }
-        None if error.get_ref().is_some_and(|inner| inner.is::<Mismatch>()) => Failure::damaged(error),
-        None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Failure::damaged("the compressed data are cut short")
-        }
-        None => Failure::damaged(format_args!("the compressed data are damaged: {error}")),
-    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::spot::{Dir, Spot};
 const OPEN: usize = 16;
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const LISTED: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const CONFINED: ResolveFlags =
     ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
 
@@ -61,6 +62,11 @@ impl Tree {
     /// The root.
     pub fn root(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
+    }
+
+    /// Which directory the root is.
+    pub fn root_inode(&self) -> Inode {
+        self.root.inode()
     }
 
     /// What is known of the directories.
@@ -199,28 +205,40 @@ impl Tree {
         Ok(names.into_iter().map(|(name, kind)| (name, kind == FileType::Directory)).collect())
     }
 
-    /// Opens a directory by its real name, to give it its final look.
+    /// Opens the root to give it its final look.
+    ///
+    /// # Errors
+    /// As openat(2).
+    pub fn open_root(&self) -> rustix::io::Result<OwnedFd> {
+        rustix::fs::openat(&self.root, ".", LISTED, Mode::empty())
+    }
+
+    /// Opens a directory in `parent` to give it its final look.
     ///
     /// # Errors
     /// As openat(2); ENOTDIR where it is not that directory any more.
-    pub fn open_real(&mut self, real: &[u8], inode: Inode) -> rustix::io::Result<OwnedFd> {
-        if real.is_empty() {
-            return rustix::fs::openat(
-                &self.root,
-                ".",
-                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                Mode::empty(),
-            );
-        }
-        let (parent, leaf) = match real.iter().rposition(|&byte| byte == b'/') {
-            Some(at) => real.split_at(at),
-            None => (&b""[..], real),
-        };
-        let leaf = leaf.strip_prefix(b"/").unwrap_or(leaf);
-        let dir = self.open_directory(parent, false)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&*dir, leaf, flags, Mode::empty())?;
+    pub fn open_in(parent: &Dir, leaf: &[u8], inode: Inode) -> rustix::io::Result<OwnedFd> {
+        let fd = rustix::fs::openat(parent, leaf, LISTED.union(OFlags::NOFOLLOW), Mode::empty())?;
         if Inode::of(&rustix::fs::fstat(&fd)?) == inode { Ok(fd) } else { Err(Errno::NOTDIR) }
+    }
+
+    /// The directory `parent`, reached from `held`, which may be it or in it, or else by its name.
+    ///
+    /// # Errors
+    /// As openat(2); ENOTDIR where it is not that directory any more.
+    pub fn reach(&mut self, parent: Inode, held: Option<Rc<Dir>>) -> rustix::io::Result<Rc<Dir>> {
+        if let Some(held) = held {
+            if held.inode() == parent {
+                return Ok(held);
+            }
+            let up = rustix::fs::openat(&*held, "..", DIRECTORY, Mode::empty())?;
+            if Inode::of(&rustix::fs::fstat(&up)?) == parent {
+                return Ok(Rc::new(Dir::new(up, parent)));
+            }
+        }
+        let real = self.directories.real(parent);
+        let dir = self.open_directory(&real, false)?;
+        if dir.inode() == parent { Ok(dir) } else { Err(Errno::NOTDIR) }
     }
 }
 

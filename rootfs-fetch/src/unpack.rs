@@ -3,8 +3,10 @@
 
 pub mod file;
 pub mod finish;
+mod full;
 mod links;
 pub mod look;
+mod named;
 pub mod whiteout;
 
 use std::collections::HashSet;
@@ -15,7 +17,7 @@ use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
 use crate::directories::Inode;
-use crate::failure::{self, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::listed::Listed;
 use crate::name::Name;
@@ -26,6 +28,7 @@ use crate::stream::Stream;
 use crate::tar::reader::{Reader, Trailer, padded};
 use crate::tar::{Entry, What};
 use crate::tree::Tree;
+use crate::unpack::full::Rest;
 use crate::unpack::whiteout::{Made, Mark};
 
 /// Fills a tree.
@@ -38,10 +41,16 @@ pub struct Unpacker {
     entries: u64,
     /// Hard links whose other name has not come yet.
     waiting: Vec<(Name, Name)>,
+    /// Bytes of their names.
+    waiting_bytes: usize,
     /// What the layer has made, while one of an image is applied.
     layer: Option<Made>,
     /// What was made so far, where something was there before us.
     files: Option<HashSet<Inode>>,
+    /// What the contents made so far take on the disk.
+    taken: u64,
+    /// What the file system counts in.
+    block: u64,
 }
 
 /// What kind of archive is unpacked.
@@ -58,6 +67,7 @@ impl Unpacker {
     pub fn new(mut tree: Tree, policy: Policy, tell: Tell) -> Self {
         let shared = !tree.root_is_made();
         let files = shared.then(HashSet::new);
+        let block = full::block_of(&tree);
         Self {
             tree,
             policy,
@@ -65,8 +75,11 @@ impl Unpacker {
             tell,
             entries: 0,
             waiting: Vec::new(),
+            waiting_bytes: 0,
             layer: None,
             files,
+            taken: 0,
+            block,
         }
     }
 
@@ -86,8 +99,12 @@ impl Unpacker {
             self.count()?;
             let stored = entry.stored;
             let before = stream.taken_by_reader();
-            self.entry(entry, stream)?;
+            let made = self.entry(entry, stream);
             let used = stream.taken_by_reader() - before;
+            made.map_err(|failure| {
+                let rest = Rest { reader: &mut reader, stream, skip: padded(stored) - used, current: stored };
+                self.full(failure, kind, rest)
+            })?;
             stream.skip(padded(stored) - used)?;
         }
         self.link_waiting()
@@ -95,8 +112,9 @@ impl Unpacker {
 
     fn count(&mut self) -> Result<()> {
         self.entries += 1;
-        if self.entries > self.policy.most_files {
-            let most = self.policy.most_files;
+        let most = self.policy.most_files;
+        // a name may ask for a thousand directories on its way
+        if self.entries > most || self.tree.directories().count() > most {
             return Err(Failure::damaged(format_args!("refused: the archive has more than {most} entries"))
                 .hint("--max-files allows more"));
         }
@@ -120,6 +138,9 @@ impl Unpacker {
             return Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"));
         }
         look::settle(&mut entry, &self.policy, &mut self.report)?;
+        if entry.what != What::Directory {
+            named::resolve(&mut self.tree, &mut entry);
+        }
         match &entry.what {
             What::Directory => self.directory(&name, entry),
             What::File => self.file(&name, &entry, None, stream),
@@ -171,26 +192,13 @@ impl Unpacker {
             None => file::fill(&fd, entry.stored, stream),
             Some(map) => file::fill_sparse(&fd, map, stream),
         };
-        written.map_err(|failure| self.full(failure, name))?;
+        written.map_err(|failure| failure.within(Quoted(name.bytes())))?;
         look::of_file(&fd, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         self.report.bytes += entry.stored;
+        self.taken += self.in_blocks(entry.stored);
         Ok(())
-    }
-
-    /// Says of a full disk how far we came.
-    fn full(&self, failure: Failure, name: &Name) -> Failure {
-        let failure = if name.is_root() { failure } else { failure.within(Quoted(name.bytes())) };
-        let Failure::Wrong { kind: failure::Kind::Io, line, .. } = &failure else { return failure };
-        if !(line.ends_with("(ENOSPC)") || line.ends_with("(EDQUOT)")) {
-            return failure;
-        }
-        let size = crate::report::Size(self.report.bytes);
-        let files = crate::report::Grouped(self.report.files);
-        failure.hint(format_args!(
-            "{files} files, {size}, were unpacked when the space ended; it was given back"
-        ))
     }
 
     fn symlink(&mut self, name: &Name, target: &[u8], entry: &Entry) -> Result<()> {
@@ -272,10 +280,7 @@ impl Unpacker {
         {
             files.insert(Inode::of(&stat));
         }
-        made.map_err(|error| {
-            let failure = Failure::call(format_args!("make {}", Quoted(name.bytes())), call, error);
-            self.full(failure, &Name::default())
-        })
+        made.map_err(|error| Failure::call(format_args!("make {}", Quoted(name.bytes())), call, error))
     }
 
     /// Finishes the directories, and ends.

@@ -15,7 +15,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::PathBuf;
 
 use support::tar::{GNU, V7, seal};
-use support::{As, Head, Scratch, Tar, is_root};
+use support::{As, Head, Scratch, Tar};
 
 /// Unpacks an archive that must be taken without a word, and gives its root.
 fn unpacked(scratch: &Scratch, archive: &[u8]) -> PathBuf {
@@ -333,20 +333,4 @@ fn what_was_made_is_said_in_the_last_line() {
     let outcome =
         scratch.feed(As::Caller, &Tar::new().file("a", &[0; 12_345]).file("b", b"").end(), &["-", "root"]);
     assert_eq!(outcome.stderr, "rootfs-fetch: root: 2 files, 12 kB\n");
-}
-
-#[test]
-fn an_ordinary_user_owns_everything_and_no_program_runs_as_that_user_for_others() {
-    let who = if is_root() { As::Nobody } else { As::Caller };
-    let scratch = Scratch::new();
-    let tar = Tar::new().entry(&Head::new(b'0', "su").mode(0o4755), b"").dir("tmp", 0o1777);
-    let outcome = scratch.feed(who, &tar.end(), &["-", "root"]);
-    assert_eq!(
-        outcome.stderr,
-        "rootfs-fetch: 1 set-id program of other owners lost that bit, as only root can keep owners\n\
-         rootfs-fetch: root: 1 file, 0 B\n"
-    );
-    let root = scratch.work().join("root");
-    assert_eq!(root.join("su").metadata().unwrap().mode() & 0o7777, 0o755);
-    assert_eq!(root.join("tmp").metadata().unwrap().mode() & 0o7777, 0o1777);
 }

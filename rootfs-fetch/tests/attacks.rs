@@ -339,6 +339,34 @@ attacks! {
         tar.resize(512 + 1024 + 1024, 0);
         tar
     } => Refused("out of order");
+    more_attributes_than_a_file_can_have: {
+        let names: Vec<String> = (0..5000).map(|number| format!("SCHILY.xattr.user.{number}")).collect();
+        let records: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
+        Tar::new().pax(&records).file("a", b"").end()
+    } => Refused("more than 4096 extended attributes");
+    an_attribute_too_large_for_most_file_systems:
+        Tar::new().pax(&[("SCHILY.xattr.user.large", &[b'x'; 60_000])]).file("a", b"contents").end()
+        => Confined(|root| assert_eq!(text(root, "a"), "contents"));
+    a_link_that_goes_up_and_down_and_up: {
+        let down = ["d"; 100].join("/");
+        let mut tar = Tar::new().pax(&[("path", down.as_bytes())]).dir("d", 0o755);
+        // each time down, and up again past the root
+        let there_and_back = format!("{down}{}", "/..".repeat(110));
+        tar = tar.pax(&[("linkpath", [there_and_back.as_str(); 7].join("/").as_bytes())]).symlink("up", "x");
+        for number in 0..20 {
+            tar = tar.file(format!("up/{number}/x"), b"inside");
+        }
+        tar.end()
+    } => Confined(|root| assert_eq!(text(root, "19/x"), "inside"));
+    hard_links_that_wait_for_ever: {
+        let far = ["w"; 250].concat();
+        let target = [far.as_str(); 1000].join("/");
+        let mut tar = Tar::new();
+        for number in 0..70 {
+            tar = tar.pax(&[("linkpath", target.as_bytes())]).hardlink(format!("{number}"), "x");
+        }
+        tar.end()
+    } => Refused("too many hard links come before what they name");
 }
 
 /// A sparse file of version 1.0, its map as text.
@@ -381,6 +409,15 @@ fn a_bomb_of_files_is_refused() {
         tar = tar.file(format!("f{number}"), b"");
     }
     attack_with(&tar.end(), &Refused("more than 10 entries"), &["--max-files", "10"]);
+}
+
+#[test]
+fn a_bomb_of_directories_on_the_way_is_refused() {
+    let mut tar = Tar::new();
+    for top in ["a", "b", "c"] {
+        tar = tar.pax(&[("path", format!("{top}/{}x", "d/".repeat(200)).as_bytes())]).file("x", b"");
+    }
+    attack_with(&tar.end(), &Refused("more than 300 entries"), &["--max-files", "300"]);
 }
 
 #[test]

@@ -89,6 +89,29 @@ fn each_version_of_sparse_files_is_unpacked_as_gnu_tar_does() {
     }
 }
 
+mod peers {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs setfacl"]
+    fn lists_of_access_are_those_gnu_tar_makes_of_what_it_wrote() {
+        let scratch = Scratch::new();
+        shell(
+            &scratch,
+            "mkdir -p src/d/e src/etc && cd src && cp /etc/passwd /etc/group etc && echo x > d/f && echo y > d/e/g \
+         && setfacl -m u:1:rw,g:2:r,m::rw d/f && setfacl -d -m u:3:rwx,o::- d && setfacl -m u:4:- d/e",
+        );
+        shell(&scratch, "tar -C src --format=posix --acls --numeric-owner -cf a.tar etc d");
+        shell(&scratch, "mkdir theirs && tar -C theirs --acls --numeric-owner -xpf a.tar");
+        let outcome = scratch.feed(As::Caller, b"", &["-q", "a.tar", "ours"]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+        // it is in the archive, and is compared
+        let list = support::tree(&scratch.work().join("ours"));
+        assert!(list.iter().any(|(name, line)| name.ends_with("f") && line.contains("posix_acl_access")));
+        same(&scratch);
+    }
+}
+
 mod as_root {
     use super::*;
 

@@ -93,8 +93,80 @@ fn a_script_brings_its_interpreter() {
     assert_eq!(std::fs::read_link(root.join("usr/bin/script")).unwrap(), script);
 }
 
+/// A program with a library in three places: for every processor, for almost all there are, and
+/// for none there is.
+#[cfg(target_arch = "x86_64")]
+fn program_with_levels(scratch: &Scratch) -> std::path::PathBuf {
+    let script = "set -e; mkdir -p lib/glibc-hwcaps/x86-64-v1 lib/glibc-hwcaps/x86-64-v2 lib/glibc-hwcaps/x86-64-v9
+        make() { echo \"int level(void) { return $1; }\" > level.c; cc -shared -fPIC -Wl,-soname,libonly.so -o $2 level.c; }
+        make 0 lib/libonly.so
+        make 2 lib/glibc-hwcaps/x86-64-v2/libonly.so
+        make 9 lib/glibc-hwcaps/x86-64-v9/libonly.so
+        echo 'int level(void); int main(void) { return level(); }' > main.c
+        cc -o main main.c -Llib -lonly -Wl,-rpath,$PWD/lib; chmod -R a+rX .";
+    let directory = scratch.path("built");
+    std::fs::create_dir(&directory).unwrap();
+    let output = Command::new("sh").args(["-c", script]).current_dir(&directory).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    directory.join("main")
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_root_has_each_library_that_the_loader_would_take() {
+    let scratch = Scratch::new();
+    let main = program_with_levels(&scratch);
+    made(&scratch, &format!("host:{}", main.display()));
+    let output = Command::new(&main).env("LD_TRACE_LOADED_OBJECTS", "1").output().unwrap();
+    let listed = String::from_utf8(output.stdout).unwrap();
+    let taken: Vec<&Path> =
+        listed.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new).collect();
+    assert!(taken.iter().any(|path| path.ends_with("libonly.so")), "{listed}");
+    let root = scratch.work().join("root");
+    for path in taken {
+        assert!(root.join(path.strip_prefix("/").unwrap()).exists(), "{path:?}: {listed}");
+    }
+    // another machine may have another processor
+    let library = root.join(main.strip_prefix("/").unwrap()).with_file_name("lib/libonly.so");
+    assert!(library.exists(), "{library:?}");
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_library_for_no_processor_is_none() {
+    let scratch = Scratch::new();
+    let main = program_with_levels(&scratch);
+    let lib = main.with_file_name("lib");
+    for path in [lib.join("libonly.so"), lib.join("glibc-hwcaps/x86-64-v2/libonly.so")] {
+        std::fs::remove_file(path).unwrap();
+    }
+    let outcome = scratch.feed(As::Caller, b"", &[&format!("host:{}", main.display()), "root"]);
+    assert_eq!(outcome.code, Some(3));
+    assert!(outcome.stderr.contains("needs the library \"libonly.so\""), "{outcome:?}");
+}
+
 mod as_root {
     use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    #[ignore = "needs root, for chroot(2)"]
+    fn the_loader_takes_the_same_library_in_the_root_as_here() {
+        let scratch = Scratch::new();
+        let main = program_with_levels(&scratch);
+        let levels = main.with_file_name("lib/glibc-hwcaps");
+        // with one for this processor, and, where that is the only one, without the one for all
+        for gone in [None, Some(levels.with_file_name("libonly.so"))] {
+            if let Some(gone) = gone {
+                std::fs::remove_file(gone).unwrap();
+            }
+            scratch.clear();
+            made(&scratch, &format!("host:{}", main.display()));
+            let here = Command::new(&main).status().unwrap().code();
+            let there = Command::new("chroot").arg(scratch.work().join("root")).arg(&main).status();
+            assert_eq!((here, there.unwrap().code()), (Some(2), Some(2)));
+        }
+    }
 
     #[test]
     #[ignore = "needs root, for chroot(2)"]

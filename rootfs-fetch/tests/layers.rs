@@ -127,3 +127,23 @@ fn a_layer_may_go_through_links_change_types_and_link_to_lower_layers() {
         assert_eq!(text(root.join("file/inner")), "2");
     });
 }
+
+/// Each name of this layer is a hundred kilobytes and as deep as a name may be.
+#[test]
+fn names_that_are_long_and_deep_take_no_more_memory_than_there_are_directories() {
+    let part = "p".repeat(100);
+    let below = vec![part.as_str(); 1000].join("/");
+    let mut tar = Tar::new();
+    for number in 0..3 {
+        let path = format!("{number}/{below}");
+        tar = tar.pax(&[("path", path.as_bytes())]).dir("x", 0o755);
+    }
+    let scratch = Scratch::new();
+    let layout = Layout::new(scratch.work().join("image"));
+    layout.index(&[layout.image(&[tar.end()])]);
+    assert_eq!(scratch.feed(As::Caller, b"", &["-q", "oci:image", "root"]).code, Some(0));
+    // of all that this program has started
+    let peak = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN);
+    let peak = peak.expect("it is known").max_rss();
+    assert!(peak < 64 << 10, "{peak} KiB");
+}

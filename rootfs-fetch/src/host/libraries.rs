@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::host::elf::{Elf, Machine};
+use crate::host::hwcaps;
 
 const CACHE: &str = "/etc/ld.so.cache";
 const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
@@ -100,26 +101,36 @@ impl Libraries {
         Self { cache, usual, musl: musl_directories() }
     }
 
-    /// Where the library `name` is for what wants it.
-    pub fn find(&self, name: &OsStr, wants: &Wants) -> Option<PathBuf> {
+    /// The files that the loader could take for the library `name`: the one for every processor,
+    /// and those for some, of which it chooses by the processor it finds. None, if it is not here.
+    pub fn find(&self, name: &OsStr, wants: &Wants) -> Vec<PathBuf> {
         let fits = |path: &PathBuf| read_elf(path).is_some_and(|elf| elf.machine == wants.machine);
         if name.as_bytes().contains(&b'/') {
-            return Some(PathBuf::from(name)).filter(fits);
+            return Some(PathBuf::from(name)).into_iter().filter(fits).collect();
         }
         let in_all = |directories: &[PathBuf]| {
-            directories.iter().map(|directory| directory.join(name)).find(|path| fits(path))
+            let of = |directory: &PathBuf| hwcaps::variants(directory, name).filter(fits).collect();
+            directories.iter().map(of).find(|paths: &Vec<_>| hwcaps::any_runs_here(paths))
         };
         let cached = || {
             let paths = self.cache.get(name).filter(|_| !wants.musl)?;
-            paths.iter().find(|path| fits(path)).cloned()
+            let mut paths: Vec<PathBuf> = paths.iter().filter(|path| fits(path)).cloned().collect();
+            // of those for every processor the loader takes the first
+            let mut plain = 0;
+            paths.retain(|path| {
+                plain += usize::from(hwcaps::level(path).is_none());
+                hwcaps::level(path).is_some() || plain == 1
+            });
+            Some(paths).filter(|paths| hwcaps::any_runs_here(paths))
         };
         let usual = if wants.musl { &self.musl } else { &self.usual };
-        in_all(&wants.rpath).or_else(|| in_all(&wants.runpath)).or_else(cached).or_else(|| in_all(usual))
+        let found = in_all(&wants.rpath).or_else(|| in_all(&wants.runpath));
+        found.or_else(cached).or_else(|| in_all(usual)).unwrap_or_default()
     }
 
     /// Whether the loader finds the library without its cache.
     pub fn is_usual(&self, path: &Path) -> bool {
-        path.parent().is_some_and(|parent| self.usual.iter().any(|usual| usual == parent))
+        hwcaps::base(path).is_some_and(|base| self.usual.iter().any(|usual| usual == base))
     }
 }
 
@@ -150,7 +161,7 @@ pub fn read_elf(path: &Path) -> Option<Elf> {
     })
 }
 
-/// The names and paths in glibc's cache, libraries for every processor first.
+/// The names and paths in glibc's cache, in its order.
 ///
 /// # Source
 /// glibc's sysdeps/generic/dl-cache.h describes the layout.
@@ -169,10 +180,6 @@ pub fn read_cache(data: &[u8]) -> Option<HashMap<OsString, Vec<PathBuf>>> {
         let at = 48 + 24 * entry;
         let (name, path) = (text(number(at + 4)?)?, text(number(at + 8)?)?);
         cache.entry(name).or_default().push(PathBuf::from(path));
-    }
-    for paths in cache.values_mut() {
-        // a variant for some processors only would not run on the others
-        paths.sort_by_key(|path| contains(path.as_os_str().as_bytes(), b"/glibc-hwcaps/"));
     }
     Some(cache)
 }

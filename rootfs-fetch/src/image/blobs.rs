@@ -15,12 +15,15 @@ use rustix::io::Errno;
 
 use crate::decode::Compression;
 use crate::digest::Digest;
+use crate::directories::Origin;
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::name::Name;
+use crate::spot::Spot;
 use crate::stream::Stream;
 use crate::tar::What;
 use crate::tar::reader::{Reader, Trailer, padded};
+use crate::tree::Tree;
 
 /// Parts an archive may have; an image has a few hundred.
 const MOST_MEMBERS: usize = 100_000;
@@ -73,7 +76,7 @@ impl Blobs {
     pub fn archive(path: &Path, beside: &Path, most: u64, interrupt: &Interrupt) -> Result<Self> {
         let mut file = File::from(crate::place::open_archive(path)?);
         let mut head = [0; 8];
-        let count = file.read_at(&mut head, 0).map_err(|error| crate::stream::read_failure(&error))?;
+        let count = file.read_at(&mut head, 0).map_err(|error| crate::decode::read_failure(&error))?;
         if Compression::detect(head.get(..count).unwrap_or_default()) != Compression::Plain {
             file = decode(file, beside, most, interrupt)?;
         }
@@ -137,7 +140,7 @@ impl Blobs {
             return Err(Failure::damaged(format_args!("refused {name:?}: larger than {most} bytes")));
         }
         let mut data = Vec::new();
-        part.take(most).read_to_end(&mut data).map_err(|error| crate::stream::read_failure(&error))?;
+        part.take(most).read_to_end(&mut data).map_err(|error| crate::decode::read_failure(&error))?;
         Ok(Some(data))
     }
 }
@@ -147,7 +150,10 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(Part, u64)>> {
     // docker save writes links from one layer to another; none leads out of the image
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let opened = match rustix::fs::openat2(dir, name, flags - OFlags::NOFOLLOW, Mode::empty(), inside) {
-        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::openat(dir, name, flags, Mode::empty()),
+        Err(Errno::NOSYS | Errno::PERM) => match walk(dir, name)? {
+            Some(spot) => rustix::fs::openat(spot.dir(), spot.leaf(), flags, Mode::empty()),
+            None => Err(Errno::NOENT),
+        },
         other => other,
     };
     match opened {
@@ -155,13 +161,30 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(Part, u64)>> {
         Err(error) => Err(Failure::call("read the image", format_args!("openat({name:?})"), error)),
         Ok(fd) => {
             let file = File::from(fd);
-            let meta = file.metadata().map_err(|error| crate::stream::read_failure(&error))?;
+            let meta = file.metadata().map_err(|error| crate::decode::read_failure(&error))?;
             if !meta.is_file() {
                 return Err(Failure::damaged(format_args!("{name:?} of the image is no file")));
             }
             Ok(Some((Box::new(file), meta.len())))
         }
     }
+}
+
+/// The same where the kernel cannot resolve a name in a root: before Linux 5.6.
+fn walk(dir: &OwnedFd, name: &str) -> Result<Option<Spot>> {
+    let root = dir.try_clone().map_err(|error| crate::decode::read_failure(&error))?;
+    let mut tree = Tree::new(root, Origin::Found)?;
+    let mut name = Name::parse(name.as_bytes())?;
+    for _ in 0..MOST_LINKS {
+        let Some(spot) = tree.existing_spot(&name)? else { return Ok(None) };
+        match rustix::fs::readlinkat(spot.dir(), spot.leaf(), Vec::new()) {
+            Ok(target) if target.as_bytes().starts_with(b"/") => name = Name::parse(target.as_bytes())?,
+            Ok(target) => name = beside(&name, target.as_bytes())?,
+            // not a link, or not there
+            Err(_) => return Ok(Some(spot)),
+        }
+    }
+    Ok(None)
 }
 
 /// The name a link gives, as seen from the directory it is in; `..` may step back inside.
@@ -178,7 +201,7 @@ fn beside(name: &Name, target: &[u8]) -> Result<Name> {
 }
 
 fn members(file: &File, most: u64, interrupt: &Interrupt) -> Result<HashMap<Name, Member>> {
-    let whole = file.try_clone().map_err(|error| crate::stream::read_failure(&error))?;
+    let whole = file.try_clone().map_err(|error| crate::decode::read_failure(&error))?;
     let section = Section { file: Arc::new(whole), at: 0, end: u64::MAX };
     let mut stream = Stream::start(Box::new(section), None, most, interrupt)?;
     let mut reader = Reader::new(Trailer::Required);

@@ -213,7 +213,7 @@ impl Shared {
         let mut buffer = vec![0; BUFFER];
         let mut at = 0;
         loop {
-            let count = checked.read(&mut buffer).map_err(|error| crate::stream::read_failure(&error))?;
+            let count = checked.read(&mut buffer).map_err(|error| crate::decode::read_failure(&error))?;
             if count == 0 {
                 break;
             }

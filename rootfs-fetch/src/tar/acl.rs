@@ -11,14 +11,23 @@ const VERSION: u32 = 2;
 /// The number of an entry that is about nobody in particular.
 const NOBODY: u32 = u32::MAX;
 
+/// Whose names are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Users'.
+    Users,
+    /// Groups'.
+    Groups,
+}
+
 /// The value of `system.posix_acl_access` or `…_default`; nothing, where the text is none, or
-/// names somebody without a number: names are those of another machine.
-pub fn binary(text: &[u8]) -> Option<Vec<u8>> {
+/// names somebody without a number whom `find` does not know.
+pub fn binary(text: &[u8], find: &mut dyn FnMut(Names, &[u8]) -> Option<u64>) -> Option<Vec<u8>> {
     let mut entries = Vec::new();
     for line in text.split(|&byte| byte == b',' || byte == b'\n') {
         let line = line.split(|&byte| byte == b'#').next().unwrap_or_default().trim_ascii();
         if !line.is_empty() {
-            entries.push(entry(line)?);
+            entries.push(entry(line, find)?);
         }
     }
     // the kernel takes them in the order of their kinds and numbers only
@@ -33,7 +42,7 @@ pub fn binary(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// `user:lisa:r-x:502`: what kind, who, what they may; and star's number of who.
-fn entry(line: &[u8]) -> Option<(u16, u32, u16)> {
+fn entry(line: &[u8], find: &mut dyn FnMut(Names, &[u8]) -> Option<u64>) -> Option<(u16, u32, u16)> {
     let mut fields = line.split(|&byte| byte == b':').map(<[u8]>::trim_ascii);
     let (kind, who) = (fields.next()?, fields.next()?);
     let (permissions, number) = match kind {
@@ -43,7 +52,8 @@ fn entry(line: &[u8]) -> Option<(u16, u32, u16)> {
     };
     let id = match (kind, who) {
         (b"user" | b"u" | b"group" | b"g", who) if !who.is_empty() => {
-            let id = number.and_then(decimal).or_else(|| decimal(who))?;
+            let names = if kind.starts_with(b"u") { Names::Users } else { Names::Groups };
+            let id = number.and_then(decimal).or_else(|| decimal(who)).or_else(|| find(names, who))?;
             Some(u32::try_from(id).ok().filter(|&id| id != NOBODY)?)
         }
         _ => None,
@@ -76,7 +86,11 @@ mod tests {
     use super::*;
 
     fn entries(text: &str) -> Option<Vec<(u16, u16, u32)>> {
-        let value = binary(text.as_bytes())?;
+        let value = binary(text.as_bytes(), &mut |names, who| match (names, who) {
+            (Names::Users, b"adm") => Some(3),
+            (Names::Groups, b"adm") => Some(4),
+            _ => None,
+        })?;
         let (version, rest) = value.split_first_chunk::<4>()?;
         assert_eq!(version, &[2, 0, 0, 0]);
         let entry = |bytes: &[u8]| {
@@ -111,7 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_number_and_nonsense_are_none() {
+    fn a_name_without_a_number_is_looked_up() {
+        let text = "user::rw-,user:adm:rw-,group::r--,group:adm:r--,mask::rw-,other::---";
+        let wanted = [(1, 6, NOBODY), (2, 6, 3), (4, 4, NOBODY), (8, 4, 4), (16, 6, NOBODY), (32, 0, NOBODY)];
+        assert_eq!(entries(text), Some(wanted.to_vec()));
+    }
+
+    #[test]
+    fn an_unknown_name_and_nonsense_are_none() {
         for text in ["user:lisa:rwx", "user::rwz", "owner@:rwx::allow", "user", "user:4294967295:r", "mask"] {
             assert_eq!(entries(text), None, "{text}");
         }

@@ -7,6 +7,9 @@ use crate::failure::{Failure, Result};
 use crate::tar::sparse::Segment;
 use crate::tar::{Time, acl};
 
+/// More than any file has: their names together are 64 KiB at most, xattr(7).
+const MOST_ATTRIBUTES: usize = 4096;
+
 /// What pax records say of one entry, or, from a global header, of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pax {
@@ -91,26 +94,39 @@ impl Pax {
                 self.sparse.map.push(Segment { offset, length: unsigned()? });
             }
             b"GNU.sparse.map" => self.sparse.map = map(value).ok_or_else(wrong)?,
-            // a list that cannot be read is no such attribute's value, and so left out and counted
+            // text that names somebody waits for the names of the tree; what cannot be read is no
+            // such attribute's value, and so left out and counted
             b"SCHILY.acl.access" => {
-                self.attribute(b"system.posix_acl_access", acl::binary(value).unwrap_or(value.to_vec()));
+                self.attribute(
+                    b"system.posix_acl_access",
+                    acl::binary(value, &mut |_, _| None).unwrap_or(value.to_vec()),
+                )?;
             }
             b"SCHILY.acl.default" => {
-                self.attribute(b"system.posix_acl_default", acl::binary(value).unwrap_or(value.to_vec()));
+                self.attribute(
+                    b"system.posix_acl_default",
+                    acl::binary(value, &mut |_, _| None).unwrap_or(value.to_vec()),
+                )?;
             }
-            b"SCHILY.acl.ace" => self.attribute(b"system.nfs4_acl", value.to_vec()),
+            b"SCHILY.acl.ace" => self.attribute(b"system.nfs4_acl", value.to_vec())?,
             _ => {
                 if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.attribute(name, value.to_vec());
+                    self.attribute(name, value.to_vec())?;
                 }
             }
         }
         Ok(())
     }
 
-    fn attribute(&mut self, name: &[u8], value: Vec<u8>) {
+    fn attribute(&mut self, name: &[u8], value: Vec<u8>) -> Result<()> {
         self.xattrs.retain(|(known, _)| known != name);
         self.xattrs.push((name.to_vec(), value));
+        if self.xattrs.len() > MOST_ATTRIBUTES {
+            return Err(Failure::damaged(format_args!(
+                "refused: an entry has more than {MOST_ATTRIBUTES} extended attributes"
+            )));
+        }
+        Ok(())
     }
 }
 

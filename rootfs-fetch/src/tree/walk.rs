@@ -19,32 +19,25 @@ impl Tree {
     /// One part at a time from the root, links resolved by us, missing directories made.
     pub(super) fn walk(&mut self, path: &[u8], create: bool) -> rustix::io::Result<Rc<Dir>> {
         let mut todo: VecDeque<Vec<u8>> = parts(path).collect();
-        let mut done: Vec<Vec<u8>> = Vec::new();
         let mut dir = self.root.clone();
         let mut links = 0;
         while let Some(part) = todo.pop_front() {
             match part.as_slice() {
                 b"." => continue,
                 b".." => {
-                    // `..` of the root is the root; a step back is a new walk, not an open of ".."
-                    done.pop();
-                    dir = self.descend(&done)?;
+                    dir = self.step_back(dir)?;
                     continue;
                 }
                 _ => {}
             }
             match self.step(&dir, &part, create)? {
-                Step::Into(next) => {
-                    dir = next;
-                    done.push(part);
-                }
+                Step::Into(next) => dir = next,
                 Step::Link(target) => {
                     links += 1;
                     if links > MOST_LINKS {
                         return Err(Errno::LOOP);
                     }
                     if target.starts_with(b"/") {
-                        done.clear();
                         dir = self.root.clone();
                     }
                     for part in parts(&target).collect::<Vec<_>>().into_iter().rev() {
@@ -56,15 +49,12 @@ impl Tree {
         Ok(dir)
     }
 
-    fn descend(&mut self, real: &[Vec<u8>]) -> rustix::io::Result<Rc<Dir>> {
-        let mut dir = self.root.clone();
-        for part in real {
-            match self.step(&dir, part, false)? {
-                Step::Into(next) => dir = next,
-                Step::Link(_) => return Err(Errno::LOOP),
-            }
+    /// To the directory that it was made or met in, and from the root nowhere.
+    fn step_back(&mut self, dir: Rc<Dir>) -> rustix::io::Result<Rc<Dir>> {
+        match self.directories.parent(dir.inode()) {
+            Some(parent) if dir.inode() != self.root.inode() => self.reach(parent, Some(dir)),
+            _ => Ok(self.root.clone()),
         }
-        Ok(dir)
     }
 
     fn step(&mut self, dir: &Rc<Dir>, part: &[u8], create: bool) -> rustix::io::Result<Step> {

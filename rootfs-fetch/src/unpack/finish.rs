@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The last step: directories get owner, mode and time, the deepest first.
+//! The last step: directories get owner, mode and time, each after those in it.
 
 use chain::tell::Quoted;
 
@@ -8,23 +8,40 @@ use crate::failure::{Failure, Result};
 use crate::policy::Policy;
 use crate::report::Report;
 use crate::tree::Tree;
-use crate::unpack::look;
+use crate::unpack::{look, named};
 
 /// Gives every directory of a tree its owner, mode and time.
 ///
 /// # Errors
 /// I/O.
 pub fn directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Result<()> {
-    for directory in tree.directories().unfinished() {
+    let mut held = None;
+    let root = tree.root_inode();
+    for inode in tree.directories().order() {
+        let Some(directory) = tree.directories().finish(inode) else { continue };
         if directory.look.is_none() && directory.origin == Origin::Found {
             continue;
         }
-        let shown = Quoted(&directory.real);
-        let fd = tree.open_real(&directory.real, directory.inode).map_err(|error| {
-            Failure::call(format_args!("finish {shown}"), "openat(O_DIRECTORY|O_NOFOLLOW)", error)
+        let opened = if inode == root {
+            tree.open_root()
+        } else {
+            tree.reach(directory.parent, held.take()).and_then(|parent| {
+                let fd = Tree::open_in(&parent, &directory.leaf, inode);
+                held = Some(parent);
+                fd
+            })
+        };
+        let fd = opened.map_err(|error| {
+            let shown = tree.directories().real(inode);
+            let call = "openat(O_DIRECTORY|O_NOFOLLOW)";
+            Failure::call(format_args!("finish {}", Quoted(&shown)), call, error)
         })?;
-        look::of_directory(&fd, directory.look.as_deref(), policy, report)
-            .map_err(|failure| failure.within(shown))?;
+        let mut look = directory.look;
+        if let Some(look) = &mut look {
+            named::resolve(tree, look);
+        }
+        look::of_directory(&fd, look.as_deref(), policy, report)
+            .map_err(|failure| failure.within(Quoted(&tree.directories().real(inode))))?;
     }
     Ok(())
 }

@@ -10,6 +10,9 @@ use crate::name::Name;
 use crate::spot::Spot;
 use crate::unpack::Unpacker;
 
+/// Bytes of names that are kept until what they name has come.
+const MOST_WAITING: usize = 16 << 20;
+
 impl Unpacker {
     /// A link to a name of this tree, never to anything a link leads to.
     pub(super) fn hard_link(&mut self, name: &Name, raw_target: &[u8]) -> Result<()> {
@@ -35,6 +38,10 @@ impl Unpacker {
             // what it replaces goes now; what replaces it may still come
             if let Some(spot) = self.tree.existing_spot(name)? {
                 self.tree.remove(&spot)?;
+            }
+            self.waiting_bytes += name.bytes().len() + target.bytes().len();
+            if self.waiting_bytes > MOST_WAITING {
+                return Err(Failure::damaged("refused: too many hard links come before what they name"));
             }
             self.waiting.push((name.clone(), target));
         }
@@ -81,6 +88,7 @@ impl Unpacker {
 
     /// Makes the hard links that came before what they name.
     pub(super) fn link_waiting(&mut self) -> Result<()> {
+        self.waiting_bytes = 0;
         for (name, target) in std::mem::take(&mut self.waiting) {
             // a later entry of the same name has won
             if self.tree.existing_spot(&name)?.is_some_and(|spot| spot.stat().is_ok()) {

@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
-use rustix::fs::{AtFlags, Mode, Timespec, Timestamps, UTIME_OMIT, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, XattrFlags};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
@@ -91,7 +91,9 @@ pub fn of_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut Repor
         if writable != mode {
             chmod(fd, writable)?;
         }
-        set_xattrs(entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
+        set_xattrs(fd, entry, report, |name, value| {
+            rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty())
+        })?;
         if writable != mode {
             chmod(fd, mode)?;
         }
@@ -108,7 +110,7 @@ pub fn of_directory(fd: impl AsFd, look: Option<&Entry>, policy: &Policy, report
     let fd = fd.as_fd();
     let Some(entry) = look else { return chmod(fd, 0o755) };
     own(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
-    set_xattrs(entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
+    set_xattrs(fd, entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
     chmod(fd, entry.mode)?;
     rustix::fs::futimens(fd, &times(entry))
         .map_err(|error| Failure::call("set its time", "utimensat()", error))
@@ -122,20 +124,36 @@ pub fn of_name(spot: &Spot, entry: &Entry, policy: &Policy, report: &mut Report)
     own(entry, policy, |uid, gid| {
         rustix::fs::chownat(spot.dir(), spot.leaf(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
     })?;
-    if !matches!(entry.what, What::Symlink(_)) {
-        // just made by us, in a directory only we can enter: no link to follow
-        rustix::fs::chmodat(spot.dir(), spot.leaf(), Mode::from_raw_mode(entry.mode), AtFlags::empty())
-            .map_err(|error| Failure::call("set its mode", "fchmodat()", error))?;
+    // mknodat(2) gave it the rest of its mode: our umask is 0
+    let more = entry.mode & !0o777 != 0 || policy.marked;
+    if more && !matches!(entry.what, What::Symlink(_)) {
+        chmod_name(spot, entry.mode).map_err(|error| Failure::call("set its mode", "chmod()", error))?;
     }
     if !entry.xattrs.is_empty() {
-        let leaf = String::from_utf8_lossy(spot.leaf());
-        let path = format!("/proc/self/fd/{}/{leaf}", spot.dir().as_raw_fd());
-        set_xattrs(entry, report, |name, value| {
-            rustix::fs::lsetxattr(path.as_str(), name, value, XattrFlags::empty())
+        let path = through_proc(spot.dir(), spot.leaf());
+        set_xattrs(spot.dir(), entry, report, |name, value| {
+            rustix::fs::lsetxattr(path.as_slice(), name, value, XattrFlags::empty())
         })?;
     }
     rustix::fs::utimensat(spot.dir(), spot.leaf(), &times(entry), AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|error| Failure::call("set its time", "utimensat()", error))
+}
+
+/// Changes the mode of what is no link, also where somebody else can put one in its place: in
+/// a directory that was there before us.
+fn chmod_name(spot: &Spot, mode: u32) -> rustix::io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(spot.dir(), spot.leaf(), flags, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) == FileType::Symlink {
+        return Err(Errno::LOOP);
+    }
+    // fchmod(2) takes no O_PATH descriptor
+    rustix::fs::chmod(format!("/proc/self/fd/{}", fd.as_raw_fd()), Mode::from_raw_mode(mode))
+}
+
+/// A name in an open directory, for calls that know paths alone.
+fn through_proc(dir: BorrowedFd<'_>, leaf: &[u8]) -> Vec<u8> {
+    [format!("/proc/self/fd/{}/", dir.as_raw_fd()).as_bytes(), leaf].concat()
 }
 
 /// Whose a file is now.
@@ -188,7 +206,17 @@ fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
         .map_err(|error| Failure::call("set its mode", format_args!("fchmod({mode:#o})"), error))
 }
 
+fn attribute(error: Errno) -> Failure {
+    Failure::call("set an extended attribute", "fsetxattr()", error)
+}
+
+/// Whether the file system is full indeed.
+fn has_no_space(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatvfs(fd).is_ok_and(|stat| stat.f_bavail == 0)
+}
+
 fn set_xattrs(
+    fd: BorrowedFd<'_>,
     entry: &Entry,
     report: &mut Report,
     set: impl Fn(&[u8], &[u8]) -> rustix::io::Result<()>,
@@ -196,10 +224,10 @@ fn set_xattrs(
     for (name, value) in &entry.xattrs {
         match set(name, value) {
             Ok(()) => {}
-            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::IO)) => {
-                return Err(Failure::call("set an extended attribute", "fsetxattr()", error));
-            }
-            // not permitted, not supported, or too large for this file system
+            Err(error @ (Errno::DQUOT | Errno::IO)) => return Err(attribute(error)),
+            Err(error @ Errno::NOSPC) if has_no_space(fd) => return Err(attribute(error)),
+            // not permitted, not supported, or too large for this file system, which may be
+            // what ENOSPC says: ext4 keeps the attributes of a file in one block
             Err(_) => report.xattrs += 1,
         }
     }

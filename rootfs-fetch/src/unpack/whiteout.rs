@@ -7,7 +7,7 @@
 //! # Source
 //! OCI image-spec, layer.md, "Whiteouts".
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chain::tell::Quoted;
 use rustix::fs::FileType;
@@ -53,28 +53,28 @@ pub fn mark(name: &Name) -> Result<Mark> {
     Ok(Mark::Hide(Name::parse(&[directory, b"/", hidden].concat())?))
 }
 
-/// The names a layer has made so far.
+/// The names a layer has made so far, and the directories on the way to them: a name takes the
+/// memory of its last part, however deep it is.
 #[derive(Debug, Default)]
-pub struct Made {
-    entries: HashSet<Name>,
-    /// Directories on the way to them.
-    passed: HashSet<Name>,
-}
+pub struct Made(HashMap<Box<[u8]>, Made>);
 
 impl Made {
     /// Remembers an entry.
     pub fn note(&mut self, name: &Name) {
-        if !self.entries.insert(name.clone()) {
-            return;
+        let mut here = self;
+        for part in parts(name) {
+            here = here.0.entry(part.into()).or_default();
         }
-        let mut directory = name.split().0.to_vec();
-        while !directory.is_empty() {
-            let Ok(passed) = Name::parse(&directory) else { return };
-            directory = passed.split().0.to_vec();
-            if !self.passed.insert(passed) {
-                return;
-            }
+    }
+
+    /// Whether this layer made it, or something in it.
+    fn contains(&self, name: &Name) -> bool {
+        let mut here = self;
+        for part in parts(name) {
+            let Some(next) = here.0.get(part) else { return false };
+            here = next;
         }
+        true
     }
 
     /// Takes `name` away, but for what this layer made.
@@ -83,7 +83,7 @@ impl Made {
     /// I/O.
     pub fn hide(&self, tree: &mut Tree, name: &Name) -> Result<()> {
         let Some(spot) = tree.existing_spot(name)? else { return Ok(()) };
-        if !self.entries.contains(name) && !self.passed.contains(name) {
+        if !self.contains(name) {
             return tree.remove(&spot);
         }
         // a link of this layer stays, and is not followed to what it names
@@ -104,7 +104,7 @@ impl Made {
         while let Some(directory) = todo.pop() {
             for (leaf, is_directory) in tree.children(&directory)? {
                 let child = Name::parse(&[directory.bytes(), b"/", &leaf].concat())?;
-                let ours = self.entries.contains(&child) || self.passed.contains(&child);
+                let ours = self.contains(&child);
                 if ours && is_directory {
                     todo.push(child);
                 } else if !ours && let Some(spot) = tree.existing_spot(&child)? {
@@ -114,6 +114,10 @@ impl Made {
         }
         Ok(())
     }
+}
+
+fn parts(name: &Name) -> impl Iterator<Item = &[u8]> {
+    name.bytes().split(|&byte| byte == b'/').filter(|part| !part.is_empty())
 }
 
 #[cfg(test)]
@@ -138,5 +142,13 @@ mod tests {
         for wrong in ["a/.wh.", "a/.wh..", "a/.wh...", ".wh..", ".wh..."] {
             assert!(mark(&name(wrong)).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_a_layer_made_is_known_with_the_directories_on_the_way() {
+        let mut made = Made::default();
+        made.note(&name("a/b/c"));
+        assert!(["a", "a/b", "a/b/c", ""].iter().all(|known| made.contains(&name(known))));
+        assert!(["b", "a/c", "a/b/c/d"].iter().all(|other| !made.contains(&name(other))));
     }
 }

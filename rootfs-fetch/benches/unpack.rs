@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The runs of `benches/unpack`: rounds of one tool after the other, each into a fresh
+//! directory; then the medians, their ratios, and the goals.
+//!
+//! Two words make it something else: `run COMMAND...` says how long a command took and the most
+//! memory it had, `decode FILE` decodes with our libraries and does nothing with it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark that fails may say so in the shortest way, and its output is its purpose"
+)]
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+/// What a run took.
+#[derive(Clone, Copy)]
+struct Taken {
+    wall: Duration,
+    /// The most memory it had, in KiB.
+    peak: i64,
+}
+
+/// A goal: at most this ratio to a peer's time.
+#[derive(Clone, Copy)]
+struct Goal {
+    peer: Peer,
+    most: Option<f64>,
+}
+
+#[derive(Clone, Copy)]
+enum Peer {
+    GnuTar,
+    Umoci,
+    Decoding,
+}
+
+/// Each way to pack, its peers, and whether memory is bounded.
+const ROWS: [(&str, &[Goal], bool); 6] = [
+    ("plain", &[Goal { peer: Peer::GnuTar, most: None }], true),
+    (
+        "gzip",
+        &[Goal { peer: Peer::GnuTar, most: Some(0.35) }, Goal { peer: Peer::Decoding, most: Some(1.1) }],
+        true,
+    ),
+    ("zstd", &[Goal { peer: Peer::GnuTar, most: Some(0.7) }], true),
+    ("xz", &[Goal { peer: Peer::GnuTar, most: Some(0.75) }], true),
+    ("xz-blocks", &[Goal { peer: Peer::GnuTar, most: Some(0.5) }], false),
+    ("oci", &[Goal { peer: Peer::Umoci, most: Some(0.3) }], true),
+];
+/// The goal for memory, in KiB.
+const MOST_MEMORY: i64 = 32 * 1024;
+
+fn main() {
+    let mut arguments = std::env::args_os().skip(1).filter(|argument| argument != "--bench");
+    let first = arguments.next().expect("needs TOOL WORK ROUNDS");
+    let rest: Vec<OsString> = arguments.collect();
+    match (first.to_str(), rest.as_slice()) {
+        (Some("run"), command) => run(command),
+        (Some("decode"), [file]) => decode(Path::new(file)),
+        (_, [work, rounds]) => {
+            let rounds = rounds.to_str().and_then(|text| text.parse().ok()).expect("a number of rounds");
+            Bench { tool: first, work: Path::new(work), rounds }.all();
+        }
+        _ => panic!("needs TOOL WORK ROUNDS"),
+    }
+}
+
+fn run(command: &[OsString]) {
+    let (program, arguments) = command.split_first().expect("a command");
+    let start = Instant::now();
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).status().expect("it starts");
+    let wall = start.elapsed();
+    assert!(status.success(), "{command:?}: {status}");
+    let peak = getrusage(UsageWho::RUSAGE_CHILDREN).expect("its usage").max_rss();
+    println!("{} {peak}", wall.as_micros());
+}
+
+fn decode(file: &Path) {
+    let file = File::open(file).expect("an archive");
+    let mut decoded = rootfs_fetch::decode::decoded(Box::new(file)).expect("a format that is known");
+    let mut buffer = vec![0; 256 * 1024];
+    while decoded.read(&mut buffer).expect("decoded") > 0 {}
+}
+
+struct Bench<'a> {
+    tool: OsString,
+    work: &'a Path,
+    rounds: usize,
+}
+
+impl Bench<'_> {
+    fn all(&self) {
+        for (name, goals, bounded) in ROWS {
+            let mut ours = Vec::new();
+            let mut theirs = vec![Vec::new(); goals.len()];
+            for round in 0..self.rounds {
+                ours.push(self.ours(name, round));
+                for (goal, taken) in goals.iter().zip(&mut theirs) {
+                    taken.push(self.theirs(goal.peer, name, round));
+                }
+            }
+            for (goal, theirs) in goals.iter().zip(&theirs) {
+                tell(name, goal, &ours, theirs);
+            }
+            let peak = ours.iter().map(|taken| taken.peak).max().unwrap_or(0);
+            let goal = if bounded { verdict(peak < MOST_MEMORY, "goal under 32") } else { String::new() };
+            println!("  {name:10} {:7.1} MiB at most{goal:>44}", peak as f64 / 1024.0);
+        }
+    }
+
+    fn ours(&self, name: &str, round: usize) -> Taken {
+        let to = format!("{name}-ours-{round}");
+        let source = if name == "oci" { "oci:oci:1" } else { name };
+        let mut command = vec![self.tool.clone()];
+        // device nodes too, as the others make them
+        let devices = nix::unistd::geteuid().is_root().then_some("--devices");
+        let words = devices.into_iter().chain(["-q", source, &to]);
+        command.extend(words.map(OsString::from));
+        self.measured(&command, &to)
+    }
+
+    fn theirs(&self, peer: Peer, name: &str, round: usize) -> Taken {
+        let to = format!("{name}-theirs-{round}");
+        let rootless = (!nix::unistd::geteuid().is_root()).then_some("--rootless");
+        let command: Vec<OsString> = match peer {
+            Peer::GnuTar => {
+                fs::create_dir(self.work.join(&to)).expect("a directory");
+                ["tar", "-C", &to, "--numeric-owner", "-xpf", name].map(OsString::from).into()
+            }
+            Peer::Umoci => {
+                let words = ["umoci", "unpack", "--image", "oci:1"].into_iter();
+                words.chain(rootless).chain([to.as_str()]).map(OsString::from).collect()
+            }
+            Peer::Decoding => {
+                let own = std::env::current_exe().expect("our name");
+                vec![own.into(), "decode".into(), name.into()]
+            }
+        };
+        self.measured(&command, &to)
+    }
+
+    fn measured(&self, command: &[OsString], to: &str) -> Taken {
+        let own = std::env::current_exe().expect("our name");
+        let output = Command::new(own).arg("run").args(command).current_dir(self.work).output();
+        let output = output.expect("we start");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stdout);
+        let (wall, peak) = said.trim().split_once(' ').expect("two numbers");
+        self.make_room(to);
+        Taken {
+            wall: Duration::from_micros(wall.parse().expect("microseconds")),
+            peak: peak.parse().expect("KiB"),
+        }
+    }
+
+    /// A tmpfs is memory. On a disk what was made stays until the end, because ext4 makes new
+    /// files slowly for a while after many were deleted.
+    fn make_room(&self, to: &str) {
+        let memory = nix::sys::statfs::statfs(self.work)
+            .is_ok_and(|it| it.filesystem_type() == nix::sys::statfs::TMPFS_MAGIC);
+        if memory && self.work.join(to).exists() {
+            let removed = Command::new("sh")
+                .args(["-c", "chmod -R u+rwx \"$0\" 2>/dev/null; rm -rf \"$0\"", to])
+                .current_dir(self.work)
+                .status();
+            assert!(removed.expect("sh starts").success(), "{to} stays");
+        }
+    }
+}
+
+fn tell(name: &str, goal: &Goal, ours: &[Taken], theirs: &[Taken]) {
+    let milliseconds =
+        |all: &[Taken]| median(all.iter().map(|taken| taken.wall.as_secs_f64() * 1000.0).collect());
+    // of each round, since what the machine does otherwise hits both
+    let ratio = |(ours, theirs): (&Taken, &Taken)| ours.wall.as_secs_f64() / theirs.wall.as_secs_f64();
+    let ratio = median(ours.iter().zip(theirs).map(ratio).collect());
+    let peer = match goal.peer {
+        Peer::GnuTar => "GNU tar",
+        Peer::Umoci => "umoci",
+        Peer::Decoding => "decoding",
+    };
+    let said = goal.most.map_or(String::new(), |most| {
+        // to the two digits that are shown
+        verdict((ratio * 100.0).round() <= most * 100.0, &format!("goal {most}"))
+    });
+    println!(
+        "  {name:10} {:7.1} ms   {peer:8} {:7.1} ms   ratio {ratio:.2}{said:>19}",
+        milliseconds(ours),
+        milliseconds(theirs)
+    );
+}
+
+fn verdict(reached: bool, goal: &str) -> String {
+    format!("  {goal}: {}", if reached { "yes" } else { "NO" })
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    let middle = all.len() / 2;
+    match (all.get(middle), all.len() % 2) {
+        (Some(&value), 1) => value,
+        (Some(&above), _) => (above + all.get(middle.saturating_sub(1)).unwrap_or(&above)) / 2.0,
+        (None, _) => f64::NAN,
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Whether two open directories are on one mount: what is mounted in a tree is not of the tree.
+
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+
+/// Whether `one` and `other` are on the same mount, a bind mount of the same file system told apart.
+pub fn together(one: impl AsFd, other: impl AsFd) -> bool {
+    let (one, other) = (one.as_fd(), other.as_fd());
+    match (mount(one), mount(other)) {
+        (Some(one), Some(other)) => one == other,
+        // without /proc
+        _ => matches!((rustix::fs::fstat(one), rustix::fs::fstat(other)),
+            (Ok(one), Ok(other)) if one.st_dev == other.st_dev),
+    }
+}
+
+/// The number of the mount that a descriptor is on, proc_pid_fdinfo(5): since Linux 3.15, long
+/// before statx(2) says it.
+fn mount(fd: BorrowedFd<'_>) -> Option<u64> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_with_its_neighbour_and_not_with_what_is_mounted() {
+        let open = |path| File::open(path).expect("it is there");
+        assert!(together(open("/proc/self"), open("/proc/1")));
+        assert!(!together(open("/"), open("/proc")));
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Whose the files become, who else may use them, and what else is known of them.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that fails may say so in the shortest way"
+)]
+
+mod support;
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+
+use support::{As, Head, Scratch, Tar, is_root};
+
+#[test]
+fn an_ordinary_user_owns_everything_and_no_program_runs_as_that_user_for_others() {
+    let who = if is_root() { As::Nobody } else { As::Caller };
+    let scratch = Scratch::new();
+    let tar = Tar::new().entry(&Head::new(b'0', "su").mode(0o4755), b"").dir("tmp", 0o1777);
+    let outcome = scratch.feed(who, &tar.end(), &["-", "root"]);
+    assert_eq!(
+        outcome.stderr,
+        "rootfs-fetch: 1 set-id program of other owners lost that bit, as only root can keep owners\n\
+         rootfs-fetch: root: 1 file, 0 B\n"
+    );
+    let root = scratch.work().join("root");
+    assert_eq!(root.join("su").metadata().unwrap().mode() & 0o7777, 0o755);
+    assert_eq!(root.join("tmp").metadata().unwrap().mode() & 0o7777, 0o1777);
+}
+
+#[test]
+fn an_access_control_list_in_text_becomes_the_kernels() {
+    let access = b"user::rw-,user:lisa:r--:1234,group::r--,group:77:rw-,mask::rw-,other::---";
+    let default = b"user::rwx,group::r-x,other::r-x";
+    let tar = Tar::new()
+        .pax(&[("SCHILY.acl.default", default)])
+        .dir("d", 0o755)
+        .pax(&[("SCHILY.acl.access", access)])
+        .entry(&Head::new(b'0', "d/f").mode(0o660), b"");
+    // version 2, then of each entry its kind, what it permits and for whom
+    let of = |entries: &[(u16, u16, u32)]| {
+        let bytes = entries.iter().flat_map(|(tag, perm, id)| {
+            [&tag.to_le_bytes()[..], &perm.to_le_bytes()[..], &id.to_le_bytes()[..]].concat()
+        });
+        [2, 0, 0, 0].into_iter().chain(bytes).collect::<Vec<u8>>()
+    };
+    let nobody = u32::MAX;
+    let wanted_access =
+        of(&[(1, 6, nobody), (2, 4, 1234), (4, 4, nobody), (8, 6, 77), (16, 6, nobody), (32, 0, nobody)]);
+    let wanted_default = of(&[(1, 7, nobody), (4, 5, nobody), (32, 5, nobody)]);
+    for &who in As::all() {
+        let scratch = Scratch::new();
+        let outcome = scratch.feed(who, &tar.clone().end(), &["-q", "-", "root"]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{who:?}");
+        let get = |name: &str, attribute: &str| {
+            let mut value = [0; 256];
+            let path = scratch.work().join("root").join(name);
+            let length = rustix::fs::lgetxattr(path, attribute, &mut value[..]).expect("it has a list");
+            value[..length].to_vec()
+        };
+        assert_eq!(get("d/f", "system.posix_acl_access"), wanted_access, "{who:?}");
+        assert_eq!(get("d", "system.posix_acl_default"), wanted_default, "{who:?}");
+        assert_eq!(scratch.work().join("root/d/f").metadata().unwrap().mode() & 0o7777, 0o660);
+    }
+}
+
+#[test]
+fn a_list_that_names_somebody_means_who_has_that_name_in_the_tree() {
+    let scratch = Scratch::new();
+    let tar = Tar::new()
+        .pax(&[("SCHILY.acl.default", b"user::rwx,group::r-x,group:keepers:r-x,mask::r-x,other::---")])
+        .dir("journal", 0o750)
+        // after the list, and with another number than root's anywhere
+        .file("etc/group", b"root:x:0:\nkeepers:x:4321:\n");
+    let outcome = scratch.feed(As::Caller, &tar.end(), &["-q", "-", "root"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    let mut value = [0; 256];
+    let path = scratch.work().join("root/journal");
+    let length = rustix::fs::lgetxattr(path, "system.posix_acl_default", &mut value[..]).unwrap();
+    assert_eq!(value[..length][4 + 2 * 8..][..8], [8, 0, 5, 0, 0xe1, 0x10, 0, 0]);
+    // this machine's names are nobody's business
+    let tar = Tar::new()
+        .file("etc/passwd", b"")
+        .pax(&[("SCHILY.acl.access", b"user::rw-,user:root:r--,group::r--,mask::r--,other::---")]);
+    let outcome = scratch.feed(As::Caller, &tar.file("f", b"").end(), &["-", "other"]);
+    assert!(outcome.stderr.contains("1 extended attribute left out"), "{outcome:?}");
+}
+
+#[test]
+fn an_access_control_list_that_is_none_is_left_out_and_counted() {
+    let scratch = Scratch::new();
+    let tar = Tar::new().pax(&[("SCHILY.acl.access", b"user:lisa:rw-,user::rwz")]).file("f", b"x");
+    let outcome = scratch.feed(As::Caller, &tar.end(), &["-", "root"]);
+    assert_eq!(
+        outcome.stderr,
+        "rootfs-fetch: 1 extended attribute left out: not permitted, or not known to the file system\n\
+         rootfs-fetch: root: 1 file, 1 B\n"
+    );
+}
+
+mod as_user {
+    use super::*;
+
+    /// The tool, or another program, as root of a namespace with every id the caller has.
+    fn inside(scratch: &Scratch, words: &[&str]) -> std::process::Output {
+        let mut command = scratch.as_who(As::Caller, "unshare");
+        command.args(["--user", "--map-root-user", "--map-auto", "--"]).args(words);
+        command.output().expect("unshare starts")
+    }
+
+    #[test]
+    #[ignore = "needs an ordinary user with subordinate ids"]
+    fn every_owner_is_kept_in_a_namespace_with_ranges_and_so_is_set_id() {
+        let scratch = Scratch::new();
+        let owned = |name: &str, id: u32, mode| {
+            let mut head = Head::new(b'0', name).mode(mode);
+            head.uid = format!("{id:07o}\0").into_bytes();
+            head.gid = head.uid.clone();
+            head
+        };
+        let tar = Tar::new()
+            .entry(&owned("su", 0, 0o4755), b"")
+            .entry(&owned("man", 6, 0o2755), b"")
+            .entry(&owned("home", 1000, 0o640), b"")
+            .entry(&owned("nobody", 65534, 0o600), b"");
+        std::fs::write(scratch.work().join("a.tar"), tar.end()).unwrap();
+        let tool = scratch.path("tool").display().to_string();
+        let output = inside(&scratch, &[&tool, "a.tar", "root"]);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "rootfs-fetch: root: 4 files, 0 B\n");
+        let names = ["root/su", "root/man", "root/home", "root/nobody"];
+        let stat = [&["stat", "-c", "%u:%g %a"][..], &names].concat();
+        let output = inside(&scratch, &stat);
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "0:0 4755\n6:6 2755\n1000:1000 640\n65534:65534 600\n"
+        );
+    }
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root, for attributes of what is no file, and their modes"]
+    fn a_name_that_is_no_text_keeps_its_attributes_and_its_mode() {
+        let scratch = Scratch::new();
+        let record: &[(&str, &[u8])] = &[("SCHILY.xattr.trusted.it", b"kept")];
+        let tar = Tar::new()
+            .pax(record)
+            .entry(&Head::new(b'6', b"pipe\xff").mode(0o4620), b"")
+            .pax(record)
+            .symlink(b"link\xff", b"anywhere\xff");
+        let outcome = scratch.feed(As::Caller, &tar.end(), &["-q", "-", "root"]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+        for name in [&b"pipe\xff"[..], b"link\xff"] {
+            let path = scratch.work().join("root").join(std::ffi::OsStr::from_bytes(name));
+            let mut value = [0; 16];
+            let length = rustix::fs::lgetxattr(&path, "trusted.it", &mut value[..]).expect("it has one");
+            assert_eq!(&value[..length], b"kept");
+        }
+        let pipe = scratch.work().join("root").join(std::ffi::OsStr::from_bytes(b"pipe\xff"));
+        assert_eq!(pipe.metadata().unwrap().mode() & 0o7777, 0o4620);
+    }
+}
