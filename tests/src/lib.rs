@@ -31,6 +31,7 @@
 
 pub mod book;
 pub mod certificates;
+pub mod chance;
 pub mod cpio;
 pub mod daemon;
 pub mod deadline;
@@ -56,6 +57,7 @@ pub mod trace;
 pub mod tree;
 pub mod vm;
 
+pub use chance::Chance;
 pub use debian::Debian;
 pub use links::Link;
 pub use run::{End, Ended, Run};
