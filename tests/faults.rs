@@ -11,6 +11,8 @@ use outcome::{judge, without_places};
 mod errnos;
 #[path = "faults/fault.rs"]
 mod fault;
+#[path = "faults/fetch.rs"]
+mod fetch;
 #[path = "faults/outcome.rs"]
 mod outcome;
 #[path = "faults/table.rs"]
@@ -69,6 +71,15 @@ mod on_host {
     #[test]
     #[ignore = "needs strace, busybox-static and namespaces"]
     fn each_call_fails_with_each_errno_of_its_page_as_the_table_says() {
-        refuse(|_| true).check();
+        refuse(|_| true).check(table::world());
+    }
+
+    #[test]
+    #[ignore = "needs strace"]
+    fn rootfs_fetch_says_each_call_that_fails_and_leaves_no_directory() {
+        let mut table = table::Table::default();
+        let wrong = fetch::Fetch::new().refuse(&mut table);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        table.check(format!("{}, rootfs-fetch", table::caller()));
     }
 }

@@ -2,20 +2,23 @@
 //! With which errnos a call can fail: its manual page, and what policies and full machines add.
 
 /// The errnos by call. EPERM is in each: a seccomp filter or a security module may refuse anything.
-const BY_CALL: [(&str, &str); 40] = [
+const BY_CALL: [(&str, &str); 47] = [
     ("chdir", "EACCES ELOOP ENOENT ENOMEM ENOTDIR EIO"),
     ("chroot", "EACCES ENOENT ENOMEM ENOTDIR"),
     ("clone", "EAGAIN ENOMEM ENOSPC EUSERS"),
     ("clone3", "EAGAIN EACCES EBUSY EINVAL ENOMEM EOPNOTSUPP ENOSYS E2BIG"),
     ("fchdir", "EACCES ENOTDIR EIO"),
     ("fchmod", "EIO EROFS ENOSYS"),
+    ("fchmodat", "EIO EROFS"),
     ("fchown", "EINVAL EROFS EDQUOT"),
     ("fcntl", "EINVAL EBADF"),
     ("flock", "EINTR EINVAL ENOLCK"),
     ("fsconfig", "EINVAL ENOSYS"),
     ("fsmount", "EBUSY EINVAL EMFILE ENOMEM ENOSYS"),
     ("fsopen", "EMFILE ENFILE ENODEV ENOMEM ENOSYS"),
+    ("ftruncate", "EFBIG EIO"),
     ("ioctl", "EACCES ENODEV ENOMEM ENOTTY"),
+    ("linkat", "EACCES EDQUOT EIO EMLINK ENOSPC EXDEV"),
     ("mkdirat", "EACCES EDQUOT EMLINK ENOENT ENOMEM ENOSPC EROFS"),
     ("mknodat", "EACCES EDQUOT EEXIST ENOMEM ENOSPC EROFS"),
     ("mount", "EACCES EBUSY EINVAL ELOOP EMFILE ENODEV ENOENT ENOMEM ENOSPC ENXIO EROFS"),
@@ -28,6 +31,8 @@ const BY_CALL: [(&str, &str); 40] = [
     ("pivot_root", "EBUSY EINVAL ENOENT ENOTDIR"),
     ("poll", "EINTR EINVAL ENOMEM"),
     ("prctl", "EINVAL ENOSYS"),
+    ("read", "EIO EISDIR"),
+    ("renameat2", "EACCES EBUSY EDQUOT EEXIST EIO ENOSPC EROFS"),
     ("setdomainname", "EINVAL"),
     ("setgroups", "EINVAL ENOMEM"),
     ("sethostname", "EINVAL"),
@@ -41,6 +46,8 @@ const BY_CALL: [(&str, &str); 40] = [
     ("umount2", "EBUSY EINVAL ENOENT ENOMEM"),
     ("unlinkat", "EACCES EIO ENOMEM EROFS"),
     ("unshare", "EINVAL ENOMEM ENOSPC ENOSYS EUSERS"),
+    ("umask", ""),
+    ("utimensat", "EACCES EROFS"),
     ("vfork", "EAGAIN ENOMEM ENOSYS"),
     ("write", "EACCES EBUSY EINVAL EIO ENODEV ENOENT ENOMEM ENOSPC EOPNOTSUPP"),
 ];

@@ -18,8 +18,8 @@ const HEAD: &str = "# What happens when a call fails
 
 Each call of each plan is made to fail, by strace(1), with each errno that its manual page or a
 full machine may bring: the exit status, and the one line that is said, here without the
-errno's own words. Nothing stays behind: no process, mount, group or file. `NEWROOT` and `GROUP` stand for
-the paths of one run. What takes things back once the command has ended is not in the table: it
+errno's own words. Nothing stays behind: no process, mount, group or file. `NEWROOT`, `GROUP` and
+`UID` stand for what one run has. What takes things back once the command has ended is not in the table: it
 is tried again or said, and the command's status stays.
 
 Written by a test: `CHAIN_UPDATE=1 cargo test -p tests --test faults -- --ignored on_host::`
@@ -49,8 +49,7 @@ impl Table {
 
     /// The page's section is this table, or is written where that was asked for.
     #[track_caller]
-    pub fn check(&self) {
-        let title = world();
+    pub fn check(&self, title: String) {
         let written = book::text(PAGE);
         let mut sections = sections(&written);
         let own = self.text();
@@ -97,9 +96,14 @@ fn unwritten(page: &str, rows: &str) -> String {
         .collect()
 }
 
+/// Who makes the calls.
+pub fn caller() -> &'static str {
+    if nix::unistd::geteuid().is_root() { "As root" } else { "As an ordinary user" }
+}
+
 /// Who makes the plans, and with which control groups.
-fn world() -> String {
-    let who = if nix::unistd::geteuid().is_root() { "As root" } else { "As an ordinary user" };
+pub fn world() -> String {
+    let who = caller();
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let (one, two) = (mountinfo.contains(" - cgroup "), mountinfo.contains(" - cgroup2 "));
     let groups = match (one, two) {
