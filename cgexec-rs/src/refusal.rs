@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use chain::sys;
+use chain::tell::Why;
+use nix::errno::Errno;
 
 use crate::hierarchy::{Hierarchies, Hierarchy, Version};
 use crate::limits::Limit;
@@ -159,6 +161,13 @@ pub fn not_in_v2(limit: &Limit, found: &Hierarchies) -> Refusal {
 
 /// No hierarchy in which the own group can be named.
 pub fn no_hierarchy(found: &Hierarchies) -> Refusal {
+    if let Some((file, errno)) = found.unread {
+        let hint = match errno {
+            Errno::ENOENT => "mount -t proc proc /proc",
+            _ => "what groups there are stands in it and in no other place: proc(5)",
+        };
+        return Refusal::new(format!("cannot read {file}: {}", Why(errno)), hint);
+    }
     if found.hidden {
         return Refusal::new(
             "the own group lies outside of what the mounted hierarchies show".to_string(),

@@ -73,7 +73,7 @@ impl Stream {
                     let _ = fill.send(Message::Failed(failure));
                 }
             })
-            .map_err(|error| Failure::new(Kind::Io, format_args!("cannot start a thread: {error}")))?;
+            .map_err(|error| Failure::no_thread(&error))?;
         Ok(Self {
             full,
             empty,

@@ -63,6 +63,9 @@ const COMMANDS: [&[&str]; 8] = [
     &["--", "true"],
 ];
 
+/// Commands of the pages that end late or never; any word may become the command.
+const ENDLESS: [&str; 6] = ["sleep", "tail", "timeout", "top", "watch", "yes"];
+
 /// What command lines of a tool are made of.
 pub struct Words {
     options: Vec<(String, bool)>,
