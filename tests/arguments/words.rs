@@ -85,8 +85,8 @@ impl Words {
         }
         for (_, page) in book::below(&format!("tests/options/{}/", tool.get_name())) {
             let typed = page.lines().filter(|line| line.starts_with("$ "));
-            let words =
-                typed.flat_map(|line| line.split([' ', '=', '\'', '"'])).filter(|word| word.len() < 60);
+            let words = typed.flat_map(|line| line.split([' ', '=', '\'', '"']));
+            let words = words.filter(|word| word.len() < 60 && !ENDLESS.contains(word));
             values.extend(words.map(OsString::from));
         }
         Self { options, values }
