@@ -21,7 +21,7 @@
 //! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
 //! | `on_host` | as root and as an ordinary user on this host: needs more than the VM has |
 //! | `in_debian` | the same, with a root directory of Debian's, where `tests/debian` could make one |
-//! | `peers` | the same, with umoci, skopeo, bsdtar, acl, attr and archives of others |
+//! | `peers` | the same, with umoci, skopeo, bsdtar, acl, attr, bubblewrap and archives of others |
 //! | `with_registry` | as `on_host`, with docker-registry, skopeo, umoci, openssl and htpasswd |
 //! | `with_engine` | as root on this host, with Debian's docker.io |
 //!

@@ -3,8 +3,6 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 #![allow(
     clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that fails may say so in the shortest way"
 )]

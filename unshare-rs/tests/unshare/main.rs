@@ -5,8 +5,6 @@
 //! subordinate ids), `as_anyone` (both), `in_vm` (root in the
 //! VM, where nothing else of this runs). None of them is run without `--include-ignored`.
 
-#![allow(clippy::panic, clippy::string_slice, reason = "a test that cannot go on should stop")]
-
 mod callers;
 mod hints;
 mod kept;
