@@ -201,3 +201,17 @@ pub fn is_systemd() -> bool {
 fn wsl() -> bool {
     fs::read_to_string("/proc/sys/kernel/osrelease").is_ok_and(|release| release.contains("microsoft"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_not_a_machine_without_groups() {
+        let found =
+            Hierarchies { unread: Some(("/proc/self/mountinfo", Errno::EMFILE)), ..Hierarchies::default() };
+        let said = no_hierarchy(&found).wrong;
+        assert_eq!(said, "cannot read /proc/self/mountinfo: Too many open files (EMFILE)");
+        assert_eq!(no_hierarchy(&Hierarchies::default()).wrong, "no control group hierarchy is mounted");
+    }
+}
