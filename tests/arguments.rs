@@ -27,16 +27,16 @@ fn wrong(tool: &str, tried: &Tried) -> Option<&'static str> {
     // of rootfs-fetch, 0 to 7; of a link of a chain its own and any of the command's, but no signal
     let expected = if tool == "rootfs-fetch" { 0..=7 } else { 0..=127 }.contains(status);
     let failed = if tool == "rootfs-fetch" { *status != 0 } else { *status == 125 };
-    let first = said.lines().next().unwrap_or_default();
+    let own = |line: &str| line.starts_with(&format!("{tool}: "));
     if said.contains("panicked at") || *status == 134 {
         Some("it panicked")
     } else if *status == 124 || *status == 137 {
         Some("it did not end")
     } else if !expected {
         Some("its status is not one of its own")
-    } else if failed && !first.starts_with(&format!("{tool}: ")) {
+    } else if failed && !said.lines().next().is_some_and(own) {
         Some("it failed and does not say why")
-    } else if said.contains("(os error") || said.contains('\x1b') {
+    } else if said.lines().any(|line| own(line) && (line.contains("(os error") || line.contains('\x1b'))) {
         Some("it does not say it in its own words")
     } else {
         None

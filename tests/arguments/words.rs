@@ -63,8 +63,8 @@ const COMMANDS: [&[&str]; 8] = [
     &["--", "true"],
 ];
 
-/// Commands of the pages that end late or never; any word may become the command.
-const ENDLESS: [&str; 6] = ["sleep", "tail", "timeout", "top", "watch", "yes"];
+/// Commands and files of the pages that end late or never; any word may become the command.
+const ENDLESS: [&str; 8] = ["/dev/urandom", "/dev/zero", "sleep", "tail", "timeout", "top", "watch", "yes"];
 
 /// What command lines of a tool are made of.
 pub struct Words {
