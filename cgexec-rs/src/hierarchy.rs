@@ -49,6 +49,8 @@ pub struct Hierarchies {
     pub list: Vec<Hierarchy>,
     /// Whether there is another one, whose mount does not show the own group.
     pub hidden: bool,
+    /// The file of /proc that could not be read, and why: nothing is known of any then.
+    pub unread: Option<(&'static str, Errno)>,
     /// Whether some of them are in sight through mounts of our own.
     pub private: bool,
 }
@@ -56,8 +58,12 @@ pub struct Hierarchies {
 impl Hierarchies {
     /// Reads /proc; where it cannot be read there are none.
     pub fn of_this_process(tell: &Tell) -> Self {
-        let mounts = mountinfo::table().unwrap_or_default();
-        let own = sys::read("/proc/self/cgroup").unwrap_or_default();
+        let mounts = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
+        let own = sys::read("/proc/self/cgroup").map_err(|errno| ("/proc/self/cgroup", errno));
+        let (mounts, own) = match mounts.and_then(|mounts| Ok((mounts, own?))) {
+            Ok(both) => both,
+            Err(unread) => return Self { unread: Some(unread), ..Self::default() },
+        };
         let mut found = Self::parse(&mounts, &own);
         if found.hidden {
             found.look_behind(&own, tell);

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use chain::sys;
+use chain::tell::Why;
+use nix::errno::Errno;
 
 use crate::hierarchy::{Hierarchies, Hierarchy, Version};
 use crate::limits::Limit;
@@ -170,6 +172,13 @@ pub fn not_in_v2(limit: &Limit, found: &Hierarchies) -> Refusal {
 
 /// No hierarchy in which the own group can be named.
 pub fn no_hierarchy(found: &Hierarchies) -> Refusal {
+    if let Some((file, errno)) = found.unread {
+        let hint = match errno {
+            Errno::ENOENT => "mount -t proc proc /proc",
+            _ => "what groups there are stands in it and in no other place: proc(5)",
+        };
+        return Refusal::new(format!("cannot read {file}: {}", Why(errno)), hint);
+    }
     if found.hidden {
         return Refusal::new(
             "the own group lies outside of what the mounted hierarchies show".to_string(),
@@ -202,4 +211,18 @@ pub fn is_systemd() -> bool {
 
 fn wsl() -> bool {
     fs::read_to_string("/proc/sys/kernel/osrelease").is_ok_and(|release| release.contains("microsoft"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_not_a_machine_without_groups() {
+        let found =
+            Hierarchies { unread: Some(("/proc/self/mountinfo", Errno::EMFILE)), ..Hierarchies::default() };
+        let said = no_hierarchy(&found).wrong;
+        assert_eq!(said, "cannot read /proc/self/mountinfo: Too many open files (EMFILE)");
+        assert_eq!(no_hierarchy(&Hierarchies::default()).wrong, "no control group hierarchy is mounted");
+    }
 }

@@ -37,12 +37,10 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
             Err(Errno::EEXIST) if made => {}
             Err(errno) => return Err(errno),
         }
-        match sys::lock_unused(path) {
-            Ok(fd) if path.is_dir() => {
-                // the command may read its limits there, whoever it runs as
-                sys::set_mode(fd.as_fd(), 0o755)?;
-                return Ok(fd);
-            }
+        // the command may read its limits there, whoever it runs as
+        let locked = sys::lock_unused(path);
+        match locked.and_then(|fd| sys::set_mode(fd.as_fd(), 0o755).map(|()| fd)) {
+            Ok(fd) if path.is_dir() => return Ok(fd),
             Ok(_) | Err(Errno::ENOENT | Errno::ENODEV) => {}
             Err(Errno::EWOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
             Err(errno) => {

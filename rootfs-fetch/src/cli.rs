@@ -156,13 +156,9 @@ impl Default for Options {
 
 /// `512`, `64K`, `1M`, `8G`, `1T`: powers of 1024.
 fn size(text: &str) -> Result<u64, String> {
-    let (digits, shift) = match text.as_bytes().last() {
-        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
-        Some(b'm' | b'M') => (&text[..text.len() - 1], 20),
-        Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
-        Some(b't' | b'T') => (&text[..text.len() - 1], 40),
-        _ => (text, 0),
-    };
+    let units = [(['k', 'K'], 10), (['m', 'M'], 20), (['g', 'G'], 30), (['t', 'T'], 40)];
+    let unit = units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let (digits, shift) = unit.unwrap_or((text, 0));
     let count: u64 = digits.parse().map_err(|_| "a number of bytes, or with K, M, G or T".to_string())?;
     count.checked_mul(1 << shift).ok_or_else(|| "too large".to_string())
 }

@@ -75,8 +75,7 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>> 
         // nothing to decode: whoever takes these bytes is the reader
         return Ok(Box::new(input));
     }
-    let input = Ahead::start(input)
-        .map_err(|error| Failure::new(Kind::Io, format_args!("cannot start a thread: {error}")))?;
+    let input = Ahead::start(input).map_err(|error| Failure::no_thread(&error))?;
     decoder(compression, input)
 }
 

@@ -80,6 +80,13 @@ impl Failure {
         }
     }
 
+    /// No thread could be started.
+    pub fn no_thread(error: &std::io::Error) -> Self {
+        // what pthread_create(3) says where the limit is reached, if nothing else is known
+        let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::AGAIN);
+        Self::call("start a thread", "clone3()", errno)
+    }
+
     /// The same failure with another exit status.
     pub fn kind(self, new: Kind) -> Self {
         match self {

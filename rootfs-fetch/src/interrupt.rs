@@ -31,6 +31,8 @@ impl Interrupt {
                 watched.add(signal);
             }
         }
+        // a file that grows over a limit is an error of the write, not the end of us: setrlimit(2)
+        chain::sys::set_ignored(Signal::SIGXFSZ as i32, true);
         if watched.thread_block().is_ok() {
             let seen = interrupt.0.clone();
             // without the thread the signals would only stay pending, so give them back

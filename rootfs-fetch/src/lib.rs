@@ -7,6 +7,17 @@
 //! sibling: names are [`name::Name`]s, and a [`tree::Tree`] resolves them.
 
 #![forbid(unsafe_code)]
+// nothing read from outside may end in a panic: CONTRIBUTING.md, "No panic"
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unimplemented,
+        clippy::unreachable
+    )
+)]
 
 pub mod ahead;
 pub mod cache;

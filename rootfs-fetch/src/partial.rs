@@ -30,23 +30,40 @@ pub fn make(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<(OsStrin
             Err(error) => return Err(failed(&format!("mkdirat({})", quoted(&partial)), error)),
             Ok(()) => {}
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = match rustix::fs::openat(parent, &partial, flags, Mode::empty()) {
-            // another run took it for a dead one's before we could lock it
-            Err(Errno::NOENT) => continue,
-            other => other.map_err(|error| failed("openat()", error))?,
-        };
-        if rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive).is_err()
-            || !is_named(parent, &partial, &root)
-        {
-            continue;
+        match claim(parent, &partial) {
+            Ok(Some(root)) => return Ok((partial, root)),
+            Ok(None) => {}
+            Err((call, error)) => {
+                // as if it had never been made; the first failure is the one to tell
+                let _ = rustix::fs::unlinkat(parent, &partial, AtFlags::REMOVEDIR);
+                return Err(failed(call, error));
+            }
         }
-        // a parent with set-group-ID or a default ACL has marked it
-        rustix::fs::fchmod(&root, Mode::RWXU).map_err(|error| failed("fchmod()", error))?;
-        let _ = rustix::fs::fremovexattr(&root, "system.posix_acl_default");
-        let _ = rustix::fs::fremovexattr(&root, "system.posix_acl_access");
-        return Ok((partial, root));
     }
+}
+
+/// Opens a directory that was just made and locks it; nothing where another run took it for a
+/// dead one's before that.
+fn claim(parent: &OwnedFd, partial: &OsStr) -> std::result::Result<Option<OwnedFd>, (&'static str, Errno)> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = match rustix::fs::openat(parent, partial, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => other.map_err(|error| ("openat()", error))?,
+    };
+    match rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive) {
+        // where nothing can be locked nobody else can lock it either, and so it is left alone
+        Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        Err(error) => return Err(("flock()", error)),
+    }
+    if !is_named(parent, partial, &root) {
+        return Ok(None);
+    }
+    // a parent with set-group-ID or a default ACL has marked it
+    rustix::fs::fchmod(&root, Mode::RWXU).map_err(|error| ("fchmod()", error))?;
+    let _ = rustix::fs::fremovexattr(&root, "system.posix_acl_default");
+    let _ = rustix::fs::fremovexattr(&root, "system.posix_acl_access");
+    Ok(Some(root))
 }
 
 /// A name that nobody else takes: `NAME.partial-XXXXXX`.

@@ -70,7 +70,7 @@ impl Stream {
                     let _ = fill.send(Message::Failed(failure));
                 }
             })
-            .map_err(|error| Failure::new(Kind::Io, format_args!("cannot start a thread: {error}")))?;
+            .map_err(|error| Failure::no_thread(&error))?;
         Ok(Self::over(full, empty, most, content, interrupt))
     }
 

@@ -21,7 +21,7 @@
 //! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
 //! | `on_host` | as root and as an ordinary user on this host: needs more than the VM has |
 //! | `in_debian` | the same, with a root directory of Debian's, where `tests/debian` could make one |
-//! | `peers` | the same, with umoci, skopeo, bsdtar, acl, attr, gpg, gpgv and archives of others |
+//! | `peers` | the same, with umoci, skopeo, bsdtar, acl, attr, gpg, gpgv, bubblewrap and archives of others |
 //! | `with_registry` | as `on_host`, with docker-registry, skopeo, umoci, openssl, htpasswd and jq |
 //! | `with_packages` | as `in_debian`, with what `dist/make` makes |
 //! | `with_shells` | as `on_host`, with bash, zsh, fish and mandoc |
@@ -35,6 +35,7 @@
 
 pub mod book;
 pub mod certificates;
+pub mod chance;
 pub mod cpio;
 pub mod daemon;
 pub mod deadline;
@@ -62,6 +63,7 @@ pub mod tree;
 pub mod vm;
 pub mod world;
 
+pub use chance::Chance;
 pub use debian::Debian;
 pub use links::Link;
 pub use run::{End, Ended, Run};

@@ -57,10 +57,16 @@ impl Snapshot {
     /// gets five seconds.
     #[track_caller]
     pub fn unchanged(&self) {
-        let same = || difference(&self.before, &machine()).is_empty().then_some(());
-        if deadline::wait("the machine to be as before", Duration::from_secs(5), same).is_err() {
-            panic!("the machine is not as it was before:\n{}", difference(&self.before, &machine()));
+        if let Some(left) = self.left() {
+            panic!("the machine is not as it was before:\n{left}");
         }
+    }
+
+    /// What [`Self::unchanged`] fails with, if anything.
+    pub fn left(&self) -> Option<String> {
+        let same = || difference(&self.before, &machine()).is_empty().then_some(());
+        let settled = deadline::wait("the machine to be as before", Duration::from_secs(5), same);
+        settled.is_err().then(|| difference(&self.before, &machine()))
     }
 }
 

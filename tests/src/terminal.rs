@@ -38,29 +38,8 @@ impl Terminal {
     /// Starts a command with a new terminal of 24 lines and 80 columns as its
     /// controlling one.
     #[track_caller]
-    pub fn start(mut command: Command) -> Self {
-        let master =
-            posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a new terminal");
-        grantpt(&master).expect("the terminal granted");
-        unlockpt(&master).expect("the terminal unlocked");
-        let name = ptsname_r(&master).expect("the terminal's name");
-        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let slave = open(name.as_str(), flags, Mode::empty()).expect("the terminal opened");
-        let stdio = || slave.try_clone().expect("a descriptor");
-        command.stdin(stdio()).stdout(stdio()).stderr(stdio());
-        let control = move || {
-            setsid()?;
-            // the first terminal that a session leader opens controls its session: tty_ioctl(4)
-            open(name.as_str(), OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-            Ok(())
-        };
-        // SAFETY: between fork and exec only setsid(2) and open(2) run: no lock, no allocation
-        // (a path below 1 KiB is copied to the stack).
-        unsafe { command.pre_exec(control) };
-        let keys = File::from(OwnedFd::from(master));
-        // before anybody can ask for it
-        resize(&keys, 24, 80);
-        let child = command.spawn().expect("a command for the terminal");
+    pub fn start(command: Command) -> Self {
+        let (keys, child) = open_with(command);
         let screen = watch(keys.try_clone().expect("a descriptor"));
         Self { keys, child, screen, seen: String::new() }
     }
@@ -132,6 +111,34 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A command as the leader of a session with a new terminal, and the terminal's other end: who
+/// drops that has closed the window.
+#[track_caller]
+pub fn open_with(mut command: Command) -> (File, Child) {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a new terminal");
+    grantpt(&master).expect("the terminal granted");
+    unlockpt(&master).expect("the terminal unlocked");
+    let name = ptsname_r(&master).expect("the terminal's name");
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let slave = open(name.as_str(), flags, Mode::empty()).expect("the terminal opened");
+    let stdio = || slave.try_clone().expect("a descriptor");
+    command.stdin(stdio()).stdout(stdio()).stderr(stdio());
+    let control = move || {
+        setsid()?;
+        // the first terminal that a session leader opens controls its session: tty_ioctl(4)
+        open(name.as_str(), OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only setsid(2) and open(2) run: no lock, no allocation
+    // (a path below 1 KiB is copied to the stack).
+    unsafe { command.pre_exec(control) };
+    let keys = File::from(OwnedFd::from(master));
+    // before anybody can ask for it
+    resize(&keys, 24, 80);
+    let child = command.spawn().expect("a command for the terminal");
+    (keys, child)
 }
 
 #[track_caller]

@@ -62,8 +62,13 @@ impl Trace {
     }
 
     /// Makes the `nth` call of this name (from 1, counted in each process) fail with EPERM.
-    pub fn fail(mut self, name: &str, nth: usize) -> Self {
-        self.options.push(format!("--inject={name}:error=EPERM:when={nth}"));
+    pub fn fail(self, name: &str, nth: usize) -> Self {
+        self.fail_with(name, nth, "EPERM")
+    }
+
+    /// The same with another errno, by its name.
+    pub fn fail_with(mut self, name: &str, nth: usize, errno: &str) -> Self {
+        self.options.push(format!("--inject={name}:error={errno}:when={nth}"));
         self
     }
 

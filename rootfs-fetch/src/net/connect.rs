@@ -47,7 +47,7 @@ pub fn connect(
                 let _ = say.send(TcpStream::connect_timeout(&SocketAddr::new(address, port), patience));
             };
             let thread = thread::Builder::new().spawn(try_one);
-            thread.map_err(|error| failed(&format!("cannot start a thread: {error}")))?;
+            thread.map_err(|error| Failure::no_thread(&error).kind(Kind::Network))?;
             tried += 1;
         }
         match said.recv_timeout(SLICE) {

@@ -72,7 +72,8 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         .iter()
         .position(|name| name == month)? as u64;
-    let number = |text: &str| text.parse::<u64>().ok();
+    // no part of a date has more digits, and so nothing below overflows
+    let number = |text: &str| text.parse::<u64>().ok().filter(|number| *number <= 9999);
     let days = days_before(number(year)?, month)? + number(day)?.checked_sub(1)?;
     let seconds = days * 86_400 + number(hour)? * 3600 + number(minute)? * 60 + number(second)?;
     let then = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
@@ -130,6 +131,8 @@ mod tests {
             "Sun, 06 Foo 1994 08:49:37 GMT",
             "Sun, 00 Nov 1994 08:49:37 GMT",
             "Sun, 06 Nov 1 08:49:37 GMT",
+            "Sun, 06 Nov 1994 18446744073709551615:49:37 GMT",
+            "Sun, 18446744073709551615 Nov 1994 08:49:37 GMT",
         ] {
             assert_eq!(retry_after(wrong, now), None, "{wrong}");
         }

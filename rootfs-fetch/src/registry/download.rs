@@ -17,7 +17,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::cache::Growing;
 use crate::digest::{Checked, Digest};
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::image::blobs::Part;
 use crate::progress::Progress;
 use crate::registry::repository::Repository;
@@ -101,7 +101,7 @@ impl Downloads {
         for _ in 0..missing.min(WORKERS) {
             let shared = shared.clone();
             let thread = thread::Builder::new().name("fetch".into()).spawn(move || shared.work());
-            thread.map_err(|error| Failure::new(Kind::Io, format_args!("cannot start a thread: {error}")))?;
+            thread.map_err(|error| Failure::no_thread(&error))?;
         }
         Ok(Self(shared))
     }

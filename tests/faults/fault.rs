@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The calls of a plan that can be made to fail, each told apart from the others in strace's words.
+
+use tests::told::{CHANGES, is_change};
+use tests::trace::{Call, counted};
+use tests::{Ended, Link, Trace};
+
+/// What the command says if it ran after all.
+pub const COMMAND: [&str; 3] = ["/bin/sh", "-c", "echo the command ran"];
+
+/// Calls that open or prepare what a change is then made to.
+const OPENERS: [&str; 11] = [
+    "fchmod",
+    "fchown",
+    "fcntl",
+    "flock",
+    "fsconfig",
+    "openat",
+    "openat2",
+    "pipe2",
+    "prctl",
+    "signalfd4",
+    "socket",
+];
+
+/// Whether a failure tells the step's call and not this one, which is a part of it.
+pub fn is_opener(name: &str) -> bool {
+    OPENERS.contains(&name)
+}
+
+/// Whether the plan cannot go on without the call.
+fn is_needed(call: &Call) -> bool {
+    match call.name.as_str() {
+        // what is only read may be missing, and the terminal too
+        "openat" => call.args.contains("O_WRONLY"),
+        "prctl" => call.args.starts_with("PR_SET_PDEATHSIG"),
+        // a descriptor that is listened on or handed on; std asks for flags as it likes
+        "fcntl" => call.args.contains("F_SETFD"),
+        name => is_opener(name) || is_change(call),
+    }
+}
+
+/// A call to refuse.
+pub struct Fault {
+    /// As it was made when nothing failed.
+    pub call: Call,
+    /// Which one of its name it is, in its process.
+    pub nth: usize,
+    /// The parent has made as many by then: only its path tells the call apart.
+    path: Option<String>,
+}
+
+impl Fault {
+    /// The plan with this call failing.
+    pub fn run(&self, plan: &Link, errno: &str) -> Ended {
+        let trace = Trace::new();
+        let trace = match &self.path {
+            Some(path) => trace.on_path(path).fail_with(&self.call.name, 1, errno),
+            None => trace.fail_with(&self.call.name, self.nth, errno),
+        };
+        trace.run(plan.words(COMMAND)).ended
+    }
+
+    /// What the refused call is called in the tool's own words.
+    pub fn told_name(&self) -> &str {
+        match self.call.name.as_str() {
+            "clone" | "vfork" => "fork",
+            name => name,
+        }
+    }
+}
+
+/// All changes that a plan makes before it becomes the command.
+pub fn faults(plan: &Link) -> Vec<Fault> {
+    let calls = Trace::new().only([CHANGES, &OPENERS].concat().join(",")).run(plan.words(COMMAND)).calls;
+    let became = |call: &Call| call.name == "execve" && call.worked() && call.args.contains(COMMAND[2]);
+    // the first one is how strace starts the tool
+    let end = calls.iter().skip(1).position(became).expect("the command in the log") + 1;
+    let calls = counted(calls.get(..end).unwrap_or_default());
+    let tool = calls.first().expect("the tool in the log").1.pid;
+    let by_the_tool = |nth: usize, name: &str| {
+        calls.iter().any(|(its_nth, call)| call.pid == tool && (*its_nth, call.name.as_str()) == (nth, name))
+    };
+    // before its first change a tool only looks
+    let looked = calls.iter().skip(1).position(|(_, call)| is_change(call)).map_or(end, |at| at + 1);
+    let changes = calls.iter().skip(looked).filter(|(_, call)| is_needed(call) && call.worked());
+    let fault = |(nth, call): &(usize, &Call)| {
+        let told_apart = call.pid == tool || !by_the_tool(*nth, &call.name);
+        let path = if told_apart { None } else { Some(path_of(call)?) };
+        Some(Fault { call: (*call).clone(), nth: *nth, path })
+    };
+    changes.filter_map(fault).collect()
+}
+
+/// The last absolute path in a call, its file or a mount's target, if it is the same in each run.
+///
+/// A group's name is not, but for the plan that gives it one.
+fn path_of(call: &Call) -> Option<String> {
+    let mut words = call.args.split(['"', '<', '>']);
+    words.rfind(|word| word.starts_with('/')).filter(|path| !path.contains("/cgexec-")).map(String::from)
+}

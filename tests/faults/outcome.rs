@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a tool made of a refused call, and whether that is right.
+
+use std::path::Path;
+
+use tests::{End, Ended};
+
+use crate::fault::{Fault, is_opener};
+
+/// What followed, as the table has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Outcome {
+    /// The exit status.
+    pub status: String,
+    /// The line that was said, its errno left out, or why none was.
+    pub said: String,
+}
+
+/// What was said that is not said when nothing fails.
+fn new_lines<'a>(err: &'a str, quiet: &str) -> Vec<&'a str> {
+    err.lines().filter(|line| !quiet.contains(line)).collect()
+}
+
+/// The outcome of a fault.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn judge(fault: &Fault, errno: &str, ended: &Ended, quiet: &str) -> Result<Outcome, String> {
+    let err = ended.err();
+    let new = new_lines(&err, quiet);
+    let wrong = || Err(format!("{:?}, said {new:?} {:?}", ended.end, ended.out()));
+    // tried again, or done in another way: then the command runs as if nothing had been
+    if goes_on(&fault.call.name, errno) && ended.end == End::Exit(0) && new.is_empty() {
+        return Ok(Outcome { status: "0".into(), said: "(another way: the command runs)".into() });
+    }
+    let (failures, hints): (Vec<&str>, Vec<&str>) = new.iter().partition(|line| !line.contains(": hint: "));
+    let [failure] = failures.as_slice() else { return wrong() };
+    let named = is_opener(&fault.call.name) || failure.contains(&format!("{}(", fault.told_name()));
+    let end = format!(" ({errno})");
+    let told = failure.contains(": cannot ") && failure.ends_with(&end) && named;
+    if ended.end != End::Exit(125) || hints.len() > 1 || !told || ended.out() != "" {
+        return wrong();
+    }
+    // strerror(3)'s words and the name of the errno are in another column
+    let said = failure.rsplit_once(": ").map_or(*failure, |(said, _)| said);
+    Ok(Outcome { status: "125".into(), said: said.to_string() })
+}
+
+/// Which failures a tool knows another way for, and why.
+fn goes_on(call: &str, errno: &str) -> bool {
+    match (call, errno) {
+        // kernels before 5.7 have no CLONE_INTO_CGROUP, and filters hide clone3(2)
+        ("clone3", "ENOSYS" | "E2BIG") => true,
+        // the parent that stays locks a group that may just be going
+        ("flock", "EINTR") => true,
+        // kernels before 5.6: each component is opened by itself
+        ("openat2", "ENOSYS") => true,
+        // cgroup.subtree_control and killed processes on their way out
+        ("write", "EBUSY") => true,
+        _ => false,
+    }
+}
+
+/// A line without what differs from run to run and machine to machine: the root's path, the
+/// group's place and name, and an ordinary user's number.
+pub fn without_places(line: &str, root: &Path) -> String {
+    let line = line.replace(&*root.to_string_lossy(), "NEWROOT");
+    let user = nix::unistd::geteuid();
+    let map = format!("0 {user} 1");
+    let length = format!("\"{map}\", {}", map.len());
+    let line = if user.is_root() { line } else { line.replace(&length, "\"0 UID 1\", LENGTH") };
+    let line =
+        line.replace(&format!("{user} outside"), if user.is_root() { "0 outside" } else { "UID outside" });
+    let within_group = |part: &str| {
+        let rest = ["/cgexec-", "/chain-test-named"].into_iter().find_map(|name| part.split_once(name))?.1;
+        Some(format!("GROUP{}", rest.trim_start_matches(|each: char| each.is_ascii_hexdigit())))
+    };
+    // a path stands in quotes, or as a descriptor's name
+    let parts = line.split_inclusive(['"', '<', '>']);
+    parts.map(|part| within_group(part).unwrap_or_else(|| part.to_string())).collect()
+}

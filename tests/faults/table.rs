@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `docs/faults.md`: what every tool says of every call that fails, written by the test.
+//!
+//! A plan is another one for another caller and another layout of control groups, so each of
+//! these worlds has a section of its own; a world without one is only judged, not compared.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use tests::book;
+
+/// The page.
+const PAGE: &str = "docs/faults.md";
+
+/// Its words before the sections.
+const HEAD: &str = "# What happens when a call fails
+
+Each call of each plan is made to fail, by strace(1), with each errno that its manual page or a
+full machine may bring: the exit status, and the one line that is said, here without the
+errno's own words. Nothing stays behind: no process, mount, group or file. `NEWROOT`, `GROUP` and
+`UID` stand for what one run has. What takes things back once the command has ended is not in the table: it
+is tried again or said, and the command's status stays.
+
+Written by a test: `CHAIN_UPDATE=1 cargo test -p tests --test faults -- --ignored on_host::`
+";
+
+/// The rows of one world.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// Plan, call, status and what is said, in the order in which they were first seen, with the errnos.
+    rows: Vec<([String; 4], Vec<String>)>,
+}
+
+impl Table {
+    /// Adds a fault and what followed.
+    pub fn add(&mut self, plan: &str, call: &str, errno: &str, status: &str, said: &str) {
+        let key = [plan, call, status, said].map(String::from);
+        let at = self.rows.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            self.rows.push((key, Vec::new()));
+            self.rows.len() - 1
+        });
+        if let Some((_, errnos)) = self.rows.get_mut(at)
+            && !errnos.iter().any(|known| known == errno)
+        {
+            errnos.push(errno.to_string());
+        }
+    }
+
+    /// The page's section is this table, or is written where that was asked for.
+    #[track_caller]
+    pub fn check(&self, title: String) {
+        let written = book::text(PAGE);
+        let mut sections = sections(&written);
+        let own = self.text();
+        if book::is_updated() {
+            sections.insert(title, own);
+            let sections = sections.iter().map(|(title, rows)| format!("\n## {title}\n\n{rows}"));
+            book::write(PAGE, &format!("{HEAD}{}", sections.collect::<String>()));
+            return;
+        }
+        match sections.get(&title) {
+            Some(rows) => {
+                // another kernel may have less to hide, but says nothing that is not written
+                let new = unwritten(rows, &own);
+                assert!(new.is_empty(), "{PAGE} differs: CHAIN_UPDATE=1 writes it\n{new}");
+            }
+            None => println!("{PAGE} has no section \"{title}\""),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text =
+            String::from("| plan | call | fails with | exit | says |\n| --- | --- | --- | --- | --- |\n");
+        for ([plan, call, status, said], errnos) in &self.rows {
+            let said = said.replace('|', "\\|");
+            let said = if said.starts_with('(') { said } else { format!("`{said}`") };
+            text.push_str(&format!("| {plan} | {call} | {} | {status} | {said} |\n", errnos.join(" ")));
+        }
+        text
+    }
+}
+
+/// The rows of the page by the titles of their sections.
+fn sections(page: &str) -> BTreeMap<String, String> {
+    let parts = page.split("\n## ").skip(1);
+    let parts = parts.filter_map(|part| part.split_once("\n\n"));
+    parts.map(|(title, rows)| (title.to_string(), rows.trim_end().to_string() + "\n")).collect()
+}
+
+/// The rows that the page does not have.
+fn unwritten(page: &str, rows: &str) -> String {
+    rows.lines()
+        .filter(|row| !page.lines().any(|known| known == *row))
+        .map(|row| format!("{row}\n"))
+        .collect()
+}
+
+/// Who makes the calls.
+pub fn caller() -> &'static str {
+    if nix::unistd::geteuid().is_root() { "As root" } else { "As an ordinary user" }
+}
+
+/// Who makes the plans, and with which control groups.
+pub fn world() -> String {
+    let who = caller();
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let (one, two) = (mountinfo.contains(" - cgroup "), mountinfo.contains(" - cgroup2 "));
+    let groups = match (one, two) {
+        (true, true) => "control groups of both versions",
+        (true, false) => "control groups of version 1",
+        (false, true) if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() => {
+            "control groups of version 2"
+        }
+        _ => "no control groups",
+    };
+    format!("{who}, {groups}")
+}

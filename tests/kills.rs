@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The whole chain ended at any moment, in any way: nobody and nothing outlives it.
+
+use std::fmt::{self, Display};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use tests::{Chance, Link, Scratch, Snapshot, deadline, terminal};
+
+/// What ends a chain.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// A signal to its first process.
+    Signal(Signal),
+    /// A signal to its process group, as keys send it.
+    Group(Signal),
+    /// The terminal's window, closed.
+    Close,
+}
+
+const WAYS: [Way; 7] = [
+    Way::Signal(Signal::SIGKILL),
+    Way::Signal(Signal::SIGTERM),
+    Way::Signal(Signal::SIGINT),
+    Way::Signal(Signal::SIGHUP),
+    Way::Group(Signal::SIGINT),
+    Way::Group(Signal::SIGTERM),
+    Way::Close,
+];
+
+impl Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(signal) => write!(f, "{signal}"),
+            Self::Group(signal) => write!(f, "{signal} to the group"),
+            Self::Close => f.write_str("a closed terminal"),
+        }
+    }
+}
+
+/// A command that ends by itself only after the test.
+const COMMAND: [&str; 2] = ["sleep", "1000"];
+
+/// The chain in both orders.
+fn orders(root: &Scratch) -> [Link; 2] {
+    let chroot = || Link::chroot(root);
+    let (unshare, cgexec) = (Link::unshare(), Link::cgexec());
+    [
+        unshare.clone().then(cgexec.clone(), "").then(chroot(), "unshare, cgexec, chroot"),
+        cgexec.then(unshare, "").then(chroot(), "cgexec, unshare, chroot"),
+    ]
+}
+
+/// Starts a chain, ends it after `pause`; how its first process ended.
+fn end(chain: &Link, way: Way, pause: Duration) -> Result<(), String> {
+    let words = chain.words(COMMAND);
+    let (program, args) = words.split_first().expect("a chain has a program");
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = if let Way::Close = way {
+        let (window, child) = terminal::open_with(command);
+        // not to wait for anything: the moment is what chance chose
+        thread::sleep(pause);
+        drop(window);
+        child
+    } else {
+        let child = command.process_group(0).spawn().expect("a chain");
+        thread::sleep(pause);
+        let pid = Pid::from_raw(child.id().cast_signed());
+        match way {
+            Way::Group(signal) => killpg(pid, signal).expect("a group to send a signal to"),
+            Way::Signal(signal) => kill(pid, signal).expect("a process to send a signal to"),
+            Way::Close => {}
+        }
+        child
+    };
+    ended(&mut child, way)
+}
+
+/// The first process ends, and by what it was sent.
+fn ended(child: &mut Child, way: Way) -> Result<(), String> {
+    let status = deadline::until(&format!("a chain to end by {way}"), || child.try_wait().expect("a child"));
+    let signal = match way {
+        Way::Signal(signal) | Way::Group(signal) => signal,
+        Way::Close => Signal::SIGHUP,
+    } as i32;
+    // the signal may come later than the failure to hand on a terminal that is gone
+    let failed = matches!(way, Way::Close) && status.code() == Some(chain::FAILED);
+    let by_it = status.signal() == Some(signal) || status.code() == Some(128 + signal) || failed;
+    if by_it { Ok(()) } else { Err(format!("ended by {status:?}, not by {way}")) }
+}
+
+/// Ends chains, at moments that chance chooses.
+fn kill_chains(runs: usize) {
+    let before = Snapshot::take();
+    let root = Scratch::busybox_root();
+    let mut chance = Chance::new();
+    let orders = orders(&root);
+    for order in &orders {
+        order.run(["true"]).end().ok();
+    }
+    // the chain's own way takes about as long; beyond that it only waits
+    let started = Instant::now();
+    orders.iter().for_each(|order| drop(order.run(["true"]).end().ok()));
+    let whole = started.elapsed();
+    let (mut wrong, mut slowest) = (Vec::new(), Duration::ZERO);
+    for number in 0..runs {
+        let way = *chance.one_of(&WAYS);
+        let order = chance.one_of(&orders);
+        let pause = chance.within(whole);
+        if let Err(why) = end(order, way, pause) {
+            wrong.push(format!("run {number}, {}, after {pause:?}: {why}", order.name));
+        }
+        // nobody lives on without who started it
+        let killed = Instant::now();
+        before.all_ended();
+        slowest = slowest.max(killed.elapsed());
+        if number % 50 == 49 {
+            // a group that a killed run left goes with the next run
+            Link::cgexec().run(["true"]).end().ok();
+            before.unchanged();
+        }
+    }
+    println!("the last process of a chain was gone {slowest:?} after the first at the latest");
+    Link::cgexec().run(["true"]).end().ok();
+    before.unchanged();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+mod on_host {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn five_hundred_chains_ended_at_any_moment_leave_nothing() {
+        kill_chains(500);
+    }
+}
+
+mod in_vm {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn chains_ended_at_any_moment_leave_nothing_on_version_2_alone() {
+        kill_chains(25);
+    }
+}
