@@ -108,6 +108,10 @@ pub struct View {
     pub sys_dir: Place,
     /// As `proc_dir`.
     pub dev_dir: Place,
+    /// How many mounts are on the new root's proc already, as scripts around chroot(1) make them.
+    pub on_proc: usize,
+    /// As `on_proc`.
+    pub on_sys: usize,
     /// How proc comes in.
     pub proc: Api,
     /// How proc comes in where the caller's processes stay in sight.
@@ -176,6 +180,8 @@ impl View {
             proc_dir: root.place("proc"),
             sys_dir: root.place("sys"),
             dev_dir: root.place("dev"),
+            on_proc: root.mounts_on("proc"),
+            on_sys: root.mounts_on("sys"),
             proc: if processes == Processes::Own { Api::New } else { callers_proc },
             callers_proc,
             sysfs: if ours(Kind::Net) { Api::New } else { copy },

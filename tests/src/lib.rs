@@ -23,6 +23,7 @@
 //! | `in_debian` | the same, with a root directory of Debian's, where `tests/debian` could make one |
 //! | `peers` | the same, with umoci, skopeo, bsdtar, acl, attr and archives of others |
 //! | `with_registry` | as `on_host`, with docker-registry, skopeo, umoci, openssl and htpasswd |
+//! | `with_upstream` | as `on_host`, with coreutils' and util-linux' own tests, where `tests/upstream` could fetch them |
 //! | `with_engine` | as root on this host, with Debian's docker.io |
 //!
 //! They may be nested: what is in `as_root::in_debian` is run as root only.
@@ -54,6 +55,7 @@ pub mod told;
 pub mod tools;
 pub mod trace;
 pub mod tree;
+pub mod upstream;
 pub mod vm;
 
 pub use debian::Debian;

@@ -13,3 +13,4 @@ mod masks;
 mod mounts;
 mod places;
 mod programs;
+mod street;
