@@ -31,13 +31,6 @@ mod as_anyone {
                 passes(coreutils("chroot-fail.sh", options, Slash::Slash));
             }
         }
-
-        #[test]
-        #[ignore = "needs the tests of util-linux"]
-        fn lsns_sees_the_namespaces_and_their_owners() {
-            let _before = Snapshot::take();
-            is_ok(util_linux("lsns/ioctl_ns"));
-        }
     }
 }
 
