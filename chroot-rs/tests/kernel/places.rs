@@ -55,6 +55,33 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root and busybox-static"]
+    fn who_may_only_change_the_root_gets_a_chroot_and_is_told() {
+        let house = House::new();
+        let run = |options: &[&str]| {
+            Run::new("setpriv")
+                .arg("--bounding-set=-sys_admin")
+                .arg(tools().chroot())
+                .args(options)
+                .arg(house.root.path(""))
+                .args(["/bin/sh", "-c", "echo inside"])
+                .end()
+        };
+        let ended = run(&[]).ended(End::Exit(0));
+        let plain = "chroot-rs: plain chroot(2), no mounts, and root inside could get out";
+        assert_eq!(
+            (ended.out(), ended.err()),
+            ("inside\n".into(), format!("{plain}: that takes CAP_SYS_ADMIN\n"))
+        );
+        let refused = run(&["--read-only"]).ended(End::Exit(125));
+        assert_eq!(
+            refused.err(),
+            "chroot-rs: a mount was asked for, and none can be made here\n\
+            chroot-rs: hint: that takes CAP_SYS_ADMIN\n"
+        );
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
     fn the_same_directory_at_another_place_is_another_root() {
         let script = r#"mount --bind / "$2"; cd "$2"; "$3" . /bin/sh -c 'grep -c " / / " /proc/self/mountinfo'
             "$3" / /bin/sh -c 'echo same'"#;
@@ -167,6 +194,20 @@ mod as_anyone {
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
+    fn a_closed_working_directory_is_no_hindrance() {
+        let house = House::new();
+        let closed = house.root.path("sub/closed");
+        fs::create_dir(&closed).unwrap();
+        fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        for lock in [Lock::Default, Lock::Chain] {
+            let run = house.run_in("../..".into(), lock, &[], &format!("pwd; {WHOLE}"));
+            let ended = run.with(|command| _ = command.current_dir(&closed)).end();
+            assert_eq!(ended.out(), "/\nwhole\n", "{lock:?}: {}", ended.err());
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
     fn a_name_may_be_any_bytes() {
         let outer = Scratch::new();
         let house = House::new();
@@ -195,6 +236,20 @@ mod as_anyone {
 
 mod as_user {
     use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn at_the_limit_of_processes_the_reason_is_told() {
+        let house = House::new();
+        let run = Run::new("prlimit").args(["--nproc=1"]).arg(tools().chroot()).arg(house.root.path(""));
+        let ended = run.arg("/bin/true").end().ended(End::Exit(125));
+        assert_eq!(
+            ended.err(),
+            "chroot-rs: cannot start process 1, so that no process outside is in sight, and wait for it: \
+            fork(): Resource temporarily unavailable (EAGAIN)\n\
+            chroot-rs: hint: a limit of processes is reached: ulimit -u, or pids.max of a control group\n"
+        );
+    }
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
