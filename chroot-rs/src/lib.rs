@@ -233,7 +233,7 @@ fn say_what_is_left_out(tell: &Tell, view: &View, options: &Options) {
     if options.no_mount {
         return;
     }
-    if view.on_proc > 0 && !view.initial {
+    if view.on_proc > 0 && !view.they_can_go {
         let danger = "is covered, and root inside could uncover it and get out: umount it before";
         tell.line(format_args!("what is mounted on /proc in the new root already {danger}"));
     }

@@ -84,7 +84,7 @@ pub fn sys(plan: &mut Plan, view: &View) {
 /// In a user namespace a mount from outside cannot be taken away: mount_namespaces(7). There an empty
 /// one comes in between.
 fn clear(plan: &mut Plan, view: &View, dir: &str, mounts: usize) {
-    if !view.initial && mounts > 0 {
+    if !view.they_can_go && mounts > 0 {
         let empty = tmpfs(".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY, "mode=755,size=4k");
         plan.will(format!("cover what is mounted on /{dir} already"), empty);
         enter(plan, dir);

@@ -86,6 +86,11 @@ impl Root {
         mountinfo::stacked_on(opened.as_fd()).unwrap_or_default()
     }
 
+    /// Whether what is mounted below can be taken away.
+    pub fn mounts_can_go(&self) -> bool {
+        sys::mounts_below_can_go(self.dir.as_fd())
+    }
+
     fn is_symlink(&self, name: &str) -> bool {
         nix::fcntl::readlinkat(&self.dir, name).is_ok()
     }

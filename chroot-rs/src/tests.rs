@@ -16,6 +16,7 @@ pub(crate) fn root() -> View {
         dev_dir: Place::Directory,
         on_proc: 0,
         on_sys: 0,
+        they_can_go: true,
         proc: Api::New,
         callers_proc: Api::New,
         sysfs: Api::New,
@@ -110,7 +111,7 @@ fn what_is_mounted_on_proc_and_sys_already_is_taken_away_or_covered_where_that_i
     assert_eq!(after(&root, "sys", 2), [away, "fchdir(<new root/sys>)"]);
     let covered =
         "mount(\"tmpfs\", \".\", \"tmpfs\", MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC, \"mode=755,size=4k\")";
-    let user = View { initial: false, ..root };
+    let user = View { they_can_go: false, ..root };
     assert_eq!(after(&user, "proc", 2), [covered, proc]);
 }
 
