@@ -10,9 +10,6 @@ use std::time::Duration;
 
 use tests::{Debian, End, Ended, Link, Run, Snapshot, tools};
 
-/// apt and dpkg do a lot, also on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// What makes a package of one file and one script, which makes a user and gives it files.
 const CONTROL: &str = "Package: guest\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\n\
     Description: makes a user of the system\nDepends: adduser\n";
@@ -22,13 +19,7 @@ const AFTERWARDS: &str = "#!/bin/sh\nset -e\n\
 
 /// A command in a Debian, in a container of whoever runs this.
 fn inside(debian: &Debian, command: &[&str]) -> Run {
-    let chroot = [tools().chroot().into(), "--".into(), debian.root().into()];
-    let link = Link::unshare().then(Link::new("", chroot), "unshare, chroot");
-    let here =
-        [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("DEBIAN_FRONTEND", "noninteractive"), ("LC_ALL", "C")];
-    link.run(command.iter().copied()).patience(PATIENCE).with(|run| {
-        run.env_clear().envs(here);
-    })
+    debian.run(&Link::unshare().then(debian.chroot(), "unshare, chroot"), command)
 }
 
 fn make_package(debian: &Debian) {

@@ -2,7 +2,9 @@
 //! The mounts that a process sees: proc_pid_mountinfo(5).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,10 @@ use crate::sys;
 /// A mount, as a line of the table has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount<'a> {
+    /// Its number.
+    pub id: u64,
+    /// The number of the mount that it lies on.
+    pub parent: u64,
     /// Which directory of its file system is seen.
     pub root: Cow<'a, Path>,
     /// Where.
@@ -51,13 +57,34 @@ pub fn cover_of_proc() -> Option<PathBuf> {
 /// A line: id, parent, device, root, mount point, options, tags, "-", type, source, super options.
 fn mount(line: &[u8]) -> Option<Mount<'_>> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let (root, at, options) = (fields.nth(3)?, fields.next()?, fields.next()?);
+    let (id, parent) = (number(fields.next()?)?, number(fields.next()?)?);
+    let (root, at, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
     let mut shared = false;
     for tag in fields.by_ref().take_while(|field| *field != b"-") {
         shared |= tag.starts_with(b"shared:");
     }
     let (fstype, super_options) = (fields.next()?, fields.nth(1)?);
-    Some(Mount { root: unescape(root), at: unescape(at), options, shared, fstype, super_options })
+    Some(Mount { id, parent, root: unescape(root), at: unescape(at), options, shared, fstype, super_options })
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// How many mounts are stacked on the place of an open file or directory, if it is the root of one.
+pub fn stacked_on(fd: BorrowedFd<'_>) -> Option<usize> {
+    let info = sys::read(&format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+    // proc_pid_fdinfo(5)
+    let id = info.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:\t"))?;
+    Some(stack(&table().ok()?, number(id)?))
+}
+
+/// What lies below a mount, on the same place: a place may also have mounts that a mount further up hides.
+fn stack(table: &[u8], top: u64) -> usize {
+    let by_id: BTreeMap<u64, Mount<'_>> = mounts(table).map(|mount| (mount.id, mount)).collect();
+    let Some(first) = by_id.get(&top) else { return 0 };
+    let below = |mount: &&Mount<'_>| by_id.get(&mount.parent).filter(|parent| parent.id != mount.id);
+    std::iter::successors(Some(first), |mount| below(mount).filter(|lower| lower.at == first.at)).count()
 }
 
 /// Space, tab, newline and backslash are written as three octal digits.
@@ -89,6 +116,8 @@ mod tests {
         let found: Vec<_> = mounts(table).collect();
         assert_eq!(found.len(), 2);
         let expected = Mount {
+            id: 2,
+            parent: 1,
             root: Path::new("/sub").into(),
             at: Path::new("/a b").into(),
             options: b"rw",
@@ -98,6 +127,15 @@ mod tests {
         };
         assert_eq!(found[1], expected);
         assert!(!found[0].shared && found[0].super_options == b"rw,errors=continue");
+    }
+
+    #[test]
+    fn only_mounts_on_one_another_are_a_stack() {
+        // 4 was mounted on 3, both are seen at /r/proc; 2 is hidden by 5, which was mounted on /r later
+        let table = b"1 1 0:1 / / rw - ext4 d rw\n2 1 0:2 / /r/proc rw - proc p rw\n5 1 0:5 / /r rw - tmpfs t rw\n\
+            3 5 0:2 / /r/proc rw - proc p rw\n4 3 0:2 / /r/proc rw - proc p rw\n6 4 0:6 / /r/proc/sys rw - tmpfs t rw\n";
+        let stacks = [1, 2, 3, 4, 6, 7].map(|top| stack(table, top));
+        assert_eq!(stacks, [1, 1, 1, 2, 1, 0]);
     }
 
     #[test]

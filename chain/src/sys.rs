@@ -112,6 +112,16 @@ pub fn open_tree(path: &Path) -> Result<OwnedFd, Errno> {
     owned(fd)
 }
 
+/// Whether the mounts below a directory may be taken away from it. Those that came from a user
+/// namespace above may not: mount_namespaces(7). The kernel says so to who would copy the
+/// directory without them; the copy is not kept.
+pub fn mounts_below_can_go(dir: BorrowedFd<'_>) -> bool {
+    let flags = libc::OPEN_TREE_CLONE as c_int | libc::OPEN_TREE_CLOEXEC as c_int | libc::AT_EMPTY_PATH;
+    // SAFETY: the empty path is a C string that lives for ever, the descriptor is borrowed.
+    let fd = unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), c"".as_ptr(), flags) };
+    owned(fd).is_ok()
+}
+
 /// Whether the kernel has open_tree(2), which came with fspick(2) and the rest: Linux 5.2.
 pub fn has_open_tree() -> bool {
     // SAFETY: an empty path and a descriptor that cannot exist: the call only fails.

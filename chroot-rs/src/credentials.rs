@@ -171,7 +171,10 @@ fn group_id(name: &[u8], names: &Names) -> Option<u32> {
     by_name.or_else(|| numeric(name))
 }
 
+/// Blanks before a number count as little as for strtoul(3), which is how GNU chroot reads it.
 fn numeric(text: &[u8]) -> Option<u32> {
+    let blank = |byte: &&u8| byte.is_ascii_whitespace() || **byte == 0x0b;
+    let text = text.get(text.iter().take_while(blank).count()..)?;
     number(text.strip_prefix(b"+").unwrap_or(text))
 }
 

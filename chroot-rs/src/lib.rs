@@ -117,6 +117,10 @@ fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
         return None;
     }
     let mut view = View::of(root);
+    if options.ephemeral {
+        // an overlay shows the directories of the root, not what is mounted on them
+        (view.on_proc, view.on_sys) = (0, 0);
+    }
     if let (Way::Plain(because), true) = (view.way, options.want_mounts()) {
         args::refuse(tell, "a mount was asked for, and none can be made here", because.advice());
     }
@@ -239,6 +243,10 @@ fn say_what_is_left_out(tell: &Tell, view: &View, options: &Options) {
     }
     if options.no_mount {
         return;
+    }
+    if view.on_proc > 0 && !view.they_can_go {
+        let danger = "is covered, and root inside could uncover it and get out: umount it before";
+        tell.line(format_args!("what is mounted on /proc in the new root already {danger}"));
     }
     for (name, place) in [("proc", view.proc_dir), ("sys", view.sys_dir), ("dev", view.dev_dir)] {
         match place {

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use chain::{Call, Plan};
-use nix::mount::MsFlags;
+use nix::mount::{MntFlags, MsFlags};
 use nix::sys::stat::SFlag;
 
 use crate::view::{Api, Devices, OldRoot, View};
@@ -39,6 +39,7 @@ pub fn names_in_dev() -> impl Iterator<Item = &'static str> {
 /// proc, of the PID namespace we are in.
 pub fn proc(plan: &mut Plan, view: &View) {
     enter(plan, "proc");
+    clear(plan, view, "proc", view.on_proc);
     match view.proc {
         Api::New => plan.will("mount a proc", Call::mount("proc", ".", "proc", NO_SUID_DEV_EXEC)),
         Api::Copy => plan.will(
@@ -55,6 +56,7 @@ pub fn sys(plan: &mut Plan, view: &View) {
     match view.sysfs {
         Api::New => {
             enter(plan, "sys");
+            clear(plan, view, "sys", view.on_sys);
             let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
             plan.will("mount sysfs read-only", Call::mount("sysfs", ".", "sysfs", flags));
             if view.cgroup2 {
@@ -74,6 +76,27 @@ pub fn sys(plan: &mut Plan, view: &View) {
         Api::Leave => return,
     }
     mask::cover(plan, &view.masks, "sys");
+}
+
+/// Takes away, in our copy of the new root, what is mounted on `dir` already: a proc there may show
+/// processes outside to who takes ours away, and the kernel mounts no file system on itself (EBUSY).
+///
+/// In a user namespace a mount from outside cannot be taken away: mount_namespaces(7). There an empty
+/// one comes in between.
+fn clear(plan: &mut Plan, view: &View, dir: &str, mounts: usize) {
+    if !view.they_can_go && mounts > 0 {
+        let empty = tmpfs(".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY, "mode=755,size=4k");
+        plan.will(format!("cover what is mounted on /{dir} already"), empty);
+        enter(plan, dir);
+        return;
+    }
+    for _ in 0..mounts {
+        plan.will(
+            format!("take away what is mounted on /{dir} already"),
+            Call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH },
+        );
+        enter(plan, dir);
+    }
 }
 
 /// A small dev of its own: devices that hold nothing, terminals, shared memory.
@@ -179,9 +202,6 @@ pub fn pivot(plan: &mut Plan, old_root: OldRoot) {
     }
     // old root and new root stacked in one place: pivot_root(2), "pivot_root(".", ".")"
     plan.will("make it the root", Call::PivotRoot { new_root: ".".into(), put_old: ".".into() });
-    plan.will(
-        "let go of the old root",
-        Call::Unmount { target: ".".into(), flags: nix::mount::MntFlags::MNT_DETACH },
-    );
+    plan.will("let go of the old root", Call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH });
     plan.will("start at the root", Call::Chdir("/".into()));
 }

@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use chain::sys;
+use chain::{mountinfo, sys};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, fstat, stat};
@@ -74,6 +74,21 @@ impl Root {
             Err(Errno::ENOENT | Errno::ENOTDIR) => Place::Missing,
             Err(errno) => Place::Refused(errno),
         }
+    }
+
+    /// How many mounts are stacked on `dir` below the root, none where it is of the root's file system.
+    pub fn mounts_on(&self, dir: &str) -> usize {
+        let Ok(opened) = sys::open_without_symlinks(self.dir.as_fd(), Path::new(dir)) else { return 0 };
+        let device = |fd: &OwnedFd| fstat(fd).map(|stat| stat.st_dev);
+        if device(&opened) == device(&self.dir) {
+            return 0;
+        }
+        mountinfo::stacked_on(opened.as_fd()).unwrap_or_default()
+    }
+
+    /// Whether what is mounted below can be taken away.
+    pub fn mounts_can_go(&self) -> bool {
+        sys::mounts_below_can_go(self.dir.as_fd())
     }
 
     fn is_symlink(&self, name: &str) -> bool {

@@ -14,6 +14,9 @@ pub(crate) fn root() -> View {
         proc_dir: Place::Directory,
         sys_dir: Place::Directory,
         dev_dir: Place::Directory,
+        on_proc: 0,
+        on_sys: 0,
+        they_can_go: true,
         proc: Api::New,
         callers_proc: Api::New,
         sysfs: Api::New,
@@ -93,6 +96,23 @@ fn every_mount_lands_on_a_directory_entered_without_symlinks() {
     ] {
         assert_eq!(lines[position(&lines, directory) + 1], mount);
     }
+}
+
+#[test]
+fn what_is_mounted_on_proc_and_sys_already_is_taken_away_or_covered_where_that_is_denied() {
+    let root = View { on_proc: 2, on_sys: 1, ..root() };
+    let after = |view: &View, dir: &str, number| -> Vec<String> {
+        let lines = lines(view);
+        let at = position(&lines, &format!("fchdir(<new root/{dir}>)"));
+        lines.into_iter().skip(at + 1).take(number).collect()
+    };
+    let (away, proc) = ("umount2(\".\", MNT_DETACH)", "fchdir(<new root/proc>)");
+    assert_eq!(after(&root, "proc", 4), [away, proc, away, proc]);
+    assert_eq!(after(&root, "sys", 2), [away, "fchdir(<new root/sys>)"]);
+    let covered =
+        "mount(\"tmpfs\", \".\", \"tmpfs\", MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC, \"mode=755,size=4k\")";
+    let user = View { they_can_go: false, ..root };
+    assert_eq!(after(&user, "proc", 2), [covered, proc]);
 }
 
 #[test]

@@ -108,6 +108,12 @@ pub struct View {
     pub sys_dir: Place,
     /// As `proc_dir`.
     pub dev_dir: Place,
+    /// How many mounts are on the new root's proc already, as scripts around chroot(1) make them.
+    pub on_proc: usize,
+    /// As `on_proc`.
+    pub on_sys: usize,
+    /// Whether they can be taken away.
+    pub they_can_go: bool,
     /// How proc comes in.
     pub proc: Api,
     /// How proc comes in where the caller's processes stay in sight.
@@ -167,6 +173,7 @@ impl View {
         let proc_is_covered = !initial && !is_first && mountinfo::cover_of_proc().is_some();
         let processes = if is_first || proc_is_covered { Processes::Callers } else { Processes::Own };
         let callers_proc = if ours(Kind::Pid) { Api::New } else { Api::Copy };
+        let (on_proc, on_sys) = (root.mounts_on("proc"), root.mounts_on("sys"));
         Self {
             way,
             processes,
@@ -176,6 +183,9 @@ impl View {
             proc_dir: root.place("proc"),
             sys_dir: root.place("sys"),
             dev_dir: root.place("dev"),
+            on_proc,
+            on_sys,
+            they_can_go: on_proc + on_sys > 0 && (initial || (way == Way::Pivot && root.mounts_can_go())),
             proc: if processes == Processes::Own { Api::New } else { callers_proc },
             callers_proc,
             sysfs: if ours(Kind::Net) { Api::New } else { copy },

@@ -13,12 +13,16 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 
+use crate::links::Link;
 use crate::run::Run;
 use crate::scratch::Scratch;
 use crate::tools::tools;
 
 /// A download and the set-up of about a hundred packages.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// apt and dpkg do a lot, also on a machine that is busy with other things.
+const PATIENCE_INSIDE: Duration = Duration::from_secs(120);
 
 /// A Debian that goes when the test ends.
 #[derive(Debug)]
@@ -44,6 +48,23 @@ impl Debian {
     /// The root directory.
     pub fn root(&self) -> PathBuf {
         self.path("")
+    }
+
+    /// A link that has it as the root.
+    pub fn chroot(&self) -> Link {
+        Link::new("chroot", [tools().chroot().into(), "--".into(), self.root().into()])
+    }
+
+    /// A command at the end of a link that leads into it.
+    pub fn run(&self, link: &Link, command: &[&str]) -> Run {
+        let here = [
+            ("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("DEBIAN_FRONTEND", "noninteractive"),
+            ("LC_ALL", "C"),
+        ];
+        link.run(command.iter().copied()).patience(PATIENCE_INSIDE).with(|run| {
+            run.env_clear().envs(here);
+        })
     }
 
     /// A path inside.
@@ -86,11 +107,8 @@ fn archive() -> PathBuf {
         return archive.into();
     }
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let archive = tests.join("../.cache/debian-root.tar");
-    if !archive.exists() {
-        Run::new(tests.join("debian")).patience(PATIENCE).end().ok();
-    }
-    archive
+    let path = Run::new(tests.join("debian")).patience(PATIENCE).end().ok();
+    tests.join("..").join(path.trim_end())
 }
 
 #[cfg(test)]

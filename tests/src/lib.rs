@@ -26,6 +26,7 @@
 //! | `with_packages` | as `in_debian`, with what `dist/make` makes |
 //! | `with_shells` | as `on_host`, with bash, zsh, fish and mandoc |
 //! | `with_apparmor` | on this host, in the source tree, with the parser of AppArmor 4 |
+//! | `with_upstream` | as `on_host`, with coreutils' and util-linux' own tests, where `tests/upstream` could fetch them |
 //! | `with_engine` | as root on this host, with Debian's docker.io |
 //! | `with_mirror` | as root on this host, with mmdebstrap and a mirror of Debian's packages |
 //!
@@ -60,6 +61,7 @@ pub mod told;
 pub mod tools;
 pub mod trace;
 pub mod tree;
+pub mod upstream;
 pub mod vm;
 pub mod world;
 

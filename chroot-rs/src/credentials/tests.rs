@@ -54,8 +54,17 @@ fn groups_are_exactly_what_is_listed() {
 }
 
 #[test]
+fn blanks_before_a_number_do_not_count() {
+    assert_eq!(ids(" 4", None), (Some(4), Some(65534), Some(vec![65534, 5, 9])));
+    assert_eq!(ids("\t+4: 5", Some(" +8765,4321")), (Some(4), Some(5), Some(vec![8765, 4321])));
+    for list in [" ", " adm", "9 ", "+ 9"] {
+        assert_eq!(resolve(None, Some(list)).unwrap_err(), format!("invalid group {list:?}"));
+    }
+}
+
+#[test]
 fn what_names_nobody_is_refused() {
-    for spec in ["nobody", "0trail", "-1", "4294967295:1", "+root", "nobody.tty", " 4"] {
+    for spec in ["nobody", "0trail", "-1", "4294967295:1", "+root", "nobody.tty", "4 ", " sync"] {
         let said = resolve(Some(spec), None).unwrap_err();
         assert_eq!(said, format!("invalid user: \"{spec}\""));
     }

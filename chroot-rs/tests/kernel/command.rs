@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use tests::{End, Run, tools};
 
 use crate::house::{House, has_gnu_chroot};
+use crate::street::outside;
 
 fn no_command(house: &House, shell: &str) -> String {
     let run = Run::new(tools().chroot()).arg(house.root.path("")).env("SHELL", shell);
@@ -15,6 +16,16 @@ fn no_command(house: &House, shell: &str) -> String {
 
 mod as_anyone {
     use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_root_where_nothing_may_be_run_is_named() {
+        let script = r#"mount --bind "$1" "$2"; mount -o remount,bind,noexec "$2"; "$3" "$2" /bin/true"#;
+        let ended = outside(&House::new(), script).end().ended(End::Exit(126));
+        let said = "chroot-rs: cannot run \"/bin/true\": it lies on a file system mounted noexec: \
+            Permission denied (EACCES)\n";
+        assert_eq!(ended.err(), said);
+    }
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
@@ -87,6 +98,22 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root and busybox-static"]
+    fn the_directory_that_keeps_the_user_from_the_command_is_named() {
+        let house = House::new();
+        for (dir, mode) in [("open", 0o755), ("open/closed", 0o700)] {
+            fs::create_dir(house.root.path(dir)).unwrap();
+            fs::set_permissions(house.root.path(dir), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        house.root.install(tests::scratch::busybox(), "open/closed");
+        let run = Run::new(tools().chroot()).arg("--userspec=1234:1234").arg(house.root.path(""));
+        let ended = run.args(["/open/closed/busybox", "true"]).end().ended(End::Exit(126));
+        let said = "chroot-rs: cannot run \"/open/closed/busybox\": user 1234 may not enter \"/open/closed\": \
+            Permission denied (EACCES)\n";
+        assert_eq!(ended.err(), said);
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
     fn the_exit_status_is_gnu_chroots() {
         if !has_gnu_chroot() {
             return;
@@ -117,5 +144,33 @@ mod as_root {
         }
         // no operand at all
         assert_eq!(Run::new(tools().chroot()).end().end, End::Exit(125));
+    }
+}
+
+mod on_host {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static, namespaces and a dynamic /usr/bin/true"]
+    fn a_loader_that_is_missing_inside_and_another_machine_are_named() {
+        let house = House::new();
+        // of 64 bits, with the number of a machine that nobody has any more
+        let mut header = [0_u8; 64];
+        header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        header[16..20].copy_from_slice(&[2, 0, 0xff, 0x7f]);
+        fs::write(house.root.path("foreign"), header).unwrap();
+        fs::set_permissions(house.root.path("foreign"), fs::Permissions::from_mode(0o755)).unwrap();
+        Run::new("cp").args(["/usr/bin/true".into(), house.root.path("dynamic")]).end().ok();
+        let shown = |program: &str| {
+            let ended = Run::new(tools().chroot()).arg(house.root.path("")).arg(program).end();
+            ended.ended(End::Exit(126)).err()
+        };
+        let loader = shown("/dynamic");
+        let start = "chroot-rs: cannot run \"/dynamic\": the loader it needs, \"/lib";
+        assert!(loader.starts_with(start) && loader.contains("\", is not there\n"), "{loader}");
+        let foreign = shown("/foreign");
+        assert!(foreign.starts_with("chroot-rs: cannot run \"/foreign\": it is a program for "), "{foreign}");
+        let hint = "chroot-rs: hint: qemu-user with binfmt_misc runs programs of other machines\n";
+        assert!(foreign.ends_with(hint), "{foreign}");
     }
 }

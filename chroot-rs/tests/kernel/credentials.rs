@@ -31,7 +31,7 @@ mod as_root {
             return;
         }
         let house = house();
-        let cases: [&[&str]; 23] = [
+        let cases: [&[&str]; 28] = [
             &["--userspec=worker"],
             &["--userspec=worker:"],
             &["--userspec=worker:night"],
@@ -48,6 +48,8 @@ mod as_root {
             &["--groups=night", "--groups=day"],
             &["--groups="],
             &["--user=worker"],
+            &["--userspec= 1234:\t+99"],
+            &["--userspec=1234:+5678", "--groups= +8765,4321"],
             // all of these fail
             &["--userspec=no-such-user"],
             &["--userspec=4242"],
@@ -55,6 +57,9 @@ mod as_root {
             &["--groups=no-such-group"],
             &["--groups=,"],
             &["--groups=0trail"],
+            &["--groups= "],
+            &["--groups=day, night"],
+            &["--groups=77 "],
             &["--skip-chdir"],
         ];
         for options in cases {

@@ -11,31 +11,37 @@ use crate::house::{House, Lock, SECRET, mount_table};
 
 /// chroot(2) does not change the working directory: who changes the root once more, and stays
 /// outside of the new one, is below no root at all and walks up.
-const WALK_UP: &str = "exec nsenter --root=/sub --wd=/ /bin/sh -c '
+pub(crate) const WALK_UP: &str = "exec nsenter --root=/sub --wd=/ /bin/sh -c '
     i=0; while [ $i -lt 64 ]; do cd ..; i=$((i + 1)); done; exec chroot . /bin/cat \"$SECRET\"'";
 
 /// Every process shows its root and its working directory.
-const SHOWN_BY_PROC: &str = "mount -t proc proc /proc 2>/dev/null
+pub(crate) const SHOWN_BY_PROC: &str = "mount -t proc proc /proc 2>/dev/null
     cat /proc/[0-9]*/root/$SECRET; for cwd in /proc/[0-9]*/cwd; do cat $cwd/../../../../../../../$SECRET; done";
 
 /// Reading the memory of a process is what ptrace(2) may do: proc_pid_mem(5).
-const PTRACE: &str = "mount -t proc proc /proc 2>/dev/null
+pub(crate) const PTRACE: &str = "mount -t proc proc /proc 2>/dev/null
     head -c 1 /proc/$OUTSIDE/environ >/dev/null && kill -0 $OUTSIDE && cat /proc/$OUTSIDE/root/$SECRET";
 
 /// Entering the mount namespace of a process outside.
-const SETNS: &str = "mount -t proc proc /proc 2>/dev/null
+pub(crate) const SETNS: &str = "mount -t proc proc /proc 2>/dev/null
     exec nsenter --mount=/proc/$OUTSIDE/ns/mnt /bin/cat $SECRET";
 
-const OWN_LINKS: &str = "mount -t proc proc /proc 2>/dev/null
+pub(crate) const OWN_LINKS: &str = "mount -t proc proc /proc 2>/dev/null
     for way in root cwd task/self/root fd/0/..; do
         cat /proc/self/$way/$SECRET /proc/self/$way/../../../../../../$SECRET
     done; cd ../../../..; cat ./$SECRET";
 
 /// Taking away what was mounted must not bring back what it covers.
-const UNMOUNT: &str = "umount /proc; umount -l /dev/pts; umount -l /dev; umount -l /sys
+pub(crate) const UNMOUNT: &str = "umount /proc; umount -l /dev/pts; umount -l /dev; umount -l /sys
     mount --move /tmp /sub; mount --move / /tmp; cat $SECRET; umount -l /; cat $SECRET ../../../../$SECRET";
 
-const MOVE: &str = "mount --move /dev /tmp; mount --move /proc /sub; ls -a /dev /proc; cat /proc/../$SECRET
+/// What is mounted below ours on /proc shows who is outside.
+pub(crate) const UNCOVER: &str = "for i in 1 2 3 4 5 6; do
+        cat /proc/[0-9]*/root/$SECRET; umount -l /proc
+    done";
+
+pub(crate) const MOVE: &str =
+    "mount --move /dev /tmp; mount --move /proc /sub; ls -a /dev /proc; cat /proc/../$SECRET
     pivot_root / /tmp; cat $SECRET /tmp/$SECRET; pivot_root . . ; cat $SECRET";
 
 mod as_root {

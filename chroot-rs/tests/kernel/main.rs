@@ -13,3 +13,5 @@ mod masks;
 mod mounts;
 mod places;
 mod programs;
+mod rights;
+mod street;

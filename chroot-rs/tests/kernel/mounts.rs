@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use tests::{End, Scratch};
 
 use crate::house::{House, Lock, SECRET, mount_table};
-use crate::places::has_overlay;
+use crate::street::has_overlay;
 
 mod as_anyone {
     use super::*;

@@ -8,65 +8,12 @@ use std::time::Duration;
 
 use tests::{End, Run, Scratch, tools};
 
+use crate::escapes::{MOVE, OWN_LINKS, PTRACE, SETNS, SHOWN_BY_PROC, UNCOVER, UNMOUNT, WALK_UP};
 use crate::house::{House, Lock, SECRET, mount_table};
-
-/// Everything is there, and `/` is nobody else's.
-const WHOLE: &str = "test -c /dev/null && echo >/dev/null && test -d /dev/pts && test -e /proc/self/stat \
-    && test -d /sys/kernel && test ! -e /proc/../../../../../../$SECRET && echo whole";
-
-/// Runs a shell outside, in a mount namespace of its own, with the root as `$1`, a place as `$2`
-/// and the tool as `$3`.
-fn outside(house: &House, script: &str) -> Run {
-    let place = house.root.path("tmp");
-    Run::new("unshare")
-        .args(["--mount", "--propagation", "private", "/bin/sh", "-euc", script, "sh"])
-        .args([house.root.path(""), place, tools().chroot()])
-        .env("SECRET", &house.secret)
-        .env("WHOLE", WHOLE)
-}
+use crate::street::{WHOLE, has_overlay, in_each_place, outside, tried};
 
 mod as_root {
     use super::*;
-
-    #[test]
-    #[ignore = "needs root and busybox-static"]
-    fn it_works_wherever_the_root_lies() {
-        let house = House::new();
-        let run = r#""$3" "$2" /bin/sh -c "$WHOLE""#;
-        for (place, mount) in [
-            ("a tmpfs", r#"mount -t tmpfs t "$2"; cp -a "$1"/bin "$1"/proc "$1"/sys "$1"/dev "$2""#),
-            (
-                "a shared mount",
-                r#"mount --bind "$1" "$2"; mount --make-shared "$2"; mount --make-shared / 2>/dev/null || true"#,
-            ),
-            ("a bind mount", r#"mount --bind "$1" "$2""#),
-            ("a read-only mount", r#"mount --bind "$1" "$2"; mount -o remount,bind,ro "$2""#),
-            (
-                "a nodev and nosuid mount",
-                r#"mount --bind "$1" "$2"; mount -o remount,bind,nodev,nosuid "$2""#,
-            ),
-            (
-                "a root with three mounts in one place",
-                r#"mount --bind "$1" "$2"; for i in 1 2 3; do mount -t tmpfs t "$2"/etc; done; mount -t proc p "$2"/proc"#,
-            ),
-        ] {
-            let ended = outside(&house, &format!("{mount}\n{run}")).end();
-            assert_eq!(ended.out(), "whole\n", "{place}: {}", ended.err());
-        }
-    }
-
-    #[test]
-    #[ignore = "needs root and busybox-static"]
-    fn it_works_on_an_overlay() {
-        if !has_overlay() {
-            return;
-        }
-        let script = r#"mount -t tmpfs t "$2"; mkdir "$2"/u "$2"/w "$2"/m
-            mount -t overlay o -o lowerdir="$1",upperdir="$2"/u,workdir="$2"/w "$2"/m
-            "$3" "$2"/m /bin/sh -c "$WHOLE"; "$3" --ephemeral "$2"/m /bin/sh -c "touch /x; $WHOLE""#;
-        let ended = outside(&House::new(), script).end();
-        assert_eq!(ended.out(), "whole\nwhole\n", "{}", ended.err());
-    }
 
     #[test]
     #[ignore = "needs root and busybox-static"]
@@ -113,6 +60,71 @@ mod as_anyone {
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
+    fn it_works_wherever_the_root_lies() {
+        for (place, ended) in in_each_place(r#""$3" "$place" /bin/sh -c "$WHOLE""#) {
+            assert_eq!(ended.out(), "whole\n", "{place}: {}", ended.err());
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn what_is_written_is_forgotten_wherever_the_root_lies() {
+        if !has_overlay() {
+            return;
+        }
+        let script =
+            r#""$3" --ephemeral "$place" /bin/sh -c "touch /etc/x; $WHOLE"; test ! -e "$place"/etc/x"#;
+        for (place, ended) in in_each_place(script) {
+            assert_eq!(
+                (ended.end, ended.out()),
+                (End::Exit(0), "whole\n".into()),
+                "{place}: {}",
+                ended.err()
+            );
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn nobody_gets_out_wherever_the_root_lies() {
+        let tricks = [WALK_UP, SHOWN_BY_PROC, PTRACE, SETNS, OWN_LINKS, UNMOUNT, UNCOVER, MOVE];
+        for (place, ended) in in_each_place(&tried(&tricks)) {
+            assert!(!ended.out().contains(SECRET), "{place}: {} {}", ended.out(), ended.err());
+            assert!(!ended.err().contains("already"), "{place}: {}", ended.err());
+        }
+        for (place, ended) in in_each_place(&tried(&[WALK_UP]).replace("\"$3\"", "chroot")) {
+            assert_eq!(ended.out(), SECRET, "chroot(1) in {place}: {}", ended.err());
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_proc_that_cannot_be_taken_away_is_covered_and_its_danger_said() {
+        let script = r#"mount --bind "$1" "$2"; mount --rbind /proc "$2"/proc
+            unshare --user --map-root-user --mount "$3" "$2" /bin/sh -c "$WHOLE""#;
+        let ended = outside(&House::new(), script).end();
+        assert_eq!(ended.out(), "whole\n", "{}", ended.err());
+        let said = "chroot-rs: what is mounted on /proc in the new root already is covered, and root inside \
+            could uncover it and get out: umount it before\n";
+        assert_eq!(ended.err(), said);
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_proc_and_a_sys_of_the_same_namespaces_may_be_mounted_already() {
+        let house = House::new();
+        let script = r#"mount -t proc proc "$1"/proc; mount -t sysfs sys "$1"/sys; exec "$2" "$1" /bin/sh -c "$WHOLE""#;
+        let ended = Run::new(tools().unshare())
+            .args(["--", "/bin/sh", "-euc", script, "sh"])
+            .args([house.root.path(""), tools().chroot()])
+            .env("SECRET", &house.secret)
+            .env("WHOLE", WHOLE)
+            .end();
+        assert_eq!(ended.out(), "whole\n", "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
     fn it_works_inside_itself() {
         let house = House::new();
         house.root.install(&tools().chroot(), "bin");
@@ -148,6 +160,20 @@ mod as_anyone {
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
+    fn a_closed_working_directory_is_no_hindrance() {
+        let house = House::new();
+        let closed = house.root.path("sub/closed");
+        fs::create_dir(&closed).unwrap();
+        fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        for lock in [Lock::Default, Lock::Chain] {
+            let run = house.run_in("../..".into(), lock, &[], &format!("pwd; {WHOLE}"));
+            let ended = run.with(|command| _ = command.current_dir(&closed)).end();
+            assert_eq!(ended.out(), "/\nwhole\n", "{lock:?}: {}", ended.err());
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
     fn a_name_may_be_any_bytes() {
         let outer = Scratch::new();
         let house = House::new();
@@ -161,8 +187,10 @@ mod as_anyone {
     #[ignore = "needs busybox-static and namespaces"]
     fn the_machines_mounts_stay_as_they_are_even_if_we_are_killed_at_any_moment() {
         let (house, mounts) = (House::new(), mount_table());
+        let ways = [(Lock::Default, None), (Lock::Chain, None), (Lock::Default, Some("--read-only"))];
         for number in 0..200u64 {
-            let running = house.run(Lock::Default, &[], "true").start();
+            let (lock, option) = ways[(number % 3) as usize];
+            let running = house.run(lock, option.as_slice(), "true").start();
             // a spread over the few milliseconds that it takes
             std::thread::sleep(Duration::from_micros(number * 7919 % 4000));
             let _ = nix::sys::signal::kill(running.pid(), nix::sys::signal::Signal::SIGKILL);
@@ -220,9 +248,4 @@ mod on_host {
             assert!(!ended.out().contains(SECRET));
         }
     }
-}
-
-/// Whether the kernel has overlay, which may be a module that nobody has loaded.
-pub(crate) fn has_overlay() -> bool {
-    fs::read_to_string("/proc/filesystems").unwrap().contains("\toverlay\n")
 }

@@ -68,6 +68,16 @@ mod as_anyone {
     }
 
     #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_stop_from_outside_stops_a_first_process_that_does_not_know_it() {
+        let text = "f=$(mktemp); state() { until grep -q \"^State:.$1\" /proc/$2/status; do sleep 0.02; done; echo $1; }
+            $T -rp --pid-file $f sleep 20 & until [ \"$(cat /proc/$(cat $f)/comm)\" = sleep ]; do sleep 0.02; done
+            kill -TSTP $!; state T $!; state T $(cat $f); kill -CONT $!; state S $!; state S $(cat $f)
+            kill -TERM $!; wait $!; echo $?; rm $f";
+        assert_eq!(script(text).out, "T\nT\nS\nS\n143\n");
+    }
+
+    #[test]
     #[ignore = "needs user namespaces and strace"]
     fn a_signal_that_comes_before_process_one_has_its_signals_back_ends_it() {
         // the child asks for its death signal while it blocks all; strace ends as the tool does

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tests that coreutils and util-linux have of their own programs, run against ours.
+//!
+//! `tests/upstream` downloads them once; they are under the GPL and not in this repository.
+
+use std::env;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::run::{Ended, Run};
+use crate::scratch::Scratch;
+use crate::tools::tools;
+
+/// Downloads.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// chroot(1) as coreutils' tests call it, and chroot-rs behind it.
+///
+/// What it says on standard error differs, as a difference that is meant: our name, and where GNU
+/// points to --help, advice. `ROOT` is what it is given for `/`.
+const CHROOT: &str = r#"#!/bin/sh
+said=$(mktemp)
+for word; do
+    shift
+    [ "$word" != / ] || word=$ROOT
+    set -- "$@" "$word"
+done
+"$CHROOT_RS" $OPTIONS "$@" 2>"$said"
+status=$?
+sed "s/^chroot-rs: hint: .*/Try 'chroot --help' for more information./; s/^chroot-rs: /chroot: /" "$said" >&2
+rm -f "$said"
+exit $status
+"#;
+
+/// What chroot-rs is given where a test says `/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slash {
+    /// The same.
+    Slash,
+    /// Another place where all of it is mounted, so that the root does change.
+    Elsewhere,
+}
+
+/// One of coreutils' tests of chroot(1), by its name, against chroot-rs with `options`.
+#[track_caller]
+pub fn coreutils(test: &str, options: &str, slash: Slash) -> Ended {
+    let source = source().join("coreutils");
+    let build = Scratch::new();
+    for dir in ["src", "elsewhere"] {
+        fs::create_dir(build.path(dir)).expect("a directory");
+    }
+    fs::write(build.path("src/chroot"), CHROOT).expect("chroot");
+    fs::set_permissions(build.path("src/chroot"), Permissions::from_mode(0o755)).expect("a mode for it");
+    fs::write(build.path("config.h"), "#define HAVE_SETGROUPS 1\n").expect("config.h");
+    // its init.sh reports on descriptor 9, and changes into a directory of its own below this one
+    let script = r#"[ "$ROOT" = / ] || mount --rbind / "$ROOT"; exec /bin/sh "$1" 9>&2"#;
+    let program: &[&str] = match slash {
+        Slash::Slash => &["/bin/sh"],
+        Slash::Elsewhere => &["unshare", "--mount", "--propagation", "private", "/bin/sh"],
+    };
+    // root has its group among its supplementary ones only after a login, and a test counts on it
+    let login = nix::unistd::geteuid().is_root().then_some(["setpriv", "--groups=0"]);
+    let words: Vec<&str> = login.iter().flatten().chain(program).copied().collect();
+    let (program, args) = words.split_first().expect("a program");
+    let root = if slash == Slash::Slash { PathBuf::from("/") } else { build.path("elsewhere") };
+    Run::new(program)
+        .args(args)
+        .args(["-euc", script, "sh"])
+        .arg(source.join("tests/chroot").join(test))
+        .env("srcdir", &source)
+        .env("abs_top_builddir", build.path(""))
+        .env("CONFIG_HEADER", build.path("config.h"))
+        .env("built_programs", "chroot pwd")
+        .env("CHROOT_RS", tools().chroot())
+        .env("OPTIONS", options)
+        .env("ROOT", root)
+        .with(|run| _ = run.current_dir(build.path("")))
+        .end()
+}
+
+/// One of util-linux' tests, as `COMPONENT/TEST`, with unshare-rs as unshare(1).
+#[track_caller]
+pub fn util_linux(test: &str) -> Ended {
+    let source = source().join("util-linux");
+    let build = Scratch::new();
+    let helper = source.join("test_sigreceive");
+    for (target, name) in [(tools().unshare(), "unshare"), (helper, "test_sigreceive")] {
+        symlink(target, build.path(name)).expect("a link");
+    }
+    Run::new("bash")
+        .arg(source.join("tests/ts").join(test))
+        .arg(format!("--srcdir={}", source.display()))
+        .arg(format!("--builddir={}", build.path("").display()))
+        .args(["--nolocks", "--show-diff"])
+        .end()
+}
+
+/// What `tests/upstream` made: `CHAIN_UPSTREAM`, as tests/run has it, or the one of this tree.
+#[track_caller]
+fn source() -> PathBuf {
+    if let Some(source) = env::var_os("CHAIN_UPSTREAM") {
+        return source.into();
+    }
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = tests.join("../.cache/upstream");
+    if !source.exists() {
+        Run::new(tests.join("upstream")).patience(PATIENCE).end().ok();
+    }
+    source
+}
