@@ -295,8 +295,10 @@ pub fn bring_up(interface: &str) -> Result<(), Errno> {
     }
     // IFF_UP is 1, so it fits
     request.ifr_ifru.ifru_flags = 1;
+    // musl's ioctl takes an int, glibc's a long
+    let set_flags = libc::SIOCSIFFLAGS as libc::Ioctl;
     // SAFETY: SIOCSIFFLAGS reads one ifreq, which lives through the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), set_flags, &raw const request) };
     Errno::result(result).map(drop)
 }
 
@@ -638,8 +640,9 @@ pub fn is_mount_root(path: &Path) -> Option<bool> {
     let path = c_string(path.as_os_str()).ok()?;
     // SAFETY: all zero is a valid statx.
     let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    // by its number: musl has the function since 1.2.5 only
     // SAFETY: the path is a C string, and the struct lives through the call.
-    let result = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
+    let result = unsafe { libc::syscall(libc::SYS_statx, libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
     let known = result == 0 && found.stx_attributes_mask & MOUNT_ROOT != 0;
     known.then_some(found.stx_attributes & MOUNT_ROOT != 0)
 }
