@@ -430,6 +430,23 @@ pub fn execve(program: &CStr, argv: &[CString]) -> Errno {
 
 unsafe extern "C" {
     static environ: *const *const c_char;
+    // where this program's code begins and ends; each linker defines them
+    static __executable_start: u8;
+    static etext: u8;
+}
+
+/// Lets go of the pages of this program's code; those that run again are mapped again. For who waits
+/// for long: starting up reads most of a program, waiting next to nothing of it.
+///
+/// # Source
+/// madvise(2), MADV_DONTNEED.
+pub fn forget_code() {
+    let (start, end) = (&raw const __executable_start, &raw const etext);
+    let start = start.map_addr(|address| address & !4095);
+    let length = end.addr().saturating_sub(start.addr());
+    // SAFETY: code is mapped from its file and never written to, so what is dropped is read
+    // from there again, with the same content.
+    unsafe { libc::madvise(start.cast_mut().cast(), length, libc::MADV_DONTNEED) };
 }
 
 /// setenv(3) of PATH.
