@@ -100,9 +100,8 @@ unsafe impl GlobalAlloc for Heap {
             // SAFETY: it is not ours, so it came from there.
             return unsafe { System.realloc(block, layout, size) };
         };
-        let moved = begin
-            .checked_add(size)
-            .is_some_and(|end| self.move_end(begin.wrapping_add(layout.size()), end));
+        let moved =
+            begin.checked_add(size).is_some_and(|end| self.move_end(begin.wrapping_add(layout.size()), end));
         if moved || size <= layout.size() {
             return block;
         }

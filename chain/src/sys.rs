@@ -659,7 +659,8 @@ pub fn is_mount_root(path: &Path) -> Option<bool> {
     let mut found: libc::statx = unsafe { std::mem::zeroed() };
     // by its number: musl has the function since 1.2.5 only
     // SAFETY: the path is a C string, and the struct lives through the call.
-    let result = unsafe { libc::syscall(libc::SYS_statx, libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_statx, libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
     let known = result == 0 && found.stx_attributes_mask & MOUNT_ROOT != 0;
     known.then_some(found.stx_attributes & MOUNT_ROOT != 0)
 }
