@@ -53,6 +53,7 @@ pub mod call;
 pub mod exec;
 pub mod flags;
 pub mod group;
+pub mod heap;
 pub mod helper;
 pub mod hint;
 pub mod idmap;
@@ -84,6 +85,10 @@ pub const NOT_FOUND: i32 = 127;
 #[macro_export]
 macro_rules! main {
     ($run:path) => {
+        #[cfg(target_env = "musl")]
+        #[global_allocator]
+        static HEAP: $crate::heap::Heap = $crate::heap::Heap::new();
+
         /// What the C library calls; see exec-chain's `main!`.
         ///
         /// # Safety

@@ -208,6 +208,7 @@ fn own_terminal() -> Option<(OwnedFd, Pid)> {
 impl Parent {
     /// Waits until the child has ended, standing in for it meanwhile.
     pub(crate) fn wait(mut self) -> Ended {
+        sys::forget_code();
         let ended = loop {
             if let Some(ended) = self.reap() {
                 break ended;

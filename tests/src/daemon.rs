@@ -94,13 +94,17 @@ fn end_with_parent() -> io::Result<()> {
 /// Where there is none: a test that needs it is ignored by default.
 #[track_caller]
 pub fn program(name: &str) -> PathBuf {
+    find(name).unwrap_or_else(|| panic!("no {name}: `tests/run install` unpacks it"))
+}
+
+/// The same, where there is one.
+pub fn find(name: &str) -> Option<PathBuf> {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/daemons/usr");
     let path = env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = env::var_os("CHAIN_DAEMONS").into_iter().map(PathBuf::from).collect();
     places.extend(env::split_paths(&path));
     places.extend([unpacked.join("bin"), unpacked.join("sbin")]);
-    let found = places.into_iter().map(|place| place.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("no {name}: `tests/run install` unpacks it"))
+    places.into_iter().map(|place| place.join(name)).find(|path| path.is_file())
 }
 
 #[cfg(test)]

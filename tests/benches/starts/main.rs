@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How long a container takes to start, against its peers: interleaved pairs, medians of their ratios.
+//!
+//! Run by `tests/benches/start`, which installs the peers and builds the tools. What is compared
+//! is in `pairs.rs`, how in `measure.rs`; `counts.rs` has what does not depend on the machine's mood.
+#![allow(clippy::print_stdout, reason = "the tables are what it is run for")]
+
+mod counts;
+mod measure;
+mod pairs;
+mod places;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use measure::{Ratios, at_once, paired};
+use pairs::Pair;
+use places::Places;
+
+/// How far apart the starts are where a machine is idle between them: long enough that the kernel
+/// lets go of what it keeps ready for the next one.
+const IDLE: Duration = Duration::from_millis(40);
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let [tools, work, rounds] = words.as_slice() else {
+        println!("usage: TOOLS WORK ROUNDS; see tests/benches/start");
+        return ExitCode::FAILURE;
+    };
+    let rounds = rounds.parse().unwrap_or(200);
+    let places = Places::prepare(PathBuf::from(tools), PathBuf::from(work));
+    let pairs = pairs::all(&places);
+    println!(
+        "Each row: the ratio of ours to theirs, start to end, median of pairs (quartiles), and the goal.\n\
+         {rounds} pairs, fewer with what is slow. Each is started as `COMMAND true` in a busybox root.\n"
+    );
+    let regimes = [("back to back", Duration::ZERO), ("40 ms apart", IDLE)];
+    for (regime, pause) in regimes {
+        println!("| {regime} | ours | theirs | ratio | goal |\n| --- | --- | --- | --- | --- |");
+        for pair in &pairs {
+            row(pair, paired(pair, &places, pair.rounds(rounds), pause), pair.goal(pause.is_zero()));
+        }
+        println!();
+    }
+    for many in [8, 64] {
+        println!(
+            "| {many} at once | ours, a second | theirs, a second | ratio of times | |\n| --- | --- | --- | --- | --- |"
+        );
+        for pair in pairs.iter().filter(|pair| pair.also_at_once) {
+            busy_row(pair, at_once(pair, &places, many, rounds));
+        }
+        println!();
+    }
+    counts::print(&places);
+    ExitCode::SUCCESS
+}
+
+fn row(pair: &Pair, measured: Result<Ratios, String>, goal: Option<f64>) {
+    match measured {
+        Ok(Ratios { ours, theirs, ratio: [low, median, high] }) => println!(
+            "| {} | {ours:.0} us | {theirs:.0} us | {median:.2} ({low:.2} to {high:.2}) | {} |",
+            pair.title,
+            judged(median, goal)
+        ),
+        Err(why) => println!("| {} | | | not measured: {why} | |", pair.title),
+    }
+}
+
+fn busy_row(pair: &Pair, measured: Result<Ratios, String>) {
+    match measured {
+        Ok(Ratios { ours, theirs, ratio: [low, median, high] }) => println!(
+            "| {} | {:.0} | {:.0} | {median:.2} ({low:.2} to {high:.2}) | |",
+            pair.title,
+            1e6 / ours,
+            1e6 / theirs
+        ),
+        Err(why) => println!("| {} | | | not measured: {why} | |", pair.title),
+    }
+}
+
+fn judged(ratio: f64, goal: Option<f64>) -> String {
+    match goal {
+        Some(goal) if ratio <= goal => format!("{goal}: reached"),
+        Some(goal) => format!("{goal}: not reached"),
+        None => String::new(),
+    }
+}

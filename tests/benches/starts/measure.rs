@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Starts, timed from outside: what a caller waits for.
+
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::pairs::{Pair, words};
+use crate::places::Places;
+
+/// What came out.
+pub struct Ratios {
+    /// Microseconds a start of ours takes, the median.
+    pub ours: f64,
+    /// The same of theirs.
+    pub theirs: f64,
+    /// Ours to theirs, pair by pair: first quartile, median, third quartile.
+    pub ratio: [f64; 3],
+}
+
+impl Ratios {
+    fn of(pairs: &[(f64, f64)]) -> Self {
+        let sorted = |values: Vec<f64>| {
+            let mut values = values;
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let at = |values: &[f64], part: f64| {
+            let index = (values.len().saturating_sub(1) as f64 * part).round() as usize;
+            values.get(index).copied().unwrap_or(f64::NAN)
+        };
+        let ours = sorted(pairs.iter().map(|(ours, _)| *ours).collect());
+        let theirs = sorted(pairs.iter().map(|(_, theirs)| *theirs).collect());
+        let ratios = sorted(pairs.iter().map(|(ours, theirs)| ours / theirs).collect());
+        Self {
+            ours: at(&ours, 0.5),
+            theirs: at(&theirs, 0.5),
+            ratio: [0.25, 0.5, 0.75].map(|part| at(&ratios, part)),
+        }
+    }
+}
+
+/// One after the other, ours and theirs in turn.
+pub fn paired(pair: &Pair, places: &Places, rounds: usize, pause: Duration) -> Result<Ratios, String> {
+    let one = |line: &str| {
+        thread::sleep(pause);
+        start(line, pair, places)
+    };
+    let mut pairs = Vec::with_capacity(rounds);
+    for round in 0..rounds + 3 {
+        let times = (one(pair.ours)?, one(pair.theirs)?);
+        // the first rounds fill caches
+        if round >= 3 {
+            pairs.push(times);
+        }
+    }
+    Ok(Ratios::of(&pairs))
+}
+
+/// So many at any time, in batches of ours and theirs in turn; a batch's time is shared among its starts.
+pub fn at_once(pair: &Pair, places: &Places, many: usize, rounds: usize) -> Result<Ratios, String> {
+    let each = (rounds / many).clamp(2, 16);
+    let batch = |line: &str| {
+        let begin = Instant::now();
+        let runs = || (0..each).try_for_each(|_| start(line, pair, places).map(drop));
+        thread::scope(|scope| {
+            let starters: Vec<_> = (0..many).map(|_| scope.spawn(runs)).collect();
+            starters.into_iter().try_for_each(|starter| starter.join().map_err(|_| "a thread ended")?)
+        })
+        .map(|()| begin.elapsed().as_secs_f64() * 1e6 / (many * each) as f64)
+    };
+    let mut pairs = Vec::new();
+    for round in 0..8 {
+        let times = (batch(pair.ours)?, batch(pair.theirs)?);
+        if round > 0 {
+            pairs.push(times);
+        }
+    }
+    Ok(Ratios::of(&pairs))
+}
+
+/// Microseconds from the start to the end of one command, which must succeed.
+fn start(line: &str, pair: &Pair, places: &Places) -> Result<f64, String> {
+    let words = words(line, places);
+    let name = words.first().cloned().unwrap_or_default();
+    let mut command = places.command(pair.place, &words)?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let begin = Instant::now();
+    let status = command.status();
+    let took = begin.elapsed();
+    match status {
+        Ok(status) if status.success() => Ok(took.as_secs_f64() * 1e6),
+        Ok(status) => Err(format!("{name} ended with {status}")),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
+}

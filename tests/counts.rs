@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How many system calls a start takes. The figures of time are `tests/benches/start`'s; this is what
+//! of it can be asserted: a call more shows here, whatever else the machine does.
+
+use std::ffi::OsString;
+
+use tests::{Link, Scratch, Trace};
+
+/// The system calls of a link and all its processes, from its own start to that of the command.
+fn calls_before_the_command(link: &Link) -> usize {
+    let words: Vec<OsString> = ["env", "-i", "PATH=/bin"]
+        .map(OsString::from)
+        .into_iter()
+        .chain(link.words(["/bin/busybox", "true"]))
+        .collect();
+    let calls = Trace::new().run(words).calls;
+    let started = |program: &str| {
+        let of = |args: &str| args.split(", ").nth(1).is_some_and(|argv| argv.contains(program));
+        calls.iter().position(|call| call.name == "execve" && call.worked() && of(&call.args))
+    };
+    let begin = started("-rs\"").expect("the tool in the log");
+    let end = started("/bin/busybox\"").expect("the command in the log");
+    end - begin
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root, strace and busybox-static"]
+    fn no_link_makes_more_system_calls_than_it_needs() {
+        let root = Scratch::busybox_root();
+        // what was counted, on a machine with every mask to make, and a few more
+        let budgets = [
+            ("unshare", 52),
+            ("cgexec", 68),
+            ("chroot", 190),
+            ("unshare, cgexec, chroot", 300),
+            ("cgexec, unshare, chroot", 290),
+        ];
+        let counted: Vec<_> =
+            Link::all(&root).iter().map(|link| (link.name, calls_before_the_command(link))).collect();
+        // seen with --nocapture
+        println!("{counted:?}");
+        for ((name, calls), (budgeted, budget)) in counted.into_iter().zip(budgets) {
+            assert_eq!(name, budgeted);
+            assert!(calls <= budget, "{name} makes {calls} system calls, and {budget} would do");
+            assert!(calls > budget / 3, "{name} makes {calls} system calls: not all were seen");
+        }
+    }
+}
