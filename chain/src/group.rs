@@ -40,8 +40,8 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
         // the command may read its limits there, whoever it runs as
         let locked = sys::lock_unused(path);
         match locked.and_then(|fd| sys::set_mode(fd.as_fd(), 0o755).map(|()| fd)) {
-            Ok(fd) if path.is_dir() => return Ok(fd),
-            Ok(_) | Err(Errno::ENOENT | Errno::ENODEV) => {}
+            Ok(fd) => return Ok(fd),
+            Err(Errno::ENOENT | Errno::ENODEV) => {}
             Err(Errno::EWOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
             Err(errno) => {
                 // as if it had never been made; the first failure is the one to tell
@@ -66,20 +66,21 @@ pub fn is_stale(path: &Path) -> bool {
 /// As [`kill`] and [`remove`].
 pub fn collect(groups: &[PathBuf]) -> Result<(), Errno> {
     // held until the groups are gone, so that nobody can come to use them
-    let mut locks = Vec::new();
+    let mut held = Vec::new();
     for path in groups {
         match sys::lock_unused(path) {
-            Ok(lock) => locks.push(lock),
+            Ok(lock) => held.push((path, lock)),
             Err(Errno::EWOULDBLOCK) => return Ok(()),
+            // whoever makes it anew is not the run that was killed
             Err(Errno::ENOENT | Errno::ENODEV) => {}
             Err(errno) => return Err(errno),
         }
     }
     let deadline = Instant::now() + PATIENCE_WITH_OTHERS;
-    if let Some(first) = groups.first() {
+    if let Some((first, _)) = held.first() {
         kill_until(first, deadline)?;
     }
-    groups.iter().rev().try_for_each(|path| remove_until(path, deadline))
+    held.iter().rev().try_for_each(|(path, _)| remove_until(path, deadline))
 }
 
 /// Removes a group in which nothing runs any more, unless somebody has come to use it meanwhile.
@@ -263,6 +264,18 @@ mod tests {
         drop(used);
         assert_eq!(collect(&both), Ok(()));
         assert!(!first.exists() && !other.exists());
+    }
+
+    #[test]
+    fn who_opened_a_group_that_was_made_anew_since_does_not_take_the_new_one_for_a_stale_one() {
+        let path = place("anew");
+        fs::create_dir(&path).unwrap();
+        let opened = sys::open_directory(&path).unwrap();
+        fs::remove_dir(&path).unwrap();
+        let ours = make(&path).unwrap();
+        assert_eq!(sys::lock_opened(opened, &path).unwrap_err(), Errno::ENOENT);
+        drop(ours);
+        fs::remove_dir(path).unwrap();
     }
 
     #[test]

@@ -260,14 +260,22 @@ pub fn write_at(dir: BorrowedFd<'_>, name: &str, data: &[u8]) -> Result<(), Errn
 /// Opens a directory and takes the exclusive lock on it, if nobody holds one.
 ///
 /// # Errors
-/// `EWOULDBLOCK` where somebody does, else as open(2) and flock(2).
+/// `EWOULDBLOCK` where somebody does, `ENOENT` also where it was removed meanwhile, else as open(2)
+/// and flock(2).
 pub fn lock_unused(path: &Path) -> Result<OwnedFd, Errno> {
-    let fd = open_directory(path)?;
-    flock(fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB)?;
-    Ok(fd)
+    lock_opened(open_directory(path)?, path)
 }
 
-fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
+/// The second half of [`lock_unused`]: the lock of a directory that somebody removed, and perhaps made
+/// anew, before we had it, says nothing about the path.
+pub(crate) fn lock_opened(fd: OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
+    flock(fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB)?;
+    let (locked, there) = (nix::sys::stat::fstat(&fd)?, nix::sys::stat::stat(path)?);
+    let is_there = (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino);
+    if is_there { Ok(fd) } else { Err(Errno::ENOENT) }
+}
+
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     nix::fcntl::open(path, flags, Mode::empty())
 }
