@@ -5,6 +5,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tests::pairs::quantile;
+
 use crate::pairs::{Pair, words};
 use crate::places::Places;
 
@@ -20,22 +22,12 @@ pub struct Ratios {
 
 impl Ratios {
     fn of(pairs: &[(f64, f64)]) -> Self {
-        let sorted = |values: Vec<f64>| {
-            let mut values = values;
-            values.sort_by(f64::total_cmp);
-            values
-        };
-        let at = |values: &[f64], part: f64| {
-            let index = (values.len().saturating_sub(1) as f64 * part).round() as usize;
-            values.get(index).copied().unwrap_or(f64::NAN)
-        };
-        let ours = sorted(pairs.iter().map(|(ours, _)| *ours).collect());
-        let theirs = sorted(pairs.iter().map(|(_, theirs)| *theirs).collect());
-        let ratios = sorted(pairs.iter().map(|(ours, theirs)| ours / theirs).collect());
+        let (ours, theirs): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        let ratios: Vec<f64> = pairs.iter().map(|(ours, theirs)| ours / theirs).collect();
         Self {
-            ours: at(&ours, 0.5),
-            theirs: at(&theirs, 0.5),
-            ratio: [0.25, 0.5, 0.75].map(|part| at(&ratios, part)),
+            ours: quantile(&ours, 0.5),
+            theirs: quantile(&theirs, 0.5),
+            ratio: [0.25, 0.5, 0.75].map(|part| quantile(&ratios, part)),
         }
     }
 }
