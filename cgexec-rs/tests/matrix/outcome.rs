@@ -83,9 +83,10 @@ impl Outcome {
             Self::OwnOom | Self::OomAbove => "exec tail /dev/zero",
             Self::ForkLimit => "for i in 1 2 3 4 5 6 7 8; do sleep 0.5 & echo $i; done; exit 4",
             // processor time in ticks of a hundredth of a second: proc_pid_stat(5); with nothing started
-            // but what has to be, which a part of a processor would make slow
+            // but what has to be, which a part of a processor would make slow; systemd would put
+            // variables of its own in for what stands in braces
             Self::Throttled => {
-                "now() { read u _ </proc/uptime; t=${u%.*}${u#*.}; }; now; a=$t; (while :; do :; done) & sleep 0.7; \
+                "now() { IFS=\". \" read s h _ </proc/uptime; t=$s$h; }; now; a=$t; (while :; do :; done) & sleep 0.7; \
                  read _ _ _ _ _ _ _ _ _ _ _ _ _ x y _ </proc/$!/stat; now; kill -9 $!; \
                  [ $((x + y)) -lt $(((t - a) * 6 / 10)) ] && echo held; exit 5"
             }
