@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 /// A file of accounts: lines of fields, the name first and the number third.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +82,15 @@ pub fn output(program: &str, arguments: &[&str]) -> Option<String> {
 
 /// The name of a user, where it has one.
 pub fn name_of(uid: u32) -> Option<String> {
-    let number = uid.to_string();
-    let by_number = |line: &str| line.split(':').nth(2) == Some(&number);
-    Database::Users.find(&number, by_number).map(|(name, _)| name)
+    // the own name is wanted for each side and each message, and getent(1) is a program to start
+    static FIRST: OnceLock<(u32, Option<String>)> = OnceLock::new();
+    let look = || {
+        let number = uid.to_string();
+        let by_number = |line: &str| line.split(':').nth(2) == Some(&number);
+        Database::Users.find(&number, by_number).map(|(name, _)| name)
+    };
+    let (first, name) = FIRST.get_or_init(|| (uid, look()));
+    if *first == uid { name.clone() } else { look() }
 }
 
 /// A user: a name or a number.
