@@ -7,7 +7,7 @@ use std::path::Path;
 use tests::engine::Engine;
 use tests::layout::hex;
 use tests::tree::assert_same;
-use tests::{End, Run, Scratch, Snapshot, tools};
+use tests::{End, Run, Scratch, Snapshot, snapshot, tools};
 
 mod with_engine {
     use super::*;
@@ -53,6 +53,7 @@ mod with_engine {
     #[test]
     #[ignore = "needs root and Debian's docker.io"]
     fn what_an_engine_saves_is_unpacked_from_a_file_and_a_pipe() {
+        let _turn = snapshot::turn();
         let scratch = Scratch::new();
         let engine = Engine::start();
         import(&engine, &scratch);

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tests::{Debian, End, Ended, Link, Run, Snapshot, tools};
+use tests::{Debian, End, Ended, Link, Run, Snapshot, snapshot, tools};
 
 /// What makes a package of one file and one script, which makes a user and gives it files.
 const CONTROL: &str = "Package: guest\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\n\
@@ -65,6 +65,7 @@ mod as_anyone {
             #[test]
             #[ignore = "needs a root of Debian's and what dist/make makes"]
             fn the_debian_packages_bring_all_of_each_tool_work_and_leave_nothing() {
+                let _turn = snapshot::turn();
                 let debian = Debian::new();
                 // this root was made without manual pages and documents
                 fs::remove_dir_all(debian.path("etc/dpkg/dpkg.cfg.d")).unwrap();
@@ -95,6 +96,7 @@ mod as_anyone {
             #[test]
             #[ignore = "needs a root of Debian's and what dist/make makes"]
             fn the_tarball_unpacked_below_usr_local_works() {
+                let _turn = snapshot::turn();
                 let debian = Debian::new();
                 let [tarball] = &made("gz")[..] else { panic!("one tarball") };
                 let into = ["--quiet", "--into"].map(std::ffi::OsStr::new);

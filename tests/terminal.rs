@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::tar::Tar;
 use tests::terminal::{CTRL_C, CTRL_Z};
-use tests::{End, Link, Run, Scratch, Snapshot, Terminal, tools};
+use tests::{End, Link, Run, Scratch, Snapshot, Terminal, snapshot, tools};
 
 /// A shell as a person starts it, outside.
 fn shell() -> Terminal {
@@ -61,6 +61,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs a terminal of its own"]
     fn a_bar_says_how_much_has_come_and_goes_before_the_last_line() {
+        let _turn = snapshot::turn();
         let archive = Tar::new().file("half", &[0; 600_000]).file("all", &[0; 600_000]).end();
         let scratch = Scratch::new();
         let (mut terminal, mut pipe) = fetch(&scratch, "");
@@ -75,6 +76,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs a terminal of its own"]
     fn ctrl_c_ends_a_fetch_and_leaves_nothing() {
+        let _turn = snapshot::turn();
         let archive = Tar::new().file("half", &[0; 600_000]).end();
         let scratch = Scratch::new();
         let (mut terminal, mut pipe) = fetch(&scratch, "-v");

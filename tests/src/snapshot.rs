@@ -26,15 +26,20 @@ pub struct Snapshot {
     _alone: MutexGuard<'static, ()>,
 }
 
+/// The turn of a test that takes no snapshot but would be seen by one of another test in its program.
+pub fn turn() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // a test that failed spoils nothing for the next: it compares for itself
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Snapshot {
     /// Waits for its turn and looks at the machine.
     ///
     /// From here on what loses its parent becomes our child, so that no process
     /// can get out of sight.
     pub fn take() -> Self {
-        static ALONE: Mutex<()> = Mutex::new(());
-        // a test that failed spoils nothing for the next: it compares for itself
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = turn();
         become_subreaper();
         Self { before: machine(), _alone: alone }
     }
@@ -105,7 +110,12 @@ fn machine() -> BTreeSet<String> {
 fn difference(before: &BTreeSet<String>, after: &BTreeSet<String>) -> String {
     // what an earlier, killed run had to leave is collected by the next one
     let collected = |line: &&String| line.starts_with("cgroup: ") && line.contains("/cgexec-");
-    let gone = before.difference(after).filter(|line| !collected(line)).map(|line| format!("- {line}"));
+    // another test's, which has ended since
+    let ended = |line: &&String| line.starts_with("process: ");
+    let gone = before
+        .difference(after)
+        .filter(|line| !collected(line) && !ended(line))
+        .map(|line| format!("- {line}"));
     let new = after.difference(before).map(|line| format!("+ {line}"));
     gone.chain(new).collect::<Vec<_>>().join("\n")
 }
