@@ -188,6 +188,12 @@ impl ChildInProc {
     }
 }
 
+/// A stop that waits to be read by us.
+fn pending_stop() -> Option<Signal> {
+    let pending = sys::pending();
+    STOPS.into_iter().find(|stop| pending.contains(*stop))
+}
+
 fn read_below(dir: &OwnedFd, path: &str) -> Option<String> {
     let fd = nix::fcntl::openat(dir, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
     let mut text = String::new();
@@ -321,10 +327,17 @@ impl Parent {
         // looked at before it is sent: a handler may be gone as soon as it has run
         let fate = if self.child_is_init { self.fate(signo) } else { Fate::Handled };
         // a stop that came to all of us meanwhile must not be undone in the child
-        let late = signo == libc::SIGCONT && STOPS.iter().any(|stop| sys::pending().contains(*stop));
+        let late = signo == libc::SIGCONT && pending_stop().is_some();
         if (!from_terminal || signo == libc::SIGCONT) && !late {
             // a child that has just ended is reaped next
             let _ = sys::kill(self.child, signo);
+        }
+        // one that came between that look and that call was: the child gets it again
+        if signo == libc::SIGCONT
+            && !late
+            && let Some(stop) = pending_stop()
+        {
+            let _ = sys::kill(self.child, stop as i32);
         }
         self.stand_in(signo, fate);
     }

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::Write as _;
 use std::process::Command;
 
+use tests::deadline;
+use tests::snapshot::descendants;
 use tests::terminal::{CTRL_C, CTRL_Z};
 use tests::{End, Run, Scratch, Terminal};
 
@@ -59,6 +61,23 @@ impl Waiting {
     fn tell(&mut self, word: &str) {
         writeln!(self.pipe, "{word}").unwrap_or_else(|why| panic!("cannot write to a pipe: {why}"));
     }
+}
+
+/// Waits until each tool below the shell has taken in that it goes on: it blocks stops again then, and
+/// stands in for them. A Ctrl-Z that comes sooner, as no hand can, may be lost.
+fn gone_on(terminal: &Terminal) {
+    let blocks_stops = |pid: u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+        let blocked = blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        status.contains("State:\tS") && blocked.is_some_and(|mask| mask & (1 << (libc::SIGTSTP - 1)) != 0)
+    };
+    let settled = || {
+        let below = descendants(terminal.pid());
+        let mut tools = below.iter().filter(|(_, what)| what.contains("unshare-rs: "));
+        tools.all(|(pid, _)| blocks_stops(*pid)).then_some(())
+    };
+    deadline::until("the tools to go on", settled);
 }
 
 /// What the shell has seen, up to a mark that it is told to write.
@@ -136,6 +155,7 @@ mod as_anyone {
             terminal.line(&format!("{way}{}", waiting.typed()));
             terminal.wait_for("now going\r\n");
             for word in ["one", "two", "end"] {
+                gone_on(&terminal);
                 terminal.send(CTRL_Z);
                 terminal.wait_for("outside> ");
                 terminal.line("fg");
