@@ -23,6 +23,21 @@ const PAGES: [&str; 7] = [
 ];
 
 #[test]
+fn every_link_leads_to_a_file() {
+    let mut links = 0;
+    for (page, text) in book::below("").filter(|(page, _)| page.ends_with(".md")) {
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(to, _)| to);
+        for target in targets.filter(|to| !to.contains("://") && !to.starts_with('#')) {
+            let file = target.split('#').next().unwrap_or_default();
+            let there = book::source(page).parent().expect("a page is in a folder").join(file);
+            assert!(there.exists(), "{page} links to {target}, which is not there");
+            links += 1;
+        }
+    }
+    assert!(links > 50, "only {links} links were found");
+}
+
+#[test]
 fn what_anyone_can_try_is_true() {
     check(&PAGES, World::Anyone);
 }
