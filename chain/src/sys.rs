@@ -361,7 +361,7 @@ pub fn fork_into(group: BorrowedFd<'_>) -> Result<Option<i32>, Errno> {
 pub struct Change {
     /// Which child.
     pub pid: i32,
-    /// CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED …
+    /// CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_STOPPED, CLD_CONTINUED.
     pub code: c_int,
     /// The exit status or the signal.
     pub status: c_int,
@@ -374,7 +374,7 @@ pub struct Change {
 pub fn next_change() -> Result<Option<Change>, Errno> {
     // SAFETY: all zero is a valid siginfo_t, and says "no child" where waitid leaves it so.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let options = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG;
+    let options = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG;
     // SAFETY: the siginfo_t lives through the call.
     let result = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, options) };
     Errno::result(result)?;

@@ -31,8 +31,8 @@ use crate::call::{Hands, Stay};
 use crate::sys;
 
 /// How long a child may block a signal until nobody stands in for it any more: a shell does while
-/// it starts a program, a parent that waits inside until its own child has stopped.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// it starts a program, a parent that waits inside until its own child has stopped, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,12 @@ pub(crate) struct Parent {
     stood_in_for: Option<i32>,
     /// A signal that the child blocks for now, and until when it may come to take it.
     due: Option<(i32, Instant)>,
-    /// The stop we stood in for: the child has it from us as SIGSTOP.
-    stopped_for: Option<i32>,
+    /// The stop that came last and was not undone: a tool that stops for it does so by SIGSTOP.
+    asked_to_stop: Option<i32>,
+    /// Whether the child is stopped.
+    child_stopped: bool,
+    /// Whether we are to be stopped with it.
+    rests: bool,
 }
 
 /// Blocks every signal, so that none ends this process while something has to be taken back;
@@ -134,7 +138,9 @@ pub(crate) fn fork(stay: &Stay, hands: &Hands, before: &SigSet) -> Result<Side, 
             alive,
             stood_in_for: None,
             due: None,
-            stopped_for: None,
+            asked_to_stop: None,
+            child_stopped: false,
+            rests: false,
         }));
     }
     drop(alive);
@@ -219,9 +225,17 @@ impl Parent {
             if let Some(ended) = self.reap() {
                 break ended;
             }
-            if self.signal_came()
-                && let Ok(Some(arrived)) = self.signals.read_signal()
-            {
+            let shown = self.show_rest();
+            self.await_signal();
+            if shown {
+                // before the signal is taken: until then it is seen waiting, and we are not at rest
+                block_signals();
+            }
+            // how the child is by now decides what the signal is to it
+            if let Some(ended) = self.reap() {
+                break ended;
+            }
+            if let Ok(Some(arrived)) = self.signals.read_signal() {
                 self.pass_on(&arrived);
             }
         };
@@ -232,12 +246,26 @@ impl Parent {
         }
     }
 
+    /// Shows a parent outside that our child is stopped, and we can be: as process 1 we cannot do it
+    /// ourselves, the kernel stops none from inside. The sign is [`REST`] let through.
+    fn show_rest(&self) -> bool {
+        let shown = self.rests && nix::unistd::getpid().as_raw() == 1;
+        if shown {
+            let _ = nix::sys::signal::sigprocmask(
+                SigmaskHow::SIG_UNBLOCK,
+                Some(&[REST].into_iter().collect()),
+                None,
+            );
+        }
+        shown
+    }
+
     /// Waits for a signal; while one is due, looks now and then what the child makes of it.
-    fn signal_came(&mut self) -> bool {
+    fn await_signal(&mut self) {
         while let Some((signo, deadline)) = self.due {
             let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             if nix::poll::poll(&mut fds, PollTimeout::from(20u8)).is_ok_and(|ready| ready > 0) {
-                return true;
+                return;
             }
             match (self.fate(signo), default_action(signo)) {
                 (Fate::Dropped, _) => self.act(signo),
@@ -247,7 +275,8 @@ impl Parent {
                 _ => {}
             }
         }
-        true
+        let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        let _ = nix::poll::poll(&mut fds, PollTimeout::NONE);
     }
 
     /// Looks at every child that changed: ours, and those that came to us as PID 1.
@@ -258,6 +287,7 @@ impl Parent {
                     libc::CLD_EXITED => return Some(Ended::Exited(change.status)),
                     libc::CLD_KILLED | libc::CLD_DUMPED => return Some(Ended::Killed(change.status)),
                     libc::CLD_STOPPED => self.stop_with_child(change.status),
+                    libc::CLD_CONTINUED => (self.child_stopped, self.rests) = (false, false),
                     _ => {}
                 },
                 Ok(Some(_)) => {}
@@ -270,22 +300,32 @@ impl Parent {
 
     /// A stopped command stops us, so that the shell sees its job stopped; `fg` resumes both.
     fn stop_with_child(&mut self, signo: i32) {
-        let signo = self.stopped_for.take().unwrap_or(signo);
+        self.child_stopped = true;
+        let asked = self.asked_to_stop.take().or_else(|| pending_stop().map(|stop| stop as i32));
         // whoever sends SIGSTOP to the command alone will resume it alone
-        if signo == libc::SIGSTOP && self.terminal.is_none() {
-            return;
+        if signo != libc::SIGSTOP || asked.is_some() || self.terminal.is_some() {
+            self.rests = true;
+            self.stop(asked.unwrap_or(signo));
         }
+    }
+
+    /// Stops this process; process 1 shows that it rests instead.
+    ///
+    /// By the signal itself it is stopped where the child knows signals by itself. Else by SIGSTOP, as su(1)
+    /// does: a second Ctrl-Z that comes before we have gone on would only stop us, and not the child, if we
+    /// let it through here.
+    fn stop(&self, signo: i32) {
         let own = nix::unistd::getpid().as_raw();
-        let stops: SigSet = STOPS.into_iter().collect();
         if own == 1 {
-            // the kernel stops no PID 1 from inside: letting the signal through shows the parent
-            // outside that we can be stopped; SIGCONT blocks it again
-            let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&stops), None);
             return;
         }
-        let signo = if sys::is_ignored(signo) { libc::SIGSTOP } else { signo };
+        if self.child_is_init || sys::is_ignored(signo) {
+            let _ = sys::kill(own, libc::SIGSTOP);
+            return;
+        }
         let _ = sys::kill(own, signo);
         // a blocked signal stops us here, and we go on when we are resumed
+        let stops: SigSet = STOPS.into_iter().collect();
         let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&stops), None);
         // the SIGCONT that resumed us is read next, and passed on, unless another stop came after it
         block_signals();
@@ -301,7 +341,7 @@ impl Parent {
                 libc::SIGKILL
             }
             Default::Stop => {
-                self.stopped_for = Some(signo);
+                self.asked_to_stop = Some(signo);
                 libc::SIGSTOP
             }
         };
@@ -316,8 +356,15 @@ impl Parent {
         if signo == libc::SIGCHLD || (by_process && i32::try_from(arrived.ssi_pid) == Ok(own.as_raw())) {
             return;
         }
-        if signo == libc::SIGCONT {
-            block_signals();
+        match default_action(signo) {
+            // nothing is left to stop but us
+            Default::Stop if self.child_stopped => {
+                self.rests = true;
+                return self.stop(signo);
+            }
+            Default::Stop => self.asked_to_stop = Some(signo),
+            _ if signo == libc::SIGCONT => self.asked_to_stop = None,
+            _ => {}
         }
         // the terminal's signals reach the child by themselves: it is in the same process group;
         // but of a hangup only the leader of the session hears
@@ -362,21 +409,7 @@ impl Parent {
     /// What becomes of a signal that the child, first of its PID namespace, is sent.
     fn fate(&self, signo: i32) -> Fate {
         let Some(status) = self.proc.as_ref().and_then(ChildInProc::status) else { return Fate::Handled };
-        let bit = 1u64 << (signo - 1);
-        let has = |field: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(field));
-            let mask = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
-            mask.is_none_or(|mask| mask & bit != 0)
-        };
-        if has("SigCgt:") || has("SigIgn:") {
-            Fate::Handled
-        } else if !has("SigBlk:") {
-            Fate::Dropped
-        } else if has("ShdPnd:") {
-            Fate::Pending
-        } else {
-            Fate::Taken
-        }
+        fate(&status, signo)
     }
 
     /// An interactive shell leaves its own process group in the foreground; the caller needs its own back.
@@ -407,6 +440,9 @@ const TERMINAL: [i32; 8] = [
     libc::SIGWINCH,
 ];
 
+/// Let through by a parent that is process 1, rests, and blocks every other signal: by default it does nothing.
+const REST: Signal = Signal::SIGURG;
+
 /// What a child does with a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -418,6 +454,35 @@ enum Fate {
     Taken,
     /// It knows nothing of it, and the kernel drops it.
     Dropped,
+}
+
+/// What becomes of a signal, by the child's status: proc_pid_status(5).
+fn fate(status: &str, signo: i32) -> Fate {
+    let set = |field: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(u64::MAX)
+    };
+    let bit = |signo: i32| 1u64 << (signo - 1);
+    let (blocked, pending) = (set("SigBlk:"), set("ShdPnd:"));
+    if (set("SigCgt:") | set("SigIgn:")) & bit(signo) != 0 {
+        Fate::Handled
+    } else if blocked & bit(signo) == 0 {
+        Fate::Dropped
+    } else if pending & bit(signo) != 0 {
+        Fate::Pending
+    } else if matches!(default_action(signo), Default::Stop) && is_rest(blocked) {
+        Fate::Dropped
+    } else {
+        Fate::Taken
+    }
+}
+
+/// Whether a set of blocked signals is that of a parent that rests: see [`Parent::show_rest`].
+fn is_rest(blocked: u64) -> bool {
+    let unblockable = [Signal::SIGKILL, Signal::SIGSTOP];
+    Signal::iterator()
+        .filter(|signal| !unblockable.contains(signal))
+        .all(|signal| (blocked & (1 << (signal as i32 - 1)) != 0) == (signal != REST))
 }
 
 /// What a signal does by itself.
@@ -453,5 +518,40 @@ pub fn end_as(ended: Ended) -> ! {
             // still here: PID 1 of a namespace, for which the kernel drops it
             sys::exit(128 + signo)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(blocked: u64, pending: u64, caught: u64) -> String {
+        format!(
+            "ShdPnd:\t{pending:016x}\nSigBlk:\t{blocked:016x}\nSigIgn:\t0000000000000000\nSigCgt:\t{caught:016x}\n"
+        )
+    }
+
+    const STOP: u64 = 1 << (libc::SIGTSTP - 1);
+    /// As a parent that waits has it.
+    const ALL: u64 = !(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
+    const AT_REST: u64 = ALL & !(1 << (libc::SIGURG - 1));
+
+    #[test]
+    fn what_becomes_of_a_stop_is_in_the_status() {
+        for (status, expected) in [
+            (status(0, 0, 0), Fate::Dropped),
+            (status(0, 0, STOP), Fate::Handled),
+            (status(STOP, 0, 0), Fate::Taken),
+            (status(ALL, STOP, 0), Fate::Pending),
+            (status(ALL, 0, 0), Fate::Taken),
+            (status(AT_REST, 0, 0), Fate::Dropped),
+            // it has yet to stop its own child
+            (status(AT_REST, STOP, 0), Fate::Pending),
+            (String::new(), Fate::Handled),
+        ] {
+            assert_eq!(fate(&status, libc::SIGTSTP), expected, "{status}");
+        }
+        // a parent at rest is no less alive
+        assert_eq!(fate(&status(AT_REST, 0, 0), libc::SIGTERM), Fate::Taken);
     }
 }

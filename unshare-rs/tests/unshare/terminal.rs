@@ -63,21 +63,18 @@ impl Waiting {
     }
 }
 
-/// Waits until each tool below the shell has taken in that it goes on: it blocks stops again then, and
-/// stands in for them. A Ctrl-Z that comes sooner, as no hand can, may be lost.
-fn gone_on(terminal: &Terminal) {
-    let blocks_stops = |pid: u32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
-        let blocked = blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-        status.contains("State:\tS") && blocked.is_some_and(|mask| mask & (1 << (libc::SIGTSTP - 1)) != 0)
+/// Waits until the command is stopped. A Ctrl-Z in the same moment as fg may stop the outermost tool before it
+/// has gone on, so that the shell's prompt comes first, and the command is stopped a moment later.
+fn command_stopped(terminal: &Terminal) {
+    let is_stopped = |pid: &u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| text.contains("State:\tT"))
     };
-    let settled = || {
+    let stopped = || {
         let below = descendants(terminal.pid());
-        let mut tools = below.iter().filter(|(_, what)| what.contains("unshare-rs: "));
-        tools.all(|(pid, _)| blocks_stops(*pid)).then_some(())
+        let (command, _) = below.iter().find(|(_, what)| !what.contains("unshare-rs: "))?;
+        is_stopped(command).then_some(())
     };
-    deadline::until("the tools to go on", settled);
+    deadline::until("the command to stop", stopped);
 }
 
 /// What the shell has seen, up to a mark that it is told to write.
@@ -155,9 +152,9 @@ mod as_anyone {
             terminal.line(&format!("{way}{}", waiting.typed()));
             terminal.wait_for("now going\r\n");
             for word in ["one", "two", "end"] {
-                gone_on(&terminal);
                 terminal.send(CTRL_Z);
                 terminal.wait_for("outside> ");
+                command_stopped(&terminal);
                 terminal.line("fg");
                 waiting.tell(word);
                 terminal.wait_for(&format!("heard {word}\r\n"));
