@@ -33,10 +33,10 @@ mod as_root {
         // what was counted, on a machine with every mask to make, and a few more
         let budgets = [
             ("unshare", 56),
-            ("cgexec", 72),
-            ("chroot", 200),
-            ("unshare, cgexec, chroot", 320),
-            ("cgexec, unshare, chroot", 310),
+            ("cgexec", 68),
+            ("chroot", 184),
+            ("unshare, cgexec, chroot", 300),
+            ("cgexec, unshare, chroot", 290),
         ];
         let counted: Vec<_> =
             Link::all(&root).iter().map(|link| (link.name, calls_before_the_command(link))).collect();

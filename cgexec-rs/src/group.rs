@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -96,19 +97,22 @@ impl After {
 
 /// Groups beside ours that killed runs left, and those whose command has ended since.
 pub fn stale(parent: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(parent) else { return (Vec::new(), Vec::new()) };
     let mut left = Vec::new();
     let mut empty = Vec::new();
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let path = entry.path();
-        if is_name(name, PREFIX) && sys::is_writable(&path) && group::is_stale(&path) {
-            left.push(path);
-        } else if is_name(name, OF_EXEC) && sys::is_writable(&path) && is_unused(&path) {
-            empty.push(path);
+    // a parent that cannot be listed shows none
+    let _ = sys::each_name(parent, &mut |name| {
+        let path = || parent.join(name);
+        match name.to_str() {
+            Some(name) if is_name(name, PREFIX) => {
+                left.extend(Some(path()).filter(|path| sys::is_writable(path) && group::is_stale(path)));
+            }
+            Some(name) if is_name(name, OF_EXEC) => {
+                empty.extend(Some(path()).filter(|path| sys::is_writable(path) && is_unused(path)));
+            }
+            _ => {}
         }
-    }
+        ControlFlow::Continue(())
+    });
     (left, empty)
 }
 

@@ -53,6 +53,8 @@ pub struct Hierarchies {
     pub unread: Option<(&'static str, Errno)>,
     /// Whether some of them are in sight through mounts of our own.
     pub private: bool,
+    /// Whether something is mounted over a part of /proc: see [`mountinfo::is_cover_of_proc`].
+    pub proc_is_covered: bool,
 }
 
 impl Hierarchies {
@@ -100,7 +102,9 @@ impl Hierarchies {
     pub fn parse(table: &[u8], own: &[u8]) -> Self {
         let places: Vec<Place> = lines(own).filter_map(Place::parse).collect();
         let mut found = Self::default();
-        for mount in mountinfo::mounts(table).filter_map(Mount::of) {
+        for mount in mountinfo::mounts(table) {
+            found.proc_is_covered |= mountinfo::is_cover_of_proc(&mount.at);
+            let Some(mount) = Mount::of(mount) else { continue };
             let Some(place) = places.iter().find(|place| mount.is_of(place)) else { continue };
             let Some(below) = below_mount(&mount.root, &place.path) else {
                 found.hidden = true;

@@ -65,6 +65,12 @@ impl Manner {
         })
     }
 
+    /// What else decides, once the mounts are read: where a part of /proc is covered, no new proc can
+    /// be had in a user namespace, because it would show that part.
+    pub fn with_mounts(&mut self, proc_is_covered: bool) {
+        self.first &= !proc_is_covered;
+    }
+
     /// In a scope nobody has to stay: systemd removes it.
     pub fn in_scope(&mut self, wanted: &mut Wanted) {
         self.manager = Manager::Systemd;
@@ -95,14 +101,13 @@ impl Manner {
             manager: if self.manager == Manager::Systemd { "systemd" } else { "cgroupfs" },
             groups: v2.into_iter().chain(&placement.v1).cloned().collect(),
             above: counts.map(|group| Above::of(&group.path)).unwrap_or_default(),
-            started: Instant::now(),
+            // the first look at the clock costs three pages
+            started: self.report.is_some().then(Instant::now),
         }
     }
 }
 
-/// Whether this is PID 1 of a PID namespace with a proc of its own, which can be mounted anew: a part
-/// of it that something covers would be shown again, and the kernel allows that to nobody in a user namespace.
+/// Whether this is PID 1 of a PID namespace with a proc of its own, which can be mounted anew.
 fn is_first() -> bool {
-    let own_proc = || std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1");
-    std::process::id() == 1 && own_proc() && chain::mountinfo::cover_of_proc().is_none()
+    std::process::id() == 1 && std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1")
 }

@@ -110,7 +110,7 @@ impl Placement {
                 group.fill_cpuset(wanted.attempt);
             }
         }
-        placement.look_beside()?;
+        placement.look_beside(wanted.name.is_some())?;
         placement.look_elsewhere(wanted, found);
         Ok(placement)
     }
@@ -228,8 +228,9 @@ impl Placement {
         }
     }
 
-    /// What stands where the groups go: removed where a run left it, else in the way.
-    fn look_beside(&mut self) -> Result<(), Refusal> {
+    /// What stands where the groups go: removed where a run left it, else in the way. A name of
+    /// our own making is nobody else's.
+    fn look_beside(&mut self, is_named: bool) -> Result<(), Refusal> {
         // the freezer's last, so that it is the first here too
         for group in self.v2.iter().chain(self.v1.iter().rev()) {
             let (left, empty) = group.path.parent().map(stale).unwrap_or_default();
@@ -243,6 +244,9 @@ impl Placement {
                 }
             }
             self.empty.extend(empty);
+            if !is_named {
+                continue;
+            }
             if is_unused(&group.path) {
                 self.empty.push(group.path.clone());
             } else if group.path.is_dir() {

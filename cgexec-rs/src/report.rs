@@ -32,14 +32,14 @@ pub struct Report {
     pub groups: Vec<Group>,
     /// The groups above, before.
     pub above: Above,
-    /// When it started.
-    pub started: Instant,
+    /// When it started, where that is told.
+    pub started: Option<Instant>,
 }
 
 impl Report {
     /// Says which limits were hit, and what the run used where that was asked for.
     pub fn say(self, tell: &Tell, ended: Ended) {
-        let wall = self.started.elapsed();
+        let wall = self.started.map(|started| started.elapsed()).unwrap_or_default();
         let limits: Vec<Limit> = self.groups.iter().flat_map(|group| group.limits.clone()).collect();
         // a limit above us can only have killed
         let killed = matches!(ended, Ended::Killed(_) | Ended::Exited(128..));

@@ -25,6 +25,7 @@ pub fn choose(
     tell: &Tell,
 ) -> Result<Option<Placement>, Refusal> {
     let found = Hierarchies::of_this_process(tell);
+    manner.with_mounts(found.proc_is_covered);
     let placed = match manager {
         Manager::None => return Ok(None),
         Manager::Systemd => None,

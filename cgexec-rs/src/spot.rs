@@ -143,8 +143,8 @@ fn is_delegated(mount: &Path, group: &Path) -> bool {
         names.into_iter().any(|name| sys::has_attribute(unit, name, b"1"))
     };
     // the root of a cgroup namespace is where a group was handed to somebody: cgroup_namespaces(7)
-    let below_a_boundary = mount.join("cgroup.type").exists();
-    !refusal::is_systemd() || below_a_boundary || is_given_away(mount, group, marked)
+    let below_a_boundary = || mount.join("cgroup.type").exists();
+    !refusal::is_systemd() || below_a_boundary() || is_given_away(mount, group, marked)
 }
 
 /// What lies below a unit was made by the unit, and a unit with Delegate= carries a mark. But below

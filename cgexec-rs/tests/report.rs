@@ -32,7 +32,7 @@ fn report() -> Report {
         manager: "cgroupfs",
         groups: vec![group],
         above: Above::default(),
-        started: Instant::now(),
+        started: Some(Instant::now()),
     }
 }
 

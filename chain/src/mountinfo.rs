@@ -46,12 +46,16 @@ pub fn mounts(table: &[u8]) -> impl Iterator<Item = Mount<'_>> {
     table.split(|byte| *byte == b'\n').filter_map(mount)
 }
 
-/// What is mounted over a part of /proc: while there is something, the kernel gives no new proc
-/// to a user namespace, because it would show what is covered: user_namespaces(7).
+/// What is mounted over a part of /proc: see [`is_cover_of_proc`].
 pub fn cover_of_proc() -> Option<PathBuf> {
     let table = table().ok()?;
-    let below_proc = |at: &Path| at != Path::new("/proc") && at.starts_with("/proc");
-    mounts(&table).map(|mount| mount.at).find(|at| below_proc(at)).map(Cow::into_owned)
+    mounts(&table).map(|mount| mount.at).find(|at| is_cover_of_proc(at)).map(Cow::into_owned)
+}
+
+/// Whether a mount lies over a part of /proc: while there is one, the kernel gives no new proc
+/// to a user namespace, because it would show what is covered: user_namespaces(7).
+pub fn is_cover_of_proc(at: &Path) -> bool {
+    at != Path::new("/proc") && at.starts_with("/proc")
 }
 
 /// A line: id, parent, device, root, mount point, options, tags, "-", type, source, super options.

@@ -6,6 +6,7 @@
 //! This file is long because everything unsafe is here.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
@@ -677,13 +678,15 @@ pub fn has_mount_setattr() -> bool {
 
 /// The descriptors that were inherited: those without FD_CLOEXEC.
 pub fn inherited_descriptors() -> Vec<c_int> {
-    let candidates: Vec<c_int> = match std::fs::read_dir("/proc/self/fd") {
-        Ok(entries) => {
-            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-        }
+    let mut candidates = Vec::new();
+    let listed = each_name(Path::new("/proc/self/fd"), &mut |name| {
+        candidates.extend(name.to_str().and_then(|name| name.parse::<c_int>().ok()));
+        ControlFlow::Continue(())
+    });
+    if listed.is_err() {
         // without /proc: as many as there may be
-        Err(_) => (0..descriptor_limit()).collect(),
-    };
+        candidates = (0..descriptor_limit()).collect();
+    }
     candidates.into_iter().filter(|fd| inherited(*fd)).collect()
 }
 
@@ -726,21 +729,64 @@ fn descriptor_limit() -> c_int {
 pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
     const AT_ONCE: usize = 16 * 1024;
     let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let mut text = vec![0; AT_ONCE];
-    let mut len = 0;
+    let mut text = Vec::with_capacity(AT_ONCE);
     loop {
-        if len == text.len() {
-            text.resize(len * 2, 0);
+        if text.len() == text.capacity() {
+            text.reserve(text.len());
         }
-        match nix::unistd::read(&fd, text.get_mut(len..).unwrap_or_default()) {
-            Ok(0) => break,
-            Ok(more) => len += more,
-            Err(Errno::EINTR) => {}
+        match read_behind(fd.as_fd(), &mut text) {
+            Ok(0) => return Ok(text),
+            Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
     }
-    text.truncate(len);
-    Ok(text)
+}
+
+/// read(2) into the room behind a text, which is not filled with zeros first: that would touch each page of it.
+fn read_behind(fd: BorrowedFd<'_>, text: &mut Vec<u8>) -> Result<usize, Errno> {
+    let room = text.spare_capacity_mut();
+    // SAFETY: the room is ours and as long as told; what is in it does not matter.
+    let read = unsafe { libc::read(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len()) };
+    let read = usize::try_from(Errno::result(read)?).unwrap_or_default();
+    // SAFETY: the kernel has just written so many bytes behind the end, and no more than there is room for.
+    unsafe { text.set_len(text.len() + read) };
+    Ok(read)
+}
+
+/// Gives each name in a directory to `with`, until that breaks off: getdents64(2). std's `read_dir`
+/// does the same with a buffer of 32 KiB, which costs a short-lived process more than the names.
+///
+/// # Errors
+/// As open(2) and getdents64(2).
+pub fn each_name(path: &Path, with: &mut dyn FnMut(&OsStr) -> ControlFlow<()>) -> Result<(), Errno> {
+    let dir = open_directory(path)?;
+    let mut buffer = [0u8; 4096];
+    loop {
+        // SAFETY: the buffer lives through the call and its length is told.
+        let filled = unsafe {
+            libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len())
+        };
+        let filled = usize::try_from(Errno::result(filled)?).unwrap_or_default();
+        let mut records = buffer.get(..filled).unwrap_or_default();
+        if records.is_empty() {
+            return Ok(());
+        }
+        while let Some((name, rest)) = first_name(records) {
+            records = rest;
+            if !matches!(name, b"." | b"..") && with(OsStr::from_bytes(name)).is_break() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The name in the first of getdents64(2)'s records, and the others. A record is an inode number and an
+/// offset, 8 bytes each, its own length in 2, a type in 1, and the name up to a NUL byte.
+fn first_name(records: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = records.get(16..18)?.try_into().ok().map(u16::from_ne_bytes)?;
+    let (record, rest) = records.split_at_checked(length.into())?;
+    let name = record.get(19..)?.split(|byte| *byte == 0).next()?;
+    Some((name, rest))
 }
 
 /// chmod(2) of an open file.
@@ -758,4 +804,46 @@ pub fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: two numbers.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_of_a_directory_is_given_once_until_it_breaks_off() {
+        let dir = std::env::temp_dir().join(format!("chain-names-{}", std::process::id()));
+        std::fs::create_dir(&dir).unwrap();
+        // more than a buffer holds, and names of every length
+        let mut made: Vec<String> = (1..=250).map(|length| "n".repeat(length)).collect();
+        made.iter().for_each(|name| std::fs::write(dir.join(name), "").unwrap());
+        let mut found = Vec::new();
+        let listed = each_name(&dir, &mut |name| {
+            found.push(name.to_str().unwrap().to_string());
+            ControlFlow::Continue(())
+        });
+        let mut first = 0;
+        each_name(&dir, &mut |_| {
+            first += 1;
+            if first == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        made.sort();
+        found.sort();
+        assert_eq!((listed, first), (Ok(()), 3));
+        assert_eq!(found, made);
+        assert_eq!(each_name(&dir, &mut |_| ControlFlow::Break(())), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn a_file_is_read_whole_also_where_it_is_longer_than_one_read() {
+        let path = std::env::temp_dir().join(format!("chain-read-{}", std::process::id()));
+        for length in [0, 1, 16 * 1024, 100_001] {
+            let text: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            std::fs::write(&path, &text).unwrap();
+            assert_eq!(read(path.to_str().unwrap()), Ok(text));
+        }
+        std::fs::remove_file(path).unwrap();
+    }
 }

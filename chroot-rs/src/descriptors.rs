@@ -51,10 +51,10 @@ pub fn ways_out() -> Vec<WayOut> {
     let named = std::env::var("LISTEN_FDS").ok();
     let of_service = named.map_or(0..0, |count| service_descriptors(&count));
     let look = |fd: RawFd| {
-        let shown = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
+        let shown = || std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
         let socket_stays = fd < FIRST_OF_SERVICE || of_service.contains(&fd);
         let kind = sys::look_at(fd, |open| kind(open, &shown, socket_stays))?;
-        Some(WayOut { fd, kind, shown })
+        Some(WayOut { fd, kind, shown: shown() })
     };
     sys::inherited_descriptors().into_iter().filter_map(look).collect()
 }
@@ -65,17 +65,21 @@ fn service_descriptors(count: &str) -> Range<RawFd> {
 }
 
 /// What leads out, if it does.
-fn kind(fd: BorrowedFd<'_>, shown: &Path, socket_stays: bool) -> Option<&'static str> {
+fn kind(fd: BorrowedFd<'_>, shown: &dyn Fn() -> PathBuf, socket_stays: bool) -> Option<&'static str> {
     let mode = fstat(fd).ok()?.st_mode;
     match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
         SFlag::S_IFDIR => return Some("a directory"),
         SFlag::S_IFSOCK => return (!socket_stays && is_local(fd)).then_some("a local socket"),
+        SFlag::S_IFCHR | SFlag::S_IFBLK | SFlag::S_IFIFO => return None,
         _ => {}
     }
     match fstatfs(fd).ok()?.filesystem_type() {
         NSFS_MAGIC => Some("a namespace"),
         PID_FS_MAGIC => Some("a process"),
-        _ => ANONYMOUS.iter().find(|(name, _)| shown == Path::new(name)).map(|(_, kind)| *kind),
+        _ => {
+            let shown = shown();
+            ANONYMOUS.iter().find(|(name, _)| shown == Path::new(name)).map(|(_, kind)| *kind)
+        }
     }
 }
 
@@ -96,7 +100,7 @@ mod tests {
     use super::*;
 
     fn kind_of(fd: &impl AsFd) -> Option<&'static str> {
-        kind(fd.as_fd(), Path::new(""), false)
+        kind(fd.as_fd(), &PathBuf::new, false)
     }
 
     #[test]
@@ -104,9 +108,10 @@ mod tests {
         assert_eq!(kind_of(&File::open("/").unwrap()), Some("a directory"));
         assert_eq!(kind_of(&File::open("/proc/self/ns/mnt").unwrap()), Some("a namespace"));
         assert_eq!(kind_of(&UnixDatagram::unbound().unwrap()), Some("a local socket"));
-        let null = File::open("/dev/null").unwrap();
+        // what has no file system of its own has no type either
+        let file = File::open("/proc/self/exe").unwrap();
         for (name, what) in ANONYMOUS {
-            assert_eq!(kind(null.as_fd(), Path::new(name), false), Some(what));
+            assert_eq!(kind(file.as_fd(), &|| name.into(), false), Some(what));
         }
     }
 
@@ -116,7 +121,7 @@ mod tests {
         assert_eq!(kind_of(&File::open("/proc/self/exe").unwrap()), None);
         assert_eq!(kind_of(&std::io::pipe().unwrap().0), None);
         assert_eq!(kind_of(&UdpSocket::bind("127.0.0.1:0").unwrap()), None);
-        assert_eq!(kind(UnixDatagram::unbound().unwrap().as_fd(), Path::new(""), true), None);
+        assert_eq!(kind(UnixDatagram::unbound().unwrap().as_fd(), &PathBuf::new, true), None);
     }
 
     #[test]

@@ -6,9 +6,12 @@
 //! user namespace: there the switches belong to somebody else anyway, and a part of /proc that
 //! is covered keeps the kernel from giving a new proc to namespaces below: user_namespaces(7).
 
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use chain::{Call, Plan};
+use chain::{Call, Plan, sys};
 use nix::mount::MsFlags;
 
 use crate::enter;
@@ -49,7 +52,30 @@ const MASKS: [Mask; 16] = [
 
 /// The masks for what this kernel has.
 pub fn all() -> Vec<Mask> {
-    MASKS.into_iter().filter(|(dir, name, _)| Path::new("/").join(dir).join(name).exists()).collect()
+    let in_proc = known_in_proc();
+    let is_there = |(dir, name, _): &Mask| match *dir {
+        "proc" => in_proc.contains(name),
+        _ => Path::new("/").join(dir).join(name).exists(),
+    };
+    MASKS.into_iter().filter(is_there).collect()
+}
+
+/// What of the list /proc has. It is listed once, which costs the kernel less than to look for each name.
+/// The kernel lists the processes last, and nobody wants to wait for those.
+fn known_in_proc() -> Vec<&'static str> {
+    let mut found = Vec::new();
+    let mut others = false;
+    let _ = sys::each_name(Path::new("/proc"), &mut |name| {
+        let is_process = name.as_bytes().iter().all(u8::is_ascii_digit);
+        if is_process && others {
+            return ControlFlow::Break(());
+        }
+        others |= !is_process;
+        let known = MASKS.iter().find(|(dir, known, _)| *dir == "proc" && name == OsStr::new(known));
+        found.extend(known.map(|(_, known, _)| *known));
+        ControlFlow::Continue(())
+    });
+    found
 }
 
 /// Covers what is in `dir`, which has just been mounted: no name in it can be swapped.

@@ -64,23 +64,23 @@ impl Root {
         fstat(&self.dir).map_or(0o755, |stat| stat.st_mode & 0o7777)
     }
 
-    /// What `dir` is below the root.
-    pub fn place(&self, dir: &str) -> Place {
-        match sys::open_without_symlinks(self.dir.as_fd(), Path::new(dir)) {
-            Ok(_) => Place::Directory,
+    /// What `dir` is below the root, and how many mounts are stacked on it, none where it is of the
+    /// root's file system.
+    pub fn place(&self, dir: &str) -> (Place, usize) {
+        let missing = match sys::open_without_symlinks(self.dir.as_fd(), Path::new(dir)) {
+            Ok(opened) => return (Place::Directory, self.mounts_on(&opened)),
             Err(Errno::ELOOP) => Place::Symlink,
             // O_DIRECTORY reports a symlink so where openat2 is missing
             Err(Errno::ENOTDIR) if self.is_symlink(dir) => Place::Symlink,
             Err(Errno::ENOENT | Errno::ENOTDIR) => Place::Missing,
             Err(errno) => Place::Refused(errno),
-        }
+        };
+        (missing, 0)
     }
 
-    /// How many mounts are stacked on `dir` below the root, none where it is of the root's file system.
-    pub fn mounts_on(&self, dir: &str) -> usize {
-        let Ok(opened) = sys::open_without_symlinks(self.dir.as_fd(), Path::new(dir)) else { return 0 };
+    fn mounts_on(&self, opened: &OwnedFd) -> usize {
         let device = |fd: &OwnedFd| fstat(fd).map(|stat| stat.st_dev);
-        if device(&opened) == device(&self.dir) {
+        if device(opened) == device(&self.dir) {
             return 0;
         }
         mountinfo::stacked_on(opened.as_fd()).unwrap_or_default()

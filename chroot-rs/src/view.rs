@@ -173,16 +173,16 @@ impl View {
         let proc_is_covered = !initial && !is_first && mountinfo::cover_of_proc().is_some();
         let processes = if is_first || proc_is_covered { Processes::Callers } else { Processes::Own };
         let callers_proc = if ours(Kind::Pid) { Api::New } else { Api::Copy };
-        let (on_proc, on_sys) = (root.mounts_on("proc"), root.mounts_on("sys"));
+        let ((proc_dir, on_proc), (sys_dir, on_sys)) = (root.place("proc"), root.place("sys"));
         Self {
             way,
             processes,
             proc_is_covered,
             initial,
             mode: root.mode(),
-            proc_dir: root.place("proc"),
-            sys_dir: root.place("sys"),
-            dev_dir: root.place("dev"),
+            proc_dir,
+            sys_dir,
+            dev_dir: root.place("dev").0,
             on_proc,
             on_sys,
             they_can_go: on_proc + on_sys > 0 && (initial || (way == Way::Pivot && root.mounts_can_go())),
