@@ -147,6 +147,8 @@ impl Bench<'_> {
     }
 
     fn measured(&self, command: &[OsString], to: &str) -> Taken {
+        // what earlier runs wrote is on the disk before this one starts
+        nix::unistd::sync();
         let own = std::env::current_exe().expect("our name");
         let output = Command::new(own).arg("run").args(command).current_dir(self.work).output();
         let output = output.expect("we start");

@@ -9,7 +9,7 @@ use crate::places::{Place, Places};
 pub struct Pair {
     /// Whom it compares.
     pub title: &'static str,
-    /// Words, in which FS, GROUPS, GROUP, BUNDLE and ID stand for what [`Places`] has.
+    /// Words, in which FS, GROUPS, GROUP, BUNDLE, LIMITED and ID stand for what [`Places`] has.
     pub ours: &'static str,
     /// The same of the peer.
     pub theirs: &'static str,
@@ -129,6 +129,18 @@ pub fn all(places: &Places) -> Vec<Pair> {
     ]
 }
 
+/// With a limit of memory, where version 2 enforces it: there crun enables controllers and writes a limit, too.
+pub fn limited() -> Vec<Pair> {
+    vec![
+        Pair::new(
+            "chain with a limit of memory, crun with one",
+            "unshare-rs -- cgexec-rs -m 50M -- chroot-rs FS /bin/true",
+            "crun --root STATE run -b LIMITED ID",
+        )
+        .goals(0.6, Some(0.6)),
+    ]
+}
+
 /// The words of a command, with what stands for places put in.
 pub fn words(line: &str, places: &Places) -> Vec<String> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -139,6 +151,7 @@ pub fn words(line: &str, places: &Places) -> Vec<String> {
             "floor" => places.work.join("floor").display().to_string(),
             "STATE" => places.work.join("state").display().to_string(),
             "BUNDLE" => places.work.join("bundle").display().to_string(),
+            "LIMITED" => places.work.join("limited").display().to_string(),
             "GROUPS" => places.groups.display().to_string(),
             "ID" => id(),
             word => word

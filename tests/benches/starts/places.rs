@@ -27,7 +27,7 @@ pub enum Place {
 pub struct Places {
     /// The directory of the tools.
     pub tools: PathBuf,
-    /// A directory with `root`, `floor`, `bundle` and `state`.
+    /// A directory with `root`, `floor`, `bundle`, `limited` and `state`.
     pub work: PathBuf,
     /// A directory of a version 2 hierarchy.
     pub groups: PathBuf,
@@ -68,7 +68,7 @@ impl Places {
         }
     }
 
-    /// What `crun spec` gives, for our root and without a terminal.
+    /// What `crun spec` gives, for our root and without a terminal; and the same with a limit of memory.
     fn make_bundle(&self) {
         let bundle = self.work.join("bundle");
         fs::create_dir_all(&bundle).expect("the bundle");
@@ -83,6 +83,10 @@ impl Places {
         config["process"]["args"] = json!(["/bin/true"]);
         config["root"] = json!({ "path": self.work.join("root"), "readonly": false });
         fs::write(path, config.to_string()).expect("config.json");
+        config["linux"]["resources"]["memory"]["limit"] = json!(50 << 20);
+        let limited = self.work.join("limited");
+        fs::create_dir_all(&limited).expect("the bundle with a limit");
+        fs::write(limited.join("config.json"), config.to_string()).expect("config.json");
     }
 
     /// A command in its place.

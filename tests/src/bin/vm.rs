@@ -31,7 +31,8 @@ fn main() -> ExitCode {
     for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report", "escape"] {
         vm.tool(&Path::new(tools).join(tool));
     }
-    for program in ["strace", "newuidmap", "newgidmap"] {
+    // crun is for tests/benches/start-limited
+    for program in ["strace", "newuidmap", "newgidmap", "crun"] {
         vm.program(program);
     }
     for job in parts {
