@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Users, groups and capabilities.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use libc::c_int;
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid};
+
+use super::owned;
+
+/// Ids of this process that decide what it may do: effective user and group.
+pub fn effective_ids() -> (u32, u32) {
+    (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
+}
+
+/// setgroups(2).
+///
+/// # Errors
+/// `EPERM` without CAP_SETGID or where a user namespace denies it, `EINVAL` for a group that is not mapped.
+pub fn set_groups(groups: &[u32]) -> Result<(), Errno> {
+    let groups: Vec<Gid> = groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+    nix::unistd::setgroups(&groups)
+}
+
+/// setresgid(2), all three.
+///
+/// # Errors
+/// `EPERM` without CAP_SETGID, `EINVAL` for a group that is not mapped.
+pub fn set_group(gid: u32) -> Result<(), Errno> {
+    let gid = Gid::from_raw(gid);
+    keeping_death_signal(|| nix::unistd::setresgid(gid, gid, gid))
+}
+
+/// setresuid(2), all three, and a look whether all three are what was asked for: any other would be
+/// a way back.
+///
+/// # Errors
+/// `EPERM` without CAP_SETUID, `EINVAL` for a user that is not mapped, `EAGAIN` at a limit of processes.
+pub fn set_user(uid: u32) -> Result<(), Errno> {
+    let uid = Uid::from_raw(uid);
+    keeping_death_signal(|| nix::unistd::setresuid(uid, uid, uid))?;
+    let now = nix::unistd::getresuid()?;
+    if [now.real, now.effective, now.saved] == [uid; 3] { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+/// A change of ids takes back the signal that comes when the parent dies: PR_SET_PDEATHSIG(2const).
+fn keeping_death_signal(change: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+    let signal = nix::sys::prctl::get_pdeathsig()?;
+    let parent = nix::unistd::getppid();
+    change()?;
+    if let Some(signal) = signal {
+        nix::sys::prctl::set_pdeathsig(signal)?;
+        // it may have died in between; in a PID namespace of its own it reads as 0 either way
+        if nix::unistd::getppid() != parent {
+            nix::sys::signal::raise(signal)?;
+        }
+    }
+    Ok(())
+}
+
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: c_int,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapabilityData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// _LINUX_CAPABILITY_VERSION_3: two words of each set, of this process.
+static CAPABILITIES: CapabilityHeader = CapabilityHeader { version: 0x2008_0522, pid: 0 };
+
+fn capabilities() -> Result<[CapabilityData; 2], Errno> {
+    let mut data = [CapabilityData::default(); 2];
+    // SAFETY: version 3 fills two structs, which live through the call.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &raw const CAPABILITIES, data.as_mut_ptr()) };
+    Errno::result(result).map(|_| data)
+}
+
+/// Whether this process has a capability, by its number in capabilities(7): capget(2).
+pub fn has_capability(number: u32) -> bool {
+    capabilities().is_ok_and(|data| {
+        let word = data.get(number as usize / 32).map_or(0, |word| word.effective);
+        word & (1 << (number % 32)) != 0
+    })
+}
+
+/// Makes each permitted capability inheritable and ambient, so that execve(2) keeps it.
+///
+/// # Errors
+/// As capset(2) and PR_CAP_AMBIENT(2const): `EPERM` where a securebit forbids it.
+pub fn keep_capabilities() -> Result<(), Errno> {
+    let mut data = capabilities()?;
+    for word in &mut data {
+        word.inheritable = word.permitted;
+    }
+    // SAFETY: version 3 reads two structs, which live through the call.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const CAPABILITIES, data.as_ptr()) };
+    Errno::result(result)?;
+    for (word, first) in data.iter().zip([0, 32]) {
+        for bit in (0..32).filter(|bit| word.permitted & (1 << bit) != 0) {
+            // SAFETY: numbers only.
+            let result = unsafe {
+                libc::prctl(
+                    libc::PR_CAP_AMBIENT,
+                    libc::PR_CAP_AMBIENT_RAISE,
+                    first + bit as libc::c_ulong,
+                    0,
+                    0,
+                )
+            };
+            Errno::result(result)?;
+        }
+    }
+    Ok(())
+}
+
+/// The user namespace that a namespace belongs to: ioctl_ns(2), NS_GET_USERNS.
+///
+/// # Errors
+/// `EPERM` where it lies above the caller's own.
+pub fn owner_of_namespace(namespace: &impl std::os::fd::AsFd) -> Result<OwnedFd, Errno> {
+    // _IO(0xb7, 0x1); the descriptor that comes back is close-on-exec
+    const NS_GET_USERNS: libc::Ioctl = 0xb701;
+    // SAFETY: the ioctl takes no argument.
+    let fd = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_USERNS) };
+    owned(fd.into())
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What descriptors were inherited.
+
+use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use libc::c_int;
+use nix::errno::Errno;
+
+use super::each_name;
+
+pub(super) fn inherited(fd: c_int) -> bool {
+    // SAFETY: F_GETFD takes any number and touches no memory.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+    flags >= 0 && flags & libc::FD_CLOEXEC == 0
+}
+
+/// Sets FD_CLOEXEC on an inherited descriptor.
+///
+/// # Errors
+/// `EBADF`.
+pub fn close_on_exec(fd: c_int) -> Result<(), Errno> {
+    // SAFETY: F_SETFD takes two numbers and touches no memory.
+    let result = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    Errno::result(result).map(drop)
+}
+
+/// Looks at an inherited descriptor, which nobody here owns.
+pub fn look_at<T>(fd: c_int, look: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: only while it is looked at; nothing in this process closes what it inherited.
+    look(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// The descriptors that were inherited: those without FD_CLOEXEC.
+pub fn inherited_descriptors() -> Vec<c_int> {
+    let mut candidates = Vec::new();
+    let listed = each_name(Path::new("/proc/self/fd"), &mut |name| {
+        candidates.extend(name.to_str().and_then(|name| name.parse::<c_int>().ok()));
+        ControlFlow::Continue(())
+    });
+    if listed.is_err() {
+        // without /proc: as many as there may be
+        candidates = (0..descriptor_limit()).collect();
+    }
+    candidates.into_iter().filter(|fd| inherited(*fd)).collect()
+}
+
+/// The highest number a descriptor can have had: what the limit may have been raised to, within reason.
+fn descriptor_limit() -> c_int {
+    const REASON: u64 = 1 << 20;
+    let limits = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    let highest = limits.map_or(REASON, |(_, hard)| hard.min(REASON));
+    c_int::try_from(highest).unwrap_or(c_int::MAX)
+}
