@@ -101,15 +101,13 @@ pub fn stale(parent: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let mut empty = Vec::new();
     // a parent that cannot be listed shows none
     let _ = sys::each_name(parent, &mut |name| {
-        let path = || parent.join(name);
-        match name.to_str() {
-            Some(name) if is_name(name, PREFIX) => {
-                left.extend(Some(path()).filter(|path| sys::is_writable(path) && group::is_stale(path)));
-            }
-            Some(name) if is_name(name, OF_EXEC) => {
-                empty.extend(Some(path()).filter(|path| sys::is_writable(path) && is_unused(path)));
-            }
-            _ => {}
+        let path = parent.join(name);
+        let named =
+            |prefix| name.to_str().is_some_and(|name| is_name(name, prefix)) && sys::is_writable(&path);
+        if named(PREFIX) && group::is_stale(&path) {
+            left.push(path);
+        } else if named(OF_EXEC) && is_unused(&path) {
+            empty.push(path);
         }
         ControlFlow::Continue(())
     });

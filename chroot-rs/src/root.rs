@@ -64,18 +64,27 @@ impl Root {
         fstat(&self.dir).map_or(0o755, |stat| stat.st_mode & 0o7777)
     }
 
-    /// What `dir` is below the root, and how many mounts are stacked on it, none where it is of the
-    /// root's file system.
-    pub fn place(&self, dir: &str) -> (Place, usize) {
-        let missing = match sys::open_without_symlinks(self.dir.as_fd(), Path::new(dir)) {
-            Ok(opened) => return (Place::Directory, self.mounts_on(&opened)),
-            Err(Errno::ELOOP) => Place::Symlink,
+    /// What `dir` is below the root.
+    pub fn place(&self, dir: &str) -> Place {
+        self.look_at(dir).map_or_else(|place| place, |_| Place::Directory)
+    }
+
+    /// The same, and how many mounts are stacked on it, none where it is of the root's file system.
+    pub fn place_and_mounts(&self, dir: &str) -> (Place, usize) {
+        match self.look_at(dir) {
+            Ok(opened) => (Place::Directory, self.mounts_on(&opened)),
+            Err(place) => (place, 0),
+        }
+    }
+
+    fn look_at(&self, dir: &str) -> Result<OwnedFd, Place> {
+        sys::open_without_symlinks(self.dir.as_fd(), Path::new(dir)).map_err(|errno| match errno {
+            Errno::ELOOP => Place::Symlink,
             // O_DIRECTORY reports a symlink so where openat2 is missing
-            Err(Errno::ENOTDIR) if self.is_symlink(dir) => Place::Symlink,
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Place::Missing,
-            Err(errno) => Place::Refused(errno),
-        };
-        (missing, 0)
+            Errno::ENOTDIR if self.is_symlink(dir) => Place::Symlink,
+            Errno::ENOENT | Errno::ENOTDIR => Place::Missing,
+            errno => Place::Refused(errno),
+        })
     }
 
     fn mounts_on(&self, opened: &OwnedFd) -> usize {

@@ -173,7 +173,8 @@ impl View {
         let proc_is_covered = !initial && !is_first && mountinfo::cover_of_proc().is_some();
         let processes = if is_first || proc_is_covered { Processes::Callers } else { Processes::Own };
         let callers_proc = if ours(Kind::Pid) { Api::New } else { Api::Copy };
-        let ((proc_dir, on_proc), (sys_dir, on_sys)) = (root.place("proc"), root.place("sys"));
+        let (proc_dir, on_proc) = root.place_and_mounts("proc");
+        let (sys_dir, on_sys) = root.place_and_mounts("sys");
         Self {
             way,
             processes,
@@ -182,7 +183,7 @@ impl View {
             mode: root.mode(),
             proc_dir,
             sys_dir,
-            dev_dir: root.place("dev").0,
+            dev_dir: root.place("dev"),
             on_proc,
             on_sys,
             they_can_go: on_proc + on_sys > 0 && (initial || (way == Way::Pivot && root.mounts_can_go())),

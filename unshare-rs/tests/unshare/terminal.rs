@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::Write as _;
 use std::process::Command;
 
-use tests::deadline;
 use tests::snapshot::descendants;
 use tests::terminal::{CTRL_C, CTRL_Z};
 use tests::{End, Run, Scratch, Terminal};
@@ -63,18 +62,14 @@ impl Waiting {
     }
 }
 
-/// Waits until the command is stopped. A Ctrl-Z in the same moment as fg may stop the outermost tool before it
-/// has gone on, so that the shell's prompt comes first, and the command is stopped a moment later.
-fn command_stopped(terminal: &Terminal) {
-    let is_stopped = |pid: &u32| {
-        std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| text.contains("State:\tT"))
-    };
-    let stopped = || {
-        let below = descendants(terminal.pid());
-        let (command, _) = below.iter().find(|(_, what)| !what.contains("unshare-rs: "))?;
-        is_stopped(command).then_some(())
-    };
-    deadline::until("the command to stop", stopped);
+/// The command is stopped before the tools are, and so before the shell's prompt is there.
+#[track_caller]
+fn assert_command_stopped(terminal: &Terminal) {
+    let below = descendants(terminal.pid());
+    let command = below.iter().find(|(_, what)| !what.contains("unshare-rs: "));
+    let (pid, _) = command.unwrap_or_else(|| panic!("no command in {below:?}"));
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    assert!(status.contains("State:\tT"), "{status}");
 }
 
 /// What the shell has seen, up to a mark that it is told to write.
@@ -154,7 +149,7 @@ mod as_anyone {
             for word in ["one", "two", "end"] {
                 terminal.send(CTRL_Z);
                 terminal.wait_for("outside> ");
-                command_stopped(&terminal);
+                assert_command_stopped(&terminal);
                 terminal.line("fg");
                 waiting.tell(word);
                 terminal.wait_for(&format!("heard {word}\r\n"));
