@@ -4,6 +4,10 @@
 // all of this file is test code, also what clippy takes for helpers
 #![allow(clippy::unwrap_used)]
 
+mod delegated;
+mod hostile;
+mod in_v1;
+mod in_vm;
 mod schema;
 
 use std::fs;
@@ -374,105 +378,5 @@ mod as_root {
         assert_eq!(ended.err(), "");
         assert_eq!(Json::parse(&fs::read_to_string(file).unwrap()).unwrap().number("exit/code"), 3.0);
         assert_eq!(fs::metadata(file).unwrap().mode() & 0o111, 0);
-    }
-}
-
-mod in_v1 {
-    use super::*;
-
-    #[test]
-    #[ignore = "needs the VM with version 1 alone"]
-    fn what_the_command_froze_is_thawed_and_ended() {
-        let script = "g=/sys/fs/cgroup/freezer$(grep :freezer: /proc/self/cgroup | cut -d: -f3); mkdir -p $g/a/b; \
-            setsid sleep 98763 >/dev/null 2>&1 </dev/null & echo $! >$g/a/b/tasks; echo FROZEN >$g/a/freezer.state; \
-            until grep -q FROZEN $g/a/freezer.state; do :; done; echo frozen";
-        let ended = shell(&["--no-cgroupns", "--report=json"], script).ended(End::Exit(0));
-        assert_eq!(ended.out(), "frozen\n");
-        is_gone(&reported(&ended));
-        assert_eq!(asleep("98763"), 0);
-    }
-
-    #[test]
-    #[ignore = "needs the VM with version 1 alone"]
-    fn what_was_frozen_out_of_reach_is_said_and_keeps_nobody_from_running() {
-        let outside = "/sys/fs/cgroup/freezer/outside";
-        let script = format!(
-            "g={outside}; mkdir $g; sleep 98758 >/dev/null 2>&1 </dev/null & echo $! >$g/tasks; \
-             echo FROZEN >$g/freezer.state; until grep -q FROZEN $g/freezer.state; do :; done; exit 3"
-        );
-        let ended = shell(&["--no-cgroupns", "--pids-limit", "9"], &script).ended(End::Exit(3));
-        let said = |err: &str, what: &str| {
-            assert!(err.contains(&format!("cgexec-rs: cannot {what}: unlinkat(")), "{err}");
-            assert!(err.contains("cgexec-rs: hint: process "), "{err}");
-        };
-        said(&ended.err(), "remove the group");
-        let next = shell(&["--pids-limit", "9"], "echo ran").ended(End::Exit(0));
-        assert_eq!(next.out(), "ran\n");
-        said(&next.err(), "remove a group that a killed run left");
-        fs::write(format!("{outside}/freezer.state"), "THAWED").unwrap();
-        let is_gone = || fs::remove_dir(outside).is_ok().then_some(());
-        tests::deadline::until("the process to end", is_gone);
-        shell(&["--pids-limit", "9"], "true").ended(End::Exit(0));
-        assert_eq!(groups(), Vec::<PathBuf>::new());
-    }
-
-    #[test]
-    #[ignore = "needs the VM with version 1 alone"]
-    fn a_fork_bomb_is_frozen_while_it_is_ended() {
-        // without a limit of processes, so that it still forks while it is ended
-        let bomb = "b() { b | b & }; b; sleep 0.2; exit 4";
-        let ended = shell(&["-m", "100M", "--report=json"], &format!("exec 2>/dev/null; {bomb}"));
-        let report = reported(&ended.ended(End::Exit(4)));
-        assert!(report.number("leftovers") > 5.0);
-        assert_eq!(report.text("hierarchy"), "v1");
-        is_gone(&report);
-    }
-}
-
-mod hostile;
-mod in_vm;
-
-mod delegated {
-    use super::*;
-
-    #[test]
-    #[ignore = "needs the VM"]
-    fn a_user_limits_below_a_group_of_their_own() {
-        let ended = shell(&["-m", "20M", "--pids-limit", "9", "--report=json"], "exit 3").ended(End::Exit(3));
-        let report = reported(&ended);
-        assert_eq!(report.number("memory/limit"), f64::from(20 << 20));
-        is_gone(&report);
-    }
-
-    #[test]
-    #[ignore = "needs the VM"]
-    fn what_is_above_the_own_part_is_not_ours() {
-        for options in [vec!["--parent", "/"], vec!["--parent", "/", "-m", "20M"]] {
-            let ended = shell(&options, "echo ran").ended(End::Exit(125));
-            assert!(ended.err().contains("/sys/fs/cgroup is not writable here\n"), "{}", ended.err());
-            assert_eq!(ended.out(), "");
-        }
-    }
-
-    #[test]
-    #[ignore = "needs the VM"]
-    fn a_user_who_may_start_no_more_processes_is_told_and_leaves_no_group() {
-        let before = groups();
-        // the shell becomes cgexec-rs, which would be the parent of one too many
-        let script = "ulimit -u 1 2>/dev/null || ulimit -p 1; exec \"$0\" --wait -m 20M -- true";
-        let ended = Run::new("sh").args(["-c", script, &tools().cgexec().display().to_string()]).end();
-        let ended = ended.ended(End::Exit(125));
-        let err = ended.err();
-        assert!(
-            err.starts_with("cgexec-rs: cannot start a child in the group and wait for it: clone3("),
-            "{err}"
-        );
-        assert!(
-            err.contains("(EAGAIN)\ncgexec-rs: hint: a limit of processes is reached: ulimit -u"),
-            "{err}"
-        );
-        // those of the tests beside this one come and go
-        let new = || groups().into_iter().find(|path| !before.contains(path));
-        tests::deadline::until("no group to be left", || new().is_none().then_some(()));
     }
 }

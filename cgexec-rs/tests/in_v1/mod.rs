@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where version 1 is all there is.
+
+use super::*;
+
+#[test]
+#[ignore = "needs the VM with version 1 alone"]
+fn what_the_command_froze_is_thawed_and_ended() {
+    let script = "g=/sys/fs/cgroup/freezer$(grep :freezer: /proc/self/cgroup | cut -d: -f3); mkdir -p $g/a/b; \
+        setsid sleep 98763 >/dev/null 2>&1 </dev/null & echo $! >$g/a/b/tasks; echo FROZEN >$g/a/freezer.state; \
+        until grep -q FROZEN $g/a/freezer.state; do :; done; echo frozen";
+    let ended = shell(&["--no-cgroupns", "--report=json"], script).ended(End::Exit(0));
+    assert_eq!(ended.out(), "frozen\n");
+    is_gone(&reported(&ended));
+    assert_eq!(asleep("98763"), 0);
+}
+
+#[test]
+#[ignore = "needs the VM with version 1 alone"]
+fn what_was_frozen_out_of_reach_is_said_and_keeps_nobody_from_running() {
+    let outside = "/sys/fs/cgroup/freezer/outside";
+    let script = format!(
+        "g={outside}; mkdir $g; sleep 98758 >/dev/null 2>&1 </dev/null & echo $! >$g/tasks; \
+         echo FROZEN >$g/freezer.state; until grep -q FROZEN $g/freezer.state; do :; done; exit 3"
+    );
+    let ended = shell(&["--no-cgroupns", "--pids-limit", "9"], &script).ended(End::Exit(3));
+    let said = |err: &str, what: &str| {
+        assert!(err.contains(&format!("cgexec-rs: cannot {what}: unlinkat(")), "{err}");
+        assert!(err.contains("cgexec-rs: hint: process "), "{err}");
+    };
+    said(&ended.err(), "remove the group");
+    let next = shell(&["--pids-limit", "9"], "echo ran").ended(End::Exit(0));
+    assert_eq!(next.out(), "ran\n");
+    said(&next.err(), "remove a group that a killed run left");
+    fs::write(format!("{outside}/freezer.state"), "THAWED").unwrap();
+    let is_gone = || fs::remove_dir(outside).is_ok().then_some(());
+    tests::deadline::until("the process to end", is_gone);
+    shell(&["--pids-limit", "9"], "true").ended(End::Exit(0));
+    assert_eq!(groups(), Vec::<PathBuf>::new());
+}
+
+#[test]
+#[ignore = "needs the VM with version 1 alone"]
+fn a_fork_bomb_is_frozen_while_it_is_ended() {
+    // without a limit of processes, so that it still forks while it is ended
+    let bomb = "b() { b | b & }; b; sleep 0.2; exit 4";
+    let ended = shell(&["-m", "100M", "--report=json"], &format!("exec 2>/dev/null; {bomb}"));
+    let report = reported(&ended.ended(End::Exit(4)));
+    assert!(report.number("leftovers") > 5.0);
+    assert_eq!(report.text("hierarchy"), "v1");
+    is_gone(&report);
+}
