@@ -76,6 +76,16 @@ fn asleep(seconds: &str) -> usize {
         .count()
 }
 
+/// What holds in one measurement of five: whatever else runs on the machine only takes away.
+#[track_caller]
+fn once_of_five(mut measure: impl FnMut() -> Result<(), String>) {
+    let mut fell_short = Vec::new();
+    while let Err(why) = measure() {
+        fell_short.push(why);
+        assert!(fell_short.len() < 5, "{fell_short:?}");
+    }
+}
+
 /// Uses so many MiB of memory, in one process.
 fn eats(mib: u32) -> String {
     format!("x=$(head -c {} /dev/zero | tr '\\0' x); : ${{#x}}", mib << 20)
@@ -174,14 +184,14 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn half_a_processor_is_half_a_processor() {
-        let ended = shell(&["--cpus", "0.5", "--report=json"], "timeout 2 sh -c 'while :; do :; done'; true");
-        let report = reported(&ended.ended(End::Exit(0)));
-        let part = report.number("cpu/usage_usec") / report.number("wall_usec");
-        assert!(part <= 0.55, "{part}");
-        // on a machine that is busy with other things it gets less, and is held back less often
-        if report.number("cpu/nr_throttled") >= 0.9 * report.number("cpu/nr_periods") {
-            assert!(part >= 0.45, "{part}");
-        }
+        once_of_five(|| {
+            let script = "timeout 2 sh -c 'while :; do :; done'; true";
+            let ended = shell(&["--cpus", "0.5", "--report=json"], script);
+            let report = reported(&ended.ended(End::Exit(0)));
+            let part = report.number("cpu/usage_usec") / report.number("wall_usec");
+            assert!(part <= 0.55, "{part}");
+            if part >= 0.45 { Ok(()) } else { Err(format!("{part} of a processor")) }
+        });
     }
 
     #[test]
@@ -235,7 +245,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn what_left_its_session_ends_with_the_command() {
-        let script = "setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.2";
+        let script = "setsid sleep 1000 >&2 & echo $!; until grep -q sleep /proc/$!/comm; do :; done";
         let ended = shell(&["--report=json"], script).ended(End::Exit(0));
         let report = reported(&ended);
         assert_eq!(report.number("leftovers"), 1.0);

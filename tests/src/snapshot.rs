@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use crate::{deadline, scratch};
 
@@ -59,7 +58,7 @@ impl Snapshot {
     /// Fails if anything is left that was not there before, or the other way round.
     ///
     /// The kernel takes processes, mounts and groups apart in the background; it
-    /// gets five seconds.
+    /// gets [`deadline::PATIENCE`].
     #[track_caller]
     pub fn unchanged(&self) {
         if let Some(left) = self.left() {
@@ -70,7 +69,7 @@ impl Snapshot {
     /// What [`Self::unchanged`] fails with, if anything.
     pub fn left(&self) -> Option<String> {
         let same = || difference(&self.before, &machine()).is_empty().then_some(());
-        let settled = deadline::wait("the machine to be as before", Duration::from_secs(5), same);
+        let settled = deadline::wait("the machine to be as before", deadline::PATIENCE, same);
         settled.is_err().then(|| difference(&self.before, &machine()))
     }
 }

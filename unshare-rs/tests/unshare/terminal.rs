@@ -101,10 +101,10 @@ mod as_anyone {
     fn ctrl_c_reaches_a_handler_once() {
         for way in ways() {
             let mut terminal = shell();
-            // a second one would be counted while the shell waits for the first sleep
-            terminal.line(&format!(
-                "{way}sh -c 'trap \"echo ca\"\"ught\" INT; echo now go\"\"ing; for n in 1 2 3 4 5 6; do sleep 0.1; done; exit 3'"
-            ));
+            // a second one would be counted in the tenths of a second after the first
+            let counts = "trap \"echo ca\"\"ught; heard=yes\" INT; echo now go\"\"ing; \
+                until [ \"$heard\" ]; do sleep 0.02; done; for n in 1 2 3 4; do sleep 0.1; done; exit 3";
+            terminal.line(&format!("{way}sh -c '{counts}'"));
             terminal.wait_for("now going\r\n");
             terminal.send(CTRL_C);
             let said = terminal.wait_for("outside> ");
