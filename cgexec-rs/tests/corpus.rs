@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The fuzz corpus, replayed: each seed as it is, cut, and with bytes changed.
 
-// all of this file is test code, also what clippy takes for helpers
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 
 use cgexec_rs::fuzzed;
@@ -13,33 +10,7 @@ const CHANGES: usize = 3000;
 
 fn replay(target: &str, run: fn(&[u8])) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut seeds = 0;
-    for entry in std::fs::read_dir(&directory).unwrap() {
-        let seed = std::fs::read(entry.unwrap().path()).unwrap();
-        seeds += 1;
-        run(&seed);
-        let mut state = 0x2545_f491_u32;
-        let mut random = |below: usize| {
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
-            state as usize % below.max(1)
-        };
-        for round in 0..CHANGES {
-            let mut data = seed.clone();
-            if round % 4 == 0 {
-                data.truncate(random(data.len()));
-            }
-            for _ in 0..=random(4) {
-                let at = random(data.len());
-                if let Some(byte) = data.get_mut(at) {
-                    *byte = [0, 0xff, 4, 8, b'/', b'.', b'\n', *byte ^ 1 << (round % 8)][random(8)];
-                }
-            }
-            run(&data);
-        }
-    }
-    assert!(seeds > 0, "{target} has no seeds");
+    tests::corpus::replay(&directory, CHANGES, [0, 0xff, 4, 8, b'/', b'.', b'\n'], run);
 }
 
 mod in_tree {

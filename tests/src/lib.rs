@@ -37,6 +37,7 @@
 pub mod book;
 pub mod certificates;
 pub mod chance;
+pub mod corpus;
 pub mod cpio;
 pub mod daemon;
 pub mod deadline;
