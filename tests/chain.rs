@@ -109,7 +109,7 @@ mod as_anyone {
             "unshare --user --fork",
             [tools().unshare().into(), "--user".into(), "--fork".into(), "--".into()],
         );
-        for (name, number) in [("TERM", 15), ("KILL", 9), ("INT", 2), ("USR1", 10)] {
+        for (name, number) in [("TERM", 15), ("KILL", 9), ("INT", 2), ("USR1", 10), ("40", 40)] {
             let ended = link.run(["sh", "-c", &format!("kill -{name} $$")]).end();
             assert_eq!(ended.end, End::Signal(number), "{}", ended.err());
         }

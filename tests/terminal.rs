@@ -151,6 +151,21 @@ mod as_anyone {
     }
 
     #[test]
+    #[ignore = "needs namespaces and setsid"]
+    fn ctrl_c_ends_a_command_that_has_left_the_process_group() {
+        let _before = Snapshot::take();
+        let words = [tools().unshare().into(), "--user".into(), "--fork".into(), "--".into()];
+        let command = ["setsid", "sh", "-c", "echo go\"\"ing; exec sleep 1000"].map(OsString::from);
+        let mut terminal = shell();
+        terminal.line(&Link::typed(&Link::new("unshare --user --fork", words).words(command)));
+        terminal.wait_for("going\r\n");
+        terminal.send(CTRL_C);
+        terminal.wait_for("outside> ");
+        terminal.line("echo status $?");
+        terminal.wait_for("status 130\r\n");
+    }
+
+    #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn ctrl_z_outside_stops_the_command_and_fg_resumes_it() {
         let _before = Snapshot::take();
@@ -169,6 +184,28 @@ mod as_anyone {
             terminal.wait_for("again\r\nagain\r\n");
             terminal.send("\x04");
             terminal.wait_for("outside> ");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn ctrl_z_stops_nothing_where_no_shell_could_resume_it() {
+        let root = Scratch::busybox_root();
+        for link in Link::all(&root) {
+            let reads = "echo now going; while read word; do echo \"<$word>\"; done; exit 3";
+            let command = [link.place(&root, "bin/sh"), "-c".into(), reads.into()];
+            // as of a terminal emulator or ssh: the session has no shell
+            let mut terminal = at_terminal(&link, &command);
+            terminal.wait_for("now going\r\n");
+            for word in ["one", "two", "three", "four", "five"] {
+                terminal.send(CTRL_Z);
+                terminal.wait_for("^Z");
+                terminal.line(word);
+                terminal.wait_for(&format!("<{word}>\r\n"));
+            }
+            // the end of what is typed: Ctrl-D
+            terminal.send("");
+            assert_eq!(terminal.end(), End::Exit(3), "{}", link.name);
         }
     }
 

@@ -27,7 +27,7 @@ pub use mounts::*;
 use process::forget_signal;
 pub use process::{
     Change, execve, forget_code, fork, fork_into, is_ignored, kill, next_change, pending, pidfd_open,
-    set_death_signal, set_ignored, write_pid,
+    set_death_signal, set_ignored, unblock, write_pid,
 };
 
 /// Writes a whole line to standard error, and lets a failure pass.

@@ -5,7 +5,7 @@
 //! Ctrl-Z reach it directly; signals that a process sent to the parent are passed
 //! on. For the first process of a PID namespace the kernel drops every signal
 //! that it neither catches nor blocks, so the parent does what the signal's
-//! default action would have done. When the parent is killed, the kernel kills
+//! default action would have done, which is nothing for a stop in an orphaned process group. When the parent is killed, the kernel kills
 //! the child (PR_SET_PDEATHSIG).
 //!
 //! One signal gets lost all the same: one that a process 1 catches, sent while it is within
@@ -15,6 +15,7 @@
 //! This file is long because a parent's signals, stops and terminal decide together.
 
 mod fate;
+mod orphan;
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
@@ -325,17 +326,20 @@ impl Parent {
         }
         match default_action(signo) {
             // nothing is left to stop but us
+            Default::Stop if self.child_stopped && !would_stop(signo) => return,
             Default::Stop if self.child_stopped => {
                 self.rests = true;
                 return self.stop(signo);
             }
-            Default::Stop => self.asked_to_stop = Some(signo),
+            Default::Stop => self.asked_to_stop = would_stop(signo).then_some(signo),
             _ if signo == libc::SIGCONT => self.asked_to_stop = None,
             _ => {}
         }
-        // the terminal's signals reach the child by themselves: it is in the same process group;
-        // but of a hangup only the leader of the session hears
-        let only_to_us = signo == libc::SIGHUP && nix::unistd::getsid(None) == Ok(own);
+        // the terminal's signals reach the child by themselves where it is in the same process group
+        // still; but of a hangup only the leader of the session hears
+        let group_of = |pid| nix::unistd::getpgid(pid).ok();
+        let only_to_us = signo == libc::SIGHUP && nix::unistd::getsid(None) == Ok(own)
+            || group_of(Some(Pid::from_raw(self.child))) != group_of(None);
         let from_terminal = !by_process && TERMINAL.contains(&signo) && !only_to_us;
         self.await_its_signals();
         // looked at before it is sent: a handler may be gone as soon as it has run
@@ -366,9 +370,13 @@ impl Parent {
 
     /// Does what the signal would have done by default to a child that is PID 1 and drops it.
     fn stand_in(&mut self, signo: i32, fate: Fate) {
+        let ends = |signo| matches!(default_action(signo), Default::End);
         match (fate, default_action(signo)) {
             (_, Default::Nothing) | (Fate::Handled, _) => {}
+            (_, Default::Stop) if self.asked_to_stop.is_none() => {}
             (Fate::Dropped, _) => self.act(signo),
+            // one that ends it is not forgotten for another
+            _ if self.due.is_some_and(|(before, _)| ends(before)) => {}
             (Fate::Pending | Fate::Taken, _) => self.due = Some((signo, Instant::now() + PATIENCE)),
         }
     }
@@ -390,6 +398,11 @@ impl Parent {
             let _ = nix::unistd::tcsetpgrp(terminal, *ours);
         }
     }
+}
+
+/// Whether a stop, blocked here, would stop us.
+fn would_stop(signo: i32) -> bool {
+    Signal::try_from(signo).is_ok_and(orphan::would_stop)
 }
 
 /// Signals that stop, and may be blocked.
@@ -415,11 +428,7 @@ pub fn end_as(ended: Ended) -> ! {
             // the command's core is enough
             let _ = prctl::set_dumpable(false);
             sys::set_ignored(signo, false);
-            if let Ok(signal) = Signal::try_from(signo) {
-                let mut only = SigSet::empty();
-                only.add(signal);
-                let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None);
-            }
+            sys::unblock(signo);
             let _ = sys::kill(nix::unistd::getpid().as_raw(), signo);
             // still here: PID 1 of a namespace, for which the kernel drops it
             sys::exit(128 + signo)

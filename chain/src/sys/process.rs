@@ -104,6 +104,16 @@ pub fn pending() -> SigSet {
     unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
 
+/// Lets a signal through, also a real-time one, for which nix has no name: sigprocmask(2).
+pub fn unblock(signo: c_int) {
+    // SAFETY: all zero is a valid sigset_t, the empty one.
+    let mut only: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the sigset_t lives through the call; a number that is no signal's is refused.
+    unsafe { libc::sigaddset(&raw mut only, signo) };
+    // SAFETY: the sigset_t lives through the call, and the old mask is not asked for.
+    unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &raw const only, std::ptr::null_mut()) };
+}
+
 /// Whether a signal is ignored in this process.
 pub fn is_ignored(signo: c_int) -> bool {
     // SAFETY: all zero is a valid sigaction.
