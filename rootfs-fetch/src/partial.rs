@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `DIRECTORY.partial-XXXXXX`: its name, its lock, and what dead runs left of it.
+//! `DIRECTORY.partial-XXXXXXXXXX`: its name, its lock, and what dead runs left of it.
+//!
+//! The last letters are computed from the others, so that what somebody else calls `DIRECTORY.partial-backup`
+//! is not taken for the remains of a run.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,7 +18,10 @@ use crate::failure::{Failure, Result};
 use crate::remove;
 
 const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+/// Letters by chance.
 const RANDOM: usize = 6;
+/// Letters computed from all before them.
+const CHECK: usize = 4;
 
 /// Makes the sibling of `name`, locks it, and opens it.
 ///
@@ -66,7 +72,7 @@ fn claim(parent: &OwnedFd, partial: &OsStr) -> std::result::Result<Option<OwnedF
     Ok(Some(root))
 }
 
-/// A name that nobody else takes: `NAME.partial-XXXXXX`.
+/// A name that nobody else takes: `NAME.partial-XXXXXXXXXX`.
 ///
 /// # Errors
 /// Whatever getrandom(2) says.
@@ -79,6 +85,8 @@ pub fn passing_name(name: &OsStr) -> rustix::io::Result<OsString> {
     let letters = random.iter().filter_map(|&byte| LETTERS.get(usize::from(byte) % LETTERS.len()));
     let mut partial = prefix(name);
     partial.extend(letters);
+    let check = check(&partial);
+    partial.extend(check);
     Ok(OsString::from_vec(partial))
 }
 
@@ -88,6 +96,27 @@ fn prefix(name: &OsStr) -> Vec<u8> {
     [name.get(..name.len().min(230)).unwrap_or_default(), b".partial-"].concat()
 }
 
+/// The last letters of a name, by the others: FNV-1a, of 64 bits.
+fn check(name: &[u8]) -> [u8; CHECK] {
+    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in name {
+        sum = (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    std::array::from_fn(|_| {
+        let letter = LETTERS.get((sum % 36) as usize).copied().unwrap_or_default();
+        sum /= 36;
+        letter
+    })
+}
+
+/// Whether a run of ours gave this name.
+fn is_ours(entry: &[u8], prefix: &[u8]) -> bool {
+    let length = prefix.len() + RANDOM + CHECK;
+    entry.len() == length
+        && entry.starts_with(prefix)
+        && entry.split_last_chunk::<CHECK>().is_some_and(|(others, last)| *last == check(others))
+}
+
 /// Removes the siblings that dead runs left; what cannot be removed is left to somebody who can.
 pub fn remove_stale(parent: &OwnedFd, name: &OsStr) {
     let prefix = prefix(name);
@@ -95,11 +124,7 @@ pub fn remove_stale(parent: &OwnedFd, name: &OsStr) {
     let stale: Vec<OsString> = entries
         .flatten()
         .map(|entry| entry.file_name().to_bytes().to_vec())
-        .filter(|entry| {
-            entry.strip_prefix(prefix.as_slice()).is_some_and(|random| {
-                random.len() == RANDOM && random.iter().all(|byte| LETTERS.contains(byte))
-            })
-        })
+        .filter(|entry| is_ours(entry, &prefix))
         .map(OsString::from_vec)
         .collect();
     for partial in stale {
@@ -123,4 +148,24 @@ fn is_named(parent: &OwnedFd, name: &OsStr, dir: &OwnedFd) -> bool {
     let there = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
     let here = rustix::fs::fstat(dir);
     matches!((there, here), (Ok(there), Ok(here)) if Inode::of(&there) == Inode::of(&here))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_a_run_gave_are_taken_for_its_remains() {
+        let prefix = prefix("root".as_ref());
+        let name = passing_name("root".as_ref()).expect("a name");
+        assert!(is_ours(name.as_bytes(), &prefix), "{}", name.display());
+        for other in
+            ["root.partial-backup", "root.partial-0123456789", "root.partial-", "rootpartial-backupfail"]
+        {
+            assert!(!is_ours(other.as_bytes(), &prefix), "{other}");
+        }
+        // of another directory
+        let other = passing_name("other".as_ref()).expect("a name");
+        assert!(!is_ours(other.as_bytes(), &prefix));
+    }
 }

@@ -189,7 +189,7 @@ fn what_a_killed_run_left_is_removed_by_the_next_and_a_live_one_is_not() {
     killed.wait().expect("ended");
     assert_eq!(scratch.left().len(), 1);
     let mut live = started(&scratch, "other");
-    fs::create_dir(scratch.work().join("root.partial-mine")).unwrap();
+    fs::create_dir(scratch.work().join("root.partial-mine00")).unwrap();
     assert_eq!(scratch.feed(As::Caller, &small(), &["-", "root"]).code, Some(0));
     assert_eq!(scratch.feed(As::Caller, &small(), &["-", "other"]).code, Some(0));
     let left = scratch.left();
@@ -201,7 +201,7 @@ fn what_a_killed_run_left_is_removed_by_the_next_and_a_live_one_is_not() {
     stdin.write_all(&[0; 4096]).expect("the tool reads");
     drop(stdin);
     assert_eq!(live.wait().expect("ended").code(), Some(7));
-    assert_eq!(scratch.left(), ["other", "root", "root.partial-mine"]);
+    assert_eq!(scratch.left(), ["other", "root", "root.partial-mine00"]);
 }
 
 #[test]
