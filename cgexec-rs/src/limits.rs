@@ -240,9 +240,7 @@ impl Display for Limit {
             Self::Low(bytes) => size("what is taken away under pressure: memory below", bytes),
             Self::Min(bytes) => size("what is ever taken away: memory below", bytes),
             Self::Swap { swap, .. } => size("swap to", swap),
-            Self::OomGroup => {
-                f.write_str("what survives when memory runs out: all of the group ends at once")
-            }
+            Self::OomGroup => f.write_str("what survives when memory runs out to nothing"),
             Self::Pids(Pids(None)) => f.write_str("processes to no limit"),
             Self::Pids(Pids(Some(count))) => write!(f, "processes to {count}"),
             Self::Cpu(Bandwidth { quota: None, .. }) => f.write_str("processors to no limit"),

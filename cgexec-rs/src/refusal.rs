@@ -45,7 +45,8 @@ pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Refusal {
     let hint = match (hierarchy.version, is_systemd()) {
         (Version::V2, true) => "--manager systemd asks systemd for a group of its own",
         (Version::V2, false) => {
-            "root can, or hand the user a group: chown of a directory there and its cgroup.* files"
+            "root can, or hand the user a group: chown of a directory there and its cgroup.* files, \
+             and the shell started in it"
         }
         (Version::V1, _) => "version 1 is root's: run it as root, or where version 2 has the controllers",
     };

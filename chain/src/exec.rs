@@ -26,7 +26,7 @@ use crate::{FAILED, NOT_FOUND, NOT_RUNNABLE, sys};
 const STANDARD_PATH: &str = "/bin:/usr/bin";
 
 /// How much of a long PATH a hint shows, in bytes.
-const PATH_SHOWN: usize = 100;
+const PATH_SHOWN: usize = 400;
 
 /// The command a link becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,18 +35,27 @@ pub struct Command {
     pub program: OsString,
     /// Its arguments, the zeroth included.
     pub argv: Vec<OsString>,
+    /// What the caller calls the root directory it runs in, where that is a new one: advice is
+    /// followed outside.
+    pub root: Option<PathBuf>,
 }
 
 impl Command {
     /// The command that operands name; nothing where there are none.
     pub fn from_operands(operands: Vec<OsString>) -> Option<Self> {
         let program = operands.first()?.clone();
-        Some(Self { program, argv: operands })
+        Some(Self { program, argv: operands, root: None })
     }
 
     /// A shell without arguments.
     pub fn shell(program: OsString) -> Self {
-        Self { argv: vec![program.clone()], program }
+        Self { argv: vec![program.clone()], program, root: None }
+    }
+
+    /// The same command, run in a new root.
+    #[must_use]
+    pub fn inside(self, root: &Path) -> Self {
+        Self { root: Some(root.to_path_buf()), ..self }
     }
 
     /// Says the last step of a plan that is not carried out.
@@ -121,11 +130,15 @@ impl Command {
         tell.line(format_args!("command not found: {program}"));
         if self.program == "--" {
             tell.hint("'--' goes before the operands of this tool");
+        } else if self.program.as_bytes().starts_with(b"-") {
+            tell.hint("options go before the operands of this tool; here COMMAND is meant");
         } else if !self.program.is_empty() && !self.program.as_bytes().contains(&b'/') {
             let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(STANDARD_PATH));
             let dirs = path.as_bytes().get(..PATH_SHOWN).unwrap_or(path.as_bytes());
             let more = if dirs.len() < path.len() { "..." } else { "" };
-            tell.hint(format_args!("it is in no directory of PATH, {}{more}", Quoted(dirs)));
+            let inside = self.root.as_ref().map(|root| format!(" inside {}", quoted(root)));
+            let inside = inside.unwrap_or_default();
+            tell.hint(format_args!("it is in no directory of PATH{inside}, {}{more}", Quoted(dirs)));
         }
         NOT_FOUND
     }
@@ -157,10 +170,27 @@ impl Command {
             Trouble::Because(why) => tell.line(format_args!("cannot run {shown}: {why}: {}", Why(errno))),
             Trouble::Unknown => tell.line(format_args!("cannot run {shown}: {}", Why(errno))),
         }
-        if let Some(hint) = hint(place, errno) {
+        if let Some(hint) = self.hint(place, errno) {
             tell.hint(hint);
         }
         NOT_RUNNABLE
+    }
+
+    fn hint(&self, place: &Path, errno: Errno) -> Option<String> {
+        match diagnose(place, errno) {
+            Trouble::Because("it is not executable") => {
+                let outside = match &self.root {
+                    // a relative one begins at the working directory inside
+                    Some(root) => root.join(place.strip_prefix("/").ok()?),
+                    None => place.to_path_buf(),
+                };
+                Some(format!("chmod +x {}", outside.display()))
+            }
+            Trouble::Machine(_) => {
+                Some("qemu-user with binfmt_misc runs programs of other machines".to_string())
+            }
+            _ => None,
+        }
     }
 }
 
@@ -217,14 +247,6 @@ fn diagnose(place: &Path, errno: Errno) -> Trouble {
         Errno::ETXTBSY => Trouble::Because("somebody has it open for writing"),
         Errno::E2BIG => Trouble::Because("its arguments and environment are too long"),
         _ => Trouble::Unknown,
-    }
-}
-
-fn hint(place: &Path, errno: Errno) -> Option<String> {
-    match diagnose(place, errno) {
-        Trouble::Because("it is not executable") => Some(format!("chmod +x {}", place.display())),
-        Trouble::Machine(_) => Some("qemu-user with binfmt_misc runs programs of other machines".to_string()),
-        _ => None,
     }
 }
 

@@ -23,6 +23,9 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
     match call {
         Call::Unshare(flags) => unshare(*flags, errno),
         Call::Write { path, .. } if path.ends_with("uid_map") || path.ends_with("setgroups") => match errno {
+            Errno::EPERM if path.ends_with("setgroups") && read("/proc/self/gid_map").is_some_and(|map| !map.is_empty()) => {
+                Some("it is settled where groups are mapped already, as here: --user makes a namespace where it is not".to_string())
+            }
             Errno::EPERM | Errno::EACCES => user_namespace_knob(),
             _ => None,
         },
@@ -42,6 +45,12 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
                 && errno == Errno::EINVAL =>
         {
             mount_namespace_file(target)
+        }
+        Call::Mount { source: Some(source), target, .. }
+            if source.starts_with("/proc") && errno == Errno::ENOTDIR && target.is_dir() =>
+        {
+            let target = target.display();
+            Some(format!("{target} is a directory, and what keeps a namespace is a file: {target}/FILE"))
         }
         Call::Mount { source: Some(source), flags, .. }
             if flags.contains(MsFlags::MS_BIND) && source.starts_with("/proc") && errno == Errno::EPERM =>
@@ -124,7 +133,7 @@ fn overlay(errno: Errno) -> Option<String> {
 fn unshare(flags: CloneFlags, errno: Errno) -> Option<String> {
     match errno {
         Errno::EPERM if flags.contains(CloneFlags::CLONE_NEWUSER) => {
-            user_namespace_knob().or_else(inside_chroot).or_else(seccomp)
+            without_id().or_else(user_namespace_knob).or_else(inside_chroot).or_else(seccomp)
         }
         Errno::EPERM | Errno::EACCES => {
             let advice =
@@ -136,6 +145,24 @@ fn unshare(flags: CloneFlags, errno: Errno) -> Option<String> {
         Errno::EUSERS => Some("user namespaces nest 32 deep at most".to_string()),
         _ => None,
     }
+}
+
+/// Who has no id in a user namespace makes no other in it: user_namespaces(7).
+fn without_id() -> Option<String> {
+    let has_id = |map: &str, id: u32| {
+        let map = fs::read_to_string(map).ok()?;
+        Some(map.lines().any(|line| {
+            let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>().unwrap_or(0));
+            let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
+            first.zip(count).is_some_and(|(first, count)| id.checked_sub(first).is_some_and(|at| at < count))
+        }))
+    };
+    let (user, group) = sys::effective_ids();
+    let both = has_id("/proc/self/uid_map", user)? && has_id("/proc/self/gid_map", group)?;
+    (!both).then(|| {
+        "the own user or group has no id in this user namespace: unshare-rs --user --map-root-user (-r) gives it one"
+            .to_string()
+    })
 }
 
 /// The switches with which distributions keep user namespaces from ordinary users.

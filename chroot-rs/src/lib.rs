@@ -81,8 +81,9 @@ pub fn run(argv: Vec<OsString>) -> ! {
             args::refuse(&tell, &wrong, "names are those of NEWROOT's own etc/passwd and etc/group")
         }
     };
-    let path = usual_path(&root, std::env::var_os("PATH"));
+    let usual_path = usual_path(&root, std::env::var_os("PATH"));
     let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
+    let command = if root.is_current_root() { command } else { command.inside(&path) };
     let view = view(&tell, &root, &options);
     if credentials.are_asked_for() {
         let ids = view.as_ref().map_or_else(Ids::here, |view| view.ids.clone());
@@ -102,7 +103,7 @@ pub fn run(argv: Vec<OsString>) -> ! {
         None => plain(root, &options, command),
     };
     credentials.plan(&mut plan);
-    if let Some(path) = path {
+    if let Some(path) = usual_path {
         plan.will("look for programs where they usually are", Call::SetPath(path));
     }
     if let Some(dir) = options.workdir {
@@ -222,7 +223,7 @@ fn usual_path(root: &Root, path: Option<OsString>) -> Option<OsString> {
 
 fn interactive_shell(root: &Root) -> Command {
     let program = root.shell(std::env::var_os("SHELL"));
-    Command { argv: vec![program.clone(), "-i".into()], program }
+    Command { argv: vec![program.clone(), "-i".into()], ..Command::shell(program) }
 }
 
 /// What a default wanted and is not there, one line each.

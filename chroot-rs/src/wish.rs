@@ -70,7 +70,7 @@ impl Tmpfs {
     fn parse(text: OsString) -> Result<Self, String> {
         let mut parts = split(&text).into_iter();
         let target = inside(PathBuf::from(parts.next().unwrap_or_default()))?;
-        let size = parts.next().map(|size| size.to_string_lossy().into_owned());
+        let size = parts.next().map(|size| kernels_size(&size.to_string_lossy()));
         match &size {
             Some(size) if !is_size(size) => {
                 Err("a size is a number with k, m or g, or with % of the memory".to_string())
@@ -79,6 +79,13 @@ impl Tmpfs {
             _ => Ok(Self { target, size }),
         }
     }
+}
+
+/// `10MB` and `10MiB`, as docker takes them, are the kernel's `10M`.
+fn kernels_size(size: &str) -> String {
+    let without = size.strip_suffix("iB").or_else(|| size.strip_suffix('B'));
+    let units = ['k', 'K', 'm', 'M', 'g', 'G'];
+    without.filter(|number| number.ends_with(units)).unwrap_or(size).to_string()
 }
 
 fn is_size(size: &str) -> bool {
@@ -214,10 +221,23 @@ mod tests {
         let parse = |text: &str| Tmpfs::parse(text.into());
         assert_eq!(parse("/run").unwrap(), Tmpfs { target: "/run".into(), size: None });
         assert_eq!(parse("/run:64m").unwrap().size.unwrap(), "64m");
+        // as docker has it
+        assert_eq!(parse("/run:10MB").unwrap().size.unwrap(), "10M");
+        assert_eq!(parse("/run:1GiB").unwrap().size.unwrap(), "1G");
         assert_eq!(parse("/run:50%").unwrap().size.unwrap(), "50%");
-        for wrong in
-            ["run", "/", "", "/run:", "/run:0", "/run:k", "/run:1kk", "/run:-1", "/run:1,uid=0", "/run:1:2"]
-        {
+        for wrong in [
+            "run",
+            "/",
+            "",
+            "/run:",
+            "/run:0",
+            "/run:k",
+            "/run:1kk",
+            "/run:1B",
+            "/run:-1",
+            "/run:1,uid=0",
+            "/run:1:2",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -129,6 +129,14 @@ fn a_shared_hostname_is_not_changed() {
 }
 
 #[test]
+fn an_ordinary_user_cannot_share_the_user_namespace() {
+    let (wrong, hint) = world(&["--share", "user,net"], Privilege::None).unwrap_err();
+    assert_eq!(wrong, "without a user namespace of its own an ordinary user gets no other namespace");
+    assert_eq!(hint, "leave user out of --share");
+    assert!(world(&["--share", "user,net"], Privilege::Admin).is_ok());
+}
+
+#[test]
 fn shared_and_named_namespaces_do_not_mix() {
     assert!(world(&["--share", "net", "-u"], Privilege::Admin).is_err());
 }

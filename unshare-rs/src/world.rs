@@ -2,7 +2,7 @@
 //! What the command will find inside: the options, thought through.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chain::Call;
 use chain::flags::CLONE_NEWTIME;
@@ -45,6 +45,7 @@ impl World {
     /// # Errors
     /// What contradicts what, and what to write instead.
     pub fn from_options(options: &Options, caller: &Caller) -> Result<Self, Wrong> {
+        options.kept.0.iter().try_for_each(|(kind, file)| no_dockers_word(kind, file))?;
         let named = asked_for(options);
         let world = if named.is_empty() {
             Self::container(options, caller)
@@ -72,6 +73,13 @@ impl World {
             namespaces = namespaces.with(CloneFlags::CLONE_NEWUSER);
         }
         if let Some(shared) = options.share {
+            if caller.privilege == Privilege::None && shared.has(CloneFlags::CLONE_NEWUSER) {
+                return Err((
+                    "without a user namespace of its own an ordinary user gets no other namespace"
+                        .to_string(),
+                    "leave user out of --share".to_string(),
+                ));
+            }
             namespaces = namespaces.without(shared);
         }
         let new = |kind| namespaces.has(kind);
@@ -165,6 +173,21 @@ pub enum When {
     Entered,
     /// When it has a process.
     Child,
+}
+
+/// docker's `--net=host` and `--net=none` would keep a namespace in a file of that name.
+fn no_dockers_word(kind: &Kind, file: &Path) -> Result<(), Wrong> {
+    let (name, long) = (kind.name, kind.long);
+    let meant = match file.to_str() {
+        Some("host") => format!("to leave that of the machine: --share {long}"),
+        Some("none") => format!("to enter it and no more: --{long}"),
+        _ => return Ok(()),
+    };
+    let file = file.display();
+    Err((
+        format!("--{long}={file} keeps a new {name} namespace in a file named {file}"),
+        format!("{meant}; if the file is meant: --{long}=./{file}"),
+    ))
 }
 
 /// The namespaces that options name, by themselves or by what they imply.

@@ -67,7 +67,9 @@ fn set(group: &Path, file: &str, errno: Errno) -> Option<String> {
         Errno::ENOENT if file.contains("io.weight") || file.starts_with("blkio.") => {
             Some("this kernel weighs no input and output: neither bfq nor iocost".to_string())
         }
-        Errno::ENOENT => Some(format!("this kernel has no {file}")),
+        Errno::ENOENT => {
+            Some(format!("its hierarchy has no {file}; the files of versions 1 and 2 differ: cgroups(7)"))
+        }
         Errno::ENODEV => Some("no such disk: lsblk shows them, and a partition is none".to_string()),
         Errno::ERANGE if file.starts_with("cpuset.") => missing_processor(group, file),
         Errno::EINVAL if file.starts_with("cpuset.") => missing_processor(group, file),

@@ -90,6 +90,14 @@ mod as_anyone {
         ] {
             assert_eq!(shown(program), (End::Exit(status), said.to_string()), "{program}");
         }
+        // what is to be done outside has its name there
+        let hint = |program: &str| {
+            let ended = Run::new(tools().chroot()).arg(house.root.path("")).arg(program).end();
+            ended.err().lines().nth(1).unwrap_or_default().replacen("chroot-rs: hint: ", "", 1)
+        };
+        assert_eq!(hint("/plain"), format!("chmod +x {}", house.root.path("plain").display()));
+        let inside = format!("it is in no directory of PATH inside {:?}, ", house.root.path(""));
+        assert!(hint("nope").starts_with(&inside), "{}", hint("nope"));
     }
 }
 

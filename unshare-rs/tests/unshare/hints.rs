@@ -48,6 +48,65 @@ mod as_anyone {
             "unshare-rs: hint: ranges of user ids may not overlap, inside or outside: user_namespaces(7)",
         ]);
     }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn dockers_words_are_no_files() {
+        unshare(&["-r", "--net=host", "true"]).refused(&[
+            "unshare-rs: --net=host keeps a new network namespace in a file named host",
+            "unshare-rs: hint: to leave that of the machine: --share net; if the file is meant: --net=./host",
+        ]);
+        unshare(&["-r", "--net=none", "true"]).refused(&[
+            "unshare-rs: --net=none keeps a new network namespace in a file named none",
+            "unshare-rs: hint: to enter it and no more: --net; if the file is meant: --net=./none",
+        ]);
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn who_has_no_id_inside_learns_how_to_get_one() {
+        script("$T --user -- $T --user true").refused(&[
+            "unshare-rs: cannot enter a new user namespace: unshare(CLONE_NEWUSER): Operation not permitted (EPERM)",
+            "unshare-rs: hint: the own user or group has no id in this user namespace: \
+             unshare-rs --user --map-root-user (-r) gives it one",
+        ]);
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_rule_for_setgroups_that_comes_too_late_says_where_it_is_made() {
+        script("$T -r -- $T --setgroups deny true").refused(&[
+            "unshare-rs: cannot deny setgroups(2) inside: write(</proc/self/setgroups>, \"deny\", 4): \
+             Operation not permitted (EPERM)",
+            "unshare-rs: hint: it is settled where groups are mapped already, as here: \
+             --user makes a namespace where it is not",
+        ]);
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_directory_keeps_no_namespace() {
+        let ran =
+            script("d=$(mktemp -d); cd $d; mkdir dir; $T -rm -- $T --uts=dir true; s=$?; rm -r $d; exit $s");
+        assert!(
+            ran.err.ends_with(
+                "unshare-rs: hint: dir is a directory, and what keeps a namespace is a file: dir/FILE\n"
+            ),
+            "{}",
+            ran.err
+        );
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn an_option_in_the_place_of_the_command_is_called_that() {
+        let ran = unshare(&["-r", "--", "--net", "true"]);
+        let hint = "unshare-rs: hint: options go before the operands of this tool; here COMMAND is meant";
+        assert_eq!(
+            (ran.status, ran.err),
+            (127, format!("unshare-rs: command not found: \"--net\"\n{hint}\n"))
+        );
+    }
 }
 
 mod as_user {
