@@ -52,7 +52,7 @@ impl TryFrom<OsString> for Target {
 /// # Errors
 /// What is wrong and what to do: a controller that no hierarchy has, a group that is not there.
 pub fn plan(plan: &mut Plan, targets: &[Target], found: &Hierarchies) -> Result<(), (String, String)> {
-    let mut joined: Vec<&Hierarchy> = Vec::new();
+    let mut joined: Vec<(&Hierarchy, PathBuf)> = Vec::new();
     for target in targets {
         for hierarchy in target.hierarchies(found)? {
             let group = hierarchy.mount.join(&target.path);
@@ -60,9 +60,17 @@ pub fn plan(plan: &mut Plan, targets: &[Target], found: &Hierarchies) -> Result<
                 let wrong = format!("no such group: {}", group.display());
                 return Err((wrong, format!("-g joins a group that exists: mkdir {}", group.display())));
             }
-            if !joined.contains(&hierarchy) {
-                joined.push(hierarchy);
-                enter(plan, hierarchy.version, &group);
+            match joined.iter().find(|(known, _)| *known == hierarchy) {
+                // who says '*' means those that are not named
+                Some((_, other)) if *other != group && target.controllers != Controllers::All => {
+                    let wrong = format!("{} and {} are of one hierarchy", other.display(), group.display());
+                    return Err((wrong, "a process is in one group of each hierarchy".to_string()));
+                }
+                Some(_) => {}
+                None => {
+                    enter(plan, hierarchy.version, &group);
+                    joined.push((hierarchy, group));
+                }
             }
         }
     }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a run used and why it ended, for people or as JSON. The fields are in report.schema.json.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chain::wait::Ended;
 use chain::{Tell, sys};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 use crate::cause::{Above, Cause, lines, seconds};
 use crate::cli::Form;
@@ -16,6 +20,13 @@ use crate::hierarchy::Version;
 use crate::json::{Object, quoted};
 use crate::limits::Limit;
 use crate::limits::size::{About, Bytes};
+
+/// A named pipe that nobody reads is not waited for: the groups are still there, and every signal is blocked.
+fn write(file: &Path, text: &[u8]) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    options.open(file)?.write_all(text)
+}
 
 /// What is known before the command starts.
 #[derive(Debug)]
@@ -57,8 +68,12 @@ impl Report {
         };
         match (&self.file, self.form) {
             (Some(file), _) => {
-                if let Err(why) = fs::write(file, format!("{text}\n")) {
-                    tell.line(format_args!("cannot write the report to {}: {}", file.display(), why.kind()));
+                if let Err(why) = write(file, format!("{text}\n").as_bytes()) {
+                    let why = match why.raw_os_error() {
+                        Some(errno) if errno == Errno::ENXIO as i32 => "nobody reads the pipe".to_string(),
+                        _ => why.kind().to_string(),
+                    };
+                    tell.line(format_args!("cannot write the report to {}: {why}", file.display()));
                 }
             }
             (None, Some(Form::Json)) => sys::say(format!("{text}\n").as_bytes()),

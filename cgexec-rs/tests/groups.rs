@@ -388,5 +388,12 @@ mod as_root {
         assert_eq!(ended.err(), "");
         assert_eq!(Json::parse(&fs::read_to_string(file).unwrap()).unwrap().number("exit/code"), 3.0);
         assert_eq!(fs::metadata(file).unwrap().mode() & 0o111, 0);
+        let pipe = scratch.path("pipe").display().to_string();
+        Run::new("mkfifo").arg(&pipe).end().ok();
+        let ended = shell(&["--report-file", &pipe, "--pids-limit", "9"], "exit 3").ended(End::Exit(3));
+        assert_eq!(
+            ended.err(),
+            format!("cgexec-rs: cannot write the report to {pipe}: nobody reads the pipe\n")
+        );
     }
 }

@@ -14,7 +14,7 @@ use crate::limits::{CpuWeight, Limit, Pids};
 #[command(next_help_heading = "Limits")]
 pub struct Asked {
     /// Let COMMAND use at most BYTES of memory: 50M, 1.5G, max (k, m, g, t are powers of 1024)
-    #[arg(short, long, value_name = "BYTES")]
+    #[arg(short, long, value_name = "BYTES", value_parser = enough)]
     pub memory: Option<Memory>,
     /// Slow COMMAND down, rather than kill, when it uses more than BYTES of memory
     #[arg(long, value_name = "BYTES")]
@@ -94,6 +94,16 @@ pub struct Asked {
     /// Write VALUE to a FILE of the group: memory.oom.group=1
     #[arg(long, value_name = "FILE=VALUE")]
     pub set: Vec<Raw>,
+}
+
+/// A memory in which something can run: below the smallest page of Linux a unit was forgotten.
+fn enough(text: &str) -> Result<Memory, String> {
+    match text.parse()? {
+        Memory(Some(bytes @ ..4096)) => {
+            Err(format!("no command runs in {bytes} bytes; 50M is 50 MiB, max is no limit"))
+        }
+        memory => Ok(memory),
+    }
 }
 
 impl Asked {
@@ -186,6 +196,15 @@ mod tests {
         assert_eq!(swap("1M", "-1"), None);
         assert!(with_swap("2M", "1M").is_err());
         assert!(with_swap("max", "1M").is_err());
+    }
+
+    #[test]
+    fn a_memory_without_its_unit_is_refused() {
+        for (memory, is_enough) in
+            [("0", false), ("50", false), ("4095", false), ("4096", true), ("max", true)]
+        {
+            assert_eq!(enough(memory).is_ok(), is_enough, "{memory}");
+        }
     }
 
     #[test]

@@ -83,9 +83,11 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 /// A decimal number in thousandths; digits beyond the third are cut off.
 pub fn thousandths(text: &str) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+    if whole.len() + part.len() == 0 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
+    // docker has .5, too
+    let whole = if whole.is_empty() { "0" } else { whole };
     let whole: u64 = whole.bytes().all(|byte| byte.is_ascii_digit()).then(|| whole.parse().ok())??;
     let part: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;
     whole.checked_mul(1000)?.checked_add(part)
@@ -103,9 +105,14 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_their_units() {
-        for (text, bytes) in
-            [("4096", 4096), ("50M", 50 << 20), ("50mb", 50 << 20), ("1.5G", 3 << 29), ("2KiB", 2048)]
-        {
+        for (text, bytes) in [
+            ("4096", 4096),
+            ("50M", 50 << 20),
+            ("50mb", 50 << 20),
+            ("1.5G", 3 << 29),
+            (".5k", 512),
+            ("2KiB", 2048),
+        ] {
             assert_eq!(text.parse(), Ok(Memory(Some(bytes))), "{text}");
         }
         for text in ["max", "-1", "infinity"] {
@@ -115,7 +122,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_size() {
-        for text in ["", "M", "-5", "5X", "5ib", "5bb", "1..5G", "1e3", "99999999999T", "０"] {
+        for text in ["", "M", ".", ".M", "-5", "5X", "5ib", "5bb", "1..5G", "1e3", "99999999999T", "０"] {
             assert!(text.parse::<Memory>().is_err(), "{text}");
         }
     }
