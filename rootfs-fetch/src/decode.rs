@@ -102,11 +102,17 @@ fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Re
         Compression::Gzip => {
             let start = |rest| Ok(flate2::bufread::GzDecoder::new(rest));
             let member = Some(flate2::bufread::GzDecoder::new(input));
-            Box::new(Members { member, start, rest: flate2::bufread::GzDecoder::into_inner })
+            let rest = flate2::bufread::GzDecoder::into_inner;
+            Box::new(Members { member, start, rest, begins: |byte| byte == 0x1f })
         }
         Compression::Xz => {
             let member = Some(xz(input).map_err(|error| cannot_start("xz", &error))?);
-            Box::new(Members { member, start: xz, rest: liblzma::bufread::XzDecoder::into_inner })
+            Box::new(Members {
+                member,
+                start: xz,
+                rest: liblzma::bufread::XzDecoder::into_inner,
+                begins: |_| true,
+            })
         }
         Compression::Zstd => {
             // libzstd's own limit holds: a window of 128 MiB
@@ -116,12 +122,17 @@ fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Re
         Compression::Bzip2 => {
             let start = |rest| Ok(bzip2::bufread::BzDecoder::new(rest));
             let member = Some(bzip2::bufread::BzDecoder::new(input));
-            Box::new(Members { member, start, rest: bzip2::bufread::BzDecoder::into_inner })
+            Box::new(Members { member, start, rest: bzip2::bufread::BzDecoder::into_inner, begins: |_| true })
         }
         Compression::Lz4 => {
             let member = Some(lz4_flex::frame::FrameDecoder::new(input));
             let start = |rest| Ok(lz4_flex::frame::FrameDecoder::new(rest));
-            Box::new(Members { member, start, rest: lz4_flex::frame::FrameDecoder::into_inner })
+            Box::new(Members {
+                member,
+                start,
+                rest: lz4_flex::frame::FrameDecoder::into_inner,
+                begins: |_| true,
+            })
         }
     })
 }
@@ -147,6 +158,8 @@ struct Members<R, D> {
     member: Option<D>,
     start: fn(R) -> std::io::Result<D>,
     rest: fn(D) -> R,
+    /// Whether a member may begin so: some decoders take anything for one that is cut short.
+    begins: fn(u8) -> bool,
 }
 
 impl<R: BufRead, D: Read> Read for Members<R, D> {
@@ -158,26 +171,28 @@ impl<R: BufRead, D: Read> Read for Members<R, D> {
             }
             let Some(ended) = self.member.take() else { break };
             let mut rest = (self.rest)(ended);
-            if skip_padding(&mut rest)? {
-                self.member = Some((self.start)(rest)?);
+            match skip_padding(&mut rest)? {
+                Some(byte) if (self.begins)(byte) => self.member = Some((self.start)(rest)?),
+                Some(_) => return Err(std::io::Error::other("something else follows them")),
+                None => {}
             }
         }
         Ok(0)
     }
 }
 
-/// Passes over the zeros that may follow a member; whether anything comes after them.
-fn skip_padding(rest: &mut impl BufRead) -> std::io::Result<bool> {
+/// Passes over the zeros that may follow a member; the first byte of what comes after them.
+fn skip_padding(rest: &mut impl BufRead) -> std::io::Result<Option<u8>> {
     loop {
         let bytes = rest.fill_buf()?;
         if bytes.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
-        let more = zeros < bytes.len();
+        let next = bytes.get(zeros).copied();
         rest.consume(zeros);
-        if more {
-            return Ok(true);
+        if next.is_some() {
+            return Ok(next);
         }
     }
 }

@@ -276,6 +276,7 @@ fn zeros_after_the_compressed_data_fill_a_block_and_anything_else_is_damage() {
         let garbage = [&whole[..], b"garbage, and enough of it"].concat();
         let outcome = scratch.feed(As::Caller, &garbage, &["-", "root"]);
         assert_eq!(outcome.code, Some(4), "{compression}: {outcome:?}");
+        assert!(!outcome.stderr.contains("cut short"), "{compression}: {}", outcome.stderr);
         assert_eq!(scratch.left(), Vec::<String>::new(), "{compression}");
     }
 }

@@ -20,15 +20,43 @@ pub struct Pax {
     /// Bytes that follow: this, and never the header's, says where the next header is.
     pub size: Option<u64>,
     /// The owner.
-    pub uid: Option<i64>,
+    pub uid: Told<i64>,
     /// The group.
-    pub gid: Option<i64>,
+    pub gid: Told<i64>,
     /// The time of the last change.
-    pub mtime: Option<Time>,
+    pub mtime: Told<Time>,
     /// Extended attributes, name and value.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// GNU tar's three ways to describe holes.
     pub sparse: SparseKeys,
+}
+
+/// What records say of a field of the header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Told<T> {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// An empty value takes back what was said before, also by a global header: POSIX, pax.
+    TakenBack,
+    /// This.
+    Value(T),
+}
+
+impl<T> Told<T> {
+    /// This, or where it says nothing, the other.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if matches!(self, Self::Nothing) { other } else { self }
+    }
+
+    /// The value, if there is one after all.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Nothing | Self::TakenBack => None,
+        }
+    }
 }
 
 /// The `GNU.sparse.` keys.
@@ -149,23 +177,21 @@ pub fn decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
-#[expect(clippy::option_option, reason = "malformed, taken back, and a value are three things")]
-fn signed(text: &[u8]) -> Option<Option<i64>> {
+fn signed(text: &[u8]) -> Option<Told<i64>> {
     if text.is_empty() {
-        return Some(None);
+        return Some(Told::TakenBack);
     }
     let value = match text.strip_prefix(b"-") {
         Some(digits) => i64::try_from(decimal(digits)?).ok()?.checked_neg()?,
         None => i64::try_from(decimal(text)?).ok()?,
     };
-    Some(Some(value))
+    Some(Told::Value(value))
 }
 
 /// `1234567890.123`, to the nanosecond; a fraction below zero counts downwards.
-#[expect(clippy::option_option, reason = "malformed, taken back, and a value are three things")]
-fn time(text: &[u8]) -> Option<Option<Time>> {
+fn time(text: &[u8]) -> Option<Told<Time>> {
     if text.is_empty() {
-        return Some(None);
+        return Some(Told::TakenBack);
     }
     let (whole, fraction) = match text.iter().position(|&byte| byte == b'.') {
         Some(dot) => (text.get(..dot)?, text.get(dot + 1..)?),
@@ -176,9 +202,9 @@ fn time(text: &[u8]) -> Option<Option<Time>> {
     }
     let digits = fraction.iter().copied().chain(std::iter::repeat(b'0')).take(9);
     let nanoseconds = digits.fold(0_u32, |value, byte| value * 10 + u32::from(byte - b'0'));
-    let seconds = signed(whole)??;
+    let seconds = signed(whole)?.value()?;
     let below_zero = whole.first() == Some(&b'-') && nanoseconds > 0;
-    Some(Some(if below_zero {
+    Some(Told::Value(if below_zero {
         Time { seconds: seconds.checked_sub(1)?, nanoseconds: 1_000_000_000 - nanoseconds }
     } else {
         Time { seconds, nanoseconds }
@@ -208,7 +234,7 @@ mod tests {
     fn records_override_in_order_and_an_empty_one_takes_back() {
         let pax = read(b"10 path=a\n10 path=b\n12 size=123\n9 gid=-2\n").expect("well formed");
         assert_eq!(pax.path.as_deref(), Some(&b"b"[..]));
-        assert_eq!((pax.size, pax.gid), (Some(123), Some(-2)));
+        assert_eq!((pax.size, pax.gid), (Some(123), Told::Value(-2)));
         assert_eq!(read(b"10 path=a\n8 path=\n").expect("well formed").path, None);
     }
 
@@ -234,10 +260,10 @@ mod tests {
 
     #[test]
     fn times_have_nanoseconds_and_a_past_before_1970() {
-        assert_eq!(time(b"1.5"), Some(Some(Time { seconds: 1, nanoseconds: 500_000_000 })));
-        assert_eq!(time(b"-1.25"), Some(Some(Time { seconds: -2, nanoseconds: 750_000_000 })));
-        assert_eq!(time(b"-0.5"), Some(Some(Time { seconds: -1, nanoseconds: 500_000_000 })));
-        assert_eq!(time(b"7.1234567899"), Some(Some(Time { seconds: 7, nanoseconds: 123_456_789 })));
+        assert_eq!(time(b"1.5"), Some(Told::Value(Time { seconds: 1, nanoseconds: 500_000_000 })));
+        assert_eq!(time(b"-1.25"), Some(Told::Value(Time { seconds: -2, nanoseconds: 750_000_000 })));
+        assert_eq!(time(b"-0.5"), Some(Told::Value(Time { seconds: -1, nanoseconds: 500_000_000 })));
+        assert_eq!(time(b"7.1234567899"), Some(Told::Value(Time { seconds: 7, nanoseconds: 123_456_789 })));
         assert_eq!(time(b"1.5.5"), None);
     }
 
@@ -245,6 +271,16 @@ mod tests {
     fn a_global_header_names_no_entry() {
         let mut pax = Pax::default();
         pax.read_global(b"10 path=a\n10 size=9\n8 uid=7\n").expect("well formed");
-        assert_eq!(pax, Pax { uid: Some(7), ..Pax::default() });
+        assert_eq!(pax, Pax { uid: Told::Value(7), ..Pax::default() });
+    }
+    #[test]
+    fn an_empty_value_takes_a_global_one_back() {
+        let mut global = Pax::default();
+        global.read_global(b"8 uid=7\n8 gid=8\n").expect("well formed");
+        let mut own = Pax::default();
+        own.read(b"7 uid=\n").expect("well formed");
+        assert_eq!((own.uid.or(global.uid).value(), own.gid.or(global.gid).value()), (None, Some(8)));
+        global.read_global(b"7 gid=\n").expect("well formed");
+        assert_eq!(own.gid.or(global.gid).value(), None);
     }
 }

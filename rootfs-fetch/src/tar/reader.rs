@@ -152,9 +152,9 @@ impl Reader {
         };
         let entry = Entry {
             mode: header.mode()?,
-            uid: owner(pax.uid.or(self.global.uid), || header.uid())?,
-            gid: owner(pax.gid.or(self.global.gid), || header.gid())?,
-            mtime: match pax.mtime.or(self.global.mtime) {
+            uid: owner(pax.uid.or(self.global.uid).value(), || header.uid())?,
+            gid: owner(pax.gid.or(self.global.gid).value(), || header.gid())?,
+            mtime: match pax.mtime.or(self.global.mtime).value() {
                 Some(time) => time,
                 None => Time { seconds: header.mtime()?, nanoseconds: 0 },
             },
