@@ -12,7 +12,7 @@ complete -c chroot-rs -l unmask -d 'As root of the machine: leave its switches i
 complete -c chroot-rs -l read-only -d 'Let nothing be written to NEWROOT and what is mounted below it'
 complete -c chroot-rs -l ephemeral -d 'Let everything be written to NEWROOT, and forget it when the command ends'
 complete -c chroot-rs -l resolv-conf -d 'Show the caller\'s /etc/resolv.conf inside, read-only'
-complete -c chroot-rs -l keep-fds -d 'Leave directories, namespaces and local sockets open that the caller left open: they lead out'
+complete -c chroot-rs -l keep-fds -d 'Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, local sockets'
 complete -c chroot-rs -l skip-chdir -d 'Stay in the working directory; only where NEWROOT is "/" already'
 complete -c chroot-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c chroot-rs -s h -l help -d 'Print help'

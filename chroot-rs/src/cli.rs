@@ -52,7 +52,7 @@ pub struct Options {
     #[command(flatten)]
     pub wishes: Wishes,
 
-    /// Leave directories, namespaces and local sockets open that the caller left open: they lead out
+    /// Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, local sockets
     #[arg(long)]
     pub keep_fds: bool,
 

@@ -20,7 +20,7 @@ complete -c unshare-rs -l mount-binfmt -d 'Mount a binfmt_misc of its own at DIR
 complete -c unshare-rs -s l -l load-interp -d 'Register an interpreter there, as :NAME:TYPE:OFFSET:MAGIC:MASK:INTERPRETER:FLAGS; implies --mount-binfmt' -r
 complete -c unshare-rs -l map-user -d 'Map the own user to this one; implies --user' -r
 complete -c unshare-rs -l map-group -d 'Map the own group to this one and deny setgroups(2); implies --user' -r
-complete -c unshare-rs -l map-users -d 'Map COUNT users from OUTSIDE on to those from INSIDE on; or \'auto\': every range of /etc/subuid, from 0 on; \'subids\': the same to themselves; \'all\': every user there is to itself; implies --user' -r
+complete -c unshare-rs -l map-users -d 'Map COUNT users from OUTSIDE on to those from INSIDE on; or \'auto\': every range of /etc/subuid, from 0 on; \'subids\': those ranges, each id with its own number; \'all\': every user there is, with its own number; implies --user' -r
 complete -c unshare-rs -l map-groups -d 'The same for groups and /etc/subgid' -r
 complete -c unshare-rs -l owner -d 'Let this user and group own the user namespace; implies --user' -r
 complete -c unshare-rs -l setgroups -d 'Allow or deny setgroups(2) in a new user namespace: allow, deny' -r -f -a "allow\t'What it may do anywhere'

@@ -26,8 +26,8 @@ pub struct IdOptions {
     pub map_group: Option<Group>,
 
     /// Map COUNT users from OUTSIDE on to those from INSIDE on; or 'auto': every range of
-    /// /etc/subuid, from 0 on; 'subids': the same to themselves; 'all': every user there
-    /// is to itself; implies --user
+    /// /etc/subuid, from 0 on; 'subids': those ranges, each id with its own number; 'all': every
+    /// user there is, with its own number; implies --user
     #[arg(long, value_name = "INSIDE:OUTSIDE:COUNT", value_parser = str::parse::<MapSource>)]
     pub map_users: Vec<MapSource>,
 
