@@ -148,6 +148,7 @@ mod in_vm {
     #[test]
     #[ignore = "needs the VM"]
     fn chains_ended_at_any_moment_leave_nothing_on_version_2_alone() {
+        tests::vm::only_here();
         kill_chains(25);
     }
 }

@@ -184,6 +184,7 @@ mod in_vm {
     #[test]
     #[ignore = "needs the VM"]
     fn the_machine_has_one_hierarchy_of_version_2() {
+        tests::vm::only_here();
         let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let mounts = tests::snapshot::cgroup_mounts(&mountinfo);
         assert_eq!(mounts, [std::path::Path::new("/sys/fs/cgroup")]);
@@ -193,6 +194,7 @@ mod in_vm {
     #[test]
     #[ignore = "needs the VM"]
     fn the_command_sees_its_group_as_the_root_of_the_hierarchy() {
+        tests::vm::only_here();
         let _before = Snapshot::take();
         let seen = cgexec(&["--pids-limit", "20"]).run(["cat", "/proc/self/cgroup"]).end().ok();
         assert_eq!(seen, "0::/\n");

@@ -43,6 +43,7 @@ mod in_vm {
     #[test]
     #[ignore = "needs root in a VM with cgroup v2 alone"]
     fn what_takes_cgroup_v2_is_true() {
+        tests::vm::only_here();
         check(&[PAGES], World::Vm);
     }
 }

@@ -56,12 +56,14 @@ mod in_vm {
     #[test]
     #[ignore = "needs the VM"]
     fn a_cgroup_namespace_without_its_mount_has_every_outcome() {
+        tests::vm::only_here();
         check(&[Place::cgroup_namespace()]);
     }
 
     #[test]
     #[ignore = "needs the VM"]
     fn a_hierarchy_that_is_mounted_read_only_is_said_to_be() {
+        tests::vm::only_here();
         check(&[Place::read_only()]);
     }
 }
@@ -72,6 +74,7 @@ mod delegated {
     #[test]
     #[ignore = "needs the VM"]
     fn a_user_with_a_group_has_every_outcome_also_in_namespaces() {
+        tests::vm::only_here();
         check(&[Place::delegated(), Place::in_namespaces("a user's group, in namespaces")]);
     }
 }
@@ -82,6 +85,7 @@ mod in_v1 {
     #[test]
     #[ignore = "needs the VM with version 1 alone"]
     fn root_has_every_outcome_on_version_1_alone() {
+        tests::vm::only_here();
         check(&[Place::root_on_v1()]);
     }
 }
@@ -92,6 +96,7 @@ mod under_systemd {
     #[test]
     #[ignore = "needs the VM with systemd, as root"]
     fn root_a_service_and_sudo_have_every_outcome() {
+        tests::vm::only_here();
         run_all(&[Place::root_with_systemd(), Place::service(), Place::sudo()]);
     }
 }
@@ -102,6 +107,7 @@ mod under_login {
     #[test]
     #[ignore = "needs the VM with systemd, as a user who logged in"]
     fn a_user_who_logged_in_has_every_outcome_also_in_namespaces() {
+        tests::vm::only_here();
         run_all(&[Place::login(), Place::in_namespaces("a login with systemd, in namespaces")]);
     }
 }

@@ -15,6 +15,22 @@ use crate::cpio::Cpio;
 use crate::run::Run;
 use crate::scratch::{Scratch, busybox};
 
+/// What the kernel of each of our machines is started with.
+const MARK: &str = "chain.vm";
+
+/// Ends a test that would set the clock, freeze groups or end services of a machine that is not ours.
+///
+/// # Panics
+/// On any other machine.
+#[track_caller]
+pub fn only_here() {
+    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    assert!(
+        command_line.split_whitespace().any(|word| word == MARK),
+        "this runs in a VM alone: tests/run vm systemd"
+    );
+}
+
 /// The account of the machine's ordinary user.
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n";
 const SUBIDS: &str = "user:100000:65536\n";
@@ -212,7 +228,7 @@ impl Qemu {
         let qemu = Command::new("qemu-system-x86_64")
             .args(["-accel", "tcg", "-cpu", "qemu64,-cx16", "-m", "3G", "-smp", "2"])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nodefaults", "-no-reboot"])
-            .args(["-append", &format!("console=ttyS0 loglevel=3 panic=-1 {more}")])
+            .args(["-append", &format!("console=ttyS0 loglevel=3 panic=-1 {MARK} {more}")])
             .arg("-kernel")
             .arg(kernel)
             .arg("-initrd")

@@ -170,6 +170,7 @@ mod in_vm {
     #[test]
     #[ignore = "needs the VM"]
     fn a_parent_that_holds_processes_takes_groups_and_no_limits() {
+        tests::vm::only_here();
         let script = "echo +memory >/sys/fs/cgroup/cgroup.subtree_control; g=/sys/fs/cgroup/full; mkdir $g; sleep 1000 >/dev/null 2>&1 & echo $! >$g/cgroup.procs; \
             \"$0\" --parent full -m 20M -- echo limited; echo $?; \"$0\" --parent full -- echo ran; \
             cat $g/cgroup.subtree_control $g/cgroup.type; \

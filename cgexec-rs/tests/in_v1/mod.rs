@@ -6,6 +6,7 @@ use super::*;
 #[test]
 #[ignore = "needs the VM with version 1 alone"]
 fn what_the_command_froze_is_thawed_and_ended() {
+    tests::vm::only_here();
     let script = "g=/sys/fs/cgroup/freezer$(grep :freezer: /proc/self/cgroup | cut -d: -f3); mkdir -p $g/a/b; \
         setsid sleep 98763 >/dev/null 2>&1 </dev/null & echo $! >$g/a/b/tasks; echo FROZEN >$g/a/freezer.state; \
         until grep -q FROZEN $g/a/freezer.state; do :; done; echo frozen";
@@ -18,6 +19,7 @@ fn what_the_command_froze_is_thawed_and_ended() {
 #[test]
 #[ignore = "needs the VM with version 1 alone"]
 fn what_was_frozen_out_of_reach_is_said_and_keeps_nobody_from_running() {
+    tests::vm::only_here();
     let outside = "/sys/fs/cgroup/freezer/outside";
     let script = format!(
         "g={outside}; mkdir $g; sleep 98758 >/dev/null 2>&1 </dev/null & echo $! >$g/tasks; \
@@ -42,6 +44,7 @@ fn what_was_frozen_out_of_reach_is_said_and_keeps_nobody_from_running() {
 #[test]
 #[ignore = "needs the VM with version 1 alone"]
 fn a_fork_bomb_is_frozen_while_it_is_ended() {
+    tests::vm::only_here();
     // without a limit of processes, so that it still forks while it is ended
     let bomb = "b() { b | b & }; b; sleep 0.2; exit 4";
     let ended = shell(&["-m", "100M", "--report=json"], &format!("exec 2>/dev/null; {bomb}"));

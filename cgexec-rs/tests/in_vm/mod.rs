@@ -6,6 +6,7 @@ use super::*;
 #[test]
 #[ignore = "needs the VM"]
 fn groups_that_the_command_made_and_froze_go_too() {
+    tests::vm::only_here();
     let script = "g=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); setsid sleep 1000 & mkdir -p $g/a/b; \
         echo $! >$g/a/b/cgroup.procs; echo 1 >$g/a/cgroup.freeze";
     let ended = shell(&["--no-cgroupns", "--report=json"], script).ended(End::Exit(0));
@@ -15,6 +16,7 @@ fn groups_that_the_command_made_and_froze_go_too() {
 #[test]
 #[ignore = "needs the VM"]
 fn the_limit_of_a_group_above_is_named() {
+    tests::vm::only_here();
     let inner = "\"$0\" --report=json -m 80M --memory-swap-max 0 -- sh -c \"$1\"";
     let program = tools().cgexec().display().to_string();
     // a group that holds no process and hands memory on, with a limit of its own
@@ -34,6 +36,7 @@ fn the_limit_of_a_group_above_is_named() {
 #[test]
 #[ignore = "needs the VM"]
 fn memory_high_slows_down_and_says_so() {
+    tests::vm::only_here();
     let script = "timeout 3 sh -c 'exec tail /dev/zero' >/dev/null; true";
     let ended = shell(&["--memory-high", "10M", "-m", "200M"], script).ended(End::Exit(0));
     assert!(ended.err().contains("cgexec-rs: --memory-high slowed the command down: "), "{}", ended.err());
@@ -42,6 +45,7 @@ fn memory_high_slows_down_and_says_so() {
 #[test]
 #[ignore = "needs the VM"]
 fn all_of_a_group_ends_where_that_was_asked_for() {
+    tests::vm::only_here();
     let script = format!("sh -c '{}'; echo survived", eats(60).replace('\'', "'\\''"));
     let with = shell(&["-m", "20M", "--oom-group"], &script);
     assert_eq!(with.out(), "");
@@ -51,6 +55,7 @@ fn all_of_a_group_ends_where_that_was_asked_for() {
 #[test]
 #[ignore = "needs the VM"]
 fn a_hierarchy_that_is_mounted_read_only_is_called_that() {
+    tests::vm::only_here();
     let script = "mount --bind /sys/fs/cgroup /sys/fs/cgroup && mount -o remount,bind,ro /sys/fs/cgroup && exec \"$0\" -m 5M true";
     let program = tools().cgexec().display().to_string();
     let unshare = tools().unshare().display().to_string();
@@ -68,6 +73,7 @@ fn a_hierarchy_that_is_mounted_read_only_is_called_that() {
 #[test]
 #[ignore = "needs the VM"]
 fn from_inside_a_cgroup_namespace_the_reason_is_said() {
+    tests::vm::only_here();
     let program = tools().cgexec().display().to_string();
     // root of a user namespace alone: the mount namespace is not its own
     let unshare = tools().unshare().display().to_string();
@@ -99,6 +105,7 @@ fn disk_of_16_mib(disk: &str) -> Scratch {
 #[test]
 #[ignore = "needs the VM"]
 fn rates_of_a_disk_hold_by_the_groups_own_count() {
+    tests::vm::only_here();
     let disk = "/dev/loop3";
     let _file = disk_of_16_mib(disk);
     let read = ["dd", "if=/dev/loop3", "of=/dev/null", "bs=64k", "count=64", "iflag=direct"];
