@@ -50,6 +50,7 @@ pub mod report;
 pub mod selection;
 pub mod signature;
 pub mod source;
+pub mod spared;
 pub mod spelling;
 pub mod spot;
 pub mod stream;
@@ -140,6 +141,11 @@ impl Operands {
 
 fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, tell: &Tell) -> failure::Result<()> {
     net.check()?;
+    let replaced = operands.directory.as_deref().filter(|_| options.replace);
+    if let Some(directory) = replaced.filter(|_| tell.voice() != Voice::DryRun) {
+        // before anything is fetched in vain; and once more before the old tree goes
+        spared::check(directory)?;
+    }
     let beside = operands.directory.as_deref().map_or(Path::new("."), fetch::beside);
     let opener = Opener { options, net, beside, tell };
     let (source, options) = &provenance::settle(&operands.source, &opener)?;
