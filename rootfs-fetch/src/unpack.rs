@@ -192,7 +192,7 @@ impl Unpacker {
             None => file::fill(&fd, entry.stored, stream),
             Some(map) => file::fill_sparse(&fd, map, stream),
         };
-        written.map_err(|failure| failure.within(Quoted(name.bytes())))?;
+        written.map_err(|failure| failure.at_entry(Quoted(name.bytes())))?;
         look::of_file(&fd, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;

@@ -77,6 +77,24 @@ fn a_digest_must_be_that_of_the_archive_as_it_is() {
 }
 
 #[test]
+fn another_digest_is_told_of_no_file_whichever_was_being_written() {
+    let scratch = Scratch::new();
+    let wrong = Digest::of(b"").to_string();
+    // the last chunk of the decoder ends in the file, and after it in the end mark
+    for (tar, more) in [
+        (Tar::new().file("first", b"x").file("second", &[7; 600_000]), 0),
+        (Tar::new().file("first", b"x"), 600_000),
+    ] {
+        let mut archive = tar.end();
+        archive.resize(archive.len() + more, 0);
+        let right = Digest::of(&archive).to_string();
+        let outcome = scratch.feed(As::Caller, &archive, &["--digest", &wrong, "-", "other"]);
+        assert_eq!(outcome.code, Some(4));
+        assert_eq!(outcome.stderr, format!("rootfs-fetch: the digest is {right}, not {wrong}\n"));
+    }
+}
+
+#[test]
 fn a_dry_run_lists_and_makes_nothing() {
     let scratch = Scratch::new();
     let tar = Tar::new().dir("d", 0o755).file("d/f", b"abc").symlink("l", "d").hardlink("h", "d/f");
