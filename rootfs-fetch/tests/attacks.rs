@@ -301,8 +301,6 @@ attacks! {
     an_archive_without_its_end: Tar::new().file("a", b"x").0 => Refused("end mark is missing");
     an_archive_cut_in_a_header: Tar::new().file("a", b"x").file("b", b"y").0[..1300] => Refused("cut short");
     an_archive_cut_in_a_file: Tar::new().file("a", &[7; 4000]).0[..2048] => Refused("cut short");
-    a_text_of_a_few_words: b"hello\n".to_vec() => Refused("not a tar archive");
-    a_part_of_a_block: Tar::new().file("a", b"x").0[..500].to_vec() => Refused("not a tar archive");
     an_archive_that_is_empty: Vec::new() => Refused("the archive is empty");
     an_archive_that_is_text: b"#!/bin/sh\nrm -rf /\n".repeat(100) => Refused("this is not a tar archive");
     an_archive_after_the_end_of_the_archive: {
