@@ -59,7 +59,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
 
-    /// Use plain HTTP with any server that has no TLS, not with this machine alone
+    /// Allow unencrypted HTTP with every server; without this, only with this machine itself
     #[arg(long)]
     pub insecure_http: bool,
 
@@ -103,7 +103,7 @@ pub struct Options {
     #[arg(long)]
     pub no_same_owner: bool,
 
-    /// Make what belongs to an id that does not exist here the caller's
+    /// Make entries yours whose owner has no id in this user namespace, instead of failing
     #[arg(long, conflicts_with = "no_same_owner")]
     pub squash: bool,
 

@@ -79,7 +79,7 @@ use crate::operands::Operands;
 /// What the tool says of itself.
 pub const TOOL: Tool = Tool {
     name: "rootfs-fetch",
-    about: "Make a root directory from an image, an archive, or this machine's own programs",
+    about: source::ABOUT,
     operands: "SOURCE DIRECTORY",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: Kind::Usage as i32,

@@ -9,7 +9,7 @@ use crate::spelling::nearest;
 
 const ARCHIVES: [&str; 8] = [".tar", ".gz", ".tgz", ".xz", ".zst", ".bz2", ".lz4", ".txz"];
 /// What goes before one colon. Docker's goes before `://`.
-const TRANSPORTS: [&str; 5] = ["distro", "host", "oci", "oci-archive", "docker-archive"];
+pub const TRANSPORTS: [&str; 5] = ["distro", "host", "oci", "oci-archive", "docker-archive"];
 
 /// A hint for a path that does not exist.
 pub fn likely(path: &Path) -> Option<String> {
