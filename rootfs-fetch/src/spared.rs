@@ -5,12 +5,12 @@
 //! the mounts with them, and the old one would then be removed as far as to the first mount.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::iter;
 use std::path::{Path, PathBuf};
 
 use chain::mountinfo;
 use chain::tell::quoted;
+use rustix::fs::{Mode, OFlags};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::mounted;
@@ -49,7 +49,9 @@ pub fn check(directory: &Path) -> Result<()> {
 
 /// The mount on a directory, or in it, that has to go first; nothing where proc cannot say.
 fn mount_in(real: &Path) -> Option<PathBuf> {
-    let on = mounted::mount(&File::open(real).ok()?)?;
+    // one that may not be read is told of, too
+    let dir = rustix::fs::open(real, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let on = mounted::mount(&dir)?;
     first_to_go(&mountinfo::table().ok()?, real, on)
 }
 

@@ -10,7 +10,7 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
 use support::{As, Outcome, Scratch, Tar};
@@ -129,6 +129,12 @@ fn a_tree_with_something_mounted_in_it_is_not_replaced_and_nothing_is_fetched() 
         ),
         ("mount -t tmpfs t old", "old", "it is a mount point", "umount old"),
         ("mount -t tmpfs t old; touch old/mine", "link", "it is a mount point", "umount link"),
+        (
+            "mount -t tmpfs t old/m; mkdir old/m/i; chmod 0 old",
+            "old",
+            "\"old/m\" is a mount point",
+            "umount old/m",
+        ),
         ("touch f; mount --bind f old/mine", "old", "\"old/mine\" is a mount point", "umount old/mine"),
     ] {
         let scratch = with_old();
@@ -142,6 +148,7 @@ fn a_tree_with_something_mounted_in_it_is_not_replaced_and_nothing_is_fetched() 
         let line =
             format!("rootfs-fetch: \"{directory}\" cannot be replaced: {what}\nrootfs-fetch: hint: {hint}\n");
         assert_eq!((code, said), (Some(7), line), "{mounts}");
+        fs::set_permissions(scratch.work().join("old"), fs::Permissions::from_mode(0o755)).unwrap();
         assert!(scratch.work().join("old/mine").exists());
         let left: Vec<String> = scratch.left().into_iter().filter(|name| name != "f").collect();
         assert_eq!(left, before);
