@@ -2,7 +2,7 @@
 //! The options of rootfs-fetch.
 
 use std::path::PathBuf;
-use std::str::FromStr as _;
+use std::str::FromStr;
 
 use clap::builder::TypedValueParser as _;
 
@@ -59,12 +59,12 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
 
-    /// Use plain HTTP with any server that has no TLS, not with this machine alone
+    /// Allow unencrypted HTTP with every server; without this, only with this machine itself
     #[arg(long)]
     pub insecure_http: bool,
 
     /// Give up on a server that is silent, or next to it, for so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds)]
     pub timeout: u64,
 
     /// Keep what is fetched from registries here
@@ -76,7 +76,7 @@ pub struct Options {
     pub no_cache: bool,
 
     /// Drop that many leading parts of each name
-    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = count::<usize>)]
     pub strip_components: usize,
 
     /// Take only what is below this directory of the archive
@@ -103,7 +103,7 @@ pub struct Options {
     #[arg(long)]
     pub no_same_owner: bool,
 
-    /// Make what belongs to an id that does not exist here the caller's
+    /// Make entries yours whose owner has no id in this user namespace, instead of failing
     #[arg(long, conflicts_with = "no_same_owner")]
     pub squash: bool,
 
@@ -112,12 +112,27 @@ pub struct Options {
     pub max_size: u64,
 
     /// Refuse an archive of more entries
-    #[arg(long, value_name = "COUNT", default_value_t = 4_000_000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 4_000_000, value_parser = count::<u64>)]
     pub max_files: u64,
 }
 
 fn name(text: &str) -> Result<Name, String> {
-    Name::parse(text.as_bytes()).map_err(|_| "a name inside the archive, without \"..\"".to_string())
+    Name::parse(text.as_bytes())
+        .map_err(|_| "it must be a name inside the archive, without \"..\"".to_string())
+}
+
+/// The longest wait: a day.
+const LONGEST: u64 = 86_400;
+
+fn seconds(text: &str) -> Result<u64, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (1..=LONGEST).contains(seconds))
+        .ok_or_else(|| format!("it must be a whole number of seconds, from 1 to {LONGEST}"))
+}
+
+fn count<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "it must be a whole number, 0 or more".to_string())
 }
 
 const LARGEST: u64 = 256 << 30;
@@ -159,13 +174,26 @@ fn size(text: &str) -> Result<u64, String> {
     let units = [(['k', 'K'], 10), (['m', 'M'], 20), (['g', 'G'], 30), (['t', 'T'], 40)];
     let unit = units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
     let (digits, shift) = unit.unwrap_or((text, 0));
-    let count: u64 = digits.parse().map_err(|_| "a number of bytes, or with K, M, G or T".to_string())?;
+    let count: u64 =
+        digits.parse().map_err(|_| "it must be a number of bytes, or one with K, M, G or T".to_string())?;
     count.checked_mul(1 << shift).ok_or_else(|| "too large".to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_number_is_told_what_it_must_be() {
+        assert_eq!((seconds("1"), seconds("86400")), (Ok(1), Ok(LONGEST)));
+        for wrong in ["5s", "0", "86401", "-1", "", "1.5"] {
+            assert_eq!(seconds(wrong), Err("it must be a whole number of seconds, from 1 to 86400".into()));
+        }
+        assert_eq!(count::<usize>("2"), Ok(2));
+        for wrong in ["-1", "two", "", "99999999999999999999"] {
+            assert_eq!(count::<u64>(wrong), Err("it must be a whole number, 0 or more".into()));
+        }
+    }
 
     #[test]
     fn sizes_are_powers_of_1024() {

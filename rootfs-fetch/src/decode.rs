@@ -88,7 +88,7 @@ pub fn read_failure(error: &std::io::Error) -> Failure {
         Some(errno) => {
             Failure::call("read the archive", "read()", rustix::io::Errno::from_raw_os_error(errno))
         }
-        None if error.get_ref().is_some_and(|inner| inner.is::<Mismatch>()) => Failure::damaged(error),
+        None if error.get_ref().is_some_and(|inner| inner.is::<Mismatch>()) => Failure::mismatch(error),
         None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Failure::damaged("the compressed data are cut short")
         }

@@ -40,6 +40,8 @@ pub enum Failure {
         line: String,
         /// What the reader can do.
         hint: Option<String>,
+        /// Whether it is about all that was read, wherever it was noticed.
+        whole: bool,
     },
     /// A signal asked us to end.
     Signal(i32),
@@ -48,12 +50,18 @@ pub enum Failure {
 impl Failure {
     /// A failure that is not a system call's.
     pub fn new(kind: Kind, line: impl Display) -> Self {
-        Self::Wrong { kind, line: line.to_string(), hint: None }
+        Self::Wrong { kind, line: line.to_string(), hint: None, whole: false }
     }
 
     /// The archive cannot be right, or must not be followed.
     pub fn damaged(line: impl Display) -> Self {
         Self::new(Kind::Damaged, line)
+    }
+
+    /// What was read is not what it should have been: the one entry at which that shows is as good
+    /// or bad as any other.
+    pub fn mismatch(line: impl Display) -> Self {
+        Self::Wrong { kind: Kind::Damaged, line: line.to_string(), hint: None, whole: true }
     }
 
     /// A system call failed: `cannot REASON: CALL: strerror (ERRNO)`.
@@ -90,7 +98,7 @@ impl Failure {
     /// The same failure with another exit status.
     pub fn kind(self, new: Kind) -> Self {
         match self {
-            Self::Wrong { line, hint, .. } => Self::Wrong { kind: new, line, hint },
+            Self::Wrong { line, hint, whole, .. } => Self::Wrong { kind: new, line, hint, whole },
             signal @ Self::Signal(_) => signal,
         }
     }
@@ -98,7 +106,9 @@ impl Failure {
     /// The same failure with advice.
     pub fn hint(self, advice: impl Display) -> Self {
         match self {
-            Self::Wrong { kind, line, .. } => Self::Wrong { kind, line, hint: Some(advice.to_string()) },
+            Self::Wrong { kind, line, whole, .. } => {
+                Self::Wrong { kind, line, hint: Some(advice.to_string()), whole }
+            }
             signal @ Self::Signal(_) => signal,
         }
     }
@@ -106,9 +116,21 @@ impl Failure {
     /// The same failure, its line led by what it happened to.
     pub fn within(self, what: impl Display) -> Self {
         match self {
-            Self::Wrong { kind, line, hint } => Self::Wrong { kind, line: format!("{what}: {line}"), hint },
+            Self::Wrong { kind, line, hint, whole } => {
+                Self::Wrong { kind, line: format!("{what}: {line}"), hint, whole }
+            }
             signal @ Self::Signal(_) => signal,
         }
+    }
+
+    /// The same failure, led by the name of the entry in which it was noticed, where it is about that.
+    pub fn at_entry(self, name: impl Display) -> Self {
+        if self.is_of_the_whole() { self } else { self.within(name) }
+    }
+
+    /// Whether it is about all that was read.
+    pub fn is_of_the_whole(&self) -> bool {
+        matches!(self, Self::Wrong { whole: true, .. })
     }
 
     /// Wrapped so that it passes through a reader; [`crate::decode::read_failure`] unwraps it.
@@ -145,7 +167,7 @@ mod tests {
     #[test]
     fn a_failed_call_names_the_reason_the_call_and_the_error() {
         let failure = Failure::call("make it", "mkdirat(\"a\")", rustix::io::Errno::NOSPC);
-        let Failure::Wrong { kind, line, hint } = failure else { panic!("not a signal") };
+        let Failure::Wrong { kind, line, hint, .. } = failure else { panic!("not a signal") };
         assert_eq!(kind, Kind::Io);
         assert_eq!(line, "cannot make it: mkdirat(\"a\"): No space left on device (ENOSPC)");
         assert_eq!(hint, None);

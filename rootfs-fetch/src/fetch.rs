@@ -21,7 +21,7 @@ use crate::place::{Existing, Place};
 use crate::policy::{Devices, Owners, Policy};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::selection::{Pattern, Selection};
+use crate::selection::{Pattern, Selection, Taken};
 use crate::source::Source;
 use crate::stream::Stream;
 use crate::tar::reader::{Reader, Trailer, padded};
@@ -224,13 +224,17 @@ impl Fetch<'_> {
     /// Says what would be made.
     fn list(&self, input: Input) -> Result<()> {
         match input {
-            Input::Archive(mut stream, _) => self.list_archive(&mut stream, Trailer::Required),
+            Input::Archive(mut stream, _) => {
+                let taken = self.list_archive(&mut stream, Trailer::Required, Taken::default())?;
+                self.policy().selection.check(taken)
+            }
             Input::Image(image) => {
                 let layers = image.begin(self.opener().beside, &Progress::hidden())?;
-                image.layers().iter().try_for_each(|layer| {
+                let taken = image.layers().iter().try_fold(Taken::default(), |taken, layer| {
                     self.tell.line(format_args!("layer {}", layer.part));
-                    self.list_archive(&mut self.layer(&layers, layer)?, Trailer::Optional)
-                })
+                    self.list_archive(&mut self.layer(&layers, layer)?, Trailer::Optional, taken)
+                })?;
+                self.policy().selection.check(taken)
             }
             Input::Host(copy) => {
                 copy.paths().iter().for_each(|path| self.tell.line(path.display()));
@@ -239,19 +243,21 @@ impl Fetch<'_> {
         }
     }
 
-    fn list_archive(&self, stream: &mut Stream, trailer: Trailer) -> Result<()> {
+    fn list_archive(&self, stream: &mut Stream, trailer: Trailer, mut taken: Taken) -> Result<Taken> {
         let selection = self.policy().selection;
         let mut reader = Reader::new(trailer);
         while let Some(entry) = reader.next(stream)? {
             self.interrupt().check()?;
-            if let Some(name) = selection.select(&Name::parse(&entry.raw_name)?)
-                && !self.options.quiet
-            {
-                self.tell.line(Listed(&entry, &name));
+            taken.met += 1;
+            if let Some(name) = selection.select(&Name::parse(&entry.raw_name)?) {
+                taken.taken += 1;
+                if !self.options.quiet {
+                    self.tell.line(Listed(&entry, &name));
+                }
             }
             stream.skip(padded(entry.stored))?;
         }
-        Ok(())
+        Ok(taken)
     }
 
     fn policy(&self) -> Policy {

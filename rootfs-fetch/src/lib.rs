@@ -39,6 +39,7 @@ pub mod listed;
 pub mod mounted;
 pub mod name;
 pub mod net;
+pub mod operands;
 pub mod partial;
 pub mod place;
 pub mod policy;
@@ -50,6 +51,7 @@ pub mod report;
 pub mod selection;
 pub mod signature;
 pub mod source;
+pub mod spared;
 pub mod spelling;
 pub mod spot;
 pub mod stream;
@@ -58,7 +60,7 @@ pub mod tree;
 pub mod unpack;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,11 +74,12 @@ use crate::fetch::Fetch;
 use crate::input::Opener;
 use crate::interrupt::Interrupt;
 use crate::net::client::{Net, Rules};
+use crate::operands::Operands;
 
 /// What the tool says of itself.
 pub const TOOL: Tool = Tool {
     name: "rootfs-fetch",
-    about: "Make a root directory from an image, an archive, or this machine's own programs",
+    about: source::ABOUT,
     operands: "SOURCE DIRECTORY",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: Kind::Usage as i32,
@@ -84,7 +87,7 @@ pub const TOOL: Tool = Tool {
 
 /// Runs the tool: reads the command line, fetches, tells, and says how it ended.
 pub fn run(argv: Vec<OsString>) -> ExitCode {
-    let line = args::parse::<Options>(&TOOL, argv);
+    let line = args::parse::<Options>(&TOOL, operands::in_order(argv));
     let tell = Tell::new(TOOL.name, line.voice);
     // modes are the archive's, whatever the caller's mask
     rustix::process::umask(rustix::fs::Mode::empty());
@@ -93,7 +96,7 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
         return told(unpack::file::write_all(rustix::stdio::stdout(), distro::list().as_bytes()), &tell);
     }
     let operands = Operands::take(line.operands, options)
-        .unwrap_or_else(|(wrong, hint)| args::usage_error(&TOOL, &tell, wrong, hint));
+        .unwrap_or_else(|(wrong, hint)| args::usage_error(&TOOL, &tell, &wrong, hint.as_deref()));
     let interrupt = Interrupt::watch();
     let rules = Rules {
         authorities: options.cacert.clone(),
@@ -108,38 +111,13 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
     told(fetched, &tell)
 }
 
-/// SOURCE, and DIRECTORY unless only something is to be said of the source.
-struct Operands {
-    source: OsString,
-    directory: Option<PathBuf>,
-}
-
-impl Operands {
-    fn take(
-        operands: Vec<OsString>,
-        options: &Options,
-    ) -> Result<Self, (&'static str, Option<&'static str>)> {
-        let mut operands = operands.into_iter();
-        let (source, directory) = (operands.next(), operands.next().map(PathBuf::from));
-        match (source, directory, operands.next()) {
-            _ if options.list => Err(("--list is all there is to do: it takes no SOURCE", None)),
-            (Some(source), None, None) if options.print_digest || options.config.is_some() => {
-                Ok(Self { source, directory: None })
-            }
-            (Some(_), Some(_), None) if options.print_digest => {
-                Err(("--print-digest makes no DIRECTORY", None))
-            }
-            (Some(source), Some(directory), None) => Ok(Self { source, directory: Some(directory) }),
-            _ => Err((
-                "needs a SOURCE and a DIRECTORY",
-                Some("'rootfs-fetch host: my-root' copies this machine's own programs"),
-            )),
-        }
-    }
-}
-
 fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, tell: &Tell) -> failure::Result<()> {
     net.check()?;
+    let replaced = operands.directory.as_deref().filter(|_| options.replace);
+    if let Some(directory) = replaced.filter(|_| tell.voice() != Voice::DryRun) {
+        // before anything is fetched in vain; and once more before the old tree goes
+        spared::check(directory)?;
+    }
     let beside = operands.directory.as_deref().map_or(Path::new("."), fetch::beside);
     let opener = Opener { options, net, beside, tell };
     let (source, options) = &provenance::settle(&operands.source, &opener)?;

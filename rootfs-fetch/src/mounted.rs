@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether two open directories are on one mount: what is mounted in a tree is not of the tree.
 
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _};
 
 /// Whether `one` and `other` are on the same mount, a bind mount of the same file system told apart.
 pub fn together(one: impl AsFd, other: impl AsFd) -> bool {
@@ -16,8 +16,9 @@ pub fn together(one: impl AsFd, other: impl AsFd) -> bool {
 
 /// The number of the mount that a descriptor is on, proc_pid_fdinfo(5): since Linux 3.15, long
 /// before statx(2) says it.
-fn mount(fd: BorrowedFd<'_>) -> Option<u64> {
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+pub fn mount(fd: impl AsFd) -> Option<u64> {
+    let fd = fd.as_fd().as_raw_fd();
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
     info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
 }
 

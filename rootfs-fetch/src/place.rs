@@ -21,6 +21,7 @@ use crate::image::Form;
 use crate::mounted;
 use crate::partial;
 use crate::remove;
+use crate::spared;
 
 /// Where the tree grows.
 #[derive(Debug)]
@@ -130,6 +131,13 @@ impl Place {
     /// Exists, if somebody was faster; I/O. Nothing is left then.
     pub fn commit(self) -> Result<()> {
         let Way::Beside(partial) = &self.way else { return Ok(()) };
+        if self.existing == Existing::Replace
+            && let Err(failure) = spared::check(&self.directory)
+        {
+            // something was mounted meanwhile
+            self.abandon()?;
+            return Err(failure);
+        }
         if self.existing == Existing::Replace && self.rename(partial, RenameFlags::EXCHANGE).is_ok() {
             // the old tree has the sibling's name now
             return self.abandon();
@@ -194,22 +202,22 @@ fn parent_and_name(directory: &Path) -> Result<(PathBuf, OsString)> {
 /// Opens a DIRECTORY that exists, if it is one we may use.
 fn look(parent: &OwnedFd, name: &OsStr, directory: &Path, existing: Existing) -> Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let exists = |what| {
-        Err(Failure::new(Kind::Exists, format_args!("{} exists{what}", quoted(directory))).hint(
-            "give the name of a directory that does not exist, or of an empty one; --replace replaces it",
-        ))
-    };
+    let exists = |what| Failure::new(Kind::Exists, format_args!("{} exists{what}", quoted(directory)));
     let failed =
         |call: &str, error| Failure::call(format_args!("look into {}", quoted(directory)), call, error);
     match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         Err(Errno::NOENT) => Ok(None),
-        Err(Errno::NOTDIR | Errno::LOOP) => exists(" and is no directory"),
+        Err(Errno::NOTDIR | Errno::LOOP) => Err(exists(" and is no directory").hint(spared::ANOTHER)),
         Err(error) => Err(failed(&format!("openat({})", quoted(name)), error)),
         Ok(fd) if existing != Existing::Refuse => Ok(Some(fd)),
         Ok(fd) => {
             let entries = Dir::read_from(&fd).map_err(|error| failed("getdents64()", error))?;
             let full = entries.flatten().any(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."));
-            if full { exists(" and is not empty") } else { Ok(Some(fd)) }
+            if !full {
+                return Ok(Some(fd));
+            }
+            let replace = if spared::check(directory).is_ok() { "; --replace replaces it" } else { "" };
+            Err(exists(" and is not empty").hint(format_args!("{}{replace}", spared::ANOTHER)))
         }
     }
 }

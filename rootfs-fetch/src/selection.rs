@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which names of an archive are wanted, and what they are called in DIRECTORY.
 
+use chain::tell::Quoted;
+
+use crate::failure::{Failure, Kind, Result};
 use crate::name::Name;
 
 /// `--subdir`, `--strip-components` and `--exclude`.
@@ -22,6 +25,34 @@ impl Selection {
         }
         let name = name.below(&self.below)?;
         if self.strip == 0 { Some(name) } else { name.strip(self.strip) }
+    }
+}
+
+/// What a selection met and took, of all layers where there are some.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    /// Entries that it met.
+    pub met: u64,
+    /// Those it took.
+    pub taken: u64,
+}
+
+impl Selection {
+    /// Refuses to have chosen nothing of something: a name is wrong then.
+    ///
+    /// # Errors
+    /// Not found.
+    pub fn check(&self, of: Taken) -> Result<()> {
+        let all = self.below.is_root() && self.strip == 0 && self.exclude.is_empty();
+        if all || of.met == 0 || of.taken > 0 {
+            return Ok(());
+        }
+        let line = match (self.below.is_root(), self.strip, self.exclude.is_empty()) {
+            (false, 0, true) => format!("the archive has nothing below {}", Quoted(self.below.bytes())),
+            (true, 1.., true) => format!("the archive has no name of more than {} parts", self.strip),
+            _ => "--subdir, --strip-components and --exclude leave nothing of the archive".into(),
+        };
+        Err(Failure::new(Kind::NotFound, line).hint("--dry-run without them lists what there is"))
     }
 }
 

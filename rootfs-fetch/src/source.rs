@@ -19,6 +19,20 @@ const IMAGES: [(&str, Form); 3] = [
     ("docker-archive:", Form::DockerArchive),
 ];
 
+/// What the tool does, and how SOURCE is written: the head of the help and of the man page.
+pub const ABOUT: &str = "\
+Make a root directory from an image, an archive, or this machine's own programs
+
+SOURCE is one of:
+  FILE or -                   a tar archive, packed or not
+  https://HOST/FILE           the same from a server; http:// too
+  distro:NAME[:RELEASE]       a distribution's root archive: --list
+  docker://NAME[:TAG]         an image in a registry, as in Docker
+  oci:DIR[:TAG]               an image in an OCI layout
+  oci-archive:FILE[:TAG]      the same in a tar archive
+  docker-archive:FILE[:NAME]  what docker save writes
+  host:[PROGRAM,...]          this machine's own programs";
+
 /// Where the root directory comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -100,6 +114,24 @@ mod tests {
         );
         assert_eq!(parse("host:"), Source::Host(Vec::new()));
         assert_eq!(parse("host:bash,/bin/ls"), Source::Host(vec!["bash".into(), "/bin/ls".into()]));
+    }
+
+    #[test]
+    fn the_help_has_every_transport_and_no_other() {
+        let lines = ABOUT.lines().filter_map(|line| line.strip_prefix("  "));
+        let mut shown: Vec<&str> = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(transport, _)| transport)
+            .filter(|transport| *transport != "https")
+            .collect();
+        shown.sort_unstable();
+        let mut known: Vec<&str> = likely::TRANSPORTS.to_vec();
+        known.push("docker");
+        known.sort_unstable();
+        assert_eq!(shown, known);
+        for (prefix, _) in IMAGES {
+            assert!(shown.contains(&prefix.trim_end_matches(':')), "{prefix}");
+        }
     }
 
     #[test]

@@ -143,6 +143,14 @@ impl Stream {
         Ok(!self.refill()?)
     }
 
+    /// Whether what comes next is less than a block.
+    ///
+    /// # Errors
+    /// What the decoder says.
+    pub fn has_less_than_a_block(&mut self) -> Result<bool> {
+        Ok(!self.refill()? || self.chunk.len() - self.at < BLOCK)
+    }
+
     /// Passes over `count` bytes.
     ///
     /// # Errors
@@ -194,7 +202,7 @@ impl Stream {
                 Message::End => {
                     self.ended = true;
                     let checked = self.content.as_mut().map_or(Ok(()), Sum::check);
-                    checked.map_err(Failure::damaged)?;
+                    checked.map_err(Failure::mismatch)?;
                 }
                 Message::Failed(failure) => return Err(failure),
             }

@@ -23,6 +23,7 @@ use crate::listed::Listed;
 use crate::name::Name;
 use crate::policy::{Devices, Policy};
 use crate::report::Report;
+use crate::selection::Taken;
 use crate::spot::Spot;
 use crate::stream::Stream;
 use crate::tar::reader::{Reader, Trailer, padded};
@@ -38,7 +39,8 @@ pub struct Unpacker {
     policy: Policy,
     report: Report,
     tell: Tell,
-    entries: u64,
+    /// Entries, and those of them that were wanted.
+    entries: Taken,
     /// Hard links whose other name has not come yet.
     waiting: Vec<(Name, Name)>,
     /// Bytes of their names.
@@ -73,7 +75,7 @@ impl Unpacker {
             policy,
             report: Report::default(),
             tell,
-            entries: 0,
+            entries: Taken::default(),
             waiting: Vec::new(),
             waiting_bytes: 0,
             layer: None,
@@ -111,10 +113,10 @@ impl Unpacker {
     }
 
     fn count(&mut self) -> Result<()> {
-        self.entries += 1;
+        self.entries.met += 1;
         let most = self.policy.most_files;
         // a name may ask for a thousand directories on its way
-        if self.entries > most || self.tree.directories().count() > most {
+        if self.entries.met > most || self.tree.directories().count() > most {
             return Err(Failure::damaged(format_args!("refused: the archive has more than {most} entries"))
                 .hint("--max-files allows more"));
         }
@@ -131,6 +133,7 @@ impl Unpacker {
             return Ok(());
         }
         let Some(name) = self.policy.selection.select(&name) else { return Ok(()) };
+        self.entries.taken += 1;
         if self.policy.verbose {
             self.tell.line(Listed(&entry, &name));
         }
@@ -192,7 +195,7 @@ impl Unpacker {
             None => file::fill(&fd, entry.stored, stream),
             Some(map) => file::fill_sparse(&fd, map, stream),
         };
-        written.map_err(|failure| failure.within(Quoted(name.bytes())))?;
+        written.map_err(|failure| failure.at_entry(Quoted(name.bytes())))?;
         look::of_file(&fd, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
@@ -288,6 +291,7 @@ impl Unpacker {
     /// # Errors
     /// I/O.
     pub fn finish(mut self) -> Result<Report> {
+        self.policy.selection.check(self.entries)?;
         finish::directories(&mut self.tree, &self.policy, &mut self.report)?;
         Ok(self.report)
     }

@@ -335,3 +335,19 @@ fn what_was_made_is_said_in_the_last_line() {
         scratch.feed(As::Caller, &Tar::new().file("a", &[0; 12_345]).file("b", b"").end(), &["-", "root"]);
     assert_eq!(outcome.stderr, "rootfs-fetch: root: 2 files, 12 kB\n");
 }
+
+#[test]
+fn what_is_shorter_than_a_header_is_no_archive() {
+    let scratch = Scratch::new();
+    let not_tar = "this is not a tar archive, nor one that gzip, xz, zstd, bzip2 or lz4 packed";
+    for (data, said) in
+        [(b"hello\n".to_vec(), not_tar), (compressed(b"hello\n", "gzip"), not_tar), (vec![0; 100], not_tar)]
+    {
+        for how in ["-q", "--into", "--dry-run"] {
+            let outcome = scratch.feed(As::Caller, &data, &[how, "-", "root"]);
+            assert_eq!(outcome.stderr, format!("rootfs-fetch: {said}\n"), "{how}");
+            assert_eq!(outcome.code, Some(4));
+        }
+        assert_eq!(scratch.left(), Vec::<String>::new());
+    }
+}

@@ -172,14 +172,15 @@ fn a_mount_point_is_filled_where_it_is_and_emptied_again_on_failure() {
 
 #[test]
 #[ignore = "needs a user namespace, to mount something, and strace"]
-fn what_is_mounted_in_a_tree_that_is_replaced_is_not_emptied() {
+fn what_is_mounted_in_a_tree_that_is_removed_is_not_emptied() {
     // also where the kernel cannot say what is mounted while it resolves a name
     for before in ["", "strace -f -o /dev/null -e trace=openat2 --inject=openat2:error=ENOSYS"] {
         let scratch = Scratch::new();
         fs::write(scratch.work().join("a.tar"), archive()).unwrap();
         let script = format!(
-            "mkdir -p root/home precious; echo mine > precious/file; mount --bind precious root/home || exit 9
-            {before} \"$TOOL\" --no-same-owner --replace a.tar root
+            "left=root.partial-abc123; mkdir -p $left/home precious; echo mine > precious/file
+            mount --bind precious $left/home || exit 9
+            {before} \"$TOOL\" --no-same-owner a.tar root
             test -e root/d0/f0 && cat precious/file >&2"
         );
         let (code, said) = with_mounts(&scratch, &script);

@@ -44,6 +44,35 @@ fn a_subdirectory_becomes_the_root() {
 }
 
 #[test]
+fn what_leaves_nothing_of_an_archive_is_said_to_and_nothing_is_made() {
+    let scratch = Scratch::new();
+    for (chosen, said) in [
+        (&["--subdir", "nosuch"][..], "the archive has nothing below \"nosuch\""),
+        (&["--strip-components", "50"], "the archive has no name of more than 50 parts"),
+        (
+            &["--strip-components", "1", "--subdir", "pkglist.txt"],
+            "--subdir, --strip-components and --exclude leave nothing of the archive",
+        ),
+        (&["--exclude", "*"], "--subdir, --strip-components and --exclude leave nothing of the archive"),
+    ] {
+        for how in [&[][..], &["--into"], &["--dry-run"]] {
+            let outcome = scratch.feed(As::Caller, &bootstrap(), &[chosen, how, &["-", "root"]].concat());
+            assert_eq!(outcome.code, Some(3), "{chosen:?}: {outcome:?}");
+            let hint = "rootfs-fetch: hint: --dry-run without them lists what there is\n";
+            assert_eq!(outcome.stderr, format!("rootfs-fetch: {said}\n{hint}"));
+            assert_eq!(scratch.left(), Vec::<String>::new());
+        }
+    }
+    // a directory that is there is enough
+    let outcome = scratch.feed(
+        As::Caller,
+        &Tar::new().dir("a/b", 0o755).end(),
+        &["-q", "--subdir", "a/b", "-", "root"],
+    );
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn what_is_excluded_is_left_out() {
     let scratch = Scratch::new();
     let args = ["-q", "--exclude", "usr/share/doc", "--exclude", "*.txt", "-", "root"];
@@ -74,6 +103,24 @@ fn a_digest_must_be_that_of_the_archive_as_it_is() {
     assert_eq!(outcome.code, Some(4));
     assert_eq!(outcome.stderr, format!("rootfs-fetch: the digest is {right}, not {wrong}\n"));
     assert_eq!(scratch.left(), ["root"]);
+}
+
+#[test]
+fn another_digest_is_told_of_no_file_whichever_was_being_written() {
+    let scratch = Scratch::new();
+    let wrong = Digest::of(b"").to_string();
+    // the last chunk of the decoder ends in the file, and after it in the end mark
+    for (tar, more) in [
+        (Tar::new().file("first", b"x").file("second", &[7; 600_000]), 0),
+        (Tar::new().file("first", b"x"), 600_000),
+    ] {
+        let mut archive = tar.end();
+        archive.resize(archive.len() + more, 0);
+        let right = Digest::of(&archive).to_string();
+        let outcome = scratch.feed(As::Caller, &archive, &["--digest", &wrong, "-", "other"]);
+        assert_eq!(outcome.code, Some(4));
+        assert_eq!(outcome.stderr, format!("rootfs-fetch: the digest is {right}, not {wrong}\n"));
+    }
 }
 
 #[test]

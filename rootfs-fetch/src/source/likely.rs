@@ -9,13 +9,16 @@ use crate::spelling::nearest;
 
 const ARCHIVES: [&str; 8] = [".tar", ".gz", ".tgz", ".xz", ".zst", ".bz2", ".lz4", ".txz"];
 /// What goes before one colon. Docker's goes before `://`.
-const TRANSPORTS: [&str; 5] = ["distro", "host", "oci", "oci-archive", "docker-archive"];
+pub const TRANSPORTS: [&str; 5] = ["distro", "host", "oci", "oci-archive", "docker-archive"];
 
 /// A hint for a path that does not exist.
 pub fn likely(path: &Path) -> Option<String> {
     let text = path.to_str()?;
     if let Some((scheme, rest)) = text.split_once("://") {
         return scheme_of(&scheme.to_ascii_lowercase(), rest);
+    }
+    if let Some(hint) = of_another_tool(text) {
+        return Some(hint);
     }
     if text.starts_with(['.', '/']) || ARCHIVES.iter().any(|end| text.ends_with(end)) {
         return None;
@@ -35,6 +38,24 @@ pub fn likely(path: &Path) -> Option<String> {
         }
         Some(known) => Some(both(known, format!("{known}:{release}"), &format!(":{release}"))),
         None => image(text),
+    }
+}
+
+/// What has a name in containers-transports(5), or nearly, and is read another way.
+fn of_another_tool(text: &str) -> Option<String> {
+    if text == "host" {
+        return Some("'host:' is this machine's own programs".into());
+    }
+    let (transport, rest) = text.split_once(':').filter(|(_, rest)| !rest.is_empty())?;
+    match transport {
+        "docker-daemon" => {
+            Some(format!("'docker save {rest} | rootfs-fetch - DIRECTORY' takes it from there"))
+        }
+        "containers-storage" => {
+            Some(format!("'podman save {rest} | rootfs-fetch - DIRECTORY' takes it from there"))
+        }
+        "dir" => Some(format!("'skopeo copy {text} oci:IMAGE' makes what 'oci:IMAGE' reads")),
+        _ => None,
     }
 }
 
@@ -103,6 +124,18 @@ mod tests {
             let said = hint(path).expect("a hint");
             assert!(said.starts_with(&format!("'docker://{image}' ")), "{said}");
             assert!(said.contains(&format!(" 'distro:{archive}' ")), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_only_other_tools_read_is_said_how_to_get() {
+        for (path, said) in [
+            ("containers-storage:x:1", "'podman save x:1 | rootfs-fetch - DIRECTORY' takes it from there"),
+            ("docker-daemon:x:1", "'docker save x:1 | rootfs-fetch - DIRECTORY' takes it from there"),
+            ("dir:/x", "'skopeo copy dir:/x oci:IMAGE' makes what 'oci:IMAGE' reads"),
+            ("host", "'host:' is this machine's own programs"),
+        ] {
+            assert_eq!(hint(path).as_deref(), Some(said), "{path}");
         }
     }
 

@@ -69,9 +69,9 @@ impl Reader {
     /// Says which entry of how many a failure was met after.
     fn located(&self, failure: Failure) -> Failure {
         match failure {
-            Failure::Wrong { kind, line, hint } if !self.last.is_empty() => {
+            Failure::Wrong { kind, line, hint, whole: false } if !self.last.is_empty() => {
                 let line = format!("{line} (entry {}, after {})", self.entries + 1, Quoted(&self.last));
-                Failure::Wrong { kind, line, hint }
+                Failure::Wrong { kind, line, hint, whole: false }
             }
             other => other,
         }
@@ -79,6 +79,10 @@ impl Reader {
 
     fn find(&mut self, stream: &mut Stream) -> Result<Option<Entry>> {
         let mut before = Before::default();
+        // a layer may have nothing at all
+        if self.trailer == Trailer::Required && self.entries == 0 && stream.has_less_than_a_block()? {
+            return Err(not_tar());
+        }
         loop {
             let Some(block) = stream.block()? else {
                 return self.end(&before, "the archive is cut short: its end mark is missing");
@@ -126,9 +130,7 @@ impl Reader {
 
     fn not_tar(&self, failure: Failure) -> Failure {
         if self.entries == 0 && self.last.is_empty() {
-            return Failure::damaged(
-                "this is not a tar archive, nor one that gzip, xz, zstd, bzip2 or lz4 packed",
-            );
+            return not_tar();
         }
         failure
     }
@@ -195,6 +197,10 @@ impl Reader {
             other => What::Unknown(other),
         })
     }
+}
+
+fn not_tar() -> Failure {
+    Failure::damaged("this is not a tar archive, nor one that gzip, xz, zstd, bzip2 or lz4 packed")
 }
 
 fn without_contents(kind: u8, header: &Header<'_>) -> Result<What> {
