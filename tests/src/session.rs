@@ -62,7 +62,7 @@ struct Exchange {
 /// that went otherwise.
 ///
 /// # Panics
-/// If one did, or there is none.
+/// If one did, or there is none; if it is an ordinary user's, and root runs it.
 #[track_caller]
 pub fn check(starts: &[&str], world: World) {
     check_amid(starts, world, &Surroundings::default());
@@ -74,6 +74,11 @@ pub fn check(starts: &[&str], world: World) {
 /// As [`check`].
 #[track_caller]
 pub fn check_amid(starts: &[&str], world: World, surroundings: &Surroundings) {
+    // root does what they show to be refused
+    assert!(
+        world != World::User || !nix::unistd::geteuid().is_root(),
+        "this is an ordinary user's: tests/run user"
+    );
     let found: Vec<Session> = starts
         .iter()
         .flat_map(|start| book::below(start))
