@@ -186,7 +186,9 @@ fn parent_and_name(directory: &Path) -> Result<(PathBuf, OsString)> {
         || Failure::new(Kind::Usage, format_args!("{} cannot be a new directory", quoted(directory)));
     // `.`, `..`, `a/..` and links to a directory have their name elsewhere
     let named = directory.file_name().is_some() && !directory.as_os_str().as_bytes().ends_with(b"/.");
-    let real = if !named || directory.is_symlink() {
+    // with the slash that a shell completes, lstat(2) would follow it
+    let without_slash: PathBuf = directory.components().collect();
+    let real = if !named || without_slash.is_symlink() {
         std::fs::canonicalize(directory).map_err(|_| unusable())?
     } else {
         directory.to_path_buf()

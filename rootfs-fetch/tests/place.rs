@@ -84,12 +84,14 @@ fn an_empty_directory_is_taken() {
 
 #[test]
 fn a_link_to_an_empty_directory_is_followed() {
-    let scratch = Scratch::new();
-    fs::create_dir(scratch.work().join("real")).unwrap();
-    symlink("real", scratch.work().join("root")).unwrap();
-    assert_eq!(scratch.feed(As::Caller, &small(), &["-", "root"]).code, Some(0));
-    assert!(scratch.work().join("real/a").exists());
-    assert!(scratch.work().join("root").is_symlink());
+    for written in ["root", "root/"] {
+        let scratch = Scratch::new();
+        fs::create_dir(scratch.work().join("real")).unwrap();
+        symlink("real", scratch.work().join("root")).unwrap();
+        assert_eq!(scratch.feed(As::Caller, &small(), &["-", written]).code, Some(0), "{written}");
+        assert!(scratch.work().join("real/a").exists());
+        assert!(scratch.work().join("root").is_symlink());
+    }
 }
 
 #[test]
