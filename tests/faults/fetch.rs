@@ -117,7 +117,7 @@ impl Fetch {
         let own = own.to_string_lossy();
         let said = said.replace(&*own, "").replace(own.trim_end_matches('/'), ".");
         match said.split_once(".partial-") {
-            Some((before, rest)) => format!("{before}.partial{}", rest.get(6..).unwrap_or_default()),
+            Some((before, rest)) => format!("{before}.partial{}", rest.get(10..).unwrap_or_default()),
             None => said,
         }
     }
