@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! DIRECTORY appears complete or not at all.
 //!
-//! The tree grows in `DIRECTORY.partial-XXXXXX`, a sibling that only we can
+//! The tree grows in `DIRECTORY.partial-XXXXXXXXXX`, a sibling that only we can
 //! enter, and is renamed into place at the end. The sibling is locked while it
 //! grows, so that a run that finds one unlocked knows that its maker is dead,
 //! and removes it. Only an empty mount point, or an empty directory whose parent
