@@ -3,14 +3,19 @@
 
 use super::*;
 
+/// Waits until the shell's child has become sleep: frozen before, it would hold what the shell has open.
+const RUNS: &str = "until grep -q sleep /proc/$!/comm; do :; done";
+
 #[test]
 #[ignore = "needs the VM with version 1 alone"]
 fn what_the_command_froze_is_thawed_and_ended() {
     tests::vm::only_here();
-    let script = "g=/sys/fs/cgroup/freezer$(grep :freezer: /proc/self/cgroup | cut -d: -f3); mkdir -p $g/a/b; \
-        setsid sleep 98763 >/dev/null 2>&1 </dev/null & echo $! >$g/a/b/tasks; echo FROZEN >$g/a/freezer.state; \
-        until grep -q FROZEN $g/a/freezer.state; do :; done; echo frozen";
-    let ended = shell(&["--no-cgroupns", "--report=json"], script).ended(End::Exit(0));
+    let script = format!(
+        "g=/sys/fs/cgroup/freezer$(grep :freezer: /proc/self/cgroup | cut -d: -f3); mkdir -p $g/a/b; \
+        setsid sleep 98763 >/dev/null 2>&1 </dev/null & {RUNS}; echo $! >$g/a/b/tasks; echo FROZEN >$g/a/freezer.state; \
+        until grep -q FROZEN $g/a/freezer.state; do :; done; echo frozen"
+    );
+    let ended = shell(&["--no-cgroupns", "--report=json"], &script).ended(End::Exit(0));
     assert_eq!(ended.out(), "frozen\n");
     is_gone(&reported(&ended));
     assert_eq!(asleep("98763"), 0);
@@ -22,7 +27,7 @@ fn what_was_frozen_out_of_reach_is_said_and_keeps_nobody_from_running() {
     tests::vm::only_here();
     let outside = "/sys/fs/cgroup/freezer/outside";
     let script = format!(
-        "g={outside}; mkdir $g; sleep 98758 >/dev/null 2>&1 </dev/null & echo $! >$g/tasks; \
+        "g={outside}; mkdir $g; sleep 98758 >/dev/null 2>&1 </dev/null & {RUNS}; echo $! >$g/tasks; \
          echo FROZEN >$g/freezer.state; until grep -q FROZEN $g/freezer.state; do :; done; exit 3"
     );
     let ended = shell(&["--no-cgroupns", "--pids-limit", "9"], &script).ended(End::Exit(3));
