@@ -139,6 +139,33 @@ mod tests {
     }
 
     #[test]
+    fn two_groups_of_one_hierarchy_are_told_unless_all_are_meant() {
+        // any directories will do for groups
+        let mount = std::env::temp_dir().join(format!("cgexec-join-{}", std::process::id()));
+        for group in ["a", "b"] {
+            std::fs::create_dir_all(mount.join(group)).unwrap();
+        }
+        let hierarchy = Hierarchy {
+            version: Version::V1,
+            mount: mount.clone(),
+            own: mount.clone(),
+            v1_controllers: vec!["pids".to_string()],
+            read_only: false,
+        };
+        let found = Hierarchies { list: vec![hierarchy], ..Hierarchies::default() };
+        let joins = |targets: &[&str]| {
+            let targets: Vec<Target> = targets.iter().map(|text| target(text).unwrap()).collect();
+            let mut steps = Plan::new(chain::exec::Command::shell("true".into()));
+            plan(&mut steps, &targets, &found).map(|()| steps.lines().len())
+        };
+        assert_eq!(joins(&["pids:a", "pids:a"]), Ok(1));
+        assert_eq!(joins(&["pids:a", "*:b"]), Ok(1));
+        let (wrong, _) = joins(&["pids:a", "pids:b"]).unwrap_err();
+        std::fs::remove_dir_all(&mount).unwrap();
+        assert!(wrong.ends_with("/b are of one hierarchy"), "{wrong}");
+    }
+
+    #[test]
     fn a_path_stays_below_the_hierarchy() {
         assert!(target("memory:../x").is_err());
         assert!(target("memory").is_err());
