@@ -15,6 +15,7 @@ use nix::sched::CloneFlags;
 
 use crate::call::Call;
 use crate::flags::CLONE_NEWTIME;
+use crate::idmap::inner_ids;
 use crate::namespace::Kind;
 use crate::{mountinfo, sys};
 
@@ -23,9 +24,7 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
     match call {
         Call::Unshare(flags) => unshare(*flags, errno),
         Call::Write { path, .. } if path.ends_with("uid_map") || path.ends_with("setgroups") => match errno {
-            Errno::EPERM if path.ends_with("setgroups") && read("/proc/self/gid_map").is_some_and(|map| !map.is_empty()) => {
-                Some("it is settled where groups are mapped already, as here: --user makes a namespace where it is not".to_string())
-            }
+            Errno::EPERM if path.ends_with("setgroups") => setgroups_settled().or_else(user_namespace_knob),
             Errno::EPERM | Errno::EACCES => user_namespace_knob(),
             _ => None,
         },
@@ -147,15 +146,19 @@ fn unshare(flags: CloneFlags, errno: Errno) -> Option<String> {
     }
 }
 
+/// setgroups(2) may be denied before groups are mapped, and allowed only where it never was denied.
+fn setgroups_settled() -> Option<String> {
+    read("/proc/self/gid_map").filter(|map| !map.is_empty()).map(|_| {
+        "it is settled where groups are mapped already, as here: --user makes a namespace where it is not"
+            .to_string()
+    })
+}
+
 /// Who has no id in a user namespace makes no other in it: user_namespaces(7).
 fn without_id() -> Option<String> {
     let has_id = |map: &str, id: u32| {
-        let map = fs::read_to_string(map).ok()?;
-        Some(map.lines().any(|line| {
-            let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>().unwrap_or(0));
-            let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
-            first.zip(count).is_some_and(|(first, count)| id.checked_sub(first).is_some_and(|at| at < count))
-        }))
+        let ids = inner_ids(&fs::read_to_string(map).ok()?);
+        Some(ids.iter().any(|range| range.contains(&id.into())))
     };
     let (user, group) = sys::effective_ids();
     let both = has_id("/proc/self/uid_map", user)? && has_id("/proc/self/gid_map", group)?;

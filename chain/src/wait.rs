@@ -5,8 +5,8 @@
 //! Ctrl-Z reach it directly; signals that a process sent to the parent are passed
 //! on. For the first process of a PID namespace the kernel drops every signal
 //! that it neither catches nor blocks, so the parent does what the signal's
-//! default action would have done, which is nothing for a stop in an orphaned process group. When the parent is killed, the kernel kills
-//! the child (PR_SET_PDEATHSIG).
+//! default action would have done, which is nothing for a stop in an orphaned process group. When
+//! the parent is killed, the kernel kills the child (PR_SET_PDEATHSIG).
 //!
 //! One signal gets lost all the same: one that a process 1 catches, sent while it is within
 //! execve(2), which resets the handler before the signal is taken. Seen from outside that is

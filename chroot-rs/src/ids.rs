@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use chain::idmap::inner_ids;
+
 /// The ids of a user namespace. Where /proc cannot tell, every id is taken to be there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
@@ -20,8 +22,8 @@ impl Ids {
         let read = |path: &str| std::fs::read_to_string(path).ok();
         let denied = read("/proc/self/setgroups").is_some_and(|word| word.trim() == "deny");
         Self {
-            users: read("/proc/self/uid_map").map(|map| ranges(&map)),
-            groups: read("/proc/self/gid_map").map(|map| ranges(&map)),
+            users: read("/proc/self/uid_map").map(|map| inner_ids(&map)),
+            groups: read("/proc/self/gid_map").map(|map| inner_ids(&map)),
             setgroups_denied: denied,
             // asked only where it matters
             has_no_groups: denied && has_no_groups(),
@@ -54,16 +56,6 @@ fn has(map: Option<&[Range<u64>]>, id: u32) -> bool {
     map.is_none_or(|map| map.iter().any(|range| range.contains(&id.into())))
 }
 
-/// The inner ids of a map: the first number of a line, and the third is how many.
-fn ranges(map: &str) -> Vec<Range<u64>> {
-    let range = |line: &str| {
-        let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u64>().ok());
-        let (first, _, count) = (fields.next()?, fields.next()?, fields.next()?);
-        Some(first..first.saturating_add(count))
-    };
-    map.lines().filter_map(range).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,7 +63,7 @@ mod tests {
     #[test]
     fn an_id_is_there_if_a_line_of_the_map_has_it() {
         let map = "         0       1000          1\n         1     100000      65535\n";
-        let ids = Ids { users: Some(ranges(map)), ..Ids::default() };
+        let ids = Ids { users: Some(inner_ids(map)), ..Ids::default() };
         assert!(ids.has_user(0) && ids.has_user(65535) && !ids.has_user(65536));
         assert!(ids.has_group(5), "nothing is known of the groups");
     }
