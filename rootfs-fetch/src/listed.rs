@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 
 use crate::name::Name;
 use crate::tar::{Entry, What};
