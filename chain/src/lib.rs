@@ -53,6 +53,7 @@ pub mod call;
 pub mod cgroup;
 pub mod chain_dry_run;
 pub mod exec;
+pub mod failure;
 pub mod flags;
 pub mod heap;
 pub mod helper;
@@ -68,6 +69,7 @@ pub mod supervise;
 pub mod sys;
 
 pub use call::Call;
+pub use failure::Failure;
 pub use plan::Plan;
 pub use reporter::{Reporter, Verbosity};
 

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 
-use crate::sys;
+use crate::{Failure, sys};
 
 /// How much a tool says, and whether it acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,6 +86,15 @@ impl Reporter {
     /// Advice after a failure: what the reader can do, one line.
     pub fn hint(&self, text: impl Display) {
         self.message(format_args!("hint: {text}"));
+    }
+
+    /// Prints a failure with its hint and ends the process with its status.
+    pub fn exit_with(&self, failure: &Failure) -> ! {
+        self.message(failure);
+        if let Some(hint) = &failure.hint {
+            self.hint(hint);
+        }
+        sys::exit(failure.status)
     }
 }
 
