@@ -3,8 +3,8 @@
 
 use std::fmt::{self, Display};
 
-use chain::Tell;
-use chain::tell::Why;
+use chain::Reporter;
+use chain::reporter::ErrnoText;
 use nix::errno::Errno;
 
 use crate::digest::Mismatch;
@@ -76,7 +76,7 @@ impl Failure {
             }
             _ => Kind::Io,
         };
-        let why = Why(Errno::from_raw(error.raw_os_error()));
+        let why = ErrnoText(Errno::from_raw(error.raw_os_error()));
         Self::new(kind, format_args!("cannot {reason}: {call}: {why}"))
     }
 
@@ -160,11 +160,11 @@ impl Failure {
     }
 
     /// Says the failure; nothing is said of a signal, whoever sent it knows.
-    pub fn tell(&self, tell: &Tell) {
+    pub fn reporter(&self, reporter: &Reporter) {
         if let Self::Wrong { line, hint, .. } = self {
-            tell.line(line);
+            reporter.message(line);
             if let Some(hint) = hint {
-                tell.hint(hint);
+                reporter.hint(hint);
             }
         }
     }

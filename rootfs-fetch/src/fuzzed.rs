@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use chain::{Tell, Voice};
+use chain::{Reporter, Verbosity};
 
 use crate::archive::decode::Compression;
 use crate::archive::stream::Stream;
@@ -149,7 +149,7 @@ fn fill(root: &Path, data: &[u8], kind: Kind) {
         return;
     };
     let policy = Policy { owners: Owners::Caller, most_files: 200, ..Policy::for_caller() };
-    let mut unpacker = Unpacker::new(tree, policy, Tell::new("fuzz", Voice::Quiet));
+    let mut unpacker = Unpacker::new(tree, policy, Reporter::new("fuzz", Verbosity::Quiet));
     if let Some(mut stream) = stream(data)
         && unpacker.archive(&mut stream, kind, &Interrupt::default()).is_ok()
     {

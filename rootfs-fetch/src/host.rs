@@ -19,7 +19,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use chain::tell::quoted;
+use chain::reporter::quoted;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::host::copy::Mirror;

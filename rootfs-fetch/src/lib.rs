@@ -57,7 +57,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chain::args::{self, Tool};
-use chain::{Tell, Voice};
+use chain::{Reporter, Verbosity};
 
 use crate::cli::Options;
 use crate::cli::operands::Operands;
@@ -79,15 +79,15 @@ pub const TOOL: Tool = Tool {
 /// Runs the tool: reads the command line, fetches, tells, and says how it ended.
 pub fn run(argv: Vec<OsString>) -> ExitCode {
     let line = args::parse::<Options>(&TOOL, cli::operands::in_order(argv));
-    let tell = Tell::new(TOOL.name, line.voice);
+    let reporter = Reporter::new(TOOL.name, line.verbosity);
     // modes are the archive's, whatever the caller's mask
     rustix::process::umask(rustix::fs::Mode::empty());
     let options = &line.options;
     if options.list && line.operands.is_empty() {
-        return told(io::write_all(rustix::stdio::stdout(), source::distro::list().as_bytes()), &tell);
+        return told(io::write_all(rustix::stdio::stdout(), source::distro::list().as_bytes()), &reporter);
     }
     let operands = Operands::take(line.operands, options)
-        .unwrap_or_else(|(wrong, hint)| args::usage_error(&TOOL, &tell, &wrong, hint.as_deref()));
+        .unwrap_or_else(|(wrong, hint)| args::usage_error(&TOOL, &reporter, &wrong, hint.as_deref()));
     let interrupt = Interrupt::watch();
     let rules = Rules {
         authorities: options.cacert.clone(),
@@ -95,25 +95,25 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
         patience: Duration::from_secs(options.timeout),
     };
     let net = Net::new(rules, &interrupt);
-    let fetched = fetch(&operands, options, &net, &tell).map_err(|failure| {
+    let fetched = fetch(&operands, options, &net, &reporter).map_err(|failure| {
         interrupt::let_go();
         interrupt.check().err().unwrap_or(failure)
     });
-    told(fetched, &tell)
+    told(fetched, &reporter)
 }
 
-fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, tell: &Tell) -> failure::Result<()> {
+fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, reporter: &Reporter) -> failure::Result<()> {
     net.check()?;
     let replaced = operands.directory.as_deref().filter(|_| options.replace);
-    if let Some(directory) = replaced.filter(|_| tell.voice() != Voice::DryRun) {
+    if let Some(directory) = replaced.filter(|_| reporter.verbosity() != Verbosity::DryRun) {
         // before anything is fetched in vain; and once more before the old tree goes
         destination::replace_guard::check(directory)?;
     }
     let beside = operands.directory.as_deref().map_or(Path::new("."), fetch::beside);
-    let opener = Opener { options, net, beside, tell };
+    let opener = Opener { options, net, beside, reporter };
     let (source, options) = &source::verify::settle(&operands.source, &opener)?;
     if let Some(directory) = &operands.directory {
-        return Fetch { source: source.clone(), directory, options, net, tell }.run();
+        return Fetch { source: source.clone(), directory, options, net, reporter }.run();
     }
     let opener = Opener { options, ..opener };
     if options.print_digest {
@@ -121,16 +121,16 @@ fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, tell: &Tell) ->
         return io::write_all(rustix::stdio::stdout(), line.as_bytes());
     }
     let config = opener.config(source)?;
-    if tell.voice() == Voice::DryRun {
+    if reporter.verbosity() == Verbosity::DryRun {
         return Ok(());
     }
     options.config.as_ref().map_or(Ok(()), |path| source::input::write_config(&config, path))
 }
 
 /// Says how it ended, by a line and by the exit status.
-fn told(result: failure::Result<()>, tell: &Tell) -> ExitCode {
+fn told(result: failure::Result<()>, reporter: &Reporter) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
-    failure.tell(tell);
+    failure.reporter(reporter);
     match failure {
         Failure::Wrong { kind, .. } => ExitCode::from(kind as u8),
         Failure::Signal(signal) => {

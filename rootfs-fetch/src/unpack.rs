@@ -15,8 +15,8 @@ pub mod whiteout;
 
 use std::collections::HashSet;
 
-use chain::Tell;
-use chain::tell::Quoted;
+use chain::Reporter;
+use chain::reporter::Quoted;
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
@@ -42,7 +42,7 @@ pub struct Unpacker {
     tree: Tree,
     policy: Policy,
     report: Report,
-    tell: Tell,
+    reporter: Reporter,
     /// Entries, and those of them that were wanted.
     entries: Taken,
     /// Hard links whose other name has not come yet.
@@ -70,7 +70,7 @@ pub enum Kind {
 
 impl Unpacker {
     /// Starts to fill a tree.
-    pub fn new(mut tree: Tree, policy: Policy, tell: Tell) -> Self {
+    pub fn new(mut tree: Tree, policy: Policy, reporter: Reporter) -> Self {
         let shared = !tree.root_is_made();
         let files = shared.then(HashSet::new);
         let block = disk_full::block_of(&tree);
@@ -78,7 +78,7 @@ impl Unpacker {
             tree,
             policy,
             report: Report::default(),
-            tell,
+            reporter,
             entries: Taken::default(),
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -139,7 +139,7 @@ impl Unpacker {
         let Some(name) = self.policy.selection.select(&name) else { return Ok(()) };
         self.entries.taken += 1;
         if self.policy.verbose {
-            self.tell.line(Listed(&entry, &name));
+            self.reporter.message(Listed(&entry, &name));
         }
         if name.is_root() && entry.what != What::Directory {
             return Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"));

@@ -156,9 +156,9 @@ impl Ids {
     /// Adds what comes before the namespace is made: its owner is who makes it.
     pub fn plan_owner(&self, plan: &mut Plan) {
         if let Some((uid, gid)) = self.owner {
-            plan.will("give up the own groups", Call::SetGroups(Vec::new()));
-            plan.will(format!("become group {gid}, which owns the namespace"), Call::SetGroup(gid));
-            plan.will(format!("become user {uid}, who owns the namespace"), Call::SetUser(uid));
+            plan.step("give up the own groups", Call::SetGroups(Vec::new()));
+            plan.step(format!("become group {gid}, which owns the namespace"), Call::SetGroup(gid));
+            plan.step(format!("become user {uid}, who owns the namespace"), Call::SetUser(uid));
         }
     }
 
@@ -170,20 +170,20 @@ impl Ids {
         };
         let (users, groups) = (itself(&self.users), itself(&self.groups));
         if let Some(map) = users {
-            plan.will(whose("user", &map), Call::write("/proc/self/uid_map", map));
+            plan.step(whose("user", &map), Call::write("/proc/self/uid_map", map));
         }
         if let Some(map) = groups {
             // "deny" must come before gid_map: user_namespaces(7)
-            plan.will("give up setgroups(2), without which no group may be mapped", deny("self"));
-            plan.will(whose("group", &map), Call::write("/proc/self/gid_map", map));
+            plan.step("give up setgroups(2), without which no group may be mapped", deny("self"));
+            plan.step(whose("group", &map), Call::write("/proc/self/gid_map", map));
         } else if self.setgroups == Some(SetgroupsRule::Deny) && !self.denied_from_outside() {
-            plan.will("deny setgroups(2) inside", deny("self"));
+            plan.step("deny setgroups(2) inside", deny("self"));
         }
         for (reason, call) in self.outside(pid) {
-            plan.will(reason, Call::Outside { helper: HELPER, call: Box::new(call) });
+            plan.step(reason, Call::InHelper { helper: HELPER, call: Box::new(call) });
         }
         if self.setgroups == Some(SetgroupsRule::Allow) && self.owner.is_none() {
-            plan.will("allow setgroups(2) inside", Call::write("/proc/self/setgroups", "allow"));
+            plan.step("allow setgroups(2) inside", Call::write("/proc/self/setgroups", "allow"));
         }
     }
 
@@ -192,15 +192,15 @@ impl Ids {
         if let Some(gid) = self.become_group {
             // setgroups(2) is refused where a map by the process itself gave it up
             if !self.setgroups_denied() {
-                plan.will("give up the supplementary groups", Call::SetGroups(Vec::new()));
+                plan.step("give up the supplementary groups", Call::SetGroups(Vec::new()));
             }
-            plan.will(format!("become group {gid}"), Call::SetGroup(gid));
+            plan.step(format!("become group {gid}"), Call::SetGroup(gid));
         }
         if let Some(uid) = self.become_user {
-            plan.will(format!("become user {uid}"), Call::SetUser(uid));
+            plan.step(format!("become user {uid}"), Call::SetUser(uid));
         }
         if self.keep_capabilities {
-            plan.will("let the command keep the capabilities", Call::KeepCapabilities);
+            plan.step("let the command keep the capabilities", Call::KeepCapabilities);
         }
     }
 

@@ -27,9 +27,9 @@ pub mod world;
 
 use std::ffi::OsString;
 
-use chain::args::{self, Line};
+use chain::args::{self, Parsed};
 use chain::exec::Command;
-use chain::{Call, Plan, Tell};
+use chain::{Call, Plan, Reporter};
 
 use crate::caller::Caller;
 use crate::cli::{Options, TOOL};
@@ -38,16 +38,16 @@ use crate::world::{Keep, When, World};
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
-    let Line { options, voice, operands } = args::parse::<Options>(&TOOL, argv);
-    let tell = Tell::new(TOOL.name, voice);
+    let Parsed { options, verbosity, operands } = args::parse::<Options>(&TOOL, argv);
+    let reporter = Reporter::new(TOOL.name, verbosity);
     let caller = Caller::of_this_process();
     let world = World::from_options(&options, &caller)
-        .unwrap_or_else(|(wrong, hint)| args::refuse(&tell, &wrong, &hint));
+        .unwrap_or_else(|(wrong, hint)| args::exit_usage(&reporter, &wrong, &hint));
     for note in &world.notes {
-        tell.line(note);
+        reporter.message(note);
     }
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
-    plan(&world, caller.pid, command).carry_out(&tell)
+    plan(&world, caller.pid, command).execute(&reporter)
 }
 
 /// The story: new namespaces, the ids in them, the world they show, and a child to enter them.
@@ -59,22 +59,22 @@ pub fn plan(world: &World, pid: u32, command: Command) -> Plan {
     let keeps = kept.iter().chain(&kept_later).flat_map(|keep| [keep.call.clone(), keep.back.1.clone()]);
     let calls: Vec<Call> = maps.chain(keeps).collect();
     if !calls.is_empty() {
-        plan.will("leave a helper outside", Call::Helper { calls, opened: HELPER });
+        plan.step("leave a helper outside", Call::Helper { calls, opened: HELPER });
     }
     world.ids.plan_owner(&mut plan);
     if !new.is_empty() {
         let noun = if new.flags().iter().count() == 1 { "namespace" } else { "namespaces" };
         let article = if noun == "namespace" { "a new" } else { "new" };
-        plan.will(format!("enter {article} {new} {noun}"), Call::Unshare(new.flags()));
+        plan.step(format!("enter {article} {new} {noun}"), Call::Unshare(new.flags()));
     }
     world.ids.plan_maps(&mut plan, pid);
     keep(&mut plan, kept);
     world.place.plan_propagation(&mut plan);
     if let Some(hostname) = &world.hostname {
-        plan.will("set the hostname", Call::SetHostname(hostname.clone()));
+        plan.step("set the hostname", Call::SetHostname(hostname.clone()));
     }
     if world.loopback {
-        plan.will("bring up lo", Call::BringUp("lo"));
+        plan.step("bring up lo", Call::BringUp("lo"));
     }
     for (clock, offset) in &world.clocks {
         offset.plan(&mut plan, clock);
@@ -90,9 +90,9 @@ pub fn plan(world: &World, pid: u32, command: Command) -> Plan {
 
 /// Adds calls that the helper makes, and takes back when the command cannot be reached.
 fn keep(plan: &mut Plan, keeps: Vec<Keep>) {
-    let outside = |call| Call::Outside { helper: HELPER, call: Box::new(call) };
+    let outside = |call| Call::InHelper { helper: HELPER, call: Box::new(call) };
     for Keep { reason, call, back: (why, back) } in keeps {
-        plan.will(reason, outside(call));
+        plan.step(reason, outside(call));
         plan.undo_if_failed(why, outside(back));
     }
 }

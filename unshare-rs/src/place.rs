@@ -60,7 +60,7 @@ impl Place {
             Some(_) => "let mounts spread among those who share them",
             None => return,
         };
-        plan.will(reason, Call::propagate("/", self.propagation.unwrap_or(MsFlags::empty())));
+        plan.step(reason, Call::propagate("/", self.propagation.unwrap_or(MsFlags::empty())));
     }
 
     /// Adds everything that is seen, in the child.
@@ -70,29 +70,29 @@ impl Place {
             if self.interpreter.as_ref().is_some_and(fixed) {
                 self.plan_interpreter(plan, Path::new(BINFMT_DIR));
             }
-            plan.will("change the root directory", Call::Chroot(root.clone()));
-            plan.will("enter it", Call::Chdir("/".into()));
+            plan.step("change the root directory", Call::Chroot(root.clone()));
+            plan.step("enter it", Call::Chdir("/".into()));
         }
         if let Some(at) = &self.proc {
-            plan.will("mount a proc that shows the processes inside", mount("proc", at));
+            plan.step("mount a proc that shows the processes inside", mount("proc", at));
         }
         if let Some(at) = &self.binfmt {
             let registered = self.root.is_some() && self.interpreter.as_ref().is_some_and(fixed);
             if registered {
-                plan.will("mount the table of interpreters", mount("binfmt_misc", at));
+                plan.step("mount the table of interpreters", mount("binfmt_misc", at));
             } else {
                 self.plan_interpreter(plan, at);
             }
         }
         if let Some(directory) = &self.directory {
-            plan.will("enter the working directory", Call::Chdir(directory.clone()));
+            plan.step("enter the working directory", Call::Chdir(directory.clone()));
         }
     }
 
     fn plan_interpreter(&self, plan: &mut Plan, at: &Path) {
-        plan.will("mount a table of interpreters", mount("binfmt_misc", at));
+        plan.step("mount a table of interpreters", mount("binfmt_misc", at));
         if let Some(entry) = &self.interpreter {
-            plan.will("register an interpreter", Call::write(at.join("register"), entry.as_encoded_bytes()));
+            plan.step("register an interpreter", Call::write(at.join("register"), entry.as_encoded_bytes()));
         }
     }
 
@@ -100,7 +100,7 @@ impl Place {
     pub fn plan_environment(&self, plan: &mut Plan) {
         if let Some(names) = &self.environment {
             let reason = if names.is_empty() { "clear the environment" } else { "keep only named variables" };
-            plan.will(reason, Call::KeepEnvironment(names.clone()));
+            plan.step(reason, Call::KeepEnvironment(names.clone()));
         }
     }
 }

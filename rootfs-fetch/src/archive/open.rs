@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use chain::tell::quoted;
+use chain::reporter::quoted;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 

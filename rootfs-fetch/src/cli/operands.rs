@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::args;
-use chain::tell::quoted;
+use chain::reporter::quoted;
 use clap::Command;
 use rustix::fs::FileType;
 

@@ -9,7 +9,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 
 use chain::mountinfo;
-use chain::tell::quoted;
+use chain::reporter::quoted;
 use rustix::fs::{Mode, OFlags};
 
 use crate::failure::{Failure, Kind, Result};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The few files and directories that make a heap of programs a root directory.
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 use rustix::fs::Mode;
 
 use crate::archive::tar::{Entry, Time, What};

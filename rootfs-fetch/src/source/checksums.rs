@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
@@ -48,7 +48,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(url) => write!(f, "{url}"),
-            Self::File(path) => write!(f, "{}", chain::tell::quoted(path)),
+            Self::File(path) => write!(f, "{}", chain::reporter::quoted(path)),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use chain::Tell;
-use chain::tell::quoted;
+use chain::Reporter;
+use chain::reporter::quoted;
 
 use crate::archive::open::open;
 use crate::archive::stream::Stream;
@@ -49,7 +49,7 @@ pub struct Opener<'a> {
     /// Where files may be put that pass.
     pub beside: &'a Path,
     /// The voice.
-    pub tell: &'a Tell,
+    pub reporter: &'a Reporter,
 }
 
 impl Opener<'_> {
@@ -163,7 +163,7 @@ impl Opener<'_> {
         match &self.options.cache_dir {
             _ if self.options.no_cache => Ok(None),
             Some(path) => Cache::open(path).map(Some),
-            None => Ok(Cache::usual().map_err(|why| self.tell.line(why)).ok()),
+            None => Ok(Cache::usual().map_err(|why| self.reporter.message(why)).ok()),
         }
     }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chain::tell::quoted;
+use chain::reporter::quoted;
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Kind, Result};

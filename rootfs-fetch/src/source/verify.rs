@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 
-use chain::tell::quoted;
+use chain::reporter::quoted;
 use rustix::io::Errno;
 
 use crate::cli::Options;
@@ -84,7 +84,7 @@ fn published(name: &[u8], opener: &Opener<'_>, keyring: Option<&Keyring>) -> Res
         return Err(Failure::new(Kind::Usage, line));
     }
     if !options.quiet {
-        opener.tell.line(format_args!("{reference} is {}", found.archive));
+        opener.reporter.message(format_args!("{reference} is {}", found.archive));
     }
     let below = [found.subdir.bytes(), options.subdir.bytes()].join(&b'/');
     let digest = options.digest.clone().unwrap_or(digest);

@@ -5,7 +5,7 @@
 //! that can leave the root by its spelling. What symbolic links make of a name
 //! is [`crate::tree`]'s concern.
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 
 use crate::failure::{Failure, Result};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The last step: directories get owner, mode and time, each after those in it.
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 
 use crate::failure::{Failure, Result};
 use crate::tree::Tree;

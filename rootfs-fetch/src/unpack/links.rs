@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hard links: a second name for what this archive made, also where it comes first.
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 use rustix::fs::{AtFlags, FileType};
 
 use crate::failure::{Failure, Result};

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 
 use crate::archive::tar::{Entry, What};
 use crate::tree::name::Name;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use chain::Tell;
+use chain::Reporter;
 
 /// Counts of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,32 +30,34 @@ pub struct Report {
 
 impl Report {
     /// Says what was left out, a line each.
-    pub fn tell_losses(&self, tell: &Tell) {
+    pub fn tell_losses(&self, reporter: &Reporter) {
         let count = |count, one: &str, many: &str| match count {
             1 => format!("1 {one}"),
             _ => format!("{} {many}", Grouped(count)),
         };
         if self.absolute > 0 {
             let names = count(self.absolute, "absolute name was", "absolute names were");
-            tell.line(format_args!("{names} taken as below DIRECTORY"));
+            reporter.message(format_args!("{names} taken as below DIRECTORY"));
         }
         if self.unknown > 0 {
             let entries = count(self.unknown, "entry of unknown type was", "entries of unknown type were");
-            tell.line(format_args!("{entries} made regular files"));
+            reporter.message(format_args!("{entries} made regular files"));
         }
         if self.devices > 0 {
             let nodes = count(self.devices, "device node", "device nodes");
-            tell.line(format_args!(
+            reporter.message(format_args!(
                 "{nodes} left out: chroot-rs mounts a /dev; --devices makes them, as root"
             ));
         }
         if self.set_id > 0 {
             let bits = count(self.set_id, "set-id program", "set-id programs");
-            tell.line(format_args!("{bits} of other owners lost that bit, as only root can keep owners"));
+            reporter
+                .message(format_args!("{bits} of other owners lost that bit, as only root can keep owners"));
         }
         if self.xattrs > 0 {
             let xattrs = count(self.xattrs, "extended attribute", "extended attributes");
-            tell.line(format_args!("{xattrs} left out: not permitted, or not known to the file system"));
+            reporter
+                .message(format_args!("{xattrs} left out: not permitted, or not known to the file system"));
         }
     }
 }

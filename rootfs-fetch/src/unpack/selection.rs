@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which names of an archive are wanted, and what they are called in DIRECTORY.
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::tree::name::Name;

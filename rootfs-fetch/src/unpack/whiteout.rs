@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 use rustix::fs::FileType;
 
 use crate::failure::{Failure, Result};

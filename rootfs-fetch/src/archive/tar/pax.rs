@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The records of a pax header: `LENGTH KEY=VALUE\n`, which override a header's fields.
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 
 use crate::archive::tar::sparse::Segment;
 use crate::archive::tar::{Time, acl};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a stream of blocks to entries: headers, what precedes and overrides them, end marks.
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 
 use crate::archive::stream::Stream;
 use crate::archive::tar::header::{Header, text};

@@ -15,7 +15,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use chain::tell::quoted;
+use chain::reporter::quoted;
 use serde_json::Value;
 
 use crate::failure::{Failure, Kind, Result};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use chain::tell::quoted;
+use chain::reporter::quoted;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::digest::{Checked, Digest};

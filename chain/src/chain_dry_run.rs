@@ -14,26 +14,30 @@ use nix::sched::CloneFlags;
 
 use crate::call::Call;
 use crate::exec::Command;
-use crate::tell::{Tell, Why, quoted};
+use crate::reporter::{ErrnoText, Reporter, quoted};
 use crate::{NOT_FOUND, NOT_RUNNABLE, sys};
 
 /// The variable that makes every tool of a chain plan and make nothing.
 pub const DRY_RUN: &str = "CHAIN_DRY_RUN";
 
 /// The tools that can be asked for a plan.
-const LINKS: [&str; 4] = ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch"];
+const TOOLS: [&str; 4] = ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch"];
 
 /// Goes on with the plan of the command where it is a tool of ours. Returns the exit status of the
 /// dry run where it is not, or cannot be asked.
-pub(crate) fn hand_on<'a>(tell: &Tell, command: &Command, made: impl Iterator<Item = &'a Call>) -> i32 {
+pub(crate) fn continue_with_next<'a>(
+    reporter: &Reporter,
+    command: &Command,
+    made: impl Iterator<Item = &'a Call>,
+) -> i32 {
     let name = Path::new(&command.program).file_name().unwrap_or_default();
-    if !LINKS.iter().any(|link| name == *link) {
+    if !TOOLS.iter().any(|link| name == *link) {
         return 0;
     }
     let program = quoted(&command.program);
     let made: Vec<&Call> = made.collect();
     if made.iter().any(|call| changes_root(call)) {
-        tell.line(format_args!(
+        reporter.message(format_args!(
             "the plan ends here: {program} is a program of the new root, not of this one"
         ));
         return 0;
@@ -41,26 +45,26 @@ pub(crate) fn hand_on<'a>(tell: &Tell, command: &Command, made: impl Iterator<It
     // the working directory is this process's alone, and relative paths begin there
     for dir in made.iter().filter_map(|call| if let Call::Chdir(dir) = call { Some(dir) } else { None }) {
         if let Err(errno) = nix::unistd::chdir(dir.as_path()) {
-            tell.line(format_args!("cannot plan on from {}: {}", quoted(dir), Why(errno)));
+            reporter.message(format_args!("cannot plan on from {}: {}", quoted(dir), ErrnoText(errno)));
             return crate::FAILED;
         }
     }
-    let Some(place) = command.place() else {
-        tell.line(format_args!("command not found: {program}"));
+    let Some(place) = command.resolve() else {
+        reporter.message(format_args!("command not found: {program}"));
         return NOT_FOUND;
     };
     if !knows_dry_run(&place) {
         let place = quoted(&place);
-        tell.line(format_args!("the plan ends here: {place} is no program that knows {DRY_RUN}"));
+        reporter.message(format_args!("the plan ends here: {place} is no program that knows {DRY_RUN}"));
         return 0;
     }
     let kinds = seen_otherwise(&made);
     if !kinds.is_empty() {
-        tell.line(format_args!(
+        reporter.message(format_args!(
             "what follows is planned outside: inside there are other {kinds}, so steps may differ"
         ));
     }
-    become_it(tell, command, &place)
+    become_it(reporter, command, &place)
 }
 
 fn changes_root(call: &Call) -> bool {
@@ -112,7 +116,7 @@ fn is_membership(path: &Path) -> bool {
     path.ends_with("cgroup.procs") || path.ends_with("tasks")
 }
 
-fn become_it(tell: &Tell, command: &Command, place: &Path) -> i32 {
+fn become_it(reporter: &Reporter, command: &Command, place: &Path) -> i32 {
     let argv = command.argv.iter().map(|arg| sys::c_string(arg)).collect::<Result<Vec<_>, _>>();
     let asked = sys::c_string(place.as_os_str()).and_then(|path| {
         sys::set_variable(DRY_RUN, "1")?;
@@ -122,7 +126,7 @@ fn become_it(tell: &Tell, command: &Command, place: &Path) -> i32 {
         Ok((path, argv)) => sys::execve(&path, &argv),
         Err(errno) => errno,
     };
-    tell.line(format_args!("cannot ask {} for its plan: {}", quoted(place), Why(errno)));
+    reporter.message(format_args!("cannot ask {} for its plan: {}", quoted(place), ErrnoText(errno)));
     NOT_RUNNABLE
 }
 
@@ -131,7 +135,7 @@ mod tests {
     use nix::mount::MsFlags;
 
     use super::*;
-    use crate::call::Stay;
+    use crate::call::ForkOptions;
 
     #[test]
     fn what_the_next_tool_reads_otherwise_is_named() {
@@ -139,7 +143,7 @@ mod tests {
             Call::Unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID);
         let proc = Call::mount("proc", "/proc", "proc", MsFlags::empty());
         assert_eq!(seen_otherwise(&[&unshare, &proc]), "ids, mounts and processes");
-        let child = Call::Fork(Stay { into: Some("group"), child_is_init: false });
+        let child = Call::Fork(ForkOptions { into: Some("group"), child_is_init: false });
         assert_eq!(seen_otherwise(&[&child]), "control groups");
         assert_eq!(seen_otherwise(&[&Call::write("/mine/pids/box/tasks", "0")]), "control groups");
         assert_eq!(seen_otherwise(&[&Call::Unshare(CloneFlags::CLONE_NEWUTS)]), "");

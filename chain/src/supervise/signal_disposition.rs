@@ -46,11 +46,11 @@ fn read_below(dir: &OwnedFd, path: &str) -> Option<String> {
 }
 
 /// Let through by a parent that is process 1, rests, and blocks every other signal: by default it does nothing.
-pub(super) const REST: Signal = Signal::SIGURG;
+pub(super) const STOPPED_MARKER: Signal = Signal::SIGURG;
 
 /// What a child does with a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Disposition {
     /// It catches or ignores it, or nobody can tell.
     Handled,
     /// It blocks it, and has it waiting.
@@ -62,7 +62,7 @@ pub(super) enum Fate {
 }
 
 /// What becomes of a signal, by the child's status: proc_pid_status(5).
-pub(super) fn fate(status: &str, signo: i32) -> Fate {
+pub(super) fn disposition(status: &str, signo: i32) -> Disposition {
     let set = |field: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(field));
         line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(u64::MAX)
@@ -70,39 +70,39 @@ pub(super) fn fate(status: &str, signo: i32) -> Fate {
     let bit = |signo: i32| 1u64 << (signo - 1);
     let (blocked, pending) = (set("SigBlk:"), set("ShdPnd:"));
     if (set("SigCgt:") | set("SigIgn:")) & bit(signo) != 0 {
-        Fate::Handled
+        Disposition::Handled
     } else if blocked & bit(signo) == 0 {
-        Fate::Dropped
+        Disposition::Dropped
     } else if pending & bit(signo) != 0 {
-        Fate::Pending
-    } else if matches!(default_action(signo), Default::Stop) && is_rest(blocked) {
-        Fate::Dropped
+        Disposition::Pending
+    } else if matches!(default_action(signo), DefaultAction::Stop) && is_stopped_mask(blocked) {
+        Disposition::Dropped
     } else {
-        Fate::Taken
+        Disposition::Taken
     }
 }
 
-/// Whether a set of blocked signals is that of a parent that rests: see [`REST`].
-fn is_rest(blocked: u64) -> bool {
+/// Whether a set of blocked signals is that of a parent that rests: see [`STOPPED_MARKER`].
+fn is_stopped_mask(blocked: u64) -> bool {
     let unblockable = [Signal::SIGKILL, Signal::SIGSTOP];
     Signal::iterator()
         .filter(|signal| !unblockable.contains(signal))
-        .all(|signal| (blocked & (1 << (signal as i32 - 1)) != 0) == (signal != REST))
+        .all(|signal| (blocked & (1 << (signal as i32 - 1)) != 0) == (signal != STOPPED_MARKER))
 }
 
 /// What a signal does by itself.
-pub(super) enum Default {
+pub(super) enum DefaultAction {
     End,
     Stop,
     Nothing,
 }
 
 /// What a signal does to a process that never heard of it: signal(7).
-pub(super) fn default_action(signo: i32) -> Default {
+pub(super) fn default_action(signo: i32) -> DefaultAction {
     match signo {
-        libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => Default::Nothing,
-        libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => Default::Stop,
-        _ => Default::End,
+        libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => DefaultAction::Nothing,
+        libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => DefaultAction::Stop,
+        _ => DefaultAction::End,
     }
 }
 
@@ -119,24 +119,24 @@ mod tests {
     const STOP: u64 = 1 << (libc::SIGTSTP - 1);
     /// As a parent that waits has it.
     const ALL: u64 = !(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
-    const AT_REST: u64 = ALL & !(1 << (libc::SIGURG - 1));
+    const STOPPED: u64 = ALL & !(1 << (libc::SIGURG - 1));
 
     #[test]
     fn what_becomes_of_a_stop_is_in_the_status() {
         for (status, expected) in [
-            (status(0, 0, 0), Fate::Dropped),
-            (status(0, 0, STOP), Fate::Handled),
-            (status(STOP, 0, 0), Fate::Taken),
-            (status(ALL, STOP, 0), Fate::Pending),
-            (status(ALL, 0, 0), Fate::Taken),
-            (status(AT_REST, 0, 0), Fate::Dropped),
+            (status(0, 0, 0), Disposition::Dropped),
+            (status(0, 0, STOP), Disposition::Handled),
+            (status(STOP, 0, 0), Disposition::Taken),
+            (status(ALL, STOP, 0), Disposition::Pending),
+            (status(ALL, 0, 0), Disposition::Taken),
+            (status(STOPPED, 0, 0), Disposition::Dropped),
             // it has yet to stop its own child
-            (status(AT_REST, STOP, 0), Fate::Pending),
-            (String::new(), Fate::Handled),
+            (status(STOPPED, STOP, 0), Disposition::Pending),
+            (String::new(), Disposition::Handled),
         ] {
-            assert_eq!(fate(&status, libc::SIGTSTP), expected, "{status}");
+            assert_eq!(disposition(&status, libc::SIGTSTP), expected, "{status}");
         }
         // a parent at rest is no less alive
-        assert_eq!(fate(&status(AT_REST, 0, 0), libc::SIGTERM), Fate::Taken);
+        assert_eq!(disposition(&status(STOPPED, 0, 0), libc::SIGTERM), Disposition::Taken);
     }
 }

@@ -9,13 +9,13 @@ use nix::sched::CloneFlags;
 
 use crate::call::Call;
 use crate::flags::CLONE_NEWTIME;
-use crate::tell::quoted;
+use crate::reporter::quoted;
 
 /// Shell words that show the effect of a call from inside, once the command runs.
 ///
 /// `here` is where relative paths of the call will be found then. Nothing for a call whose effect cannot be
 /// seen any more, because it only served the next one.
-pub(crate) fn see(call: &Call, here: &Path) -> Option<String> {
+pub(crate) fn inspection_command(call: &Call, here: &Path) -> Option<String> {
     let at = |path: &Path| word(&plain(&here.join(path)));
     Some(match call {
         Call::Unshare(flags) => links(*flags),
@@ -38,7 +38,7 @@ pub(crate) fn see(call: &Call, here: &Path) -> Option<String> {
         Call::SetGroups(_) | Call::SetGroup(_) | Call::SetUser(_) => "id".to_string(),
         Call::Fork(stay) if stay.into.is_some() => "cat /proc/self/cgroup".to_string(),
         Call::Fork(_) => "ps -o pid,ppid,comm".to_string(),
-        Call::Outside { call, .. } => return see(call, here),
+        Call::InHelper { call, .. } => return inspection_command(call, here),
         Call::RunProgram { program, .. } if program.ends_with("newuidmap") => {
             "cat /proc/self/uid_map".to_string()
         }
@@ -53,7 +53,7 @@ pub(crate) fn see(call: &Call, here: &Path) -> Option<String> {
 }
 
 /// Where the paths of later calls are found, once this one is made.
-pub(crate) fn moved(call: &Call, here: PathBuf) -> PathBuf {
+pub(crate) fn track_cwd(call: &Call, here: PathBuf) -> PathBuf {
     match call {
         Call::Enter { dir, .. } => Path::new("/").join(dir),
         _ => here,
@@ -101,16 +101,16 @@ mod tests {
     #[test]
     fn what_a_mount_did_is_seen_where_it_will_be() {
         let enter = Call::Enter { opened: "new root", dir: "dev/pts".into() };
-        let here = moved(&enter, PathBuf::from("/"));
+        let here = track_cwd(&enter, PathBuf::from("/"));
         let mount = Call::mount("devpts", ".", "devpts", MsFlags::empty());
-        assert_eq!(see(&mount, &here).as_deref(), Some("findmnt /dev/pts"));
-        assert_eq!(see(&enter, &here), None);
+        assert_eq!(inspection_command(&mount, &here).as_deref(), Some("findmnt /dev/pts"));
+        assert_eq!(inspection_command(&enter, &here), None);
     }
 
     #[test]
     fn new_namespaces_are_seen_by_their_links() {
         let call = Call::Unshare(CloneFlags::CLONE_NEWUTS | CLONE_NEWTIME);
-        let shown = see(&call, Path::new("/"));
+        let shown = inspection_command(&call, Path::new("/"));
         assert_eq!(shown.as_deref(), Some("readlink /proc/self/ns/uts /proc/self/ns/time"));
     }
 }

@@ -11,11 +11,11 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 
-use crate::sys;
+use crate::{Failure, sys};
 
 /// How much a tool says, and whether it acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Voice {
+pub enum Verbosity {
     /// Act, and speak only of failures and of what had to be left out.
     #[default]
     Quiet,
@@ -29,20 +29,20 @@ pub enum Voice {
 
 /// Speaks for one tool on standard error.
 #[derive(Clone, Copy, Debug)]
-pub struct Tell {
+pub struct Reporter {
     tool: &'static str,
-    voice: Voice,
+    verbosity: Verbosity,
 }
 
-impl Tell {
+impl Reporter {
     /// A voice that puts `tool` before each line.
-    pub const fn new(tool: &'static str, voice: Voice) -> Self {
-        Self { tool, voice }
+    pub const fn new(tool: &'static str, verbosity: Verbosity) -> Self {
+        Self { tool, verbosity }
     }
 
     /// Whether steps are said, made or both.
-    pub const fn voice(&self) -> Voice {
-        self.voice
+    pub const fn verbosity(&self) -> Verbosity {
+        self.verbosity
     }
 
     /// The name that stands before each line.
@@ -52,40 +52,49 @@ impl Tell {
 
     /// Says a step: why, the call in strace(1)'s notation, and its page.
     pub fn step(&self, reason: impl Display, call: impl Display, page: &str) {
-        if self.voice != Voice::Quiet {
-            self.line(format_args!("{reason}: {call}  # {page}"));
+        if self.verbosity != Verbosity::Quiet {
+            self.message(format_args!("{reason}: {call}  # {page}"));
         }
     }
 
     /// Says how the effect of the step just said is seen, where that was asked for.
     pub fn see(&self, words: Option<impl Display>) {
-        if let (Voice::ExplainSee, Some(words)) = (self.voice, words) {
-            self.line(format_args!("  see inside: {words}"));
+        if let (Verbosity::ExplainSee, Some(words)) = (self.verbosity, words) {
+            self.message(format_args!("  see inside: {words}"));
         }
     }
 
     /// Says a failed call: `tool: cannot REASON: CALL: strerror (ERRNO)`.
     pub fn failed(&self, reason: impl Display, call: impl Display, errno: Errno) {
-        self.line(format_args!("cannot {reason}: {call}: {}", Why(errno)));
+        self.message(format_args!("cannot {reason}: {call}: {}", ErrnoText(errno)));
     }
 
     /// Says anything else in one line: a refusal, or what is left out and why.
-    pub fn line(&self, text: impl Display) {
+    pub fn message(&self, text: impl Display) {
         let mut line = String::with_capacity(160);
         // a String takes every write
         let _ = write!(OneLine(&mut line), "{}: {text}", self.tool);
         line.push('\n');
-        sys::say(line.as_bytes());
+        sys::write_stderr(line.as_bytes());
     }
 
     /// Says what is wrong, if anything is; whether nothing was.
-    pub fn unless_wrong(&self, result: Result<(), String>) -> bool {
-        result.inspect_err(|wrong| self.line(wrong)).is_ok()
+    pub fn report_err(&self, result: Result<(), String>) -> bool {
+        result.inspect_err(|wrong| self.message(wrong)).is_ok()
     }
 
     /// Advice after a failure: what the reader can do, one line.
     pub fn hint(&self, text: impl Display) {
-        self.line(format_args!("hint: {text}"));
+        self.message(format_args!("hint: {text}"));
+    }
+
+    /// Prints a failure with its hint and ends the process with its status.
+    pub fn exit_with(&self, failure: &Failure) -> ! {
+        self.message(failure);
+        if let Some(hint) = &failure.hint {
+            self.hint(hint);
+        }
+        sys::exit(failure.status)
     }
 }
 
@@ -103,9 +112,9 @@ impl fmt::Write for OneLine<'_> {
 
 /// An errno as users read it: `Operation not permitted (EPERM)`.
 #[derive(Clone, Copy, Debug)]
-pub struct Why(pub Errno);
+pub struct ErrnoText(pub Errno);
 
-impl Display for Why {
+impl Display for ErrnoText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // strerror(3)'s words, which everybody knows; nix has some of its own
         let text = std::io::Error::from(self.0).to_string();
@@ -154,8 +163,8 @@ mod tests {
 
     #[test]
     fn an_errno_is_read_as_text_and_name() {
-        assert_eq!(Why(Errno::EPERM).to_string(), "Operation not permitted (EPERM)");
-        assert_eq!(Why(Errno::EAGAIN).to_string(), "Resource temporarily unavailable (EAGAIN)");
+        assert_eq!(ErrnoText(Errno::EPERM).to_string(), "Operation not permitted (EPERM)");
+        assert_eq!(ErrnoText(Errno::EAGAIN).to_string(), "Resource temporarily unavailable (EAGAIN)");
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
             Err(errno) => return Err(errno),
         }
         // the command may read its limits there, whoever it runs as
-        let locked = sys::lock_unused(path);
+        let locked = sys::try_lock_dir(path);
         match locked.and_then(|fd| sys::set_mode(fd.as_fd(), 0o755).map(|()| fd)) {
             Ok(fd) => return Ok(fd),
             Err(Errno::ENOENT | Errno::ENODEV) => {}
@@ -56,7 +56,7 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
 
 /// Whether the run that made the group is gone.
 pub fn is_stale(path: &Path) -> bool {
-    sys::lock_unused(path).is_ok()
+    sys::try_lock_dir(path).is_ok()
 }
 
 /// Kills and removes the groups of one killed run, unless somebody has come to use them meanwhile.
@@ -68,7 +68,7 @@ pub fn collect(groups: &[PathBuf]) -> Result<(), Errno> {
     // held until the groups are gone, so that nobody can come to use them
     let mut held = Vec::new();
     for path in groups {
-        match sys::lock_unused(path) {
+        match sys::try_lock_dir(path) {
             Ok(lock) => held.push((path, lock)),
             Err(Errno::EWOULDBLOCK) => return Ok(()),
             // whoever makes it anew is not the run that was killed
@@ -88,7 +88,7 @@ pub fn collect(groups: &[PathBuf]) -> Result<(), Errno> {
 /// # Errors
 /// As open(2), flock(2) and unlinkat(2); a group that is gone or in use is no error.
 pub fn collect_empty(path: &Path) -> Result<(), Errno> {
-    let removed = sys::lock_unused(path).and_then(|_lock| remove_once(path));
+    let removed = sys::try_lock_dir(path).and_then(|_lock| remove_once(path));
     match removed {
         Err(Errno::EWOULDBLOCK | Errno::EBUSY | Errno::ENOENT | Errno::ENODEV) => Ok(()),
         removed => removed,
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(collect(&both), Err(Errno::ENOTEMPTY));
         assert!(first.is_dir());
         fs::remove_file(other.join("in-the-way")).unwrap();
-        let used = sys::lock_unused(&other).unwrap();
+        let used = sys::try_lock_dir(&other).unwrap();
         assert_eq!(collect(&both), Ok(()));
         assert!(first.is_dir() && other.is_dir());
         drop(used);
@@ -283,7 +283,7 @@ mod tests {
         let path = place("again");
         // a collector holds the lock, then removes what it locked
         fs::create_dir(&path).unwrap();
-        let lock = sys::lock_unused(&path).unwrap();
+        let lock = sys::try_lock_dir(&path).unwrap();
         fs::remove_dir(&path).unwrap();
         let ours = make(&path).unwrap();
         drop(lock);

@@ -14,8 +14,8 @@
 //!
 //! This file is long because a parent's signals, stops and terminal decide together.
 
-mod fate;
 mod orphan;
+mod signal_disposition;
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
@@ -29,13 +29,15 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
-use crate::call::{Hands, Stay};
+use crate::call::{ForkOptions, Handles};
 use crate::sys;
-use fate::{ChildInProc, Default, Fate, REST, default_action, fate, open_proc};
+use signal_disposition::{
+    ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition, open_proc,
+};
 
 /// How long a child may block a signal until nobody stands in for it any more: a shell does while
 /// it starts a program, a parent that waits inside until its own child has stopped, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BLOCKED_SIGNAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +49,14 @@ pub enum Ended {
 }
 
 /// Which of the two goes on after a fork.
-pub(crate) enum Side {
+pub(crate) enum Forked {
     /// The child, and whether it could enter the group where it had to do that itself.
     Child(Result<(), Errno>),
-    Parent(Parent),
+    Supervisor(Supervisor),
 }
 
 /// What a parent must know to stay.
-pub(crate) struct Parent {
+pub(crate) struct Supervisor {
     child: i32,
     child_is_init: bool,
     signals: SignalFd,
@@ -63,16 +65,16 @@ pub(crate) struct Parent {
     terminal: Option<(OwnedFd, Pid)>,
     /// This end of a pipe closes with the parent, which the child can see without a race; the
     /// other end closes when the child has its signals back.
-    alive: OwnedFd,
+    liveness_pipe: OwnedFd,
     stood_in_for: Option<i32>,
     /// A signal that the child blocks for now, and until when it may come to take it.
-    due: Option<(i32, Instant)>,
+    deferred_signal: Option<(i32, Instant)>,
     /// The stop that came last and was not undone: a tool that stops for it does so by SIGSTOP.
     asked_to_stop: Option<i32>,
     /// Whether the child is stopped.
     child_stopped: bool,
     /// Whether we are to be stopped with it.
-    rests: bool,
+    stop_requested: bool,
 }
 
 /// Blocks every signal, so that none ends this process while something has to be taken back;
@@ -88,12 +90,12 @@ pub(crate) fn block_signals() -> SigSet {
 pub(crate) fn unblock_signals(before: &SigSet) {
     // for process 1 of a namespace the kernel would drop them
     if nix::unistd::getpid().as_raw() == 1 {
-        let due = |signal: &Signal| {
-            matches!(default_action(*signal as i32), Default::End)
+        let deferred_signal = |signal: &Signal| {
+            matches!(default_action(*signal as i32), DefaultAction::End)
                 && !before.contains(*signal)
                 && !sys::is_ignored(*signal as i32)
         };
-        if let Some(signal) = sys::pending().iter().find(due) {
+        if let Some(signal) = sys::pending().iter().find(deferred_signal) {
             end_as(Ended::Killed(signal as i32));
         }
     }
@@ -104,12 +106,12 @@ pub(crate) fn unblock_signals(before: &SigSet) {
 ///
 /// # Errors
 /// As pipe(2), signalfd(2), fork(2) and clone3(2).
-pub(crate) fn fork(stay: &Stay, hands: &Hands, before: &SigSet) -> Result<Side, Errno> {
-    let (alive_read, alive) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Result<Forked, Errno> {
+    let (alive_read, liveness_pipe) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     // not sigwaitinfo(2), which takes the mask away while it waits: whoever looks at ours
     // to see whether a signal is dropped must find it
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)?;
-    let group = stay.into.map(|name| hands.get(name)).transpose()?;
+    let group = stay.into.map(|name| handles.get(name)).transpose()?;
     let proc = if stay.child_is_init { open_proc() } else { None };
     let terminal = own_terminal();
     // an ignored SIGCHLD would reap the child before we learn how it ended
@@ -132,21 +134,21 @@ pub(crate) fn fork(stay: &Stay, hands: &Hands, before: &SigSet) -> Result<Side, 
     if forked != Ok(None) {
         let child = forked?.unwrap_or_default();
         drop(alive_read);
-        return Ok(Side::Parent(Parent {
+        return Ok(Forked::Supervisor(Supervisor {
             child,
             child_is_init: stay.child_is_init,
             signals,
             proc: proc.and_then(|proc| ChildInProc::find(proc, child)),
             terminal,
-            alive,
+            liveness_pipe,
             stood_in_for: None,
-            due: None,
+            deferred_signal: None,
             asked_to_stop: None,
             child_stopped: false,
-            rests: false,
+            stop_requested: false,
         }));
     }
-    drop(alive);
+    drop(liveness_pipe);
     let joined = end_with_parent(&alive_read).and_then(|()| match group {
         Some(group) if joins_by_hand => sys::write_at(group, "cgroup.procs", b"0"),
         _ => Ok(()),
@@ -155,14 +157,14 @@ pub(crate) fn fork(stay: &Stay, hands: &Hands, before: &SigSet) -> Result<Side, 
         sys::set_ignored(libc::SIGCHLD, true);
     }
     unblock_signals(before);
-    Ok(Side::Child(joined))
+    Ok(Forked::Child(joined))
 }
 
 /// The child: die with the parent, also if it died before we could ask for that.
-fn end_with_parent(alive: &OwnedFd) -> Result<(), Errno> {
+fn end_with_parent(liveness_pipe: &OwnedFd) -> Result<(), Errno> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     // getppid() would not do: it is 0 for a parent in another PID namespace
-    let mut fds = [PollFd::new(alive.as_fd(), PollFlags::empty())];
+    let mut fds = [PollFd::new(liveness_pipe.as_fd(), PollFlags::empty())];
     if nix::poll::poll(&mut fds, PollTimeout::ZERO)? > 0 {
         sys::exit(128 + libc::SIGKILL);
     }
@@ -185,10 +187,10 @@ fn own_terminal() -> Option<(OwnedFd, Pid)> {
     (foreground == ours && ours.as_raw() > 0).then_some((terminal, ours))
 }
 
-impl Parent {
+impl Supervisor {
     /// Waits until the child has ended, standing in for it meanwhile.
     pub(crate) fn wait(mut self) -> Ended {
-        sys::forget_code();
+        sys::drop_code_pages();
         let ended = loop {
             if let Some(ended) = self.reap() {
                 break ended;
@@ -215,13 +217,13 @@ impl Parent {
     }
 
     /// Shows a parent outside that our child is stopped, and we can be: as process 1 we cannot do it
-    /// ourselves, the kernel stops none from inside. The sign is [`REST`] let through.
+    /// ourselves, the kernel stops none from inside. The sign is [`STOPPED_MARKER`] let through.
     fn show_rest(&self) -> bool {
-        let shown = self.rests && nix::unistd::getpid().as_raw() == 1;
+        let shown = self.stop_requested && nix::unistd::getpid().as_raw() == 1;
         if shown {
             let _ = nix::sys::signal::sigprocmask(
                 SigmaskHow::SIG_UNBLOCK,
-                Some(&[REST].into_iter().collect()),
+                Some(&[STOPPED_MARKER].into_iter().collect()),
                 None,
             );
         }
@@ -230,16 +232,16 @@ impl Parent {
 
     /// Waits for a signal; while one is due, looks now and then what the child makes of it.
     fn await_signal(&mut self) {
-        while let Some((signo, deadline)) = self.due {
+        while let Some((signo, deadline)) = self.deferred_signal {
             let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             if nix::poll::poll(&mut fds, PollTimeout::from(20u8)).is_ok_and(|ready| ready > 0) {
                 return;
             }
-            match (self.fate(signo), default_action(signo)) {
-                (Fate::Dropped, _) => self.act(signo),
+            match (self.disposition(signo), default_action(signo)) {
+                (Disposition::Dropped, _) => self.act(signo),
                 // taken by sigwait(3) or the like; who takes a stop so may let the next one through
-                (Fate::Taken, Default::End) => self.due = None,
-                _ if Instant::now() > deadline => self.due = None,
+                (Disposition::Taken, DefaultAction::End) => self.deferred_signal = None,
+                _ if Instant::now() > deadline => self.deferred_signal = None,
                 _ => {}
             }
         }
@@ -255,7 +257,7 @@ impl Parent {
                     libc::CLD_EXITED => return Some(Ended::Exited(change.status)),
                     libc::CLD_KILLED | libc::CLD_DUMPED => return Some(Ended::Killed(change.status)),
                     libc::CLD_STOPPED => self.stop_with_child(change.status),
-                    libc::CLD_CONTINUED => (self.child_stopped, self.rests) = (false, false),
+                    libc::CLD_CONTINUED => (self.child_stopped, self.stop_requested) = (false, false),
                     _ => {}
                 },
                 Ok(Some(_)) => {}
@@ -272,7 +274,7 @@ impl Parent {
         let asked = self.asked_to_stop.take().or_else(|| pending_stop().map(|stop| stop as i32));
         // whoever sends SIGSTOP to the command alone will resume it alone
         if signo != libc::SIGSTOP || asked.is_some() || self.terminal.is_some() {
-            self.rests = true;
+            self.stop_requested = true;
             self.stop(asked.unwrap_or(signo));
         }
     }
@@ -301,14 +303,14 @@ impl Parent {
 
     /// Does to the child what the signal does by default.
     fn act(&mut self, signo: i32) {
-        self.due = None;
+        self.deferred_signal = None;
         let does = match default_action(signo) {
-            Default::Nothing => return,
-            Default::End => {
+            DefaultAction::Nothing => return,
+            DefaultAction::End => {
                 self.stood_in_for = Some(signo);
                 libc::SIGKILL
             }
-            Default::Stop => {
+            DefaultAction::Stop => {
                 self.asked_to_stop = Some(signo);
                 libc::SIGSTOP
             }
@@ -326,12 +328,12 @@ impl Parent {
         }
         match default_action(signo) {
             // nothing is left to stop but us
-            Default::Stop if self.child_stopped && !would_stop(signo) => return,
-            Default::Stop if self.child_stopped => {
-                self.rests = true;
+            DefaultAction::Stop if self.child_stopped && !would_stop(signo) => return,
+            DefaultAction::Stop if self.child_stopped => {
+                self.stop_requested = true;
                 return self.stop(signo);
             }
-            Default::Stop => self.asked_to_stop = would_stop(signo).then_some(signo),
+            DefaultAction::Stop => self.asked_to_stop = would_stop(signo).then_some(signo),
             _ if signo == libc::SIGCONT => self.asked_to_stop = None,
             _ => {}
         }
@@ -343,7 +345,7 @@ impl Parent {
         let from_terminal = !by_process && TERMINAL.contains(&signo) && !only_to_us;
         self.await_its_signals();
         // looked at before it is sent: a handler may be gone as soon as it has run
-        let fate = if self.child_is_init { self.fate(signo) } else { Fate::Handled };
+        let disposition = if self.child_is_init { self.disposition(signo) } else { Disposition::Handled };
         // a stop that came to all of us meanwhile must not be undone in the child
         let late = signo == libc::SIGCONT && pending_stop().is_some();
         if (!from_terminal || signo == libc::SIGCONT) && !late {
@@ -357,34 +359,38 @@ impl Parent {
         {
             let _ = sys::kill(self.child, stop as i32);
         }
-        self.stand_in(signo, fate);
+        self.emulate_default(signo, disposition);
     }
 
     /// Waits until the child no longer blocks what its command will not block: a signal sent before
     /// would be pending then, and dropped.
     fn await_its_signals(&self) {
-        let mut fds = [PollFd::new(self.alive.as_fd(), PollFlags::empty())];
+        let mut fds = [PollFd::new(self.liveness_pipe.as_fd(), PollFlags::empty())];
         // a child that somebody has stopped must not keep us for ever
         let _ = nix::poll::poll(&mut fds, PollTimeout::from(1000u16));
     }
 
     /// Does what the signal would have done by default to a child that is PID 1 and drops it.
-    fn stand_in(&mut self, signo: i32, fate: Fate) {
-        let ends = |signo| matches!(default_action(signo), Default::End);
-        match (fate, default_action(signo)) {
-            (_, Default::Nothing) | (Fate::Handled, _) => {}
-            (_, Default::Stop) if self.asked_to_stop.is_none() => {}
-            (Fate::Dropped, _) => self.act(signo),
+    fn emulate_default(&mut self, signo: i32, disposition: Disposition) {
+        let ends = |signo| matches!(default_action(signo), DefaultAction::End);
+        match (disposition, default_action(signo)) {
+            (_, DefaultAction::Nothing) | (Disposition::Handled, _) => {}
+            (_, DefaultAction::Stop) if self.asked_to_stop.is_none() => {}
+            (Disposition::Dropped, _) => self.act(signo),
             // one that ends it is not forgotten for another
-            _ if self.due.is_some_and(|(before, _)| ends(before)) => {}
-            (Fate::Pending | Fate::Taken, _) => self.due = Some((signo, Instant::now() + PATIENCE)),
+            _ if self.deferred_signal.is_some_and(|(before, _)| ends(before)) => {}
+            (Disposition::Pending | Disposition::Taken, _) => {
+                self.deferred_signal = Some((signo, Instant::now() + BLOCKED_SIGNAL_TIMEOUT))
+            }
         }
     }
 
     /// What becomes of a signal that the child, first of its PID namespace, is sent.
-    fn fate(&self, signo: i32) -> Fate {
-        let Some(status) = self.proc.as_ref().and_then(ChildInProc::status) else { return Fate::Handled };
-        fate(&status, signo)
+    fn disposition(&self, signo: i32) -> Disposition {
+        let Some(status) = self.proc.as_ref().and_then(ChildInProc::status) else {
+            return Disposition::Handled;
+        };
+        disposition(&status, signo)
     }
 
     /// An interactive shell leaves its own process group in the foreground; the caller needs its own back.
