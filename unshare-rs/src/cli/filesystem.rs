@@ -9,7 +9,7 @@ pub const BINFMT_DIR: &str = "/proc/sys/fs/binfmt_misc";
 
 /// The options, read.
 #[derive(Debug, Default, clap::Args)]
-pub struct PlaceOptions {
+pub struct FilesystemOptions {
     /// Mount a new proc at DIR [default: /proc]; implies --mount
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "/proc")]
     pub mount_proc: Option<PathBuf>,

@@ -13,20 +13,20 @@ use nix::sys::stat::SFlag;
 use crate::caller::{Caller, Privilege};
 use crate::cli::Options;
 use crate::clock::Offset;
-use crate::ids::{Ids, Wrong};
+use crate::filesystem::Filesystem;
+use crate::ids::{IdSetup, Wrong};
 use crate::namespaces::{Kind, Namespaces};
-use crate::place::Place;
 use crate::process::Process;
 
-/// A world in which nothing contradicts anything else.
+/// A setup in which nothing contradicts anything else.
 #[derive(Debug)]
-pub struct World {
+pub struct Setup {
     /// The namespaces to enter.
     pub namespaces: Namespaces,
     /// Files that keep some of them.
     pub kept: Vec<(&'static Kind, PathBuf)>,
     /// The ids of a new user namespace; without a map every id is 65534.
-    pub ids: Ids,
+    pub ids: IdSetup,
     /// The hostname to set.
     pub hostname: Option<OsString>,
     /// Whether to bring lo up.
@@ -36,18 +36,18 @@ pub struct World {
     /// The child.
     pub process: Process,
     /// What it sees.
-    pub place: Place,
+    pub filesystem: Filesystem,
     /// What had to be left out.
     pub notes: Vec<String>,
 }
 
-impl World {
+impl Setup {
     /// # Errors
     /// What contradicts what, and what to write instead.
     pub fn from_options(options: &Options, caller: &Caller) -> Result<Self, Wrong> {
-        options.kept.0.iter().try_for_each(|(kind, file)| no_dockers_word(kind, file))?;
-        let named = asked_for(options);
-        let world = if named.is_empty() {
+        options.kept.0.iter().try_for_each(|(kind, file)| reject_docker_syntax(kind, file))?;
+        let named = requested_namespaces(options);
+        let setup = if named.is_empty() {
             Self::container(options, caller)
         } else if options.share.is_some() {
             Err((
@@ -58,13 +58,13 @@ impl World {
         } else {
             Self::named(options, named, caller)
         }?;
-        if options.hostname.is_some() && !world.namespaces.has(CloneFlags::CLONE_NEWUTS) {
+        if options.hostname.is_some() && !setup.namespaces.has(CloneFlags::CLONE_NEWUTS) {
             return Err((
                 "--hostname would rename this machine: the UTS namespace is shared".to_string(),
                 "leave uts out of --share".to_string(),
             ));
         }
-        Ok(world)
+        Ok(setup)
     }
 
     fn container(options: &Options, caller: &Caller) -> Result<Self, Wrong> {
@@ -84,29 +84,30 @@ impl World {
         }
         let new = |kind| namespaces.has(kind);
         let (ids, note) =
-            if new(CloneFlags::CLONE_NEWUSER) { Ids::container(caller) } else { Default::default() };
-        let mut world = Self::with(options, namespaces, ids.with_options(&options.ids))?;
-        world.notes.splice(..0, note);
-        if new(CloneFlags::CLONE_NEWUTS) && world.hostname.is_none() {
-            world.hostname = Some("container".into());
+            if new(CloneFlags::CLONE_NEWUSER) { IdSetup::container(caller) } else { Default::default() };
+        let mut setup = Self::with(options, namespaces, ids.with_options(&options.ids))?;
+        setup.notes.splice(..0, note);
+        if new(CloneFlags::CLONE_NEWUTS) && setup.hostname.is_none() {
+            setup.hostname = Some("container".into());
         }
         // a proc of the new PID namespace, where it cannot be seen outside
-        if new(CloneFlags::CLONE_NEWPID) && new(CloneFlags::CLONE_NEWNS) && !options.place.no_mount_proc {
-            world.place.proc = Some("/proc".into());
+        if new(CloneFlags::CLONE_NEWPID) && new(CloneFlags::CLONE_NEWNS) && !options.filesystem.no_mount_proc
+        {
+            setup.filesystem.proc = Some("/proc".into());
         }
-        Ok(world)
+        Ok(setup)
     }
 
     fn named(options: &Options, mut namespaces: Namespaces, caller: &Caller) -> Result<Self, Wrong> {
         if options.hostname.is_some() {
             namespaces = namespaces.with(CloneFlags::CLONE_NEWUTS);
         }
-        Self::with(options, namespaces, Ids::from_options(&options.ids, caller)?)
+        Self::with(options, namespaces, IdSetup::from_options(&options.ids, caller)?)
     }
 
-    fn with(options: &Options, namespaces: Namespaces, ids: Ids) -> Result<Self, Wrong> {
+    fn with(options: &Options, namespaces: Namespaces, ids: IdSetup) -> Result<Self, Wrong> {
         let new_mounts = namespaces.has(CloneFlags::CLONE_NEWNS);
-        let idle = options.place.propagation.is_some() && !new_mounts;
+        let idle = options.filesystem.propagation.is_some() && !new_mounts;
         let idle = idle.then(|| "--propagation changes nothing without a new mount namespace".to_string());
         let clocks = [("monotonic", options.monotonic), ("boottime", options.boottime)];
         Ok(Self {
@@ -118,7 +119,7 @@ impl World {
             loopback: namespaces.has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
             clocks: clocks.into_iter().filter_map(|(clock, offset)| Some((clock, offset?))).collect(),
             process: Process::from_options(&options.process, namespaces)?,
-            place: Place::from_options(&options.place, new_mounts),
+            filesystem: Filesystem::from_options(&options.filesystem, new_mounts),
         })
     }
 
@@ -176,7 +177,7 @@ pub enum When {
 }
 
 /// docker's `--net=host` and `--net=none` would keep a namespace in a file of that name.
-fn no_dockers_word(kind: &Kind, file: &Path) -> Result<(), Wrong> {
+fn reject_docker_syntax(kind: &Kind, file: &Path) -> Result<(), Wrong> {
     let (name, long) = (kind.name, kind.long);
     let meant = match file.to_str() {
         Some("host") => format!("to leave that of the machine: --share {long}"),
@@ -191,9 +192,9 @@ fn no_dockers_word(kind: &Kind, file: &Path) -> Result<(), Wrong> {
 }
 
 /// The namespaces that options name, by themselves or by what they imply.
-fn asked_for(options: &Options) -> Namespaces {
+fn requested_namespaces(options: &Options) -> Namespaces {
     let mut named = options.namespaces;
-    let place = &options.place;
+    let place = &options.filesystem;
     let binfmt = place.binfmt.dir().is_some();
     if place.mount_proc.is_some() || binfmt {
         named = named.with(CloneFlags::CLONE_NEWNS);

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use chain::{Call, Plan};
 use nix::mount::MsFlags;
 
-use crate::cli::{BINFMT_DIR, PlaceOptions, Propagation};
+use crate::cli::{BINFMT_DIR, FilesystemOptions, Propagation};
 
 /// The options, thought through.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct Filesystem {
     /// How mounts spread, where they are to spread in another way.
     pub propagation: Option<MsFlags>,
     /// Where to mount a new proc.
@@ -24,9 +24,9 @@ pub struct Place {
     environment: Option<Vec<OsString>>,
 }
 
-impl Place {
+impl Filesystem {
     /// What options say of a place, with or without new mounts.
-    pub fn from_options(options: &PlaceOptions, new_mounts: bool) -> Self {
+    pub fn from_options(options: &FilesystemOptions, new_mounts: bool) -> Self {
         let spread = match options.propagation.unwrap_or(Propagation::Private) {
             Propagation::Private => Some(MsFlags::MS_PRIVATE),
             Propagation::Shared => Some(MsFlags::MS_SHARED),
@@ -67,7 +67,7 @@ impl Place {
     pub fn plan(&self, plan: &mut Plan) {
         if let Some(root) = &self.root {
             // flag F opens the interpreter now, and it is outside of the root: binfmt_misc of the kernel
-            if self.interpreter.as_ref().is_some_and(fixed) {
+            if self.interpreter.as_ref().is_some_and(has_fix_binary_flag) {
                 self.plan_interpreter(plan, Path::new(BINFMT_DIR));
             }
             plan.step("change the root directory", Call::Chroot(root.clone()));
@@ -77,7 +77,8 @@ impl Place {
             plan.step("mount a proc that shows the processes inside", mount("proc", at));
         }
         if let Some(at) = &self.binfmt {
-            let registered = self.root.is_some() && self.interpreter.as_ref().is_some_and(fixed);
+            let registered =
+                self.root.is_some() && self.interpreter.as_ref().is_some_and(has_fix_binary_flag);
             if registered {
                 plan.step("mount the table of interpreters", mount("binfmt_misc", at));
             } else {
@@ -106,7 +107,7 @@ impl Place {
 }
 
 /// Whether an entry of binfmt_misc has the flag F, behind the last colon.
-fn fixed(entry: &OsString) -> bool {
+fn has_fix_binary_flag(entry: &OsString) -> bool {
     entry.as_encoded_bytes().rsplit(|byte| *byte == b':').next().is_some_and(|flags| flags.contains(&b'F'))
 }
 
