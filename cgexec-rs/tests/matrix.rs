@@ -130,7 +130,7 @@ mod in_tree {
 fn table() -> String {
     let mut page = String::from(
         "# What ends how\n\n\
-         For each environment, and for both ways to stay, the exit status of each outcome; 9 is the signal. \
+         For each place, and for both ways to stay, the exit status of each outcome; 9 is the signal. \
          Tests run every cell, look for the line that is said, and that nothing is left:\n\
          `cgexec-rs/tests/matrix.rs`, which writes this page.\n\n| place | |",
     );

@@ -7,7 +7,7 @@ use tests::{End, tools};
 
 use crate::outcome::{Expected, Outcome, RunMode};
 
-/// A environment, and how to get there.
+/// An environment, and how to get there.
 #[derive(Clone, Debug)]
 pub struct Environment {
     pub name: &'static str,
