@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chain::wait::Ended;
+use chain::supervise::Ended;
 
 use crate::figures::{Figures, counts, find, is_full};
 use crate::limits::Limit;

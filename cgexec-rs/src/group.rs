@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use chain::{group, sys};
+use chain::{cgroup, sys};
 
 use crate::hierarchy::{Hierarchy, Version};
 use crate::limits::{self, Limit};
@@ -100,11 +100,11 @@ pub fn stale(parent: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let mut left = Vec::new();
     let mut empty = Vec::new();
     // a parent that cannot be listed shows none
-    let _ = sys::each_name(parent, &mut |name| {
+    let _ = sys::for_each_entry(parent, &mut |name| {
         let path = parent.join(name);
         let named =
             |prefix| name.to_str().is_some_and(|name| is_name(name, prefix)) && sys::is_writable(&path);
-        if named(PREFIX) && group::is_stale(&path) {
+        if named(PREFIX) && cgroup::is_stale(&path) {
             left.push(path);
         } else if named(OF_EXEC) && is_unused(&path) {
             empty.push(path);
@@ -120,7 +120,7 @@ pub fn is_unused(path: &Path) -> bool {
     let below = fs::read_dir(path).map(|mut entries| {
         entries.any(|entry| entry.is_ok_and(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())))
     });
-    processes.is_ok_and(|text| text.is_empty()) && below.is_ok_and(|below| !below) && group::is_stale(path)
+    processes.is_ok_and(|text| text.is_empty()) && below.is_ok_and(|below| !below) && cgroup::is_stale(path)
 }
 
 /// Whether a directory is called as a run calls its own.

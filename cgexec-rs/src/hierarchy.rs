@@ -13,7 +13,7 @@ use std::os::fd::{AsFd as _, IntoRawFd as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use chain::{Tell, mountinfo, sys};
+use chain::{Reporter, mountinfo, sys};
 use nix::errno::Errno;
 
 use crate::limits::Limit;
@@ -59,7 +59,7 @@ pub struct Hierarchies {
 
 impl Hierarchies {
     /// Reads /proc; where it cannot be read there are none.
-    pub fn of_this_process(tell: &Tell) -> Self {
+    pub fn of_this_process(reporter: &Reporter) -> Self {
         let mounts = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
         let own = sys::read("/proc/self/cgroup").map_err(|errno| ("/proc/self/cgroup", errno));
         let (mounts, own) = match mounts.and_then(|mounts| Ok((mounts, own?))) {
@@ -68,14 +68,14 @@ impl Hierarchies {
         };
         let mut found = Self::parse(&mounts, &own);
         if found.hidden {
-            found.look_behind(&own, tell);
+            found.look_behind(&own, reporter);
         }
         found
     }
 
     /// Opens those hierarchies that no mount shows. It is a look that nobody else can notice, and
     /// ends with this process, so a dry run takes it too.
-    fn look_behind(&mut self, own: &[u8], tell: &Tell) {
+    fn look_behind(&mut self, own: &[u8], reporter: &Reporter) {
         let mut left = false;
         for place in lines(own).filter_map(Place::parse) {
             let known = |hierarchy: &Hierarchy| match place.controllers.first() {
@@ -86,7 +86,7 @@ impl Hierarchies {
             if named || self.list.iter().any(known) {
                 continue;
             }
-            match below_mount(Path::new("/"), &place.path).and_then(|below| place.open(&below, tell)) {
+            match below_mount(Path::new("/"), &place.path).and_then(|below| place.open(&below, reporter)) {
                 Some(hierarchy) => {
                     self.private = true;
                     self.list.push(hierarchy);
@@ -217,12 +217,12 @@ struct Place {
 
 impl Place {
     /// A mount of the hierarchy that is attached nowhere, and our group in it.
-    fn open(&self, below: &Path, tell: &Tell) -> Option<Hierarchy> {
+    fn open(&self, below: &Path, reporter: &Reporter) -> Option<Hierarchy> {
         let (version, kind) = match self.controllers.is_empty() {
             true => (Version::V2, "cgroup2"),
             false => (Version::V1, "cgroup"),
         };
-        tell.step(
+        reporter.step(
             "look at a hierarchy that no mount shows",
             format_args!("fsopen(\"{kind}\", FSOPEN_CLOEXEC)"),
             "fsopen(2), fsmount(2)",

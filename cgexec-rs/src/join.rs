@@ -84,7 +84,7 @@ pub fn enter(plan: &mut Plan, version: Version, group: &Path) {
         Version::V1 => "tasks",
         Version::V2 => "cgroup.procs",
     };
-    plan.will(format!("enter the group {}", group.display()), Call::write(group.join(file), "0"));
+    plan.step(format!("enter the group {}", group.display()), Call::write(group.join(file), "0"));
 }
 
 impl Target {

@@ -36,11 +36,11 @@ pub mod systemd;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use chain::args::{self, Line};
-use chain::call::Stay;
+use chain::args::{self, Parsed};
+use chain::call::ForkOptions;
 use chain::exec::Command;
 use chain::namespace::capability::CAP_SYS_ADMIN;
-use chain::{Call, Plan, Tell, sys};
+use chain::{Call, Plan, Reporter, sys};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
@@ -59,65 +59,67 @@ const GROUP: &str = "group";
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
-    let Line { options, voice, operands } = args::parse::<Options>(&TOOL, argv);
-    let tell = Tell::new(TOOL.name, voice);
+    let Parsed { options, verbosity, operands } = args::parse::<Options>(&TOOL, argv);
+    let reporter = Reporter::new(TOOL.name, verbosity);
     if options.check {
-        check(options, &operands, &tell)
+        check(options, &operands, &reporter)
     }
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
     let mut manner = Manner::of(&options, sys::has_capability(CAP_SYS_ADMIN))
-        .unwrap_or_else(|(wrong, hint)| args::refuse(&tell, &wrong, &hint));
+        .unwrap_or_else(|(wrong, hint)| args::exit_usage(&reporter, &wrong, &hint));
     if !options.group.is_empty() {
         if options.asked.limits().is_ok_and(|limits| !limits.is_empty()) {
-            args::refuse(
-                &tell,
+            args::exit_usage(
+                &reporter,
                 "-g joins a group as it is, limits are for a new one",
                 "cgset(1) or a write to its files changes it",
             );
         }
         let mut plan = Plan::new(command);
-        join::plan(&mut plan, &options.group, &Hierarchies::of_this_process(&tell))
-            .unwrap_or_else(|(wrong, hint)| args::refuse(&tell, &wrong, &hint));
+        join::plan(&mut plan, &options.group, &Hierarchies::of_this_process(&reporter))
+            .unwrap_or_else(|(wrong, hint)| args::exit_usage(&reporter, &wrong, &hint));
         hide_above(&mut plan, options.cgroupns);
-        plan.carry_out(&tell)
+        plan.execute(&reporter)
     }
     let (manager, cgroupns) = (options.manager, options.cgroupns);
     let named = options.parent.is_some() || options.name.is_some() || options.keep;
-    let wanted = Wanted::of(options).unwrap_or_else(|wrong| args::refuse(&tell, &wrong, SWAP));
+    let wanted = Wanted::of(options).unwrap_or_else(|wrong| args::exit_usage(&reporter, &wrong, SWAP));
     // what was asked for happens or is refused; what a default wanted is left out aloud
     let limits = !wanted.limits.is_empty();
     let asked = limits && !wanted.attempt;
     let must = asked || wanted.account || named || manager != Manager::Auto;
     if manager == Manager::None && must && (asked || wanted.account || named) {
         let wrong = "without a group nothing is limited, counted or kept";
-        args::refuse(&tell, wrong, "leave --manager none away");
+        args::exit_usage(&reporter, wrong, "leave --manager none away");
     }
-    match scope::choose(manager, wanted, &mut manner, &tell) {
+    match scope::choose(manager, wanted, &mut manner, &reporter) {
         Ok(Some(placement)) => {
-            placement.left_out.iter().for_each(|what| tell.line(what));
-            plan(placement, manner, command).carry_out(&tell)
+            placement.left_out.iter().for_each(|what| reporter.message(what));
+            plan(placement, manner, command).execute(&reporter)
         }
         Ok(None) => {}
         Err(refusal) if must => {
             let what = if limits { "limit" } else { "make a group" };
-            args::refuse(&tell, &format!("cannot {what}: {}", refusal.wrong), &refusal.hint)
+            args::exit_usage(&reporter, &format!("cannot {what}: {}", refusal.wrong), &refusal.hint)
         }
-        Err(refusal) => tell.line(format_args!("no group of its own: {}; {}", refusal.wrong, refusal.hint)),
+        Err(refusal) => {
+            reporter.message(format_args!("no group of its own: {}; {}", refusal.wrong, refusal.hint))
+        }
     }
     let mut plan = Plan::new(command);
     hide_above(&mut plan, cgroupns);
-    plan.carry_out(&tell)
+    plan.execute(&reporter)
 }
 
 /// Says what a run could do, and ends.
-fn check(options: Options, operands: &[OsString], tell: &Tell) -> ! {
+fn check(options: Options, operands: &[OsString], reporter: &Reporter) -> ! {
     if !operands.is_empty() {
-        args::refuse(tell, "--check runs no command", "leave one of them away");
+        args::exit_usage(reporter, "--check runs no command", "leave one of them away");
     }
     let (manager, admin) = (options.manager, sys::has_capability(CAP_SYS_ADMIN));
-    let wanted = Wanted::of(options).unwrap_or_else(|wrong| args::refuse(tell, &wrong, SWAP));
-    let check = Check::of(manager, &wanted, &Hierarchies::of_this_process(tell), admin);
-    sys::print(check.text.as_bytes());
+    let wanted = Wanted::of(options).unwrap_or_else(|wrong| args::exit_usage(reporter, &wrong, SWAP));
+    let check = Check::of(manager, &wanted, &Hierarchies::of_this_process(reporter), admin);
+    sys::write_stdout(check.text.as_bytes());
     sys::exit(if check.possible { 0 } else { chain::FAILED })
 }
 
@@ -126,13 +128,13 @@ pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
     let report = manner.report(&placement, &command);
     let mut plan = Plan::new(command);
     for stale in placement.stale {
-        plan.will("remove a group that a killed run left", Call::CollectGroups(stale));
+        plan.step("remove a group that a killed run left", Call::RemoveStaleCgroups(stale));
         // what cannot be ended is no reason to keep others from running
-        plan.or_go_on();
+        plan.optional();
     }
     for empty in placement.empty {
-        plan.will("remove a group whose command has ended", Call::CollectEmptyGroup(empty));
-        plan.or_go_on();
+        plan.step("remove a group whose command has ended", Call::RemoveEmptyCgroup(empty));
+        plan.optional();
     }
     // the one that every run has comes first and goes last: whoever finds it finds the others
     let mut groups: Vec<Group> = placement.v1.into_iter().chain(placement.v2).collect();
@@ -158,7 +160,7 @@ pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
         become_member(&mut plan, &groups, placement.enable.as_ref(), placement.leave.is_some(), &manner);
     }
     hide_above(&mut plan, manner.cgroupns);
-    plan.when_ended(move |tell, ended| report.say(tell, ended));
+    plan.on_exit(move |reporter, ended| report.say(reporter, ended));
     plan
 }
 
@@ -166,19 +168,22 @@ pub fn plan(placement: Placement, manner: Manner, command: Command) -> Plan {
 /// and not find us beside it: whoever waits here still has the old root when the command has a new one.
 fn start(plan: &mut Plan, into: Option<&'static str>, first: bool) {
     if !first {
-        plan.will(
+        plan.step(
             "start a child in the group and wait for it",
-            Call::Fork(Stay { into, child_is_init: false }),
+            Call::Fork(ForkOptions { into, child_is_init: false }),
         );
         return;
     }
-    plan.will(
+    plan.step(
         "enter a new PID namespace, for the command to be process 1",
         Call::Unshare(CloneFlags::CLONE_NEWPID),
     );
-    plan.will("start process 1 in the group and wait for it", Call::Fork(Stay { into, child_is_init: true }));
+    plan.step(
+        "start process 1 in the group and wait for it",
+        Call::Fork(ForkOptions { into, child_is_init: true }),
+    );
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    plan.will("mount a proc that shows its processes", Call::mount("proc", "/proc", "proc", flags));
+    plan.step("mount a proc that shows its processes", Call::mount("proc", "/proc", "proc", flags));
 }
 
 /// Without a parent that stays: this process enters the groups itself.
@@ -202,7 +207,7 @@ fn become_member(
     for group in groups {
         join::enter(plan, group.version, &group.path);
         // a group cannot be removed from inside; the next run does it
-        plan.settle();
+        plan.point_of_no_return();
     }
     if leave {
         hand_on(plan, enable, leave, manner);
@@ -215,9 +220,9 @@ fn wait_aside(plan: &mut Plan, own: &Path, group: &Path) {
     let mut aside = group.as_os_str().to_os_string();
     aside.push("-aside");
     let aside = Path::new(&aside);
-    plan.will("make a group to wait in", Call::MakeGroup { path: aside.to_path_buf(), opened: "aside" });
-    plan.undo("remove the group that was waited in", Call::RemoveGroup(aside.to_path_buf()));
-    plan.will("wait there, so that the own group holds no process", write_to(aside, "cgroup.procs", "0"));
+    plan.step("make a group to wait in", Call::CreateCgroup { path: aside.to_path_buf(), opened: "aside" });
+    plan.undo("remove the group that was waited in", Call::RemoveCgroup(aside.to_path_buf()));
+    plan.step("wait there, so that the own group holds no process", write_to(aside, "cgroup.procs", "0"));
     plan.undo("go back to the own group", write_to(own, "cgroup.procs", "0"));
 }
 
@@ -228,7 +233,7 @@ fn hand_on(plan: &mut Plan, enable: Option<&(PathBuf, Vec<String>)>, leave: bool
     let at_once = if manner.attempt { 1 } else { controllers.len().max(1) };
     for controllers in controllers.chunks(at_once) {
         let names = controllers.join(" and ");
-        plan.will(
+        plan.step(
             format!("hand {names} on to the groups below"),
             write_to(parent, file, &signed('+', controllers)),
         );
@@ -237,7 +242,7 @@ fn hand_on(plan: &mut Plan, enable: Option<&(PathBuf, Vec<String>)>, leave: bool
             plan.undo("hand it on no longer", write_to(parent, file, &signed('-', controllers)));
         }
         if manner.attempt {
-            plan.or_go_on();
+            plan.optional();
         }
     }
 }
@@ -248,15 +253,15 @@ fn make(plan: &mut Plan, group: &Group, manner: &Manner, kill: Option<&Group>) {
         Version::V2 => GROUP,
         Version::V1 => lock_name(group),
     };
-    plan.will("make a group", Call::MakeGroup { path: group.path.clone(), opened });
+    plan.step("make a group", Call::CreateCgroup { path: group.path.clone(), opened });
     if manner.keeps() {
         return;
     }
-    plan.undo("remove the group", Call::RemoveGroup(group.path.clone()));
+    plan.undo("remove the group", Call::RemoveCgroup(group.path.clone()));
     if let Some(Group { version, path, .. }) = kill {
         let call = match version {
-            Version::V2 => Call::KillGroup(path.clone()),
-            Version::V1 => Call::KillEach(path.clone()),
+            Version::V2 => Call::KillCgroup(path.clone()),
+            Version::V1 => Call::KillCgroupV1(path.clone()),
         };
         plan.undo("end what is left in the group", call);
     }
@@ -265,18 +270,18 @@ fn make(plan: &mut Plan, group: &Group, manner: &Manner, kill: Option<&Group>) {
 /// The limits of a group, each read back.
 fn set(plan: &mut Plan, group: &Group, manner: &Manner) {
     for (reason, setting) in &group.settings {
-        plan.will(reason.clone(), write_to(&group.path, &setting.file, &setting.value));
+        plan.step(reason.clone(), write_to(&group.path, &setting.file, &setting.value));
         let (path, setting, reason) = (group.path.clone(), setting.clone(), reason.clone());
-        plan.look(move |tell| match setting.look(&path) {
+        plan.verify(move |reporter| match setting.look(&path) {
             Ok(None) => Ok(()),
             Ok(Some(told)) => {
-                tell.line(told);
+                reporter.message(told);
                 Ok(())
             }
             Err(wrong) => Err(format!("cannot {reason}: {wrong}")),
         });
         if manner.attempt {
-            plan.or_go_on();
+            plan.optional();
         }
     }
 }
@@ -284,7 +289,7 @@ fn set(plan: &mut Plan, group: &Group, manner: &Manner) {
 /// What COMMAND sees begins at its group: after it is there, the only order that works.
 fn hide_above(plan: &mut Plan, hide: bool) {
     if hide {
-        plan.will("make the group the root of what it sees", Call::Unshare(CloneFlags::CLONE_NEWCGROUP));
+        plan.step("make the group the root of what it sees", Call::Unshare(CloneFlags::CLONE_NEWCGROUP));
     }
 }
 

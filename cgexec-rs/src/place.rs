@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chain::{group, sys};
+use chain::{cgroup, sys};
 
 use crate::cli::Options;
 pub use crate::group::{After, Group, Name, Parent};
@@ -212,7 +212,7 @@ impl Placement {
         for groups in &mut self.stale {
             let others = groups.first().map(|first| beside(first)).unwrap_or_default();
             for path in others {
-                if !groups.contains(&path) && sys::is_writable(&path) && group::is_stale(&path) {
+                if !groups.contains(&path) && sys::is_writable(&path) && cgroup::is_stale(&path) {
                     groups.push(path);
                 }
             }

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use chain::reporter::ErrnoText;
 use chain::sys;
-use chain::tell::Why;
 use nix::errno::Errno;
 
 use crate::hierarchy::{Hierarchies, Hierarchy, Version};
@@ -178,7 +178,7 @@ pub fn no_hierarchy(found: &Hierarchies) -> Refusal {
             Errno::ENOENT => "mount -t proc proc /proc",
             _ => "what groups there are stands in it and in no other place: proc(5)",
         };
-        return Refusal::new(format!("cannot read {file}: {}", Why(errno)), hint);
+        return Refusal::new(format!("cannot read {file}: {}", ErrnoText(errno)), hint);
     }
     if found.hidden {
         return Refusal::new(

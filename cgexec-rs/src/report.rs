@@ -7,8 +7,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use chain::wait::Ended;
-use chain::{Tell, sys};
+use chain::supervise::Ended;
+use chain::{Reporter, sys};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
@@ -49,7 +49,7 @@ pub struct Report {
 
 impl Report {
     /// Says which limits were hit, and what the run used where that was asked for.
-    pub fn say(self, tell: &Tell, ended: Ended) {
+    pub fn say(self, reporter: &Reporter, ended: Ended) {
         let wall = self.started.map(|started| started.elapsed()).unwrap_or_default();
         let limits: Vec<Limit> = self.groups.iter().flat_map(|group| group.limits.clone()).collect();
         // a limit above us can only have killed
@@ -59,7 +59,7 @@ impl Report {
         }
         let figures = Figures::of(&self.groups);
         for line in lines(&figures, ended, &limits, &self.above) {
-            tell.line(line);
+            reporter.message(line);
         }
         let text = match self.form {
             None => return,
@@ -73,11 +73,11 @@ impl Report {
                         Some(errno) if errno == Errno::ENXIO as i32 => "nobody reads the pipe".to_string(),
                         _ => why.kind().to_string(),
                     };
-                    tell.line(format_args!("cannot write the report to {}: {why}", file.display()));
+                    reporter.message(format_args!("cannot write the report to {}: {why}", file.display()));
                 }
             }
-            (None, Some(Form::Json)) => sys::say(format!("{text}\n").as_bytes()),
-            (None, _) => tell.line(text),
+            (None, Some(Form::Json)) => sys::write_stderr(format!("{text}\n").as_bytes()),
+            (None, _) => reporter.message(text),
         }
     }
 

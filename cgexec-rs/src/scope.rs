@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chain::{Tell, Voice};
+use chain::{Reporter, Verbosity};
 
 use crate::cli::Manager;
 use crate::group::{After, Group, Parent, is_ours, stale};
@@ -22,9 +22,9 @@ pub fn choose(
     manager: Manager,
     mut wanted: Wanted,
     manner: &mut Manner,
-    tell: &Tell,
+    reporter: &Reporter,
 ) -> Result<Option<Placement>, Refusal> {
-    let found = Hierarchies::of_this_process(tell);
+    let found = Hierarchies::of_this_process(reporter);
     manner.with_mounts(found.proc_is_covered);
     let placed = match manager {
         Manager::None => return Ok(None),
@@ -37,7 +37,7 @@ pub fn choose(
         Some(Ok(placement)) => Ok(Some(placement)),
         _ => {
             manner.in_scope(&mut wanted);
-            place(wanted, &found, tell).map(Some)
+            place(wanted, &found, reporter).map(Some)
         }
     }
 }
@@ -60,7 +60,7 @@ pub fn is_an_answer(wanted: &Wanted, found: &Hierarchies) -> bool {
 ///
 /// # Errors
 /// Why there is no scope, or no place in it.
-fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placement, Refusal> {
+fn place(wanted: Wanted, found: &Hierarchies, reporter: &Reporter) -> Result<Placement, Refusal> {
     let v2 = found.v2().ok_or_else(|| refusal::no_hierarchy(found))?;
     if let Some(limit) = wanted.limits.iter().find(|limit| {
         !wanted.attempt && found.that_limits(limit).is_none_or(|there| there.version == Version::V1)
@@ -70,12 +70,12 @@ fn place(wanted: Wanted, found: &Hierarchies, tell: &Tell) -> Result<Placement, 
     let systemd = Systemd::find()?;
     let name = After::Removed.name();
     let scope = Scope { name: format!("{name}.scope") };
-    tell.step("ask systemd for a group of its own", scope.call(), "org.freedesktop.systemd1(5)");
-    if tell.voice() == Voice::DryRun {
+    reporter.step("ask systemd for a group of its own", scope.call(), "org.freedesktop.systemd1(5)");
+    if reporter.verbosity() == Verbosity::DryRun {
         return Ok(supposed(&wanted, v2.mount.join(systemd.slice()).join(&scope.name)));
     }
     systemd.start(&scope)?;
-    let found = Hierarchies::of_this_process(tell);
+    let found = Hierarchies::of_this_process(reporter);
     match found.v2() {
         Some(Hierarchy { own, .. }) if own.ends_with(&scope.name) => {
             let left = left_in_scopes_beside(own);

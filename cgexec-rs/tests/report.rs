@@ -15,7 +15,7 @@ use cgexec_rs::group::Group;
 use cgexec_rs::hierarchy::Version;
 use cgexec_rs::limits::{Limit, Pids};
 use cgexec_rs::report::Report;
-use chain::wait::Ended;
+use chain::supervise::Ended;
 use schema::{Json, validate};
 
 fn schema() -> Json {

@@ -11,8 +11,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
-use crate::next::DRY_RUN;
-use crate::tell::{Tell, Voice};
+use crate::chain_dry_run::DRY_RUN;
+use crate::reporter::{Reporter, Verbosity};
 use crate::{FAILED, sys};
 
 /// What a tool says of itself: the head of its help, its man page, its completions.
@@ -32,11 +32,11 @@ pub struct Tool {
 
 /// A command line, read.
 #[derive(Debug)]
-pub struct Line<O> {
+pub struct Parsed<O> {
     /// The tool's own options.
     pub options: O,
     /// The voice that `--explain`, `--dry-run`, `CHAIN_EXPLAIN` and `CHAIN_DRY_RUN` ask for.
-    pub voice: Voice,
+    pub verbosity: Verbosity,
     /// Everything from the first operand on, byte for byte.
     pub operands: Vec<OsString>,
 }
@@ -87,8 +87,8 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
 }
 
 /// Reads the command line of a link. Help, version and usage errors end the process.
-pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Line<O> {
-    let wished = voice_of_chain();
+pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Parsed<O> {
+    let wished = verbosity_of_chain();
     let without_options = match argv.get(1) {
         None => Some(1),
         Some(first) if first == "--" => Some(2),
@@ -97,68 +97,70 @@ pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Line<
     };
     if let Some(start) = without_options {
         let operands = argv.into_iter().skip(start).collect();
-        return Line { options: O::default(), voice: wished, operands };
+        return Parsed { options: O::default(), verbosity: wished, operands };
     }
     match parse_with_clap(tool, argv) {
         // nothing that a dry run is asked of is made, whatever else is asked
-        Ok(line) if line.voice == Voice::Quiet || wished == Voice::DryRun => Line { voice: wished, ..line },
+        Ok(line) if line.verbosity == Verbosity::Quiet || wished == Verbosity::DryRun => {
+            Parsed { verbosity: wished, ..line }
+        }
         Ok(line) => line,
         Err(error) => end_with(tool, &error),
     }
 }
 
 /// What the environment asks of every tool of a chain.
-fn voice_of_chain() -> Voice {
+fn verbosity_of_chain() -> Verbosity {
     let is_set = |value: &OsString| !value.is_empty() && value != "0";
     match (std::env::var_os(DRY_RUN).filter(is_set), std::env::var_os("CHAIN_EXPLAIN").filter(is_set)) {
-        (Some(_), _) => Voice::DryRun,
-        (None, Some(value)) if value == "see" => Voice::ExplainSee,
-        (None, Some(_)) => Voice::Explain,
-        (None, None) => Voice::Quiet,
+        (Some(_), _) => Verbosity::DryRun,
+        (None, Some(value)) if value == "see" => Verbosity::ExplainSee,
+        (None, Some(_)) => Verbosity::Explain,
+        (None, None) => Verbosity::Quiet,
     }
 }
 
-fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: Vec<OsString>) -> Result<Line<O>, clap::Error> {
+fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: Vec<OsString>) -> Result<Parsed<O>, clap::Error> {
     let mut matches = command::<O>(tool).try_get_matches_from(argv)?;
-    let voice = if matches.get_flag("dry-run") {
-        Voice::DryRun
+    let verbosity = if matches.get_flag("dry-run") {
+        Verbosity::DryRun
     } else {
         match matches.get_one::<String>("explain").map(String::as_str) {
-            Some("see") => Voice::ExplainSee,
-            Some(_) => Voice::Explain,
-            None => Voice::Quiet,
+            Some("see") => Verbosity::ExplainSee,
+            Some(_) => Verbosity::Explain,
+            None => Verbosity::Quiet,
         }
     };
     let operands = matches.remove_many("operands").map(Iterator::collect).unwrap_or_default();
     let options = O::from_arg_matches_mut(&mut matches)?;
-    Ok(Line { options, voice, operands })
+    Ok(Parsed { options, verbosity, operands })
 }
 
 /// Ends the process as help, version or a usage error ask for.
 pub fn end_with(tool: &Tool, error: &clap::Error) -> ! {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         // the one thing that is said on standard output, because it was asked for
-        sys::print(error.render().to_string().as_bytes());
+        sys::write_stdout(error.render().to_string().as_bytes());
         sys::exit(0);
     }
-    let tell = Tell::new(tool.name, Voice::Quiet);
-    usage_error(tool, &tell, &one_line(error), suggestion(error).as_deref())
+    let reporter = Reporter::new(tool.name, Verbosity::Quiet);
+    usage_error(tool, &reporter, &one_line(error), suggestion(error).as_deref())
 }
 
 /// Says what is wrong with the command line, and ends with the tool's usage status.
-pub fn usage_error(tool: &Tool, tell: &Tell, wrong: &str, hint: Option<&str>) -> ! {
-    tell.line(wrong);
+pub fn usage_error(tool: &Tool, reporter: &Reporter, wrong: &str, hint: Option<&str>) -> ! {
+    reporter.message(wrong);
     match hint {
-        Some(hint) => tell.hint(hint),
-        None => tell.hint(format_args!("'{} --help' lists what it takes", tool.name)),
+        Some(hint) => reporter.hint(hint),
+        None => reporter.hint(format_args!("'{} --help' lists what it takes", tool.name)),
     }
     sys::exit(tool.usage_error)
 }
 
 /// A usage error of a link of a chain: no command, an operand missing.
-pub fn refuse(tell: &Tell, wrong: &str, hint: &str) -> ! {
-    tell.line(wrong);
-    tell.hint(hint);
+pub fn exit_usage(reporter: &Reporter, wrong: &str, hint: &str) -> ! {
+    reporter.message(wrong);
+    reporter.hint(hint);
     sys::exit(FAILED)
 }
 

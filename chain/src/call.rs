@@ -21,8 +21,8 @@ use nix::sys::stat::{Mode, SFlag};
 use nix::unistd::UnlinkatFlags;
 
 use crate::helper::{self, Helper};
-use crate::tell::{Quoted, quoted};
-use crate::{flags, group, sys};
+use crate::reporter::{Quoted, quoted};
+use crate::{cgroup, flags, sys};
 
 /// The name under which a plan opens a descriptor and later calls use it.
 pub type Opened = &'static str;
@@ -160,24 +160,24 @@ pub enum Call {
     /// Real, effective and saved user, with no way back: setresuid(2). What the parent's death sends stays.
     SetUser(u32),
     /// Makes a control group and holds a lock that says it is in use: mkdir(2), flock(2).
-    MakeGroup {
+    CreateCgroup {
         /// Its directory.
         path: PathBuf,
         /// Its name from here on.
         opened: Opened,
     },
     /// Removes the control groups that a killed run left, the first at last, unless somebody holds a lock.
-    CollectGroups(Vec<PathBuf>),
+    RemoveStaleCgroups(Vec<PathBuf>),
     /// Removes a control group in which nothing runs any more, unless somebody holds its lock.
-    CollectEmptyGroup(PathBuf),
+    RemoveEmptyCgroup(PathBuf),
     /// Kills every process of a control group: cgroup.kill, or one by one where the kernel lacks it.
-    KillGroup(PathBuf),
+    KillCgroup(PathBuf),
     /// Kills every process of a version 1 control group, frozen meanwhile where the freezer has it: kill(2).
-    KillEach(PathBuf),
+    KillCgroupV1(PathBuf),
     /// Removes a control group and those the command made below it: rmdir(2).
-    RemoveGroup(PathBuf),
+    RemoveCgroup(PathBuf),
     /// A child goes on with the plan, the parent stays until it has ended: fork(2), clone3(2).
-    Fork(Stay),
+    Fork(ForkOptions),
     /// A helper stays in the namespaces of now and makes these calls there, when asked: fork(2).
     Helper {
         /// All that it may be asked for.
@@ -186,7 +186,7 @@ pub enum Call {
         opened: Opened,
     },
     /// A call of a helper.
-    Outside {
+    InHelper {
         /// The helper.
         helper: Opened,
         /// What it is asked for.
@@ -211,7 +211,7 @@ pub enum Call {
 
 /// How a parent stays behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stay {
+pub struct ForkOptions {
     /// An open cgroup v2 directory in which the child starts.
     pub into: Option<Opened>,
     /// The child is PID 1 of a new PID namespace, for which the kernel drops signals it does not catch.
@@ -220,15 +220,15 @@ pub struct Stay {
 
 /// The descriptors that earlier calls opened for later ones.
 #[derive(Debug, Default)]
-pub struct Hands(Vec<(Opened, OwnedFd)>, Vec<(Opened, Helper)>);
+pub struct Handles(Vec<(Opened, OwnedFd)>, Vec<(Opened, Helper)>);
 
-impl Hands {
+impl Handles {
     pub(crate) fn hold(&mut self, name: Opened, fd: OwnedFd) {
         self.0.retain(|(held, _)| *held != name);
         self.0.push((name, fd));
     }
 
-    fn employ(&mut self, name: Opened, helper: Helper) {
+    fn attach_helper(&mut self, name: Opened, helper: Helper) {
         self.1.push((name, helper));
     }
 
@@ -333,12 +333,14 @@ impl Call {
             Self::SetGroups(_) => "setgroups(2)",
             Self::SetGroup(_) => "setresgid(2)",
             Self::SetUser(_) => "setresuid(2)",
-            Self::MakeGroup { .. } | Self::CollectGroups(_) | Self::CollectEmptyGroup(_) => "cgroups(7)",
-            Self::KillGroup(_) | Self::RemoveGroup(_) => "cgroups(7)",
-            Self::KillEach(_) => "kill(2)",
+            Self::CreateCgroup { .. } | Self::RemoveStaleCgroups(_) | Self::RemoveEmptyCgroup(_) => {
+                "cgroups(7)"
+            }
+            Self::KillCgroup(_) | Self::RemoveCgroup(_) => "cgroups(7)",
+            Self::KillCgroupV1(_) => "kill(2)",
             Self::Fork(stay) if stay.into.is_some() => "clone3(2)",
             Self::Fork(_) | Self::Helper { .. } => "fork(2)",
-            Self::Outside { call, .. } => call.page(),
+            Self::InHelper { call, .. } => call.page(),
             Self::RunProgram { program, .. } => page_of_program(program),
             Self::WritePid(_) => "write(2)",
             Self::DeathSignal(_) => "PR_SET_PDEATHSIG(2const)",
@@ -351,28 +353,28 @@ impl Call {
     ///
     /// # Errors
     /// The errno of the system call, as its page lists them.
-    pub(crate) fn make(&self, hands: &mut Hands) -> Result<(), Errno> {
+    pub(crate) fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
         match self {
             Self::Unshare(flags) => nix::sched::unshare(*flags),
             Self::Mount { source, target, fstype, flags, data } => {
                 nix::mount::mount(source.as_deref(), target.as_path(), *fstype, *flags, data.as_deref())
             }
             Self::Unmount { target, flags } => nix::mount::umount2(target.as_path(), *flags),
-            Self::OpenTree { path, opened } => sys::open_tree(path).map(|fd| hands.hold(opened, fd)),
-            Self::FsOpen { fstype, opened } => sys::fs_open(fstype).map(|fd| hands.hold(opened, fd)),
-            Self::FsMount(opened) => sys::fs_mount(hands.get(opened)?).map(|fd| hands.hold(opened, fd)),
-            Self::ReadOnlyTree(opened) => sys::read_only_tree(hands.get(opened)?),
-            Self::MoveMount { opened, target } => sys::move_mount(hands.get(opened)?, target),
+            Self::OpenTree { path, opened } => sys::open_tree(path).map(|fd| handles.hold(opened, fd)),
+            Self::FsOpen { fstype, opened } => sys::fs_open(fstype).map(|fd| handles.hold(opened, fd)),
+            Self::FsMount(opened) => sys::fs_mount(handles.get(opened)?).map(|fd| handles.hold(opened, fd)),
+            Self::ReadOnlyTree(opened) => sys::read_only_tree(handles.get(opened)?),
+            Self::MoveMount { opened, target } => sys::move_mount(handles.get(opened)?, target),
             Self::Enter { opened, dir } if dir.as_os_str().is_empty() => {
-                nix::unistd::fchdir(hands.get(opened)?)
+                nix::unistd::fchdir(handles.get(opened)?)
             }
             Self::Enter { opened, dir } => {
-                nix::unistd::fchdir(sys::open_without_symlinks(hands.get(opened)?, dir)?)
+                nix::unistd::fchdir(sys::open_without_symlinks(handles.get(opened)?, dir)?)
             }
             Self::Reopen { path, opened } => {
                 nix::unistd::chdir(path.as_path())?;
                 let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-                nix::fcntl::open(".", flags, Mode::empty()).map(|fd| hands.hold(opened, fd))
+                nix::fcntl::open(".", flags, Mode::empty()).map(|fd| handles.hold(opened, fd))
             }
             Self::PivotRoot { new_root, put_old } => {
                 nix::unistd::pivot_root(new_root.as_path(), put_old.as_path())
@@ -381,7 +383,7 @@ impl Call {
             Self::Chdir(path) => nix::unistd::chdir(path.as_path()),
             Self::SetHostname(name) => nix::unistd::sethostname(name),
             Self::Write { path, data } if path.ends_with("cgroup.subtree_control") => {
-                group::hand_on(path, data)
+                cgroup::hand_on(path, data)
             }
             Self::Write { path, data } => sys::write_file(path, data),
             Self::Mkdir { path, mode } => {
@@ -408,14 +410,16 @@ impl Call {
             Self::SetGroups(groups) => sys::set_groups(groups),
             Self::SetGroup(gid) => sys::set_group(*gid),
             Self::SetUser(uid) => sys::set_user(*uid),
-            Self::MakeGroup { path, opened } => group::make(path).map(|fd| hands.hold(opened, fd)),
-            Self::CollectGroups(paths) => group::collect(paths),
-            Self::CollectEmptyGroup(path) => group::collect_empty(path),
-            Self::KillGroup(path) | Self::KillEach(path) => group::kill(path),
-            Self::RemoveGroup(path) => group::remove(path),
+            Self::CreateCgroup { path, opened } => cgroup::make(path).map(|fd| handles.hold(opened, fd)),
+            Self::RemoveStaleCgroups(paths) => cgroup::collect(paths),
+            Self::RemoveEmptyCgroup(path) => cgroup::collect_empty(path),
+            Self::KillCgroup(path) | Self::KillCgroupV1(path) => cgroup::kill(path),
+            Self::RemoveCgroup(path) => cgroup::remove(path),
             Self::Fork(_) => Err(Errno::ENOSYS),
-            Self::Helper { calls, opened } => helper::start(calls).map(|helper| hands.employ(opened, helper)),
-            Self::Outside { helper, call } => hands.helper(helper)?.ask(call),
+            Self::Helper { calls, opened } => {
+                helper::start(calls).map(|helper| handles.attach_helper(opened, helper))
+            }
+            Self::InHelper { helper, call } => handles.helper(helper)?.ask(call),
             Self::RunProgram { program, argv } => helper::run(program, argv),
             Self::WritePid(path) => sys::write_pid(path),
             Self::DeathSignal(signo) => sys::set_death_signal(*signo),
@@ -520,22 +524,22 @@ impl Display for Call {
             }
             Self::SetGroup(gid) => write!(f, "setresgid({gid}, {gid}, {gid})"),
             Self::SetUser(uid) => write!(f, "setresuid({uid}, {uid}, {uid})"),
-            Self::MakeGroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(path)),
-            Self::KillEach(path) => write!(f, "kill(<each process of {}>, SIGKILL)", path.display()),
-            Self::KillGroup(path) => write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", path.display()),
-            Self::RemoveGroup(path) | Self::CollectEmptyGroup(path) => {
+            Self::CreateCgroup { path, .. } => write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(path)),
+            Self::KillCgroupV1(path) => write!(f, "kill(<each process of {}>, SIGKILL)", path.display()),
+            Self::KillCgroup(path) => write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", path.display()),
+            Self::RemoveCgroup(path) | Self::RemoveEmptyCgroup(path) => {
                 write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))
             }
-            Self::CollectGroups(paths) => {
+            Self::RemoveStaleCgroups(paths) => {
                 let path = paths.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
                 write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))
             }
-            Self::Fork(Stay { into: Some(group), .. }) => write!(
+            Self::Fork(ForkOptions { into: Some(group), .. }) => write!(
                 f,
                 "clone3({{flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<{group}>}}, 88)"
             ),
             Self::Fork(_) | Self::Helper { .. } => f.write_str("fork()"),
-            Self::Outside { call, .. } => call.fmt(f),
+            Self::InHelper { call, .. } => call.fmt(f),
             Self::RunProgram { program, argv } => {
                 let argv: Vec<String> = argv.iter().map(|arg| quoted(arg).to_string()).collect();
                 write!(f, "execve({}, [{}], environ)", quoted(program), argv.join(", "))

@@ -18,8 +18,8 @@ use nix::errno::Errno;
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::AccessFlags;
 
-use crate::search::closed_directory;
-use crate::tell::{Quoted, Tell, Voice, Why, quoted};
+use crate::reporter::{ErrnoText, Quoted, Reporter, Verbosity, quoted};
+use crate::search::unsearchable_parent;
 use crate::{FAILED, NOT_FOUND, NOT_RUNNABLE, sys};
 
 /// Where a program is looked for when PATH is unset: confstr(3)'s _CS_PATH on Linux.
@@ -59,8 +59,12 @@ impl Command {
     }
 
     /// Says the last step of a plan that is not carried out.
-    pub(crate) fn say(&self, tell: &Tell) {
-        tell.step(format_args!("become {}", quoted(&self.program)), self.shown(&self.program), "execve(2)");
+    pub(crate) fn say(&self, reporter: &Reporter) {
+        reporter.step(
+            format_args!("become {}", quoted(&self.program)),
+            self.shown(&self.program),
+            "execve(2)",
+        );
     }
 
     fn shown(&self, program: &OsStr) -> String {
@@ -69,41 +73,41 @@ impl Command {
     }
 
     /// Becomes the command. Returns only on failure, with the exit status for it.
-    pub(crate) fn become_it(&self, tell: &Tell) -> i32 {
+    pub(crate) fn become_it(&self, reporter: &Reporter) -> i32 {
         let Some(argv) = self.argv.iter().map(|arg| sys::c_string(arg).ok()).collect::<Option<Vec<_>>>()
         else {
-            tell.line("an argument holds a NUL byte, which no program can be given");
+            reporter.message("an argument holds a NUL byte, which no program can be given");
             return FAILED;
         };
-        let places = self.places();
-        if matches!(tell.voice(), Voice::Explain | Voice::ExplainSee) {
-            let place = self.place().or_else(|| places.first().cloned());
+        let candidates = self.candidates();
+        if matches!(reporter.verbosity(), Verbosity::Explain | Verbosity::ExplainSee) {
+            let place = self.resolve().or_else(|| candidates.first().cloned());
             let place = place.as_ref().map_or(self.program.as_os_str(), |place| place.as_os_str());
-            tell.step(format_args!("become {}", quoted(&self.program)), self.shown(place), "execve(2)");
+            reporter.step(format_args!("become {}", quoted(&self.program)), self.shown(place), "execve(2)");
         }
         let mut worst = Errno::ENOENT;
-        for place in &places {
+        for place in &candidates {
             let Ok(path) = sys::c_string(place.as_os_str()) else { continue };
             match sys::execve(&path, &argv) {
                 Errno::ENOENT | Errno::ENOTDIR if !place.exists() => {}
                 // a later directory may hold one that can be run: execvp(3)
                 Errno::EACCES => worst = Errno::EACCES,
-                errno => return self.explain_failure(tell, place, errno, &argv),
+                errno => return self.explain_failure(reporter, place, errno, &argv),
             }
         }
-        match places.iter().find(|place| worst == Errno::EACCES && place.exists()) {
-            Some(place) => self.explain_failure(tell, place, worst, &argv),
-            None => self.not_found(tell, worst),
+        match candidates.iter().find(|place| worst == Errno::EACCES && place.exists()) {
+            Some(place) => self.explain_failure(reporter, place, worst, &argv),
+            None => self.not_found(reporter, worst),
         }
     }
 
     /// Where the program is, as far as can be seen without running it.
-    pub(crate) fn place(&self) -> Option<PathBuf> {
-        self.places().into_iter().find(|place| may_run(place))
+    pub(crate) fn resolve(&self) -> Option<PathBuf> {
+        self.candidates().into_iter().find(|place| may_run(place))
     }
 
     /// Every path the program may have, in the order of the search.
-    fn places(&self) -> Vec<PathBuf> {
+    fn candidates(&self) -> Vec<PathBuf> {
         if self.program.as_bytes().contains(&b'/') || self.program.is_empty() {
             return vec![PathBuf::from(&self.program)];
         }
@@ -118,67 +122,67 @@ impl Command {
             .collect()
     }
 
-    fn not_found(&self, tell: &Tell, errno: Errno) -> i32 {
+    fn not_found(&self, reporter: &Reporter, errno: Errno) -> i32 {
         let program = quoted(&self.program);
         if errno == Errno::EACCES {
-            match self.places().iter().find_map(|place| closed_directory(place)) {
-                Some(dir) => tell.line(format_args!("cannot run {program}: {}", Closed(&dir))),
-                None => tell.line(format_args!("cannot run {program}: {}", Why(errno))),
+            match self.candidates().iter().find_map(|place| unsearchable_parent(place)) {
+                Some(dir) => reporter.message(format_args!("cannot run {program}: {}", Closed(&dir))),
+                None => reporter.message(format_args!("cannot run {program}: {}", ErrnoText(errno))),
             }
             return NOT_RUNNABLE;
         }
-        tell.line(format_args!("command not found: {program}"));
+        reporter.message(format_args!("command not found: {program}"));
         if self.program == "--" {
-            tell.hint("'--' goes before the operands of this tool");
+            reporter.hint("'--' goes before the operands of this tool");
         } else if self.program.as_bytes().starts_with(b"-") {
-            tell.hint("options go before the operands of this tool; here COMMAND is meant");
+            reporter.hint("options go before the operands of this tool; here COMMAND is meant");
         } else if !self.program.is_empty() && !self.program.as_bytes().contains(&b'/') {
             let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(STANDARD_PATH));
             let dirs = path.as_bytes().get(..PATH_SHOWN).unwrap_or(path.as_bytes());
             let more = if dirs.len() < path.len() { "..." } else { "" };
             let inside = self.root.as_ref().map(|root| format!(" inside {}", quoted(root)));
             let inside = inside.unwrap_or_default();
-            tell.hint(format_args!("it is in no directory of PATH{inside}, {}{more}", Quoted(dirs)));
+            reporter.hint(format_args!("it is in no directory of PATH{inside}, {}{more}", Quoted(dirs)));
         }
         NOT_FOUND
     }
 
-    fn explain_failure(&self, tell: &Tell, place: &Path, errno: Errno, argv: &[CString]) -> i32 {
+    fn explain_failure(&self, reporter: &Reporter, place: &Path, errno: Errno, argv: &[CString]) -> i32 {
         let shown = quoted(place);
         match diagnose(place, errno) {
-            Trouble::Script => return run_with_shell(tell, place, argv),
-            Trouble::Interpreter(interpreter) if interpreter.ends_with('\r') => tell.line(format_args!(
+            ExecFailure::Script => return run_with_shell(reporter, place, argv),
+            ExecFailure::Interpreter(interpreter) if interpreter.ends_with('\r') => reporter.message(format_args!(
                 "cannot run {shown}: its first line ends in a carriage return, so its interpreter {} is not there",
                 quoted(&interpreter)
             )),
-            Trouble::Interpreter(interpreter) => {
-                tell.line(format_args!("cannot run {shown}: its interpreter {} is not there", quoted(&interpreter)));
+            ExecFailure::Interpreter(interpreter) => {
+                reporter.message(format_args!("cannot run {shown}: its interpreter {} is not there", quoted(&interpreter)));
             }
-            Trouble::Loader(loader) => tell.line(format_args!(
+            ExecFailure::Loader(loader) => reporter.message(format_args!(
                 "cannot run {shown}: the loader it needs, {}, is not there",
                 quoted(&loader)
             )),
-            Trouble::Machine(machine) => tell.line(format_args!(
+            ExecFailure::Machine(machine) => reporter.message(format_args!(
                 "cannot run {shown}: it is a program for {machine}, this machine is {}",
                 std::env::consts::ARCH
             )),
-            Trouble::Helper(helper) => tell.line(format_args!(
+            ExecFailure::Helper(helper) => reporter.message(format_args!(
                 "cannot run {shown}: what runs it, {}, may not be run: {}",
                 quoted(&helper),
-                Why(errno)
+                ErrnoText(errno)
             )),
-            Trouble::Because(why) => tell.line(format_args!("cannot run {shown}: {why}: {}", Why(errno))),
-            Trouble::Unknown => tell.line(format_args!("cannot run {shown}: {}", Why(errno))),
+            ExecFailure::Because(why) => reporter.message(format_args!("cannot run {shown}: {why}: {}", ErrnoText(errno))),
+            ExecFailure::Unknown => reporter.message(format_args!("cannot run {shown}: {}", ErrnoText(errno))),
         }
         if let Some(hint) = self.hint(place, errno) {
-            tell.hint(hint);
+            reporter.hint(hint);
         }
         NOT_RUNNABLE
     }
 
     fn hint(&self, place: &Path, errno: Errno) -> Option<String> {
         match diagnose(place, errno) {
-            Trouble::Because("it is not executable") => {
+            ExecFailure::Because("it is not executable") => {
                 let outside = match &self.root {
                     // a relative one begins at the working directory inside
                     Some(root) => root.join(place.strip_prefix("/").ok()?),
@@ -186,7 +190,7 @@ impl Command {
                 };
                 Some(format!("chmod +x {}", outside.display()))
             }
-            Trouble::Machine(_) => {
+            ExecFailure::Machine(_) => {
                 Some("qemu-user with binfmt_misc runs programs of other machines".to_string())
             }
             _ => None,
@@ -195,12 +199,12 @@ impl Command {
 }
 
 /// A text file without `#!` is a script of the shell: POSIX, "Command Search and Execution".
-fn run_with_shell(tell: &Tell, place: &Path, argv: &[CString]) -> i32 {
+fn run_with_shell(reporter: &Reporter, place: &Path, argv: &[CString]) -> i32 {
     let Ok(script) = sys::c_string(place.as_os_str()) else { return NOT_RUNNABLE };
     let mut with_shell = vec![c"/bin/sh".to_owned(), script];
     with_shell.extend(argv.iter().skip(1).cloned());
     let errno = sys::execve(c"/bin/sh", &with_shell);
-    tell.line(format_args!("cannot run {} with /bin/sh: {}", quoted(place), Why(errno)));
+    reporter.message(format_args!("cannot run {} with /bin/sh: {}", quoted(place), ErrnoText(errno)));
     NOT_RUNNABLE
 }
 
@@ -214,13 +218,13 @@ struct Closed<'a>(&'a Path);
 impl Display for Closed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = nix::unistd::geteuid();
-        write!(f, "user {user} may not enter {}: {}", quoted(self.0), Why(Errno::EACCES))
+        write!(f, "user {user} may not enter {}: {}", quoted(self.0), ErrnoText(Errno::EACCES))
     }
 }
 
 /// What stood in the way of execve(2).
 #[derive(Debug, PartialEq, Eq)]
-enum Trouble {
+enum ExecFailure {
     Script,
     Interpreter(String),
     Loader(OsString),
@@ -231,22 +235,24 @@ enum Trouble {
     Unknown,
 }
 
-fn diagnose(place: &Path, errno: Errno) -> Trouble {
+fn diagnose(place: &Path, errno: Errno) -> ExecFailure {
     match errno {
         Errno::ENOENT | Errno::ENOEXEC => {
-            File::open(place).map_or(Trouble::Unknown, |file| read_head(file, errno))
+            File::open(place).map_or(ExecFailure::Unknown, |file| read_head(file, errno))
         }
-        Errno::EACCES if place.is_dir() => Trouble::Because("it is a directory"),
-        Errno::EACCES if is_on_noexec(place) => Trouble::Because("it lies on a file system mounted noexec"),
-        Errno::EACCES if place.is_file() && !may_run(place) => Trouble::Because("it is not executable"),
+        Errno::EACCES if place.is_dir() => ExecFailure::Because("it is a directory"),
+        Errno::EACCES if is_on_noexec(place) => {
+            ExecFailure::Because("it lies on a file system mounted noexec")
+        }
+        Errno::EACCES if place.is_file() && !may_run(place) => ExecFailure::Because("it is not executable"),
         Errno::EACCES => match File::open(place).map(|file| read_head(file, Errno::ENOENT)) {
-            Ok(Trouble::Interpreter(helper)) => Trouble::Helper(helper.into()),
-            Ok(Trouble::Loader(helper)) => Trouble::Helper(helper),
-            _ => Trouble::Unknown,
+            Ok(ExecFailure::Interpreter(helper)) => ExecFailure::Helper(helper.into()),
+            Ok(ExecFailure::Loader(helper)) => ExecFailure::Helper(helper),
+            _ => ExecFailure::Unknown,
         },
-        Errno::ETXTBSY => Trouble::Because("somebody has it open for writing"),
-        Errno::E2BIG => Trouble::Because("its arguments and environment are too long"),
-        _ => Trouble::Unknown,
+        Errno::ETXTBSY => ExecFailure::Because("somebody has it open for writing"),
+        Errno::E2BIG => ExecFailure::Because("its arguments and environment are too long"),
+        _ => ExecFailure::Unknown,
     }
 }
 
@@ -254,41 +260,41 @@ fn is_on_noexec(place: &Path) -> bool {
     nix::sys::statvfs::statvfs(place).is_ok_and(|vfs| vfs.flags().contains(FsFlags::ST_NOEXEC))
 }
 
-fn read_head(mut file: File, errno: Errno) -> Trouble {
+fn read_head(mut file: File, errno: Errno) -> ExecFailure {
     let mut head = Vec::with_capacity(512);
     if file.by_ref().take(512).read_to_end(&mut head).is_err() {
-        return Trouble::Unknown;
+        return ExecFailure::Unknown;
     }
     if let Some(line) = head.strip_prefix(b"#!") {
         let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let line = line.trim_ascii_start();
         // a carriage return belongs to the name, which is why it is not found
         let name = line.split(|byte| *byte == b' ' || *byte == b'\t').next().unwrap_or_default();
-        return Trouble::Interpreter(String::from_utf8_lossy(name).into_owned());
+        return ExecFailure::Interpreter(String::from_utf8_lossy(name).into_owned());
     }
     if head.starts_with(b"\x7fELF") {
         return elf_trouble(&mut file, &head, errno);
     }
     if head.is_empty() {
-        return Trouble::Because("it is empty");
+        return ExecFailure::Because("it is empty");
     }
     if errno == Errno::ENOEXEC && !head.contains(&0) {
-        return Trouble::Script;
+        return ExecFailure::Script;
     }
-    Trouble::Unknown
+    ExecFailure::Unknown
 }
 
 /// Reads what an ELF file wants: its machine, or its loader (PT_INTERP). elf(5)
-fn elf_trouble(file: &mut File, head: &[u8], errno: Errno) -> Trouble {
-    let Some(machine) = half(head, 18) else { return Trouble::Because("it is cut off") };
+fn elf_trouble(file: &mut File, head: &[u8], errno: Errno) -> ExecFailure {
+    let Some(machine) = half(head, 18) else { return ExecFailure::Because("it is cut off") };
     if errno == Errno::ENOEXEC {
         return if machine == native_machine() {
-            Trouble::Because("it is damaged")
+            ExecFailure::Because("it is damaged")
         } else {
-            Trouble::Machine(machine_name(machine))
+            ExecFailure::Machine(machine_name(machine))
         };
     }
-    interpreter(file, head).map_or(Trouble::Unknown, Trouble::Loader)
+    interpreter(file, head).map_or(ExecFailure::Unknown, ExecFailure::Loader)
 }
 
 fn interpreter(file: &mut File, head: &[u8]) -> Option<OsString> {

@@ -15,7 +15,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, 
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::call::{Call, Hands};
+use crate::call::{Call, Handles};
 use crate::{NOT_FOUND, NOT_RUNNABLE, sys};
 
 /// Asks for no call, but for the end.
@@ -48,13 +48,13 @@ pub(crate) fn start(calls: &[Call]) -> Result<Helper, Errno> {
 fn serve(line: &OwnedFd, calls: &[Call]) -> ! {
     // a caller that ignores it would keep us from learning how a program ended
     sys::set_ignored(libc::SIGCHLD, false);
-    let mut hands = Hands::default();
+    let mut handles = Handles::default();
     let mut asked = [0; 4];
     // nothing comes when nobody is left to ask
     while let Ok(4) = recv(line.as_raw_fd(), &mut asked, MsgFlags::empty()) {
         let number = usize::try_from(u32::from_ne_bytes(asked)).unwrap_or(usize::MAX);
         let Some(call) = calls.get(number) else { break };
-        let errno = call.make(&mut hands).err().map_or(0, |errno| errno as i32);
+        let errno = call.make(&mut handles).err().map_or(0, |errno| errno as i32);
         if send(line.as_raw_fd(), &errno.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL).is_err() {
             break;
         }

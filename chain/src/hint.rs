@@ -4,7 +4,7 @@
 //! A hint names a cause only when the system shows it: the knob is read, the
 //! file is looked for, before either is blamed.
 
-mod group;
+mod cgroup;
 
 use std::fs;
 use std::path::Path;
@@ -31,11 +31,11 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
         Call::Write { path, .. } if path.ends_with("timens_offsets") && errno == Errno::ERANGE => {
             Some("a clock inside may not be below 0, nor above 146 years: time_namespaces(7)".to_string())
         }
-        Call::Write { path, .. } => group::write(path, errno),
-        Call::MakeGroup { path, .. } => group::make(path, errno),
-        Call::RemoveGroup(path) => group::remove(path, errno),
-        Call::CollectGroups(paths) => paths.iter().find_map(|path| group::remove(path, errno)),
-        Call::Fork(stay) if stay.into.is_some() => group::fork_into(errno),
+        Call::Write { path, .. } => cgroup::write(path, errno),
+        Call::CreateCgroup { path, .. } => cgroup::make(path, errno),
+        Call::RemoveCgroup(path) => cgroup::remove(path, errno),
+        Call::RemoveStaleCgroups(paths) => paths.iter().find_map(|path| cgroup::remove(path, errno)),
+        Call::Fork(stay) if stay.into.is_some() => cgroup::fork_into(errno),
         Call::Mount { fstype: Some("proc"), .. } if errno == Errno::EPERM => proc_refused(),
         Call::Mount { source: Some(source), target, flags, .. }
             if flags.contains(MsFlags::MS_BIND)
@@ -79,7 +79,7 @@ pub fn advice(call: &Call, errno: Errno) -> Option<String> {
         Call::SetGroup(gid) if errno == Errno::EINVAL => Some(format!(
             "group {gid} is not mapped in this user namespace: /proc/self/gid_map, user_namespaces(7)"
         )),
-        Call::Outside { call, .. } => advice(call, errno),
+        Call::InHelper { call, .. } => advice(call, errno),
         Call::RunProgram { program, .. } if program.ends_with("newuidmap") && errno == Errno::EPERM => {
             Some("it maps the own user and the ids that /etc/subuid has for it, and no other".to_string())
         }

@@ -20,7 +20,7 @@
 //!
 //! Where a parent stays behind the command and a signal ended the command, the
 //! parent ends by the same signal, or with 128+N where the kernel lets it not
-//! (PID 1 of a PID namespace): [`wait`].
+//! (PID 1 of a PID namespace): [`supervise`].
 //!
 //! What a link was not asked to change, it passes on untouched: the bytes of the
 //! arguments, the environment, open descriptors, umask, working directory, the
@@ -34,7 +34,7 @@
 //! plan is made, by looking; a call of the plan that then fails is an error.
 //!
 //! Standard output belongs to the command. The tool speaks on standard error, in
-//! lines that start with its name: [`tell`].
+//! lines that start with its name: [`reporter`].
 
 // nothing read from outside may end in a panic: CONTRIBUTING.md, "No panic"
 #![cfg_attr(
@@ -50,26 +50,28 @@
 
 pub mod args;
 pub mod call;
+pub mod cgroup;
+pub mod chain_dry_run;
 pub mod exec;
+pub mod failure;
 pub mod flags;
-pub mod group;
 pub mod heap;
 pub mod helper;
 pub mod hint;
 pub mod idmap;
+mod inspect;
 pub mod mountinfo;
 pub mod namespace;
-pub mod next;
 pub mod plan;
+pub mod reporter;
 pub mod search;
-mod see;
+pub mod supervise;
 pub mod sys;
-pub mod tell;
-pub mod wait;
 
 pub use call::Call;
+pub use failure::Failure;
 pub use plan::Plan;
-pub use tell::{Tell, Voice};
+pub use reporter::{Reporter, Verbosity};
 
 /// The exit status of a link that failed before its command ran.
 pub const FAILED: i32 = 125;

@@ -9,7 +9,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::AccessFlags;
 
 /// The first directory of a path that the effective user may not search, if that is the trouble.
-pub fn closed_directory(path: &Path) -> Option<PathBuf> {
+pub fn unsearchable_parent(path: &Path) -> Option<PathBuf> {
     let above: Vec<&Path> = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
     let closed = above.into_iter().rev().find(|dir| {
         nix::unistd::faccessat(AT_FDCWD, *dir, AccessFlags::X_OK, AtFlags::AT_EACCESS) == Err(Errno::EACCES)
@@ -29,7 +29,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("exec-chain-search-{}", std::process::id()));
         fs::create_dir_all(dir.join("open/closed/below")).unwrap();
         fs::set_permissions(dir.join("open/closed"), Permissions::from_mode(0o600)).unwrap();
-        let found = closed_directory(&dir.join("open/closed/below/program"));
+        let found = unsearchable_parent(&dir.join("open/closed/below/program"));
         fs::set_permissions(dir.join("open/closed"), Permissions::from_mode(0o700)).unwrap();
         fs::remove_dir_all(&dir).unwrap();
         // root may search every directory
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_path_that_is_only_missing_is_not_closed() {
-        assert_eq!(closed_directory(Path::new("/nope/nope")), None);
-        assert_eq!(closed_directory(Path::new("program")), None);
+        assert_eq!(unsearchable_parent(Path::new("/nope/nope")), None);
+        assert_eq!(unsearchable_parent(Path::new("program")), None);
     }
 }

@@ -26,7 +26,7 @@ pub use files::*;
 pub use mounts::*;
 use process::forget_signal;
 pub use process::{
-    Change, execve, forget_code, fork, fork_into, is_ignored, kill, next_change, pending, pidfd_open,
+    Change, drop_code_pages, execve, fork, fork_into, is_ignored, kill, next_change, pending, pidfd_open,
     set_death_signal, set_ignored, unblock, write_pid,
 };
 
@@ -34,14 +34,14 @@ pub use process::{
 ///
 /// Where the caller closed descriptor 2, the number may be one we opened since:
 /// ours are all close-on-exec, an inherited one never is, so that tells them apart.
-pub fn say(line: &[u8]) {
+pub fn write_stderr(line: &[u8]) {
     if inherited(2) {
         write_all(2, line);
     }
 }
 
 /// Writes to standard output what the user asked to read there (`--help`).
-pub fn print(text: &[u8]) {
+pub fn write_stdout(text: &[u8]) {
     if inherited(1) {
         write_all(1, text);
     }

@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use chain::tell::quoted;
+use chain::reporter::quoted;
 use chain::{Call, Plan};
 use nix::mount::MsFlags;
 
@@ -55,9 +55,9 @@ impl Extra {
     pub fn plan(self, plan: &mut Plan) {
         if let What::Directory { source, read_only } | What::File { source, read_only } = &self.what {
             let reason = format!("take {} as a mount of its own", quoted(source));
-            plan.will(reason, Call::OpenTree { path: source.clone(), opened: SOURCE });
+            plan.step(reason, Call::OpenTree { path: source.clone(), opened: SOURCE });
             if *read_only {
-                plan.will("make it read-only", Call::ReadOnlyTree(SOURCE));
+                plan.step("make it read-only", Call::ReadOnlyTree(SOURCE));
             }
         }
         let mut above = self.above;
@@ -74,7 +74,7 @@ impl Extra {
         match self.what {
             What::Directory { .. } | What::File { .. } => {
                 let reason = format!("show it at {}", shown(&above.join(&name)));
-                plan.will(reason, Call::MoveMount { opened: SOURCE, target: name.into() });
+                plan.step(reason, Call::MoveMount { opened: SOURCE, target: name.into() });
             }
             What::Tmpfs { data } => {
                 enter(plan, above.join(&name));
@@ -86,7 +86,7 @@ impl Extra {
                     flags,
                     data: Some(data),
                 };
-                plan.will("mount an empty file system there", mount);
+                plan.step("mount an empty file system there", mount);
             }
         }
     }
@@ -101,8 +101,8 @@ fn make(plan: &mut Plan, above: &Path, name: &OsStr, as_file: bool) {
     let path = PathBuf::from(name);
     if as_file {
         let kind = nix::sys::stat::SFlag::S_IFREG;
-        plan.will(reason, Call::Mknod { path, kind, mode: 0o644, device: (0, 0) });
+        plan.step(reason, Call::Mknod { path, kind, mode: 0o644, device: (0, 0) });
     } else {
-        plan.will(reason, Call::Mkdir { path, mode: 0o755 });
+        plan.step(reason, Call::Mkdir { path, mode: 0o755 });
     }
 }

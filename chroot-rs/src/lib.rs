@@ -31,12 +31,12 @@ pub mod wish;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use chain::args::{self, Line};
-use chain::call::Stay;
+use chain::args::{self, Parsed};
+use chain::call::ForkOptions;
 use chain::exec::Command;
-use chain::search::closed_directory;
-use chain::tell::{Why, quoted};
-use chain::{Call, FAILED, Plan, Tell, idmap, sys};
+use chain::reporter::{ErrnoText, quoted};
+use chain::search::unsearchable_parent;
+use chain::{Call, FAILED, Plan, Reporter, idmap, sys};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
@@ -53,67 +53,73 @@ const NEW_ROOT: &str = "new root";
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
-    let Line { options, voice, mut operands } = args::parse::<Options>(&TOOL, argv);
-    let tell = Tell::new(TOOL.name, voice);
+    let Parsed { options, verbosity, mut operands } = args::parse::<Options>(&TOOL, argv);
+    let reporter = Reporter::new(TOOL.name, verbosity);
     if operands.is_empty() {
-        args::refuse(&tell, "missing operand: NEWROOT", "chroot-rs ubuntu-fs /bin/bash");
+        args::exit_usage(&reporter, "missing operand: NEWROOT", "chroot-rs ubuntu-fs /bin/bash");
     }
     let command = operands.split_off(1);
     let path = operands.pop().map(PathBuf::from).unwrap_or_default();
     let root = match Root::open(path.clone()) {
         Ok(root) => root,
         Err(errno) => {
-            tell.line(format_args!("cannot change root directory to {}: {}", quoted(&path), Why(errno)));
-            if let Some(dir) = std::path::absolute(&path).ok().and_then(|path| closed_directory(&path)) {
+            reporter.message(format_args!(
+                "cannot change root directory to {}: {}",
+                quoted(&path),
+                ErrnoText(errno)
+            ));
+            if let Some(dir) = std::path::absolute(&path).ok().and_then(|path| unsearchable_parent(&path)) {
                 let user = sys::effective_ids().0;
-                tell.hint(format_args!("user {user} may not enter {}: chmod, or be its owner", quoted(&dir)));
+                reporter
+                    .hint(format_args!("user {user} may not enter {}: chmod, or be its owner", quoted(&dir)));
             }
             sys::exit(FAILED)
         }
     };
     if options.skip_chdir && !root.is_current_root() {
         let wrong = "option --skip-chdir only permitted if NEWROOT is old '/'";
-        args::refuse(&tell, wrong, "--workdir=DIR starts in a directory of the new root");
+        args::exit_usage(&reporter, wrong, "--workdir=DIR starts in a directory of the new root");
     }
     let mut credentials = match options.credentials.resolve(&root) {
         Ok(credentials) => credentials,
         Err(wrong) => {
-            args::refuse(&tell, &wrong, "names are those of NEWROOT's own etc/passwd and etc/group")
+            args::exit_usage(&reporter, &wrong, "names are those of NEWROOT's own etc/passwd and etc/group")
         }
     };
     let usual_path = usual_path(&root, std::env::var_os("PATH"));
     let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
     let command = if root.is_current_root() { command } else { command.inside(&path) };
-    let view = view(&tell, &root, &options);
+    let view = view(&reporter, &root, &options);
     if credentials.are_asked_for() {
         let ids = view.as_ref().map_or_else(Ids::here, |view| view.ids.clone());
         if let Err((wrong, advice)) = credentials.fit(&ids) {
-            args::refuse(&tell, &wrong, &advice);
+            args::exit_usage(&reporter, &wrong, &advice);
         }
     }
     if let Some(warning) = &credentials.warning {
-        tell.line(warning);
+        reporter.message(warning);
     }
     let mut plan = match view {
         Some(view) => {
             let extras = Surveyor::new(&root, options.ephemeral, &view).place_all(&options.wishes);
-            let extras = extras.unwrap_or_else(|(wrong, advice)| args::refuse(&tell, &wrong, &advice));
+            let extras =
+                extras.unwrap_or_else(|(wrong, advice)| args::exit_usage(&reporter, &wrong, &advice));
             plan(root, &view, options.writes(), extras, command)
         }
         None => plain(root, &options, command),
     };
     credentials.plan(&mut plan);
     if let Some(path) = usual_path {
-        plan.will("look for programs where they usually are", Call::SetPath(path));
+        plan.step("look for programs where they usually are", Call::SetPath(path));
     }
     if let Some(dir) = options.workdir {
-        plan.will(format!("start in {}", quoted(&dir)), Call::Chdir(dir));
+        plan.step(format!("start in {}", quoted(&dir)), Call::Chdir(dir));
     }
-    plan.carry_out(&tell)
+    plan.execute(&reporter)
 }
 
 /// What decides the plan; nothing where it is chroot(2) alone.
-fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
+fn view(reporter: &Reporter, root: &Root, options: &Options) -> Option<View> {
     if options.plain {
         return None;
     }
@@ -123,9 +129,9 @@ fn view(tell: &Tell, root: &Root, options: &Options) -> Option<View> {
         (view.on_proc, view.on_sys) = (0, 0);
     }
     if let (Way::Plain(because), true) = (view.way, options.want_mounts()) {
-        args::refuse(tell, "a mount was asked for, and none can be made here", because.advice());
+        args::exit_usage(reporter, "a mount was asked for, and none can be made here", because.advice());
     }
-    say_what_is_left_out(tell, &view, options);
+    say_what_is_left_out(reporter, &view, options);
     if matches!(view.way, Way::Plain(_)) {
         return None;
     }
@@ -150,14 +156,14 @@ pub fn plan(root: Root, view: &View, writes: Writes, extras: Vec<Extra>, command
     let mut plan = Plan::new(command);
     for way in &view.ways_out {
         let reason = format!("keep descriptor {} from the command: {} leads out", way.fd, way.kind);
-        plan.will(reason, Call::CloseOnExec { fd: way.fd, path: way.shown.clone() });
+        plan.step(reason, Call::CloseOnExec { fd: way.fd, path: way.shown.clone() });
     }
     if view.open_tree {
-        plan.hold(NEW_ROOT, root.dir);
-        plan.will("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
+        plan.attach_fd(NEW_ROOT, root.dir);
+        plan.step("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
     }
     enter_namespaces(&mut plan, view);
-    plan.will("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
+    plan.step("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
     top::mount(&mut plan, view, writes, &root.path);
     if view.proc_dir == Place::Directory {
         mounts::proc(&mut plan, view);
@@ -188,22 +194,22 @@ fn enter_namespaces(plan: &mut Plan, view: &View) {
         (false, true) => "enter new mount and PID namespaces",
         (false, false) => "enter a new mount namespace",
     };
-    plan.will(reason, Call::Unshare(flags));
+    plan.step(reason, Call::Unshare(flags));
     if as_user {
         idmap::map_one(plan, (0, 0), view.caller);
     }
     if own_pid {
         let reason = "start process 1, so that no process outside is in sight, and wait for it";
-        plan.will(reason, Call::Fork(Stay { into: None, child_is_init: true }));
+        plan.step(reason, Call::Fork(ForkOptions { into: None, child_is_init: true }));
     }
 }
 
 /// Exactly what chroot(1) does.
 fn plain(root: Root, options: &Options, command: Command) -> Plan {
     let mut plan = Plan::new(command);
-    plan.will("change the root directory", Call::Chroot(root.path));
+    plan.step("change the root directory", Call::Chroot(root.path));
     if !options.skip_chdir {
-        plan.will("start at the root", Call::Chdir("/".into()));
+        plan.step("start at the root", Call::Chdir("/".into()));
     }
     plan
 }
@@ -211,7 +217,7 @@ fn plain(root: Root, options: &Options, command: Command) -> Plan {
 /// Makes a directory below the new root the working directory.
 fn enter(plan: &mut Plan, dir: impl AsRef<Path>) {
     let dir = dir.as_ref();
-    plan.will(format!("go to /{} inside", dir.display()), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
+    plan.step(format!("go to /{} inside", dir.display()), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
 }
 
 /// The usual PATH where the caller's leads nowhere inside, as on a machine that keeps its
@@ -227,39 +233,42 @@ fn interactive_shell(root: &Root) -> Command {
 }
 
 /// What a default wanted and is not there, one line each.
-fn say_what_is_left_out(tell: &Tell, view: &View, options: &Options) {
+fn say_what_is_left_out(reporter: &Reporter, view: &View, options: &Options) {
     match view.way {
         // "/" needs no more, and there is nothing to say about it
         Way::Plain(Because::SameRoot) => return,
         Way::Plain(because) => {
             let why = because.advice();
-            tell.line(format_args!("plain chroot(2), no mounts, and root inside could get out: {why}"));
+            reporter
+                .message(format_args!("plain chroot(2), no mounts, and root inside could get out: {why}"));
             return;
         }
         Way::Pivot | Way::PivotAsUser => {}
     }
     if view.proc_is_covered && !options.share_pid {
         let why = "a part of /proc is covered, so the kernel gives no new one";
-        tell.line(format_args!("the processes outside stay in sight, and root inside could get out: {why}"));
+        reporter.message(format_args!(
+            "the processes outside stay in sight, and root inside could get out: {why}"
+        ));
     }
     if options.no_mount {
         return;
     }
     if view.on_proc > 0 && !view.they_can_go {
         let danger = "is covered, and root inside could uncover it and get out: umount it before";
-        tell.line(format_args!("what is mounted on /proc in the new root already {danger}"));
+        reporter.message(format_args!("what is mounted on /proc in the new root already {danger}"));
     }
     for (name, place) in [("proc", view.proc_dir), ("sys", view.sys_dir), ("dev", view.dev_dir)] {
         match place {
             Place::Symlink => {
-                tell.line(format_args!("left out /{name}: it is a symbolic link in the new root"))
+                reporter.message(format_args!("left out /{name}: it is a symbolic link in the new root"))
             }
-            Place::Refused(errno) => tell.line(format_args!("left out /{name}: {}", Why(errno))),
+            Place::Refused(errno) => reporter.message(format_args!("left out /{name}: {}", ErrnoText(errno))),
             Place::Directory | Place::Missing => {}
         }
     }
     if view.sysfs == Api::Leave && view.sys_dir == Place::Directory {
-        tell.line("left out /sys: to make it read-only here takes mount_setattr(2), Linux 5.12");
+        reporter.message("left out /sys: to make it read-only here takes mount_setattr(2), Linux 5.12");
     }
 }
 

@@ -65,7 +65,7 @@ pub fn all() -> Vec<Mask> {
 fn known_in_proc() -> Vec<&'static str> {
     let mut found = Vec::new();
     let mut others = false;
-    let _ = sys::each_name(Path::new("/proc"), &mut |name| {
+    let _ = sys::for_each_entry(Path::new("/proc"), &mut |name| {
         let is_process = name.as_bytes().iter().all(u8::is_ascii_digit);
         if is_process && others {
             return ControlFlow::Break(());
@@ -87,18 +87,18 @@ pub fn cover(plan: &mut Plan, masks: &[Mask], dir: &str) {
     for (_, name, how) in masks {
         match how {
             Cover::ReadOnly => {
-                plan.will(
+                plan.step(
                     format!("take /{dir}/{name} as a mount of its own"),
                     Call::bind(*name, *name, MsFlags::empty()),
                 );
                 let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY | NO_SUID_DEV_EXEC;
-                plan.will(format!("make /{dir}/{name} read-only"), Call::remount(*name, flags));
+                plan.step(format!("make /{dir}/{name} read-only"), Call::remount(*name, flags));
             }
-            Cover::File => plan.will(
+            Cover::File => plan.step(
                 format!("let /{dir}/{name} read as empty"),
                 Call::bind("/dev/null", *name, MsFlags::empty()),
             ),
-            Cover::Directory => plan.will(
+            Cover::Directory => plan.step(
                 format!("let /{dir}/{name} list as empty"),
                 Call::mount("tmpfs", name, "tmpfs", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY),
             ),

@@ -41,8 +41,8 @@ pub fn proc(plan: &mut Plan, view: &View) {
     enter(plan, "proc");
     clear(plan, view, "proc", view.on_proc);
     match view.proc {
-        Api::New => plan.will("mount a proc", Call::mount("proc", ".", "proc", NO_SUID_DEV_EXEC)),
-        Api::Copy => plan.will(
+        Api::New => plan.step("mount a proc", Call::mount("proc", ".", "proc", NO_SUID_DEV_EXEC)),
+        Api::Copy => plan.step(
             "show the caller's proc, which belongs to a PID namespace above",
             Call::bind("/proc", ".", MsFlags::MS_REC),
         ),
@@ -58,20 +58,20 @@ pub fn sys(plan: &mut Plan, view: &View) {
             enter(plan, "sys");
             clear(plan, view, "sys", view.on_sys);
             let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
-            plan.will("mount sysfs read-only", Call::mount("sysfs", ".", "sysfs", flags));
+            plan.step("mount sysfs read-only", Call::mount("sysfs", ".", "sysfs", flags));
             if view.cgroup2 {
                 enter(plan, "sys/fs/cgroup");
-                plan.will("show the own control group", Call::mount("cgroup2", ".", "cgroup2", flags));
+                plan.step("show the own control group", Call::mount("cgroup2", ".", "cgroup2", flags));
             }
         }
         Api::Copy => {
             enter(plan, "sys");
-            plan.will(
+            plan.step(
                 "take a copy of the caller's /sys",
                 Call::OpenTree { path: "/sys".into(), opened: "sys" },
             );
-            plan.will("make the copy read-only", Call::ReadOnlyTree("sys"));
-            plan.will("show it inside", Call::MoveMount { opened: "sys", target: ".".into() });
+            plan.step("make the copy read-only", Call::ReadOnlyTree("sys"));
+            plan.step("show it inside", Call::MoveMount { opened: "sys", target: ".".into() });
         }
         Api::Leave => return,
     }
@@ -86,12 +86,12 @@ pub fn sys(plan: &mut Plan, view: &View) {
 fn clear(plan: &mut Plan, view: &View, dir: &str, mounts: usize) {
     if !view.they_can_go && mounts > 0 {
         let empty = tmpfs(".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY, "mode=755,size=4k");
-        plan.will(format!("cover what is mounted on /{dir} already"), empty);
+        plan.step(format!("cover what is mounted on /{dir} already"), empty);
         enter(plan, dir);
         return;
     }
     for _ in 0..mounts {
-        plan.will(
+        plan.step(
             format!("take away what is mounted on /{dir} already"),
             Call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH },
         );
@@ -102,14 +102,14 @@ fn clear(plan: &mut Plan, view: &View, dir: &str, mounts: usize) {
 /// A small dev of its own: devices that hold nothing, terminals, shared memory.
 pub fn dev(plan: &mut Plan, view: &View) {
     enter(plan, "dev");
-    plan.will("mount a tmpfs for devices", tmpfs(".", MsFlags::MS_NOSUID, "mode=755,size=64k"));
+    plan.step("mount a tmpfs for devices", tmpfs(".", MsFlags::MS_NOSUID, "mode=755,size=64k"));
     enter(plan, "dev");
-    plan.will("give devices exactly their modes", Call::Umask(0));
+    plan.step("give devices exactly their modes", Call::Umask(0));
     for (name, major, minor) in DEVICES {
         device(plan, view.devices, name, (major, minor));
     }
     for (target, link) in LINKS {
-        plan.will(format!("make /dev/{link}"), Call::Symlink { target: target.into(), link: link.into() });
+        plan.step(format!("make /dev/{link}"), Call::Symlink { target: target.into(), link: link.into() });
     }
     if let Some(terminal) = &view.terminal {
         console(plan, terminal);
@@ -135,12 +135,12 @@ pub fn dev(plan: &mut Plan, view: &View) {
             Call::mount("mqueue", "mqueue", "mqueue", NO_SUID_DEV_EXEC),
         );
     }
-    plan.will("take the umask back", Call::Umask(view.umask));
+    plan.step("take the umask back", Call::Umask(view.umask));
 }
 
 fn device(plan: &mut Plan, how: Devices, name: &str, number: (u64, u64)) {
     match how {
-        Devices::Make => plan.will(
+        Devices::Make => plan.step(
             format!("make /dev/{name}"),
             Call::Mknod { path: name.into(), kind: SFlag::S_IFCHR, mode: 0o666, device: number },
         ),
@@ -155,16 +155,16 @@ fn console(plan: &mut Plan, terminal: &Path) {
 
 /// A device cannot be made in a user namespace, but the one outside can be bound on an empty file.
 fn bind_file(plan: &mut Plan, source: &Path, name: &str) {
-    plan.will(
+    plan.step(
         format!("make a place for /dev/{name}"),
         Call::Mknod { path: name.into(), kind: SFlag::S_IFREG, mode: 0o666, device: (0, 0) },
     );
-    plan.will(format!("show {} there", source.display()), Call::bind(source, name, MsFlags::empty()));
+    plan.step(format!("show {} there", source.display()), Call::bind(source, name, MsFlags::empty()));
 }
 
 fn below_dev(plan: &mut Plan, name: &str, reason: &'static str, mount: Call) {
-    plan.will(format!("make /dev/{name}"), Call::Mkdir { path: name.into(), mode: 0o755 });
-    plan.will(reason, mount);
+    plan.step(format!("make /dev/{name}"), Call::Mkdir { path: name.into(), mode: 0o755 });
+    plan.step(reason, mount);
 }
 
 fn tmpfs(target: &str, flags: MsFlags, data: &str) -> Call {
@@ -183,10 +183,10 @@ fn file_system(fstype: &'static str, target: &str, flags: MsFlags, data: &str) -
 
 /// Makes the directory the root of this process's mounts, and forgets the old one.
 pub fn pivot(plan: &mut Plan, old_root: OldRoot) {
-    plan.will("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
+    plan.step("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
     if old_root == OldRoot::IsCovered {
         // as switch_root(8) does
-        plan.will(
+        plan.step(
             "move it over the old root",
             Call::Mount {
                 source: Some(".".into()),
@@ -196,12 +196,12 @@ pub fn pivot(plan: &mut Plan, old_root: OldRoot) {
                 data: None,
             },
         );
-        plan.will("make it the root", Call::Chroot(".".into()));
-        plan.will("start at the root", Call::Chdir("/".into()));
+        plan.step("make it the root", Call::Chroot(".".into()));
+        plan.step("start at the root", Call::Chdir("/".into()));
         return;
     }
     // old root and new root stacked in one place: pivot_root(2), "pivot_root(".", ".")"
-    plan.will("make it the root", Call::PivotRoot { new_root: ".".into(), put_old: ".".into() });
-    plan.will("let go of the old root", Call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH });
-    plan.will("start at the root", Call::Chdir("/".into()));
+    plan.step("make it the root", Call::PivotRoot { new_root: ".".into(), put_old: ".".into() });
+    plan.step("let go of the old root", Call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH });
+    plan.step("start at the root", Call::Chdir("/".into()));
 }

@@ -9,7 +9,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use chain::tell::quoted;
+use chain::reporter::quoted;
 use nix::errno::Errno;
 use nix::sys::stat::SFlag;
 
@@ -79,7 +79,7 @@ impl<'a> Surveyor<'a> {
         let read_only = *read_only;
         let meta = std::fs::metadata(source).map_err(|why| {
             let errno = Errno::from_raw(why.raw_os_error().unwrap_or_default());
-            let wrong = format!("cannot bind {}: {}", quoted(source), chain::tell::Why(errno));
+            let wrong = format!("cannot bind {}: {}", quoted(source), chain::reporter::ErrnoText(errno));
             (wrong, "--bind=SRC:DST shows SRC of the caller at DST of the new root".to_string())
         })?;
         let what = if meta.is_dir() {

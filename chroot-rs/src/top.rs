@@ -28,39 +28,39 @@ pub enum Writes {
 pub fn mount(plan: &mut Plan, view: &View, writes: Writes, path: &Path) {
     // what was asked for needs what Linux 5.2 brought, and says so where it is missing
     if !view.open_tree && writes == Writes::Kept {
-        plan.will("mount the new root on itself", Call::bind(path, path, MsFlags::MS_REC));
-        plan.will("go to the mount on top", Call::Reopen { path: path.to_path_buf(), opened: NEW_ROOT });
+        plan.step("mount the new root on itself", Call::bind(path, path, MsFlags::MS_REC));
+        plan.step("go to the mount on top", Call::Reopen { path: path.to_path_buf(), opened: NEW_ROOT });
         return;
     }
-    plan.will(
+    plan.step(
         "take the new root as a mount of its own",
         Call::OpenTree { path: ".".into(), opened: NEW_ROOT },
     );
     if writes == Writes::Refused {
-        plan.will("let nothing be written to it", Call::ReadOnlyTree(NEW_ROOT));
+        plan.step("let nothing be written to it", Call::ReadOnlyTree(NEW_ROOT));
     }
     if writes == Writes::Forgotten {
         overlay(plan, view);
     } else {
-        plan.will("mount it on itself", Call::MoveMount { opened: NEW_ROOT, target: ".".into() });
+        plan.step("mount it on itself", Call::MoveMount { opened: NEW_ROOT, target: ".".into() });
     }
 }
 
 /// An overlay of the root and an empty directory in memory. All of it lies on a tmpfs of ours
 /// and is named from there, so that no name of the caller's is in the options.
 fn overlay(plan: &mut Plan, view: &View) {
-    plan.will("open an empty file system in memory", Call::FsOpen { fstype: "tmpfs", opened: CHANGES });
-    plan.will("make it", Call::FsMount(CHANGES));
-    plan.will("mount it over the new root", Call::MoveMount { opened: CHANGES, target: ".".into() });
-    plan.will("go there", Call::Enter { opened: CHANGES, dir: "".into() });
-    plan.will("give directories exactly their modes", Call::Umask(0));
+    plan.step("open an empty file system in memory", Call::FsOpen { fstype: "tmpfs", opened: CHANGES });
+    plan.step("make it", Call::FsMount(CHANGES));
+    plan.step("mount it over the new root", Call::MoveMount { opened: CHANGES, target: ".".into() });
+    plan.step("go there", Call::Enter { opened: CHANGES, dir: "".into() });
+    plan.step("give directories exactly their modes", Call::Umask(0));
     for (name, what) in
         [("upper", "for what is written"), ("work", "for the overlay itself"), ("root", "for the new root")]
     {
-        plan.will(format!("make a directory {what}"), Call::Mkdir { path: name.into(), mode: view.mode });
+        plan.step(format!("make a directory {what}"), Call::Mkdir { path: name.into(), mode: view.mode });
     }
-    plan.will("take the umask back", Call::Umask(view.umask));
-    plan.will("put the new root in its place", Call::MoveMount { opened: NEW_ROOT, target: "root".into() });
+    plan.step("take the umask back", Call::Umask(view.umask));
+    plan.step("put the new root in its place", Call::MoveMount { opened: NEW_ROOT, target: "root".into() });
     let mut options = "lowerdir=root,upperdir=upper,workdir=work".to_string();
     if view.way == Way::PivotAsUser || !view.initial {
         // trusted.* attributes belong to root of the machine: overlay, "userxattr"
@@ -73,6 +73,6 @@ fn overlay(plan: &mut Plan, view: &View) {
         flags: MsFlags::empty(),
         data: Some(options),
     };
-    plan.will("lay what is written over it", mount);
-    plan.will("go to what both give", Call::Reopen { path: "root".into(), opened: NEW_ROOT });
+    plan.step("lay what is written over it", mount);
+    plan.step("go to what both give", Call::Reopen { path: "root".into(), opened: NEW_ROOT });
 }

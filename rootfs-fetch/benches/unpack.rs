@@ -84,7 +84,7 @@ fn run(command: &[OsString]) {
 
 fn decode(file: &Path) {
     let file = File::open(file).expect("an archive");
-    let mut decoded = rootfs_fetch::decode::decoded(Box::new(file)).expect("a format that is known");
+    let mut decoded = rootfs_fetch::archive::decode::decoded(Box::new(file)).expect("a format that is known");
     let mut buffer = vec![0; 256 * 1024];
     while decoded.read(&mut buffer).expect("decoded") > 0 {}
 }
@@ -107,7 +107,7 @@ impl Bench<'_> {
                 }
             }
             for (goal, theirs) in goals.iter().zip(&theirs) {
-                tell(name, goal, &ours, theirs);
+                reporter(name, goal, &ours, theirs);
             }
             let peak = ours.iter().map(|taken| taken.peak).max().unwrap_or(0);
             let goal = if bounded { verdict(peak < MOST_MEMORY, "goal under 32") } else { String::new() };
@@ -177,7 +177,7 @@ impl Bench<'_> {
     }
 }
 
-fn tell(name: &str, goal: &Goal, ours: &[Taken], theirs: &[Taken]) {
+fn reporter(name: &str, goal: &Goal, ours: &[Taken], theirs: &[Taken]) {
     let milliseconds =
         |all: &[Taken]| median(all.iter().map(|taken| taken.wall.as_secs_f64() * 1000.0).collect());
     // of each round, since what the machine does otherwise hits both

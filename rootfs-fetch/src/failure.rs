@@ -3,9 +3,11 @@
 
 use std::fmt::{self, Display};
 
-use chain::Tell;
-use chain::tell::Why;
+use chain::Reporter;
+use chain::reporter::ErrnoText;
 use nix::errno::Errno;
+
+use crate::digest::Mismatch;
 
 /// The result of anything that can end the run.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -74,8 +76,27 @@ impl Failure {
             }
             _ => Kind::Io,
         };
-        let why = Why(Errno::from_raw(error.raw_os_error()));
+        let why = ErrnoText(Errno::from_raw(error.raw_os_error()));
         Self::new(kind, format_args!("cannot {reason}: {call}: {why}"))
+    }
+
+    /// Reading failed: the errno of the input itself is I/O, anything else is said by a decoder or
+    /// a digest and is damage. A failure that passed through the reader comes out unchanged.
+    pub fn read(error: std::io::Error) -> Self {
+        let inner = error.get_ref();
+        if let Some(failure) = inner.and_then(|inner| inner.downcast_ref::<Self>()) {
+            return failure.clone();
+        }
+        match error.raw_os_error() {
+            Some(errno) => {
+                Self::call("read the archive", "read()", rustix::io::Errno::from_raw_os_error(errno))
+            }
+            None if inner.is_some_and(|inner| inner.is::<Mismatch>()) => Self::mismatch(error),
+            None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Self::damaged("the compressed data are cut short")
+            }
+            None => Self::damaged(format_args!("the compressed data are damaged: {error}")),
+        }
     }
 
     /// Whether there was no space, or none for this user.
@@ -133,17 +154,17 @@ impl Failure {
         matches!(self, Self::Wrong { whole: true, .. })
     }
 
-    /// Wrapped so that it passes through a reader; [`crate::decode::read_failure`] unwraps it.
+    /// Wrapped so that it passes through a reader; [`Self::read`] unwraps it.
     pub fn into_io(self) -> std::io::Error {
         std::io::Error::other(self)
     }
 
     /// Says the failure; nothing is said of a signal, whoever sent it knows.
-    pub fn tell(&self, tell: &Tell) {
+    pub fn reporter(&self, reporter: &Reporter) {
         if let Self::Wrong { line, hint, .. } = self {
-            tell.line(line);
+            reporter.message(line);
             if let Some(hint) = hint {
-                tell.hint(hint);
+                reporter.hint(hint);
             }
         }
     }

@@ -4,28 +4,28 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use chain::{Tell, Voice};
+use chain::{Reporter, Verbosity};
 
+use crate::archive::stream::Stream;
+use crate::archive::tar::reader::{Reader, Trailer, padded};
 use crate::cli::Options;
+use crate::destination::{Existing, Place};
 use crate::digest::Digest;
-use crate::directories::Origin;
 use crate::failure::{Failure, Kind as ErrorKind, Result};
-use crate::image::manifest::Layer;
-use crate::image::{Image, Layers, Reference};
-use crate::input::{self, Input, Opener};
 use crate::interrupt::Interrupt;
-use crate::listed::Listed;
-use crate::name::Name;
 use crate::net::client::Net;
-use crate::place::{Existing, Place};
-use crate::policy::{Devices, Owners, Policy};
+use crate::oci::image::{Image, Layers, Reference};
+use crate::oci::manifest::Layer;
 use crate::progress::Progress;
-use crate::report::Report;
-use crate::selection::{Pattern, Selection, Taken};
 use crate::source::Source;
-use crate::stream::Stream;
-use crate::tar::reader::{Reader, Trailer, padded};
+use crate::source::input::{self, Input, Opener};
 use crate::tree::Tree;
+use crate::tree::directories::Origin;
+use crate::tree::name::Name;
+use crate::unpack::listing::Listed;
+use crate::unpack::policy::{Devices, Owners, Policy};
+use crate::unpack::report::Report;
+use crate::unpack::selection::{Pattern, Selection, Taken};
 use crate::unpack::{Kind, Unpacker};
 
 /// What a fetch is to do, and how.
@@ -40,7 +40,7 @@ pub struct Fetch<'a> {
     /// The network, and whether a signal asked us to end.
     pub net: &'a Arc<Net>,
     /// The voice.
-    pub tell: &'a Tell,
+    pub reporter: &'a Reporter,
 }
 
 impl Fetch<'_> {
@@ -50,7 +50,7 @@ impl Fetch<'_> {
     /// Every [`Failure`]; DIRECTORY is then as it was.
     pub fn run(&self) -> Result<()> {
         let input = self.opener().open(&self.source, |length| self.progress(length))?;
-        if self.tell.voice() == Voice::DryRun {
+        if self.reporter.verbosity() == Verbosity::DryRun {
             return self.list(input);
         }
         self.make(input)
@@ -59,7 +59,7 @@ impl Fetch<'_> {
     /// What opens our source.
     pub fn opener(&self) -> Opener<'_> {
         let beside = beside(self.directory);
-        Opener { options: self.options, net: self.net, beside, tell: self.tell }
+        Opener { options: self.options, net: self.net, beside, reporter: self.reporter }
     }
 
     fn interrupt(&self) -> &Interrupt {
@@ -84,18 +84,18 @@ impl Fetch<'_> {
             Ok(Some(report)) => {
                 place.commit()?;
                 if !self.options.quiet {
-                    report.tell_losses(self.tell);
-                    report.tell_made(self.tell, self.directory, digest.as_ref());
+                    report.tell_losses(self.reporter);
+                    report.tell_made(self.reporter, self.directory, digest.as_ref());
                 }
                 Ok(())
             }
             Err(failure) => {
                 let again = !place.is_shared() && self.is_cache_to_blame(&failure, &input);
                 if place.is_shared() {
-                    self.tell.line("what was added until then stays, as --into has it");
+                    self.reporter.message("what was added until then stays, as --into has it");
                 }
                 if let Err(left) = place.abandon() {
-                    left.tell(self.tell);
+                    left.reporter(self.reporter);
                 }
                 if again { self.make(input) } else { Err(failure) }
             }
@@ -135,7 +135,7 @@ impl Fetch<'_> {
         let damaged = matches!(failure, Failure::Wrong { kind: ErrorKind::Damaged, .. });
         let blamed = damaged && image.forget_damaged().unwrap_or(false);
         if blamed {
-            self.tell.line("a layer in the cache was damaged: it is fetched again");
+            self.reporter.message("a layer in the cache was damaged: it is fetched again");
         }
         blamed
     }
@@ -150,7 +150,7 @@ impl Fetch<'_> {
     /// Starts again, with what was unpacked taken for the image it is.
     fn as_image(&self, place: Place) -> Result<()> {
         let Some(form) = place.image() else { return place.abandon() };
-        self.tell.line("this archive is a container image: its layers are unpacked");
+        self.reporter.message("this archive is a container image: its layers are unpacked");
         if let Source::File(path) = &self.source {
             place.abandon()?;
             let source = Source::Image(Reference { form, path: path.clone(), tag: None });
@@ -170,7 +170,8 @@ impl Fetch<'_> {
     }
 
     fn progress(&self, length: Option<u64>) -> Progress {
-        let spoken = self.options.quiet || self.options.verbose || self.tell.voice() == Voice::DryRun;
+        let spoken =
+            self.options.quiet || self.options.verbose || self.reporter.verbosity() == Verbosity::DryRun;
         if spoken { Progress::hidden() } else { Progress::start(length) }
     }
 
@@ -180,7 +181,7 @@ impl Fetch<'_> {
         let mut unpacker = match input {
             Input::Host(copy) => return copy.make(tree, self.interrupt()),
             Input::Archive(..) | Input::Image(_) => {
-                Unpacker::new(tree, Policy { marked: !place.is_beside(), ..self.policy() }, *self.tell)
+                Unpacker::new(tree, Policy { marked: !place.is_beside(), ..self.policy() }, *self.reporter)
             }
         };
         match input {
@@ -231,13 +232,13 @@ impl Fetch<'_> {
             Input::Image(image) => {
                 let layers = image.begin(self.opener().beside, &Progress::hidden())?;
                 let taken = image.layers().iter().try_fold(Taken::default(), |taken, layer| {
-                    self.tell.line(format_args!("layer {}", layer.part));
+                    self.reporter.message(format_args!("layer {}", layer.part));
                     self.list_archive(&mut self.layer(&layers, layer)?, Trailer::Optional, taken)
                 })?;
                 self.policy().selection.check(taken)
             }
             Input::Host(copy) => {
-                copy.paths().iter().for_each(|path| self.tell.line(path.display()));
+                copy.paths().iter().for_each(|path| self.reporter.message(path.display()));
                 Ok(())
             }
         }
@@ -252,7 +253,7 @@ impl Fetch<'_> {
             if let Some(name) = selection.select(&Name::parse(&entry.raw_name)?) {
                 taken.taken += 1;
                 if !self.options.quiet {
-                    self.tell.line(Listed(&entry, &name));
+                    self.reporter.message(Listed(&entry, &name));
                 }
             }
             stream.skip(padded(entry.stored))?;
@@ -292,10 +293,10 @@ pub fn beside(directory: &Path) -> &Path {
 
 impl Report {
     /// The last line: `ubuntu-fs: 11,204 files, 170 MB, sha256:…`.
-    fn tell_made(&self, tell: &Tell, directory: &Path, digest: Option<&Digest>) {
+    fn tell_made(&self, reporter: &Reporter, directory: &Path, digest: Option<&Digest>) {
         match digest {
-            Some(digest) => tell.line(format_args!("{}: {self}, {digest}", directory.display())),
-            None => tell.line(format_args!("{}: {self}", directory.display())),
+            Some(digest) => reporter.message(format_args!("{}: {self}, {digest}", directory.display())),
+            None => reporter.message(format_args!("{}: {self}", directory.display())),
         }
     }
 }

@@ -1,35 +1,39 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Entries become files: each made new, the last of a name wins, directories finished last.
 
+mod acl_names;
+mod disk_full;
 pub mod file;
 pub mod finish;
-mod full;
 mod links;
-pub mod look;
-mod named;
+pub mod listing;
+pub mod metadata;
+pub mod policy;
+pub mod report;
+pub mod selection;
 pub mod whiteout;
 
 use std::collections::HashSet;
 
-use chain::Tell;
-use chain::tell::Quoted;
+use chain::Reporter;
+use chain::reporter::Quoted;
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
-use crate::directories::Inode;
+use crate::archive::stream::Stream;
+use crate::archive::tar::reader::{Reader, Trailer, padded};
+use crate::archive::tar::{Entry, What};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::listed::Listed;
-use crate::name::Name;
-use crate::policy::{Devices, Policy};
-use crate::report::Report;
-use crate::selection::Taken;
-use crate::spot::Spot;
-use crate::stream::Stream;
-use crate::tar::reader::{Reader, Trailer, padded};
-use crate::tar::{Entry, What};
 use crate::tree::Tree;
-use crate::unpack::full::Rest;
+use crate::tree::directories::Inode;
+use crate::tree::entry_path::Spot;
+use crate::tree::name::Name;
+use crate::unpack::disk_full::Rest;
+use crate::unpack::listing::Listed;
+use crate::unpack::policy::{Devices, Policy};
+use crate::unpack::report::Report;
+use crate::unpack::selection::Taken;
 use crate::unpack::whiteout::{Made, Mark};
 
 /// Fills a tree.
@@ -38,7 +42,7 @@ pub struct Unpacker {
     tree: Tree,
     policy: Policy,
     report: Report,
-    tell: Tell,
+    reporter: Reporter,
     /// Entries, and those of them that were wanted.
     entries: Taken,
     /// Hard links whose other name has not come yet.
@@ -66,15 +70,15 @@ pub enum Kind {
 
 impl Unpacker {
     /// Starts to fill a tree.
-    pub fn new(mut tree: Tree, policy: Policy, tell: Tell) -> Self {
+    pub fn new(mut tree: Tree, policy: Policy, reporter: Reporter) -> Self {
         let shared = !tree.root_is_made();
         let files = shared.then(HashSet::new);
-        let block = full::block_of(&tree);
+        let block = disk_full::block_of(&tree);
         Self {
             tree,
             policy,
             report: Report::default(),
-            tell,
+            reporter,
             entries: Taken::default(),
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -135,14 +139,14 @@ impl Unpacker {
         let Some(name) = self.policy.selection.select(&name) else { return Ok(()) };
         self.entries.taken += 1;
         if self.policy.verbose {
-            self.tell.line(Listed(&entry, &name));
+            self.reporter.message(Listed(&entry, &name));
         }
         if name.is_root() && entry.what != What::Directory {
             return Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"));
         }
-        look::settle(&mut entry, &self.policy, &mut self.report)?;
+        metadata::settle(&mut entry, &self.policy, &mut self.report)?;
         if entry.what != What::Directory {
-            named::resolve(&mut self.tree, &mut entry);
+            acl_names::resolve(&mut self.tree, &mut entry);
         }
         match &entry.what {
             What::Directory => self.directory(&name, entry),
@@ -185,18 +189,18 @@ impl Unpacker {
         &mut self,
         name: &Name,
         entry: &Entry,
-        map: Option<&crate::tar::sparse::Map>,
+        map: Option<&crate::archive::tar::sparse::Map>,
         stream: &mut Stream,
     ) -> Result<()> {
         let spot = self.tree.spot(name)?;
-        let mode = look::mode_while_written(entry);
+        let mode = metadata::mode_while_written(entry);
         let fd = self.new_at(&spot, name, "openat(O_CREAT|O_EXCL)", |spot| file::create(spot, mode))?;
         let written = match map {
             None => file::fill(&fd, entry.stored, stream),
             Some(map) => file::fill_sparse(&fd, map, stream),
         };
         written.map_err(|failure| failure.at_entry(Quoted(name.bytes())))?;
-        look::of_file(&fd, entry, &self.policy, &mut self.report)
+        metadata::of_file(&fd, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         self.report.bytes += entry.stored;
@@ -215,7 +219,7 @@ impl Unpacker {
         self.new_at(&spot, name, "symlinkat()", |spot| {
             rustix::fs::symlinkat(target, spot.dir(), spot.leaf())
         })?;
-        look::of_name(&spot, entry, &self.policy, &mut self.report)
+        metadata::of_name(&spot, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         Ok(())
@@ -227,7 +231,7 @@ impl Unpacker {
         self.new_at(&spot, name, "mknodat()", |spot| {
             rustix::fs::mknodat(spot.dir(), spot.leaf(), kind, mode, device)
         })?;
-        look::of_name(&spot, entry, &self.policy, &mut self.report)
+        metadata::of_name(&spot, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         Ok(())

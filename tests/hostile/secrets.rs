@@ -211,8 +211,8 @@ fn what_is_secret_in_a_url_is_not_told() {
     let target = format!("http://{}/x?signature=secret-of-the-url", other.address());
     let server = with_layer(&image, move |_, _| Answer::redirect(&target));
     let client = Client::new();
-    for voice in ["--quiet", "--verbose", "--explain"] {
-        let ended = client.fetch(&server, &[voice]);
+    for verbosity in ["--quiet", "--verbose", "--explain"] {
+        let ended = client.fetch(&server, &[verbosity]);
         assert!(matches!(ended.end, End::Exit(5 | 6)), "{:?} {}", ended.end, ended.err());
         assert!(!ended.err().contains("secret-of-the-url"), "{}", ended.err());
         client.nothing_left();

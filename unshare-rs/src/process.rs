@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use chain::call::Stay;
+use chain::call::ForkOptions;
 use chain::{Call, Plan};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
@@ -56,25 +56,25 @@ impl Process {
             } else {
                 "start a child and wait for it"
             };
-            plan.will(reason, Call::Fork(Stay { into: None, child_is_init: self.is_first }));
+            plan.step(reason, Call::Fork(ForkOptions { into: None, child_is_init: self.is_first }));
         }
         match self.death_signal {
-            Some(0) if self.child => plan.will("outlive the parent", Call::DeathSignal(0)),
+            Some(0) if self.child => plan.step("outlive the parent", Call::DeathSignal(0)),
             Some(signo) if self.child => {
-                plan.will("choose what comes when the parent dies", Call::DeathSignal(signo))
+                plan.step("choose what comes when the parent dies", Call::DeathSignal(signo))
             }
             _ => {}
         }
         // while /proc still is the one outside
         if let Some(file) = &self.pid_file {
-            plan.will("tell the number of this process", Call::WritePid(file.clone()));
+            plan.step("tell the number of this process", Call::WritePid(file.clone()));
         }
     }
 
     /// Adds the child of the reaper.
     pub fn plan_reaper(&self, plan: &mut Plan) {
         if self.reaper {
-            plan.will("be process 1, which reaps, and start a child", Call::Fork(Stay::default()));
+            plan.step("be process 1, which reaps, and start a child", Call::Fork(ForkOptions::default()));
         }
     }
 }

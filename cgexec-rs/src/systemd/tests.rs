@@ -134,10 +134,10 @@ fn a_peer_that_never_comes_to_the_point_is_left_in_time() {
         while theirs.write_all(&chatter).is_ok() {}
     });
     let scope = Scope { name: "cgexec-test.scope".to_string() };
-    let (tell, told) = std::sync::mpsc::channel();
+    let (reporter, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
         let connection = Connection::over(ours, Duration::from_millis(200)).unwrap();
-        tell.send(scope.start(connection, false))
+        reporter.send(scope.start(connection, false))
     });
     let result = told.recv_timeout(Duration::from_secs(20)).expect("an end");
     assert_eq!(result, Err(Failure::Io(std::io::ErrorKind::TimedOut)));

@@ -44,20 +44,20 @@ fn elf(machine: u16, loader: &str) -> Vec<u8> {
 #[test]
 fn a_missing_loader_is_named() {
     let program = Program::new("loader", &elf(62, "/lib/ld-nope.so.1"), 0o755);
-    assert_eq!(diagnose(&program.0, Errno::ENOENT), Trouble::Loader("/lib/ld-nope.so.1".into()));
+    assert_eq!(diagnose(&program.0, Errno::ENOENT), ExecFailure::Loader("/lib/ld-nope.so.1".into()));
 }
 
 #[test]
 fn a_foreign_machine_is_named() {
     let foreign = if native_machine() == 183 { 62 } else { 183 };
     let program = Program::new("foreign", &elf(foreign, "/lib/ld.so"), 0o755);
-    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), Trouble::Machine(machine_name(foreign)));
+    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), ExecFailure::Machine(machine_name(foreign)));
 }
 
 #[test]
 fn a_cut_off_program_is_no_script() {
     let program = Program::new("cut", &elf(183, "/lib/ld.so")[..10], 0o755);
-    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), Trouble::Because("it is cut off"));
+    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), ExecFailure::Because("it is cut off"));
 }
 
 #[test]
@@ -65,42 +65,42 @@ fn a_table_that_points_nowhere_is_survived() {
     let mut file = elf(62, "/lib/ld.so");
     file[32..40].copy_from_slice(&u64::MAX.to_ne_bytes());
     let program = Program::new("nowhere", &file, 0o755);
-    assert_eq!(diagnose(&program.0, Errno::ENOENT), Trouble::Unknown);
+    assert_eq!(diagnose(&program.0, Errno::ENOENT), ExecFailure::Unknown);
 }
 
 #[test]
 fn a_missing_interpreter_is_named_with_its_carriage_return() {
     let program = Program::new("perl", b"#! /nope/perl -w\n", 0o755);
-    assert_eq!(diagnose(&program.0, Errno::ENOENT), Trouble::Interpreter("/nope/perl".into()));
+    assert_eq!(diagnose(&program.0, Errno::ENOENT), ExecFailure::Interpreter("/nope/perl".into()));
     let program = Program::new("windows", b"#!/bin/sh\r\necho\r\n", 0o755);
-    assert_eq!(diagnose(&program.0, Errno::ENOENT), Trouble::Interpreter("/bin/sh\r".into()));
+    assert_eq!(diagnose(&program.0, Errno::ENOENT), ExecFailure::Interpreter("/bin/sh\r".into()));
 }
 
 #[test]
 fn text_without_an_interpreter_belongs_to_the_shell() {
     let program = Program::new("text", b"echo hello\n", 0o755);
-    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), Trouble::Script);
+    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), ExecFailure::Script);
     let program = Program::new("empty", b"", 0o755);
-    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), Trouble::Because("it is empty"));
+    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), ExecFailure::Because("it is empty"));
     let program = Program::new("binary", b"\0\0\0", 0o755);
-    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), Trouble::Unknown);
+    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), ExecFailure::Unknown);
 }
 
 #[test]
 fn what_may_not_be_run_says_why() {
     let program = Program::new("plain", b"#!/bin/sh\n", 0o644);
-    assert_eq!(diagnose(&program.0, Errno::EACCES), Trouble::Because("it is not executable"));
-    assert_eq!(diagnose(Path::new("/"), Errno::EACCES), Trouble::Because("it is a directory"));
+    assert_eq!(diagnose(&program.0, Errno::EACCES), ExecFailure::Because("it is not executable"));
+    assert_eq!(diagnose(Path::new("/"), Errno::EACCES), ExecFailure::Because("it is a directory"));
 }
 
 #[test]
 fn an_interpreter_that_may_not_be_run_is_named() {
     let script = Program::new("helper", b"#!/etc/passwd\n", 0o755);
-    assert_eq!(diagnose(&script.0, Errno::EACCES), Trouble::Helper("/etc/passwd".into()));
+    assert_eq!(diagnose(&script.0, Errno::EACCES), ExecFailure::Helper("/etc/passwd".into()));
 }
 
 #[test]
 fn a_name_with_a_slash_is_not_searched_for() {
     let command = Command::from_operands(vec!["./x".into(), "y".into()]).unwrap();
-    assert_eq!(command.places(), [PathBuf::from("./x")]);
+    assert_eq!(command.candidates(), [PathBuf::from("./x")]);
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use libc::c_int;
 use nix::errno::Errno;
 
-use super::each_name;
+use super::for_each_entry;
 
 pub(super) fn inherited(fd: c_int) -> bool {
     // SAFETY: F_GETFD takes any number and touches no memory.
@@ -35,7 +35,7 @@ pub fn look_at<T>(fd: c_int, look: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
 /// The descriptors that were inherited: those without FD_CLOEXEC.
 pub fn inherited_descriptors() -> Vec<c_int> {
     let mut candidates = Vec::new();
-    let listed = each_name(Path::new("/proc/self/fd"), &mut |name| {
+    let listed = for_each_entry(Path::new("/proc/self/fd"), &mut |name| {
         candidates.extend(name.to_str().and_then(|name| name.parse::<c_int>().ok()));
         ControlFlow::Continue(())
     });

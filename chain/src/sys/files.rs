@@ -40,11 +40,11 @@ pub fn write_at(dir: BorrowedFd<'_>, name: &str, data: &[u8]) -> Result<(), Errn
 /// # Errors
 /// `EWOULDBLOCK` where somebody does, `ENOENT` also where it was removed meanwhile, else as open(2)
 /// and flock(2).
-pub fn lock_unused(path: &Path) -> Result<OwnedFd, Errno> {
+pub fn try_lock_dir(path: &Path) -> Result<OwnedFd, Errno> {
     lock_opened(open_directory(path)?, path)
 }
 
-/// The second half of [`lock_unused`]: the lock of a directory that somebody removed, and perhaps made
+/// The second half of [`try_lock_dir`]: the lock of a directory that somebody removed, and perhaps made
 /// anew, before we had it, says nothing about the path.
 pub(crate) fn lock_opened(fd: OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
     flock(fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB)?;
@@ -131,7 +131,7 @@ fn read_behind(fd: BorrowedFd<'_>, text: &mut Vec<u8>) -> Result<usize, Errno> {
 ///
 /// # Errors
 /// As open(2) and getdents64(2).
-pub fn each_name(path: &Path, with: &mut dyn FnMut(&OsStr) -> ControlFlow<()>) -> Result<(), Errno> {
+pub fn for_each_entry(path: &Path, with: &mut dyn FnMut(&OsStr) -> ControlFlow<()>) -> Result<(), Errno> {
     let dir = open_directory(path)?;
     let mut buffer = [0u8; 4096];
     loop {
@@ -182,12 +182,12 @@ mod tests {
         let mut made: Vec<String> = (1..=250).map(|length| "n".repeat(length)).collect();
         made.iter().for_each(|name| std::fs::write(dir.join(name), "").unwrap());
         let mut found = Vec::new();
-        let listed = each_name(&dir, &mut |name| {
+        let listed = for_each_entry(&dir, &mut |name| {
             found.push(name.to_str().unwrap().to_string());
             ControlFlow::Continue(())
         });
         let mut first = 0;
-        each_name(&dir, &mut |_| {
+        for_each_entry(&dir, &mut |_| {
             first += 1;
             if first == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
@@ -197,7 +197,7 @@ mod tests {
         found.sort();
         assert_eq!((listed, first), (Ok(()), 3));
         assert_eq!(found, made);
-        assert_eq!(each_name(&dir, &mut |_| ControlFlow::Break(())), Err(Errno::ENOENT));
+        assert_eq!(for_each_entry(&dir, &mut |_| ControlFlow::Break(())), Err(Errno::ENOENT));
     }
 
     #[test]

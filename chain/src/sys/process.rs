@@ -156,7 +156,7 @@ unsafe extern "C" {
 ///
 /// # Source
 /// madvise(2), MADV_DONTNEED.
-pub fn forget_code() {
+pub fn drop_code_pages() {
     let (start, end) = (&raw const __executable_start, &raw const etext);
     let start = start.map_addr(|address| address & !4095);
     let length = end.addr().saturating_sub(start.addr());

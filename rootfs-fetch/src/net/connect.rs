@@ -72,7 +72,7 @@ pub fn connect(
 /// An error as people read it: `Connection refused (ECONNREFUSED)`.
 pub fn why(error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(errno) => chain::tell::Why(nix::errno::Errno::from_raw(errno)).to_string(),
+        Some(errno) => chain::reporter::ErrnoText(nix::errno::Errno::from_raw(errno)).to_string(),
         None if error.kind() == io::ErrorKind::UnexpectedEof => "the connection was closed too early".into(),
         None => error.to_string(),
     }

@@ -9,12 +9,12 @@
 
 use std::collections::HashMap;
 
-use chain::tell::Quoted;
+use chain::reporter::Quoted;
 use rustix::fs::FileType;
 
 use crate::failure::{Failure, Result};
-use crate::name::Name;
 use crate::tree::Tree;
+use crate::tree::name::Name;
 
 const PREFIX: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";

@@ -36,7 +36,7 @@ fn report(args: Vec<OsString>) -> i32 {
     let written = match args.get(1) {
         Some(file) if file != "-" => fs::write(file, text).is_ok(),
         _ => {
-            chain::sys::print(text.as_bytes());
+            chain::sys::write_stdout(text.as_bytes());
             true
         }
     };

@@ -57,7 +57,7 @@ impl Waiting {
         format!("sh -c '{script}' <{}", pipe.display())
     }
 
-    fn tell(&mut self, word: &str) {
+    fn reporter(&mut self, word: &str) {
         writeln!(self.pipe, "{word}").unwrap_or_else(|why| panic!("cannot write to a pipe: {why}"));
     }
 }
@@ -125,12 +125,12 @@ mod as_anyone {
                 terminal.wait_for("now going\r\n");
                 terminal.send(CTRL_Z);
                 terminal.wait_for("outside> ");
-                waiting.tell("one");
+                waiting.reporter("one");
                 let stopped = seen(&mut terminal) + &seen(&mut terminal);
                 assert!(!stopped.contains("heard"), "{way}: {stopped}");
                 terminal.line(resume);
                 terminal.wait_for("heard one\r\n");
-                waiting.tell("end");
+                waiting.reporter("end");
                 terminal.wait_for("heard end\r\n");
                 terminal.line("wait; echo status $?");
                 terminal.wait_for("status 0\r\n");
@@ -151,7 +151,7 @@ mod as_anyone {
                 terminal.wait_for("outside> ");
                 assert_command_stopped(&terminal);
                 terminal.line("fg");
-                waiting.tell(word);
+                waiting.reporter(word);
                 terminal.wait_for(&format!("heard {word}\r\n"));
             }
             terminal.wait_for("outside> ");

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What was made, and what had to be left out, counted.
+
+use std::fmt;
+
+use chain::Reporter;
+
+/// Counts of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Names made that are no directories.
+    pub files: u64,
+    /// Directories of the archive.
+    pub directories: u64,
+    /// Bytes of contents.
+    pub bytes: u64,
+    /// Device nodes left out.
+    pub devices: u64,
+    /// Extended attributes left out.
+    pub xattrs: u64,
+    /// Set-user-ID and set-group-ID bits left out.
+    pub set_id: u64,
+    /// Entries that had another owner and are the caller's now.
+    pub owners: u64,
+    /// Names that began with a slash.
+    pub absolute: u64,
+    /// Entries of a type that is not known.
+    pub unknown: u64,
+}
+
+impl Report {
+    /// Says what was left out, a line each.
+    pub fn tell_losses(&self, reporter: &Reporter) {
+        let count = |count, one: &str, many: &str| match count {
+            1 => format!("1 {one}"),
+            _ => format!("{} {many}", Grouped(count)),
+        };
+        if self.absolute > 0 {
+            let names = count(self.absolute, "absolute name was", "absolute names were");
+            reporter.message(format_args!("{names} taken as below DIRECTORY"));
+        }
+        if self.unknown > 0 {
+            let entries = count(self.unknown, "entry of unknown type was", "entries of unknown type were");
+            reporter.message(format_args!("{entries} made regular files"));
+        }
+        if self.devices > 0 {
+            let nodes = count(self.devices, "device node", "device nodes");
+            reporter.message(format_args!(
+                "{nodes} left out: chroot-rs mounts a /dev; --devices makes them, as root"
+            ));
+        }
+        if self.set_id > 0 {
+            let bits = count(self.set_id, "set-id program", "set-id programs");
+            reporter
+                .message(format_args!("{bits} of other owners lost that bit, as only root can keep owners"));
+        }
+        if self.xattrs > 0 {
+            let xattrs = count(self.xattrs, "extended attribute", "extended attributes");
+            reporter
+                .message(format_args!("{xattrs} left out: not permitted, or not known to the file system"));
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noun = if self.files == 1 { "file" } else { "files" };
+        write!(f, "{} {noun}, {}", Grouped(self.files), Size(self.bytes))
+    }
+}
+
+/// A number with a comma between thousands.
+#[derive(Clone, Copy, Debug)]
+pub struct Grouped(pub u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes as people say them: 812 B, 4.2 kB, 170 MB.
+#[derive(Clone, Copy, Debug)]
+pub struct Size(pub u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 1000 {
+            return write!(f, "{} B", self.0);
+        }
+        let mut unit = 1000;
+        for name in ["kB", "MB", "GB", "TB"] {
+            // tenths, rounded; below ten they are worth a digit
+            let tenths =
+                (self.0 / (unit / 10)).saturating_add(u64::from(self.0 % (unit / 10) * 2 >= unit / 10));
+            if tenths < 100 {
+                return write!(f, "{}.{} {name}", tenths / 10, tenths % 10);
+            }
+            if tenths < 10_000 || name == "TB" {
+                return write!(f, "{} {name}", Grouped((tenths + 5) / 10));
+            }
+            unit *= 1000;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(Grouped(0).to_string(), "0");
+        assert_eq!(Grouped(999).to_string(), "999");
+        assert_eq!(Grouped(11_204).to_string(), "11,204");
+        assert_eq!(Grouped(1_234_567).to_string(), "1,234,567");
+    }
+
+    #[test]
+    fn sizes_have_one_or_no_decimal() {
+        assert_eq!(Size(812).to_string(), "812 B");
+        assert_eq!(Size(4_249).to_string(), "4.2 kB");
+        assert_eq!(Size(170_400_000).to_string(), "170 MB");
+        assert_eq!(Size(1_070_000_000).to_string(), "1.1 GB");
+        assert_eq!(Size(999_999).to_string(), "1.0 MB");
+    }
+}
