@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// One mount that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum MountRequest {
     /// A file or directory of the caller's.
     Bind(Bind),
     /// An empty file system in memory.
@@ -119,11 +119,11 @@ fn split(text: &OsStr) -> Vec<OsString> {
     parts.into_iter().map(OsString::from_vec).collect()
 }
 
-/// All wishes, in order.
+/// All requests, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes(pub Vec<Wish>);
+pub struct MountRequests(pub Vec<MountRequest>);
 
-impl clap::Args for Wishes {
+impl clap::Args for MountRequests {
     fn augment_args(command: Command) -> Command {
         let many =
             |name: &'static str| Arg::new(name).long(name).action(ArgAction::Append).conflicts_with("plain");
@@ -154,19 +154,20 @@ impl clap::Args for Wishes {
     }
 }
 
-impl clap::FromArgMatches for Wishes {
+impl clap::FromArgMatches for MountRequests {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut found: Vec<(usize, Wish)> = Vec::new();
-        let binds = matches.get_many::<Bind>("bind").into_iter().flatten().cloned().map(Wish::Bind);
+        let mut found: Vec<(usize, MountRequest)> = Vec::new();
+        let binds = matches.get_many::<Bind>("bind").into_iter().flatten().cloned().map(MountRequest::Bind);
         found.extend(matches.indices_of("bind").into_iter().flatten().zip(binds));
-        let tmpfs = matches.get_many::<Tmpfs>("tmpfs").into_iter().flatten().cloned().map(Wish::Tmpfs);
+        let tmpfs =
+            matches.get_many::<Tmpfs>("tmpfs").into_iter().flatten().cloned().map(MountRequest::Tmpfs);
         found.extend(matches.indices_of("tmpfs").into_iter().flatten().zip(tmpfs));
         found.sort_by_key(|(at, _)| *at);
-        let mut wishes: Vec<Wish> = found.into_iter().map(|(_, wish)| wish).collect();
+        let mut requests: Vec<MountRequest> = found.into_iter().map(|(_, request)| request).collect();
         if matches.get_flag("resolv-conf") {
-            wishes.push(Wish::ResolvConf);
+            requests.push(MountRequest::ResolvConf);
         }
-        Ok(Self(wishes))
+        Ok(Self(requests))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -8,16 +8,16 @@ use chain::reporter::quoted;
 use chain::{Call, Plan};
 use nix::mount::MsFlags;
 
-use crate::enter;
+use crate::chdir_inside;
 
 /// The name of what is to be attached, in the plan.
 const SOURCE: &str = "source";
 
 /// A mount that was asked for, with the place that was found for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extra {
+pub struct ExtraMount {
     /// What is mounted.
-    pub what: What,
+    pub what: MountSource,
     /// A directory that is there, without links, relative to the root; empty for the root.
     pub above: PathBuf,
     /// Below it, what is not there yet: made, the last one as what is mounted on it.
@@ -28,7 +28,7 @@ pub struct Extra {
 
 /// What is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum MountSource {
     /// A directory of the caller's, and what is mounted below it.
     Directory {
         /// Its path outside.
@@ -50,10 +50,12 @@ pub enum What {
     },
 }
 
-impl Extra {
+impl ExtraMount {
     /// The calls.
     pub fn plan(self, plan: &mut Plan) {
-        if let What::Directory { source, read_only } | What::File { source, read_only } = &self.what {
+        if let MountSource::Directory { source, read_only } | MountSource::File { source, read_only } =
+            &self.what
+        {
             let reason = format!("take {} as a mount of its own", quoted(source));
             plan.step(reason, Call::OpenTree { path: source.clone(), opened: SOURCE });
             if *read_only {
@@ -61,23 +63,23 @@ impl Extra {
             }
         }
         let mut above = self.above;
-        enter(plan, &above);
+        chdir_inside(plan, &above);
         let last = self.missing.len().saturating_sub(1);
         for (number, name) in self.missing.iter().enumerate() {
-            make(plan, &above, name, number == last && matches!(self.what, What::File { .. }));
+            make(plan, &above, name, number == last && matches!(self.what, MountSource::File { .. }));
             if number < last {
                 above.push(name);
-                enter(plan, &above);
+                chdir_inside(plan, &above);
             }
         }
         let name = self.entry.or(self.missing.into_iter().next_back()).unwrap_or_default();
         match self.what {
-            What::Directory { .. } | What::File { .. } => {
+            MountSource::Directory { .. } | MountSource::File { .. } => {
                 let reason = format!("show it at {}", shown(&above.join(&name)));
                 plan.step(reason, Call::MoveMount { opened: SOURCE, target: name.into() });
             }
-            What::Tmpfs { data } => {
-                enter(plan, above.join(&name));
+            MountSource::Tmpfs { data } => {
+                chdir_inside(plan, above.join(&name));
                 let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
                 let mount = Call::Mount {
                     source: Some("tmpfs".into()),

@@ -9,28 +9,28 @@ use chain::{mountinfo, sys};
 use nix::sys::stat::{fstat, stat};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
-use crate::descriptors::{self, WayOut};
+use crate::descriptors::{self, EscapingFd};
 use crate::ids::Ids;
 use crate::mask::{self, Mask};
-use crate::root::{Place, Root};
+use crate::root::{DirState, Root};
 
 /// linux/magic.h; nix does not have it.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
 /// How the root directory is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Strategy {
     /// pivot_root(2) in an own mount namespace.
     Pivot,
     /// The same, in a user namespace made for it: an ordinary user, alone.
     PivotAsUser,
     /// chroot(2) and chdir(2).
-    Plain(Because),
+    Plain(WhyPlain),
 }
 
 /// Why it is chroot(2) and no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Because {
+pub enum WhyPlain {
     /// NEWROOT is the root already: there is nothing to be kept from.
     SameRoot,
     /// CAP_SYS_CHROOT is there, CAP_SYS_ADMIN is not.
@@ -39,7 +39,7 @@ pub enum Because {
     InChroot,
 }
 
-impl Because {
+impl WhyPlain {
     /// What is missing.
     pub const fn advice(self) -> &'static str {
         match self {
@@ -54,20 +54,20 @@ impl Because {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OldRoot {
     /// It is let go: pivot_root(2).
-    Leaves,
+    Detached,
     /// It is what the kernel started with, which cannot be moved: the new root covers it.
-    IsCovered,
+    Covered,
 }
 
 /// How a file system of the kernel comes into the new root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Api {
+pub enum FsProvision {
     /// A new one.
-    New,
+    Fresh,
     /// A copy of the caller's mount: the kernel gives no new one to who does not own the namespace it shows.
-    Copy,
+    Bind,
     /// Not at all.
-    Leave,
+    Skip,
 }
 
 /// Which processes are in sight inside. Each one whose root is outside leads there, by
@@ -91,9 +91,9 @@ pub enum Devices {
 
 /// Everything that decides the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct Probe {
     /// How the root is changed.
-    pub way: Way,
+    pub strategy: Strategy,
     /// Which processes are in sight.
     pub processes: Processes,
     /// Whether they stay in sight because no new proc can show others.
@@ -103,23 +103,23 @@ pub struct View {
     /// The mode of the new root itself.
     pub mode: u32,
     /// What the new root's directories are.
-    pub proc_dir: Place,
+    pub proc_dir: DirState,
     /// As `proc_dir`.
-    pub sys_dir: Place,
+    pub sys_dir: DirState,
     /// As `proc_dir`.
-    pub dev_dir: Place,
+    pub dev_dir: DirState,
     /// How many mounts are on the new root's proc already, as scripts around chroot(1) make them.
-    pub on_proc: usize,
-    /// As `on_proc`.
-    pub on_sys: usize,
+    pub proc_mounts: usize,
+    /// As `proc_mounts`.
+    pub sys_mounts: usize,
     /// Whether they can be taken away.
-    pub they_can_go: bool,
+    pub can_unmount: bool,
     /// How proc comes in.
-    pub proc: Api,
+    pub proc: FsProvision,
     /// How proc comes in where the caller's processes stay in sight.
-    pub callers_proc: Api,
+    pub callers_proc: FsProvision,
     /// How sysfs comes in.
-    pub sysfs: Api,
+    pub sysfs: FsProvision,
     /// Whether a message queue file system may be mounted.
     pub mqueue: bool,
     /// Whether the control groups below the own one may be shown.
@@ -135,7 +135,7 @@ pub struct View {
     /// The caller's terminal.
     pub terminal: Option<PathBuf>,
     /// Descriptors that the caller left open and that lead out.
-    pub ways_out: Vec<WayOut>,
+    pub escaping_fds: Vec<EscapingFd>,
     /// The umask, which must not spoil the modes of devices.
     pub umask: u32,
     /// What becomes of the old root.
@@ -146,24 +146,26 @@ pub struct View {
     pub open_tree: bool,
 }
 
-impl View {
+impl Probe {
     /// Reads the system.
     pub fn of(root: &Root) -> Self {
         let admin = sys::has_capability(capability::CAP_SYS_ADMIN);
-        let way = match (admin, sys::has_capability(capability::CAP_SYS_CHROOT)) {
-            _ if root.is_current_root() => Way::Plain(Because::SameRoot),
-            (true, _) if sys::is_mount_root(Path::new("/")) == Some(false) => Way::Plain(Because::InChroot),
-            (true, _) => Way::Pivot,
-            (false, true) => Way::Plain(Because::NoAdmin),
-            (false, false) => Way::PivotAsUser,
+        let strategy = match (admin, sys::has_capability(capability::CAP_SYS_CHROOT)) {
+            _ if root.is_current_root() => Strategy::Plain(WhyPlain::SameRoot),
+            (true, _) if sys::is_mount_root(Path::new("/")) == Some(false) => {
+                Strategy::Plain(WhyPlain::InChroot)
+            }
+            (true, _) => Strategy::Pivot,
+            (false, true) => Strategy::Plain(WhyPlain::NoAdmin),
+            (false, false) => Strategy::PivotAsUser,
         };
         // a user namespace of our own owns none of the others
-        let initial = way == Way::Pivot && Kind::User.is_initial();
-        let ours = |kind: Kind| initial || (way == Way::Pivot && kind.is_ours());
+        let initial = strategy == Strategy::Pivot && Kind::User.is_initial();
+        let ours = |kind: Kind| initial || (strategy == Strategy::Pivot && kind.is_ours());
         let open_tree = sys::has_open_tree();
-        let copy = if open_tree && sys::has_mount_setattr() { Api::Copy } else { Api::Leave };
-        let ids = match way {
-            Way::PivotAsUser => Ids::one(),
+        let copy = if open_tree && sys::has_mount_setattr() { FsProvision::Bind } else { FsProvision::Skip };
+        let ids = match strategy {
+            Strategy::PivotAsUser => Ids::one(),
             // everybody is there, and nothing is denied
             _ if initial => Ids::default(),
             _ => Ids::here(),
@@ -172,24 +174,25 @@ impl View {
         // the kernel gives a user namespace no new proc where a part of the old one is hidden
         let proc_is_covered = !initial && !is_first && mountinfo::cover_of_proc().is_some();
         let processes = if is_first || proc_is_covered { Processes::Callers } else { Processes::Own };
-        let callers_proc = if ours(Kind::Pid) { Api::New } else { Api::Copy };
-        let (proc_dir, on_proc) = root.place_and_mounts("proc");
-        let (sys_dir, on_sys) = root.place_and_mounts("sys");
+        let callers_proc = if ours(Kind::Pid) { FsProvision::Fresh } else { FsProvision::Bind };
+        let (proc_dir, proc_mounts) = root.dir_state_and_mounts("proc");
+        let (sys_dir, sys_mounts) = root.dir_state_and_mounts("sys");
         Self {
-            way,
+            strategy,
             processes,
             proc_is_covered,
             initial,
             mode: root.mode(),
             proc_dir,
             sys_dir,
-            dev_dir: root.place("dev"),
-            on_proc,
-            on_sys,
-            they_can_go: on_proc + on_sys > 0 && (initial || (way == Way::Pivot && root.mounts_can_go())),
-            proc: if processes == Processes::Own { Api::New } else { callers_proc },
+            dev_dir: root.dir_state("dev"),
+            proc_mounts,
+            sys_mounts,
+            can_unmount: proc_mounts + sys_mounts > 0
+                && (initial || (strategy == Strategy::Pivot && root.can_unmount_below())),
+            proc: if processes == Processes::Own { FsProvision::Fresh } else { callers_proc },
             callers_proc,
-            sysfs: if ours(Kind::Net) { Api::New } else { copy },
+            sysfs: if ours(Kind::Net) { FsProvision::Fresh } else { copy },
             mqueue: ours(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
             cgroup2: !Kind::Cgroup.is_initial() && ours(Kind::Cgroup),
             masks: if initial { mask::all() } else { Vec::new() },
@@ -201,7 +204,7 @@ impl View {
             tty_group: ids.has_group(5),
             ids,
             terminal: terminal(),
-            ways_out: descriptors::ways_out(),
+            escaping_fds: descriptors::escaping_fds(),
             umask: sys::current_umask(),
             old_root: old_root(),
             caller: sys::effective_ids(),
@@ -218,7 +221,7 @@ fn old_root() -> OldRoot {
         let table = mountinfo::table().unwrap_or_default();
         mountinfo::mounts(&table).any(|mount| mount.at == Path::new("/") && mount.fstype == b"rootfs")
     };
-    if in_memory && is_first() { OldRoot::IsCovered } else { OldRoot::Leaves }
+    if in_memory && is_first() { OldRoot::Covered } else { OldRoot::Detached }
 }
 
 /// The terminal on a standard descriptor, by a path that still leads to it.

@@ -12,7 +12,7 @@ use crate::root::Root;
 
 /// What the files say.
 #[derive(Debug, Default)]
-pub struct Names {
+pub struct AccountFiles {
     passwd: Vec<u8>,
     group: Vec<u8>,
 }
@@ -36,7 +36,7 @@ impl User<'_> {
     }
 }
 
-impl Names {
+impl AccountFiles {
     /// Reads the files of a root; one that is missing names nobody.
     pub fn of(root: &Root) -> Self {
         let read = |path: &str| root.read(path).unwrap_or_default();
@@ -111,11 +111,11 @@ pub fn number(text: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn names() -> Names {
+    fn names() -> AccountFiles {
         let passwd = b"root:x:0:0:root:/root:/bin/sh\n\n+nis\n-::0:0:::\nbad\nworse:x:y:1::\n\
             toor:x:0:0\nsync:x:4:65534:sync:/bin:/bin/sync\nhuge:x:4294967295:1:::\n\xff:x:7:8:::\n1000:x:5:5:::";
         let group = b"root:x:0:\nbad:x:1 2:sync\nadm:x:4:sync,root\nwheel:x:10:,root\nadm2:x:4:root\nnogroup:x:65534:";
-        Names::new(passwd.to_vec(), group.to_vec())
+        AccountFiles::new(passwd.to_vec(), group.to_vec())
     }
 
     #[test]

@@ -30,12 +30,12 @@ impl Dir {
     fn lines(&self, ephemeral: bool, words: &[&str]) -> Result<Vec<String>, Refusal> {
         let root = Root::open(self.0.clone()).unwrap();
         let matches =
-            <Wishes as clap::Args>::augment_args(clap::Command::new("x").arg(clap::Arg::new("plain")))
+            <MountRequests as clap::Args>::augment_args(clap::Command::new("x").arg(clap::Arg::new("plain")))
                 .try_get_matches_from([&["x"], words].concat())
                 .unwrap();
-        let wishes = Wishes::from_arg_matches(&matches).unwrap();
+        let requests = MountRequests::from_arg_matches(&matches).unwrap();
         let mut plan = Plan::new(chain::exec::Command::shell("/bin/sh".into()));
-        for extra in Surveyor::new(&root, ephemeral, &view()).place_all(&wishes)? {
+        for extra in TargetResolver::new(&root, ephemeral, &view()).resolve_all(&requests)? {
             extra.plan(&mut plan);
         }
         Ok(plan.lines())

@@ -8,26 +8,26 @@ use chain::{Call, Plan};
 use nix::mount::MsFlags;
 
 use crate::NEW_ROOT;
-use crate::view::{View, Way};
+use crate::probe::{Probe, Strategy};
 
 /// The name of the tmpfs that takes the writes, in the plan.
 const CHANGES: &str = "changes";
 
 /// What becomes of what the command writes to the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writes {
+pub enum WriteMode {
     /// It stays, as on any directory.
-    Kept,
+    Persistent,
     /// It is refused, also in what is mounted below the root.
-    Refused,
+    ReadOnly,
     /// It goes to memory and with the command.
-    Forgotten,
+    Ephemeral,
 }
 
 /// Makes the mount. The working directory is the new root, by descriptor.
-pub fn mount(plan: &mut Plan, view: &View, writes: Writes, path: &Path) {
+pub fn mount(plan: &mut Plan, probe: &Probe, write_mode: WriteMode, path: &Path) {
     // what was asked for needs what Linux 5.2 brought, and says so where it is missing
-    if !view.open_tree && writes == Writes::Kept {
+    if !probe.open_tree && write_mode == WriteMode::Persistent {
         plan.step("mount the new root on itself", Call::bind(path, path, MsFlags::MS_REC));
         plan.step("go to the mount on top", Call::Reopen { path: path.to_path_buf(), opened: NEW_ROOT });
         return;
@@ -36,11 +36,11 @@ pub fn mount(plan: &mut Plan, view: &View, writes: Writes, path: &Path) {
         "take the new root as a mount of its own",
         Call::OpenTree { path: ".".into(), opened: NEW_ROOT },
     );
-    if writes == Writes::Refused {
+    if write_mode == WriteMode::ReadOnly {
         plan.step("let nothing be written to it", Call::ReadOnlyTree(NEW_ROOT));
     }
-    if writes == Writes::Forgotten {
-        overlay(plan, view);
+    if write_mode == WriteMode::Ephemeral {
+        overlay(plan, probe);
     } else {
         plan.step("mount it on itself", Call::MoveMount { opened: NEW_ROOT, target: ".".into() });
     }
@@ -48,7 +48,7 @@ pub fn mount(plan: &mut Plan, view: &View, writes: Writes, path: &Path) {
 
 /// An overlay of the root and an empty directory in memory. All of it lies on a tmpfs of ours
 /// and is named from there, so that no name of the caller's is in the options.
-fn overlay(plan: &mut Plan, view: &View) {
+fn overlay(plan: &mut Plan, probe: &Probe) {
     plan.step("open an empty file system in memory", Call::FsOpen { fstype: "tmpfs", opened: CHANGES });
     plan.step("make it", Call::FsMount(CHANGES));
     plan.step("mount it over the new root", Call::MoveMount { opened: CHANGES, target: ".".into() });
@@ -57,12 +57,12 @@ fn overlay(plan: &mut Plan, view: &View) {
     for (name, what) in
         [("upper", "for what is written"), ("work", "for the overlay itself"), ("root", "for the new root")]
     {
-        plan.step(format!("make a directory {what}"), Call::Mkdir { path: name.into(), mode: view.mode });
+        plan.step(format!("make a directory {what}"), Call::Mkdir { path: name.into(), mode: probe.mode });
     }
-    plan.step("take the umask back", Call::Umask(view.umask));
+    plan.step("take the umask back", Call::Umask(probe.umask));
     plan.step("put the new root in its place", Call::MoveMount { opened: NEW_ROOT, target: "root".into() });
     let mut options = "lowerdir=root,upperdir=upper,workdir=work".to_string();
-    if view.way == Way::PivotAsUser || !view.initial {
+    if probe.strategy == Strategy::PivotAsUser || !probe.initial {
         // trusted.* attributes belong to root of the machine: overlay, "userxattr"
         options.push_str(",userxattr");
     }

@@ -13,18 +13,18 @@ use chain::reporter::quoted;
 use nix::errno::Errno;
 use nix::sys::stat::SFlag;
 
-use crate::extra::{Extra, What};
+use crate::extra_mount::{ExtraMount, MountSource};
+use crate::mount_request::{self, Bind, MountRequest, MountRequests, RESOLV_CONF, Tmpfs};
 use crate::mounts;
-use crate::root::{Place, Root};
-use crate::view::View;
+use crate::probe::Probe;
+use crate::root::{DirState, Root};
 use crate::walk::{Walked, walk};
-use crate::wish::{self, Bind, RESOLV_CONF, Tmpfs, Wish, Wishes};
 
 const S_IFMT: u32 = SFlag::S_IFMT.bits();
 const S_IFDIR: u32 = SFlag::S_IFDIR.bits();
 
 /// What lies at a path because of us.
-enum Area {
+enum Overlaid {
     /// Empty and ours: directories can be made in it.
     Memory,
     /// The caller's directory.
@@ -32,50 +32,50 @@ enum Area {
 }
 
 /// Finds the places.
-pub struct Surveyor<'a> {
+pub struct TargetResolver<'a> {
     root: &'a Root,
     /// Whether anything may be made: the changes vanish.
     ephemeral: bool,
-    areas: Vec<(PathBuf, Area)>,
+    overlaid: Vec<(PathBuf, Overlaid)>,
     made: Vec<PathBuf>,
 }
 
 /// A refusal and what to do about it.
 pub type Refusal = (String, String);
 
-impl<'a> Surveyor<'a> {
-    /// A surveyor of a root as it will be once `view`'s file systems are mounted.
-    pub fn new(root: &'a Root, ephemeral: bool, view: &View) -> Self {
-        let mut areas = Vec::new();
-        for (name, place) in [("proc", view.proc_dir), ("sys", view.sys_dir)] {
-            if place == Place::Directory {
+impl<'a> TargetResolver<'a> {
+    /// A surveyor of a root as it will be once `probe`'s file systems are mounted.
+    pub fn new(root: &'a Root, ephemeral: bool, probe: &Probe) -> Self {
+        let mut overlaid = Vec::new();
+        for (name, place) in [("proc", probe.proc_dir), ("sys", probe.sys_dir)] {
+            if place == DirState::Directory {
                 // inside it has the names that it has outside
-                areas.push((name.into(), Area::Shown(Path::new("/").join(name))));
+                overlaid.push((name.into(), Overlaid::Shown(Path::new("/").join(name))));
             }
         }
         let mut made = Vec::new();
-        if view.dev_dir == Place::Directory {
-            areas.push(("dev".into(), Area::Memory));
+        if probe.dev_dir == DirState::Directory {
+            overlaid.push(("dev".into(), Overlaid::Memory));
             made.extend(mounts::names_in_dev().map(|name| Path::new("dev").join(name)));
         }
-        Self { root, ephemeral, areas, made }
+        Self { root, ephemeral, overlaid, made }
     }
 
     /// # Errors
     /// A source or a target that is not there.
-    pub fn place_all(mut self, wishes: &Wishes) -> Result<Vec<Extra>, Refusal> {
-        wishes.0.iter().map(|wish| self.place(wish)).collect()
+    pub fn resolve_all(mut self, requests: &MountRequests) -> Result<Vec<ExtraMount>, Refusal> {
+        requests.0.iter().map(|request| self.resolve(request)).collect()
     }
 
-    fn place(&mut self, wish: &Wish) -> Result<Extra, Refusal> {
-        match wish {
-            Wish::Bind(bind) => self.bind(bind),
-            Wish::Tmpfs(tmpfs) => self.tmpfs(tmpfs),
-            Wish::ResolvConf => self.resolv_conf(),
+    fn resolve(&mut self, request: &MountRequest) -> Result<ExtraMount, Refusal> {
+        match request {
+            MountRequest::Bind(bind) => self.bind(bind),
+            MountRequest::Tmpfs(tmpfs) => self.tmpfs(tmpfs),
+            MountRequest::ResolvConf => self.resolv_conf(),
         }
     }
 
-    fn bind(&mut self, Bind { source, target, read_only }: &Bind) -> Result<Extra, Refusal> {
+    fn bind(&mut self, Bind { source, target, read_only }: &Bind) -> Result<ExtraMount, Refusal> {
         let read_only = *read_only;
         let meta = std::fs::metadata(source).map_err(|why| {
             let errno = Errno::from_raw(why.raw_os_error().unwrap_or_default());
@@ -83,43 +83,43 @@ impl<'a> Surveyor<'a> {
             (wrong, "--bind=SRC:DST shows SRC of the caller at DST of the new root".to_string())
         })?;
         let what = if meta.is_dir() {
-            What::Directory { source: source.clone(), read_only }
+            MountSource::Directory { source: source.clone(), read_only }
         } else {
-            What::File { source: source.clone(), read_only }
+            MountSource::File { source: source.clone(), read_only }
         };
         let walked = walk(target, |path| self.link(path));
         let real = self.allow(&walked, target, &what)?;
         if meta.is_dir() {
-            self.areas.push((real, Area::Shown(source.clone())));
+            self.overlaid.push((real, Overlaid::Shown(source.clone())));
         }
         Ok(extra(what, walked))
     }
 
-    fn tmpfs(&mut self, Tmpfs { target, size }: &Tmpfs) -> Result<Extra, Refusal> {
+    fn tmpfs(&mut self, Tmpfs { target, size }: &Tmpfs) -> Result<ExtraMount, Refusal> {
         let walked = walk(target, |path| self.link(path));
         // as accessible as what it covers: /tmp is everybody's, /root is not
         let covered = self.mode(&walked.real).filter(|_| walked.missing.is_empty());
         let mode = covered.map_or(0o755, |mode| mode & 0o7777);
         let size = size.as_ref().map(|size| format!(",size={size}")).unwrap_or_default();
-        let what = What::Tmpfs { data: format!("mode={mode:o}{size}") };
+        let what = MountSource::Tmpfs { data: format!("mode={mode:o}{size}") };
         let real = self.allow(&walked, target, &what)?;
-        self.areas.push((real, Area::Memory));
+        self.overlaid.push((real, Overlaid::Memory));
         Ok(extra(what, walked))
     }
 
-    fn resolv_conf(&mut self) -> Result<Extra, Refusal> {
+    fn resolv_conf(&mut self) -> Result<ExtraMount, Refusal> {
         let target = Path::new(RESOLV_CONF);
-        let Some(source) = wish::resolver() else {
+        let Some(source) = mount_request::resolver() else {
             let wrong = format!("cannot show {RESOLV_CONF}: the caller has none");
             return Err((wrong, "--bind=FILE:/etc/resolv.conf shows another file there".to_string()));
         };
-        let what = What::File { source, read_only: true };
+        let what = MountSource::File { source, read_only: true };
         let etc = walk(Path::new("/etc"), |path| self.link(path));
         let walked = walk(target, |path| self.link(path));
         // a link to a file that a service would make: the file is mounted on the link itself
         if !walked.missing.is_empty() && etc.missing.is_empty() && self.is_link(&etc.real.join("resolv.conf"))
         {
-            return Ok(Extra {
+            return Ok(ExtraMount {
                 what,
                 above: etc.real,
                 missing: Vec::new(),
@@ -131,15 +131,15 @@ impl<'a> Surveyor<'a> {
     }
 
     /// Where it will be, if what is missing may be made.
-    fn allow(&mut self, walked: &Walked, target: &Path, what: &What) -> Result<PathBuf, Refusal> {
+    fn allow(&mut self, walked: &Walked, target: &Path, what: &MountSource) -> Result<PathBuf, Refusal> {
         let real: PathBuf = std::iter::once(walked.real.as_os_str())
             .chain(walked.missing.iter().map(OsString::as_os_str))
             .collect();
         if walked.missing.is_empty() {
             return self.fits(&real, target, what).map(|()| real);
         }
-        let in_memory = matches!(self.area(&walked.real), Some((Area::Memory, _)));
-        let in_root = self.area(&walked.real).is_none();
+        let in_memory = matches!(self.overlaid(&walked.real), Some((Overlaid::Memory, _)));
+        let in_root = self.overlaid(&walked.real).is_none();
         let climbs = walked.missing.iter().any(|name| name == "..");
         if climbs || !(in_memory || in_root && self.ephemeral) {
             let wrong = format!("nothing to mount on: the new root has no {}", quoted(target));
@@ -154,9 +154,9 @@ impl<'a> Surveyor<'a> {
     }
 
     /// A directory is mounted on a directory, anything else on anything else.
-    fn fits(&self, real: &Path, target: &Path, what: &What) -> Result<(), Refusal> {
+    fn fits(&self, real: &Path, target: &Path, what: &MountSource) -> Result<(), Refusal> {
         let Some(mode) = self.mode(real) else { return Ok(()) };
-        let wrong = match (mode & S_IFMT == S_IFDIR, matches!(what, What::File { .. })) {
+        let wrong = match (mode & S_IFMT == S_IFDIR, matches!(what, MountSource::File { .. })) {
             (true, true) => format!("cannot mount on {}: it is a directory", quoted(target)),
             (false, false) => format!("cannot mount on {}: it is no directory", quoted(target)),
             _ => return Ok(()),
@@ -164,9 +164,9 @@ impl<'a> Surveyor<'a> {
         Err((wrong, "a directory is mounted on a directory, a file on a file".to_string()))
     }
 
-    fn how_to_make(&self, walked: &Walked, target: &Path, what: &What) -> String {
-        let shown = match self.area(&walked.real) {
-            Some((Area::Shown(source), below)) => Some(source.join(below)),
+    fn how_to_make(&self, walked: &Walked, target: &Path, what: &MountSource) -> String {
+        let shown = match self.overlaid(&walked.real) {
+            Some((Overlaid::Shown(source), below)) => Some(source.join(below)),
             _ => None,
         };
         let inside = |path: &Path| self.root.path.join(path.strip_prefix("/").unwrap_or(path));
@@ -176,8 +176,8 @@ impl<'a> Surveyor<'a> {
         };
         let above = place.parent().unwrap_or(Path::new("/"));
         let make = match what {
-            What::File { .. } if above.is_dir() => format!("touch {}", place.display()),
-            What::File { .. } => format!("mkdir -p {} && touch {}", above.display(), place.display()),
+            MountSource::File { .. } if above.is_dir() => format!("touch {}", place.display()),
+            MountSource::File { .. } => format!("mkdir -p {} && touch {}", above.display(), place.display()),
             _ => format!("mkdir -p {}", place.display()),
         };
         match shown {
@@ -189,11 +189,11 @@ impl<'a> Surveyor<'a> {
 
     /// What the link at a path says; `EINVAL` where something else is: readlink(2).
     fn link(&self, path: &Path) -> Result<PathBuf, Errno> {
-        match self.area(path) {
-            Some((Area::Memory, _)) if self.made.iter().any(|made| made == path) => Err(Errno::EINVAL),
+        match self.overlaid(path) {
+            Some((Overlaid::Memory, _)) if self.made.iter().any(|made| made == path) => Err(Errno::EINVAL),
             Some((_, below)) if below.as_os_str().is_empty() => Err(Errno::EINVAL),
-            Some((Area::Memory, _)) => Err(Errno::ENOENT),
-            Some((Area::Shown(source), below)) => {
+            Some((Overlaid::Memory, _)) => Err(Errno::ENOENT),
+            Some((Overlaid::Shown(source), below)) => {
                 nix::fcntl::readlink(&source.join(below)).map(PathBuf::from)
             }
             None if self.made.iter().any(|made| made == path) => Err(Errno::EINVAL),
@@ -206,28 +206,28 @@ impl<'a> Surveyor<'a> {
     }
 
     /// The last of our mounts that covers a path, and the path below it.
-    fn area<'p>(&self, path: &'p Path) -> Option<(&Area, &'p Path)> {
-        self.areas.iter().rev().find_map(|(at, area)| Some((area, path.strip_prefix(at).ok()?)))
+    fn overlaid<'p>(&self, path: &'p Path) -> Option<(&Overlaid, &'p Path)> {
+        self.overlaid.iter().rev().find_map(|(at, overlaid)| Some((overlaid, path.strip_prefix(at).ok()?)))
     }
 
     fn mode(&self, path: &Path) -> Option<u32> {
         let none = nix::fcntl::AtFlags::empty();
-        let stat = match self.area(path) {
+        let stat = match self.overlaid(path) {
             None => nix::sys::stat::fstatat(&self.root.dir, path, none).ok(),
-            Some((Area::Shown(source), below)) => nix::sys::stat::stat(&source.join(below)).ok(),
-            Some((Area::Memory, _)) => None,
+            Some((Overlaid::Shown(source), below)) => nix::sys::stat::stat(&source.join(below)).ok(),
+            Some((Overlaid::Memory, _)) => None,
         };
         stat.map(|stat| stat.st_mode)
     }
 }
 
-fn extra(what: What, walked: Walked) -> Extra {
+fn extra(what: MountSource, walked: Walked) -> ExtraMount {
     let Walked { real, missing } = walked;
     if !missing.is_empty() {
-        return Extra { what, above: real, missing, entry: None };
+        return ExtraMount { what, above: real, missing, entry: None };
     }
     let above = real.parent().unwrap_or(Path::new("")).to_path_buf();
-    Extra { what, above, missing, entry: real.file_name().map(OsStr::to_owned) }
+    ExtraMount { what, above, missing, entry: real.file_name().map(OsStr::to_owned) }
 }
 
 #[cfg(test)]
