@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A root file system, a secret outside of it, and the ways to lock somebody in.
+//! A root file system, a secret outside of it, and the ways to isolation somebody in.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,7 +13,7 @@ use tests::{Run, Scratch, tools};
 pub(crate) const SECRET: &str = "this is outside";
 
 /// A root with a shell, in a directory whose other file nobody inside should read.
-pub(crate) struct House {
+pub(crate) struct Jail {
     _outer: Scratch,
     /// The root.
     pub(crate) root: Scratch,
@@ -33,7 +33,7 @@ pub(crate) fn has_gnu_chroot() -> bool {
 
 /// How the root is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lock {
+pub(crate) enum Isolation {
     /// chroot(1), in a mount namespace so that tricks with mounts do not spoil the machine.
     Chroot,
     /// chroot-rs as it is.
@@ -46,7 +46,7 @@ pub(crate) enum Lock {
     User,
 }
 
-impl House {
+impl Jail {
     pub(crate) fn new() -> Self {
         let (outer, root) = (Scratch::new(), Scratch::busybox_root());
         // a second root inside, for who changes the root again
@@ -63,23 +63,23 @@ impl House {
 
     /// A shell script inside, which knows where the secret lies (`$SECRET`) and a process
     /// outside (`$OUTSIDE`).
-    pub(crate) fn run(&self, lock: Lock, options: &[&str], script: &str) -> Run {
-        self.run_in(self.root.path(""), lock, options, script)
+    pub(crate) fn run(&self, isolation: Isolation, options: &[&str], script: &str) -> Run {
+        self.run_in(self.root.path(""), isolation, options, script)
     }
 
     /// The same with another path to the root.
-    pub(crate) fn run_in(&self, root: PathBuf, lock: Lock, options: &[&str], script: &str) -> Run {
-        let mut words: Vec<OsString> = match lock {
-            Lock::Chroot => {
+    pub(crate) fn run_in(&self, root: PathBuf, isolation: Isolation, options: &[&str], script: &str) -> Run {
+        let mut words: Vec<OsString> = match isolation {
+            Isolation::Chroot => {
                 ["unshare", "--mount", "--propagation", "private", "chroot"].map(OsString::from).to_vec()
             }
-            Lock::Default => vec![tools().chroot().into()],
-            Lock::Chain => vec![tools().unshare().into(), "--".into(), tools().chroot().into()],
-            Lock::User => {
+            Isolation::Default => vec![tools().chroot().into()],
+            Isolation::Chain => vec![tools().unshare().into(), "--".into(), tools().chroot().into()],
+            Isolation::User => {
                 let user = ["--user", "--map-root-user", "--"].map(OsString::from);
                 [tools().unshare().into()].into_iter().chain(user).chain([tools().chroot().into()]).collect()
             }
-            Lock::Waiting => {
+            Isolation::Waiting => {
                 let wait = ["--", "/bin/sh", "-c", "\"$@\"; exit $?", "sh"].map(OsString::from);
                 let tool = [tools().chroot().into()];
                 [tools().unshare().into()].into_iter().chain(wait).chain(tool).collect()
@@ -97,7 +97,7 @@ impl House {
 
     /// Whether the script read the secret.
     #[track_caller]
-    pub(crate) fn gets_out(&self, lock: Lock, script: &str) -> bool {
-        self.run(lock, &[], script).end().out().contains(SECRET)
+    pub(crate) fn escapes(&self, isolation: Isolation, script: &str) -> bool {
+        self.run(isolation, &[], script).end().out().contains(SECRET)
     }
 }

@@ -14,7 +14,7 @@ use tests::engine::Engine;
 
 /// Where a pair is started.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum StartedIn {
     /// As we are.
     Here,
     /// Without the version 2 hierarchy of a hybrid machine, which crun refuses.
@@ -24,7 +24,7 @@ pub enum Place {
 }
 
 /// What the commands name.
-pub struct Places {
+pub struct Fixtures {
     /// The directory of the tools.
     pub tools: PathBuf,
     /// A directory with `root`, `floor`, `bundle`, `limited` and `state`.
@@ -40,20 +40,21 @@ pub struct Places {
     engine: OnceLock<Result<Engine, String>>,
 }
 
-impl Places {
+impl Fixtures {
     /// Makes what is missing; it goes again with the value.
     pub fn prepare(tools: PathBuf, work: PathBuf) -> Self {
         let is_root = nix::unistd::geteuid().is_root();
         let unified = PathBuf::from("/sys/fs/cgroup/unified");
         let groups = if unified.is_dir() { unified } else { PathBuf::from("/sys/fs/cgroup") };
         let group = format!("start-{}", std::process::id());
-        let mut places = Self { tools, work, groups, group, is_root, keeper: None, engine: OnceLock::new() };
+        let mut fixtures =
+            Self { tools, work, groups, group, is_root, keeper: None, engine: OnceLock::new() };
         if is_root {
-            places.make_groups();
-            places.make_bundle();
-            places.keeper = keep_mount_namespace();
+            fixtures.make_groups();
+            fixtures.make_bundle();
+            fixtures.keeper = keep_mount_namespace();
         }
-        places
+        fixtures
     }
 
     fn group_directories(&self) -> Vec<PathBuf> {
@@ -90,19 +91,19 @@ impl Places {
     }
 
     /// A command in its place.
-    pub fn command(&self, place: Place, words: &[String]) -> Result<Command, String> {
+    pub fn command(&self, place: StartedIn, words: &[String]) -> Result<Command, String> {
         let [program, arguments @ ..] = words else { return Err("no command".to_string()) };
         let mut command = Command::new(program);
         command.args(arguments);
         match place {
-            Place::Here => {}
-            Place::WithoutUnified => {
+            StartedIn::Here => {}
+            StartedIn::WithoutUnified => {
                 let (_, namespace) = self.keeper.as_ref().ok_or("no mount namespace")?;
                 let namespace = namespace.as_raw_fd();
                 // SAFETY: setns is a single system call, which is allowed between fork and exec.
                 unsafe { command.pre_exec(move || enter(namespace)) };
             }
-            Place::WithEngine => {
+            StartedIn::WithEngine => {
                 let engine = self.engine.get_or_init(|| engine(self)).as_ref().map_err(Clone::clone)?;
                 if program == "docker" {
                     command = Command::new(tests::daemon::program("docker"));
@@ -114,7 +115,7 @@ impl Places {
     }
 }
 
-impl Drop for Places {
+impl Drop for Fixtures {
     fn drop(&mut self) {
         if let Some((mut keeper, _)) = self.keeper.take() {
             let _ = keeper.kill();
@@ -152,15 +153,15 @@ fn keep_mount_namespace() -> Option<(Child, File)> {
 }
 
 /// An engine with an image `box` that is our root.
-fn engine(places: &Places) -> Result<Engine, String> {
+fn engine(fixtures: &Fixtures) -> Result<Engine, String> {
     if tests::daemon::find("dockerd").is_none() {
         return Err("no Docker engine: tests/run unpacks one".to_string());
     }
     let engine = Engine::start();
-    let archive = places.work.join("root.tar");
+    let archive = fixtures.work.join("root.tar");
     let packed = Command::new("tar")
         .arg("-C")
-        .arg(places.work.join("root"))
+        .arg(fixtures.work.join("root"))
         .arg("-cf")
         .arg(&archive)
         .arg(".")

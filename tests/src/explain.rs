@@ -4,7 +4,7 @@
 use crate::trace::Call;
 
 /// The calls that change a process or the system, and so have to be told.
-pub const CHANGES: &[&str] = &[
+pub const CHANGING_CALLS: &[&str] = &[
     "chdir",
     "chroot",
     "clone",
@@ -48,7 +48,7 @@ pub const CHANGES: &[&str] = &[
 
 /// A line of `--explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ExplainedStep {
     /// Who says it.
     pub tool: String,
     /// Why: "the tool will now …".
@@ -59,9 +59,9 @@ pub struct Told {
     pub page: String,
 }
 
-impl Told {
+impl ExplainedStep {
     /// Reads `TOOL: REASON: CALL  # PAGE`; other lines are no steps.
-    pub fn read(line: &str) -> Option<Self> {
+    pub fn parse(line: &str) -> Option<Self> {
         let (said, page) = line.rsplit_once("  # ")?;
         let (tool, said) = said.split_once(": ")?;
         // a reason may quote anything, so the call is the first part that looks like one
@@ -72,8 +72,8 @@ impl Told {
     }
 
     /// All steps that were told.
-    pub fn read_all(stderr: &str) -> Vec<Self> {
-        stderr.lines().filter_map(Self::read).collect()
+    pub fn parse_all(stderr: &str) -> Vec<Self> {
+        stderr.lines().filter_map(Self::parse).collect()
     }
 
     /// Whether this call is the one that was told.
@@ -102,13 +102,13 @@ pub fn is_change(call: &Call) -> bool {
         "write" => call.args.starts_with("</proc/") || call.args.starts_with("</sys/"),
         "ioctl" => call.args.contains("SIOCSIFFLAGS"),
         "clone" | "clone3" => !call.args.contains("CLONE_THREAD"),
-        name => CHANGES.contains(&name),
+        name => CHANGING_CALLS.contains(&name),
     }
 }
 
 /// What the tools themselves did: without strace's own start of the first one, and without what
 /// a process did after it became the command (the program called `command`).
-pub fn of_the_tools<'a>(calls: &'a [Call], command: &str) -> Vec<&'a Call> {
+pub fn calls_by_tools<'a>(calls: &'a [Call], command: &str) -> Vec<&'a Call> {
     let became = |call: &Call| call.name == "execve" && call.worked() && call.args.contains(command);
     let mut commands = Vec::new();
     let mut kept = Vec::new();
@@ -182,8 +182,8 @@ fn named_descriptor(told: &str) -> Option<(&str, &str, &str)> {
 mod tests {
     use super::*;
 
-    fn told(call: &str) -> Told {
-        Told::read(&format!("tool: do a thing: {call}  # page(2)")).unwrap()
+    fn told(call: &str) -> ExplainedStep {
+        ExplainedStep::parse(&format!("tool: do a thing: {call}  # page(2)")).unwrap()
     }
 
     fn call(name: &str, args: &str) -> Call {
@@ -193,14 +193,14 @@ mod tests {
     #[test]
     fn a_step_is_reason_call_and_page() {
         let line = r#"unshare-rs: become "a: b": execve("a: b", ["c  # d"], environ)  # execve(2)"#;
-        let expected = Told {
+        let expected = ExplainedStep {
             tool: "unshare-rs".into(),
             reason: r#"become "a: b""#.into(),
             call: r#"execve("a: b", ["c  # d"], environ)"#.into(),
             page: "execve(2)".into(),
         };
-        assert_eq!(Told::read(line), Some(expected));
-        assert_eq!(Told::read("unshare-rs: left out /sys: it is a symbolic link"), None);
+        assert_eq!(ExplainedStep::parse(line), Some(expected));
+        assert_eq!(ExplainedStep::parse("unshare-rs: left out /sys: it is a symbolic link"), None);
     }
 
     #[test]

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where a house may stand: the mounts and directories that a root lies on.
+//! Where a jail may stand: the mounts and directories that a root lies on.
 
 use std::fs;
 
 use tests::{Ended, Run, tools};
 
-use crate::house::House;
+use crate::jail::Jail;
 
 /// Everything is there, and `/` is nobody else's.
-pub(crate) const WHOLE: &str = "test -c /dev/null && echo >/dev/null && test -d /dev/pts && test -e /proc/self/stat \
+pub(crate) const CHECK_COMPLETE: &str = "test -c /dev/null && echo >/dev/null && test -d /dev/pts && test -e /proc/self/stat \
     && test -d /sys/kernel && test ! -e /proc/../../../../../../$SECRET && echo whole";
 
 /// Where a root may lie: each script leaves one in `$place`, of the root in `$1`, at `$2` or below.
-const PLACES: [(&str, &str); 12] = [
+const LOCATIONS: [(&str, &str); 12] = [
     ("a tmpfs", r#"mount -t tmpfs t "$2"; copy "$2""#),
     (
         "an overlay",
@@ -60,29 +60,29 @@ const BEFORE: &str = r#"place=$2
 
 /// Runs a shell outside, in a mount namespace of its own, with the root as `$1`, a place as `$2`
 /// and the tool as `$3`.
-pub(crate) fn outside(house: &House, script: &str) -> Run {
+pub(crate) fn run_outside(jail: &Jail, script: &str) -> Run {
     let user: &[&str] = if nix::unistd::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
     Run::new("unshare")
         .args(user)
         .args(["--mount", "--propagation", "private", "/bin/sh", "-euc", script, "sh"])
-        .args([house.root.path(""), house.root.path("tmp"), tools().chroot()])
+        .args([jail.root.path(""), jail.root.path("tmp"), tools().chroot()])
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("SECRET", &house.secret)
+        .env("SECRET", &jail.secret)
         .env("OUTSIDE", std::process::id().to_string())
-        .env("WHOLE", WHOLE)
+        .env("CHECK_COMPLETE", CHECK_COMPLETE)
 }
 
 /// Each place, with what the script does there.
-pub(crate) fn in_each_place(script: &str) -> impl Iterator<Item = (&'static str, Ended)> {
-    let places = PLACES.into_iter().filter(|(_, made)| !made.contains("overlay") || has_overlay());
+pub(crate) fn at_each_location(script: &str) -> impl Iterator<Item = (&'static str, Ended)> {
+    let places = LOCATIONS.into_iter().filter(|(_, made)| !made.contains("overlay") || has_overlay());
     places.map(move |(place, made)| {
-        let house = House::new();
-        (place, outside(&house, &format!("{BEFORE}\n{made}\n{script}")).end())
+        let jail = Jail::new();
+        (place, run_outside(&jail, &format!("{BEFORE}\n{made}\n{script}")).end())
     })
 }
 
 /// A script that tries each of them in the place.
-pub(crate) fn tried(tricks: &[&str]) -> String {
+pub(crate) fn try_all(tricks: &[&str]) -> String {
     let try_it =
         |trick: &&str| format!("\"$3\" \"$place\" /bin/sh -c '{}' || :\n", trick.replace('\'', r"'\''"));
     tricks.iter().map(try_it).collect()

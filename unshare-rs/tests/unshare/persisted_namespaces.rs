@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Namespaces kept in files, and nothing kept where a later step fails.
 
-use super::rig::script;
+use super::harness::script;
 
 mod as_root {
     use super::*;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tests::End;
 
-use crate::house::{House, Lock};
+use crate::jail::{Isolation, Jail};
 
 /// Each is harmless where it is not refused: the value that is there, and sysrq's help.
 const SWITCHES: &str = "
@@ -32,17 +32,17 @@ mod as_root {
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn root_does_not_write_sysctls_or_sysrq() {
-        let house = House::new();
-        for lock in [Lock::Default, Lock::Chain] {
-            let ended = house.run(lock, &[], SWITCHES).end().ended(End::Exit(0));
-            assert_eq!((ended.out(), ended.err()), (String::new(), String::new()), "{lock:?}");
+        let jail = Jail::new();
+        for isolation in [Isolation::Default, Isolation::Chain] {
+            let ended = jail.run(isolation, &[], SWITCHES).end().ended(End::Exit(0));
+            assert_eq!((ended.out(), ended.err()), (String::new(), String::new()), "{isolation:?}");
         }
     }
 
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn unmask_leaves_them() {
-        let out = House::new().run(Lock::Default, &["--unmask"], SWITCHES).end().ok();
+        let out = Jail::new().run(Isolation::Default, &["--unmask"], SWITCHES).end().ok();
         assert_eq!(out, pulled());
     }
 
@@ -50,7 +50,7 @@ mod as_root {
     #[ignore = "needs root and busybox-static"]
     fn chroot_leaves_them_too() {
         let script = format!("mount -t proc proc /proc; {SWITCHES}");
-        let out = House::new().run(Lock::Chroot, &[], &script).end().ok();
+        let out = Jail::new().run(Isolation::Chroot, &[], &script).end().ok();
         assert_eq!(out.replace("makes a file in sys\n", ""), pulled());
     }
 }
@@ -61,13 +61,13 @@ mod as_user {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn a_user_reaches_no_switch_and_nothing_is_covered() {
-        let house = House::new();
-        for lock in [Lock::Default, Lock::Chain] {
-            assert_eq!(house.run(lock, &[], SWITCHES).end().ok(), "", "{lock:?}");
-            let covered = house.run(lock, &[], "grep -c ' /proc/' /proc/self/mountinfo").end();
+        let jail = Jail::new();
+        for isolation in [Isolation::Default, Isolation::Chain] {
+            assert_eq!(jail.run(isolation, &[], SWITCHES).end().ok(), "", "{isolation:?}");
+            let covered = jail.run(isolation, &[], "grep -c ' /proc/' /proc/self/mountinfo").end();
             // the machine's own /proc may have mounts below
-            let outside = crate::house::mount_table().matches(" /proc/").count();
-            assert!(covered.out().trim().parse::<usize>().unwrap() <= outside, "{lock:?}");
+            let outside = crate::jail::mount_table().matches(" /proc/").count();
+            assert!(covered.out().trim().parse::<usize>().unwrap() <= outside, "{isolation:?}");
         }
     }
 
@@ -75,7 +75,7 @@ mod as_user {
     #[ignore = "needs busybox-static and namespaces"]
     fn a_container_inside_gets_a_proc_of_its_own() {
         let script = "unshare -Urpf --mount-proc /bin/sh -c 'echo $$ $(ls -d /proc/[0-9]* | wc -l)'";
-        let ended = House::new().run(Lock::Chain, &[], script).end();
+        let ended = Jail::new().run(Isolation::Chain, &[], script).end();
         // the shell, ls and wc
         assert!(ended.out().starts_with("1 "), "{}{}", ended.out(), ended.err());
     }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::{Chance, Link, Scratch, Snapshot};
+use tests::{Link, Rng, Scratch, Snapshot};
 
 /// How many chains run at the same time.
 const CHAINS: usize = 64;
@@ -33,7 +33,7 @@ mod on_host {
         let before = Snapshot::take();
         let root = Scratch::busybox_root();
         let seconds = std::env::var("CHAIN_SECONDS").map_or(SECONDS, |text| text.parse().expect("seconds"));
-        let mut chance = Chance::new();
+        let mut rng = Rng::new();
         let [.., first, second] = Link::all(&root);
         // what is left out is said by each run alike
         let chains = [first, second].map(|chain| {
@@ -44,12 +44,12 @@ mod on_host {
         let (wrong, count) = (Mutex::new(Vec::new()), Mutex::new(0));
         thread::scope(|scope| {
             for _ in 0..CHAINS {
-                let mut chance = Chance::seeded(chance.number());
+                let mut rng = Rng::seeded(rng.next_u64());
                 let (wrong, count, chains) = (&wrong, &count, &chains);
                 scope.spawn(move || {
                     while Instant::now() < end {
-                        let (chain, quiet) = chance.one_of(chains);
-                        let found = run(chain, chance.below(100), quiet);
+                        let (chain, quiet) = rng.choose(chains);
+                        let found = run(chain, rng.below(100), quiet);
                         wrong.lock().expect("no panic").extend(found);
                         *count.lock().expect("no panic") += 1;
                     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 
 use tests::End;
 
-use crate::house::{House, Lock, mount_table};
+use crate::jail::{Isolation, Jail, mount_table};
 
 /// Where a link may point: the machine's own, by name and by climbing.
 const OUTSIDE: [&str; 2] = ["/", "../../../../../../../../../"];
@@ -20,10 +20,10 @@ mod as_anyone {
         for name in ["proc", "sys", "dev"] {
             for outside in OUTSIDE {
                 let mounts = mount_table();
-                let house = House::new();
-                fs::remove_dir(house.root.path(name)).unwrap();
-                symlink(format!("{outside}{name}"), house.root.path(name)).unwrap();
-                let ended = house.run(Lock::Default, &[], "echo inside").end().ended(End::Exit(0));
+                let jail = Jail::new();
+                fs::remove_dir(jail.root.path(name)).unwrap();
+                symlink(format!("{outside}{name}"), jail.root.path(name)).unwrap();
+                let ended = jail.run(Isolation::Default, &[], "echo inside").end().ended(End::Exit(0));
                 assert_eq!(ended.out(), "inside\n");
                 let said = format!("chroot-rs: left out /{name}: it is a symbolic link in the new root\n");
                 assert_eq!(ended.err(), said);
@@ -37,12 +37,12 @@ mod as_anyone {
     fn what_lies_below_dev_is_covered_and_never_followed() {
         for outside in OUTSIDE {
             let mounts = mount_table();
-            let house = House::new();
+            let jail = Jail::new();
             for name in ["pts", "shm", "mqueue", "null"] {
-                symlink(format!("{outside}dev/{name}"), house.root.path("dev").join(name)).unwrap();
+                symlink(format!("{outside}dev/{name}"), jail.root.path("dev").join(name)).unwrap();
             }
             let script = "test ! -L /dev/pts && test -c /dev/null && ls /dev/pts";
-            assert_eq!(house.run(Lock::Default, &[], script).end().ok(), "ptmx\n");
+            assert_eq!(jail.run(Isolation::Default, &[], script).end().ok(), "ptmx\n");
             assert_eq!(mount_table(), mounts);
         }
     }
@@ -51,12 +51,12 @@ mod as_anyone {
     #[ignore = "needs busybox-static and namespaces"]
     fn a_passwd_that_points_outside_names_no_shell() {
         for outside in OUTSIDE {
-            let house = House::new();
-            let passwd = house.root.path("etc/passwd");
+            let jail = Jail::new();
+            let passwd = jail.root.path("etc/passwd");
             fs::remove_file(&passwd).unwrap();
-            symlink(format!("{outside}{}", house.secret.display()), &passwd).unwrap();
+            symlink(format!("{outside}{}", jail.secret.display()), &passwd).unwrap();
             // followed as a process inside would follow it: to nothing
-            let ended = house.run(Lock::Default, &[], "cat /etc/passwd").end();
+            let ended = jail.run(Isolation::Default, &[], "cat /etc/passwd").end();
             assert_eq!(ended.end, End::Exit(1), "{}", ended.out());
         }
     }
@@ -65,11 +65,11 @@ mod as_anyone {
     #[ignore = "needs busybox-static and namespaces"]
     fn an_etc_that_points_outside_names_no_user_of_the_machine() {
         for outside in OUTSIDE {
-            let house = House::new();
-            fs::remove_dir_all(house.root.path("etc")).unwrap();
-            symlink(format!("{outside}etc"), house.root.path("etc")).unwrap();
+            let jail = Jail::new();
+            fs::remove_dir_all(jail.root.path("etc")).unwrap();
+            symlink(format!("{outside}etc"), jail.root.path("etc")).unwrap();
             let options = ["--userspec=daemon"];
-            let ended = house.run(Lock::Default, &options, "id").end().ended(End::Exit(125));
+            let ended = jail.run(Isolation::Default, &options, "id").end().ended(End::Exit(125));
             assert!(ended.err().starts_with("chroot-rs: invalid user: \"daemon\"\n"), "{}", ended.err());
         }
     }

@@ -6,7 +6,7 @@
 
 use tests::{Run, seccomp};
 
-use super::rig::{Ran, ran, script, tool, unshare};
+use super::harness::{Ran, ran, script, tool, unshare};
 
 /// A kind that no script here asks for but to be refused.
 const CLONE_NEWTIME: i32 = 0x80;

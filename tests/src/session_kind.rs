@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Where a session runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum World {
+pub enum SessionKind {
     /// `console`: by anyone on any Linux, so no namespace and no group is made.
     Anyone,
     /// `console root`: by root.
@@ -25,7 +25,7 @@ pub enum World {
 
 /// What a session finds beside the tools.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct SessionEnv {
     /// Where other programs are.
     pub programs: Vec<PathBuf>,
     /// Variables of the environment.

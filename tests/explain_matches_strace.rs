@@ -5,15 +5,15 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use tests::told::{CHANGES, is_change, of_the_tools};
+use tests::explain::{CHANGING_CALLS, calls_by_tools, is_change};
 use tests::trace::{Call, Traced};
-use tests::{End, Link, Run, Scratch, Told, Trace, tools};
+use tests::{End, ExplainedStep, Link, Run, Scratch, Trace, tools};
 
 /// The command at the end, known by its name in the log.
 const COMMAND: &str = "/bin/true";
 
 fn traced(plan: &Link) -> Traced {
-    Trace::new().only(CHANGES.join(",")).run(plan.words([COMMAND]))
+    Trace::new().only(CHANGING_CALLS.join(",")).run(plan.words([COMMAND]))
 }
 
 /// The log without what was said.
@@ -24,7 +24,7 @@ fn shown(traced: &Traced) -> String {
 
 /// Two runs make groups of different names, and one that is not made yet has to say what comes
 /// after the command.
-fn without_names_of_groups(told: &[Told]) -> Vec<String> {
+fn without_names_of_groups(told: &[ExplainedStep]) -> Vec<String> {
     // newuidmap is told the number of the process too, which is another one in each run
     let hide = |call: &str| {
         let varies = ["cgexec-", "map\", \""].into_iter().find(|name| call.contains(name));
@@ -34,7 +34,7 @@ fn without_names_of_groups(told: &[Told]) -> Vec<String> {
         };
         format!("{before}{name}X{}", after.trim_start_matches(|each: char| each.is_ascii_hexdigit()))
     };
-    let reason = |told: &Told| hide(told.reason.trim_start_matches("afterwards, "));
+    let reason = |told: &ExplainedStep| hide(told.reason.trim_start_matches("afterwards, "));
     told.iter().map(|told| format!("{}: {}", reason(told), hide(&told.call))).collect()
 }
 
@@ -48,7 +48,7 @@ mod as_anyone {
         for plan in Link::plans(&root) {
             let traced = traced(&plan.clone().with("--explain"));
             assert_eq!(traced.ended.end, End::Exit(0), "{}: {}", plan.name, traced.ended.err());
-            let told = Told::read_all(&traced.ended.err());
+            let told = ExplainedStep::parse_all(&traced.ended.err());
             assert_ne!(told, [], "{}", plan.name);
             let mut log = traced.calls.get(1..).unwrap_or_default();
             let mut not_done = Vec::new();
@@ -73,10 +73,10 @@ mod as_anyone {
         let root = Scratch::busybox_root();
         for plan in Link::plans(&root) {
             let traced = traced(&plan.clone().with("--explain"));
-            let told = Told::read_all(&traced.ended.err());
+            let told = ExplainedStep::parse_all(&traced.ended.err());
             let mut untold = told.as_slice();
             let mut silent = Vec::new();
-            for call in of_the_tools(&traced.calls, COMMAND).into_iter().filter(|call| is_change(call)) {
+            for call in calls_by_tools(&traced.calls, COMMAND).into_iter().filter(|call| is_change(call)) {
                 match untold.iter().position(|told| told.is(call)) {
                     Some(at) => untold = untold.get(at + 1..).unwrap_or_default(),
                     None => silent.push(format!("{} = {}", call.text(), call.result)),
@@ -105,7 +105,7 @@ mod as_anyone {
         for plan in Link::plans(&root) {
             let told = |option| {
                 let ended = plan.clone().with(option).run([COMMAND]).end().ended(End::Exit(0));
-                without_names_of_groups(&Told::read_all(&ended.err()))
+                without_names_of_groups(&ExplainedStep::parse_all(&ended.err()))
             };
             assert_eq!(told("--dry-run"), told("--explain"), "{}", plan.name);
         }
@@ -181,7 +181,7 @@ mod as_anyone {
 
     /// Who told steps, in order.
     fn tools_that_told(stderr: &str) -> Vec<String> {
-        let mut tools: Vec<_> = Told::read_all(stderr).into_iter().map(|told| told.tool).collect();
+        let mut tools: Vec<_> = ExplainedStep::parse_all(stderr).into_iter().map(|told| told.tool).collect();
         tools.dedup();
         tools
     }

@@ -6,7 +6,7 @@
 
 use std::ffi::OsStr;
 
-use super::rig::{run, script, tool};
+use super::harness::{run, script, tool};
 
 /// Both behave the same, for root and for an ordinary user.
 const SAME: &[&[&str]] = &[

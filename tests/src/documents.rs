@@ -7,37 +7,36 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each file by its path below the workspace, sorted.
-static BOOK: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/book.rs"));
+static DOCUMENTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/documents.rs"));
 
 /// The files whose path starts so.
-pub fn below(start: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    BOOK.iter().copied().filter(move |(path, _)| path.starts_with(start))
+pub fn starting_with(start: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    DOCUMENTS.iter().copied().filter(move |(path, _)| path.starts_with(start))
 }
 
-/// One file; an empty text where there is none yet. While the book is updated it is read
+/// One file; an empty text where there is none yet. While documents are updated it is read
 /// from where it lies, because another test may just have written it.
 pub fn text(path: &str) -> Cow<'static, str> {
-    if is_updated() {
+    if updating() {
         return fs::read_to_string(source(path)).unwrap_or_default().into();
     }
-    BOOK.iter().find(|(known, _)| *known == path).map_or("", |(_, text)| text).into()
+    DOCUMENTS.iter().find(|(known, _)| *known == path).map_or("", |(_, text)| text).into()
 }
 
 /// Whether `CHAIN_UPDATE=1` asks the tests to write what they found instead of comparing.
-pub fn is_updated() -> bool {
+pub fn updating() -> bool {
     env::var_os("CHAIN_UPDATE").is_some_and(|value| value == "1")
 }
 
-/// Where a file of the book lies.
+/// Where a document lies.
 pub fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// Writes a file of the book, for [`is_updated`].
+/// Writes a document, for [`updating`].
 #[track_caller]
 pub fn write(path: &str, text: &str) {
     let file = source(path);
-    fs::create_dir_all(file.parent().expect("a file is in a folder"))
-        .expect("the folder of a file of the book");
-    fs::write(&file, text).expect("a file of the book");
+    fs::create_dir_all(file.parent().expect("a file is in a folder")).expect("the folder of a document");
+    fs::write(&file, text).expect("a document");
 }

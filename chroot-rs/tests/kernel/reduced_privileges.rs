@@ -3,7 +3,7 @@
 
 use tests::{End, Run, tools};
 
-use crate::house::House;
+use crate::jail::Jail;
 
 mod as_root {
     use super::*;
@@ -14,13 +14,13 @@ mod as_root {
         #[test]
         #[ignore = "needs root and busybox-static"]
         fn who_may_only_change_the_root_gets_a_chroot_and_is_told() {
-            let house = House::new();
+            let jail = Jail::new();
             let run = |options: &[&str]| {
                 Run::new("setpriv")
                     .arg("--bounding-set=-sys_admin")
                     .arg(tools().chroot())
                     .args(options)
-                    .arg(house.root.path(""))
+                    .arg(jail.root.path(""))
                     .args(["/bin/sh", "-c", "echo inside"])
                     .end()
             };
@@ -49,8 +49,8 @@ mod as_user {
         #[test]
         #[ignore = "needs busybox-static and namespaces"]
         fn at_the_limit_of_processes_the_reason_is_told() {
-            let house = House::new();
-            let run = Run::new("prlimit").args(["--nproc=1"]).arg(tools().chroot()).arg(house.root.path(""));
+            let jail = Jail::new();
+            let run = Run::new("prlimit").args(["--nproc=1"]).arg(tools().chroot()).arg(jail.root.path(""));
             let ended = run.arg("/bin/true").end().ended(End::Exit(125));
             assert_eq!(
                 ended.err(),

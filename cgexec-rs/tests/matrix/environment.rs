@@ -5,11 +5,11 @@ use std::ffi::OsString;
 
 use tests::{End, tools};
 
-use crate::outcome::{Expected, Manner, Outcome};
+use crate::outcome::{Expected, Outcome, RunMode};
 
-/// A place, and how to get there.
+/// An environment, and how to get there.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Environment {
     pub name: &'static str,
     /// Words before cgexec-rs.
     words: fn() -> Vec<OsString>,
@@ -31,7 +31,7 @@ enum Kind {
     Inside,
 }
 
-impl Place {
+impl Environment {
     /// In the order of the page.
     pub fn all() -> Vec<Self> {
         vec![
@@ -130,14 +130,14 @@ impl Place {
     }
 
     /// The words of a run in it.
-    pub fn words(&self, manner: Manner, outcome: Outcome) -> Vec<OsString> {
+    pub fn words(&self, mode: RunMode, outcome: Outcome) -> Vec<OsString> {
         let cgexec: OsString = tools().cgexec().into();
         let mut all = (self.words)();
         if let Some(around) = outcome.around() {
             all.push(cgexec.clone());
             all.extend(around.iter().chain(&["--"]).map(OsString::from));
         }
-        all.extend([cgexec, manner.option().into()]);
+        all.extend([cgexec, mode.option().into()]);
         // where nothing can be limited, what is fine is a run without limits
         if self.refusal.is_none() || outcome != Outcome::Fine {
             all.extend(outcome.limits().iter().map(OsString::from));
@@ -159,7 +159,7 @@ impl Place {
     ///
     /// # Errors
     /// Why there is no such cell.
-    pub fn expects(&self, manner: Manner, outcome: Outcome) -> Result<Expected, &'static str> {
+    pub fn expects(&self, mode: RunMode, outcome: Outcome) -> Result<Expected, &'static str> {
         if let Some(refusal) = self.refusal {
             return match outcome {
                 Outcome::Fine => {
@@ -172,7 +172,7 @@ impl Place {
                 _ => Ok(Expected { end: End::Exit(125), out: "", line: refusal.into() }),
             };
         }
-        let says = manner == Manner::Wait || outcome.is_refused();
+        let says = mode == RunMode::Wait || outcome.is_refused();
         let line = match (says, outcome) {
             (_, Outcome::Killed) if self.kind == Kind::Inside => "somebody sent SIGKILL",
             (false, Outcome::OwnOom) if self.kind == Kind::Inside => {
@@ -183,17 +183,17 @@ impl Place {
             (false, Outcome::OomAbove) => "the memory limit of 20 MiB was hit",
             (false, _) => "",
         };
-        let end = outcome.status().map_or_else(|| self.killed(manner, outcome), End::Exit);
+        let end = outcome.status().map_or_else(|| self.killed(mode, outcome), End::Exit);
         Ok(Expected { end, out: outcome.out(), line: line.into() })
     }
 
     /// How a signal that ended the command, or cgexec-rs, comes out.
-    fn killed(&self, manner: Manner, outcome: Outcome) -> End {
+    fn killed(&self, mode: RunMode, outcome: Outcome) -> End {
         match self.kind {
             // as systemd-run(1) tells any signal
             Kind::Service => End::Exit(255),
             // the first of a PID namespace cannot end itself by a signal; others can
-            Kind::Init if manner == Manner::Wait && outcome != Outcome::Killed => End::Exit(137),
+            Kind::Init if mode == RunMode::Wait && outcome != Outcome::Killed => End::Exit(137),
             Kind::Init if outcome == Outcome::OomAbove => End::Exit(137),
             Kind::Init | Kind::Plain | Kind::Inside => End::Signal(9),
         }

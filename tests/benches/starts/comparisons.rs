@@ -3,18 +3,18 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::places::{Place, Places};
+use crate::fixtures::{Fixtures, StartedIn};
 
 /// Two ways to start `true`.
-pub struct Pair {
+pub struct Comparison {
     /// Whom it compares.
     pub title: &'static str,
-    /// Words, in which FS, GROUPS, GROUP, BUNDLE, LIMITED and ID stand for what [`Places`] has.
+    /// Words, in which FS, GROUPS, GROUP, BUNDLE, LIMITED and ID stand for what [`Fixtures`] has.
     pub ours: &'static str,
     /// The same of the peer.
     pub theirs: &'static str,
     /// Where both are started.
-    pub place: Place,
+    pub place: StartedIn,
     /// The ratio to reach back to back.
     warm: Option<f64>,
     /// The ratio to reach when the machine is idle between two starts.
@@ -34,9 +34,9 @@ const BWRAP: &str = "bwrap --unshare-all --hostname container --bind FS / --proc
 
 const BWRAP_LESS: &str = "bwrap --unshare-all --bind FS / --proc /proc --dev /dev /bin/true";
 
-impl Pair {
+impl Comparison {
     const fn new(title: &'static str, ours: &'static str, theirs: &'static str) -> Self {
-        let (place, warm, cold) = (Place::Here, None, None);
+        let (place, warm, cold) = (StartedIn::Here, None, None);
         Self { title, ours, theirs, place, warm, cold, slower: 1, also_at_once: false }
     }
 
@@ -46,7 +46,7 @@ impl Pair {
         self
     }
 
-    const fn at(mut self, place: Place, slower: usize) -> Self {
+    const fn at(mut self, place: StartedIn, slower: usize) -> Self {
         self.place = place;
         self.slower = slower;
         self
@@ -69,12 +69,12 @@ impl Pair {
 }
 
 /// All pairs that this user can start.
-pub fn all(places: &Places) -> Vec<Pair> {
-    if !places.is_root {
+pub fn all(fixtures: &Fixtures) -> Vec<Comparison> {
+    if !fixtures.is_root {
         return vec![
-            Pair::new("chain, bwrap doing the same", CHAIN, BWRAP).goals(0.75, None).and_at_once(),
-            Pair::new("chain, bwrap doing less", CHAIN, BWRAP_LESS),
-            Pair::new(
+            Comparison::new("chain, bwrap doing the same", CHAIN, BWRAP).goals(0.75, None).and_at_once(),
+            Comparison::new("chain, bwrap doing less", CHAIN, BWRAP_LESS),
+            Comparison::new(
                 "unshare-rs, unshare(1)",
                 "unshare-rs -r -m -u -i -n -p --mount-proc -- FS/bin/true",
                 "unshare -rmuinp --fork --mount-proc FS/bin/true",
@@ -82,57 +82,63 @@ pub fn all(places: &Places) -> Vec<Pair> {
         ];
     }
     vec![
-        Pair::new("chain, the floor", CHAIN, "floor FS GROUPS /bin/true").goals(1.6, None).and_at_once(),
-        Pair::new("chain, bwrap doing the same", CHAIN, BWRAP).goals(0.75, Some(0.8)).and_at_once(),
-        Pair::new("chain, bwrap doing less", CHAIN, BWRAP_LESS),
-        Pair::new(
+        Comparison::new("chain, the floor", CHAIN, "floor FS GROUPS /bin/true")
+            .goals(1.6, None)
+            .and_at_once(),
+        Comparison::new("chain, bwrap doing the same", CHAIN, BWRAP).goals(0.75, Some(0.8)).and_at_once(),
+        Comparison::new("chain, bwrap doing less", CHAIN, BWRAP_LESS),
+        Comparison::new(
             "chain, cgexec(1) + unshare(1) + chroot(1)",
             CHAIN,
             "cgexec -g pids,memory:GROUP unshare -muinpC --fork --mount-proc=FS/proc chroot FS /bin/true",
         )
         .goals(0.65, Some(0.3)),
-        Pair::new(
+        Comparison::new(
             "chain, crun without a group",
             CHAIN,
             "crun --root STATE --cgroup-manager=disabled run -b BUNDLE ID",
         )
         .goals(0.45, None)
-        .at(Place::WithoutUnified, 2),
-        Pair::new("chain, crun", CHAIN, "crun --root STATE run -b BUNDLE ID")
+        .at(StartedIn::WithoutUnified, 2),
+        Comparison::new("chain, crun", CHAIN, "crun --root STATE run -b BUNDLE ID")
             .goals(0.4, Some(0.25))
-            .at(Place::WithoutUnified, 2)
+            .at(StartedIn::WithoutUnified, 2)
             .and_at_once(),
-        Pair::new("chain, runc", CHAIN, "runc --root STATE run -b BUNDLE ID")
+        Comparison::new("chain, runc", CHAIN, "runc --root STATE run -b BUNDLE ID")
             .goals(0.12, None)
-            .at(Place::WithoutUnified, 8),
-        Pair::new("chain, docker run", CHAIN, "docker run --rm --network none box /bin/true")
+            .at(StartedIn::WithoutUnified, 8),
+        Comparison::new("chain, docker run", CHAIN, "docker run --rm --network none box /bin/true")
             .goals(0.02, None)
-            .at(Place::WithEngine, 20),
-        Pair::new(
+            .at(StartedIn::WithEngine, 20),
+        Comparison::new(
             "unshare-rs, unshare(1)",
             "unshare-rs -m -u -i -n -p -C --mount-proc -- FS/bin/true",
             "unshare -muinpC --fork --mount-proc FS/bin/true",
         ),
-        Pair::new(
+        Comparison::new(
             "cgexec-rs joining, cgexec(1)",
             "cgexec-rs -g pids,memory:GROUP -- FS/bin/true",
             "cgexec -g pids,memory:GROUP FS/bin/true",
         ),
-        Pair::new(
+        Comparison::new(
             "cgexec-rs with a group of its own, cgexec(1) joining one",
             "cgexec-rs --pids-limit 20 -m 50M -- FS/bin/true",
             "cgexec -g pids,memory:GROUP FS/bin/true",
         )
         .goals(1.0, Some(1.0)),
-        Pair::new("chroot-rs --plain, chroot(1)", "chroot-rs --plain FS /bin/true", "chroot FS /bin/true")
-            .goals(0.6, None),
+        Comparison::new(
+            "chroot-rs --plain, chroot(1)",
+            "chroot-rs --plain FS /bin/true",
+            "chroot FS /bin/true",
+        )
+        .goals(0.6, None),
     ]
 }
 
 /// With a limit of memory, where version 2 enforces it: there crun enables controllers and writes a limit, too.
-pub fn limited() -> Vec<Pair> {
+pub fn limited() -> Vec<Comparison> {
     vec![
-        Pair::new(
+        Comparison::new(
             "chain with a limit of memory, crun with one",
             "unshare-rs -- cgexec-rs -m 50M -- chroot-rs FS /bin/true",
             "crun --root STATE run -b LIMITED ID",
@@ -141,22 +147,22 @@ pub fn limited() -> Vec<Pair> {
     ]
 }
 
-/// The words of a command, with what stands for places put in.
-pub fn words(line: &str, places: &Places) -> Vec<String> {
+/// The words of a command, with what stands for fixtures put in.
+pub fn words(line: &str, fixtures: &Fixtures) -> Vec<String> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let id = || format!("start-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     line.split_whitespace()
         .map(|word| match word {
-            "unshare-rs" | "cgexec-rs" | "chroot-rs" => places.tools.join(word).display().to_string(),
-            "floor" => places.work.join("floor").display().to_string(),
-            "STATE" => places.work.join("state").display().to_string(),
-            "BUNDLE" => places.work.join("bundle").display().to_string(),
-            "LIMITED" => places.work.join("limited").display().to_string(),
-            "GROUPS" => places.groups.display().to_string(),
+            "unshare-rs" | "cgexec-rs" | "chroot-rs" => fixtures.tools.join(word).display().to_string(),
+            "floor" => fixtures.work.join("floor").display().to_string(),
+            "STATE" => fixtures.work.join("state").display().to_string(),
+            "BUNDLE" => fixtures.work.join("bundle").display().to_string(),
+            "LIMITED" => fixtures.work.join("limited").display().to_string(),
+            "GROUPS" => fixtures.groups.display().to_string(),
             "ID" => id(),
             word => word
-                .replace("FS", &places.work.join("root").display().to_string())
-                .replace("GROUP", &places.group),
+                .replace("FS", &fixtures.work.join("root").display().to_string())
+                .replace("GROUP", &fixtures.group),
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every subset of the eight kinds of namespace: new is exactly what was asked for.
 
-use super::rig::{Ran, run, unshare};
+use super::harness::{Ran, run, unshare};
 
 /// Each kind's short option and its file in /proc/PID/ns.
 const KINDS: [(char, &str); 8] = [
