@@ -115,6 +115,10 @@ impl Reader<'_> {
                 '"' => break,
                 '\\' => text.push(match chars.next().ok_or("no end of an escape")? {
                     'n' => '\n',
+                    't' => '\t',
+                    'r' => '\r',
+                    'b' => '\u{8}',
+                    'f' => '\u{c}',
                     'u' => {
                         let digits: String = chars.by_ref().take(4).collect();
                         let code = u32::from_str_radix(&digits, 16).map_err(|why| why.to_string())?;
