@@ -14,7 +14,7 @@ use std::path::Path;
 use chain::{Call, Plan, sys};
 use nix::mount::MsFlags;
 
-use crate::enter;
+use crate::chdir_inside;
 use crate::mounts::NO_SUID_DEV_EXEC;
 
 /// How a path below proc or sys is kept from harm.
@@ -82,7 +82,7 @@ fn known_in_proc() -> Vec<&'static str> {
 pub fn cover(plan: &mut Plan, masks: &[Mask], dir: &str) {
     let mut masks = masks.iter().filter(|(of, _, _)| *of == dir).peekable();
     if masks.peek().is_some() {
-        enter(plan, dir);
+        chdir_inside(plan, dir);
     }
     for (_, name, how) in masks {
         match how {

@@ -11,8 +11,8 @@ use chain::{Call, Plan};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::stat::SFlag;
 
-use crate::view::{Api, Devices, OldRoot, View};
-use crate::{NEW_ROOT, enter, mask};
+use crate::probe::{Devices, FsProvision, OldRoot, Probe};
+use crate::{NEW_ROOT, chdir_inside, mask};
 
 /// Flags of a file system of the kernel: nothing in it is to be run or opened as a device.
 pub const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
@@ -37,35 +37,35 @@ pub fn names_in_dev() -> impl Iterator<Item = &'static str> {
 }
 
 /// proc, of the PID namespace we are in.
-pub fn proc(plan: &mut Plan, view: &View) {
-    enter(plan, "proc");
-    clear(plan, view, "proc", view.on_proc);
-    match view.proc {
-        Api::New => plan.step("mount a proc", Call::mount("proc", ".", "proc", NO_SUID_DEV_EXEC)),
-        Api::Copy => plan.step(
+pub fn proc(plan: &mut Plan, probe: &Probe) {
+    chdir_inside(plan, "proc");
+    uncover(plan, probe, "proc", probe.proc_mounts);
+    match probe.proc {
+        FsProvision::Fresh => plan.step("mount a proc", Call::mount("proc", ".", "proc", NO_SUID_DEV_EXEC)),
+        FsProvision::Bind => plan.step(
             "show the caller's proc, which belongs to a PID namespace above",
             Call::bind("/proc", ".", MsFlags::MS_REC),
         ),
-        Api::Leave => {}
+        FsProvision::Skip => {}
     }
-    mask::cover(plan, &view.masks, "proc");
+    mask::cover(plan, &probe.masks, "proc");
 }
 
 /// sysfs, read-only.
-pub fn sys(plan: &mut Plan, view: &View) {
-    match view.sysfs {
-        Api::New => {
-            enter(plan, "sys");
-            clear(plan, view, "sys", view.on_sys);
+pub fn sys(plan: &mut Plan, probe: &Probe) {
+    match probe.sysfs {
+        FsProvision::Fresh => {
+            chdir_inside(plan, "sys");
+            uncover(plan, probe, "sys", probe.sys_mounts);
             let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
             plan.step("mount sysfs read-only", Call::mount("sysfs", ".", "sysfs", flags));
-            if view.cgroup2 {
-                enter(plan, "sys/fs/cgroup");
+            if probe.cgroup2 {
+                chdir_inside(plan, "sys/fs/cgroup");
                 plan.step("show the own control group", Call::mount("cgroup2", ".", "cgroup2", flags));
             }
         }
-        Api::Copy => {
-            enter(plan, "sys");
+        FsProvision::Bind => {
+            chdir_inside(plan, "sys");
             plan.step(
                 "take a copy of the caller's /sys",
                 Call::OpenTree { path: "/sys".into(), opened: "sys" },
@@ -73,9 +73,9 @@ pub fn sys(plan: &mut Plan, view: &View) {
             plan.step("make the copy read-only", Call::ReadOnlyTree("sys"));
             plan.step("show it inside", Call::MoveMount { opened: "sys", target: ".".into() });
         }
-        Api::Leave => return,
+        FsProvision::Skip => return,
     }
-    mask::cover(plan, &view.masks, "sys");
+    mask::cover(plan, &probe.masks, "sys");
 }
 
 /// Takes away, in our copy of the new root, what is mounted on `dir` already: a proc there may show
@@ -83,11 +83,11 @@ pub fn sys(plan: &mut Plan, view: &View) {
 ///
 /// In a user namespace a mount from outside cannot be taken away: mount_namespaces(7). There an empty
 /// one comes in between.
-fn clear(plan: &mut Plan, view: &View, dir: &str, mounts: usize) {
-    if !view.they_can_go && mounts > 0 {
+fn uncover(plan: &mut Plan, probe: &Probe, dir: &str, mounts: usize) {
+    if !probe.can_unmount && mounts > 0 {
         let empty = tmpfs(".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY, "mode=755,size=4k");
         plan.step(format!("cover what is mounted on /{dir} already"), empty);
-        enter(plan, dir);
+        chdir_inside(plan, dir);
         return;
     }
     for _ in 0..mounts {
@@ -95,26 +95,26 @@ fn clear(plan: &mut Plan, view: &View, dir: &str, mounts: usize) {
             format!("take away what is mounted on /{dir} already"),
             Call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH },
         );
-        enter(plan, dir);
+        chdir_inside(plan, dir);
     }
 }
 
 /// A small dev of its own: devices that hold nothing, terminals, shared memory.
-pub fn dev(plan: &mut Plan, view: &View) {
-    enter(plan, "dev");
+pub fn dev(plan: &mut Plan, probe: &Probe) {
+    chdir_inside(plan, "dev");
     plan.step("mount a tmpfs for devices", tmpfs(".", MsFlags::MS_NOSUID, "mode=755,size=64k"));
-    enter(plan, "dev");
+    chdir_inside(plan, "dev");
     plan.step("give devices exactly their modes", Call::Umask(0));
     for (name, major, minor) in DEVICES {
-        device(plan, view.devices, name, (major, minor));
+        device(plan, probe.devices, name, (major, minor));
     }
     for (target, link) in LINKS {
         plan.step(format!("make /dev/{link}"), Call::Symlink { target: target.into(), link: link.into() });
     }
-    if let Some(terminal) = &view.terminal {
+    if let Some(terminal) = &probe.terminal {
         console(plan, terminal);
     }
-    let terminals = if view.tty_group {
+    let terminals = if probe.tty_group {
         "newinstance,ptmxmode=0666,mode=0620,gid=5"
     } else {
         "newinstance,ptmxmode=0666,mode=0620"
@@ -127,7 +127,7 @@ pub fn dev(plan: &mut Plan, view: &View) {
         file_system("devpts", "pts", no_suid_exec, terminals),
     );
     below_dev(plan, "shm", "mount shared memory of its own", tmpfs("shm", NO_SUID_DEV_EXEC, "mode=1777"));
-    if view.mqueue {
+    if probe.mqueue {
         below_dev(
             plan,
             "mqueue",
@@ -135,7 +135,7 @@ pub fn dev(plan: &mut Plan, view: &View) {
             Call::mount("mqueue", "mqueue", "mqueue", NO_SUID_DEV_EXEC),
         );
     }
-    plan.step("take the umask back", Call::Umask(view.umask));
+    plan.step("take the umask back", Call::Umask(probe.umask));
 }
 
 fn device(plan: &mut Plan, how: Devices, name: &str, number: (u64, u64)) {
@@ -184,7 +184,7 @@ fn file_system(fstype: &'static str, target: &str, flags: MsFlags, data: &str) -
 /// Makes the directory the root of this process's mounts, and forgets the old one.
 pub fn pivot(plan: &mut Plan, old_root: OldRoot) {
     plan.step("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
-    if old_root == OldRoot::IsCovered {
+    if old_root == OldRoot::Covered {
         // as switch_root(8) does
         plan.step(
             "move it over the old root",

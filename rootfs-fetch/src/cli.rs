@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options of rootfs-fetch.
 
+pub mod operands;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::TypedValueParser as _;
 
-use crate::checksums::Location;
 use crate::digest::Digest;
-use crate::image::platform::Platform;
-use crate::name::Name;
 use crate::net::url::Url;
+use crate::oci::platform::Platform;
+use crate::source::checksums::Location;
+use crate::tree::name::Name;
 
 /// What the command line may ask for.
 #[derive(clap::Args, Clone, Debug)]

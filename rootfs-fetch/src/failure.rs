@@ -7,6 +7,8 @@ use chain::Reporter;
 use chain::reporter::ErrnoText;
 use nix::errno::Errno;
 
+use crate::digest::Mismatch;
+
 /// The result of anything that can end the run.
 pub type Result<T> = std::result::Result<T, Failure>;
 
@@ -78,6 +80,25 @@ impl Failure {
         Self::new(kind, format_args!("cannot {reason}: {call}: {why}"))
     }
 
+    /// Reading failed: the errno of the input itself is I/O, anything else is said by a decoder or
+    /// a digest and is damage. A failure that passed through the reader comes out unchanged.
+    pub fn read(error: std::io::Error) -> Self {
+        let inner = error.get_ref();
+        if let Some(failure) = inner.and_then(|inner| inner.downcast_ref::<Self>()) {
+            return failure.clone();
+        }
+        match error.raw_os_error() {
+            Some(errno) => {
+                Self::call("read the archive", "read()", rustix::io::Errno::from_raw_os_error(errno))
+            }
+            None if inner.is_some_and(|inner| inner.is::<Mismatch>()) => Self::mismatch(error),
+            None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Self::damaged("the compressed data are cut short")
+            }
+            None => Self::damaged(format_args!("the compressed data are damaged: {error}")),
+        }
+    }
+
     /// Whether there was no space, or none for this user.
     pub fn is_full(&self) -> bool {
         match self {
@@ -133,7 +154,7 @@ impl Failure {
         matches!(self, Self::Wrong { whole: true, .. })
     }
 
-    /// Wrapped so that it passes through a reader; [`crate::decode::read_failure`] unwraps it.
+    /// Wrapped so that it passes through a reader; [`Self::read`] unwraps it.
     pub fn into_io(self) -> std::io::Error {
         std::io::Error::other(self)
     }

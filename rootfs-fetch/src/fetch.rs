@@ -6,26 +6,26 @@ use std::sync::Arc;
 
 use chain::{Reporter, Verbosity};
 
+use crate::archive::stream::Stream;
+use crate::archive::tar::reader::{Reader, Trailer, padded};
 use crate::cli::Options;
+use crate::destination::{Existing, Place};
 use crate::digest::Digest;
-use crate::directories::Origin;
 use crate::failure::{Failure, Kind as ErrorKind, Result};
-use crate::image::manifest::Layer;
-use crate::image::{Image, Layers, Reference};
-use crate::input::{self, Input, Opener};
 use crate::interrupt::Interrupt;
-use crate::listed::Listed;
-use crate::name::Name;
 use crate::net::client::Net;
-use crate::place::{Existing, Place};
-use crate::policy::{Devices, Owners, Policy};
+use crate::oci::image::{Image, Layers, Reference};
+use crate::oci::manifest::Layer;
 use crate::progress::Progress;
-use crate::report::Report;
-use crate::selection::{Pattern, Selection, Taken};
 use crate::source::Source;
-use crate::stream::Stream;
-use crate::tar::reader::{Reader, Trailer, padded};
+use crate::source::input::{self, Input, Opener};
 use crate::tree::Tree;
+use crate::tree::directories::Origin;
+use crate::tree::name::Name;
+use crate::unpack::listing::Listed;
+use crate::unpack::policy::{Devices, Owners, Policy};
+use crate::unpack::report::Report;
+use crate::unpack::selection::{Pattern, Selection, Taken};
 use crate::unpack::{Kind, Unpacker};
 
 /// What a fetch is to do, and how.

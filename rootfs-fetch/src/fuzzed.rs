@@ -6,27 +6,27 @@ use std::path::Path;
 
 use chain::{Reporter, Verbosity};
 
-use crate::decode::Compression;
-use crate::directories::Origin;
+use crate::archive::decode::Compression;
+use crate::archive::stream::Stream;
+use crate::archive::tar::pax::Pax;
+use crate::archive::tar::reader::{Reader, Trailer, padded};
 use crate::host::elf::Elf;
 use crate::host::libraries::read_cache;
-use crate::image::blobs::Blobs;
-use crate::image::manifest::{self, Wanted};
-use crate::image::platform::Platform;
 use crate::interrupt::Interrupt;
-use crate::name::Name;
 use crate::net::body::Body;
 use crate::net::http::Head;
 use crate::net::resolve::dns;
 use crate::net::url::Url;
-use crate::policy::{Owners, Policy};
-use crate::registry::challenge;
-use crate::registry::reference::Reference;
-use crate::remove;
-use crate::stream::Stream;
-use crate::tar::pax::Pax;
-use crate::tar::reader::{Reader, Trailer, padded};
+use crate::oci::layout::Blobs;
+use crate::oci::manifest::{self, Wanted};
+use crate::oci::platform::Platform;
+use crate::oci::reference::Reference;
+use crate::oci::registry::challenge;
 use crate::tree::Tree;
+use crate::tree::directories::Origin;
+use crate::tree::name::Name;
+use crate::tree::remove;
+use crate::unpack::policy::{Owners, Policy};
 use crate::unpack::{Kind, Unpacker};
 
 /// Archives with more contents than this are not interesting.

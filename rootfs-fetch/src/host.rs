@@ -6,13 +6,13 @@
 //! of it is copied to where it is on the host, with the links on the way, so
 //! that every path that worked there works in the new root.
 
+pub mod copy;
 pub mod elf;
-pub mod extras;
 pub mod hwcaps;
 pub mod libraries;
-pub mod mirror;
 pub mod programs;
-pub mod stubs;
+pub mod runtime_files;
+pub mod skeleton;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -22,12 +22,12 @@ use std::path::{Path, PathBuf};
 use chain::reporter::quoted;
 
 use crate::failure::{Failure, Kind, Result};
+use crate::host::copy::Mirror;
 use crate::host::libraries::{Libraries, Wants, read_elf};
-use crate::host::mirror::Mirror;
 use crate::interrupt::Interrupt;
-use crate::policy::Policy;
-use crate::report::{Report, Size};
 use crate::tree::Tree;
+use crate::unpack::policy::Policy;
+use crate::unpack::report::{Report, Size};
 
 const CACHE: &str = "/etc/ld.so.cache";
 /// What most file systems count in.
@@ -135,14 +135,14 @@ impl Copy {
     fn extras(&mut self) {
         let elsewhere = self.elsewhere.len();
         if let Some(wants) = self.wants.clone() {
-            for name in extras::LOADED_LATER {
+            for name in runtime_files::LOADED_LATER {
                 for path in self.libraries.find(OsStr::new(name), &wants) {
                     let _ = self.program(&path);
                 }
             }
         }
         if let Some(modules) = self.pam().map(|pam| pam.with_file_name("security")) {
-            for module in extras::PAM {
+            for module in runtime_files::PAM {
                 let path = modules.join(module);
                 if path.is_file() {
                     let _ = self.program(&path);
@@ -151,8 +151,8 @@ impl Copy {
         }
         // these are no programs to be found by name
         self.elsewhere.truncate(elsewhere);
-        self.paths.extend(extras::terminals());
-        self.paths.extend(extras::locale());
+        self.paths.extend(runtime_files::terminals());
+        self.paths.extend(runtime_files::locale());
         let library = |path: &PathBuf| path.to_string_lossy().contains(".so");
         if self.paths.iter().any(|path| library(path) && !self.libraries.is_usual(path)) {
             // the paths are those of the host, so its cache is right here too
@@ -185,7 +185,7 @@ impl Copy {
                 mirror.new_link(&Path::new("/usr/bin").join(name), path)?;
             }
         }
-        stubs::make(&mut tree, &policy, self.pam().is_some(), &mut report)?;
+        skeleton::make(&mut tree, &policy, self.pam().is_some(), &mut report)?;
         crate::unpack::finish::directories(&mut tree, &policy, &mut report)?;
         Ok(report)
     }

@@ -1,10 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! rootfs-fetch: an image, any archive, or the host itself, becomes a root directory.
+//! rootfs-fetch: a root directory from an image, an archive, or the host's own programs.
 //!
-//! The story is [`fetch::Fetch::run`]: open the source, make a sibling of DIRECTORY, fill
-//! it, rename it into place. Whatever goes wrong on the way, the sibling goes
-//! and DIRECTORY was never there. Nothing an archive says reaches outside the
-//! sibling: names are [`name::Name`]s, and a [`tree::Tree`] resolves them.
+//! [`fetch::Fetch::run`] is the whole run: open the source, create a sibling of DIRECTORY, fill it,
+//! rename it to DIRECTORY. If anything fails, the sibling is removed and DIRECTORY is unchanged.
+//!
+//! Layers, each of which imports only those below it:
+//!
+//! | layer | what it does |
+//! | --- | --- |
+//! | [`cli`] | options and operands |
+//! | [`fetch`] | one run, from source to directory |
+//! | [`source`] | what SOURCE names: transports, distributions, checksums and signatures |
+//! | [`oci`] | container images: registries, layouts, docker archives, the cache |
+//! | [`net`] | HTTP |
+//! | [`host`], [`destination`] | the host's programs as a root; DIRECTORY and its sibling |
+//! | [`unpack`] | entries become files, as the policy allows |
+//! | [`tree`] | the tree that grows: names in it never lead outside |
+//! | [`archive`] | from bytes to entries: compression, tar |
+//! | [`failure`], [`digest`], [`io`], [`interrupt`], [`progress`] | what all layers use |
 
 #![forbid(unsafe_code)]
 // nothing read from outside may end in a panic: CONTRIBUTING.md, "No panic"
@@ -19,43 +32,21 @@
     )
 )]
 
-pub mod ahead;
-pub mod cache;
-pub mod checksums;
+pub mod archive;
 pub mod cli;
-pub mod decode;
+pub mod destination;
 pub mod digest;
-pub mod directories;
-pub mod distro;
 pub mod failure;
 pub mod fetch;
 #[doc(hidden)]
 pub mod fuzzed;
 pub mod host;
-pub mod image;
-pub mod input;
 pub mod interrupt;
-pub mod listed;
-pub mod mounted;
-pub mod name;
+pub mod io;
 pub mod net;
-pub mod operands;
-pub mod partial;
-pub mod place;
-pub mod policy;
+pub mod oci;
 pub mod progress;
-pub mod provenance;
-pub mod registry;
-pub mod remove;
-pub mod report;
-pub mod selection;
-pub mod signature;
 pub mod source;
-pub mod spared;
-pub mod spelling;
-pub mod spot;
-pub mod stream;
-pub mod tar;
 pub mod tree;
 pub mod unpack;
 
@@ -69,12 +60,12 @@ use chain::args::{self, Tool};
 use chain::{Reporter, Verbosity};
 
 use crate::cli::Options;
+use crate::cli::operands::Operands;
 use crate::failure::{Failure, Kind};
 use crate::fetch::Fetch;
-use crate::input::Opener;
 use crate::interrupt::Interrupt;
 use crate::net::client::{Net, Rules};
-use crate::operands::Operands;
+use crate::source::input::Opener;
 
 /// What the tool says of itself.
 pub const TOOL: Tool = Tool {
@@ -87,13 +78,13 @@ pub const TOOL: Tool = Tool {
 
 /// Runs the tool: reads the command line, fetches, tells, and says how it ended.
 pub fn run(argv: Vec<OsString>) -> ExitCode {
-    let line = args::parse::<Options>(&TOOL, operands::in_order(argv));
+    let line = args::parse::<Options>(&TOOL, cli::operands::in_order(argv));
     let reporter = Reporter::new(TOOL.name, line.verbosity);
     // modes are the archive's, whatever the caller's mask
     rustix::process::umask(rustix::fs::Mode::empty());
     let options = &line.options;
     if options.list && line.operands.is_empty() {
-        return told(unpack::file::write_all(rustix::stdio::stdout(), distro::list().as_bytes()), &reporter);
+        return told(io::write_all(rustix::stdio::stdout(), source::distro::list().as_bytes()), &reporter);
     }
     let operands = Operands::take(line.operands, options)
         .unwrap_or_else(|(wrong, hint)| args::usage_error(&TOOL, &reporter, &wrong, hint.as_deref()));
@@ -116,24 +107,24 @@ fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, reporter: &Repo
     let replaced = operands.directory.as_deref().filter(|_| options.replace);
     if let Some(directory) = replaced.filter(|_| reporter.verbosity() != Verbosity::DryRun) {
         // before anything is fetched in vain; and once more before the old tree goes
-        spared::check(directory)?;
+        destination::replace_guard::check(directory)?;
     }
     let beside = operands.directory.as_deref().map_or(Path::new("."), fetch::beside);
     let opener = Opener { options, net, beside, reporter };
-    let (source, options) = &provenance::settle(&operands.source, &opener)?;
+    let (source, options) = &source::verify::settle(&operands.source, &opener)?;
     if let Some(directory) = &operands.directory {
         return Fetch { source: source.clone(), directory, options, net, reporter }.run();
     }
     let opener = Opener { options, ..opener };
     if options.print_digest {
         let line = format!("{}\n", opener.digest(source)?);
-        return unpack::file::write_all(rustix::stdio::stdout(), line.as_bytes());
+        return io::write_all(rustix::stdio::stdout(), line.as_bytes());
     }
     let config = opener.config(source)?;
     if reporter.verbosity() == Verbosity::DryRun {
         return Ok(());
     }
-    options.config.as_ref().map_or(Ok(()), |path| input::write_config(&config, path))
+    options.config.as_ref().map_or(Ok(()), |path| source::input::write_config(&config, path))
 }
 
 /// Says how it ended, by a line and by the exit status.

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What SOURCE names.
 
-pub mod likely;
+pub mod checksums;
+pub mod distro;
+pub mod input;
+pub mod signature;
+pub mod spelling;
+pub mod suggest;
+pub mod verify;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::image::{Form, Reference};
 use crate::net::url::Url;
-use crate::registry::reference::Reference as Name;
+use crate::oci::image::{Form, Reference};
+use crate::oci::reference::Reference as Name;
 
 /// The transports of containers-transports(5) that need no network.
 const IMAGES: [(&str, Form); 3] = [
@@ -125,7 +131,7 @@ mod tests {
             .filter(|transport| *transport != "https")
             .collect();
         shown.sort_unstable();
-        let mut known: Vec<&str> = likely::TRANSPORTS.to_vec();
+        let mut known: Vec<&str> = suggest::TRANSPORTS.to_vec();
         known.push("docker");
         known.sort_unstable();
         assert_eq!(shown, known);

@@ -7,6 +7,11 @@
 //! below that descriptor by calls that follow no link. Kernels without openat2
 //! get the same by a walk, one part at a time.
 
+pub mod directories;
+pub mod entry_path;
+pub mod mount_id;
+pub mod name;
+pub mod remove;
 mod walk;
 
 use std::collections::VecDeque;
@@ -17,11 +22,10 @@ use chain::reporter::Quoted;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::directories::{Directories, Inode, Origin};
 use crate::failure::{Failure, Result};
-use crate::name::Name;
-use crate::remove;
-use crate::spot::{Dir, Spot};
+use crate::tree::directories::{Directories, Inode, Origin};
+use crate::tree::entry_path::{Dir, Spot};
+use crate::tree::name::Name;
 
 /// Recently used directories that stay open.
 const OPEN: usize = 16;

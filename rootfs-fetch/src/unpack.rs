@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Entries become files: each made new, the last of a name wins, directories finished last.
 
+mod acl_names;
+mod disk_full;
 pub mod file;
 pub mod finish;
-mod full;
 mod links;
-pub mod look;
-mod named;
+pub mod listing;
+pub mod metadata;
+pub mod policy;
+pub mod report;
+pub mod selection;
 pub mod whiteout;
 
 use std::collections::HashSet;
@@ -16,20 +20,20 @@ use chain::reporter::Quoted;
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
-use crate::directories::Inode;
+use crate::archive::stream::Stream;
+use crate::archive::tar::reader::{Reader, Trailer, padded};
+use crate::archive::tar::{Entry, What};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::listed::Listed;
-use crate::name::Name;
-use crate::policy::{Devices, Policy};
-use crate::report::Report;
-use crate::selection::Taken;
-use crate::spot::Spot;
-use crate::stream::Stream;
-use crate::tar::reader::{Reader, Trailer, padded};
-use crate::tar::{Entry, What};
 use crate::tree::Tree;
-use crate::unpack::full::Rest;
+use crate::tree::directories::Inode;
+use crate::tree::entry_path::Spot;
+use crate::tree::name::Name;
+use crate::unpack::disk_full::Rest;
+use crate::unpack::listing::Listed;
+use crate::unpack::policy::{Devices, Policy};
+use crate::unpack::report::Report;
+use crate::unpack::selection::Taken;
 use crate::unpack::whiteout::{Made, Mark};
 
 /// Fills a tree.
@@ -69,7 +73,7 @@ impl Unpacker {
     pub fn new(mut tree: Tree, policy: Policy, reporter: Reporter) -> Self {
         let shared = !tree.root_is_made();
         let files = shared.then(HashSet::new);
-        let block = full::block_of(&tree);
+        let block = disk_full::block_of(&tree);
         Self {
             tree,
             policy,
@@ -140,9 +144,9 @@ impl Unpacker {
         if name.is_root() && entry.what != What::Directory {
             return Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"));
         }
-        look::settle(&mut entry, &self.policy, &mut self.report)?;
+        metadata::settle(&mut entry, &self.policy, &mut self.report)?;
         if entry.what != What::Directory {
-            named::resolve(&mut self.tree, &mut entry);
+            acl_names::resolve(&mut self.tree, &mut entry);
         }
         match &entry.what {
             What::Directory => self.directory(&name, entry),
@@ -185,18 +189,18 @@ impl Unpacker {
         &mut self,
         name: &Name,
         entry: &Entry,
-        map: Option<&crate::tar::sparse::Map>,
+        map: Option<&crate::archive::tar::sparse::Map>,
         stream: &mut Stream,
     ) -> Result<()> {
         let spot = self.tree.spot(name)?;
-        let mode = look::mode_while_written(entry);
+        let mode = metadata::mode_while_written(entry);
         let fd = self.new_at(&spot, name, "openat(O_CREAT|O_EXCL)", |spot| file::create(spot, mode))?;
         let written = match map {
             None => file::fill(&fd, entry.stored, stream),
             Some(map) => file::fill_sparse(&fd, map, stream),
         };
         written.map_err(|failure| failure.at_entry(Quoted(name.bytes())))?;
-        look::of_file(&fd, entry, &self.policy, &mut self.report)
+        metadata::of_file(&fd, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         self.report.bytes += entry.stored;
@@ -215,7 +219,7 @@ impl Unpacker {
         self.new_at(&spot, name, "symlinkat()", |spot| {
             rustix::fs::symlinkat(target, spot.dir(), spot.leaf())
         })?;
-        look::of_name(&spot, entry, &self.policy, &mut self.report)
+        metadata::of_name(&spot, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         Ok(())
@@ -227,7 +231,7 @@ impl Unpacker {
         self.new_at(&spot, name, "mknodat()", |spot| {
             rustix::fs::mknodat(spot.dir(), spot.leaf(), kind, mode, device)
         })?;
-        look::of_name(&spot, entry, &self.policy, &mut self.report)
+        metadata::of_name(&spot, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         Ok(())

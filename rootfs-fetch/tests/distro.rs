@@ -168,7 +168,7 @@ fn published() -> Vec<Published> {
 #[test]
 fn each_distribution_of_the_table_is_found_and_checked() {
     let all = published();
-    let known: Vec<&str> = rootfs_fetch::distro::table::all().iter().map(|it| it.name).collect();
+    let known: Vec<&str> = rootfs_fetch::source::distro::table::all().iter().map(|it| it.name).collect();
     let tested: Vec<&str> = all.iter().map(|it| it.operand.split(':').nth(1).unwrap()).collect();
     assert_eq!(tested, known);
     for Published { operand, archive, files } in all {

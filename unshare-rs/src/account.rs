@@ -82,7 +82,7 @@ pub fn output(program: &str, arguments: &[&str]) -> Option<String> {
 
 /// The name of a user, where it has one.
 pub fn name_of(uid: u32) -> Option<String> {
-    // the own name is wanted for each side and each message, and getent(1) is a program to start
+    // the name is needed for each map and message, and getent(1) is a process to start
     static FIRST: OnceLock<(u32, Option<String>)> = OnceLock::new();
     let look = || {
         let number = uid.to_string();

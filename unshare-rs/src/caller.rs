@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chain::namespace::capability::CAP_SYS_ADMIN;
 use chain::sys;
 
-use crate::subid::{self, Ids, Owner, Side};
+use crate::subid::{self, IdKind, Owner, SubidRange};
 
 /// Whether namespaces can be made without a new user namespace: capabilities(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +27,11 @@ pub struct Caller {
     /// Its number as /proc shows it.
     pub pid: u32,
     /// Its subordinate ids.
-    pub ranges: fn(Side, u32) -> Vec<Ids>,
+    pub ranges: fn(IdKind, u32) -> Vec<SubidRange>,
     /// The ids of its own user namespace.
-    pub existing: fn(Side) -> Vec<Ids>,
+    pub existing: fn(IdKind) -> Vec<SubidRange>,
     /// The program that writes a map for it.
-    pub mapper: fn(Side) -> Result<PathBuf, String>,
+    pub mapper: fn(IdKind) -> Result<PathBuf, String>,
 }
 
 impl Caller {
@@ -42,7 +42,7 @@ impl Caller {
             privilege,
             ids: sys::effective_ids(),
             pid: pid_in_proc(),
-            ranges: |side, uid| Owner::new(uid).ranges(side),
+            ranges: |kind, uid| Owner::new(uid).ranges(kind),
             existing: subid::existing,
             mapper: subid::mapper,
         }
@@ -52,14 +52,14 @@ impl Caller {
     ///
     /// # Errors
     /// Why there are none, with the line to add.
-    pub fn subordinate(&self, side: Side) -> Result<Vec<Ids>, String> {
-        let ranges = (self.ranges)(side, self.ids.0);
+    pub fn subordinate(&self, kind: IdKind) -> Result<Vec<SubidRange>, String> {
+        let ranges = (self.ranges)(kind, self.ids.0);
         if ranges.is_empty() {
-            let line = subid::line_to_add(&Owner::new(self.ids.0), side);
-            return Err(format!("{} has no line for this user, like {line}", side.file()));
+            let line = subid::line_to_add(&Owner::new(self.ids.0), kind);
+            return Err(format!("{} has no line for this user, like {line}", kind.file()));
         }
-        let existing = (self.existing)(side);
-        let exists = |&(first, count): &Ids| {
+        let existing = (self.existing)(kind);
+        let exists = |&(first, count): &SubidRange| {
             // ranges of a map may touch, but the whole of one usually lies in one
             existing.iter().any(|&(start, len)| {
                 start <= first && u64::from(first) + u64::from(count) <= u64::from(start) + u64::from(len)
@@ -68,9 +68,9 @@ impl Caller {
         match ranges.iter().find(|range| !exists(range)) {
             Some((first, _)) => Err(format!(
                 "{} has {} {first} for this user, whom this user namespace lacks (/proc/self/{})",
-                side.file(),
-                side.noun(),
-                side.map()
+                kind.file(),
+                kind.noun(),
+                kind.map()
             )),
             None => Ok(ranges),
         }

@@ -9,12 +9,12 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use crate::clock::Offset;
 use crate::namespaces::{Kept, Namespaces};
 
+pub use filesystem::{BINFMT_DIR, Binfmt, FilesystemOptions, Propagation};
 pub use ids::{IdOptions, MapSource, OwnerIds, SetgroupsRule};
-pub use place::{BINFMT_DIR, Binfmt, PlaceOptions, Propagation};
 pub use process::{ProcessOptions, SignalName};
 
+mod filesystem;
 mod ids;
-mod place;
 mod process;
 
 /// What unshare-rs says of itself.
@@ -46,7 +46,7 @@ pub struct Options {
 
     /// Mounts, root, working directory, environment.
     #[command(flatten)]
-    pub place: PlaceOptions,
+    pub filesystem: FilesystemOptions,
 
     /// The ids inside.
     #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::account::{Group, User};
 use crate::caller::{Caller, Privilege};
 use crate::cli::{IdOptions, MapSource, SetgroupsRule};
 use crate::idmap::{Block, IdMap, Range};
-use crate::subid::{self, Side};
+use crate::subid::{IdKind, SubidRange};
 
 /// The name of the helper that stays outside.
 pub const HELPER: &str = "helper";
@@ -22,13 +22,13 @@ pub type Wrong = (String, String);
 
 /// A map and who writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Written {
+struct MapWrite {
     map: IdMap,
-    by: By,
+    by: MapWriter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum By {
+enum MapWriter {
     /// The process itself, from inside.
     Itself,
     /// Root, from outside.
@@ -39,9 +39,9 @@ enum By {
 
 /// The ids of a new user namespace, and those to take before it and inside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ids {
-    users: Option<Written>,
-    groups: Option<Written>,
+pub struct IdSetup {
+    users: Option<MapWrite>,
+    groups: Option<MapWrite>,
     setgroups: Option<SetgroupsRule>,
     owner: Option<(u32, u32)>,
     become_user: Option<u32>,
@@ -49,7 +49,7 @@ pub struct Ids {
     keep_capabilities: bool,
 }
 
-impl Ids {
+impl IdSetup {
     /// What options ask for.
     ///
     /// # Errors
@@ -80,8 +80,8 @@ impl Ids {
         }
         let own_way = options.setgroups != Some(SetgroupsRule::Allow) && owner.is_none();
         Ok(Self {
-            users: written(Side::Users, user, &sources(&options.map_users), caller, owner.is_none())?,
-            groups: written(Side::Groups, group, &sources(&options.map_groups), caller, own_way)?,
+            users: written(IdKind::User, user, &sources(&options.map_users), caller, owner.is_none())?,
+            groups: written(IdKind::Group, group, &sources(&options.map_groups), caller, own_way)?,
             setgroups: options.setgroups,
             owner,
             become_user: options.setuid.map(|User(uid)| uid),
@@ -93,17 +93,17 @@ impl Ids {
     /// What an ordinary user gets without asking: root, and every subordinate id; else root
     /// alone, and a line that says why.
     pub fn container(caller: &Caller) -> (Self, Option<String>) {
-        let all = |side| {
-            let (single, outside) = match side {
-                Side::Users => (0, caller.ids.0),
-                Side::Groups => (0, caller.ids.1),
+        let all = |kind| {
+            let (single, outside) = match kind {
+                IdKind::User => (0, caller.ids.0),
+                IdKind::Group => (0, caller.ids.1),
             };
-            let blocks = subordinate(side, MapSource::Auto, caller)?;
+            let blocks = subordinate(kind, MapSource::Auto, caller)?;
             let map = IdMap::around(Some((single, outside)), &blocks)
-                .map_err(|wrong| format!("{}: {wrong}", side.file()))?;
-            Ok::<_, String>(Written { map, by: By::Program((caller.mapper)(side)?) })
+                .map_err(|wrong| format!("{}: {wrong}", kind.file()))?;
+            Ok::<_, String>(MapWrite { map, by: MapWriter::Program((caller.mapper)(kind)?) })
         };
-        match (all(Side::Users), all(Side::Groups)) {
+        match (all(IdKind::User), all(IdKind::Group)) {
             (Ok(users), Ok(groups)) => {
                 (Self { users: Some(users), groups: Some(groups), ..Self::default() }, None)
             }
@@ -125,7 +125,7 @@ impl Ids {
 
     /// Root inside, and no other id.
     fn root(caller: &Caller) -> Self {
-        let own = |own| Some(Written { map: IdMap::one(0, own), by: By::Itself });
+        let own = |own| Some(MapWrite { map: IdMap::one(0, own), by: MapWriter::Itself });
         Self { users: own(caller.ids.0), groups: own(caller.ids.1), ..Self::default() }
     }
 
@@ -135,16 +135,16 @@ impl Ids {
         if self.denied_from_outside() {
             calls.push(("deny setgroups(2) inside".to_string(), deny(&pid.to_string())));
         }
-        for (side, written) in [(Side::Users, &self.users), (Side::Groups, &self.groups)] {
-            let Some(Written { map, by }) = written else { continue };
-            let reason = format!("map {} ids", side.noun());
+        for (kind, written) in [(IdKind::User, &self.users), (IdKind::Group, &self.groups)] {
+            let Some(MapWrite { map, by }) = written else { continue };
+            let reason = format!("map {} ids", kind.noun());
             match by {
-                By::Itself => {}
-                By::Root => {
-                    calls.push((reason, Call::write(format!("/proc/{pid}/{}", side.map()), map.to_string())));
+                MapWriter::Itself => {}
+                MapWriter::Root => {
+                    calls.push((reason, Call::write(format!("/proc/{pid}/{}", kind.map()), map.to_string())));
                 }
-                By::Program(program) => {
-                    let head = [side.program().to_string(), pid.to_string()];
+                MapWriter::Program(program) => {
+                    let head = [kind.program().to_string(), pid.to_string()];
                     let argv = head.into_iter().chain(map.arguments()).map(Into::into).collect();
                     calls.push((reason, Call::RunProgram { program: program.clone(), argv }));
                 }
@@ -164,8 +164,8 @@ impl Ids {
 
     /// Adds the maps.
     pub fn plan_maps(&self, plan: &mut Plan, pid: u32) {
-        let itself = |written: &Option<Written>| match written {
-            Some(Written { map, by: By::Itself }) => Some(map.to_string()),
+        let itself = |written: &Option<MapWrite>| match written {
+            Some(MapWrite { map, by: MapWriter::Itself }) => Some(map.to_string()),
             _ => None,
         };
         let (users, groups) = (itself(&self.users), itself(&self.groups));
@@ -213,7 +213,7 @@ impl Ids {
 
     fn setgroups_denied(&self) -> bool {
         self.setgroups == Some(SetgroupsRule::Deny)
-            || self.groups.as_ref().is_some_and(|groups| groups.by == By::Itself)
+            || self.groups.as_ref().is_some_and(|groups| groups.by == MapWriter::Itself)
     }
 
     /// After --owner the files in /proc/self belong to root: proc(5), PR_SET_DUMPABLE(2const).
@@ -234,47 +234,47 @@ fn whose(noun: &str, map: &str) -> String {
 }
 
 fn written(
-    side: Side,
+    kind: IdKind,
     single: Option<(u32, u32)>,
     sources: &[MapSource],
     caller: &Caller,
     may_write_itself: bool,
-) -> Result<Option<Written>, Wrong> {
+) -> Result<Option<MapWrite>, Wrong> {
     if single.is_none() && sources.is_empty() {
         return Ok(None);
     }
     let mut blocks = Vec::new();
     for source in sources {
-        blocks.extend(subordinate(side, *source, caller).map_err(|why| {
+        blocks.extend(subordinate(kind, *source, caller).map_err(|why| {
             (
-                format!("cannot map {} ids: {why}", side.noun()),
+                format!("cannot map {} ids: {why}", kind.noun()),
                 "--map-root-user needs no such ids".to_string(),
             )
         })?);
     }
     let map = IdMap::around(single, &blocks).map_err(|wrong| {
         let advice =
-            format!("ranges of {} ids may not overlap, inside or outside: user_namespaces(7)", side.noun());
+            format!("ranges of {} ids may not overlap, inside or outside: user_namespaces(7)", kind.noun());
         (wrong, advice)
     })?;
     let by = match (single, caller.privilege) {
-        (Some((_, own)), _) if map.is_only(own) && may_write_itself => By::Itself,
-        (_, Privilege::Admin) => By::Root,
-        (_, Privilege::None) => By::Program((caller.mapper)(side).map_err(|why| {
-            (format!("cannot map {} ids: {why}", side.noun()), "--map-root-user does without it".to_string())
+        (Some((_, own)), _) if map.is_only(own) && may_write_itself => MapWriter::Itself,
+        (_, Privilege::Admin) => MapWriter::Root,
+        (_, Privilege::None) => MapWriter::Program((caller.mapper)(kind).map_err(|why| {
+            (format!("cannot map {} ids: {why}", kind.noun()), "--map-root-user does without it".to_string())
         })?),
     };
-    Ok(Some(Written { map, by }))
+    Ok(Some(MapWrite { map, by }))
 }
 
 /// The ids that a source stands for.
-fn subordinate(side: Side, source: MapSource, caller: &Caller) -> Result<Vec<Block>, String> {
+fn subordinate(kind: IdKind, source: MapSource, caller: &Caller) -> Result<Vec<Block>, String> {
     let blocks = match source {
         MapSource::Range(range) => return Ok(vec![Block::At(range)]),
-        MapSource::All => (caller.existing)(side),
-        MapSource::Auto | MapSource::Subids => caller.subordinate(side)?,
+        MapSource::All => (caller.existing)(kind),
+        MapSource::Auto | MapSource::Subids => caller.subordinate(kind)?,
     };
-    let block = |&(outside, count): &subid::Ids| match source {
+    let block = |&(outside, count): &SubidRange| match source {
         MapSource::Auto => Block::Next { outside, count },
         _ => Block::At(Range { inside: outside, outside, count }),
     };

@@ -17,13 +17,13 @@ pub mod account;
 pub mod caller;
 pub mod cli;
 pub mod clock;
+pub mod filesystem;
 pub mod idmap;
 pub mod ids;
 pub mod namespaces;
-pub mod place;
 pub mod process;
+pub mod setup;
 pub mod subid;
-pub mod world;
 
 use std::ffi::OsString;
 
@@ -34,57 +34,57 @@ use chain::{Call, Plan, Reporter};
 use crate::caller::Caller;
 use crate::cli::{Options, TOOL};
 use crate::ids::HELPER;
-use crate::world::{Keep, When, World};
+use crate::setup::{Keep, Setup, When};
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
     let Parsed { options, verbosity, operands } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
     let caller = Caller::of_this_process();
-    let world = World::from_options(&options, &caller)
+    let setup = Setup::from_options(&options, &caller)
         .unwrap_or_else(|(wrong, hint)| args::exit_usage(&reporter, &wrong, &hint));
-    for note in &world.notes {
+    for note in &setup.notes {
         reporter.message(note);
     }
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
-    plan(&world, caller.pid, command).execute(&reporter)
+    plan(&setup, caller.pid, command).execute(&reporter)
 }
 
-/// The story: new namespaces, the ids in them, the world they show, and a child to enter them.
-pub fn plan(world: &World, pid: u32, command: Command) -> Plan {
-    let new = world.namespaces;
+/// The story: new namespaces, the ids in them, the setup they show, and a child to enter them.
+pub fn plan(setup: &Setup, pid: u32, command: Command) -> Plan {
+    let new = setup.namespaces;
     let mut plan = Plan::new(command);
-    let (kept, kept_later) = (world.keep(pid, When::Entered), world.keep(pid, When::Child));
-    let maps = world.ids.outside(pid).into_iter().map(|(_, call)| call);
+    let (kept, kept_later) = (setup.keep(pid, When::Entered), setup.keep(pid, When::Child));
+    let maps = setup.ids.outside(pid).into_iter().map(|(_, call)| call);
     let keeps = kept.iter().chain(&kept_later).flat_map(|keep| [keep.call.clone(), keep.back.1.clone()]);
     let calls: Vec<Call> = maps.chain(keeps).collect();
     if !calls.is_empty() {
         plan.step("leave a helper outside", Call::Helper { calls, opened: HELPER });
     }
-    world.ids.plan_owner(&mut plan);
+    setup.ids.plan_owner(&mut plan);
     if !new.is_empty() {
         let noun = if new.flags().iter().count() == 1 { "namespace" } else { "namespaces" };
         let article = if noun == "namespace" { "a new" } else { "new" };
         plan.step(format!("enter {article} {new} {noun}"), Call::Unshare(new.flags()));
     }
-    world.ids.plan_maps(&mut plan, pid);
+    setup.ids.plan_maps(&mut plan, pid);
     keep(&mut plan, kept);
-    world.place.plan_propagation(&mut plan);
-    if let Some(hostname) = &world.hostname {
+    setup.filesystem.plan_propagation(&mut plan);
+    if let Some(hostname) = &setup.hostname {
         plan.step("set the hostname", Call::SetHostname(hostname.clone()));
     }
-    if world.loopback {
+    if setup.loopback {
         plan.step("bring up lo", Call::BringUp("lo"));
     }
-    for (clock, offset) in &world.clocks {
+    for (clock, offset) in &setup.clocks {
         offset.plan(&mut plan, clock);
     }
-    world.process.plan(&mut plan);
+    setup.process.plan(&mut plan);
     keep(&mut plan, kept_later);
-    world.place.plan(&mut plan);
-    world.process.plan_reaper(&mut plan);
-    world.ids.plan_credentials(&mut plan);
-    world.place.plan_environment(&mut plan);
+    setup.filesystem.plan(&mut plan);
+    setup.process.plan_reaper(&mut plan);
+    setup.ids.plan_credentials(&mut plan);
+    setup.filesystem.plan_environment(&mut plan);
     plan
 }
 

@@ -12,49 +12,49 @@ use crate::account;
 
 /// What is mapped: users or groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum IdKind {
     /// uid_map
-    Users,
+    User,
     /// gid_map
-    Groups,
+    Group,
 }
 
-impl Side {
+impl IdKind {
     /// Who has which subordinate ids.
     pub const fn file(self) -> &'static str {
         match self {
-            Self::Users => "/etc/subuid",
-            Self::Groups => "/etc/subgid",
+            Self::User => "/etc/subuid",
+            Self::Group => "/etc/subgid",
         }
     }
 
     /// Its file in /proc/PID.
     pub const fn map(self) -> &'static str {
         match self {
-            Self::Users => "uid_map",
-            Self::Groups => "gid_map",
+            Self::User => "uid_map",
+            Self::Group => "gid_map",
         }
     }
 
     /// The program that may write it for an ordinary user.
     pub const fn program(self) -> &'static str {
         match self {
-            Self::Users => "newuidmap",
-            Self::Groups => "newgidmap",
+            Self::User => "newuidmap",
+            Self::Group => "newgidmap",
         }
     }
 
     /// How a message calls them.
     pub const fn noun(self) -> &'static str {
         match self {
-            Self::Users => "user",
-            Self::Groups => "group",
+            Self::User => "user",
+            Self::Group => "group",
         }
     }
 }
 
-/// Ids that follow each other, by the first and their number.
-pub type Ids = (u32, u32);
+/// SubidRange that follow each other, by the first and their number.
+pub type SubidRange = (u32, u32);
 
 /// Whose ids are looked up: also groups belong to a user, not to a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,18 +77,18 @@ impl Owner {
     }
 
     /// Every range the user has.
-    pub fn ranges(&self, side: Side) -> Vec<Ids> {
+    pub fn ranges(&self, kind: IdKind) -> Vec<SubidRange> {
         match (&self.name, served_elsewhere()) {
             (Some(name), true) => {
-                let group = (side == Side::Groups).then_some("-g");
+                let group = (kind == IdKind::Group).then_some("-g");
                 let arguments: Vec<&str> = group.into_iter().chain([name.as_str()]).collect();
                 served(&account::output("getsubids", &arguments).unwrap_or_default())
             }
-            _ => self.listed(&fs::read_to_string(side.file()).unwrap_or_default()),
+            _ => self.listed(&fs::read_to_string(kind.file()).unwrap_or_default()),
         }
     }
 
-    fn listed(&self, text: &str) -> Vec<Ids> {
+    fn listed(&self, text: &str) -> Vec<SubidRange> {
         let uid = self.uid.to_string();
         let own = |line: &&str| {
             let name = line.split(':').next();
@@ -103,12 +103,12 @@ impl Owner {
     }
 }
 
-fn fits((first, count): Ids) -> bool {
+fn fits((first, count): SubidRange) -> bool {
     count > 0 && first.checked_add(count).is_some()
 }
 
 /// A line of getsubids(1): `0: alice 100000 65536`.
-fn served(text: &str) -> Vec<Ids> {
+fn served(text: &str) -> Vec<SubidRange> {
     let ranges = text.lines().filter_map(|line| {
         let mut fields = line.split_ascii_whitespace().rev();
         let count = fields.next()?.parse().ok()?;
@@ -125,8 +125,8 @@ fn served_elsewhere() -> bool {
 }
 
 /// A line for a user who has none, behind the ids of all others.
-pub fn line_to_add(owner: &Owner, side: Side) -> String {
-    let text = fs::read_to_string(side.file()).unwrap_or_default();
+pub fn line_to_add(owner: &Owner, kind: IdKind) -> String {
+    let text = fs::read_to_string(kind.file()).unwrap_or_default();
     let ends = text.lines().filter_map(|line| {
         let mut fields = line.split(':').skip(1);
         let first: u32 = fields.next()?.parse().ok()?;
@@ -140,8 +140,8 @@ pub fn line_to_add(owner: &Owner, side: Side) -> String {
 ///
 /// # Errors
 /// What keeps it from that.
-pub fn mapper(side: Side) -> Result<PathBuf, String> {
-    let name = side.program();
+pub fn mapper(kind: IdKind) -> Result<PathBuf, String> {
+    let name = kind.program();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(["/usr/bin".into(), "/bin".into()]);
     let program =
@@ -175,8 +175,8 @@ fn no_new_rights(program: &Path) -> Option<&'static str> {
 }
 
 /// The ids that exist in the user namespace of now: the first field and the third of uid_map.
-pub fn existing(side: Side) -> Vec<Ids> {
-    let text = fs::read_to_string(format!("/proc/self/{}", side.map())).unwrap_or_default();
+pub fn existing(kind: IdKind) -> Vec<SubidRange> {
+    let text = fs::read_to_string(format!("/proc/self/{}", kind.map())).unwrap_or_default();
     let lines = text.lines().filter_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         Some((fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?))

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::caller::Privilege;
-use crate::world::World;
+use crate::setup::Setup;
 
 fn caller(privilege: Privilege) -> Caller {
     Caller {
@@ -14,24 +14,24 @@ fn caller(privilege: Privilege) -> Caller {
         pid: 42,
         ranges: |_, _| vec![(100_000, 65_536), (300_000, 10)],
         existing: |_| vec![(0, u32::MAX)],
-        mapper: |side| Ok(Path::new("/usr/bin").join(side.program())),
+        mapper: |kind| Ok(Path::new("/usr/bin").join(kind.program())),
     }
 }
 
-fn world(args: &[&str], privilege: Privilege) -> Result<World, (String, String)> {
-    world_of(args, &caller(privilege))
+fn setup(args: &[&str], privilege: Privilege) -> Result<Setup, (String, String)> {
+    setup_of(args, &caller(privilege))
 }
 
-fn world_of(args: &[&str], caller: &Caller) -> Result<World, (String, String)> {
+fn setup_of(args: &[&str], caller: &Caller) -> Result<Setup, (String, String)> {
     let argv = std::iter::once("unshare-rs").chain(args.iter().copied());
     let matches = args::command::<Options>(&TOOL).try_get_matches_from(argv).unwrap();
     let options = <Options as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
-    World::from_options(&options, caller)
+    Setup::from_options(&options, caller)
 }
 
 fn lines(args: &[&str], privilege: Privilege) -> Vec<String> {
     let command = Command::shell("/bin/true".into());
-    plan(&world(args, privilege).unwrap(), 42, command).lines()
+    plan(&setup(args, privilege).unwrap(), 42, command).lines()
 }
 
 #[test]
@@ -67,9 +67,9 @@ fn an_ordinary_user_is_root_inside_with_all_subordinate_ids() {
 #[test]
 fn without_subordinate_ids_root_is_the_only_one_and_a_line_says_so() {
     let caller = Caller { mapper: |_| Err("newuidmap is missing".to_string()), ..caller(Privilege::None) };
-    let world = world_of(&[], &caller).unwrap();
-    assert_eq!(world.notes, ["only user 0 and group 0 exist inside: newuidmap is missing"]);
-    let lines = plan(&world, 42, Command::shell("/bin/true".into())).lines();
+    let setup = setup_of(&[], &caller).unwrap();
+    assert_eq!(setup.notes, ["only user 0 and group 0 exist inside: newuidmap is missing"]);
+    let lines = plan(&setup, 42, Command::shell("/bin/true".into())).lines();
     assert_eq!(
         lines[1..4],
         [
@@ -124,21 +124,21 @@ fn shared_namespaces_are_left_as_they_are() {
 
 #[test]
 fn a_shared_hostname_is_not_changed() {
-    let (wrong, _) = world(&["--share", "uts", "--hostname", "web"], Privilege::Admin).unwrap_err();
+    let (wrong, _) = setup(&["--share", "uts", "--hostname", "web"], Privilege::Admin).unwrap_err();
     assert_eq!(wrong, "--hostname would rename this machine: the UTS namespace is shared");
 }
 
 #[test]
 fn an_ordinary_user_cannot_share_the_user_namespace() {
-    let (wrong, hint) = world(&["--share", "user,net"], Privilege::None).unwrap_err();
+    let (wrong, hint) = setup(&["--share", "user,net"], Privilege::None).unwrap_err();
     assert_eq!(wrong, "without a user namespace of its own an ordinary user gets no other namespace");
     assert_eq!(hint, "leave user out of --share");
-    assert!(world(&["--share", "user,net"], Privilege::Admin).is_ok());
+    assert!(setup(&["--share", "user,net"], Privilege::Admin).is_ok());
 }
 
 #[test]
 fn shared_and_named_namespaces_do_not_mix() {
-    assert!(world(&["--share", "net", "-u"], Privilege::Admin).is_err());
+    assert!(setup(&["--share", "net", "-u"], Privilege::Admin).is_err());
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn an_owner_is_taken_before_the_namespace_and_root_maps_from_outside() {
 
 #[test]
 fn setgroups_stays_allowed_only_where_somebody_outside_maps_the_groups() {
-    assert!(world(&["-r", "--setgroups=allow"], Privilege::None).is_err());
+    assert!(setup(&["-r", "--setgroups=allow"], Privilege::None).is_err());
     assert_eq!(
         lines(&["-U", "--setgroups=deny"], Privilege::None)[1],
         "write(</proc/self/setgroups>, \"deny\", 4)"
@@ -244,7 +244,7 @@ fn an_interpreter_that_is_opened_at_once_is_registered_before_the_root_changes()
 #[test]
 fn a_reaper_is_process_one_and_takes_a_pid_namespace() {
     assert_eq!(lines(&["-p", "--init"], Privilege::Admin), ["unshare(CLONE_NEWPID)", "fork()", "fork()"]);
-    assert!(world(&["-u", "--init"], Privilege::Admin).is_err());
+    assert!(setup(&["-u", "--init"], Privilege::Admin).is_err());
 }
 
 #[test]

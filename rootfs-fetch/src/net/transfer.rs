@@ -204,7 +204,7 @@ pub fn document(net: &Arc<Net>, url: &Url, most: u64) -> Result<Vec<u8>> {
     let transfer = Transfer::of_url(net, url, Expected::default())?;
     let mut data = Vec::new();
     let read = transfer.take(most + 1).read_to_end(&mut data);
-    read.map_err(|error| crate::decode::read_failure(&error))?;
+    read.map_err(Failure::read)?;
     if data.len() as u64 > most {
         return Err(Failure::damaged(format_args!("refused {url}: larger than {most} bytes")));
     }

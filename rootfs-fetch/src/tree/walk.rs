@@ -7,9 +7,9 @@ use std::rc::Rc;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::directories::{Inode, Origin};
-use crate::spot::Dir;
 use crate::tree::Tree;
+use crate::tree::directories::{Inode, Origin};
+use crate::tree::entry_path::Dir;
 
 /// As many links as the kernel follows in one name: path_resolution(7).
 const MOST_LINKS: usize = 40;

@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::archive::stream::Stream;
+use crate::archive::tar::sparse::Map;
 use crate::failure::{Failure, Result};
-use crate::spot::Spot;
-use crate::stream::Stream;
-use crate::tar::sparse::Map;
+use crate::io::write_all;
+use crate::tree::entry_path::Spot;
 
 /// Makes a new file; never opens one that exists, never follows a link.
 ///
@@ -43,21 +44,6 @@ pub fn fill_sparse(fd: impl AsFd, map: &Map, stream: &mut Stream) -> Result<()> 
         rustix::fs::seek(&fd, rustix::fs::SeekFrom::Start(segment.offset))
             .map_err(|error| Failure::call("write it", "lseek()", error))?;
         fill(&fd, segment.length, stream)?;
-    }
-    Ok(())
-}
-
-/// Writes all of some bytes.
-///
-/// # Errors
-/// I/O.
-pub fn write_all(fd: impl AsFd, mut rest: &[u8]) -> Result<()> {
-    while !rest.is_empty() {
-        match rustix::io::write(&fd, rest) {
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(Failure::call("write it", "write()", error)),
-        }
     }
     Ok(())
 }

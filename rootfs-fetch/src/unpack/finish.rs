@@ -3,12 +3,12 @@
 
 use chain::reporter::Quoted;
 
-use crate::directories::Origin;
 use crate::failure::{Failure, Result};
-use crate::policy::Policy;
-use crate::report::Report;
 use crate::tree::Tree;
-use crate::unpack::{look, named};
+use crate::tree::directories::Origin;
+use crate::unpack::policy::Policy;
+use crate::unpack::report::Report;
+use crate::unpack::{acl_names, metadata};
 
 /// Gives every directory of a tree its owner, mode and time.
 ///
@@ -38,9 +38,9 @@ pub fn directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Res
         })?;
         let mut look = directory.look;
         if let Some(look) = &mut look {
-            named::resolve(tree, look);
+            acl_names::resolve(tree, look);
         }
-        look::of_directory(&fd, look.as_deref(), policy, report)
+        metadata::of_directory(&fd, look.as_deref(), policy, report)
             .map_err(|failure| failure.within(Quoted(&tree.directories().real(inode))))?;
     }
     Ok(())

@@ -4,10 +4,10 @@
 use chain::reporter::Quoted;
 use rustix::fs::{AtFlags, FileType};
 
-use crate::directories::Inode;
 use crate::failure::{Failure, Result};
-use crate::name::Name;
-use crate::spot::Spot;
+use crate::tree::directories::Inode;
+use crate::tree::entry_path::Spot;
+use crate::tree::name::Name;
 use crate::unpack::Unpacker;
 
 /// Bytes of names that are kept until what they name has come.

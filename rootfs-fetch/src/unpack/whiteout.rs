@@ -13,8 +13,8 @@ use chain::reporter::Quoted;
 use rustix::fs::FileType;
 
 use crate::failure::{Failure, Result};
-use crate::name::Name;
 use crate::tree::Tree;
+use crate::tree::name::Name;
 
 const PREFIX: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From the bytes of an archive to its entries: compression is undone, tar is read.
+
+pub mod decode;
+pub mod open;
+pub mod read_ahead;
+pub mod stream;
+pub mod tar;

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Opening an archive that is a file.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use chain::reporter::quoted;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::failure::{Failure, Kind, Result};
+
+/// Opens an archive to read.
+///
+/// # Errors
+/// Not found, denied or I/O.
+pub fn open(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| {
+        let failure = Failure::call("open the archive", format_args!("openat({})", quoted(path)), error);
+        if matches!(error, Errno::NOENT | Errno::NOTDIR) { failure.kind(Kind::NotFound) } else { failure }
+    })
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The records of a pax header: `LENGTH KEY=VALUE\n`, which override a header's fields.
+
+use chain::reporter::Quoted;
+
+use crate::archive::tar::sparse::Segment;
+use crate::archive::tar::{Time, acl};
+use crate::failure::{Failure, Result};
+
+/// More than any file has: their names together are 64 KiB at most, xattr(7).
+const MOST_ATTRIBUTES: usize = 4096;
+
+/// What pax records say of one entry, or, from a global header, of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pax {
+    /// The name.
+    pub path: Option<Vec<u8>>,
+    /// Where a link points.
+    pub linkpath: Option<Vec<u8>>,
+    /// Bytes that follow: this, and never the header's, says where the next header is.
+    pub size: Option<u64>,
+    /// The owner.
+    pub uid: Told<i64>,
+    /// The group.
+    pub gid: Told<i64>,
+    /// The time of the last change.
+    pub mtime: Told<Time>,
+    /// Extended attributes, name and value.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// GNU tar's three ways to describe holes.
+    pub sparse: SparseKeys,
+}
+
+/// What records say of a field of the header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Told<T> {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// An empty value takes back what was said before, also by a global header: POSIX, pax.
+    TakenBack,
+    /// This.
+    Value(T),
+}
+
+impl<T> Told<T> {
+    /// This, or where it says nothing, the other.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if matches!(self, Self::Nothing) { other } else { self }
+    }
+
+    /// The value, if there is one after all.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Nothing | Self::TakenBack => None,
+        }
+    }
+}
+
+/// The `GNU.sparse.` keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SparseKeys {
+    /// `major`, 1 where the map stands before the contents.
+    pub major: Option<u64>,
+    /// `minor`.
+    pub minor: Option<u64>,
+    /// `name`: the real one, where the header has a placeholder.
+    pub name: Option<Vec<u8>>,
+    /// `realsize` or `size`: the length of the file with its holes.
+    pub size: Option<u64>,
+    /// `map` (0.1), or pairs of `offset` and `numbytes` (0.0).
+    pub map: Vec<Segment>,
+    offset: Option<u64>,
+}
+
+impl Pax {
+    /// Takes the records of a header; later ones override earlier ones.
+    ///
+    /// # Errors
+    /// Damaged, for a record that is not one, or a value that is not what its key wants.
+    pub fn read(&mut self, mut rest: &[u8]) -> Result<()> {
+        while !rest.is_empty() {
+            let (key, value, after) =
+                record(rest).ok_or_else(|| Failure::damaged("a pax header has a malformed record"))?;
+            self.set(key, value)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// What of a global header we follow: a name or a size for every entry makes no sense.
+    pub fn read_global(&mut self, data: &[u8]) -> Result<()> {
+        let mut all = Self::default();
+        all.read(data)?;
+        self.uid = all.uid.or(self.uid);
+        self.gid = all.gid.or(self.gid);
+        self.mtime = all.mtime.or(self.mtime);
+        Ok(())
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let wrong = || Failure::damaged(format_args!("the pax value of {} is malformed", Quoted(key)));
+        let unsigned = || decimal(value).ok_or_else(wrong);
+        // an empty value takes back an earlier one: POSIX
+        let bytes = || (!value.is_empty()).then(|| value.to_vec());
+        match key {
+            b"path" => self.path = bytes(),
+            b"linkpath" => self.linkpath = bytes(),
+            b"size" => self.size = if value.is_empty() { None } else { Some(unsigned()?) },
+            b"uid" => self.uid = signed(value).ok_or_else(wrong)?,
+            b"gid" => self.gid = signed(value).ok_or_else(wrong)?,
+            b"mtime" => self.mtime = time(value).ok_or_else(wrong)?,
+            b"GNU.sparse.major" => self.sparse.major = Some(unsigned()?),
+            b"GNU.sparse.minor" => self.sparse.minor = Some(unsigned()?),
+            b"GNU.sparse.name" => self.sparse.name = bytes(),
+            b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.sparse.size = Some(unsigned()?),
+            b"GNU.sparse.offset" => self.sparse.offset = Some(unsigned()?),
+            b"GNU.sparse.numbytes" => {
+                let offset = self.sparse.offset.take().ok_or_else(wrong)?;
+                self.sparse.map.push(Segment { offset, length: unsigned()? });
+            }
+            b"GNU.sparse.map" => self.sparse.map = map(value).ok_or_else(wrong)?,
+            // text that names somebody waits for the names of the tree; what cannot be read is no
+            // such attribute's value, and so left out and counted
+            b"SCHILY.acl.access" => {
+                self.attribute(
+                    b"system.posix_acl_access",
+                    acl::binary(value, &mut |_, _| None).unwrap_or(value.to_vec()),
+                )?;
+            }
+            b"SCHILY.acl.default" => {
+                self.attribute(
+                    b"system.posix_acl_default",
+                    acl::binary(value, &mut |_, _| None).unwrap_or(value.to_vec()),
+                )?;
+            }
+            b"SCHILY.acl.ace" => self.attribute(b"system.nfs4_acl", value.to_vec())?,
+            _ => {
+                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+                    self.attribute(name, value.to_vec())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn attribute(&mut self, name: &[u8], value: Vec<u8>) -> Result<()> {
+        self.xattrs.retain(|(known, _)| known != name);
+        self.xattrs.push((name.to_vec(), value));
+        if self.xattrs.len() > MOST_ATTRIBUTES {
+            return Err(Failure::damaged(format_args!(
+                "refused: an entry has more than {MOST_ATTRIBUTES} extended attributes"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn record(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let space = data.iter().position(|&byte| byte == b' ')?;
+    let length = usize::try_from(decimal(data.get(..space)?)?).ok()?;
+    let body = data.get(space + 1..length)?.strip_suffix(b"\n")?;
+    let equals = body.iter().position(|&byte| byte == b'=')?;
+    Some((body.get(..equals)?, body.get(equals + 1..)?, data.get(length..)?))
+}
+
+/// Decimal digits and nothing else.
+pub fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |value, &byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        value.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+fn signed(text: &[u8]) -> Option<Told<i64>> {
+    if text.is_empty() {
+        return Some(Told::TakenBack);
+    }
+    let value = match text.strip_prefix(b"-") {
+        Some(digits) => i64::try_from(decimal(digits)?).ok()?.checked_neg()?,
+        None => i64::try_from(decimal(text)?).ok()?,
+    };
+    Some(Told::Value(value))
+}
+
+/// `1234567890.123`, to the nanosecond; a fraction below zero counts downwards.
+fn time(text: &[u8]) -> Option<Told<Time>> {
+    if text.is_empty() {
+        return Some(Told::TakenBack);
+    }
+    let (whole, fraction) = match text.iter().position(|&byte| byte == b'.') {
+        Some(dot) => (text.get(..dot)?, text.get(dot + 1..)?),
+        None => (text, &b""[..]),
+    };
+    if !fraction.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digits = fraction.iter().copied().chain(std::iter::repeat(b'0')).take(9);
+    let nanoseconds = digits.fold(0_u32, |value, byte| value * 10 + u32::from(byte - b'0'));
+    let seconds = signed(whole)?.value()?;
+    let below_zero = whole.first() == Some(&b'-') && nanoseconds > 0;
+    Some(Told::Value(if below_zero {
+        Time { seconds: seconds.checked_sub(1)?, nanoseconds: 1_000_000_000 - nanoseconds }
+    } else {
+        Time { seconds, nanoseconds }
+    }))
+}
+
+fn map(text: &[u8]) -> Option<Vec<Segment>> {
+    let mut numbers = text.split(|&byte| byte == b',').map(decimal);
+    let mut map = Vec::new();
+    while let Some(offset) = numbers.next() {
+        map.push(Segment { offset: offset?, length: numbers.next()?? });
+    }
+    Some(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(data: &[u8]) -> Result<Pax> {
+        let mut pax = Pax::default();
+        pax.read(data)?;
+        Ok(pax)
+    }
+
+    #[test]
+    fn records_override_in_order_and_an_empty_one_takes_back() {
+        let pax = read(b"10 path=a\n10 path=b\n12 size=123\n9 gid=-2\n").expect("well formed");
+        assert_eq!(pax.path.as_deref(), Some(&b"b"[..]));
+        assert_eq!((pax.size, pax.gid), (Some(123), Told::Value(-2)));
+        assert_eq!(read(b"10 path=a\n8 path=\n").expect("well formed").path, None);
+    }
+
+    #[test]
+    fn a_value_may_contain_newlines_and_equals_signs() {
+        let pax = read(b"27 SCHILY.xattr.user.k=\n=\0\n").expect("well formed");
+        assert_eq!(pax.xattrs, [(b"user.k".to_vec(), b"\n=\0".to_vec())]);
+    }
+
+    #[test]
+    fn a_malformed_record_is_an_error_and_not_the_end() {
+        for data in
+            [&b"x path=a\n"[..], b"8 path=a\n", b"10 path=ab", b"99 path=a\n", b"6 abc\n", b"0 =\n", b"\0"]
+        {
+            assert!(read(data).is_err(), "{}", Quoted(data));
+        }
+        for data in
+            [&b"12 size=-12\n"[..], b"10 size=0x\n", b"12 mtime=1x\n", b"29 size=99999999999999999999\n"]
+        {
+            assert!(read(data).is_err(), "{}", Quoted(data));
+        }
+    }
+
+    #[test]
+    fn times_have_nanoseconds_and_a_past_before_1970() {
+        assert_eq!(time(b"1.5"), Some(Told::Value(Time { seconds: 1, nanoseconds: 500_000_000 })));
+        assert_eq!(time(b"-1.25"), Some(Told::Value(Time { seconds: -2, nanoseconds: 750_000_000 })));
+        assert_eq!(time(b"-0.5"), Some(Told::Value(Time { seconds: -1, nanoseconds: 500_000_000 })));
+        assert_eq!(time(b"7.1234567899"), Some(Told::Value(Time { seconds: 7, nanoseconds: 123_456_789 })));
+        assert_eq!(time(b"1.5.5"), None);
+    }
+
+    #[test]
+    fn a_global_header_names_no_entry() {
+        let mut pax = Pax::default();
+        pax.read_global(b"10 path=a\n10 size=9\n8 uid=7\n").expect("well formed");
+        assert_eq!(pax, Pax { uid: Told::Value(7), ..Pax::default() });
+    }
+    #[test]
+    fn an_empty_value_takes_a_global_one_back() {
+        let mut global = Pax::default();
+        global.read_global(b"8 uid=7\n8 gid=8\n").expect("well formed");
+        let mut own = Pax::default();
+        own.read(b"7 uid=\n").expect("well formed");
+        assert_eq!((own.uid.or(global.uid).value(), own.gid.or(global.gid).value()), (None, Some(8)));
+        global.read_global(b"7 gid=\n").expect("well formed");
+        assert_eq!(own.gid.or(global.gid).value(), None);
+    }
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From a stream of blocks to entries: headers, what precedes and overrides them, end marks.
+
+use chain::reporter::Quoted;
+
+use crate::archive::stream::Stream;
+use crate::archive::tar::header::{Header, text};
+use crate::archive::tar::pax::Pax;
+use crate::archive::tar::sparse::{self, Lines, Map};
+use crate::archive::tar::{BLOCK, Entry, Time, What};
+use crate::failure::{Failure, Result};
+
+/// The most bytes headers may use to describe one entry.
+const MOST_METADATA: u64 = 1 << 20;
+
+/// Reads entries one after the other.
+#[derive(Debug, Default)]
+pub struct Reader {
+    global: Pax,
+    last: Vec<u8>,
+    entries: u64,
+    trailer: Trailer,
+}
+
+/// Whether an archive may end without the two blocks of zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trailer {
+    /// No: this is how a cut is noticed.
+    #[default]
+    Required,
+    /// Yes: a digest says that it is whole, as with the layers of an image.
+    Optional,
+}
+
+/// What stands before the header of one entry.
+#[derive(Debug, Default)]
+struct Before {
+    pax: Option<Pax>,
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    bytes: u64,
+}
+
+impl Before {
+    fn is_empty(&self) -> bool {
+        self.pax.is_none() && self.name.is_none() && self.link.is_none()
+    }
+}
+
+impl Reader {
+    /// A reader of an archive that ends as `trailer` says.
+    pub fn new(trailer: Trailer) -> Self {
+        Self { trailer, ..Self::default() }
+    }
+
+    /// The next entry; its contents, padded to a block, are what the stream has next.
+    ///
+    /// # Errors
+    /// Damaged, and what the stream says.
+    pub fn next(&mut self, stream: &mut Stream) -> Result<Option<Entry>> {
+        let entry = self.find(stream).map_err(|failure| self.located(failure))?;
+        if let Some(entry) = &entry {
+            self.entries += 1;
+            self.last.clone_from(&entry.raw_name);
+        }
+        Ok(entry)
+    }
+
+    /// Says which entry of how many a failure was met after.
+    fn located(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Wrong { kind, line, hint, whole: false } if !self.last.is_empty() => {
+                let line = format!("{line} (entry {}, after {})", self.entries + 1, Quoted(&self.last));
+                Failure::Wrong { kind, line, hint, whole: false }
+            }
+            other => other,
+        }
+    }
+
+    fn find(&mut self, stream: &mut Stream) -> Result<Option<Entry>> {
+        let mut before = Before::default();
+        // a layer may have nothing at all
+        if self.trailer == Trailer::Required && self.entries == 0 && stream.has_less_than_a_block()? {
+            return Err(not_tar());
+        }
+        loop {
+            let Some(block) = stream.block()? else {
+                return self.end(&before, "the archive is cut short: its end mark is missing");
+            };
+            if block.iter().all(|&byte| byte == 0) {
+                return self.end(&before, "").and_then(|_| close(stream));
+            }
+            let block = *block;
+            let header = Header::new(&block).map_err(|failure| self.not_tar(failure))?;
+            match header.typeflag() {
+                b'g' => {
+                    let data = metadata(stream, &header, &mut before)?;
+                    self.global.read_global(&data)?;
+                }
+                b'x' | b'X' => {
+                    let data = metadata(stream, &header, &mut before)?;
+                    let mut pax = Pax::default();
+                    pax.read(&data)?;
+                    once(&mut before.pax, pax)?;
+                }
+                b'L' => {
+                    let data = metadata(stream, &header, &mut before)?;
+                    once(&mut before.name, text(&data).to_vec())?;
+                }
+                b'K' => {
+                    let data = metadata(stream, &header, &mut before)?;
+                    once(&mut before.link, text(&data).to_vec())?;
+                }
+                // the label of a volume is no entry
+                b'V' => stream.skip(padded(header.size()?))?,
+                _ => return self.entry(stream, &header, before).map(Some),
+            }
+        }
+    }
+
+    fn end(&self, before: &Before, missing: &str) -> Result<Option<Entry>> {
+        if !before.is_empty() {
+            return Err(Failure::damaged("the archive ends between a header and its entry"));
+        }
+        match self.trailer {
+            Trailer::Required if !missing.is_empty() => Err(Failure::damaged(missing)),
+            _ => Ok(None),
+        }
+    }
+
+    fn not_tar(&self, failure: Failure) -> Failure {
+        if self.entries == 0 && self.last.is_empty() {
+            return not_tar();
+        }
+        failure
+    }
+
+    fn entry(&self, stream: &mut Stream, header: &Header<'_>, before: Before) -> Result<Entry> {
+        let pax = before.pax.unwrap_or_default();
+        let (name, link) = (before.name, before.link);
+        let mut stored = match pax.size {
+            Some(size) => size,
+            None => header.size()?,
+        };
+        let raw_name =
+            (pax.sparse.name.clone()).or(pax.path.clone()).or(name).unwrap_or_else(|| header.name());
+        let linkname = pax.linkpath.clone().or(link).unwrap_or_else(|| header.linkname().to_vec());
+        let what = match self.what(stream, header, &pax, &mut stored)? {
+            What::Symlink(_) => What::Symlink(linkname),
+            What::HardLink(_) => What::HardLink(linkname),
+            // before POSIX a directory was a name that ends in a slash, and readers keep to it
+            What::File if raw_name.ends_with(b"/") => What::Directory,
+            what => what,
+        };
+        let entry = Entry {
+            mode: header.mode()?,
+            uid: owner(pax.uid.or(self.global.uid).value(), || header.uid())?,
+            gid: owner(pax.gid.or(self.global.gid).value(), || header.gid())?,
+            mtime: match pax.mtime.or(self.global.mtime).value() {
+                Some(time) => time,
+                None => Time { seconds: header.mtime()?, nanoseconds: 0 },
+            },
+            xattrs: pax.xattrs,
+            raw_name,
+            what,
+            stored,
+        };
+        check_size(entry)
+    }
+
+    fn what(&self, stream: &mut Stream, header: &Header<'_>, pax: &Pax, stored: &mut u64) -> Result<What> {
+        Ok(match header.typeflag() {
+            b'0' | 0 | b'7' => return sparse_file(stream, pax, stored),
+            b'S' => {
+                let mut segments = Vec::new();
+                let mut more = sparse::old_gnu(header.block(), false, &mut segments)?;
+                while more {
+                    let block =
+                        stream.block()?.ok_or_else(|| Failure::damaged("the archive is cut short"))?;
+                    more = sparse::old_gnu(block, true, &mut segments)?;
+                }
+                What::Sparse(Map::new(segments, sparse::old_gnu_size(header.block())?, *stored)?)
+            }
+            // whatever their size says, no contents follow: POSIX of all but the hard link,
+            // GNU tar, libarchive, Go and Python of that too
+            kind @ b'1'..=b'6' => {
+                *stored = 0;
+                without_contents(kind, header)?
+            }
+            b'D' => {
+                // an incremental dump's list of names, which a full unpack does not need
+                stream.skip(padded(*stored))?;
+                *stored = 0;
+                What::Directory
+            }
+            b'M' | b'N' => return Err(Failure::damaged("this is one volume of an archive of several")),
+            other => What::Unknown(other),
+        })
+    }
+}
+
+fn not_tar() -> Failure {
+    Failure::damaged("this is not a tar archive, nor one that gzip, xz, zstd, bzip2 or lz4 packed")
+}
+
+fn without_contents(kind: u8, header: &Header<'_>) -> Result<What> {
+    Ok(match kind {
+        b'1' => What::HardLink(Vec::new()),
+        b'2' => What::Symlink(Vec::new()),
+        b'3' => What::CharDevice(header.device()?.0, header.device()?.1),
+        b'4' => What::BlockDevice(header.device()?.0, header.device()?.1),
+        b'5' => What::Directory,
+        _ => What::Fifo,
+    })
+}
+
+/// A regular file, with the map of its holes if pax records say that it has some.
+fn sparse_file(stream: &mut Stream, pax: &Pax, stored: &mut u64) -> Result<What> {
+    let keys = &pax.sparse;
+    if (keys.major, keys.minor) == (Some(1), Some(0)) {
+        let mut lines = Lines::default();
+        loop {
+            let block = stream.block()?.ok_or_else(|| Failure::damaged("the archive is cut short"))?;
+            *stored = stored
+                .checked_sub(BLOCK as u64)
+                .ok_or_else(|| Failure::damaged("the map of a sparse file is longer than the entry"))?;
+            if lines.block(block)? {
+                break;
+            }
+        }
+        let size = keys.size.ok_or_else(|| Failure::damaged("a sparse file has no size"))?;
+        return Ok(What::Sparse(Map::new(lines.segments(), size, *stored)?));
+    }
+    match keys.size {
+        Some(size) if keys.major.unwrap_or(0) == 0 => {
+            Ok(What::Sparse(Map::new(keys.map.clone(), size, *stored)?))
+        }
+        Some(_) => Err(Failure::damaged("a sparse file is of a version that is not known")),
+        None => Ok(What::File),
+    }
+}
+
+/// Readers disagree whether contents follow a directory that is one by its name alone: refuse
+/// what they would see differently.
+fn check_size(entry: Entry) -> Result<Entry> {
+    if i64::try_from(entry.stored).is_err() {
+        return Err(Failure::damaged("the size of an entry is out of range"));
+    }
+    match entry.what {
+        What::File | What::Sparse(_) | What::Unknown(_) => Ok(entry),
+        _ if entry.stored == 0 => Ok(entry),
+        _ => Err(Failure::damaged(format_args!(
+            "refused {}: a directory by its name, with contents",
+            Quoted(&entry.raw_name)
+        ))),
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<()> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Failure::damaged("two headers of one kind describe the same entry")),
+    }
+}
+
+/// The number in a pax header, or in the header; none, where no user has such a number.
+fn owner(pax: Option<i64>, header: impl FnOnce() -> Result<i64>) -> Result<Option<u32>> {
+    let id = match pax {
+        Some(id) => id,
+        None => header()?,
+    };
+    // (uid_t)-1 means "leave it" to chown(2)
+    Ok(u32::try_from(id).ok().filter(|&id| id != u32::MAX))
+}
+
+/// The contents of an entry that only describes another one.
+fn metadata(stream: &mut Stream, header: &Header<'_>, before: &mut Before) -> Result<Vec<u8>> {
+    let size = header.size()?;
+    before.bytes = before.bytes.saturating_add(size).saturating_add(BLOCK as u64);
+    if before.bytes > MOST_METADATA {
+        return Err(Failure::damaged(format_args!(
+            "refused: the headers of one entry claim more than {MOST_METADATA} bytes"
+        )));
+    }
+    let mut data = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    let mut rest = size;
+    while rest > 0 {
+        let bytes = stream.bytes(rest)?;
+        data.extend_from_slice(bytes);
+        rest -= bytes.len() as u64;
+    }
+    stream.skip(padded(size) - size)?;
+    Ok(data)
+}
+
+/// A size rounded up to whole blocks.
+pub fn padded(size: u64) -> u64 {
+    size.checked_next_multiple_of(BLOCK as u64).unwrap_or(u64::MAX)
+}
+
+/// After the first block of zeros: the rest says nothing, but is read, for its checksums.
+fn close(stream: &mut Stream) -> Result<Option<Entry>> {
+    stream.drain()?;
+    Ok(None)
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! DIRECTORY appears complete or not at all.
+//!
+//! The tree grows in `DIRECTORY.partial-XXXXXXXXXX`, a sibling that only we can
+//! enter, and is renamed into place at the end. The sibling is locked while it
+//! grows, so that a run that finds one unlocked knows that its maker is dead,
+//! and removes it. Only an empty mount point, or an empty directory whose parent
+//! is not ours to write, is filled where it is, and emptied again on failure.
+
+pub mod partial;
+pub mod replace_guard;
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use chain::reporter::quoted;
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use crate::failure::{Failure, Kind, Result};
+use crate::oci::image::Form;
+use crate::tree::mount_id;
+use crate::tree::remove;
+
+/// Where the tree grows.
+#[derive(Debug)]
+pub struct Place {
+    /// DIRECTORY as the user wrote it, for messages.
+    directory: PathBuf,
+    parent: OwnedFd,
+    name: OsString,
+    root: OwnedFd,
+    existing: Existing,
+    way: Way,
+}
+
+/// What becomes of a DIRECTORY that exists and is not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It is refused.
+    Refuse,
+    /// It changes places with the new tree, and goes.
+    Replace,
+    /// The tree is added to it.
+    Add,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// In a sibling of this name.
+    Beside(OsString),
+    /// In DIRECTORY itself, which was empty.
+    Inside,
+    /// In DIRECTORY itself, among what was there.
+    Among,
+}
+
+impl Place {
+    /// Makes the sibling, after a look at DIRECTORY and at what dead runs left.
+    ///
+    /// # Errors
+    /// Exists, if DIRECTORY is there and not an empty directory; I/O.
+    pub fn prepare(directory: &Path, existing: Existing) -> Result<Self> {
+        let (parent_path, name) = parent_and_name(directory)?;
+        let parent = crate::tree::open_plain(&parent_path).map_err(|error| {
+            let call = format!("openat({}, O_DIRECTORY)", quoted(&parent_path));
+            let kind = if error == Errno::ACCESS { Kind::Denied } else { Kind::Io };
+            Failure::call(format_args!("make {}", quoted(directory)), call, error).kind(kind)
+        })?;
+        let found = look(&parent, &name, directory, existing)?;
+        let (root, way) = match found {
+            Some(root) if existing == Existing::Add => (root, Way::Among),
+            // a mount point cannot be renamed over
+            Some(root) if existing == Existing::Refuse && !mount_id::together(&parent, &root) => {
+                (root, Way::Inside)
+            }
+            found => {
+                partial::remove_stale(&parent, &name);
+                match (partial::make(&parent, &name, directory), found) {
+                    (Ok((partial, root)), _) => (root, Way::Beside(partial)),
+                    // the directory was made for us where we may make none
+                    (Err(Failure::Wrong { kind: Kind::Denied, .. }), Some(root))
+                        if existing == Existing::Refuse =>
+                    {
+                        (root, Way::Inside)
+                    }
+                    (Err(failure), _) => return Err(failure),
+                }
+            }
+        };
+        Ok(Self { directory: directory.to_path_buf(), parent, name, root, existing, way })
+    }
+
+    /// Whether DIRECTORY had something in it that stays.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.way, Way::Among)
+    }
+
+    /// Whether the tree grows in a sibling that we made, so that there may be another one.
+    pub fn is_beside(&self) -> bool {
+        matches!(self.way, Way::Beside(_))
+    }
+
+    /// The form of image the tree turns out to be, where it is none that is in one.
+    pub fn image(&self) -> Option<Form> {
+        let has = |name| rustix::fs::statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        // docker save writes both since version 25, and the layout has the digests
+        if has("oci-layout") && has("index.json") && has("blobs") {
+            return Some(Form::OciArchive);
+        }
+        // a root has a directory of that name, an image never
+        let saved = has("repositories") || has("manifest.json") && has("blobs");
+        (saved && !has("etc")).then_some(Form::DockerArchive)
+    }
+
+    /// The root of the tree, open.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn root(&self) -> Result<OwnedFd> {
+        self.root.try_clone().map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::MFILE);
+            Failure::call("open the new directory", "fcntl(F_DUPFD_CLOEXEC)", errno)
+        })
+    }
+
+    /// Gives the finished tree its name.
+    ///
+    /// # Errors
+    /// Exists, if somebody was faster; I/O. Nothing is left then.
+    pub fn commit(self) -> Result<()> {
+        let Way::Beside(partial) = &self.way else { return Ok(()) };
+        if self.existing == Existing::Replace
+            && let Err(failure) = replace_guard::check(&self.directory)
+        {
+            // something was mounted meanwhile
+            self.abandon()?;
+            return Err(failure);
+        }
+        if self.existing == Existing::Replace && self.rename(partial, RenameFlags::EXCHANGE).is_ok() {
+            // the old tree has the sibling's name now
+            return self.abandon();
+        }
+        let done = match self.rename(partial, RenameFlags::NOREPLACE) {
+            // an empty directory was there, and may be replaced by plain rename(2) alone
+            Err(Errno::EXIST | Errno::INVAL) => {
+                rustix::fs::renameat(&self.parent, partial, &self.parent, &self.name)
+            }
+            other => other,
+        };
+        let Err(error) = done else { return Ok(()) };
+        let kind = match error {
+            Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR => Kind::Exists,
+            Errno::ACCESS | Errno::PERM => Kind::Denied,
+            _ => Kind::Io,
+        };
+        let call = format!("renameat2({}, {})", quoted(partial), quoted(&self.name));
+        let reason = format!("give {} its name", quoted(&self.directory));
+        self.abandon()?;
+        Err(Failure::call(reason, call, error).kind(kind))
+    }
+
+    fn rename(&self, partial: &OsStr, flags: RenameFlags) -> rustix::io::Result<()> {
+        rustix::fs::renameat_with(&self.parent, partial, &self.parent, &self.name, flags)
+    }
+
+    /// Removes what was made; but what was added to a DIRECTORY with something in it stays.
+    ///
+    /// # Errors
+    /// I/O; the next run tries again.
+    pub fn abandon(self) -> Result<()> {
+        match &self.way {
+            Way::Beside(partial) => remove::entry(self.parent.as_fd(), partial.as_bytes(), &mut |_| {}),
+            Way::Inside => remove::contents(self.root.as_fd(), &mut |_| {}).map_err(|error| {
+                Failure::call(format_args!("empty {} again", quoted(&self.directory)), "unlinkat()", error)
+            }),
+            Way::Among => Ok(()),
+        }
+    }
+}
+
+/// The directory that holds DIRECTORY, and DIRECTORY's name in it.
+fn parent_and_name(directory: &Path) -> Result<(PathBuf, OsString)> {
+    let unusable =
+        || Failure::new(Kind::Usage, format_args!("{} cannot be a new directory", quoted(directory)));
+    // `.`, `..`, `a/..` and links to a directory have their name elsewhere
+    let named = directory.file_name().is_some() && !directory.as_os_str().as_bytes().ends_with(b"/.");
+    // with the slash that a shell completes, lstat(2) would follow it
+    let without_slash: PathBuf = directory.components().collect();
+    let real = if !named || without_slash.is_symlink() {
+        std::fs::canonicalize(directory).map_err(|_| unusable())?
+    } else {
+        directory.to_path_buf()
+    };
+    let name = real.file_name().ok_or_else(unusable)?.to_owned();
+    let parent = match real.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    Ok((parent, name))
+}
+
+/// Opens a DIRECTORY that exists, if it is one we may use.
+fn look(parent: &OwnedFd, name: &OsStr, directory: &Path, existing: Existing) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let exists = |what| Failure::new(Kind::Exists, format_args!("{} exists{what}", quoted(directory)));
+    let failed =
+        |call: &str, error| Failure::call(format_args!("look into {}", quoted(directory)), call, error);
+    match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+        Err(Errno::NOENT) => Ok(None),
+        Err(Errno::NOTDIR | Errno::LOOP) => Err(exists(" and is no directory").hint(replace_guard::ANOTHER)),
+        Err(error) => Err(failed(&format!("openat({})", quoted(name)), error)),
+        Ok(fd) if existing != Existing::Refuse => Ok(Some(fd)),
+        Ok(fd) => {
+            let entries = Dir::read_from(&fd).map_err(|error| failed("getdents64()", error))?;
+            let full = entries.flatten().any(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."));
+            if !full {
+                return Ok(Some(fd));
+            }
+            let replace =
+                if replace_guard::check(directory).is_ok() { "; --replace replaces it" } else { "" };
+            Err(exists(" and is not empty").hint(format_args!("{}{replace}", replace_guard::ANOTHER)))
+        }
+    }
+}

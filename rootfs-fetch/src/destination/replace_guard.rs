@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What `--replace` spares: where the caller works or lives, and a tree with something mounted in it.
+//!
+//! The first two are hardly ever meant. The last cannot be done: the two trees would change places,
+//! the mounts with them, and the old one would then be removed as far as to the first mount.
+
+use std::collections::BTreeMap;
+use std::iter;
+use std::path::{Path, PathBuf};
+
+use chain::mountinfo;
+use chain::reporter::quoted;
+use rustix::fs::{Mode, OFlags};
+
+use crate::failure::{Failure, Kind, Result};
+use crate::tree::mount_id;
+
+/// What to do about a DIRECTORY that cannot be used, and will not be replaced either.
+pub const ANOTHER: &str = "give the name of a directory that does not exist, or of an empty one";
+
+/// Whether a DIRECTORY may be replaced; one that is not there yet may.
+///
+/// # Errors
+/// Exists, with what stands in the way.
+pub fn check(directory: &Path) -> Result<()> {
+    let Ok(real) = std::fs::canonicalize(directory) else { return Ok(()) };
+    let refused = |why: &str| {
+        Failure::new(Kind::Exists, format_args!("{} cannot be replaced: {why}", quoted(directory)))
+    };
+    let here = std::env::current_dir().ok();
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    for (place, path) in [("working", here), ("home", home)] {
+        let Some(path) = path.and_then(|path| std::fs::canonicalize(path).ok()) else { continue };
+        if path == real {
+            return Err(refused(&format!("it is the {place} directory")).hint(ANOTHER));
+        }
+        if path.starts_with(&real) {
+            return Err(refused(&format!("the {place} directory is in it")).hint(ANOTHER));
+        }
+    }
+    let Some(mount) = mount_in(&real) else { return Ok(()) };
+    let Ok(below) = mount.strip_prefix(&real) else { return Ok(()) };
+    if below.as_os_str().is_empty() {
+        return Err(refused("it is a mount point").hint(umount(directory)));
+    }
+    let mount = directory.join(below);
+    Err(refused(&format!("{} is a mount point", quoted(&mount))).hint(umount(&mount)))
+}
+
+/// The mount on a directory, or in it, that has to go first; nothing where proc cannot say.
+fn mount_in(real: &Path) -> Option<PathBuf> {
+    // one that may not be read is told of, too
+    let dir = rustix::fs::open(real, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let on = mount_id::mount(&dir)?;
+    first_to_go(&mountinfo::table().ok()?, real, on)
+}
+
+/// Of the mounts at or below a directory that is on mount `on`, the last one that has none on it.
+fn first_to_go(table: &[u8], real: &Path, on: u64) -> Option<PathBuf> {
+    let parents: BTreeMap<u64, u64> =
+        mountinfo::mounts(table).map(|mount| (mount.id, mount.parent)).collect();
+    let up = |id: &u64| parents.get(id).copied().filter(|parent| parent != id);
+    // a name may also be that of a mount which one on a directory above hides
+    let is_seen = |id: u64| iter::successors(Some(id), up).take(parents.len()).any(|id| id == on);
+    let within: Vec<_> =
+        mountinfo::mounts(table).filter(|mount| mount.at.starts_with(real) && is_seen(mount.id)).collect();
+    let bears = |id: u64| within.iter().any(|mount| mount.parent == id && mount.id != id);
+    within.iter().rfind(|mount| !bears(mount.id)).map(|mount| mount.at.to_path_buf())
+}
+
+/// The command, as a shell takes it.
+fn umount(mount: &Path) -> String {
+    let path = mount.to_string_lossy();
+    let is_plain = |char: char| char.is_alphanumeric() || "/._-+,:@%".contains(char);
+    if path.chars().all(is_plain) {
+        return format!("umount {path}");
+    }
+    format!("umount '{}'", path.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mount that must go before `/r`, which is on mount `on`.
+    fn first(table: &str, on: u64) -> Option<PathBuf> {
+        let table = format!("1 1 0:1 / / rw - ext4 d rw\n{table}");
+        first_to_go(table.as_bytes(), Path::new("/r"), on)
+    }
+
+    #[test]
+    fn the_innermost_and_uppermost_mount_goes_first() {
+        assert_eq!(first("", 1), None);
+        assert_eq!(first("2 1 0:2 / /r/a\\040b rw - tmpfs t rw\n", 1), Some("/r/a b".into()));
+        assert_eq!(first("2 1 0:2 / /rr rw - tmpfs t rw\n", 1), None);
+        let inner = "2 1 0:2 / /r/a rw - tmpfs t rw\n3 2 0:3 / /r/a/b rw - tmpfs t rw\n";
+        assert_eq!(first(inner, 1), Some("/r/a/b".into()));
+        let stack = "2 1 0:2 / /r/a rw - tmpfs t rw\n3 2 0:3 / /r/a rw - tmpfs t rw\n";
+        assert_eq!(first(stack, 1), Some("/r/a".into()));
+        // a later mount on a directory above hides the first
+        let hidden = "2 1 0:2 / /r/a/b rw - tmpfs t rw\n3 1 0:3 / /r/a rw - tmpfs t rw\n";
+        assert_eq!(first(hidden, 1), Some("/r/a".into()));
+    }
+
+    #[test]
+    fn a_directory_may_be_a_mount_point_itself() {
+        assert_eq!(first("2 1 0:2 / /r rw - tmpfs t rw\n", 2), Some("/r".into()));
+        let both = "2 1 0:2 / /r rw - tmpfs t rw\n3 2 0:3 / /r/a rw - tmpfs t rw\n";
+        assert_eq!(first(both, 2), Some("/r/a".into()));
+    }
+
+    #[test]
+    fn a_mount_that_one_further_up_hides_is_not_in_the_directory() {
+        // 3 is on /, and what is mounted at /r/a is below it
+        let hidden = "2 1 0:2 / /r/a rw - tmpfs t rw\n3 1 0:3 / / rw - tmpfs t rw\n";
+        assert_eq!(first(hidden, 3), None);
+    }
+
+    #[test]
+    fn a_path_is_written_as_a_shell_takes_it() {
+        assert_eq!(umount(Path::new("old/m")), "umount old/m");
+        assert_eq!(umount(Path::new("it's/m n")), r"umount 'it'\''s/m n'");
+    }
+}

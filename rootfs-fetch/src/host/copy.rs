@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A path of the host made again in a tree: its directories, the links on the way, the file.
+
+use std::collections::{HashSet, VecDeque};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use chain::reporter::quoted;
+use rustix::fs::{CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
+use rustix::io::Errno;
+
+use crate::failure::{Failure, Kind, Result};
+use crate::tree::Tree;
+use crate::tree::name::Name;
+use crate::unpack::file;
+use crate::unpack::report::Report;
+
+const MOST_LINKS: usize = 40;
+/// What copy_file_range(2) is asked for at once.
+const STRETCH: usize = 1 << 30;
+
+/// Makes paths of the host again.
+#[derive(Debug)]
+pub struct Mirror<'a> {
+    tree: &'a mut Tree,
+    report: &'a mut Report,
+    done: HashSet<PathBuf>,
+}
+
+impl<'a> Mirror<'a> {
+    /// Starts with nothing made.
+    pub fn new(tree: &'a mut Tree, report: &'a mut Report) -> Self {
+        Self { tree, report, done: HashSet::new() }
+    }
+
+    /// Makes `path`, which is absolute, as it is on the host: where a part of it is a
+    /// link (`/bin`, `/etc/alternatives/vi`), the link and where it leads.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn path(&mut self, path: &Path) -> Result<()> {
+        let mut todo: VecDeque<OsString> = parts(path);
+        let mut here = PathBuf::from("/");
+        let mut links = 0;
+        while let Some(part) = todo.pop_front() {
+            if part == ".." {
+                here.pop();
+                continue;
+            }
+            here.push(&part);
+            let meta = std::fs::symlink_metadata(&here).map_err(|error| lost(&here, "lstat()", &error))?;
+            if meta.is_symlink() {
+                links += 1;
+                if links > MOST_LINKS {
+                    return Err(Failure::call(
+                        "copy it",
+                        format_args!("open({})", quoted(path)),
+                        Errno::LOOP,
+                    ));
+                }
+                let target = std::fs::read_link(&here).map_err(|error| lost(&here, "readlink()", &error))?;
+                self.link(&here, &target)?;
+                here.pop();
+                if target.is_absolute() {
+                    here = PathBuf::from("/");
+                }
+                for part in parts(&target).into_iter().rev() {
+                    todo.push_front(part);
+                }
+            } else if meta.is_file() && todo.is_empty() {
+                self.file(&here)?;
+            } else if meta.is_dir() && todo.is_empty() {
+                self.tree.make_directory(&name(&here)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, path: &Path, target: &Path) -> Result<()> {
+        if !self.done.insert(path.to_path_buf()) {
+            return Ok(());
+        }
+        self.new_link(path, target)
+    }
+
+    /// A link the host does not have.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn new_link(&mut self, path: &Path, target: &Path) -> Result<()> {
+        let spot = self.tree.spot(&name(path)?)?;
+        match rustix::fs::symlinkat(target, spot.dir(), spot.leaf()) {
+            Ok(()) => self.report.files += 1,
+            Err(Errno::EXIST) => {}
+            Err(error) => {
+                return Err(Failure::call(format_args!("make {}", quoted(path)), "symlinkat()", error));
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path) -> Result<()> {
+        if !self.done.insert(path.to_path_buf()) {
+            return Ok(());
+        }
+        let failed = |call: &str, error| Failure::call(format_args!("copy {}", quoted(path)), call, error);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let from =
+            rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| failed("openat()", error))?;
+        let stat = rustix::fs::fstat(&from).map_err(|error| failed("fstat()", error))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(());
+        }
+        let spot = self.tree.spot(&name(path)?)?;
+        // without set-id bits: what runs in the new root is started by its root
+        let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
+        let to = file::create(&spot, mode).map_err(|error| failed("openat(O_CREAT|O_EXCL)", error))?;
+        let length = u64::try_from(stat.st_size).unwrap_or(0);
+        copy(&from, &to, length).map_err(|error| failed("copy_file_range()", error))?;
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec {
+                tv_sec: stat.st_mtime,
+                tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            },
+        };
+        rustix::fs::futimens(&to, &times).map_err(|error| failed("utimensat()", error))?;
+        self.report.files += 1;
+        self.report.bytes += length;
+        Ok(())
+    }
+}
+
+fn parts(path: &Path) -> VecDeque<OsString> {
+    path.components()
+        .filter_map(|part| match part {
+            Component::Normal(part) => Some(part.to_owned()),
+            Component::ParentDir => Some(OsString::from("..")),
+            _ => None,
+        })
+        .collect()
+}
+
+fn name(path: &Path) -> Result<Name> {
+    Name::parse(path.as_os_str().as_bytes())
+}
+
+fn lost(path: &Path, call: &str, error: &std::io::Error) -> Failure {
+    let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
+    let failure = Failure::call(format_args!("copy {}", quoted(path)), call, errno);
+    if errno == Errno::NOENT { failure.kind(Kind::NotFound) } else { failure }
+}
+
+/// Shares the blocks where the file system can, else copies in the kernel, else here.
+fn copy(from: &OwnedFd, to: &OwnedFd, length: u64) -> rustix::io::Result<()> {
+    if rustix::fs::ioctl_ficlone(to, from).is_ok() {
+        return Ok(());
+    }
+    let mut rest = length;
+    while rest > 0 {
+        match rustix::fs::copy_file_range(from, None, to, None, STRETCH) {
+            // shorter than it was a moment ago
+            Ok(0) => return Ok(()),
+            Ok(count) => rest = rest.saturating_sub(count as u64),
+            Err(Errno::INTR) => {}
+            // across file systems before Linux 5.3, or one that has no such call
+            Err(Errno::XDEV | Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => {
+                return copy_here(from, to);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn copy_here(from: impl AsFd, to: impl AsFd) -> rustix::io::Result<()> {
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        let count = rustix::io::read(&from, &mut buffer)?;
+        let mut rest = buffer.get(..count).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        while !rest.is_empty() {
+            let written = rustix::io::write(&to, rest)?;
+            rest = rest.get(written..).unwrap_or_default();
+        }
+    }
+}

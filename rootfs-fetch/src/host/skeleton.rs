@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The few files and directories that make a heap of programs a root directory.
+
+use chain::reporter::Quoted;
+use rustix::fs::Mode;
+
+use crate::archive::tar::{Entry, Time, What};
+use crate::failure::{Failure, Result};
+use crate::tree::Tree;
+use crate::tree::name::Name;
+use crate::unpack::file;
+use crate::unpack::policy::Policy;
+use crate::unpack::report::Report;
+
+/// Empty directories and their modes.
+const DIRECTORIES: [(&str, u32); 12] = [
+    ("dev", 0o755),
+    ("etc", 0o755),
+    ("home", 0o755),
+    ("mnt", 0o755),
+    ("proc", 0o755),
+    ("root", 0o700),
+    ("run", 0o755),
+    ("sys", 0o755),
+    ("tmp", 0o1777),
+    ("var", 0o755),
+    ("var/log", 0o755),
+    ("var/tmp", 0o1777),
+];
+
+/// Users and groups that programs name, no more; nobody can log in.
+const FILES: [(&str, &str); 8] = [
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/bash\n\
+         daemon:x:1:1:daemon:/:/usr/sbin/nologin\n\
+         nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    ),
+    (
+        "etc/group",
+        "root:x:0:\ndaemon:x:1:\nadm:x:4:\ntty:x:5:\ndisk:x:6:\nmail:x:8:\nutmp:x:43:\nusers:x:100:\nnogroup:x:65534:\n",
+    ),
+    ("etc/shells", "/bin/sh\n/bin/bash\n"),
+    ("etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"),
+    ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+    ("etc/profile", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nexport PATH\n"),
+    ("etc/fstab", ""),
+    ("root/.bashrc", "PS1='\\u@\\h:\\w\\$ '\nalias ls='ls --color=auto'\n"),
+];
+
+/// Root becomes root without a password; nobody else becomes anybody.
+const PAM: (&str, &str) = (
+    "etc/pam.d/other",
+    "auth sufficient pam_rootok.so\nauth required pam_deny.so\n\
+     account required pam_permit.so\npassword required pam_deny.so\nsession required pam_permit.so\n",
+);
+
+/// Makes what the host's own tree has and no program brings.
+///
+/// # Errors
+/// I/O.
+pub fn make(tree: &mut Tree, policy: &Policy, with_pam: bool, report: &mut Report) -> Result<()> {
+    for (path, mode) in DIRECTORIES {
+        let inode = tree.make_directory(&Name::parse(path.as_bytes())?)?;
+        tree.directories().look(inode, directory(path, mode, policy));
+        report.directories += 1;
+    }
+    let pam = with_pam.then_some(PAM);
+    for (path, text) in FILES.into_iter().chain(pam) {
+        write(tree, path, text.as_bytes(), report)?;
+    }
+    write(tree, "etc/os-release", os_release().as_bytes(), report)
+}
+
+/// The host's, marked, so that a script can tell.
+fn os_release() -> String {
+    let host = ["/etc/os-release", "/usr/lib/os-release"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .unwrap_or_else(|| "ID=linux\nNAME=Linux\nPRETTY_NAME=Linux\n".into());
+    let kept = host.lines().filter(|line| !line.starts_with("VARIANT"));
+    let mut text: String = kept.flat_map(|line| [line, "\n"]).collect();
+    text.push_str("VARIANT=\"programs copied by rootfs-fetch\"\nVARIANT_ID=host-copy\n");
+    text
+}
+
+fn directory(path: &str, mode: u32, policy: &Policy) -> Entry {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Entry {
+        raw_name: path.into(),
+        what: What::Directory,
+        mode,
+        uid: Some(policy.uid.as_raw()),
+        gid: Some(policy.gid.as_raw()),
+        mtime: Time { seconds: i64::try_from(now.as_secs()).unwrap_or(0), nanoseconds: now.subsec_nanos() },
+        xattrs: Vec::new(),
+        stored: 0,
+    }
+}
+
+fn write(tree: &mut Tree, path: &str, text: &[u8], report: &mut Report) -> Result<()> {
+    let spot = tree.spot(&Name::parse(path.as_bytes())?)?;
+    let failed =
+        |call: &str, error| Failure::call(format_args!("make {}", Quoted(path.as_bytes())), call, error);
+    let fd = file::create(&spot, Mode::from_raw_mode(0o644)).map_err(|error| failed("openat()", error))?;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let written = rustix::io::write(&fd, rest).map_err(|error| failed("write()", error))?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    report.files += 1;
+    report.bytes += text.len() as u64;
+    Ok(())
+}

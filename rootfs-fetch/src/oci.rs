@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Container images: in a registry, in an image layout, in what `docker save` writes.
+
+pub mod cache;
+pub mod docker_archive;
+pub mod image;
+pub mod layout;
+pub mod manifest;
+pub mod platform;
+pub mod reference;
+pub mod registry;

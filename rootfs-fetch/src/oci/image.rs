@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Container images: layers, one over the other, each checked against its digest.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::digest::{Checked, Digest};
+use crate::failure::{Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::oci::layout::{Blobs, Part};
+use crate::oci::manifest::{self, Config, Document, Found, Layer, Wanted};
+use crate::oci::platform::Platform;
+use crate::oci::registry::download::{Blob, Downloads};
+use crate::oci::registry::repository::Repository;
+use crate::progress::Progress;
+
+/// How an image is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `oci:`, an image layout in a directory.
+    OciDirectory,
+    /// `oci-archive:`, an image layout in a tar archive.
+    OciArchive,
+    /// `docker-archive:`, what `docker save` writes.
+    DockerArchive,
+}
+
+/// Where an image is, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// How it is kept.
+    pub form: Form,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which of several.
+    pub tag: Option<OsString>,
+}
+
+impl Reference {
+    /// Splits `PATH[:TAG]`; a path that exists is all path.
+    pub fn parse(form: Form, text: &OsStr) -> Self {
+        let whole = || Self { form, path: PathBuf::from(text), tag: None };
+        if Path::new(text).exists() {
+            return whole();
+        }
+        let bytes = text.as_bytes();
+        match bytes.iter().position(|&byte| byte == b':') {
+            Some(at) => Self {
+                form,
+                path: PathBuf::from(OsStr::from_bytes(bytes.get(..at).unwrap_or_default())),
+                tag: Some(OsStr::from_bytes(bytes.get(at + 1..).unwrap_or_default()).to_owned()),
+            },
+            None => whole(),
+        }
+    }
+}
+
+/// An image whose parts are known.
+#[derive(Debug)]
+pub struct Image {
+    store: Store,
+    found: Found,
+}
+
+/// Where the parts of an image are.
+#[derive(Debug)]
+enum Store {
+    Here(Blobs),
+    Registry(Repository),
+}
+
+/// The layers of an image, ready to be read in order.
+#[derive(Debug)]
+pub enum Layers<'a> {
+    /// They are here.
+    Here(&'a Blobs, Progress),
+    /// They come.
+    Coming(Downloads),
+}
+
+impl Image {
+    /// Reads indexes and manifests; a compressed archive is decoded into a file in `beside`.
+    ///
+    /// # Errors
+    /// Not found, damaged, I/O.
+    pub fn open(
+        reference: &Reference,
+        platform: &Platform,
+        beside: &Path,
+        most: u64,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let blobs = match reference.form {
+            Form::OciDirectory => Blobs::directory(&reference.path)?,
+            Form::OciArchive | Form::DockerArchive => {
+                Blobs::archive(&reference.path, beside, most, interrupt)?
+            }
+        };
+        let tag = reference.tag.as_deref().map(OsStr::to_string_lossy);
+        Self::of_blobs(blobs, reference.form, Wanted { tag: tag.as_deref(), platform })
+    }
+
+    /// The image that an archive turned out to be when it was unpacked.
+    ///
+    /// # Errors
+    /// Not found, damaged, I/O.
+    pub fn unpacked(root: OwnedFd, form: Form, platform: &Platform) -> Result<Self> {
+        Self::of_blobs(Blobs::Directory(root), form, Wanted { tag: None, platform })
+    }
+
+    fn of_blobs(blobs: Blobs, form: Form, wanted: Wanted<'_>) -> Result<Self> {
+        let found = match form {
+            Form::DockerArchive => manifest::docker(&blobs, wanted)?,
+            Form::OciDirectory | Form::OciArchive => manifest::oci(&blobs, wanted)?,
+        };
+        Ok(Self { store: Store::Here(blobs), found })
+    }
+
+    /// Asks a registry for the manifest; no layer is fetched yet.
+    ///
+    /// # Errors
+    /// Not found, denied, network; damaged, also if the layers claim more than `most` bytes.
+    pub fn ask(repository: Repository, platform: &Platform, most: u64) -> Result<Self> {
+        let (data, digest) = repository.top()?;
+        let found = manifest::registry(&repository, &data, digest, platform)?;
+        let image = Self { store: Store::Registry(repository), found };
+        if image.size().is_none_or(|size| size > most) {
+            return Err(Failure::damaged(format_args!("refused: the image has more than {most} bytes"))
+                .hint("--max-size allows more"));
+        }
+        Ok(image)
+    }
+
+    /// The digest of the manifest, where the form has one.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.found.digests.last()
+    }
+
+    /// The digests that may be meant when the image is: its manifest's, and those of the
+    /// indexes that lead to it.
+    pub fn digests(&self) -> &[Digest] {
+        &self.found.digests
+    }
+
+    /// The layers, the lowest first.
+    pub fn layers(&self) -> &[Layer] {
+        &self.found.layers
+    }
+
+    /// Bytes of all layers as they are stored, where that is known.
+    pub fn size(&self) -> Option<u64> {
+        let sizes = self.layers().iter().map(|layer| layer.stored.as_ref().map(|(_, size)| *size));
+        sizes.into_iter().try_fold(0_u64, |sum, size| sum.checked_add(size?))
+    }
+
+    /// The configuration, as it is stored.
+    ///
+    /// # Errors
+    /// Damaged, if it is missing or another one; I/O, network.
+    pub fn config(&self) -> Result<Vec<u8>> {
+        match (&self.found.config, &self.store) {
+            (Config::Document(digest, size), Store::Here(blobs)) => {
+                manifest::checked(blobs, digest, *size, Document::Config)
+            }
+            (Config::Document(digest, size), Store::Registry(repository)) => {
+                manifest::checked(repository, digest, *size, Document::Config)
+            }
+            (Config::Part(name), Store::Here(blobs)) => {
+                let data = blobs.read(name, manifest::MOST_JSON)?;
+                data.ok_or_else(|| Failure::damaged("the image is not complete: it has no configuration"))
+            }
+            (Config::Part(_), Store::Registry(_)) => Err(Failure::damaged("the image has no configuration")),
+        }
+    }
+
+    /// Makes the layers ready; from a registry they begin to come, into files in `beside` if
+    /// they must be put aside.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn begin(&self, beside: &Path, progress: &Progress) -> Result<Layers<'_>> {
+        match &self.store {
+            Store::Here(blobs) => Ok(Layers::Here(blobs, progress.clone())),
+            Store::Registry(repository) => {
+                let mut blobs: Vec<Blob> = Vec::new();
+                for (digest, size) in self.layers().iter().filter_map(|layer| layer.stored.clone()) {
+                    match blobs.iter().find(|blob| blob.digest == digest) {
+                        None => blobs.push(Blob { digest, size }),
+                        Some(blob) if blob.size == size => {}
+                        Some(_) => return Err(Failure::damaged("the image gives one layer two sizes")),
+                    }
+                }
+                Downloads::begin(repository.clone(), blobs, beside, progress).map(Layers::Coming)
+            }
+        }
+    }
+
+    /// Checks what the cache has of the image, and removes what is not right any more;
+    /// whether there was any.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn forget_damaged(&self) -> Result<bool> {
+        let Store::Registry(repository) = &self.store else { return Ok(false) };
+        let Some(cache) = repository.cache() else { return Ok(false) };
+        let mut damaged = false;
+        for (digest, size) in self.layers().iter().filter_map(|layer| layer.stored.as_ref()) {
+            damaged |= !cache.check(digest, *size)?;
+        }
+        Ok(damaged)
+    }
+}
+
+impl Layers<'_> {
+    /// The bytes of a layer, checked as they stream.
+    ///
+    /// # Errors
+    /// Damaged, if the layer is missing; I/O, network.
+    pub fn open(&self, layer: &Layer) -> Result<Part> {
+        match (self, &layer.stored) {
+            (Layers::Coming(downloads), Some((digest, _))) => downloads.open(digest),
+            (Layers::Coming(_), None) => Err(Failure::damaged("a layer of the image has no digest")),
+            (Layers::Here(blobs, progress), stored) => {
+                let Some((part, _)) = blobs.open(&layer.part)? else {
+                    return Err(Failure::damaged(format_args!(
+                        "the image is not complete: {:?} is missing",
+                        layer.part
+                    )));
+                };
+                let part = progress.count(part);
+                Ok(match stored {
+                    Some((digest, size)) => Box::new(Checked::new(part, digest.clone(), Some(*size))),
+                    None => part,
+                })
+            }
+        }
+    }
+}

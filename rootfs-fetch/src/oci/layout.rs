@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where an image keeps its parts: a directory, or a tar archive that is read in place.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use chain::reporter::{Quoted, quoted};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use crate::archive::decode::Compression;
+use crate::archive::open::open;
+use crate::archive::stream::Stream;
+use crate::archive::tar::What;
+use crate::archive::tar::reader::{Reader, Trailer, padded};
+use crate::digest::Digest;
+use crate::failure::{Failure, Kind, Result};
+use crate::interrupt::Interrupt;
+use crate::tree::Tree;
+use crate::tree::directories::Origin;
+use crate::tree::entry_path::Spot;
+use crate::tree::name::Name;
+
+/// Parts an archive may have; an image has a few hundred.
+const MOST_MEMBERS: usize = 100_000;
+/// Links followed from one member to another.
+const MOST_LINKS: usize = 8;
+
+/// The parts of an image, by name.
+#[derive(Debug)]
+pub enum Blobs {
+    /// Files below a directory.
+    Directory(OwnedFd),
+    /// Members of an archive.
+    Archive(Arc<File>, HashMap<Name, Member>),
+}
+
+/// A member of an archive.
+#[derive(Debug)]
+pub enum Member {
+    /// Bytes of the archive.
+    Bytes {
+        /// Where they begin.
+        offset: u64,
+        /// How many there are.
+        size: u64,
+    },
+    /// Another name, as text: docker save writes a layer it has already as a link.
+    Link(Vec<u8>),
+}
+
+/// Bytes of a part.
+pub type Part = Box<dyn Read + Send>;
+
+impl Blobs {
+    /// Opens an image layout.
+    ///
+    /// # Errors
+    /// Not found, denied.
+    pub fn directory(path: &Path) -> Result<Self> {
+        crate::tree::open_plain(path).map(Self::Directory).map_err(|error| {
+            let failure = Failure::call("open the image", format_args!("openat({})", quoted(path)), error);
+            if matches!(error, Errno::NOENT | Errno::NOTDIR) { failure.kind(Kind::NotFound) } else { failure }
+        })
+    }
+
+    /// Lists the members of an archive. One that is compressed is decoded first, into a file
+    /// without a name in `beside`.
+    ///
+    /// # Errors
+    /// Damaged, I/O.
+    pub fn archive(path: &Path, beside: &Path, most: u64, interrupt: &Interrupt) -> Result<Self> {
+        let mut file = File::from(open(path)?);
+        let mut head = [0; 8];
+        let count = file.read_at(&mut head, 0).map_err(Failure::read)?;
+        if Compression::detect(head.get(..count).unwrap_or_default()) != Compression::Plain {
+            file = decode(file, beside, most, interrupt)?;
+        }
+        let members = members(&file, most, interrupt)?;
+        Ok(Self::Archive(Arc::new(file), members))
+    }
+
+    /// Parts without a file, each under its own name and that of its SHA-256.
+    pub fn of_memory(parts: &[(&str, &[u8])]) -> Option<Self> {
+        let fd = rustix::fs::memfd_create("parts", rustix::fs::MemfdFlags::CLOEXEC).ok()?;
+        let mut members = HashMap::new();
+        let mut offset = 0;
+        for (name, data) in parts {
+            let size = data.len() as u64;
+            crate::io::write_all(&fd, data).ok()?;
+            for name in [(*name).to_owned(), Digest::of(data).blob()] {
+                members.insert(Name::parse(name.as_bytes()).ok()?, Member::Bytes { offset, size });
+            }
+            offset += size;
+        }
+        Some(Self::Archive(Arc::new(fd.into()), members))
+    }
+
+    /// The bytes of a part and how many there are; nothing if there is no such part.
+    ///
+    /// # Errors
+    /// I/O; damaged, for links that lead in circles.
+    pub fn open(&self, name: &str) -> Result<Option<(Part, u64)>> {
+        match self {
+            Self::Directory(dir) => open_file(dir, name),
+            Self::Archive(file, members) => {
+                let mut name = Name::parse(name.as_bytes())?;
+                for _ in 0..MOST_LINKS {
+                    match members.get(&name) {
+                        None => return Ok(None),
+                        Some(&Member::Bytes { offset, size }) => {
+                            let end = offset.saturating_add(size);
+                            return Ok(Some((
+                                Box::new(Section { file: file.clone(), at: offset, end }),
+                                size,
+                            )));
+                        }
+                        Some(Member::Link(target)) => name = beside(&name, target)?,
+                    }
+                }
+                Err(Failure::damaged(format_args!(
+                    "links of the image lead in circles at {}",
+                    Quoted(name.bytes())
+                )))
+            }
+        }
+    }
+
+    /// All of a small part.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; damaged, if it is not small.
+    pub fn read(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>> {
+        let Some((part, size)) = self.open(name)? else { return Ok(None) };
+        if size > most {
+            return Err(Failure::damaged(format_args!("refused {name:?}: larger than {most} bytes")));
+        }
+        let mut data = Vec::new();
+        part.take(most).read_to_end(&mut data).map_err(Failure::read)?;
+        Ok(Some(data))
+    }
+}
+
+fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(Part, u64)>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    // docker save writes links from one layer to another; none leads out of the image
+    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let opened = match rustix::fs::openat2(dir, name, flags - OFlags::NOFOLLOW, Mode::empty(), inside) {
+        Err(Errno::NOSYS | Errno::PERM) => match walk(dir, name)? {
+            Some(spot) => rustix::fs::openat(spot.dir(), spot.leaf(), flags, Mode::empty()),
+            None => Err(Errno::NOENT),
+        },
+        other => other,
+    };
+    match opened {
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(Failure::call("read the image", format_args!("openat({name:?})"), error)),
+        Ok(fd) => {
+            let file = File::from(fd);
+            let meta = file.metadata().map_err(Failure::read)?;
+            if !meta.is_file() {
+                return Err(Failure::damaged(format_args!("{name:?} of the image is no file")));
+            }
+            Ok(Some((Box::new(file), meta.len())))
+        }
+    }
+}
+
+/// The same where the kernel cannot resolve a name in a root: before Linux 5.6.
+fn walk(dir: &OwnedFd, name: &str) -> Result<Option<Spot>> {
+    let root = dir.try_clone().map_err(Failure::read)?;
+    let mut tree = Tree::new(root, Origin::Found)?;
+    let mut name = Name::parse(name.as_bytes())?;
+    for _ in 0..MOST_LINKS {
+        let Some(spot) = tree.existing_spot(&name)? else { return Ok(None) };
+        match rustix::fs::readlinkat(spot.dir(), spot.leaf(), Vec::new()) {
+            Ok(target) if target.as_bytes().starts_with(b"/") => name = Name::parse(target.as_bytes())?,
+            Ok(target) => name = beside(&name, target.as_bytes())?,
+            // not a link, or not there
+            Err(_) => return Ok(Some(spot)),
+        }
+    }
+    Ok(None)
+}
+
+/// The name a link gives, as seen from the directory it is in; `..` may step back inside.
+fn beside(name: &Name, target: &[u8]) -> Result<Name> {
+    let (directory, _) = name.split();
+    let mut parts: Vec<&[u8]> = directory.split(|&byte| byte == b'/').collect();
+    for part in target.split(|&byte| byte == b'/') {
+        match part {
+            b".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    Name::parse(&parts.join(&b'/'))
+}
+
+fn members(file: &File, most: u64, interrupt: &Interrupt) -> Result<HashMap<Name, Member>> {
+    let whole = file.try_clone().map_err(Failure::read)?;
+    let section = Section { file: Arc::new(whole), at: 0, end: u64::MAX };
+    let mut stream = Stream::start(Box::new(section), None, most, interrupt)?;
+    let mut reader = Reader::new(Trailer::Required);
+    let mut members = HashMap::new();
+    while let Some(entry) = reader.next(&mut stream)? {
+        let name = Name::parse(&entry.raw_name)?;
+        let member = match entry.what {
+            What::File => Some(Member::Bytes { offset: stream.taken_by_reader(), size: entry.stored }),
+            What::Symlink(target) => Some(Member::Link(target)),
+            // from the root, as the names of members are
+            What::HardLink(target) => Some(Member::Link([b"/".as_slice(), &target].concat())),
+            _ => None,
+        };
+        members.extend(member.map(|member| (name, member)));
+        if members.len() > MOST_MEMBERS {
+            return Err(Failure::damaged("refused: no image has so many parts"));
+        }
+        stream.skip(padded(entry.stored))?;
+    }
+    Ok(members)
+}
+
+/// Decodes a whole archive into a file that has no name and goes with us.
+fn decode(file: File, beside: &Path, most: u64, interrupt: &Interrupt) -> Result<File> {
+    let mut stream = Stream::start(Box::new(file), None, most, interrupt)?;
+    let failed = |error| {
+        Failure::call(
+            "decode the image archive",
+            format_args!("openat({}, O_TMPFILE)", quoted(beside)),
+            error,
+        )
+    };
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let plain =
+        rustix::fs::openat(rustix::fs::CWD, beside, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    while !stream.at_end()? {
+        crate::io::write_all(&plain, stream.bytes(u64::MAX)?)?;
+    }
+    Ok(plain.into())
+}
+
+/// A stretch of a file that several readers may share.
+struct Section {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Section {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(into.len());
+        let count = self.file.read_at(into.get_mut(..most).unwrap_or_default(), self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_an_archive_is_seen_from_where_it_is() {
+        let name = |text: &str| Name::parse(text.as_bytes()).expect("a name");
+        assert_eq!(beside(&name("a/layer.tar"), b"../b/layer.tar").expect("inside"), name("b/layer.tar"));
+        assert_eq!(beside(&name("a"), b"b").expect("inside"), name("b"));
+        assert_eq!(beside(&name("a/b"), b"../../../c").expect("clamped"), name("c"));
+    }
+}

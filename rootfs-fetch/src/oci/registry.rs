@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Registries: images over HTTP, each part asked for by its digest.
+//!
+//! # Source
+//! OCI distribution-spec v1.1; docker's token authentication.
+
+pub mod challenge;
+pub mod credentials;
+pub mod download;
+pub mod repository;
+pub mod session;

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The layers of an image on their way, several at once, each read while it comes.
+//!
+//! Layers are applied in order, so one that is not next grows in a file: in the cache, or,
+//! without one, in a file without a name beside DIRECTORY, and then only a few layers ahead.
+//! Its reader follows as the file grows. A layer that is next and has not begun yet needs no file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use chain::reporter::quoted;
+use rustix::fs::{CWD, Mode, OFlags};
+
+use crate::digest::{Checked, Digest};
+use crate::failure::{Failure, Result};
+use crate::oci::cache::Growing;
+use crate::oci::layout::Part;
+use crate::oci::registry::repository::Repository;
+use crate::progress::Progress;
+
+/// Transfers at once, beside one that is read without a file.
+const WORKERS: usize = 3;
+/// Without a cache, so many layers may wait in files.
+const AHEAD: usize = 4;
+const BUFFER: usize = 128 * 1024;
+
+/// A layer to fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// What its bytes hash to.
+    pub digest: Digest,
+    /// How many there are.
+    pub size: u64,
+}
+
+/// The layers of an image, each once.
+#[derive(Debug)]
+pub struct Downloads(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    repository: Repository,
+    beside: PathBuf,
+    blobs: Vec<Blob>,
+    progress: Progress,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    slots: Vec<Slot>,
+    /// The layer that is read.
+    reading: usize,
+    stopped: bool,
+}
+
+/// How far a layer is.
+#[derive(Clone, Debug)]
+enum Slot {
+    Waiting,
+    /// In the cache since an earlier run.
+    Cached(Arc<File>),
+    /// So much of it is in the file.
+    Growing(Option<Arc<File>>, u64),
+    Whole(Arc<File>),
+    Failed(Failure),
+    /// Read directly, and not kept.
+    Taken,
+}
+
+impl Downloads {
+    /// Begins to fetch what is not in the cache. Files are made in `beside` if they must be.
+    ///
+    /// # Errors
+    /// I/O, if there can be no thread.
+    pub fn begin(
+        repository: Repository,
+        blobs: Vec<Blob>,
+        beside: &Path,
+        progress: &Progress,
+    ) -> Result<Self> {
+        let cached = |blob: &Blob| repository.cache().and_then(|cache| cache.find(&blob.digest, blob.size));
+        let slots: Vec<Slot> = blobs
+            .iter()
+            .map(|blob| cached(blob).map_or(Slot::Waiting, |file| Slot::Cached(Arc::new(file))))
+            .collect();
+        let missing = slots.iter().filter(|slot| matches!(slot, Slot::Waiting)).count();
+        let shared = Arc::new(Shared {
+            repository,
+            beside: beside.to_path_buf(),
+            blobs,
+            progress: progress.clone(),
+            state: Mutex::new(State { slots, reading: 0, stopped: false }),
+            changed: Condvar::new(),
+        });
+        for _ in 0..missing.min(WORKERS) {
+            let shared = shared.clone();
+            let thread = thread::Builder::new().name("fetch".into()).spawn(move || shared.work());
+            thread.map_err(|error| Failure::no_thread(&error))?;
+        }
+        Ok(Self(shared))
+    }
+
+    /// The bytes of a layer, checked; layers are asked for in order.
+    ///
+    /// # Errors
+    /// Whatever fetching says.
+    pub fn open(&self, digest: &Digest) -> Result<Part> {
+        let shared = &self.0;
+        let at = shared.blobs.iter().position(|blob| blob.digest == *digest);
+        let at = at.ok_or_else(|| Failure::damaged(format_args!("{digest} is no layer of the image")))?;
+        let mut state = shared.lock();
+        state.reading = state.reading.max(at);
+        if shared.repository.cache().is_none() {
+            // what has been applied needs no file; should it come again, it is fetched again
+            state.slots.iter_mut().take(at).for_each(|slot| *slot = Slot::Taken);
+        }
+        let slot = state.slots.get(at).cloned();
+        let direct = matches!(slot, Some(Slot::Waiting | Slot::Taken)) && shared.repository.cache().is_none();
+        if direct && let Some(slot) = state.slots.get_mut(at) {
+            *slot = Slot::Taken;
+        }
+        drop(state);
+        shared.changed.notify_all();
+        let Some(Blob { digest, size }) = shared.blobs.get(at).cloned() else {
+            return Err(Failure::damaged("no such layer"));
+        };
+        if direct {
+            let transfer = shared.progress.count(shared.repository.blob(&digest, size)?);
+            return Ok(Box::new(Checked::new(transfer, digest, Some(size))));
+        }
+        match slot {
+            Some(Slot::Cached(file)) => {
+                let section = shared.progress.count(Follow {
+                    shared: shared.clone(),
+                    index: at,
+                    at: 0,
+                    whole: Some(file),
+                });
+                Ok(Box::new(Checked::new(section, digest, Some(size))))
+            }
+            _ => Ok(Box::new(Follow { shared: shared.clone(), index: at, at: 0, whole: None })),
+        }
+    }
+}
+
+impl Drop for Downloads {
+    fn drop(&mut self) {
+        self.0.lock().stopped = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, index: usize, slot: Slot) {
+        if let Some(place) = self.lock().slots.get_mut(index) {
+            *place = slot;
+        }
+        self.changed.notify_all();
+    }
+
+    /// A worker: fetches one layer after the other, the first ones first.
+    fn work(&self) {
+        while let Some(index) = self.next() {
+            if let Err(failure) = self.fetch(index) {
+                self.set(index, Slot::Failed(failure));
+                return;
+            }
+        }
+    }
+
+    fn next(&self) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            let waiting = state.slots.iter().position(|slot| matches!(slot, Slot::Waiting));
+            let index = waiting?;
+            // without a cache the layer that is next is left to its reader
+            let cached = self.repository.cache().is_some();
+            let index = if cached { Some(index) } else { self.ahead(&state) };
+            if let Some(slot) = index.and_then(|index| state.slots.get_mut(index)) {
+                *slot = Slot::Growing(None, 0);
+                return index;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A layer that is not read yet, and not too far from the one that is.
+    fn ahead(&self, state: &State) -> Option<usize> {
+        let last = (state.reading + AHEAD).min(state.slots.len().saturating_sub(1));
+        (state.reading + 1..=last).find(|&index| matches!(state.slots.get(index), Some(Slot::Waiting)))
+    }
+
+    fn fetch(&self, index: usize) -> Result<()> {
+        let Some(Blob { digest, size }) = self.blobs.get(index).cloned() else { return Ok(()) };
+        let transfer = self.progress.count(self.repository.blob(&digest, size)?);
+        let mut checked = Checked::new(transfer, digest.clone(), Some(size));
+        let cache = self.repository.cache();
+        let growing = cache.and_then(|cache| cache.grow(&digest));
+        let file = Arc::new(self.file(growing.as_ref())?);
+        let mut buffer = vec![0; BUFFER];
+        let mut at = 0;
+        loop {
+            let count = checked.read(&mut buffer).map_err(Failure::read)?;
+            if count == 0 {
+                break;
+            }
+            file.write_all_at(buffer.get(..count).unwrap_or_default(), at)
+                .map_err(|error| self.unwritten(&error))?;
+            at += count as u64;
+            if self.lock().stopped {
+                return Ok(());
+            }
+            self.set(index, Slot::Growing(Some(file.clone()), at));
+        }
+        if let (Some(cache), Some(growing)) = (cache, growing) {
+            cache.keep(growing, &digest);
+        }
+        self.set(index, Slot::Whole(file));
+        Ok(())
+    }
+
+    /// The file of a layer: the cache's, or one beside DIRECTORY.
+    fn file(&self, growing: Option<&Growing>) -> Result<File> {
+        if let Some(growing) = growing {
+            return growing.file().try_clone().map_err(|error| self.unwritten(&error));
+        }
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(CWD, &self.beside, flags, Mode::RUSR | Mode::WUSR);
+        file.map(File::from).map_err(|error| {
+            Failure::call(
+                "put a layer aside",
+                format_args!("openat({}, O_TMPFILE)", quoted(&self.beside)),
+                error,
+            )
+        })
+    }
+
+    fn unwritten(&self, error: &io::Error) -> Failure {
+        let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO);
+        let failure = Failure::call("put a layer aside", "pwrite()", errno);
+        match self.repository.cache() {
+            Some(_) => failure.hint("--cache-dir keeps the cache elsewhere, --no-cache keeps none"),
+            None => failure,
+        }
+    }
+
+    /// The file of a layer, and how much of it is there beyond `at`; waits for it.
+    fn beyond(&self, index: usize, at: u64) -> io::Result<(Arc<File>, Option<u64>)> {
+        let mut state = self.lock();
+        loop {
+            match state.slots.get(index) {
+                Some(Slot::Whole(file) | Slot::Cached(file)) => return Ok((file.clone(), None)),
+                Some(Slot::Growing(Some(file), written)) if *written > at => {
+                    return Ok((file.clone(), Some(*written)));
+                }
+                Some(Slot::Failed(failure)) => return Err(failure.clone().into_io()),
+                Some(Slot::Waiting | Slot::Growing(..)) if !state.stopped => {}
+                _ => return Err(io::ErrorKind::BrokenPipe.into()),
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Reads a file as it grows.
+struct Follow {
+    shared: Arc<Shared>,
+    index: usize,
+    at: u64,
+    /// The file, once nothing more comes.
+    whole: Option<Arc<File>>,
+}
+
+impl Read for Follow {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let (file, written) = match &self.whole {
+            Some(file) => (file.clone(), None),
+            None => self.shared.beyond(self.index, self.at)?,
+        };
+        if written.is_none() && self.whole.is_none() {
+            self.whole = Some(file.clone());
+        }
+        let most = written.map_or(u64::MAX, |written| written - self.at);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(into.len());
+        let count = file.read_at(into.get_mut(..most).unwrap_or_default(), self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}

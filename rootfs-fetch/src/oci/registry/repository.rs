@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The parts of an image in a registry, or in the cache if they were fetched before.
+//!
+//! A part that has a digest is never asked for twice. A tag may mean another image today, so
+//! it is asked for each time, first by HEAD: if the registry names a manifest that is in the
+//! cache, that is all that is asked (and it is no pull, where pulls are counted).
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::failure::{Failure, Result};
+use crate::net::client::Response;
+use crate::net::http::Request;
+use crate::net::transfer::{Expected, Transfer, refusal};
+use crate::oci::cache::Cache;
+use crate::oci::manifest::{Document, Documents, MOST_JSON};
+use crate::oci::registry::session::Session;
+
+/// The documents we can read, all of which a client has to ask for.
+const KINDS: [&str; 4] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+const MOST_REASON: u64 = 64 * 1024;
+
+/// An image's repository.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    session: Arc<Session>,
+    cache: Option<Arc<Cache>>,
+}
+
+impl Repository {
+    /// Nobody is asked yet.
+    pub fn new(session: Session, cache: Option<Arc<Cache>>) -> Self {
+        Self { session: Arc::new(session), cache }
+    }
+
+    /// Where what was fetched is kept.
+    pub fn cache(&self) -> Option<&Arc<Cache>> {
+        self.cache.as_ref()
+    }
+
+    /// The document that the reference names.
+    ///
+    /// # Errors
+    /// Not found, denied, network, damaged.
+    pub fn top(&self) -> Result<(Vec<u8>, Digest)> {
+        let reference = self.session.reference();
+        let known = match &reference.digest {
+            Some(digest) => Some(digest.clone()),
+            // in an empty cache it cannot be
+            None if self.cache.as_ref().is_some_and(|cache| !cache.is_empty()) => self.current()?,
+            None => None,
+        };
+        if let Some(digest) = &known
+            && let Some(data) = self.cached(digest)
+        {
+            return Ok((data, digest.clone()));
+        }
+        let data = self.manifest(&reference.version())?;
+        let digest = match &reference.digest {
+            Some(digest) if digest.matches(&data) => digest.clone(),
+            Some(digest) => {
+                return Err(Failure::damaged(format_args!(
+                    "the manifest of {reference} has the digest {}",
+                    Digest::of(&data)
+                ))
+                .within(format_args!("refused what is not {digest}")));
+            }
+            None => Digest::of(&data),
+        };
+        self.keep(&digest, &data);
+        Ok((data, digest))
+    }
+
+    /// The digest a tag has now; nothing if the registry does not say.
+    fn current(&self) -> Result<Option<Digest>> {
+        let mut request = self.asking(&self.session.reference().version())?;
+        request.method = "HEAD";
+        let response = self.session.send(&request)?;
+        let digest = response.head.one("docker-content-digest").filter(|_| response.head.status == 200);
+        let digest = digest.and_then(|digest| digest.parse().ok());
+        response.finish();
+        Ok(digest)
+    }
+
+    fn asking(&self, version: &str) -> Result<Request> {
+        let request = Request::get(self.session.url(&format!("manifests/{version}"))?);
+        Ok(request.with("Accept", KINDS.join(", ")))
+    }
+
+    fn manifest(&self, version: &str) -> Result<Vec<u8>> {
+        let response = self.session.send(&self.asking(version)?).and_then(file)?;
+        let kind = response.head.one("content-type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let url = response.url.clone();
+        let data = response.all(MOST_JSON)?;
+        let value: Option<Value> = serde_json::from_slice(&data).ok();
+        let inside = value.as_ref().and_then(|value| value.get("mediaType")).and_then(Value::as_str);
+        let is = |name| value.as_ref().is_some_and(|value| value.get(name).is_some());
+        if !KINDS.contains(&kind.as_str()) && !["manifests", "layers", "schemaVersion"].into_iter().any(is) {
+            return Err(Failure::damaged(format_args!("{url} is no manifest, but {kind:?}")));
+        }
+        // CVE-2021-41190; what some servers call application/json may still be right
+        if KINDS.contains(&kind.as_str()) && inside.is_some_and(|inside| inside != kind) {
+            return Err(Failure::damaged(
+                "the manifest says that it is something else than the registry does",
+            ));
+        }
+        Ok(data)
+    }
+
+    /// Starts to fetch a layer.
+    ///
+    /// # Errors
+    /// Not found, denied, network; damaged, if it has another size.
+    pub fn blob(&self, digest: &Digest, size: u64) -> Result<Transfer> {
+        let session = self.session.clone();
+        let url = session.url(&format!("blobs/{digest}"))?;
+        let open = move |fields| {
+            let mut request = Request::get(url.clone());
+            request.fields = fields;
+            session.send(&request).and_then(file)
+        };
+        let expected = Expected { size: Some(size), checked: true };
+        Transfer::start(self.session.net(), expected, Box::new(open))
+    }
+
+    fn cached(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.cache.as_ref()?.document(digest, MOST_JSON)
+    }
+
+    /// Keeps a document that has been checked; a cache that is full or gone is no failure here.
+    fn keep(&self, digest: &Digest, data: &[u8]) {
+        if let Some(cache) = &self.cache
+            && let Err(Failure::Wrong { .. }) = cache.keep_document(digest, data)
+        {
+            cache.give_up();
+        }
+    }
+}
+
+impl Documents for Repository {
+    fn document(&self, digest: &Digest, what: Document) -> Result<Option<Vec<u8>>> {
+        if let Some(data) = self.cached(digest) {
+            return Ok(Some(data));
+        }
+        let data = match what {
+            Document::Manifest => self.manifest(&digest.to_string())?,
+            Document::Config => {
+                let request = Request::get(self.session.url(&format!("blobs/{digest}"))?);
+                self.session.send(&request).and_then(file)?.all(MOST_JSON)?
+            }
+        };
+        if digest.matches(&data) {
+            self.keep(digest, &data);
+        }
+        Ok(Some(data))
+    }
+}
+
+/// An answer that has the file; any other is a failure, in the registry's own words.
+fn file(response: Response) -> Result<Response> {
+    if matches!(response.head.status, 200 | 206) {
+        return Ok(response);
+    }
+    let (head, url) = (response.head.clone(), response.url.clone());
+    let body = response.all(MOST_REASON).unwrap_or_default();
+    let failure = refusal(&head, &url, reason(&body).as_deref());
+    let failure = failure.unwrap_or_else(|| Failure::damaged("an answer without a file"));
+    Err(match head.status {
+        401 => {
+            failure.hint("no such image, or one that needs a login, as by 'docker login' or 'skopeo login'")
+        }
+        _ => failure,
+    })
+}
+
+/// `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}` in a line.
+fn reason(body: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let error = value.pointer("/errors/0")?;
+    let text = |name| error.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = text("message").or_else(|| text("code"))?;
+    Some(text.chars().take(200).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_is_quoted_in_a_line() {
+        let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{}}]}"#;
+        assert_eq!(reason(body).as_deref(), Some("manifest unknown"));
+        assert_eq!(reason(br#"{"errors":[{"code":"DENIED"}]}"#).as_deref(), Some("DENIED"));
+        assert_eq!(reason(br#"{"errors":[]}"#), None);
+        assert_eq!(reason(b"<html>"), None);
+        let long = format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "x".repeat(1000));
+        assert_eq!(reason(long.as_bytes()).map(|text| text.len()), Some(200));
+    }
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Requests to one registry, with whatever it wants to know of who asks.
+//!
+//! A request goes out without a word about us, and with a token once a server has asked for one
+//! and a token server has given it. Tokens and passwords go to the registry, and to the token
+//! server it names; a redirect takes none of them along.
+
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use serde_json::Value;
+
+use crate::failure::{Failure, Kind, Result};
+use crate::net::client::{Net, Response, Trouble, basic, broken, cannot_get};
+use crate::net::http::{Head, Request};
+use crate::net::url::{Origin, Scheme, Url, host_and_port};
+use crate::oci::reference::Reference;
+use crate::oci::registry::challenge::{self, Challenge};
+use crate::oci::registry::credentials::{self, Credentials};
+
+/// A token is one or two kilobytes.
+const MOST_TOKEN: u64 = 256 * 1024;
+/// How often a request is made again because of a 401.
+const MOST_ROUNDS: usize = 2;
+
+/// A registry we talk to.
+#[derive(Debug)]
+pub struct Session {
+    net: Arc<Net>,
+    reference: Reference,
+    origin: OnceLock<Result<Origin>>,
+    credentials: OnceLock<Result<Option<Credentials>>>,
+    /// The field that was accepted last.
+    authorization: Mutex<Option<String>>,
+}
+
+impl Session {
+    /// Nobody is asked yet.
+    pub fn new(net: Arc<Net>, reference: Reference) -> Self {
+        let (origin, credentials) = (OnceLock::new(), OnceLock::new());
+        Self { net, reference, origin, credentials, authorization: Mutex::default() }
+    }
+
+    /// The network.
+    pub fn net(&self) -> &Arc<Net> {
+        &self.net
+    }
+
+    /// The image.
+    pub fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// Where the registry keeps something of the repository: `manifests/latest`.
+    ///
+    /// # Errors
+    /// Network, if there is no registry.
+    pub fn url(&self, part: &str) -> Result<Url> {
+        let origin = self.origin.get_or_init(|| self.find_origin()).as_ref().map_err(Clone::clone)?;
+        Ok(Url::with_path(origin, format!("/v2/{}/{part}", self.reference.repository)))
+    }
+
+    /// Finds out whether the registry speaks TLS, where it does not have to.
+    fn find_origin(&self) -> Result<Origin> {
+        let server = self.reference.server();
+        let wrong = || Failure::new(Kind::Usage, format_args!("{server:?} is no name of a registry"));
+        let (host, port) = host_and_port(server).ok_or_else(wrong)?;
+        let of = |scheme, usual| Origin { scheme, host: host.clone(), port: port.unwrap_or(usual) };
+        let (plain, secure) = (of(Scheme::Http, 80), of(Scheme::Https, 443));
+        let rules = self.net.rules();
+        if plain.is_loopback() && rules.authorities.is_none() {
+            // nobody is on the way
+            return Ok(if self.speaks_plainly(&plain)? { plain } else { secure });
+        }
+        if rules.insecure_http {
+            let request = Request::get(Url::with_path(&secure, "/v2/".into()));
+            return match self.net.ask(&request) {
+                // only its word for it that it has no TLS; that much was allowed
+                Err(Trouble::NotTls | Trouble::Broken(_) | Trouble::Unreachable(_)) => Ok(plain),
+                Err(Trouble::Final(failure)) => Err(failure),
+                Ok(_) => Ok(secure),
+            };
+        }
+        Ok(secure)
+    }
+
+    /// Whether a server on this machine speaks HTTP without TLS; one that speaks TLS closes the
+    /// connection, with an alert or without, or answers 400.
+    fn speaks_plainly(&self, origin: &Origin) -> Result<bool> {
+        let url = Url::with_path(origin, "/v2/".into());
+        match self.net.ask(&Request::get(url.clone())) {
+            Ok(response) => {
+                let plainly = response.head.status != 400;
+                response.finish();
+                Ok(plainly)
+            }
+            Err(Trouble::Final(failure) | Trouble::Unreachable(failure)) => Err(failure),
+            Err(Trouble::Broken(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(broken(&url, &error))
+            }
+            // what is malformed is at least no TLS
+            Err(Trouble::Broken(error)) => Ok(error.kind() == io::ErrorKind::InvalidData),
+            Err(Trouble::NotTls) => Ok(true),
+        }
+    }
+
+    /// Sends a request, and says who asks if that is wanted.
+    ///
+    /// # Errors
+    /// Network; denied, if there is no way to say it.
+    pub fn send(&self, request: &Request) -> Result<Response> {
+        let mut round = 0;
+        loop {
+            let said = self.said().clone();
+            let mut asking = request.clone();
+            if let Some(value) = &said {
+                asking = asking.with("Authorization", value.clone());
+            }
+            let response = self.net.fetch(&asking)?;
+            // a 401 of somebody we were sent to is not answered with what is for the registry
+            let asks = response.head.status == 401 && response.url.origin == request.url.origin;
+            if !asks
+                || round == MOST_ROUNDS
+                || !self.introduce(&response.head, said.as_deref(), &request.url)?
+            {
+                return Ok(response);
+            }
+            response.finish();
+            round += 1;
+        }
+    }
+
+    fn said(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.authorization.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gets what the next request says; whether it is worth another try.
+    fn introduce(&self, head: &Head, said: Option<&str>, url: &Url) -> Result<bool> {
+        let mut current = self.said();
+        if current.as_deref() != said {
+            // another thread was faster
+            return Ok(true);
+        }
+        let challenges: Vec<Challenge> = head.all("www-authenticate").flat_map(challenge::parse).collect();
+        let find = |scheme: &str| challenges.iter().find(|one| one.scheme == scheme);
+        let credentials = self.credentials.get_or_init(|| credentials::find(&self.reference));
+        let credentials = credentials.as_ref().map_err(Clone::clone)?.as_ref();
+        let value = match (find("bearer"), find("basic"), credentials) {
+            (Some(_), _, Some(Credentials::Token(token))) => Some(format!("Bearer {token}")),
+            (Some(bearer), _, credentials) => {
+                Some(format!("Bearer {}", self.token(bearer, credentials, url)?))
+            }
+            (None, Some(_), Some(Credentials::Password(password))) => Some(basic(password)),
+            _ => None,
+        };
+        // a password that was refused is not said again; a token may only have grown old
+        let again = value.is_some() && (value.as_deref() != said || find("bearer").is_some());
+        if again {
+            *current = value;
+        }
+        Ok(again)
+    }
+
+    /// Asks the token server that a challenge names.
+    fn token(&self, bearer: &Challenge, credentials: Option<&Credentials>, url: &Url) -> Result<String> {
+        let wrong =
+            |why: &str| cannot_get(url, format_args!("it asks for a token, but {why}")).kind(Kind::Denied);
+        let realm = bearer.parameter("realm").ok_or_else(|| wrong("does not say where to get one"))?;
+        let realm: Url = realm.parse().map_err(|why: String| wrong(&format!("not at a URL: {why}")))?;
+        if realm.origin.scheme == Scheme::Http && url.origin.scheme == Scheme::Https {
+            return Err(wrong("in the clear"));
+        }
+        if realm.origin.is_inside() && !url.origin.is_inside() {
+            return Err(wrong("of this machine itself"));
+        }
+        let request = self.token_request(realm, bearer, credentials);
+        let response = self.net.fetch(&request)?;
+        let (at, status) = (response.url.clone(), response.head.status);
+        match status {
+            200..=299 => {}
+            401 | 403 => {
+                let who = if credentials.is_some() {
+                    "the credentials for it are"
+                } else {
+                    "nobody without credentials is"
+                };
+                let line = format_args!(
+                    "cannot get a token for {}: {who} not accepted by {at} (HTTP {status})",
+                    self.reference
+                );
+                return Err(Failure::new(Kind::Denied, line)
+                    .hint("log in anew, as by 'docker login' or 'skopeo login'"));
+            }
+            status => return Err(cannot_get(&at, format_args!("the token server answers {status}"))),
+        }
+        let data = response.all(MOST_TOKEN)?;
+        let value: Option<Value> = serde_json::from_slice(&data).ok();
+        let text = |name: &str| {
+            let text = value.as_ref().and_then(|value| value.get(name)).and_then(Value::as_str);
+            text.filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        text("token")
+            .or_else(|| text("access_token"))
+            .ok_or_else(|| cannot_get(&at, "the token server gives no token"))
+    }
+
+    fn token_request(
+        &self,
+        mut realm: Url,
+        bearer: &Challenge,
+        credentials: Option<&Credentials>,
+    ) -> Request {
+        let pull = format!("repository:{}:pull", self.reference.repository);
+        let mut form = Vec::new();
+        form.extend(bearer.parameter("service").map(|service| ("service", service)));
+        form.push(("scope", bearer.parameter("scope").unwrap_or(&pull)));
+        if let Some(Credentials::Identity(token)) = credentials {
+            form.extend([
+                ("grant_type", "refresh_token"),
+                ("client_id", "rootfs-fetch"),
+                ("refresh_token", token),
+            ]);
+            let mut request = Request::get(realm).with("Content-Type", "application/x-www-form-urlencoded");
+            request.method = "POST";
+            request.body = encode(&form).into_bytes();
+            return request;
+        }
+        realm.path.push(if realm.path.contains('?') { '&' } else { '?' });
+        realm.path.push_str(&encode(&form));
+        let request = Request::get(realm);
+        match credentials {
+            Some(Credentials::Password(password)) => request.with("Authorization", basic(password)),
+            _ => request,
+        }
+    }
+}
+
+/// application/x-www-form-urlencoded, which a query is too.
+fn encode(form: &[(&str, &str)]) -> String {
+    let escaped = |text: &str| -> String {
+        text.bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    char::from(byte).to_string()
+                }
+                _ => format!("%{byte:02X}"),
+            })
+            .collect()
+    };
+    let pairs: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    pairs.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_has_no_character_that_means_something() {
+        assert_eq!(
+            encode(&[("a", "x y&z=1"), ("scope", "repository:a/b:pull")]),
+            "a=x%20y%26z%3D1&scope=repository%3Aa%2Fb%3Apull"
+        );
+    }
+}

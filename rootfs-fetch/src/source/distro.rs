@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `distro:`: root archives as distributions publish them themselves.
+
+pub mod pattern;
+pub mod table;
+
+use std::fmt::{self, Write as _};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::failure::{Failure, Kind, Result};
+use crate::net::client::Net;
+use crate::net::transfer::document;
+use crate::net::url::Url;
+use crate::oci::platform::Platform;
+use crate::source::distro::pattern::Pattern;
+use crate::source::distro::table::{Digests, Distribution};
+use crate::tree::name::Name;
+
+/// No page of names and no file of checksums has more.
+pub const MOST: u64 = 4 << 20;
+
+/// `NAME[:RELEASE]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    name: String,
+    release: Option<String>,
+}
+
+impl FromStr for Reference {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let (name, release) = match text.split_once(':') {
+            Some((name, release)) => (name, Some(release)),
+            None => (text, None),
+        };
+        // it becomes a part of a URL: no slash, and no way up
+        let good = |part: &str| {
+            part.starts_with(|first: char| first.is_ascii_alphanumeric())
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte))
+        };
+        if !good(name) || !release.is_none_or(good) {
+            return Err("a distribution is distro:NAME or distro:NAME:RELEASE; --list prints their names");
+        }
+        Ok(Self { name: name.to_owned(), release: release.map(str::to_owned) })
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "distro:{}", self.name)?;
+        self.release.as_ref().map_or(Ok(()), |release| write!(f, ":{release}"))
+    }
+}
+
+/// Where an archive is, and what has its digest.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The archive.
+    pub archive: Url,
+    /// The directory of it that is the root.
+    pub subdir: Name,
+    /// Whether it is the archive of a container image.
+    pub is_image: bool,
+    /// What has its digest.
+    pub document: Document,
+}
+
+/// What has the digest of an archive, where it is known and its text.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Where it is.
+    pub url: Url,
+    /// What it says, as it was read and, where that was asked for, as it was signed.
+    pub text: Vec<u8>,
+    /// Whether it is an image's manifest, or else a file of checksums.
+    pub is_manifest: bool,
+}
+
+impl Document {
+    /// The digest of the one layer of a manifest.
+    ///
+    /// # Errors
+    /// Damaged, if it has not one.
+    pub fn only_layer(&self) -> Result<Digest> {
+        let value: Value = serde_json::from_slice(&self.text).unwrap_or_default();
+        let layers = value.get("layers").and_then(Value::as_array).map(Vec::as_slice);
+        let digest = match layers {
+            Some([layer]) => layer.get("digest").and_then(Value::as_str).and_then(|it| it.parse().ok()),
+            _ => None,
+        };
+        digest.ok_or_else(|| Failure::damaged(format_args!("{} is no manifest with one layer", self.url)))
+    }
+}
+
+/// Where to look.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// The network.
+    pub net: &'a Arc<Net>,
+    /// Instead of the distribution's own.
+    pub mirror: Option<&'a Url>,
+    /// For which machine.
+    pub platform: &'a Platform,
+}
+
+/// The names of a distribution's files for one release and machine.
+struct Names {
+    release: String,
+    architecture: &'static str,
+    base: Url,
+}
+
+impl Names {
+    fn fill(&self, text: &str) -> String {
+        text.replace("{release}", &self.release).replace("{arch}", self.architecture)
+    }
+
+    /// A file beside the others.
+    fn url(&self, name: &str) -> Result<Url> {
+        let url = self.base.join(name).map_err(|why| Failure::new(Kind::Usage, why))?;
+        // the same server, so the same user
+        Ok(Url { user: self.base.user.clone(), ..url })
+    }
+}
+
+impl Reference {
+    /// Finds the newest archive; `read` gets the text of what has its digest.
+    ///
+    /// # Errors
+    /// Not found, network; usage, for a mirror that is none.
+    pub fn find(&self, site: Site<'_>, read: impl Fn(&Url) -> Result<Vec<u8>>) -> Result<Found> {
+        let distribution = Distribution::find(&self.name)?;
+        self.look(&distribution, site, read).map_err(|failure| self.hinted(failure, &distribution))
+    }
+
+    fn look(
+        &self,
+        distribution: &Distribution,
+        site: Site<'_>,
+        read: impl Fn(&Url) -> Result<Vec<u8>>,
+    ) -> Result<Found> {
+        let names = self.names(distribution, site)?;
+        let index = match distribution.index {
+            Some(index) => Some(page(&document(site.net, &names.url(&names.fill(index))?, MOST)?)),
+            None => None,
+        };
+        let newest = |pattern: &str, page: Option<&str>| {
+            let pattern = Pattern::new(&names.fill(pattern));
+            match page {
+                _ if !pattern.is_open() => Ok(pattern.to_string()),
+                page => pattern.newest(page.unwrap_or_default()).ok_or_else(|| {
+                    let line = format!("cannot find {self}: {} has no {pattern}", names.base);
+                    Failure::new(Kind::NotFound, line)
+                }),
+            }
+        };
+        let (digests, is_manifest) = match distribution.digests {
+            Digests::Checksums(name) => (name, false),
+            Digests::Manifest(name) => (name, true),
+        };
+        let mut archive = None;
+        if digests.contains("{archive}") || !distribution.archive.contains('*') {
+            archive = Some(newest(distribution.archive, index.as_deref())?);
+        }
+        let digests = digests.replace("{archive}", archive.as_deref().unwrap_or_default());
+        let url = names.url(&newest(&digests, index.as_deref())?)?;
+        let text = read(&url)?;
+        let archive = match archive {
+            Some(archive) => archive,
+            None => newest(distribution.archive, Some(&page(&text)))?,
+        };
+        Ok(Found {
+            archive: names.url(&archive)?,
+            subdir: Name::parse(names.fill(distribution.subdir).as_bytes())?,
+            is_image: distribution.is_image,
+            document: Document { url, text, is_manifest },
+        })
+    }
+
+    fn names(&self, distribution: &Distribution, site: Site<'_>) -> Result<Names> {
+        let wrong = |why| Failure::new(Kind::Usage, why);
+        let mut base = match site.mirror {
+            Some(mirror) => mirror.clone(),
+            None => distribution.mirror.parse().map_err(wrong)?,
+        };
+        if !base.path.ends_with('/') {
+            base.path.push('/');
+        }
+        let release = distribution.release(self.release.as_deref());
+        let mut names = Names { release, architecture: distribution.architecture(site.platform)?, base };
+        names.base = names.url(&names.fill(distribution.directory))?;
+        Ok(names)
+    }
+
+    /// What is not there may be a release that is not, or was when the table was written.
+    fn hinted(&self, failure: Failure, distribution: &Distribution) -> Failure {
+        match &failure {
+            Failure::Wrong { kind: Kind::NotFound, hint: None, .. } if self.release.is_some() => {
+                failure.hint(format_args!("releases of {} are {}", self.name, distribution.names()))
+            }
+            Failure::Wrong { kind: Kind::NotFound, hint: None, .. } => failure
+                .hint("it may have moved since this version was made; the archive's own URL is a SOURCE too"),
+            _ => failure,
+        }
+    }
+}
+
+fn page(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The table, as `--list` prints it.
+pub fn list() -> String {
+    let all = table::all();
+    let width = |of: fn(&Distribution) -> usize| all.iter().map(of).max().unwrap_or(0);
+    let (name, releases) = (width(|it| it.name.len()), width(|it| it.names().len()));
+    let mut text = String::new();
+    for it in &all {
+        // a String takes all
+        let _ = writeln!(text, "{:name$}  {:releases$}  {}", it.name, it.names(), it.mirror);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distribution_has_a_name_and_may_have_a_release() {
+        let parse = |text: &str| text.parse::<Reference>();
+        assert_eq!(parse("alpine").map(|it| it.to_string()).as_deref(), Ok("distro:alpine"));
+        assert_eq!(parse("ubuntu:24.04").map(|it| it.to_string()).as_deref(), Ok("distro:ubuntu:24.04"));
+        for wrong in ["", ":", "a:", "a/b", "a:..", "a:b/c", "a:b:c", "..", "a b", "a:%2e"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_list_has_a_line_for_each() {
+        let list = list();
+        assert_eq!(list.lines().count(), table::all().len());
+        assert!(
+            list.starts_with("alpine     latest-stable edge 3.24 3.23 3.22  https://dl-cdn.alpine"),
+            "{list}"
+        );
+    }
+}

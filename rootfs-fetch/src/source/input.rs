@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A source that is there and can be read.
+
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use chain::Reporter;
+use chain::reporter::quoted;
+
+use crate::archive::open::open;
+use crate::archive::stream::Stream;
+use crate::cli::Options;
+use crate::digest::{Checked, Digest, digest_of};
+use crate::failure::{Failure, Kind, Result};
+use crate::host;
+use crate::interrupt::Interrupt;
+use crate::net::client::Net;
+use crate::net::transfer::{Expected, Transfer};
+use crate::oci::cache::Cache;
+use crate::oci::image::{Image, Reference};
+use crate::oci::platform::Platform;
+use crate::oci::reference::Reference as Name;
+use crate::oci::registry::repository::Repository;
+use crate::oci::registry::session::Session;
+use crate::progress::Progress;
+use crate::source::Source;
+use crate::source::suggest::likely;
+
+/// What a tree is made of.
+#[derive(Debug)]
+pub enum Input {
+    /// An archive that is being read.
+    Archive(Stream, Progress),
+    /// An image whose manifest is known.
+    Image(Image),
+    /// Programs of the host.
+    Host(host::Copy),
+}
+
+/// Opens sources.
+#[derive(Clone, Copy, Debug)]
+pub struct Opener<'a> {
+    /// What was asked for.
+    pub options: &'a Options,
+    /// The network.
+    pub net: &'a Arc<Net>,
+    /// Where files may be put that pass.
+    pub beside: &'a Path,
+    /// The voice.
+    pub reporter: &'a Reporter,
+}
+
+impl Opener<'_> {
+    /// Opens a source.
+    ///
+    /// # Errors
+    /// Every [`Failure`]; nothing was made.
+    pub fn open(&self, source: &Source, progress: impl FnOnce(Option<u64>) -> Progress) -> Result<Input> {
+        match source {
+            Source::Host(programs) => Ok(Input::Host(host::Copy::plan(programs)?)),
+            Source::Image(reference) => self.right(self.image(reference)?).map(Input::Image),
+            Source::Registry(name) => self.right(self.ask(name)?).map(Input::Image),
+            Source::File(_) | Source::Stdin | Source::Url(_) => {
+                let (bytes, length) = self.bytes(source)?;
+                let progress = progress(length);
+                let bytes = self.checked(progress.count(bytes));
+                let mut stream = Stream::start(bytes, None, self.options.max_size, self.interrupt())?;
+                // what is no archive is said before anything is made
+                stream.ready()?;
+                Ok(Input::Archive(stream, progress))
+            }
+        }
+    }
+
+    /// The digest that `--digest` would want for a source.
+    ///
+    /// # Errors
+    /// Every [`Failure`].
+    pub fn digest(&self, source: &Source) -> Result<Digest> {
+        let image = match source {
+            Source::Host(_) => return Err(Failure::new(Kind::Usage, "the host's programs have no digest")),
+            Source::Image(reference) => self.image(reference)?,
+            Source::Registry(name) => self.ask(name)?,
+            Source::File(_) | Source::Stdin | Source::Url(_) => {
+                return digest_of(self.checked(self.bytes(source)?.0)).map_err(Failure::read);
+            }
+        };
+        image.digest().cloned().ok_or_else(|| Failure::damaged("an image of this form has no digest"))
+    }
+
+    /// The configuration of an image.
+    ///
+    /// # Errors
+    /// Every [`Failure`]; usage, for what is none.
+    pub fn config(&self, source: &Source) -> Result<Vec<u8>> {
+        let image = match source {
+            Source::Image(reference) => self.image(reference)?,
+            Source::Registry(name) => self.ask(name)?,
+            _ => {
+                return Err(Failure::new(Kind::Usage, "only an image has a configuration")
+                    .hint("name its transport: docker://, oci:, oci-archive: or docker-archive:"));
+            }
+        };
+        self.right(image)?.config()
+    }
+
+    /// Bytes that are to have the digest that was asked for, if one was.
+    fn checked(&self, bytes: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        match &self.options.digest {
+            Some(digest) => Box::new(Checked::new(bytes, digest.clone(), None)),
+            None => bytes,
+        }
+    }
+
+    fn interrupt(&self) -> &Interrupt {
+        self.net.interrupt()
+    }
+
+    /// The platform that was asked for, or this machine's.
+    pub fn platform(&self) -> Platform {
+        self.options.platform.clone().unwrap_or_else(Platform::host)
+    }
+
+    /// The bytes of an archive, as they are kept, and how many there are.
+    fn bytes(&self, source: &Source) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
+        let file: File = match source {
+            Source::Url(url) => {
+                let expected = Expected { size: None, checked: self.options.digest.is_some() };
+                let transfer = Transfer::of_url(self.net, url, expected)?;
+                let length = transfer.length();
+                return Ok((Box::new(transfer), length));
+            }
+            Source::File(path) => open(path).map_err(|failure| hinted(failure, path))?.into(),
+            _ => rustix::io::dup(rustix::stdio::stdin())
+                .map_err(|error| Failure::call("read standard input", "dup(0)", error))?
+                .into(),
+        };
+        let meta = file.metadata().ok();
+        if let (Source::File(path), true) = (source, meta.as_ref().is_some_and(Metadata::is_dir)) {
+            let failure =
+                Failure::new(Kind::Usage, format_args!("{} is a directory, and no archive", quoted(path)));
+            return Err(likely(path).map_or(failure.clone(), |hint| failure.hint(hint)));
+        }
+        let length = meta.filter(Metadata::is_file).map(|meta| meta.len());
+        Ok((Box::new(file), length))
+    }
+
+    fn image(&self, reference: &Reference) -> Result<Image> {
+        let options = self.options;
+        Image::open(reference, &self.platform(), self.beside, options.max_size, self.interrupt())
+    }
+
+    fn ask(&self, name: &Name) -> Result<Image> {
+        let session = Session::new(self.net.clone(), name.clone());
+        let repository = Repository::new(session, self.cache()?.map(Arc::new));
+        Image::ask(repository, &self.platform(), self.options.max_size)
+    }
+
+    /// One that was asked for is there or it is an error; the usual one is left out aloud.
+    fn cache(&self) -> Result<Option<Cache>> {
+        match &self.options.cache_dir {
+            _ if self.options.no_cache => Ok(None),
+            Some(path) => Cache::open(path).map(Some),
+            None => Ok(Cache::usual().map_err(|why| self.reporter.message(why)).ok()),
+        }
+    }
+
+    /// The image, if it is the one that `--digest` wants.
+    fn right(&self, image: Image) -> Result<Image> {
+        match (&self.options.digest, image.digest()) {
+            (None, _) => Ok(image),
+            (Some(wanted), Some(_)) if image.digests().contains(wanted) => Ok(image),
+            (Some(wanted), Some(found)) => {
+                Err(Failure::damaged(format_args!("the digest of the image is {found}, not {wanted}")))
+            }
+            (Some(_), None) => Err(Failure::damaged("an image of this form has no digest to check")),
+        }
+    }
+}
+
+/// A path that is not there may have been meant as a name.
+fn hinted(failure: Failure, path: &Path) -> Failure {
+    match (&failure, likely(path)) {
+        (Failure::Wrong { kind: Kind::NotFound, .. }, Some(hint)) => failure.hint(hint),
+        _ => failure,
+    }
+}
+
+/// Writes the configuration of an image to a file, or to standard output for `-`.
+///
+/// # Errors
+/// I/O, denied.
+pub fn write_config(config: &[u8], path: &Path) -> Result<()> {
+    if path == Path::new("-") {
+        return crate::io::write_all(rustix::stdio::stdout(), config);
+    }
+    std::fs::write(path, config).map_err(|error| {
+        let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
+        Failure::call("write the configuration", format_args!("open({})", quoted(path)), errno)
+    })
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Signatures of files of checksums, checked by gpgv(1) and by nobody else.
+
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chain::reporter::quoted;
+use rustix::io::Errno;
+
+use crate::failure::{Failure, Kind, Result};
+
+/// How a text begins that has its signature in it.
+const INLINE: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
+const ARMOR: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+
+/// Whether a text has its signature in it.
+pub fn is_inline(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(INLINE)
+}
+
+/// The keys that are trusted.
+#[derive(Debug)]
+pub struct Keyring(File);
+
+impl Keyring {
+    /// Reads a keyring, also one in ASCII armor, which gpgv(1) does not take.
+    ///
+    /// # Errors
+    /// Not found, denied, I/O.
+    pub fn open(path: &Path) -> Result<Self> {
+        let data = std::fs::read(path).map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            let failure = Failure::call("read the keyring", format_args!("open({})", quoted(path)), errno);
+            if errno == Errno::NOENT { failure.kind(Kind::NotFound) } else { failure }
+        })?;
+        in_memory(&dearmored(&data).unwrap_or(data)).map(Self)
+    }
+
+    /// What of `text` is signed by one of the keys: all of it with a signature beside it, else
+    /// what is between its own marks.
+    ///
+    /// # Errors
+    /// Damaged, if the signature is not good; I/O, if there is no gpgv(1).
+    pub fn signed(&self, text: &[u8], beside: Option<&[u8]>) -> Result<Vec<u8>> {
+        let signature = beside.map(in_memory).transpose()?;
+        let mut command = Command::new("gpgv");
+        command.env("LC_ALL", "C").args(["--status-fd", "2", "--keyring"]).arg(path(&self.0));
+        match &signature {
+            Some(signature) => command.arg(path(signature)).arg("-"),
+            None => command.args(["--output", "-"]),
+        };
+        let ended = command.stdin(Stdio::from(in_memory(text)?)).output().map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            Failure::call("check the signature", "execvp(\"gpgv\")", errno)
+                .kind(Kind::Io)
+                .hint("install gpgv, which comes with GnuPG")
+        })?;
+        judge(&String::from_utf8_lossy(&ended.stderr)).map_err(Failure::damaged)?;
+        Ok(if signature.is_some() { text.to_vec() } else { ended.stdout })
+    }
+}
+
+/// What gpgv(1) says: GnuPG's doc/DETAILS. Keys that are not in the keyring may have signed too.
+fn judge(said: &str) -> std::result::Result<(), String> {
+    let status = |word: &str| {
+        said.lines()
+            .any(|line| line.strip_prefix("[GNUPG:] ").is_some_and(|it| it.split(' ').next() == Some(word)))
+    };
+    let bad = ["BADSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"].into_iter().any(status);
+    if status("GOODSIG") && status("VALIDSIG") && !bad {
+        return Ok(());
+    }
+    let words = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("gpgv: "))
+        .next_back()
+        .unwrap_or("no signature is good");
+    Err(format!(
+        "the signature is not good: gpgv: {}",
+        words.escape_default().to_string().replace("\\\"", "\"").replace("\\'", "'")
+    ))
+}
+
+/// The keys of a file in ASCII armor: RFC 9580, section 6.2.
+fn dearmored(data: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(data).ok()?;
+    let mut keys = Vec::new();
+    for block in text.split(ARMOR).skip(1) {
+        // fields end with an empty line; what follows is a checksum, or the end
+        let lines = block.lines().map(str::trim).skip(1).skip_while(|line| !line.is_empty());
+        let lines = lines.skip(1).take_while(|line| !line.starts_with(['=', '-']));
+        keys.extend(BASE64.decode(lines.collect::<String>()).ok()?);
+    }
+    (!keys.is_empty()).then_some(keys)
+}
+
+fn in_memory(data: &[u8]) -> Result<File> {
+    let failed = |error| Failure::call("check the signature", "memfd_create()", error);
+    let fd = rustix::fs::memfd_create("signature", rustix::fs::MemfdFlags::CLOEXEC).map_err(failed)?;
+    crate::io::write_all(&fd, data)?;
+    let mut file = File::from(fd);
+    file.seek(SeekFrom::Start(0))
+        .map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+    Ok(file)
+}
+
+/// Where another process of ours finds an open file.
+fn path(file: &File) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_good_signature_is_enough_and_one_bad_is_too_many() {
+        let good = "gpgv: Signature made x\n[GNUPG:] GOODSIG 1 me\n[GNUPG:] VALIDSIG 1 2\n";
+        assert_eq!(judge(good), Ok(()));
+        let unknown = format!(
+            "{good}[GNUPG:] ERRSIG 3 1 8 00 0 9\n[GNUPG:] NO_PUBKEY 3\ngpgv: Can't check signature: No public key\n"
+        );
+        assert_eq!(judge(&unknown), Ok(()));
+        assert!(judge(&format!("{good}[GNUPG:] BADSIG 1 me\n")).is_err());
+        assert!(judge("[GNUPG:] EXPKEYSIG 1 me\n[GNUPG:] VALIDSIG 1 2\n").is_err());
+        let why = judge("gpgv: Can't check signature: No public key\n");
+        assert_eq!(why, Err("the signature is not good: gpgv: Can't check signature: No public key".into()));
+        assert!(judge("").is_err());
+        // nobody's name passes for a status
+        assert!(judge("gpgv: issuer \"x [GNUPG:] GOODSIG\"\n").is_err());
+    }
+
+    #[test]
+    fn armor_is_taken_off() {
+        let text = "note\n-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: 1\n\nYWJj\nZGVm\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n\
+            -----BEGIN PGP PUBLIC KEY BLOCK-----\n\nZ2hp\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        assert_eq!(dearmored(text.as_bytes()).as_deref(), Some(&b"abcdefghi"[..]));
+        assert_eq!(dearmored(b"\x99\x01"), None);
+        assert_eq!(dearmored(b"text"), None);
+    }
+
+    #[test]
+    fn a_signature_in_the_text_is_seen_where_the_text_begins() {
+        assert!(is_inline(b"\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n"));
+        assert!(!is_inline(b"evil  a.tar\n-----BEGIN PGP SIGNED MESSAGE-----\n"));
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Access control lists that name people: GNU tar writes names where it knows some.
+//!
+//! They are those of the tree, never of this machine: its own /etc/passwd and /etc/group say
+//! who is meant, as they are when the list is set. Directories come last, and find all.
+
+use std::io::Read as _;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::archive::tar::Entry;
+use crate::archive::tar::acl::{self, Names};
+use crate::archive::tar::pax::decimal;
+use crate::tree::Tree;
+use crate::tree::name::Name;
+
+/// What the kernel's form of a list begins with, and no text does: its version.
+const BINARY: &[u8] = &[2, 0, 0, 0];
+/// A list of people longer than this is none.
+const MOST: u64 = 1 << 20;
+
+/// Puts numbers for the names in an entry's lists; a list with a name nobody has stays as it is.
+pub(super) fn resolve(tree: &mut Tree, entry: &mut Entry) {
+    for (name, value) in &mut entry.xattrs {
+        if name.starts_with(b"system.posix_acl_")
+            && !value.starts_with(BINARY)
+            && let Some(binary) = acl::binary(value, &mut |names, who| find(tree, names, who))
+        {
+            *value = binary;
+        }
+    }
+}
+
+/// The number of a name, passwd(5), group(5).
+fn find(tree: &mut Tree, names: Names, who: &[u8]) -> Option<u64> {
+    let file = match names {
+        Names::Users => &b"etc/passwd"[..],
+        Names::Groups => b"etc/group",
+    };
+    let spot = tree.existing_spot(&Name::parse(file).ok()?).ok()??;
+    // neither a link nor a pipe of the archive's is worth waiting for
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(spot.dir(), spot.leaf(), flags, Mode::empty()).ok()?;
+    let file = std::fs::File::from(file);
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = Vec::new();
+    file.take(MOST).read_to_end(&mut text).ok()?;
+    text.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|&byte| byte == b':');
+        (fields.next()? == who).then(|| decimal(fields.nth(1)?)).flatten()
+    })
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An entry in one line, as ls(1) would show it: for `-v` and `--dry-run`.
+
+use std::fmt;
+
+use chain::reporter::Quoted;
+
+use crate::archive::tar::{Entry, What};
+use crate::tree::name::Name;
+
+/// An entry and the name it has in DIRECTORY.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a>(pub &'a Entry, pub &'a Name);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(entry, name) = self;
+        let (letter, size) = match &entry.what {
+            What::File | What::Unknown(_) => ('-', entry.stored.to_string()),
+            What::Sparse(map) => ('-', map.size().to_string()),
+            What::Directory => ('d', "0".into()),
+            What::Symlink(_) => ('l', "0".into()),
+            What::HardLink(_) => ('h', "0".into()),
+            What::Fifo => ('p', "0".into()),
+            What::CharDevice(major, minor) => ('c', format!("{major},{minor}")),
+            What::BlockDevice(major, minor) => ('b', format!("{major},{minor}")),
+        };
+        let id = |id: Option<u32>| id.map_or_else(|| "?".into(), |id| id.to_string());
+        let owner = format!("{}:{}", id(entry.uid), id(entry.gid));
+        write!(f, "{letter}{:04o} {owner:>9} {size:>10} {}", entry.mode, Quoted(name.bytes()))?;
+        match &entry.what {
+            What::Symlink(target) => write!(f, " -> {}", Quoted(target)),
+            What::HardLink(target) => write!(f, " = {}", Quoted(target)),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tar::Time;
+
+    #[test]
+    fn an_entry_is_listed_with_its_mode_owner_and_size() {
+        let entry = Entry {
+            raw_name: b"./a".to_vec(),
+            what: What::Symlink(b"b".to_vec()),
+            mode: 0o777,
+            uid: Some(0),
+            gid: None,
+            mtime: Time::default(),
+            xattrs: Vec::new(),
+            stored: 0,
+        };
+        let name = Name::parse(b"./a").expect("a name");
+        assert_eq!(Listed(&entry, &name).to_string(), "l0777       0:?          0 \"a\" -> \"b\"");
+    }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Owner, extended attributes, mode and times, in the one order that works.
+//!
+//! chown(2) clears set-id bits and file capabilities, writing clears them too,
+//! and everything but the times changes the times.
+
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, XattrFlags};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+
+use crate::archive::tar::{Entry, What};
+use crate::failure::{Failure, Result};
+use crate::tree::entry_path::Spot;
+use crate::unpack::policy::{Owners, Policy};
+use crate::unpack::report::Report;
+
+const SET_ID: u32 = 0o6000;
+
+/// Labels that belong to a machine and not to a file; they are never restored.
+const MACHINES_OWN: [&[u8]; 5] =
+    [b"security.selinux", b"security.ima", b"security.evm", b"trusted.overlay.", b"user.overlay."];
+
+/// Decides what of an entry the caller's policy lets stand.
+///
+/// # Errors
+/// Damaged, for an owner no system can have, where owners are kept.
+pub fn settle(entry: &mut Entry, policy: &Policy, report: &mut Report) -> Result<()> {
+    entry.xattrs.retain(|(name, _)| !MACHINES_OWN.iter().any(|own| name.starts_with(own)));
+    if matches!(entry.what, What::HardLink(_)) {
+        return Ok(());
+    }
+    let exists = entry.uid.is_some() && entry.gid.is_some();
+    match policy.owners {
+        Owners::Keep if exists => return Ok(()),
+        Owners::Keep => {
+            return Err(Failure::damaged("the owner of an entry is out of range")
+                .hint("--squash makes such entries the caller's"));
+        }
+        Owners::Squash if exists => return Ok(()),
+        Owners::Squash | Owners::Caller => {}
+    }
+    let caller = (Some(policy.uid.as_raw()), Some(policy.gid.as_raw()));
+    if (entry.uid, entry.gid) != caller {
+        report.owners += 1;
+        disown(entry, policy, report);
+    }
+    (entry.uid, entry.gid) = caller;
+    Ok(())
+}
+
+/// A program that ran as its owner must not run as the caller for whoever finds it.
+fn disown(entry: &mut Entry, policy: &Policy, report: &mut Report) {
+    let file = matches!(entry.what, What::File | What::Sparse(_) | What::Unknown(_));
+    let mut lost = 0;
+    if entry.uid != Some(policy.uid.as_raw()) {
+        lost |= 0o4000;
+    }
+    if entry.gid != Some(policy.gid.as_raw()) {
+        lost |= 0o2000;
+    }
+    if file && entry.mode & lost != 0 {
+        entry.mode &= !lost;
+        report.set_id += 1;
+    }
+}
+
+/// The mode a file has while it is written: nobody else can reach it then.
+pub fn mode_while_written(entry: &Entry) -> Mode {
+    // user.* attributes ask for the right to write, which a read-only file would not give
+    if entry.xattrs.is_empty() { Mode::from_raw_mode(entry.mode & 0o777) } else { Mode::RWXU }
+}
+
+/// Finishes a file that is open for writing.
+///
+/// # Errors
+/// I/O.
+pub fn of_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut Report) -> Result<()> {
+    let fd = fd.as_fd();
+    let owned = own(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
+    let mode = mode_of(entry, owned, report);
+    let plain = entry.xattrs.is_empty();
+    // a file capability is lost to chmod no more than to reading, but an ACL is changed by it: mode first
+    if !plain || mode & !0o777 != 0 || policy.marked {
+        chmod(fd, mode)?;
+    }
+    if !plain {
+        // the owner's right to write may just have gone with the mode
+        let writable = mode | 0o200;
+        if writable != mode {
+            chmod(fd, writable)?;
+        }
+        set_xattrs(fd, entry, report, |name, value| {
+            rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty())
+        })?;
+        if writable != mode {
+            chmod(fd, mode)?;
+        }
+    }
+    rustix::fs::futimens(fd, &times(entry))
+        .map_err(|error| Failure::call("set its time", "utimensat()", error))
+}
+
+/// Finishes a directory; one the archive does not mention gets the usual mode.
+///
+/// # Errors
+/// I/O.
+pub fn of_directory(fd: impl AsFd, look: Option<&Entry>, policy: &Policy, report: &mut Report) -> Result<()> {
+    let fd = fd.as_fd();
+    let Some(entry) = look else { return chmod(fd, 0o755) };
+    own(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
+    set_xattrs(fd, entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
+    chmod(fd, entry.mode)?;
+    rustix::fs::futimens(fd, &times(entry))
+        .map_err(|error| Failure::call("set its time", "utimensat()", error))
+}
+
+/// Finishes what cannot be opened without following or blocking: a link, a fifo, a device.
+///
+/// # Errors
+/// I/O.
+pub fn of_name(spot: &Spot, entry: &Entry, policy: &Policy, report: &mut Report) -> Result<()> {
+    own(entry, policy, |uid, gid| {
+        rustix::fs::chownat(spot.dir(), spot.leaf(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+    })?;
+    // mknodat(2) gave it the rest of its mode: our umask is 0
+    let more = entry.mode & !0o777 != 0 || policy.marked;
+    if more && !matches!(entry.what, What::Symlink(_)) {
+        chmod_name(spot, entry.mode).map_err(|error| Failure::call("set its mode", "chmod()", error))?;
+    }
+    if !entry.xattrs.is_empty() {
+        let path = through_proc(spot.dir(), spot.leaf());
+        set_xattrs(spot.dir(), entry, report, |name, value| {
+            rustix::fs::lsetxattr(path.as_slice(), name, value, XattrFlags::empty())
+        })?;
+    }
+    rustix::fs::utimensat(spot.dir(), spot.leaf(), &times(entry), AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|error| Failure::call("set its time", "utimensat()", error))
+}
+
+/// Changes the mode of what is no link, also where somebody else can put one in its place: in
+/// a directory that was there before us.
+fn chmod_name(spot: &Spot, mode: u32) -> rustix::io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(spot.dir(), spot.leaf(), flags, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) == FileType::Symlink {
+        return Err(Errno::LOOP);
+    }
+    // fchmod(2) takes no O_PATH descriptor
+    rustix::fs::chmod(format!("/proc/self/fd/{}", fd.as_raw_fd()), Mode::from_raw_mode(mode))
+}
+
+/// A name in an open directory, for calls that know paths alone.
+fn through_proc(dir: BorrowedFd<'_>, leaf: &[u8]) -> Vec<u8> {
+    [format!("/proc/self/fd/{}/", dir.as_raw_fd()).as_bytes(), leaf].concat()
+}
+
+/// Whose a file is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owned {
+    /// The archive's owner's.
+    AsSaid,
+    /// The caller's, because the archive's does not exist here.
+    Squashed,
+}
+
+/// The mode of a file; a program that ran as somebody who does not exist here runs as nobody else.
+fn mode_of(entry: &Entry, owned: Owned, report: &mut Report) -> u32 {
+    if owned == Owned::Squashed && entry.mode & SET_ID != 0 {
+        report.set_id += 1;
+        return entry.mode & !SET_ID;
+    }
+    entry.mode
+}
+
+/// Gives it its owner.
+fn own(
+    entry: &Entry,
+    policy: &Policy,
+    chown: impl Fn(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>,
+) -> Result<Owned> {
+    let uid = entry.uid.map_or(policy.uid, Uid::from_raw);
+    let gid = entry.gid.map_or(policy.gid, Gid::from_raw);
+    if (uid, gid) == (policy.uid, policy.gid) && !(policy.marked && policy.owners != Owners::Caller) {
+        return Ok(Owned::AsSaid);
+    }
+    match chown(Some(uid), Some(gid)) {
+        Ok(()) => Ok(Owned::AsSaid),
+        // user_namespaces(7): an id that is not mapped does not exist here
+        Err(Errno::INVAL) if policy.owners == Owners::Squash => Ok(Owned::Squashed),
+        Err(error) => {
+            let call = format!("fchownat({}, {})", uid.as_raw(), gid.as_raw());
+            let failure = Failure::call("set its owner", call, error);
+            Err(if error == Errno::INVAL {
+                failure.hint("this user namespace has no such id: --squash makes such entries the caller's")
+            } else {
+                failure
+            })
+        }
+    }
+}
+
+fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))
+        .map_err(|error| Failure::call("set its mode", format_args!("fchmod({mode:#o})"), error))
+}
+
+fn attribute(error: Errno) -> Failure {
+    Failure::call("set an extended attribute", "fsetxattr()", error)
+}
+
+/// Whether the file system is full indeed.
+fn has_no_space(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatvfs(fd).is_ok_and(|stat| stat.f_bavail == 0)
+}
+
+fn set_xattrs(
+    fd: BorrowedFd<'_>,
+    entry: &Entry,
+    report: &mut Report,
+    set: impl Fn(&[u8], &[u8]) -> rustix::io::Result<()>,
+) -> Result<()> {
+    for (name, value) in &entry.xattrs {
+        match set(name, value) {
+            Ok(()) => {}
+            Err(error @ (Errno::DQUOT | Errno::IO)) => return Err(attribute(error)),
+            Err(error @ Errno::NOSPC) if has_no_space(fd) => return Err(attribute(error)),
+            // not permitted, not supported, or too large for this file system, which may be
+            // what ENOSPC says: ext4 keeps the attributes of a file in one block
+            Err(_) => report.xattrs += 1,
+        }
+    }
+    Ok(())
+}
+
+fn times(entry: &Entry) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec {
+            tv_sec: entry.mtime.seconds,
+            tv_nsec: i64::from(entry.mtime.nanoseconds),
+        },
+    }
+}

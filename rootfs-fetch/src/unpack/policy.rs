@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Whose the files become, and what is made at all.
+
+use rustix::process::{Gid, Uid};
+
+use crate::unpack::selection::Selection;
+
+/// Who owns what is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// As the archive says, by number.
+    Keep,
+    /// As the archive says, where the number exists here; else the caller's (`--squash`).
+    Squash,
+    /// The caller.
+    Caller,
+}
+
+/// What becomes of device nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Devices {
+    /// Left out and counted.
+    LeaveOut,
+    /// Made, or the run fails.
+    Make,
+}
+
+/// How a tree is made.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Who owns what is made.
+    pub owners: Owners,
+    /// What becomes of device nodes.
+    pub devices: Devices,
+    /// Which entries are made, and under which names.
+    pub selection: Selection,
+    /// Whether each entry is said.
+    pub verbose: bool,
+    /// Most entries.
+    pub most_files: u64,
+    /// Ours, to save calls that would change nothing.
+    pub uid: Uid,
+    /// Likewise.
+    pub gid: Gid,
+    /// Whether the directory we unpack into may mark what is made in it, by set-group-ID or a
+    /// default ACL: then those calls are made all the same.
+    pub marked: bool,
+}
+
+impl Policy {
+    /// What the caller's rights allow: root keeps owners, everybody else owns all.
+    pub fn for_caller() -> Self {
+        let uid = rustix::process::geteuid();
+        let owners = if uid.is_root() { Owners::Keep } else { Owners::Caller };
+        Self {
+            owners,
+            devices: Devices::LeaveOut,
+            selection: Selection::default(),
+            verbose: false,
+            most_files: 4_000_000,
+            uid,
+            gid: rustix::process::getegid(),
+            marked: false,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which names of an archive are wanted, and what they are called in DIRECTORY.
+
+use chain::reporter::Quoted;
+
+use crate::failure::{Failure, Kind, Result};
+use crate::tree::name::Name;
+
+/// `--subdir`, `--strip-components` and `--exclude`.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Only what is below this directory of the archive.
+    pub below: Name,
+    /// Leading parts to drop after that.
+    pub strip: usize,
+    /// Patterns of what is left out, with all that is below it.
+    pub exclude: Vec<Pattern>,
+}
+
+impl Selection {
+    /// The new name of an entry; nothing where it is not wanted.
+    pub fn select(&self, name: &Name) -> Option<Name> {
+        if self.exclude.iter().any(|pattern| pattern.excludes(name)) {
+            return None;
+        }
+        let name = name.below(&self.below)?;
+        if self.strip == 0 { Some(name) } else { name.strip(self.strip) }
+    }
+}
+
+/// What a selection met and took, of all layers where there are some.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    /// Entries that it met.
+    pub met: u64,
+    /// Those it took.
+    pub taken: u64,
+}
+
+impl Selection {
+    /// Refuses to have chosen nothing of something: a name is wrong then.
+    ///
+    /// # Errors
+    /// Not found.
+    pub fn check(&self, of: Taken) -> Result<()> {
+        let all = self.below.is_root() && self.strip == 0 && self.exclude.is_empty();
+        if all || of.met == 0 || of.taken > 0 {
+            return Ok(());
+        }
+        let line = match (self.below.is_root(), self.strip, self.exclude.is_empty()) {
+            (false, 0, true) => format!("the archive has nothing below {}", Quoted(self.below.bytes())),
+            (true, 1.., true) => format!("the archive has no name of more than {} parts", self.strip),
+            _ => "--subdir, --strip-components and --exclude leave nothing of the archive".into(),
+        };
+        Err(Failure::new(Kind::NotFound, line).hint("--dry-run without them lists what there is"))
+    }
+}
+
+/// A shell pattern as tar(1) reads it: `*` and `?` match a slash too, and it may begin at any part.
+#[derive(Clone, Debug)]
+pub struct Pattern(Vec<u8>);
+
+impl Pattern {
+    /// A pattern; slashes around it do not matter.
+    pub fn new(text: &str) -> Self {
+        let text = text.strip_prefix("./").unwrap_or(text).trim_matches('/');
+        Self(text.as_bytes().to_vec())
+    }
+
+    fn excludes(&self, name: &Name) -> bool {
+        let name = name.bytes();
+        let slash = |at: &usize| name.get(*at) == Some(&b'/');
+        let starts = std::iter::once(0).chain((0..name.len()).filter(slash).map(|at| at + 1));
+        starts.into_iter().any(|start| {
+            let ends = (start..name.len()).filter(slash).chain(std::iter::once(name.len()));
+            ends.into_iter().any(|end| matches(&self.0, name.get(start..end).unwrap_or_default()))
+        })
+    }
+}
+
+/// Glob matching with one point to come back to: never more than length times length.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut from) = (0, 0);
+    let mut back: Option<(usize, usize)> = None;
+    while from < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                back = Some((at, from));
+                at += 1;
+                continue;
+            }
+            Some(b'?') => {}
+            Some(byte) if text.get(from) == Some(byte) => {}
+            _ => {
+                let Some((star, tried)) = back else { return false };
+                back = Some((star, tried + 1));
+                (at, from) = (star + 1, tried + 1);
+                continue;
+            }
+        }
+        at += 1;
+        from += 1;
+    }
+    pattern.get(at..).unwrap_or_default().iter().all(|&byte| byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excludes(pattern: &str, name: &str) -> bool {
+        Pattern::new(pattern).excludes(&Name::parse(name.as_bytes()).expect("a name"))
+    }
+
+    #[test]
+    fn a_pattern_excludes_what_it_matches_and_all_below_it() {
+        assert!(excludes("usr/share/doc", "usr/share/doc/bash/README"));
+        assert!(excludes("*.pyc", "usr/lib/x.pyc"));
+        assert!(excludes("doc", "usr/share/doc"));
+        assert!(excludes("dev/*", "dev/null"));
+        assert!(!excludes("dev/*", "dev"));
+        assert!(!excludes("doc", "usr/share/docs"));
+        assert!(excludes("./etc/", "etc/passwd"));
+    }
+
+    #[test]
+    fn stars_do_not_explode() {
+        assert!(!matches(&b"*a".repeat(40), &b"a".repeat(39)));
+        assert!(matches(b"a?c*", b"abcdef"));
+        assert!(matches(b"", b""));
+    }
+
+    #[test]
+    fn parts_are_stripped_and_subdirectories_chosen() {
+        let name = |text: &str| Name::parse(text.as_bytes()).expect("a name");
+        let strip = Selection { strip: 1, ..Selection::default() };
+        assert_eq!(strip.select(&name("root.x86_64/etc/hosts")), Some(name("etc/hosts")));
+        assert_eq!(strip.select(&name("pkglist.txt")), None);
+        let below = Selection { below: name("rootfs"), ..Selection::default() };
+        assert_eq!(below.select(&name("rootfs")), Some(Name::default()));
+        assert_eq!(below.select(&name("metadata.yaml")), None);
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The options about what COMMAND sees: mounts, root, working directory, environment.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where the kernel's table of interpreters is mounted.
+pub const BINFMT_DIR: &str = "/proc/sys/fs/binfmt_misc";
+
+/// The options, read.
+#[derive(Debug, Default, clap::Args)]
+pub struct FilesystemOptions {
+    /// Mount a new proc at DIR [default: /proc]; implies --mount
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "/proc")]
+    pub mount_proc: Option<PathBuf>,
+
+    /// Leave /proc as it is, also in a container
+    #[arg(long, overrides_with = "mount_proc")]
+    pub no_mount_proc: bool,
+
+    /// How mounts spread to and from a new mount namespace: private, shared, slave or
+    /// unchanged [default: private]
+    #[arg(long, value_name = "HOW", hide_possible_values = true)]
+    pub propagation: Option<Propagation>,
+
+    /// Run COMMAND in this root directory: chroot(2); chroot-rs makes one that nothing leaves
+    #[arg(short = 'R', long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+
+    /// Run COMMAND in this working directory, inside the root
+    #[arg(short = 'w', long, value_name = "DIR")]
+    pub wd: Option<PathBuf>,
+
+    /// Give COMMAND an empty environment
+    #[arg(long)]
+    pub clear_env: bool,
+
+    /// Give COMMAND these variables and no other
+    #[arg(long, value_name = "NAME[,...]", value_delimiter = ',')]
+    pub whitelist_env: Vec<OsString>,
+
+    /// The interpreters of foreign programs.
+    #[command(flatten)]
+    pub binfmt: Binfmt,
+}
+
+/// The options about binfmt_misc.
+#[derive(Debug, Default, clap::Args)]
+pub struct Binfmt {
+    /// Mount a binfmt_misc of its own at DIR [default: /proc/sys/fs/binfmt_misc]; implies
+    /// --mount, --user and, without DIR, --mount-proc; takes Linux 6.7
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = BINFMT_DIR)]
+    pub mount_binfmt: Option<PathBuf>,
+
+    /// Register an interpreter there, as :NAME:TYPE:OFFSET:MAGIC:MASK:INTERPRETER:FLAGS;
+    /// implies --mount-binfmt
+    #[arg(short = 'l', long, value_name = "ENTRY")]
+    pub load_interp: Option<OsString>,
+}
+
+impl Binfmt {
+    /// Where it is to be mounted.
+    pub fn dir(&self) -> Option<PathBuf> {
+        let implied = self.load_interp.is_some().then(|| BINFMT_DIR.into());
+        self.mount_binfmt.clone().or(implied)
+    }
+}
+
+/// How mounts spread: mount_namespaces(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Propagation {
+    /// Neither way.
+    Private,
+    /// Both ways, among those who share them.
+    Shared,
+    /// In, but not out.
+    Slave,
+    /// As they did.
+    Unchanged,
+}
