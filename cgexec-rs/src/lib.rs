@@ -40,7 +40,7 @@ use chain::args::{self, Parsed};
 use chain::call::ForkOptions;
 use chain::exec::Command;
 use chain::namespace::capability::CAP_SYS_ADMIN;
-use chain::{Call, Plan, Reporter, sys};
+use chain::{Plan, Reporter, call, sys};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
@@ -128,12 +128,12 @@ pub fn plan(placement: Placement, mode: RunMode, command: Command) -> Plan {
     let report = mode.report(&placement, &command);
     let mut plan = Plan::new(command);
     for stale in placement.stale {
-        plan.step("remove a group that a killed run left", Call::RemoveStaleCgroups(stale));
+        plan.step("remove a group that a killed run left", call::RemoveStaleCgroups(stale));
         // what cannot be ended is no reason to keep others from running
         plan.optional();
     }
     for empty in placement.empty {
-        plan.step("remove a group whose command has ended", Call::RemoveEmptyCgroup(empty));
+        plan.step("remove a group whose command has ended", call::RemoveEmptyCgroup(empty));
         plan.optional();
     }
     // the one that every run has comes first and goes last: whoever finds it finds the others
@@ -174,22 +174,16 @@ pub fn plan(placement: Placement, mode: RunMode, command: Command) -> Plan {
 /// and not find us beside it: whoever waits here still has the old root when the command has a new one.
 fn start(plan: &mut Plan, into: Option<&'static str>, first: bool) {
     if !first {
-        plan.step(
-            "start a child in the group and wait for it",
-            Call::Fork(ForkOptions { into, child_is_init: false }),
-        );
+        plan.fork("start a child in the group and wait for it", ForkOptions { into, child_is_init: false });
         return;
     }
     plan.step(
         "enter a new PID namespace, for the command to be process 1",
-        Call::Unshare(CloneFlags::CLONE_NEWPID),
+        call::Unshare(CloneFlags::CLONE_NEWPID),
     );
-    plan.step(
-        "start process 1 in the group and wait for it",
-        Call::Fork(ForkOptions { into, child_is_init: true }),
-    );
+    plan.fork("start process 1 in the group and wait for it", ForkOptions { into, child_is_init: true });
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    plan.step("mount a proc that shows its processes", Call::mount("proc", "/proc", "proc", flags));
+    plan.step("mount a proc that shows its processes", call::Mount::new("proc", "/proc", flags));
 }
 
 /// Without a parent that stays: this process enters the groups itself.
@@ -226,8 +220,8 @@ fn move_to_sibling(plan: &mut Plan, own: &Path, group: &Path) {
     let mut aside = group.as_os_str().to_os_string();
     aside.push("-aside");
     let aside = Path::new(&aside);
-    plan.step("make a group to wait in", Call::CreateCgroup { path: aside.to_path_buf(), opened: "aside" });
-    plan.undo("remove the group that was waited in", Call::RemoveCgroup(aside.to_path_buf()));
+    plan.step("make a group to wait in", call::CreateCgroup { path: aside.to_path_buf(), slot: "aside" });
+    plan.undo("remove the group that was waited in", call::RemoveCgroup(aside.to_path_buf()));
     plan.step("wait there, so that the own group holds no process", write_to(aside, "cgroup.procs", "0"));
     plan.undo("go back to the own group", write_to(own, "cgroup.procs", "0"));
 }
@@ -255,21 +249,21 @@ fn enable_controllers(plan: &mut Plan, enable: Option<&(PathBuf, Vec<String>)>, 
 
 /// A group, and how it ends; the last one made says in which what is left is killed.
 fn make(plan: &mut Plan, group: &Group, mode: &RunMode, kill: Option<&Group>) {
-    let opened = match group.version {
+    let slot = match group.version {
         Version::V2 => GROUP,
         Version::V1 => lock_name(group),
     };
-    plan.step("make a group", Call::CreateCgroup { path: group.path.clone(), opened });
+    plan.step("make a group", call::CreateCgroup { path: group.path.clone(), slot });
     if mode.keeps() {
         return;
     }
-    plan.undo("remove the group", Call::RemoveCgroup(group.path.clone()));
+    plan.undo("remove the group", call::RemoveCgroup(group.path.clone()));
     if let Some(Group { version, path, .. }) = kill {
-        let call = match version {
-            Version::V2 => Call::KillCgroup(path.clone()),
-            Version::V1 => Call::KillCgroupV1(path.clone()),
-        };
-        plan.undo("end what is left in the group", call);
+        let reason = "end what is left in the group";
+        match version {
+            Version::V2 => plan.undo(reason, call::KillCgroup(path.clone())),
+            Version::V1 => plan.undo(reason, call::KillCgroupV1(path.clone())),
+        }
     }
 }
 
@@ -295,7 +289,7 @@ fn set(plan: &mut Plan, group: &Group, mode: &RunMode) {
 /// What COMMAND sees begins at its group: after it is there, the only order that works.
 fn unshare_cgroupns(plan: &mut Plan, hide: bool) {
     if hide {
-        plan.step("make the group the root of what it sees", Call::Unshare(CloneFlags::CLONE_NEWCGROUP));
+        plan.step("make the group the root of what it sees", call::Unshare(CloneFlags::CLONE_NEWCGROUP));
     }
 }
 
@@ -308,8 +302,8 @@ fn lock_name(group: &Group) -> &'static str {
     NAMES.iter().find(named).copied().unwrap_or("other")
 }
 
-fn write_to(group: &Path, file: &str, value: &str) -> Call {
-    Call::write(group.join(file), value)
+fn write_to(group: &Path, file: &str, value: &str) -> call::WriteCgroup {
+    call::WriteCgroup::new(group.join(file), value)
 }
 
 fn signed(sign: char, controllers: &[String]) -> String {

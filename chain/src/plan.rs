@@ -6,18 +6,8 @@
 //! outlive the command is undone by the step's own `undo`: by the parent that
 //! stays after a fork, or at once when a later step fails.
 //!
-//! ```
-//! use chain::exec::Command;
-//! use chain::{Plan, call};
-//!
-//! let mut plan = Plan::new(Command::shell("sh".into()));
-//! // forked here, in the namespaces of the caller, because a later step is left to it
-//! plan.helper_from_here();
-//! plan.step("enter a new user namespace", call::Unshare(nix::sched::CloneFlags::CLONE_NEWUSER));
-//! plan.step("map user ids", call::Write::new("/proc/7/uid_map", "0 0 4294967295"));
-//! plan.in_helper();
-//! assert_eq!(plan.lines()[..2], ["fork()", "unshare(CLONE_NEWUSER)"]);
-//! ```
+//! A step that only a process outside of the new namespaces can make is left to a helper by
+//! [`Plan::in_helper`], which forks that helper where [`Plan::helper_from_here`] says.
 
 use std::os::fd::OwnedFd;
 
@@ -163,5 +153,32 @@ impl Plan {
         for Undo { reason, action, .. } in undos.filter(|undo| undo.when == UndoWhen::AfterCommand) {
             reporter.step(format_args!("afterwards, {reason}"), action, action.page());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sched::CloneFlags;
+
+    use super::*;
+    use crate::call;
+
+    #[test]
+    fn a_helper_is_forked_before_the_namespaces_if_a_step_is_left_to_it() {
+        let plan = |in_helper: bool| {
+            let mut plan = Plan::new(Command::shell("sh".into()));
+            plan.step("give up groups", call::SetGroups(Vec::new()));
+            plan.helper_from_here();
+            plan.step("enter a new user namespace", call::Unshare(CloneFlags::CLONE_NEWUSER));
+            plan.step("map user ids", call::Write::new("/proc/7/uid_map", "0 0 1"));
+            if in_helper {
+                plan.in_helper();
+            }
+            plan.lines()
+        };
+        let (groups, unshare) = ("setgroups(0, [])", "unshare(CLONE_NEWUSER)");
+        let write = "write(</proc/7/uid_map>, \"0 0 1\", 5)";
+        assert_eq!(plan(false), [groups, unshare, write]);
+        assert_eq!(plan(true), [groups, "fork()", unshare, write]);
     }
 }

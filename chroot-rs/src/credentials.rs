@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use chain::reporter::quoted;
-use chain::{Call, Plan};
+use chain::{Plan, call};
 
 use crate::account_files::{AccountFiles, number};
 use crate::ids::Ids;
@@ -106,13 +106,13 @@ impl Credentials {
     /// The calls, in the only order that works: whoever is no longer root changes no groups.
     pub fn plan(self, plan: &mut Plan) {
         if let Some(groups) = self.groups {
-            plan.step("take the supplementary groups", Call::SetGroups(groups));
+            plan.step("take the supplementary groups", call::SetGroups(groups));
         }
         if let Some(gid) = self.gid {
-            plan.step(format!("become group {gid}"), Call::SetGroup(gid));
+            plan.step(format!("become group {gid}"), call::SetGroup(gid));
         }
         if let Some(uid) = self.uid {
-            plan.step(format!("become user {uid}"), Call::SetUser(uid));
+            plan.step(format!("become user {uid}"), call::SetUser(uid));
         }
     }
 }

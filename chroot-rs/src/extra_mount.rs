@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use chain::reporter::quoted;
-use chain::{Call, Plan};
+use chain::{Plan, call};
 use nix::mount::MsFlags;
 
 use crate::chdir_inside;
@@ -57,9 +57,9 @@ impl ExtraMount {
             &self.what
         {
             let reason = format!("take {} as a mount of its own", quoted(source));
-            plan.step(reason, Call::OpenTree { path: source.clone(), opened: SOURCE });
+            plan.step(reason, call::OpenTree { path: source.clone(), slot: SOURCE });
             if *read_only {
-                plan.step("make it read-only", Call::ReadOnlyTree(SOURCE));
+                plan.step("make it read-only", call::ReadOnlyTree(SOURCE));
             }
         }
         let mut above = self.above;
@@ -76,18 +76,12 @@ impl ExtraMount {
         match self.what {
             MountSource::Directory { .. } | MountSource::File { .. } => {
                 let reason = format!("show it at {}", shown(&above.join(&name)));
-                plan.step(reason, Call::MoveMount { opened: SOURCE, target: name.into() });
+                plan.step(reason, call::MoveMount { slot: SOURCE, target: name.into() });
             }
             MountSource::Tmpfs { data } => {
                 chdir_inside(plan, above.join(&name));
                 let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-                let mount = Call::Mount {
-                    source: Some("tmpfs".into()),
-                    target: ".".into(),
-                    fstype: Some("tmpfs"),
-                    flags,
-                    data: Some(data),
-                };
+                let mount = call::Mount::new("tmpfs", ".", flags).with_data(data);
                 plan.step("mount an empty file system there", mount);
             }
         }
@@ -102,9 +96,8 @@ fn make(plan: &mut Plan, above: &Path, name: &OsStr, as_file: bool) {
     let reason = format!("make {}", shown(&above.join(name)));
     let path = PathBuf::from(name);
     if as_file {
-        let kind = nix::sys::stat::SFlag::S_IFREG;
-        plan.step(reason, Call::Mknod { path, kind, mode: 0o644, device: (0, 0) });
+        plan.step(reason, call::Mknod::file(path, 0o644));
     } else {
-        plan.step(reason, Call::Mkdir { path, mode: 0o755 });
+        plan.step(reason, call::Mkdir { path, mode: 0o755 });
     }
 }

@@ -36,7 +36,7 @@ use chain::call::ForkOptions;
 use chain::exec::Command;
 use chain::reporter::{ErrnoText, quoted};
 use chain::search::unsearchable_parent;
-use chain::{Call, FAILED, Plan, Reporter, idmap, sys};
+use chain::{FAILED, Plan, Reporter, call, idmap, sys};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
@@ -111,10 +111,10 @@ pub fn run(argv: Vec<OsString>) -> ! {
     };
     credentials.plan(&mut plan);
     if let Some(path) = usual_path {
-        plan.step("look for programs where they usually are", Call::SetPath(path));
+        plan.step("look for programs where they usually are", call::SetPath(path));
     }
     if let Some(dir) = options.workdir {
-        plan.step(format!("start in {}", quoted(&dir)), Call::Chdir(dir));
+        plan.step(format!("start in {}", quoted(&dir)), call::Chdir(dir));
     }
     plan.execute(&reporter)
 }
@@ -164,14 +164,14 @@ pub fn plan(
     let mut plan = Plan::new(command);
     for way in &probe.escaping_fds {
         let reason = format!("keep descriptor {} from the command: {} leads out", way.fd, way.kind);
-        plan.step(reason, Call::CloseOnExec { fd: way.fd, path: way.shown.clone() });
+        plan.step(reason, call::CloseOnExec { fd: way.fd, path: way.shown.clone() });
     }
     if probe.open_tree {
         plan.attach_fd(NEW_ROOT, root.dir);
-        plan.step("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
+        plan.step("go to the new root", call::Enter { slot: NEW_ROOT, dir: "".into() });
     }
     enter_namespaces(&mut plan, probe);
-    plan.step("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
+    plan.step("keep mounts from spreading outside", call::Mount::propagate("/", MsFlags::MS_PRIVATE));
     root_mount::mount(&mut plan, probe, write_mode, &root.path);
     if probe.proc_dir == DirState::Directory {
         mounts::proc(&mut plan, probe);
@@ -202,22 +202,22 @@ fn enter_namespaces(plan: &mut Plan, probe: &Probe) {
         (false, true) => "enter new mount and PID namespaces",
         (false, false) => "enter a new mount namespace",
     };
-    plan.step(reason, Call::Unshare(flags));
+    plan.step(reason, call::Unshare(flags));
     if as_user {
         idmap::map_one(plan, (0, 0), probe.caller);
     }
     if own_pid {
         let reason = "start process 1, so that no process outside is in sight, and wait for it";
-        plan.step(reason, Call::Fork(ForkOptions { into: None, child_is_init: true }));
+        plan.fork(reason, ForkOptions { into: None, child_is_init: true });
     }
 }
 
 /// Exactly what chroot(1) does.
 fn plain(root: Root, options: &Options, command: Command) -> Plan {
     let mut plan = Plan::new(command);
-    plan.step("change the root directory", Call::Chroot(root.path));
+    plan.step("change the root directory", call::Chroot(root.path));
     if !options.skip_chdir {
-        plan.step("start at the root", Call::Chdir("/".into()));
+        plan.step("start at the root", call::Chdir("/".into()));
     }
     plan
 }
@@ -225,7 +225,7 @@ fn plain(root: Root, options: &Options, command: Command) -> Plan {
 /// Makes a directory below the new root the working directory.
 fn chdir_inside(plan: &mut Plan, dir: impl AsRef<Path>) {
     let dir = dir.as_ref();
-    plan.step(format!("go to /{} inside", dir.display()), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
+    plan.step(format!("go to /{} inside", dir.display()), call::Enter { slot: NEW_ROOT, dir: dir.into() });
 }
 
 /// The usual PATH where the caller's leads nowhere inside, as on a machine that keeps its

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use chain::{Call, Plan};
+use chain::{Plan, call};
 use nix::mount::MsFlags;
 
 use crate::NEW_ROOT;
@@ -28,51 +28,42 @@ pub enum WriteMode {
 pub fn mount(plan: &mut Plan, probe: &Probe, write_mode: WriteMode, path: &Path) {
     // what was asked for needs what Linux 5.2 brought, and says so where it is missing
     if !probe.open_tree && write_mode == WriteMode::Persistent {
-        plan.step("mount the new root on itself", Call::bind(path, path, MsFlags::MS_REC));
-        plan.step("go to the mount on top", Call::Reopen { path: path.to_path_buf(), opened: NEW_ROOT });
+        plan.step("mount the new root on itself", call::Mount::bind(path, path, MsFlags::MS_REC));
+        plan.step("go to the mount on top", call::Reopen { path: path.to_path_buf(), slot: NEW_ROOT });
         return;
     }
-    plan.step(
-        "take the new root as a mount of its own",
-        Call::OpenTree { path: ".".into(), opened: NEW_ROOT },
-    );
+    plan.step("take the new root as a mount of its own", call::OpenTree { path: ".".into(), slot: NEW_ROOT });
     if write_mode == WriteMode::ReadOnly {
-        plan.step("let nothing be written to it", Call::ReadOnlyTree(NEW_ROOT));
+        plan.step("let nothing be written to it", call::ReadOnlyTree(NEW_ROOT));
     }
     if write_mode == WriteMode::Ephemeral {
         overlay(plan, probe);
     } else {
-        plan.step("mount it on itself", Call::MoveMount { opened: NEW_ROOT, target: ".".into() });
+        plan.step("mount it on itself", call::MoveMount { slot: NEW_ROOT, target: ".".into() });
     }
 }
 
 /// An overlay of the root and an empty directory in memory. All of it lies on a tmpfs of ours
 /// and is named from there, so that no name of the caller's is in the options.
 fn overlay(plan: &mut Plan, probe: &Probe) {
-    plan.step("open an empty file system in memory", Call::FsOpen { fstype: "tmpfs", opened: CHANGES });
-    plan.step("make it", Call::FsMount(CHANGES));
-    plan.step("mount it over the new root", Call::MoveMount { opened: CHANGES, target: ".".into() });
-    plan.step("go there", Call::Enter { opened: CHANGES, dir: "".into() });
-    plan.step("give directories exactly their modes", Call::Umask(0));
+    plan.step("open an empty file system in memory", call::FsOpen { fstype: "tmpfs", slot: CHANGES });
+    plan.step("make it", call::FsMount(CHANGES));
+    plan.step("mount it over the new root", call::MoveMount { slot: CHANGES, target: ".".into() });
+    plan.step("go there", call::Enter { slot: CHANGES, dir: "".into() });
+    plan.step("give directories exactly their modes", call::Umask(0));
     for (name, what) in
         [("upper", "for what is written"), ("work", "for the overlay itself"), ("root", "for the new root")]
     {
-        plan.step(format!("make a directory {what}"), Call::Mkdir { path: name.into(), mode: probe.mode });
+        plan.step(format!("make a directory {what}"), call::Mkdir { path: name.into(), mode: probe.mode });
     }
-    plan.step("take the umask back", Call::Umask(probe.umask));
-    plan.step("put the new root in its place", Call::MoveMount { opened: NEW_ROOT, target: "root".into() });
+    plan.step("take the umask back", call::Umask(probe.umask));
+    plan.step("put the new root in its place", call::MoveMount { slot: NEW_ROOT, target: "root".into() });
     let mut options = "lowerdir=root,upperdir=upper,workdir=work".to_string();
     if probe.strategy == Strategy::PivotAsUser || !probe.initial {
         // trusted.* attributes belong to root of the machine: overlay, "userxattr"
         options.push_str(",userxattr");
     }
-    let mount = Call::Mount {
-        source: Some("overlay".into()),
-        target: "root".into(),
-        fstype: Some("overlay"),
-        flags: MsFlags::empty(),
-        data: Some(options),
-    };
+    let mount = call::Mount::new("overlay", "root", MsFlags::empty()).with_data(options);
     plan.step("lay what is written over it", mount);
-    plan.step("go to what both give", Call::Reopen { path: "root".into(), opened: NEW_ROOT });
+    plan.step("go to what both give", call::Reopen { path: "root".into(), slot: NEW_ROOT });
 }
