@@ -31,13 +31,13 @@ impl Credentials {
     /// Changes them, the user last: only root may change groups.
     pub fn plan(self, plan: &mut Plan) {
         if let Some(groups) = self.groups {
-            plan.step("take the supplementary groups", Call::SetGroups(groups));
+            plan.step("take the supplementary groups", call::SetGroups(groups));
         }
         if let Some(gid) = self.gid {
-            plan.step(format!("become group {gid}"), Call::SetGroup(gid));
+            plan.step(format!("become group {gid}"), call::SetGroup(gid));
         }
         if let Some(uid) = self.uid {
-            plan.step(format!("become user {uid}"), Call::SetUser(uid));
+            plan.step(format!("become user {uid}"), call::SetUser(uid));
         }
     }
 }

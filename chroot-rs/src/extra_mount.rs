@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use chain::reporter::quoted;
-use chain::{Call, Plan};
+use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sys::stat::SFlag;
 
@@ -71,7 +71,7 @@ impl ExtraMount {
             let copy = Call::OpenTree { path: path.clone(), opened: SOURCE };
             plan.step(format!("take {} as a mount of its own", quoted(path)), copy);
             if *read_only {
-                plan.step("make it read-only", Call::ReadOnlyTree(SOURCE));
+                plan.step("make it read-only", call::ReadOnlyTree(SOURCE));
             }
         }
         let (above, name) = self.plan_mount_point(plan);

@@ -5,7 +5,7 @@
 //! following a symlink, so a link that the owner of the new root puts there cannot move the mount
 //! outside.
 
-use chain::{Call, Plan};
+use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
 
 use crate::mask::{Cover, Mask};

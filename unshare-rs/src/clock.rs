@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use chain::{Call, Plan};
+use chain::{Plan, call};
 
 /// Seconds that a clock inside is ahead of the one outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Offset {
     /// Adds the write of this offset to the plan. No process may have entered the namespace yet.
     pub fn plan(self, plan: &mut Plan, clock: &'static str) {
         let line = format!("{clock} {} {}", self.seconds, self.nanoseconds);
-        plan.step(format!("move the {clock} clock"), Call::write("/proc/self/timens_offsets", line));
+        plan.step(format!("move the {clock} clock"), call::Write::new("/proc/self/timens_offsets", line));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use chain::{Call, Plan};
+use chain::{Plan, call};
 use nix::mount::MsFlags;
 
 use crate::cli::{BINFMT_DIR, FilesystemOptions, Propagation};
@@ -60,7 +60,7 @@ impl Filesystem {
             Some(_) => "let mounts spread among those who share them",
             None => return,
         };
-        plan.step(reason, Call::propagate("/", self.propagation.unwrap_or(MsFlags::empty())));
+        plan.step(reason, call::Mount::propagate("/", self.propagation.unwrap_or(MsFlags::empty())));
     }
 
     /// Adds everything that is seen, in the child.
@@ -70,8 +70,8 @@ impl Filesystem {
             if self.interpreter.as_ref().is_some_and(has_fix_binary_flag) {
                 self.plan_interpreter(plan, Path::new(BINFMT_DIR));
             }
-            plan.step("change the root directory", Call::Chroot(root.clone()));
-            plan.step("enter it", Call::Chdir("/".into()));
+            plan.step("change the root directory", call::Chroot(root.clone()));
+            plan.step("enter it", call::Chdir("/".into()));
         }
         if let Some(at) = &self.proc {
             plan.step("mount a proc that shows the processes inside", mount("proc", at));
@@ -86,14 +86,17 @@ impl Filesystem {
             }
         }
         if let Some(directory) = &self.directory {
-            plan.step("enter the working directory", Call::Chdir(directory.clone()));
+            plan.step("enter the working directory", call::Chdir(directory.clone()));
         }
     }
 
     fn plan_interpreter(&self, plan: &mut Plan, at: &Path) {
         plan.step("mount a table of interpreters", mount("binfmt_misc", at));
         if let Some(entry) = &self.interpreter {
-            plan.step("register an interpreter", Call::write(at.join("register"), entry.as_encoded_bytes()));
+            plan.step(
+                "register an interpreter",
+                call::Write::new(at.join("register"), entry.as_encoded_bytes()),
+            );
         }
     }
 
@@ -101,7 +104,7 @@ impl Filesystem {
     pub fn plan_environment(&self, plan: &mut Plan) {
         if let Some(names) = &self.environment {
             let reason = if names.is_empty() { "clear the environment" } else { "keep only named variables" };
-            plan.step(reason, Call::KeepEnvironment(names.clone()));
+            plan.step(reason, call::KeepEnvironment(names.clone()));
         }
     }
 }
@@ -113,7 +116,7 @@ fn has_fix_binary_flag(entry: &OsString) -> bool {
 
 /// A file system of the kernel, without what it never needs. A proc shows the PID namespace of
 /// whoever mounts it: proc(5).
-fn mount(fstype: &'static str, at: &Path) -> Call {
+fn mount(fstype: &'static str, at: &Path) -> call::Mount {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    Call::Mount { source: Some(fstype.into()), target: at.into(), fstype: Some(fstype), flags, data: None }
+    call::Mount::new(fstype, at, flags)
 }

@@ -6,16 +6,13 @@
 
 use std::path::PathBuf;
 
-use chain::{Call, Plan};
+use chain::{Plan, call};
 
 use crate::account::{Group, User};
 use crate::caller::{Caller, Privilege};
 use crate::cli::{IdOptions, MapSource, SetgroupsRule};
 use crate::idmap::{Block, IdMap, Range};
 use crate::subid::{IdKind, SubidRange};
-
-/// The name of the helper that stays outside.
-pub const HELPER: &str = "helper";
 
 /// A contradiction on the command line, and what to write instead.
 pub type Wrong = (String, String);
@@ -129,36 +126,39 @@ impl IdSetup {
         Self { users: own(caller.ids.0), groups: own(caller.ids.1), ..Self::default() }
     }
 
-    /// The calls that take somebody outside, in order.
-    pub fn outside(&self, pid: u32) -> Vec<(String, Call)> {
-        let mut calls = Vec::new();
+    /// Adds what the helper does outside, in order.
+    fn plan_outside(&self, plan: &mut Plan, pid: u32) {
         if self.denied_from_outside() {
-            calls.push(("deny setgroups(2) inside".to_string(), deny(&pid.to_string())));
+            plan.step("deny setgroups(2) inside", deny(&pid.to_string()));
+            plan.in_helper();
         }
         for (kind, written) in [(IdKind::User, &self.users), (IdKind::Group, &self.groups)] {
             let Some(MapWrite { map, by }) = written else { continue };
             let reason = format!("map {} ids", kind.noun());
             match by {
-                MapWriter::Itself => {}
+                MapWriter::Itself => continue,
                 MapWriter::Root => {
-                    calls.push((reason, Call::write(format!("/proc/{pid}/{}", kind.map()), map.to_string())));
+                    plan.step(
+                        reason,
+                        call::Write::new(format!("/proc/{pid}/{}", kind.map()), map.to_string()),
+                    );
                 }
                 MapWriter::Program(program) => {
                     let head = [kind.program().to_string(), pid.to_string()];
                     let argv = head.into_iter().chain(map.arguments()).map(Into::into).collect();
-                    calls.push((reason, Call::RunProgram { program: program.clone(), argv }));
+                    plan.step(reason, call::RunProgram { program: program.clone(), argv });
                 }
             }
+            plan.in_helper();
         }
-        calls
     }
 
     /// Adds what comes before the namespace is made: its owner is who makes it.
     pub fn plan_owner(&self, plan: &mut Plan) {
         if let Some((uid, gid)) = self.owner {
-            plan.step("give up the own groups", Call::SetGroups(Vec::new()));
-            plan.step(format!("become group {gid}, which owns the namespace"), Call::SetGroup(gid));
-            plan.step(format!("become user {uid}, who owns the namespace"), Call::SetUser(uid));
+            plan.step("give up the own groups", call::SetGroups(Vec::new()));
+            plan.step(format!("become group {gid}, which owns the namespace"), call::SetGroup(gid));
+            plan.step(format!("become user {uid}, who owns the namespace"), call::SetUser(uid));
         }
     }
 
@@ -170,20 +170,18 @@ impl IdSetup {
         };
         let (users, groups) = (itself(&self.users), itself(&self.groups));
         if let Some(map) = users {
-            plan.step(whose("user", &map), Call::write("/proc/self/uid_map", map));
+            plan.step(whose("user", &map), call::Write::new("/proc/self/uid_map", map));
         }
         if let Some(map) = groups {
             // "deny" must come before gid_map: user_namespaces(7)
             plan.step("give up setgroups(2), without which no group may be mapped", deny("self"));
-            plan.step(whose("group", &map), Call::write("/proc/self/gid_map", map));
+            plan.step(whose("group", &map), call::Write::new("/proc/self/gid_map", map));
         } else if self.setgroups == Some(SetgroupsRule::Deny) && !self.denied_from_outside() {
             plan.step("deny setgroups(2) inside", deny("self"));
         }
-        for (reason, call) in self.outside(pid) {
-            plan.step(reason, Call::InHelper { helper: HELPER, call: Box::new(call) });
-        }
+        self.plan_outside(plan, pid);
         if self.setgroups == Some(SetgroupsRule::Allow) && self.owner.is_none() {
-            plan.step("allow setgroups(2) inside", Call::write("/proc/self/setgroups", "allow"));
+            plan.step("allow setgroups(2) inside", call::Write::new("/proc/self/setgroups", "allow"));
         }
     }
 
@@ -192,15 +190,15 @@ impl IdSetup {
         if let Some(gid) = self.become_group {
             // setgroups(2) is refused where a map by the process itself gave it up
             if !self.setgroups_denied() {
-                plan.step("give up the supplementary groups", Call::SetGroups(Vec::new()));
+                plan.step("give up the supplementary groups", call::SetGroups(Vec::new()));
             }
-            plan.step(format!("become group {gid}"), Call::SetGroup(gid));
+            plan.step(format!("become group {gid}"), call::SetGroup(gid));
         }
         if let Some(uid) = self.become_user {
-            plan.step(format!("become user {uid}"), Call::SetUser(uid));
+            plan.step(format!("become user {uid}"), call::SetUser(uid));
         }
         if self.keep_capabilities {
-            plan.step("let the command keep the capabilities", Call::KeepCapabilities);
+            plan.step("let the command keep the capabilities", call::KeepCapabilities);
         }
     }
 
@@ -222,8 +220,8 @@ impl IdSetup {
     }
 }
 
-fn deny(process: &str) -> Call {
-    Call::write(format!("/proc/{process}/setgroups"), "deny")
+fn deny(process: &str) -> call::Write {
+    call::Write::new(format!("/proc/{process}/setgroups"), "deny")
 }
 
 /// `0 1000 1` in words.

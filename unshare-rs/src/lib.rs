@@ -29,12 +29,12 @@ use std::ffi::OsString;
 
 use chain::args::{self, Parsed};
 use chain::exec::Command;
-use chain::{Call, Plan, Reporter};
+use chain::{Plan, Reporter, call};
+use nix::sched::CloneFlags;
 
 use crate::caller::Caller;
 use crate::cli::{Options, TOOL};
-use crate::ids::HELPER;
-use crate::setup::{Keep, Setup, When};
+use crate::setup::Setup;
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
@@ -54,47 +54,32 @@ pub fn run(argv: Vec<OsString>) -> ! {
 pub fn plan(setup: &Setup, pid: u32, command: Command) -> Plan {
     let new = setup.namespaces;
     let mut plan = Plan::new(command);
-    let (kept, kept_later) = (setup.keep(pid, When::Entered), setup.keep(pid, When::Child));
-    let maps = setup.ids.outside(pid).into_iter().map(|(_, call)| call);
-    let keeps = kept.iter().chain(&kept_later).flat_map(|keep| [keep.call.clone(), keep.back.1.clone()]);
-    let calls: Vec<Call> = maps.chain(keeps).collect();
-    if !calls.is_empty() {
-        plan.step("leave a helper outside", Call::Helper { calls, opened: HELPER });
-    }
     setup.ids.plan_owner(&mut plan);
     if !new.is_empty() {
         let noun = if new.flags().iter().count() == 1 { "namespace" } else { "namespaces" };
         let article = if noun == "namespace" { "a new" } else { "new" };
-        plan.step(format!("enter {article} {new} {noun}"), Call::Unshare(new.flags()));
+        plan.step(format!("enter {article} {new} {noun}"), call::Unshare(new.flags()));
     }
     setup.ids.plan_maps(&mut plan, pid);
-    keep(&mut plan, kept);
+    setup.plan_kept(&mut plan, pid, |kind| kind.flag != CloneFlags::CLONE_NEWPID);
     setup.filesystem.plan_propagation(&mut plan);
     if let Some(hostname) = &setup.hostname {
-        plan.step("set the hostname", Call::SetHostname(hostname.clone()));
+        plan.step("set the hostname", call::SetHostname(hostname.clone()));
     }
     if setup.loopback {
-        plan.step("bring up lo", Call::BringUp("lo"));
+        plan.step("bring up lo", call::BringUp("lo"));
     }
     for (clock, offset) in &setup.clocks {
         offset.plan(&mut plan, clock);
     }
     setup.process.plan(&mut plan);
-    keep(&mut plan, kept_later);
+    // works once its first process is there
+    setup.plan_kept(&mut plan, pid, |kind| kind.flag == CloneFlags::CLONE_NEWPID);
     setup.filesystem.plan(&mut plan);
     setup.process.plan_reaper(&mut plan);
     setup.ids.plan_credentials(&mut plan);
     setup.filesystem.plan_environment(&mut plan);
     plan
-}
-
-/// Adds calls that the helper makes, and takes back when the command cannot be reached.
-fn keep(plan: &mut Plan, keeps: Vec<Keep>) {
-    let outside = |call| Call::InHelper { helper: HELPER, call: Box::new(call) };
-    for Keep { reason, call, back: (why, back) } in keeps {
-        plan.step(reason, outside(call));
-        plan.undo_if_failed(why, outside(back));
-    }
 }
 
 #[cfg(test)]

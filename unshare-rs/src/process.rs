@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use chain::call::ForkOptions;
-use chain::{Call, Plan};
+use chain::{Plan, call};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 
@@ -56,25 +56,25 @@ impl Process {
             } else {
                 "start a child and wait for it"
             };
-            plan.step(reason, Call::Fork(ForkOptions { into: None, child_is_init: self.is_first }));
+            plan.fork(reason, ForkOptions { into: None, child_is_init: self.is_first });
         }
         match self.death_signal {
-            Some(0) if self.child => plan.step("outlive the parent", Call::DeathSignal(0)),
+            Some(0) if self.child => plan.step("outlive the parent", call::DeathSignal(0)),
             Some(signo) if self.child => {
-                plan.step("choose what comes when the parent dies", Call::DeathSignal(signo))
+                plan.step("choose what comes when the parent dies", call::DeathSignal(signo))
             }
             _ => {}
         }
         // while /proc still is the one outside
         if let Some(file) = &self.pid_file {
-            plan.step("tell the number of this process", Call::WritePid(file.clone()));
+            plan.step("tell the number of this process", call::WritePid(file.clone()));
         }
     }
 
     /// Adds the child of the reaper.
     pub fn plan_reaper(&self, plan: &mut Plan) {
         if self.reaper {
-            plan.step("be process 1, which reaps, and start a child", Call::Fork(ForkOptions::default()));
+            plan.fork("be process 1, which reaps, and start a child", ForkOptions::default());
         }
     }
 }

@@ -4,11 +4,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use chain::Call;
 use chain::flags::CLONE_NEWTIME;
+use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
-use nix::sys::stat::SFlag;
 
 use crate::caller::{Caller, Privilege};
 use crate::cli::Options;
@@ -123,57 +122,26 @@ impl Setup {
         })
     }
 
-    /// The calls that keep namespaces in files, made outside: a mount made inside would go with
-    /// the mount namespace. That of a PID namespace works once its first process is there.
-    pub fn keep(&self, pid: u32, when: When) -> Vec<Keep> {
-        let mut calls = Vec::new();
-        for (kind, file) in &self.kept {
-            let now = if kind.flag == CloneFlags::CLONE_NEWPID { When::Child } else { When::Entered };
-            if now != when {
-                continue;
-            }
+    /// Adds the steps that keep namespaces in files. The helper makes them outside, because a mount made
+    /// inside would go with the mount namespace, and takes them back when the command cannot be reached.
+    pub fn plan_kept(&self, plan: &mut Plan, pid: u32, which: impl Fn(&Kind) -> bool) {
+        for (kind, file) in self.kept.iter().filter(|(kind, _)| which(kind)) {
             if !file.exists() {
-                let call =
-                    Call::Mknod { path: file.clone(), kind: SFlag::S_IFREG, mode: 0o600, device: (0, 0) };
-                calls.push(Keep {
-                    reason: format!("make a file for the {} namespace", kind.name),
-                    call,
-                    back: ("remove its file".to_string(), Call::Unlink(file.clone())),
-                });
+                let reason = format!("make a file for the {} namespace", kind.name);
+                plan.step(reason, call::Mknod::file(file, 0o600));
+                plan.undo_if_failed("remove its file", call::Unlink(file.clone()));
+                plan.in_helper();
             }
             // who makes a PID or time namespace does not enter it: namespaces(7)
             let children = if Namespaces::NONE.with(kind.flag).need_child() { "_for_children" } else { "" };
             let source = format!("/proc/{pid}/ns/{}{children}", kind.file);
-            let call = Call::bind(source, file.clone(), MsFlags::empty());
-            let back = Call::Unmount { target: file.clone(), flags: MntFlags::MNT_DETACH };
-            calls.push(Keep {
-                reason: format!("keep the {} namespace in a file", kind.name),
-                call,
-                back: (format!("let go of the {} namespace", kind.name), back),
-            });
+            let reason = format!("keep the {} namespace in a file", kind.name);
+            plan.step(reason, call::Mount::bind(source, file, MsFlags::empty()));
+            let undo = call::Unmount { target: file.clone(), flags: MntFlags::MNT_DETACH };
+            plan.undo_if_failed(format!("let go of the {} namespace", kind.name), undo);
+            plan.in_helper();
         }
-        calls
     }
-}
-
-/// A call that keeps a namespace, and how it is taken back when a later step fails.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// Why.
-    pub reason: String,
-    /// What is done.
-    pub call: Call,
-    /// Why and what, the other way round.
-    pub back: (String, Call),
-}
-
-/// When a namespace can be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
-    /// As soon as it is made.
-    Entered,
-    /// When it has a process.
-    Child,
 }
 
 /// docker's `--net=host` and `--net=none` would keep a namespace in a file of that name.
