@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use chain::reporter::quoted;
-use chain::{Call, Failure, Plan};
+use chain::{Failure, Plan, call};
 
 use crate::account_files::{AccountFiles, number};
 use crate::ids::Ids;

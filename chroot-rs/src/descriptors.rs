@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use chain::{Call, Plan, sys};
+use chain::{Plan, call, sys};
 use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, getsockname};
 use nix::sys::stat::{SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
@@ -63,7 +63,7 @@ pub fn escaping_fds() -> Vec<EscapingFd> {
 pub fn plan_close_on_exec(plan: &mut Plan, fds: Vec<EscapingFd>) {
     for EscapingFd { fd, kind, shown } in fds {
         let reason = format!("keep descriptor {fd} from the command: {kind} leads out");
-        plan.step(reason, Call::CloseOnExec { fd, path: shown });
+        plan.step(reason, call::CloseOnExec { fd, path: shown });
     }
 }
 

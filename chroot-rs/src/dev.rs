@@ -5,12 +5,12 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use chain::namespace::{Kind, capability};
-use chain::{Call, Plan, sys};
+use chain::{Plan, call, sys};
 use nix::mount::MsFlags;
-use nix::sys::stat::{SFlag, fstat, stat};
+use nix::sys::stat::{fstat, stat};
 
 use crate::ids::Ids;
-use crate::mounts::{NO_SUID_DEV_EXEC, mount_with};
+use crate::mounts::NO_SUID_DEV_EXEC;
 use crate::privilege::Privilege;
 use crate::root::chdir_inside;
 
@@ -64,43 +64,43 @@ impl Dev {
     /// Mounts and fills it.
     pub fn plan(&self, plan: &mut Plan) {
         chdir_inside(plan, "dev");
-        let devices = mount_with("tmpfs", ".", MsFlags::MS_NOSUID, "mode=755,size=64k");
+        let devices = call::Mount::new("tmpfs", ".", MsFlags::MS_NOSUID).with_data("mode=755,size=64k");
         plan.step("mount a tmpfs for devices", devices);
         chdir_inside(plan, "dev");
-        plan.step("give devices exactly their modes", Call::Umask(0));
+        plan.step("give devices exactly their modes", call::Umask(0));
         for (name, major, minor) in DEVICES {
             if self.mknod {
-                let kind = SFlag::S_IFCHR;
-                let node = Call::Mknod { path: name.into(), kind, mode: 0o666, device: (major, minor) };
-                plan.step(format!("make /dev/{name}"), node);
+                let device = call::Mknod::char_device(name, 0o666, (major, minor));
+                plan.step(format!("make /dev/{name}"), device);
             } else {
                 bind_file(plan, &Path::new("/dev").join(name), name);
             }
         }
         for (target, link) in LINKS {
-            let symlink = Call::Symlink { target: target.into(), link: link.into() };
+            let symlink = call::Symlink { target: target.into(), link: link.into() };
             plan.step(format!("make /dev/{link}"), symlink);
         }
         if let Some(terminal) = &self.terminal {
             bind_file(plan, terminal, "console");
         }
         self.plan_mounts(plan);
-        plan.step("take the umask back", Call::Umask(self.umask));
+        plan.step("take the umask back", call::Umask(self.umask));
     }
 
     fn plan_mounts(&self, plan: &mut Plan) {
-        let mut mount = |name: &str, reason: &'static str, call: Call| {
-            plan.step(format!("make /dev/{name}"), Call::Mkdir { path: name.into(), mode: 0o755 });
+        let mut mount = |name: &str, reason: &'static str, call: call::Mount| {
+            plan.step(format!("make /dev/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
             plan.step(reason, call);
         };
         let group = if self.tty_group { ",gid=5" } else { "" };
         let options = format!("newinstance,ptmxmode=0666,mode=0620{group}");
-        let devpts = mount_with("devpts", "pts", MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, options);
+        let devpts =
+            call::Mount::new("devpts", "pts", MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC).with_data(options);
         mount("pts", "mount pseudo-terminals of its own", devpts);
-        let memory = mount_with("tmpfs", "shm", NO_SUID_DEV_EXEC, "mode=1777");
+        let memory = call::Mount::new("tmpfs", "shm", NO_SUID_DEV_EXEC).with_data("mode=1777");
         mount("shm", "mount shared memory of its own", memory);
         if self.mqueue {
-            let queues = Call::mount("mqueue", "mqueue", "mqueue", NO_SUID_DEV_EXEC);
+            let queues = call::Mount::new("mqueue", "mqueue", NO_SUID_DEV_EXEC);
             mount("mqueue", "mount message queues", queues);
         }
     }
@@ -108,9 +108,8 @@ impl Dev {
 
 /// Binds a device on an empty file.
 fn bind_file(plan: &mut Plan, source: &Path, name: &str) {
-    let file = Call::Mknod { path: name.into(), kind: SFlag::S_IFREG, mode: 0o666, device: (0, 0) };
-    plan.step(format!("make a place for /dev/{name}"), file);
-    plan.step(format!("show {} there", source.display()), Call::bind(source, name, MsFlags::empty()));
+    plan.step(format!("make a place for /dev/{name}"), call::Mknod::file(name, 0o666));
+    plan.step(format!("show {} there", source.display()), call::Mount::bind(source, name, MsFlags::empty()));
 }
 
 /// The terminal on a standard descriptor, by a path that still leads to it.

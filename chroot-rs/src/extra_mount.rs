@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use chain::reporter::quoted;
 use chain::{Plan, call};
 use nix::mount::MsFlags;
-use nix::sys::stat::SFlag;
 
-use crate::mounts::mount_with;
 use crate::root::chdir_inside;
 use crate::walk::Walked;
 
@@ -68,7 +66,7 @@ impl ExtraMount {
     /// Creates the mount point if it is missing, and mounts.
     pub fn plan(self, plan: &mut Plan) {
         if let MountSource::Host { path, read_only, .. } = &self.source {
-            let copy = Call::OpenTree { path: path.clone(), opened: SOURCE };
+            let copy = call::OpenTree { path: path.clone(), slot: SOURCE };
             plan.step(format!("take {} as a mount of its own", quoted(path)), copy);
             if *read_only {
                 plan.step("make it read-only", call::ReadOnlyTree(SOURCE));
@@ -77,13 +75,14 @@ impl ExtraMount {
         let (above, name) = self.plan_mount_point(plan);
         match self.source {
             MountSource::Host { .. } => {
-                let attach = Call::MoveMount { opened: SOURCE, target: name.clone().into() };
+                let attach = call::MoveMount { slot: SOURCE, target: name.clone().into() };
                 plan.step(format!("show it at {}", shown(&above.join(name))), attach);
             }
             MountSource::Tmpfs { options } => {
                 chdir_inside(plan, above.join(name));
                 let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-                plan.step("mount an empty file system there", mount_with("tmpfs", ".", flags, options));
+                let tmpfs = call::Mount::new("tmpfs", ".", flags).with_data(options);
+                plan.step("mount an empty file system there", tmpfs);
             }
         }
     }
@@ -96,18 +95,17 @@ impl ExtraMount {
             return (above, self.entry.clone().unwrap_or_default());
         };
         for name in dirs {
-            let mkdir = Call::Mkdir { path: name.into(), mode: 0o755 };
+            let mkdir = call::Mkdir { path: name.into(), mode: 0o755 };
             above.push(name);
             plan.step(format!("make {}", shown(&above)), mkdir);
             chdir_inside(plan, &above);
         }
-        let path = PathBuf::from(last);
-        let make = if self.source.is_file() {
-            Call::Mknod { path, kind: SFlag::S_IFREG, mode: 0o644, device: (0, 0) }
+        let reason = format!("make {}", shown(&above.join(last)));
+        if self.source.is_file() {
+            plan.step(reason, call::Mknod::file(last, 0o644));
         } else {
-            Call::Mkdir { path, mode: 0o755 }
-        };
-        plan.step(format!("make {}", shown(&above.join(last))), make);
+            plan.step(reason, call::Mkdir { path: last.into(), mode: 0o755 });
+        }
         (above, last.clone())
     }
 }

@@ -38,7 +38,7 @@ use std::path::PathBuf;
 use chain::args::{self, Parsed};
 use chain::exec::Command;
 use chain::reporter::quoted;
-use chain::{Call, Failure, Plan, Reporter};
+use chain::{Failure, Plan, Reporter, call};
 use nix::mount::MsFlags;
 
 use crate::cli::{Options, TOOL};
@@ -76,19 +76,19 @@ fn plan(setup: Setup) -> Plan {
     let mut plan = Plan::new(setup.command);
     match setup.strategy {
         Strategy::Plain { skip_chdir } => {
-            plan.step("change the root directory", Call::Chroot(setup.root.path));
+            plan.step("change the root directory", call::Chroot(setup.root.path));
             if !skip_chdir {
-                plan.step("start at the root", Call::Chdir("/".into()));
+                plan.step("start at the root", call::Chdir("/".into()));
             }
         }
         Strategy::Pivot(pivot) => plan_pivot(&mut plan, setup.root, *pivot),
     }
     setup.credentials.plan(&mut plan);
     if let Some(path) = setup.path {
-        plan.step("look for programs where they usually are", Call::SetPath(path));
+        plan.step("look for programs where they usually are", call::SetPath(path));
     }
     if let Some(dir) = setup.workdir {
-        plan.step(format!("start in {}", quoted(&dir)), Call::Chdir(dir));
+        plan.step(format!("start in {}", quoted(&dir)), call::Chdir(dir));
     }
     plan
 }
@@ -101,7 +101,7 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
         root::chdir_to_root(plan);
     }
     pivot.namespaces.plan(plan);
-    plan.step("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
+    plan.step("keep mounts from spreading outside", call::Mount::propagate("/", MsFlags::MS_PRIVATE));
     pivot.root_mount.plan(plan, pivot.write_mode, &root.path);
     pivot.kernel_mounts.plan(plan);
     if let Some(dev) = pivot.dev {

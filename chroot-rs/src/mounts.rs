@@ -67,28 +67,28 @@ impl KernelMounts {
         chdir_inside(plan, "proc");
         self.uncover(plan, "proc", self.existing.proc_mounts);
         if self.proc == FsProvision::Fresh {
-            plan.step("mount a proc", Call::mount("proc", ".", "proc", NO_SUID_DEV_EXEC));
+            plan.step("mount a proc", call::Mount::new("proc", ".", NO_SUID_DEV_EXEC));
         } else {
             let reason = "show the caller's proc, which belongs to a PID namespace above";
-            plan.step(reason, Call::bind("/proc", ".", MsFlags::MS_REC));
+            plan.step(reason, call::Mount::bind("/proc", ".", MsFlags::MS_REC));
         }
     }
 
     fn plan_sys(&self, plan: &mut Plan) {
         chdir_inside(plan, "sys");
         if self.sys == FsProvision::Bind {
-            let copy = Call::OpenTree { path: "/sys".into(), opened: "sys" };
+            let copy = call::OpenTree { path: "/sys".into(), slot: "sys" };
             plan.step("take a copy of the caller's /sys", copy);
-            plan.step("make the copy read-only", Call::ReadOnlyTree("sys"));
-            plan.step("show it inside", Call::MoveMount { opened: "sys", target: ".".into() });
+            plan.step("make the copy read-only", call::ReadOnlyTree("sys"));
+            plan.step("show it inside", call::MoveMount { slot: "sys", target: ".".into() });
             return;
         }
         self.uncover(plan, "sys", self.existing.sys_mounts);
         let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
-        plan.step("mount sysfs read-only", Call::mount("sysfs", ".", "sysfs", flags));
+        plan.step("mount sysfs read-only", call::Mount::new("sysfs", ".", flags));
         if self.cgroup2 {
             chdir_inside(plan, "sys/fs/cgroup");
-            plan.step("show the own control group", Call::mount("cgroup2", ".", "cgroup2", flags));
+            plan.step("show the own control group", call::Mount::new("cgroup2", ".", flags));
         }
     }
 
@@ -99,13 +99,14 @@ impl KernelMounts {
     /// An empty tmpfs then separates it from ours.
     fn uncover(&self, plan: &mut Plan, dir: &str, mounts: usize) {
         if !self.existing.can_unmount && mounts > 0 {
-            let empty = mount_with("tmpfs", ".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY, "mode=755,size=4k");
+            let empty = call::Mount::new("tmpfs", ".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY)
+                .with_data("mode=755,size=4k");
             plan.step(format!("cover what is mounted on /{dir} already"), empty);
             chdir_inside(plan, dir);
             return;
         }
         for _ in 0..mounts {
-            let unmount = Call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH };
+            let unmount = call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH };
             plan.step(format!("take away what is mounted on /{dir} already"), unmount);
             chdir_inside(plan, dir);
         }
@@ -120,32 +121,21 @@ impl KernelMounts {
         for (_, name, cover) in masks {
             match cover {
                 Cover::ReadOnly => {
-                    let bind = Call::bind(*name, *name, MsFlags::empty());
+                    let bind = call::Mount::bind(*name, *name, MsFlags::empty());
                     plan.step(format!("take /{dir}/{name} as a mount of its own"), bind);
                     let flags = MsFlags::MS_BIND | MsFlags::MS_RDONLY | NO_SUID_DEV_EXEC;
-                    plan.step(format!("make /{dir}/{name} read-only"), Call::remount(*name, flags));
+                    plan.step(format!("make /{dir}/{name} read-only"), call::Mount::remount(*name, flags));
                 }
                 Cover::File => {
-                    let bind = Call::bind("/dev/null", *name, MsFlags::empty());
+                    let bind = call::Mount::bind("/dev/null", *name, MsFlags::empty());
                     plan.step(format!("let /{dir}/{name} read as empty"), bind);
                 }
                 Cover::Directory => {
                     let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
-                    let empty = Call::mount("tmpfs", name, "tmpfs", flags);
+                    let empty = call::Mount::new("tmpfs", *name, flags);
                     plan.step(format!("let /{dir}/{name} list as empty"), empty);
                 }
             }
         }
-    }
-}
-
-/// mount(2) of a new file system with options of its own.
-pub fn mount_with(fstype: &'static str, target: &str, flags: MsFlags, options: impl Into<String>) -> Call {
-    Call::Mount {
-        source: Some(fstype.into()),
-        target: target.into(),
-        fstype: Some(fstype),
-        flags,
-        data: Some(options.into()),
     }
 }

@@ -2,7 +2,7 @@
 //! The namespaces that the new root needs.
 
 use chain::call::ForkOptions;
-use chain::{Call, Plan, idmap};
+use chain::{Plan, call, idmap};
 use nix::sched::CloneFlags;
 
 /// The namespaces to enter besides the mount namespace.
@@ -27,13 +27,13 @@ impl Namespaces {
             (false, true) => "enter new mount and PID namespaces",
             (false, false) => "enter a new mount namespace",
         };
-        plan.step(reason, Call::Unshare(flags));
+        plan.step(reason, call::Unshare(flags));
         if let Some(caller) = self.map_to_root {
             idmap::map_one(plan, (0, 0), caller);
         }
         if self.pid {
             let reason = "start process 1, so that no process outside is in sight, and wait for it";
-            plan.step(reason, Call::Fork(ForkOptions { into: None, child_is_init: true }));
+            plan.fork(reason, ForkOptions { into: None, child_is_init: true });
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use chain::reporter::{ErrnoText, quoted};
 use chain::search::unsearchable_parent;
-use chain::{Call, Failure, Plan, mountinfo, sys};
+use chain::{Failure, Plan, call, mountinfo, sys};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, fstat, stat};
@@ -176,11 +176,11 @@ impl Root {
 
 /// Makes the new root the working directory.
 pub fn chdir_to_root(plan: &mut Plan) {
-    plan.step("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
+    plan.step("go to the new root", call::Enter { slot: NEW_ROOT, dir: "".into() });
 }
 
 /// Makes a directory below the new root the working directory.
 pub fn chdir_inside(plan: &mut Plan, dir: impl AsRef<Path>) {
     let dir = dir.as_ref();
-    plan.step(format!("go to /{} inside", dir.display()), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
+    plan.step(format!("go to /{} inside", dir.display()), call::Enter { slot: NEW_ROOT, dir: dir.into() });
 }

@@ -4,11 +4,10 @@
 
 use std::path::Path;
 
-use chain::{Call, Plan, mountinfo, sys};
+use chain::{Plan, call, mountinfo, sys};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
-use crate::mounts::mount_with;
 use crate::privilege::Privilege;
 use crate::root::{NEW_ROOT, Root, chdir_to_root};
 
@@ -60,50 +59,50 @@ impl RootMount {
     pub fn plan(&self, plan: &mut Plan, write_mode: WriteMode, path: &Path) {
         // the other modes are options: without open_tree(2) they fail with its error
         if !self.has_open_tree && write_mode == WriteMode::Persistent {
-            plan.step("mount the new root on itself", Call::bind(path, path, MsFlags::MS_REC));
-            plan.step("go to the mount on top", Call::Reopen { path: path.to_path_buf(), opened: NEW_ROOT });
+            plan.step("mount the new root on itself", call::Mount::bind(path, path, MsFlags::MS_REC));
+            plan.step("go to the mount on top", call::Reopen { path: path.to_path_buf(), slot: NEW_ROOT });
             return;
         }
         plan.step(
             "take the new root as a mount of its own",
-            Call::OpenTree { path: ".".into(), opened: NEW_ROOT },
+            call::OpenTree { path: ".".into(), slot: NEW_ROOT },
         );
         if write_mode == WriteMode::ReadOnly {
-            plan.step("let nothing be written to it", Call::ReadOnlyTree(NEW_ROOT));
+            plan.step("let nothing be written to it", call::ReadOnlyTree(NEW_ROOT));
         }
         if write_mode == WriteMode::Ephemeral {
             self.plan_overlay(plan);
         } else {
-            plan.step("mount it on itself", Call::MoveMount { opened: NEW_ROOT, target: ".".into() });
+            plan.step("mount it on itself", call::MoveMount { slot: NEW_ROOT, target: ".".into() });
         }
     }
 
     /// Mounts an overlay of the root and an empty directory in memory. All of it lies on a new
     /// tmpfs and is named from there, so that the options hold no name the caller chose.
     fn plan_overlay(&self, plan: &mut Plan) {
-        plan.step("open an empty file system in memory", Call::FsOpen { fstype: "tmpfs", opened: CHANGES });
-        plan.step("make it", Call::FsMount(CHANGES));
-        plan.step("mount it over the new root", Call::MoveMount { opened: CHANGES, target: ".".into() });
-        plan.step("go there", Call::Enter { opened: CHANGES, dir: "".into() });
-        plan.step("give directories exactly their modes", Call::Umask(0));
+        plan.step("open an empty file system in memory", call::FsOpen { fstype: "tmpfs", slot: CHANGES });
+        plan.step("make it", call::FsMount(CHANGES));
+        plan.step("mount it over the new root", call::MoveMount { slot: CHANGES, target: ".".into() });
+        plan.step("go there", call::Enter { slot: CHANGES, dir: "".into() });
+        plan.step("give directories exactly their modes", call::Umask(0));
         for (name, what) in [
             ("upper", "for what is written"),
             ("work", "for the overlay itself"),
             ("root", "for the new root"),
         ] {
-            let mkdir = Call::Mkdir { path: name.into(), mode: self.mode };
+            let mkdir = call::Mkdir { path: name.into(), mode: self.mode };
             plan.step(format!("make a directory {what}"), mkdir);
         }
-        plan.step("take the umask back", Call::Umask(self.umask));
-        let into_place = Call::MoveMount { opened: NEW_ROOT, target: "root".into() };
+        plan.step("take the umask back", call::Umask(self.umask));
+        let into_place = call::MoveMount { slot: NEW_ROOT, target: "root".into() };
         plan.step("put the new root in its place", into_place);
         let mut options = "lowerdir=root,upperdir=upper,workdir=work".to_string();
         if self.userxattr {
             options.push_str(",userxattr");
         }
-        let overlay = mount_with("overlay", "root", MsFlags::empty(), options);
+        let overlay = call::Mount::new("overlay", "root", MsFlags::empty()).with_data(options);
         plan.step("lay what is written over it", overlay);
-        plan.step("go to what both give", Call::Reopen { path: "root".into(), opened: NEW_ROOT });
+        plan.step("go to what both give", call::Reopen { path: "root".into(), slot: NEW_ROOT });
     }
 
     /// Makes the mount the root and removes the old root from view.
@@ -111,23 +110,16 @@ impl RootMount {
         chdir_to_root(plan);
         if self.covers_old_root {
             // as switch_root(8) does
-            let over = Call::Mount {
-                source: Some(".".into()),
-                target: "/".into(),
-                fstype: None,
-                flags: MsFlags::MS_MOVE,
-                data: None,
-            };
-            plan.step("move it over the old root", over);
-            plan.step("make it the root", Call::Chroot(".".into()));
+            plan.step("move it over the old root", call::Mount::move_to(".", "/"));
+            plan.step("make it the root", call::Chroot(".".into()));
         } else {
             // both roots stacked in one place: pivot_root(2), "pivot_root(".", ".")"
-            let pivot = Call::PivotRoot { new_root: ".".into(), put_old: ".".into() };
+            let pivot = call::PivotRoot { new_root: ".".into(), put_old: ".".into() };
             plan.step("make it the root", pivot);
-            let detach = Call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH };
+            let detach = call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH };
             plan.step("let go of the old root", detach);
         }
-        plan.step("start at the root", Call::Chdir("/".into()));
+        plan.step("start at the root", call::Chdir("/".into()));
     }
 }
 
