@@ -124,20 +124,20 @@ fn name(text: &str) -> Result<Name, String> {
 }
 
 /// The longest wait: a day.
-const LONGEST: u64 = 86_400;
+const MAX_TIMEOUT_SECONDS: u64 = 86_400;
 
 fn seconds(text: &str) -> Result<u64, String> {
     text.parse()
         .ok()
-        .filter(|seconds| (1..=LONGEST).contains(seconds))
-        .ok_or_else(|| format!("it must be a whole number of seconds, from 1 to {LONGEST}"))
+        .filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds))
+        .ok_or_else(|| format!("it must be a whole number of seconds, from 1 to {MAX_TIMEOUT_SECONDS}"))
 }
 
 fn count<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "it must be a whole number, 0 or more".to_string())
 }
 
-const LARGEST: u64 = 256 << 30;
+const DEFAULT_MAX_SIZE_BYTES: u64 = 256 << 30;
 
 impl Default for Options {
     fn default() -> Self {
@@ -165,7 +165,7 @@ impl Default for Options {
             devices: false,
             no_same_owner: false,
             squash: false,
-            max_size: LARGEST,
+            max_size: DEFAULT_MAX_SIZE_BYTES,
             max_files: 4_000_000,
         }
     }
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_told_what_it_must_be() {
-        assert_eq!((seconds("1"), seconds("86400")), (Ok(1), Ok(LONGEST)));
+        assert_eq!((seconds("1"), seconds("86400")), (Ok(1), Ok(MAX_TIMEOUT_SECONDS)));
         for wrong in ["5s", "0", "86401", "-1", "", "1.5"] {
             assert_eq!(seconds(wrong), Err("it must be a whole number of seconds, from 1 to 86400".into()));
         }
@@ -201,7 +201,7 @@ mod tests {
     fn sizes_are_powers_of_1024() {
         assert_eq!(size("512"), Ok(512));
         assert_eq!(size("64K"), Ok(65536));
-        assert_eq!(size("256G"), Ok(LARGEST));
+        assert_eq!(size("256G"), Ok(DEFAULT_MAX_SIZE_BYTES));
         assert!(size("1X").is_err());
         assert!(size("99999999999T").is_err());
         assert!(size("").is_err());

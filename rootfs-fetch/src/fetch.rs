@@ -9,12 +9,12 @@ use chain::{Reporter, Verbosity};
 use crate::archive::stream::Stream;
 use crate::archive::tar::reader::{Reader, Trailer, padded};
 use crate::cli::Options;
-use crate::destination::{Existing, Place};
+use crate::destination::{Destination, IfExists};
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind as ErrorKind, Result};
 use crate::interrupt::Interrupt;
 use crate::net::client::Net;
-use crate::oci::image::{Image, Layers, Reference};
+use crate::oci::image::{Image, Layers, LocalImage};
 use crate::oci::manifest::Layer;
 use crate::progress::Progress;
 use crate::source::Source;
@@ -22,11 +22,11 @@ use crate::source::input::{self, Input, Opener};
 use crate::tree::Tree;
 use crate::tree::directories::Origin;
 use crate::tree::name::Name;
-use crate::unpack::listing::Listed;
+use crate::unpack::listing::Listing;
 use crate::unpack::policy::{Devices, Owners, Policy};
 use crate::unpack::report::Report;
-use crate::unpack::selection::{Pattern, Selection, Taken};
-use crate::unpack::{Kind, Unpacker};
+use crate::unpack::selection::{Pattern, Selection, SelectionCounts};
+use crate::unpack::{ArchiveKind, Unpacker};
 
 /// What a fetch is to do, and how.
 #[derive(Debug)]
@@ -69,32 +69,34 @@ impl Fetch<'_> {
     fn make(&self, mut input: Input) -> Result<()> {
         let config = self.config(&input)?;
         let existing = match (self.options.replace, self.options.into) {
-            (true, _) => Existing::Replace,
-            (_, true) => Existing::Add,
-            _ => Existing::Refuse,
+            (true, _) => IfExists::Replace,
+            (_, true) => IfExists::Merge,
+            _ => IfExists::Refuse,
         };
-        let place = Place::prepare(self.directory, existing)?;
+        let destination = Destination::prepare(self.directory, existing)?;
         let digest = match &input {
             Input::Image(image) => image.digest().cloned(),
             _ => self.options.digest.clone(),
         };
-        match self.fill(&place, &mut input).and_then(|report| self.accept(report, &place, config.as_deref()))
+        match self
+            .fill(&destination, &mut input)
+            .and_then(|report| self.accept(report, &destination, config.as_deref()))
         {
-            Ok(None) => self.as_image(place),
+            Ok(None) => self.unpack_as_image(destination),
             Ok(Some(report)) => {
-                place.commit()?;
+                destination.commit()?;
                 if !self.options.quiet {
-                    report.tell_losses(self.reporter);
-                    report.tell_made(self.reporter, self.directory, digest.as_ref());
+                    report.report_losses(self.reporter);
+                    report.report_made(self.reporter, self.directory, digest.as_ref());
                 }
                 Ok(())
             }
             Err(failure) => {
-                let again = !place.is_shared() && self.is_cache_to_blame(&failure, &input);
-                if place.is_shared() {
+                let again = !destination.is_merge() && self.is_cache_to_blame(&failure, &input);
+                if destination.is_merge() {
                     self.reporter.message("what was added until then stays, as --into has it");
                 }
-                if let Err(left) = place.abandon() {
+                if let Err(left) = destination.abandon() {
                     left.reporter(self.reporter);
                 }
                 if again { self.make(input) } else { Err(failure) }
@@ -115,8 +117,13 @@ impl Fetch<'_> {
 
     /// Writes the configuration beside a tree that is whole; nothing comes back if what was
     /// unpacked is an image.
-    fn accept(&self, report: Report, place: &Place, config: Option<&[u8]>) -> Result<Option<Report>> {
-        if self.is_archive() && place.image().is_some() {
+    fn accept(
+        &self,
+        report: Report,
+        destination: &Destination,
+        config: Option<&[u8]>,
+    ) -> Result<Option<Report>> {
+        if self.may_be_image() && destination.image_format().is_some() {
             return Ok(None);
         }
         match (&self.options.config, config) {
@@ -141,31 +148,32 @@ impl Fetch<'_> {
     }
 
     /// Whether what was unpacked may turn out to be an image: nothing of it was chosen or added.
-    fn is_archive(&self) -> bool {
+    fn may_be_image(&self) -> bool {
         let options = self.options;
         let chosen = options.strip_components > 0 || !options.subdir.is_root() || !options.exclude.is_empty();
         matches!(self.source, Source::File(_) | Source::Stdin | Source::Url(_)) && !chosen && !options.into
     }
 
     /// Starts again, with what was unpacked taken for the image it is.
-    fn as_image(&self, place: Place) -> Result<()> {
-        let Some(form) = place.image() else { return place.abandon() };
+    fn unpack_as_image(&self, destination: Destination) -> Result<()> {
+        let Some(form) = destination.image_format() else { return destination.abandon() };
         self.reporter.message("this archive is a container image: its layers are unpacked");
         if let Source::File(path) = &self.source {
-            place.abandon()?;
-            let source = Source::Image(Reference { form, path: path.clone(), tag: None });
+            destination.abandon()?;
+            let source = Source::Image(LocalImage { form, path: path.clone(), tag: None });
             let options = &Options { digest: None, ..self.options.clone() };
             return Fetch { source, options, ..*self }.run();
         }
-        if !place.is_beside() {
-            place.abandon()?;
+        if !destination.is_sibling() {
+            destination.abandon()?;
             return Err(Failure::damaged("there is no room to unpack an image twice in a mount point")
                 .hint("save it in a file, and name that oci-archive:FILE or docker-archive:FILE"));
         }
-        let image = place.root().and_then(|root| Image::unpacked(root, form, &self.opener().platform()));
-        let source = Source::Image(Reference { form, path: self.directory.into(), tag: None });
+        let image =
+            destination.root().and_then(|root| Image::unpacked(root, form, &self.opener().platform()));
+        let source = Source::Image(LocalImage { form, path: self.directory.into(), tag: None });
         let made = image.and_then(|image| Fetch { source, ..*self }.make(Input::Image(image)));
-        let left = place.abandon();
+        let left = destination.abandon();
         made.and(left)
     }
 
@@ -175,23 +183,25 @@ impl Fetch<'_> {
         if spoken { Progress::hidden() } else { Progress::start(length) }
     }
 
-    fn fill(&self, place: &Place, input: &mut Input) -> Result<Report> {
-        let origin = if place.is_shared() { Origin::Found } else { Origin::Made };
-        let tree = Tree::new(place.root()?, origin)?;
+    fn fill(&self, destination: &Destination, input: &mut Input) -> Result<Report> {
+        let origin = if destination.is_merge() { Origin::Found } else { Origin::Made };
+        let tree = Tree::new(destination.root()?, origin)?;
         let mut unpacker = match input {
             Input::Host(copy) => return copy.make(tree, self.interrupt()),
-            Input::Archive(..) | Input::Image(_) => {
-                Unpacker::new(tree, Policy { marked: !place.is_beside(), ..self.policy() }, *self.reporter)
-            }
+            Input::Archive(..) | Input::Image(_) => Unpacker::new(
+                tree,
+                Policy { marked: !destination.is_sibling(), ..self.policy() },
+                *self.reporter,
+            ),
         };
         match input {
             Input::Archive(stream, progress) => {
-                let unpacked = unpacker.archive(stream, Kind::Whole, self.interrupt());
+                let unpacked = unpacker.archive(stream, ArchiveKind::Whole, self.interrupt());
                 progress.clear();
                 unpacked?;
             }
             Input::Image(image) => {
-                if place.is_shared() {
+                if destination.is_merge() {
                     // what is added cannot be taken back
                     image.forget_damaged()?;
                 }
@@ -209,11 +219,11 @@ impl Fetch<'_> {
         let layers = image.begin(self.opener().beside, progress)?;
         image.layers().iter().try_for_each(|layer| {
             let mut stream = self.layer(&layers, layer)?;
-            let applied = unpacker.archive(&mut stream, Kind::Layer, self.interrupt());
+            let applied = unpacker.archive(&mut stream, ArchiveKind::Layer, self.interrupt());
             applied.map_err(|failure| match failure {
                 // an address says more than a digest
                 Failure::Wrong { kind: ErrorKind::Network | ErrorKind::NotFound, .. } => failure,
-                failure => failure.within(&layer.part),
+                failure => failure.within(&layer.path),
             })
         })
     }
@@ -226,16 +236,17 @@ impl Fetch<'_> {
     fn list(&self, input: Input) -> Result<()> {
         match input {
             Input::Archive(mut stream, _) => {
-                let taken = self.list_archive(&mut stream, Trailer::Required, Taken::default())?;
-                self.policy().selection.check(taken)
+                let counts = self.list_archive(&mut stream, Trailer::Required, SelectionCounts::default())?;
+                self.policy().selection.check(counts)
             }
             Input::Image(image) => {
                 let layers = image.begin(self.opener().beside, &Progress::hidden())?;
-                let taken = image.layers().iter().try_fold(Taken::default(), |taken, layer| {
-                    self.reporter.message(format_args!("layer {}", layer.part));
-                    self.list_archive(&mut self.layer(&layers, layer)?, Trailer::Optional, taken)
-                })?;
-                self.policy().selection.check(taken)
+                let counts =
+                    image.layers().iter().try_fold(SelectionCounts::default(), |counts, layer| {
+                        self.reporter.message(format_args!("layer {}", layer.path));
+                        self.list_archive(&mut self.layer(&layers, layer)?, Trailer::Optional, counts)
+                    })?;
+                self.policy().selection.check(counts)
             }
             Input::Host(copy) => {
                 copy.paths().iter().for_each(|path| self.reporter.message(path.display()));
@@ -244,21 +255,26 @@ impl Fetch<'_> {
         }
     }
 
-    fn list_archive(&self, stream: &mut Stream, trailer: Trailer, mut taken: Taken) -> Result<Taken> {
+    fn list_archive(
+        &self,
+        stream: &mut Stream,
+        trailer: Trailer,
+        mut counts: SelectionCounts,
+    ) -> Result<SelectionCounts> {
         let selection = self.policy().selection;
         let mut reader = Reader::new(trailer);
         while let Some(entry) = reader.next(stream)? {
             self.interrupt().check()?;
-            taken.met += 1;
+            counts.seen += 1;
             if let Some(name) = selection.select(&Name::parse(&entry.raw_name)?) {
-                taken.taken += 1;
+                counts.selected += 1;
                 if !self.options.quiet {
-                    self.reporter.message(Listed(&entry, &name));
+                    self.reporter.message(Listing(&entry, &name));
                 }
             }
             stream.skip(padded(entry.stored))?;
         }
-        Ok(taken)
+        Ok(counts)
     }
 
     fn policy(&self) -> Policy {
@@ -272,7 +288,7 @@ impl Fetch<'_> {
         if options.devices {
             policy.devices = Devices::Make;
         }
-        policy.most_files = options.max_files;
+        policy.max_entries = options.max_files;
         policy.verbose = options.verbose;
         policy.selection = Selection {
             below: options.subdir.clone(),
@@ -293,7 +309,7 @@ pub fn beside(directory: &Path) -> &Path {
 
 impl Report {
     /// The last line: `ubuntu-fs: 11,204 files, 170 MB, sha256:…`.
-    fn tell_made(&self, reporter: &Reporter, directory: &Path, digest: Option<&Digest>) {
+    fn report_made(&self, reporter: &Reporter, directory: &Path, digest: Option<&Digest>) {
         match digest {
             Some(digest) => reporter.message(format_args!("{}: {self}, {digest}", directory.display())),
             None => reporter.message(format_args!("{}: {self}", directory.display())),

@@ -111,7 +111,7 @@ fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, reporter: &Repo
     }
     let beside = operands.directory.as_deref().map_or(Path::new("."), fetch::beside);
     let opener = Opener { options, net, beside, reporter };
-    let (source, options) = &source::verify::settle(&operands.source, &opener)?;
+    let (source, options) = &source::verify::verify_source(&operands.source, &opener)?;
     if let Some(directory) = &operands.directory {
         return Fetch { source: source.clone(), directory, options, net, reporter }.run();
     }

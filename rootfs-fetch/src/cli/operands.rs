@@ -16,7 +16,7 @@ use rustix::fs::FileType;
 use crate::TOOL;
 use crate::cli::Options;
 use crate::source::Source;
-use crate::source::suggest::likely;
+use crate::source::suggest::suggestion;
 
 /// SOURCE, and DIRECTORY unless only something is to be said of the source.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ fn lacking(only: &OsStr, pipe: bool) -> String {
         Ok(Source::File(_)) if pipe || path.is_dir() => {
             format!("'rootfs-fetch - {text}' makes it from the archive on standard input")
         }
-        Ok(Source::File(_)) if !path.exists() => likely(path)
+        Ok(Source::File(_)) if !path.exists() => suggestion(path)
             .unwrap_or_else(|| format!("SOURCE comes first: 'rootfs-fetch docker://ubuntu {text}'")),
         // a URL may have a password in it
         Ok(Source::Url(_)) | Err(_) => last("SOURCE"),

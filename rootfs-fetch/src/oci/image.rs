@@ -6,11 +6,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::digest::{Checked, Digest};
+use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::oci::layout::{Blobs, Part};
-use crate::oci::manifest::{self, Config, Document, Found, Layer, Wanted};
+use crate::oci::layout::{BlobReader, Layout};
+use crate::oci::manifest::{self, ConfigLocation, DocumentKind, Layer, Query, ResolvedImage};
 use crate::oci::platform::Platform;
 use crate::oci::registry::download::{Blob, Downloads};
 use crate::oci::registry::repository::Repository;
@@ -18,7 +18,7 @@ use crate::progress::Progress;
 
 /// How an image is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum ImageFormat {
     /// `oci:`, an image layout in a directory.
     OciDirectory,
     /// `oci-archive:`, an image layout in a tar archive.
@@ -29,18 +29,18 @@ pub enum Form {
 
 /// Where an image is, and which.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
+pub struct LocalImage {
     /// How it is kept.
-    pub form: Form,
+    pub form: ImageFormat,
     /// Where it is.
     pub path: PathBuf,
     /// Which of several.
     pub tag: Option<OsString>,
 }
 
-impl Reference {
+impl LocalImage {
     /// Splits `PATH[:TAG]`; a path that exists is all path.
-    pub fn parse(form: Form, text: &OsStr) -> Self {
+    pub fn parse(form: ImageFormat, text: &OsStr) -> Self {
         let whole = || Self { form, path: PathBuf::from(text), tag: None };
         if Path::new(text).exists() {
             return whole();
@@ -61,13 +61,13 @@ impl Reference {
 #[derive(Debug)]
 pub struct Image {
     store: Store,
-    found: Found,
+    found: ResolvedImage,
 }
 
 /// Where the parts of an image are.
 #[derive(Debug)]
 enum Store {
-    Here(Blobs),
+    Here(Layout),
     Registry(Repository),
 }
 
@@ -75,7 +75,7 @@ enum Store {
 #[derive(Debug)]
 pub enum Layers<'a> {
     /// They are here.
-    Here(&'a Blobs, Progress),
+    Here(&'a Layout, Progress),
     /// They come.
     Coming(Downloads),
 }
@@ -86,34 +86,34 @@ impl Image {
     /// # Errors
     /// Not found, damaged, I/O.
     pub fn open(
-        reference: &Reference,
+        reference: &LocalImage,
         platform: &Platform,
         beside: &Path,
         most: u64,
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let blobs = match reference.form {
-            Form::OciDirectory => Blobs::directory(&reference.path)?,
-            Form::OciArchive | Form::DockerArchive => {
-                Blobs::archive(&reference.path, beside, most, interrupt)?
+            ImageFormat::OciDirectory => Layout::directory(&reference.path)?,
+            ImageFormat::OciArchive | ImageFormat::DockerArchive => {
+                Layout::archive(&reference.path, beside, most, interrupt)?
             }
         };
         let tag = reference.tag.as_deref().map(OsStr::to_string_lossy);
-        Self::of_blobs(blobs, reference.form, Wanted { tag: tag.as_deref(), platform })
+        Self::of_blobs(blobs, reference.form, Query { tag: tag.as_deref(), platform })
     }
 
     /// The image that an archive turned out to be when it was unpacked.
     ///
     /// # Errors
     /// Not found, damaged, I/O.
-    pub fn unpacked(root: OwnedFd, form: Form, platform: &Platform) -> Result<Self> {
-        Self::of_blobs(Blobs::Directory(root), form, Wanted { tag: None, platform })
+    pub fn unpacked(root: OwnedFd, form: ImageFormat, platform: &Platform) -> Result<Self> {
+        Self::of_blobs(Layout::Directory(root), form, Query { tag: None, platform })
     }
 
-    fn of_blobs(blobs: Blobs, form: Form, wanted: Wanted<'_>) -> Result<Self> {
+    fn of_blobs(blobs: Layout, form: ImageFormat, query: Query<'_>) -> Result<Self> {
         let found = match form {
-            Form::DockerArchive => manifest::docker(&blobs, wanted)?,
-            Form::OciDirectory | Form::OciArchive => manifest::oci(&blobs, wanted)?,
+            ImageFormat::DockerArchive => manifest::docker(&blobs, query)?,
+            ImageFormat::OciDirectory | ImageFormat::OciArchive => manifest::oci(&blobs, query)?,
         };
         Ok(Self { store: Store::Here(blobs), found })
     }
@@ -122,7 +122,7 @@ impl Image {
     ///
     /// # Errors
     /// Not found, denied, network; damaged, also if the layers claim more than `most` bytes.
-    pub fn ask(repository: Repository, platform: &Platform, most: u64) -> Result<Self> {
+    pub fn from_registry(repository: Repository, platform: &Platform, most: u64) -> Result<Self> {
         let (data, digest) = repository.top()?;
         let found = manifest::registry(&repository, &data, digest, platform)?;
         let image = Self { store: Store::Registry(repository), found };
@@ -161,17 +161,19 @@ impl Image {
     /// Damaged, if it is missing or another one; I/O, network.
     pub fn config(&self) -> Result<Vec<u8>> {
         match (&self.found.config, &self.store) {
-            (Config::Document(digest, size), Store::Here(blobs)) => {
-                manifest::checked(blobs, digest, *size, Document::Config)
+            (ConfigLocation::Blob(digest, size), Store::Here(blobs)) => {
+                manifest::checked(blobs, digest, *size, DocumentKind::Config)
             }
-            (Config::Document(digest, size), Store::Registry(repository)) => {
-                manifest::checked(repository, digest, *size, Document::Config)
+            (ConfigLocation::Blob(digest, size), Store::Registry(repository)) => {
+                manifest::checked(repository, digest, *size, DocumentKind::Config)
             }
-            (Config::Part(name), Store::Here(blobs)) => {
-                let data = blobs.read(name, manifest::MOST_JSON)?;
+            (ConfigLocation::File(name), Store::Here(blobs)) => {
+                let data = blobs.read(name, manifest::MAX_JSON_BYTES)?;
                 data.ok_or_else(|| Failure::damaged("the image is not complete: it has no configuration"))
             }
-            (Config::Part(_), Store::Registry(_)) => Err(Failure::damaged("the image has no configuration")),
+            (ConfigLocation::File(_), Store::Registry(_)) => {
+                Err(Failure::damaged("the image has no configuration"))
+            }
         }
     }
 
@@ -218,20 +220,20 @@ impl Layers<'_> {
     ///
     /// # Errors
     /// Damaged, if the layer is missing; I/O, network.
-    pub fn open(&self, layer: &Layer) -> Result<Part> {
+    pub fn open(&self, layer: &Layer) -> Result<BlobReader> {
         match (self, &layer.stored) {
             (Layers::Coming(downloads), Some((digest, _))) => downloads.open(digest),
             (Layers::Coming(_), None) => Err(Failure::damaged("a layer of the image has no digest")),
             (Layers::Here(blobs, progress), stored) => {
-                let Some((part, _)) = blobs.open(&layer.part)? else {
+                let Some((part, _)) = blobs.open(&layer.path)? else {
                     return Err(Failure::damaged(format_args!(
                         "the image is not complete: {:?} is missing",
-                        layer.part
+                        layer.path
                     )));
                 };
                 let part = progress.count(part);
                 Ok(match stored {
-                    Some((digest, size)) => Box::new(Checked::new(part, digest.clone(), Some(*size))),
+                    Some((digest, size)) => Box::new(CheckedReader::new(part, digest.clone(), Some(*size))),
                     None => part,
                 })
             }

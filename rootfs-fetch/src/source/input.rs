@@ -12,21 +12,21 @@ use chain::reporter::quoted;
 use crate::archive::open::open;
 use crate::archive::stream::Stream;
 use crate::cli::Options;
-use crate::digest::{Checked, Digest, digest_of};
+use crate::digest::{CheckedReader, Digest, digest_of};
 use crate::failure::{Failure, Kind, Result};
 use crate::host;
 use crate::interrupt::Interrupt;
 use crate::net::client::Net;
 use crate::net::transfer::{Expected, Transfer};
 use crate::oci::cache::Cache;
-use crate::oci::image::{Image, Reference};
+use crate::oci::image::{Image, LocalImage};
 use crate::oci::platform::Platform;
-use crate::oci::reference::Reference as Name;
+use crate::oci::reference::Reference;
 use crate::oci::registry::repository::Repository;
 use crate::oci::registry::session::Session;
 use crate::progress::Progress;
 use crate::source::Source;
-use crate::source::suggest::likely;
+use crate::source::suggest::suggestion;
 
 /// What a tree is made of.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub enum Input {
     /// An image whose manifest is known.
     Image(Image),
     /// Programs of the host.
-    Host(host::Copy),
+    Host(host::CopyPlan),
 }
 
 /// Opens sources.
@@ -59,9 +59,9 @@ impl Opener<'_> {
     /// Every [`Failure`]; nothing was made.
     pub fn open(&self, source: &Source, progress: impl FnOnce(Option<u64>) -> Progress) -> Result<Input> {
         match source {
-            Source::Host(programs) => Ok(Input::Host(host::Copy::plan(programs)?)),
-            Source::Image(reference) => self.right(self.image(reference)?).map(Input::Image),
-            Source::Registry(name) => self.right(self.ask(name)?).map(Input::Image),
+            Source::Host(programs) => Ok(Input::Host(host::CopyPlan::plan(programs)?)),
+            Source::Image(reference) => self.check_digest(self.local_image(reference)?).map(Input::Image),
+            Source::Registry(name) => self.check_digest(self.registry_image(name)?).map(Input::Image),
             Source::File(_) | Source::Stdin | Source::Url(_) => {
                 let (bytes, length) = self.bytes(source)?;
                 let progress = progress(length);
@@ -81,8 +81,8 @@ impl Opener<'_> {
     pub fn digest(&self, source: &Source) -> Result<Digest> {
         let image = match source {
             Source::Host(_) => return Err(Failure::new(Kind::Usage, "the host's programs have no digest")),
-            Source::Image(reference) => self.image(reference)?,
-            Source::Registry(name) => self.ask(name)?,
+            Source::Image(reference) => self.local_image(reference)?,
+            Source::Registry(name) => self.registry_image(name)?,
             Source::File(_) | Source::Stdin | Source::Url(_) => {
                 return digest_of(self.checked(self.bytes(source)?.0)).map_err(Failure::read);
             }
@@ -96,20 +96,20 @@ impl Opener<'_> {
     /// Every [`Failure`]; usage, for what is none.
     pub fn config(&self, source: &Source) -> Result<Vec<u8>> {
         let image = match source {
-            Source::Image(reference) => self.image(reference)?,
-            Source::Registry(name) => self.ask(name)?,
+            Source::Image(reference) => self.local_image(reference)?,
+            Source::Registry(name) => self.registry_image(name)?,
             _ => {
                 return Err(Failure::new(Kind::Usage, "only an image has a configuration")
                     .hint("name its transport: docker://, oci:, oci-archive: or docker-archive:"));
             }
         };
-        self.right(image)?.config()
+        self.check_digest(image)?.config()
     }
 
     /// Bytes that are to have the digest that was asked for, if one was.
     fn checked(&self, bytes: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
         match &self.options.digest {
-            Some(digest) => Box::new(Checked::new(bytes, digest.clone(), None)),
+            Some(digest) => Box::new(CheckedReader::new(bytes, digest.clone(), None)),
             None => bytes,
         }
     }
@@ -132,7 +132,7 @@ impl Opener<'_> {
                 let length = transfer.length();
                 return Ok((Box::new(transfer), length));
             }
-            Source::File(path) => open(path).map_err(|failure| hinted(failure, path))?.into(),
+            Source::File(path) => open(path).map_err(|failure| with_suggestion(failure, path))?.into(),
             _ => rustix::io::dup(rustix::stdio::stdin())
                 .map_err(|error| Failure::call("read standard input", "dup(0)", error))?
                 .into(),
@@ -141,21 +141,21 @@ impl Opener<'_> {
         if let (Source::File(path), true) = (source, meta.as_ref().is_some_and(Metadata::is_dir)) {
             let failure =
                 Failure::new(Kind::Usage, format_args!("{} is a directory, and no archive", quoted(path)));
-            return Err(likely(path).map_or(failure.clone(), |hint| failure.hint(hint)));
+            return Err(suggestion(path).map_or(failure.clone(), |hint| failure.hint(hint)));
         }
         let length = meta.filter(Metadata::is_file).map(|meta| meta.len());
         Ok((Box::new(file), length))
     }
 
-    fn image(&self, reference: &Reference) -> Result<Image> {
+    fn local_image(&self, reference: &LocalImage) -> Result<Image> {
         let options = self.options;
         Image::open(reference, &self.platform(), self.beside, options.max_size, self.interrupt())
     }
 
-    fn ask(&self, name: &Name) -> Result<Image> {
+    fn registry_image(&self, name: &Reference) -> Result<Image> {
         let session = Session::new(self.net.clone(), name.clone());
         let repository = Repository::new(session, self.cache()?.map(Arc::new));
-        Image::ask(repository, &self.platform(), self.options.max_size)
+        Image::from_registry(repository, &self.platform(), self.options.max_size)
     }
 
     /// One that was asked for is there or it is an error; the usual one is left out aloud.
@@ -163,12 +163,12 @@ impl Opener<'_> {
         match &self.options.cache_dir {
             _ if self.options.no_cache => Ok(None),
             Some(path) => Cache::open(path).map(Some),
-            None => Ok(Cache::usual().map_err(|why| self.reporter.message(why)).ok()),
+            None => Ok(Cache::default_location().map_err(|why| self.reporter.message(why)).ok()),
         }
     }
 
     /// The image, if it is the one that `--digest` wants.
-    fn right(&self, image: Image) -> Result<Image> {
+    fn check_digest(&self, image: Image) -> Result<Image> {
         match (&self.options.digest, image.digest()) {
             (None, _) => Ok(image),
             (Some(wanted), Some(_)) if image.digests().contains(wanted) => Ok(image),
@@ -181,8 +181,8 @@ impl Opener<'_> {
 }
 
 /// A path that is not there may have been meant as a name.
-fn hinted(failure: Failure, path: &Path) -> Failure {
-    match (&failure, likely(path)) {
+fn with_suggestion(failure: Failure, path: &Path) -> Failure {
+    match (&failure, suggestion(path)) {
         (Failure::Wrong { kind: Kind::NotFound, .. }, Some(hint)) => failure.hint(hint),
         _ => failure,
     }

@@ -15,7 +15,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::net::transfer::document;
 use crate::source::Source;
 use crate::source::checksums::{self, Location};
-use crate::source::distro::{Document, Found, MOST, Reference, Site};
+use crate::source::distro::{DigestDocument, DistroRelease, MAX_DOCUMENT_BYTES, PublishedArchive, Site};
 use crate::source::input::Opener;
 use crate::source::signature::{self, Keyring};
 use crate::tree::name::Name;
@@ -26,7 +26,7 @@ const PREFIX: &[u8] = b"distro:";
 ///
 /// # Errors
 /// Every [`Failure`]; usage, for options that do not go with the source.
-pub fn settle(operand: &OsStr, opener: &Opener<'_>) -> Result<(Source, Options)> {
+pub fn verify_source(operand: &OsStr, opener: &Opener<'_>) -> Result<(Source, Options)> {
     let options = opener.options;
     let usage = |line: &str| Err(Failure::new(Kind::Usage, line));
     let keyring = options.keyring.as_deref().map(Keyring::open).transpose()?;
@@ -34,7 +34,7 @@ pub fn settle(operand: &OsStr, opener: &Opener<'_>) -> Result<(Source, Options)>
         if options.checksums.is_some() {
             return usage("--checksums is not for distro:, which has its own");
         }
-        return published(name, opener, keyring.as_ref());
+        return published_archive(name, opener, keyring.as_ref());
     }
     let source = Source::parse(operand)?;
     if options.mirror.is_some() {
@@ -60,10 +60,14 @@ pub fn settle(operand: &OsStr, opener: &Opener<'_>) -> Result<(Source, Options)>
 }
 
 /// A distribution's own archive.
-fn published(name: &[u8], opener: &Opener<'_>, keyring: Option<&Keyring>) -> Result<(Source, Options)> {
+fn published_archive(
+    name: &[u8],
+    opener: &Opener<'_>,
+    keyring: Option<&Keyring>,
+) -> Result<(Source, Options)> {
     let options = opener.options;
     let wrong = |why| Failure::new(Kind::Usage, why);
-    let reference: Reference = String::from_utf8_lossy(name).parse().map_err(wrong)?;
+    let reference: DistroRelease = String::from_utf8_lossy(name).parse().map_err(wrong)?;
     let platform = opener.platform();
     let site = Site { net: opener.net, mirror: options.mirror.as_ref(), platform: &platform };
     let found = reference.find(site, |url| read(&Location::Url(url.clone()), opener, keyring))?;
@@ -92,9 +96,9 @@ fn published(name: &[u8], opener: &Opener<'_>, keyring: Option<&Keyring>) -> Res
     Ok((Source::Url(found.archive), options))
 }
 
-impl Found {
+impl PublishedArchive {
     fn digest(&self) -> Result<Digest> {
-        let Document { url, text, is_manifest } = &self.document;
+        let DigestDocument { url, text, is_manifest } = &self.document;
         if *is_manifest {
             return self.document.only_layer();
         }
@@ -135,14 +139,14 @@ fn beside(location: &Location, opener: &Opener<'_>) -> Result<Vec<u8>> {
 
 fn text(location: &Location, opener: &Opener<'_>) -> Result<Vec<u8>> {
     let path = match location {
-        Location::Url(url) => return document(opener.net, url, MOST),
+        Location::Url(url) => return document(opener.net, url, MAX_DOCUMENT_BYTES),
         Location::File(path) => path,
     };
     let mut data = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MOST + 1).read_to_end(&mut data));
+    let read = File::open(path).and_then(|file| file.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut data));
     match read {
-        Ok(_) if data.len() as u64 > MOST => {
-            Err(Failure::damaged(format_args!("refused {location}: larger than {MOST} bytes")))
+        Ok(_) if data.len() as u64 > MAX_DOCUMENT_BYTES => {
+            Err(Failure::damaged(format_args!("refused {location}: larger than {MAX_DOCUMENT_BYTES} bytes")))
         }
         Ok(_) => Ok(data),
         Err(error) => {

@@ -37,7 +37,7 @@ pub struct Policy {
     /// Whether each entry is said.
     pub verbose: bool,
     /// Most entries.
-    pub most_files: u64,
+    pub max_entries: u64,
     /// Ours, to save calls that would change nothing.
     pub uid: Uid,
     /// Likewise.
@@ -57,7 +57,7 @@ impl Policy {
             devices: Devices::LeaveOut,
             selection: Selection::default(),
             verbose: false,
-            most_files: 4_000_000,
+            max_entries: 4_000_000,
             uid,
             gid: rustix::process::getegid(),
             marked: false,

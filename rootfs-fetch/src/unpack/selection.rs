@@ -30,11 +30,11 @@ impl Selection {
 
 /// What a selection met and took, of all layers where there are some.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Taken {
+pub struct SelectionCounts {
     /// Entries that it met.
-    pub met: u64,
+    pub seen: u64,
     /// Those it took.
-    pub taken: u64,
+    pub selected: u64,
 }
 
 impl Selection {
@@ -42,9 +42,9 @@ impl Selection {
     ///
     /// # Errors
     /// Not found.
-    pub fn check(&self, of: Taken) -> Result<()> {
+    pub fn check(&self, counts: SelectionCounts) -> Result<()> {
         let all = self.below.is_root() && self.strip == 0 && self.exclude.is_empty();
-        if all || of.met == 0 || of.taken > 0 {
+        if all || counts.seen == 0 || counts.selected > 0 {
             return Ok(());
         }
         let line = match (self.below.is_root(), self.strip, self.exclude.is_empty()) {

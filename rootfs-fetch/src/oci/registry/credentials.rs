@@ -24,8 +24,8 @@ use crate::oci::reference::Reference;
 /// What Docker calls its own registry in these files.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 /// A helper may ask its user to unlock something.
-const HELPER_PATIENCE: Duration = Duration::from_secs(60);
-const MOST_SAID: u64 = 1 << 20;
+const HELPER_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_HELPER_OUTPUT_BYTES: u64 = 1 << 20;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &ALPHABET,
@@ -187,12 +187,12 @@ fn by_helper(name: &str, server: &str) -> Result<Option<Credentials>> {
     if let Some(output) = child.stdout.take() {
         let read = move || {
             let mut text = Vec::new();
-            let _ = output.take(MOST_SAID).read_to_end(&mut text);
+            let _ = output.take(MAX_HELPER_OUTPUT_BYTES).read_to_end(&mut text);
             let _ = say.send(text);
         };
         drop(thread::Builder::new().spawn(read));
     }
-    let Ok(said) = said.recv_timeout(HELPER_PATIENCE) else {
+    let Ok(said) = said.recv_timeout(HELPER_TIMEOUT) else {
         let _ = child.kill();
         let _ = child.wait();
         return Err(failed("it does not answer"));
