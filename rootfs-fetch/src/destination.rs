@@ -11,16 +11,15 @@ pub mod partial;
 pub mod replace_guard;
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::reporter::quoted;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::fs::{Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::oci::image::ImageFormat;
 use crate::tree::mount_id;
 use crate::tree::remove;
 
@@ -81,8 +80,8 @@ impl Destination {
                 match (partial::make(&parent, &name, directory), found) {
                     (Ok((partial, root)), _) => (root, Staging::Sibling(partial)),
                     // the directory was made for us where we may make none
-                    (Err(Failure::Wrong { kind: Kind::Denied, .. }), Some(root))
-                        if existing == IfExists::Refuse =>
+                    (Err(failure), Some(root))
+                        if failure.is(Kind::Denied) && existing == IfExists::Refuse =>
                     {
                         (root, Staging::EmptyDir)
                     }
@@ -103,27 +102,19 @@ impl Destination {
         matches!(self.staging, Staging::Sibling(_))
     }
 
-    /// The form of image the tree turns out to be, where it is none that is in one.
-    pub fn image_format(&self) -> Option<ImageFormat> {
-        let has = |name| rustix::fs::statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-        // docker save writes both since version 25, and the layout has the digests
-        if has("oci-layout") && has("index.json") && has("blobs") {
-            return Some(ImageFormat::OciArchive);
-        }
-        // a root has a directory of that name, an image never
-        let saved = has("repositories") || has("manifest.json") && has("blobs");
-        (saved && !has("etc")).then_some(ImageFormat::DockerArchive)
+    /// The root of the tree.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
     }
 
-    /// The root of the tree, open.
+    /// Opens the root of the tree.
     ///
     /// # Errors
-    /// I/O.
-    pub fn root(&self) -> Result<OwnedFd> {
-        self.root.try_clone().map_err(|error| {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::MFILE);
-            Failure::call("open the new directory", "fcntl(F_DUPFD_CLOEXEC)", errno)
-        })
+    /// As fcntl(2).
+    pub fn open_root(&self) -> Result<OwnedFd> {
+        self.root
+            .try_clone()
+            .map_err(|error| Failure::call("open the new directory", "fcntl(F_DUPFD_CLOEXEC)", error))
     }
 
     /// Gives the finished tree its name.

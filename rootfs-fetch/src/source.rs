@@ -74,14 +74,14 @@ impl Source {
             let programs = programs.split(|&byte| byte == b',').filter(|program| !program.is_empty());
             return Ok(Self::Host(programs.map(|program| OsStr::from_bytes(program).to_owned()).collect()));
         }
-        for (prefix, form) in IMAGES {
+        for (prefix, format) in IMAGES {
             if let Some(rest) = bytes.strip_prefix(prefix.as_bytes()) {
-                return Ok(Self::Image(LocalImage::parse(form, OsStr::from_bytes(rest))));
+                return Ok(Self::Image(LocalImage::parse(format, OsStr::from_bytes(rest))));
             }
         }
         let path = PathBuf::from(operand);
         if path.join("oci-layout").is_file() {
-            return Ok(Self::Image(LocalImage { form: ImageFormat::OciDirectory, path, tag: None }));
+            return Ok(Self::Image(LocalImage { format: ImageFormat::OciDirectory, path, tag: None }));
         }
         Ok(Self::File(path))
     }
@@ -110,8 +110,8 @@ mod tests {
         assert_eq!(parse("-"), Source::Stdin);
         assert_eq!(parse("./host:x"), Source::File("./host:x".into()));
         assert_eq!(parse("ubuntu:24.04"), Source::File("ubuntu:24.04".into()));
-        let image = |form, path: &str, tag: &str| {
-            Source::Image(LocalImage { form, path: path.into(), tag: Some(tag.into()) })
+        let image = |format, path: &str, tag: &str| {
+            Source::Image(LocalImage { format, path: path.into(), tag: Some(tag.into()) })
         };
         assert_eq!(parse("oci:no/dir:v1"), image(ImageFormat::OciDirectory, "no/dir", "v1"));
         assert_eq!(
@@ -147,11 +147,9 @@ mod tests {
         );
         assert!(matches!(parse("HTTPS://h/x"), Source::Url(url) if url.to_string() == "https://h/x"));
         for wrong in ["docker://", "docker://Ubuntu", "https://", "http://user:secret@"] {
-            let Err(Failure::Wrong { kind, line, .. }) = Source::parse(OsStr::new(wrong)) else {
-                panic!("{wrong} was taken")
-            };
-            assert_eq!(kind, Kind::Usage);
-            assert!(!line.contains("secret"), "{line}");
+            let failure = Source::parse(OsStr::new(wrong)).expect_err(wrong);
+            assert!(failure.is(Kind::Usage));
+            assert!(!failure.to_string().contains("secret"), "{failure}");
         }
     }
 }

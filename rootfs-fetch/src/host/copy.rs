@@ -11,7 +11,7 @@ use chain::reporter::quoted;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::tree::Tree;
 use crate::tree::name::Name;
 use crate::unpack::file;
@@ -50,7 +50,7 @@ impl<'a> Copier<'a> {
                 continue;
             }
             here.push(&part);
-            let meta = std::fs::symlink_metadata(&here).map_err(|error| lost(&here, "lstat()", &error))?;
+            let meta = std::fs::symlink_metadata(&here).map_err(|error| lost(&here, "lstat()", error))?;
             if meta.is_symlink() {
                 links += 1;
                 if links > MAX_LINKS {
@@ -60,7 +60,7 @@ impl<'a> Copier<'a> {
                         Errno::LOOP,
                     ));
                 }
-                let target = std::fs::read_link(&here).map_err(|error| lost(&here, "readlink()", &error))?;
+                let target = std::fs::read_link(&here).map_err(|error| lost(&here, "readlink()", error))?;
                 self.link(&here, &target)?;
                 here.pop();
                 if target.is_absolute() {
@@ -147,10 +147,8 @@ fn name(path: &Path) -> Result<Name> {
     Name::parse(path.as_os_str().as_bytes())
 }
 
-fn lost(path: &Path, call: &str, error: &std::io::Error) -> Failure {
-    let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
-    let failure = Failure::call(format_args!("copy {}", quoted(path)), call, errno);
-    if errno == Errno::NOENT { failure.kind(Kind::NotFound) } else { failure }
+fn lost(path: &Path, call: &str, error: std::io::Error) -> Failure {
+    Failure::call(format_args!("copy {}", quoted(path)), call, error).or_not_found()
 }
 
 /// Shares the blocks where the file system can, else copies in the kernel, else here.

@@ -19,6 +19,17 @@ use crate::destination::partial;
 use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Kind, Result};
 
+/// Where the cache is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheLocation {
+    /// The user's cache directory; without one, nothing is cached.
+    Default,
+    /// This directory.
+    Directory(PathBuf),
+    /// There is none.
+    Nowhere,
+}
+
 /// A directory of blobs, laid out as an image layout has them: `blobs/sha256/…`.
 #[derive(Debug)]
 pub struct Cache {
@@ -104,14 +115,13 @@ impl Cache {
     /// # Errors
     /// I/O, denied.
     pub fn open(path: &Path) -> Result<Self> {
-        let failed = |call: &str, error: &std::io::Error| {
-            let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
-            Failure::call(format_args!("keep a cache in {}", quoted(path)), call, errno)
+        let failed = |call: &str, error: std::io::Error| {
+            Failure::call(format_args!("keep a cache in {}", quoted(path)), call, error)
         };
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-        builder.create(path).map_err(|error| failed("mkdir()", &error))?;
-        let top = crate::tree::open_plain(path).map_err(|errno| failed("openat()", &errno.into()))?;
+        builder.create(path).map_err(|error| failed("mkdir()", error))?;
+        let top = crate::tree::open_plain(path).map_err(|errno| failed("openat()", errno.into()))?;
         Ok(Self { top, path: path.to_path_buf(), given_up: AtomicBool::new(false) })
     }
 
@@ -234,7 +244,7 @@ impl Cache {
         let read = std::io::copy(&mut checked, &mut std::io::sink());
         match read.map_err(Failure::read) {
             Ok(_) => Ok(true),
-            Err(Failure::Wrong { kind: Kind::Damaged, .. }) => {
+            Err(failure) if failure.is(Kind::Damaged) => {
                 self.forget(digest);
                 Ok(false)
             }

@@ -2,9 +2,11 @@
 //! Container images: layers, one over the other, each checked against its digest.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::AtFlags;
 
 use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Result};
@@ -27,11 +29,25 @@ pub enum ImageFormat {
     DockerArchive,
 }
 
+impl ImageFormat {
+    /// The format of an image that was unpacked into a directory; nothing for a root directory.
+    pub fn detect(root: BorrowedFd<'_>) -> Option<Self> {
+        let has = |name| rustix::fs::statat(root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        // docker save writes both since version 25, and the layout has the digests
+        if has("oci-layout") && has("index.json") && has("blobs") {
+            return Some(Self::OciArchive);
+        }
+        // a root directory has etc, an image does not
+        let is_docker_archive = has("repositories") || has("manifest.json") && has("blobs");
+        (is_docker_archive && !has("etc")).then_some(Self::DockerArchive)
+    }
+}
+
 /// Where an image is, and which.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalImage {
     /// How it is kept.
-    pub form: ImageFormat,
+    pub format: ImageFormat,
     /// Where it is.
     pub path: PathBuf,
     /// Which of several.
@@ -40,15 +56,15 @@ pub struct LocalImage {
 
 impl LocalImage {
     /// Splits `PATH[:TAG]`; a path that exists is all path.
-    pub fn parse(form: ImageFormat, text: &OsStr) -> Self {
-        let whole = || Self { form, path: PathBuf::from(text), tag: None };
+    pub fn parse(format: ImageFormat, text: &OsStr) -> Self {
+        let whole = || Self { format, path: PathBuf::from(text), tag: None };
         if Path::new(text).exists() {
             return whole();
         }
         let bytes = text.as_bytes();
         match bytes.iter().position(|&byte| byte == b':') {
             Some(at) => Self {
-                form,
+                format,
                 path: PathBuf::from(OsStr::from_bytes(bytes.get(..at).unwrap_or_default())),
                 tag: Some(OsStr::from_bytes(bytes.get(at + 1..).unwrap_or_default()).to_owned()),
             },
@@ -92,26 +108,26 @@ impl Image {
         most: u64,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let blobs = match reference.form {
+        let blobs = match reference.format {
             ImageFormat::OciDirectory => Layout::directory(&reference.path)?,
             ImageFormat::OciArchive | ImageFormat::DockerArchive => {
                 Layout::archive(&reference.path, beside, most, interrupt)?
             }
         };
         let tag = reference.tag.as_deref().map(OsStr::to_string_lossy);
-        Self::of_blobs(blobs, reference.form, Query { tag: tag.as_deref(), platform })
+        Self::of_blobs(blobs, reference.format, Query { tag: tag.as_deref(), platform })
     }
 
     /// The image that an archive turned out to be when it was unpacked.
     ///
     /// # Errors
     /// Not found, damaged, I/O.
-    pub fn unpacked(root: OwnedFd, form: ImageFormat, platform: &Platform) -> Result<Self> {
-        Self::of_blobs(Layout::Directory(root), form, Query { tag: None, platform })
+    pub fn unpacked(root: OwnedFd, format: ImageFormat, platform: &Platform) -> Result<Self> {
+        Self::of_blobs(Layout::Directory(root), format, Query { tag: None, platform })
     }
 
-    fn of_blobs(blobs: Layout, form: ImageFormat, query: Query<'_>) -> Result<Self> {
-        let found = match form {
+    fn of_blobs(blobs: Layout, format: ImageFormat, query: Query<'_>) -> Result<Self> {
+        let found = match format {
             ImageFormat::DockerArchive => manifest::docker(&blobs, query)?,
             ImageFormat::OciDirectory | ImageFormat::OciArchive => manifest::oci(&blobs, query)?,
         };
@@ -133,7 +149,7 @@ impl Image {
         Ok(image)
     }
 
-    /// The digest of the manifest, where the form has one.
+    /// The digest of the manifest, where the format has one.
     pub fn digest(&self) -> Option<&Digest> {
         self.found.digests.last()
     }

@@ -19,7 +19,7 @@ use crate::archive::stream::Stream;
 use crate::archive::tar::EntryKind;
 use crate::archive::tar::reader::{Reader, Trailer, padded};
 use crate::digest::Digest;
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::tree::Tree;
 use crate::tree::directories::Origin;
@@ -64,8 +64,7 @@ impl Layout {
     /// Not found, denied.
     pub fn directory(path: &Path) -> Result<Self> {
         crate::tree::open_plain(path).map(Self::Directory).map_err(|error| {
-            let failure = Failure::call("open the image", format_args!("openat({})", quoted(path)), error);
-            if matches!(error, Errno::NOENT | Errno::NOTDIR) { failure.kind(Kind::NotFound) } else { failure }
+            Failure::call("open the image", format_args!("openat({})", quoted(path)), error).or_not_found()
         })
     }
 

@@ -202,13 +202,13 @@ impl DistroRelease {
 
     /// What is not there may be a release that is not, or was when the table was written.
     fn with_hint(&self, failure: Failure, distribution: &Distribution) -> Failure {
-        match &failure {
-            Failure::Wrong { kind: Kind::NotFound, hint: None, .. } if self.release.is_some() => {
-                failure.hint(format_args!("releases of {} are {}", self.name, distribution.names()))
-            }
-            Failure::Wrong { kind: Kind::NotFound, hint: None, .. } => failure
+        if !failure.is(Kind::NotFound) || failure.report().hint.is_some() {
+            return failure;
+        }
+        match &self.release {
+            Some(_) => failure.hint(format_args!("releases of {} are {}", self.name, distribution.names())),
+            None => failure
                 .hint("it may have moved since this version was made; the archive's own URL is a SOURCE too"),
-            _ => failure,
         }
     }
 }

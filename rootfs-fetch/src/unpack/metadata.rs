@@ -82,7 +82,7 @@ pub fn finish_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut R
     let mode = mode_of(entry, owned, report);
     let plain = entry.xattrs.is_empty();
     // a file capability is lost to chmod no more than to reading, but an ACL is changed by it: mode first
-    if !plain || mode & !0o777 != 0 || policy.marked {
+    if !plain || mode & !0o777 != 0 || policy.may_inherit {
         chmod(fd, mode)?;
     }
     if !plain {
@@ -135,7 +135,7 @@ pub fn finish_special(
         rustix::fs::chownat(entry_path.dir(), entry_path.leaf(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
     })?;
     // mknodat(2) gave it the rest of its mode: our umask is 0
-    let more = entry.mode & !0o777 != 0 || policy.marked;
+    let more = entry.mode & !0o777 != 0 || policy.may_inherit;
     if more && !matches!(entry.kind, EntryKind::Symlink(_)) {
         chmod_name(entry_path, entry.mode)
             .map_err(|error| Failure::call("set its mode", "chmod()", error))?;
@@ -193,7 +193,7 @@ fn chown(
 ) -> Result<Owned> {
     let uid = entry.uid.map_or(policy.uid, Uid::from_raw);
     let gid = entry.gid.map_or(policy.gid, Gid::from_raw);
-    if (uid, gid) == (policy.uid, policy.gid) && !(policy.marked && policy.owners != Owners::Caller) {
+    if (uid, gid) == (policy.uid, policy.gid) && !(policy.may_inherit && policy.owners != Owners::Caller) {
         return Ok(Owned::Restored);
     }
     match change(Some(uid), Some(gid)) {

@@ -18,6 +18,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether every entry is selected, and keeps its name.
+    pub fn is_everything(&self) -> bool {
+        self.below.is_root() && self.strip == 0 && self.exclude.is_empty()
+    }
+
     /// The new name of an entry; nothing where it is not wanted.
     pub fn select(&self, name: &Name) -> Option<Name> {
         if self.exclude.iter().any(|pattern| pattern.excludes(name)) {
@@ -43,8 +48,7 @@ impl Selection {
     /// # Errors
     /// Not found.
     pub fn check(&self, counts: SelectionCounts) -> Result<()> {
-        let all = self.below.is_root() && self.strip == 0 && self.exclude.is_empty();
-        if all || counts.seen == 0 || counts.selected > 0 {
+        if self.is_everything() || counts.seen == 0 || counts.selected > 0 {
             return Ok(());
         }
         let line = match (self.below.is_root(), self.strip, self.exclude.is_empty()) {

@@ -68,13 +68,10 @@ impl Reader {
 
     /// Says which entry of how many a failure was met after.
     fn located(&self, failure: Failure) -> Failure {
-        match failure {
-            Failure::Wrong { kind, line, hint, whole: false } if !self.last.is_empty() => {
-                let line = format!("{line} (entry {}, after {})", self.entries + 1, Quoted(&self.last));
-                Failure::Wrong { kind, line, hint, whole: false }
-            }
-            other => other,
+        if self.last.is_empty() {
+            return failure;
         }
+        failure.located(format_args!("entry {}, after {}", self.entries + 1, Quoted(&self.last)))
     }
 
     fn find(&mut self, stream: &mut Stream) -> Result<Option<Entry>> {

@@ -218,7 +218,7 @@ impl Shared {
                 break;
             }
             file.write_all_at(buffer.get(..count).unwrap_or_default(), at)
-                .map_err(|error| self.unwritten(&error))?;
+                .map_err(|error| self.unwritten(error))?;
             at += count as u64;
             if self.lock().stopped {
                 return Ok(());
@@ -235,7 +235,7 @@ impl Shared {
     /// The file of a layer: the cache's, or one beside DIRECTORY.
     fn file(&self, growing: Option<&PartialBlob>) -> Result<File> {
         if let Some(growing) = growing {
-            return growing.file().try_clone().map_err(|error| self.unwritten(&error));
+            return growing.file().try_clone().map_err(|error| self.unwritten(error));
         }
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         let file = rustix::fs::openat(CWD, &self.beside, flags, Mode::RUSR | Mode::WUSR);
@@ -248,9 +248,8 @@ impl Shared {
         })
     }
 
-    fn unwritten(&self, error: &io::Error) -> Failure {
-        let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO);
-        let failure = Failure::call("put a layer aside", "pwrite()", errno);
+    fn unwritten(&self, error: io::Error) -> Failure {
+        let failure = Failure::call("put a layer aside", "pwrite()", error);
         match self.repository.cache() {
             Some(_) => failure.hint("--cache-dir keeps the cache elsewhere, --no-cache keeps none"),
             None => failure,

@@ -138,7 +138,7 @@ impl Repository {
     /// Keeps a document that has been checked; a cache that is full or gone is no failure here.
     fn keep(&self, digest: &Digest, data: &[u8]) {
         if let Some(cache) = &self.cache
-            && let Err(Failure::Wrong { .. }) = cache.keep_document(digest, data)
+            && cache.keep_document(digest, data).is_err()
         {
             cache.give_up();
         }
