@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::thread;
 
 use clap::Command;
-use tests::Chance;
+use tests::Rng;
 
 use definitions::definitions;
 use sandbox::{Tried, try_all, typed};
@@ -44,10 +44,10 @@ fn wrong(tool: &str, tried: &Tried) -> Option<&'static str> {
 }
 
 /// Tries command lines of a tool; what is wrong with them, and how many came to an end of each kind.
-fn try_tool(tool: &Command, mut chance: Chance, cases: usize) -> String {
+fn try_tool(tool: &Command, mut rng: Rng, cases: usize) -> String {
     let name = tool.get_name();
     let words = Words::of(tool);
-    let lines: Vec<Vec<OsString>> = (0..cases).map(|_| words.line(&mut chance)).collect();
+    let lines: Vec<Vec<OsString>> = (0..cases).map(|_| words.line(&mut rng)).collect();
     let tried = try_all(name, &lines);
     let ran = tried.iter().filter(|tried| tried.status != 125 && tried.status != 2).count();
     // seen with --nocapture: all of them refused would be worth little
@@ -66,12 +66,12 @@ mod peers {
     #[ignore = "needs bubblewrap and namespaces"]
     fn any_command_line_is_done_or_refused_in_words() {
         let cases = std::env::var("CHAIN_CASES").map_or(CASES, |cases| cases.parse().expect("a number"));
-        let mut chance = Chance::new();
+        let mut rng = Rng::new();
         let tools = definitions();
         let wrong: String = thread::scope(|scope| {
             let start = |tool| {
-                let chance = Chance::seeded(chance.number());
-                scope.spawn(move || try_tool(tool, chance, cases))
+                let rng = Rng::seeded(rng.next_u64());
+                scope.spawn(move || try_tool(tool, rng, cases))
             };
             let running: Vec<_> = tools.iter().map(start).collect();
             running.into_iter().map(|tool| tool.join().expect("a tool's cases")).collect()

@@ -25,15 +25,15 @@ fn main() {
         collect(&top.join(place), &mut files);
     }
     files.sort();
-    let mut book = String::from("&[\n");
+    let mut documents = String::from("&[\n");
     for file in &files {
         let name = file.strip_prefix(&top).expect("a file of the workspace").display();
-        writeln!(book, "    ({:?}, include_str!({:?})),", name.to_string(), file)
+        writeln!(documents, "    ({:?}, include_str!({:?})),", name.to_string(), file)
             .expect("a String takes all");
     }
-    book.push_str("]\n");
+    documents.push_str("]\n");
     let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join("book.rs"), book).expect("OUT_DIR takes a file");
+    fs::write(Path::new(&out).join("documents.rs"), documents).expect("OUT_DIR takes a file");
 }
 
 /// Pages, man pages and completions; a folder that comes or goes is noticed too.

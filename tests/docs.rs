@@ -8,8 +8,8 @@ use std::{env, fs};
 use tests::engine::Engine;
 use tests::layout::{Layout, Packing};
 use tests::registry::{Door, Registry};
-use tests::session::{Surroundings, World, check, check_amid};
-use tests::{Debian, End, Run, Scratch, book, daemon, tools};
+use tests::session::{SessionEnv, SessionKind, check, check_amid};
+use tests::{Debian, End, Run, Scratch, daemon, documents, tools};
 
 /// Each page but those of the options, which `pages` runs.
 const PAGES: [&str; 7] = [
@@ -25,11 +25,11 @@ const PAGES: [&str; 7] = [
 #[test]
 fn every_link_leads_to_a_file() {
     let mut links = 0;
-    for (page, text) in book::below("").filter(|(page, _)| page.ends_with(".md")) {
+    for (page, text) in documents::starting_with("").filter(|(page, _)| page.ends_with(".md")) {
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(to, _)| to);
         for target in targets.filter(|to| !to.contains("://") && !to.starts_with('#')) {
             let file = target.split('#').next().unwrap_or_default();
-            let there = book::source(page).parent().expect("a page is in a folder").join(file);
+            let there = documents::source(page).parent().expect("a page is in a folder").join(file);
             assert!(there.exists(), "{page} links to {target}, which is not there");
             links += 1;
         }
@@ -39,7 +39,7 @@ fn every_link_leads_to_a_file() {
 
 #[test]
 fn what_anyone_can_try_is_true() {
-    check(&PAGES, World::Anyone);
+    check(&PAGES, SessionKind::Anyone);
 }
 
 mod as_root {
@@ -48,7 +48,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn what_root_can_try_is_true() {
-        check(&PAGES, World::Root);
+        check(&PAGES, SessionKind::Root);
     }
 
     #[test]
@@ -64,7 +64,7 @@ mod as_root {
         #[test]
         #[ignore = "needs root"]
         fn what_root_can_try_of_the_course_is_true() {
-            check(&["docs/course/"], World::Root);
+            check(&["docs/course/"], SessionKind::Root);
         }
 
         #[test]
@@ -77,7 +77,7 @@ mod as_root {
             }
             // this program has the pages in it, and needs nothing else
             fs::copy(env::current_exe().expect("its path"), debian.path("srv/docs")).expect("a copy");
-            let page = book::text("docs/course/README.md");
+            let page = documents::text("docs/course/README.md");
             let enter = "unshare-rs -- cgexec-rs -- chroot-rs --unmask debian-fs bash -c ";
             let (_, rest) = page.split_once(enter).expect("the page says how a Debian is entered");
             let (inside, _) = rest.split_once('\n').expect("it is one line");
@@ -103,7 +103,7 @@ mod as_user {
     #[test]
     #[ignore = "needs an ordinary user who may make user namespaces"]
     fn what_an_ordinary_user_can_try_is_true() {
-        check(&PAGES, World::User);
+        check(&PAGES, SessionKind::User);
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod in_vm {
     #[ignore = "needs root in a VM with cgroup v2 alone"]
     fn what_takes_cgroup_v2_is_true() {
         tests::vm::only_here();
-        check(&PAGES, World::Vm);
+        check(&PAGES, SessionKind::Vm);
     }
 }
 
@@ -153,7 +153,7 @@ mod with_registry {
             ("XDG_CACHE_HOME", scratch.path("cache").into()),
             ("REGISTRY_AUTH_FILE", registry.credentials().into()),
         ];
-        check_amid(&PAGES, World::Registry, &Surroundings { variables, ..Surroundings::default() });
+        check_amid(&PAGES, SessionKind::Registry, &SessionEnv { variables, ..SessionEnv::default() });
     }
 }
 
@@ -169,7 +169,7 @@ mod with_engine {
         let docker = daemon::program("docker");
         let programs = vec![docker.parent().expect("a program is in a directory").to_path_buf()];
         let variables = vec![("DOCKER_HOST", engine.address().into()), ("HOME", scratch.path("").into())];
-        check_amid(&PAGES, World::Engine, &Surroundings { programs, variables });
+        check_amid(&PAGES, SessionKind::Engine, &SessionEnv { programs, variables });
     }
 }
 
@@ -179,14 +179,14 @@ mod with_mirror {
     #[test]
     #[ignore = "needs root, mmdebstrap and a mirror of Debian's packages"]
     fn what_takes_debians_packages_is_true() {
-        check(&PAGES, World::Mirror);
+        check(&PAGES, SessionKind::Mirror);
     }
 }
 
 /// Runs it as it stands in README.md, but for the build, twice: the second time the root is there.
 fn assert_first_command() {
     const BUILD: &str = "cargo build --release --target-dir target";
-    let page = book::text("README.md");
+    let page = documents::text("README.md");
     let (_, rest) = page.split_once("```sh\n").expect("the first command is the first sh block");
     let (first, _) = rest.split_once("```").expect("a fence has an end");
     assert!(first.contains(BUILD) && first.contains("rustc --print host-tuple"), "{first}");

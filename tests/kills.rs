@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use tests::{Chance, Link, Scratch, Snapshot, deadline, terminal};
+use tests::{Link, Rng, Scratch, Snapshot, deadline, terminal};
 
 /// What ends a chain.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,7 @@ fn end(chain: &Link, way: Way, pause: Duration) -> Result<(), String> {
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = if let Way::Close = way {
         let (window, child) = terminal::open_with(command);
-        // not to wait for anything: the moment is what chance chose
+        // not to wait for anything: the moment is random
         thread::sleep(pause);
         drop(window);
         child
@@ -95,11 +95,11 @@ fn ended(child: &mut Child, way: Way) -> Result<(), String> {
     if by_it { Ok(()) } else { Err(format!("ended by {status:?}, not by {way}")) }
 }
 
-/// Ends chains, at moments that chance chooses.
+/// Ends chains at random moments.
 fn kill_chains(runs: usize) {
     let before = Snapshot::take();
     let root = Scratch::busybox_root();
-    let mut chance = Chance::new();
+    let mut rng = Rng::new();
     let orders = orders(&root);
     for order in &orders {
         order.run(["true"]).end().ok();
@@ -110,9 +110,9 @@ fn kill_chains(runs: usize) {
     let whole = started.elapsed();
     let (mut wrong, mut slowest) = (Vec::new(), Duration::ZERO);
     for number in 0..runs {
-        let way = *chance.one_of(&WAYS);
-        let order = chance.one_of(&orders);
-        let pause = chance.within(whole);
+        let way = *rng.choose(&WAYS);
+        let order = rng.choose(&orders);
+        let pause = rng.duration_up_to(whole);
         if let Err(why) = end(order, way, pause) {
             wrong.push(format!("run {number}, {}, after {pause:?}: {why}", order.name));
         }

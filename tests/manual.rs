@@ -7,7 +7,7 @@
 use clap::{Arg, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
-use tests::book;
+use tests::documents;
 
 use definitions::{definitions, page, written};
 
@@ -57,7 +57,7 @@ fn completions_are_those_of_the_definition() {
 fn tables_of_options_are_those_of_the_definition() {
     for tool in definitions() {
         let page = format!("{}/README.md", tool.get_name());
-        let text = book::text(&page);
+        let text = documents::text(&page);
         let (head, rest) =
             text.split_once("| option | |\n").expect("a table of options in the tool's README");
         let (_, tail) = rest.split_once("\n\n").expect("an empty line after the table");
@@ -68,11 +68,11 @@ fn tables_of_options_are_those_of_the_definition() {
 /// A file is what was generated, or it is written where that was asked for.
 #[track_caller]
 fn same(file: &str, generated: &str) {
-    if book::text(file) == generated {
+    if documents::text(file) == generated {
         return;
     }
-    if book::is_updated() {
-        return book::write(file, generated);
+    if documents::updating() {
+        return documents::write(file, generated);
     }
     panic!("{file} differs from the definition: CHAIN_UPDATE=1 cargo test -p tests --test manual writes it");
 }
@@ -96,9 +96,9 @@ fn man_page(tool: Command) -> String {
     // without a date clap_mangen leaves its place out, and what follows moves up: man(7), TH
     let mut page = page.replacen(" 1  \"", " 1 \"\" \"", 1);
     for (title, file) in SECTIONS {
-        let own = book::text(&format!("{name}/man/{file}"));
+        let own = documents::text(&format!("{name}/man/{file}"));
         // what is the same for every link of a chain is written once
-        let section = if own.is_empty() { book::text(&format!("chain/man/{file}")) } else { own };
+        let section = if own.is_empty() { documents::text(&format!("chain/man/{file}")) } else { own };
         assert!(!section.is_empty(), "{name}/man/{file} is not written");
         page.push_str(&format!(".SH \"{title}\"\n{section}"));
     }

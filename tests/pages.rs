@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use tests::book;
-use tests::session::{World, check};
+use tests::documents;
+use tests::session::{SessionKind, check};
 
 use definitions::{definitions, page, written};
 
@@ -14,7 +14,7 @@ const PAGES: &str = "tests/options/";
 
 #[test]
 fn what_anyone_can_try_is_true() {
-    check(&[PAGES], World::Anyone);
+    check(&[PAGES], SessionKind::Anyone);
 }
 
 mod as_root {
@@ -23,7 +23,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn what_root_can_try_is_true() {
-        check(&[PAGES], World::Root);
+        check(&[PAGES], SessionKind::Root);
     }
 }
 
@@ -33,7 +33,7 @@ mod as_user {
     #[test]
     #[ignore = "needs an ordinary user who may make user namespaces"]
     fn what_an_ordinary_user_can_try_is_true() {
-        check(&[PAGES], World::User);
+        check(&[PAGES], SessionKind::User);
     }
 }
 
@@ -44,7 +44,7 @@ mod in_vm {
     #[ignore = "needs root in a VM with cgroup v2 alone"]
     fn what_takes_cgroup_v2_is_true() {
         tests::vm::only_here();
-        check(&[PAGES], World::Vm);
+        check(&[PAGES], SessionKind::Vm);
     }
 }
 
@@ -58,7 +58,7 @@ fn each_option_has_a_page_and_each_page_an_option() {
             options.insert((page(&tool, option), format!("# {short}{long}")));
         }
     }
-    let pages: BTreeSet<(String, String)> = book::below(PAGES)
+    let pages: BTreeSet<(String, String)> = documents::starting_with(PAGES)
         .map(|(path, text)| (path.to_string(), text.lines().next().unwrap_or_default().to_string()))
         .collect();
     let missing: Vec<_> = options.difference(&pages).collect();
@@ -71,7 +71,9 @@ fn each_option_has_a_page_and_each_page_an_option() {
 
 #[test]
 fn each_page_has_a_session() {
-    let without: Vec<&str> =
-        book::below(PAGES).filter(|(_, text)| !text.contains("\n```console")).map(|(path, _)| path).collect();
+    let without: Vec<&str> = documents::starting_with(PAGES)
+        .filter(|(_, text)| !text.contains("\n```console"))
+        .map(|(path, _)| path)
+        .collect();
     assert_eq!(without, [""; 0]);
 }

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tests::pairs::{Contender, measure, quantile};
+use tests::timing::{Contender, measure, quantile};
 
 /// Shorter pauses hide that a process which moves itself waits for RCU; a machine is idle between
 /// two starts that a person makes.

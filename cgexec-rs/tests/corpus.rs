@@ -6,11 +6,11 @@ use std::path::Path;
 use cgexec_rs::fuzzed;
 
 /// Changes made to each seed; always the same ones.
-const CHANGES: usize = 3000;
+const CHANGING_CALLS: usize = 3000;
 
 fn replay(target: &str, run: fn(&[u8])) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    tests::corpus::replay(&directory, CHANGES, [0, 0xff, 4, 8, b'/', b'.', b'\n'], run);
+    tests::corpus::replay(&directory, CHANGING_CALLS, [0, 0xff, 4, 8, b'/', b'.', b'\n'], run);
 }
 
 mod in_tree {

@@ -8,25 +8,25 @@
 
 #[path = "matrix/cell.rs"]
 mod cell;
+#[path = "matrix/environment.rs"]
+mod environment;
+#[path = "matrix/machine_state.rs"]
+mod machine_state;
 #[path = "matrix/outcome.rs"]
 mod outcome;
-#[path = "matrix/place.rs"]
-mod place;
-#[path = "matrix/watch.rs"]
-mod watch;
 
 use std::fmt::Write as _;
 
 use cell::run_all;
-use outcome::{Expected, Manner, Outcome};
-use place::Place;
-use tests::{Snapshot, book};
+use environment::Environment;
+use outcome::{Expected, Outcome, RunMode};
+use tests::{Snapshot, documents};
 
 /// All cells of places whose machine is quiet but for this test.
 #[track_caller]
-fn check(places: &[Place]) {
+fn check(environments: &[Environment]) {
     let before = Snapshot::take();
-    run_all(places);
+    run_all(environments);
     before.unchanged();
 }
 
@@ -36,7 +36,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root and control groups"]
     fn root_has_every_outcome() {
-        check(&[Place::root()]);
+        check(&[Environment::root()]);
     }
 }
 
@@ -46,7 +46,7 @@ mod as_user {
     #[test]
     #[ignore = "needs an ordinary user without a control group"]
     fn a_user_without_a_group_is_refused_what_was_asked_for_and_nothing_else() {
-        check(&[Place::user_without_a_group()]);
+        check(&[Environment::user_without_a_group()]);
     }
 }
 
@@ -57,14 +57,14 @@ mod in_vm {
     #[ignore = "needs the VM"]
     fn a_cgroup_namespace_without_its_mount_has_every_outcome() {
         tests::vm::only_here();
-        check(&[Place::cgroup_namespace()]);
+        check(&[Environment::cgroup_namespace()]);
     }
 
     #[test]
     #[ignore = "needs the VM"]
     fn a_hierarchy_that_is_mounted_read_only_is_said_to_be() {
         tests::vm::only_here();
-        check(&[Place::read_only()]);
+        check(&[Environment::read_only()]);
     }
 }
 
@@ -75,7 +75,7 @@ mod delegated {
     #[ignore = "needs the VM"]
     fn a_user_with_a_group_has_every_outcome_also_in_namespaces() {
         tests::vm::only_here();
-        check(&[Place::delegated(), Place::in_namespaces("a user's group, in namespaces")]);
+        check(&[Environment::delegated(), Environment::in_namespaces("a user's group, in namespaces")]);
     }
 }
 
@@ -86,7 +86,7 @@ mod in_v1 {
     #[ignore = "needs the VM with version 1 alone"]
     fn root_has_every_outcome_on_version_1_alone() {
         tests::vm::only_here();
-        check(&[Place::root_on_v1()]);
+        check(&[Environment::root_on_v1()]);
     }
 }
 
@@ -97,7 +97,7 @@ mod under_systemd {
     #[ignore = "needs the VM with systemd, as root"]
     fn root_a_service_and_sudo_have_every_outcome() {
         tests::vm::only_here();
-        run_all(&[Place::root_with_systemd(), Place::service(), Place::sudo()]);
+        run_all(&[Environment::root_with_systemd(), Environment::service(), Environment::sudo()]);
     }
 }
 
@@ -108,7 +108,7 @@ mod under_login {
     #[ignore = "needs the VM with systemd, as a user who logged in"]
     fn a_user_who_logged_in_has_every_outcome_also_in_namespaces() {
         tests::vm::only_here();
-        run_all(&[Place::login(), Place::in_namespaces("a login with systemd, in namespaces")]);
+        run_all(&[Environment::login(), Environment::in_namespaces("a login with systemd, in namespaces")]);
     }
 }
 
@@ -119,14 +119,14 @@ mod in_tree {
     fn the_table_is_written_down() {
         let file = "cgexec-rs/MATRIX.md";
         let written = table();
-        if book::text(file) != written {
-            assert!(book::is_updated(), "{file} differs: CHAIN_UPDATE=1 writes it");
-            book::write(file, &written);
+        if documents::text(file) != written {
+            assert!(documents::updating(), "{file} differs: CHAIN_UPDATE=1 writes it");
+            documents::write(file, &written);
         }
     }
 }
 
-/// What users read: a row for each place and manner, a column for each outcome.
+/// What users read: a row for each place and mode, a column for each outcome.
 fn table() -> String {
     let mut page = String::from(
         "# What ends how\n\n\
@@ -139,11 +139,11 @@ fn table() -> String {
     }
     page.push_str(&format!("\n|{}\n", " --- |".repeat(Outcome::ALL.len() + 2)));
     let mut notes: Vec<&str> = Vec::new();
-    for place in Place::all() {
-        for manner in Manner::ALL {
-            let _ = write!(page, "| {} | `{}` |", place.name, manner.option());
+    for environment in Environment::all() {
+        for mode in RunMode::ALL {
+            let _ = write!(page, "| {} | `{}` |", environment.name, mode.option());
             for outcome in Outcome::ALL {
-                let cell = match place.expects(manner, outcome) {
+                let cell = match environment.expects(mode, outcome) {
                     Ok(Expected { end: tests::End::Exit(code), .. }) => code.to_string(),
                     Ok(Expected { end: tests::End::Signal(signal), .. }) => format!("signal {signal}"),
                     Err(why) => {

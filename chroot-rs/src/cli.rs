@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use chain::args::Tool;
 
-use crate::credentials::Asked;
-use crate::top::Writes;
-use crate::wish::Wishes;
+use crate::credentials::CredentialOptions;
+use crate::mount_request::MountRequests;
+use crate::root_mount::WriteMode;
 
 /// What chroot-rs says of itself.
 pub const TOOL: Tool = Tool {
@@ -50,7 +50,7 @@ pub struct Options {
 
     /// What else is mounted.
     #[command(flatten)]
-    pub wishes: Wishes,
+    pub requests: MountRequests,
 
     /// Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, local sockets
     #[arg(long)]
@@ -62,7 +62,7 @@ pub struct Options {
 
     /// Who the command runs as.
     #[command(flatten)]
-    pub credentials: Asked,
+    pub credentials: CredentialOptions,
 
     /// Stay in the working directory; only where NEWROOT is "/" already
     #[arg(long)]
@@ -72,15 +72,15 @@ pub struct Options {
 impl Options {
     /// Whether a mount was asked for, or something that takes one.
     pub fn want_mounts(&self) -> bool {
-        self.writes() != Writes::Kept || !self.wishes.0.is_empty()
+        self.write_mode() != WriteMode::Persistent || !self.requests.0.is_empty()
     }
 
     /// What becomes of what the command writes.
-    pub const fn writes(&self) -> Writes {
+    pub const fn write_mode(&self) -> WriteMode {
         match (self.read_only, self.ephemeral) {
-            (true, _) => Writes::Refused,
-            (false, true) => Writes::Forgotten,
-            (false, false) => Writes::Kept,
+            (true, _) => WriteMode::ReadOnly,
+            (false, true) => WriteMode::Ephemeral,
+            (false, false) => WriteMode::Persistent,
         }
     }
 }

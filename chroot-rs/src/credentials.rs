@@ -8,10 +8,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use chain::reporter::quoted;
-use chain::{Call, Plan};
+use chain::{Plan, call};
 
+use crate::account_files::{AccountFiles, number};
 use crate::ids::Ids;
-use crate::names::{Names, number};
 use crate::root::Root;
 
 /// The ids to change to; what is not asked for stays.
@@ -35,7 +35,7 @@ impl Credentials {
     pub fn resolve(
         userspec: Option<&OsStr>,
         groups: Option<&OsStr>,
-        names: impl FnOnce() -> Names,
+        names: impl FnOnce() -> AccountFiles,
     ) -> Result<Self, String> {
         if userspec.is_none() && groups.is_none() {
             return Ok(Self::default());
@@ -67,7 +67,7 @@ impl Credentials {
     }
 
     /// Whether anything is to change.
-    pub fn are_asked_for(&self) -> bool {
+    pub fn are_requested(&self) -> bool {
         *self != Self::default()
     }
 
@@ -106,19 +106,19 @@ impl Credentials {
     /// The calls, in the only order that works: whoever is no longer root changes no groups.
     pub fn plan(self, plan: &mut Plan) {
         if let Some(groups) = self.groups {
-            plan.step("take the supplementary groups", Call::SetGroups(groups));
+            plan.step("take the supplementary groups", call::SetGroups(groups));
         }
         if let Some(gid) = self.gid {
-            plan.step(format!("become group {gid}"), Call::SetGroup(gid));
+            plan.step(format!("become group {gid}"), call::SetGroup(gid));
         }
         if let Some(uid) = self.uid {
-            plan.step(format!("become user {uid}"), Call::SetUser(uid));
+            plan.step(format!("become user {uid}"), call::SetUser(uid));
         }
     }
 }
 
 /// `USER`, `USER:GROUP`, `USER:`, `:GROUP`, and `USER.GROUP` where no user has that name.
-fn user_and_group(spec: &OsStr, names: &Names) -> Result<Credentials, String> {
+fn user_and_group(spec: &OsStr, names: &AccountFiles) -> Result<Credentials, String> {
     let spec = spec.as_bytes();
     let wrong = match split(spec, b':', names) {
         Ok(found) => return Ok(found),
@@ -132,7 +132,7 @@ fn user_and_group(spec: &OsStr, names: &Names) -> Result<Credentials, String> {
     Ok(Credentials { warning, ..found })
 }
 
-fn split(spec: &[u8], separator: u8, names: &Names) -> Result<Credentials, String> {
+fn split(spec: &[u8], separator: u8, names: &AccountFiles) -> Result<Credentials, String> {
     let shown = quoted(OsStr::from_bytes(spec));
     let mut parts = spec.splitn(2, |byte| *byte == separator);
     let (user, group) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -151,7 +151,7 @@ fn split(spec: &[u8], separator: u8, names: &Names) -> Result<Credentials, Strin
 }
 
 /// `G1,G2…`: empty for none; a list of nothing but commas is a mistake.
-fn listed(list: &OsStr, names: &Names) -> Result<Vec<u32>, String> {
+fn listed(list: &OsStr, names: &AccountFiles) -> Result<Vec<u32>, String> {
     let bytes = list.as_bytes();
     let mut all = Vec::new();
     for name in bytes.split(|byte| *byte == b',').filter(|name| !name.is_empty()) {
@@ -166,7 +166,7 @@ fn listed(list: &OsStr, names: &Names) -> Result<Vec<u32>, String> {
     Ok(all)
 }
 
-fn group_id(name: &[u8], names: &Names) -> Option<u32> {
+fn group_id(name: &[u8], names: &AccountFiles) -> Option<u32> {
     let by_name = if name.starts_with(b"+") { None } else { names.group(name) };
     by_name.or_else(|| numeric(name))
 }
@@ -180,7 +180,7 @@ fn numeric(text: &[u8]) -> Option<u32> {
 
 /// `--userspec` and `--groups` as they were written.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Asked {
+pub struct CredentialOptions {
     /// Run as this user and group: names of NEWROOT's own files, or numbers
     #[arg(long, value_name = "USER[:GROUP]")]
     pub userspec: Option<OsString>,
@@ -190,11 +190,11 @@ pub struct Asked {
     pub groups: Option<OsString>,
 }
 
-impl Asked {
+impl CredentialOptions {
     /// # Errors
     /// What is wrong with which of the options, as GNU chroot says it.
     pub fn resolve(&self, root: &Root) -> Result<Credentials, String> {
-        Credentials::resolve(self.userspec.as_deref(), self.groups.as_deref(), || Names::of(root))
+        Credentials::resolve(self.userspec.as_deref(), self.groups.as_deref(), || AccountFiles::of(root))
     }
 }
 

@@ -37,7 +37,7 @@ const FIRST_OF_SERVICE: RawFd = 3;
 
 /// An inherited descriptor that leads out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WayOut {
+pub struct EscapingFd {
     /// Its number.
     pub fd: RawFd,
     /// What it is, as a reader would say it.
@@ -47,14 +47,14 @@ pub struct WayOut {
 }
 
 /// Those of this process.
-pub fn ways_out() -> Vec<WayOut> {
+pub fn escaping_fds() -> Vec<EscapingFd> {
     let named = std::env::var("LISTEN_FDS").ok();
     let of_service = named.map_or(0..0, |count| service_descriptors(&count));
     let look = |fd: RawFd| {
         let shown = || std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
         let socket_stays = fd < FIRST_OF_SERVICE || of_service.contains(&fd);
         let kind = sys::look_at(fd, |open| kind(open, &shown, socket_stays))?;
-        Some(WayOut { fd, kind, shown: shown() })
+        Some(EscapingFd { fd, kind, shown: shown() })
     };
     sys::inherited_descriptors().into_iter().filter_map(look).collect()
 }

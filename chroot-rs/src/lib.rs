@@ -13,20 +13,20 @@
     )
 )]
 
+pub mod account_files;
 pub mod cli;
 pub mod credentials;
 pub mod descriptors;
-pub mod extra;
+pub mod extra_mount;
 pub mod ids;
 pub mod mask;
+pub mod mount_request;
+pub mod mount_target;
 pub mod mounts;
-pub mod names;
+pub mod probe;
 pub mod root;
-pub mod survey;
-pub mod top;
-pub mod view;
+pub mod root_mount;
 pub mod walk;
-pub mod wish;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -36,17 +36,17 @@ use chain::call::ForkOptions;
 use chain::exec::Command;
 use chain::reporter::{ErrnoText, quoted};
 use chain::search::unsearchable_parent;
-use chain::{Call, FAILED, Plan, Reporter, idmap, sys};
+use chain::{FAILED, Plan, Reporter, call, idmap, sys};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::cli::{Options, TOOL};
-use crate::extra::Extra;
+use crate::extra_mount::ExtraMount;
 use crate::ids::Ids;
-use crate::root::{Place, Root};
-use crate::survey::Surveyor;
-use crate::top::Writes;
-use crate::view::{Api, Because, Processes, View, Way};
+use crate::mount_target::TargetResolver;
+use crate::probe::{FsProvision, Probe, Processes, Strategy, WhyPlain};
+use crate::root::{DirState, Root};
+use crate::root_mount::WriteMode;
 
 /// The descriptor of the new root, in the plan.
 const NEW_ROOT: &str = "new root";
@@ -89,9 +89,9 @@ pub fn run(argv: Vec<OsString>) -> ! {
     let usual_path = usual_path(&root, std::env::var_os("PATH"));
     let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
     let command = if root.is_current_root() { command } else { command.inside(&path) };
-    let view = view(&reporter, &root, &options);
-    if credentials.are_asked_for() {
-        let ids = view.as_ref().map_or_else(Ids::here, |view| view.ids.clone());
+    let probe = probe(&reporter, &root, &options);
+    if credentials.are_requested() {
+        let ids = probe.as_ref().map_or_else(Ids::here, |probe| probe.ids.clone());
         if let Err((wrong, advice)) = credentials.fit(&ids) {
             args::exit_usage(&reporter, &wrong, &advice);
         }
@@ -99,92 +99,100 @@ pub fn run(argv: Vec<OsString>) -> ! {
     if let Some(warning) = &credentials.warning {
         reporter.message(warning);
     }
-    let mut plan = match view {
-        Some(view) => {
-            let extras = Surveyor::new(&root, options.ephemeral, &view).place_all(&options.wishes);
-            let extras =
-                extras.unwrap_or_else(|(wrong, advice)| args::exit_usage(&reporter, &wrong, &advice));
-            plan(root, &view, options.writes(), extras, command)
+    let mut plan = match probe {
+        Some(probe) => {
+            let extra_mounts =
+                TargetResolver::new(&root, options.ephemeral, &probe).resolve_all(&options.requests);
+            let extra_mounts =
+                extra_mounts.unwrap_or_else(|(wrong, advice)| args::exit_usage(&reporter, &wrong, &advice));
+            plan(root, &probe, options.write_mode(), extra_mounts, command)
         }
         None => plain(root, &options, command),
     };
     credentials.plan(&mut plan);
     if let Some(path) = usual_path {
-        plan.step("look for programs where they usually are", Call::SetPath(path));
+        plan.step("look for programs where they usually are", call::SetPath(path));
     }
     if let Some(dir) = options.workdir {
-        plan.step(format!("start in {}", quoted(&dir)), Call::Chdir(dir));
+        plan.step(format!("start in {}", quoted(&dir)), call::Chdir(dir));
     }
     plan.execute(&reporter)
 }
 
 /// What decides the plan; nothing where it is chroot(2) alone.
-fn view(reporter: &Reporter, root: &Root, options: &Options) -> Option<View> {
+fn probe(reporter: &Reporter, root: &Root, options: &Options) -> Option<Probe> {
     if options.plain {
         return None;
     }
-    let mut view = View::of(root);
+    let mut probe = Probe::of(root);
     if options.ephemeral {
         // an overlay shows the directories of the root, not what is mounted on them
-        (view.on_proc, view.on_sys) = (0, 0);
+        (probe.proc_mounts, probe.sys_mounts) = (0, 0);
     }
-    if let (Way::Plain(because), true) = (view.way, options.want_mounts()) {
+    if let (Strategy::Plain(because), true) = (probe.strategy, options.want_mounts()) {
         args::exit_usage(reporter, "a mount was asked for, and none can be made here", because.advice());
     }
-    say_what_is_left_out(reporter, &view, options);
-    if matches!(view.way, Way::Plain(_)) {
+    say_what_is_left_out(reporter, &probe, options);
+    if matches!(probe.strategy, Strategy::Plain(_)) {
         return None;
     }
-    if options.share_pid && view.processes == Processes::Own {
-        view.processes = Processes::Callers;
-        view.proc = view.callers_proc;
+    if options.share_pid && probe.processes == Processes::Own {
+        probe.processes = Processes::Callers;
+        probe.proc = probe.callers_proc;
     }
     if options.unmask {
-        view.masks.clear();
+        probe.masks.clear();
     }
     if options.keep_fds {
-        view.ways_out.clear();
+        probe.escaping_fds.clear();
     }
     if options.no_mount {
-        (view.proc_dir, view.sys_dir, view.dev_dir) = (Place::Missing, Place::Missing, Place::Missing);
+        (probe.proc_dir, probe.sys_dir, probe.dev_dir) =
+            (DirState::Missing, DirState::Missing, DirState::Missing);
     }
-    Some(view)
+    Some(probe)
 }
 
 /// The story: an own mount namespace, the new root in it, the kernel's file systems, pivot.
-pub fn plan(root: Root, view: &View, writes: Writes, extras: Vec<Extra>, command: Command) -> Plan {
+pub fn plan(
+    root: Root,
+    probe: &Probe,
+    write_mode: WriteMode,
+    extra_mounts: Vec<ExtraMount>,
+    command: Command,
+) -> Plan {
     let mut plan = Plan::new(command);
-    for way in &view.ways_out {
+    for way in &probe.escaping_fds {
         let reason = format!("keep descriptor {} from the command: {} leads out", way.fd, way.kind);
-        plan.step(reason, Call::CloseOnExec { fd: way.fd, path: way.shown.clone() });
+        plan.step(reason, call::CloseOnExec { fd: way.fd, path: way.shown.clone() });
     }
-    if view.open_tree {
+    if probe.open_tree {
         plan.attach_fd(NEW_ROOT, root.dir);
-        plan.step("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
+        plan.step("go to the new root", call::Enter { slot: NEW_ROOT, dir: "".into() });
     }
-    enter_namespaces(&mut plan, view);
-    plan.step("keep mounts from spreading outside", Call::propagate("/", MsFlags::MS_PRIVATE));
-    top::mount(&mut plan, view, writes, &root.path);
-    if view.proc_dir == Place::Directory {
-        mounts::proc(&mut plan, view);
+    enter_namespaces(&mut plan, probe);
+    plan.step("keep mounts from spreading outside", call::Mount::propagate("/", MsFlags::MS_PRIVATE));
+    root_mount::mount(&mut plan, probe, write_mode, &root.path);
+    if probe.proc_dir == DirState::Directory {
+        mounts::proc(&mut plan, probe);
     }
-    if view.sys_dir == Place::Directory {
-        mounts::sys(&mut plan, view);
+    if probe.sys_dir == DirState::Directory {
+        mounts::sys(&mut plan, probe);
     }
-    if view.dev_dir == Place::Directory {
-        mounts::dev(&mut plan, view);
+    if probe.dev_dir == DirState::Directory {
+        mounts::dev(&mut plan, probe);
     }
-    for extra in extras {
+    for extra in extra_mounts {
         extra.plan(&mut plan);
     }
-    mounts::pivot(&mut plan, view.old_root);
+    mounts::pivot(&mut plan, probe.old_root);
     plan
 }
 
 /// The namespaces that the new root needs, and the child that a PID namespace begins with.
-fn enter_namespaces(plan: &mut Plan, view: &View) {
-    let as_user = view.way == Way::PivotAsUser;
-    let own_pid = view.processes == Processes::Own;
+fn enter_namespaces(plan: &mut Plan, probe: &Probe) {
+    let as_user = probe.strategy == Strategy::PivotAsUser;
+    let own_pid = probe.processes == Processes::Own;
     let mut flags = CloneFlags::CLONE_NEWNS;
     flags.set(CloneFlags::CLONE_NEWUSER, as_user);
     flags.set(CloneFlags::CLONE_NEWPID, own_pid);
@@ -194,30 +202,30 @@ fn enter_namespaces(plan: &mut Plan, view: &View) {
         (false, true) => "enter new mount and PID namespaces",
         (false, false) => "enter a new mount namespace",
     };
-    plan.step(reason, Call::Unshare(flags));
+    plan.step(reason, call::Unshare(flags));
     if as_user {
-        idmap::map_one(plan, (0, 0), view.caller);
+        idmap::map_one(plan, (0, 0), probe.caller);
     }
     if own_pid {
         let reason = "start process 1, so that no process outside is in sight, and wait for it";
-        plan.step(reason, Call::Fork(ForkOptions { into: None, child_is_init: true }));
+        plan.fork(reason, ForkOptions { into: None, child_is_init: true });
     }
 }
 
 /// Exactly what chroot(1) does.
 fn plain(root: Root, options: &Options, command: Command) -> Plan {
     let mut plan = Plan::new(command);
-    plan.step("change the root directory", Call::Chroot(root.path));
+    plan.step("change the root directory", call::Chroot(root.path));
     if !options.skip_chdir {
-        plan.step("start at the root", Call::Chdir("/".into()));
+        plan.step("start at the root", call::Chdir("/".into()));
     }
     plan
 }
 
 /// Makes a directory below the new root the working directory.
-fn enter(plan: &mut Plan, dir: impl AsRef<Path>) {
+fn chdir_inside(plan: &mut Plan, dir: impl AsRef<Path>) {
     let dir = dir.as_ref();
-    plan.step(format!("go to /{} inside", dir.display()), Call::Enter { opened: NEW_ROOT, dir: dir.into() });
+    plan.step(format!("go to /{} inside", dir.display()), call::Enter { slot: NEW_ROOT, dir: dir.into() });
 }
 
 /// The usual PATH where the caller's leads nowhere inside, as on a machine that keeps its
@@ -233,19 +241,19 @@ fn interactive_shell(root: &Root) -> Command {
 }
 
 /// What a default wanted and is not there, one line each.
-fn say_what_is_left_out(reporter: &Reporter, view: &View, options: &Options) {
-    match view.way {
+fn say_what_is_left_out(reporter: &Reporter, probe: &Probe, options: &Options) {
+    match probe.strategy {
         // "/" needs no more, and there is nothing to say about it
-        Way::Plain(Because::SameRoot) => return,
-        Way::Plain(because) => {
+        Strategy::Plain(WhyPlain::SameRoot) => return,
+        Strategy::Plain(because) => {
             let why = because.advice();
             reporter
                 .message(format_args!("plain chroot(2), no mounts, and root inside could get out: {why}"));
             return;
         }
-        Way::Pivot | Way::PivotAsUser => {}
+        Strategy::Pivot | Strategy::PivotAsUser => {}
     }
-    if view.proc_is_covered && !options.share_pid {
+    if probe.proc_is_covered && !options.share_pid {
         let why = "a part of /proc is covered, so the kernel gives no new one";
         reporter.message(format_args!(
             "the processes outside stay in sight, and root inside could get out: {why}"
@@ -254,20 +262,22 @@ fn say_what_is_left_out(reporter: &Reporter, view: &View, options: &Options) {
     if options.no_mount {
         return;
     }
-    if view.on_proc > 0 && !view.they_can_go {
+    if probe.proc_mounts > 0 && !probe.can_unmount {
         let danger = "is covered, and root inside could uncover it and get out: umount it before";
         reporter.message(format_args!("what is mounted on /proc in the new root already {danger}"));
     }
-    for (name, place) in [("proc", view.proc_dir), ("sys", view.sys_dir), ("dev", view.dev_dir)] {
+    for (name, place) in [("proc", probe.proc_dir), ("sys", probe.sys_dir), ("dev", probe.dev_dir)] {
         match place {
-            Place::Symlink => {
+            DirState::Symlink => {
                 reporter.message(format_args!("left out /{name}: it is a symbolic link in the new root"))
             }
-            Place::Refused(errno) => reporter.message(format_args!("left out /{name}: {}", ErrnoText(errno))),
-            Place::Directory | Place::Missing => {}
+            DirState::Refused(errno) => {
+                reporter.message(format_args!("left out /{name}: {}", ErrnoText(errno)))
+            }
+            DirState::Directory | DirState::Missing => {}
         }
     }
-    if view.sysfs == Api::Leave && view.sys_dir == Place::Directory {
+    if probe.sysfs == FsProvision::Skip && probe.sys_dir == DirState::Directory {
         reporter.message("left out /sys: to make it read-only here takes mount_setattr(2), Linux 5.12");
     }
 }

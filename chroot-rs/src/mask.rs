@@ -11,10 +11,10 @@ use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use chain::{Call, Plan, sys};
+use chain::{Plan, call, sys};
 use nix::mount::MsFlags;
 
-use crate::enter;
+use crate::chdir_inside;
 use crate::mounts::NO_SUID_DEV_EXEC;
 
 /// How a path below proc or sys is kept from harm.
@@ -82,25 +82,25 @@ fn known_in_proc() -> Vec<&'static str> {
 pub fn cover(plan: &mut Plan, masks: &[Mask], dir: &str) {
     let mut masks = masks.iter().filter(|(of, _, _)| *of == dir).peekable();
     if masks.peek().is_some() {
-        enter(plan, dir);
+        chdir_inside(plan, dir);
     }
     for (_, name, how) in masks {
         match how {
             Cover::ReadOnly => {
                 plan.step(
                     format!("take /{dir}/{name} as a mount of its own"),
-                    Call::bind(*name, *name, MsFlags::empty()),
+                    call::Mount::bind(*name, *name, MsFlags::empty()),
                 );
                 let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY | NO_SUID_DEV_EXEC;
-                plan.step(format!("make /{dir}/{name} read-only"), Call::remount(*name, flags));
+                plan.step(format!("make /{dir}/{name} read-only"), call::Mount::remount(*name, flags));
             }
             Cover::File => plan.step(
                 format!("let /{dir}/{name} read as empty"),
-                Call::bind("/dev/null", *name, MsFlags::empty()),
+                call::Mount::bind("/dev/null", *name, MsFlags::empty()),
             ),
             Cover::Directory => plan.step(
                 format!("let /{dir}/{name} list as empty"),
-                Call::mount("tmpfs", name, "tmpfs", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY),
+                call::Mount::new("tmpfs", name, NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY),
             ),
         }
     }

@@ -7,12 +7,11 @@
 
 use std::path::Path;
 
-use chain::{Call, Plan};
+use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
-use nix::sys::stat::SFlag;
 
-use crate::view::{Api, Devices, OldRoot, View};
-use crate::{NEW_ROOT, enter, mask};
+use crate::probe::{Devices, FsProvision, OldRoot, Probe};
+use crate::{NEW_ROOT, chdir_inside, mask};
 
 /// Flags of a file system of the kernel: nothing in it is to be run or opened as a device.
 pub const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
@@ -37,45 +36,45 @@ pub fn names_in_dev() -> impl Iterator<Item = &'static str> {
 }
 
 /// proc, of the PID namespace we are in.
-pub fn proc(plan: &mut Plan, view: &View) {
-    enter(plan, "proc");
-    clear(plan, view, "proc", view.on_proc);
-    match view.proc {
-        Api::New => plan.step("mount a proc", Call::mount("proc", ".", "proc", NO_SUID_DEV_EXEC)),
-        Api::Copy => plan.step(
+pub fn proc(plan: &mut Plan, probe: &Probe) {
+    chdir_inside(plan, "proc");
+    uncover(plan, probe, "proc", probe.proc_mounts);
+    match probe.proc {
+        FsProvision::Fresh => plan.step("mount a proc", call::Mount::new("proc", ".", NO_SUID_DEV_EXEC)),
+        FsProvision::Bind => plan.step(
             "show the caller's proc, which belongs to a PID namespace above",
-            Call::bind("/proc", ".", MsFlags::MS_REC),
+            call::Mount::bind("/proc", ".", MsFlags::MS_REC),
         ),
-        Api::Leave => {}
+        FsProvision::Skip => {}
     }
-    mask::cover(plan, &view.masks, "proc");
+    mask::cover(plan, &probe.masks, "proc");
 }
 
 /// sysfs, read-only.
-pub fn sys(plan: &mut Plan, view: &View) {
-    match view.sysfs {
-        Api::New => {
-            enter(plan, "sys");
-            clear(plan, view, "sys", view.on_sys);
+pub fn sys(plan: &mut Plan, probe: &Probe) {
+    match probe.sysfs {
+        FsProvision::Fresh => {
+            chdir_inside(plan, "sys");
+            uncover(plan, probe, "sys", probe.sys_mounts);
             let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
-            plan.step("mount sysfs read-only", Call::mount("sysfs", ".", "sysfs", flags));
-            if view.cgroup2 {
-                enter(plan, "sys/fs/cgroup");
-                plan.step("show the own control group", Call::mount("cgroup2", ".", "cgroup2", flags));
+            plan.step("mount sysfs read-only", call::Mount::new("sysfs", ".", flags));
+            if probe.cgroup2 {
+                chdir_inside(plan, "sys/fs/cgroup");
+                plan.step("show the own control group", call::Mount::new("cgroup2", ".", flags));
             }
         }
-        Api::Copy => {
-            enter(plan, "sys");
+        FsProvision::Bind => {
+            chdir_inside(plan, "sys");
             plan.step(
                 "take a copy of the caller's /sys",
-                Call::OpenTree { path: "/sys".into(), opened: "sys" },
+                call::OpenTree { path: "/sys".into(), slot: "sys" },
             );
-            plan.step("make the copy read-only", Call::ReadOnlyTree("sys"));
-            plan.step("show it inside", Call::MoveMount { opened: "sys", target: ".".into() });
+            plan.step("make the copy read-only", call::ReadOnlyTree("sys"));
+            plan.step("show it inside", call::MoveMount { slot: "sys", target: ".".into() });
         }
-        Api::Leave => return,
+        FsProvision::Skip => return,
     }
-    mask::cover(plan, &view.masks, "sys");
+    mask::cover(plan, &probe.masks, "sys");
 }
 
 /// Takes away, in our copy of the new root, what is mounted on `dir` already: a proc there may show
@@ -83,38 +82,38 @@ pub fn sys(plan: &mut Plan, view: &View) {
 ///
 /// In a user namespace a mount from outside cannot be taken away: mount_namespaces(7). There an empty
 /// one comes in between.
-fn clear(plan: &mut Plan, view: &View, dir: &str, mounts: usize) {
-    if !view.they_can_go && mounts > 0 {
+fn uncover(plan: &mut Plan, probe: &Probe, dir: &str, mounts: usize) {
+    if !probe.can_unmount && mounts > 0 {
         let empty = tmpfs(".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY, "mode=755,size=4k");
         plan.step(format!("cover what is mounted on /{dir} already"), empty);
-        enter(plan, dir);
+        chdir_inside(plan, dir);
         return;
     }
     for _ in 0..mounts {
         plan.step(
             format!("take away what is mounted on /{dir} already"),
-            Call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH },
+            call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH },
         );
-        enter(plan, dir);
+        chdir_inside(plan, dir);
     }
 }
 
 /// A small dev of its own: devices that hold nothing, terminals, shared memory.
-pub fn dev(plan: &mut Plan, view: &View) {
-    enter(plan, "dev");
+pub fn dev(plan: &mut Plan, probe: &Probe) {
+    chdir_inside(plan, "dev");
     plan.step("mount a tmpfs for devices", tmpfs(".", MsFlags::MS_NOSUID, "mode=755,size=64k"));
-    enter(plan, "dev");
-    plan.step("give devices exactly their modes", Call::Umask(0));
+    chdir_inside(plan, "dev");
+    plan.step("give devices exactly their modes", call::Umask(0));
     for (name, major, minor) in DEVICES {
-        device(plan, view.devices, name, (major, minor));
+        device(plan, probe.devices, name, (major, minor));
     }
     for (target, link) in LINKS {
-        plan.step(format!("make /dev/{link}"), Call::Symlink { target: target.into(), link: link.into() });
+        plan.step(format!("make /dev/{link}"), call::Symlink { target: target.into(), link: link.into() });
     }
-    if let Some(terminal) = &view.terminal {
+    if let Some(terminal) = &probe.terminal {
         console(plan, terminal);
     }
-    let terminals = if view.tty_group {
+    let terminals = if probe.tty_group {
         "newinstance,ptmxmode=0666,mode=0620,gid=5"
     } else {
         "newinstance,ptmxmode=0666,mode=0620"
@@ -124,26 +123,25 @@ pub fn dev(plan: &mut Plan, view: &View) {
         plan,
         "pts",
         "mount pseudo-terminals of its own",
-        file_system("devpts", "pts", no_suid_exec, terminals),
+        call::Mount::new("devpts", "pts", no_suid_exec).with_data(terminals),
     );
     below_dev(plan, "shm", "mount shared memory of its own", tmpfs("shm", NO_SUID_DEV_EXEC, "mode=1777"));
-    if view.mqueue {
+    if probe.mqueue {
         below_dev(
             plan,
             "mqueue",
             "mount message queues",
-            Call::mount("mqueue", "mqueue", "mqueue", NO_SUID_DEV_EXEC),
+            call::Mount::new("mqueue", "mqueue", NO_SUID_DEV_EXEC),
         );
     }
-    plan.step("take the umask back", Call::Umask(view.umask));
+    plan.step("take the umask back", call::Umask(probe.umask));
 }
 
 fn device(plan: &mut Plan, how: Devices, name: &str, number: (u64, u64)) {
     match how {
-        Devices::Make => plan.step(
-            format!("make /dev/{name}"),
-            Call::Mknod { path: name.into(), kind: SFlag::S_IFCHR, mode: 0o666, device: number },
-        ),
+        Devices::Make => {
+            plan.step(format!("make /dev/{name}"), call::Mknod::char_device(name, 0o666, number))
+        }
         Devices::Bind => bind_file(plan, Path::new("/dev").join(name).as_path(), name),
     }
 }
@@ -155,53 +153,31 @@ fn console(plan: &mut Plan, terminal: &Path) {
 
 /// A device cannot be made in a user namespace, but the one outside can be bound on an empty file.
 fn bind_file(plan: &mut Plan, source: &Path, name: &str) {
-    plan.step(
-        format!("make a place for /dev/{name}"),
-        Call::Mknod { path: name.into(), kind: SFlag::S_IFREG, mode: 0o666, device: (0, 0) },
-    );
-    plan.step(format!("show {} there", source.display()), Call::bind(source, name, MsFlags::empty()));
+    plan.step(format!("make a place for /dev/{name}"), call::Mknod::file(name, 0o666));
+    plan.step(format!("show {} there", source.display()), call::Mount::bind(source, name, MsFlags::empty()));
 }
 
-fn below_dev(plan: &mut Plan, name: &str, reason: &'static str, mount: Call) {
-    plan.step(format!("make /dev/{name}"), Call::Mkdir { path: name.into(), mode: 0o755 });
+fn below_dev(plan: &mut Plan, name: &str, reason: &'static str, mount: call::Mount) {
+    plan.step(format!("make /dev/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
     plan.step(reason, mount);
 }
 
-fn tmpfs(target: &str, flags: MsFlags, data: &str) -> Call {
-    file_system("tmpfs", target, flags, data)
-}
-
-fn file_system(fstype: &'static str, target: &str, flags: MsFlags, data: &str) -> Call {
-    Call::Mount {
-        source: Some(fstype.into()),
-        target: target.into(),
-        fstype: Some(fstype),
-        flags,
-        data: Some(data.to_string()),
-    }
+fn tmpfs(target: &str, flags: MsFlags, data: &str) -> call::Mount {
+    call::Mount::new("tmpfs", target, flags).with_data(data)
 }
 
 /// Makes the directory the root of this process's mounts, and forgets the old one.
 pub fn pivot(plan: &mut Plan, old_root: OldRoot) {
-    plan.step("go to the new root", Call::Enter { opened: NEW_ROOT, dir: "".into() });
-    if old_root == OldRoot::IsCovered {
+    plan.step("go to the new root", call::Enter { slot: NEW_ROOT, dir: "".into() });
+    if old_root == OldRoot::Covered {
         // as switch_root(8) does
-        plan.step(
-            "move it over the old root",
-            Call::Mount {
-                source: Some(".".into()),
-                target: "/".into(),
-                fstype: None,
-                flags: MsFlags::MS_MOVE,
-                data: None,
-            },
-        );
-        plan.step("make it the root", Call::Chroot(".".into()));
-        plan.step("start at the root", Call::Chdir("/".into()));
+        plan.step("move it over the old root", call::Mount::move_to(".", "/"));
+        plan.step("make it the root", call::Chroot(".".into()));
+        plan.step("start at the root", call::Chdir("/".into()));
         return;
     }
     // old root and new root stacked in one place: pivot_root(2), "pivot_root(".", ".")"
-    plan.step("make it the root", Call::PivotRoot { new_root: ".".into(), put_old: ".".into() });
-    plan.step("let go of the old root", Call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH });
-    plan.step("start at the root", Call::Chdir("/".into()));
+    plan.step("make it the root", call::PivotRoot { new_root: ".".into(), put_old: ".".into() });
+    plan.step("let go of the old root", call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH });
+    plan.step("start at the root", call::Chdir("/".into()));
 }

@@ -12,15 +12,15 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, fstat, stat};
 
-use crate::names::Names;
+use crate::account_files::AccountFiles;
 use crate::walk::walk;
 
 /// More of a file is not read: no root needs it to name its users.
-const READ_LIMIT: u64 = 4 << 20;
+const MAX_READ_BYTES: u64 = 4 << 20;
 
 /// What a directory below the root is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum DirState {
     /// A directory: something may be mounted on it.
     Directory,
     /// Not there, or not a directory: nothing is mounted.
@@ -65,25 +65,25 @@ impl Root {
     }
 
     /// What `dir` is below the root.
-    pub fn place(&self, dir: &str) -> Place {
-        self.look_at(dir).map_or_else(|place| place, |_| Place::Directory)
+    pub fn dir_state(&self, dir: &str) -> DirState {
+        self.look_at(dir).map_or_else(|place| place, |_| DirState::Directory)
     }
 
     /// The same, and how many mounts are stacked on it, none where it is of the root's file system.
-    pub fn place_and_mounts(&self, dir: &str) -> (Place, usize) {
+    pub fn dir_state_and_mounts(&self, dir: &str) -> (DirState, usize) {
         match self.look_at(dir) {
-            Ok(opened) => (Place::Directory, self.mounts_on(&opened)),
+            Ok(opened) => (DirState::Directory, self.mounts_on(&opened)),
             Err(place) => (place, 0),
         }
     }
 
-    fn look_at(&self, dir: &str) -> Result<OwnedFd, Place> {
+    fn look_at(&self, dir: &str) -> Result<OwnedFd, DirState> {
         sys::open_without_symlinks(self.dir.as_fd(), Path::new(dir)).map_err(|errno| match errno {
-            Errno::ELOOP => Place::Symlink,
+            Errno::ELOOP => DirState::Symlink,
             // O_DIRECTORY reports a symlink so where openat2 is missing
-            Errno::ENOTDIR if self.is_symlink(dir) => Place::Symlink,
-            Errno::ENOENT | Errno::ENOTDIR => Place::Missing,
-            errno => Place::Refused(errno),
+            Errno::ENOTDIR if self.is_symlink(dir) => DirState::Symlink,
+            Errno::ENOENT | Errno::ENOTDIR => DirState::Missing,
+            errno => DirState::Refused(errno),
         })
     }
 
@@ -96,7 +96,7 @@ impl Root {
     }
 
     /// Whether what is mounted below can be taken away.
-    pub fn mounts_can_go(&self) -> bool {
+    pub fn can_unmount_below(&self) -> bool {
         sys::mounts_below_can_go(self.dir.as_fd())
     }
 
@@ -109,7 +109,9 @@ impl Root {
     pub fn shell(&self, preferred: Option<OsString>) -> OsString {
         preferred
             .filter(|shell| self.has(Path::new(shell)))
-            .or_else(|| Names::of(self).user(b"root")?.shell().filter(|shell| self.has(Path::new(shell))))
+            .or_else(|| {
+                AccountFiles::of(self).user(b"root")?.shell().filter(|shell| self.has(Path::new(shell)))
+            })
             .unwrap_or_else(|| OsString::from("/bin/sh"))
     }
 
@@ -132,7 +134,7 @@ impl Root {
             return None;
         }
         let mut text = Vec::new();
-        file.take(READ_LIMIT).read_to_end(&mut text).ok()?;
+        file.take(MAX_READ_BYTES).read_to_end(&mut text).ok()?;
         Some(text)
     }
 

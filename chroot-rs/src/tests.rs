@@ -1,25 +1,25 @@
 //! The plans of chroot-rs, as text: no right and no kernel is needed.
 
 use super::*;
-use crate::descriptors::WayOut;
-use crate::view::{Devices, OldRoot};
+use crate::descriptors::EscapingFd;
+use crate::probe::{Devices, OldRoot};
 
-pub(crate) fn root() -> View {
-    View {
-        way: Way::Pivot,
+pub(crate) fn root() -> Probe {
+    Probe {
+        strategy: Strategy::Pivot,
         processes: Processes::Callers,
         proc_is_covered: false,
         initial: true,
         mode: 0o755,
-        proc_dir: Place::Directory,
-        sys_dir: Place::Directory,
-        dev_dir: Place::Directory,
-        on_proc: 0,
-        on_sys: 0,
-        they_can_go: true,
-        proc: Api::New,
-        callers_proc: Api::New,
-        sysfs: Api::New,
+        proc_dir: DirState::Directory,
+        sys_dir: DirState::Directory,
+        dev_dir: DirState::Directory,
+        proc_mounts: 0,
+        sys_mounts: 0,
+        can_unmount: true,
+        proc: FsProvision::Fresh,
+        callers_proc: FsProvision::Fresh,
+        sysfs: FsProvision::Fresh,
         mqueue: true,
         cgroup2: false,
         masks: Vec::new(),
@@ -27,18 +27,18 @@ pub(crate) fn root() -> View {
         ids: crate::ids::Ids::default(),
         tty_group: true,
         terminal: None,
-        ways_out: Vec::new(),
+        escaping_fds: Vec::new(),
         umask: 0o22,
-        old_root: OldRoot::Leaves,
+        old_root: OldRoot::Detached,
         caller: (1000, 1000),
         open_tree: true,
     }
 }
 
-fn lines(view: &View) -> Vec<String> {
+fn lines(probe: &Probe) -> Vec<String> {
     let here = Root::open("/".into()).unwrap();
     let here = Root { path: "fs".into(), ..here };
-    plan(here, view, Writes::Kept, Vec::new(), Command::shell("/bin/sh".into())).lines()
+    plan(here, probe, WriteMode::Persistent, Vec::new(), Command::shell("/bin/sh".into())).lines()
 }
 
 fn position(lines: &[String], start: &str) -> usize {
@@ -50,9 +50,14 @@ fn position(lines: &[String], start: &str) -> usize {
 
 #[test]
 fn root_pivots_in_a_mount_namespace_of_its_own() {
-    let view = View { proc_dir: Place::Missing, sys_dir: Place::Missing, dev_dir: Place::Missing, ..root() };
+    let probe = Probe {
+        proc_dir: DirState::Missing,
+        sys_dir: DirState::Missing,
+        dev_dir: DirState::Missing,
+        ..root()
+    };
     assert_eq!(
-        lines(&view),
+        lines(&probe),
         [
             "fchdir(<new root>)",
             "unshare(CLONE_NEWNS)",
@@ -69,15 +74,15 @@ fn root_pivots_in_a_mount_namespace_of_its_own() {
 
 #[test]
 fn an_ordinary_user_alone_gets_a_user_namespace_first() {
-    let view = View { way: Way::PivotAsUser, ..root() };
-    let lines = lines(&view);
+    let probe = Probe { strategy: Strategy::PivotAsUser, ..root() };
+    let lines = lines(&probe);
     assert_eq!(lines[1], "unshare(CLONE_NEWNS|CLONE_NEWUSER)");
     assert_eq!(lines[2], "write(</proc/self/uid_map>, \"0 1000 1\", 8)");
 }
 
 #[test]
 fn where_other_processes_are_in_sight_it_starts_a_first_one_of_its_own() {
-    let lines = lines(&View { processes: Processes::Own, ..root() });
+    let lines = lines(&Probe { processes: Processes::Own, ..root() });
     let at = position(&lines, "unshare(CLONE_NEWNS|CLONE_NEWPID)");
     assert_eq!(lines[at + 1], "fork()");
     assert!(at + 1 < position(&lines, "mount(\"proc\""));
@@ -100,9 +105,9 @@ fn every_mount_lands_on_a_directory_entered_without_symlinks() {
 
 #[test]
 fn what_is_mounted_on_proc_and_sys_already_is_taken_away_or_covered_where_that_is_denied() {
-    let root = View { on_proc: 2, on_sys: 1, ..root() };
-    let after = |view: &View, dir: &str, number| -> Vec<String> {
-        let lines = lines(view);
+    let root = Probe { proc_mounts: 2, sys_mounts: 1, ..root() };
+    let after = |probe: &Probe, dir: &str, number| -> Vec<String> {
+        let lines = lines(probe);
         let at = position(&lines, &format!("fchdir(<new root/{dir}>)"));
         lines.into_iter().skip(at + 1).take(number).collect()
     };
@@ -111,7 +116,7 @@ fn what_is_mounted_on_proc_and_sys_already_is_taken_away_or_covered_where_that_i
     assert_eq!(after(&root, "sys", 2), [away, "fchdir(<new root/sys>)"]);
     let covered =
         "mount(\"tmpfs\", \".\", \"tmpfs\", MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC, \"mode=755,size=4k\")";
-    let user = View { they_can_go: false, ..root };
+    let user = Probe { can_unmount: false, ..root };
     assert_eq!(after(&user, "proc", 2), [covered, proc]);
 }
 
@@ -130,7 +135,7 @@ fn devices_are_made_by_root_and_shown_to_others() {
     assert!(
         lines(&root()).contains(&"mknodat(AT_FDCWD, \"null\", S_IFCHR|0666, makedev(0x1, 0x3))".to_string())
     );
-    let bound = lines(&View { devices: Devices::Bind, ..root() });
+    let bound = lines(&Probe { devices: Devices::Bind, ..root() });
     let at = position(&bound, "mknodat(AT_FDCWD, \"null\", S_IFREG|0666)");
     assert_eq!(bound[at + 1], "mount(\"/dev/null\", \"null\", NULL, MS_BIND, NULL)");
 }
@@ -144,7 +149,7 @@ fn the_umask_is_taken_back_after_the_devices() {
 
 #[test]
 fn a_terminal_becomes_the_console() {
-    let lines = lines(&View { terminal: Some("/dev/pts/3".into()), ..root() });
+    let lines = lines(&Probe { terminal: Some("/dev/pts/3".into()), ..root() });
     assert!(
         lines.contains(&"mount(\"/dev/pts/3\", \"console\", NULL, MS_BIND, NULL)".to_string()),
         "{lines:#?}"
@@ -153,7 +158,7 @@ fn a_terminal_becomes_the_console() {
 
 #[test]
 fn what_belongs_to_a_namespace_above_is_copied() {
-    let lines = lines(&View { proc: Api::Copy, sysfs: Api::Copy, ..root() });
+    let lines = lines(&Probe { proc: FsProvision::Bind, sysfs: FsProvision::Bind, ..root() });
     assert!(lines.contains(&"mount(\"/proc\", \".\", NULL, MS_BIND|MS_REC, NULL)".to_string()), "{lines:#?}");
     let at = position(&lines, "open_tree(AT_FDCWD, \"/sys\"");
     assert!(lines[at + 1].starts_with("mount_setattr(<sys>"), "{lines:#?}");
@@ -168,7 +173,7 @@ fn the_switches_of_the_machine_are_covered_once_they_are_mounted() {
         ("proc", "kcore", Cover::File),
         ("sys", "firmware", Cover::Directory),
     ];
-    let lines = lines(&View { masks, ..root() });
+    let lines = lines(&Probe { masks, ..root() });
     let at = position(&lines, "mount(\"proc\"");
     assert_eq!(
         lines[at + 1..at + 5],
@@ -187,20 +192,20 @@ fn the_switches_of_the_machine_are_covered_once_they_are_mounted() {
 
 #[test]
 fn without_a_tty_group_terminals_belong_to_the_user() {
-    let lines = lines(&View { tty_group: false, ..root() });
+    let lines = lines(&Probe { tty_group: false, ..root() });
     assert!(!lines.iter().any(|line| line.contains("gid=5")), "{lines:#?}");
 }
 
 #[test]
 fn descriptors_that_lead_out_are_kept_from_the_command() {
-    let directory = WayOut { fd: 7, kind: "a directory", shown: "/root".into() };
-    let lines = lines(&View { ways_out: vec![directory], ..root() });
+    let directory = EscapingFd { fd: 7, kind: "a directory", shown: "/root".into() };
+    let lines = lines(&Probe { escaping_fds: vec![directory], ..root() });
     assert_eq!(lines[0], "fcntl(7</root>, F_SETFD, FD_CLOEXEC)");
 }
 
 #[test]
 fn older_kernels_mount_the_root_on_itself_by_path() {
-    let lines = lines(&View { open_tree: false, ..root() });
+    let lines = lines(&Probe { open_tree: false, ..root() });
     assert_eq!(lines[0], "unshare(CLONE_NEWNS)");
     assert_eq!(lines[2..4], ["mount(\"fs\", \"fs\", NULL, MS_BIND|MS_REC, NULL)", "chdir(\"fs\")"]);
 }
@@ -218,7 +223,7 @@ fn plain_is_two_calls() {
 fn a_read_only_root_is_so_before_anything_is_mounted_in_it() {
     let here = Root { path: "fs".into(), ..Root::open("/".into()).unwrap() };
     let command = Command::shell("/bin/sh".into());
-    let lines = plan(here, &root(), Writes::Refused, Vec::new(), command).lines();
+    let lines = plan(here, &root(), WriteMode::ReadOnly, Vec::new(), command).lines();
     let at = position(&lines, "open_tree(AT_FDCWD, \".\"");
     assert!(lines[at + 1].starts_with("mount_setattr(<new root>"), "{lines:#?}");
     assert!(lines[at + 2].starts_with("move_mount(<new root>"), "{lines:#?}");
@@ -226,9 +231,9 @@ fn a_read_only_root_is_so_before_anything_is_mounted_in_it() {
 
 #[test]
 fn what_is_written_to_an_ephemeral_root_goes_to_a_tmpfs_laid_over_it() {
-    let lines = |view: &View| {
+    let lines = |probe: &Probe| {
         let here = Root { path: "fs".into(), ..Root::open("/".into()).unwrap() };
-        plan(here, view, Writes::Forgotten, Vec::new(), Command::shell("/bin/sh".into())).lines()
+        plan(here, probe, WriteMode::Ephemeral, Vec::new(), Command::shell("/bin/sh".into())).lines()
     };
     let of_root = lines(&root());
     let at = position(&of_root, "fsopen(");
@@ -249,6 +254,6 @@ fn what_is_written_to_an_ephemeral_root_goes_to_a_tmpfs_laid_over_it() {
             "chdir(\"root\")",
         ]
     );
-    let of_user = lines(&View { way: Way::PivotAsUser, initial: false, ..root() });
+    let of_user = lines(&Probe { strategy: Strategy::PivotAsUser, initial: false, ..root() });
     assert!(of_user.iter().any(|line| line.ends_with("workdir=work,userxattr\")")), "{of_user:#?}");
 }

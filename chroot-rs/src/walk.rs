@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use nix::errno::Errno;
 
 /// As many links as the kernel follows in one path: path_resolution(7).
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// How far a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub fn walk(path: &Path, link: impl Fn(&Path) -> Result<PathBuf, Errno>) -> Walk
             Some(Component::Normal(_)) => {
                 let next = real.join(&name);
                 match link(&next) {
-                    Ok(link) if links < MOST_LINKS => {
+                    Ok(link) if links < MAX_LINKS => {
                         links += 1;
                         for part in link.components().rev() {
                             todo.push_front(part.as_os_str().to_owned());

@@ -6,7 +6,7 @@ use std::path::Path;
 use rootfs_fetch::fuzzed;
 
 /// Changes made to each seed; always the same ones.
-const CHANGES: usize = 300;
+const CHANGING_CALLS: usize = 300;
 
 fn replay(target: &str, run: fn(&[u8]), changes: usize) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
@@ -15,7 +15,7 @@ fn replay(target: &str, run: fn(&[u8]), changes: usize) {
 
 #[test]
 fn no_header_of_the_corpus_makes_the_reader_panic() {
-    replay("tar", fuzzed::tar, CHANGES);
+    replay("tar", fuzzed::tar, CHANGING_CALLS);
 }
 
 #[test]

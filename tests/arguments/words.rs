@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Command lines by chance: a tool's own options and values, and what nobody meant.
+//! Random command lines: a tool's own options and values, and what nobody meant.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use clap::Command;
-use tests::{Chance, book};
+use tests::{Rng, documents};
 
 /// Values that are wrong almost everywhere, or on the edge of what is right.
 const NASTY: [&[u8]; 40] = [
@@ -83,7 +83,7 @@ impl Words {
             options.extend(option.get_short().map(|short| (format!("-{short}"), takes)));
             values.extend(option.get_possible_values().iter().map(|value| value.get_name().into()));
         }
-        for (_, page) in book::below(&format!("tests/options/{}/", tool.get_name())) {
+        for (_, page) in documents::starting_with(&format!("tests/options/{}/", tool.get_name())) {
             let typed = page.lines().filter(|line| line.starts_with("$ "));
             let words = typed.flat_map(|line| line.split([' ', '=', '\'', '"']));
             let words = words.filter(|word| word.len() < 60 && !ENDLESS.contains(word));
@@ -92,33 +92,33 @@ impl Words {
         Self { options, values }
     }
 
-    fn value(&self, chance: &mut Chance) -> OsString {
-        if chance.one_in(3) {
-            return OsString::from_vec(chance.one_of(&NASTY).to_vec());
+    fn value(&self, rng: &mut Rng) -> OsString {
+        if rng.one_in(3) {
+            return OsString::from_vec(rng.choose(&NASTY).to_vec());
         }
-        if chance.one_in(8) {
-            let bytes = (0..chance.below(24)).map(|_| u8::try_from(chance.below(255) + 1).unwrap_or(1));
+        if rng.one_in(8) {
+            let bytes = (0..rng.below(24)).map(|_| u8::try_from(rng.below(255) + 1).unwrap_or(1));
             return OsString::from_vec(bytes.collect());
         }
-        let mut value = chance.one_of(&self.values).clone();
-        if chance.one_in(4) {
-            value = changed(value, chance);
+        let mut value = rng.choose(&self.values).clone();
+        if rng.one_in(4) {
+            value = changed(value, rng);
         }
         value
     }
 
-    fn option(&self, chance: &mut Chance, line: &mut Vec<OsString>) {
-        let (name, takes) = chance.one_of(&self.options);
+    fn option(&self, rng: &mut Rng, line: &mut Vec<OsString>) {
+        let (name, takes) = rng.choose(&self.options);
         let mut name = OsString::from(name);
-        match chance.below(12) {
-            0 => name = changed(name, chance),
+        match rng.below(12) {
+            0 => name = changed(name, rng),
             // a part of a long name may still be the only one meant
-            1 => name = OsString::from_vec(name.into_vec().into_iter().take(2 + chance.below(6)).collect()),
+            1 => name = OsString::from_vec(name.into_vec().into_iter().take(2 + rng.below(6)).collect()),
             _ => {}
         }
-        if *takes != chance.one_in(16) {
-            let value = self.value(chance);
-            if chance.one_in(2) {
+        if *takes != rng.one_in(16) {
+            let value = self.value(rng);
+            if rng.one_in(2) {
                 name.push("=");
                 name.push(value);
             } else {
@@ -130,32 +130,32 @@ impl Words {
     }
 
     /// A command line without the tool's name.
-    pub fn line(&self, chance: &mut Chance) -> Vec<OsString> {
+    pub fn line(&self, rng: &mut Rng) -> Vec<OsString> {
         let mut line = Vec::new();
-        for _ in 0..chance.below(5) {
-            if chance.one_in(12) {
-                line.push(self.value(chance));
+        for _ in 0..rng.below(5) {
+            if rng.one_in(12) {
+                line.push(self.value(rng));
             } else {
-                self.option(chance, &mut line);
+                self.option(rng, &mut line);
             }
         }
-        if chance.one_in(2) {
+        if rng.one_in(2) {
             line.push("--".into());
         }
-        if chance.one_in(2) {
-            line.push(if chance.one_in(2) { "/".into() } else { self.value(chance) });
+        if rng.one_in(2) {
+            line.push(if rng.one_in(2) { "/".into() } else { self.value(rng) });
         }
-        line.extend(chance.one_of(&COMMANDS).iter().map(OsString::from));
+        line.extend(rng.choose(&COMMANDS).iter().map(OsString::from));
         line
     }
 }
 
 /// A word with a byte more, less or another one; never a NUL byte, which ends an argument.
-fn changed(word: OsString, chance: &mut Chance) -> OsString {
+fn changed(word: OsString, rng: &mut Rng) -> OsString {
     let mut bytes = word.into_vec();
-    let byte = u8::try_from(chance.below(255) + 1).unwrap_or(1);
-    let at = chance.below(bytes.len() + 1);
-    match (chance.below(3), bytes.get_mut(at)) {
+    let byte = u8::try_from(rng.below(255) + 1).unwrap_or(1);
+    let at = rng.below(bytes.len() + 1);
+    match (rng.below(3), bytes.get_mut(at)) {
         (0, Some(old)) => *old = byte,
         (1, Some(_)) => drop(bytes.remove(at)),
         _ => bytes.insert(at, byte),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The calls of a plan that can be made to fail, each told apart from the others in strace's words.
 
-use tests::told::{CHANGES, is_change};
+use tests::explain::{CHANGING_CALLS, is_change};
 use tests::trace::{Call, counted};
 use tests::{Ended, Link, Trace};
 
@@ -72,7 +72,8 @@ impl Fault {
 
 /// All changes that a plan makes before it becomes the command.
 pub fn faults(plan: &Link) -> Vec<Fault> {
-    let calls = Trace::new().only([CHANGES, &OPENERS].concat().join(",")).run(plan.words(COMMAND)).calls;
+    let calls =
+        Trace::new().only([CHANGING_CALLS, &OPENERS].concat().join(",")).run(plan.words(COMMAND)).calls;
     let became = |call: &Call| call.name == "execve" && call.worked() && call.args.contains(COMMAND[2]);
     // the first one is how strace starts the tool
     let end = calls.iter().skip(1).position(became).expect("the command in the log") + 1;

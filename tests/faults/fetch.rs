@@ -111,7 +111,7 @@ impl Fetch {
         Ok((status.to_string(), self.without_places(said)))
     }
 
-    /// The scratch directory's path and the letters that chance gives a partial directory.
+    /// The scratch directory's path and the random letters of a partial directory.
     fn without_places(&self, said: &str) -> String {
         let own = self.scratch.path("");
         let own = own.to_string_lossy();

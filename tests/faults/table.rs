@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use tests::book;
+use tests::documents;
 
 /// The page.
 const PAGE: &str = "docs/faults.md";
@@ -50,13 +50,13 @@ impl Table {
     /// The page's section is this table, or is written where that was asked for.
     #[track_caller]
     pub fn check(&self, title: String) {
-        let written = book::text(PAGE);
+        let written = documents::text(PAGE);
         let mut sections = sections(&written);
         let own = self.text();
-        if book::is_updated() {
+        if documents::updating() {
             sections.insert(title, own);
             let sections = sections.iter().map(|(title, rows)| format!("\n## {title}\n\n{rows}"));
-            book::write(PAGE, &format!("{HEAD}{}", sections.collect::<String>()));
+            documents::write(PAGE, &format!("{HEAD}{}", sections.collect::<String>()));
             return;
         }
         match sections.get(&title) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use clap::{Arg, Command};
-use tests::{Run, Scratch, book};
+use tests::{Run, Scratch, documents};
 
 use super::definitions::{self, definitions};
 
@@ -21,7 +21,8 @@ fn long_options(tool: &Command) -> BTreeSet<String> {
 /// A file of a tool, where a shell or mandoc finds it.
 fn written(scratch: &Scratch, tool: &Command, file: &str) -> String {
     let path = scratch.path(file.rsplit('/').next().expect("a name"));
-    fs::write(&path, &*book::text(&format!("{}/{file}", tool.get_name()))).expect("a file of the scratch");
+    fs::write(&path, &*documents::text(&format!("{}/{file}", tool.get_name())))
+        .expect("a file of the scratch");
     path.to_str().expect("a path of ours").to_string()
 }
 

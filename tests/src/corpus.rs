@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::Chance;
+use crate::Rng;
 
 /// Runs every seed of a directory, and so many changes of each, always the same ones. A changed
 /// byte becomes one that means something to the reader, or has one bit turned.
@@ -19,16 +19,16 @@ pub fn replay(directory: &Path, changes: usize, meaningful: [u8; 7], run: fn(&[u
     assert!(!seeds.is_empty(), "{} has no seeds", directory.display());
     for seed in seeds {
         run(&seed);
-        let mut chance = Chance::seeded(0);
+        let mut rng = Rng::seeded(0);
         for round in 0..changes {
             let mut data = seed.clone();
             if round % 4 == 0 {
-                data.truncate(chance.below(data.len()));
+                data.truncate(rng.below(data.len()));
             }
-            for _ in 0..=chance.below(4) {
-                let at = chance.below(data.len());
+            for _ in 0..=rng.below(4) {
+                let at = rng.below(data.len());
                 if let Some(byte) = data.get_mut(at) {
-                    *byte = meaningful.get(chance.below(8)).copied().unwrap_or(*byte ^ 1 << (round % 8));
+                    *byte = meaningful.get(rng.below(8)).copied().unwrap_or(*byte ^ 1 << (round % 8));
                 }
             }
             run(&data);

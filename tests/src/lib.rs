@@ -34,45 +34,45 @@
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the
 //! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
 
-pub mod book;
 pub mod certificates;
-pub mod chance;
 pub mod corpus;
 pub mod cpio;
 pub mod daemon;
 pub mod deadline;
 pub mod debian;
+pub mod documents;
 pub mod engine;
-pub mod handle;
+pub mod explain;
+pub mod file_handle;
 pub mod layout;
 pub mod links;
-pub mod pairs;
 pub mod registry;
+pub mod rng;
 pub mod run;
 pub mod scratch;
 pub mod seccomp;
 pub mod server;
 pub mod session;
+pub mod session_kind;
 pub mod snapshot;
 #[path = "../../rootfs-fetch/tests/support/tar.rs"]
 #[allow(missing_docs, reason = "its fields are those of tar's header")]
 pub mod tar;
 pub mod terminal;
-pub mod told;
+pub mod timing;
 pub mod tools;
 pub mod trace;
 pub mod tree;
 pub mod upstream;
 pub mod vm;
-pub mod world;
 
-pub use chance::Chance;
 pub use debian::Debian;
+pub use explain::ExplainedStep;
 pub use links::Link;
+pub use rng::Rng;
 pub use run::{End, Ended, Run};
 pub use scratch::Scratch;
 pub use snapshot::Snapshot;
 pub use terminal::Terminal;
-pub use told::Told;
 pub use tools::tools;
 pub use trace::Trace;

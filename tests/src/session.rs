@@ -19,7 +19,7 @@
 //! output and standard error follows it as a terminal would show it, then `? N` if it
 //! ended with N and not with 0. `[..]` stands for anything in a line, a line of `...` for any lines.
 //!
-//! The word after `console` says where it runs: [`World`]. With `CHAIN_UPDATE=1` the
+//! The word after `console` says where it runs: [`SessionKind`]. With `CHAIN_UPDATE=1` the
 //! page is rewritten to say what happened.
 
 use std::fs;
@@ -30,11 +30,11 @@ use snapbox::Data;
 use snapbox::filter::NormalizeToExpected;
 use snapbox::report::{Palette, write_diff};
 
-use crate::book;
+use crate::documents;
 use crate::run::{End, Run};
 use crate::scratch::Scratch;
+pub use crate::session_kind::{SessionEnv, SessionKind};
 use crate::tools::tools;
-pub use crate::world::{Surroundings, World};
 
 /// A VM under emulation is slow, and a session has several commands.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -47,7 +47,7 @@ const MARK: char = '\x1e';
 pub struct Session {
     page: &'static str,
     line: usize,
-    world: World,
+    world: SessionKind,
     text: String,
 }
 
@@ -64,8 +64,8 @@ struct Exchange {
 /// # Panics
 /// If one did, or there is none; if it is an ordinary user's, and root runs it.
 #[track_caller]
-pub fn check(starts: &[&str], world: World) {
-    check_amid(starts, world, &Surroundings::default());
+pub fn check(starts: &[&str], world: SessionKind) {
+    check_amid(starts, world, &SessionEnv::default());
 }
 
 /// The same where there is more than the tools.
@@ -73,15 +73,15 @@ pub fn check(starts: &[&str], world: World) {
 /// # Panics
 /// As [`check`].
 #[track_caller]
-pub fn check_amid(starts: &[&str], world: World, surroundings: &Surroundings) {
+pub fn check_amid(starts: &[&str], world: SessionKind, surroundings: &SessionEnv) {
     // root does what they show to be refused
     assert!(
-        world != World::User || !nix::unistd::geteuid().is_root(),
+        world != SessionKind::User || !nix::unistd::geteuid().is_root(),
         "this is an ordinary user's: tests/run user"
     );
     let found: Vec<Session> = starts
         .iter()
-        .flat_map(|start| book::below(start))
+        .flat_map(|start| documents::starting_with(start))
         .filter(|(path, _)| path.ends_with(".md"))
         .flat_map(|(path, text)| sessions(path, text))
         .filter(|session| session.world == world)
@@ -119,13 +119,13 @@ pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
             body.push('\n');
         }
         let world = match info.split_once(' ').unwrap_or((info, "")) {
-            ("console", "") => World::Anyone,
-            ("console", "root") => World::Root,
-            ("console", "user") => World::User,
-            ("console", "vm") => World::Vm,
-            ("console", "registry") => World::Registry,
-            ("console", "engine") => World::Engine,
-            ("console", "mirror") => World::Mirror,
+            ("console", "") => SessionKind::Anyone,
+            ("console", "root") => SessionKind::Root,
+            ("console", "user") => SessionKind::User,
+            ("console", "vm") => SessionKind::Vm,
+            ("console", "registry") => SessionKind::Registry,
+            ("console", "engine") => SessionKind::Engine,
+            ("console", "mirror") => SessionKind::Mirror,
             ("console", other) => panic!("{page}:{}: {other:?} is no world", number + 1),
             _ => continue,
         };
@@ -136,7 +136,7 @@ pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
 
 impl Session {
     /// Types the commands and compares; `Err` shows the difference.
-    fn run(&self, surroundings: &Surroundings) -> Result<(), String> {
+    fn run(&self, surroundings: &SessionEnv) -> Result<(), String> {
         let exchanges = exchanges(&self.text).map_err(|why| format!("{}:{}: {why}", self.page, self.line))?;
         let answers = type_in(&exchanges, surroundings);
         let happened: String = exchanges
@@ -147,7 +147,7 @@ impl Session {
         if happened == self.text {
             return Ok(());
         }
-        if book::is_updated() {
+        if documents::updating() {
             self.rewrite(&happened);
             return Ok(());
         }
@@ -168,9 +168,9 @@ impl Session {
         // two tests may rewrite two sessions of one page
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _held = ONE_AT_A_TIME.lock();
-        let text = fs::read_to_string(book::source(self.page)).expect("the page");
+        let text = fs::read_to_string(documents::source(self.page)).expect("the page");
         let fenced = |body: &str| format!("\n{body}```\n");
-        book::write(self.page, &text.replacen(&fenced(&self.text), &fenced(happened), 1));
+        documents::write(self.page, &text.replacen(&fenced(&self.text), &fenced(happened), 1));
     }
 }
 
@@ -197,7 +197,7 @@ fn exchanges(text: &str) -> Result<Vec<Exchange>, String> {
 }
 
 /// Runs the commands in one shell; each answer is what was said and how it ended.
-fn type_in(exchanges: &[Exchange], surroundings: &Surroundings) -> Vec<String> {
+fn type_in(exchanges: &[Exchange], surroundings: &SessionEnv) -> Vec<String> {
     let scratch = Scratch::new();
     let mut script = format!("exec 2>&1\nended() {{ set -- $?; printf '{MARK}%s{MARK}' $1; return $1; }}\n");
     for exchange in exchanges {
@@ -253,8 +253,8 @@ mod tests {
     use super::*;
 
     fn ran(text: &str) -> Result<(), String> {
-        Session { page: "page.md", line: 1, world: World::Anyone, text: text.to_string() }
-            .run(&Surroundings::default())
+        Session { page: "page.md", line: 1, world: SessionKind::Anyone, text: text.to_string() }
+            .run(&SessionEnv::default())
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
         let page = "text\n```console\n$ a\n```\n```sh\n$ no\n```\n```console root\n$ b \\\n> c\nd\n```\n";
         let found = sessions("page.md", page);
         let read: Vec<_> = found.iter().map(|found| (found.line, found.world, found.text.as_str())).collect();
-        assert_eq!(read, [(2, World::Anyone, "$ a\n"), (8, World::Root, "$ b \\\n> c\nd\n")]);
+        assert_eq!(read, [(2, SessionKind::Anyone, "$ a\n"), (8, SessionKind::Root, "$ b \\\n> c\nd\n")]);
     }
 
     #[test]

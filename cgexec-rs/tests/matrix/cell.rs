@@ -12,24 +12,24 @@ use nix::unistd::Pid;
 use tests::run::Ended;
 use tests::{Run, deadline};
 
-use crate::outcome::{Expected, Manner, Outcome, SLEEP};
-use crate::place::Place;
-use crate::watch::{groups, processes};
+use crate::environment::Environment;
+use crate::machine_state::{groups, processes};
+use crate::outcome::{Expected, Outcome, RunMode, SLEEP};
 
 /// Emulation is slow, and systemd takes away an empty scope when it comes to it.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Runs every cell of each place, and fails with all that went otherwise.
+/// Runs every cell of each environment, and fails with all that went otherwise.
 #[track_caller]
-pub fn run_all(places: &[Place]) {
+pub fn run_all(environments: &[Environment]) {
     let mut wrong = String::new();
-    for place in places {
-        for manner in Manner::ALL {
+    for environment in environments {
+        for mode in RunMode::ALL {
             for outcome in Outcome::ALL {
                 let begin = Instant::now();
-                let cell = format!("{} | {} | {}", place.name, manner.option(), outcome.name());
-                let result = match place.expects(manner, outcome) {
-                    Ok(expected) => run(place, manner, outcome, &expected),
+                let cell = format!("{} | {} | {}", environment.name, mode.option(), outcome.name());
+                let result = match environment.expects(mode, outcome) {
+                    Ok(expected) => run(environment, mode, outcome, &expected),
                     Err(why) => {
                         println!("{cell}: no such cell: {why}");
                         continue;
@@ -45,16 +45,21 @@ pub fn run_all(places: &[Place]) {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
-fn run(place: &Place, manner: Manner, outcome: Outcome, expected: &Expected) -> Result<(), String> {
+fn run(
+    environment: &Environment,
+    mode: RunMode,
+    outcome: Outcome,
+    expected: &Expected,
+) -> Result<(), String> {
     let before = groups();
-    let running = start(place.words(manner, outcome)).start();
+    let running = start(environment.words(mode, outcome)).start();
     if outcome == Outcome::Killed {
-        kill_cgexec(manner, outcome)?;
+        kill_cgexec(mode, outcome)?;
     }
     let ended = running.end();
     as_expected(&ended, expected)?;
-    sleepers_are_as_documented(place, manner, outcome)?;
-    nothing_is_left(place, manner, outcome, &before)
+    sleepers_are_as_documented(environment, mode, outcome)?;
+    nothing_is_left(environment, mode, outcome, &before)
 }
 
 fn start(words: Vec<OsString>) -> Run {
@@ -78,13 +83,13 @@ fn as_expected(ended: &Ended, expected: &Expected) -> Result<(), String> {
 }
 
 /// Sends SIGKILL to cgexec-rs, or to what it became, once the command has started all it starts.
-fn kill_cgexec(manner: Manner, outcome: Outcome) -> Result<(), String> {
+fn kill_cgexec(mode: RunMode, outcome: Outcome) -> Result<(), String> {
     deadline::wait("the command", PATIENCE, || (sleepers().len() == 2).then_some(()))?;
     let script = outcome.script();
     let found = processes(|words| {
-        let is_it = match (manner, words) {
-            (Manner::Exec, [shell, ..]) => shell == "sh",
-            (Manner::Wait, [tool, ..]) => tool.ends_with("cgexec-rs"),
+        let is_it = match (mode, words) {
+            (RunMode::Exec, [shell, ..]) => shell == "sh",
+            (RunMode::Wait, [tool, ..]) => tool.ends_with("cgexec-rs"),
             _ => false,
         };
         is_it && words.iter().any(|word| word == script)
@@ -100,10 +105,14 @@ fn sleepers() -> Vec<i32> {
 
 /// What the command left in the background: ended with it by a parent, by the next run where the
 /// parent was killed, and by nobody where there was none.
-fn sleepers_are_as_documented(place: &Place, manner: Manner, outcome: Outcome) -> Result<(), String> {
-    let stays = match (outcome, manner) {
-        _ if place.ends_leftovers() => false,
-        (Outcome::Daemon, Manner::Exec) => true,
+fn sleepers_are_as_documented(
+    environment: &Environment,
+    mode: RunMode,
+    outcome: Outcome,
+) -> Result<(), String> {
+    let stays = match (outcome, mode) {
+        _ if environment.ends_leftovers() => false,
+        (Outcome::Daemon, RunMode::Exec) => true,
         (Outcome::Killed, _) => true,
         _ => false,
     };
@@ -114,7 +123,7 @@ fn sleepers_are_as_documented(place: &Place, manner: Manner, outcome: Outcome) -
     if !stays {
         deadline::wait("what was left to end", PATIENCE, || sleepers().is_empty().then_some(()))?;
     }
-    if stays && manner == Manner::Exec {
+    if stays && mode == RunMode::Exec {
         for pid in sleepers() {
             // gone in between is as good
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
@@ -126,19 +135,19 @@ fn sleepers_are_as_documented(place: &Place, manner: Manner, outcome: Outcome) -
 
 /// Nothing is, once another run had its turn where somebody was killed or nobody stayed.
 fn nothing_is_left(
-    place: &Place,
-    manner: Manner,
+    environment: &Environment,
+    mode: RunMode,
     outcome: Outcome,
     before: &BTreeSet<PathBuf>,
 ) -> Result<(), String> {
     let new = || groups().difference(before).cloned().collect::<Vec<_>>();
     let gone = |patience| deadline::wait("", patience, || new().is_empty().then_some(())).is_ok();
-    let by_the_next = outcome == Outcome::Killed || manner == Manner::Exec;
+    let by_the_next = outcome == Outcome::Killed || mode == RunMode::Exec;
     // an empty scope is systemd's to take away
     let scope = new().iter().any(|group| group.to_string_lossy().contains(".scope"));
     let waits = outcome != Outcome::Killed && scope;
     if by_the_next && !new().is_empty() && !(waits && gone(PATIENCE)) {
-        start(place.one_more()).end().ok();
+        start(environment.one_more()).end().ok();
     }
     if gone(PATIENCE) && sleepers().is_empty() {
         return Ok(());

@@ -5,14 +5,14 @@ use tests::End;
 
 /// Who stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum RunMode {
     /// Nobody: cgexec-rs becomes the command.
     Exec,
     /// A parent.
     Wait,
 }
 
-impl Manner {
+impl RunMode {
     pub const ALL: [Self; 2] = [Self::Exec, Self::Wait];
 
     pub const fn option(self) -> &'static str {

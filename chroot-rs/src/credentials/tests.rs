@@ -2,10 +2,10 @@
 
 use super::*;
 
-fn names() -> Names {
+fn names() -> AccountFiles {
     let passwd = b"root:x:0:0:root:/root:/bin/sh\nsync:x:4:65534:sync:/bin:/bin/sync\n7:x:70:71:::\n";
     let group = b"root:x:0:\ntty:x:5:sync\nadm:x:9:sync,root\n12:x:120:\n";
-    Names::new(passwd.to_vec(), group.to_vec())
+    AccountFiles::new(passwd.to_vec(), group.to_vec())
 }
 
 fn resolve(userspec: Option<&str>, groups: Option<&str>) -> Result<Credentials, String> {

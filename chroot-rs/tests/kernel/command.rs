@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tests::{End, Run, tools};
 
-use crate::house::{House, has_gnu_chroot};
-use crate::street::outside;
+use crate::jail::{Jail, has_gnu_chroot};
+use crate::root_locations::run_outside;
 
-fn no_command(house: &House, shell: &str) -> String {
-    let run = Run::new(tools().chroot()).arg(house.root.path("")).env("SHELL", shell);
+fn no_command(jail: &Jail, shell: &str) -> String {
+    let run = Run::new(tools().chroot()).arg(jail.root.path("")).env("SHELL", shell);
     run.stdin("echo $0 $-; exit\n").end().out()
 }
 
@@ -21,7 +21,7 @@ mod as_anyone {
     #[ignore = "needs busybox-static and namespaces"]
     fn a_root_where_nothing_may_be_run_is_named() {
         let script = r#"mount --bind "$1" "$2"; mount -o remount,bind,noexec "$2"; "$3" "$2" /bin/true"#;
-        let ended = outside(&House::new(), script).end().ended(End::Exit(126));
+        let ended = run_outside(&Jail::new(), script).end().ended(End::Exit(126));
         let said = "chroot-rs: cannot run \"/bin/true\": it lies on a file system mounted noexec: \
             Permission denied (EACCES)\n";
         assert_eq!(ended.err(), said);
@@ -30,17 +30,17 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn without_a_command_it_is_an_interactive_shell_that_exists_inside() {
-        let house = House::new();
+        let jail = Jail::new();
         let says = |shell: &str, expected: &str| {
-            let out = no_command(&house, shell);
+            let out = no_command(&jail, shell);
             // the flags of an interactive shell that reads its standard input
             assert!(out.contains(&format!("# {expected} si\n")), "{shell}: {out}");
         };
         says("/bin/ash", "/bin/ash");
         // not inside: the shell of root in the root's own passwd
-        fs::write(house.root.path("etc/passwd"), "root:x:0:0::/:/bin/ash\n").unwrap();
+        fs::write(jail.root.path("etc/passwd"), "root:x:0:0::/:/bin/ash\n").unwrap();
         says("/bin/zsh", "/bin/ash");
-        fs::write(house.root.path("etc/passwd"), "root:x:0:0::/:/bin/fish\n").unwrap();
+        fs::write(jail.root.path("etc/passwd"), "root:x:0:0::/:/bin/fish\n").unwrap();
         says("", "/bin/sh");
         says("bin/ash", "/bin/sh");
     }
@@ -48,11 +48,11 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn path_is_replaced_only_where_it_leads_nowhere() {
-        let house = House::new();
+        let jail = Jail::new();
         let usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n";
         let tool = tools().chroot();
         let seen = |path: &str| {
-            let run = Run::new(&tool).arg(house.root.path("")).args(["env"]).env("PATH", path);
+            let run = Run::new(&tool).arg(jail.root.path("")).args(["env"]).env("PATH", path);
             let out = run.end().ended(End::Exit(0)).out();
             out.lines().find_map(|line| line.strip_prefix("PATH=")).map(|path| format!("{path}\n"))
         };
@@ -64,16 +64,16 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn what_cannot_be_run_says_what_is_missing_inside() {
-        let house = House::new();
+        let jail = Jail::new();
         let write = |name: &str, text: &[u8], mode| {
-            fs::write(house.root.path(name), text).unwrap();
-            fs::set_permissions(house.root.path(name), fs::Permissions::from_mode(mode)).unwrap();
+            fs::write(jail.root.path(name), text).unwrap();
+            fs::set_permissions(jail.root.path(name), fs::Permissions::from_mode(mode)).unwrap();
         };
         write("perl", b"#!/usr/bin/perl\n", 0o755);
         write("windows", b"#!/bin/sh\r\n", 0o755);
         write("plain", b"#!/bin/sh\n", 0o644);
         let shown = |program: &str| {
-            let ended = Run::new(tools().chroot()).arg(house.root.path("")).arg(program).end();
+            let ended = Run::new(tools().chroot()).arg(jail.root.path("")).arg(program).end();
             (ended.end, ended.err().lines().next().unwrap().replacen("chroot-rs: ", "", 1))
         };
         for (program, status, said) in [
@@ -92,11 +92,11 @@ mod as_anyone {
         }
         // what is to be done outside has its name there
         let hint = |program: &str| {
-            let ended = Run::new(tools().chroot()).arg(house.root.path("")).arg(program).end();
+            let ended = Run::new(tools().chroot()).arg(jail.root.path("")).arg(program).end();
             ended.err().lines().nth(1).unwrap_or_default().replacen("chroot-rs: hint: ", "", 1)
         };
-        assert_eq!(hint("/plain"), format!("chmod +x {}", house.root.path("plain").display()));
-        let inside = format!("it is in no directory of PATH inside {:?}, ", house.root.path(""));
+        assert_eq!(hint("/plain"), format!("chmod +x {}", jail.root.path("plain").display()));
+        let inside = format!("it is in no directory of PATH inside {:?}, ", jail.root.path(""));
         assert!(hint("nope").starts_with(&inside), "{}", hint("nope"));
     }
 }
@@ -107,13 +107,13 @@ mod as_root {
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn the_directory_that_keeps_the_user_from_the_command_is_named() {
-        let house = House::new();
+        let jail = Jail::new();
         for (dir, mode) in [("open", 0o755), ("open/closed", 0o700)] {
-            fs::create_dir(house.root.path(dir)).unwrap();
-            fs::set_permissions(house.root.path(dir), fs::Permissions::from_mode(mode)).unwrap();
+            fs::create_dir(jail.root.path(dir)).unwrap();
+            fs::set_permissions(jail.root.path(dir), fs::Permissions::from_mode(mode)).unwrap();
         }
-        house.root.install(tests::scratch::busybox(), "open/closed");
-        let run = Run::new(tools().chroot()).arg("--userspec=1234:1234").arg(house.root.path(""));
+        jail.root.install(tests::scratch::busybox(), "open/closed");
+        let run = Run::new(tools().chroot()).arg("--userspec=1234:1234").arg(jail.root.path(""));
         let ended = run.args(["/open/closed/busybox", "true"]).end().ended(End::Exit(126));
         let said = "chroot-rs: cannot run \"/open/closed/busybox\": user 1234 may not enter \"/open/closed\": \
             Permission denied (EACCES)\n";
@@ -126,18 +126,18 @@ mod as_root {
         if !has_gnu_chroot() {
             return;
         }
-        let house = House::new();
-        fs::write(house.root.path("text"), "no program").unwrap();
+        let jail = Jail::new();
+        fs::write(jail.root.path("text"), "no program").unwrap();
         for (root, command, options) in [
-            (house.root.path(""), "true", ""),
-            (house.root.path(""), "false", ""),
-            (house.root.path(""), "exit 77", ""),
-            (house.root.path(""), "/nope", ""),
-            (house.root.path(""), "/etc", ""),
-            (house.root.path(""), "/text", ""),
-            (house.root.path("nope"), "true", ""),
-            (house.root.path("text"), "true", ""),
-            (house.root.path(""), "true", "--no-such-option"),
+            (jail.root.path(""), "true", ""),
+            (jail.root.path(""), "false", ""),
+            (jail.root.path(""), "exit 77", ""),
+            (jail.root.path(""), "/nope", ""),
+            (jail.root.path(""), "/etc", ""),
+            (jail.root.path(""), "/text", ""),
+            (jail.root.path("nope"), "true", ""),
+            (jail.root.path("text"), "true", ""),
+            (jail.root.path(""), "true", "--no-such-option"),
         ] {
             let words = if command == "exit 77" { vec!["sh", "-c", command] } else { vec![command] };
             let status = |tool: &[&str]| {
@@ -161,16 +161,16 @@ mod on_host {
     #[test]
     #[ignore = "needs busybox-static, namespaces and a dynamic /usr/bin/true"]
     fn a_loader_that_is_missing_inside_and_another_machine_are_named() {
-        let house = House::new();
+        let jail = Jail::new();
         // of 64 bits, with the number of a machine that nobody has any more
         let mut header = [0_u8; 64];
         header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         header[16..20].copy_from_slice(&[2, 0, 0xff, 0x7f]);
-        fs::write(house.root.path("foreign"), header).unwrap();
-        fs::set_permissions(house.root.path("foreign"), fs::Permissions::from_mode(0o755)).unwrap();
-        Run::new("cp").args(["/usr/bin/true".into(), house.root.path("dynamic")]).end().ok();
+        fs::write(jail.root.path("foreign"), header).unwrap();
+        fs::set_permissions(jail.root.path("foreign"), fs::Permissions::from_mode(0o755)).unwrap();
+        Run::new("cp").args(["/usr/bin/true".into(), jail.root.path("dynamic")]).end().ok();
         let shown = |program: &str| {
-            let ended = Run::new(tools().chroot()).arg(house.root.path("")).arg(program).end();
+            let ended = Run::new(tools().chroot()).arg(jail.root.path("")).arg(program).end();
             ended.ended(End::Exit(126)).err()
         };
         let loader = shown("/dynamic");

@@ -5,20 +5,20 @@ use std::fs;
 
 use tests::{End, Ended, Run, tools};
 
-use crate::house::{House, Lock, has_gnu_chroot};
+use crate::jail::{Isolation, Jail, has_gnu_chroot};
 
-fn house() -> House {
-    let house = House::new();
+fn jail() -> Jail {
+    let jail = Jail::new();
     // a group that is not the number of the user: taking one for the other is a known mistake
     let passwd = "root:x:0:0:root:/root:/bin/sh\nbad line\n+::::\nworker:x:1234:2345::/:/bin/sh\n";
-    fs::write(house.root.path("etc/passwd"), passwd).unwrap();
+    fs::write(jail.root.path("etc/passwd"), passwd).unwrap();
     let group = "root:x:0:\nstaff:x:2345:\nnight:x:3456:worker\nday:x:4567:worker,root\n";
-    fs::write(house.root.path("etc/group"), group).unwrap();
-    house
+    fs::write(jail.root.path("etc/group"), group).unwrap();
+    jail
 }
 
-fn id(house: &House, lock: Lock, options: &[&str]) -> Ended {
-    house.run(lock, options, "id -u; id -g; id -G | tr ' ' '\\n' | sort -n | tr '\\n' ' '").end()
+fn id(jail: &Jail, isolation: Isolation, options: &[&str]) -> Ended {
+    jail.run(isolation, options, "id -u; id -g; id -G | tr ' ' '\\n' | sort -n | tr '\\n' ' '").end()
 }
 
 mod as_root {
@@ -30,7 +30,7 @@ mod as_root {
         if !has_gnu_chroot() {
             return;
         }
-        let house = house();
+        let jail = jail();
         let cases: [&[&str]; 28] = [
             &["--userspec=worker"],
             &["--userspec=worker:"],
@@ -63,9 +63,9 @@ mod as_root {
             &["--skip-chdir"],
         ];
         for options in cases {
-            let gnu = id(&house, Lock::Chroot, options);
+            let gnu = id(&jail, Isolation::Chroot, options);
             let plain = [&["--plain"], options].concat();
-            for ours in [id(&house, Lock::Default, options), id(&house, Lock::Default, &plain)] {
+            for ours in [id(&jail, Isolation::Default, options), id(&jail, Isolation::Default, &plain)] {
                 let (ours, gnus) = ((ours.end, ours.out(), ours.err()), (gnu.end, gnu.out(), gnu.err()));
                 assert_eq!((ours.0, &ours.1), (gnus.0, &gnus.1), "{options:?}\n{}{}", ours.2, gnus.2);
             }
@@ -75,9 +75,9 @@ mod as_root {
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn the_message_names_what_is_wrong() {
-        let house = house();
+        let jail = jail();
         let said = |options: &[&str]| {
-            let ended = id(&house, Lock::Default, options).ended(End::Exit(125));
+            let ended = id(&jail, Isolation::Default, options).ended(End::Exit(125));
             ended.err().lines().next().unwrap().to_string()
         };
         assert_eq!(said(&["--userspec=no-such-user"]), "chroot-rs: invalid user: \"no-such-user\"");
@@ -103,9 +103,9 @@ mod as_root {
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn the_new_user_has_no_way_back() {
-        let house = house();
+        let jail = jail();
         let script = "grep -E '^(Uid|Gid|Cap(Prm|Eff|Amb))' /proc/self/status";
-        let out = house.run(Lock::Default, &["--userspec=worker"], script).end().ok();
+        let out = jail.run(Isolation::Default, &["--userspec=worker"], script).end().ok();
         let none = "0000000000000000";
         assert_eq!(
             out.replace('\t', " "),
@@ -118,9 +118,9 @@ mod as_root {
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn the_death_of_the_parent_still_ends_who_became_another_user() {
-        let house = house();
+        let jail = jail();
         for options in [&[][..], &["--userspec=worker"], &["--userspec=:staff"]] {
-            let running = house.run(Lock::Chain, options, "exec sleep 1000").start();
+            let running = jail.run(Isolation::Chain, options, "exec sleep 1000").start();
             let child = format!("/proc/{}/task/{}/children", running.pid(), running.pid());
             let asleep = || {
                 let child = fs::read_to_string(&child).ok()?;
@@ -137,14 +137,14 @@ mod as_root {
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn names_are_those_of_the_root_and_never_of_the_machine() {
-        let house = house();
-        fs::write(house.root.path("etc/passwd"), "daemon:x:77:78::/:/bin/sh\n").unwrap();
-        let out = id(&house, Lock::Default, &["--userspec=daemon"]).ok();
+        let jail = jail();
+        fs::write(jail.root.path("etc/passwd"), "daemon:x:77:78::/:/bin/sh\n").unwrap();
+        let out = id(&jail, Isolation::Default, &["--userspec=daemon"]).ok();
         assert_eq!(out, "77\n78\n78 ");
-        fs::remove_file(house.root.path("etc/passwd")).unwrap();
+        fs::remove_file(jail.root.path("etc/passwd")).unwrap();
         // a device or a pipe in its place is not waited for
-        nix::unistd::mkfifo(&house.root.path("etc/passwd"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        id(&house, Lock::Default, &["--userspec=daemon"]).ended(End::Exit(125));
+        nix::unistd::mkfifo(&jail.root.path("etc/passwd"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        id(&jail, Isolation::Default, &["--userspec=daemon"]).ended(End::Exit(125));
     }
 }
 
@@ -154,7 +154,7 @@ mod as_user {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn who_is_not_mapped_is_named_before_anything_is_done() {
-        let ended = id(&house(), Lock::Default, &["--userspec=worker"]).ended(End::Exit(125));
+        let ended = id(&jail(), Isolation::Default, &["--userspec=worker"]).ended(End::Exit(125));
         let said = "chroot-rs: user 1234 is not mapped in this user namespace\n";
         assert!(ended.err().starts_with(said), "{}", ended.err());
     }
@@ -163,7 +163,7 @@ mod as_user {
     #[ignore = "needs busybox-static and namespaces"]
     fn root_inside_can_be_asked_for_although_setgroups_is_denied() {
         for options in [&["--userspec=root"][..], &["--userspec=0:0"]] {
-            let out = id(&house(), Lock::Default, options).ok();
+            let out = id(&jail(), Isolation::Default, options).ok();
             assert!(out.starts_with("0\n0\n"), "{out}");
         }
     }

@@ -13,9 +13,10 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::stat::Mode;
 use tests::{Run, Scratch, tools};
 
-use crate::house::{House, Lock, SECRET};
+use crate::jail::{Isolation, Jail, SECRET};
 
-const LOCKS: [Lock; 4] = [Lock::Default, Lock::Chain, Lock::Waiting, Lock::User];
+const ISOLATIONS: [Isolation; 4] =
+    [Isolation::Default, Isolation::Chain, Isolation::Waiting, Isolation::User];
 
 fn opened(path: &str, flags: OFlag) -> OwnedFd {
     open(path, flags | OFlag::O_CLOEXEC, Mode::empty()).unwrap()
@@ -70,9 +71,15 @@ fn ways() -> Vec<Way> {
     ]
 }
 
-fn gets_out(house: &House, lock: Lock, options: &[&str], fd: OwnedFd, way: fn(RawFd) -> String) -> bool {
+fn escapes(
+    jail: &Jail,
+    isolation: Isolation,
+    options: &[&str],
+    fd: OwnedFd,
+    way: fn(RawFd) -> String,
+) -> bool {
     let script = way(fd.as_raw_fd());
-    house.run(lock, options, &script).leaving_open(fd).end().out().contains(SECRET)
+    jail.run(isolation, options, &script).leaving_open(fd).end().out().contains(SECRET)
 }
 
 /// Which of these the command finds open, each under its number.
@@ -81,8 +88,8 @@ fn passed(fds: Vec<(&'static str, OwnedFd)>, set: impl FnOnce(Run) -> Run) -> St
         format!("test -e /proc/self/fd/{0} || test -L /proc/self/fd/{0} && echo {name}\n", fd.as_raw_fd())
     });
     let script = tests.collect::<String>() + "true";
-    let house = House::new();
-    let run = house.run(Lock::Default, &[], &script);
+    let jail = Jail::new();
+    let run = jail.run(Isolation::Default, &[], &script);
     set(fds.into_iter().fold(run, |run, (_, fd)| run.leaving_open(fd))).end().ok()
 }
 
@@ -92,18 +99,18 @@ mod as_root {
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn each_way_leads_out_of_chroot() {
-        let house = House::new();
+        let jail = Jail::new();
         for (name, fd, way) in ways() {
-            assert!(gets_out(&house, Lock::Chroot, &[], fd, way), "{name}");
+            assert!(escapes(&jail, Isolation::Chroot, &[], fd, way), "{name}");
         }
     }
 
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn keep_fds_leaves_them_open_for_who_asks() {
-        let house = House::new();
+        let jail = Jail::new();
         for (name, fd, way) in ways() {
-            assert!(gets_out(&house, Lock::Default, &["--keep-fds"], fd, way), "{name}");
+            assert!(escapes(&jail, Isolation::Default, &["--keep-fds"], fd, way), "{name}");
         }
     }
 }
@@ -114,10 +121,10 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn none_leads_out_of_the_new_root() {
-        let house = House::new();
-        for lock in LOCKS {
+        let jail = Jail::new();
+        for isolation in ISOLATIONS {
             for (name, fd, way) in ways() {
-                assert!(!gets_out(&house, lock, &[], fd, way), "{lock:?} {name}");
+                assert!(!escapes(&jail, isolation, &[], fd, way), "{isolation:?} {name}");
             }
         }
     }
@@ -125,8 +132,8 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn a_directory_as_standard_input_leads_nowhere_either() {
-        let house = House::new();
-        let root = house.root.path("");
+        let jail = Jail::new();
+        let root = jail.root.path("");
         for keep in [None, Some("--keep-fds")] {
             let ended = Run::new("sh")
                 .args(["-c", "exec \"$@\" </", "sh"])
@@ -134,7 +141,7 @@ mod as_anyone {
                 .args(keep)
                 .arg(&root)
                 .args(["/bin/sh", "-c", &directory(0)])
-                .env("SECRET", &house.secret)
+                .env("SECRET", &jail.secret)
                 .end();
             assert_eq!(ended.out().contains(SECRET), keep.is_some(), "{keep:?}: {}", ended.err());
         }

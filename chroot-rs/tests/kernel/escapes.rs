@@ -7,7 +7,7 @@ use std::fs;
 
 use tests::End;
 
-use crate::house::{House, Lock, SECRET, mount_table};
+use crate::jail::{Isolation, Jail, SECRET, mount_table};
 
 /// chroot(2) does not change the working directory: who changes the root once more, and stays
 /// outside of the new one, is below no root at all and walks up.
@@ -50,25 +50,25 @@ mod as_root {
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn each_trick_works_against_chroot() {
-        let house = House::new();
+        let jail = Jail::new();
         for trick in [WALK_UP, SHOWN_BY_PROC, PTRACE, SETNS] {
-            assert!(house.gets_out(Lock::Chroot, trick), "{trick}");
+            assert!(jail.escapes(Isolation::Chroot, trick), "{trick}");
         }
-        assert!(!house.gets_out(Lock::Chroot, OWN_LINKS), "its own links never led out");
+        assert!(!jail.escapes(Isolation::Chroot, OWN_LINKS), "its own links never led out");
     }
 
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn plain_is_chroot_and_no_more() {
-        let house = House::new();
-        let out = house.run(Lock::Default, &["--plain"], WALK_UP).end().ok();
+        let jail = Jail::new();
+        let out = jail.run(Isolation::Default, &["--plain"], WALK_UP).end().ok();
         assert_eq!(out, SECRET);
     }
 
     #[test]
     #[ignore = "needs root and busybox-static"]
     fn share_pid_shows_root_the_processes_outside_and_so_a_way_out() {
-        let out = House::new().run(Lock::Default, &["--share-pid"], SHOWN_BY_PROC).end().out();
+        let out = Jail::new().run(Isolation::Default, &["--share-pid"], SHOWN_BY_PROC).end().out();
         assert!(out.contains(SECRET), "{out}");
     }
 }
@@ -79,19 +79,19 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn nobody_walks_out() {
-        let house = House::new();
-        for lock in [Lock::Default, Lock::Chain, Lock::Waiting] {
-            assert!(!house.gets_out(lock, WALK_UP), "{lock:?}");
+        let jail = Jail::new();
+        for isolation in [Isolation::Default, Isolation::Chain, Isolation::Waiting] {
+            assert!(!jail.escapes(isolation, WALK_UP), "{isolation:?}");
         }
     }
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn no_link_of_proc_leads_out() {
-        let house = House::new();
+        let jail = Jail::new();
         for trick in [OWN_LINKS, SHOWN_BY_PROC, PTRACE, SETNS] {
-            for lock in [Lock::Default, Lock::Chain, Lock::Waiting] {
-                assert!(!house.gets_out(lock, trick), "{lock:?} {trick}");
+            for isolation in [Isolation::Default, Isolation::Chain, Isolation::Waiting] {
+                assert!(!jail.escapes(isolation, trick), "{isolation:?} {trick}");
             }
         }
     }
@@ -99,10 +99,10 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn taking_mounts_away_uncovers_nothing() {
-        let house = House::new();
-        for lock in [Lock::Default, Lock::Chain, Lock::Waiting] {
+        let jail = Jail::new();
+        for isolation in [Isolation::Default, Isolation::Chain, Isolation::Waiting] {
             for trick in [UNMOUNT, MOVE] {
-                assert!(!house.gets_out(lock, trick), "{lock:?} {trick}");
+                assert!(!jail.escapes(isolation, trick), "{isolation:?} {trick}");
             }
         }
     }
@@ -111,14 +111,14 @@ mod as_anyone {
     #[ignore = "needs busybox-static and namespaces"]
     fn the_root_is_what_was_opened_even_if_its_name_is_swapped_meanwhile() {
         let mounts = mount_table();
-        let house = House::new();
+        let jail = Jail::new();
         let street = tests::Scratch::new();
-        for (name, target) in [("a", house.root.path("")), ("b", house.root.path("sub"))] {
+        for (name, target) in [("a", jail.root.path("")), ("b", jail.root.path("sub"))] {
             fs::write(target.join("name"), name).unwrap();
             std::os::unix::fs::symlink(target, street.path(name)).unwrap();
         }
         for name in ["dev", "proc", "sys"] {
-            fs::create_dir(house.root.path("sub").join(name)).unwrap();
+            fs::create_dir(jail.root.path("sub").join(name)).unwrap();
         }
         let stop = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -131,7 +131,7 @@ mod as_anyone {
             });
             for _ in 0..100 {
                 let script = "cat /name && test -e /proc/self && test -c /dev/null";
-                let ended = house.run_in(street.path("a"), Lock::Default, &[], script).end();
+                let ended = jail.run_in(street.path("a"), Isolation::Default, &[], script).end();
                 let out = ended.out();
                 if ended.end != End::Exit(0) || (out != "a" && out != "b") {
                     stop.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 
 use tests::{End, Scratch};
 
-use crate::house::{House, Lock, SECRET, mount_table};
-use crate::street::has_overlay;
+use crate::jail::{Isolation, Jail, SECRET, mount_table};
+use crate::root_locations::has_overlay;
 
 mod as_anyone {
     use super::*;
@@ -16,7 +16,7 @@ mod as_anyone {
     #[ignore = "needs busybox-static and namespaces"]
     fn nothing_can_be_written_to_a_read_only_root() {
         let script = "touch /x; touch /tmp/x; touch /dev/shm/x && echo memory can";
-        let ended = House::new().run(Lock::Default, &["--read-only"], script).end();
+        let ended = Jail::new().run(Isolation::Default, &["--read-only"], script).end();
         assert_eq!(ended.out(), "memory can\n");
         let said = "touch: /x: Read-only file system\ntouch: /tmp/x: Read-only file system\n";
         assert_eq!(ended.err(), said);
@@ -28,14 +28,14 @@ mod as_anyone {
         if !has_overlay() {
             return;
         }
-        let (house, mounts) = (House::new(), mount_table());
+        let (jail, mounts) = (Jail::new(), mount_table());
         let script = "echo new >/etc/passwd && rm /etc/group && mkdir /etc/dir && cat /etc/passwd && ls /etc";
-        for lock in [Lock::Default, Lock::Chain] {
-            let out = house.run(lock, &["--ephemeral"], script).end().ok();
-            assert_eq!(out, "new\ndir\npasswd\n", "{lock:?}");
+        for isolation in [Isolation::Default, Isolation::Chain] {
+            let out = jail.run(isolation, &["--ephemeral"], script).end().ok();
+            assert_eq!(out, "new\ndir\npasswd\n", "{isolation:?}");
         }
-        assert!(fs::read_to_string(house.root.path("etc/passwd")).unwrap().starts_with("root:"));
-        assert!(house.root.path("etc/group").exists() && !house.root.path("etc/dir").exists());
+        assert!(fs::read_to_string(jail.root.path("etc/passwd")).unwrap().starts_with("root:"));
+        assert!(jail.root.path("etc/group").exists() && !jail.root.path("etc/dir").exists());
         assert_eq!(mount_table(), mounts);
     }
 
@@ -45,16 +45,16 @@ mod as_anyone {
         if !has_overlay() {
             return;
         }
-        let house = House::new();
+        let jail = Jail::new();
         let out =
-            house.run(Lock::Default, &["--ephemeral"], "umount -l /; cat $SECRET ../$SECRET").end().out();
+            jail.run(Isolation::Default, &["--ephemeral"], "umount -l /; cat $SECRET ../$SECRET").end().out();
         assert!(!out.contains(SECRET), "{out}");
     }
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn binds_and_tmpfs_are_mounted_in_order() {
-        let (house, source) = (House::new(), Scratch::new());
+        let (jail, source) = (Jail::new(), Scratch::new());
         fs::write(source.path("file"), "from outside\n").unwrap();
         fs::create_dir(source.path("place")).unwrap();
         let source = source.path("").display().to_string();
@@ -68,7 +68,7 @@ mod as_anyone {
         ];
         let script = "cat /etc/group /tmp/made/here/file /tmp/made/file
             (echo x >/tmp/made/file) 2>&1; touch /tmp/made/here/place/x && df -k /tmp | tail -n 1 | awk '{print $2}'";
-        let out = house.run(Lock::Default, &options, script).end().ended(End::Exit(0)).out();
+        let out = jail.run(Isolation::Default, &options, script).end().ended(End::Exit(0)).out();
         let line = "from outside\n";
         let refused = "/bin/sh: can't create /tmp/made/file: Read-only file system\n";
         assert_eq!(out, format!("{line}{line}{line}{refused}1024\n"));
@@ -79,12 +79,15 @@ mod as_anyone {
     #[ignore = "needs busybox-static and namespaces"]
     fn the_resolver_is_shown_on_a_file_and_on_a_link_to_nowhere() {
         let Ok(resolver) = fs::read_to_string("/etc/resolv.conf") else { return };
-        let house = House::new();
-        let place = house.root.path("etc/resolv.conf");
+        let jail = Jail::new();
+        let place = jail.root.path("etc/resolv.conf");
         let run = |options: &[&str]| {
-            house
-                .run(Lock::Default, options, "cat /etc/resolv.conf; (echo >/etc/resolv.conf) 2>/dev/null")
-                .end()
+            jail.run(
+                Isolation::Default,
+                options,
+                "cat /etc/resolv.conf; (echo >/etc/resolv.conf) 2>/dev/null",
+            )
+            .end()
         };
         let ended = run(&["--resolv-conf"]).ended(End::Exit(125));
         assert!(
@@ -106,24 +109,24 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn a_target_that_links_outside_lands_inside() {
-        let house = House::new();
-        let outside = house.secret.parent().unwrap().to_path_buf();
-        symlink(&outside, house.root.path("way")).unwrap();
+        let jail = Jail::new();
+        let outside = jail.secret.parent().unwrap().to_path_buf();
+        symlink(&outside, jail.root.path("way")).unwrap();
         let options = [format!("--bind={}:/way:ro", outside.display())];
-        let ended = house.run(Lock::Default, &[&options[0]], "true").end().ended(End::Exit(125));
+        let ended = jail.run(Isolation::Default, &[&options[0]], "true").end().ended(End::Exit(125));
         assert!(ended.err().contains("the new root has no \"/way\"\n"), "{}", ended.err());
         // where the way leads inside, if it is there
-        fs::create_dir_all(house.root.path(outside.strip_prefix("/").unwrap())).unwrap();
-        assert_eq!(house.run(Lock::Default, &[&options[0]], "cat /way/secret").end().ok(), SECRET);
+        fs::create_dir_all(jail.root.path(outside.strip_prefix("/").unwrap())).unwrap();
+        assert_eq!(jail.run(Isolation::Default, &[&options[0]], "cat /way/secret").end().ok(), SECRET);
     }
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn the_command_starts_in_the_workdir() {
-        let house = House::new();
-        assert_eq!(house.run(Lock::Default, &["--workdir=/etc"], "pwd").end().ok(), "/etc\n");
-        assert_eq!(house.run(Lock::Default, &["-w", "sub/bin"], "pwd").end().ok(), "/sub/bin\n");
-        let ended = house.run(Lock::Default, &["--workdir=/nope"], "pwd").end().ended(End::Exit(125));
+        let jail = Jail::new();
+        assert_eq!(jail.run(Isolation::Default, &["--workdir=/etc"], "pwd").end().ok(), "/etc\n");
+        assert_eq!(jail.run(Isolation::Default, &["-w", "sub/bin"], "pwd").end().ok(), "/sub/bin\n");
+        let ended = jail.run(Isolation::Default, &["--workdir=/nope"], "pwd").end().ended(End::Exit(125));
         let said =
             "chroot-rs: cannot start in \"/nope\": chdir(\"/nope\"): No such file or directory (ENOENT)\n";
         assert!(ended.err().ends_with(said), "{}", ended.err());

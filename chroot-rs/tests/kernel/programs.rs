@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tests::{Terminal, tools};
 
-use crate::house::{House, Lock};
+use crate::jail::{Isolation, Jail};
 
 mod as_anyone {
     use super::*;
@@ -13,20 +13,20 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn tools_that_read_proc_and_dev_work() {
-        let house = House::new();
-        for lock in [Lock::Default, Lock::Chain] {
+        let jail = Jail::new();
+        for isolation in [Isolation::Default, Isolation::Chain] {
             for script in [
                 "mount | grep -q ' on / '",
                 "df / | grep -q ' /$'",
                 "ps -o pid,comm | grep -q ' ps$'",
                 "echo >/dev/null && head -c 9 /dev/zero /dev/urandom /dev/random >/dev/null",
                 "echo through | cat /dev/stdin | grep -q through && ls /dev/fd/ >/dev/null",
-                // what sem_open(3) and multiprocessing.Lock of Python need
+                // what sem_open(3) and multiprocessing.Isolation of Python need
                 "touch /dev/shm/sem.x && rm /dev/shm/sem.x",
                 "test \"$(ls -id /dev/ptmx)\" && test -c /dev/pts/ptmx",
             ] {
-                let ended = house.run(lock, &[], script).end();
-                assert_eq!(ended.end, tests::End::Exit(0), "{lock:?} {script}: {}", ended.err());
+                let ended = jail.run(isolation, &[], script).end();
+                assert_eq!(ended.end, tests::End::Exit(0), "{isolation:?} {script}: {}", ended.err());
             }
         }
     }
@@ -34,11 +34,11 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn a_terminal_has_a_name_inside_and_new_ones_can_be_made() {
-        let house = House::new();
+        let jail = Jail::new();
         let mut command = Command::new(tools().chroot());
         // busybox has no script(1): opening the multiplexer is what it does
         let script = "tty; exec 5<>/dev/ptmx; ls /dev/pts; read x";
-        command.arg(house.root.path("")).args(["/bin/sh", "-c", script]);
+        command.arg(jail.root.path("")).args(["/bin/sh", "-c", script]);
         let mut terminal = Terminal::start(command);
         terminal.wait_for("/dev/console\r\n");
         terminal.wait_for("0");
@@ -55,7 +55,7 @@ mod as_root {
     #[ignore = "needs root and busybox-static"]
     fn root_becomes_another_user_and_hears_itself_on_lo() {
         let script = "su user -c id | grep -q '^uid=1000(user)' && ping -c 1 -W 5 127.0.0.1 | grep -q '1 packets received'";
-        let ended = House::new().run(Lock::Chain, &[], script).end();
+        let ended = Jail::new().run(Isolation::Chain, &[], script).end();
         assert_eq!(ended.end, tests::End::Exit(0), "{}", ended.err());
     }
 }

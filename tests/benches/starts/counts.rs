@@ -11,8 +11,8 @@ use std::time::Duration;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::pairs::words;
-use crate::places::Places;
+use crate::comparisons::words;
+use crate::fixtures::Fixtures;
 
 /// What is counted, with everything it starts.
 const WHOLE: [&str; 8] = [
@@ -36,37 +36,37 @@ const STAGES: [&str; 5] = [
 ];
 
 /// Prints the three tables.
-pub fn print(places: &Places) {
+pub fn print(fixtures: &Fixtures) {
     println!("| whole command | system calls | page faults |\n| --- | --- | --- |");
     for line in WHOLE {
-        if let (Some(calls), Some(faults)) = (calls(line, places), faults(line, places)) {
+        if let (Some(calls), Some(faults)) = (calls(line, fixtures), faults(line, fixtures)) {
             println!("| `{line}` | {calls} | {faults} |");
         }
     }
     println!("\n| stage, until it becomes the command | instructions |\n| --- | --- |");
     for line in STAGES {
-        if let Some(instructions) = instructions(line, places) {
+        if let Some(instructions) = instructions(line, fixtures) {
             println!("| `{line}` | {instructions} |");
         }
     }
     println!("\n| stays behind | its own memory (Pss) |\n| --- | --- |");
-    for (name, kib) in parents(places) {
+    for (name, kib) in parents(fixtures) {
         println!("| {name} | {kib} KiB |");
     }
 }
 
-fn command(line: &str, places: &Places) -> Command {
-    let words = words(line, places);
+fn command(line: &str, fixtures: &Fixtures) -> Command {
+    let words = words(line, fixtures);
     let mut command = Command::new(words.first().expect("a program"));
     command.args(words.get(1..).unwrap_or_default());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-fn calls(line: &str, places: &Places) -> Option<usize> {
-    let log = places.work.join("strace");
+fn calls(line: &str, fixtures: &Fixtures) -> Option<usize> {
+    let log = fixtures.work.join("strace");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-o"]).arg(&log).args(words(line, places));
+    strace.args(["-f", "-qq", "-o"]).arg(&log).args(words(line, fixtures));
     strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let worked = strace.status().ok()?.success();
     let log = fs::read_to_string(log).ok()?;
@@ -75,8 +75,8 @@ fn calls(line: &str, places: &Places) -> Option<usize> {
 }
 
 /// Of all processes that were waited for.
-fn faults(line: &str, places: &Places) -> Option<i64> {
-    let child = command(line, places).spawn().ok()?;
+fn faults(line: &str, fixtures: &Fixtures) -> Option<i64> {
+    let child = command(line, fixtures).spawn().ok()?;
     // SAFETY: all zero is a valid rusage.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     let mut status = 0;
@@ -87,8 +87,8 @@ fn faults(line: &str, places: &Places) -> Option<i64> {
 }
 
 /// Of the process alone, from its first instruction to the exec of the command, step by step.
-fn instructions(line: &str, places: &Places) -> Option<u64> {
-    let mut command = command(line, places);
+fn instructions(line: &str, fixtures: &Fixtures) -> Option<u64> {
+    let mut command = command(line, fixtures);
     // SAFETY: ptrace is a single system call, which is allowed between fork and exec.
     unsafe { command.pre_exec(|| ptrace(libc::PTRACE_TRACEME, 0, 0)) };
     let child = command.spawn().ok()?;
@@ -117,9 +117,9 @@ fn ptrace(request: libc::c_uint, pid: i32, data: i64) -> std::io::Result<()> {
 }
 
 /// The tools that stay while a chain's command runs.
-fn parents(places: &Places) -> Vec<(String, u64)> {
+fn parents(fixtures: &Fixtures) -> Vec<(String, u64)> {
     let line = "unshare-rs -- cgexec-rs -- chroot-rs FS /bin/sleep 1000";
-    let Ok(mut chain) = command(line, places).spawn() else { return Vec::new() };
+    let Ok(mut chain) = command(line, fixtures).spawn() else { return Vec::new() };
     // until the command runs
     let running =
         || tests::snapshot::descendants(chain.id()).values().any(|what| what.contains("sleep 1000"));

@@ -2,21 +2,21 @@
 //! How long a container takes to start, against its peers: interleaved pairs, medians of their ratios.
 //!
 //! Run by `tests/benches/start`, which installs the peers and builds the tools. What is compared
-//! is in `pairs.rs`, how in `measure.rs`; `counts.rs` has what does not depend on the machine's mood.
+//! is in `comparisons.rs`, how in `measure.rs`; `counts.rs` has what does not depend on the machine's mood.
 #![allow(clippy::print_stdout, reason = "the tables are what it is run for")]
 
+mod comparisons;
 mod counts;
+mod fixtures;
 mod measure;
-mod pairs;
-mod places;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use comparisons::Comparison;
+use fixtures::Fixtures;
 use measure::{Ratios, at_once, paired};
-use pairs::Pair;
-use places::Places;
 
 /// How far apart the starts are where a machine is idle between them: long enough that the kernel
 /// lets go of what it keeps ready for the next one.
@@ -33,8 +33,8 @@ fn main() -> ExitCode {
         }
     };
     let rounds = rounds.parse().unwrap_or(200);
-    let places = Places::prepare(PathBuf::from(tools), PathBuf::from(work));
-    let pairs = if limited { pairs::limited() } else { pairs::all(&places) };
+    let fixtures = Fixtures::prepare(PathBuf::from(tools), PathBuf::from(work));
+    let pairs = if limited { comparisons::limited() } else { comparisons::all(&fixtures) };
     println!(
         "Each row: the ratio of ours to theirs, start to end, median of pairs (quartiles), and the goal.\n\
          {rounds} pairs, fewer with what is slow. Each is started as `COMMAND true` in a busybox root.\n"
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     for (regime, pause) in regimes {
         println!("| {regime} | ours | theirs | ratio | goal |\n| --- | --- | --- | --- | --- |");
         for pair in &pairs {
-            row(pair, paired(pair, &places, pair.rounds(rounds), pause), pair.goal(pause.is_zero()));
+            row(pair, paired(pair, &fixtures, pair.rounds(rounds), pause), pair.goal(pause.is_zero()));
         }
         println!();
     }
@@ -55,15 +55,15 @@ fn main() -> ExitCode {
             "| {many} at once | ours, a second | theirs, a second | ratio of times | |\n| --- | --- | --- | --- | --- |"
         );
         for pair in pairs.iter().filter(|pair| pair.also_at_once) {
-            busy_row(pair, at_once(pair, &places, many, rounds));
+            busy_row(pair, at_once(pair, &fixtures, many, rounds));
         }
         println!();
     }
-    counts::print(&places);
+    counts::print(&fixtures);
     ExitCode::SUCCESS
 }
 
-fn row(pair: &Pair, measured: Result<Ratios, String>, goal: Option<f64>) {
+fn row(pair: &Comparison, measured: Result<Ratios, String>, goal: Option<f64>) {
     match measured {
         Ok(Ratios { ours, theirs, ratio: [low, median, high] }) => println!(
             "| {} | {ours:.0} us | {theirs:.0} us | {median:.2} ({low:.2} to {high:.2}) | {} |",
@@ -74,7 +74,7 @@ fn row(pair: &Pair, measured: Result<Ratios, String>, goal: Option<f64>) {
     }
 }
 
-fn busy_row(pair: &Pair, measured: Result<Ratios, String>) {
+fn busy_row(pair: &Comparison, measured: Result<Ratios, String>) {
     match measured {
         Ok(Ratios { ours, theirs, ratio: [low, median, high] }) => println!(
             "| {} | {:.0} | {:.0} | {median:.2} ({low:.2} to {high:.2}) | |",

@@ -5,10 +5,10 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::pairs::quantile;
+use tests::timing::quantile;
 
-use crate::pairs::{Pair, words};
-use crate::places::Places;
+use crate::comparisons::{Comparison, words};
+use crate::fixtures::Fixtures;
 
 /// What came out.
 pub struct Ratios {
@@ -33,10 +33,15 @@ impl Ratios {
 }
 
 /// One after the other, ours and theirs in turn.
-pub fn paired(pair: &Pair, places: &Places, rounds: usize, pause: Duration) -> Result<Ratios, String> {
+pub fn paired(
+    pair: &Comparison,
+    fixtures: &Fixtures,
+    rounds: usize,
+    pause: Duration,
+) -> Result<Ratios, String> {
     let one = |line: &str| {
         thread::sleep(pause);
-        start(line, pair, places)
+        start(line, pair, fixtures)
     };
     let mut pairs = Vec::with_capacity(rounds);
     for round in 0..rounds + 3 {
@@ -50,11 +55,11 @@ pub fn paired(pair: &Pair, places: &Places, rounds: usize, pause: Duration) -> R
 }
 
 /// So many at any time, in batches of ours and theirs in turn; a batch's time is shared among its starts.
-pub fn at_once(pair: &Pair, places: &Places, many: usize, rounds: usize) -> Result<Ratios, String> {
+pub fn at_once(pair: &Comparison, fixtures: &Fixtures, many: usize, rounds: usize) -> Result<Ratios, String> {
     let each = (rounds / many).clamp(2, 16);
     let batch = |line: &str| {
         let begin = Instant::now();
-        let runs = || (0..each).try_for_each(|_| start(line, pair, places).map(drop));
+        let runs = || (0..each).try_for_each(|_| start(line, pair, fixtures).map(drop));
         thread::scope(|scope| {
             let starters: Vec<_> = (0..many).map(|_| scope.spawn(runs)).collect();
             starters.into_iter().try_for_each(|starter| starter.join().map_err(|_| "a thread ended")?)
@@ -72,10 +77,10 @@ pub fn at_once(pair: &Pair, places: &Places, many: usize, rounds: usize) -> Resu
 }
 
 /// Microseconds from the start to the end of one command, which must succeed.
-fn start(line: &str, pair: &Pair, places: &Places) -> Result<f64, String> {
-    let words = words(line, places);
+fn start(line: &str, pair: &Comparison, fixtures: &Fixtures) -> Result<f64, String> {
+    let words = words(line, fixtures);
     let name = words.first().cloned().unwrap_or_default();
-    let mut command = places.command(pair.place, &words)?;
+    let mut command = fixtures.command(pair.place, &words)?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let begin = Instant::now();
     let status = command.status();

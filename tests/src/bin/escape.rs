@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         "handle" => {
             let mut text = String::new();
-            tests::handle::open(more)?.read_to_string(&mut text)?;
+            tests::file_handle::open(more)?.read_to_string(&mut text)?;
             text
         }
         "namespaces" => through_namespaces(file)?,

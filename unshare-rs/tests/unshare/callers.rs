@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Callers in an odd state, signals, and what util-linux' own tests ask of unshare(1).
 
-use super::rig::script;
+use super::harness::script;
 
 mod as_anyone {
     use super::*;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Each piece of advice, with a system that calls for it. Switches are in their own file.
 
-use super::rig::{Ran, script, unshare};
+use super::harness::{Ran, script, unshare};
 
 mod as_anyone {
     use super::*;

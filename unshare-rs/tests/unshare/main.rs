@@ -6,10 +6,10 @@
 //! VM, where nothing else of this runs). None of them is run without `--include-ignored`.
 
 mod callers;
+mod harness;
 mod hints;
-mod kept;
-mod kinds;
-mod rig;
-mod switches;
+mod kernel_switch_hints;
+mod namespace_subsets;
+mod persisted_namespaces;
+mod same_as_util_linux;
 mod terminal;
-mod twins;

@@ -9,7 +9,7 @@ use tests::snapshot::descendants;
 use tests::terminal::{CTRL_C, CTRL_Z};
 use tests::{End, Run, Scratch, Terminal};
 
-use super::rig::tool;
+use super::harness::tool;
 
 /// Each way to a command, as a shell takes it: alone and three deep, with a /proc of each one's
 /// own and with that of the outermost.

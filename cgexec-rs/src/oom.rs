@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The truth afterwards: which limit was hit, and whose it was.
+
+use std::path::{Path, PathBuf};
+
+use chain::supervise::Ended;
+
+use crate::limits::Limit;
+use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
+use crate::limits::size::{Bytes, decimal};
+use crate::stats::{Stats, counts, find, is_full};
+
+/// Why the command ended as it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// By itself.
+    Exited,
+    /// By a signal that no limit sent.
+    Signal,
+    /// Processes were killed at the group's own limit of memory.
+    OwnLimit,
+    /// At the limit of a group that the command made.
+    LimitBelow,
+    /// At the limit of a group above, or because the machine had no more.
+    LimitAbove,
+}
+
+impl Cause {
+    /// # Source
+    /// cgroup-v2.rst, memory.events.local: `oom` counts what the group's own limit caused, `oom_kill`
+    /// its processes that any limit killed. Version 1 only counts kills, so there the peak decides.
+    pub fn of(stats: &Stats, ended: Ended) -> Self {
+        match (kills(stats), ended) {
+            (0, Ended::Exited(_)) => Self::Exited,
+            (0, Ended::Killed(_)) => Self::Signal,
+            _ if stats.own_event("oom") > 0 || full_of_v1(stats).is_some() => Self::OwnLimit,
+            _ if stats.event("oom") > 0 || stats.full_below => Self::LimitBelow,
+            _ => Self::LimitAbove,
+        }
+    }
+
+    /// In a report.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Signal => "signal",
+            Self::OwnLimit => "oom-own-limit",
+            Self::LimitBelow => "oom-below",
+            Self::LimitAbove => "oom-above",
+        }
+    }
+}
+
+/// The limit of version 1 at which memory was, at its peak.
+fn full_of_v1(stats: &Stats) -> Option<u64> {
+    if find(&stats.own_events, "oom").is_some() {
+        return None;
+    }
+    let limit = stats.memory_limit.flatten()?;
+    stats.memory_peak.is_some_and(|peak| is_full(peak, limit)).then_some(limit)
+}
+
+fn kills(stats: &Stats) -> u64 {
+    stats.event("oom_kill").max(stats.own_event("oom_kill"))
+}
+
+/// How often memory had run out at the limits of the groups above, before the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AncestorOoms(Vec<(PathBuf, u64)>);
+
+impl AncestorOoms {
+    /// Looks at every group above one of version 2 that counts memory.
+    pub fn of(group: &Path) -> Self {
+        let ooms = |group: &Path| find(&counts(&group.join("memory.events.local")), "oom");
+        let above = group.ancestors().skip(1);
+        Self(above.map_while(|group| Some((group.to_path_buf(), ooms(group)?))).collect())
+    }
+
+    /// The group above whose limit was hit since.
+    fn hit(&self) -> Option<&Path> {
+        Self::grown(self, |group| find(&counts(&group.join("memory.events.local")), "oom"))
+    }
+
+    fn grown(&self, now: impl Fn(&Path) -> Option<u64>) -> Option<&Path> {
+        self.0.iter().find(|(group, before)| now(group) > Some(*before)).map(|(group, _)| group.as_path())
+    }
+}
+
+/// One line for each limit that was hit.
+pub fn lines(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -> Vec<String> {
+    let memory = memory(stats, ended, limits, above);
+    let forks = stats.pids_denied.filter(|count| *count > 0).map(|count| {
+        let forks = if count == 1 { "1 fork".to_string() } else { format!("{count} forks") };
+        match stats.pids_limit {
+            Some(Some(1)) => format!("the limit of 1 process was hit: {forks} refused"),
+            Some(Some(limit)) => format!("the limit of {limit} processes was hit: {forks} refused"),
+            _ => format!("a limit of processes above this group was hit: {forks} refused"),
+        }
+    });
+    let slowed = slowed(stats, limits);
+    [memory, forks, throttled(stats, limits), slowed].into_iter().flatten().collect()
+}
+
+fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -> Option<String> {
+    let killed = match kills(stats) {
+        1 => "1 process killed".to_string(),
+        count => format!("{count} processes killed"),
+    };
+    match Cause::of(stats, ended) {
+        Cause::OwnLimit => {
+            let limit = stats.memory_limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
+            Some(format!("the memory limit{} was hit: {killed}", limit.unwrap_or_default()))
+        }
+        Cause::LimitBelow => {
+            Some(format!("the memory limit of a group that the command made was hit: {killed}"))
+        }
+        Cause::LimitAbove => Some(match above.hit() {
+            Some(group) => {
+                format!("memory ran out above this group, at the limit of {}: {killed}", group.display())
+            }
+            None => format!("memory ran out above this group's own limit: {killed}"),
+        }),
+        Cause::Signal
+            if ended == Ended::Killed(9) && limits.iter().any(|limit| matches!(limit, Limit::Memory(_))) =>
+        {
+            Some(match full_of_v1(stats) {
+                None => "somebody sent SIGKILL; it was not the memory limit".to_string(),
+                // the kill was counted in a group below that is gone
+                Some(limit) => {
+                    format!(
+                        "somebody sent SIGKILL, or the memory limit of {} was hit in a group below",
+                        Bytes(limit)
+                    )
+                }
+            })
+        }
+        Cause::Signal | Cause::Exited => None,
+    }
+}
+
+/// A processor limit is what the command runs at; only much waiting is worth a line.
+fn throttled(stats: &Stats, limits: &[Limit]) -> Option<String> {
+    let (periods, throttled) = stats.cpu.periods.zip(stats.cpu.throttled)?;
+    let limit = limits.iter().find_map(|limit| match limit {
+        Limit::Cpu(Bandwidth { quota: Some(quota), period }) => Some((*quota, *period)),
+        _ => None,
+    });
+    let (quota, period) = limit.filter(|_| periods >= 5 && throttled * 4 > periods)?;
+    let limit = match period {
+        PERIOD_USEC => format!("the limit of {} processors", decimal(quota * 1000 / PERIOD_USEC)),
+        _ => format!("the limit of {quota} of each {period} microseconds"),
+    };
+    let waited = seconds(stats.cpu.throttled_usec.unwrap_or(0));
+    Some(format!("{limit} slowed the command down: in {throttled} of {periods} periods, {waited} in all"))
+}
+
+fn slowed(stats: &Stats, limits: &[Limit]) -> Option<String> {
+    let high = stats.own_event("high");
+    let stalled =
+        stats.pressure.iter().find(|(name, _, _)| *name == "memory").map_or(0, |(_, some, _)| *some);
+    let asked = limits.iter().any(|limit| matches!(limit, Limit::High(_)));
+    // reclaim that nobody feels is what memory.high is for
+    (asked && high > 0 && stalled > 100_000)
+        .then(|| format!("--memory-high slowed the command down: {high} times, {} in all", seconds(stalled)))
+}
+
+/// Microseconds as people read them.
+pub fn seconds(microseconds: u64) -> String {
+    format!("{}.{:02} s", microseconds / 1_000_000, microseconds % 1_000_000 / 10_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::size::Memory;
+    use crate::stats::Cpu;
+
+    const KILLED: Ended = Ended::Killed(9);
+    const LIMIT: Limit = Limit::Memory(Memory(Some(20 << 20)));
+
+    fn events(list: &[(&str, u64)]) -> Vec<(String, u64)> {
+        list.iter().map(|(name, count)| (name.to_string(), *count)).collect()
+    }
+
+    fn v2(own: (u64, u64), all: (u64, u64)) -> Stats {
+        Stats {
+            own_events: events(&[("oom", own.0), ("oom_kill", own.1)]),
+            events: events(&[("oom", all.0), ("oom_kill", all.1)]),
+            memory_limit: Some(Some(20 << 20)),
+            ..Stats::default()
+        }
+    }
+
+    fn said(stats: &Stats, ended: Ended) -> Vec<String> {
+        lines(stats, ended, &[LIMIT], &AncestorOoms::default())
+    }
+
+    #[test]
+    fn the_own_limit_an_ancestors_and_a_strangers_kill_are_told_apart() {
+        let own = v2((1, 1), (1, 1));
+        assert_eq!(said(&own, KILLED), ["the memory limit of 20 MiB was hit: 1 process killed"]);
+        let above = v2((0, 2), (0, 2));
+        assert_eq!(said(&above, KILLED), ["memory ran out above this group's own limit: 2 processes killed"]);
+        let below = v2((0, 0), (1, 1));
+        assert_eq!(
+            said(&below, Ended::Exited(0)),
+            ["the memory limit of a group that the command made was hit: 1 process killed"]
+        );
+        let stranger = v2((0, 0), (0, 0));
+        assert_eq!(said(&stranger, KILLED), ["somebody sent SIGKILL; it was not the memory limit"]);
+        assert_eq!(said(&stranger, Ended::Exited(0)), [""; 0]);
+    }
+
+    #[test]
+    fn a_child_that_was_killed_is_told_though_the_command_ended_well() {
+        let stats = v2((1, 1), (1, 1));
+        assert_eq!(Cause::of(&stats, Ended::Exited(0)), Cause::OwnLimit);
+    }
+
+    #[test]
+    fn in_version_1_the_peak_says_whose_limit_it_was() {
+        let stats = |peak| Stats {
+            own_events: events(&[("oom_kill", 1)]),
+            memory_limit: Some(Some(20 << 20)),
+            memory_peak: Some(peak),
+            ..Stats::default()
+        };
+        assert_eq!(Cause::of(&stats(20 << 20), KILLED), Cause::OwnLimit);
+        assert_eq!(Cause::of(&stats(5 << 20), KILLED), Cause::LimitAbove);
+        let below = Stats {
+            own_events: events(&[("oom_kill", 0)]),
+            events: events(&[("oom_kill", 1)]),
+            full_below: true,
+            ..stats(5 << 20)
+        };
+        assert_eq!(Cause::of(&below, KILLED), Cause::LimitBelow);
+        // counted in a group that was removed since
+        let gone = Stats { own_events: events(&[("oom_kill", 0)]), ..stats(20 << 20) };
+        assert_eq!(
+            said(&gone, KILLED),
+            ["somebody sent SIGKILL, or the memory limit of 20 MiB was hit in a group below"]
+        );
+    }
+
+    #[test]
+    fn the_group_above_that_had_no_more_is_named() {
+        let above = AncestorOoms(vec![("/cg/a".into(), 3), ("/cg".into(), 1)]);
+        assert_eq!(
+            above.grown(|group| Some(if group == Path::new("/cg") { 2 } else { 3 })),
+            Some(Path::new("/cg"))
+        );
+        assert_eq!(above.grown(|_| Some(1)), None);
+    }
+
+    #[test]
+    fn much_waiting_for_a_processor_is_told_and_little_is_not() {
+        let limit = [Limit::Cpu(Bandwidth { quota: Some(50_000), period: 100_000 })];
+        let stats = |throttled| Stats {
+            cpu: Cpu {
+                periods: Some(38),
+                throttled: Some(throttled),
+                throttled_usec: Some(2_180_000),
+                ..Cpu::default()
+            },
+            ..Stats::default()
+        };
+        let said = |throttled| lines(&stats(throttled), Ended::Exited(0), &limit, &AncestorOoms::default());
+        assert_eq!(
+            said(27),
+            ["the limit of 0.5 processors slowed the command down: in 27 of 38 periods, 2.18 s in all"]
+        );
+        assert_eq!(said(5), [""; 0]);
+    }
+}

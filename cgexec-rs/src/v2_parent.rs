@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Choosing where the new group goes: below our own place, where we may have one.
+//!
+//! In version 2 a group either holds processes or hands controllers on to groups
+//! below it ("no internal processes"); only the real root does both. So a limit
+//! needs a parent that holds no process: the root, an ancestor that hands the
+//! controller on, or our own group once we, alone in it, have moved out.
+//! Writable is not enough: what systemd manages is left alone unless it delegated it.
+//!
+//! Documentation/admin-guide/cgroup-v2.rst; systemd's docs/CGROUP_DELEGATION.md
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use chain::sys;
+
+use crate::hierarchy::{Hierarchy, Version, has_word};
+use crate::limits::Limit;
+use crate::placement::GroupRequest;
+use crate::refusal::{self, Refusal};
+
+/// A parent in version 2, and what must happen before it takes the group.
+#[derive(Debug)]
+pub struct V2Parent {
+    /// The parent.
+    pub parent: PathBuf,
+    /// Whether we must leave it first.
+    pub leave: bool,
+    /// Controllers that it has to hand on.
+    pub enable: Vec<String>,
+}
+
+/// What a report counts with.
+const ACCOUNTS: [&str; 3] = ["memory", "pids", "io"];
+
+/// The controllers that limits need, each once.
+pub fn controllers(limits: &[Limit]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in limits.iter().map(|limit| limit.controller(Version::V2)).filter(|name| *name != "cgroup") {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_string());
+        }
+    }
+    names
+}
+
+/// The parent for a group that needs these controllers, and hands on what a report counts with
+/// where that costs nothing.
+///
+/// # Errors
+/// Why no group takes it.
+pub fn choose_parent(v2: &Hierarchy, request: &GroupRequest, needed: &[String]) -> Result<V2Parent, Refusal> {
+    let place = |names: &[String]| match &request.parent {
+        Some(parent) => below(v2, parent.of(v2), names),
+        None => parent_for(v2, names),
+    };
+    let mut all = needed.to_vec();
+    if request.account {
+        for name in ACCOUNTS.iter().filter(|name| v2.offers(name)).map(|name| name.to_string()) {
+            let with: Vec<String> = all.iter().chain([&name]).cloned().collect();
+            if !needed.contains(&name) && place(&with).is_ok() {
+                all = with;
+            }
+        }
+    }
+    place(&all)
+}
+
+/// The group below which `needed` controllers can limit: see the module's head for the order.
+fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Refusal> {
+    let own = usable(v2, &v2.own);
+    if needed.is_empty() {
+        return own.map(|parent| V2Parent { parent, leave: false, enable: Vec::new() });
+    }
+    if is_real_root(&v2.own) {
+        return with_controllers(own?, needed, false);
+    }
+    if let Ok(own) = &own
+        && is_alone_in(own)
+    {
+        return with_controllers(own.clone(), needed, true);
+    }
+    let above = v2.own.ancestors().skip(1).take_while(|group| group.starts_with(&v2.mount));
+    for group in above {
+        let Ok(group) = usable(v2, group) else { break };
+        let handed_on = |name: &String| has_word(&group.join("cgroup.subtree_control"), name);
+        if needed.iter().all(handed_on) || is_real_root(&group) || holds_no_process(&group) {
+            return with_controllers(group, needed, false);
+        }
+    }
+    Err(own.err().unwrap_or_else(|| refusal::shared(&v2.own)))
+}
+
+/// The parent that the user named.
+fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<V2Parent, Refusal> {
+    if !parent.is_dir() {
+        return Err(refusal::no_such_group(&parent));
+    }
+    if !sys::is_writable(&parent) || v2.read_only {
+        return Err(refusal::not_writable(v2, &parent));
+    }
+    let leave = !needed.is_empty() && !is_real_root(&parent) && parent == v2.own && is_alone_in(&parent);
+    let spot = with_controllers(parent, needed, leave)?;
+    if spot.enable.is_empty() || leave || is_real_root(&spot.parent) || holds_no_process(&spot.parent) {
+        return Ok(spot);
+    }
+    Err(refusal::shared(&spot.parent))
+}
+
+/// What the parent does not hand on yet and has.
+fn with_controllers(parent: PathBuf, needed: &[String], leave: bool) -> Result<V2Parent, Refusal> {
+    let missing = |file: &str| {
+        let file = parent.join(file);
+        needed.iter().filter(move |name| !has_word(&file, name))
+    };
+    let absent: Vec<&str> = missing("cgroup.controllers").map(String::as_str).collect();
+    if !absent.is_empty() {
+        return Err(refusal::not_handed_on(&parent, &absent));
+    }
+    let enable: Vec<String> = missing("cgroup.subtree_control").cloned().collect();
+    Ok(V2Parent { leave, enable, parent })
+}
+
+/// A group below which we may make another.
+fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Refusal> {
+    if v2.read_only || !(sys::is_writable(group) && sys::is_writable(&group.join("cgroup.procs"))) {
+        return Err(refusal::not_writable(v2, group));
+    }
+    if !is_delegated(&v2.mount, group) {
+        return Err(refusal::not_delegated(group));
+    }
+    match fs::read_to_string(group.join("cgroup.type")) {
+        Ok(kind) if kind.trim() != "domain" => Err(refusal::threaded(group, kind.trim())),
+        _ => Ok(group.to_path_buf()),
+    }
+}
+
+/// Whether systemd, where it runs, has given the group away.
+fn is_delegated(mount: &Path, group: &Path) -> bool {
+    let marked = |unit: &Path| {
+        let names = [c"user.delegate", c"trusted.delegate"];
+        names.into_iter().any(|name| sys::has_attribute(unit, name, b"1"))
+    };
+    // the root of a cgroup namespace is where a group was handed to somebody: cgroup_namespaces(7)
+    let below_a_boundary = || mount.join("cgroup.type").exists();
+    !refusal::is_systemd() || below_a_boundary() || is_given_away(mount, group, marked)
+}
+
+/// What lies below a unit was made by the unit, and a unit with Delegate= carries a mark. But below
+/// user@.service there is another systemd: its slices are its own, and so is that service.
+fn is_given_away(mount: &Path, group: &Path, marked: impl Fn(&Path) -> bool) -> bool {
+    let kind = |group: &&Path| {
+        let kind = group.extension()?.to_str()?;
+        ["service", "scope", "slice"].into_iter().find(|known| *known == kind)
+    };
+    let units = group.ancestors().take_while(|group| *group != mount);
+    let Some(unit) = units.into_iter().find(|group| kind(group).is_some()) else { return false };
+    let is_manager = unit.file_name().is_some_and(|name| name.as_bytes().starts_with(b"user@"));
+    match kind(&unit) {
+        Some("slice") => false,
+        _ if is_manager => false,
+        _ => unit != group || marked(unit),
+    }
+}
+
+/// The root of the whole hierarchy, which is the one group without a type.
+fn is_real_root(group: &Path) -> bool {
+    group.join("cgroup.procs").exists() && !group.join("cgroup.type").exists()
+}
+
+fn is_alone_in(group: &Path) -> bool {
+    let own = std::process::id().to_string();
+    // 0 stands for a process of another PID namespace: not alone
+    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.lines().all(|pid| pid == own))
+}
+
+fn holds_no_process(group: &Path) -> bool {
+    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_systemd_keeps_for_itself_is_not_ours_however_writable() {
+        let mount = Path::new("/cg");
+        let ours =
+            |group: &str| is_given_away(mount, &mount.join(group), |unit| unit.ends_with("marked.scope"));
+        let user = "user.slice/user-1000.slice/user@1000.service";
+        assert!(ours("system.slice/marked.scope"));
+        assert!(ours("system.slice/x.service/made-by-it"));
+        assert!(ours(&format!("{user}/app.slice/marked.scope")));
+        assert!(ours(&format!("{user}/app.slice/x.scope/payload")));
+        for theirs in
+            ["", "system.slice", "system.slice/x.service", "user.slice/user-1000.slice/session-1.scope"]
+        {
+            assert!(!ours(theirs), "{theirs}");
+        }
+        for theirs in ["", "/app.slice", "/init.scope", "/app.slice/x.scope", "/app.slice/app-x.slice"] {
+            assert!(!ours(&format!("{user}{theirs}")), "{theirs}");
+        }
+        // neither a slice nor in a unit: whoever made it, systemd would not know of ours
+        assert!(!ours("docker/x"));
+    }
+}

@@ -1,0 +1,134 @@
+//! Where mounts land, without making one.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use clap::FromArgMatches as _;
+
+use super::*;
+use crate::tests::root as view;
+use chain::Plan;
+
+/// A root with links, gone when dropped.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("chroot-rs-{}-{name}", std::process::id()));
+        for inside in ["run/lock", "etc", "opt", "dev", "proc", "sys", "source/sub"] {
+            fs::create_dir_all(dir.join(inside)).unwrap();
+        }
+        fs::write(dir.join("etc/file"), "").unwrap();
+        for (link, to) in
+            [("var", "/run"), ("up", "../../../../opt"), ("a", "b"), ("b", "a"), ("gone", "/nope/x")]
+        {
+            symlink(to, dir.join(link)).unwrap();
+        }
+        Self(dir)
+    }
+
+    fn lines(&self, ephemeral: bool, words: &[&str]) -> Result<Vec<String>, Refusal> {
+        let root = Root::open(self.0.clone()).unwrap();
+        let matches =
+            <MountRequests as clap::Args>::augment_args(clap::Command::new("x").arg(clap::Arg::new("plain")))
+                .try_get_matches_from([&["x"], words].concat())
+                .unwrap();
+        let requests = MountRequests::from_arg_matches(&matches).unwrap();
+        let mut plan = Plan::new(chain::exec::Command::shell("/bin/sh".into()));
+        for extra in TargetResolver::new(&root, ephemeral, &view()).resolve_all(&requests)? {
+            extra.plan(&mut plan);
+        }
+        Ok(plan.lines())
+    }
+
+    fn bind(&self, target: &str) -> String {
+        format!("--bind={}:{target}", self.0.join("source").display())
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const SHOW: &str = "MOVE_MOUNT_F_EMPTY_PATH)";
+
+fn show(name: &str) -> String {
+    format!("move_mount(<source>, \"\", AT_FDCWD, \"{name}\", {SHOW}")
+}
+
+#[test]
+fn links_lead_where_they_lead_inside() {
+    let dir = Dir::new("links");
+    for (target, enter, name) in [
+        ("/opt", "fchdir(<new root>)", "opt"),
+        ("/var/lock", "fchdir(<new root/run>)", "lock"),
+        ("/up", "fchdir(<new root>)", "opt"),
+        ("/run/../../etc/../run/lock", "fchdir(<new root/run>)", "lock"),
+        ("/dev/shm", "fchdir(<new root/dev>)", "shm"),
+    ] {
+        let lines = dir.lines(false, &[&dir.bind(target)]).unwrap();
+        assert_eq!(lines[1..], [enter.to_string(), show(name)], "{target}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_an_error_that_says_how() {
+    let dir = Dir::new("missing");
+    for target in ["/nope", "/nope/x", "/a", "/a/x", "/gone", "/opt/../nope", "/proc/nope", "/etc/file/x"] {
+        let (wrong, _) = dir.lines(false, &[&dir.bind(target)]).unwrap_err();
+        assert_eq!(wrong, format!("nothing to mount on: the new root has no \"{target}\""));
+    }
+    let (_, advice) = dir.lines(false, &[&dir.bind("/opt/x")]).unwrap_err();
+    let root = dir.0.display();
+    assert_eq!(advice, format!("mkdir -p {root}/opt/x; or --ephemeral, which makes it for this run"));
+    let file = format!("--bind={root}/etc/file:/opt/y/z");
+    let (_, advice) = dir.lines(false, &[&file]).unwrap_err();
+    assert!(advice.starts_with(&format!("mkdir -p {root}/opt/y && touch {root}/opt/y/z; ")), "{advice}");
+}
+
+#[test]
+fn what_is_missing_is_made_where_it_vanishes() {
+    let dir = Dir::new("made");
+    let made = ["fchdir(<new root/run>)", "mkdirat(AT_FDCWD, \"x\", 0755)", "fchdir(<new root/run/x>)"];
+    let file = format!("--bind={}:/run/x/f", dir.0.join("etc/file").display());
+    let node = "mknodat(AT_FDCWD, \"f\", S_IFREG|0644)";
+    let lines = dir.lines(true, &[&file, &dir.bind("/run/x/d")]).unwrap();
+    assert_eq!(lines[1..6], [&made[..], &[node, &show("f")]].concat());
+    // the directory is there by then
+    assert_eq!(lines[7..9], ["fchdir(<new root/run/x>)", "mkdirat(AT_FDCWD, \"d\", 0755)"]);
+    let on_tmpfs = dir.lines(false, &["--tmpfs=/var:1m", &dir.bind("/var/d")]).unwrap();
+    assert_eq!(on_tmpfs[0..2], ["fchdir(<new root>)", "fchdir(<new root/run>)"]);
+    assert!(on_tmpfs[2].ends_with(",size=1m\")"), "{on_tmpfs:#?}");
+    assert_eq!(on_tmpfs[4..6], ["fchdir(<new root/run>)", "mkdirat(AT_FDCWD, \"d\", 0755)"]);
+}
+
+#[test]
+fn a_later_mount_may_lie_on_an_earlier_one_and_nothing_is_made_in_the_callers_files() {
+    let dir = Dir::new("order");
+    let lines = dir.lines(true, &[&dir.bind("/opt"), &dir.bind("/opt/sub")]).unwrap();
+    assert_eq!(lines[4..], ["fchdir(<new root/opt>)".to_string(), show("sub")]);
+    assert!(dir.lines(true, &[&dir.bind("/opt"), &dir.bind("/opt/nope")]).is_err());
+    assert!(dir.lines(true, &[&dir.bind("/run/x/../y")]).is_err());
+}
+
+#[test]
+fn a_directory_goes_on_a_directory_and_a_file_on_a_file() {
+    let dir = Dir::new("kinds");
+    let refused = |words: &str| dir.lines(true, &[words]).unwrap_err().0;
+    assert_eq!(refused(&dir.bind("/etc/file")), "cannot mount on \"/etc/file\": it is no directory");
+    assert_eq!(refused("--tmpfs=/etc/file"), "cannot mount on \"/etc/file\": it is no directory");
+    let file = dir.0.join("etc/file");
+    assert_eq!(
+        refused(&format!("--bind={}:/opt", file.display())),
+        "cannot mount on \"/opt\": it is a directory"
+    );
+}
+
+#[test]
+fn what_is_missing_in_the_callers_directory_is_the_callers_to_make() {
+    let dir = Dir::new("callers");
+    let (_, advice) = dir.lines(false, &[&dir.bind("/opt"), &dir.bind("/opt/nope")]).unwrap_err();
+    assert_eq!(advice, format!("mkdir -p {}/source/nope", dir.0.display()));
+}

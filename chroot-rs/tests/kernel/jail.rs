@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A root file system, a secret outside of it, and the ways to isolation somebody in.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use tests::scratch::busybox;
+use tests::{Run, Scratch, tools};
+
+/// What the secret says.
+pub(crate) const SECRET: &str = "this is outside";
+
+/// A root with a shell, in a directory whose other file nobody inside should read.
+pub(crate) struct Jail {
+    _outer: Scratch,
+    /// The root.
+    pub(crate) root: Scratch,
+    /// The file outside.
+    pub(crate) secret: PathBuf,
+}
+
+/// The mounts of the machine as this process sees them.
+pub(crate) fn mount_table() -> String {
+    fs::read_to_string("/proc/self/mountinfo").unwrap()
+}
+
+/// Whether chroot(1) is GNU's: busybox has another one, without options.
+pub(crate) fn has_gnu_chroot() -> bool {
+    Run::new("chroot").arg("--version").end().out().contains("GNU")
+}
+
+/// How the root is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// chroot(1), in a mount namespace so that tricks with mounts do not spoil the machine.
+    Chroot,
+    /// chroot-rs as it is.
+    Default,
+    /// The chain: namespaces, PID namespace included, then chroot-rs.
+    Chain,
+    /// The same, where a process with the old root waits as process 1.
+    Waiting,
+    /// chroot-rs in a user namespace whose root is the caller.
+    User,
+}
+
+impl Jail {
+    pub(crate) fn new() -> Self {
+        let (outer, root) = (Scratch::new(), Scratch::busybox_root());
+        // a second root inside, for who changes the root again
+        fs::create_dir_all(root.path("sub/bin")).unwrap();
+        root.install(busybox(), "sub/bin");
+        for applet in ["sh", "chroot", "cat"] {
+            symlink("busybox", root.path("sub/bin").join(applet)).unwrap();
+        }
+        root.install(&tools().escape(), "bin");
+        let secret = outer.path("secret");
+        fs::write(&secret, SECRET).unwrap();
+        Self { _outer: outer, root, secret }
+    }
+
+    /// A shell script inside, which knows where the secret lies (`$SECRET`) and a process
+    /// outside (`$OUTSIDE`).
+    pub(crate) fn run(&self, isolation: Isolation, options: &[&str], script: &str) -> Run {
+        self.run_in(self.root.path(""), isolation, options, script)
+    }
+
+    /// The same with another path to the root.
+    pub(crate) fn run_in(&self, root: PathBuf, isolation: Isolation, options: &[&str], script: &str) -> Run {
+        let mut words: Vec<OsString> = match isolation {
+            Isolation::Chroot => {
+                ["unshare", "--mount", "--propagation", "private", "chroot"].map(OsString::from).to_vec()
+            }
+            Isolation::Default => vec![tools().chroot().into()],
+            Isolation::Chain => vec![tools().unshare().into(), "--".into(), tools().chroot().into()],
+            Isolation::User => {
+                let user = ["--user", "--map-root-user", "--"].map(OsString::from);
+                [tools().unshare().into()].into_iter().chain(user).chain([tools().chroot().into()]).collect()
+            }
+            Isolation::Waiting => {
+                let wait = ["--", "/bin/sh", "-c", "\"$@\"; exit $?", "sh"].map(OsString::from);
+                let tool = [tools().chroot().into()];
+                [tools().unshare().into()].into_iter().chain(wait).chain(tool).collect()
+            }
+        };
+        words.extend(options.iter().map(OsString::from));
+        words.extend([root.into(), "/bin/sh".into(), "-c".into(), script.into()]);
+        let (program, args) = words.split_first().unwrap();
+        Run::new(program)
+            .args(args)
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("SECRET", &self.secret)
+            .env("OUTSIDE", std::process::id().to_string())
+    }
+
+    /// Whether the script read the secret.
+    #[track_caller]
+    pub(crate) fn escapes(&self, isolation: Isolation, script: &str) -> bool {
+        self.run(isolation, &[], script).end().out().contains(SECRET)
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What root of the machine can do whatever its root directory is, and root of a user namespace cannot.
+
+use crate::jail::{Isolation, Jail};
+
+/// A device node of the machine's, made inside: the kernel's log, which is in every kernel.
+const NODE: &str =
+    "rm -f /tmp/log; mknod /tmp/log c 1 11 && head -c 1 /tmp/log >/dev/null && cat /tmp/secret";
+
+/// The machine's mount namespaces: since Linux 6.12.
+const NAMESPACES: &str = "escape namespaces $SECRET";
+
+fn by_handle(jail: &Jail) -> String {
+    format!("escape handle - {}", tests::file_handle::of(&jail.secret))
+}
+
+/// A jail whose owner may read a device node that is made in it.
+fn jail() -> Jail {
+    let jail = Jail::new();
+    std::fs::copy(&jail.secret, jail.root.path("tmp/secret")).unwrap();
+    jail
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn root_of_the_machine_gets_out_by_what_is_no_matter_of_directories() {
+        let jail = jail();
+        for isolation in [Isolation::Chroot, Isolation::Default, Isolation::Chain] {
+            for trick in [NODE, &by_handle(&jail)] {
+                assert!(jail.escapes(isolation, trick), "{isolation:?} {trick}");
+            }
+            let since_6_12 = jail.escapes(Isolation::Chroot, NAMESPACES);
+            assert_eq!(jail.escapes(isolation, NAMESPACES), since_6_12, "{isolation:?}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn a_user_namespace_holds_root_too() {
+        let jail = jail();
+        for trick in [NODE, NAMESPACES, &by_handle(&jail)] {
+            assert!(!jail.escapes(Isolation::User, trick), "{trick}");
+        }
+    }
+}
+
+mod as_user {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn an_ordinary_user_is_held() {
+        let jail = jail();
+        for isolation in [Isolation::Default, Isolation::Chain, Isolation::User] {
+            for trick in [NODE, NAMESPACES, &by_handle(&jail)] {
+                assert!(!jail.escapes(isolation, trick), "{isolation:?} {trick}");
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where a session of a page runs, and what it finds there: the word after `console`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where a session runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// `console`: by anyone on any Linux, so no namespace and no group is made.
+    Anyone,
+    /// `console root`: by root.
+    Root,
+    /// `console user`: by an ordinary user.
+    User,
+    /// `console vm`: by root in a VM with cgroup v2 alone.
+    Vm,
+    /// `console registry`: by root and by an ordinary user, with `$REGISTRY`, a registry on this machine.
+    Registry,
+    /// `console engine`: by root, with a Docker engine behind `$DOCKER_HOST`.
+    Engine,
+    /// `console mirror`: by root, with a mirror of Debian's packages.
+    Mirror,
+}
+
+/// What a session finds beside the tools.
+#[derive(Clone, Debug, Default)]
+pub struct SessionEnv {
+    /// Where other programs are.
+    pub programs: Vec<PathBuf>,
+    /// Variables of the environment.
+    pub variables: Vec<(&'static str, OsString)>,
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Namespaces kept in files, and nothing kept where a later step fails.
+
+use super::harness::script;
+
+mod as_root {
+    use super::*;
+
+    /// A script in a directory of its own, `$d`, with mounts of its own that spread nowhere.
+    fn in_private(text: &str) -> String {
+        script(&format!(
+            "d=$(mktemp -d); $T -m sh -c 'd='$d' T='$T'; mount -t tmpfs none $d; mount --make-private $d; cd $d
+                {text}' 2>&1; rmdir $d"
+        ))
+        .ok()
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_file_that_was_made_goes_again_when_a_later_step_fails() {
+        let said = in_private(
+            "for o in --uts=made --pid=made \"--uts=one --net=made --ipc=three\"; do
+                $T $o -R /no/such/root true; echo $?; ls; done; grep -c nsfs /proc/self/mountinfo",
+        );
+        let refused = "unshare-rs: cannot change the root directory: \
+            chroot(\"/no/such/root\"): No such file or directory (ENOENT)\n125\n";
+        assert_eq!(said, format!("{}0\n", refused.repeat(3)));
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_file_that_was_there_stays_and_is_let_go_when_a_later_step_fails() {
+        let said = in_private(
+            "echo mine >u; echo mine >p; $T --uts=u --pid=p -R /no/such/root true; cat u p
+                grep -c nsfs /proc/self/mountinfo",
+        );
+        assert!(said.ends_with("(ENOENT)\nmine\nmine\n0\n"), "{said}");
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_file_that_cannot_be_bound_goes_again() {
+        // no mount namespace is kept on a shared mount, and one that was kept before is let go
+        let said = in_private("mount --make-shared $d; $T --uts=u --mount=m true; echo $?; ls");
+        assert!(said.contains("hint: ") && said.ends_with("\n125\n"), "{said}");
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn what_is_taken_back_is_told() {
+        let said = in_private("$T --explain --uts=u -w /no/such/directory true 2>&1 | tail -n 2");
+        assert_eq!(
+            said,
+            "unshare-rs: let go of the UTS namespace: umount2(\"u\", MNT_DETACH)  # umount2(2)\n\
+             unshare-rs: remove its file: unlinkat(AT_FDCWD, \"u\", 0)  # unlinkat(2)\n"
+        );
+    }
+}
