@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chain::call::ForkOptions;
 use chain::exec::Command;
-use chain::{Call, Plan};
+use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
@@ -67,7 +67,7 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
     }
     if enters_cgroupns {
         // after the command is in its groups: they become its roots
-        let call = Call::Unshare(CloneFlags::CLONE_NEWCGROUP);
+        let call = call::Unshare(CloneFlags::CLONE_NEWCGROUP);
         plan.step("make the group the root of what it sees", call);
     }
     if let Some(report) = report {
@@ -79,11 +79,11 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
 /// Removes groups of earlier runs. A failure does not keep this run from its own groups.
 fn remove_stale(plan: &mut Plan, stale: &StaleGroups) {
     for run in &stale.killed {
-        plan.step("remove a group that a killed run left", Call::RemoveStaleCgroups(run.clone()));
+        plan.step("remove a group that a killed run left", call::RemoveStaleCgroups(run.clone()));
         plan.optional();
     }
     for group in &stale.empty {
-        plan.step("remove a group whose command has ended", Call::RemoveEmptyCgroup(group.clone()));
+        plan.step("remove a group whose command has ended", call::RemoveEmptyCgroup(group.clone()));
         plan.optional();
     }
 }
@@ -94,8 +94,8 @@ fn move_to_sibling(plan: &mut Plan, place: &Placement) {
     let mut sibling = place.anchor.path.clone().into_os_string();
     sibling.push("-aside");
     let sibling = PathBuf::from(sibling);
-    plan.step("make a group to wait in", Call::CreateCgroup { path: sibling.clone(), opened: "aside" });
-    plan.undo("remove the group that was waited in", Call::RemoveCgroup(sibling.clone()));
+    plan.step("make a group to wait in", call::CreateCgroup { path: sibling.clone(), slot: "aside" });
+    plan.undo("remove the group that was waited in", call::RemoveCgroup(sibling.clone()));
     let reason = "wait there, so that the own group holds no process";
     plan.step(reason, write(&sibling, "cgroup.procs", "0"));
     plan.undo("go back to the own group", write(&parent.path, "cgroup.procs", "0"));
@@ -123,13 +123,13 @@ fn enable_controllers(plan: &mut Plan, place: &Placement) {
 
 fn create_groups(plan: &mut Plan, place: &Placement) {
     for group in place.groups() {
-        let opened = match group.version {
+        let slot = match group.version {
             Version::V2 => GROUP,
             Version::V1 => lock_name(group),
         };
-        plan.step("make a group", Call::CreateCgroup { path: group.path.clone(), opened });
+        plan.step("make a group", call::CreateCgroup { path: group.path.clone(), slot });
         if place.cleanup != Cleanup::Never {
-            plan.undo("remove the group", Call::RemoveCgroup(group.path.clone()));
+            plan.undo("remove the group", call::RemoveCgroup(group.path.clone()));
         }
     }
 }
@@ -141,13 +141,11 @@ fn kill_at_end(plan: &mut Plan, place: &Placement) {
         return;
     }
     let path = place.anchor.path.clone();
-    plan.undo(
-        "end what is left in the group",
-        match place.anchor.version {
-            Version::V2 => Call::KillCgroup(path),
-            Version::V1 => Call::KillCgroupV1(path),
-        },
-    );
+    let reason = "end what is left in the group";
+    match place.anchor.version {
+        Version::V2 => plan.undo(reason, call::KillCgroup(path)),
+        Version::V1 => plan.undo(reason, call::KillCgroupV1(path)),
+    }
 }
 
 /// Sets the limits, and reads each back.
@@ -177,16 +175,15 @@ fn set_limits(plan: &mut Plan, place: &Placement) {
 fn start_child(plan: &mut Plan, place: &Placement, new_init: bool) {
     let into = place.v2().map(|_| GROUP);
     if !new_init || place.proc_is_covered {
-        let call = Call::Fork(ForkOptions { into, child_is_init: false });
-        plan.step("start a child in the group and wait for it", call);
+        let options = ForkOptions { into, child_is_init: false };
+        plan.fork("start a child in the group and wait for it", options);
         return;
     }
     let reason = "enter a new PID namespace, for the command to be process 1";
-    plan.step(reason, Call::Unshare(CloneFlags::CLONE_NEWPID));
-    let call = Call::Fork(ForkOptions { into, child_is_init: true });
-    plan.step("start process 1 in the group and wait for it", call);
+    plan.step(reason, call::Unshare(CloneFlags::CLONE_NEWPID));
+    plan.fork("start process 1 in the group and wait for it", ForkOptions { into, child_is_init: true });
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    plan.step("mount a proc that shows its processes", Call::mount("proc", "/proc", "proc", flags));
+    plan.step("mount a proc that shows its processes", call::Mount::new("proc", "/proc", flags));
 }
 
 /// Moves this process into a group.
@@ -208,8 +205,8 @@ fn lock_name(group: &Group) -> &'static str {
     NAMES.iter().find(named).copied().unwrap_or("other")
 }
 
-fn write(group: &Path, file: &str, value: &str) -> Call {
-    Call::write(group.join(file), value)
+fn write(group: &Path, file: &str, value: &str) -> call::WriteCgroup {
+    call::WriteCgroup::new(group.join(file), value)
 }
 
 #[cfg(test)]

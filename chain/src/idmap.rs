@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use crate::{Call, Plan};
+use crate::call;
+use crate::plan::Plan;
 
 /// The inner ids of a map: the first number of a line, and the third is how many.
 pub fn inner_ids(map: &str) -> Vec<Range<u64>> {
@@ -22,15 +23,15 @@ pub fn inner_ids(map: &str) -> Vec<Range<u64>> {
 pub fn map_one(plan: &mut Plan, inside: (u32, u32), outside: (u32, u32)) {
     plan.step(
         format!("be user {} inside, user {} outside", inside.0, outside.0),
-        Call::write("/proc/self/uid_map", format!("{} {} 1", inside.0, outside.0)),
+        call::Write::new("/proc/self/uid_map", format!("{} {} 1", inside.0, outside.0)),
     );
     // "deny" must come before gid_map: user_namespaces(7)
     plan.step(
         "give up setgroups(2), without which no group may be mapped",
-        Call::write("/proc/self/setgroups", "deny"),
+        call::Write::new("/proc/self/setgroups", "deny"),
     );
     plan.step(
         format!("be group {} inside, group {} outside", inside.1, outside.1),
-        Call::write("/proc/self/gid_map", format!("{} {} 1", inside.1, outside.1)),
+        call::Write::new("/proc/self/gid_map", format!("{} {} 1", inside.1, outside.1)),
     );
 }
