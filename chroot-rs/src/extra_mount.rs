@@ -4,14 +4,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use chain::handles::FdSlot;
 use chain::reporter::quoted;
 use chain::{Plan, call};
 use nix::mount::MsFlags;
 
 use crate::chdir_inside;
-
-/// The name of what is to be attached, in the plan.
-const SOURCE: &str = "source";
 
 /// A mount that was asked for, with the place that was found for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,34 +50,35 @@ pub enum MountSource {
 
 impl ExtraMount {
     /// The calls.
-    pub fn plan(self, plan: &mut Plan) {
+    pub fn plan(self, plan: &mut Plan, new_root: FdSlot) {
+        let slot = plan.slot("source");
         if let MountSource::Directory { source, read_only } | MountSource::File { source, read_only } =
             &self.what
         {
             let reason = format!("take {} as a mount of its own", quoted(source));
-            plan.step(reason, call::OpenTree { path: source.clone(), slot: SOURCE });
+            plan.step(reason, call::OpenTree { path: source.clone(), slot });
             if *read_only {
-                plan.step("make it read-only", call::ReadOnlyTree(SOURCE));
+                plan.step("make it read-only", call::ReadOnlyTree(slot));
             }
         }
         let mut above = self.above;
-        chdir_inside(plan, &above);
+        chdir_inside(plan, new_root, &above);
         let last = self.missing.len().saturating_sub(1);
         for (number, name) in self.missing.iter().enumerate() {
             make(plan, &above, name, number == last && matches!(self.what, MountSource::File { .. }));
             if number < last {
                 above.push(name);
-                chdir_inside(plan, &above);
+                chdir_inside(plan, new_root, &above);
             }
         }
         let name = self.entry.or(self.missing.into_iter().next_back()).unwrap_or_default();
         match self.what {
             MountSource::Directory { .. } | MountSource::File { .. } => {
                 let reason = format!("show it at {}", shown(&above.join(&name)));
-                plan.step(reason, call::MoveMount { slot: SOURCE, target: name.into() });
+                plan.step(reason, call::MoveMount { slot, target: name.into() });
             }
             MountSource::Tmpfs { data } => {
-                chdir_inside(plan, above.join(&name));
+                chdir_inside(plan, new_root, above.join(&name));
                 let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
                 let mount = call::Mount::new("tmpfs", ".", flags).with_data(data);
                 plan.step("mount an empty file system there", mount);

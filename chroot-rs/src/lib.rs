@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use chain::args::{self, Parsed};
 use chain::call::ForkOptions;
 use chain::exec::Command;
+use chain::handles::FdSlot;
 use chain::reporter::{ErrnoText, quoted};
 use chain::search::unsearchable_parent;
 use chain::{FAILED, Plan, Reporter, call, idmap, sys};
@@ -47,9 +48,6 @@ use crate::mount_target::TargetResolver;
 use crate::probe::{FsProvision, Probe, Processes, Strategy, WhyPlain};
 use crate::root::{DirState, Root};
 use crate::root_mount::WriteMode;
-
-/// The descriptor of the new root, in the plan.
-const NEW_ROOT: &str = "new root";
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
@@ -166,26 +164,29 @@ pub fn plan(
         let reason = format!("keep descriptor {} from the command: {} leads out", way.fd, way.kind);
         plan.step(reason, call::CloseOnExec { fd: way.fd, path: way.shown.clone() });
     }
-    if probe.open_tree {
-        plan.attach_fd(NEW_ROOT, root.dir);
-        plan.step("go to the new root", call::Enter { slot: NEW_ROOT, dir: "".into() });
-    }
+    let new_root = if probe.open_tree {
+        let slot = plan.attach_fd("new root", root.dir);
+        plan.step("go to the new root", call::Enter { slot, dir: "".into() });
+        slot
+    } else {
+        plan.slot("new root")
+    };
     enter_namespaces(&mut plan, probe);
     plan.step("keep mounts from spreading outside", call::Mount::propagate("/", MsFlags::MS_PRIVATE));
-    root_mount::mount(&mut plan, probe, write_mode, &root.path);
+    root_mount::mount(&mut plan, new_root, probe, write_mode, &root.path);
     if probe.proc_dir == DirState::Directory {
-        mounts::proc(&mut plan, probe);
+        mounts::proc(&mut plan, new_root, probe);
     }
     if probe.sys_dir == DirState::Directory {
-        mounts::sys(&mut plan, probe);
+        mounts::sys(&mut plan, new_root, probe);
     }
     if probe.dev_dir == DirState::Directory {
-        mounts::dev(&mut plan, probe);
+        mounts::dev(&mut plan, new_root, probe);
     }
     for extra in extra_mounts {
-        extra.plan(&mut plan);
+        extra.plan(&mut plan, new_root);
     }
-    mounts::pivot(&mut plan, probe.old_root);
+    mounts::pivot(&mut plan, new_root, probe.old_root);
     plan
 }
 
@@ -223,9 +224,9 @@ fn plain(root: Root, options: &Options, command: Command) -> Plan {
 }
 
 /// Makes a directory below the new root the working directory.
-fn chdir_inside(plan: &mut Plan, dir: impl AsRef<Path>) {
+fn chdir_inside(plan: &mut Plan, new_root: FdSlot, dir: impl AsRef<Path>) {
     let dir = dir.as_ref();
-    plan.step(format!("go to /{} inside", dir.display()), call::Enter { slot: NEW_ROOT, dir: dir.into() });
+    plan.step(format!("go to /{} inside", dir.display()), call::Enter { slot: new_root, dir: dir.into() });
 }
 
 /// The usual PATH where the caller's leads nowhere inside, as on a machine that keeps its

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use chain::handles::FdSlot;
 use chain::{Plan, call, sys};
 use nix::mount::MsFlags;
 
@@ -79,10 +80,10 @@ fn known_in_proc() -> Vec<&'static str> {
 }
 
 /// Covers what is in `dir`, which has just been mounted: no name in it can be swapped.
-pub fn cover(plan: &mut Plan, masks: &[Mask], dir: &str) {
+pub fn cover(plan: &mut Plan, new_root: FdSlot, masks: &[Mask], dir: &str) {
     let mut masks = masks.iter().filter(|(of, _, _)| *of == dir).peekable();
     if masks.peek().is_some() {
-        chdir_inside(plan, dir);
+        chdir_inside(plan, new_root, dir);
     }
     for (_, name, how) in masks {
         match how {

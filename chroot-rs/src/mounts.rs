@@ -7,11 +7,12 @@
 
 use std::path::Path;
 
+use chain::handles::FdSlot;
 use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
 
 use crate::probe::{Devices, FsProvision, OldRoot, Probe};
-use crate::{NEW_ROOT, chdir_inside, mask};
+use crate::{chdir_inside, mask};
 
 /// Flags of a file system of the kernel: nothing in it is to be run or opened as a device.
 pub const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
@@ -36,9 +37,9 @@ pub fn names_in_dev() -> impl Iterator<Item = &'static str> {
 }
 
 /// proc, of the PID namespace we are in.
-pub fn proc(plan: &mut Plan, probe: &Probe) {
-    chdir_inside(plan, "proc");
-    uncover(plan, probe, "proc", probe.proc_mounts);
+pub fn proc(plan: &mut Plan, new_root: FdSlot, probe: &Probe) {
+    chdir_inside(plan, new_root, "proc");
+    uncover(plan, new_root, probe, "proc", probe.proc_mounts);
     match probe.proc {
         FsProvision::Fresh => plan.step("mount a proc", call::Mount::new("proc", ".", NO_SUID_DEV_EXEC)),
         FsProvision::Bind => plan.step(
@@ -47,34 +48,32 @@ pub fn proc(plan: &mut Plan, probe: &Probe) {
         ),
         FsProvision::Skip => {}
     }
-    mask::cover(plan, &probe.masks, "proc");
+    mask::cover(plan, new_root, &probe.masks, "proc");
 }
 
 /// sysfs, read-only.
-pub fn sys(plan: &mut Plan, probe: &Probe) {
+pub fn sys(plan: &mut Plan, new_root: FdSlot, probe: &Probe) {
     match probe.sysfs {
         FsProvision::Fresh => {
-            chdir_inside(plan, "sys");
-            uncover(plan, probe, "sys", probe.sys_mounts);
+            chdir_inside(plan, new_root, "sys");
+            uncover(plan, new_root, probe, "sys", probe.sys_mounts);
             let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
             plan.step("mount sysfs read-only", call::Mount::new("sysfs", ".", flags));
             if probe.cgroup2 {
-                chdir_inside(plan, "sys/fs/cgroup");
+                chdir_inside(plan, new_root, "sys/fs/cgroup");
                 plan.step("show the own control group", call::Mount::new("cgroup2", ".", flags));
             }
         }
         FsProvision::Bind => {
-            chdir_inside(plan, "sys");
-            plan.step(
-                "take a copy of the caller's /sys",
-                call::OpenTree { path: "/sys".into(), slot: "sys" },
-            );
-            plan.step("make the copy read-only", call::ReadOnlyTree("sys"));
-            plan.step("show it inside", call::MoveMount { slot: "sys", target: ".".into() });
+            chdir_inside(plan, new_root, "sys");
+            let slot = plan.slot("sys");
+            plan.step("take a copy of the caller's /sys", call::OpenTree { path: "/sys".into(), slot });
+            plan.step("make the copy read-only", call::ReadOnlyTree(slot));
+            plan.step("show it inside", call::MoveMount { slot, target: ".".into() });
         }
         FsProvision::Skip => return,
     }
-    mask::cover(plan, &probe.masks, "sys");
+    mask::cover(plan, new_root, &probe.masks, "sys");
 }
 
 /// Takes away, in our copy of the new root, what is mounted on `dir` already: a proc there may show
@@ -82,11 +81,11 @@ pub fn sys(plan: &mut Plan, probe: &Probe) {
 ///
 /// In a user namespace a mount from outside cannot be taken away: mount_namespaces(7). There an empty
 /// one comes in between.
-fn uncover(plan: &mut Plan, probe: &Probe, dir: &str, mounts: usize) {
+fn uncover(plan: &mut Plan, new_root: FdSlot, probe: &Probe, dir: &str, mounts: usize) {
     if !probe.can_unmount && mounts > 0 {
         let empty = tmpfs(".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY, "mode=755,size=4k");
         plan.step(format!("cover what is mounted on /{dir} already"), empty);
-        chdir_inside(plan, dir);
+        chdir_inside(plan, new_root, dir);
         return;
     }
     for _ in 0..mounts {
@@ -94,15 +93,15 @@ fn uncover(plan: &mut Plan, probe: &Probe, dir: &str, mounts: usize) {
             format!("take away what is mounted on /{dir} already"),
             call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH },
         );
-        chdir_inside(plan, dir);
+        chdir_inside(plan, new_root, dir);
     }
 }
 
 /// A small dev of its own: devices that hold nothing, terminals, shared memory.
-pub fn dev(plan: &mut Plan, probe: &Probe) {
-    chdir_inside(plan, "dev");
+pub fn dev(plan: &mut Plan, new_root: FdSlot, probe: &Probe) {
+    chdir_inside(plan, new_root, "dev");
     plan.step("mount a tmpfs for devices", tmpfs(".", MsFlags::MS_NOSUID, "mode=755,size=64k"));
-    chdir_inside(plan, "dev");
+    chdir_inside(plan, new_root, "dev");
     plan.step("give devices exactly their modes", call::Umask(0));
     for (name, major, minor) in DEVICES {
         device(plan, probe.devices, name, (major, minor));
@@ -167,8 +166,8 @@ fn tmpfs(target: &str, flags: MsFlags, data: &str) -> call::Mount {
 }
 
 /// Makes the directory the root of this process's mounts, and forgets the old one.
-pub fn pivot(plan: &mut Plan, old_root: OldRoot) {
-    plan.step("go to the new root", call::Enter { slot: NEW_ROOT, dir: "".into() });
+pub fn pivot(plan: &mut Plan, new_root: FdSlot, old_root: OldRoot) {
+    plan.step("go to the new root", call::Enter { slot: new_root, dir: "".into() });
     if old_root == OldRoot::Covered {
         // as switch_root(8) does
         plan.step("move it over the old root", call::Mount::move_to(".", "/"));

@@ -36,7 +36,8 @@ impl Dir {
         let requests = MountRequests::from_arg_matches(&matches).unwrap();
         let mut plan = Plan::new(chain::exec::Command::shell("/bin/sh".into()));
         for extra in TargetResolver::new(&root, ephemeral, &view()).resolve_all(&requests)? {
-            extra.plan(&mut plan);
+            let new_root = plan.slot("new root");
+            extra.plan(&mut plan, new_root);
         }
         Ok(plan.lines())
     }
