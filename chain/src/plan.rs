@@ -58,6 +58,13 @@ impl Plan {
         self.steps.push(Step::new(reason.into(), Action::Call(Box::new(call))));
     }
 
+    /// Adds a step if there is a call to make.
+    pub fn step_if_some(&mut self, reason: impl Into<Reason>, call: Option<impl Call + 'static>) {
+        if let Some(call) = call {
+            self.step(reason, call);
+        }
+    }
+
     /// Adds a fork: the child goes on with the plan, the parent stays until the child has ended, and
     /// takes back the steps before.
     pub fn fork(&mut self, reason: impl Into<Reason>, options: ForkOptions) {

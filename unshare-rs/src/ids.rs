@@ -1,280 +1,211 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who the command is inside: the maps of a new user namespace, who writes them, and the ids taken then.
+//! The ids of a new user namespace: who owns it, how it maps users and groups, who the command is.
 //!
-//! A process may map its own ids only, one of each, to itself. More takes somebody outside:
-//! newuidmap(1) and newgidmap(1) for an ordinary user, a write by root. user_namespaces(7)
+//! A process may map only its own user and group, each to one id. A larger map is written from
+//! the parent user namespace: by newuidmap(1) and newgidmap(1) for an ordinary user, by root for
+//! root. user_namespaces(7), "Defining user and group ID mappings"
 
 use std::path::PathBuf;
 
-use chain::{Plan, call};
+use chain::Failure;
 
 use crate::account::{Group, User};
 use crate::caller::{Caller, Privilege};
 use crate::cli::{IdOptions, MapSource, SetgroupsRule};
-use crate::idmap::{Block, IdMap, Range};
-use crate::subid::{IdKind, SubidRange};
+use crate::idmap::{Block, IdKind, IdMap, IdRange};
+use crate::subid::SubidRange;
 
-/// A contradiction on the command line, and what to write instead.
-pub type Wrong = (String, String);
-
-/// A map and who writes it.
+/// Who writes a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct MapWrite {
-    map: IdMap,
-    by: MapWriter,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum MapWriter {
-    /// The process itself, from inside.
+pub enum MapWriter {
+    /// The process itself, inside.
     Itself,
-    /// Root, from outside.
+    /// Root, outside.
     Root,
-    /// newuidmap(1) or newgidmap(1), from outside.
+    /// newuidmap(1) or newgidmap(1), outside.
     Program(PathBuf),
 }
 
-/// The ids of a new user namespace, and those to take before it and inside.
+/// A write to uid_map, gid_map or setgroups of the new user namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapWrite {
+    /// The reason of the step.
+    pub reason: String,
+    /// The file in /proc/PID.
+    pub file: &'static str,
+    /// The whole content, which for a map is also what newuidmap(1) takes as arguments.
+    pub content: String,
+    /// Who writes it.
+    pub writer: MapWriter,
+}
+
+/// The ids before, in and after the new user namespace is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdSetup {
-    users: Option<MapWrite>,
-    groups: Option<MapWrite>,
-    setgroups: Option<SetgroupsRule>,
-    owner: Option<(u32, u32)>,
-    become_user: Option<u32>,
-    become_group: Option<u32>,
-    keep_capabilities: bool,
+    /// The user and group to become first, because a namespace belongs to its maker.
+    pub owner: Option<(u32, u32)>,
+    /// The maps in the order of the writes; without them every id is 65534 inside.
+    pub map_writes: Vec<MapWrite>,
+    /// Whether setgroups(2) is allowed, which is then used to drop the groups of the caller.
+    pub may_set_groups: bool,
+    /// The group the command runs as.
+    pub gid: Option<u32>,
+    /// The user the command runs as.
+    pub uid: Option<u32>,
+    /// Whether the command keeps the capabilities of the namespace.
+    pub keep_capabilities: bool,
+    /// What a default would do and cannot, a line each.
+    pub notes: Vec<String>,
 }
 
 impl IdSetup {
-    /// What options ask for.
+    /// The ids that the options name.
     ///
     /// # Errors
-    /// What cannot be had together, or not at all.
-    pub fn from_options(options: &IdOptions, caller: &Caller) -> Result<Self, Wrong> {
-        let owner = options.owner.map(|owner| owner.0);
-        let (uid, gid) = owner.unwrap_or(caller.ids);
-        let auto = (options.map_auto).then_some(MapSource::Auto);
-        let subids = (options.map_subids).then_some(MapSource::Subids);
-        let both: Vec<MapSource> = auto.into_iter().chain(subids).collect();
-        let sources = |own: &[MapSource]| own.iter().chain(&both).copied().collect::<Vec<_>>();
-        let single = |named: Option<u32>, own: u32| match (named, options.map_root_user) {
-            (Some(named), _) => Some((named, own)),
-            (None, true) => Some((0, own)),
-            (None, false) => options.map_current_user.then_some((own, own)),
-        };
-        let user = single(options.map_user.map(|User(uid)| uid), uid);
-        let group = single(options.map_group.map(|Group(gid)| gid), gid);
-        if options.setgroups == Some(SetgroupsRule::Allow)
-            && group.is_some()
-            && caller.privilege == Privilege::None
-        {
-            return Err((
-                "--setgroups allow and a map of the own group exclude each other".to_string(),
-                "only root, or newgidmap(1) with --map-groups, maps groups without giving up setgroups(2)"
-                    .to_string(),
+    /// Options that exclude each other, maps that overlap, and ids this caller cannot map.
+    pub fn from_options(options: &IdOptions, caller: &Caller) -> Result<Self, Failure> {
+        let (uid, gid) = options.owner.map_or(caller.ids, |owner| owner.0);
+        let user = options.single_id(options.map_user.map(|User(uid)| uid), uid);
+        let group = options.single_id(options.map_group.map(|Group(gid)| gid), gid);
+        let allow_setgroups = options.setgroups == Some(SetgroupsRule::Allow);
+        if allow_setgroups && group.is_some() && caller.privilege == Privilege::None {
+            return Err(Failure::new("--setgroups allow and a map of the own group exclude each other").hint(
+                "only root, or newgidmap(1) with --map-groups, maps groups without giving up setgroups(2)",
             ));
         }
-        let own_way = options.setgroups != Some(SetgroupsRule::Allow) && owner.is_none();
-        Ok(Self {
-            users: written(IdKind::User, user, &sources(&options.map_users), caller, owner.is_none())?,
-            groups: written(IdKind::Group, group, &sources(&options.map_groups), caller, own_way)?,
-            setgroups: options.setgroups,
-            owner,
-            become_user: options.setuid.map(|User(uid)| uid),
-            become_group: options.setgid.map(|Group(gid)| gid),
-            keep_capabilities: options.keep_caps,
-        })
+        let users = options.sources(&options.map_users);
+        let groups = options.sources(&options.map_groups);
+        let no_owner = options.owner.is_none();
+        let users = Mapping::resolve(IdKind::User, user, &users, caller, no_owner)?;
+        let groups = Mapping::resolve(IdKind::Group, group, &groups, caller, no_owner && !allow_setgroups)?;
+        Ok(Self::new(options, users, groups))
     }
 
-    /// What an ordinary user gets without asking: root, and every subordinate id; else root
-    /// alone, and a line that says why.
-    pub fn container(caller: &Caller) -> (Self, Option<String>) {
-        let all = |kind| {
-            let (single, outside) = match kind {
-                IdKind::User => (0, caller.ids.0),
-                IdKind::Group => (0, caller.ids.1),
-            };
-            let blocks = subordinate(kind, MapSource::Auto, caller)?;
-            let map = IdMap::around(Some((single, outside)), &blocks)
-                .map_err(|wrong| format!("{}: {wrong}", kind.file()))?;
-            Ok::<_, String>(MapWrite { map, by: MapWriter::Program((caller.mapper)(kind)?) })
-        };
-        match (all(IdKind::User), all(IdKind::Group)) {
-            (Ok(users), Ok(groups)) => {
-                (Self { users: Some(users), groups: Some(groups), ..Self::default() }, None)
-            }
+    /// The default of an ordinary user: root and every subordinate id, or root alone where the
+    /// subordinate ids cannot be had, and a note that says why.
+    pub fn container(options: &IdOptions, caller: &Caller) -> Self {
+        match (Mapping::container(IdKind::User, caller), Mapping::container(IdKind::Group, caller)) {
+            (Ok(users), Ok(groups)) => Self::new(options, Some(users), Some(groups)),
             (Err(why), _) | (_, Err(why)) => {
-                let line = format!("only user 0 and group 0 exist inside: {why}");
-                (Self::root(caller), Some(line))
+                let own = |id| Some(Mapping { map: IdMap::one(0, id), writer: MapWriter::Itself });
+                let mut setup = Self::new(options, own(caller.ids.0), own(caller.ids.1));
+                setup.notes.insert(0, format!("only user 0 and group 0 exist inside: {why}"));
+                setup
             }
         }
     }
 
-    /// These ids, and what options that imply no user namespace add.
-    pub fn with_options(mut self, options: &IdOptions) -> Self {
-        self.setgroups = options.setgroups.or(self.setgroups);
-        self.become_user = options.setuid.map(|User(uid)| uid);
-        self.become_group = options.setgid.map(|Group(gid)| gid);
-        self.keep_capabilities = options.keep_caps;
-        self
-    }
-
-    /// Root inside, and no other id.
-    fn root(caller: &Caller) -> Self {
-        let own = |own| Some(MapWrite { map: IdMap::one(0, own), by: MapWriter::Itself });
-        Self { users: own(caller.ids.0), groups: own(caller.ids.1), ..Self::default() }
-    }
-
-    /// Adds what the helper does outside, in order.
-    fn plan_outside(&self, plan: &mut Plan, pid: u32) {
-        if self.denied_from_outside() {
-            plan.step("deny setgroups(2) inside", deny(&pid.to_string()));
-            plan.in_helper();
+    fn new(options: &IdOptions, users: Option<Mapping>, groups: Option<Mapping>) -> Self {
+        let own_group = groups.as_ref().is_some_and(|groups| groups.writer == MapWriter::Itself);
+        let may_set_groups = !own_group && options.setgroups != Some(SetgroupsRule::Deny);
+        let note = "the supplementary groups stay: setgroups(2) is denied in this user namespace";
+        let groups_stay = options.setgid.is_some() && !may_set_groups;
+        Self {
+            owner: options.owner.map(|owner| owner.0),
+            map_writes: map_writes(options, users, groups),
+            may_set_groups,
+            gid: options.setgid.map(|Group(gid)| gid),
+            uid: options.setuid.map(|User(uid)| uid),
+            keep_capabilities: options.keep_caps,
+            notes: groups_stay.then(|| note.to_string()).into_iter().collect(),
         }
-        for (kind, written) in [(IdKind::User, &self.users), (IdKind::Group, &self.groups)] {
-            let Some(MapWrite { map, by }) = written else { continue };
-            let reason = format!("map {} ids", kind.noun());
-            match by {
-                MapWriter::Itself => continue,
-                MapWriter::Root => {
-                    plan.step(
-                        reason,
-                        call::Write::new(format!("/proc/{pid}/{}", kind.map()), map.to_string()),
-                    );
-                }
-                MapWriter::Program(program) => {
-                    let head = [kind.program().to_string(), pid.to_string()];
-                    let argv = head.into_iter().chain(map.arguments()).map(Into::into).collect();
-                    plan.step(reason, call::RunProgram { program: program.clone(), argv });
-                }
-            }
-            plan.in_helper();
-        }
-    }
-
-    /// Adds what comes before the namespace is made: its owner is who makes it.
-    pub fn plan_owner(&self, plan: &mut Plan) {
-        if let Some((uid, gid)) = self.owner {
-            plan.step("give up the own groups", call::SetGroups(Vec::new()));
-            plan.step(format!("become group {gid}, which owns the namespace"), call::SetGroup(gid));
-            plan.step(format!("become user {uid}, who owns the namespace"), call::SetUser(uid));
-        }
-    }
-
-    /// Adds the maps.
-    pub fn plan_maps(&self, plan: &mut Plan, pid: u32) {
-        let itself = |written: &Option<MapWrite>| match written {
-            Some(MapWrite { map, by: MapWriter::Itself }) => Some(map.to_string()),
-            _ => None,
-        };
-        let (users, groups) = (itself(&self.users), itself(&self.groups));
-        if let Some(map) = users {
-            plan.step(whose("user", &map), call::Write::new("/proc/self/uid_map", map));
-        }
-        if let Some(map) = groups {
-            // "deny" must come before gid_map: user_namespaces(7)
-            plan.step("give up setgroups(2), without which no group may be mapped", deny("self"));
-            plan.step(whose("group", &map), call::Write::new("/proc/self/gid_map", map));
-        } else if self.setgroups == Some(SetgroupsRule::Deny) && !self.denied_from_outside() {
-            plan.step("deny setgroups(2) inside", deny("self"));
-        }
-        self.plan_outside(plan, pid);
-        if self.setgroups == Some(SetgroupsRule::Allow) && self.owner.is_none() {
-            plan.step("allow setgroups(2) inside", call::Write::new("/proc/self/setgroups", "allow"));
-        }
-    }
-
-    /// Adds the ids to take inside, the last thing before the command.
-    pub fn plan_credentials(&self, plan: &mut Plan) {
-        if let Some(gid) = self.become_group {
-            // setgroups(2) is refused where a map by the process itself gave it up
-            if !self.setgroups_denied() {
-                plan.step("give up the supplementary groups", call::SetGroups(Vec::new()));
-            }
-            plan.step(format!("become group {gid}"), call::SetGroup(gid));
-        }
-        if let Some(uid) = self.become_user {
-            plan.step(format!("become user {uid}"), call::SetUser(uid));
-        }
-        if self.keep_capabilities {
-            plan.step("let the command keep the capabilities", call::KeepCapabilities);
-        }
-    }
-
-    /// What has to be left out.
-    pub fn note(&self) -> Option<String> {
-        (self.become_group.is_some() && self.setgroups_denied()).then(|| {
-            "the supplementary groups stay: setgroups(2) is denied in this user namespace".to_string()
-        })
-    }
-
-    fn setgroups_denied(&self) -> bool {
-        self.setgroups == Some(SetgroupsRule::Deny)
-            || self.groups.as_ref().is_some_and(|groups| groups.by == MapWriter::Itself)
-    }
-
-    /// After --owner the files in /proc/self belong to root: proc(5), PR_SET_DUMPABLE(2const).
-    fn denied_from_outside(&self) -> bool {
-        self.setgroups == Some(SetgroupsRule::Deny) && self.owner.is_some()
     }
 }
 
-fn deny(process: &str) -> call::Write {
-    call::Write::new(format!("/proc/{process}/setgroups"), "deny")
-}
-
-/// `0 1000 1` in words.
-fn whose(noun: &str, map: &str) -> String {
-    let mut ids = map.split(' ');
-    let (inside, outside) = (ids.next().unwrap_or_default(), ids.next().unwrap_or_default());
-    format!("be {noun} {inside} inside, {noun} {outside} outside")
-}
-
-fn written(
-    kind: IdKind,
-    single: Option<(u32, u32)>,
-    sources: &[MapSource],
-    caller: &Caller,
-    may_write_itself: bool,
-) -> Result<Option<MapWrite>, Wrong> {
-    if single.is_none() && sources.is_empty() {
-        return Ok(None);
-    }
-    let mut blocks = Vec::new();
-    for source in sources {
-        blocks.extend(subordinate(kind, *source, caller).map_err(|why| {
-            (
-                format!("cannot map {} ids: {why}", kind.noun()),
-                "--map-root-user needs no such ids".to_string(),
-            )
-        })?);
-    }
-    let map = IdMap::around(single, &blocks).map_err(|wrong| {
-        let advice =
-            format!("ranges of {} ids may not overlap, inside or outside: user_namespaces(7)", kind.noun());
-        (wrong, advice)
-    })?;
-    let by = match (single, caller.privilege) {
-        (Some((_, own)), _) if map.is_only(own) && may_write_itself => MapWriter::Itself,
-        (_, Privilege::Admin) => MapWriter::Root,
-        (_, Privilege::None) => MapWriter::Program((caller.mapper)(kind).map_err(|why| {
-            (format!("cannot map {} ids: {why}", kind.noun()), "--map-root-user does without it".to_string())
-        })?),
+/// The writes in the order the kernel needs: "deny" comes before gid_map, user_namespaces(7).
+fn map_writes(options: &IdOptions, users: Option<Mapping>, groups: Option<Mapping>) -> Vec<MapWrite> {
+    let setgroups = |reason: &str, rule: &str, writer| MapWrite {
+        reason: reason.to_string(),
+        writer,
+        file: "setgroups",
+        content: rule.to_string(),
     };
-    Ok(Some(MapWrite { map, by }))
+    let mut writes: Vec<MapWrite> = users.map(|users| users.write(IdKind::User)).into_iter().collect();
+    if groups.as_ref().is_some_and(|groups| groups.writer == MapWriter::Itself) {
+        let reason = "give up setgroups(2), without which no group may be mapped";
+        writes.push(setgroups(reason, "deny", MapWriter::Itself));
+    } else if options.setgroups == Some(SetgroupsRule::Deny) {
+        // after --owner the files in /proc/self belong to root: proc(5), PR_SET_DUMPABLE(2const)
+        let writer = if options.owner.is_some() { MapWriter::Root } else { MapWriter::Itself };
+        writes.push(setgroups("deny setgroups(2) inside", "deny", writer));
+    }
+    writes.extend(groups.map(|groups| groups.write(IdKind::Group)));
+    if options.setgroups == Some(SetgroupsRule::Allow) && options.owner.is_none() {
+        writes.push(setgroups("allow setgroups(2) inside", "allow", MapWriter::Itself));
+    }
+    writes
+}
+
+/// A map of users or of groups, and who writes it.
+struct Mapping {
+    map: IdMap,
+    writer: MapWriter,
+}
+
+impl Mapping {
+    /// The map of `single`, an id inside and one outside, and of the ids of `sources`.
+    fn resolve(
+        kind: IdKind,
+        single: Option<(u32, u32)>,
+        sources: &[MapSource],
+        caller: &Caller,
+        may_write_itself: bool,
+    ) -> Result<Option<Self>, Failure> {
+        if single.is_none() && sources.is_empty() {
+            return Ok(None);
+        }
+        let noun = kind.noun();
+        let cannot = |why, hint: &str| Failure::new(format!("cannot map {noun} ids: {why}")).hint(hint);
+        let mut blocks = Vec::new();
+        for source in sources {
+            let ids = source_blocks(kind, *source, caller);
+            blocks.extend(ids.map_err(|why| cannot(why, "--map-root-user needs no such ids"))?);
+        }
+        let map = IdMap::around(single, &blocks).map_err(|overlap| {
+            Failure::new(overlap)
+                .hint(format!("ranges of {noun} ids may not overlap, inside or outside: user_namespaces(7)"))
+        })?;
+        let is_own = single.is_some_and(|own| map.single() == Some(own));
+        let writer = match caller.privilege {
+            _ if is_own && may_write_itself => MapWriter::Itself,
+            Privilege::Admin => MapWriter::Root,
+            Privilege::None => MapWriter::Program(
+                (caller.mapper)(kind).map_err(|why| cannot(why, "--map-root-user does without it"))?,
+            ),
+        };
+        Ok(Some(Self { map, writer }))
+    }
+
+    /// Root, and every subordinate id from 1.
+    fn container(kind: IdKind, caller: &Caller) -> Result<Self, String> {
+        let own = if kind == IdKind::User { caller.ids.0 } else { caller.ids.1 };
+        let map = IdMap::around(Some((0, own)), &source_blocks(kind, MapSource::Auto, caller)?)
+            .map_err(|overlap| format!("{}: {overlap}", kind.subid_file()))?;
+        Ok(Self { map, writer: MapWriter::Program((caller.mapper)(kind)?) })
+    }
+
+    fn write(self, kind: IdKind) -> MapWrite {
+        let noun = kind.noun();
+        let reason = match (&self.writer, self.map.single()) {
+            (MapWriter::Itself, Some((inside, outside))) => {
+                format!("be {noun} {inside} inside, {noun} {outside} outside")
+            }
+            _ => format!("map {noun} ids"),
+        };
+        MapWrite { reason, writer: self.writer, file: kind.map(), content: self.map.to_string() }
+    }
 }
 
 /// The ids that a source stands for.
-fn subordinate(kind: IdKind, source: MapSource, caller: &Caller) -> Result<Vec<Block>, String> {
-    let blocks = match source {
+fn source_blocks(kind: IdKind, source: MapSource, caller: &Caller) -> Result<Vec<Block>, String> {
+    let ranges = match source {
         MapSource::Range(range) => return Ok(vec![Block::At(range)]),
         MapSource::All => (caller.existing)(kind),
         MapSource::Auto | MapSource::Subids => caller.subordinate(kind)?,
     };
-    let block = |&(outside, count): &SubidRange| match source {
+    let block = |SubidRange { first: outside, count }| match source {
         MapSource::Auto => Block::Next { outside, count },
-        _ => Block::At(Range { inside: outside, outside, count }),
+        _ => Block::At(IdRange { inside: outside, outside, count }),
     };
-    Ok(blocks.iter().map(block).collect())
+    Ok(ranges.into_iter().map(block).collect())
 }

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use crate::account::{Group, User};
-use crate::idmap::Range;
+use crate::idmap::IdRange;
 
 /// The options about users and groups.
 #[derive(Debug, Default, clap::Args)]
@@ -76,6 +76,22 @@ impl IdOptions {
             || self.owner.is_some()
             || !(self.map_users.is_empty() && self.map_groups.is_empty())
     }
+
+    /// The id inside and the one outside of the map of one's `own` id, which `named` calls inside.
+    pub fn single_id(&self, named: Option<u32>, own: u32) -> Option<(u32, u32)> {
+        match named {
+            Some(named) => Some((named, own)),
+            None if self.map_root_user => Some((0, own)),
+            None => self.map_current_user.then_some((own, own)),
+        }
+    }
+
+    /// The sources of a map: those `named` for it, and those named for both.
+    pub fn sources(&self, named: &[MapSource]) -> Vec<MapSource> {
+        let auto = self.map_auto.then_some(MapSource::Auto);
+        let subids = self.map_subids.then_some(MapSource::Subids);
+        named.iter().copied().chain(auto).chain(subids).collect()
+    }
 }
 
 /// What setgroups(2) may do in a new user namespace.
@@ -105,7 +121,7 @@ impl FromStr for OwnerIds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapSource {
     /// `INSIDE:OUTSIDE:COUNT`, or `OUTSIDE,INSIDE,COUNT` as unshare(1) had it before 2.39.
-    Range(Range),
+    Range(IdRange),
     /// Subordinate ids, from 0 on.
     Auto,
     /// Subordinate ids, to themselves.
@@ -128,7 +144,7 @@ impl FromStr for MapSource {
             ("subids", ..) => return Ok(Self::Subids),
             ("all", ..) => return Ok(Self::All),
             (_, Some((inside, outside, count)), _) | (_, None, Some((outside, inside, count))) => {
-                Range { inside, outside, count }
+                IdRange { inside, outside, count }
             }
             _ => return Err("INSIDE:OUTSIDE:COUNT is meant, or auto, subids or all".to_string()),
         };
@@ -147,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_range_is_read_in_both_spellings() {
-        let range = MapSource::Range(Range { inside: 0, outside: 1000, count: 5 });
+        let range = MapSource::Range(IdRange { inside: 0, outside: 1000, count: 5 });
         assert_eq!("0:1000:5".parse(), Ok(range));
         assert_eq!("1000,0,5".parse(), Ok(range));
         assert_eq!("all".parse(), Ok(MapSource::All));
