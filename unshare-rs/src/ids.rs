@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use chain::Failure;
 
-use crate::account::{Group, User};
 use crate::caller::{Caller, Privilege};
 use crate::cli::{IdOptions, MapSource, SetgroupsRule};
 use crate::idmap::{Block, IdKind, IdMap, IdRange};
@@ -64,9 +63,9 @@ impl IdSetup {
     /// # Errors
     /// Options that exclude each other, maps that overlap, and ids this caller cannot map.
     pub fn from_options(options: &IdOptions, caller: &Caller) -> Result<Self, Failure> {
-        let (uid, gid) = options.owner.map_or(caller.ids, |owner| owner.0);
-        let user = options.single_id(options.map_user.map(|User(uid)| uid), uid);
-        let group = options.single_id(options.map_group.map(|Group(gid)| gid), gid);
+        let (uid, gid) = options.owner.unwrap_or(caller.ids);
+        let user = options.single_id(options.map_user, uid);
+        let group = options.single_id(options.map_group, gid);
         let allow_setgroups = options.setgroups == Some(SetgroupsRule::Allow);
         if allow_setgroups && group.is_some() && caller.privilege == Privilege::None {
             return Err(Failure::new("--setgroups allow and a map of the own group exclude each other").hint(
@@ -101,11 +100,11 @@ impl IdSetup {
         let note = "the supplementary groups stay: setgroups(2) is denied in this user namespace";
         let groups_stay = options.setgid.is_some() && !may_set_groups;
         Self {
-            owner: options.owner.map(|owner| owner.0),
+            owner: options.owner,
             map_writes: map_writes(options, users, groups),
             may_set_groups,
-            gid: options.setgid.map(|Group(gid)| gid),
-            uid: options.setuid.map(|User(uid)| uid),
+            gid: options.setgid,
+            uid: options.setuid,
             keep_capabilities: options.keep_caps,
             notes: groups_stay.then(|| note.to_string()).into_iter().collect(),
         }

@@ -13,7 +13,7 @@
     )
 )]
 
-pub mod account;
+pub mod accounts;
 pub mod caller;
 pub mod cli;
 pub mod clock;

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::account;
+use crate::accounts;
 use crate::idmap::IdKind;
 
 /// Ids that follow each other. The last one is below 4294967295, which is no id.
@@ -40,7 +40,7 @@ pub struct Owner {
 impl Owner {
     /// The user with this number.
     pub fn new(uid: u32) -> Self {
-        Self { uid, name: account::name_of(uid) }
+        Self { uid, name: accounts::user_name(uid) }
     }
 
     /// Every range the user has.
@@ -49,7 +49,7 @@ impl Owner {
             Some(name) if are_served_elsewhere() => {
                 let group = (kind == IdKind::Group).then_some("-g");
                 let arguments: Vec<&str> = group.into_iter().chain([name.as_str()]).collect();
-                parse_getsubids(&account::output("getsubids", &arguments).unwrap_or_default())
+                parse_getsubids(&accounts::output("getsubids", &arguments).unwrap_or_default())
             }
             _ => self.listed(&read(kind.subid_file())),
         }
