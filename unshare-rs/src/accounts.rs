@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::idmap::IdKind;
+use chain::idmap::IdKind;
 
 /// A line of passwd(5) or group(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 
 use std::fs;
 
+use chain::idmap::{IdKind, inner_ids};
+
 use crate::accounts;
-use crate::idmap::IdKind;
 
 /// Ids that follow each other. The last one is below 4294967295, which is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,14 +98,11 @@ fn are_served_elsewhere() -> bool {
     services.is_some_and(|services| services.trim() != "files")
 }
 
-/// The ids that exist in the current user namespace: the first and the third field of uid_map.
+/// The ids that exist in the current user namespace.
 pub fn existing(kind: IdKind) -> Vec<SubidRange> {
-    let text = read(&format!("/proc/self/{}", kind.map()));
-    let ranges = text.lines().filter_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        SubidRange::new(fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?)
-    });
-    ranges.collect()
+    let ids = inner_ids(&read(&format!("/proc/self/{}", kind.map_file()))).into_iter();
+    ids.filter_map(|ids| SubidRange::new(ids.start.try_into().ok()?, (ids.end - ids.start).try_into().ok()?))
+        .collect()
 }
 
 fn read(path: &str) -> String {

@@ -3,8 +3,10 @@
 
 use std::str::FromStr;
 
+use chain::idmap::IdKind;
+
 use crate::accounts;
-use crate::idmap::{IdKind, IdRange};
+use crate::idmap::IdRange;
 
 /// The options about users and groups.
 #[derive(Debug, Default, clap::Args)]
