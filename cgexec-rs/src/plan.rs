@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chain::call::ForkOptions;
 use chain::exec::Command;
+use chain::handles::FdSlot;
 use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
@@ -17,9 +18,6 @@ use crate::report::Report;
 use crate::run_mode::{CgroupNs, RunMode};
 use crate::stale::StaleGroups;
 use crate::version::Version;
-
-/// The descriptor of the version 2 group.
-const GROUP: &str = "group";
 
 /// The plan of a run: the command in its groups with their limits, and no group left when it has
 /// ended.
@@ -58,10 +56,10 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
             remove_stale(&mut plan, &place.stale);
             move_to_sibling(&mut plan, &place);
             enable_controllers(&mut plan, &place);
-            create_groups(&mut plan, &place);
+            let into = create_groups(&mut plan, &place);
             kill_at_end(&mut plan, &place);
             set_limits(&mut plan, &place);
-            start_child(&mut plan, &place, mode.new_init);
+            start_child(&mut plan, into, mode.new_init && !place.proc_is_covered);
             place.v1().for_each(|group| enter(&mut plan, group));
         }
     }
@@ -94,7 +92,8 @@ fn move_to_sibling(plan: &mut Plan, place: &Placement) {
     let mut sibling = place.anchor.path.clone().into_os_string();
     sibling.push("-aside");
     let sibling = PathBuf::from(sibling);
-    plan.step("make a group to wait in", call::CreateCgroup { path: sibling.clone(), slot: "aside" });
+    let slot = plan.slot("aside");
+    plan.step("make a group to wait in", call::CreateCgroup { path: sibling.clone(), slot });
     plan.undo("remove the group that was waited in", call::RemoveCgroup(sibling.clone()));
     let reason = "wait there, so that the own group holds no process";
     plan.step(reason, write(&sibling, "cgroup.procs", "0"));
@@ -121,17 +120,20 @@ fn enable_controllers(plan: &mut Plan, place: &Placement) {
     }
 }
 
-fn create_groups(plan: &mut Plan, place: &Placement) {
+/// Creates the groups; the slot of the version 2 group is where a child can start.
+fn create_groups(plan: &mut Plan, place: &Placement) -> Option<FdSlot> {
+    let mut into = None;
     for group in place.groups() {
-        let slot = match group.version {
-            Version::V2 => GROUP,
-            Version::V1 => lock_name(group),
-        };
+        let slot = plan.slot("group");
         plan.step("make a group", call::CreateCgroup { path: group.path.clone(), slot });
         if place.cleanup != Cleanup::Never {
             plan.undo("remove the group", call::RemoveCgroup(group.path.clone()));
         }
+        if group.version == Version::V2 {
+            into = Some(slot);
+        }
     }
+    into
 }
 
 /// Kills at the end what is left in the groups. The last step, which creates the last group, takes it
@@ -172,9 +174,8 @@ fn set_limits(plan: &mut Plan, place: &Placement) {
 /// Starts a child in the version 2 group. A child of PID 1 becomes PID 1 of a new PID namespace, as
 /// the command would be without us; a new proc hides this process, whose root directory is still the
 /// old one when the command has a new one.
-fn start_child(plan: &mut Plan, place: &Placement, new_init: bool) {
-    let into = place.v2().map(|_| GROUP);
-    if !new_init || place.proc_is_covered {
+fn start_child(plan: &mut Plan, into: Option<FdSlot>, new_init: bool) {
+    if !new_init {
         let options = ForkOptions { into, child_is_init: false };
         plan.fork("start a child in the group and wait for it", options);
         return;
@@ -194,15 +195,6 @@ fn enter(plan: &mut Plan, group: &Group) {
         Version::V2 => "cgroup.procs",
     };
     plan.step(format!("enter the group {}", group.path.display()), write(&group.path, file, "0"));
-}
-
-/// Each version 1 group is held open under a name of its own.
-fn lock_name(group: &Group) -> &'static str {
-    const NAMES: [&str; 8] = ["memory", "pids", "cpu", "cpuacct", "cpuset", "blkio", "hugetlb", "freezer"];
-    let parts: Vec<_> = group.path.components().filter_map(|part| part.as_os_str().to_str()).collect();
-    // the mount is named after its controllers: cpu,cpuacct
-    let named = |name: &&&str| parts.iter().any(|part| part.split(',').any(|part| part == **name));
-    NAMES.iter().find(named).copied().unwrap_or("other")
 }
 
 fn write(group: &Path, file: &str, value: &str) -> call::WriteCgroup {
