@@ -165,7 +165,11 @@ fn manifests_that_lie_are_refused() {
         4,
         "recursion limit",
     );
-    assert_refused(|_| {}, 3, "index.json is missing");
+    assert_refused(
+        |layout| fs::remove_file(layout.path().join("index.json")).unwrap(),
+        3,
+        "index.json is missing",
+    );
     assert_refused(
         |layout| {
             let mut index = layout.image_of(&[layer()]);
