@@ -15,7 +15,7 @@ use crate::limits::hugetlb::HugeTlb;
 use crate::limits::io::{BlkioWeight, IoWeight};
 use crate::limits::size::Memory;
 use crate::limits::{Limit, Pids};
-use crate::place::{Placement, Wanted};
+use crate::placement::{GroupRequest, Placement};
 use crate::refusal::{self, Refusal};
 use crate::scope;
 use crate::systemd::Systemd;
@@ -30,7 +30,7 @@ pub struct Check {
 }
 
 /// Where a group would be.
-enum Place {
+enum Location {
     Files(Version, String),
     Scope(Systemd),
 }
@@ -38,9 +38,9 @@ enum Place {
 impl Check {
     /// Looks at each limit that was asked for; where none was, at one of each controller, and then
     /// it is enough that there can be a group at all.
-    pub fn of(manager: Manager, wanted: &Wanted, found: &Hierarchies, admin: bool) -> Self {
+    pub fn of(manager: Manager, request: &GroupRequest, found: &Hierarchies, admin: bool) -> Self {
         let mut check = Self { text: String::new(), possible: true };
-        let without = Wanted { limits: Vec::new(), ..wanted.clone() };
+        let without = GroupRequest { limits: Vec::new(), ..request.clone() };
         let group = place(manager, &without, found);
         check.possible = group.is_ok();
         check.line("a group", "is made ", group.map(|place| whose(&place)));
@@ -50,14 +50,15 @@ impl Check {
             "no: it takes CAP_SYS_ADMIN, as below unshare-rs".to_string()
         };
         check.say("a cgroup namespace", &namespace);
-        if wanted.limits.is_empty() {
+        if request.limits.is_empty() {
             for (name, limit) in one_of_each() {
-                let answer = place(manager, &Wanted { limits: vec![limit], ..without.clone() }, found);
+                let answer = place(manager, &GroupRequest { limits: vec![limit], ..without.clone() }, found);
                 check.line(name, "yes, ", answer.map(|place| where_to(&place)));
             }
         }
-        for limit in &wanted.limits {
-            let answer = place(manager, &Wanted { limits: vec![limit.clone()], ..without.clone() }, found);
+        for limit in &request.limits {
+            let answer =
+                place(manager, &GroupRequest { limits: vec![limit.clone()], ..without.clone() }, found);
             check.possible &= answer.is_ok();
             check.line(&format!("limit {limit}"), "yes, ", answer.map(|place| where_to(&place)));
         }
@@ -81,14 +82,14 @@ impl Check {
 }
 
 /// What a run would do, up to the first change.
-fn place(manager: Manager, wanted: &Wanted, found: &Hierarchies) -> Result<Place, Refusal> {
+fn place(manager: Manager, request: &GroupRequest, found: &Hierarchies) -> Result<Location, Refusal> {
     let files = || {
-        Placement::choose(wanted, found).map(|placement| {
-            let group = placement.v1.iter().filter(|_| !wanted.limits.is_empty()).chain(&placement.v2);
+        Placement::choose(request, found).map(|placement| {
+            let group = placement.v1.iter().filter(|_| !request.limits.is_empty()).chain(&placement.v2);
             let group = group.chain(&placement.v1).next();
             let parent = group.and_then(|group| group.path.parent()).unwrap_or(Path::new("/"));
             let version = group.map_or(Version::V2, |group| group.version);
-            Place::Files(version, parent.display().to_string())
+            Location::Files(version, parent.display().to_string())
         })
     };
     match manager {
@@ -97,23 +98,23 @@ fn place(manager: Manager, wanted: &Wanted, found: &Hierarchies) -> Result<Place
             hint: "leave --manager none away".to_string(),
         }),
         Manager::Cgroupfs => files(),
-        Manager::Systemd => in_scope(wanted, found),
+        Manager::Systemd => in_scope(request, found),
         Manager::Auto => match files() {
-            Err(_) if scope::is_an_answer(wanted, found) => in_scope(wanted, found),
+            Err(_) if scope::is_an_answer(request, found) => in_scope(request, found),
             files => files,
         },
     }
 }
 
 /// Whether systemd would take the question, and has the controllers to give.
-fn in_scope(wanted: &Wanted, found: &Hierarchies) -> Result<Place, Refusal> {
+fn in_scope(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Refusal> {
     let v2 = found.v2().ok_or_else(|| refusal::no_hierarchy(found))?;
     let systemd = Systemd::find()?;
     systemd.can_be_asked()?;
     let manager = systemd.group(&v2.mount);
     let given = sys::read(&manager.join("cgroup.controllers").display().to_string()).unwrap_or_default();
     let given = String::from_utf8_lossy(&given).into_owned();
-    for limit in &wanted.limits {
+    for limit in &request.limits {
         let name = limit.controller(Version::V2);
         let has = given.split_whitespace().any(|given| given == name);
         let gives = refusal::SYSTEMDS.contains(&name);
@@ -124,22 +125,22 @@ fn in_scope(wanted: &Wanted, found: &Hierarchies) -> Result<Place, Refusal> {
             return Err(refusal::not_handed_on(&manager, &[name]));
         }
     }
-    Ok(Place::Scope(systemd))
+    Ok(Location::Scope(systemd))
 }
 
-fn whose(place: &Place) -> String {
+fn whose(place: &Location) -> String {
     match place {
-        Place::Files(version, parent) => {
+        Location::Files(version, parent) => {
             format!("with files, below {parent} ({})", word(*version))
         }
-        Place::Scope(systemd) => format!("in a scope that {} hands over", systemd.whose()),
+        Location::Scope(systemd) => format!("in a scope that {} hands over", systemd.whose()),
     }
 }
 
-fn where_to(place: &Place) -> String {
+fn where_to(place: &Location) -> String {
     match place {
-        Place::Files(version, parent) => format!("{}, below {parent}", word(*version)),
-        Place::Scope(_) => "version 2, in the scope".to_string(),
+        Location::Files(version, parent) => format!("{}, below {parent}", word(*version)),
+        Location::Scope(_) => "version 2, in the scope".to_string(),
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options of cgexec-rs.
 
-mod asked;
+mod limits;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,9 +10,9 @@ use std::str::FromStr;
 use chain::args::Tool;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-pub use asked::Asked;
+pub use limits::LimitOptions;
 
-use crate::group::{After, Name, Parent};
+use crate::group::{Cleanup, Name, Parent};
 use crate::join::Target;
 
 /// What cgexec-rs says of itself.
@@ -41,7 +41,7 @@ pub struct Options {
 
     /// What is limited.
     #[command(flatten)]
-    pub asked: Asked,
+    pub limits: LimitOptions,
 
     /// Leave out what cannot be limited here, with a line that says so
     #[arg(long = "try", help_heading = "Limits")]
@@ -90,7 +90,7 @@ pub struct Options {
         default_missing_value = "human",
         help_heading = "Staying"
     )]
-    pub report: Option<Form>,
+    pub report: Option<ReportFormat>,
 
     /// Write the report to FILE, not to standard error
     #[arg(long, value_name = "FILE", help_heading = "Staying")]
@@ -147,14 +147,14 @@ impl FromStr for Manager {
 
 /// How a report reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum ReportFormat {
     /// Lines for people.
     Human,
     /// One line of JSON: report.schema.json.
     Json,
 }
 
-impl FromStr for Form {
+impl FromStr for ReportFormat {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -168,16 +168,16 @@ impl FromStr for Form {
 
 impl Options {
     /// What becomes of the group.
-    pub fn after(&self) -> After {
+    pub fn cleanup(&self) -> Cleanup {
         match (self.exec, self.keep) {
-            (true, _) => After::Left,
-            (_, true) => After::Kept,
-            _ => After::Removed,
+            (true, _) => Cleanup::ByLaterRun,
+            (_, true) => Cleanup::Never,
+            _ => Cleanup::ByUs,
         }
     }
 
     /// The report's form, where one is wanted.
-    pub fn report(&self) -> Option<Form> {
-        self.report.or(self.report_file.as_ref().map(|_| Form::Human))
+    pub fn report(&self) -> Option<ReportFormat> {
+        self.report.or(self.report_file.as_ref().map(|_| ReportFormat::Human))
     }
 }

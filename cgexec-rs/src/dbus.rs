@@ -15,7 +15,7 @@ pub use wire::{Body, Message};
 
 /// Why a conversation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum Error {
     /// The socket.
     Io(std::io::ErrorKind),
     /// The peer does not believe who we are.
@@ -26,13 +26,13 @@ pub enum Failure {
     Refused(String, String),
 }
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         Self::Io(error.kind())
     }
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Io(std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {

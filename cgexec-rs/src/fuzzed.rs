@@ -36,8 +36,8 @@ pub fn conversation(data: &[u8]) {
     let all = theirs.write_all(says).and_then(|()| theirs.shutdown(Shutdown::Write));
     let scope = Scope { name: "cgexec-0123456789abcdef.scope".to_string() };
     // a peer that has said all there is ends it, not the clock
-    let patience = Duration::from_secs(60);
-    if let (Ok(()), Ok(connection)) = (all, Connection::over(ours, patience)) {
+    let timeout = Duration::from_secs(60);
+    if let (Ok(()), Ok(connection)) = (all, Connection::over(ours, timeout)) {
         let _ = scope.start(connection, bus & 1 == 1);
     }
 }

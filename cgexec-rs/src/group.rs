@@ -10,9 +10,9 @@ use std::path::{Component, Path, PathBuf};
 
 use chain::{cgroup, sys};
 
+use crate::control_file::ControlFile;
 use crate::hierarchy::{Hierarchy, Version};
 use crate::limits::{self, Limit};
-use crate::setting::Setting;
 
 /// What every group that is not named by the user is called, before sixteen hexadecimal digits.
 /// A run that stays kills what a killed run left in a group of this name; behind these words
@@ -33,7 +33,7 @@ pub struct Group {
     /// What is limited in it.
     pub limits: Vec<Limit>,
     /// What is written for that, each with the limit it is for.
-    pub settings: Vec<(String, Setting)>,
+    pub settings: Vec<(String, ControlFile)>,
 }
 
 impl Group {
@@ -73,23 +73,23 @@ impl Group {
 
 /// What becomes of a group after the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum After {
+pub enum Cleanup {
     /// The run that made it removes it.
     #[default]
-    Removed,
+    ByUs,
     /// The run became its command: a later one removes it.
-    Left,
+    ByLaterRun,
     /// It stays.
-    Kept,
+    Never,
 }
 
-impl After {
+impl Cleanup {
     /// A new name that says so.
     pub fn name(self) -> String {
         let prefix = match self {
-            Self::Removed => PREFIX,
-            Self::Left => OF_EXEC,
-            Self::Kept => KEPT,
+            Self::ByUs => PREFIX,
+            Self::ByLaterRun => OF_EXEC,
+            Self::Never => KEPT,
         };
         format!("{prefix}{:016x}", RandomState::new().build_hasher().finish())
     }
@@ -207,12 +207,12 @@ mod tests {
 
     #[test]
     fn names_say_what_becomes_of_a_group() {
-        assert!(is_name(&After::Removed.name(), PREFIX));
-        for kind in [After::Left, After::Kept] {
+        assert!(is_name(&Cleanup::ByUs.name(), PREFIX));
+        for kind in [Cleanup::ByLaterRun, Cleanup::Never] {
             assert!(!is_name(&kind.name(), PREFIX), "{kind:?}");
         }
-        assert!(is_name(&After::Left.name(), OF_EXEC));
-        assert!(is_name(&format!("{}-aside", After::Removed.name()), PREFIX));
+        assert!(is_name(&Cleanup::ByLaterRun.name(), OF_EXEC));
+        assert!(is_name(&format!("{}-aside", Cleanup::ByUs.name()), PREFIX));
     }
 
     #[test]

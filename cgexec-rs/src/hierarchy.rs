@@ -68,25 +68,27 @@ impl Hierarchies {
         };
         let mut found = Self::parse(&mounts, &own);
         if found.hidden {
-            found.look_behind(&own, reporter);
+            found.open_hidden_hierarchies(&own, reporter);
         }
         found
     }
 
     /// Opens those hierarchies that no mount shows. It is a look that nobody else can notice, and
     /// ends with this process, so a dry run takes it too.
-    fn look_behind(&mut self, own: &[u8], reporter: &Reporter) {
+    fn open_hidden_hierarchies(&mut self, own: &[u8], reporter: &Reporter) {
         let mut left = false;
-        for place in lines(own).filter_map(Place::parse) {
-            let known = |hierarchy: &Hierarchy| match place.controllers.first() {
+        for membership in lines(own).filter_map(Membership::parse) {
+            let known = |hierarchy: &Hierarchy| match membership.controllers.first() {
                 None => hierarchy.version == Version::V2,
                 Some(name) => hierarchy.v1_controllers.contains(name),
             };
-            let named = place.controllers.iter().any(|name| name.contains('='));
+            let named = membership.controllers.iter().any(|name| name.contains('='));
             if named || self.list.iter().any(known) {
                 continue;
             }
-            match below_mount(Path::new("/"), &place.path).and_then(|below| place.open(&below, reporter)) {
+            match path_below_mount(Path::new("/"), &membership.path)
+                .and_then(|below| membership.open(&below, reporter))
+            {
                 Some(hierarchy) => {
                     self.private = true;
                     self.list.push(hierarchy);
@@ -100,13 +102,15 @@ impl Hierarchies {
     /// # Source
     /// proc_pid_mountinfo(5), proc_pid_cgroup(5).
     pub fn parse(table: &[u8], own: &[u8]) -> Self {
-        let places: Vec<Place> = lines(own).filter_map(Place::parse).collect();
+        let memberships: Vec<Membership> = lines(own).filter_map(Membership::parse).collect();
         let mut found = Self::default();
         for mount in mountinfo::mounts(table) {
             found.proc_is_covered |= mountinfo::is_cover_of_proc(&mount.at);
             let Some(mount) = Mount::of(mount) else { continue };
-            let Some(place) = places.iter().find(|place| mount.is_of(place)) else { continue };
-            let Some(below) = below_mount(&mount.root, &place.path) else {
+            let Some(membership) = memberships.iter().find(|membership| mount.is_of(membership)) else {
+                continue;
+            };
+            let Some(below) = path_below_mount(&mount.root, &membership.path) else {
                 found.hidden = true;
                 continue;
             };
@@ -196,26 +200,26 @@ impl Mount {
         Some(Self { version, root, at, controllers, read_only })
     }
 
-    fn is_of(&self, place: &Place) -> bool {
+    fn is_of(&self, membership: &Membership) -> bool {
         match self.version {
-            Version::V2 => place.controllers.is_empty() && place.id == b"0",
+            Version::V2 => membership.controllers.is_empty() && membership.id == b"0",
             // super options hold flags too, a place only controllers
             Version::V1 => {
-                !place.controllers.is_empty()
-                    && place.controllers.iter().all(|name| self.controllers.contains(name))
+                !membership.controllers.is_empty()
+                    && membership.controllers.iter().all(|name| self.controllers.contains(name))
             }
         }
     }
 }
 
 /// A line of /proc/PID/cgroup: id, controllers, path, which may itself hold colons.
-struct Place {
+struct Membership {
     id: Vec<u8>,
     controllers: Vec<String>,
     path: PathBuf,
 }
 
-impl Place {
+impl Membership {
     /// A mount of the hierarchy that is attached nowhere, and our group in it.
     fn open(&self, below: &Path, reporter: &Reporter) -> Option<Hierarchy> {
         let (version, kind) = match self.controllers.is_empty() {
@@ -254,7 +258,7 @@ impl Place {
 
 /// Our own group relative to the mount: both paths start at the root of our cgroup namespace,
 /// so what they share is dropped; what is above either cannot be named.
-fn below_mount(root: &Path, own: &Path) -> Option<PathBuf> {
+fn path_below_mount(root: &Path, own: &Path) -> Option<PathBuf> {
     let below = own.strip_prefix(root).ok()?;
     below.components().all(|part| matches!(part, Component::Normal(_))).then(|| below.to_path_buf())
 }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use chain::{Call, Plan};
+use chain::{Plan, call};
 
 use crate::group::below_the_top;
 use crate::hierarchy::{Hierarchies, Hierarchy, Version};
@@ -84,7 +84,7 @@ pub fn enter(plan: &mut Plan, version: Version, group: &Path) {
         Version::V1 => "tasks",
         Version::V2 => "cgroup.procs",
     };
-    plan.step(format!("enter the group {}", group.display()), Call::write(group.join(file), "0"));
+    plan.step(format!("enter the group {}", group.display()), call::WriteCgroup::new(group.join(file), "0"));
 }
 
 impl Target {

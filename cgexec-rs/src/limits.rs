@@ -12,8 +12,8 @@ use std::fmt::{self, Display};
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::control_file::{ControlFile, PAGE, ReadBack};
 use crate::hierarchy::Version;
-use crate::setting::{Held, PAGE, Setting};
 use cpu::{Bandwidth, PERIOD_USEC, Shares, Weight};
 use hugetlb::HugeTlb;
 use io::{IoWeight, Rate};
@@ -99,57 +99,63 @@ impl Limit {
     ///
     /// # Source
     /// Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/*.rst; scheduler/sched-bwc.rst.
-    pub fn settings(&self, version: Version, parent: &Path) -> Result<Vec<Setting>, String> {
+    pub fn settings(&self, version: Version, parent: &Path) -> Result<Vec<ControlFile>, String> {
         match version {
             Version::V1 => self.v1(parent),
             Version::V2 => Ok(self.v2(parent)),
         }
     }
 
-    fn v2(&self, parent: &Path) -> Vec<Setting> {
-        let size =
-            |file, bytes: &Memory| Setting::new(file, or_max(bytes.0, "max")).seen(Held::Rounded(PAGE));
+    fn v2(&self, parent: &Path) -> Vec<ControlFile> {
+        let size = |file, bytes: &Memory| {
+            ControlFile::new(file, or_max(bytes.0, "max")).checked_by(ReadBack::Rounded(PAGE))
+        };
         match self {
             Self::Memory(bytes) => vec![size("memory.max", bytes)],
             Self::High(bytes) => vec![size("memory.high", bytes)],
             Self::Low(bytes) => vec![size("memory.low", bytes)],
             Self::Min(bytes) => vec![size("memory.min", bytes)],
             Self::Swap { swap, .. } => vec![size("memory.swap.max", swap)],
-            Self::OomGroup => vec![Setting::new("memory.oom.group", "1")],
-            Self::Pids(Pids(count)) => vec![Setting::new("pids.max", or_max(*count, "max"))],
+            Self::OomGroup => vec![ControlFile::new("memory.oom.group", "1")],
+            Self::Pids(Pids(count)) => vec![ControlFile::new("pids.max", or_max(*count, "max"))],
             Self::Cpu(Bandwidth { quota, period }) => {
-                vec![Setting::new("cpu.max", format!("{} {period}", or_max(*quota, "max")))]
+                vec![ControlFile::new("cpu.max", format!("{} {period}", or_max(*quota, "max")))]
             }
-            Self::CpuWeight(weight) => vec![Setting::new("cpu.weight", weight.v2().to_string())],
-            Self::CpuIdle => vec![Setting::new("cpu.idle", "1")],
+            Self::CpuWeight(weight) => vec![ControlFile::new("cpu.weight", weight.v2().to_string())],
+            Self::CpuIdle => vec![ControlFile::new("cpu.idle", "1")],
             // the file takes what the groups above do not have; only what is in effect tells
             Self::Cpus(list) => vec![
-                Setting::new("cpuset.cpus", list.to_string())
-                    .seen(Held::In("cpuset.cpus.effective", list.to_string())),
+                ControlFile::new("cpuset.cpus", list.to_string())
+                    .checked_by(ReadBack::In("cpuset.cpus.effective", list.to_string())),
             ],
             Self::Mems(list) => vec![
-                Setting::new("cpuset.mems", list.to_string())
-                    .seen(Held::In("cpuset.mems.effective", list.to_string())),
+                ControlFile::new("cpuset.mems", list.to_string())
+                    .checked_by(ReadBack::In("cpuset.mems.effective", list.to_string())),
             ],
             Self::Io(rate) => {
                 let word = format!("{}={}", rate.count.key(), or_max(rate.most, "max"));
                 let disk = rate.disk.to_string();
-                vec![Setting::new("io.max", format!("{disk} {word}")).seen(Held::Line(disk, word))]
+                vec![
+                    ControlFile::new("io.max", format!("{disk} {word}"))
+                        .checked_by(ReadBack::Line(disk, word)),
+                ]
             }
             Self::IoWeight(weight) => {
                 let bfq = parent.join("io.bfq.weight").exists() && !parent.join("io.weight").exists();
                 let (file, weight) =
                     if bfq { ("io.bfq.weight", weight.bfq()) } else { ("io.weight", weight.iocost()) };
-                let seen = Held::Line("default".to_string(), weight.to_string());
-                vec![Setting::new(file, weight.to_string()).seen(seen)]
+                let seen = ReadBack::Line("default".to_string(), weight.to_string());
+                vec![ControlFile::new(file, weight.to_string()).checked_by(seen)]
             }
             Self::HugeTlb(huge) => huge_pages(huge, "max", "max"),
-            Self::Raw(raw) => vec![Setting::new(&raw.file, &raw.value).seen(Held::Unknown)],
+            Self::Raw(raw) => vec![ControlFile::new(&raw.file, &raw.value).checked_by(ReadBack::Unknown)],
         }
     }
 
-    fn v1(&self, parent: &Path) -> Result<Vec<Setting>, String> {
-        let size = |file, bytes: &Memory| Setting::new(file, or_max(bytes.0, "-1")).seen(Held::Rounded(PAGE));
+    fn v1(&self, parent: &Path) -> Result<Vec<ControlFile>, String> {
+        let size = |file, bytes: &Memory| {
+            ControlFile::new(file, or_max(bytes.0, "-1")).checked_by(ReadBack::Rounded(PAGE))
+        };
         Ok(match self {
             Self::Memory(bytes) => vec![size("memory.limit_in_bytes", bytes)],
             Self::Low(bytes) => vec![size("memory.soft_limit_in_bytes", bytes)],
@@ -162,22 +168,22 @@ impl Limit {
             }
             Self::High(_) | Self::Min(_) | Self::OomGroup => return Err(only_v2(self)),
             Self::Cpu(Bandwidth { quota, period }) => vec![
-                Setting::new("cpu.cfs_period_us", period.to_string()),
-                Setting::new("cpu.cfs_quota_us", or_max(*quota, "-1")),
+                ControlFile::new("cpu.cfs_period_us", period.to_string()),
+                ControlFile::new("cpu.cfs_quota_us", or_max(*quota, "-1")),
             ],
-            Self::CpuWeight(weight) => vec![Setting::new("cpu.shares", weight.v1().to_string())],
+            Self::CpuWeight(weight) => vec![ControlFile::new("cpu.shares", weight.v1().to_string())],
             Self::Cpus(list) => vec![cpuset(parent, "cpus", list.to_string())],
             Self::Mems(list) => vec![cpuset(parent, "mems", list.to_string())],
             Self::Io(rate) => {
                 let (disk, most) = (rate.disk.to_string(), rate.most.unwrap_or(0).to_string());
-                let seen = Held::Line(disk.clone(), most.clone());
-                vec![Setting::new(rate.count.v1_file(), format!("{disk} {most}")).seen(seen)]
+                let seen = ReadBack::Line(disk.clone(), most.clone());
+                vec![ControlFile::new(rate.count.v1_file(), format!("{disk} {most}")).checked_by(seen)]
             }
             Self::IoWeight(weight) => {
                 // before Linux 5.0 it was the cfq scheduler's, and the root showed it
                 let file =
                     if parent.join("blkio.weight").exists() { "blkio.weight" } else { "blkio.bfq.weight" };
-                vec![Setting::new(file, weight.bfq().to_string())]
+                vec![ControlFile::new(file, weight.bfq().to_string())]
             }
             Self::HugeTlb(huge) => huge_pages(huge, "limit_in_bytes", "-1"),
             Self::Pids(_) | Self::CpuIdle | Self::Raw(_) => self.v2(parent),
@@ -186,16 +192,18 @@ impl Limit {
 }
 
 /// A file of a version 1 cpuset: as it was mounted, with or without the prefix. cpuset(7)
-pub fn cpuset(parent: &Path, name: &str, value: String) -> Setting {
+pub fn cpuset(parent: &Path, name: &str, value: String) -> ControlFile {
     let file = if parent.join(name).exists() { name.to_string() } else { format!("cpuset.{name}") };
-    Setting::new(file, value)
+    ControlFile::new(file, value)
 }
 
-fn huge_pages(huge: &HugeTlb, file: &str, unlimited: &str) -> Vec<Setting> {
+fn huge_pages(huge: &HugeTlb, file: &str, unlimited: &str) -> Vec<ControlFile> {
     let name = huge.name();
     // what is reserved by mmap(2) is refused there, where the limit of pages alone ends in SIGBUS
     [format!("hugetlb.{name}.{file}"), format!("hugetlb.{name}.rsvd.{file}")]
-        .map(|file| Setting::new(file, or_max(huge.most.0, unlimited)).seen(Held::Rounded(huge.page)))
+        .map(|file| {
+            ControlFile::new(file, or_max(huge.most.0, unlimited)).checked_by(ReadBack::Rounded(huge.page))
+        })
         .to_vec()
 }
 

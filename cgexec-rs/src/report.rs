@@ -12,14 +12,14 @@ use chain::{Reporter, sys};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use crate::cause::{Above, Cause, lines, seconds};
-use crate::cli::Form;
-use crate::figures::{Figures, Most};
+use crate::cli::ReportFormat;
 use crate::group::Group;
 use crate::hierarchy::Version;
 use crate::json::{Object, quoted};
 use crate::limits::Limit;
 use crate::limits::size::{About, Bytes};
+use crate::oom::{AncestorOoms, Cause, lines, seconds};
+use crate::stats::{Most, Stats};
 
 /// A named pipe that nobody reads is not waited for: the groups are still there, and every signal is blocked.
 fn write(file: &Path, text: &[u8]) -> io::Result<()> {
@@ -32,7 +32,7 @@ fn write(file: &Path, text: &[u8]) -> io::Result<()> {
 #[derive(Debug)]
 pub struct Report {
     /// How it reads; nothing for only the limits that were hit.
-    pub form: Option<Form>,
+    pub form: Option<ReportFormat>,
     /// Where it goes; standard error otherwise.
     pub file: Option<PathBuf>,
     /// The command, as text.
@@ -42,7 +42,7 @@ pub struct Report {
     /// The groups, version 2 first.
     pub groups: Vec<Group>,
     /// The groups above, before.
-    pub above: Above,
+    pub above: AncestorOoms,
     /// When it started, where that is told.
     pub started: Option<Instant>,
 }
@@ -57,14 +57,14 @@ impl Report {
         if self.form.is_none() && limits.is_empty() && !killed {
             return;
         }
-        let figures = Figures::of(&self.groups);
-        for line in lines(&figures, ended, &limits, &self.above) {
+        let stats = Stats::of(&self.groups);
+        for line in lines(&stats, ended, &limits, &self.above) {
             reporter.message(line);
         }
         let text = match self.form {
             None => return,
-            Some(Form::Json) => self.json(&figures, ended, wall),
-            Some(Form::Human) => human(&figures, ended, wall),
+            Some(ReportFormat::Json) => self.json(&stats, ended, wall),
+            Some(ReportFormat::Human) => human(&stats, ended, wall),
         };
         match (&self.file, self.form) {
             (Some(file), _) => {
@@ -76,13 +76,13 @@ impl Report {
                     reporter.message(format_args!("cannot write the report to {}: {why}", file.display()));
                 }
             }
-            (None, Some(Form::Json)) => sys::write_stderr(format!("{text}\n").as_bytes()),
+            (None, Some(ReportFormat::Json)) => sys::write_stderr(format!("{text}\n").as_bytes()),
             (None, _) => reporter.message(text),
         }
     }
 
     /// The report as one line of JSON: report.schema.json.
-    pub fn json(&self, figures: &Figures, ended: Ended, wall: Duration) -> String {
+    pub fn json(&self, stats: &Stats, ended: Ended, wall: Duration) -> String {
         let mut report = Object::default();
         report.number("version", 1u8).list("command", self.command.iter().map(|arg| quoted(arg)));
         let group = self.groups.first().map_or_else(String::new, |group| group.path.display().to_string());
@@ -92,21 +92,21 @@ impl Report {
             Ended::Exited(code) => exit.number("code", code),
             Ended::Killed(signal) => exit.number("signal", signal),
         };
-        report.object("exit", exit).text("reason", Cause::of(figures, ended).word());
+        report.object("exit", exit).text("reason", Cause::of(stats, ended).word());
         report.number("wall_usec", u64::try_from(wall.as_micros()).unwrap_or(u64::MAX));
-        let cpu = figures.cpu;
+        let cpu = stats.cpu;
         let mut part = Object::default();
         part.maybe("usage_usec", cpu.usage).maybe("user_usec", cpu.user).maybe("system_usec", cpu.system);
         part.maybe("nr_periods", cpu.periods).maybe("nr_throttled", cpu.throttled);
         part.maybe("throttled_usec", cpu.throttled_usec);
-        report.object("cpu", part).object("memory", memory(figures));
+        report.object("cpu", part).object("memory", memory(stats));
         let mut pids = Object::default();
-        pids.maybe("peak", figures.pids_peak);
-        most(&mut pids, figures.pids_limit).maybe("denied", figures.pids_denied);
+        pids.maybe("peak", stats.pids_peak);
+        most(&mut pids, stats.pids_limit).maybe("denied", stats.pids_denied);
         report.object("pids", pids);
         report.list(
             "io",
-            figures.io.iter().map(|(disk, counts)| {
+            stats.io.iter().map(|(disk, counts)| {
                 let mut part = Object::default();
                 part.text("dev", disk);
                 for (key, count) in counts {
@@ -116,12 +116,12 @@ impl Report {
             }),
         );
         let mut pressure = Object::default();
-        for (name, some, full) in &figures.pressure {
+        for (name, some, full) in &stats.pressure {
             let mut part = Object::default();
             part.number("some_usec", *some).number("full_usec", *full);
             pressure.object(name, part);
         }
-        report.object("pressure", pressure).number("leftovers", figures.leftovers);
+        report.object("pressure", pressure).number("leftovers", stats.leftovers);
         report.raw("limits", &self.limits().finish());
         report.finish()
     }
@@ -152,11 +152,11 @@ impl Report {
     }
 }
 
-fn memory(figures: &Figures) -> Object {
+fn memory(stats: &Stats) -> Object {
     let mut part = Object::default();
-    part.maybe("peak", figures.memory_peak).maybe("swap_peak", figures.swap_peak);
-    most(&mut part, figures.memory_limit);
-    for (name, counts) in [("events", &figures.events), ("events_local", &figures.own_events)] {
+    part.maybe("peak", stats.memory_peak).maybe("swap_peak", stats.swap_peak);
+    most(&mut part, stats.memory_limit);
+    for (name, counts) in [("events", &stats.events), ("events_local", &stats.own_events)] {
         let mut events = Object::default();
         for (name, count) in counts {
             events.number(name, *count);
@@ -175,37 +175,37 @@ fn most(part: &mut Object, limit: Most) -> &mut Object {
     }
 }
 
-fn human(figures: &Figures, ended: Ended, wall: Duration) -> String {
+fn human(stats: &Stats, ended: Ended, wall: Duration) -> String {
     let mut parts = vec![match ended {
         Ended::Exited(code) => format!("exit {code}"),
         Ended::Killed(signal) => format!("signal {signal}"),
     }];
     parts.push(format!("wall {}", seconds(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX))));
-    if let Some(usage) = figures.cpu.usage {
-        let split = figures.cpu.user.zip(figures.cpu.system);
+    if let Some(usage) = stats.cpu.usage {
+        let split = stats.cpu.user.zip(stats.cpu.system);
         let split =
             split.map(|(user, system)| format!(" (user {}, system {})", seconds(user), seconds(system)));
         parts.push(format!("cpu {}{}", seconds(usage), split.unwrap_or_default()));
     }
-    if let Some(peak) = figures.memory_peak {
-        let limit = figures.memory_limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
+    if let Some(peak) = stats.memory_peak {
+        let limit = stats.memory_limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
         parts.push(format!("memory {}{}", About(peak), limit.unwrap_or_default()));
     }
-    if let Some(peak) = figures.swap_peak.filter(|peak| *peak > 0) {
+    if let Some(peak) = stats.swap_peak.filter(|peak| *peak > 0) {
         parts.push(format!("swap {}", About(peak)));
     }
-    if let Some(peak) = figures.pids_peak {
-        let limit = figures.pids_limit.flatten().map(|limit| format!(" of {limit}"));
+    if let Some(peak) = stats.pids_peak {
+        let limit = stats.pids_limit.flatten().map(|limit| format!(" of {limit}"));
         parts.push(format!("processes {peak}{}", limit.unwrap_or_default()));
     }
     let sum = |name: &str| -> u64 {
-        let counts = figures.io.iter().flat_map(|(_, counts)| counts);
+        let counts = stats.io.iter().flat_map(|(_, counts)| counts);
         counts.filter(|(key, _)| key == name).map(|(_, count)| count).sum()
     };
-    if !figures.io.is_empty() {
+    if !stats.io.is_empty() {
         parts.push(format!("read {}, written {}", About(sum("rbytes")), About(sum("wbytes"))));
     }
-    match figures.leftovers {
+    match stats.leftovers {
         0 => {}
         1 => parts.push("1 process left".to_string()),
         count => parts.push(format!("{count} processes left")),

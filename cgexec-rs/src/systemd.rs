@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use chain::sys;
 
-use crate::dbus::wire::Call;
-use crate::dbus::{Body, Connection, Failure};
+use crate::dbus::wire::MethodCall;
+use crate::dbus::{Body, Connection, Error};
 use crate::refusal::{self, Refusal};
 
 /// systemd answers in milliseconds, unless the machine is just starting.
-const PATIENCE: Duration = Duration::from_secs(25);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(25);
 const JOB_REMOVED: &str = "type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
 
 /// Which systemd answers to us.
@@ -78,12 +78,12 @@ impl Systemd {
         self.with_a_socket(|connection, socket| scope.start(connection, !socket.ends_with("systemd/private")))
     }
 
-    fn with_a_socket(&self, talk: impl Fn(Connection, &Path) -> Result<(), Failure>) -> Result<(), Refusal> {
+    fn with_a_socket(&self, talk: impl Fn(Connection, &Path) -> Result<(), Error>) -> Result<(), Refusal> {
         let mut tried: Vec<String> = Vec::new();
         for socket in self.sockets.iter().filter(|socket| socket.exists()) {
-            match Connection::open(socket, PATIENCE).and_then(|connection| talk(connection, socket)) {
+            match Connection::open(socket, REPLY_TIMEOUT).and_then(|connection| talk(connection, socket)) {
                 Ok(()) => return Ok(()),
-                Err(failure @ Failure::Refused(..)) => return Err(self.refused(&failure)),
+                Err(failure @ Error::Refused(..)) => return Err(self.refused(&failure)),
                 Err(failure) => tried.push(format!("{}: {failure}", socket.display())),
             }
         }
@@ -107,7 +107,7 @@ impl Systemd {
         })
     }
 
-    fn refused(&self, failure: &Failure) -> Refusal {
+    fn refused(&self, failure: &Error) -> Refusal {
         Refusal {
             wrong: format!("{} made no scope: {failure}", self.whose()),
             hint: "--manager cgroupfs works with files alone, below a group of your own".to_string(),
@@ -147,7 +147,7 @@ impl Scope {
 
     /// # Errors
     /// As the conversation fails, or with the job's result where that is not "done".
-    pub fn start(&self, mut connection: Connection, bus: bool) -> Result<(), Failure> {
+    pub fn start(&self, mut connection: Connection, bus: bool) -> Result<(), Error> {
         if bus {
             // before the call, or the signal could be missed
             connection.join_bus(JOB_REMOVED)?;
@@ -161,7 +161,7 @@ impl Scope {
             properties.property("Description", "s", |value| value.text("A command of cgexec-rs"))
         });
         body.array(8, |none| none);
-        let call = Call {
+        let call = MethodCall {
             destination: bus.then_some("org.freedesktop.systemd1"),
             path: "/org/freedesktop/systemd1",
             interface: "org.freedesktop.systemd1.Manager",
@@ -169,7 +169,7 @@ impl Scope {
             signature: "ssa(sv)a(sa(sv))",
         };
         let job = connection.call(call, &body)?.texts()?.into_iter().next();
-        let job = job.ok_or(Failure::Malformed("no job"))?;
+        let job = job.ok_or(Error::Malformed("no job"))?;
         let result = connection.signal(|signal| {
             let texts = signal.texts().ok().filter(|_| signal.member == "JobRemoved")?;
             // u id, o job, s unit, s result
@@ -177,7 +177,7 @@ impl Scope {
         })?;
         match result.as_str() {
             "done" => Ok(()),
-            result => Err(Failure::Refused(format!("job {result}"), format!("{} did not start", self.name))),
+            result => Err(Error::Refused(format!("job {result}"), format!("{} did not start", self.name))),
         }
     }
 }

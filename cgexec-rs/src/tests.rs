@@ -1,7 +1,7 @@
 //! The plans of cgexec-rs, as text: no right and no kernel is needed.
 
 use super::*;
-use crate::group::After;
+use crate::group::Cleanup;
 use crate::hierarchy::Version;
 use crate::limits::size::Memory;
 use crate::limits::{Limit, Pids};
@@ -16,17 +16,17 @@ fn group(version: Version, path: &str, limits: &[Limit]) -> Group {
 }
 
 fn lines(placement: Placement) -> Vec<String> {
-    lines_of(placement, Manner { cgroupns: true, ..Manner::default() })
+    lines_of(placement, RunMode { cgroupns: true, ..RunMode::default() })
 }
 
-fn lines_of(placement: Placement, manner: Manner) -> Vec<String> {
-    plan(placement, manner, Command::shell("/bin/true".into())).lines()
+fn lines_of(placement: Placement, mode: RunMode) -> Vec<String> {
+    plan(placement, mode, Command::shell("/bin/true".into())).lines()
 }
 
 #[test]
 fn to_keep_the_process_id_it_enters_the_group_itself_and_nobody_stays() {
     let v2 = Some(group(Version::V2, "/cg/x", &[PIDS]));
-    let exec = Manner { after: After::Left, ..Manner::default() };
+    let exec = RunMode { cleanup: Cleanup::ByLaterRun, ..RunMode::default() };
     assert_eq!(
         lines_of(Placement { v2, ..Placement::default() }, exec),
         [
@@ -45,7 +45,7 @@ fn alone_in_its_own_group_it_leaves_that_before_the_limits() {
         v2: Some(group(Version::V2, "/cg/own/x", &[PIDS])),
         ..Placement::default()
     };
-    let exec = Manner { after: After::Left, ..Manner::default() };
+    let exec = RunMode { cleanup: Cleanup::ByLaterRun, ..RunMode::default() };
     assert_eq!(
         lines_of(placement, exec),
         [
@@ -132,9 +132,9 @@ fn what_a_killed_run_left_is_removed_first() {
 #[test]
 fn where_we_are_process_1_the_command_becomes_it() {
     let v2 = Some(group(Version::V2, "/cg/x", &[]));
-    let manner = Manner { first: true, ..Manner::default() };
+    let mode = RunMode { first: true, ..RunMode::default() };
     let placement = Placement { v2, ..Placement::default() };
-    let lines = plan(placement, manner, Command::shell("/bin/true".into())).lines();
+    let lines = plan(placement, mode, Command::shell("/bin/true".into())).lines();
     let at = lines.iter().position(|line| line == "unshare(CLONE_NEWPID)").unwrap();
     assert!(lines[at + 1].starts_with("clone3({flags=CLONE_INTO_CGROUP"), "{lines:#?}");
     assert_eq!(lines[at + 2], "mount(\"proc\", \"/proc\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)");

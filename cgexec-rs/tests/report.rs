@@ -6,13 +6,13 @@
 
 use std::time::{Duration, Instant};
 
-use cgexec_rs::cause::Above;
-use cgexec_rs::cli::Form;
-use cgexec_rs::figures::{Cpu, Figures};
+use cgexec_rs::cli::ReportFormat;
 use cgexec_rs::group::Group;
 use cgexec_rs::hierarchy::Version;
 use cgexec_rs::limits::{Limit, Pids};
+use cgexec_rs::oom::AncestorOoms;
 use cgexec_rs::report::Report;
+use cgexec_rs::stats::{Cpu, Stats};
 use chain::supervise::Ended;
 use tests::json_schema::{Fields as _, Value, parse, validate};
 
@@ -24,26 +24,26 @@ fn report() -> Report {
     let mut group = Group::new(Version::V2, "/nowhere/x".into());
     group.limit(&Limit::Pids(Pids(Some(7)))).unwrap();
     Report {
-        form: Some(Form::Json),
+        form: Some(ReportFormat::Json),
         file: None,
         command: vec!["echo".into(), "a \"b\"\n\\ é\u{7}".into()],
         manager: "cgroupfs",
         groups: vec![group],
-        above: Above::default(),
+        above: AncestorOoms::default(),
         started: Some(Instant::now()),
     }
 }
 
 #[track_caller]
-fn keeps_the_schema(figures: &Figures, ended: Ended) -> Value {
-    let json = parse(&report().json(figures, ended, Duration::from_millis(5))).unwrap();
+fn keeps_the_schema(stats: &Stats, ended: Ended) -> Value {
+    let json = parse(&report().json(stats, ended, Duration::from_millis(5))).unwrap();
     assert_eq!(validate(&schema(), &json, ""), [""; 0]);
     json
 }
 
 #[test]
 fn a_report_of_a_kernel_that_counts_nothing_keeps_the_schema() {
-    let json = keeps_the_schema(&Figures::default(), Ended::Exited(3));
+    let json = keeps_the_schema(&Stats::default(), Ended::Exited(3));
     assert_eq!(json.number("exit/code"), 3.0);
     assert_eq!(json.number("wall_usec"), 5000.0);
     assert_eq!(json.text("reason"), "exited");
@@ -51,7 +51,7 @@ fn a_report_of_a_kernel_that_counts_nothing_keeps_the_schema() {
 
 #[test]
 fn a_report_of_everything_keeps_the_schema() {
-    let figures = Figures {
+    let stats = Stats {
         memory_peak: Some(1),
         swap_peak: Some(2),
         memory_limit: Some(None),
@@ -66,7 +66,7 @@ fn a_report_of_everything_keeps_the_schema() {
         full_below: false,
         leftovers: 1,
     };
-    let json = keeps_the_schema(&figures, Ended::Killed(9));
+    let json = keeps_the_schema(&stats, Ended::Killed(9));
     assert_eq!(json.number("exit/signal"), 9.0);
     assert_eq!(json.text("reason"), "oom-own-limit");
     assert_eq!(json.at("memory/limit"), &Value::Null);
@@ -75,7 +75,7 @@ fn a_report_of_everything_keeps_the_schema() {
 
 #[test]
 fn every_byte_of_the_command_is_in_the_report() {
-    let json = keeps_the_schema(&Figures::default(), Ended::Exited(0));
+    let json = keeps_the_schema(&Stats::default(), Ended::Exited(0));
     let command = vec![Value::String("echo".into()), Value::String("a \"b\"\n\\ é\u{7}".into())];
     assert_eq!(json.at("command"), &Value::Array(command));
 }
@@ -83,7 +83,7 @@ fn every_byte_of_the_command_is_in_the_report() {
 #[test]
 fn the_schema_refuses_what_is_not_a_report() {
     let schema = schema();
-    let good = report().json(&Figures::default(), Ended::Exited(0), Duration::ZERO);
+    let good = report().json(&Stats::default(), Ended::Exited(0), Duration::ZERO);
     for (from, to) in [
         ("\"version\":1", "\"version\":2"),
         ("\"reason\":\"exited\"", "\"reason\":\"bored\""),

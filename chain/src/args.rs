@@ -12,8 +12,9 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
 use crate::chain_dry_run::DRY_RUN;
+use crate::exit::FAILED;
 use crate::reporter::{Reporter, Verbosity};
-use crate::{FAILED, sys};
+use crate::sys;
 
 /// What a tool says of itself: the head of its help, its man page, its completions.
 #[derive(Clone, Copy, Debug)]

@@ -14,8 +14,10 @@ use nix::sched::CloneFlags;
 
 use crate::call::Call;
 use crate::exec::Command;
+use crate::exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
 use crate::reporter::{ErrnoText, Reporter, quoted};
-use crate::{NOT_FOUND, NOT_RUNNABLE, sys};
+use crate::step::Step;
+use crate::sys;
 
 /// The variable that makes every tool of a chain plan and make nothing.
 pub const DRY_RUN: &str = "CHAIN_DRY_RUN";
@@ -25,28 +27,24 @@ const TOOLS: [&str; 4] = ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch"
 
 /// Goes on with the plan of the command where it is a tool of ours. Returns the exit status of the
 /// dry run where it is not, or cannot be asked.
-pub(crate) fn continue_with_next<'a>(
-    reporter: &Reporter,
-    command: &Command,
-    made: impl Iterator<Item = &'a Call>,
-) -> i32 {
+pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: &[Step]) -> i32 {
     let name = Path::new(&command.program).file_name().unwrap_or_default();
     if !TOOLS.iter().any(|link| name == *link) {
         return 0;
     }
     let program = quoted(&command.program);
-    let made: Vec<&Call> = made.collect();
-    if made.iter().any(|call| changes_root(call)) {
+    let calls = || steps.iter().filter_map(|step| step.action.call());
+    if calls().any(Call::changes_root) {
         reporter.message(format_args!(
             "the plan ends here: {program} is a program of the new root, not of this one"
         ));
         return 0;
     }
     // the working directory is this process's alone, and relative paths begin there
-    for dir in made.iter().filter_map(|call| if let Call::Chdir(dir) = call { Some(dir) } else { None }) {
-        if let Err(errno) = nix::unistd::chdir(dir.as_path()) {
+    for dir in calls().filter_map(Call::new_directory) {
+        if let Err(errno) = nix::unistd::chdir(dir) {
             reporter.message(format_args!("cannot plan on from {}: {}", quoted(dir), ErrnoText(errno)));
-            return crate::FAILED;
+            return FAILED;
         }
     }
     let Some(place) = command.resolve() else {
@@ -58,21 +56,14 @@ pub(crate) fn continue_with_next<'a>(
         reporter.message(format_args!("the plan ends here: {place} is no program that knows {DRY_RUN}"));
         return 0;
     }
-    let kinds = seen_otherwise(&made);
+    let changes = steps.iter().fold(CloneFlags::empty(), |all, step| all | step.action.changes());
+    let kinds = seen_otherwise(changes);
     if !kinds.is_empty() {
         reporter.message(format_args!(
             "what follows is planned outside: inside there are other {kinds}, so steps may differ"
         ));
     }
     become_it(reporter, command, &place)
-}
-
-fn changes_root(call: &Call) -> bool {
-    match call {
-        Call::Chroot(root) => root != Path::new("/"),
-        Call::PivotRoot { .. } => true,
-        _ => false,
-    }
 }
 
 /// Whether it is a program that holds the variable's name. A script, or a tool older than the
@@ -85,35 +76,19 @@ fn knows_dry_run(place: &Path) -> bool {
 }
 
 /// What the next tool reads of the system, and will read differently in the run.
-fn seen_otherwise(made: &[&Call]) -> String {
+fn seen_otherwise(changes: CloneFlags) -> String {
     let kinds = [
         ("ids", CloneFlags::CLONE_NEWUSER),
         ("mounts", CloneFlags::CLONE_NEWNS),
         ("processes", CloneFlags::CLONE_NEWPID),
         ("control groups", CloneFlags::CLONE_NEWCGROUP),
     ];
-    let is_new = |call: &Call, (kind, flag): (&str, CloneFlags)| match call {
-        Call::Unshare(flags) => flags.contains(flag),
-        Call::SetUser(_) | Call::SetGroup(_) | Call::SetGroups(_) => kind == "ids",
-        Call::Mount { .. } | Call::MoveMount { .. } => kind == "mounts",
-        Call::Write { path, .. } => kind == "control groups" && is_membership(path),
-        Call::Fork(stay) => kind == "control groups" && stay.into.is_some(),
-        _ => false,
-    };
-    let kinds: Vec<&str> = kinds
-        .into_iter()
-        .filter(|kind| made.iter().any(|call| is_new(call, *kind)))
-        .map(|(name, _)| name)
-        .collect();
+    let kinds = kinds.into_iter().filter(|(_, flag)| changes.contains(*flag));
+    let kinds: Vec<&str> = kinds.map(|(name, _)| name).collect();
     match kinds.split_last() {
         Some((last, first)) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
         _ => kinds.concat(),
     }
-}
-
-/// Whether a write to this file moves a process into a group: cgroups(7).
-fn is_membership(path: &Path) -> bool {
-    path.ends_with("cgroup.procs") || path.ends_with("tasks")
 }
 
 fn become_it(reporter: &Reporter, command: &Command, place: &Path) -> i32 {
@@ -132,27 +107,14 @@ fn become_it(reporter: &Reporter, command: &Command, place: &Path) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use nix::mount::MsFlags;
-
     use super::*;
-    use crate::call::ForkOptions;
 
     #[test]
     fn what_the_next_tool_reads_otherwise_is_named() {
-        let unshare =
-            Call::Unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID);
-        let proc = Call::mount("proc", "/proc", "proc", MsFlags::empty());
-        assert_eq!(seen_otherwise(&[&unshare, &proc]), "ids, mounts and processes");
-        let child = Call::Fork(ForkOptions { into: Some("group"), child_is_init: false });
-        assert_eq!(seen_otherwise(&[&child]), "control groups");
-        assert_eq!(seen_otherwise(&[&Call::write("/mine/pids/box/tasks", "0")]), "control groups");
-        assert_eq!(seen_otherwise(&[&Call::Unshare(CloneFlags::CLONE_NEWUTS)]), "");
-    }
-
-    #[test]
-    fn only_another_root_hides_the_next_tool() {
-        assert!(changes_root(&Call::Chroot("/srv".into())));
-        assert!(!changes_root(&Call::Chroot("/.".into())));
+        let all = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
+        assert_eq!(seen_otherwise(all), "ids, mounts and processes");
+        assert_eq!(seen_otherwise(CloneFlags::CLONE_NEWCGROUP), "control groups");
+        assert_eq!(seen_otherwise(CloneFlags::CLONE_NEWUTS), "");
     }
 
     #[test]

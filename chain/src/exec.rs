@@ -18,9 +18,10 @@ use nix::errno::Errno;
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::AccessFlags;
 
+use crate::exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
 use crate::reporter::{ErrnoText, Quoted, Reporter, Verbosity, quoted};
 use crate::search::unsearchable_parent;
-use crate::{FAILED, NOT_FOUND, NOT_RUNNABLE, sys};
+use crate::sys;
 
 /// Where a program is looked for when PATH is unset: confstr(3)'s _CS_PATH on Linux.
 const STANDARD_PATH: &str = "/bin:/usr/bin";
@@ -62,14 +63,9 @@ impl Command {
     pub(crate) fn say(&self, reporter: &Reporter) {
         reporter.step(
             format_args!("become {}", quoted(&self.program)),
-            self.shown(&self.program),
+            notation(&self.program, &self.argv),
             "execve(2)",
         );
-    }
-
-    fn shown(&self, program: &OsStr) -> String {
-        let argv: Vec<String> = self.argv.iter().map(|arg| quoted(arg).to_string()).collect();
-        format!("execve({}, [{}], environ)", quoted(program), argv.join(", "))
     }
 
     /// Becomes the command. Returns only on failure, with the exit status for it.
@@ -83,7 +79,11 @@ impl Command {
         if matches!(reporter.verbosity(), Verbosity::Explain | Verbosity::ExplainSee) {
             let place = self.resolve().or_else(|| candidates.first().cloned());
             let place = place.as_ref().map_or(self.program.as_os_str(), |place| place.as_os_str());
-            reporter.step(format_args!("become {}", quoted(&self.program)), self.shown(place), "execve(2)");
+            reporter.step(
+                format_args!("become {}", quoted(&self.program)),
+                notation(place, &self.argv),
+                "execve(2)",
+            );
         }
         let mut worst = Errno::ENOENT;
         for place in &candidates {
@@ -196,6 +196,12 @@ impl Command {
             _ => None,
         }
     }
+}
+
+/// execve(2) in strace(1)'s notation.
+pub(crate) fn notation(program: &OsStr, argv: &[OsString]) -> String {
+    let argv: Vec<String> = argv.iter().map(|arg| quoted(arg).to_string()).collect();
+    format!("execve({}, [{}], environ)", quoted(program), argv.join(", "))
 }
 
 /// A text file without `#!` is a script of the shell: POSIX, "Command Search and Execution".

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display};
 
-use crate::FAILED;
+use crate::exit::FAILED;
 
 /// One line that says what failed, at most one hint, and the exit status.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,32 +53,28 @@ pub mod call;
 pub mod cgroup;
 pub mod chain_dry_run;
 pub mod exec;
+mod execution;
+pub mod exit;
 pub mod failure;
 pub mod flags;
+pub mod handles;
 pub mod heap;
-pub mod helper;
-pub mod hint;
+mod helper;
 pub mod idmap;
-mod inspect;
 pub mod mountinfo;
 pub mod namespace;
 pub mod plan;
 pub mod reporter;
 pub mod search;
+mod step;
 pub mod supervise;
 pub mod sys;
 
 pub use call::Call;
+pub use exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
 pub use failure::Failure;
 pub use plan::Plan;
 pub use reporter::{Reporter, Verbosity};
-
-/// The exit status of a link that failed before its command ran.
-pub const FAILED: i32 = 125;
-/// The exit status when the command was found and could not be run.
-pub const NOT_RUNNABLE: i32 = 126;
-/// The exit status when the command was not found.
-pub const NOT_FOUND: i32 = 127;
 
 /// Makes the C entry point of a tool from its `fn(Vec<OsString>) -> !`.
 ///

@@ -5,56 +5,22 @@
 //! hint, and the tests that need no root. What a step made and what must not
 //! outlive the command is undone by the step's own `undo`: by the parent that
 //! stays after a fork, or at once when a later step fails.
+//!
+//! A step that only a process outside of the new namespaces can make is left to a helper by
+//! [`Plan::in_helper`], which forks that helper where [`Plan::helper_from_here`] says.
 
-use std::borrow::Cow;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 
-use nix::sys::signal::SigSet;
-
-use nix::errno::Errno;
-
-use crate::call::{Call, Handles, Opened};
+use crate::call::{Call, ForkOptions};
 use crate::exec::Command;
+use crate::execution::{Execution, OnExit};
+use crate::handles::{FdSlot, Handles};
 use crate::reporter::{Reporter, Verbosity};
-use crate::supervise::{self, Ended, Forked};
-use crate::{FAILED, chain_dry_run, hint, inspect, sys};
+use crate::step::{Action, Step, Undo, UndoWhen};
+use crate::supervise::Ended;
+use crate::{chain_dry_run, sys};
 
-/// Why: it ends the sentence "the tool will now …" and, after a failure, "cannot …".
-pub type Reason = Cow<'static, str>;
-
-/// A look at what a step did: nothing more to say, or what did not come out as it was meant.
-type Verify = Box<dyn FnOnce(&Reporter) -> Result<(), String>>;
-
-/// What the parent that stays looks at when the command has ended.
-type OnExit = Box<dyn FnOnce(&Reporter, Ended)>;
-
-/// How a step is taken back.
-struct Undo {
-    reason: Reason,
-    call: Call,
-    when: UndoWhen,
-}
-
-/// When a step is taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum UndoWhen {
-    /// When the command has ended, or a later step has failed.
-    AfterCommand,
-    /// When a later step has failed, and not any more once the command runs.
-    OnFailure,
-}
-
-struct Step {
-    reason: Reason,
-    call: Call,
-    undo: Vec<Undo>,
-    look: Option<Verify>,
-    /// Whether the plan goes on without it.
-    optional: bool,
-    /// Whether nothing before it is taken back any more.
-    commits: bool,
-}
+pub use crate::step::Reason;
 
 /// What a tool will do, computed before the first call is made.
 pub struct Plan {
@@ -62,23 +28,68 @@ pub struct Plan {
     handles: Handles,
     command: Command,
     on_exit: Option<OnExit>,
+    /// Before which step the helper is forked, once a step is left to it.
+    helper_at: usize,
+    /// How many calls are left to the helper.
+    helper_calls: u32,
 }
 
 impl Plan {
     /// A plan that only becomes the command.
     pub fn new(command: Command) -> Self {
-        Self { steps: Vec::new(), handles: Handles::default(), command, on_exit: None }
+        let handles = Handles::default();
+        Self { steps: Vec::new(), handles, command, on_exit: None, helper_at: 0, helper_calls: 0 }
     }
 
-    /// Gives calls a descriptor that was opened while the system was read.
-    pub fn attach_fd(&mut self, name: Opened, fd: OwnedFd) {
-        self.handles.hold(name, fd);
+    /// A slot for a descriptor that a call opens; messages show it as `<name>`.
+    pub fn slot(&mut self, name: &'static str) -> FdSlot {
+        self.handles.slot(name)
+    }
+
+    /// A slot for a descriptor that was opened while the system was read.
+    pub fn attach_fd(&mut self, name: &'static str, fd: OwnedFd) -> FdSlot {
+        let slot = self.slot(name);
+        self.handles.hold(slot, fd);
+        slot
     }
 
     /// Adds a step.
-    pub fn step(&mut self, reason: impl Into<Reason>, call: Call) {
-        let reason = reason.into();
-        self.steps.push(Step { reason, call, undo: Vec::new(), look: None, optional: false, commits: false });
+    pub fn step(&mut self, reason: impl Into<Reason>, call: impl Call + 'static) {
+        self.steps.push(Step::new(reason.into(), Action::Call(Box::new(call))));
+    }
+
+    /// Adds a step if there is a call to make.
+    pub fn step_if_some(&mut self, reason: impl Into<Reason>, call: Option<impl Call + 'static>) {
+        if let Some(call) = call {
+            self.step(reason, call);
+        }
+    }
+
+    /// Adds a fork: the child goes on with the plan, the parent stays until the child has ended, and
+    /// takes back the steps before.
+    pub fn fork(&mut self, reason: impl Into<Reason>, options: ForkOptions) {
+        self.steps.push(Step::new(reason.into(), Action::Fork(options)));
+    }
+
+    /// Says where the helper is forked, if a later step is left to it: it stays in the namespaces that
+    /// the process has here. Without this, it is forked first.
+    pub fn helper_from_here(&mut self) {
+        self.helper_at = self.steps.len();
+    }
+
+    /// Lets the helper make the last step, and take it back.
+    pub fn in_helper(&mut self) {
+        if self.helper_calls == 0 && !self.steps.is_empty() {
+            let fork = Step::new("leave a helper outside".into(), Action::StartHelper);
+            self.steps.insert(self.helper_at.min(self.steps.len() - 1), fork);
+        }
+        let Some(Step { action, undo, .. }) = self.steps.last_mut() else { return };
+        for action in std::iter::once(action).chain(undo.iter_mut().map(|undo| &mut undo.action)) {
+            if let Action::Call(call) = std::mem::replace(action, Action::StartHelper) {
+                *action = Action::InHelper(self.helper_calls, call);
+                self.helper_calls += 1;
+            }
+        }
     }
 
     /// After the last step nothing is taken back, whatever fails: it cannot be any more.
@@ -95,28 +106,35 @@ impl Plan {
         }
     }
 
-    /// Looks, once the last step is made, whether it came out as meant: what the kernel took
-    /// is not always what it was given. What the look says is wrong is a failure of the step.
-    pub fn verify(&mut self, look: impl FnOnce(&Reporter) -> Result<(), String> + 'static) {
+    /// Checks, once the last step is made, whether it came out as meant: what the kernel took
+    /// is not always what it was given. An error is a failure of the step.
+    pub fn verify(&mut self, check: impl FnOnce(&Reporter) -> Result<(), String> + 'static) {
         if let Some(step) = self.steps.last_mut() {
-            step.look = Some(Box::new(look));
+            step.verify = Some(Box::new(check));
         }
     }
 
     /// Says how the last step is taken back, because its effect must not outlive the command.
-    /// Several are taken back in the order opposite to the one they were said in.
-    pub fn undo(&mut self, reason: impl Into<Reason>, call: Call) {
-        if let Some(step) = self.steps.last_mut() {
-            step.undo.push(Undo { reason: reason.into(), call, when: UndoWhen::AfterCommand });
-        }
+    /// Several are taken back in reverse order.
+    pub fn undo(&mut self, reason: impl Into<Reason>, call: impl Call + 'static) {
+        self.add_undo(reason.into(), Box::new(call), UndoWhen::AfterCommand);
     }
 
     /// Says how the last step is taken back when a later one fails: its effect is meant to outlive
     /// the command, but not to be there without one.
-    pub fn undo_if_failed(&mut self, reason: impl Into<Reason>, call: Call) {
-        if let Some(step) = self.steps.last_mut() {
-            step.undo.push(Undo { reason: reason.into(), call, when: UndoWhen::OnFailure });
-        }
+    pub fn undo_if_failed(&mut self, reason: impl Into<Reason>, call: impl Call + 'static) {
+        self.add_undo(reason.into(), Box::new(call), UndoWhen::OnFailure);
+    }
+
+    fn add_undo(&mut self, reason: Reason, call: Box<dyn Call>, when: UndoWhen) {
+        let Some(step) = self.steps.last_mut() else { return };
+        let action = if matches!(step.action, Action::InHelper(..)) {
+            self.helper_calls += 1;
+            Action::InHelper(self.helper_calls - 1, call)
+        } else {
+            Action::Call(call)
+        };
+        step.undo.push(Undo { reason, action, when });
     }
 
     /// What the parent that stays looks at when the command has ended, before it takes steps back.
@@ -126,122 +144,55 @@ impl Plan {
 
     /// The calls in order, for tests: one line each.
     pub fn lines(&self) -> Vec<String> {
-        self.steps.iter().map(|step| step.call.to_string()).collect()
+        self.steps.iter().map(|step| step.action.to_string()).collect()
     }
 
-    /// Carries the plan out and becomes the command. Does not return.
-    pub fn execute(mut self, reporter: &Reporter) -> ! {
+    /// Executes the plan and becomes the command. Does not return.
+    pub fn execute(self, reporter: &Reporter) -> ! {
         if reporter.verbosity() == Verbosity::DryRun {
-            self.say_all(reporter);
-            sys::exit(chain_dry_run::continue_with_next(
-                reporter,
-                &self.command,
-                self.steps.iter().map(|step| &step.call),
-            ));
+            self.print(reporter);
+            sys::exit(chain_dry_run::continue_with_next(reporter, &self.command, &self.steps));
         }
-        let mut handles = std::mem::take(&mut self.handles);
-        let mut done = Vec::new();
-        let mut signals = None;
-        let mut here = PathBuf::from("/");
-        for step in std::mem::take(&mut self.steps) {
-            if !step.undo.is_empty() || matches!(step.call, Call::Fork(_)) {
-                // no signal may end us between a step and what takes it back
-                signals.get_or_insert_with(supervise::block_signals);
-            }
-            reporter.step(&step.reason, &step.call, step.call.page());
-            if reporter.verbosity() == Verbosity::ExplainSee {
-                here = inspect::track_cwd(&step.call, here);
-                reporter.see(inspect::inspection_command(&step.call, &here));
-            }
-            let made = match &step.call {
-                Call::Fork(stay) => {
-                    match supervise::fork(stay, &handles, &signals.take().unwrap_or_else(SigSet::empty)) {
-                        Ok(Forked::Child(joined)) => {
-                            // what was made before is the parent's to take back when all is over
-                            done.retain(|undo: &Undo| undo.when == UndoWhen::OnFailure);
-                            joined
-                        }
-                        Ok(Forked::Supervisor(parent)) => self.stay(reporter, parent, done, &mut handles),
-                        Err(errno) => Err(errno),
-                    }
-                }
-                call => call.make(&mut handles),
-            };
-            if let Err(errno) = made {
-                say_failure(reporter, &step.reason, &step.call, errno);
-            }
-            let held = made.is_ok() && step.look.is_none_or(|look| reporter.report_err(look(reporter)));
-            if !held && !step.optional {
-                take_back(reporter, done, &mut handles);
-                // a helper is waited for
-                drop(handles);
-                if let Some(before) = signals {
-                    supervise::unblock_signals(&before);
-                }
-                sys::exit(FAILED);
-            }
-            if made.is_ok() {
-                done.extend(step.undo);
-            }
-            if step.commits {
-                done.clear();
-            }
-        }
-        done.retain(|undo| undo.when == UndoWhen::AfterCommand);
-        handles.settle();
-        // where nobody stays behind, the command gets its signals back here
-        if let Some(before) = signals {
-            supervise::unblock_signals(&before);
-        }
-        let status = self.command.become_it(reporter);
-        take_back(reporter, done, &mut handles);
-        sys::exit(status)
+        Execution::new(reporter, self.handles, self.command, self.on_exit).run(self.steps)
     }
 
-    fn stay(
-        self,
-        reporter: &Reporter,
-        parent: supervise::Supervisor,
-        mut done: Vec<Undo>,
-        handles: &mut Handles,
-    ) -> ! {
-        done.retain(|undo| undo.when == UndoWhen::AfterCommand);
-        handles.leave_helpers();
-        let ended = parent.wait();
-        if let Some(look) = self.on_exit {
-            look(reporter, ended);
-        }
-        take_back(reporter, done, handles);
-        supervise::end_as(ended)
-    }
-
-    fn say_all(&self, reporter: &Reporter) {
-        for step in &self.steps {
-            reporter.step(&step.reason, &step.call, step.call.page());
+    fn print(&self, reporter: &Reporter) {
+        for Step { reason, action, .. } in &self.steps {
+            reporter.step(reason, action, action.page());
         }
         self.command.say(reporter);
-        let settled = self.steps.iter().rposition(|step| step.commits).map_or(0, |last| last + 1);
-        let open = self.steps.iter().skip(settled).rev();
+        let committed = self.steps.iter().rposition(|step| step.commits).map_or(0, |last| last + 1);
+        let open = self.steps.iter().skip(committed).rev();
         let undos = open.flat_map(|step| step.undo.iter().rev());
-        for Undo { reason, call, .. } in undos.filter(|undo| undo.when == UndoWhen::AfterCommand) {
-            reporter.step(format_args!("afterwards, {reason}"), call, call.page());
+        for Undo { reason, action, .. } in undos.filter(|undo| undo.when == UndoWhen::AfterCommand) {
+            reporter.step(format_args!("afterwards, {reason}"), action, action.page());
         }
     }
 }
 
-fn say_failure(reporter: &Reporter, reason: &Reason, call: &Call, errno: Errno) {
-    reporter.failed(reason, call, errno);
-    if let Some(advice) = hint::advice(call, errno) {
-        reporter.hint(advice);
-    }
-}
+#[cfg(test)]
+mod tests {
+    use nix::sched::CloneFlags;
 
-/// Takes steps back, the last first. A failure is said and the next one still tried.
-fn take_back(reporter: &Reporter, done: Vec<Undo>, handles: &mut Handles) {
-    for Undo { reason, call, .. } in done.into_iter().rev() {
-        reporter.step(&reason, &call, call.page());
-        if let Err(errno) = call.make(handles) {
-            say_failure(reporter, &reason, &call, errno);
-        }
+    use super::*;
+    use crate::call;
+
+    #[test]
+    fn a_helper_is_forked_before_the_namespaces_if_a_step_is_left_to_it() {
+        let plan = |in_helper: bool| {
+            let mut plan = Plan::new(Command::shell("sh".into()));
+            plan.step("give up groups", call::SetGroups(Vec::new()));
+            plan.helper_from_here();
+            plan.step("enter a new user namespace", call::Unshare(CloneFlags::CLONE_NEWUSER));
+            plan.step("map user ids", call::Write::new("/proc/7/uid_map", "0 0 1"));
+            if in_helper {
+                plan.in_helper();
+            }
+            plan.lines()
+        };
+        let (groups, unshare) = ("setgroups(0, [])", "unshare(CLONE_NEWUSER)");
+        let write = "write(</proc/7/uid_map>, \"0 0 1\", 5)";
+        assert_eq!(plan(false), [groups, unshare, write]);
+        assert_eq!(plan(true), [groups, "fork()", unshare, write]);
     }
 }

@@ -11,7 +11,8 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 
-use crate::{Failure, sys};
+use crate::failure::Failure;
+use crate::sys;
 
 /// How much a tool says, and whether it acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -29,7 +29,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
-use crate::call::{ForkOptions, Handles};
+use crate::call::ForkOptions;
+use crate::exit::FAILED;
+use crate::handles::Handles;
 use crate::sys;
 use signal_disposition::{
     ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition, open_proc,
@@ -263,7 +265,7 @@ impl Supervisor {
                 Ok(Some(_)) => {}
                 Ok(None) => return None,
                 // the child can only be gone if somebody else reaped it: nothing is left to wait for
-                Err(_) => return Some(Ended::Exited(crate::FAILED)),
+                Err(_) => return Some(Ended::Exited(FAILED)),
             }
         }
     }

@@ -5,17 +5,36 @@ pub mod operands;
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
+use chain::args::Tool;
+use clap::Parser as _;
 use clap::builder::TypedValueParser as _;
 
+use crate::config::{ChecksumsFile, FetchConfig, Output};
+use crate::destination::IfExists;
 use crate::digest::Digest;
+use crate::failure::Kind;
+use crate::net::client::Rules;
 use crate::net::url::Url;
+use crate::oci::cache::CacheLocation;
 use crate::oci::platform::Platform;
-use crate::source::checksums::Location;
+use crate::source::ABOUT;
 use crate::tree::name::Name;
+use crate::unpack::policy::{DEFAULT_MAX_ENTRIES, Devices, Owners, Policy};
+use crate::unpack::selection::{Pattern, Selection};
 
-/// What the command line may ask for.
-#[derive(clap::Args, Clone, Debug)]
+/// Name, help text and usage status of the tool.
+pub const TOOL: Tool = Tool {
+    name: "rootfs-fetch",
+    about: ABOUT,
+    operands: "SOURCE DIRECTORY",
+    version: env!("CARGO_PKG_VERSION"),
+    usage_error: Kind::Usage.status(),
+};
+
+/// The options.
+#[derive(clap::Parser, Clone, Debug)]
 pub struct Options {
     /// Say nothing but what went wrong
     #[arg(short, long)]
@@ -30,8 +49,8 @@ pub struct Options {
     pub digest: Option<Digest>,
 
     /// Check the archive by this file of checksums: SHA256SUMS, or one named after the archive
-    #[arg(long, value_name = "URL|FILE", conflicts_with = "digest", value_parser = clap::builder::OsStringValueParser::new().try_map(Location::parse))]
-    pub checksums: Option<Location>,
+    #[arg(long, value_name = "URL|FILE", conflicts_with = "digest", value_parser = clap::builder::OsStringValueParser::new().try_map(ChecksumsFile::parse))]
+    pub checksums: Option<ChecksumsFile>,
 
     /// Refuse checksums that are not signed by a key in this file; gpgv(1) checks it
     #[arg(long, value_name = "FILE")]
@@ -114,7 +133,7 @@ pub struct Options {
     pub max_size: u64,
 
     /// Refuse an archive of more entries
-    #[arg(long, value_name = "COUNT", default_value_t = 4_000_000, value_parser = count::<u64>)]
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_ENTRIES, value_parser = count::<u64>)]
     pub max_files: u64,
 }
 
@@ -124,49 +143,81 @@ fn name(text: &str) -> Result<Name, String> {
 }
 
 /// The longest wait: a day.
-const LONGEST: u64 = 86_400;
+const MAX_TIMEOUT_SECONDS: u64 = 86_400;
 
 fn seconds(text: &str) -> Result<u64, String> {
     text.parse()
         .ok()
-        .filter(|seconds| (1..=LONGEST).contains(seconds))
-        .ok_or_else(|| format!("it must be a whole number of seconds, from 1 to {LONGEST}"))
+        .filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds))
+        .ok_or_else(|| format!("it must be a whole number of seconds, from 1 to {MAX_TIMEOUT_SECONDS}"))
 }
 
 fn count<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "it must be a whole number, 0 or more".to_string())
 }
 
-const LARGEST: u64 = 256 << 30;
-
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            quiet: false,
-            verbose: false,
-            digest: None,
-            checksums: None,
-            keyring: None,
-            mirror: None,
-            list: false,
-            platform: None,
-            config: None,
-            print_digest: false,
-            cacert: None,
-            insecure_http: false,
-            timeout: 30,
-            cache_dir: None,
-            no_cache: false,
-            strip_components: 0,
-            subdir: Name::default(),
-            exclude: Vec::new(),
-            replace: false,
-            into: false,
-            devices: false,
-            no_same_owner: false,
-            squash: false,
-            max_size: LARGEST,
-            max_files: 4_000_000,
+        Self::parse_from([TOOL.name])
+    }
+}
+
+impl Options {
+    /// How servers are reached.
+    pub fn net_rules(&self) -> Rules {
+        Rules {
+            authorities: self.cacert.clone(),
+            insecure_http: self.insecure_http,
+            patience: Duration::from_secs(self.timeout),
+        }
+    }
+
+    /// What the options ask of a fetch.
+    pub fn into_config(self) -> FetchConfig {
+        FetchConfig {
+            platform: self.platform.clone().unwrap_or_else(Platform::host),
+            cache: match &self.cache_dir {
+                _ if self.no_cache => CacheLocation::Nowhere,
+                Some(path) => CacheLocation::Directory(path.clone()),
+                None => CacheLocation::Default,
+            },
+            if_exists: match (self.replace, self.into) {
+                (true, _) => IfExists::Replace,
+                (_, true) => IfExists::Merge,
+                _ => IfExists::Refuse,
+            },
+            output: match (self.quiet, self.verbose) {
+                (true, _) => Output::Quiet,
+                (_, true) => Output::Entries,
+                _ => Output::Summary,
+            },
+            policy: self.policy(),
+            digest: self.digest,
+            checksums: self.checksums,
+            keyring: self.keyring,
+            mirror: self.mirror,
+            max_bytes: self.max_size,
+            image_config: self.config,
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        let caller = Policy::for_caller();
+        Policy {
+            owners: match caller.owners {
+                _ if self.no_same_owner => Owners::Caller,
+                Owners::Keep if self.squash => Owners::Squash,
+                owners => owners,
+            },
+            devices: if self.devices { Devices::Make } else { Devices::LeaveOut },
+            max_entries: self.max_files,
+            verbose: self.verbose,
+            selection: Selection {
+                below: self.subdir.clone(),
+                strip: self.strip_components,
+                exclude: self.exclude.iter().map(|pattern| Pattern::new(pattern)).collect(),
+            },
+            ..caller
         }
     }
 }
@@ -187,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_told_what_it_must_be() {
-        assert_eq!((seconds("1"), seconds("86400")), (Ok(1), Ok(LONGEST)));
+        assert_eq!((seconds("1"), seconds("86400")), (Ok(1), Ok(MAX_TIMEOUT_SECONDS)));
         for wrong in ["5s", "0", "86401", "-1", "", "1.5"] {
             assert_eq!(seconds(wrong), Err("it must be a whole number of seconds, from 1 to 86400".into()));
         }
@@ -201,7 +252,7 @@ mod tests {
     fn sizes_are_powers_of_1024() {
         assert_eq!(size("512"), Ok(512));
         assert_eq!(size("64K"), Ok(65536));
-        assert_eq!(size("256G"), Ok(LARGEST));
+        assert_eq!(size("256G"), Ok(256 << 30));
         assert!(size("1X").is_err());
         assert!(size("99999999999T").is_err());
         assert!(size("").is_err());

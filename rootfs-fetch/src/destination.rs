@@ -11,119 +11,110 @@ pub mod partial;
 pub mod replace_guard;
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::reporter::quoted;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::fs::{Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::oci::image::Form;
 use crate::tree::mount_id;
 use crate::tree::remove;
 
 /// Where the tree grows.
 #[derive(Debug)]
-pub struct Place {
+pub struct Destination {
     /// DIRECTORY as the user wrote it, for messages.
     directory: PathBuf,
     parent: OwnedFd,
     name: OsString,
     root: OwnedFd,
-    existing: Existing,
-    way: Way,
+    existing: IfExists,
+    staging: Staging,
 }
 
 /// What becomes of a DIRECTORY that exists and is not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
+pub enum IfExists {
     /// It is refused.
     Refuse,
     /// It changes places with the new tree, and goes.
     Replace,
     /// The tree is added to it.
-    Add,
+    Merge,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Staging {
     /// In a sibling of this name.
-    Beside(OsString),
+    Sibling(OsString),
     /// In DIRECTORY itself, which was empty.
-    Inside,
+    EmptyDir,
     /// In DIRECTORY itself, among what was there.
-    Among,
+    Merge,
 }
 
-impl Place {
+impl Destination {
     /// Makes the sibling, after a look at DIRECTORY and at what dead runs left.
     ///
     /// # Errors
     /// Exists, if DIRECTORY is there and not an empty directory; I/O.
-    pub fn prepare(directory: &Path, existing: Existing) -> Result<Self> {
+    pub fn prepare(directory: &Path, existing: IfExists) -> Result<Self> {
         let (parent_path, name) = parent_and_name(directory)?;
         let parent = crate::tree::open_plain(&parent_path).map_err(|error| {
             let call = format!("openat({}, O_DIRECTORY)", quoted(&parent_path));
             let kind = if error == Errno::ACCESS { Kind::Denied } else { Kind::Io };
             Failure::call(format_args!("make {}", quoted(directory)), call, error).kind(kind)
         })?;
-        let found = look(&parent, &name, directory, existing)?;
-        let (root, way) = match found {
-            Some(root) if existing == Existing::Add => (root, Way::Among),
+        let found = open_existing(&parent, &name, directory, existing)?;
+        let (root, staging) = match found {
+            Some(root) if existing == IfExists::Merge => (root, Staging::Merge),
             // a mount point cannot be renamed over
-            Some(root) if existing == Existing::Refuse && !mount_id::together(&parent, &root) => {
-                (root, Way::Inside)
+            Some(root) if existing == IfExists::Refuse && !mount_id::same_mount(&parent, &root) => {
+                (root, Staging::EmptyDir)
             }
             found => {
                 partial::remove_stale(&parent, &name);
                 match (partial::make(&parent, &name, directory), found) {
-                    (Ok((partial, root)), _) => (root, Way::Beside(partial)),
+                    (Ok((partial, root)), _) => (root, Staging::Sibling(partial)),
                     // the directory was made for us where we may make none
-                    (Err(Failure::Wrong { kind: Kind::Denied, .. }), Some(root))
-                        if existing == Existing::Refuse =>
+                    (Err(failure), Some(root))
+                        if failure.is(Kind::Denied) && existing == IfExists::Refuse =>
                     {
-                        (root, Way::Inside)
+                        (root, Staging::EmptyDir)
                     }
                     (Err(failure), _) => return Err(failure),
                 }
             }
         };
-        Ok(Self { directory: directory.to_path_buf(), parent, name, root, existing, way })
+        Ok(Self { directory: directory.to_path_buf(), parent, name, root, existing, staging })
     }
 
     /// Whether DIRECTORY had something in it that stays.
-    pub fn is_shared(&self) -> bool {
-        matches!(self.way, Way::Among)
+    pub fn is_merge(&self) -> bool {
+        matches!(self.staging, Staging::Merge)
     }
 
     /// Whether the tree grows in a sibling that we made, so that there may be another one.
-    pub fn is_beside(&self) -> bool {
-        matches!(self.way, Way::Beside(_))
+    pub fn is_sibling(&self) -> bool {
+        matches!(self.staging, Staging::Sibling(_))
     }
 
-    /// The form of image the tree turns out to be, where it is none that is in one.
-    pub fn image(&self) -> Option<Form> {
-        let has = |name| rustix::fs::statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-        // docker save writes both since version 25, and the layout has the digests
-        if has("oci-layout") && has("index.json") && has("blobs") {
-            return Some(Form::OciArchive);
-        }
-        // a root has a directory of that name, an image never
-        let saved = has("repositories") || has("manifest.json") && has("blobs");
-        (saved && !has("etc")).then_some(Form::DockerArchive)
+    /// The root of the tree.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
     }
 
-    /// The root of the tree, open.
+    /// Opens the root of the tree.
     ///
     /// # Errors
-    /// I/O.
-    pub fn root(&self) -> Result<OwnedFd> {
-        self.root.try_clone().map_err(|error| {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::MFILE);
-            Failure::call("open the new directory", "fcntl(F_DUPFD_CLOEXEC)", errno)
-        })
+    /// As fcntl(2).
+    pub fn open_root(&self) -> Result<OwnedFd> {
+        self.root
+            .try_clone()
+            .map_err(|error| Failure::call("open the new directory", "fcntl(F_DUPFD_CLOEXEC)", error))
     }
 
     /// Gives the finished tree its name.
@@ -131,15 +122,15 @@ impl Place {
     /// # Errors
     /// Exists, if somebody was faster; I/O. Nothing is left then.
     pub fn commit(self) -> Result<()> {
-        let Way::Beside(partial) = &self.way else { return Ok(()) };
-        if self.existing == Existing::Replace
+        let Staging::Sibling(partial) = &self.staging else { return Ok(()) };
+        if self.existing == IfExists::Replace
             && let Err(failure) = replace_guard::check(&self.directory)
         {
             // something was mounted meanwhile
             self.abandon()?;
             return Err(failure);
         }
-        if self.existing == Existing::Replace && self.rename(partial, RenameFlags::EXCHANGE).is_ok() {
+        if self.existing == IfExists::Replace && self.rename(partial, RenameFlags::EXCHANGE).is_ok() {
             // the old tree has the sibling's name now
             return self.abandon();
         }
@@ -171,12 +162,12 @@ impl Place {
     /// # Errors
     /// I/O; the next run tries again.
     pub fn abandon(self) -> Result<()> {
-        match &self.way {
-            Way::Beside(partial) => remove::entry(self.parent.as_fd(), partial.as_bytes(), &mut |_| {}),
-            Way::Inside => remove::contents(self.root.as_fd(), &mut |_| {}).map_err(|error| {
+        match &self.staging {
+            Staging::Sibling(partial) => remove::entry(self.parent.as_fd(), partial.as_bytes(), &mut |_| {}),
+            Staging::EmptyDir => remove::contents(self.root.as_fd(), &mut |_| {}).map_err(|error| {
                 Failure::call(format_args!("empty {} again", quoted(&self.directory)), "unlinkat()", error)
             }),
-            Way::Among => Ok(()),
+            Staging::Merge => Ok(()),
         }
     }
 }
@@ -203,16 +194,23 @@ fn parent_and_name(directory: &Path) -> Result<(PathBuf, OsString)> {
 }
 
 /// Opens a DIRECTORY that exists, if it is one we may use.
-fn look(parent: &OwnedFd, name: &OsStr, directory: &Path, existing: Existing) -> Result<Option<OwnedFd>> {
+fn open_existing(
+    parent: &OwnedFd,
+    name: &OsStr,
+    directory: &Path,
+    existing: IfExists,
+) -> Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let exists = |what| Failure::new(Kind::Exists, format_args!("{} exists{what}", quoted(directory)));
     let failed =
         |call: &str, error| Failure::call(format_args!("look into {}", quoted(directory)), call, error);
     match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         Err(Errno::NOENT) => Ok(None),
-        Err(Errno::NOTDIR | Errno::LOOP) => Err(exists(" and is no directory").hint(replace_guard::ANOTHER)),
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            Err(exists(" and is no directory").hint(replace_guard::OTHER_DIRECTORY))
+        }
         Err(error) => Err(failed(&format!("openat({})", quoted(name)), error)),
-        Ok(fd) if existing != Existing::Refuse => Ok(Some(fd)),
+        Ok(fd) if existing != IfExists::Refuse => Ok(Some(fd)),
         Ok(fd) => {
             let entries = Dir::read_from(&fd).map_err(|error| failed("getdents64()", error))?;
             let full = entries.flatten().any(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."));
@@ -221,7 +219,7 @@ fn look(parent: &OwnedFd, name: &OsStr, directory: &Path, existing: Existing) ->
             }
             let replace =
                 if replace_guard::check(directory).is_ok() { "; --replace replaces it" } else { "" };
-            Err(exists(" and is not empty").hint(format_args!("{}{replace}", replace_guard::ANOTHER)))
+            Err(exists(" and is not empty").hint(format_args!("{}{replace}", replace_guard::OTHER_DIRECTORY)))
         }
     }
 }

@@ -149,12 +149,12 @@ impl std::error::Error for Mismatch {}
 
 /// A digest that grows with the bytes, and the one it must be in the end.
 #[derive(Debug)]
-pub struct Sum {
+pub struct RunningDigest {
     hasher: Hasher,
     expected: Digest,
 }
 
-impl Sum {
+impl RunningDigest {
     /// Of nothing yet.
     pub fn new(expected: Digest) -> Self {
         Self { hasher: Hasher::new(expected.algorithm), expected }
@@ -181,18 +181,18 @@ impl Sum {
 
 /// Bytes on their way; the last of them come only if all were right.
 #[derive(Debug)]
-pub struct Checked<R> {
+pub struct CheckedReader<R> {
     inner: R,
-    sum: Sum,
+    sum: RunningDigest,
     /// Bytes still to come, where it is known how many there are.
     rest: Option<u64>,
     ended: bool,
 }
 
-impl<R: Read> Checked<R> {
+impl<R: Read> CheckedReader<R> {
     /// Checks everything `inner` has, and that it is `size` bytes if that is known.
     pub fn new(inner: R, expected: Digest, size: Option<u64>) -> Self {
-        Self { inner, sum: Sum::new(expected), rest: size, ended: false }
+        Self { inner, sum: RunningDigest::new(expected), rest: size, ended: false }
     }
 
     fn end(&mut self) -> io::Result<()> {
@@ -208,7 +208,7 @@ impl<R: Read> Checked<R> {
     }
 }
 
-impl<R: Read> Read for Checked<R> {
+impl<R: Read> Read for CheckedReader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.ended || into.is_empty() {
             return Ok(0);
@@ -241,7 +241,7 @@ mod tests {
 
     fn read(data: &[u8], size: Option<u64>) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
-        Checked::new(data, ABC.parse().expect("a digest"), size).read_to_end(&mut all)?;
+        CheckedReader::new(data, ABC.parse().expect("a digest"), size).read_to_end(&mut all)?;
         Ok(all)
     }
 

@@ -1,181 +1,205 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What went wrong, told in one line, and the exit status it ends with.
+//! Why a run failed: a message, a hint, and the kind that decides the exit status.
 
 use std::fmt::{self, Display};
+use std::io;
 
 use chain::Reporter;
 use chain::reporter::ErrnoText;
-use nix::errno::Errno;
+use rustix::io::Errno;
 
 use crate::digest::Mismatch;
 
 /// The result of anything that can end the run.
 pub type Result<T> = std::result::Result<T, Failure>;
 
-/// Why a run ended, as its exit status says it.
+/// Why a run failed; each kind has its exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// 1: reading or writing failed.
-    Io = 1,
+    Io,
     /// 2: the command line is wrong.
-    Usage = 2,
+    Usage,
     /// 3: the source, or the platform in it, is not there.
-    NotFound = 3,
+    NotFound,
     /// 4: the archive is damaged, unsafe, or not the one that was asked for.
-    Damaged = 4,
+    Damaged,
     /// 5: access denied.
-    Denied = 5,
-    /// 6: the network, or who is on the other side of it, does not do what it should.
-    Network = 6,
+    Denied,
+    /// 6: the network or a server does not do what it should.
+    Network,
     /// 7: DIRECTORY exists.
-    Exists = 7,
-}
-
-/// The end of a run that did not reach its goal.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// Something is wrong, in one line.
-    Wrong {
-        /// The exit status.
-        kind: Kind,
-        /// The line.
-        line: String,
-        /// What the reader can do.
-        hint: Option<String>,
-        /// Whether it is about all that was read, wherever it was noticed.
-        whole: bool,
-    },
-    /// A signal asked us to end.
+    Exists,
+    /// A signal asked us to end: 128 and its number, if the signal itself does not end us.
     Signal(i32),
 }
 
+impl Kind {
+    /// The exit status.
+    pub const fn status(self) -> i32 {
+        match self {
+            Self::Io => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Damaged => 4,
+            Self::Denied => 5,
+            Self::Network => 6,
+            Self::Exists => 7,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// A failure that ends the run.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    kind: Kind,
+    report: chain::Failure,
+    /// The errno of the system call that failed, if one did.
+    errno: Option<Errno>,
+    /// Whether it is about the whole archive, and not about the entry at which it was noticed.
+    is_of_archive: bool,
+}
+
 impl Failure {
-    /// A failure that is not a system call's.
-    pub fn new(kind: Kind, line: impl Display) -> Self {
-        Self::Wrong { kind, line: line.to_string(), hint: None, whole: false }
+    /// A failure that no system call reported.
+    pub fn new(kind: Kind, message: impl Display) -> Self {
+        let report = chain::Failure::new(message.to_string());
+        Self { kind, report, errno: None, is_of_archive: false }
     }
 
-    /// The archive cannot be right, or must not be followed.
-    pub fn damaged(line: impl Display) -> Self {
-        Self::new(Kind::Damaged, line)
+    /// The archive is broken, or unsafe to unpack.
+    pub fn damaged(message: impl Display) -> Self {
+        Self::new(Kind::Damaged, message)
     }
 
-    /// What was read is not what it should have been: the one entry at which that shows is as good
-    /// or bad as any other.
-    pub fn mismatch(line: impl Display) -> Self {
-        Self::Wrong { kind: Kind::Damaged, line: line.to_string(), hint: None, whole: true }
+    /// What was read is not what was asked for: a failure of the archive, not of one entry.
+    pub fn mismatch(message: impl Display) -> Self {
+        Self { is_of_archive: true, ..Self::damaged(message) }
+    }
+
+    /// A signal asked the run to end.
+    pub fn signal(signal: i32) -> Self {
+        Self::new(Kind::Signal(signal), format_args!("ended by signal {signal}"))
     }
 
     /// A system call failed: `cannot REASON: CALL: strerror (ERRNO)`.
-    pub fn call(reason: impl Display, call: impl Display, error: rustix::io::Errno) -> Self {
-        let kind = match error {
-            rustix::io::Errno::ACCESS | rustix::io::Errno::PERM => Kind::Denied,
-            // what no archive that was made from a file system can ask for
-            rustix::io::Errno::NAMETOOLONG | rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => {
-                Kind::Damaged
-            }
+    pub fn call(reason: impl Display, call: impl Display, error: impl Into<io::Error>) -> Self {
+        let errno = Errno::from_io_error(&error.into()).unwrap_or(Errno::IO);
+        let kind = match errno {
+            Errno::ACCESS | Errno::PERM => Kind::Denied,
+            // no archive made from a file system needs these
+            Errno::NAMETOOLONG | Errno::LOOP | Errno::NOTDIR => Kind::Damaged,
             _ => Kind::Io,
         };
-        let why = ErrnoText(Errno::from_raw(error.raw_os_error()));
-        Self::new(kind, format_args!("cannot {reason}: {call}: {why}"))
+        let text = ErrnoText(nix::errno::Errno::from_raw(errno.raw_os_error()));
+        Self { errno: Some(errno), ..Self::new(kind, format_args!("cannot {reason}: {call}: {text}")) }
     }
 
-    /// Reading failed: the errno of the input itself is I/O, anything else is said by a decoder or
-    /// a digest and is damage. A failure that passed through the reader comes out unchanged.
-    pub fn read(error: std::io::Error) -> Self {
+    /// Reading failed. An errno comes from the input; any other error is a decoder's or a digest's
+    /// and means damage. A failure wrapped by [`Self::into_io`] comes out unchanged.
+    pub fn read(error: io::Error) -> Self {
         let inner = error.get_ref();
         if let Some(failure) = inner.and_then(|inner| inner.downcast_ref::<Self>()) {
             return failure.clone();
         }
-        match error.raw_os_error() {
-            Some(errno) => {
-                Self::call("read the archive", "read()", rustix::io::Errno::from_raw_os_error(errno))
-            }
-            None if inner.is_some_and(|inner| inner.is::<Mismatch>()) => Self::mismatch(error),
-            None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Self::damaged("the compressed data are cut short")
-            }
-            None => Self::damaged(format_args!("the compressed data are damaged: {error}")),
-        }
-    }
-
-    /// Whether there was no space, or none for this user.
-    pub fn is_full(&self) -> bool {
-        match self {
-            Self::Wrong { kind: Kind::Io, line, .. } => {
-                line.ends_with("(ENOSPC)") || line.ends_with("(EDQUOT)")
-            }
-            _ => false,
+        match error.kind() {
+            _ if error.raw_os_error().is_some() => Self::call("read the archive", "read()", error),
+            _ if inner.is_some_and(|inner| inner.is::<Mismatch>()) => Self::mismatch(error),
+            io::ErrorKind::UnexpectedEof => Self::damaged("the compressed data are cut short"),
+            _ => Self::damaged(format_args!("the compressed data are damaged: {error}")),
         }
     }
 
     /// No thread could be started.
-    pub fn no_thread(error: &std::io::Error) -> Self {
-        // what pthread_create(3) says where the limit is reached, if nothing else is known
-        let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::AGAIN);
-        Self::call("start a thread", "clone3()", errno)
+    pub fn no_thread(error: &io::Error) -> Self {
+        // EAGAIN is what pthread_create(3) returns at the limit
+        Self::call("start a thread", "clone3()", Errno::from_io_error(error).unwrap_or(Errno::AGAIN))
     }
 
-    /// The same failure with another exit status.
-    pub fn kind(self, new: Kind) -> Self {
-        match self {
-            Self::Wrong { line, hint, whole, .. } => Self::Wrong { kind: new, line, hint, whole },
-            signal @ Self::Signal(_) => signal,
+    /// Whether the failure is of this kind.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind
+    }
+
+    /// The signal that asked us to end.
+    pub fn by_signal(&self) -> Option<i32> {
+        if let Kind::Signal(signal) = self.kind { Some(signal) } else { None }
+    }
+
+    /// Whether the disk, or the user's quota, is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self.errno, Some(Errno::NOSPC | Errno::DQUOT))
+    }
+
+    /// The message and the hint.
+    pub fn report(&self) -> &chain::Failure {
+        &self.report
+    }
+
+    /// The same failure of another kind.
+    #[must_use]
+    pub fn kind(self, kind: Kind) -> Self {
+        if self.by_signal().is_some() { self } else { Self { kind, ..self } }
+    }
+
+    /// The same failure, of kind [`Kind::NotFound`] if the call failed because a file is missing.
+    #[must_use]
+    pub fn or_not_found(self) -> Self {
+        match self.errno {
+            Some(Errno::NOENT | Errno::NOTDIR) => self.kind(Kind::NotFound),
+            _ => self,
         }
     }
 
-    /// The same failure with advice.
-    pub fn hint(self, advice: impl Display) -> Self {
-        match self {
-            Self::Wrong { kind, line, whole, .. } => {
-                Self::Wrong { kind, line, hint: Some(advice.to_string()), whole }
-            }
-            signal @ Self::Signal(_) => signal,
-        }
+    /// The same failure with a hint.
+    #[must_use]
+    pub fn hint(self, hint: impl Display) -> Self {
+        Self { report: self.report.hint(hint.to_string()), ..self }
     }
 
-    /// The same failure, its line led by what it happened to.
-    pub fn within(self, what: impl Display) -> Self {
-        match self {
-            Self::Wrong { kind, line, hint, whole } => {
-                Self::Wrong { kind, line: format!("{what}: {line}"), hint, whole }
-            }
-            signal @ Self::Signal(_) => signal,
-        }
+    /// The same failure, its message preceded by what it happened to.
+    #[must_use]
+    pub fn within(mut self, what: impl Display) -> Self {
+        self.report.message = format!("{what}: {}", self.report.message);
+        self
     }
 
-    /// The same failure, led by the name of the entry in which it was noticed, where it is about that.
+    /// The same failure, preceded by the entry at which it was noticed if it is about that entry.
+    #[must_use]
     pub fn at_entry(self, name: impl Display) -> Self {
-        if self.is_of_the_whole() { self } else { self.within(name) }
+        if self.is_of_archive { self } else { self.within(name) }
     }
 
-    /// Whether it is about all that was read.
-    pub fn is_of_the_whole(&self) -> bool {
-        matches!(self, Self::Wrong { whole: true, .. })
+    /// The same failure, followed by where in the archive it was noticed if it is about that place.
+    #[must_use]
+    pub fn located(mut self, place: impl Display) -> Self {
+        if !self.is_of_archive && self.by_signal().is_none() {
+            self.report.message = format!("{} ({place})", self.report.message);
+        }
+        self
     }
 
-    /// Wrapped so that it passes through a reader; [`Self::read`] unwraps it.
-    pub fn into_io(self) -> std::io::Error {
-        std::io::Error::other(self)
+    /// Wrapped to pass through a reader; [`Self::read`] unwraps it.
+    pub fn into_io(self) -> io::Error {
+        io::Error::other(self)
     }
 
-    /// Says the failure; nothing is said of a signal, whoever sent it knows.
-    pub fn reporter(&self, reporter: &Reporter) {
-        if let Self::Wrong { line, hint, .. } = self {
-            reporter.message(line);
-            if let Some(hint) = hint {
+    /// Prints the failure and returns its exit status. A signal is not reported.
+    pub fn print(&self, reporter: &Reporter) -> i32 {
+        if self.by_signal().is_none() {
+            reporter.message(&self.report);
+            if let Some(hint) = &self.report.hint {
                 reporter.hint(hint);
             }
         }
+        self.kind.status()
     }
 }
 
-impl fmt::Display for Failure {
+impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wrong { line, .. } => f.write_str(line),
-            Self::Signal(signal) => write!(f, "ended by signal {signal}"),
-        }
+        self.report.fmt(f)
     }
 }
 
@@ -187,10 +211,9 @@ mod tests {
 
     #[test]
     fn a_failed_call_names_the_reason_the_call_and_the_error() {
-        let failure = Failure::call("make it", "mkdirat(\"a\")", rustix::io::Errno::NOSPC);
-        let Failure::Wrong { kind, line, hint, .. } = failure else { panic!("not a signal") };
-        assert_eq!(kind, Kind::Io);
-        assert_eq!(line, "cannot make it: mkdirat(\"a\"): No space left on device (ENOSPC)");
-        assert_eq!(hint, None);
+        let failure = Failure::call("make it", "mkdirat(\"a\")", Errno::NOSPC);
+        assert!(failure.is(Kind::Io) && failure.is_full() && failure.report().hint.is_none());
+        let message = "cannot make it: mkdirat(\"a\"): No space left on device (ENOSPC)";
+        assert_eq!(failure.to_string(), message);
     }
 }

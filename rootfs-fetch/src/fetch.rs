@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From SOURCE to DIRECTORY: open the source, grow the tree beside, give it its name.
+//! One run, from SOURCE to DIRECTORY: open the source, fill a sibling, rename it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,43 +8,43 @@ use chain::{Reporter, Verbosity};
 
 use crate::archive::stream::Stream;
 use crate::archive::tar::reader::{Reader, Trailer, padded};
-use crate::cli::Options;
-use crate::destination::{Existing, Place};
+use crate::config::{FetchConfig, Output};
+use crate::destination::{Destination, IfExists};
 use crate::digest::Digest;
-use crate::failure::{Failure, Kind as ErrorKind, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::net::client::Net;
-use crate::oci::image::{Image, Layers, Reference};
+use crate::oci::image::{Image, ImageFormat, Layers, LocalImage};
 use crate::oci::manifest::Layer;
 use crate::progress::Progress;
 use crate::source::Source;
-use crate::source::input::{self, Input, Opener};
+use crate::source::input::{Input, Opener, write_image_config};
 use crate::tree::Tree;
 use crate::tree::directories::Origin;
 use crate::tree::name::Name;
-use crate::unpack::listing::Listed;
-use crate::unpack::policy::{Devices, Owners, Policy};
+use crate::unpack::listing::Listing;
+use crate::unpack::policy::Policy;
 use crate::unpack::report::Report;
-use crate::unpack::selection::{Pattern, Selection, Taken};
-use crate::unpack::{Kind, Unpacker};
+use crate::unpack::selection::SelectionCounts;
+use crate::unpack::{ArchiveKind, Unpacker};
 
-/// What a fetch is to do, and how.
+/// A source that becomes a directory.
 #[derive(Debug)]
 pub struct Fetch<'a> {
     /// Where the tree comes from.
     pub source: Source,
-    /// Where it goes.
+    /// DIRECTORY.
     pub directory: &'a Path,
-    /// What was asked for.
-    pub options: &'a Options,
+    /// What to do.
+    pub config: &'a FetchConfig,
     /// The network, and whether a signal asked us to end.
     pub net: &'a Arc<Net>,
-    /// The voice.
+    /// Prints entries and the summary.
     pub reporter: &'a Reporter,
 }
 
 impl Fetch<'_> {
-    /// Does it.
+    /// Fetches and unpacks; a dry run lists what would be unpacked.
     ///
     /// # Errors
     /// Every [`Failure`]; DIRECTORY is then as it was.
@@ -56,10 +56,9 @@ impl Fetch<'_> {
         self.make(input)
     }
 
-    /// What opens our source.
-    pub fn opener(&self) -> Opener<'_> {
-        let beside = beside(self.directory);
-        Opener { options: self.options, net: self.net, beside, reporter: self.reporter }
+    fn opener(&self) -> Opener<'_> {
+        let temp_dir = parent(self.directory);
+        Opener { config: self.config, net: self.net, temp_dir, reporter: self.reporter }
     }
 
     fn interrupt(&self) -> &Interrupt {
@@ -67,236 +66,217 @@ impl Fetch<'_> {
     }
 
     fn make(&self, mut input: Input) -> Result<()> {
-        let config = self.config(&input)?;
-        let existing = match (self.options.replace, self.options.into) {
-            (true, _) => Existing::Replace,
-            (_, true) => Existing::Add,
-            _ => Existing::Refuse,
-        };
-        let place = Place::prepare(self.directory, existing)?;
-        let digest = match &input {
-            Input::Image(image) => image.digest().cloned(),
-            _ => self.options.digest.clone(),
-        };
-        match self.fill(&place, &mut input).and_then(|report| self.accept(report, &place, config.as_deref()))
-        {
-            Ok(None) => self.as_image(place),
-            Ok(Some(report)) => {
-                place.commit()?;
-                if !self.options.quiet {
-                    report.tell_losses(self.reporter);
-                    report.tell_made(self.reporter, self.directory, digest.as_ref());
-                }
-                Ok(())
+        let image_config = self.image_config(&input)?;
+        let destination = Destination::prepare(self.directory, self.config.if_exists)?;
+        let filled = self.fill(&destination, &mut input);
+        let accepted = filled.and_then(|report| {
+            let format = self.image_format(&destination)?;
+            if let (Some(path), Some(image_config)) = (&self.config.image_config, &image_config) {
+                write_image_config(image_config, path)?;
             }
-            Err(failure) => {
-                let again = !place.is_shared() && self.is_cache_to_blame(&failure, &input);
-                if place.is_shared() {
-                    self.reporter.message("what was added until then stays, as --into has it");
-                }
-                if let Err(left) = place.abandon() {
-                    left.reporter(self.reporter);
-                }
-                if again { self.make(input) } else { Err(failure) }
-            }
+            Ok((report, format))
+        });
+        match accepted {
+            Ok((_, Some(format))) => self.unpack_as_image(destination, format),
+            Ok((report, None)) => self.commit(destination, &input, &report),
+            Err(failure) => self.abandon(destination, input, failure),
         }
     }
 
-    /// What to write to the file of `--config`; for an archive it is not known yet.
-    fn config(&self, input: &Input) -> Result<Option<Vec<u8>>> {
-        match (&self.options.config, input) {
+    /// Gives the tree its name and prints the summary.
+    fn commit(&self, destination: Destination, input: &Input, report: &Report) -> Result<()> {
+        destination.commit()?;
+        if self.config.output != Output::Quiet {
+            report.report_losses(self.reporter);
+            let digest = match input {
+                Input::Image(image) => image.digest(),
+                _ => self.config.digest.as_ref(),
+            };
+            self.reporter.message(summary(self.directory, report, digest));
+        }
+        Ok(())
+    }
+
+    /// Removes what was unpacked. If a damaged blob of the cache was to blame, it tries once more.
+    fn abandon(&self, destination: Destination, input: Input, failure: Failure) -> Result<()> {
+        let is_merge = destination.is_merge();
+        let again = !is_merge && self.is_cache_to_blame(&failure, &input);
+        if is_merge {
+            self.reporter.message("what was added until then stays, as --into has it");
+        }
+        if let Err(failed_removal) = destination.abandon() {
+            failed_removal.print(self.reporter);
+        }
+        if again { self.make(input) } else { Err(failure) }
+    }
+
+    /// The configuration for `--config`; that of an archive is known only after it is unpacked.
+    fn image_config(&self, input: &Input) -> Result<Option<Vec<u8>>> {
+        match (&self.config.image_config, input) {
             (None, _) | (Some(_), Input::Archive(..)) => Ok(None),
             (Some(_), Input::Image(image)) => image.config().map(Some),
             (Some(_), Input::Host(_)) => {
-                Err(Failure::new(ErrorKind::Usage, "the host's programs have no configuration"))
+                Err(Failure::new(Kind::Usage, "the host's programs have no configuration"))
             }
         }
     }
 
-    /// Writes the configuration beside a tree that is whole; nothing comes back if what was
-    /// unpacked is an image.
-    fn accept(&self, report: Report, place: &Place, config: Option<&[u8]>) -> Result<Option<Report>> {
-        if self.is_archive() && place.image().is_some() {
+    /// The format of the image that an unpacked archive turned out to be, if nothing of the archive
+    /// was chosen and nothing was there before.
+    fn image_format(&self, destination: &Destination) -> Result<Option<ImageFormat>> {
+        if !matches!(self.source, Source::File(_) | Source::Stdin | Source::Url(_)) {
             return Ok(None);
         }
-        match (&self.options.config, config) {
-            (Some(path), Some(config)) => input::write_config(config, path)?,
-            (Some(_), None) => {
-                return Err(Failure::damaged("the archive is no image: it has no configuration"));
-            }
-            (None, _) => {}
+        let is_whole =
+            self.config.policy.selection.is_everything() && self.config.if_exists != IfExists::Merge;
+        let format = if is_whole { ImageFormat::detect(destination.root()) } else { None };
+        if format.is_none() && self.config.image_config.is_some() {
+            return Err(Failure::damaged("the archive is no image: it has no configuration"));
         }
-        Ok(Some(report))
+        Ok(format)
     }
 
-    /// Whether what was wrong came from the cache, which has lost it now.
+    /// Whether the failure came from a damaged blob of the cache, which is removed then.
     fn is_cache_to_blame(&self, failure: &Failure, input: &Input) -> bool {
         let Input::Image(image) = input else { return false };
-        let damaged = matches!(failure, Failure::Wrong { kind: ErrorKind::Damaged, .. });
-        let blamed = damaged && image.forget_damaged().unwrap_or(false);
-        if blamed {
+        let to_blame = failure.is(Kind::Damaged) && image.forget_damaged().unwrap_or(false);
+        if to_blame {
             self.reporter.message("a layer in the cache was damaged: it is fetched again");
         }
-        blamed
+        to_blame
     }
 
-    /// Whether what was unpacked may turn out to be an image: nothing of it was chosen or added.
-    fn is_archive(&self) -> bool {
-        let options = self.options;
-        let chosen = options.strip_components > 0 || !options.subdir.is_root() || !options.exclude.is_empty();
-        matches!(self.source, Source::File(_) | Source::Stdin | Source::Url(_)) && !chosen && !options.into
-    }
-
-    /// Starts again, with what was unpacked taken for the image it is.
-    fn as_image(&self, place: Place) -> Result<()> {
-        let Some(form) = place.image() else { return place.abandon() };
+    /// Starts again with the image that the unpacked archive turned out to be.
+    fn unpack_as_image(&self, unpacked: Destination, format: ImageFormat) -> Result<()> {
         self.reporter.message("this archive is a container image: its layers are unpacked");
         if let Source::File(path) = &self.source {
-            place.abandon()?;
-            let source = Source::Image(Reference { form, path: path.clone(), tag: None });
-            let options = &Options { digest: None, ..self.options.clone() };
-            return Fetch { source, options, ..*self }.run();
+            unpacked.abandon()?;
+            let local = LocalImage { format, path: path.clone(), tag: None };
+            let image = self.opener().local_image(&local)?;
+            return Fetch { source: Source::Image(local), ..*self }.make(Input::Image(image));
         }
-        if !place.is_beside() {
-            place.abandon()?;
+        if !unpacked.is_sibling() {
+            unpacked.abandon()?;
             return Err(Failure::damaged("there is no room to unpack an image twice in a mount point")
                 .hint("save it in a file, and name that oci-archive:FILE or docker-archive:FILE"));
         }
-        let image = place.root().and_then(|root| Image::unpacked(root, form, &self.opener().platform()));
-        let source = Source::Image(Reference { form, path: self.directory.into(), tag: None });
+        let root = unpacked.open_root();
+        let image = root.and_then(|root| Image::unpacked(root, format, &self.config.platform));
+        let source = Source::Image(LocalImage { format, path: self.directory.into(), tag: None });
         let made = image.and_then(|image| Fetch { source, ..*self }.make(Input::Image(image)));
-        let left = place.abandon();
-        made.and(left)
+        let removed = unpacked.abandon();
+        made.and(removed)
     }
 
     fn progress(&self, length: Option<u64>) -> Progress {
-        let spoken =
-            self.options.quiet || self.options.verbose || self.reporter.verbosity() == Verbosity::DryRun;
-        if spoken { Progress::hidden() } else { Progress::start(length) }
+        let is_run = self.reporter.verbosity() != Verbosity::DryRun;
+        let shown = is_run && self.config.output == Output::Summary;
+        if shown { Progress::start(length) } else { Progress::hidden() }
     }
 
-    fn fill(&self, place: &Place, input: &mut Input) -> Result<Report> {
-        let origin = if place.is_shared() { Origin::Found } else { Origin::Made };
-        let tree = Tree::new(place.root()?, origin)?;
-        let mut unpacker = match input {
-            Input::Host(copy) => return copy.make(tree, self.interrupt()),
-            Input::Archive(..) | Input::Image(_) => {
-                Unpacker::new(tree, Policy { marked: !place.is_beside(), ..self.policy() }, *self.reporter)
-            }
+    fn fill(&self, destination: &Destination, input: &mut Input) -> Result<Report> {
+        let origin = if destination.is_merge() { Origin::Found } else { Origin::Made };
+        let tree = Tree::new(destination.open_root()?, origin)?;
+        let unpacker = |tree| {
+            let may_inherit = !destination.is_sibling();
+            Unpacker::new(tree, Policy { may_inherit, ..self.config.policy.clone() }, *self.reporter)
         };
         match input {
+            Input::Host(plan) => plan.make(tree, self.interrupt()),
             Input::Archive(stream, progress) => {
-                let unpacked = unpacker.archive(stream, Kind::Whole, self.interrupt());
+                let mut unpacker = unpacker(tree);
+                let unpacked = unpacker.archive(stream, ArchiveKind::Whole, self.interrupt());
                 progress.clear();
                 unpacked?;
+                unpacker.finish()
             }
             Input::Image(image) => {
-                if place.is_shared() {
-                    // what is added cannot be taken back
+                if destination.is_merge() {
+                    // there is no second try: what is added stays
                     image.forget_damaged()?;
                 }
+                let mut unpacker = unpacker(tree);
                 let progress = self.progress(image.size());
-                let applied = self.apply(image, &progress, &mut unpacker);
+                let applied = self.apply_layers(image, &progress, &mut unpacker);
                 progress.clear();
                 applied?;
+                unpacker.finish()
             }
-            Input::Host(_) => {}
         }
-        unpacker.finish()
     }
 
-    fn apply(&self, image: &Image, progress: &Progress, unpacker: &mut Unpacker) -> Result<()> {
-        let layers = image.begin(self.opener().beside, progress)?;
+    fn apply_layers(&self, image: &Image, progress: &Progress, unpacker: &mut Unpacker) -> Result<()> {
+        let layers = image.begin(self.opener().temp_dir, progress)?;
         image.layers().iter().try_for_each(|layer| {
             let mut stream = self.layer(&layers, layer)?;
-            let applied = unpacker.archive(&mut stream, Kind::Layer, self.interrupt());
-            applied.map_err(|failure| match failure {
-                // an address says more than a digest
-                Failure::Wrong { kind: ErrorKind::Network | ErrorKind::NotFound, .. } => failure,
-                failure => failure.within(&layer.part),
+            let applied = unpacker.archive(&mut stream, ArchiveKind::Layer, self.interrupt());
+            applied.map_err(|failure| {
+                // its message has an address, which says more than a digest
+                let is_remote = failure.is(Kind::Network) || failure.is(Kind::NotFound);
+                if is_remote { failure } else { failure.within(&layer.path) }
             })
         })
     }
 
     fn layer(&self, layers: &Layers<'_>, layer: &Layer) -> Result<Stream> {
-        Stream::start(layers.open(layer)?, layer.content.clone(), self.options.max_size, self.interrupt())
+        Stream::start(layers.open(layer)?, layer.content.clone(), self.config.max_bytes, self.interrupt())
     }
 
-    /// Says what would be made.
+    /// Prints what would be made.
     fn list(&self, input: Input) -> Result<()> {
         match input {
             Input::Archive(mut stream, _) => {
-                let taken = self.list_archive(&mut stream, Trailer::Required, Taken::default())?;
-                self.policy().selection.check(taken)
+                let counts = self.list_archive(&mut stream, Trailer::Required, SelectionCounts::default())?;
+                self.config.policy.selection.check(counts)
             }
             Input::Image(image) => {
-                let layers = image.begin(self.opener().beside, &Progress::hidden())?;
-                let taken = image.layers().iter().try_fold(Taken::default(), |taken, layer| {
-                    self.reporter.message(format_args!("layer {}", layer.part));
-                    self.list_archive(&mut self.layer(&layers, layer)?, Trailer::Optional, taken)
-                })?;
-                self.policy().selection.check(taken)
+                let layers = image.begin(self.opener().temp_dir, &Progress::hidden())?;
+                let list_layer = |counts, layer: &Layer| {
+                    self.reporter.message(format_args!("layer {}", layer.path));
+                    self.list_archive(&mut self.layer(&layers, layer)?, Trailer::Optional, counts)
+                };
+                let counts = image.layers().iter().try_fold(SelectionCounts::default(), list_layer)?;
+                self.config.policy.selection.check(counts)
             }
-            Input::Host(copy) => {
-                copy.paths().iter().for_each(|path| self.reporter.message(path.display()));
+            Input::Host(plan) => {
+                plan.paths().iter().for_each(|path| self.reporter.message(path.display()));
                 Ok(())
             }
         }
     }
 
-    fn list_archive(&self, stream: &mut Stream, trailer: Trailer, mut taken: Taken) -> Result<Taken> {
-        let selection = self.policy().selection;
+    fn list_archive(
+        &self,
+        stream: &mut Stream,
+        trailer: Trailer,
+        mut counts: SelectionCounts,
+    ) -> Result<SelectionCounts> {
         let mut reader = Reader::new(trailer);
         while let Some(entry) = reader.next(stream)? {
             self.interrupt().check()?;
-            taken.met += 1;
-            if let Some(name) = selection.select(&Name::parse(&entry.raw_name)?) {
-                taken.taken += 1;
-                if !self.options.quiet {
-                    self.reporter.message(Listed(&entry, &name));
+            counts.seen += 1;
+            if let Some(name) = self.config.policy.selection.select(&Name::parse(&entry.raw_name)?) {
+                counts.selected += 1;
+                if self.config.output != Output::Quiet {
+                    self.reporter.message(Listing(&entry, &name));
                 }
             }
             stream.skip(padded(entry.stored))?;
         }
-        Ok(taken)
-    }
-
-    fn policy(&self) -> Policy {
-        let options = self.options;
-        let mut policy = Policy::for_caller();
-        if options.no_same_owner {
-            policy.owners = Owners::Caller;
-        } else if options.squash && policy.owners == Owners::Keep {
-            policy.owners = Owners::Squash;
-        }
-        if options.devices {
-            policy.devices = Devices::Make;
-        }
-        policy.most_files = options.max_files;
-        policy.verbose = options.verbose;
-        policy.selection = Selection {
-            below: options.subdir.clone(),
-            strip: options.strip_components,
-            exclude: options.exclude.iter().map(|pattern| Pattern::new(pattern)).collect(),
-        };
-        policy
+        Ok(counts)
     }
 }
 
-/// Where what passes may be put: on the same file system as DIRECTORY.
-pub fn beside(directory: &Path) -> &Path {
+/// The directory that holds DIRECTORY, and so is on the same file system.
+fn parent(directory: &Path) -> &Path {
     match directory.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
 }
 
-impl Report {
-    /// The last line: `ubuntu-fs: 11,204 files, 170 MB, sha256:…`.
-    fn tell_made(&self, reporter: &Reporter, directory: &Path, digest: Option<&Digest>) {
-        match digest {
-            Some(digest) => reporter.message(format_args!("{}: {self}, {digest}", directory.display())),
-            None => reporter.message(format_args!("{}: {self}", directory.display())),
-        }
-    }
+/// The last line: `ubuntu-fs: 11,204 files, 170 MB, sha256:…`.
+fn summary(directory: &Path, report: &Report, digest: Option<&Digest>) -> String {
+    let digest = digest.map_or_else(String::new, |digest| format!(", {digest}"));
+    format!("{}: {report}{digest}", directory.display())
 }

@@ -17,8 +17,8 @@ use crate::net::body::Body;
 use crate::net::http::Head;
 use crate::net::resolve::dns;
 use crate::net::url::Url;
-use crate::oci::layout::Blobs;
-use crate::oci::manifest::{self, Wanted};
+use crate::oci::layout::Layout;
+use crate::oci::manifest::{self, Query};
 use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
 use crate::oci::registry::challenge;
@@ -27,17 +27,17 @@ use crate::tree::directories::Origin;
 use crate::tree::name::Name;
 use crate::tree::remove;
 use crate::unpack::policy::{Owners, Policy};
-use crate::unpack::{Kind, Unpacker};
+use crate::unpack::{ArchiveKind, Unpacker};
 
 /// Archives with more contents than this are not interesting.
-const MOST: u64 = 1 << 22;
+const MAX_BYTES: u64 = 1 << 22;
 
 fn stream(data: &[u8]) -> Option<Stream> {
     if Compression::detect(data) == Compression::Plain {
         // a thread takes longer to start than most of these bytes to read
-        return Some(Stream::of_memory(data.to_vec(), MOST));
+        return Some(Stream::of_memory(data.to_vec(), MAX_BYTES));
     }
-    Stream::start(Box::new(std::io::Cursor::new(data.to_vec())), None, MOST, &Interrupt::default()).ok()
+    Stream::start(Box::new(std::io::Cursor::new(data.to_vec())), None, MAX_BYTES, &Interrupt::default()).ok()
 }
 
 /// Headers, of a plain or a packed archive.
@@ -77,13 +77,13 @@ pub fn ld_cache(data: &[u8]) {
 
 /// The documents of an image, as an index, a manifest and docker's list at once.
 pub fn manifest(data: &[u8]) {
-    let Some(blobs) = Blobs::of_memory(&[("index.json", data), ("manifest.json", data), ("config", data)])
+    let Some(blobs) = Layout::of_memory(&[("index.json", data), ("manifest.json", data), ("config", data)])
     else {
         return;
     };
-    let wanted = Wanted { tag: None, platform: &Platform::host() };
-    let _ = manifest::oci(&blobs, wanted);
-    let _ = manifest::docker(&blobs, wanted);
+    let query = Query { tag: None, platform: &Platform::host() };
+    let _ = manifest::oci(&blobs, query);
+    let _ = manifest::docker(&blobs, query);
 }
 
 /// The name of an image, a URL and where it leads, a challenge: what people and servers write.
@@ -133,7 +133,7 @@ pub fn unpack(data: &[u8]) {
     if std::fs::create_dir_all(&root).is_err() || std::fs::create_dir_all(&neighbour).is_err() {
         return;
     }
-    for kind in [Kind::Whole, Kind::Layer] {
+    for kind in [ArchiveKind::Whole, ArchiveKind::Layer] {
         fill(&root, data, kind);
         let untouched = std::fs::read_dir(&neighbour).is_ok_and(|mut entries| entries.next().is_none());
         let names = std::fs::read_dir(&top).map_or(0, Iterator::count);
@@ -142,13 +142,13 @@ pub fn unpack(data: &[u8]) {
     let _ = std::fs::remove_dir_all(&top);
 }
 
-fn fill(root: &Path, data: &[u8], kind: Kind) {
+fn fill(root: &Path, data: &[u8], kind: ArchiveKind) {
     let Ok(fd) = crate::tree::open_plain(root) else { return };
     let Ok(tree) = fd.try_clone().map_err(drop).and_then(|fd| Tree::new(fd, Origin::Made).map_err(drop))
     else {
         return;
     };
-    let policy = Policy { owners: Owners::Caller, most_files: 200, ..Policy::for_caller() };
+    let policy = Policy { owners: Owners::Caller, max_entries: 200, ..Policy::for_caller() };
     let mut unpacker = Unpacker::new(tree, policy, Reporter::new("fuzz", Verbosity::Quiet));
     if let Some(mut stream) = stream(data)
         && unpacker.archive(&mut stream, kind, &Interrupt::default()).is_ok()

@@ -22,23 +22,23 @@ use std::path::{Path, PathBuf};
 use chain::reporter::quoted;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::host::copy::Mirror;
+use crate::host::copy::Copier;
 use crate::host::libraries::{Libraries, Wants, read_elf};
 use crate::interrupt::Interrupt;
 use crate::tree::Tree;
 use crate::unpack::policy::Policy;
 use crate::unpack::report::{Report, Size};
 
-const CACHE: &str = "/etc/ld.so.cache";
+const LD_SO_CACHE: &str = "/etc/ld.so.cache";
 /// What most file systems count in.
-const BLOCK: u64 = 4096;
+const BLOCK_BYTES: u64 = 4096;
 
 /// Where programs are, which on most hosts now are links to one place.
 const PROGRAMS: [&str; 4] = ["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
 
 /// What is to be copied: everything is found before anything is made.
 #[derive(Debug)]
-pub struct Copy {
+pub struct CopyPlan {
     libraries: Libraries,
     paths: Vec<PathBuf>,
     seen: HashSet<PathBuf>,
@@ -48,7 +48,7 @@ pub struct Copy {
     elsewhere: Vec<PathBuf>,
 }
 
-impl Copy {
+impl CopyPlan {
     /// Finds the named programs, or those a person expects, and what they need.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Copy {
         if named.is_empty() {
             copy.expected()?;
         }
-        copy.extras();
+        copy.runtime_files();
         Ok(copy)
     }
 
@@ -132,7 +132,7 @@ impl Copy {
     }
 
     /// Adds what is opened by name; each is worth having and none is missed.
-    fn extras(&mut self) {
+    fn runtime_files(&mut self) {
         let elsewhere = self.elsewhere.len();
         if let Some(wants) = self.wants.clone() {
             for name in runtime_files::LOADED_LATER {
@@ -156,7 +156,7 @@ impl Copy {
         let library = |path: &PathBuf| path.to_string_lossy().contains(".so");
         if self.paths.iter().any(|path| library(path) && !self.libraries.is_usual(path)) {
             // the paths are those of the host, so its cache is right here too
-            self.paths.extend(Some(PathBuf::from(CACHE)).filter(|path| path.is_file()));
+            self.paths.extend(Some(PathBuf::from(LD_SO_CACHE)).filter(|path| path.is_file()));
         }
     }
 
@@ -171,7 +171,7 @@ impl Copy {
     pub fn make(&self, mut tree: Tree, interrupt: &Interrupt) -> Result<Report> {
         let mut report = Report::default();
         let policy = Policy::for_caller();
-        let mut mirror = Mirror::new(&mut tree, &mut report);
+        let mut mirror = Copier::new(&mut tree, &mut report);
         // a program is known by all its names, /bin/sh above all, whichever of them it was found by
         for directory in PROGRAMS.map(Path::new).into_iter().filter(|directory| directory.is_symlink()) {
             mirror.path(directory)?;
@@ -196,7 +196,7 @@ impl Copy {
             return failure;
         }
         let sizes = self.paths.iter().filter_map(|path| std::fs::metadata(path).ok());
-        let needed = sizes.map(|meta| meta.len().next_multiple_of(BLOCK)).sum();
+        let needed = sizes.map(|meta| meta.len().next_multiple_of(BLOCK_BYTES)).sum();
         failure.hint(format_args!("{} are needed", Size(needed)))
     }
 

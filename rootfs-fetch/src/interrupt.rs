@@ -46,11 +46,11 @@ impl Interrupt {
     /// Ends the work when a signal has arrived.
     ///
     /// # Errors
-    /// [`Failure::Signal`] with its number.
+    /// [`Failure::signal`] with its number.
     pub fn check(&self) -> Result<()> {
         match self.0.load(Ordering::Relaxed) {
             0 => Ok(()),
-            signal => Err(Failure::Signal(signal)),
+            signal => Err(Failure::signal(signal)),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`cli`] | options and operands |
 //! | [`fetch`] | one run, from source to directory |
 //! | [`source`] | what SOURCE names: transports, distributions, checksums and signatures |
+//! | [`config`] | what a fetch is to do |
 //! | [`oci`] | container images: registries, layouts, docker archives, the cache |
 //! | [`net`] | HTTP |
 //! | [`host`], [`destination`] | the host's programs as a root; DIRECTORY and its sibling |
@@ -34,6 +35,7 @@
 
 pub mod archive;
 pub mod cli;
+pub mod config;
 pub mod destination;
 pub mod digest;
 pub mod failure;
@@ -54,88 +56,79 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use chain::args::{self, Tool};
+use chain::args;
 use chain::{Reporter, Verbosity};
 
 use crate::cli::Options;
-use crate::cli::operands::Operands;
-use crate::failure::{Failure, Kind};
+pub use crate::cli::TOOL;
+use crate::cli::operands::{Operands, Target};
+use crate::config::FetchConfig;
+use crate::destination::{IfExists, replace_guard};
 use crate::fetch::Fetch;
 use crate::interrupt::Interrupt;
-use crate::net::client::{Net, Rules};
-use crate::source::input::Opener;
+use crate::net::client::Net;
+use crate::source::input::{Opener, write_image_config};
+use crate::source::verify::verify_source;
 
-/// What the tool says of itself.
-pub const TOOL: Tool = Tool {
-    name: "rootfs-fetch",
-    about: source::ABOUT,
-    operands: "SOURCE DIRECTORY",
-    version: env!("CARGO_PKG_VERSION"),
-    usage_error: Kind::Usage as i32,
-};
-
-/// Runs the tool: reads the command line, fetches, tells, and says how it ended.
+/// Runs the tool and returns its exit status.
 pub fn run(argv: Vec<OsString>) -> ExitCode {
-    let line = args::parse::<Options>(&TOOL, cli::operands::in_order(argv));
-    let reporter = Reporter::new(TOOL.name, line.verbosity);
+    let parsed = args::parse::<Options>(&TOOL, cli::operands::in_order(argv));
+    let reporter = Reporter::new(TOOL.name, parsed.verbosity);
     // modes are the archive's, whatever the caller's mask
     rustix::process::umask(rustix::fs::Mode::empty());
-    let options = &line.options;
-    if options.list && line.operands.is_empty() {
-        return told(io::write_all(rustix::stdio::stdout(), source::distro::list().as_bytes()), &reporter);
+    let options = parsed.options;
+    if options.list && parsed.operands.is_empty() {
+        return finish(io::write_all(rustix::stdio::stdout(), source::distro::list().as_bytes()), &reporter);
     }
-    let operands = Operands::take(line.operands, options)
-        .unwrap_or_else(|(wrong, hint)| args::usage_error(&TOOL, &reporter, &wrong, hint.as_deref()));
+    let operands = Operands::parse(parsed.operands, &options).unwrap_or_else(|failure| {
+        args::usage_error(&TOOL, &reporter, &failure.message, failure.hint.as_deref())
+    });
     let interrupt = Interrupt::watch();
-    let rules = Rules {
-        authorities: options.cacert.clone(),
-        insecure_http: options.insecure_http,
-        patience: Duration::from_secs(options.timeout),
-    };
-    let net = Net::new(rules, &interrupt);
-    let fetched = fetch(&operands, options, &net, &reporter).map_err(|failure| {
+    let net = Net::new(options.net_rules(), &interrupt);
+    let fetched = fetch(&operands, options.into_config(), &net, &reporter).map_err(|failure| {
         interrupt::let_go();
         interrupt.check().err().unwrap_or(failure)
     });
-    told(fetched, &reporter)
+    finish(fetched, &reporter)
 }
 
-fn fetch(operands: &Operands, options: &Options, net: &Arc<Net>, reporter: &Reporter) -> failure::Result<()> {
+fn fetch(
+    operands: &Operands,
+    mut config: FetchConfig,
+    net: &Arc<Net>,
+    reporter: &Reporter,
+) -> failure::Result<()> {
     net.check()?;
-    let replaced = operands.directory.as_deref().filter(|_| options.replace);
-    if let Some(directory) = replaced.filter(|_| reporter.verbosity() != Verbosity::DryRun) {
-        // before anything is fetched in vain; and once more before the old tree goes
-        destination::replace_guard::check(directory)?;
+    let dry_run = reporter.verbosity() == Verbosity::DryRun;
+    if let Target::Directory(directory) = &operands.target
+        && config.if_exists == IfExists::Replace
+        && !dry_run
+    {
+        // fail before the download; it is checked again before the old tree is removed
+        replace_guard::check(directory)?;
     }
-    let beside = operands.directory.as_deref().map_or(Path::new("."), fetch::beside);
-    let opener = Opener { options, net, beside, reporter };
-    let (source, options) = &source::verify::settle(&operands.source, &opener)?;
-    if let Some(directory) = &operands.directory {
-        return Fetch { source: source.clone(), directory, options, net, reporter }.run();
-    }
-    let opener = Opener { options, ..opener };
-    if options.print_digest {
-        let line = format!("{}\n", opener.digest(source)?);
-        return io::write_all(rustix::stdio::stdout(), line.as_bytes());
-    }
-    let config = opener.config(source)?;
-    if reporter.verbosity() == Verbosity::DryRun {
-        return Ok(());
-    }
-    options.config.as_ref().map_or(Ok(()), |path| source::input::write_config(&config, path))
-}
-
-/// Says how it ended, by a line and by the exit status.
-fn told(result: failure::Result<()>, reporter: &Reporter) -> ExitCode {
-    let Err(failure) = result else { return ExitCode::SUCCESS };
-    failure.reporter(reporter);
-    match failure {
-        Failure::Wrong { kind, .. } => ExitCode::from(kind as u8),
-        Failure::Signal(signal) => {
-            interrupt::end_by(signal);
-            ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
+    let source = verify_source(&operands.source, &mut config, net, reporter)?;
+    let opener = Opener { config: &config, net, temp_dir: Path::new("."), reporter };
+    match &operands.target {
+        Target::Directory(directory) => Fetch { source, directory, config: &config, net, reporter }.run(),
+        Target::PrintedDigest => {
+            let line = format!("{}\n", opener.digest(&source)?);
+            io::write_all(rustix::stdio::stdout(), line.as_bytes())
+        }
+        Target::ImageConfig(path) => {
+            let image_config = opener.image_config(&source)?;
+            if dry_run { Ok(()) } else { write_image_config(&image_config, path) }
         }
     }
+}
+
+/// Prints a failure and returns the exit status; after a signal the process ends by that signal.
+fn finish(result: failure::Result<()>, reporter: &Reporter) -> ExitCode {
+    let Err(failure) = result else { return ExitCode::SUCCESS };
+    let status = failure.print(reporter);
+    if let Some(signal) = failure.by_signal() {
+        interrupt::end_by(signal);
+    }
+    ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX))
 }

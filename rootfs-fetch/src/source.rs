@@ -15,14 +15,14 @@ use std::path::PathBuf;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::net::url::Url;
-use crate::oci::image::{Form, Reference};
-use crate::oci::reference::Reference as Name;
+use crate::oci::image::{ImageFormat, LocalImage};
+use crate::oci::reference::Reference;
 
 /// The transports of containers-transports(5) that need no network.
-const IMAGES: [(&str, Form); 3] = [
-    ("oci:", Form::OciDirectory),
-    ("oci-archive:", Form::OciArchive),
-    ("docker-archive:", Form::DockerArchive),
+const IMAGES: [(&str, ImageFormat); 3] = [
+    ("oci:", ImageFormat::OciDirectory),
+    ("oci-archive:", ImageFormat::OciArchive),
+    ("docker-archive:", ImageFormat::DockerArchive),
 ];
 
 /// What the tool does, and how SOURCE is written: the head of the help and of the man page.
@@ -47,9 +47,9 @@ pub enum Source {
     /// A tar archive on standard input.
     Stdin,
     /// A container image.
-    Image(Reference),
+    Image(LocalImage),
     /// A container image in a registry.
-    Registry(Name),
+    Registry(Reference),
     /// A tar archive at a URL.
     Url(Url),
     /// The host's own programs: these, or, without any, what a person expects.
@@ -74,14 +74,14 @@ impl Source {
             let programs = programs.split(|&byte| byte == b',').filter(|program| !program.is_empty());
             return Ok(Self::Host(programs.map(|program| OsStr::from_bytes(program).to_owned()).collect()));
         }
-        for (prefix, form) in IMAGES {
+        for (prefix, format) in IMAGES {
             if let Some(rest) = bytes.strip_prefix(prefix.as_bytes()) {
-                return Ok(Self::Image(Reference::parse(form, OsStr::from_bytes(rest))));
+                return Ok(Self::Image(LocalImage::parse(format, OsStr::from_bytes(rest))));
             }
         }
         let path = PathBuf::from(operand);
         if path.join("oci-layout").is_file() {
-            return Ok(Self::Image(Reference { form: Form::OciDirectory, path, tag: None }));
+            return Ok(Self::Image(LocalImage { format: ImageFormat::OciDirectory, path, tag: None }));
         }
         Ok(Self::File(path))
     }
@@ -110,13 +110,13 @@ mod tests {
         assert_eq!(parse("-"), Source::Stdin);
         assert_eq!(parse("./host:x"), Source::File("./host:x".into()));
         assert_eq!(parse("ubuntu:24.04"), Source::File("ubuntu:24.04".into()));
-        let image = |form, path: &str, tag: &str| {
-            Source::Image(Reference { form, path: path.into(), tag: Some(tag.into()) })
+        let image = |format, path: &str, tag: &str| {
+            Source::Image(LocalImage { format, path: path.into(), tag: Some(tag.into()) })
         };
-        assert_eq!(parse("oci:no/dir:v1"), image(Form::OciDirectory, "no/dir", "v1"));
+        assert_eq!(parse("oci:no/dir:v1"), image(ImageFormat::OciDirectory, "no/dir", "v1"));
         assert_eq!(
             parse("docker-archive:no.tar:ubuntu:24.04"),
-            image(Form::DockerArchive, "no.tar", "ubuntu:24.04")
+            image(ImageFormat::DockerArchive, "no.tar", "ubuntu:24.04")
         );
         assert_eq!(parse("host:"), Source::Host(Vec::new()));
         assert_eq!(parse("host:bash,/bin/ls"), Source::Host(vec!["bash".into(), "/bin/ls".into()]));
@@ -147,11 +147,9 @@ mod tests {
         );
         assert!(matches!(parse("HTTPS://h/x"), Source::Url(url) if url.to_string() == "https://h/x"));
         for wrong in ["docker://", "docker://Ubuntu", "https://", "http://user:secret@"] {
-            let Err(Failure::Wrong { kind, line, .. }) = Source::parse(OsStr::new(wrong)) else {
-                panic!("{wrong} was taken")
-            };
-            assert_eq!(kind, Kind::Usage);
-            assert!(!line.contains("secret"), "{line}");
+            let failure = Source::parse(OsStr::new(wrong)).expect_err(wrong);
+            assert!(failure.is(Kind::Usage));
+            assert!(!failure.to_string().contains("secret"), "{failure}");
         }
     }
 }

@@ -24,11 +24,11 @@ use rustix::io::Errno;
 
 use crate::failure::{Failure, Result};
 use crate::tree::directories::{Directories, Inode, Origin};
-use crate::tree::entry_path::{Dir, Spot};
+use crate::tree::entry_path::{Dir, EntryPath};
 use crate::tree::name::Name;
 
 /// Recently used directories that stay open.
-const OPEN: usize = 16;
+const MAX_OPEN_DIRECTORIES: usize = 16;
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const LISTED: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -88,17 +88,17 @@ impl Tree {
     ///
     /// # Errors
     /// Damaged, where a file stands in the way or links lead in circles.
-    pub fn spot(&mut self, name: &Name) -> Result<Spot> {
+    pub fn entry_path(&mut self, name: &Name) -> Result<EntryPath> {
         let (directory, leaf) = name.split();
         let dir = self.directory(directory).map_err(|error| in_the_way(name, error))?;
-        Ok(Spot::new(dir, leaf))
+        Ok(EntryPath::new(dir, leaf))
     }
 
     /// The directory of `name` if there is one; nothing is made.
-    pub fn existing_spot(&mut self, name: &Name) -> Result<Option<Spot>> {
+    pub fn existing_entry_path(&mut self, name: &Name) -> Result<Option<EntryPath>> {
         let (directory, leaf) = name.split();
         match self.open_directory(directory, false) {
-            Ok(dir) => Ok(Some(Spot::new(dir, leaf))),
+            Ok(dir) => Ok(Some(EntryPath::new(dir, leaf))),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(in_the_way(name, error)),
         }
@@ -123,7 +123,7 @@ impl Tree {
             Some(dir) => dir,
             None => self.walk(path, create)?,
         };
-        if self.open.len() == OPEN {
+        if self.open.len() == MAX_OPEN_DIRECTORIES {
             self.open.pop_back();
         }
         self.open.push_front((path.to_vec(), dir.clone()));
@@ -155,38 +155,38 @@ impl Tree {
     /// Makes the directory `name` or finds it; a link or file there gives way.
     ///
     /// # Errors
-    /// I/O, and as [`Self::spot`].
+    /// I/O, and as [`Self::entry_path`].
     pub fn make_directory(&mut self, name: &Name) -> Result<Inode> {
         if name.is_root() {
             return Ok(self.root.inode());
         }
-        let spot = self.spot(name)?;
+        let entry_path = self.entry_path(name)?;
         let failed = |error| Failure::call(format_args!("make {}", Quoted(name.bytes())), "mkdirat()", error);
         loop {
-            let origin = match rustix::fs::mkdirat(spot.dir(), spot.leaf(), Mode::RWXU) {
+            let origin = match rustix::fs::mkdirat(entry_path.dir(), entry_path.leaf(), Mode::RWXU) {
                 Ok(()) => Origin::Made,
                 Err(Errno::EXIST) => Origin::Found,
                 Err(error) => return Err(failed(error)),
             };
-            let stat = spot.stat().map_err(failed)?;
+            let stat = entry_path.stat().map_err(failed)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let inode = Inode::of(&stat);
-                self.directories.note(inode, spot.parent(), spot.leaf(), origin);
+                self.directories.note(inode, entry_path.parent(), entry_path.leaf(), origin);
                 return Ok(inode);
             }
-            self.remove(&spot)?;
+            self.remove(&entry_path)?;
         }
     }
 
-    /// Removes what is at `spot`, a directory with everything below it.
+    /// Removes what is at `entry_path`, a directory with everything below it.
     ///
     /// # Errors
     /// I/O.
-    pub fn remove(&mut self, spot: &Spot) -> Result<()> {
+    pub fn remove(&mut self, entry_path: &EntryPath) -> Result<()> {
         // what was resolved through it may lead elsewhere now
         self.open.clear();
         let directories = &mut self.directories;
-        remove::entry(spot.dir(), spot.leaf(), &mut |inode| directories.forget(inode))
+        remove::entry(entry_path.dir(), entry_path.leaf(), &mut |inode| directories.forget(inode))
     }
 
     /// The names in a directory, and which of them are directories; none if there is no such one.

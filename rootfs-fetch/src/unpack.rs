@@ -22,18 +22,18 @@ use rustix::io::Errno;
 
 use crate::archive::stream::Stream;
 use crate::archive::tar::reader::{Reader, Trailer, padded};
-use crate::archive::tar::{Entry, What};
+use crate::archive::tar::{Entry, EntryKind};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::tree::Tree;
 use crate::tree::directories::Inode;
-use crate::tree::entry_path::Spot;
+use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
 use crate::unpack::disk_full::Rest;
-use crate::unpack::listing::Listed;
+use crate::unpack::listing::Listing;
 use crate::unpack::policy::{Devices, Policy};
 use crate::unpack::report::Report;
-use crate::unpack::selection::Taken;
+use crate::unpack::selection::SelectionCounts;
 use crate::unpack::whiteout::{Made, Mark};
 
 /// Fills a tree.
@@ -44,7 +44,7 @@ pub struct Unpacker {
     report: Report,
     reporter: Reporter,
     /// Entries, and those of them that were wanted.
-    entries: Taken,
+    entries: SelectionCounts,
     /// Hard links whose other name has not come yet.
     waiting: Vec<(Name, Name)>,
     /// Bytes of their names.
@@ -54,14 +54,14 @@ pub struct Unpacker {
     /// What was made so far, where something was there before us.
     files: Option<HashSet<Inode>>,
     /// What the contents made so far take on the disk.
-    taken: u64,
+    disk_bytes: u64,
     /// What the file system counts in.
     block: u64,
 }
 
 /// What kind of archive is unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ArchiveKind {
     /// The whole tree, every name meant as it is.
     Whole,
     /// A layer over others: some names take away.
@@ -79,12 +79,12 @@ impl Unpacker {
             policy,
             report: Report::default(),
             reporter,
-            entries: Taken::default(),
+            entries: SelectionCounts::default(),
             waiting: Vec::new(),
             waiting_bytes: 0,
             layer: None,
             files,
-            taken: 0,
+            disk_bytes: 0,
             block,
         }
     }
@@ -93,10 +93,10 @@ impl Unpacker {
     ///
     /// # Errors
     /// Damaged, I/O, or a signal.
-    pub fn archive(&mut self, stream: &mut Stream, kind: Kind, interrupt: &Interrupt) -> Result<()> {
+    pub fn archive(&mut self, stream: &mut Stream, kind: ArchiveKind, interrupt: &Interrupt) -> Result<()> {
         let (trailer, layer) = match kind {
-            Kind::Whole => (Trailer::Required, None),
-            Kind::Layer => (Trailer::Optional, Some(Made::default())),
+            ArchiveKind::Whole => (Trailer::Required, None),
+            ArchiveKind::Layer => (Trailer::Optional, Some(Made::default())),
         };
         self.layer = layer;
         let mut reader = Reader::new(trailer);
@@ -117,10 +117,10 @@ impl Unpacker {
     }
 
     fn count(&mut self) -> Result<()> {
-        self.entries.met += 1;
-        let most = self.policy.most_files;
+        self.entries.seen += 1;
+        let most = self.policy.max_entries;
         // a name may ask for a thousand directories on its way
-        if self.entries.met > most || self.tree.directories().count() > most {
+        if self.entries.seen > most || self.tree.directories().count() > most {
             return Err(Failure::damaged(format_args!("refused: the archive has more than {most} entries"))
                 .hint("--max-files allows more"));
         }
@@ -137,29 +137,29 @@ impl Unpacker {
             return Ok(());
         }
         let Some(name) = self.policy.selection.select(&name) else { return Ok(()) };
-        self.entries.taken += 1;
+        self.entries.selected += 1;
         if self.policy.verbose {
-            self.reporter.message(Listed(&entry, &name));
+            self.reporter.message(Listing(&entry, &name));
         }
-        if name.is_root() && entry.what != What::Directory {
+        if name.is_root() && entry.kind != EntryKind::Directory {
             return Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"));
         }
-        metadata::settle(&mut entry, &self.policy, &mut self.report)?;
-        if entry.what != What::Directory {
+        metadata::apply_policy(&mut entry, &self.policy, &mut self.report)?;
+        if entry.kind != EntryKind::Directory {
             acl_names::resolve(&mut self.tree, &mut entry);
         }
-        match &entry.what {
-            What::Directory => self.directory(&name, entry),
-            What::File => self.file(&name, &entry, None, stream),
-            What::Unknown(_) => {
+        match &entry.kind {
+            EntryKind::Directory => self.directory(&name, entry),
+            EntryKind::File => self.file(&name, &entry, None, stream),
+            EntryKind::Unknown(_) => {
                 self.report.unknown += 1;
                 self.file(&name, &entry, None, stream)
             }
-            What::Sparse(map) => self.file(&name, &entry, Some(map), stream),
-            What::Symlink(target) => self.symlink(&name, target, &entry),
-            What::HardLink(target) => self.hard_link(&name, target),
-            What::Fifo => self.node(&name, &entry, FileType::Fifo, 0),
-            What::CharDevice(..) | What::BlockDevice(..) => self.device(&name, &entry),
+            EntryKind::Sparse(map) => self.file(&name, &entry, Some(map), stream),
+            EntryKind::Symlink(target) => self.symlink(&name, target, &entry),
+            EntryKind::HardLink(target) => self.hard_link(&name, target),
+            EntryKind::Fifo => self.node(&name, &entry, FileType::Fifo, 0),
+            EntryKind::CharDevice(..) | EntryKind::BlockDevice(..) => self.device(&name, &entry),
         }
     }
 
@@ -180,7 +180,7 @@ impl Unpacker {
 
     fn directory(&mut self, name: &Name, entry: Entry) -> Result<()> {
         let inode = self.tree.make_directory(name)?;
-        self.tree.directories().look(inode, entry);
+        self.tree.directories().set_metadata(inode, entry);
         self.report.directories += 1;
         Ok(())
     }
@@ -192,19 +192,21 @@ impl Unpacker {
         map: Option<&crate::archive::tar::sparse::Map>,
         stream: &mut Stream,
     ) -> Result<()> {
-        let spot = self.tree.spot(name)?;
+        let entry_path = self.tree.entry_path(name)?;
         let mode = metadata::mode_while_written(entry);
-        let fd = self.new_at(&spot, name, "openat(O_CREAT|O_EXCL)", |spot| file::create(spot, mode))?;
+        let fd = self.new_at(&entry_path, name, "openat(O_CREAT|O_EXCL)", |entry_path| {
+            file::create(entry_path, mode)
+        })?;
         let written = match map {
             None => file::fill(&fd, entry.stored, stream),
             Some(map) => file::fill_sparse(&fd, map, stream),
         };
         written.map_err(|failure| failure.at_entry(Quoted(name.bytes())))?;
-        metadata::of_file(&fd, entry, &self.policy, &mut self.report)
+        metadata::finish_file(&fd, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         self.report.bytes += entry.stored;
-        self.taken += self.in_blocks(entry.stored);
+        self.disk_bytes += self.in_blocks(entry.stored);
         Ok(())
     }
 
@@ -215,23 +217,23 @@ impl Unpacker {
                 Quoted(name.bytes())
             )));
         }
-        let spot = self.tree.spot(name)?;
-        self.new_at(&spot, name, "symlinkat()", |spot| {
-            rustix::fs::symlinkat(target, spot.dir(), spot.leaf())
+        let entry_path = self.tree.entry_path(name)?;
+        self.new_at(&entry_path, name, "symlinkat()", |entry_path| {
+            rustix::fs::symlinkat(target, entry_path.dir(), entry_path.leaf())
         })?;
-        metadata::of_name(&spot, entry, &self.policy, &mut self.report)
+        metadata::finish_special(&entry_path, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         Ok(())
     }
 
     fn node(&mut self, name: &Name, entry: &Entry, kind: FileType, device: u64) -> Result<()> {
-        let spot = self.tree.spot(name)?;
+        let entry_path = self.tree.entry_path(name)?;
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
-        self.new_at(&spot, name, "mknodat()", |spot| {
-            rustix::fs::mknodat(spot.dir(), spot.leaf(), kind, mode, device)
+        self.new_at(&entry_path, name, "mknodat()", |entry_path| {
+            rustix::fs::mknodat(entry_path.dir(), entry_path.leaf(), kind, mode, device)
         })?;
-        metadata::of_name(&spot, entry, &self.policy, &mut self.report)
+        metadata::finish_special(&entry_path, entry, &self.policy, &mut self.report)
             .map_err(|failure| failure.within(Quoted(name.bytes())))?;
         self.report.files += 1;
         Ok(())
@@ -241,22 +243,22 @@ impl Unpacker {
         if self.policy.devices == Devices::LeaveOut {
             self.report.devices += 1;
             // the last of a name wins, also when it is left out
-            return match self.tree.existing_spot(name)? {
-                Some(spot) => self.tree.remove(&spot),
+            return match self.tree.existing_entry_path(name)? {
+                Some(entry_path) => self.tree.remove(&entry_path),
                 None => Ok(()),
             };
         }
-        let (kind, major, minor) = match entry.what {
-            What::CharDevice(major, minor) => (FileType::CharacterDevice, major, minor),
-            What::BlockDevice(major, minor) => (FileType::BlockDevice, major, minor),
+        let (kind, major, minor) = match entry.kind {
+            EntryKind::CharDevice(major, minor) => (FileType::CharacterDevice, major, minor),
+            EntryKind::BlockDevice(major, minor) => (FileType::BlockDevice, major, minor),
             _ => return Ok(()),
         };
         self.node(name, entry, kind, rustix::fs::makedev(major, minor))
     }
 
     /// Refuses to remove a whole directory that was there before us.
-    fn spare(&mut self, spot: &Spot, name: &Name) -> Result<()> {
-        let Ok(stat) = spot.stat() else { return Ok(()) };
+    fn check_not_preexisting(&mut self, entry_path: &EntryPath, name: &Name) -> Result<()> {
+        let Ok(stat) = entry_path.stat() else { return Ok(()) };
         let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         if self.files.is_some() && directory && !self.tree.directories().is_made(Inode::of(&stat)) {
             return Err(Failure::damaged(format_args!(
@@ -267,23 +269,23 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Makes something at `spot` that is not there yet; what is there gives way.
+    /// Makes something at `entry_path` that is not there yet; what is there gives way.
     fn new_at<T>(
         &mut self,
-        spot: &Spot,
+        entry_path: &EntryPath,
         name: &Name,
         call: &str,
-        make: impl Fn(&Spot) -> rustix::io::Result<T>,
+        make: impl Fn(&EntryPath) -> rustix::io::Result<T>,
     ) -> Result<T> {
-        let mut made = make(spot);
+        let mut made = make(entry_path);
         if matches!(made, Err(Errno::EXIST)) {
-            self.spare(spot, name)?;
-            self.tree.remove(spot)?;
-            made = make(spot);
+            self.check_not_preexisting(entry_path, name)?;
+            self.tree.remove(entry_path)?;
+            made = make(entry_path);
         }
         if made.is_ok()
             && let Some(files) = &mut self.files
-            && let Ok(stat) = spot.stat()
+            && let Ok(stat) = entry_path.stat()
         {
             files.insert(Inode::of(&stat));
         }

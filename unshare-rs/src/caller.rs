@@ -1,36 +1,39 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who calls: what this process may do, and which ids it has at hand.
+//! The process that calls: its rights, its ids, and the ids it may map.
 
 use std::path::PathBuf;
 
 use chain::namespace::capability::CAP_SYS_ADMIN;
 use chain::sys;
 
-use crate::subid::{self, IdKind, Owner, SubidRange};
+use crate::mapper;
+use crate::subid::{self, Owner, SubidRange};
+use chain::idmap::IdKind;
 
 /// Whether namespaces can be made without a new user namespace: capabilities(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privilege {
-    /// CAP_SYS_ADMIN: they can.
+    /// They can, with CAP_SYS_ADMIN.
     Admin,
     /// They cannot.
     None,
 }
 
-/// The process that calls. The files about its ids are read only where a plan needs them.
+/// The process that calls. What costs a file or a program to read is a function, called only if an
+/// option needs it.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// What it may do.
     pub privilege: Privilege,
     /// Effective user and group.
     pub ids: (u32, u32),
-    /// Its number as /proc shows it.
+    /// Its number in /proc.
     pub pid: u32,
-    /// Its subordinate ids.
+    /// The subordinate ids of a user.
     pub ranges: fn(IdKind, u32) -> Vec<SubidRange>,
-    /// The ids of its own user namespace.
+    /// The ids of its user namespace.
     pub existing: fn(IdKind) -> Vec<SubidRange>,
-    /// The program that writes a map for it.
+    /// The program that writes a map for it, or why there is none.
     pub mapper: fn(IdKind) -> Result<PathBuf, String>,
 }
 
@@ -44,33 +47,29 @@ impl Caller {
             pid: pid_in_proc(),
             ranges: |kind, uid| Owner::new(uid).ranges(kind),
             existing: subid::existing,
-            mapper: subid::mapper,
+            mapper: mapper::find,
         }
     }
 
-    /// The subordinate ids, all of which exist in the user namespace of now.
+    /// The subordinate ids, which all exist in the current user namespace.
     ///
     /// # Errors
     /// Why there are none, with the line to add.
     pub fn subordinate(&self, kind: IdKind) -> Result<Vec<SubidRange>, String> {
-        let ranges = (self.ranges)(kind, self.ids.0);
+        let (file, uid) = (kind.subid_file(), self.ids.0);
+        let ranges = (self.ranges)(kind, uid);
         if ranges.is_empty() {
-            let line = subid::line_to_add(&Owner::new(self.ids.0), kind);
-            return Err(format!("{} has no line for this user, like {line}", kind.file()));
+            let line = Owner::new(uid).line_to_add(kind);
+            return Err(format!("{file} has no line for this user, like {line}"));
         }
         let existing = (self.existing)(kind);
-        let exists = |&(first, count): &SubidRange| {
-            // ranges of a map may touch, but the whole of one usually lies in one
-            existing.iter().any(|&(start, len)| {
-                start <= first && u64::from(first) + u64::from(count) <= u64::from(start) + u64::from(len)
-            })
-        };
+        // ranges of a map may touch, but a range of subuid(5) usually lies in one of them
+        let exists = |range: &SubidRange| existing.iter().any(|outer| outer.contains(*range));
         match ranges.iter().find(|range| !exists(range)) {
-            Some((first, _)) => Err(format!(
-                "{} has {} {first} for this user, whom this user namespace lacks (/proc/self/{})",
-                kind.file(),
+            Some(SubidRange { first, .. }) => Err(format!(
+                "{file} has {} {first} for this user, whom this user namespace lacks (/proc/self/{})",
                 kind.noun(),
-                kind.map()
+                kind.map_file()
             )),
             None => Ok(ranges),
         }

@@ -7,12 +7,14 @@ use chain::args::Tool;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 
 use crate::clock::Offset;
-use crate::namespaces::{Kept, Namespaces};
+use crate::namespaces::{NamespaceOptions, Namespaces};
 
-pub use filesystem::{BINFMT_DIR, Binfmt, FilesystemOptions, Propagation};
-pub use ids::{IdOptions, MapSource, OwnerIds, SetgroupsRule};
-pub use process::{ProcessOptions, SignalName};
+pub use environment::EnvironmentOptions;
+pub use filesystem::{BINFMT_DIR, BinfmtOptions, FilesystemOptions, Propagation};
+pub use ids::{IdOptions, MapSource, SetgroupsRule};
+pub use process::ProcessOptions;
 
+mod environment;
 mod filesystem;
 mod ids;
 mod process;
@@ -32,23 +34,27 @@ pub const TOOL: Tool = Tool {
 /// The options, read.
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
-    /// Exactly the namespaces that were asked for.
+    /// The namespaces, and files that keep them.
     #[command(flatten)]
-    pub namespaces: Namespaces,
+    pub namespaces: NamespaceOptions,
 
-    /// Files that keep them.
-    #[command(flatten)]
-    pub kept: Kept,
-
-    /// The child and the parent that waits for it.
+    /// The child, and the parent that waits for it.
     #[command(flatten)]
     pub process: ProcessOptions,
 
-    /// Mounts, root, working directory, environment.
+    /// Mounts, root and working directory.
     #[command(flatten)]
     pub filesystem: FilesystemOptions,
 
-    /// The ids inside.
+    /// The environment.
+    #[command(flatten)]
+    pub environment: EnvironmentOptions,
+
+    /// Interpreters of foreign programs.
+    #[command(flatten)]
+    pub binfmt: BinfmtOptions,
+
+    /// Users, groups and capabilities.
     #[command(flatten)]
     pub ids: IdOptions,
 

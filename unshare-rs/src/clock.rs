@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Offsets of the clocks of a time namespace: time_namespaces(7).
 
+use std::fmt::{self, Display};
 use std::str::FromStr;
-
-use chain::{Call, Plan};
 
 /// Seconds that a clock inside is ahead of the one outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +41,12 @@ impl Offset {
             (true, _) => Some(Self { seconds: -seconds - 1, nanoseconds: 1_000_000_000 - nanoseconds }),
         }
     }
+}
 
-    /// Adds the write of this offset to the plan. No process may have entered the namespace yet.
-    pub fn plan(self, plan: &mut Plan, clock: &'static str) {
-        let line = format!("{clock} {} {}", self.seconds, self.nanoseconds);
-        plan.step(format!("move the {clock} clock"), Call::write("/proc/self/timens_offsets", line));
+/// As /proc/PID/timens_offsets has it, behind the name of the clock.
+impl Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.seconds, self.nanoseconds)
     }
 }
 

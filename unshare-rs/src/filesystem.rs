@@ -1,119 +1,92 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the command sees: how mounts spread, the root, /proc, interpreters, directory, environment.
+//! The file system as the command sees it: propagation of mounts, root, proc, interpreters, directory.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use chain::{Call, Plan};
 use nix::mount::MsFlags;
+use nix::sched::CloneFlags;
 
-use crate::cli::{BINFMT_DIR, FilesystemOptions, Propagation};
+use crate::cli::{BINFMT_DIR, BinfmtOptions, Options, Propagation};
+use crate::namespaces::Namespaces;
 
-/// The options, thought through.
-#[derive(Clone, Debug, Default)]
+/// The options with their defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filesystem {
-    /// How mounts spread, where they are to spread in another way.
-    pub propagation: Option<MsFlags>,
-    /// Where to mount a new proc.
+    /// How mounts propagate from a new mount namespace on, and the reason of that step.
+    pub propagation: Option<(&'static str, MsFlags)>,
+    /// Registers an interpreter that the kernel has to open before the root changes.
+    pub binfmt_outside_root: Option<BinfmtMount>,
+    /// The new root directory.
+    pub root: Option<PathBuf>,
+    /// Where a new proc is mounted.
     pub proc: Option<PathBuf>,
-    root: Option<PathBuf>,
-    directory: Option<PathBuf>,
-    binfmt: Option<PathBuf>,
-    interpreter: Option<OsString>,
-    /// The variables to keep, where not all are.
-    environment: Option<Vec<OsString>>,
+    /// The table of interpreters inside the root.
+    pub binfmt: Option<BinfmtMount>,
+    /// The working directory.
+    pub workdir: Option<PathBuf>,
+}
+
+/// A binfmt_misc to mount. Every one of a user namespace shows the same table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BinfmtMount {
+    /// Where.
+    pub dir: PathBuf,
+    /// The entry to register in it.
+    pub entry: Option<OsString>,
 }
 
 impl Filesystem {
-    /// What options say of a place, with or without new mounts.
-    pub fn from_options(options: &FilesystemOptions, new_mounts: bool) -> Self {
-        let spread = match options.propagation.unwrap_or(Propagation::Private) {
-            Propagation::Private => Some(MsFlags::MS_PRIVATE),
-            Propagation::Shared => Some(MsFlags::MS_SHARED),
-            Propagation::Slave => Some(MsFlags::MS_SLAVE),
-            Propagation::Unchanged => None,
-        };
-        let binfmt = options.binfmt.dir();
-        // the default place of binfmt_misc is in /proc
-        let implied =
-            options.binfmt.mount_binfmt.is_none() || binfmt.as_deref() == Some(Path::new(BINFMT_DIR));
-        let proc = binfmt.as_ref().filter(|_| implied && !options.no_mount_proc).map(|_| "/proc".into());
-        let no_environment = options.clear_env || !options.whitelist_env.is_empty();
+    /// What the options ask for, in these new namespaces. A container has a new proc without asking.
+    pub fn from_options(options: &Options, namespaces: Namespaces, is_container: bool) -> Self {
+        let Options { filesystem, binfmt, .. } = options;
+        let new_mounts = namespaces.has(CloneFlags::CLONE_NEWNS);
+        let container_proc = is_container && new_mounts && namespaces.has(CloneFlags::CLONE_NEWPID);
+        let (binfmt_outside_root, binfmt) = BinfmtMount::from_options(binfmt, filesystem.root.is_some());
+        // the default directory of binfmt_misc is in /proc, and only a new proc lets it be mounted there
+        let binfmt_proc = binfmt.as_ref().is_some_and(|binfmt| binfmt.dir == Path::new(BINFMT_DIR));
+        let default_proc = (container_proc || binfmt_proc) && !filesystem.no_mount_proc;
+        let propagation = filesystem.propagation.unwrap_or(Propagation::Private);
         Self {
-            propagation: spread.filter(|_| new_mounts),
-            proc: options.mount_proc.clone().or(proc),
-            root: options.root.clone(),
-            directory: options.wd.clone(),
+            propagation: propagation.step().filter(|_| new_mounts),
+            binfmt_outside_root,
+            root: filesystem.root.clone(),
+            proc: filesystem.mount_proc.clone().or(default_proc.then(|| "/proc".into())),
             binfmt,
-            interpreter: options.binfmt.load_interp.clone(),
-            environment: no_environment.then(|| options.whitelist_env.clone()),
-        }
-    }
-
-    /// Adds how mounts spread, right after the namespace is made.
-    pub fn plan_propagation(&self, plan: &mut Plan) {
-        // a new mount namespace starts as a copy whose shared mounts still lead outside:
-        // mount_namespaces(7)
-        let reason = match self.propagation {
-            Some(MsFlags::MS_PRIVATE) => "keep mounts from spreading outside",
-            Some(MsFlags::MS_SLAVE) => "let mounts spread in, but not out",
-            Some(_) => "let mounts spread among those who share them",
-            None => return,
-        };
-        plan.step(reason, Call::propagate("/", self.propagation.unwrap_or(MsFlags::empty())));
-    }
-
-    /// Adds everything that is seen, in the child.
-    pub fn plan(&self, plan: &mut Plan) {
-        if let Some(root) = &self.root {
-            // flag F opens the interpreter now, and it is outside of the root: binfmt_misc of the kernel
-            if self.interpreter.as_ref().is_some_and(has_fix_binary_flag) {
-                self.plan_interpreter(plan, Path::new(BINFMT_DIR));
-            }
-            plan.step("change the root directory", Call::Chroot(root.clone()));
-            plan.step("enter it", Call::Chdir("/".into()));
-        }
-        if let Some(at) = &self.proc {
-            plan.step("mount a proc that shows the processes inside", mount("proc", at));
-        }
-        if let Some(at) = &self.binfmt {
-            let registered =
-                self.root.is_some() && self.interpreter.as_ref().is_some_and(has_fix_binary_flag);
-            if registered {
-                plan.step("mount the table of interpreters", mount("binfmt_misc", at));
-            } else {
-                self.plan_interpreter(plan, at);
-            }
-        }
-        if let Some(directory) = &self.directory {
-            plan.step("enter the working directory", Call::Chdir(directory.clone()));
-        }
-    }
-
-    fn plan_interpreter(&self, plan: &mut Plan, at: &Path) {
-        plan.step("mount a table of interpreters", mount("binfmt_misc", at));
-        if let Some(entry) = &self.interpreter {
-            plan.step("register an interpreter", Call::write(at.join("register"), entry.as_encoded_bytes()));
-        }
-    }
-
-    /// Adds the last thing before the command.
-    pub fn plan_environment(&self, plan: &mut Plan) {
-        if let Some(names) = &self.environment {
-            let reason = if names.is_empty() { "clear the environment" } else { "keep only named variables" };
-            plan.step(reason, Call::KeepEnvironment(names.clone()));
+            workdir: filesystem.wd.clone(),
         }
     }
 }
 
-/// Whether an entry of binfmt_misc has the flag F, behind the last colon.
-fn has_fix_binary_flag(entry: &OsString) -> bool {
+impl BinfmtMount {
+    /// What is mounted before the root changes and what after it.
+    fn from_options(options: &BinfmtOptions, has_root: bool) -> (Option<Self>, Option<Self>) {
+        let inside = options.dir().map(|dir| Self { dir, entry: options.load_interp.clone() });
+        match inside {
+            Some(Self { dir, entry: Some(entry) }) if has_root && has_fix_binary_flag(&entry) => {
+                let outside = Self { dir: BINFMT_DIR.into(), entry: Some(entry) };
+                (Some(outside), Some(Self { dir, entry: None }))
+            }
+            inside => (None, inside),
+        }
+    }
+}
+
+impl Propagation {
+    /// A new mount namespace starts as a copy whose shared mounts still propagate outside:
+    /// mount_namespaces(7).
+    fn step(self) -> Option<(&'static str, MsFlags)> {
+        match self {
+            Self::Private => Some(("keep mounts from spreading outside", MsFlags::MS_PRIVATE)),
+            Self::Shared => Some(("let mounts spread among those who share them", MsFlags::MS_SHARED)),
+            Self::Slave => Some(("let mounts spread in, but not out", MsFlags::MS_SLAVE)),
+            Self::Unchanged => None,
+        }
+    }
+}
+
+/// Whether the last field of an entry has the flag F, with which the kernel opens the interpreter
+/// when it is registered: Documentation/admin-guide/binfmt-misc.rst.
+fn has_fix_binary_flag(entry: &OsStr) -> bool {
     entry.as_encoded_bytes().rsplit(|byte| *byte == b':').next().is_some_and(|flags| flags.contains(&b'F'))
-}
-
-/// A file system of the kernel, without what it never needs. A proc shows the PID namespace of
-/// whoever mounts it: proc(5).
-fn mount(fstype: &'static str, at: &Path) -> Call {
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    Call::Mount { source: Some(fstype.into()), target: at.into(), fstype: Some(fstype), flags, data: None }
 }

@@ -8,7 +8,7 @@ use std::fmt::{self, Display};
 
 /// Ids that follow each other: `inside`, `inside + 1` … are `outside`, `outside + 1` … to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+pub struct IdRange {
     /// The first id inside.
     pub inside: u32,
     /// The first id outside.
@@ -21,7 +21,7 @@ pub struct Range {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {
     /// To the ids inside that the range names.
-    At(Range),
+    At(IdRange),
     /// To the next ids inside that no such block before has, from 0 on.
     Next {
         /// The first id outside.
@@ -33,7 +33,7 @@ pub enum Block {
 
 /// Ranges of which no two overlap, and at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdMap(Vec<Range>);
+pub struct IdMap(Vec<IdRange>);
 
 /// A part of the numbers: first and one past the last.
 type Span = (u64, u64);
@@ -41,7 +41,7 @@ type Span = (u64, u64);
 impl IdMap {
     /// A map of one id.
     pub fn one(inside: u32, outside: u32) -> Self {
-        Self(vec![Range { inside, outside, count: 1 }])
+        Self(vec![IdRange { inside, outside, count: 1 }])
     }
 
     /// A map of blocks, with room made for a single id: where it lies in a block, inside or
@@ -50,12 +50,12 @@ impl IdMap {
     /// # Errors
     /// What is mapped twice.
     pub fn around(single: Option<(u32, u32)>, blocks: &[Block]) -> Result<Self, String> {
-        let mut ranges: Vec<Range> = Vec::new();
-        ranges.extend(single.map(|(inside, outside)| Range { inside, outside, count: 1 }));
+        let mut ranges: Vec<IdRange> = Vec::new();
+        ranges.extend(single.map(|(inside, outside)| IdRange { inside, outside, count: 1 }));
         let mut next = 0;
         for block in blocks {
             let (inside, outside) = match *block {
-                Block::At(Range { inside, outside, count }) => (span(inside, count), span(outside, count)),
+                Block::At(IdRange { inside, outside, count }) => (span(inside, count), span(outside, count)),
                 Block::Next { outside, count } => ((next, END), span(outside, count)),
             };
             let pieces = pair(
@@ -70,7 +70,7 @@ impl IdMap {
         Self::checked(ranges)
     }
 
-    fn checked(ranges: Vec<Range>) -> Result<Self, String> {
+    fn checked(ranges: Vec<IdRange>) -> Result<Self, String> {
         for (number, range) in ranges.iter().enumerate() {
             for before in ranges.iter().take(number) {
                 if let Some(id) = shared(span(range.inside, range.count), span(before.inside, before.count)) {
@@ -84,32 +84,12 @@ impl IdMap {
         }
         if ranges.is_empty() { Err("no id is left to map".to_string()) } else { Ok(Self(ranges)) }
     }
-
-    /// The id inside of an id outside.
-    pub fn inside(&self, outside: u32) -> Option<u32> {
-        let range =
-            self.0.iter().find(|range| range.outside <= outside && outside - range.outside < range.count)?;
-        Some(range.inside + (outside - range.outside))
-    }
-
-    /// Whether it maps this id and no other: what a process may write for itself.
-    pub fn is_only(&self, outside: u32) -> bool {
-        matches!(self.0.as_slice(), [range] if range.count == 1 && range.outside == outside)
-    }
-
-    /// The arguments of newuidmap(1) and newgidmap(1) after the process.
-    pub fn arguments(&self) -> impl Iterator<Item = String> {
-        self.0
-            .iter()
-            .flat_map(|range| [range.inside, range.outside, range.count])
-            .map(|number| number.to_string())
-    }
 }
 
 /// As /proc/PID/uid_map takes it.
 impl Display for IdMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, Range { inside, outside, count }) in self.0.iter().enumerate() {
+        for (number, IdRange { inside, outside, count }) in self.0.iter().enumerate() {
             let newline = if number == 0 { "" } else { "\n" };
             write!(f, "{newline}{inside} {outside} {count}")?;
         }
@@ -139,7 +119,7 @@ fn shared(one: Span, other: Span) -> Option<u64> {
 }
 
 /// Lays the ids of both sides next to each other, as far as the shorter side goes.
-fn pair(mut inside: Vec<Span>, mut outside: Vec<Span>) -> Vec<Range> {
+fn pair(mut inside: Vec<Span>, mut outside: Vec<Span>) -> Vec<IdRange> {
     let mut ranges = Vec::new();
     while let (Some(within), Some(without)) = (inside.first_mut(), outside.first_mut()) {
         let count = (within.1 - within.0).min(without.1 - without.0);
@@ -148,7 +128,7 @@ fn pair(mut inside: Vec<Span>, mut outside: Vec<Span>) -> Vec<Range> {
             (within.0.try_into(), without.0.try_into(), count.try_into())
             && count > 0
         {
-            ranges.push(Range { inside, outside, count });
+            ranges.push(IdRange { inside, outside, count });
         }
         within.0 += count;
         without.0 += count;
@@ -163,7 +143,7 @@ mod tests {
     use super::*;
 
     fn at(inside: u32, outside: u32, count: u32) -> Block {
-        Block::At(Range { inside, outside, count })
+        Block::At(IdRange { inside, outside, count })
     }
 
     fn next(outside: u32, count: u32) -> Block {
@@ -216,11 +196,5 @@ mod tests {
     #[test]
     fn the_highest_ids_do_not_overflow() {
         assert_eq!(map(None, &[at(0, 0, u32::MAX)]), "0 0 4294967295");
-    }
-
-    #[test]
-    fn an_id_is_found_inside() {
-        let map = IdMap::around(Some((0, 1000)), &[next(100_000, 10)]).unwrap();
-        assert_eq!((map.inside(1000), map.inside(100_004), map.inside(5)), (Some(0), Some(5), None));
     }
 }

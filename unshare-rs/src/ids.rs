@@ -1,282 +1,175 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who the command is inside: the maps of a new user namespace, who writes them, and the ids taken then.
+//! The ids of a new user namespace: who owns it, how it maps users and groups, who the command is.
 //!
-//! A process may map its own ids only, one of each, to itself. More takes somebody outside:
-//! newuidmap(1) and newgidmap(1) for an ordinary user, a write by root. user_namespaces(7)
+//! A process may map only its own user and group, each to one id. A larger map is written from
+//! the parent user namespace: by newuidmap(1) and newgidmap(1) for an ordinary user, by root for
+//! root. user_namespaces(7), "Defining user and group ID mappings"
 
 use std::path::PathBuf;
 
-use chain::{Call, Plan};
+use chain::Failure;
+use chain::idmap::IdKind;
 
-use crate::account::{Group, User};
 use crate::caller::{Caller, Privilege};
 use crate::cli::{IdOptions, MapSource, SetgroupsRule};
-use crate::idmap::{Block, IdMap, Range};
-use crate::subid::{IdKind, SubidRange};
+use crate::idmap::{Block, IdMap, IdRange};
+use crate::subid::SubidRange;
 
-/// The name of the helper that stays outside.
-pub const HELPER: &str = "helper";
-
-/// A contradiction on the command line, and what to write instead.
-pub type Wrong = (String, String);
-
-/// A map and who writes it.
+/// A map of users or of groups, by who writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct MapWrite {
-    map: IdMap,
-    by: MapWriter,
+pub enum MapWrite {
+    /// The process itself, which may map nothing but its own id.
+    ByItself {
+        /// The id inside.
+        inside: u32,
+        /// Its own id.
+        outside: u32,
+    },
+    /// Root, outside.
+    ByRoot(IdMap),
+    /// newuidmap(1) or newgidmap(1), outside.
+    ByProgram(PathBuf, IdMap),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum MapWriter {
-    /// The process itself, from inside.
-    Itself,
-    /// Root, from outside.
-    Root,
-    /// newuidmap(1) or newgidmap(1), from outside.
-    Program(PathBuf),
-}
-
-/// The ids of a new user namespace, and those to take before it and inside.
+/// The ids before the new user namespace, in it, and of the command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdSetup {
-    users: Option<MapWrite>,
-    groups: Option<MapWrite>,
-    setgroups: Option<SetgroupsRule>,
-    owner: Option<(u32, u32)>,
-    become_user: Option<u32>,
-    become_group: Option<u32>,
-    keep_capabilities: bool,
+    /// The user and group to become first, because a namespace belongs to its maker.
+    pub owner: Option<(u32, u32)>,
+    /// The map of users; without one every user is 65534 inside.
+    pub users: Option<MapWrite>,
+    /// The map of groups. One that the process writes itself denies setgroups(2).
+    pub groups: Option<MapWrite>,
+    /// The rule for setgroups(2) to write, unless the map of groups decides it.
+    pub setgroups: Option<SetgroupsRule>,
+    /// The group to become.
+    pub gid: Option<u32>,
+    /// Whether the supplementary groups can be dropped then.
+    pub can_drop_groups: bool,
+    /// The user to become.
+    pub uid: Option<u32>,
+    /// Whether the command keeps the capabilities of the namespace.
+    pub keep_capabilities: bool,
+    /// What cannot be done of what a default or an option would do, a line each.
+    pub notes: Vec<String>,
 }
 
 impl IdSetup {
-    /// What options ask for.
+    /// The ids that the options name.
     ///
     /// # Errors
-    /// What cannot be had together, or not at all.
-    pub fn from_options(options: &IdOptions, caller: &Caller) -> Result<Self, Wrong> {
-        let owner = options.owner.map(|owner| owner.0);
-        let (uid, gid) = owner.unwrap_or(caller.ids);
-        let auto = (options.map_auto).then_some(MapSource::Auto);
-        let subids = (options.map_subids).then_some(MapSource::Subids);
-        let both: Vec<MapSource> = auto.into_iter().chain(subids).collect();
-        let sources = |own: &[MapSource]| own.iter().chain(&both).copied().collect::<Vec<_>>();
-        let single = |named: Option<u32>, own: u32| match (named, options.map_root_user) {
-            (Some(named), _) => Some((named, own)),
-            (None, true) => Some((0, own)),
-            (None, false) => options.map_current_user.then_some((own, own)),
-        };
-        let user = single(options.map_user.map(|User(uid)| uid), uid);
-        let group = single(options.map_group.map(|Group(gid)| gid), gid);
-        if options.setgroups == Some(SetgroupsRule::Allow)
-            && group.is_some()
-            && caller.privilege == Privilege::None
-        {
-            return Err((
-                "--setgroups allow and a map of the own group exclude each other".to_string(),
-                "only root, or newgidmap(1) with --map-groups, maps groups without giving up setgroups(2)"
-                    .to_string(),
+    /// Options that exclude each other, maps that overlap, and ids that this caller cannot map.
+    pub fn from_options(options: &IdOptions, caller: &Caller) -> Result<Self, Failure> {
+        let (uid, gid) = options.owner.unwrap_or(caller.ids);
+        let user = options.single_id(options.map_user, uid);
+        let group = options.single_id(options.map_group, gid);
+        let allow_setgroups = options.setgroups == Some(SetgroupsRule::Allow);
+        if allow_setgroups && group.is_some() && caller.privilege == Privilege::None {
+            return Err(Failure::new("--setgroups allow and a map of the own group exclude each other").hint(
+                "only root, or newgidmap(1) with --map-groups, maps groups without giving up setgroups(2)",
             ));
         }
-        let own_way = options.setgroups != Some(SetgroupsRule::Allow) && owner.is_none();
-        Ok(Self {
-            users: written(IdKind::User, user, &sources(&options.map_users), caller, owner.is_none())?,
-            groups: written(IdKind::Group, group, &sources(&options.map_groups), caller, own_way)?,
-            setgroups: options.setgroups,
-            owner,
-            become_user: options.setuid.map(|User(uid)| uid),
-            become_group: options.setgid.map(|Group(gid)| gid),
-            keep_capabilities: options.keep_caps,
-        })
+        let users = options.sources(&options.map_users);
+        let groups = options.sources(&options.map_groups);
+        let no_owner = options.owner.is_none();
+        let users = map_write(IdKind::User, user, &users, caller, no_owner)?;
+        let groups = map_write(IdKind::Group, group, &groups, caller, no_owner && !allow_setgroups)?;
+        Ok(Self::new(options, users, groups))
     }
 
-    /// What an ordinary user gets without asking: root, and every subordinate id; else root
-    /// alone, and a line that says why.
-    pub fn container(caller: &Caller) -> (Self, Option<String>) {
-        let all = |kind| {
-            let (single, outside) = match kind {
-                IdKind::User => (0, caller.ids.0),
-                IdKind::Group => (0, caller.ids.1),
-            };
-            let blocks = subordinate(kind, MapSource::Auto, caller)?;
-            let map = IdMap::around(Some((single, outside)), &blocks)
-                .map_err(|wrong| format!("{}: {wrong}", kind.file()))?;
-            Ok::<_, String>(MapWrite { map, by: MapWriter::Program((caller.mapper)(kind)?) })
-        };
-        match (all(IdKind::User), all(IdKind::Group)) {
-            (Ok(users), Ok(groups)) => {
-                (Self { users: Some(users), groups: Some(groups), ..Self::default() }, None)
-            }
+    /// The default of an ordinary user: root and every subordinate id, or root alone if the
+    /// subordinate ids cannot be mapped, with a note that says why.
+    pub fn container(options: &IdOptions, caller: &Caller) -> Self {
+        let (uid, gid) = caller.ids;
+        let users = root_and_subids(IdKind::User, uid, caller);
+        match (users, root_and_subids(IdKind::Group, gid, caller)) {
+            (Ok(users), Ok(groups)) => Self::new(options, Some(users), Some(groups)),
             (Err(why), _) | (_, Err(why)) => {
-                let line = format!("only user 0 and group 0 exist inside: {why}");
-                (Self::root(caller), Some(line))
+                let root = |outside| Some(MapWrite::ByItself { inside: 0, outside });
+                let mut setup = Self::new(options, root(uid), root(gid));
+                setup.notes.insert(0, format!("only user 0 and group 0 exist inside: {why}"));
+                setup
             }
         }
     }
 
-    /// These ids, and what options that imply no user namespace add.
-    pub fn with_options(mut self, options: &IdOptions) -> Self {
-        self.setgroups = options.setgroups.or(self.setgroups);
-        self.become_user = options.setuid.map(|User(uid)| uid);
-        self.become_group = options.setgid.map(|Group(gid)| gid);
-        self.keep_capabilities = options.keep_caps;
-        self
-    }
-
-    /// Root inside, and no other id.
-    fn root(caller: &Caller) -> Self {
-        let own = |own| Some(MapWrite { map: IdMap::one(0, own), by: MapWriter::Itself });
-        Self { users: own(caller.ids.0), groups: own(caller.ids.1), ..Self::default() }
-    }
-
-    /// The calls that take somebody outside, in order.
-    pub fn outside(&self, pid: u32) -> Vec<(String, Call)> {
-        let mut calls = Vec::new();
-        if self.denied_from_outside() {
-            calls.push(("deny setgroups(2) inside".to_string(), deny(&pid.to_string())));
-        }
-        for (kind, written) in [(IdKind::User, &self.users), (IdKind::Group, &self.groups)] {
-            let Some(MapWrite { map, by }) = written else { continue };
-            let reason = format!("map {} ids", kind.noun());
-            match by {
-                MapWriter::Itself => {}
-                MapWriter::Root => {
-                    calls.push((reason, Call::write(format!("/proc/{pid}/{}", kind.map()), map.to_string())));
-                }
-                MapWriter::Program(program) => {
-                    let head = [kind.program().to_string(), pid.to_string()];
-                    let argv = head.into_iter().chain(map.arguments()).map(Into::into).collect();
-                    calls.push((reason, Call::RunProgram { program: program.clone(), argv }));
-                }
-            }
-        }
-        calls
-    }
-
-    /// Adds what comes before the namespace is made: its owner is who makes it.
-    pub fn plan_owner(&self, plan: &mut Plan) {
-        if let Some((uid, gid)) = self.owner {
-            plan.step("give up the own groups", Call::SetGroups(Vec::new()));
-            plan.step(format!("become group {gid}, which owns the namespace"), Call::SetGroup(gid));
-            plan.step(format!("become user {uid}, who owns the namespace"), Call::SetUser(uid));
-        }
-    }
-
-    /// Adds the maps.
-    pub fn plan_maps(&self, plan: &mut Plan, pid: u32) {
-        let itself = |written: &Option<MapWrite>| match written {
-            Some(MapWrite { map, by: MapWriter::Itself }) => Some(map.to_string()),
-            _ => None,
+    fn new(options: &IdOptions, users: Option<MapWrite>, groups: Option<MapWrite>) -> Self {
+        let own_group = matches!(groups, Some(MapWrite::ByItself { .. }));
+        let setgroups = match options.setgroups {
+            Some(SetgroupsRule::Deny) if own_group => None,
+            // nothing denies it in a namespace that root maps for an owner
+            Some(SetgroupsRule::Allow) if options.owner.is_some() => None,
+            rule => rule,
         };
-        let (users, groups) = (itself(&self.users), itself(&self.groups));
-        if let Some(map) = users {
-            plan.step(whose("user", &map), Call::write("/proc/self/uid_map", map));
+        let can_drop_groups = !own_group && options.setgroups != Some(SetgroupsRule::Deny);
+        let note = "the supplementary groups stay: setgroups(2) is denied in this user namespace";
+        let groups_stay = options.setgid.is_some() && !can_drop_groups;
+        Self {
+            owner: options.owner,
+            users,
+            groups,
+            setgroups,
+            gid: options.setgid,
+            can_drop_groups,
+            uid: options.setuid,
+            keep_capabilities: options.keep_caps,
+            notes: groups_stay.then(|| note.to_string()).into_iter().collect(),
         }
-        if let Some(map) = groups {
-            // "deny" must come before gid_map: user_namespaces(7)
-            plan.step("give up setgroups(2), without which no group may be mapped", deny("self"));
-            plan.step(whose("group", &map), Call::write("/proc/self/gid_map", map));
-        } else if self.setgroups == Some(SetgroupsRule::Deny) && !self.denied_from_outside() {
-            plan.step("deny setgroups(2) inside", deny("self"));
-        }
-        for (reason, call) in self.outside(pid) {
-            plan.step(reason, Call::InHelper { helper: HELPER, call: Box::new(call) });
-        }
-        if self.setgroups == Some(SetgroupsRule::Allow) && self.owner.is_none() {
-            plan.step("allow setgroups(2) inside", Call::write("/proc/self/setgroups", "allow"));
-        }
-    }
-
-    /// Adds the ids to take inside, the last thing before the command.
-    pub fn plan_credentials(&self, plan: &mut Plan) {
-        if let Some(gid) = self.become_group {
-            // setgroups(2) is refused where a map by the process itself gave it up
-            if !self.setgroups_denied() {
-                plan.step("give up the supplementary groups", Call::SetGroups(Vec::new()));
-            }
-            plan.step(format!("become group {gid}"), Call::SetGroup(gid));
-        }
-        if let Some(uid) = self.become_user {
-            plan.step(format!("become user {uid}"), Call::SetUser(uid));
-        }
-        if self.keep_capabilities {
-            plan.step("let the command keep the capabilities", Call::KeepCapabilities);
-        }
-    }
-
-    /// What has to be left out.
-    pub fn note(&self) -> Option<String> {
-        (self.become_group.is_some() && self.setgroups_denied()).then(|| {
-            "the supplementary groups stay: setgroups(2) is denied in this user namespace".to_string()
-        })
-    }
-
-    fn setgroups_denied(&self) -> bool {
-        self.setgroups == Some(SetgroupsRule::Deny)
-            || self.groups.as_ref().is_some_and(|groups| groups.by == MapWriter::Itself)
-    }
-
-    /// After --owner the files in /proc/self belong to root: proc(5), PR_SET_DUMPABLE(2const).
-    fn denied_from_outside(&self) -> bool {
-        self.setgroups == Some(SetgroupsRule::Deny) && self.owner.is_some()
     }
 }
 
-fn deny(process: &str) -> Call {
-    Call::write(format!("/proc/{process}/setgroups"), "deny")
-}
-
-/// `0 1000 1` in words.
-fn whose(noun: &str, map: &str) -> String {
-    let mut ids = map.split(' ');
-    let (inside, outside) = (ids.next().unwrap_or_default(), ids.next().unwrap_or_default());
-    format!("be {noun} {inside} inside, {noun} {outside} outside")
-}
-
-fn written(
+/// The map of `single`, an id inside and one outside, and of the ids of `sources`.
+fn map_write(
     kind: IdKind,
     single: Option<(u32, u32)>,
     sources: &[MapSource],
     caller: &Caller,
     may_write_itself: bool,
-) -> Result<Option<MapWrite>, Wrong> {
+) -> Result<Option<MapWrite>, Failure> {
     if single.is_none() && sources.is_empty() {
         return Ok(None);
     }
+    let noun = kind.noun();
+    let cannot = |why, hint: &str| Failure::new(format!("cannot map {noun} ids: {why}")).hint(hint);
     let mut blocks = Vec::new();
     for source in sources {
-        blocks.extend(subordinate(kind, *source, caller).map_err(|why| {
-            (
-                format!("cannot map {} ids: {why}", kind.noun()),
-                "--map-root-user needs no such ids".to_string(),
-            )
-        })?);
+        let ids = source_blocks(kind, *source, caller);
+        blocks.extend(ids.map_err(|why| cannot(why, "--map-root-user needs no such ids"))?);
     }
-    let map = IdMap::around(single, &blocks).map_err(|wrong| {
-        let advice =
-            format!("ranges of {} ids may not overlap, inside or outside: user_namespaces(7)", kind.noun());
-        (wrong, advice)
+    let map = IdMap::around(single, &blocks).map_err(|overlap| {
+        Failure::new(overlap)
+            .hint(format!("ranges of {noun} ids may not overlap, inside or outside: user_namespaces(7)"))
     })?;
-    let by = match (single, caller.privilege) {
-        (Some((_, own)), _) if map.is_only(own) && may_write_itself => MapWriter::Itself,
-        (_, Privilege::Admin) => MapWriter::Root,
-        (_, Privilege::None) => MapWriter::Program((caller.mapper)(kind).map_err(|why| {
-            (format!("cannot map {} ids: {why}", kind.noun()), "--map-root-user does without it".to_string())
-        })?),
-    };
-    Ok(Some(MapWrite { map, by }))
+    Ok(Some(match (single, caller.privilege) {
+        (Some((inside, outside)), _) if may_write_itself && map == IdMap::one(inside, outside) => {
+            MapWrite::ByItself { inside, outside }
+        }
+        (_, Privilege::Admin) => MapWrite::ByRoot(map),
+        (_, Privilege::None) => {
+            let program = (caller.mapper)(kind);
+            let program = program.map_err(|why| cannot(why, "--map-root-user does without it"))?;
+            MapWrite::ByProgram(program, map)
+        }
+    }))
+}
+
+/// Root, which is `own` outside, and every subordinate id from 1.
+fn root_and_subids(kind: IdKind, own: u32, caller: &Caller) -> Result<MapWrite, String> {
+    let map = IdMap::around(Some((0, own)), &source_blocks(kind, MapSource::Auto, caller)?)
+        .map_err(|overlap| format!("{}: {overlap}", kind.subid_file()))?;
+    Ok(MapWrite::ByProgram((caller.mapper)(kind)?, map))
 }
 
 /// The ids that a source stands for.
-fn subordinate(kind: IdKind, source: MapSource, caller: &Caller) -> Result<Vec<Block>, String> {
-    let blocks = match source {
+fn source_blocks(kind: IdKind, source: MapSource, caller: &Caller) -> Result<Vec<Block>, String> {
+    let ranges = match source {
         MapSource::Range(range) => return Ok(vec![Block::At(range)]),
         MapSource::All => (caller.existing)(kind),
         MapSource::Auto | MapSource::Subids => caller.subordinate(kind)?,
     };
-    let block = |&(outside, count): &SubidRange| match source {
+    let block = |SubidRange { first: outside, count }| match source {
         MapSource::Auto => Block::Next { outside, count },
-        _ => Block::At(Range { inside: outside, outside, count }),
+        _ => Block::At(IdRange { inside: outside, outside, count }),
     };
-    Ok(blocks.iter().map(block).collect())
+    Ok(ranges.into_iter().map(block).collect())
 }

@@ -5,7 +5,6 @@
 //! the mounts, the hostname, the process ids and so on. namespaces(7)
 
 use std::ffi::OsString;
-use std::fmt::{self, Display};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -112,16 +111,15 @@ impl Namespaces {
     /// No kind at all.
     pub const NONE: Self = Self(CloneFlags::empty());
 
-    /// What a container has of its own. Not cgroup, which is right only after the move into
-    /// a group (cgexec-rs does both), and not time, which nobody misses.
-    pub fn container() -> Self {
-        Self::NONE
-            .with(CloneFlags::CLONE_NEWNS)
-            .with(CloneFlags::CLONE_NEWUTS)
-            .with(CloneFlags::CLONE_NEWIPC)
-            .with(CloneFlags::CLONE_NEWPID)
-            .with(CloneFlags::CLONE_NEWNET)
-    }
+    /// The namespaces of a container. Without cgroup, which is right only after the move into
+    /// a group (cgexec-rs does both), and without time, which few programs need.
+    pub const CONTAINER: Self = Self(
+        CloneFlags::CLONE_NEWNS
+            .union(CloneFlags::CLONE_NEWUTS)
+            .union(CloneFlags::CLONE_NEWIPC)
+            .union(CloneFlags::CLONE_NEWPID)
+            .union(CloneFlags::CLONE_NEWNET),
+    );
 
     /// This set and one kind more.
     pub fn with(self, kind: CloneFlags) -> Self {
@@ -148,23 +146,22 @@ impl Namespaces {
         self.0
     }
 
+    /// The reason of the step that enters them.
+    pub fn reason(self) -> String {
+        let kinds = KINDS.iter().filter(|kind| self.has(kind.flag));
+        let names: Vec<&str> = kinds.map(|kind| kind.name).collect();
+        match names.split_last() {
+            Some((last, others)) if !others.is_empty() => {
+                format!("enter new {} and {last} namespaces", others.join(", "))
+            }
+            _ => format!("enter a new {} namespace", names.concat()),
+        }
+    }
+
     /// Whether only children enter the new namespace, so that there must be a child:
     /// pid_namespaces(7), time_namespaces(7).
     pub fn need_child(self) -> bool {
         self.0.intersects(CloneFlags::CLONE_NEWPID | CLONE_NEWTIME)
-    }
-}
-
-/// The kinds by name, as a sentence lists them.
-impl Display for Namespaces {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> =
-            KINDS.iter().filter(|kind| self.has(kind.flag)).map(|kind| kind.name).collect();
-        match names.split_last() {
-            None => f.write_str("no"),
-            Some((last, [])) => f.write_str(last),
-            Some((last, others)) => write!(f, "{} and {last}", others.join(", ")),
-        }
     }
 }
 
@@ -183,11 +180,20 @@ impl FromStr for Namespaces {
     }
 }
 
-impl clap::Args for Namespaces {
+/// The options that select namespaces: `--net` enters a new one, `--net=FILE` also persists it.
+#[derive(Clone, Debug, Default)]
+pub struct NamespaceOptions {
+    /// The selected namespaces.
+    pub selected: Namespaces,
+    /// The files to persist some of them in.
+    pub files: Vec<(&'static Kind, PathBuf)>,
+}
+
+impl clap::Args for NamespaceOptions {
     fn augment_args(command: Command) -> Command {
         KINDS.iter().fold(command, |command, kind| {
             let arg = Arg::new(kind.long).long(kind.long).short(kind.short).help(kind.help);
-            // an empty FILE is none
+            // the default, an empty FILE, selects the namespace and persists nothing
             let arg = arg.value_name("FILE").num_args(0..=1).require_equals(true).default_missing_value("");
             command.arg(arg.action(ArgAction::Append).value_parser(value_parser!(OsString)))
         })
@@ -198,40 +204,16 @@ impl clap::Args for Namespaces {
     }
 }
 
-impl clap::FromArgMatches for Namespaces {
+impl clap::FromArgMatches for NamespaceOptions {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let asked = KINDS.iter().filter(|kind| matches.contains_id(kind.long));
-        Ok(asked.fold(Self::NONE, |set, kind| set.with(kind.flag)))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-/// Namespaces that a file keeps when no process is left in them: the `FILE` of `--net=FILE`.
-#[derive(Clone, Debug, Default)]
-pub struct Kept(pub Vec<(&'static Kind, PathBuf)>);
-
-impl clap::Args for Kept {
-    // the options are those of Namespaces
-    fn augment_args(command: Command) -> Command {
-        command
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        command
-    }
-}
-
-impl clap::FromArgMatches for Kept {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let files = KINDS.iter().flat_map(|kind| {
-            let files = matches.get_many::<OsString>(kind.long).into_iter().flatten();
-            files.filter(|file| !file.is_empty()).map(move |file| (kind, PathBuf::from(file)))
-        });
-        Ok(Self(files.collect()))
+        let mut options = Self::default();
+        for kind in &KINDS {
+            let Some(files) = matches.get_many::<OsString>(kind.long) else { continue };
+            options.selected = options.selected.with(kind.flag);
+            let files = files.filter(|file| !file.is_empty());
+            options.files.extend(files.map(|file| (kind, PathBuf::from(file))));
+        }
+        Ok(options)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -258,8 +240,9 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_lists_the_kinds() {
-        assert_eq!(Namespaces::container().to_string(), "mount, UTS, IPC, network and PID");
-        assert_eq!(Namespaces::NONE.with(CLONE_NEWTIME).to_string(), "time");
+    fn the_reason_lists_the_kinds() {
+        let reason = Namespaces::CONTAINER.reason();
+        assert_eq!(reason, "enter new mount, UTS, IPC, network and PID namespaces");
+        assert_eq!(Namespaces::NONE.with(CLONE_NEWTIME).reason(), "enter a new time namespace");
     }
 }

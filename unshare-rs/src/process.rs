@@ -1,80 +1,53 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The child, the process 1 it may have for a parent, and the file that tells its number.
+//! The processes: the child that enters the namespaces, an init above the command, the PID file.
 
 use std::path::PathBuf;
 
+use chain::Failure;
 use chain::call::ForkOptions;
-use chain::{Call, Plan};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 
 use crate::cli::ProcessOptions;
-use crate::ids::Wrong;
 use crate::namespaces::Namespaces;
 
-/// Whether there is a child, and what becomes of it when its parent dies.
+/// The processes that the options and the namespaces need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
-    child: bool,
-    /// It is process 1 of a new PID namespace.
-    is_first: bool,
-    /// Process 1 is a reaper, and the command its child.
-    reaper: bool,
-    /// The signal that comes when the parent dies, where it is not SIGKILL; 0 is none.
-    death_signal: Option<i32>,
-    pid_file: Option<PathBuf>,
+    /// The fork of a child that runs the rest of the plan, and its reason.
+    pub child: Option<(&'static str, ForkOptions)>,
+    /// The signal that the child receives when its parent dies, if not SIGKILL, and the reason.
+    /// 0 is no signal.
+    pub death_signal: Option<(&'static str, i32)>,
+    /// Where the PID of the child is written.
+    pub pid_file: Option<PathBuf>,
+    /// Whether PID 1 stays as an init and the command is its child.
+    pub has_init: bool,
 }
 
 impl Process {
     /// # Errors
     /// `--init` without a new PID namespace.
-    pub fn from_options(options: &ProcessOptions, namespaces: Namespaces) -> Result<Self, Wrong> {
-        let is_first = namespaces.has(CloneFlags::CLONE_NEWPID);
-        if options.init && !is_first {
-            return Err((
-                "--init is process 1 of a new PID namespace, and none is made".to_string(),
-                "add --pid".to_string(),
-            ));
+    pub fn from_options(options: &ProcessOptions, namespaces: Namespaces) -> Result<Self, Failure> {
+        let child_is_init = namespaces.has(CloneFlags::CLONE_NEWPID);
+        if options.init && !child_is_init {
+            return Err(Failure::new("--init is process 1 of a new PID namespace, and none is made")
+                .hint("add --pid"));
         }
-        let named = options.kill_child.map(|signal| signal.0 as i32);
-        let death_signal = if options.no_kill_child { Some(0) } else { named };
+        let has_child = options.imply_fork() || namespaces.need_child();
+        let reason =
+            if child_is_init { "start process 1 and wait for it" } else { "start a child and wait for it" };
+        let death_signal = match options.kill_child {
+            _ if options.no_kill_child => Some(("outlive the parent", 0)),
+            // without another wish a fork asks for SIGKILL
+            None | Some(Signal::SIGKILL) => None,
+            Some(signal) => Some(("choose what comes when the parent dies", signal as i32)),
+        };
         Ok(Self {
-            child: options.imply_fork() || namespaces.need_child(),
-            is_first,
-            reaper: options.init,
-            // SIGKILL is what a fork asks for by itself
-            death_signal: death_signal.filter(|signo| *signo != Signal::SIGKILL as i32),
+            child: has_child.then_some((reason, ForkOptions { into: None, child_is_init })),
+            death_signal: death_signal.filter(|_| has_child),
             pid_file: options.pid_file.clone(),
+            has_init: options.init,
         })
-    }
-
-    /// Adds the first child, which goes on with the plan.
-    pub fn plan(&self, plan: &mut Plan) {
-        if self.child {
-            let reason = if self.is_first {
-                "start process 1 and wait for it"
-            } else {
-                "start a child and wait for it"
-            };
-            plan.step(reason, Call::Fork(ForkOptions { into: None, child_is_init: self.is_first }));
-        }
-        match self.death_signal {
-            Some(0) if self.child => plan.step("outlive the parent", Call::DeathSignal(0)),
-            Some(signo) if self.child => {
-                plan.step("choose what comes when the parent dies", Call::DeathSignal(signo))
-            }
-            _ => {}
-        }
-        // while /proc still is the one outside
-        if let Some(file) = &self.pid_file {
-            plan.step("tell the number of this process", Call::WritePid(file.clone()));
-        }
-    }
-
-    /// Adds the child of the reaper.
-    pub fn plan_reaper(&self, plan: &mut Plan) {
-        if self.reaper {
-            plan.step("be process 1, which reaps, and start a child", Call::Fork(ForkOptions::default()));
-        }
     }
 }

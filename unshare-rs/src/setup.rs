@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the command will find inside: the options, thought through.
+//! What unshare-rs will set up: options and caller combined, with every default filled in.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 
-use chain::Call;
+use chain::Failure;
 use chain::flags::CLONE_NEWTIME;
-use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
-use nix::sys::stat::SFlag;
 
 use crate::caller::{Caller, Privilege};
 use crate::cli::Options;
 use crate::clock::Offset;
 use crate::filesystem::Filesystem;
-use crate::ids::{IdSetup, Wrong};
-use crate::namespaces::{Kind, Namespaces};
+use crate::ids::IdSetup;
+use crate::namespaces::Namespaces;
+use crate::persist::PersistedNamespace;
 use crate::process::Process;
 
-/// A setup in which nothing contradicts anything else.
+/// All that the plan depends on. Nothing in it contradicts anything else.
 #[derive(Debug)]
 pub struct Setup {
+    /// The number of this process in /proc.
+    pub pid: u32,
     /// The namespaces to enter.
     pub namespaces: Namespaces,
-    /// Files that keep some of them.
-    pub kept: Vec<(&'static Kind, PathBuf)>,
-    /// The ids of a new user namespace; without a map every id is 65534.
+    /// Those of them that a file keeps.
+    pub persisted: Vec<PersistedNamespace>,
+    /// Users, groups and capabilities.
     pub ids: IdSetup,
     /// The hostname to set.
     pub hostname: Option<OsString>,
@@ -33,177 +33,90 @@ pub struct Setup {
     pub loopback: bool,
     /// Clocks to move.
     pub clocks: Vec<(&'static str, Offset)>,
-    /// The child.
+    /// The processes between this one and the command.
     pub process: Process,
-    /// What it sees.
+    /// Mounts and directories.
     pub filesystem: Filesystem,
-    /// What had to be left out.
+    /// The variables to keep, unless all of them are kept.
+    pub environment: Option<Vec<OsString>>,
+    /// What a default would do and cannot, and options without an effect: a line each.
     pub notes: Vec<String>,
 }
 
 impl Setup {
+    /// Decides what the options ask for, or what a container has where they name no namespace.
+    ///
     /// # Errors
-    /// What contradicts what, and what to write instead.
-    pub fn from_options(options: &Options, caller: &Caller) -> Result<Self, Wrong> {
-        options.kept.0.iter().try_for_each(|(kind, file)| reject_docker_syntax(kind, file))?;
-        let named = requested_namespaces(options);
-        let setup = if named.is_empty() {
-            Self::container(options, caller)
-        } else if options.share.is_some() {
-            Err((
-                "--share takes namespaces out of the container set, and here they are named one by one"
-                    .to_string(),
-                "name the ones to enter, or leave them all to the container set".to_string(),
-            ))
+    /// Options that contradict each other, or that this caller cannot have.
+    pub fn resolve(options: &Options, caller: &Caller) -> Result<Self, Failure> {
+        let files = &options.namespaces.files;
+        let persisted = files.iter().map(PersistedNamespace::from_option).collect::<Result<_, _>>()?;
+        let named = named_namespaces(options)?;
+        let is_container = named.is_empty();
+        let namespaces = if is_container { container_namespaces(options, caller)? } else { named };
+        let has = |flag| namespaces.has(flag);
+        if options.hostname.is_some() && !has(CloneFlags::CLONE_NEWUTS) {
+            return Err(Failure::new("--hostname would rename this machine: the UTS namespace is shared")
+                .hint("leave uts out of --share"));
+        }
+        let ids = if is_container && has(CloneFlags::CLONE_NEWUSER) {
+            IdSetup::container(&options.ids, caller)
         } else {
-            Self::named(options, named, caller)
-        }?;
-        if options.hostname.is_some() && !setup.namespaces.has(CloneFlags::CLONE_NEWUTS) {
-            return Err((
-                "--hostname would rename this machine: the UTS namespace is shared".to_string(),
-                "leave uts out of --share".to_string(),
-            ));
-        }
-        Ok(setup)
-    }
-
-    fn container(options: &Options, caller: &Caller) -> Result<Self, Wrong> {
-        let mut namespaces = Namespaces::container();
-        if caller.privilege == Privilege::None {
-            namespaces = namespaces.with(CloneFlags::CLONE_NEWUSER);
-        }
-        if let Some(shared) = options.share {
-            if caller.privilege == Privilege::None && shared.has(CloneFlags::CLONE_NEWUSER) {
-                return Err((
-                    "without a user namespace of its own an ordinary user gets no other namespace"
-                        .to_string(),
-                    "leave user out of --share".to_string(),
-                ));
-            }
-            namespaces = namespaces.without(shared);
-        }
-        let new = |kind| namespaces.has(kind);
-        let (ids, note) =
-            if new(CloneFlags::CLONE_NEWUSER) { IdSetup::container(caller) } else { Default::default() };
-        let mut setup = Self::with(options, namespaces, ids.with_options(&options.ids))?;
-        setup.notes.splice(..0, note);
-        if new(CloneFlags::CLONE_NEWUTS) && setup.hostname.is_none() {
-            setup.hostname = Some("container".into());
-        }
-        // a proc of the new PID namespace, where it cannot be seen outside
-        if new(CloneFlags::CLONE_NEWPID) && new(CloneFlags::CLONE_NEWNS) && !options.filesystem.no_mount_proc
-        {
-            setup.filesystem.proc = Some("/proc".into());
-        }
-        Ok(setup)
-    }
-
-    fn named(options: &Options, mut namespaces: Namespaces, caller: &Caller) -> Result<Self, Wrong> {
-        if options.hostname.is_some() {
-            namespaces = namespaces.with(CloneFlags::CLONE_NEWUTS);
-        }
-        Self::with(options, namespaces, IdSetup::from_options(&options.ids, caller)?)
-    }
-
-    fn with(options: &Options, namespaces: Namespaces, ids: IdSetup) -> Result<Self, Wrong> {
-        let new_mounts = namespaces.has(CloneFlags::CLONE_NEWNS);
-        let idle = options.filesystem.propagation.is_some() && !new_mounts;
-        let idle = idle.then(|| "--propagation changes nothing without a new mount namespace".to_string());
+            IdSetup::from_options(&options.ids, caller)?
+        };
+        let default_hostname = (is_container && has(CloneFlags::CLONE_NEWUTS)).then(|| "container".into());
+        let unused = options.filesystem.propagation.is_some() && !has(CloneFlags::CLONE_NEWNS);
+        let unused =
+            unused.then(|| "--propagation changes nothing without a new mount namespace".to_string());
         let clocks = [("monotonic", options.monotonic), ("boottime", options.boottime)];
         Ok(Self {
+            pid: caller.pid,
             namespaces,
-            kept: options.kept.0.clone(),
-            notes: ids.note().into_iter().chain(idle).collect(),
+            persisted,
+            notes: ids.notes.iter().cloned().chain(unused).collect(),
             ids,
-            hostname: options.hostname.clone(),
-            loopback: namespaces.has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
+            hostname: options.hostname.clone().or(default_hostname),
+            loopback: has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
             clocks: clocks.into_iter().filter_map(|(clock, offset)| Some((clock, offset?))).collect(),
             process: Process::from_options(&options.process, namespaces)?,
-            filesystem: Filesystem::from_options(&options.filesystem, new_mounts),
+            filesystem: Filesystem::from_options(options, namespaces, is_container),
+            environment: options.environment.kept(),
         })
     }
+}
 
-    /// The calls that keep namespaces in files, made outside: a mount made inside would go with
-    /// the mount namespace. That of a PID namespace works once its first process is there.
-    pub fn keep(&self, pid: u32, when: When) -> Vec<Keep> {
-        let mut calls = Vec::new();
-        for (kind, file) in &self.kept {
-            let now = if kind.flag == CloneFlags::CLONE_NEWPID { When::Child } else { When::Entered };
-            if now != when {
-                continue;
-            }
-            if !file.exists() {
-                let call =
-                    Call::Mknod { path: file.clone(), kind: SFlag::S_IFREG, mode: 0o600, device: (0, 0) };
-                calls.push(Keep {
-                    reason: format!("make a file for the {} namespace", kind.name),
-                    call,
-                    back: ("remove its file".to_string(), Call::Unlink(file.clone())),
-                });
-            }
-            // who makes a PID or time namespace does not enter it: namespaces(7)
-            let children = if Namespaces::NONE.with(kind.flag).need_child() { "_for_children" } else { "" };
-            let source = format!("/proc/{pid}/ns/{}{children}", kind.file);
-            let call = Call::bind(source, file.clone(), MsFlags::empty());
-            let back = Call::Unmount { target: file.clone(), flags: MntFlags::MNT_DETACH };
-            calls.push(Keep {
-                reason: format!("keep the {} namespace in a file", kind.name),
-                call,
-                back: (format!("let go of the {} namespace", kind.name), back),
-            });
-        }
-        calls
+/// The namespaces that options name or imply.
+fn named_namespaces(options: &Options) -> Result<Namespaces, Failure> {
+    let mounts_binfmt = options.binfmt.dir().is_some();
+    let implied = [
+        (CloneFlags::CLONE_NEWNS, options.filesystem.mount_proc.is_some() || mounts_binfmt),
+        (CloneFlags::CLONE_NEWUSER, options.ids.imply_user() || mounts_binfmt),
+        (CLONE_NEWTIME, options.monotonic.is_some() || options.boottime.is_some()),
+    ];
+    let implied = implied.into_iter().filter(|(_, is_implied)| *is_implied);
+    let named = implied.fold(options.namespaces.selected, |named, (flag, _)| named.with(flag));
+    match (named.is_empty(), options.share) {
+        (false, Some(_)) => Err(Failure::new(
+            "--share takes namespaces out of the container set, and here they are named one by one",
+        )
+        .hint("name the ones to enter, or leave them all to the container set")),
+        // alone, --hostname is the hostname of a container
+        (false, None) if options.hostname.is_some() => Ok(named.with(CloneFlags::CLONE_NEWUTS)),
+        _ => Ok(named),
     }
 }
 
-/// A call that keeps a namespace, and how it is taken back when a later step fails.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// Why.
-    pub reason: String,
-    /// What is done.
-    pub call: Call,
-    /// Why and what, the other way round.
-    pub back: (String, Call),
-}
-
-/// When a namespace can be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
-    /// As soon as it is made.
-    Entered,
-    /// When it has a process.
-    Child,
-}
-
-/// docker's `--net=host` and `--net=none` would keep a namespace in a file of that name.
-fn reject_docker_syntax(kind: &Kind, file: &Path) -> Result<(), Wrong> {
-    let (name, long) = (kind.name, kind.long);
-    let meant = match file.to_str() {
-        Some("host") => format!("to leave that of the machine: --share {long}"),
-        Some("none") => format!("to enter it and no more: --{long}"),
-        _ => return Ok(()),
-    };
-    let file = file.display();
-    Err((
-        format!("--{long}={file} keeps a new {name} namespace in a file named {file}"),
-        format!("{meant}; if the file is meant: --{long}=./{file}"),
-    ))
-}
-
-/// The namespaces that options name, by themselves or by what they imply.
-fn requested_namespaces(options: &Options) -> Namespaces {
-    let mut named = options.namespaces;
-    let place = &options.filesystem;
-    let binfmt = place.binfmt.dir().is_some();
-    if place.mount_proc.is_some() || binfmt {
-        named = named.with(CloneFlags::CLONE_NEWNS);
+/// The namespaces of a container, without those of `--share`.
+fn container_namespaces(options: &Options, caller: &Caller) -> Result<Namespaces, Failure> {
+    let shared = options.share.unwrap_or(Namespaces::NONE);
+    if caller.privilege == Privilege::Admin {
+        return Ok(Namespaces::CONTAINER.without(shared));
     }
-    if options.ids.imply_user() || binfmt {
-        named = named.with(CloneFlags::CLONE_NEWUSER);
+    if shared.has(CloneFlags::CLONE_NEWUSER) {
+        return Err(Failure::new(
+            "without a user namespace of its own an ordinary user gets no other namespace",
+        )
+        .hint("leave user out of --share"));
     }
-    if options.monotonic.is_some() || options.boottime.is_some() {
-        named = named.with(CLONE_NEWTIME);
-    }
-    named
+    Ok(Namespaces::CONTAINER.with(CloneFlags::CLONE_NEWUSER).without(shared))
 }

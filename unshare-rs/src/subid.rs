@@ -2,186 +2,111 @@
 //! Subordinate ids: those that an ordinary user may map into a user namespace. subuid(5), subgid(5)
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 
-use chain::sys;
-use nix::sys::statvfs::FsFlags;
+use chain::idmap::{IdKind, inner_ids};
 
-use crate::account;
+use crate::accounts;
 
-/// What is mapped: users or groups.
+/// Ids that follow each other. The last one is below 4294967295, which is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdKind {
-    /// uid_map
-    User,
-    /// gid_map
-    Group,
+pub struct SubidRange {
+    /// The first id.
+    pub first: u32,
+    /// How many, at least one.
+    pub count: u32,
 }
 
-impl IdKind {
-    /// Who has which subordinate ids.
-    pub const fn file(self) -> &'static str {
-        match self {
-            Self::User => "/etc/subuid",
-            Self::Group => "/etc/subgid",
-        }
+impl SubidRange {
+    fn new(first: u32, count: u32) -> Option<Self> {
+        (count > 0 && first.checked_add(count).is_some()).then_some(Self { first, count })
     }
 
-    /// Its file in /proc/PID.
-    pub const fn map(self) -> &'static str {
-        match self {
-            Self::User => "uid_map",
-            Self::Group => "gid_map",
-        }
+    /// Whether all of it is in this range, too.
+    pub fn contains(self, other: Self) -> bool {
+        self.first <= other.first && other.end() <= self.end()
     }
 
-    /// The program that may write it for an ordinary user.
-    pub const fn program(self) -> &'static str {
-        match self {
-            Self::User => "newuidmap",
-            Self::Group => "newgidmap",
-        }
-    }
-
-    /// How a message calls them.
-    pub const fn noun(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Group => "group",
-        }
+    fn end(self) -> u64 {
+        u64::from(self.first) + u64::from(self.count)
     }
 }
 
-/// SubidRange that follow each other, by the first and their number.
-pub type SubidRange = (u32, u32);
-
-/// Whose ids are looked up: also groups belong to a user, not to a group.
+/// The user whose ids are looked up: subordinate groups, too, belong to a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The effective user.
-    pub uid: u32,
-    /// The name, where there is one.
-    pub name: Option<String>,
+    uid: u32,
+    name: Option<String>,
 }
 
 impl Owner {
-    /// The user of this process.
+    /// The user with this number.
     pub fn new(uid: u32) -> Self {
-        Self { uid, name: account::name_of(uid) }
-    }
-
-    /// As a line of subuid(5) names the user.
-    pub fn shown(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.uid.to_string())
+        Self { uid, name: accounts::user_name(uid) }
     }
 
     /// Every range the user has.
     pub fn ranges(&self, kind: IdKind) -> Vec<SubidRange> {
-        match (&self.name, served_elsewhere()) {
-            (Some(name), true) => {
+        match &self.name {
+            Some(name) if are_served_elsewhere() => {
                 let group = (kind == IdKind::Group).then_some("-g");
                 let arguments: Vec<&str> = group.into_iter().chain([name.as_str()]).collect();
-                served(&account::output("getsubids", &arguments).unwrap_or_default())
+                parse_getsubids(&accounts::output("getsubids", &arguments).unwrap_or_default())
             }
-            _ => self.listed(&fs::read_to_string(kind.file()).unwrap_or_default()),
+            _ => self.listed(&read(kind.subid_file())),
         }
     }
 
     fn listed(&self, text: &str) -> Vec<SubidRange> {
         let uid = self.uid.to_string();
-        let own = |line: &&str| {
-            let name = line.split(':').next();
-            name == Some(&uid) || (name.is_some() && name == self.name.as_deref())
-        };
-        let ranges = text.lines().filter(own).filter_map(|line| {
-            let mut fields = line.split(':').skip(1);
-            let ids = (fields.next()?.trim().parse().ok()?, fields.next()?.trim().parse().ok()?);
-            fits(ids).then_some(ids)
-        });
-        ranges.collect()
+        let is_own = |owner: &str| owner == uid || Some(owner) == self.name.as_deref();
+        entries(text).filter(|(owner, _)| is_own(owner)).map(|(_, range)| range).collect()
+    }
+
+    /// A line of subuid(5) for this user, if it has none: the ids after those of all users.
+    pub fn line_to_add(&self, kind: IdKind) -> String {
+        let text = read(kind.subid_file());
+        let first = entries(&text).map(|(_, range)| range.end()).max().unwrap_or_default().max(100_000);
+        let owner = self.name.clone().unwrap_or_else(|| self.uid.to_string());
+        format!("{owner}:{first}:65536")
     }
 }
 
-fn fits((first, count): SubidRange) -> bool {
-    count > 0 && first.checked_add(count).is_some()
+/// The lines of subuid(5) that are whole: `alice:100000:65536`.
+fn entries(text: &str) -> impl Iterator<Item = (&str, SubidRange)> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let owner = fields.next()?;
+        let mut number = || fields.next()?.trim().parse().ok();
+        Some((owner, SubidRange::new(number()?, number()?)?))
+    })
 }
 
-/// A line of getsubids(1): `0: alice 100000 65536`.
-fn served(text: &str) -> Vec<SubidRange> {
+/// The lines of getsubids(1): `0: alice 100000 65536`.
+fn parse_getsubids(text: &str) -> Vec<SubidRange> {
     let ranges = text.lines().filter_map(|line| {
         let mut fields = line.split_ascii_whitespace().rev();
         let count = fields.next()?.parse().ok()?;
-        Some((fields.next()?.parse().ok()?, count))
+        SubidRange::new(fields.next()?.parse().ok()?, count)
     });
-    ranges.filter(|ids| fits(*ids)).collect()
+    ranges.collect()
 }
 
-/// Whether nsswitch.conf(5) has `subid:` served by something else than files.
-fn served_elsewhere() -> bool {
-    let text = fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
+/// Whether nsswitch.conf(5) names another source for `subid:` than files.
+fn are_served_elsewhere() -> bool {
+    let text = read("/etc/nsswitch.conf");
     let services = text.lines().find_map(|line| line.strip_prefix("subid:"));
     services.is_some_and(|services| services.trim() != "files")
 }
 
-/// A line for a user who has none, behind the ids of all others.
-pub fn line_to_add(owner: &Owner, kind: IdKind) -> String {
-    let text = fs::read_to_string(kind.file()).unwrap_or_default();
-    let ends = text.lines().filter_map(|line| {
-        let mut fields = line.split(':').skip(1);
-        let first: u32 = fields.next()?.parse().ok()?;
-        first.checked_add(fields.next()?.trim().parse().ok()?)
-    });
-    let first = ends.max().unwrap_or_default().max(100_000);
-    format!("{}:{first}:65536", owner.shown())
-}
-
-/// The program that writes the map, where it will be able to.
-///
-/// # Errors
-/// What keeps it from that.
-pub fn mapper(kind: IdKind) -> Result<PathBuf, String> {
-    let name = kind.program();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let dirs = std::env::split_paths(&path).chain(["/usr/bin".into(), "/bin".into()]);
-    let program =
-        dirs.filter(|dir| dir.is_absolute()).map(|dir| dir.join(name)).find(|place| place.is_file());
-    let Some(program) = program else {
-        return Err(format!("{name} is missing, of the package uidmap or shadow-utils"));
-    };
-    let set_user = fs::metadata(&program).is_ok_and(|meta| meta.uid() == 0 && meta.mode() & 0o4000 != 0);
-    if !set_user && !sys::has_file_capabilities(&program) {
-        return Err(format!("{} is not setuid root: chmod u+s", program.display()));
-    }
-    match no_new_rights(&program) {
-        Some(why) => Err(format!("{} gains no rights here: {why}", program.display())),
-        None => Ok(program),
-    }
-}
-
-/// Why a setuid program would run without its rights: execve(2).
-fn no_new_rights(program: &Path) -> Option<&'static str> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    if field("NoNewPrivs:") == Some("1") {
-        Some("no_new_privs is set")
-    } else if field("TracerPid:").is_some_and(|pid| pid != "0") {
-        Some("the process is traced")
-    } else if nix::sys::statvfs::statvfs(program).is_ok_and(|vfs| vfs.flags().contains(FsFlags::ST_NOSUID)) {
-        Some("it lies on a file system mounted nosuid")
-    } else {
-        None
-    }
-}
-
-/// The ids that exist in the user namespace of now: the first field and the third of uid_map.
+/// The ids that exist in the current user namespace.
 pub fn existing(kind: IdKind) -> Vec<SubidRange> {
-    let text = fs::read_to_string(format!("/proc/self/{}", kind.map())).unwrap_or_default();
-    let lines = text.lines().filter_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        Some((fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?))
-    });
-    lines.collect()
+    let ids = inner_ids(&read(&format!("/proc/self/{}", kind.map_file()))).into_iter();
+    ids.filter_map(|ids| SubidRange::new(ids.start.try_into().ok()?, (ids.end - ids.start).try_into().ok()?))
+        .collect()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -192,29 +117,37 @@ mod tests {
         Owner { uid: 1001, name: Some("alice".to_string()) }
     }
 
+    fn ranges<const N: usize>(ranges: [(u32, u32); N]) -> Vec<SubidRange> {
+        ranges.map(|(first, count)| SubidRange { first, count }).to_vec()
+    }
+
     #[test]
     fn ranges_are_found_by_name_and_by_number_and_all_of_them() {
         let text = "bob:1:1\nalice:100000:65536\n1001:300000:10\n10010:5:5\nalicette:7:7\nalice:400000:5\n";
-        assert_eq!(alice().listed(text), [(100_000, 65_536), (300_000, 10), (400_000, 5)]);
+        assert_eq!(alice().listed(text), ranges([(100_000, 65_536), (300_000, 10), (400_000, 5)]));
     }
 
     #[test]
     fn damaged_lines_are_passed_over() {
         let text = "alice\nalice:\nalice:x:1\nalice:1:0\nalice:4294967295:2\n\nalice:9:1\n";
-        assert_eq!(alice().listed(text), [(9, 1)]);
+        assert_eq!(alice().listed(text), ranges([(9, 1)]));
     }
 
     #[test]
     fn a_user_without_a_name_has_ranges_by_number() {
         let nobody = Owner { uid: 7, name: None };
-        assert_eq!(nobody.listed("7:100:10\n:1:1\n"), [(100, 10)]);
+        assert_eq!(nobody.listed("7:100:10\n:1:1\n"), ranges([(100, 10)]));
     }
 
     #[test]
     fn getsubids_is_read() {
-        assert_eq!(
-            served("0: alice 100000 65536\n1: alice 5 6\nError fetching ranges\n"),
-            [(100_000, 65_536), (5, 6)]
-        );
+        let text = "0: alice 100000 65536\n1: alice 5 6\nError fetching ranges\n";
+        assert_eq!(parse_getsubids(text), ranges([(100_000, 65_536), (5, 6)]));
+    }
+
+    #[test]
+    fn a_range_contains_those_that_end_with_it() {
+        let [all, some] = [(0, u32::MAX), (5, 10)].map(|(first, count)| SubidRange { first, count });
+        assert!(all.contains(all) && all.contains(some) && !some.contains(all));
     }
 }

@@ -3,35 +3,39 @@
 
 use std::path::Path;
 
+use chain::Failure;
+
 use super::*;
 use crate::caller::Privilege;
-use crate::setup::Setup;
+use crate::subid::SubidRange;
 
 fn caller(privilege: Privilege) -> Caller {
     Caller {
         privilege,
         ids: (1000, 1000),
         pid: 42,
-        ranges: |_, _| vec![(100_000, 65_536), (300_000, 10)],
-        existing: |_| vec![(0, u32::MAX)],
-        mapper: |kind| Ok(Path::new("/usr/bin").join(kind.program())),
+        ranges: |_, _| {
+            vec![SubidRange { first: 100_000, count: 65_536 }, SubidRange { first: 300_000, count: 10 }]
+        },
+        existing: |_| vec![SubidRange { first: 0, count: u32::MAX }],
+        mapper: |kind| Ok(Path::new("/usr/bin").join(mapper::name(kind))),
     }
 }
 
-fn setup(args: &[&str], privilege: Privilege) -> Result<Setup, (String, String)> {
+fn setup(args: &[&str], privilege: Privilege) -> Result<Setup, Failure> {
     setup_of(args, &caller(privilege))
 }
 
-fn setup_of(args: &[&str], caller: &Caller) -> Result<Setup, (String, String)> {
+fn setup_of(args: &[&str], caller: &Caller) -> Result<Setup, Failure> {
     let argv = std::iter::once("unshare-rs").chain(args.iter().copied());
     let matches = args::command::<Options>(&TOOL).try_get_matches_from(argv).unwrap();
     let options = <Options as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
-    Setup::from_options(&options, caller)
+    Setup::resolve(&options, caller)
 }
 
 fn lines(args: &[&str], privilege: Privilege) -> Vec<String> {
     let command = Command::shell("/bin/true".into());
-    plan(&setup(args, privilege).unwrap(), 42, command).lines()
+    plan(setup(args, privilege).unwrap(), command).lines()
 }
 
 #[test]
@@ -69,7 +73,7 @@ fn without_subordinate_ids_root_is_the_only_one_and_a_line_says_so() {
     let caller = Caller { mapper: |_| Err("newuidmap is missing".to_string()), ..caller(Privilege::None) };
     let setup = setup_of(&[], &caller).unwrap();
     assert_eq!(setup.notes, ["only user 0 and group 0 exist inside: newuidmap is missing"]);
-    let lines = plan(&setup, 42, Command::shell("/bin/true".into())).lines();
+    let lines = plan(setup, Command::shell("/bin/true".into())).lines();
     assert_eq!(
         lines[1..4],
         [
@@ -124,15 +128,18 @@ fn shared_namespaces_are_left_as_they_are() {
 
 #[test]
 fn a_shared_hostname_is_not_changed() {
-    let (wrong, _) = setup(&["--share", "uts", "--hostname", "web"], Privilege::Admin).unwrap_err();
-    assert_eq!(wrong, "--hostname would rename this machine: the UTS namespace is shared");
+    let failure = setup(&["--share", "uts", "--hostname", "web"], Privilege::Admin).unwrap_err();
+    assert_eq!(failure.message, "--hostname would rename this machine: the UTS namespace is shared");
 }
 
 #[test]
 fn an_ordinary_user_cannot_share_the_user_namespace() {
-    let (wrong, hint) = setup(&["--share", "user,net"], Privilege::None).unwrap_err();
-    assert_eq!(wrong, "without a user namespace of its own an ordinary user gets no other namespace");
-    assert_eq!(hint, "leave user out of --share");
+    let failure = setup(&["--share", "user,net"], Privilege::None).unwrap_err();
+    assert_eq!(
+        failure,
+        Failure::new("without a user namespace of its own an ordinary user gets no other namespace")
+            .hint("leave user out of --share")
+    );
     assert!(setup(&["--share", "user,net"], Privilege::Admin).is_ok());
 }
 

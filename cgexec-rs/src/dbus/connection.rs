@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A conversation over a unix socket: who we are, a call, its answer, a signal.
 
-use std::io::{Error, Read as _};
+use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{MsgFlags, send};
 
-use super::wire::{Call, ERROR, REPLY, SIGNAL};
-use super::{Body, Failure, Message};
+use super::wire::{ERROR, MethodCall, REPLY, SIGNAL};
+use super::{Body, Error, Message};
 
 /// A connection on which we are known.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Connection {
 }
 
 /// What a bus calls itself.
-const BUS: Call<'static> = Call {
+const BUS: MethodCall<'static> = MethodCall {
     destination: Some("org.freedesktop.DBus"),
     path: "/org/freedesktop/DBus",
     interface: "org.freedesktop.DBus",
@@ -36,16 +36,16 @@ impl Connection {
     ///
     /// # Errors
     /// Where there is no socket, or the peer does not take us.
-    pub fn open(path: &Path, patience: Duration) -> Result<Self, Failure> {
-        Self::over(UnixStream::connect(path)?, patience)
+    pub fn open(path: &Path, timeout: Duration) -> Result<Self, Error> {
+        Self::over(UnixStream::connect(path)?, timeout)
     }
 
     /// The same over a socket that is open already.
     ///
     /// # Errors
     /// As [`Connection::open`].
-    pub fn over(socket: UnixStream, patience: Duration) -> Result<Self, Failure> {
-        let deadline = Instant::now() + patience;
+    pub fn over(socket: UnixStream, timeout: Duration) -> Result<Self, Error> {
+        let deadline = Instant::now() + timeout;
         let mut connection = Self { socket, read: Vec::new(), serial: 0, deadline, signals: Vec::new() };
         connection.authenticate()?;
         Ok(connection)
@@ -53,7 +53,7 @@ impl Connection {
 
     /// The kernel tells the peer our user id, so we claim none: the id that we see inside of a
     /// user namespace would be a wrong claim.
-    fn authenticate(&mut self) -> Result<(), Failure> {
+    fn authenticate(&mut self) -> Result<(), Error> {
         self.write(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
         loop {
             while let Some(end) = self.read.windows(2).position(|two| two == b"\r\n") {
@@ -62,11 +62,11 @@ impl Connection {
                     return Ok(());
                 }
                 if !line.starts_with(b"DATA") {
-                    return Err(Failure::Rejected);
+                    return Err(Error::Rejected);
                 }
             }
             if self.read.len() > 4096 {
-                return Err(Failure::Malformed("a line without end"));
+                return Err(Error::Malformed("a line without end"));
             }
             self.fill()?;
         }
@@ -76,18 +76,18 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`].
-    pub fn join_bus(&mut self, rule: &str) -> Result<(), Failure> {
+    pub fn join_bus(&mut self, rule: &str) -> Result<(), Error> {
         self.call(BUS, &Body::default())?;
         let mut body = Body::default();
         body.text(rule);
-        self.call(Call { member: "AddMatch", signature: "s", ..BUS }, &body).map(drop)
+        self.call(MethodCall { member: "AddMatch", signature: "s", ..BUS }, &body).map(drop)
     }
 
     /// Makes a call and waits for its answer.
     ///
     /// # Errors
     /// The peer's refusal, or that it does not answer.
-    pub fn call(&mut self, call: Call<'_>, body: &Body) -> Result<Message, Failure> {
+    pub fn call(&mut self, call: MethodCall<'_>, body: &Body) -> Result<Message, Error> {
         self.serial += 1;
         let serial = self.serial;
         self.write(&call.to_bytes(serial, body))?;
@@ -97,7 +97,7 @@ impl Connection {
                 REPLY if message.answers == Some(serial) => return Ok(message),
                 ERROR if message.answers == Some(serial) => {
                     let text = message.texts().ok().and_then(|texts| texts.into_iter().next());
-                    return Err(Failure::Refused(message.error, text.unwrap_or_default()));
+                    return Err(Error::Refused(message.error, text.unwrap_or_default()));
                 }
                 // it may come before the answer
                 SIGNAL => self.signals.push(message),
@@ -110,7 +110,7 @@ impl Connection {
     ///
     /// # Errors
     /// Where the peer says nothing more.
-    pub fn signal<T>(&mut self, find: impl Fn(&Message) -> Option<T>) -> Result<T, Failure> {
+    pub fn signal<T>(&mut self, find: impl Fn(&Message) -> Option<T>) -> Result<T, Error> {
         if let Some(found) = self.signals.iter().find_map(&find) {
             return Ok(found);
         }
@@ -122,7 +122,7 @@ impl Connection {
         }
     }
 
-    fn next(&mut self) -> Result<Message, Failure> {
+    fn next(&mut self) -> Result<Message, Error> {
         loop {
             if let Some((message, len)) = Message::parse(&self.read)? {
                 self.read.drain(..len);
@@ -132,16 +132,16 @@ impl Connection {
         }
     }
 
-    fn fill(&mut self) -> Result<(), Failure> {
+    fn fill(&mut self) -> Result<(), Error> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         // a peer that always has something to say would have no deadline, nor has a timeout of zero
         if left.is_zero() {
-            return Err(Failure::Io(std::io::ErrorKind::TimedOut));
+            return Err(Error::Io(std::io::ErrorKind::TimedOut));
         }
         self.socket.set_read_timeout(Some(left))?;
         let mut some = [0; 4096];
         match self.socket.read(&mut some) {
-            Ok(0) => Err(Failure::Io(std::io::ErrorKind::UnexpectedEof)),
+            Ok(0) => Err(Error::Io(std::io::ErrorKind::UnexpectedEof)),
             Ok(count) => {
                 self.read.extend(some.get(..count).unwrap_or_default());
                 Ok(())
@@ -151,11 +151,11 @@ impl Connection {
         }
     }
 
-    fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
             // a peer that is gone is an error, not a signal that ends us
             let sent = send(self.socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)
-                .map_err(|errno| Error::from_raw_os_error(errno as i32))?;
+                .map_err(|errno| io::Error::from_raw_os_error(errno as i32))?;
             bytes = bytes.get(sent..).unwrap_or_default();
         }
         Ok(())

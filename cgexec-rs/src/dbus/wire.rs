@@ -4,12 +4,12 @@
 //! The reader takes any bytes: it checks each length against what is there, and never allocates
 //! for what a message only claims to hold.
 
-use super::Failure;
+use super::Error;
 
 /// The byte that says the order of all others.
 const ORDER: u8 = if cfg!(target_endian = "little") { b'l' } else { b'B' };
 /// More than any answer of systemd's to us; the specification allows 128 MiB.
-const LONGEST: usize = 1 << 20;
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// METHOD_RETURN
 pub const REPLY: u8 = 2;
@@ -90,7 +90,7 @@ impl Body {
 
 /// A method call.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
+pub struct MethodCall<'a> {
     /// Whose: on a bus, its name; nothing for a peer.
     pub destination: Option<&'a str>,
     /// The object.
@@ -103,7 +103,7 @@ pub struct Call<'a> {
     pub signature: &'a str,
 }
 
-impl Call<'_> {
+impl MethodCall<'_> {
     /// The call as bytes.
     pub fn to_bytes(self, serial: u32, body: &Body) -> Vec<u8> {
         let mut message = Body::default();
@@ -155,16 +155,16 @@ impl Message {
     ///
     /// # Errors
     /// What no message is.
-    pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Failure> {
+    pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Error> {
         let Some(head) = bytes.get(..16) else { return Ok(None) };
         if head.first() != Some(&ORDER) || head.get(3) != Some(&1) {
-            return Err(Failure::Malformed("no message of version 1 in this byte order"));
+            return Err(Error::Malformed("no message of version 1 in this byte order"));
         }
         let mut start = Reader { bytes: head, at: 4 };
         let (body_len, _serial, fields_len) = (start.u32()?, start.u32()?, start.u32()?);
         let (body_len, fields_len) = (body_len as usize, fields_len as usize);
-        if body_len > LONGEST || fields_len > LONGEST {
-            return Err(Failure::Malformed("a message of more than a mebibyte"));
+        if body_len > MAX_MESSAGE_BYTES || fields_len > MAX_MESSAGE_BYTES {
+            return Err(Error::Malformed("a message of more than a mebibyte"));
         }
         let body_at = (16 + fields_len).next_multiple_of(8);
         let Some(body) = bytes.get(body_at..body_at + body_len) else { return Ok(None) };
@@ -177,7 +177,7 @@ impl Message {
         Ok(Some((message, body_at + body_len)))
     }
 
-    fn read_field(&mut self, reader: &mut Reader<'_>) -> Result<(), Failure> {
+    fn read_field(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         reader.align(8);
         let code = reader.byte()?;
         let signature = reader.signature()?;
@@ -188,7 +188,7 @@ impl Message {
             (3, "s") => self.member = reader.text()?,
             (4, "s") => self.error = reader.text()?,
             (_, "s" | "o") => drop(reader.text()?),
-            _ => return Err(Failure::Malformed("a header field of a type that none has")),
+            _ => return Err(Error::Malformed("a header field of a type that none has")),
         }
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Message {
     ///
     /// # Errors
     /// Where the body does not hold what the signature says.
-    pub fn texts(&self) -> Result<Vec<String>, Failure> {
+    pub fn texts(&self) -> Result<Vec<String>, Error> {
         let mut reader = Reader { bytes: &self.body, at: 0 };
         let mut texts = Vec::new();
         for kind in self.signature.bytes() {
@@ -222,38 +222,38 @@ impl Reader<'_> {
         self.at = self.at.next_multiple_of(to);
     }
 
-    fn take(&mut self, count: usize) -> Result<&[u8], Failure> {
-        let end = self.at.checked_add(count).ok_or(Failure::Malformed("a length beyond all"))?;
-        let taken = self.bytes.get(self.at..end).ok_or(Failure::Malformed("a length beyond the end"))?;
+    fn take(&mut self, count: usize) -> Result<&[u8], Error> {
+        let end = self.at.checked_add(count).ok_or(Error::Malformed("a length beyond all"))?;
+        let taken = self.bytes.get(self.at..end).ok_or(Error::Malformed("a length beyond the end"))?;
         self.at = end;
         Ok(taken)
     }
 
-    fn byte(&mut self) -> Result<u8, Failure> {
+    fn byte(&mut self) -> Result<u8, Error> {
         self.take(1).map(|bytes| bytes.first().copied().unwrap_or(0))
     }
 
-    fn u32(&mut self) -> Result<u32, Failure> {
+    fn u32(&mut self) -> Result<u32, Error> {
         self.align(4);
-        let bytes = self.take(4)?.try_into().map_err(|_| Failure::Malformed("a number cut off"))?;
+        let bytes = self.take(4)?.try_into().map_err(|_| Error::Malformed("a number cut off"))?;
         Ok(u32::from_ne_bytes(bytes))
     }
 
-    fn text(&mut self) -> Result<String, Failure> {
+    fn text(&mut self) -> Result<String, Error> {
         let len = self.u32()? as usize;
         self.text_of(len)
     }
 
-    fn signature(&mut self) -> Result<String, Failure> {
+    fn signature(&mut self) -> Result<String, Error> {
         let len = usize::from(self.byte()?);
         self.text_of(len)
     }
 
-    fn text_of(&mut self, len: usize) -> Result<String, Failure> {
+    fn text_of(&mut self, len: usize) -> Result<String, Error> {
         let text = String::from_utf8(self.take(len)?.to_vec());
         match (text, self.byte()?) {
             (Ok(text), 0) => Ok(text),
-            _ => Err(Failure::Malformed("a text that is none")),
+            _ => Err(Error::Malformed("a text that is none")),
         }
     }
 }

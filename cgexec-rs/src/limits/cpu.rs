@@ -62,8 +62,8 @@ impl Shares {
 impl Weight {
     /// The shares of which [`Shares::weight`] makes this weight.
     pub fn shares(self) -> Shares {
-        let wanted = (self.0 as f64).log10() + 7.0 / 34.0;
-        let log = ((15_625.0 + 2448.0 * wanted).sqrt() - 125.0) / 2.0;
+        let request = (self.0 as f64).log10() + 7.0 / 34.0;
+        let log = ((15_625.0 + 2448.0 * request).sqrt() - 125.0) / 2.0;
         Shares((log.exp2().round() as u64).clamp(2, 262_144))
     }
 }

@@ -65,7 +65,7 @@ fn table() -> Vec<(Limit, &'static str, Option<&'static str>)> {
     ]
 }
 
-fn written(settings: Result<Vec<Setting>, String>) -> Option<String> {
+fn written(settings: Result<Vec<ControlFile>, String>) -> Option<String> {
     let lines = settings.ok()?.into_iter().map(|setting| format!("{}={}", setting.file, setting.value));
     Some(lines.collect::<Vec<_>>().join(" "))
 }

@@ -58,7 +58,7 @@ fn pad(bytes: &mut Vec<u8>, to: usize) {
 }
 
 /// Plays the other side: takes what is asked, says all it has to say, and ends.
-fn played(greeting: &'static [u8], says: Vec<Vec<u8>>) -> (Result<(), Failure>, Vec<u8>) {
+fn played(greeting: &'static [u8], says: Vec<Vec<u8>>) -> (Result<(), Error>, Vec<u8>) {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let peer = thread::spawn(move || {
         let mut heard = vec![0; 4096];
@@ -101,7 +101,7 @@ fn a_scope_is_asked_for_and_waited_for() {
 #[test]
 fn a_refusal_is_told_in_systemds_own_words() {
     let says = vec![message(3, 1, "", "org.x.Denied", "s", &["Not for you"])];
-    let refused = Failure::Refused("org.x.Denied".to_string(), "Not for you".to_string());
+    let refused = Error::Refused("org.x.Denied".to_string(), "Not for you".to_string());
     assert_eq!(played(OK, says).0, Err(refused.clone()));
     assert_eq!(refused.to_string(), "Not for you (org.x.Denied)");
 }
@@ -112,16 +112,16 @@ fn a_job_that_fails_is_a_failure() {
         message(2, 1, "", "", "o", &["/job/8"]),
         message(4, 0, "JobRemoved", "", "uoss", &["/job/8", "cgexec-test.scope", "timeout"]),
     ];
-    let failed = Failure::Refused("job timeout".to_string(), "cgexec-test.scope did not start".to_string());
+    let failed = Error::Refused("job timeout".to_string(), "cgexec-test.scope did not start".to_string());
     assert_eq!(played(OK, says).0, Err(failed));
 }
 
 #[test]
 fn a_peer_that_does_not_take_us_or_goes_away_is_no_riddle() {
-    assert_eq!(played(b"REJECTED EXTERNAL\r\n", Vec::new()).0, Err(Failure::Rejected));
-    assert_eq!(played(OK, Vec::new()).0, Err(Failure::Io(std::io::ErrorKind::UnexpectedEof)));
+    assert_eq!(played(b"REJECTED EXTERNAL\r\n", Vec::new()).0, Err(Error::Rejected));
+    assert_eq!(played(OK, Vec::new()).0, Err(Error::Io(std::io::ErrorKind::UnexpectedEof)));
     let nonsense = played(OK, vec![vec![b'x'; 64]]).0;
-    assert_eq!(nonsense, Err(Failure::Malformed("no message of version 1 in this byte order")));
+    assert_eq!(nonsense, Err(Error::Malformed("no message of version 1 in this byte order")));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_peer_that_never_comes_to_the_point_is_left_in_time() {
         reporter.send(scope.start(connection, false))
     });
     let result = told.recv_timeout(Duration::from_secs(20)).expect("an end");
-    assert_eq!(result, Err(Failure::Io(std::io::ErrorKind::TimedOut)));
+    assert_eq!(result, Err(Error::Io(std::io::ErrorKind::TimedOut)));
     peer.join().unwrap();
 }
 

@@ -6,9 +6,8 @@ use std::path::Path;
 
 use chain::reporter::quoted;
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::Errno;
 
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 
 /// Opens an archive to read.
 ///
@@ -17,7 +16,6 @@ use crate::failure::{Failure, Kind, Result};
 pub fn open(path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
     rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| {
-        let failure = Failure::call("open the archive", format_args!("openat({})", quoted(path)), error);
-        if matches!(error, Errno::NOENT | Errno::NOTDIR) { failure.kind(Kind::NotFound) } else { failure }
+        Failure::call("open the archive", format_args!("openat({})", quoted(path)), error).or_not_found()
     })
 }

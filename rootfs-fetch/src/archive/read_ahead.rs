@@ -8,13 +8,13 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 
 /// What is asked of the input at once.
-const CHUNK: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 /// Enough that neither side waits for the other to start.
 const CHUNKS: usize = 4;
 
 /// Bytes that another thread reads.
 #[derive(Debug)]
-pub struct Ahead {
+pub struct ReadAhead {
     full: Receiver<io::Result<Vec<u8>>>,
     empty: Sender<Vec<u8>>,
     chunk: Vec<u8>,
@@ -22,7 +22,7 @@ pub struct Ahead {
     ended: bool,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Starts to read.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Ahead {
     }
 }
 
-impl BufRead for Ahead {
+impl BufRead for ReadAhead {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.at == self.chunk.len() && !self.ended {
             self.refill()?;
@@ -68,7 +68,7 @@ impl BufRead for Ahead {
     }
 }
 
-impl Read for Ahead {
+impl Read for ReadAhead {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.fill_buf()?.read(into)?;
         self.consume(count);
@@ -80,7 +80,7 @@ impl Read for Ahead {
 fn read(mut input: impl Read, fill: &SyncSender<io::Result<Vec<u8>>>, refill: &Receiver<Vec<u8>>) {
     while let Ok(mut chunk) = refill.recv() {
         // the first time a chunk is used it gets its memory; afterwards this writes nothing
-        chunk.resize(CHUNK, 0);
+        chunk.resize(CHUNK_BYTES, 0);
         // what is there at once and no more: a pipe may be slow
         let read = loop {
             match input.read(&mut chunk) {
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn every_byte_comes_once_and_in_order_and_the_end_stays_the_end() {
-        let data: Vec<u8> = (0..2 * CHUNK + 77).map(|at| (at % 251) as u8).collect();
-        let mut ahead = Ahead::start(io::Cursor::new(data.clone())).expect("a thread");
+        let data: Vec<u8> = (0..2 * CHUNK_BYTES + 77).map(|at| (at % 251) as u8).collect();
+        let mut ahead = ReadAhead::start(io::Cursor::new(data.clone())).expect("a thread");
         let mut seen = Vec::new();
         ahead.read_to_end(&mut seen).expect("bytes");
         assert!(seen == data);
@@ -121,7 +121,7 @@ mod tests {
                 Err(io::Error::from_raw_os_error(5))
             }
         }
-        let mut ahead = Ahead::start(io::Cursor::new(b"abc").chain(Broken)).expect("a thread");
+        let mut ahead = ReadAhead::start(io::Cursor::new(b"abc").chain(Broken)).expect("a thread");
         let mut seen = Vec::new();
         let error = ahead.read_to_end(&mut seen).expect_err("broken");
         assert_eq!((seen.as_slice(), error.raw_os_error()), (&b"abc"[..], Some(5)));

@@ -31,7 +31,7 @@ pub struct Entry {
     /// The name as it stands in the archive.
     pub raw_name: Vec<u8>,
     /// What it is.
-    pub what: What,
+    pub kind: EntryKind,
     /// Permission bits, set-id and sticky included.
     pub mode: u32,
     /// The owner, unless the archive's number is none a system has.
@@ -48,7 +48,7 @@ pub struct Entry {
 
 /// The kinds of entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum EntryKind {
     /// A regular file.
     File,
     /// A regular file with holes.

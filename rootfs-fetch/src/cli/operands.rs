@@ -8,65 +8,75 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use chain::Failure;
 use chain::args;
 use chain::reporter::quoted;
 use clap::Command;
 use rustix::fs::FileType;
 
-use crate::TOOL;
-use crate::cli::Options;
+use crate::cli::{Options, TOOL};
 use crate::source::Source;
-use crate::source::suggest::likely;
+use crate::source::suggest::suggestion;
 
-/// SOURCE, and DIRECTORY unless only something is to be said of the source.
+/// SOURCE and what is wanted of it.
 #[derive(Debug)]
 pub struct Operands {
-    /// Where the tree comes from, as it was written.
+    /// SOURCE as the user wrote it.
     pub source: OsString,
-    /// Where it goes.
-    pub directory: Option<PathBuf>,
+    /// What is wanted of it.
+    pub target: Target,
 }
 
-/// What is wrong with operands, and a hint.
-type Wrong = (String, Option<String>);
+/// What is wanted of the source.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A root directory at this path.
+    Directory(PathBuf),
+    /// Its digest on standard output.
+    PrintedDigest,
+    /// The configuration of the image in this file.
+    ImageConfig(PathBuf),
+}
 
 impl Operands {
-    /// Takes what is left of the command line.
+    /// Reads what follows the options.
     ///
     /// # Errors
-    /// A usage error and its hint.
-    pub fn take(operands: Vec<OsString>, options: &Options) -> Result<Self, Wrong> {
+    /// Operands that are missing, or not allowed with an option.
+    pub fn parse(operands: Vec<OsString>, options: &Options) -> Result<Self, Failure> {
         let mut operands = operands.into_iter();
         let (source, directory) = (operands.next(), operands.next().map(PathBuf::from));
-        let wrong = |line: &str| Err((line.to_string(), None));
         if options.list {
-            return wrong("--list is all there is to do: it takes no SOURCE");
+            return Err(Failure::new("--list is all there is to do: it takes no SOURCE"));
         }
         if let Some(third) = operands.next() {
-            let line =
-                format!("unexpected operand {}: there is one SOURCE and one DIRECTORY", quoted(&third));
-            return Err((line, None));
+            let quoted = quoted(&third);
+            return Err(Failure::new(format!(
+                "unexpected operand {quoted}: there is one SOURCE and one DIRECTORY"
+            )));
         }
-        match (source, directory) {
-            (Some(source), None) if options.print_digest || options.config.is_some() => {
-                Ok(Self { source, directory: None })
+        let Some(source) = source else {
+            return Err(Failure::new("needs a SOURCE and a DIRECTORY")
+                .hint("'rootfs-fetch host: my-root' copies this machine's own programs"));
+        };
+        let target = match (directory, &options.config) {
+            (Some(_), _) if options.print_digest => {
+                return Err(Failure::new("--print-digest makes no DIRECTORY"));
             }
-            (Some(_), Some(_)) if options.print_digest => wrong("--print-digest makes no DIRECTORY"),
-            (Some(source), Some(directory)) => Ok(Self { source, directory: Some(directory) }),
-            (Some(only), None) => {
-                let hint = Some(lacking(&only, has_pipe()));
-                Err(("needs a SOURCE and a DIRECTORY, and has one of them".into(), hint))
+            (Some(directory), _) => Target::Directory(directory),
+            (None, _) if options.print_digest => Target::PrintedDigest,
+            (None, Some(path)) => Target::ImageConfig(path.clone()),
+            (None, None) => {
+                let hint = missing_operand_hint(&source, has_pipe());
+                return Err(Failure::new("needs a SOURCE and a DIRECTORY, and has one of them").hint(hint));
             }
-            (None, _) => Err((
-                "needs a SOURCE and a DIRECTORY".into(),
-                Some("'rootfs-fetch host: my-root' copies this machine's own programs".into()),
-            )),
-        }
+        };
+        Ok(Self { source, target })
     }
 }
 
-/// What somebody meant who wrote one operand.
-fn lacking(only: &OsStr, pipe: bool) -> String {
+/// What a user who wrote one operand probably meant.
+fn missing_operand_hint(only: &OsStr, pipe: bool) -> String {
     let text = only.to_string_lossy();
     let path = Path::new(only);
     let last = |source: &str| format!("what is to be made comes last: 'rootfs-fetch {source} my-root'");
@@ -75,7 +85,7 @@ fn lacking(only: &OsStr, pipe: bool) -> String {
         Ok(Source::File(_)) if pipe || path.is_dir() => {
             format!("'rootfs-fetch - {text}' makes it from the archive on standard input")
         }
-        Ok(Source::File(_)) if !path.exists() => likely(path)
+        Ok(Source::File(_)) if !path.exists() => suggestion(path)
             .unwrap_or_else(|| format!("SOURCE comes first: 'rootfs-fetch docker://ubuntu {text}'")),
         // a URL may have a password in it
         Ok(Source::Url(_)) | Err(_) => last("SOURCE"),
@@ -159,20 +169,17 @@ mod tests {
         }
     }
 
-    fn wrong(operands: &[&str], options: &Options) -> Wrong {
-        Operands::take(operands.iter().map(OsString::from).collect(), options).expect_err("it is wrong")
-    }
-
     #[test]
     fn a_third_operand_is_named() {
-        let (line, hint) = wrong(&["a", "b", "u", "v"], &Options::default());
-        assert_eq!(line, "unexpected operand \"u\": there is one SOURCE and one DIRECTORY");
-        assert_eq!(hint, None);
+        let operands = ["a", "b", "u", "v"].map(OsString::from).to_vec();
+        let failure = Operands::parse(operands, &Options::default()).expect_err("there are too many");
+        assert_eq!(failure.message, "unexpected operand \"u\": there is one SOURCE and one DIRECTORY");
+        assert_eq!(failure.hint, None);
     }
 
     #[test]
     fn one_operand_is_taken_for_what_it_most_likely_is() {
-        let hint = |only: &str, pipe| lacking(OsStr::new(only), pipe);
+        let hint = |only: &str, pipe| missing_operand_hint(OsStr::new(only), pipe);
         assert!(hint("ubuntu", false).starts_with("'docker://ubuntu' takes an image"));
         assert_eq!(
             hint("my-root", true),

@@ -16,7 +16,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::tree::mount_id;
 
 /// What to do about a DIRECTORY that cannot be used, and will not be replaced either.
-pub const ANOTHER: &str = "give the name of a directory that does not exist, or of an empty one";
+pub const OTHER_DIRECTORY: &str = "give the name of a directory that does not exist, or of an empty one";
 
 /// Whether a DIRECTORY may be replaced; one that is not there yet may.
 ///
@@ -32,10 +32,10 @@ pub fn check(directory: &Path) -> Result<()> {
     for (place, path) in [("working", here), ("home", home)] {
         let Some(path) = path.and_then(|path| std::fs::canonicalize(path).ok()) else { continue };
         if path == real {
-            return Err(refused(&format!("it is the {place} directory")).hint(ANOTHER));
+            return Err(refused(&format!("it is the {place} directory")).hint(OTHER_DIRECTORY));
         }
         if path.starts_with(&real) {
-            return Err(refused(&format!("the {place} directory is in it")).hint(ANOTHER));
+            return Err(refused(&format!("the {place} directory is in it")).hint(OTHER_DIRECTORY));
         }
     }
     let Some(mount) = mount_in(&real) else { return Ok(()) };
@@ -51,7 +51,7 @@ pub fn check(directory: &Path) -> Result<()> {
 fn mount_in(real: &Path) -> Option<PathBuf> {
     // one that may not be read is told of, too
     let dir = rustix::fs::open(real, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let on = mount_id::mount(&dir)?;
+    let on = mount_id::of(&dir)?;
     first_to_go(&mountinfo::table().ok()?, real, on)
 }
 

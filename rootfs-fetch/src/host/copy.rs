@@ -11,25 +11,25 @@ use chain::reporter::quoted;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::tree::Tree;
 use crate::tree::name::Name;
 use crate::unpack::file;
 use crate::unpack::report::Report;
 
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 /// What copy_file_range(2) is asked for at once.
-const STRETCH: usize = 1 << 30;
+const COPY_BYTES: usize = 1 << 30;
 
 /// Makes paths of the host again.
 #[derive(Debug)]
-pub struct Mirror<'a> {
+pub struct Copier<'a> {
     tree: &'a mut Tree,
     report: &'a mut Report,
     done: HashSet<PathBuf>,
 }
 
-impl<'a> Mirror<'a> {
+impl<'a> Copier<'a> {
     /// Starts with nothing made.
     pub fn new(tree: &'a mut Tree, report: &'a mut Report) -> Self {
         Self { tree, report, done: HashSet::new() }
@@ -50,17 +50,17 @@ impl<'a> Mirror<'a> {
                 continue;
             }
             here.push(&part);
-            let meta = std::fs::symlink_metadata(&here).map_err(|error| lost(&here, "lstat()", &error))?;
+            let meta = std::fs::symlink_metadata(&here).map_err(|error| lost(&here, "lstat()", error))?;
             if meta.is_symlink() {
                 links += 1;
-                if links > MOST_LINKS {
+                if links > MAX_LINKS {
                     return Err(Failure::call(
                         "copy it",
                         format_args!("open({})", quoted(path)),
                         Errno::LOOP,
                     ));
                 }
-                let target = std::fs::read_link(&here).map_err(|error| lost(&here, "readlink()", &error))?;
+                let target = std::fs::read_link(&here).map_err(|error| lost(&here, "readlink()", error))?;
                 self.link(&here, &target)?;
                 here.pop();
                 if target.is_absolute() {
@@ -90,8 +90,8 @@ impl<'a> Mirror<'a> {
     /// # Errors
     /// I/O.
     pub fn new_link(&mut self, path: &Path, target: &Path) -> Result<()> {
-        let spot = self.tree.spot(&name(path)?)?;
-        match rustix::fs::symlinkat(target, spot.dir(), spot.leaf()) {
+        let entry_path = self.tree.entry_path(&name(path)?)?;
+        match rustix::fs::symlinkat(target, entry_path.dir(), entry_path.leaf()) {
             Ok(()) => self.report.files += 1,
             Err(Errno::EXIST) => {}
             Err(error) => {
@@ -113,10 +113,10 @@ impl<'a> Mirror<'a> {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(());
         }
-        let spot = self.tree.spot(&name(path)?)?;
+        let entry_path = self.tree.entry_path(&name(path)?)?;
         // without set-id bits: what runs in the new root is started by its root
         let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
-        let to = file::create(&spot, mode).map_err(|error| failed("openat(O_CREAT|O_EXCL)", error))?;
+        let to = file::create(&entry_path, mode).map_err(|error| failed("openat(O_CREAT|O_EXCL)", error))?;
         let length = u64::try_from(stat.st_size).unwrap_or(0);
         copy(&from, &to, length).map_err(|error| failed("copy_file_range()", error))?;
         let times = Timestamps {
@@ -147,10 +147,8 @@ fn name(path: &Path) -> Result<Name> {
     Name::parse(path.as_os_str().as_bytes())
 }
 
-fn lost(path: &Path, call: &str, error: &std::io::Error) -> Failure {
-    let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
-    let failure = Failure::call(format_args!("copy {}", quoted(path)), call, errno);
-    if errno == Errno::NOENT { failure.kind(Kind::NotFound) } else { failure }
+fn lost(path: &Path, call: &str, error: std::io::Error) -> Failure {
+    Failure::call(format_args!("copy {}", quoted(path)), call, error).or_not_found()
 }
 
 /// Shares the blocks where the file system can, else copies in the kernel, else here.
@@ -160,7 +158,7 @@ fn copy(from: &OwnedFd, to: &OwnedFd, length: u64) -> rustix::io::Result<()> {
     }
     let mut rest = length;
     while rest > 0 {
-        match rustix::fs::copy_file_range(from, None, to, None, STRETCH) {
+        match rustix::fs::copy_file_range(from, None, to, None, COPY_BYTES) {
             // shorter than it was a moment ago
             Ok(0) => return Ok(()),
             Ok(count) => rest = rest.saturating_sub(count as u64),

@@ -18,8 +18,8 @@ const DT_RPATH: u64 = 15;
 const DT_RUNPATH: u64 = 29;
 
 /// Tables larger than this are not those of a program.
-const LARGEST_TABLE: u64 = 16 << 20;
-const MOST_SEGMENTS: u64 = 4096;
+const MAX_TABLE_BYTES: u64 = 16 << 20;
+const MAX_SEGMENTS: u64 = 4096;
 
 /// Reads `length` bytes at an offset of the file, or fewer at its end.
 pub type ReadAt<'a> = &'a dyn Fn(u64, usize) -> Vec<u8>;
@@ -101,7 +101,7 @@ impl Elf {
         let (Some(address), Some(size)) = (value(DT_STRTAB), value(DT_STRSZ)) else { return Some(()) };
         let load = segments.iter().find(|segment| segment.kind == PT_LOAD && segment.holds(address))?;
         let offset = load.offset.checked_add(address - load.address)?;
-        let length = usize::try_from(size).ok().filter(|_| size <= LARGEST_TABLE)?;
+        let length = usize::try_from(size).ok().filter(|_| size <= MAX_TABLE_BYTES)?;
         let strings = read(offset, length);
         for &(tag, value) in &entries {
             match tag {
@@ -140,7 +140,7 @@ impl Fields {
         let offset = self.number(head, phoff, word)?;
         let size = usize::try_from(self.number(head, phentsize, 2)?).ok()?;
         let count = self.number(head, phnum, 2)?;
-        if size < 32 || count > MOST_SEGMENTS {
+        if size < 32 || count > MAX_SEGMENTS {
             return None;
         }
         let length = size.checked_mul(usize::try_from(count).ok()?)?;
@@ -176,7 +176,7 @@ impl Segment {
     }
 
     fn bytes(&self, read: ReadAt<'_>) -> Option<Vec<u8>> {
-        let length = usize::try_from(self.length).ok().filter(|_| self.length <= LARGEST_TABLE)?;
+        let length = usize::try_from(self.length).ok().filter(|_| self.length <= MAX_TABLE_BYTES)?;
         Some(read(self.offset, length))
     }
 }

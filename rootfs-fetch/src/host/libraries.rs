@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::host::elf::{Elf, Machine};
 use crate::host::hwcaps;
 
-const CACHE: &str = "/etc/ld.so.cache";
+const LD_SO_CACHE: &str = "/etc/ld.so.cache";
 const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
 /// The loader's own directories, in glibc's builds for one and for several architectures.
 const USUAL: [&str; 6] = ["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/lib32", "/usr/lib32"];
@@ -87,7 +87,7 @@ pub struct Libraries {
 impl Libraries {
     /// Reads the loader's cache and lists its directories.
     pub fn of_host() -> Self {
-        let cache = std::fs::read(CACHE).ok().and_then(|data| read_cache(&data)).unwrap_or_default();
+        let cache = std::fs::read(LD_SO_CACHE).ok().and_then(|data| read_cache(&data)).unwrap_or_default();
         let mut usual: Vec<PathBuf> = USUAL.iter().map(PathBuf::from).collect();
         for base in ["/lib", "/usr/lib"] {
             // Debian's directory for one architecture: /usr/lib/x86_64-linux-gnu

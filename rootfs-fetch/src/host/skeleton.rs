@@ -4,7 +4,7 @@
 use chain::reporter::Quoted;
 use rustix::fs::Mode;
 
-use crate::archive::tar::{Entry, Time, What};
+use crate::archive::tar::{Entry, EntryKind, Time};
 use crate::failure::{Failure, Result};
 use crate::tree::Tree;
 use crate::tree::name::Name;
@@ -62,7 +62,7 @@ const PAM: (&str, &str) = (
 pub fn make(tree: &mut Tree, policy: &Policy, with_pam: bool, report: &mut Report) -> Result<()> {
     for (path, mode) in DIRECTORIES {
         let inode = tree.make_directory(&Name::parse(path.as_bytes())?)?;
-        tree.directories().look(inode, directory(path, mode, policy));
+        tree.directories().set_metadata(inode, directory(path, mode, policy));
         report.directories += 1;
     }
     let pam = with_pam.then_some(PAM);
@@ -88,7 +88,7 @@ fn directory(path: &str, mode: u32, policy: &Policy) -> Entry {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Entry {
         raw_name: path.into(),
-        what: What::Directory,
+        kind: EntryKind::Directory,
         mode,
         uid: Some(policy.uid.as_raw()),
         gid: Some(policy.gid.as_raw()),
@@ -99,10 +99,11 @@ fn directory(path: &str, mode: u32, policy: &Policy) -> Entry {
 }
 
 fn write(tree: &mut Tree, path: &str, text: &[u8], report: &mut Report) -> Result<()> {
-    let spot = tree.spot(&Name::parse(path.as_bytes())?)?;
+    let entry_path = tree.entry_path(&Name::parse(path.as_bytes())?)?;
     let failed =
         |call: &str, error| Failure::call(format_args!("make {}", Quoted(path.as_bytes())), call, error);
-    let fd = file::create(&spot, Mode::from_raw_mode(0o644)).map_err(|error| failed("openat()", error))?;
+    let fd =
+        file::create(&entry_path, Mode::from_raw_mode(0o644)).map_err(|error| failed("openat()", error))?;
     let mut rest = text;
     while !rest.is_empty() {
         let written = rustix::io::write(&fd, rest).map_err(|error| failed("write()", error))?;

@@ -357,10 +357,7 @@ impl Net {
 
 /// A signal is one everywhere.
 fn unreachable(failure: Failure) -> Trouble {
-    match failure {
-        Failure::Wrong { .. } => Trouble::Unreachable(failure),
-        Failure::Signal(_) => Trouble::Final(failure),
-    }
+    if failure.by_signal().is_some() { Trouble::Final(failure) } else { Trouble::Unreachable(failure) }
 }
 
 /// Why a redirect is not followed.
@@ -405,7 +402,8 @@ mod tests {
         let rules = Rules { authorities: None, insecure_http: false, patience: Duration::from_secs(1) };
         let net = Net::new(rules, &Interrupt::default());
         let request = Request::get("http://192.0.2.1/x".parse().expect("a URL"));
-        let Err(Failure::Wrong { line, .. }) = net.fetch(&request) else { panic!("it was asked") };
+        let Err(failure) = net.fetch(&request) else { panic!("it was asked") };
+        let line = failure.to_string();
         assert_eq!(line, "refused http://192.0.2.1: plain HTTP is read and changed by anybody on the way");
     }
 

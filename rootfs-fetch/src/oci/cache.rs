@@ -16,8 +16,19 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::destination::partial;
-use crate::digest::{Checked, Digest};
+use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Kind, Result};
+
+/// Where the cache is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheLocation {
+    /// The user's cache directory; without one, nothing is cached.
+    Default,
+    /// This directory.
+    Directory(PathBuf),
+    /// There is none.
+    Nowhere,
+}
 
 /// A directory of blobs, laid out as an image layout has them: `blobs/sha256/…`.
 #[derive(Debug)]
@@ -29,13 +40,13 @@ pub struct Cache {
 
 /// A file that grows and has no name yet, or a passing one.
 #[derive(Debug)]
-pub struct Growing {
+pub struct PartialBlob {
     file: File,
     /// Where no file can be without a name: the directory, and its name until it is whole.
     named: Option<(OwnedFd, OsString)>,
 }
 
-impl Growing {
+impl PartialBlob {
     /// The file.
     pub fn file(&self) -> &File {
         &self.file
@@ -53,7 +64,7 @@ impl Growing {
     }
 }
 
-impl Drop for Growing {
+impl Drop for PartialBlob {
     fn drop(&mut self) {
         if let Some((directory, name)) = &self.named {
             // after it was renamed there is nothing of that name
@@ -83,7 +94,7 @@ impl Cache {
     ///
     /// # Errors
     /// A line for the user.
-    pub fn usual() -> std::result::Result<Self, String> {
+    pub fn default_location() -> std::result::Result<Self, String> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let parent = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
         let parent = parent.ok_or("nothing is cached: HOME is not set")?;
@@ -104,14 +115,13 @@ impl Cache {
     /// # Errors
     /// I/O, denied.
     pub fn open(path: &Path) -> Result<Self> {
-        let failed = |call: &str, error: &std::io::Error| {
-            let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
-            Failure::call(format_args!("keep a cache in {}", quoted(path)), call, errno)
+        let failed = |call: &str, error: std::io::Error| {
+            Failure::call(format_args!("keep a cache in {}", quoted(path)), call, error)
         };
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-        builder.create(path).map_err(|error| failed("mkdir()", &error))?;
-        let top = crate::tree::open_plain(path).map_err(|errno| failed("openat()", &errno.into()))?;
+        builder.create(path).map_err(|error| failed("mkdir()", error))?;
+        let top = crate::tree::open_plain(path).map_err(|errno| failed("openat()", errno.into()))?;
         Ok(Self { top, path: path.to_path_buf(), given_up: AtomicBool::new(false) })
     }
 
@@ -172,14 +182,14 @@ impl Cache {
     /// # Errors
     /// I/O.
     pub fn keep_document(&self, digest: &Digest, data: &[u8]) -> Result<()> {
-        let Some(growing) = self.grow(digest) else { return Ok(()) };
-        crate::io::write_all(growing.file(), data)?;
-        self.keep(growing, digest);
+        let Some(blob) = self.create(digest) else { return Ok(()) };
+        crate::io::write_all(blob.file(), data)?;
+        self.keep(blob, digest);
         Ok(())
     }
 
     /// A new file; nothing if none can be made here.
-    pub fn grow(&self, digest: &Digest) -> Option<Growing> {
+    pub fn create(&self, digest: &Digest) -> Option<PartialBlob> {
         if self.given_up.load(Ordering::Relaxed) {
             return None;
         }
@@ -187,28 +197,28 @@ impl Cache {
         let mode = Mode::RUSR | Mode::WUSR;
         let unnamed = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         match rustix::fs::openat(&directory, ".", unnamed, mode) {
-            Ok(fd) => Some(Growing { file: fd.into(), named: None }),
+            Ok(fd) => Some(PartialBlob { file: fd.into(), named: None }),
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
-                Growing::named(directory, digest)
+                PartialBlob::named(directory, digest)
             }
             Err(_) => None,
         }
     }
 
     /// Gives a file that is whole and right its name. If that fails, it is as if it were not cached.
-    pub fn keep(&self, growing: Growing, digest: &Digest) {
+    pub fn keep(&self, blob: PartialBlob, digest: &Digest) {
         let Ok(directory) = self.directory(digest, true) else { return };
         let name = digest.hex();
-        match &growing.named {
+        match &blob.named {
             Some((there, passing)) => {
                 let _ = rustix::fs::renameat(there, passing, &directory, name);
             }
             None => {
                 // by way of /proc, as only a privileged process may link a descriptor: open(2), O_TMPFILE
-                let path = format!("/proc/self/fd/{}", growing.file.as_raw_fd());
+                let path = format!("/proc/self/fd/{}", blob.file.as_raw_fd());
                 let link =
                     || rustix::fs::linkat(CWD, &path, &directory, name.as_str(), AtFlags::SYMLINK_FOLLOW);
-                if link() == Err(Errno::EXIST) && self.find(digest, size(&growing.file)).is_none() {
+                if link() == Err(Errno::EXIST) && self.find(digest, size(&blob.file)).is_none() {
                     // what has the name is not it
                     self.forget(digest);
                     let _ = link();
@@ -230,11 +240,11 @@ impl Cache {
     /// I/O.
     pub fn check(&self, digest: &Digest, size: u64) -> Result<bool> {
         let Some(file) = self.find(digest, size) else { return Ok(true) };
-        let mut checked = Checked::new(file, digest.clone(), Some(size));
+        let mut checked = CheckedReader::new(file, digest.clone(), Some(size));
         let read = std::io::copy(&mut checked, &mut std::io::sink());
         match read.map_err(Failure::read) {
             Ok(_) => Ok(true),
-            Err(Failure::Wrong { kind: Kind::Damaged, .. }) => {
+            Err(failure) if failure.is(Kind::Damaged) => {
                 self.forget(digest);
                 Ok(false)
             }
@@ -308,17 +318,17 @@ mod tests {
         let scratch = Scratch::new("passing");
         let cache = Cache::open(&scratch.0).expect("a cache");
         let digest = Digest::of(b"abc");
-        drop(cache.grow(&digest).expect("a file"));
+        drop(cache.create(&digest).expect("a file"));
         let directory = || cache.directory(&digest, true).expect("a directory");
-        drop(Growing::named(directory(), &digest).expect("a file"));
+        drop(PartialBlob::named(directory(), &digest).expect("a file"));
         assert_eq!(scratch.files(), 0);
-        let growing = Growing::named(directory(), &digest).expect("a file");
-        crate::io::write_all(growing.file(), b"abc").expect("it is written");
+        let blob = PartialBlob::named(directory(), &digest).expect("a file");
+        crate::io::write_all(blob.file(), b"abc").expect("it is written");
         // the maker of this one lives, that of the other one does not
         std::fs::write(scratch.0.join("blobs/sha256/x.partial-abcdef"), "").expect("a file");
         remove_stale(&directory());
         assert_eq!(scratch.files(), 1);
-        cache.keep(growing, &digest);
+        cache.keep(blob, &digest);
         assert_eq!((scratch.files(), cache.document(&digest, 10).is_some()), (1, true));
     }
 
@@ -327,6 +337,6 @@ mod tests {
         let scratch = Scratch::new("link");
         let cache = Cache::open(&scratch.0).expect("a cache");
         std::os::unix::fs::symlink("/", scratch.0.join("blobs")).expect("a link");
-        assert!(cache.grow(&Digest::of(b"abc")).is_none());
+        assert!(cache.create(&Digest::of(b"abc")).is_none());
     }
 }

@@ -12,8 +12,10 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Kind, Result};
-use crate::oci::layout::Blobs;
-use crate::oci::manifest::{Config, Found, Layer, MOST_JSON, missing, names, not_there, parse};
+use crate::oci::layout::Layout;
+use crate::oci::manifest::{
+    ConfigLocation, Layer, MAX_JSON_BYTES, ResolvedImage, missing, names, not_there, parse,
+};
 
 /// The list of images by name and tag.
 const REPOSITORIES: &str = "repositories";
@@ -22,22 +24,22 @@ const REPOSITORIES: &str = "repositories";
 ///
 /// # Errors
 /// Not found, damaged.
-pub fn image(blobs: &Blobs, name: Option<&str>) -> Result<Found> {
-    let data = blobs.read(REPOSITORIES, MOST_JSON)?;
+pub fn image(layout: &Layout, name: Option<&str>) -> Result<ResolvedImage> {
+    let data = layout.read(REPOSITORIES, MAX_JSON_BYTES)?;
     let data =
         data.ok_or_else(|| Failure::new(Kind::NotFound, "there is no image: manifest.json is missing"))?;
     let list = parse(&data, REPOSITORIES)?;
     let top = top(&list, name)?;
     // it describes the image as well as its uppermost layer
-    let config = Config::Part(format!("{top}/json"));
+    let config = ConfigLocation::File(format!("{top}/json"));
     let mut next = Some(top);
     let mut seen = HashSet::new();
     let mut layers = Vec::new();
     while let Some(id) = next {
         let about = format!("{id}/json");
-        let data = blobs.read(&about, MOST_JSON)?.ok_or_else(|| missing(&about))?;
+        let data = layout.read(&about, MAX_JSON_BYTES)?.ok_or_else(|| missing(&about))?;
         let parent = parse(&data, &about)?.get("parent").and_then(Value::as_str).map(str::to_owned);
-        layers.push(Layer { part: format!("{id}/layer.tar"), stored: None, content: None });
+        layers.push(Layer { path: format!("{id}/layer.tar"), stored: None, content: None });
         if !seen.insert(id) {
             return Err(Failure::damaged("the layers of the image stand upon each other in a circle"));
         }
@@ -45,7 +47,7 @@ pub fn image(blobs: &Blobs, name: Option<&str>) -> Result<Found> {
         next = parent.filter(|parent| !parent.is_empty());
     }
     layers.reverse();
-    Ok(Found { layers, config, digests: Vec::new() })
+    Ok(ResolvedImage { layers, config, digests: Vec::new() })
 }
 
 /// The uppermost layer of the image that is meant.

@@ -2,15 +2,17 @@
 //! Container images: layers, one over the other, each checked against its digest.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::digest::{Checked, Digest};
+use rustix::fs::AtFlags;
+
+use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::oci::layout::{Blobs, Part};
-use crate::oci::manifest::{self, Config, Document, Found, Layer, Wanted};
+use crate::oci::layout::{BlobReader, Layout};
+use crate::oci::manifest::{self, ConfigLocation, DocumentKind, Layer, Query, ResolvedImage};
 use crate::oci::platform::Platform;
 use crate::oci::registry::download::{Blob, Downloads};
 use crate::oci::registry::repository::Repository;
@@ -18,7 +20,7 @@ use crate::progress::Progress;
 
 /// How an image is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum ImageFormat {
     /// `oci:`, an image layout in a directory.
     OciDirectory,
     /// `oci-archive:`, an image layout in a tar archive.
@@ -27,28 +29,42 @@ pub enum Form {
     DockerArchive,
 }
 
+impl ImageFormat {
+    /// The format of an image that was unpacked into a directory; nothing for a root directory.
+    pub fn detect(root: BorrowedFd<'_>) -> Option<Self> {
+        let has = |name| rustix::fs::statat(root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        // docker save writes both since version 25, and the layout has the digests
+        if has("oci-layout") && has("index.json") && has("blobs") {
+            return Some(Self::OciArchive);
+        }
+        // a root directory has etc, an image does not
+        let is_docker_archive = has("repositories") || has("manifest.json") && has("blobs");
+        (is_docker_archive && !has("etc")).then_some(Self::DockerArchive)
+    }
+}
+
 /// Where an image is, and which.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
+pub struct LocalImage {
     /// How it is kept.
-    pub form: Form,
+    pub format: ImageFormat,
     /// Where it is.
     pub path: PathBuf,
     /// Which of several.
     pub tag: Option<OsString>,
 }
 
-impl Reference {
+impl LocalImage {
     /// Splits `PATH[:TAG]`; a path that exists is all path.
-    pub fn parse(form: Form, text: &OsStr) -> Self {
-        let whole = || Self { form, path: PathBuf::from(text), tag: None };
+    pub fn parse(format: ImageFormat, text: &OsStr) -> Self {
+        let whole = || Self { format, path: PathBuf::from(text), tag: None };
         if Path::new(text).exists() {
             return whole();
         }
         let bytes = text.as_bytes();
         match bytes.iter().position(|&byte| byte == b':') {
             Some(at) => Self {
-                form,
+                format,
                 path: PathBuf::from(OsStr::from_bytes(bytes.get(..at).unwrap_or_default())),
                 tag: Some(OsStr::from_bytes(bytes.get(at + 1..).unwrap_or_default()).to_owned()),
             },
@@ -61,13 +77,13 @@ impl Reference {
 #[derive(Debug)]
 pub struct Image {
     store: Store,
-    found: Found,
+    found: ResolvedImage,
 }
 
 /// Where the parts of an image are.
 #[derive(Debug)]
 enum Store {
-    Here(Blobs),
+    Here(Layout),
     Registry(Repository),
 }
 
@@ -75,7 +91,7 @@ enum Store {
 #[derive(Debug)]
 pub enum Layers<'a> {
     /// They are here.
-    Here(&'a Blobs, Progress),
+    Here(&'a Layout, Progress),
     /// They come.
     Coming(Downloads),
 }
@@ -86,34 +102,34 @@ impl Image {
     /// # Errors
     /// Not found, damaged, I/O.
     pub fn open(
-        reference: &Reference,
+        reference: &LocalImage,
         platform: &Platform,
         beside: &Path,
         most: u64,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let blobs = match reference.form {
-            Form::OciDirectory => Blobs::directory(&reference.path)?,
-            Form::OciArchive | Form::DockerArchive => {
-                Blobs::archive(&reference.path, beside, most, interrupt)?
+        let blobs = match reference.format {
+            ImageFormat::OciDirectory => Layout::directory(&reference.path)?,
+            ImageFormat::OciArchive | ImageFormat::DockerArchive => {
+                Layout::archive(&reference.path, beside, most, interrupt)?
             }
         };
         let tag = reference.tag.as_deref().map(OsStr::to_string_lossy);
-        Self::of_blobs(blobs, reference.form, Wanted { tag: tag.as_deref(), platform })
+        Self::of_blobs(blobs, reference.format, Query { tag: tag.as_deref(), platform })
     }
 
     /// The image that an archive turned out to be when it was unpacked.
     ///
     /// # Errors
     /// Not found, damaged, I/O.
-    pub fn unpacked(root: OwnedFd, form: Form, platform: &Platform) -> Result<Self> {
-        Self::of_blobs(Blobs::Directory(root), form, Wanted { tag: None, platform })
+    pub fn unpacked(root: OwnedFd, format: ImageFormat, platform: &Platform) -> Result<Self> {
+        Self::of_blobs(Layout::Directory(root), format, Query { tag: None, platform })
     }
 
-    fn of_blobs(blobs: Blobs, form: Form, wanted: Wanted<'_>) -> Result<Self> {
-        let found = match form {
-            Form::DockerArchive => manifest::docker(&blobs, wanted)?,
-            Form::OciDirectory | Form::OciArchive => manifest::oci(&blobs, wanted)?,
+    fn of_blobs(blobs: Layout, format: ImageFormat, query: Query<'_>) -> Result<Self> {
+        let found = match format {
+            ImageFormat::DockerArchive => manifest::docker(&blobs, query)?,
+            ImageFormat::OciDirectory | ImageFormat::OciArchive => manifest::oci(&blobs, query)?,
         };
         Ok(Self { store: Store::Here(blobs), found })
     }
@@ -122,7 +138,7 @@ impl Image {
     ///
     /// # Errors
     /// Not found, denied, network; damaged, also if the layers claim more than `most` bytes.
-    pub fn ask(repository: Repository, platform: &Platform, most: u64) -> Result<Self> {
+    pub fn from_registry(repository: Repository, platform: &Platform, most: u64) -> Result<Self> {
         let (data, digest) = repository.top()?;
         let found = manifest::registry(&repository, &data, digest, platform)?;
         let image = Self { store: Store::Registry(repository), found };
@@ -133,7 +149,7 @@ impl Image {
         Ok(image)
     }
 
-    /// The digest of the manifest, where the form has one.
+    /// The digest of the manifest, where the format has one.
     pub fn digest(&self) -> Option<&Digest> {
         self.found.digests.last()
     }
@@ -161,17 +177,19 @@ impl Image {
     /// Damaged, if it is missing or another one; I/O, network.
     pub fn config(&self) -> Result<Vec<u8>> {
         match (&self.found.config, &self.store) {
-            (Config::Document(digest, size), Store::Here(blobs)) => {
-                manifest::checked(blobs, digest, *size, Document::Config)
+            (ConfigLocation::Blob(digest, size), Store::Here(blobs)) => {
+                manifest::checked(blobs, digest, *size, DocumentKind::Config)
             }
-            (Config::Document(digest, size), Store::Registry(repository)) => {
-                manifest::checked(repository, digest, *size, Document::Config)
+            (ConfigLocation::Blob(digest, size), Store::Registry(repository)) => {
+                manifest::checked(repository, digest, *size, DocumentKind::Config)
             }
-            (Config::Part(name), Store::Here(blobs)) => {
-                let data = blobs.read(name, manifest::MOST_JSON)?;
+            (ConfigLocation::File(name), Store::Here(blobs)) => {
+                let data = blobs.read(name, manifest::MAX_JSON_BYTES)?;
                 data.ok_or_else(|| Failure::damaged("the image is not complete: it has no configuration"))
             }
-            (Config::Part(_), Store::Registry(_)) => Err(Failure::damaged("the image has no configuration")),
+            (ConfigLocation::File(_), Store::Registry(_)) => {
+                Err(Failure::damaged("the image has no configuration"))
+            }
         }
     }
 
@@ -218,20 +236,20 @@ impl Layers<'_> {
     ///
     /// # Errors
     /// Damaged, if the layer is missing; I/O, network.
-    pub fn open(&self, layer: &Layer) -> Result<Part> {
+    pub fn open(&self, layer: &Layer) -> Result<BlobReader> {
         match (self, &layer.stored) {
             (Layers::Coming(downloads), Some((digest, _))) => downloads.open(digest),
             (Layers::Coming(_), None) => Err(Failure::damaged("a layer of the image has no digest")),
             (Layers::Here(blobs, progress), stored) => {
-                let Some((part, _)) = blobs.open(&layer.part)? else {
+                let Some((part, _)) = blobs.open(&layer.path)? else {
                     return Err(Failure::damaged(format_args!(
                         "the image is not complete: {:?} is missing",
-                        layer.part
+                        layer.path
                     )));
                 };
                 let part = progress.count(part);
                 Ok(match stored {
-                    Some((digest, size)) => Box::new(Checked::new(part, digest.clone(), Some(*size))),
+                    Some((digest, size)) => Box::new(CheckedReader::new(part, digest.clone(), Some(*size))),
                     None => part,
                 })
             }

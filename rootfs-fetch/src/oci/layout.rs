@@ -16,24 +16,24 @@ use rustix::io::Errno;
 use crate::archive::decode::Compression;
 use crate::archive::open::open;
 use crate::archive::stream::Stream;
-use crate::archive::tar::What;
+use crate::archive::tar::EntryKind;
 use crate::archive::tar::reader::{Reader, Trailer, padded};
 use crate::digest::Digest;
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::tree::Tree;
 use crate::tree::directories::Origin;
-use crate::tree::entry_path::Spot;
+use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
 
 /// Parts an archive may have; an image has a few hundred.
-const MOST_MEMBERS: usize = 100_000;
+const MAX_MEMBERS: usize = 100_000;
 /// Links followed from one member to another.
-const MOST_LINKS: usize = 8;
+const MAX_LINKS: usize = 8;
 
 /// The parts of an image, by name.
 #[derive(Debug)]
-pub enum Blobs {
+pub enum Layout {
     /// Files below a directory.
     Directory(OwnedFd),
     /// Members of an archive.
@@ -55,33 +55,32 @@ pub enum Member {
 }
 
 /// Bytes of a part.
-pub type Part = Box<dyn Read + Send>;
+pub type BlobReader = Box<dyn Read + Send>;
 
-impl Blobs {
+impl Layout {
     /// Opens an image layout.
     ///
     /// # Errors
     /// Not found, denied.
     pub fn directory(path: &Path) -> Result<Self> {
         crate::tree::open_plain(path).map(Self::Directory).map_err(|error| {
-            let failure = Failure::call("open the image", format_args!("openat({})", quoted(path)), error);
-            if matches!(error, Errno::NOENT | Errno::NOTDIR) { failure.kind(Kind::NotFound) } else { failure }
+            Failure::call("open the image", format_args!("openat({})", quoted(path)), error).or_not_found()
         })
     }
 
     /// Lists the members of an archive. One that is compressed is decoded first, into a file
-    /// without a name in `beside`.
+    /// without a name in `temp_dir`.
     ///
     /// # Errors
     /// Damaged, I/O.
-    pub fn archive(path: &Path, beside: &Path, most: u64, interrupt: &Interrupt) -> Result<Self> {
+    pub fn archive(path: &Path, temp_dir: &Path, max_bytes: u64, interrupt: &Interrupt) -> Result<Self> {
         let mut file = File::from(open(path)?);
         let mut head = [0; 8];
         let count = file.read_at(&mut head, 0).map_err(Failure::read)?;
         if Compression::detect(head.get(..count).unwrap_or_default()) != Compression::Plain {
-            file = decode(file, beside, most, interrupt)?;
+            file = decode(file, temp_dir, max_bytes, interrupt)?;
         }
-        let members = members(&file, most, interrupt)?;
+        let members = members(&file, max_bytes, interrupt)?;
         Ok(Self::Archive(Arc::new(file), members))
     }
 
@@ -105,12 +104,12 @@ impl Blobs {
     ///
     /// # Errors
     /// I/O; damaged, for links that lead in circles.
-    pub fn open(&self, name: &str) -> Result<Option<(Part, u64)>> {
+    pub fn open(&self, name: &str) -> Result<Option<(BlobReader, u64)>> {
         match self {
             Self::Directory(dir) => open_file(dir, name),
             Self::Archive(file, members) => {
                 let mut name = Name::parse(name.as_bytes())?;
-                for _ in 0..MOST_LINKS {
+                for _ in 0..MAX_LINKS {
                     match members.get(&name) {
                         None => return Ok(None),
                         Some(&Member::Bytes { offset, size }) => {
@@ -120,7 +119,7 @@ impl Blobs {
                                 size,
                             )));
                         }
-                        Some(Member::Link(target)) => name = beside(&name, target)?,
+                        Some(Member::Link(target)) => name = resolve_link(&name, target)?,
                     }
                 }
                 Err(Failure::damaged(format_args!(
@@ -135,24 +134,24 @@ impl Blobs {
     ///
     /// # Errors
     /// As [`Self::open`]; damaged, if it is not small.
-    pub fn read(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>> {
+    pub fn read(&self, name: &str, max_bytes: u64) -> Result<Option<Vec<u8>>> {
         let Some((part, size)) = self.open(name)? else { return Ok(None) };
-        if size > most {
-            return Err(Failure::damaged(format_args!("refused {name:?}: larger than {most} bytes")));
+        if size > max_bytes {
+            return Err(Failure::damaged(format_args!("refused {name:?}: larger than {max_bytes} bytes")));
         }
         let mut data = Vec::new();
-        part.take(most).read_to_end(&mut data).map_err(Failure::read)?;
+        part.take(max_bytes).read_to_end(&mut data).map_err(Failure::read)?;
         Ok(Some(data))
     }
 }
 
-fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(Part, u64)>> {
+fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(BlobReader, u64)>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     // docker save writes links from one layer to another; none leads out of the image
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let opened = match rustix::fs::openat2(dir, name, flags - OFlags::NOFOLLOW, Mode::empty(), inside) {
         Err(Errno::NOSYS | Errno::PERM) => match walk(dir, name)? {
-            Some(spot) => rustix::fs::openat(spot.dir(), spot.leaf(), flags, Mode::empty()),
+            Some(entry_path) => rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, Mode::empty()),
             None => Err(Errno::NOENT),
         },
         other => other,
@@ -172,24 +171,24 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(Part, u64)>> {
 }
 
 /// The same where the kernel cannot resolve a name in a root: before Linux 5.6.
-fn walk(dir: &OwnedFd, name: &str) -> Result<Option<Spot>> {
+fn walk(dir: &OwnedFd, name: &str) -> Result<Option<EntryPath>> {
     let root = dir.try_clone().map_err(Failure::read)?;
     let mut tree = Tree::new(root, Origin::Found)?;
     let mut name = Name::parse(name.as_bytes())?;
-    for _ in 0..MOST_LINKS {
-        let Some(spot) = tree.existing_spot(&name)? else { return Ok(None) };
-        match rustix::fs::readlinkat(spot.dir(), spot.leaf(), Vec::new()) {
+    for _ in 0..MAX_LINKS {
+        let Some(entry_path) = tree.existing_entry_path(&name)? else { return Ok(None) };
+        match rustix::fs::readlinkat(entry_path.dir(), entry_path.leaf(), Vec::new()) {
             Ok(target) if target.as_bytes().starts_with(b"/") => name = Name::parse(target.as_bytes())?,
-            Ok(target) => name = beside(&name, target.as_bytes())?,
+            Ok(target) => name = resolve_link(&name, target.as_bytes())?,
             // not a link, or not there
-            Err(_) => return Ok(Some(spot)),
+            Err(_) => return Ok(Some(entry_path)),
         }
     }
     Ok(None)
 }
 
 /// The name a link gives, as seen from the directory it is in; `..` may step back inside.
-fn beside(name: &Name, target: &[u8]) -> Result<Name> {
+fn resolve_link(name: &Name, target: &[u8]) -> Result<Name> {
     let (directory, _) = name.split();
     let mut parts: Vec<&[u8]> = directory.split(|&byte| byte == b'/').collect();
     for part in target.split(|&byte| byte == b'/') {
@@ -201,23 +200,23 @@ fn beside(name: &Name, target: &[u8]) -> Result<Name> {
     Name::parse(&parts.join(&b'/'))
 }
 
-fn members(file: &File, most: u64, interrupt: &Interrupt) -> Result<HashMap<Name, Member>> {
+fn members(file: &File, max_bytes: u64, interrupt: &Interrupt) -> Result<HashMap<Name, Member>> {
     let whole = file.try_clone().map_err(Failure::read)?;
     let section = Section { file: Arc::new(whole), at: 0, end: u64::MAX };
-    let mut stream = Stream::start(Box::new(section), None, most, interrupt)?;
+    let mut stream = Stream::start(Box::new(section), None, max_bytes, interrupt)?;
     let mut reader = Reader::new(Trailer::Required);
     let mut members = HashMap::new();
     while let Some(entry) = reader.next(&mut stream)? {
         let name = Name::parse(&entry.raw_name)?;
-        let member = match entry.what {
-            What::File => Some(Member::Bytes { offset: stream.taken_by_reader(), size: entry.stored }),
-            What::Symlink(target) => Some(Member::Link(target)),
+        let member = match entry.kind {
+            EntryKind::File => Some(Member::Bytes { offset: stream.taken_by_reader(), size: entry.stored }),
+            EntryKind::Symlink(target) => Some(Member::Link(target)),
             // from the root, as the names of members are
-            What::HardLink(target) => Some(Member::Link([b"/".as_slice(), &target].concat())),
+            EntryKind::HardLink(target) => Some(Member::Link([b"/".as_slice(), &target].concat())),
             _ => None,
         };
         members.extend(member.map(|member| (name, member)));
-        if members.len() > MOST_MEMBERS {
+        if members.len() > MAX_MEMBERS {
             return Err(Failure::damaged("refused: no image has so many parts"));
         }
         stream.skip(padded(entry.stored))?;
@@ -226,18 +225,18 @@ fn members(file: &File, most: u64, interrupt: &Interrupt) -> Result<HashMap<Name
 }
 
 /// Decodes a whole archive into a file that has no name and goes with us.
-fn decode(file: File, beside: &Path, most: u64, interrupt: &Interrupt) -> Result<File> {
-    let mut stream = Stream::start(Box::new(file), None, most, interrupt)?;
+fn decode(file: File, temp_dir: &Path, max_bytes: u64, interrupt: &Interrupt) -> Result<File> {
+    let mut stream = Stream::start(Box::new(file), None, max_bytes, interrupt)?;
     let failed = |error| {
         Failure::call(
             "decode the image archive",
-            format_args!("openat({}, O_TMPFILE)", quoted(beside)),
+            format_args!("openat({}, O_TMPFILE)", quoted(temp_dir)),
             error,
         )
     };
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     let plain =
-        rustix::fs::openat(rustix::fs::CWD, beside, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+        rustix::fs::openat(rustix::fs::CWD, temp_dir, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
     while !stream.at_end()? {
         crate::io::write_all(&plain, stream.bytes(u64::MAX)?)?;
     }
@@ -253,8 +252,8 @@ struct Section {
 
 impl Read for Section {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(into.len());
-        let count = self.file.read_at(into.get_mut(..most).unwrap_or_default(), self.at)?;
+        let max_bytes = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(into.len());
+        let count = self.file.read_at(into.get_mut(..max_bytes).unwrap_or_default(), self.at)?;
         self.at += count as u64;
         Ok(count)
     }
@@ -267,8 +266,11 @@ mod tests {
     #[test]
     fn a_link_in_an_archive_is_seen_from_where_it_is() {
         let name = |text: &str| Name::parse(text.as_bytes()).expect("a name");
-        assert_eq!(beside(&name("a/layer.tar"), b"../b/layer.tar").expect("inside"), name("b/layer.tar"));
-        assert_eq!(beside(&name("a"), b"b").expect("inside"), name("b"));
-        assert_eq!(beside(&name("a/b"), b"../../../c").expect("clamped"), name("c"));
+        assert_eq!(
+            resolve_link(&name("a/layer.tar"), b"../b/layer.tar").expect("inside"),
+            name("b/layer.tar")
+        );
+        assert_eq!(resolve_link(&name("a"), b"b").expect("inside"), name("b"));
+        assert_eq!(resolve_link(&name("a/b"), b"../../../c").expect("clamped"), name("c"));
     }
 }

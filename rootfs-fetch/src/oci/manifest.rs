@@ -9,19 +9,19 @@ use serde_json::Value;
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
 use crate::oci::docker_archive;
-use crate::oci::layout::Blobs;
+use crate::oci::layout::Layout;
 use crate::oci::platform::Platform;
 
 /// What registries allow a manifest to be.
-pub const MOST_JSON: u64 = 4 << 20;
+pub const MAX_JSON_BYTES: u64 = 4 << 20;
 /// An index may list indexes; deeper than this is a trick.
-const DEEPEST: usize = 4;
+const MAX_INDEX_DEPTH: usize = 4;
 
 /// A layer, and what its bytes must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
     /// The name of the part that holds it.
-    pub part: String,
+    pub path: String,
     /// The digest and size of the part as it is stored.
     pub stored: Option<(Digest, u64)>,
     /// The digest of the tar archive in it.
@@ -30,7 +30,7 @@ pub struct Layer {
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct Query<'a> {
     /// The tag, if one was given.
     pub tag: Option<&'a str>,
     /// The platform.
@@ -42,50 +42,50 @@ pub trait Documents {
     /// The bytes of one; nothing if it is not there. They are checked by who asks.
     ///
     /// # Errors
-    /// I/O, network; damaged, if it is larger than [`MOST_JSON`].
-    fn document(&self, digest: &Digest, what: Document) -> Result<Option<Vec<u8>>>;
+    /// I/O, network; damaged, if it is larger than [`MAX_JSON_BYTES`].
+    fn document(&self, digest: &Digest, what: DocumentKind) -> Result<Option<Vec<u8>>>;
 }
 
 /// What a document is, for registries keep them in two places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Document {
+pub enum DocumentKind {
     /// An index or a manifest.
     Manifest,
     /// The configuration of an image.
     Config,
 }
 
-impl Documents for Blobs {
-    fn document(&self, digest: &Digest, _: Document) -> Result<Option<Vec<u8>>> {
-        self.read(&digest.blob(), MOST_JSON)
+impl Documents for Layout {
+    fn document(&self, digest: &Digest, _: DocumentKind) -> Result<Option<Vec<u8>>> {
+        self.read(&digest.blob(), MAX_JSON_BYTES)
     }
 }
 
 /// The image that was found.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct ResolvedImage {
     /// Its layers, the lowest first.
     pub layers: Vec<Layer>,
     /// Its configuration.
-    pub config: Config,
+    pub config: ConfigLocation,
     /// The digests of the documents that lead to it, its manifest's the last.
     pub digests: Vec<Digest>,
 }
 
 /// Where the configuration of an image is.
 #[derive(Clone, Debug)]
-pub enum Config {
+pub enum ConfigLocation {
     /// A document of this digest and size.
-    Document(Digest, u64),
+    Blob(Digest, u64),
     /// A part of this name, unchecked.
-    Part(String),
+    File(String),
 }
 
 /// The bytes of a document that must have this digest and size.
 ///
 /// # Errors
 /// Damaged, if it is missing or another one.
-pub fn checked(documents: &dyn Documents, digest: &Digest, size: u64, what: Document) -> Result<Vec<u8>> {
+pub fn checked(documents: &dyn Documents, digest: &Digest, size: u64, what: DocumentKind) -> Result<Vec<u8>> {
     let name = digest.blob();
     let data = documents.document(digest, what)?.ok_or_else(|| missing(&name))?;
     if data.len() as u64 != size || !digest.matches(&data) {
@@ -127,7 +127,7 @@ impl Descriptor {
     /// The JSON it refers to, checked.
     fn json(&self, documents: &dyn Documents) -> Result<Value> {
         let name = self.digest.blob();
-        let data = checked(documents, &self.digest, self.size, Document::Manifest)?;
+        let data = checked(documents, &self.digest, self.size, DocumentKind::Manifest)?;
         let value = parse(&data, &name)?;
         let inside = value.get("mediaType").and_then(Value::as_str);
         if inside.is_some_and(|inside| !self.media_type.is_empty() && inside != self.media_type) {
@@ -143,12 +143,12 @@ impl Descriptor {
 ///
 /// # Errors
 /// Not found, for a tag or platform that is not there; damaged.
-pub fn oci(blobs: &Blobs, wanted: Wanted<'_>) -> Result<Found> {
-    let data = blobs.read("index.json", MOST_JSON)?;
+pub fn oci(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
+    let data = layout.read("index.json", MAX_JSON_BYTES)?;
     let data =
         data.ok_or_else(|| Failure::new(Kind::NotFound, "there is no image: index.json is missing"))?;
     let all = descriptors(&parse(&data, "index.json")?)?;
-    let tagged: Vec<Descriptor> = match wanted.tag {
+    let tagged: Vec<Descriptor> = match query.tag {
         None => all,
         Some(tag) => {
             let tags: Vec<String> = all.iter().filter_map(|one| one.tag.clone()).collect();
@@ -162,11 +162,11 @@ pub fn oci(blobs: &Blobs, wanted: Wanted<'_>) -> Result<Found> {
     };
     let mut tags: Vec<String> = tagged.iter().filter_map(|one| one.tag.clone()).collect();
     tags.dedup();
-    if wanted.tag.is_none() && tags.len() > 1 {
+    if query.tag.is_none() && tags.len() > 1 {
         return Err(Failure::new(Kind::NotFound, "the layout has several images, and no tag was given")
             .hint(format_args!("its tags: {}", tags.join(", "))));
     }
-    resolve(blobs, tagged, wanted.platform, Vec::new())
+    resolve(layout, tagged, query.platform, Vec::new())
 }
 
 /// The image that a document of a registry leads to.
@@ -178,7 +178,7 @@ pub fn registry(
     data: &[u8],
     digest: Digest,
     platform: &Platform,
-) -> Result<Found> {
+) -> Result<ResolvedImage> {
     let value = parse(data, &digest.blob())?;
     inside(documents, &value, platform, vec![digest])
 }
@@ -188,9 +188,9 @@ fn resolve(
     offers: Vec<Descriptor>,
     platform: &Platform,
     mut path: Vec<Digest>,
-) -> Result<Found> {
+) -> Result<ResolvedImage> {
     let chosen = choose(offers, platform)?;
-    if path.contains(&chosen.digest) || path.len() == DEEPEST {
+    if path.contains(&chosen.digest) || path.len() == MAX_INDEX_DEPTH {
         return Err(Failure::damaged("indexes of the image refer to indexes without end"));
     }
     let value = chosen.json(documents)?;
@@ -199,7 +199,12 @@ fn resolve(
 }
 
 /// What a document says: more documents, or an image.
-fn inside(documents: &dyn Documents, value: &Value, platform: &Platform, path: Vec<Digest>) -> Result<Found> {
+fn inside(
+    documents: &dyn Documents,
+    value: &Value,
+    platform: &Platform,
+    path: Vec<Digest>,
+) -> Result<ResolvedImage> {
     if value.get("schemaVersion").and_then(Value::as_u64) == Some(1) {
         return Err(Failure::damaged(
             "refused: its manifest is of schema 1, which names no layer by a digest of its own",
@@ -217,9 +222,9 @@ fn inside(documents: &dyn Documents, value: &Value, platform: &Platform, path: V
             }
             let config = Descriptor::read(value.get("config").unwrap_or(&Value::Null))?;
             let layers = layers.iter().map(|layer| Descriptor::read(layer).and_then(|it| stored(&it)));
-            Ok(Found {
+            Ok(ResolvedImage {
                 layers: layers.collect::<Result<_>>()?,
-                config: Config::Document(config.digest, config.size),
+                config: ConfigLocation::Blob(config.digest, config.size),
                 digests: path,
             })
         }
@@ -241,7 +246,7 @@ fn stored(layer: &Descriptor) -> Result<Layer> {
             layer.media_type
         )));
     }
-    Ok(Layer { part: layer.digest.blob(), stored: Some((layer.digest.clone(), layer.size)), content: None })
+    Ok(Layer { path: layer.digest.blob(), stored: Some((layer.digest.clone(), layer.size)), content: None })
 }
 
 /// The offer for a platform; one without a platform is for all.
@@ -264,9 +269,9 @@ fn choose(offers: Vec<Descriptor>, platform: &Platform) -> Result<Descriptor> {
 ///
 /// # Errors
 /// As [`oci`].
-pub fn docker(blobs: &Blobs, wanted: Wanted<'_>) -> Result<Found> {
-    let Some(data) = blobs.read("manifest.json", MOST_JSON)? else {
-        return docker_archive::image(blobs, wanted.tag);
+pub fn docker(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
+    let Some(data) = layout.read("manifest.json", MAX_JSON_BYTES)? else {
+        return docker_archive::image(layout, query.tag);
     };
     let list = parse(&data, "manifest.json")?;
     let images = list.as_array().ok_or_else(|| Failure::damaged("manifest.json is no list of images"))?;
@@ -274,12 +279,12 @@ pub fn docker(blobs: &Blobs, wanted: Wanted<'_>) -> Result<Found> {
         let tags = image.get("RepoTags").and_then(Value::as_array).into_iter().flatten();
         tags.filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let named = |image: &&Value| wanted.tag.is_none_or(|tag| tags(image).iter().any(|one| names(one, tag)));
+    let named = |image: &&Value| query.tag.is_none_or(|tag| tags(image).iter().any(|one| names(one, tag)));
     let mut chosen = images.iter().filter(named);
     let all: Vec<String> = images.iter().flat_map(tags).collect();
     let image = match (chosen.next(), chosen.next()) {
         (Some(image), None) => image,
-        (None, _) => return Err(not_there(&format!("the image {:?}", wanted.tag.unwrap_or_default()), &all)),
+        (None, _) => return Err(not_there(&format!("the image {:?}", query.tag.unwrap_or_default()), &all)),
         (Some(_), Some(_)) => {
             return Err(Failure::new(
                 Kind::NotFound,
@@ -288,7 +293,7 @@ pub fn docker(blobs: &Blobs, wanted: Wanted<'_>) -> Result<Found> {
             .hint(format_args!("its names: {}", all.join(", "))));
         }
     };
-    docker_layers(blobs, image)
+    docker_layers(layout, image)
 }
 
 /// `ubuntu` names `ubuntu:latest`, as everywhere.
@@ -296,11 +301,11 @@ pub(super) fn names(full: &str, asked: &str) -> bool {
     full == asked || full.strip_suffix(":latest") == Some(asked)
 }
 
-fn docker_layers(blobs: &Blobs, image: &Value) -> Result<Found> {
+fn docker_layers(layout: &Layout, image: &Value) -> Result<ResolvedImage> {
     let wrong = || Failure::damaged("manifest.json does not describe its image");
     let part = image.get("Config").and_then(Value::as_str).ok_or_else(wrong)?;
     let layers = image.get("Layers").and_then(Value::as_array).ok_or_else(wrong)?;
-    let data = blobs.read(part, MOST_JSON)?.ok_or_else(|| missing(part))?;
+    let data = layout.read(part, MAX_JSON_BYTES)?.ok_or_else(|| missing(part))?;
     let config = parse(&data, part)?;
     let contents = config.pointer("/rootfs/diff_ids").and_then(Value::as_array).ok_or_else(wrong)?;
     if contents.len() != layers.len() {
@@ -308,16 +313,16 @@ fn docker_layers(blobs: &Blobs, image: &Value) -> Result<Found> {
     }
     let pairs = layers.iter().zip(contents);
     let layers = pairs
-        .map(|(part, content)| {
+        .map(|(path, content)| {
             let content = content.as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
             Ok(Layer {
-                part: part.as_str().ok_or_else(wrong)?.to_owned(),
+                path: path.as_str().ok_or_else(wrong)?.to_owned(),
                 stored: None,
                 content: Some(content),
             })
         })
         .collect::<Result<_>>()?;
-    Ok(Found { layers, config: Config::Part(part.to_owned()), digests: Vec::new() })
+    Ok(ResolvedImage { layers, config: ConfigLocation::File(part.to_owned()), digests: Vec::new() })
 }
 
 fn descriptors(index: &Value) -> Result<Vec<Descriptor>> {

@@ -14,8 +14,8 @@ use crate::net::url::host_and_port;
 const HUB: &str = "docker.io";
 const HUB_SERVER: &str = "registry-1.docker.io";
 /// What distribution/reference allows a name to be.
-const LONGEST_NAME: usize = 255;
-const LONGEST_TAG: usize = 128;
+const MAX_NAME_BYTES: usize = 255;
+const MAX_TAG_BYTES: usize = 128;
 
 /// An image in a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +76,8 @@ impl FromStr for Reference {
         }
         let repository =
             if registry == HUB && !name.contains('/') { format!("library/{name}") } else { name.to_owned() };
-        if registry.len() + repository.len() >= LONGEST_NAME {
-            return Err(format!("the name of an image has at most {LONGEST_NAME} bytes"));
+        if registry.len() + repository.len() >= MAX_NAME_BYTES {
+            return Err(format!("the name of an image has at most {MAX_NAME_BYTES} bytes"));
         }
         let tag = tag.or(if digest.is_none() { Some("latest") } else { None }).map(str::to_owned);
         Ok(Self { registry, repository, tag, digest })
@@ -106,7 +106,7 @@ fn check_name(name: &str) -> Result<(), String> {
 fn check_tag(tag: &str) -> Result<(), String> {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let rest = |byte: u8| word(byte) || matches!(byte, b'.' | b'-');
-    let good = tag.len() <= LONGEST_TAG && tag.bytes().next().is_some_and(word) && tag.bytes().all(rest);
+    let good = tag.len() <= MAX_TAG_BYTES && tag.bytes().next().is_some_and(word) && tag.bytes().all(rest);
     if good { Ok(()) } else { Err(format!("{tag:?} is no tag")) }
 }
 

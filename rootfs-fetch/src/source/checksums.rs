@@ -4,54 +4,11 @@
 //! # Source
 //! sha256sum(1): `HEX  NAME`, `HEX *NAME`, and with --tag `SHA256 (NAME) = HEX`.
 
-use std::ffi::OsString;
-use std::fmt;
-use std::path::PathBuf;
-
 use chain::reporter::Quoted;
 
+use crate::config::ChecksumsFile;
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
-use crate::net::url::Url;
-
-/// Where a file of checksums is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// At a URL.
-    Url(Url),
-    /// On this machine.
-    File(PathBuf),
-}
-
-impl Location {
-    /// A URL, or else a path.
-    ///
-    /// # Errors
-    /// A reason, for a URL that is none.
-    pub fn parse(text: OsString) -> std::result::Result<Self, String> {
-        match text.to_str().filter(|text| text.contains("://")) {
-            Some(url) => url.parse().map(Self::Url),
-            None => Ok(Self::File(text.into())),
-        }
-    }
-
-    /// The last part of its name.
-    fn name(&self) -> String {
-        match self {
-            Self::Url(url) => url.name(),
-            Self::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(url) => write!(f, "{url}"),
-            Self::File(path) => write!(f, "{}", chain::reporter::quoted(path)),
-        }
-    }
-}
 
 /// A line: a digest that a file has, or nothing where it is one by an algorithm that is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +21,7 @@ struct Line<'a> {
 ///
 /// # Errors
 /// Not found, if there is none; damaged, if there are two.
-pub fn digest(text: &[u8], name: &str, location: &Location) -> Result<Digest> {
+pub fn digest(text: &[u8], name: &str, location: &ChecksumsFile) -> Result<Digest> {
     let text = String::from_utf8_lossy(text);
     let lines = lines(&text);
     // beside the archive and named after it, it is about that, whatever name the archive had then
@@ -166,7 +123,7 @@ mod tests {
     }
 
     fn found_in(file: &str, text: &str, name: &str) -> std::result::Result<String, String> {
-        let location = Location::parse(file.into()).expect("a place");
+        let location = ChecksumsFile::parse(file.into()).expect("a place");
         digest(text.as_bytes(), name, &location).map(|it| it.to_string()).map_err(|it| it.to_string())
     }
 

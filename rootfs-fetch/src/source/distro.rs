@@ -16,21 +16,21 @@ use crate::net::client::Net;
 use crate::net::transfer::document;
 use crate::net::url::Url;
 use crate::oci::platform::Platform;
-use crate::source::distro::pattern::Pattern;
+use crate::source::distro::pattern::VersionPattern;
 use crate::source::distro::table::{Digests, Distribution};
 use crate::tree::name::Name;
 
 /// No page of names and no file of checksums has more.
-pub const MOST: u64 = 4 << 20;
+pub const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
 /// `NAME[:RELEASE]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
+pub struct DistroRelease {
     name: String,
     release: Option<String>,
 }
 
-impl FromStr for Reference {
+impl FromStr for DistroRelease {
     type Err = &'static str;
 
     fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
@@ -50,7 +50,7 @@ impl FromStr for Reference {
     }
 }
 
-impl fmt::Display for Reference {
+impl fmt::Display for DistroRelease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "distro:{}", self.name)?;
         self.release.as_ref().map_or(Ok(()), |release| write!(f, ":{release}"))
@@ -59,7 +59,7 @@ impl fmt::Display for Reference {
 
 /// Where an archive is, and what has its digest.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct PublishedArchive {
     /// The archive.
     pub archive: Url,
     /// The directory of it that is the root.
@@ -67,12 +67,12 @@ pub struct Found {
     /// Whether it is the archive of a container image.
     pub is_image: bool,
     /// What has its digest.
-    pub document: Document,
+    pub document: DigestDocument,
 }
 
 /// What has the digest of an archive, where it is known and its text.
 #[derive(Clone, Debug)]
-pub struct Document {
+pub struct DigestDocument {
     /// Where it is.
     pub url: Url,
     /// What it says, as it was read and, where that was asked for, as it was signed.
@@ -81,7 +81,7 @@ pub struct Document {
     pub is_manifest: bool,
 }
 
-impl Document {
+impl DigestDocument {
     /// The digest of the one layer of a manifest.
     ///
     /// # Errors
@@ -109,13 +109,13 @@ pub struct Site<'a> {
 }
 
 /// The names of a distribution's files for one release and machine.
-struct Names {
+struct ReleaseFiles {
     release: String,
     architecture: &'static str,
     base: Url,
 }
 
-impl Names {
+impl ReleaseFiles {
     fn fill(&self, text: &str) -> String {
         text.replace("{release}", &self.release).replace("{arch}", self.architecture)
     }
@@ -128,29 +128,31 @@ impl Names {
     }
 }
 
-impl Reference {
+impl DistroRelease {
     /// Finds the newest archive; `read` gets the text of what has its digest.
     ///
     /// # Errors
     /// Not found, network; usage, for a mirror that is none.
-    pub fn find(&self, site: Site<'_>, read: impl Fn(&Url) -> Result<Vec<u8>>) -> Result<Found> {
+    pub fn find(&self, site: Site<'_>, read: impl Fn(&Url) -> Result<Vec<u8>>) -> Result<PublishedArchive> {
         let distribution = Distribution::find(&self.name)?;
-        self.look(&distribution, site, read).map_err(|failure| self.hinted(failure, &distribution))
+        self.find_in(&distribution, site, read).map_err(|failure| self.with_hint(failure, &distribution))
     }
 
-    fn look(
+    fn find_in(
         &self,
         distribution: &Distribution,
         site: Site<'_>,
         read: impl Fn(&Url) -> Result<Vec<u8>>,
-    ) -> Result<Found> {
+    ) -> Result<PublishedArchive> {
         let names = self.names(distribution, site)?;
         let index = match distribution.index {
-            Some(index) => Some(page(&document(site.net, &names.url(&names.fill(index))?, MOST)?)),
+            Some(index) => {
+                Some(page(&document(site.net, &names.url(&names.fill(index))?, MAX_DOCUMENT_BYTES)?))
+            }
             None => None,
         };
         let newest = |pattern: &str, page: Option<&str>| {
-            let pattern = Pattern::new(&names.fill(pattern));
+            let pattern = VersionPattern::new(&names.fill(pattern));
             match page {
                 _ if !pattern.is_open() => Ok(pattern.to_string()),
                 page => pattern.newest(page.unwrap_or_default()).ok_or_else(|| {
@@ -174,15 +176,15 @@ impl Reference {
             Some(archive) => archive,
             None => newest(distribution.archive, Some(&page(&text)))?,
         };
-        Ok(Found {
+        Ok(PublishedArchive {
             archive: names.url(&archive)?,
             subdir: Name::parse(names.fill(distribution.subdir).as_bytes())?,
             is_image: distribution.is_image,
-            document: Document { url, text, is_manifest },
+            document: DigestDocument { url, text, is_manifest },
         })
     }
 
-    fn names(&self, distribution: &Distribution, site: Site<'_>) -> Result<Names> {
+    fn names(&self, distribution: &Distribution, site: Site<'_>) -> Result<ReleaseFiles> {
         let wrong = |why| Failure::new(Kind::Usage, why);
         let mut base = match site.mirror {
             Some(mirror) => mirror.clone(),
@@ -192,20 +194,21 @@ impl Reference {
             base.path.push('/');
         }
         let release = distribution.release(self.release.as_deref());
-        let mut names = Names { release, architecture: distribution.architecture(site.platform)?, base };
+        let mut names =
+            ReleaseFiles { release, architecture: distribution.architecture(site.platform)?, base };
         names.base = names.url(&names.fill(distribution.directory))?;
         Ok(names)
     }
 
     /// What is not there may be a release that is not, or was when the table was written.
-    fn hinted(&self, failure: Failure, distribution: &Distribution) -> Failure {
-        match &failure {
-            Failure::Wrong { kind: Kind::NotFound, hint: None, .. } if self.release.is_some() => {
-                failure.hint(format_args!("releases of {} are {}", self.name, distribution.names()))
-            }
-            Failure::Wrong { kind: Kind::NotFound, hint: None, .. } => failure
+    fn with_hint(&self, failure: Failure, distribution: &Distribution) -> Failure {
+        if !failure.is(Kind::NotFound) || failure.report().hint.is_some() {
+            return failure;
+        }
+        match &self.release {
+            Some(_) => failure.hint(format_args!("releases of {} are {}", self.name, distribution.names())),
+            None => failure
                 .hint("it may have moved since this version was made; the archive's own URL is a SOURCE too"),
-            _ => failure,
         }
     }
 }
@@ -233,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_distribution_has_a_name_and_may_have_a_release() {
-        let parse = |text: &str| text.parse::<Reference>();
+        let parse = |text: &str| text.parse::<DistroRelease>();
         assert_eq!(parse("alpine").map(|it| it.to_string()).as_deref(), Ok("distro:alpine"));
         assert_eq!(parse("ubuntu:24.04").map(|it| it.to_string()).as_deref(), Ok("distro:ubuntu:24.04"));
         for wrong in ["", ":", "a:", "a/b", "a:..", "a:b/c", "a:b:c", "..", "a b", "a:%2e"] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A source that is there and can be read.
+//! Opening a source: an archive that is read, an image whose manifest is known, the host.
 
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -11,22 +11,21 @@ use chain::reporter::quoted;
 
 use crate::archive::open::open;
 use crate::archive::stream::Stream;
-use crate::cli::Options;
-use crate::digest::{Checked, Digest, digest_of};
+use crate::config::FetchConfig;
+use crate::digest::{CheckedReader, Digest, digest_of};
 use crate::failure::{Failure, Kind, Result};
 use crate::host;
 use crate::interrupt::Interrupt;
 use crate::net::client::Net;
 use crate::net::transfer::{Expected, Transfer};
-use crate::oci::cache::Cache;
-use crate::oci::image::{Image, Reference};
-use crate::oci::platform::Platform;
-use crate::oci::reference::Reference as Name;
+use crate::oci::cache::{Cache, CacheLocation};
+use crate::oci::image::{Image, LocalImage};
+use crate::oci::reference::Reference;
 use crate::oci::registry::repository::Repository;
 use crate::oci::registry::session::Session;
 use crate::progress::Progress;
 use crate::source::Source;
-use crate::source::suggest::likely;
+use crate::source::suggest::suggestion;
 
 /// What a tree is made of.
 #[derive(Debug)]
@@ -36,19 +35,19 @@ pub enum Input {
     /// An image whose manifest is known.
     Image(Image),
     /// Programs of the host.
-    Host(host::Copy),
+    Host(host::CopyPlan),
 }
 
 /// Opens sources.
 #[derive(Clone, Copy, Debug)]
 pub struct Opener<'a> {
     /// What was asked for.
-    pub options: &'a Options,
+    pub config: &'a FetchConfig,
     /// The network.
     pub net: &'a Arc<Net>,
-    /// Where files may be put that pass.
-    pub beside: &'a Path,
-    /// The voice.
+    /// A directory for temporary files, on the file system of the tree.
+    pub temp_dir: &'a Path,
+    /// Prints what is skipped.
     pub reporter: &'a Reporter,
 }
 
@@ -59,14 +58,14 @@ impl Opener<'_> {
     /// Every [`Failure`]; nothing was made.
     pub fn open(&self, source: &Source, progress: impl FnOnce(Option<u64>) -> Progress) -> Result<Input> {
         match source {
-            Source::Host(programs) => Ok(Input::Host(host::Copy::plan(programs)?)),
-            Source::Image(reference) => self.right(self.image(reference)?).map(Input::Image),
-            Source::Registry(name) => self.right(self.ask(name)?).map(Input::Image),
+            Source::Host(programs) => Ok(Input::Host(host::CopyPlan::plan(programs)?)),
+            Source::Image(reference) => self.check_digest(self.local_image(reference)?).map(Input::Image),
+            Source::Registry(name) => self.check_digest(self.registry_image(name)?).map(Input::Image),
             Source::File(_) | Source::Stdin | Source::Url(_) => {
                 let (bytes, length) = self.bytes(source)?;
                 let progress = progress(length);
                 let bytes = self.checked(progress.count(bytes));
-                let mut stream = Stream::start(bytes, None, self.options.max_size, self.interrupt())?;
+                let mut stream = Stream::start(bytes, None, self.config.max_bytes, self.interrupt())?;
                 // what is no archive is said before anything is made
                 stream.ready()?;
                 Ok(Input::Archive(stream, progress))
@@ -81,8 +80,8 @@ impl Opener<'_> {
     pub fn digest(&self, source: &Source) -> Result<Digest> {
         let image = match source {
             Source::Host(_) => return Err(Failure::new(Kind::Usage, "the host's programs have no digest")),
-            Source::Image(reference) => self.image(reference)?,
-            Source::Registry(name) => self.ask(name)?,
+            Source::Image(reference) => self.local_image(reference)?,
+            Source::Registry(name) => self.registry_image(name)?,
             Source::File(_) | Source::Stdin | Source::Url(_) => {
                 return digest_of(self.checked(self.bytes(source)?.0)).map_err(Failure::read);
             }
@@ -94,22 +93,22 @@ impl Opener<'_> {
     ///
     /// # Errors
     /// Every [`Failure`]; usage, for what is none.
-    pub fn config(&self, source: &Source) -> Result<Vec<u8>> {
+    pub fn image_config(&self, source: &Source) -> Result<Vec<u8>> {
         let image = match source {
-            Source::Image(reference) => self.image(reference)?,
-            Source::Registry(name) => self.ask(name)?,
+            Source::Image(reference) => self.local_image(reference)?,
+            Source::Registry(name) => self.registry_image(name)?,
             _ => {
                 return Err(Failure::new(Kind::Usage, "only an image has a configuration")
                     .hint("name its transport: docker://, oci:, oci-archive: or docker-archive:"));
             }
         };
-        self.right(image)?.config()
+        self.check_digest(image)?.config()
     }
 
     /// Bytes that are to have the digest that was asked for, if one was.
     fn checked(&self, bytes: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
-        match &self.options.digest {
-            Some(digest) => Box::new(Checked::new(bytes, digest.clone(), None)),
+        match &self.config.digest {
+            Some(digest) => Box::new(CheckedReader::new(bytes, digest.clone(), None)),
             None => bytes,
         }
     }
@@ -118,21 +117,16 @@ impl Opener<'_> {
         self.net.interrupt()
     }
 
-    /// The platform that was asked for, or this machine's.
-    pub fn platform(&self) -> Platform {
-        self.options.platform.clone().unwrap_or_else(Platform::host)
-    }
-
     /// The bytes of an archive, as they are kept, and how many there are.
     fn bytes(&self, source: &Source) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
         let file: File = match source {
             Source::Url(url) => {
-                let expected = Expected { size: None, checked: self.options.digest.is_some() };
+                let expected = Expected { size: None, checked: self.config.digest.is_some() };
                 let transfer = Transfer::of_url(self.net, url, expected)?;
                 let length = transfer.length();
                 return Ok((Box::new(transfer), length));
             }
-            Source::File(path) => open(path).map_err(|failure| hinted(failure, path))?.into(),
+            Source::File(path) => open(path).map_err(|failure| with_suggestion(failure, path))?.into(),
             _ => rustix::io::dup(rustix::stdio::stdin())
                 .map_err(|error| Failure::call("read standard input", "dup(0)", error))?
                 .into(),
@@ -141,35 +135,41 @@ impl Opener<'_> {
         if let (Source::File(path), true) = (source, meta.as_ref().is_some_and(Metadata::is_dir)) {
             let failure =
                 Failure::new(Kind::Usage, format_args!("{} is a directory, and no archive", quoted(path)));
-            return Err(likely(path).map_or(failure.clone(), |hint| failure.hint(hint)));
+            return Err(suggestion(path).map_or(failure.clone(), |hint| failure.hint(hint)));
         }
         let length = meta.filter(Metadata::is_file).map(|meta| meta.len());
         Ok((Box::new(file), length))
     }
 
-    fn image(&self, reference: &Reference) -> Result<Image> {
-        let options = self.options;
-        Image::open(reference, &self.platform(), self.beside, options.max_size, self.interrupt())
+    /// An image on this machine, whatever its digest.
+    ///
+    /// # Errors
+    /// As [`Image::open`].
+    pub fn local_image(&self, reference: &LocalImage) -> Result<Image> {
+        let FetchConfig { platform, max_bytes, .. } = self.config;
+        Image::open(reference, platform, self.temp_dir, *max_bytes, self.interrupt())
     }
 
-    fn ask(&self, name: &Name) -> Result<Image> {
+    fn registry_image(&self, name: &Reference) -> Result<Image> {
         let session = Session::new(self.net.clone(), name.clone());
         let repository = Repository::new(session, self.cache()?.map(Arc::new));
-        Image::ask(repository, &self.platform(), self.options.max_size)
+        Image::from_registry(repository, &self.config.platform, self.config.max_bytes)
     }
 
-    /// One that was asked for is there or it is an error; the usual one is left out aloud.
+    /// The cache. If the default one cannot be used, the run continues without it.
     fn cache(&self) -> Result<Option<Cache>> {
-        match &self.options.cache_dir {
-            _ if self.options.no_cache => Ok(None),
-            Some(path) => Cache::open(path).map(Some),
-            None => Ok(Cache::usual().map_err(|why| self.reporter.message(why)).ok()),
+        match &self.config.cache {
+            CacheLocation::Nowhere => Ok(None),
+            CacheLocation::Directory(path) => Cache::open(path).map(Some),
+            CacheLocation::Default => {
+                Ok(Cache::default_location().map_err(|why| self.reporter.message(why)).ok())
+            }
         }
     }
 
     /// The image, if it is the one that `--digest` wants.
-    fn right(&self, image: Image) -> Result<Image> {
-        match (&self.options.digest, image.digest()) {
+    fn check_digest(&self, image: Image) -> Result<Image> {
+        match (&self.config.digest, image.digest()) {
             (None, _) => Ok(image),
             (Some(wanted), Some(_)) if image.digests().contains(wanted) => Ok(image),
             (Some(wanted), Some(found)) => {
@@ -181,9 +181,9 @@ impl Opener<'_> {
 }
 
 /// A path that is not there may have been meant as a name.
-fn hinted(failure: Failure, path: &Path) -> Failure {
-    match (&failure, likely(path)) {
-        (Failure::Wrong { kind: Kind::NotFound, .. }, Some(hint)) => failure.hint(hint),
+fn with_suggestion(failure: Failure, path: &Path) -> Failure {
+    match suggestion(path) {
+        Some(hint) if failure.is(Kind::NotFound) => failure.hint(hint),
         _ => failure,
     }
 }
@@ -192,12 +192,11 @@ fn hinted(failure: Failure, path: &Path) -> Failure {
 ///
 /// # Errors
 /// I/O, denied.
-pub fn write_config(config: &[u8], path: &Path) -> Result<()> {
+pub fn write_image_config(config: &[u8], path: &Path) -> Result<()> {
     if path == Path::new("-") {
         return crate::io::write_all(rustix::stdio::stdout(), config);
     }
     std::fs::write(path, config).map_err(|error| {
-        let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
-        Failure::call("write the configuration", format_args!("open({})", quoted(path)), errno)
+        Failure::call("write the configuration", format_args!("open({})", quoted(path)), error)
     })
 }

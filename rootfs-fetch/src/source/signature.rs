@@ -2,7 +2,7 @@
 //! Signatures of files of checksums, checked by gpgv(1) and by nobody else.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
+use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +10,6 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chain::reporter::quoted;
-use rustix::io::Errno;
 
 use crate::failure::{Failure, Kind, Result};
 
@@ -34,9 +33,7 @@ impl Keyring {
     /// Not found, denied, I/O.
     pub fn open(path: &Path) -> Result<Self> {
         let data = std::fs::read(path).map_err(|error| {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            let failure = Failure::call("read the keyring", format_args!("open({})", quoted(path)), errno);
-            if errno == Errno::NOENT { failure.kind(Kind::NotFound) } else { failure }
+            Failure::call("read the keyring", format_args!("open({})", quoted(path)), error).or_not_found()
         })?;
         in_memory(&dearmored(&data).unwrap_or(data)).map(Self)
     }
@@ -55,8 +52,7 @@ impl Keyring {
             None => command.args(["--output", "-"]),
         };
         let ended = command.stdin(Stdio::from(in_memory(text)?)).output().map_err(|error| {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            Failure::call("check the signature", "execvp(\"gpgv\")", errno)
+            Failure::call("check the signature", "execvp(\"gpgv\")", error)
                 .kind(Kind::Io)
                 .hint("install gpgv, which comes with GnuPG")
         })?;
@@ -100,12 +96,12 @@ fn dearmored(data: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn in_memory(data: &[u8]) -> Result<File> {
-    let failed = |error| Failure::call("check the signature", "memfd_create()", error);
-    let fd = rustix::fs::memfd_create("signature", rustix::fs::MemfdFlags::CLOEXEC).map_err(failed)?;
+    let failed = |error: io::Error| Failure::call("check the signature", "memfd_create()", error);
+    let memfd = rustix::fs::memfd_create("signature", rustix::fs::MemfdFlags::CLOEXEC);
+    let fd = memfd.map_err(|error| failed(error.into()))?;
     crate::io::write_all(&fd, data)?;
     let mut file = File::from(fd);
-    file.seek(SeekFrom::Start(0))
-        .map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
     Ok(file)
 }
 

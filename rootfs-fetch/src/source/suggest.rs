@@ -12,7 +12,7 @@ const ARCHIVES: [&str; 8] = [".tar", ".gz", ".tgz", ".xz", ".zst", ".bz2", ".lz4
 pub const TRANSPORTS: [&str; 5] = ["distro", "host", "oci", "oci-archive", "docker-archive"];
 
 /// A hint for a path that does not exist.
-pub fn likely(path: &Path) -> Option<String> {
+pub fn suggestion(path: &Path) -> Option<String> {
     let text = path.to_str()?;
     if let Some((scheme, rest)) = text.split_once("://") {
         return scheme_of(&scheme.to_ascii_lowercase(), rest);
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     fn hint(path: &str) -> Option<String> {
-        likely(Path::new(path))
+        suggestion(Path::new(path))
     }
 
     #[test]

@@ -1,50 +1,56 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is known of an archive before it comes: where a distribution has it, and its digest.
+//! What is known of an archive before it is fetched: where a distribution publishes it, its digest.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 
+use chain::Reporter;
 use chain::reporter::quoted;
-use rustix::io::Errno;
 
-use crate::cli::Options;
+use crate::config::{ChecksumsFile, FetchConfig, Output};
+use crate::destination::IfExists;
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
+use crate::net::client::Net;
 use crate::net::transfer::document;
 use crate::source::Source;
-use crate::source::checksums::{self, Location};
-use crate::source::distro::{Document, Found, MOST, Reference, Site};
-use crate::source::input::Opener;
+use crate::source::checksums;
+use crate::source::distro::{DigestDocument, DistroRelease, MAX_DOCUMENT_BYTES, PublishedArchive, Site};
 use crate::source::signature::{self, Keyring};
 use crate::tree::name::Name;
 
 const PREFIX: &[u8] = b"distro:";
 
-/// The source that an operand names, and the options with what was found out of it: its digest.
+/// Parses SOURCE and finds out which digest its archive must have, which `config` then requires.
 ///
 /// # Errors
-/// Every [`Failure`]; usage, for options that do not go with the source.
-pub fn settle(operand: &OsStr, opener: &Opener<'_>) -> Result<(Source, Options)> {
-    let options = opener.options;
+/// Usage, for options that do not go with the source; whatever fetching and checking say.
+pub fn verify_source(
+    operand: &OsStr,
+    config: &mut FetchConfig,
+    net: &Arc<Net>,
+    reporter: &Reporter,
+) -> Result<Source> {
     let usage = |line: &str| Err(Failure::new(Kind::Usage, line));
-    let keyring = options.keyring.as_deref().map(Keyring::open).transpose()?;
+    let documents = Documents { net, keyring: config.keyring.as_deref().map(Keyring::open).transpose()? };
     if let Some(name) = operand.as_bytes().strip_prefix(PREFIX) {
-        if options.checksums.is_some() {
+        if config.checksums.is_some() {
             return usage("--checksums is not for distro:, which has its own");
         }
-        return published(name, opener, keyring.as_ref());
+        return published_archive(name, config, &documents, reporter);
     }
     let source = Source::parse(operand)?;
-    if options.mirror.is_some() {
+    if config.mirror.is_some() {
         return usage("--mirror is for distro: alone");
     }
-    let Some(location) = &options.checksums else {
-        return match options.keyring {
-            Some(_) => usage("--keyring is for checksums: of distro:, or named by --checksums"),
-            None => Ok((source, options.clone())),
-        };
+    let Some(location) = &config.checksums else {
+        if config.keyring.is_some() {
+            return usage("--keyring is for checksums: of distro:, or named by --checksums");
+        }
+        return Ok(source);
     };
     let name = match &source {
         Source::Url(url) => url.name(),
@@ -54,101 +60,96 @@ pub fn settle(operand: &OsStr, opener: &Opener<'_>) -> Result<(Source, Options)>
         }
         _ => return usage("--checksums is for archives; an image has digests of its own"),
     };
-    let text = read(location, opener, keyring.as_ref())?;
-    let digest = checksums::digest(&text, &name, location)?;
-    Ok((source, Options { digest: Some(digest), checksums: None, ..options.clone() }))
+    config.digest = Some(checksums::digest(&documents.verified(location)?, &name, location)?);
+    Ok(source)
 }
 
-/// A distribution's own archive.
-fn published(name: &[u8], opener: &Opener<'_>, keyring: Option<&Keyring>) -> Result<(Source, Options)> {
-    let options = opener.options;
-    let wrong = |why| Failure::new(Kind::Usage, why);
-    let reference: Reference = String::from_utf8_lossy(name).parse().map_err(wrong)?;
-    let platform = opener.platform();
-    let site = Site { net: opener.net, mirror: options.mirror.as_ref(), platform: &platform };
-    let found = reference.find(site, |url| read(&Location::Url(url.clone()), opener, keyring))?;
+/// The archive that a distribution publishes; `config` then requires its digest and unpacks its root.
+fn published_archive(
+    name: &[u8],
+    config: &mut FetchConfig,
+    documents: &Documents<'_>,
+    reporter: &Reporter,
+) -> Result<Source> {
+    let release: DistroRelease =
+        String::from_utf8_lossy(name).parse().map_err(|why| Failure::new(Kind::Usage, why))?;
+    let site = Site { net: documents.net, mirror: config.mirror.as_ref(), platform: &config.platform };
+    let found = release.find(site, |url| documents.verified(&ChecksumsFile::Url(url.clone())))?;
     let digest = found.digest()?;
-    // one by another algorithm is compared when the archive comes
+    // a digest of another algorithm is compared when the archive is read
     let differs = |wanted: &&Digest| wanted.algorithm() == digest.algorithm() && **wanted != digest;
-    if let Some(wanted) = options.digest.as_ref().filter(differs) {
-        return Err(Failure::damaged(format_args!(
-            "the digest of {} is {digest}, not {wanted}",
-            found.archive
-        )));
+    if let Some(wanted) = config.digest.as_ref().filter(differs) {
+        let archive = &found.archive;
+        return Err(Failure::damaged(format_args!("the digest of {archive} is {digest}, not {wanted}")));
     }
-    let chosen = options.strip_components > 0 || !options.subdir.is_root() || !options.exclude.is_empty();
-    if found.is_image && (chosen || options.into) {
+    let selection = &mut config.policy.selection;
+    if found.is_image && !(selection.is_everything() && config.if_exists != IfExists::Merge) {
         let line = format!(
-            "{reference} is an image: --subdir, --strip-components, --exclude and --into are for archives"
+            "{release} is an image: --subdir, --strip-components, --exclude and --into are for archives"
         );
         return Err(Failure::new(Kind::Usage, line));
     }
-    if !options.quiet {
-        opener.reporter.message(format_args!("{reference} is {}", found.archive));
+    if config.output != Output::Quiet {
+        reporter.message(format_args!("{release} is {}", found.archive));
     }
-    let below = [found.subdir.bytes(), options.subdir.bytes()].join(&b'/');
-    let digest = options.digest.clone().unwrap_or(digest);
-    let options = Options { digest: Some(digest), subdir: Name::parse(&below)?, ..options.clone() };
-    Ok((Source::Url(found.archive), options))
+    selection.below = Name::parse(&[found.subdir.bytes(), selection.below.bytes()].join(&b'/'))?;
+    config.digest.get_or_insert(digest);
+    Ok(Source::Url(found.archive))
 }
 
-impl Found {
+impl PublishedArchive {
     fn digest(&self) -> Result<Digest> {
-        let Document { url, text, is_manifest } = &self.document;
+        let DigestDocument { url, text, is_manifest } = &self.document;
         if *is_manifest {
             return self.document.only_layer();
         }
-        checksums::digest(text, &self.archive.name(), &Location::Url(url.clone()))
+        checksums::digest(text, &self.archive.name(), &ChecksumsFile::Url(url.clone()))
     }
 }
 
-/// A file of checksums; with a keyring, what of it is signed.
-fn read(location: &Location, opener: &Opener<'_>, keyring: Option<&Keyring>) -> Result<Vec<u8>> {
-    let text = text(location, opener)?;
-    let Some(keyring) = keyring else { return Ok(text) };
-    let beside = if signature::is_inline(&text) { None } else { Some(beside(location, opener)?) };
-    keyring.signed(&text, beside.as_deref()).map_err(|failure| failure.within(location))
+/// Files of checksums, and the keys that must have signed them.
+struct Documents<'a> {
+    net: &'a Arc<Net>,
+    keyring: Option<Keyring>,
 }
 
-/// The signature beside a file.
-fn beside(location: &Location, opener: &Opener<'_>) -> Result<Vec<u8>> {
-    for end in ["gpg", "sig", "asc"] {
-        let there = match location {
-            Location::Url(url) => Location::Url(url.beside(end)),
-            Location::File(path) => {
-                let mut name = path.clone().into_os_string();
-                name.push(format!(".{end}"));
-                Location::File(name.into())
+impl Documents<'_> {
+    /// A file of checksums; with a keyring, the part of it that is signed.
+    fn verified(&self, location: &ChecksumsFile) -> Result<Vec<u8>> {
+        let text = self.text(location)?;
+        let Some(keyring) = &self.keyring else { return Ok(text) };
+        let detached =
+            if signature::is_inline(&text) { None } else { Some(self.detached_signature(location)?) };
+        keyring.signed(&text, detached.as_deref()).map_err(|failure| failure.within(location))
+    }
+
+    fn detached_signature(&self, location: &ChecksumsFile) -> Result<Vec<u8>> {
+        for extension in ["gpg", "sig", "asc"] {
+            match self.text(&location.sibling(extension)) {
+                Err(failure) if failure.is(Kind::NotFound) => {}
+                other => return other,
             }
-        };
-        match text(&there, opener) {
-            Err(Failure::Wrong { kind: Kind::NotFound, .. }) => {}
-            other => return other,
         }
+        let line = format!("{location} is not signed: it has no signature in it, and none beside it");
+        Err(Failure::new(Kind::NotFound, line)
+            .hint("a signature beside it has its name and .gpg, .sig or .asc"))
     }
-    Err(Failure::new(
-        Kind::NotFound,
-        format_args!("{location} is not signed: it has no signature in it, and none beside it"),
-    )
-    .hint("a signature beside it has its name and .gpg, .sig or .asc"))
-}
 
-fn text(location: &Location, opener: &Opener<'_>) -> Result<Vec<u8>> {
-    let path = match location {
-        Location::Url(url) => return document(opener.net, url, MOST),
-        Location::File(path) => path,
-    };
-    let mut data = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MOST + 1).read_to_end(&mut data));
-    match read {
-        Ok(_) if data.len() as u64 > MOST => {
-            Err(Failure::damaged(format_args!("refused {location}: larger than {MOST} bytes")))
+    fn text(&self, location: &ChecksumsFile) -> Result<Vec<u8>> {
+        let path = match location {
+            ChecksumsFile::Url(url) => return document(self.net, url, MAX_DOCUMENT_BYTES),
+            ChecksumsFile::File(path) => path,
+        };
+        let mut data = Vec::new();
+        let file = File::open(path);
+        let read = file.and_then(|file| file.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut data));
+        read.map_err(|error| {
+            Failure::call("read the checksums", format_args!("open({})", quoted(path)), error).or_not_found()
+        })?;
+        if data.len() as u64 > MAX_DOCUMENT_BYTES {
+            let line = format!("refused {location}: larger than {MAX_DOCUMENT_BYTES} bytes");
+            return Err(Failure::damaged(line));
         }
-        Ok(_) => Ok(data),
-        Err(error) => {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            let failure = Failure::call("read the checksums", format_args!("open({})", quoted(path)), errno);
-            Err(if errno == Errno::NOENT { failure.kind(Kind::NotFound) } else { failure })
-        }
+        Ok(data)
     }
 }

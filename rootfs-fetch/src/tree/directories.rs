@@ -31,7 +31,7 @@ struct Record {
     parent: Inode,
     leaf: Box<[u8]>,
     origin: Origin,
-    look: Option<Box<Entry>>,
+    metadata: Option<Box<Entry>>,
 }
 
 /// Where a directory comes from.
@@ -53,7 +53,7 @@ pub struct Unfinished {
     /// Where it comes from.
     pub origin: Origin,
     /// What the archive says of it, if it does.
-    pub look: Option<Box<Entry>>,
+    pub metadata: Option<Box<Entry>>,
 }
 
 /// Every directory of the tree.
@@ -66,7 +66,7 @@ pub struct Directories {
 impl Directories {
     /// Knows the root alone.
     pub fn new(root: Inode, origin: Origin) -> Self {
-        let record = Record { parent: root, leaf: Box::default(), origin, look: None };
+        let record = Record { parent: root, leaf: Box::default(), origin, metadata: None };
         Self { root, known: HashMap::from([(root, record)]) }
     }
 
@@ -87,14 +87,14 @@ impl Directories {
 
     /// Remembers a directory when it is made or met.
     pub fn note(&mut self, inode: Inode, parent: Inode, leaf: &[u8], origin: Origin) {
-        let record = || Record { parent, leaf: leaf.into(), origin, look: None };
+        let record = || Record { parent, leaf: leaf.into(), origin, metadata: None };
         self.known.entry(inode).or_insert_with(record);
     }
 
     /// Says how a directory is to look; the last word counts.
-    pub fn look(&mut self, inode: Inode, look: Entry) {
+    pub fn set_metadata(&mut self, inode: Inode, metadata: Entry) {
         if let Some(record) = self.known.get_mut(&inode) {
-            record.look = Some(Box::new(look));
+            record.metadata = Some(Box::new(metadata));
         }
     }
 
@@ -128,8 +128,13 @@ impl Directories {
     /// What is to be done for a directory; nothing is kept of how it is to look.
     pub fn finish(&mut self, inode: Inode) -> Option<Unfinished> {
         let record = self.known.get_mut(&inode)?;
-        let look = record.look.take();
-        Some(Unfinished { parent: record.parent, leaf: record.leaf.to_vec(), origin: record.origin, look })
+        let metadata = record.metadata.take();
+        Some(Unfinished {
+            parent: record.parent,
+            leaf: record.leaf.to_vec(),
+            origin: record.origin,
+            metadata,
+        })
     }
 
     /// The real name of a directory, without links on the way.

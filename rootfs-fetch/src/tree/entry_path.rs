@@ -35,12 +35,12 @@ impl AsFd for Dir {
 
 /// Where a name is made: its directory, open, and its last part.
 #[derive(Clone, Debug)]
-pub struct Spot {
+pub struct EntryPath {
     dir: Rc<Dir>,
     leaf: Vec<u8>,
 }
 
-impl Spot {
+impl EntryPath {
     /// A place in an open directory.
     pub fn new(dir: Rc<Dir>, leaf: &[u8]) -> Self {
         Self { dir, leaf: leaf.to_vec() }

@@ -4,9 +4,9 @@
 use std::os::fd::{AsFd, AsRawFd as _};
 
 /// Whether `one` and `other` are on the same mount, a bind mount of the same file system told apart.
-pub fn together(one: impl AsFd, other: impl AsFd) -> bool {
+pub fn same_mount(one: impl AsFd, other: impl AsFd) -> bool {
     let (one, other) = (one.as_fd(), other.as_fd());
-    match (mount(one), mount(other)) {
+    match (of(one), of(other)) {
         (Some(one), Some(other)) => one == other,
         // without /proc
         _ => matches!((rustix::fs::fstat(one), rustix::fs::fstat(other)),
@@ -16,7 +16,7 @@ pub fn together(one: impl AsFd, other: impl AsFd) -> bool {
 
 /// The number of the mount that a descriptor is on, proc_pid_fdinfo(5): since Linux 3.15, long
 /// before statx(2) says it.
-pub fn mount(fd: impl AsFd) -> Option<u64> {
+pub fn of(fd: impl AsFd) -> Option<u64> {
     let fd = fd.as_fd().as_raw_fd();
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
     info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn a_directory_is_with_its_neighbour_and_not_with_what_is_mounted() {
         let open = |path| File::open(path).expect("it is there");
-        assert!(together(open("/proc/self"), open("/proc/1")));
-        assert!(!together(open("/"), open("/proc")));
+        assert!(same_mount(open("/proc/self"), open("/proc/1")));
+        assert!(!same_mount(open("/"), open("/proc")));
     }
 }

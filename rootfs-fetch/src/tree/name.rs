@@ -10,7 +10,7 @@ use chain::reporter::Quoted;
 use crate::failure::{Failure, Result};
 
 /// Deeper trees than this are made to exhaust something.
-const DEEPEST: usize = 1024;
+const MAX_PARTS: usize = 1024;
 
 /// A name below the root; empty for the root itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,8 +44,10 @@ impl Name {
             }
             name.extend_from_slice(part);
         }
-        if parts > DEEPEST {
-            return Err(Failure::damaged(format_args!("refused a name of {parts} parts, {DEEPEST} at most")));
+        if parts > MAX_PARTS {
+            return Err(Failure::damaged(format_args!(
+                "refused a name of {parts} parts, {MAX_PARTS} at most"
+            )));
         }
         Ok(Self(name))
     }

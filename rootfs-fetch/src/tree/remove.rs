@@ -16,7 +16,7 @@ use crate::tree::directories::Inode;
 use crate::tree::mount_id;
 
 /// Names read before some are removed: readdir(3) and unlink(2) do not mix well.
-const BATCH: usize = 4096;
+const MAX_BATCH: usize = 4096;
 
 /// Removes `name` from `dir`, and everything below it. `gone` hears of each directory.
 ///
@@ -43,7 +43,7 @@ pub fn entry(dir: BorrowedFd<'_>, name: &[u8], gone: &mut dyn FnMut(Inode)) -> R
 pub fn contents(top: BorrowedFd<'_>, gone: &mut dyn FnMut(Inode)) -> rustix::io::Result<()> {
     let mut moved = 0_u64;
     loop {
-        let names = names(top, BATCH)?;
+        let names = names(top, MAX_BATCH)?;
         if names.is_empty() {
             return Ok(());
         }
@@ -66,7 +66,7 @@ fn flatten(
 ) -> rustix::io::Result<()> {
     let dir = open(top, name)?;
     loop {
-        let names = names(dir.as_fd(), BATCH)?;
+        let names = names(dir.as_fd(), MAX_BATCH)?;
         if names.is_empty() {
             break;
         }
@@ -134,14 +134,14 @@ fn open(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
 
 /// What openat2(2) says of a mount point, RESOLVE_NO_XDEV.
 fn not_mounted(dir: BorrowedFd<'_>, fd: OwnedFd) -> rustix::io::Result<OwnedFd> {
-    if mount_id::together(dir, &fd) { Ok(fd) } else { Err(Errno::XDEV) }
+    if mount_id::same_mount(dir, &fd) { Ok(fd) } else { Err(Errno::XDEV) }
 }
 
-/// The names in an open directory and what they are, `most` of them.
+/// The names in an open directory and what they are, `max_count` of them.
 ///
 /// # Errors
 /// As getdents64(2).
-pub fn names(dir: BorrowedFd<'_>, most: usize) -> rustix::io::Result<Vec<(Vec<u8>, FileType)>> {
+pub fn names(dir: BorrowedFd<'_>, max_count: usize) -> rustix::io::Result<Vec<(Vec<u8>, FileType)>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
@@ -158,7 +158,7 @@ pub fn names(dir: BorrowedFd<'_>, most: usize) -> rustix::io::Result<Vec<(Vec<u8
             kind => kind,
         };
         names.push((name.to_vec(), kind));
-        if names.len() == most {
+        if names.len() == max_count {
             break;
         }
     }

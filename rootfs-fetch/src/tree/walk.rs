@@ -12,7 +12,7 @@ use crate::tree::directories::{Inode, Origin};
 use crate::tree::entry_path::Dir;
 
 /// As many links as the kernel follows in one name: path_resolution(7).
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl Tree {
@@ -34,7 +34,7 @@ impl Tree {
                 Step::Into(next) => dir = next,
                 Step::Link(target) => {
                     links += 1;
-                    if links > MOST_LINKS {
+                    if links > MAX_LINKS {
                         return Err(Errno::LOOP);
                     }
                     if target.starts_with(b"/") {

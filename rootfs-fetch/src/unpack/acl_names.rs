@@ -17,7 +17,7 @@ use crate::tree::name::Name;
 /// What the kernel's form of a list begins with, and no text does: its version.
 const BINARY: &[u8] = &[2, 0, 0, 0];
 /// A list of people longer than this is none.
-const MOST: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Puts numbers for the names in an entry's lists; a list with a name nobody has stays as it is.
 pub(super) fn resolve(tree: &mut Tree, entry: &mut Entry) {
@@ -37,16 +37,16 @@ fn find(tree: &mut Tree, names: Names, who: &[u8]) -> Option<u64> {
         Names::Users => &b"etc/passwd"[..],
         Names::Groups => b"etc/group",
     };
-    let spot = tree.existing_spot(&Name::parse(file).ok()?).ok()??;
+    let entry_path = tree.existing_entry_path(&Name::parse(file).ok()?).ok()??;
     // neither a link nor a pipe of the archive's is worth waiting for
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(spot.dir(), spot.leaf(), flags, Mode::empty()).ok()?;
+    let file = rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, Mode::empty()).ok()?;
     let file = std::fs::File::from(file);
     if !file.metadata().ok()?.is_file() {
         return None;
     }
     let mut text = Vec::new();
-    file.take(MOST).read_to_end(&mut text).ok()?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut text).ok()?;
     text.split(|&byte| byte == b'\n').find_map(|line| {
         let mut fields = line.split(|&byte| byte == b':');
         (fields.next()? == who).then(|| decimal(fields.nth(1)?)).flatten()

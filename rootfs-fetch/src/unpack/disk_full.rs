@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use rustix::fs::StatVfs;
 
 use crate::archive::stream::Stream;
-use crate::archive::tar::What;
+use crate::archive::tar::EntryKind;
 use crate::archive::tar::reader::{Reader, padded};
 use crate::failure::{Failure, Result};
 use crate::tree::Tree;
 use crate::tree::name::Name;
 use crate::unpack::report::{Grouped, Size};
-use crate::unpack::{Kind, Unpacker};
+use crate::unpack::{ArchiveKind, Unpacker};
 
 /// A slow source is not read to its end for a number.
-const PATIENCE: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where the file system does not say what it counts in.
-const BLOCK: u64 = 4096;
+const DEFAULT_BLOCK_BYTES: u64 = 4096;
 
 /// What is left of an archive when the space ends in one of its entries.
 #[derive(Debug)]
@@ -34,14 +34,14 @@ pub(super) struct Rest<'a> {
 
 impl Unpacker {
     /// Says of a full disk what was needed; any other failure stays as it is.
-    pub(super) fn full(&self, failure: Failure, kind: Kind, rest: Rest<'_>) -> Failure {
+    pub(super) fn full(&self, failure: Failure, kind: ArchiveKind, rest: Rest<'_>) -> Failure {
         if !failure.is_full() {
             return failure;
         }
-        let mut bytes = self.taken + self.report.directories * self.block;
+        let mut bytes = self.disk_bytes + self.report.directories * self.block;
         let mut names = self.report.files + self.report.directories;
         let whole = match self.needed(rest, &mut bytes, &mut names) {
-            Ok(()) if kind == Kind::Whole => "",
+            Ok(()) if kind == ArchiveKind::Whole => "",
             // more layers may follow, or what is left cannot be read in time
             _ => "at least ",
         };
@@ -56,7 +56,7 @@ impl Unpacker {
     }
 
     fn needed(&self, rest: Rest<'_>, bytes: &mut u64, names: &mut u64) -> Result<()> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + READ_TIMEOUT;
         *bytes = bytes.saturating_add(self.in_blocks(rest.current));
         *names += 1;
         rest.stream.skip(rest.skip)?;
@@ -65,7 +65,7 @@ impl Unpacker {
                 return Err(Failure::damaged("there is more"));
             }
             if self.policy.selection.select(&Name::parse(&entry.raw_name)?).is_some() {
-                let directory = if entry.what == What::Directory { self.block } else { 0 };
+                let directory = if entry.kind == EntryKind::Directory { self.block } else { 0 };
                 *bytes = bytes.saturating_add(self.in_blocks(entry.stored)).saturating_add(directory);
                 *names += 1;
             }
@@ -83,5 +83,5 @@ impl Unpacker {
 
 /// What the file system counts in.
 pub(super) fn block_of(tree: &Tree) -> u64 {
-    rustix::fs::fstatvfs(tree.root()).map_or(BLOCK, |stat| stat.f_frsize.clamp(512, 1 << 20))
+    rustix::fs::fstatvfs(tree.root()).map_or(DEFAULT_BLOCK_BYTES, |stat| stat.f_frsize.clamp(512, 1 << 20))
 }

@@ -9,15 +9,15 @@ use crate::archive::stream::Stream;
 use crate::archive::tar::sparse::Map;
 use crate::failure::{Failure, Result};
 use crate::io::write_all;
-use crate::tree::entry_path::Spot;
+use crate::tree::entry_path::EntryPath;
 
 /// Makes a new file; never opens one that exists, never follows a link.
 ///
 /// # Errors
 /// As openat(2).
-pub fn create(spot: &Spot, mode: Mode) -> rustix::io::Result<OwnedFd> {
+pub fn create(entry_path: &EntryPath, mode: Mode) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(spot.dir(), spot.leaf(), flags, mode)
+    rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, mode)
 }
 
 /// Writes the next `size` bytes of the stream.

@@ -19,7 +19,7 @@ pub fn directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Res
     let root = tree.root_inode();
     for inode in tree.directories().order() {
         let Some(directory) = tree.directories().finish(inode) else { continue };
-        if directory.look.is_none() && directory.origin == Origin::Found {
+        if directory.metadata.is_none() && directory.origin == Origin::Found {
             continue;
         }
         let opened = if inode == root {
@@ -36,11 +36,11 @@ pub fn directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Res
             let call = "openat(O_DIRECTORY|O_NOFOLLOW)";
             Failure::call(format_args!("finish {}", Quoted(&shown)), call, error)
         })?;
-        let mut look = directory.look;
-        if let Some(look) = &mut look {
-            acl_names::resolve(tree, look);
+        let mut metadata = directory.metadata;
+        if let Some(metadata) = &mut metadata {
+            acl_names::resolve(tree, metadata);
         }
-        metadata::of_directory(&fd, look.as_deref(), policy, report)
+        metadata::finish_directory(&fd, metadata.as_deref(), policy, report)
             .map_err(|failure| failure.within(Quoted(&tree.directories().real(inode))))?;
     }
     Ok(())

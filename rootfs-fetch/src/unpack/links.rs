@@ -6,12 +6,12 @@ use rustix::fs::{AtFlags, FileType};
 
 use crate::failure::{Failure, Result};
 use crate::tree::directories::Inode;
-use crate::tree::entry_path::Spot;
+use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
 use crate::unpack::Unpacker;
 
 /// Bytes of names that are kept until what they name has come.
-const MOST_WAITING: usize = 16 << 20;
+const MAX_PENDING_LINK_BYTES: usize = 16 << 20;
 
 impl Unpacker {
     /// A link to a name of this tree, never to anything a link leads to.
@@ -36,11 +36,11 @@ impl Unpacker {
         }
         if !self.link(name, &target)? {
             // what it replaces goes now; what replaces it may still come
-            if let Some(spot) = self.tree.existing_spot(name)? {
-                self.tree.remove(&spot)?;
+            if let Some(entry_path) = self.tree.existing_entry_path(name)? {
+                self.tree.remove(&entry_path)?;
             }
             self.waiting_bytes += name.bytes().len() + target.bytes().len();
-            if self.waiting_bytes > MOST_WAITING {
+            if self.waiting_bytes > MAX_PENDING_LINK_BYTES {
                 return Err(Failure::damaged("refused: too many hard links come before what they name"));
             }
             self.waiting.push((name.clone(), target));
@@ -51,7 +51,7 @@ impl Unpacker {
 
     /// Whether the target was there to link to.
     fn link(&mut self, name: &Name, target: &Name) -> Result<bool> {
-        let Some(old) = self.tree.existing_spot(target)? else { return Ok(false) };
+        let Some(old) = self.tree.existing_entry_path(target)? else { return Ok(false) };
         match old.stat() {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
                 return Err(Failure::damaged(format_args!(
@@ -72,15 +72,21 @@ impl Unpacker {
             }
             Err(_) => return Ok(false),
         }
-        let spot = self.tree.spot(name)?;
-        let same = |spot: &Spot| {
-            matches!((spot.stat(), old.stat()), (Ok(one), Ok(other))
+        let entry_path = self.tree.entry_path(name)?;
+        let same = |entry_path: &EntryPath| {
+            matches!((entry_path.stat(), old.stat()), (Ok(one), Ok(other))
                 if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
         };
         // to replace a name by a link to itself would lose the file
-        if !same(&spot) {
-            self.new_at(&spot, name, "linkat()", |spot| {
-                rustix::fs::linkat(old.dir(), old.leaf(), spot.dir(), spot.leaf(), AtFlags::empty())
+        if !same(&entry_path) {
+            self.new_at(&entry_path, name, "linkat()", |entry_path| {
+                rustix::fs::linkat(
+                    old.dir(),
+                    old.leaf(),
+                    entry_path.dir(),
+                    entry_path.leaf(),
+                    AtFlags::empty(),
+                )
             })?;
         }
         Ok(true)
@@ -91,7 +97,7 @@ impl Unpacker {
         self.waiting_bytes = 0;
         for (name, target) in std::mem::take(&mut self.waiting) {
             // a later entry of the same name has won
-            if self.tree.existing_spot(&name)?.is_some_and(|spot| spot.stat().is_ok()) {
+            if self.tree.existing_entry_path(&name)?.is_some_and(|entry_path| entry_path.stat().is_ok()) {
                 continue;
             }
             if !self.link(&name, &target)? {

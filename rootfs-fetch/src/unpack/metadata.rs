@@ -10,25 +10,25 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OM
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
-use crate::archive::tar::{Entry, What};
+use crate::archive::tar::{Entry, EntryKind};
 use crate::failure::{Failure, Result};
-use crate::tree::entry_path::Spot;
+use crate::tree::entry_path::EntryPath;
 use crate::unpack::policy::{Owners, Policy};
 use crate::unpack::report::Report;
 
 const SET_ID: u32 = 0o6000;
 
 /// Labels that belong to a machine and not to a file; they are never restored.
-const MACHINES_OWN: [&[u8]; 5] =
+const MACHINE_LABELS: [&[u8]; 5] =
     [b"security.selinux", b"security.ima", b"security.evm", b"trusted.overlay.", b"user.overlay."];
 
 /// Decides what of an entry the caller's policy lets stand.
 ///
 /// # Errors
 /// Damaged, for an owner no system can have, where owners are kept.
-pub fn settle(entry: &mut Entry, policy: &Policy, report: &mut Report) -> Result<()> {
-    entry.xattrs.retain(|(name, _)| !MACHINES_OWN.iter().any(|own| name.starts_with(own)));
-    if matches!(entry.what, What::HardLink(_)) {
+pub fn apply_policy(entry: &mut Entry, policy: &Policy, report: &mut Report) -> Result<()> {
+    entry.xattrs.retain(|(name, _)| !MACHINE_LABELS.iter().any(|own| name.starts_with(own)));
+    if matches!(entry.kind, EntryKind::HardLink(_)) {
         return Ok(());
     }
     let exists = entry.uid.is_some() && entry.gid.is_some();
@@ -44,15 +44,15 @@ pub fn settle(entry: &mut Entry, policy: &Policy, report: &mut Report) -> Result
     let caller = (Some(policy.uid.as_raw()), Some(policy.gid.as_raw()));
     if (entry.uid, entry.gid) != caller {
         report.owners += 1;
-        disown(entry, policy, report);
+        strip_setid(entry, policy, report);
     }
     (entry.uid, entry.gid) = caller;
     Ok(())
 }
 
 /// A program that ran as its owner must not run as the caller for whoever finds it.
-fn disown(entry: &mut Entry, policy: &Policy, report: &mut Report) {
-    let file = matches!(entry.what, What::File | What::Sparse(_) | What::Unknown(_));
+fn strip_setid(entry: &mut Entry, policy: &Policy, report: &mut Report) {
+    let file = matches!(entry.kind, EntryKind::File | EntryKind::Sparse(_) | EntryKind::Unknown(_));
     let mut lost = 0;
     if entry.uid != Some(policy.uid.as_raw()) {
         lost |= 0o4000;
@@ -76,13 +76,13 @@ pub fn mode_while_written(entry: &Entry) -> Mode {
 ///
 /// # Errors
 /// I/O.
-pub fn of_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut Report) -> Result<()> {
+pub fn finish_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut Report) -> Result<()> {
     let fd = fd.as_fd();
-    let owned = own(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
+    let owned = chown(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
     let mode = mode_of(entry, owned, report);
     let plain = entry.xattrs.is_empty();
     // a file capability is lost to chmod no more than to reading, but an ACL is changed by it: mode first
-    if !plain || mode & !0o777 != 0 || policy.marked {
+    if !plain || mode & !0o777 != 0 || policy.may_inherit {
         chmod(fd, mode)?;
     }
     if !plain {
@@ -106,10 +106,15 @@ pub fn of_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut Repor
 ///
 /// # Errors
 /// I/O.
-pub fn of_directory(fd: impl AsFd, look: Option<&Entry>, policy: &Policy, report: &mut Report) -> Result<()> {
+pub fn finish_directory(
+    fd: impl AsFd,
+    entry: Option<&Entry>,
+    policy: &Policy,
+    report: &mut Report,
+) -> Result<()> {
     let fd = fd.as_fd();
-    let Some(entry) = look else { return chmod(fd, 0o755) };
-    own(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
+    let Some(entry) = entry else { return chmod(fd, 0o755) };
+    chown(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
     set_xattrs(fd, entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
     chmod(fd, entry.mode)?;
     rustix::fs::futimens(fd, &times(entry))
@@ -120,30 +125,36 @@ pub fn of_directory(fd: impl AsFd, look: Option<&Entry>, policy: &Policy, report
 ///
 /// # Errors
 /// I/O.
-pub fn of_name(spot: &Spot, entry: &Entry, policy: &Policy, report: &mut Report) -> Result<()> {
-    own(entry, policy, |uid, gid| {
-        rustix::fs::chownat(spot.dir(), spot.leaf(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+pub fn finish_special(
+    entry_path: &EntryPath,
+    entry: &Entry,
+    policy: &Policy,
+    report: &mut Report,
+) -> Result<()> {
+    chown(entry, policy, |uid, gid| {
+        rustix::fs::chownat(entry_path.dir(), entry_path.leaf(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
     })?;
     // mknodat(2) gave it the rest of its mode: our umask is 0
-    let more = entry.mode & !0o777 != 0 || policy.marked;
-    if more && !matches!(entry.what, What::Symlink(_)) {
-        chmod_name(spot, entry.mode).map_err(|error| Failure::call("set its mode", "chmod()", error))?;
+    let more = entry.mode & !0o777 != 0 || policy.may_inherit;
+    if more && !matches!(entry.kind, EntryKind::Symlink(_)) {
+        chmod_name(entry_path, entry.mode)
+            .map_err(|error| Failure::call("set its mode", "chmod()", error))?;
     }
     if !entry.xattrs.is_empty() {
-        let path = through_proc(spot.dir(), spot.leaf());
-        set_xattrs(spot.dir(), entry, report, |name, value| {
+        let path = through_proc(entry_path.dir(), entry_path.leaf());
+        set_xattrs(entry_path.dir(), entry, report, |name, value| {
             rustix::fs::lsetxattr(path.as_slice(), name, value, XattrFlags::empty())
         })?;
     }
-    rustix::fs::utimensat(spot.dir(), spot.leaf(), &times(entry), AtFlags::SYMLINK_NOFOLLOW)
+    rustix::fs::utimensat(entry_path.dir(), entry_path.leaf(), &times(entry), AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|error| Failure::call("set its time", "utimensat()", error))
 }
 
 /// Changes the mode of what is no link, also where somebody else can put one in its place: in
 /// a directory that was there before us.
-fn chmod_name(spot: &Spot, mode: u32) -> rustix::io::Result<()> {
+fn chmod_name(entry_path: &EntryPath, mode: u32) -> rustix::io::Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(spot.dir(), spot.leaf(), flags, Mode::empty())?;
+    let fd = rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, Mode::empty())?;
     if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) == FileType::Symlink {
         return Err(Errno::LOOP);
     }
@@ -160,7 +171,7 @@ fn through_proc(dir: BorrowedFd<'_>, leaf: &[u8]) -> Vec<u8> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owned {
     /// The archive's owner's.
-    AsSaid,
+    Restored,
     /// The caller's, because the archive's does not exist here.
     Squashed,
 }
@@ -175,18 +186,18 @@ fn mode_of(entry: &Entry, owned: Owned, report: &mut Report) -> u32 {
 }
 
 /// Gives it its owner.
-fn own(
+fn chown(
     entry: &Entry,
     policy: &Policy,
-    chown: impl Fn(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>,
+    change: impl Fn(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>,
 ) -> Result<Owned> {
     let uid = entry.uid.map_or(policy.uid, Uid::from_raw);
     let gid = entry.gid.map_or(policy.gid, Gid::from_raw);
-    if (uid, gid) == (policy.uid, policy.gid) && !(policy.marked && policy.owners != Owners::Caller) {
-        return Ok(Owned::AsSaid);
+    if (uid, gid) == (policy.uid, policy.gid) && !(policy.may_inherit && policy.owners != Owners::Caller) {
+        return Ok(Owned::Restored);
     }
-    match chown(Some(uid), Some(gid)) {
-        Ok(()) => Ok(Owned::AsSaid),
+    match change(Some(uid), Some(gid)) {
+        Ok(()) => Ok(Owned::Restored),
         // user_namespaces(7): an id that is not mapped does not exist here
         Err(Errno::INVAL) if policy.owners == Owners::Squash => Ok(Owned::Squashed),
         Err(error) => {

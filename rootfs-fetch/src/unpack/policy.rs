@@ -25,6 +25,9 @@ pub enum Devices {
     Make,
 }
 
+/// The default limit of entries.
+pub const DEFAULT_MAX_ENTRIES: u64 = 4_000_000;
+
 /// How a tree is made.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -37,14 +40,14 @@ pub struct Policy {
     /// Whether each entry is said.
     pub verbose: bool,
     /// Most entries.
-    pub most_files: u64,
-    /// Ours, to save calls that would change nothing.
+    pub max_entries: u64,
+    /// The caller's; calls that would set it are skipped.
     pub uid: Uid,
     /// Likewise.
     pub gid: Gid,
-    /// Whether the directory we unpack into may mark what is made in it, by set-group-ID or a
-    /// default ACL: then those calls are made all the same.
-    pub marked: bool,
+    /// Whether new files may inherit a group or mode from the directory, by set-group-ID or a default
+    /// ACL; owner and mode are then always set.
+    pub may_inherit: bool,
 }
 
 impl Policy {
@@ -57,10 +60,10 @@ impl Policy {
             devices: Devices::LeaveOut,
             selection: Selection::default(),
             verbose: false,
-            most_files: 4_000_000,
+            max_entries: DEFAULT_MAX_ENTRIES,
             uid,
             gid: rustix::process::getegid(),
-            marked: false,
+            may_inherit: false,
         }
     }
 }

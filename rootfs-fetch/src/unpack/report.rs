@@ -30,7 +30,7 @@ pub struct Report {
 
 impl Report {
     /// Says what was left out, a line each.
-    pub fn tell_losses(&self, reporter: &Reporter) {
+    pub fn report_losses(&self, reporter: &Reporter) {
         let count = |count, one: &str, many: &str| match count {
             1 => format!("1 {one}"),
             _ => format!("{} {many}", Grouped(count)),

@@ -18,6 +18,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether every entry is selected, and keeps its name.
+    pub fn is_everything(&self) -> bool {
+        self.below.is_root() && self.strip == 0 && self.exclude.is_empty()
+    }
+
     /// The new name of an entry; nothing where it is not wanted.
     pub fn select(&self, name: &Name) -> Option<Name> {
         if self.exclude.iter().any(|pattern| pattern.excludes(name)) {
@@ -30,11 +35,11 @@ impl Selection {
 
 /// What a selection met and took, of all layers where there are some.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Taken {
+pub struct SelectionCounts {
     /// Entries that it met.
-    pub met: u64,
+    pub seen: u64,
     /// Those it took.
-    pub taken: u64,
+    pub selected: u64,
 }
 
 impl Selection {
@@ -42,9 +47,8 @@ impl Selection {
     ///
     /// # Errors
     /// Not found.
-    pub fn check(&self, of: Taken) -> Result<()> {
-        let all = self.below.is_root() && self.strip == 0 && self.exclude.is_empty();
-        if all || of.met == 0 || of.taken > 0 {
+    pub fn check(&self, counts: SelectionCounts) -> Result<()> {
+        if self.is_everything() || counts.seen == 0 || counts.selected > 0 {
             return Ok(());
         }
         let line = match (self.below.is_root(), self.strip, self.exclude.is_empty()) {

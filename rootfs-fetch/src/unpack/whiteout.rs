@@ -82,12 +82,12 @@ impl Made {
     /// # Errors
     /// I/O.
     pub fn hide(&self, tree: &mut Tree, name: &Name) -> Result<()> {
-        let Some(spot) = tree.existing_spot(name)? else { return Ok(()) };
+        let Some(entry_path) = tree.existing_entry_path(name)? else { return Ok(()) };
         if !self.contains(name) {
-            return tree.remove(&spot);
+            return tree.remove(&entry_path);
         }
         // a link of this layer stays, and is not followed to what it names
-        match spot.stat() {
+        match entry_path.stat() {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
                 self.hide_all(tree, name)
             }
@@ -107,8 +107,8 @@ impl Made {
                 let ours = self.contains(&child);
                 if ours && is_directory {
                     todo.push(child);
-                } else if !ours && let Some(spot) = tree.existing_spot(&child)? {
-                    tree.remove(&spot)?;
+                } else if !ours && let Some(entry_path) = tree.existing_entry_path(&child)? {
+                    tree.remove(&entry_path)?;
                 }
             }
         }

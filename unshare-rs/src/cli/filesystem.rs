@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The options about what COMMAND sees: mounts, root, working directory, environment.
+//! The options about mounts, root and working directory.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,23 +30,11 @@ pub struct FilesystemOptions {
     /// Run COMMAND in this working directory, inside the root
     #[arg(short = 'w', long, value_name = "DIR")]
     pub wd: Option<PathBuf>,
-
-    /// Give COMMAND an empty environment
-    #[arg(long)]
-    pub clear_env: bool,
-
-    /// Give COMMAND these variables and no other
-    #[arg(long, value_name = "NAME[,...]", value_delimiter = ',')]
-    pub whitelist_env: Vec<OsString>,
-
-    /// The interpreters of foreign programs.
-    #[command(flatten)]
-    pub binfmt: Binfmt,
 }
 
 /// The options about binfmt_misc.
 #[derive(Debug, Default, clap::Args)]
-pub struct Binfmt {
+pub struct BinfmtOptions {
     /// Mount a binfmt_misc of its own at DIR [default: /proc/sys/fs/binfmt_misc]; implies
     /// --mount, --user and, without DIR, --mount-proc; takes Linux 6.7
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = BINFMT_DIR)]
@@ -58,7 +46,7 @@ pub struct Binfmt {
     pub load_interp: Option<OsString>,
 }
 
-impl Binfmt {
+impl BinfmtOptions {
     /// Where it is to be mounted.
     pub fn dir(&self) -> Option<PathBuf> {
         let implied = self.load_interp.is_some().then(|| BINFMT_DIR.into());

@@ -3,8 +3,13 @@
 
 use super::*;
 
-const CALL: super::Call<'_> =
-    super::Call { destination: Some("org.x"), path: "/o", interface: "i.f", member: "Do", signature: "su" };
+const CALL: super::MethodCall<'_> = super::MethodCall {
+    destination: Some("org.x"),
+    path: "/o",
+    interface: "i.f",
+    member: "Do",
+    signature: "su",
+};
 
 fn call() -> Vec<u8> {
     let mut body = Body::default();
@@ -51,7 +56,7 @@ fn a_message_that_is_not_complete_is_waited_for() {
 fn what_claims_to_be_huge_is_refused() {
     let mut bytes = call();
     bytes[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
-    assert_eq!(Message::parse(&bytes), Err(Failure::Malformed("a message of more than a mebibyte")));
+    assert_eq!(Message::parse(&bytes), Err(Error::Malformed("a message of more than a mebibyte")));
 }
 
 /// xorshift: the same bytes in every run.

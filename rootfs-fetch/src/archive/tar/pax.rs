@@ -8,7 +8,7 @@ use crate::archive::tar::{Time, acl};
 use crate::failure::{Failure, Result};
 
 /// More than any file has: their names together are 64 KiB at most, xattr(7).
-const MOST_ATTRIBUTES: usize = 4096;
+const MAX_ATTRIBUTES: usize = 4096;
 
 /// What pax records say of one entry, or, from a global header, of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,11 +20,11 @@ pub struct Pax {
     /// Bytes that follow: this, and never the header's, says where the next header is.
     pub size: Option<u64>,
     /// The owner.
-    pub uid: Told<i64>,
+    pub uid: Override<i64>,
     /// The group.
-    pub gid: Told<i64>,
+    pub gid: Override<i64>,
     /// The time of the last change.
-    pub mtime: Told<Time>,
+    pub mtime: Override<Time>,
     /// Extended attributes, name and value.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// GNU tar's three ways to describe holes.
@@ -33,28 +33,28 @@ pub struct Pax {
 
 /// What records say of a field of the header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Told<T> {
+pub enum Override<T> {
     /// Nothing.
     #[default]
-    Nothing,
+    Unset,
     /// An empty value takes back what was said before, also by a global header: POSIX, pax.
-    TakenBack,
+    Cleared,
     /// This.
     Value(T),
 }
 
-impl<T> Told<T> {
+impl<T> Override<T> {
     /// This, or where it says nothing, the other.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        if matches!(self, Self::Nothing) { other } else { self }
+        if matches!(self, Self::Unset) { other } else { self }
     }
 
     /// The value, if there is one after all.
     pub fn value(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
-            Self::Nothing | Self::TakenBack => None,
+            Self::Unset | Self::Cleared => None,
         }
     }
 }
@@ -149,9 +149,9 @@ impl Pax {
     fn attribute(&mut self, name: &[u8], value: Vec<u8>) -> Result<()> {
         self.xattrs.retain(|(known, _)| known != name);
         self.xattrs.push((name.to_vec(), value));
-        if self.xattrs.len() > MOST_ATTRIBUTES {
+        if self.xattrs.len() > MAX_ATTRIBUTES {
             return Err(Failure::damaged(format_args!(
-                "refused: an entry has more than {MOST_ATTRIBUTES} extended attributes"
+                "refused: an entry has more than {MAX_ATTRIBUTES} extended attributes"
             )));
         }
         Ok(())
@@ -177,21 +177,21 @@ pub fn decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
-fn signed(text: &[u8]) -> Option<Told<i64>> {
+fn signed(text: &[u8]) -> Option<Override<i64>> {
     if text.is_empty() {
-        return Some(Told::TakenBack);
+        return Some(Override::Cleared);
     }
     let value = match text.strip_prefix(b"-") {
         Some(digits) => i64::try_from(decimal(digits)?).ok()?.checked_neg()?,
         None => i64::try_from(decimal(text)?).ok()?,
     };
-    Some(Told::Value(value))
+    Some(Override::Value(value))
 }
 
 /// `1234567890.123`, to the nanosecond; a fraction below zero counts downwards.
-fn time(text: &[u8]) -> Option<Told<Time>> {
+fn time(text: &[u8]) -> Option<Override<Time>> {
     if text.is_empty() {
-        return Some(Told::TakenBack);
+        return Some(Override::Cleared);
     }
     let (whole, fraction) = match text.iter().position(|&byte| byte == b'.') {
         Some(dot) => (text.get(..dot)?, text.get(dot + 1..)?),
@@ -204,7 +204,7 @@ fn time(text: &[u8]) -> Option<Told<Time>> {
     let nanoseconds = digits.fold(0_u32, |value, byte| value * 10 + u32::from(byte - b'0'));
     let seconds = signed(whole)?.value()?;
     let below_zero = whole.first() == Some(&b'-') && nanoseconds > 0;
-    Some(Told::Value(if below_zero {
+    Some(Override::Value(if below_zero {
         Time { seconds: seconds.checked_sub(1)?, nanoseconds: 1_000_000_000 - nanoseconds }
     } else {
         Time { seconds, nanoseconds }
@@ -234,7 +234,7 @@ mod tests {
     fn records_override_in_order_and_an_empty_one_takes_back() {
         let pax = read(b"10 path=a\n10 path=b\n12 size=123\n9 gid=-2\n").expect("well formed");
         assert_eq!(pax.path.as_deref(), Some(&b"b"[..]));
-        assert_eq!((pax.size, pax.gid), (Some(123), Told::Value(-2)));
+        assert_eq!((pax.size, pax.gid), (Some(123), Override::Value(-2)));
         assert_eq!(read(b"10 path=a\n8 path=\n").expect("well formed").path, None);
     }
 
@@ -260,10 +260,13 @@ mod tests {
 
     #[test]
     fn times_have_nanoseconds_and_a_past_before_1970() {
-        assert_eq!(time(b"1.5"), Some(Told::Value(Time { seconds: 1, nanoseconds: 500_000_000 })));
-        assert_eq!(time(b"-1.25"), Some(Told::Value(Time { seconds: -2, nanoseconds: 750_000_000 })));
-        assert_eq!(time(b"-0.5"), Some(Told::Value(Time { seconds: -1, nanoseconds: 500_000_000 })));
-        assert_eq!(time(b"7.1234567899"), Some(Told::Value(Time { seconds: 7, nanoseconds: 123_456_789 })));
+        assert_eq!(time(b"1.5"), Some(Override::Value(Time { seconds: 1, nanoseconds: 500_000_000 })));
+        assert_eq!(time(b"-1.25"), Some(Override::Value(Time { seconds: -2, nanoseconds: 750_000_000 })));
+        assert_eq!(time(b"-0.5"), Some(Override::Value(Time { seconds: -1, nanoseconds: 500_000_000 })));
+        assert_eq!(
+            time(b"7.1234567899"),
+            Some(Override::Value(Time { seconds: 7, nanoseconds: 123_456_789 }))
+        );
         assert_eq!(time(b"1.5.5"), None);
     }
 
@@ -271,7 +274,7 @@ mod tests {
     fn a_global_header_names_no_entry() {
         let mut pax = Pax::default();
         pax.read_global(b"10 path=a\n10 size=9\n8 uid=7\n").expect("well formed");
-        assert_eq!(pax, Pax { uid: Told::Value(7), ..Pax::default() });
+        assert_eq!(pax, Pax { uid: Override::Value(7), ..Pax::default() });
     }
     #[test]
     fn an_empty_value_takes_a_global_one_back() {

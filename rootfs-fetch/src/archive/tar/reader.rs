@@ -7,11 +7,11 @@ use crate::archive::stream::Stream;
 use crate::archive::tar::header::{Header, text};
 use crate::archive::tar::pax::Pax;
 use crate::archive::tar::sparse::{self, Lines, Map};
-use crate::archive::tar::{BLOCK, Entry, Time, What};
+use crate::archive::tar::{BLOCK, Entry, EntryKind, Time};
 use crate::failure::{Failure, Result};
 
 /// The most bytes headers may use to describe one entry.
-const MOST_METADATA: u64 = 1 << 20;
+const MAX_METADATA_BYTES: u64 = 1 << 20;
 
 /// Reads entries one after the other.
 #[derive(Debug, Default)]
@@ -34,14 +34,14 @@ pub enum Trailer {
 
 /// What stands before the header of one entry.
 #[derive(Debug, Default)]
-struct Before {
+struct PendingHeaders {
     pax: Option<Pax>,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
     bytes: u64,
 }
 
-impl Before {
+impl PendingHeaders {
     fn is_empty(&self) -> bool {
         self.pax.is_none() && self.name.is_none() && self.link.is_none()
     }
@@ -68,17 +68,14 @@ impl Reader {
 
     /// Says which entry of how many a failure was met after.
     fn located(&self, failure: Failure) -> Failure {
-        match failure {
-            Failure::Wrong { kind, line, hint, whole: false } if !self.last.is_empty() => {
-                let line = format!("{line} (entry {}, after {})", self.entries + 1, Quoted(&self.last));
-                Failure::Wrong { kind, line, hint, whole: false }
-            }
-            other => other,
+        if self.last.is_empty() {
+            return failure;
         }
+        failure.located(format_args!("entry {}, after {}", self.entries + 1, Quoted(&self.last)))
     }
 
     fn find(&mut self, stream: &mut Stream) -> Result<Option<Entry>> {
-        let mut before = Before::default();
+        let mut before = PendingHeaders::default();
         // a layer may have nothing at all
         if self.trailer == Trailer::Required && self.entries == 0 && stream.has_less_than_a_block()? {
             return Err(not_tar());
@@ -118,7 +115,7 @@ impl Reader {
         }
     }
 
-    fn end(&self, before: &Before, missing: &str) -> Result<Option<Entry>> {
+    fn end(&self, before: &PendingHeaders, missing: &str) -> Result<Option<Entry>> {
         if !before.is_empty() {
             return Err(Failure::damaged("the archive ends between a header and its entry"));
         }
@@ -135,7 +132,7 @@ impl Reader {
         failure
     }
 
-    fn entry(&self, stream: &mut Stream, header: &Header<'_>, before: Before) -> Result<Entry> {
+    fn entry(&self, stream: &mut Stream, header: &Header<'_>, before: PendingHeaders) -> Result<Entry> {
         let pax = before.pax.unwrap_or_default();
         let (name, link) = (before.name, before.link);
         let mut stored = match pax.size {
@@ -145,12 +142,12 @@ impl Reader {
         let raw_name =
             (pax.sparse.name.clone()).or(pax.path.clone()).or(name).unwrap_or_else(|| header.name());
         let linkname = pax.linkpath.clone().or(link).unwrap_or_else(|| header.linkname().to_vec());
-        let what = match self.what(stream, header, &pax, &mut stored)? {
-            What::Symlink(_) => What::Symlink(linkname),
-            What::HardLink(_) => What::HardLink(linkname),
+        let kind = match self.kind(stream, header, &pax, &mut stored)? {
+            EntryKind::Symlink(_) => EntryKind::Symlink(linkname),
+            EntryKind::HardLink(_) => EntryKind::HardLink(linkname),
             // before POSIX a directory was a name that ends in a slash, and readers keep to it
-            What::File if raw_name.ends_with(b"/") => What::Directory,
-            what => what,
+            EntryKind::File if raw_name.ends_with(b"/") => EntryKind::Directory,
+            kind => kind,
         };
         let entry = Entry {
             mode: header.mode()?,
@@ -162,13 +159,19 @@ impl Reader {
             },
             xattrs: pax.xattrs,
             raw_name,
-            what,
+            kind,
             stored,
         };
         check_size(entry)
     }
 
-    fn what(&self, stream: &mut Stream, header: &Header<'_>, pax: &Pax, stored: &mut u64) -> Result<What> {
+    fn kind(
+        &self,
+        stream: &mut Stream,
+        header: &Header<'_>,
+        pax: &Pax,
+        stored: &mut u64,
+    ) -> Result<EntryKind> {
         Ok(match header.typeflag() {
             b'0' | 0 | b'7' => return sparse_file(stream, pax, stored),
             b'S' => {
@@ -179,22 +182,22 @@ impl Reader {
                         stream.block()?.ok_or_else(|| Failure::damaged("the archive is cut short"))?;
                     more = sparse::old_gnu(block, true, &mut segments)?;
                 }
-                What::Sparse(Map::new(segments, sparse::old_gnu_size(header.block())?, *stored)?)
+                EntryKind::Sparse(Map::new(segments, sparse::old_gnu_size(header.block())?, *stored)?)
             }
             // whatever their size says, no contents follow: POSIX of all but the hard link,
             // GNU tar, libarchive, Go and Python of that too
-            kind @ b'1'..=b'6' => {
+            flag @ b'1'..=b'6' => {
                 *stored = 0;
-                without_contents(kind, header)?
+                without_contents(flag, header)?
             }
             b'D' => {
                 // an incremental dump's list of names, which a full unpack does not need
                 stream.skip(padded(*stored))?;
                 *stored = 0;
-                What::Directory
+                EntryKind::Directory
             }
             b'M' | b'N' => return Err(Failure::damaged("this is one volume of an archive of several")),
-            other => What::Unknown(other),
+            other => EntryKind::Unknown(other),
         })
     }
 }
@@ -203,19 +206,19 @@ fn not_tar() -> Failure {
     Failure::damaged("this is not a tar archive, nor one that gzip, xz, zstd, bzip2 or lz4 packed")
 }
 
-fn without_contents(kind: u8, header: &Header<'_>) -> Result<What> {
+fn without_contents(kind: u8, header: &Header<'_>) -> Result<EntryKind> {
     Ok(match kind {
-        b'1' => What::HardLink(Vec::new()),
-        b'2' => What::Symlink(Vec::new()),
-        b'3' => What::CharDevice(header.device()?.0, header.device()?.1),
-        b'4' => What::BlockDevice(header.device()?.0, header.device()?.1),
-        b'5' => What::Directory,
-        _ => What::Fifo,
+        b'1' => EntryKind::HardLink(Vec::new()),
+        b'2' => EntryKind::Symlink(Vec::new()),
+        b'3' => EntryKind::CharDevice(header.device()?.0, header.device()?.1),
+        b'4' => EntryKind::BlockDevice(header.device()?.0, header.device()?.1),
+        b'5' => EntryKind::Directory,
+        _ => EntryKind::Fifo,
     })
 }
 
 /// A regular file, with the map of its holes if pax records say that it has some.
-fn sparse_file(stream: &mut Stream, pax: &Pax, stored: &mut u64) -> Result<What> {
+fn sparse_file(stream: &mut Stream, pax: &Pax, stored: &mut u64) -> Result<EntryKind> {
     let keys = &pax.sparse;
     if (keys.major, keys.minor) == (Some(1), Some(0)) {
         let mut lines = Lines::default();
@@ -229,14 +232,14 @@ fn sparse_file(stream: &mut Stream, pax: &Pax, stored: &mut u64) -> Result<What>
             }
         }
         let size = keys.size.ok_or_else(|| Failure::damaged("a sparse file has no size"))?;
-        return Ok(What::Sparse(Map::new(lines.segments(), size, *stored)?));
+        return Ok(EntryKind::Sparse(Map::new(lines.segments(), size, *stored)?));
     }
     match keys.size {
         Some(size) if keys.major.unwrap_or(0) == 0 => {
-            Ok(What::Sparse(Map::new(keys.map.clone(), size, *stored)?))
+            Ok(EntryKind::Sparse(Map::new(keys.map.clone(), size, *stored)?))
         }
         Some(_) => Err(Failure::damaged("a sparse file is of a version that is not known")),
-        None => Ok(What::File),
+        None => Ok(EntryKind::File),
     }
 }
 
@@ -246,8 +249,8 @@ fn check_size(entry: Entry) -> Result<Entry> {
     if i64::try_from(entry.stored).is_err() {
         return Err(Failure::damaged("the size of an entry is out of range"));
     }
-    match entry.what {
-        What::File | What::Sparse(_) | What::Unknown(_) => Ok(entry),
+    match entry.kind {
+        EntryKind::File | EntryKind::Sparse(_) | EntryKind::Unknown(_) => Ok(entry),
         _ if entry.stored == 0 => Ok(entry),
         _ => Err(Failure::damaged(format_args!(
             "refused {}: a directory by its name, with contents",
@@ -274,12 +277,12 @@ fn owner(pax: Option<i64>, header: impl FnOnce() -> Result<i64>) -> Result<Optio
 }
 
 /// The contents of an entry that only describes another one.
-fn metadata(stream: &mut Stream, header: &Header<'_>, before: &mut Before) -> Result<Vec<u8>> {
+fn metadata(stream: &mut Stream, header: &Header<'_>, before: &mut PendingHeaders) -> Result<Vec<u8>> {
     let size = header.size()?;
     before.bytes = before.bytes.saturating_add(size).saturating_add(BLOCK as u64);
-    if before.bytes > MOST_METADATA {
+    if before.bytes > MAX_METADATA_BYTES {
         return Err(Failure::damaged(format_args!(
-            "refused: the headers of one entry claim more than {MOST_METADATA} bytes"
+            "refused: the headers of one entry claim more than {MAX_METADATA_BYTES} bytes"
         )));
     }
     let mut data = Vec::with_capacity(usize::try_from(size).unwrap_or(0));

@@ -7,7 +7,7 @@ use crate::archive::tar::pax::decimal;
 use crate::failure::{Failure, Result};
 
 /// A map longer than this is made to exhaust memory.
-pub const MOST_SEGMENTS: usize = 1 << 18;
+pub const MAX_SEGMENTS: usize = 1 << 18;
 
 /// A stretch of a file that is not a hole, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub fn old_gnu(block: &[u8; BLOCK], extension: bool, segments: &mut Vec<Segment>
         }
         segments.push(Segment { offset: unsigned(offset)?, length: unsigned(length)? });
     }
-    if segments.len() > MOST_SEGMENTS {
+    if segments.len() > MAX_SEGMENTS {
         return Err(too_long());
     }
     Ok(block.get(more).is_some_and(|&flag| flag != 0))
@@ -96,7 +96,7 @@ fn unsigned(field: &[u8]) -> Result<u64> {
 }
 
 fn too_long() -> Failure {
-    Failure::damaged(format_args!("the map of a sparse file has more than {MOST_SEGMENTS} parts"))
+    Failure::damaged(format_args!("the map of a sparse file has more than {MAX_SEGMENTS} parts"))
 }
 
 /// Collects the map that stands before the contents in version 1.0: lines of decimal numbers.
@@ -125,7 +125,7 @@ impl Lines {
                 .ok_or_else(|| Failure::damaged("the map of a sparse file has a malformed number"))?;
             self.line.clear();
             if self.expected.is_none() {
-                let count = usize::try_from(value).ok().filter(|&count| count <= MOST_SEGMENTS);
+                let count = usize::try_from(value).ok().filter(|&count| count <= MAX_SEGMENTS);
                 self.expected = Some(count.ok_or_else(too_long)?);
             } else {
                 self.numbers.push(value);

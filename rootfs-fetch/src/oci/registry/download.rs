@@ -15,18 +15,18 @@ use std::thread;
 use chain::reporter::quoted;
 use rustix::fs::{CWD, Mode, OFlags};
 
-use crate::digest::{Checked, Digest};
+use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Result};
-use crate::oci::cache::Growing;
-use crate::oci::layout::Part;
+use crate::oci::cache::PartialBlob;
+use crate::oci::layout::BlobReader;
 use crate::oci::registry::repository::Repository;
 use crate::progress::Progress;
 
 /// Transfers at once, beside one that is read without a file.
-const WORKERS: usize = 3;
+const MAX_TRANSFERS: usize = 3;
 /// Without a cache, so many layers may wait in files.
-const AHEAD: usize = 4;
-const BUFFER: usize = 128 * 1024;
+const MAX_LAYERS_AHEAD: usize = 4;
+const BUFFER_BYTES: usize = 128 * 1024;
 
 /// A layer to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Downloads {
             state: Mutex::new(State { slots, reading: 0, stopped: false }),
             changed: Condvar::new(),
         });
-        for _ in 0..missing.min(WORKERS) {
+        for _ in 0..missing.min(MAX_TRANSFERS) {
             let shared = shared.clone();
             let thread = thread::Builder::new().name("fetch".into()).spawn(move || shared.work());
             thread.map_err(|error| Failure::no_thread(&error))?;
@@ -110,7 +110,7 @@ impl Downloads {
     ///
     /// # Errors
     /// Whatever fetching says.
-    pub fn open(&self, digest: &Digest) -> Result<Part> {
+    pub fn open(&self, digest: &Digest) -> Result<BlobReader> {
         let shared = &self.0;
         let at = shared.blobs.iter().position(|blob| blob.digest == *digest);
         let at = at.ok_or_else(|| Failure::damaged(format_args!("{digest} is no layer of the image")))?;
@@ -132,19 +132,19 @@ impl Downloads {
         };
         if direct {
             let transfer = shared.progress.count(shared.repository.blob(&digest, size)?);
-            return Ok(Box::new(Checked::new(transfer, digest, Some(size))));
+            return Ok(Box::new(CheckedReader::new(transfer, digest, Some(size))));
         }
         match slot {
             Some(Slot::Cached(file)) => {
-                let section = shared.progress.count(Follow {
+                let section = shared.progress.count(TailReader {
                     shared: shared.clone(),
                     index: at,
                     at: 0,
                     whole: Some(file),
                 });
-                Ok(Box::new(Checked::new(section, digest, Some(size))))
+                Ok(Box::new(CheckedReader::new(section, digest, Some(size))))
             }
-            _ => Ok(Box::new(Follow { shared: shared.clone(), index: at, at: 0, whole: None })),
+            _ => Ok(Box::new(TailReader { shared: shared.clone(), index: at, at: 0, whole: None })),
         }
     }
 }
@@ -199,18 +199,18 @@ impl Shared {
 
     /// A layer that is not read yet, and not too far from the one that is.
     fn ahead(&self, state: &State) -> Option<usize> {
-        let last = (state.reading + AHEAD).min(state.slots.len().saturating_sub(1));
+        let last = (state.reading + MAX_LAYERS_AHEAD).min(state.slots.len().saturating_sub(1));
         (state.reading + 1..=last).find(|&index| matches!(state.slots.get(index), Some(Slot::Waiting)))
     }
 
     fn fetch(&self, index: usize) -> Result<()> {
         let Some(Blob { digest, size }) = self.blobs.get(index).cloned() else { return Ok(()) };
         let transfer = self.progress.count(self.repository.blob(&digest, size)?);
-        let mut checked = Checked::new(transfer, digest.clone(), Some(size));
+        let mut checked = CheckedReader::new(transfer, digest.clone(), Some(size));
         let cache = self.repository.cache();
-        let growing = cache.and_then(|cache| cache.grow(&digest));
+        let growing = cache.and_then(|cache| cache.create(&digest));
         let file = Arc::new(self.file(growing.as_ref())?);
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = vec![0; BUFFER_BYTES];
         let mut at = 0;
         loop {
             let count = checked.read(&mut buffer).map_err(Failure::read)?;
@@ -218,7 +218,7 @@ impl Shared {
                 break;
             }
             file.write_all_at(buffer.get(..count).unwrap_or_default(), at)
-                .map_err(|error| self.unwritten(&error))?;
+                .map_err(|error| self.unwritten(error))?;
             at += count as u64;
             if self.lock().stopped {
                 return Ok(());
@@ -233,9 +233,9 @@ impl Shared {
     }
 
     /// The file of a layer: the cache's, or one beside DIRECTORY.
-    fn file(&self, growing: Option<&Growing>) -> Result<File> {
+    fn file(&self, growing: Option<&PartialBlob>) -> Result<File> {
         if let Some(growing) = growing {
-            return growing.file().try_clone().map_err(|error| self.unwritten(&error));
+            return growing.file().try_clone().map_err(|error| self.unwritten(error));
         }
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         let file = rustix::fs::openat(CWD, &self.beside, flags, Mode::RUSR | Mode::WUSR);
@@ -248,9 +248,8 @@ impl Shared {
         })
     }
 
-    fn unwritten(&self, error: &io::Error) -> Failure {
-        let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO);
-        let failure = Failure::call("put a layer aside", "pwrite()", errno);
+    fn unwritten(&self, error: io::Error) -> Failure {
+        let failure = Failure::call("put a layer aside", "pwrite()", error);
         match self.repository.cache() {
             Some(_) => failure.hint("--cache-dir keeps the cache elsewhere, --no-cache keeps none"),
             None => failure,
@@ -276,7 +275,7 @@ impl Shared {
 }
 
 /// Reads a file as it grows.
-struct Follow {
+struct TailReader {
     shared: Arc<Shared>,
     index: usize,
     at: u64,
@@ -284,7 +283,7 @@ struct Follow {
     whole: Option<Arc<File>>,
 }
 
-impl Read for Follow {
+impl Read for TailReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let (file, written) = match &self.whole {
             Some(file) => (file.clone(), None),

@@ -15,7 +15,7 @@ use crate::net::client::Response;
 use crate::net::http::Request;
 use crate::net::transfer::{Expected, Transfer, refusal};
 use crate::oci::cache::Cache;
-use crate::oci::manifest::{Document, Documents, MOST_JSON};
+use crate::oci::manifest::{DocumentKind, Documents, MAX_JSON_BYTES};
 use crate::oci::registry::session::Session;
 
 /// The documents we can read, all of which a client has to ask for.
@@ -25,7 +25,7 @@ const KINDS: [&str; 4] = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
-const MOST_REASON: u64 = 64 * 1024;
+const MAX_REASON_BYTES: u64 = 64 * 1024;
 
 /// An image's repository.
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ impl Repository {
         let kind = response.head.one("content-type").unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let url = response.url.clone();
-        let data = response.all(MOST_JSON)?;
+        let data = response.all(MAX_JSON_BYTES)?;
         let value: Option<Value> = serde_json::from_slice(&data).ok();
         let inside = value.as_ref().and_then(|value| value.get("mediaType")).and_then(Value::as_str);
         let is = |name| value.as_ref().is_some_and(|value| value.get(name).is_some());
@@ -132,13 +132,13 @@ impl Repository {
     }
 
     fn cached(&self, digest: &Digest) -> Option<Vec<u8>> {
-        self.cache.as_ref()?.document(digest, MOST_JSON)
+        self.cache.as_ref()?.document(digest, MAX_JSON_BYTES)
     }
 
     /// Keeps a document that has been checked; a cache that is full or gone is no failure here.
     fn keep(&self, digest: &Digest, data: &[u8]) {
         if let Some(cache) = &self.cache
-            && let Err(Failure::Wrong { .. }) = cache.keep_document(digest, data)
+            && cache.keep_document(digest, data).is_err()
         {
             cache.give_up();
         }
@@ -146,15 +146,15 @@ impl Repository {
 }
 
 impl Documents for Repository {
-    fn document(&self, digest: &Digest, what: Document) -> Result<Option<Vec<u8>>> {
+    fn document(&self, digest: &Digest, what: DocumentKind) -> Result<Option<Vec<u8>>> {
         if let Some(data) = self.cached(digest) {
             return Ok(Some(data));
         }
         let data = match what {
-            Document::Manifest => self.manifest(&digest.to_string())?,
-            Document::Config => {
+            DocumentKind::Manifest => self.manifest(&digest.to_string())?,
+            DocumentKind::Config => {
                 let request = Request::get(self.session.url(&format!("blobs/{digest}"))?);
-                self.session.send(&request).and_then(file)?.all(MOST_JSON)?
+                self.session.send(&request).and_then(file)?.all(MAX_JSON_BYTES)?
             }
         };
         if digest.matches(&data) {
@@ -170,7 +170,7 @@ fn file(response: Response) -> Result<Response> {
         return Ok(response);
     }
     let (head, url) = (response.head.clone(), response.url.clone());
-    let body = response.all(MOST_REASON).unwrap_or_default();
+    let body = response.all(MAX_REASON_BYTES).unwrap_or_default();
     let failure = refusal(&head, &url, reason(&body).as_deref());
     let failure = failure.unwrap_or_else(|| Failure::damaged("an answer without a file"));
     Err(match head.status {

@@ -19,9 +19,9 @@ use crate::oci::registry::challenge::{self, Challenge};
 use crate::oci::registry::credentials::{self, Credentials};
 
 /// A token is one or two kilobytes.
-const MOST_TOKEN: u64 = 256 * 1024;
+const MAX_TOKEN_BYTES: u64 = 256 * 1024;
 /// How often a request is made again because of a 401.
-const MOST_ROUNDS: usize = 2;
+const MAX_AUTH_ROUNDS: usize = 2;
 
 /// A registry we talk to.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Session {
             // a 401 of somebody we were sent to is not answered with what is for the registry
             let asks = response.head.status == 401 && response.url.origin == request.url.origin;
             if !asks
-                || round == MOST_ROUNDS
+                || round == MAX_AUTH_ROUNDS
                 || !self.introduce(&response.head, said.as_deref(), &request.url)?
             {
                 return Ok(response);
@@ -193,7 +193,7 @@ impl Session {
             }
             status => return Err(cannot_get(&at, format_args!("the token server answers {status}"))),
         }
-        let data = response.all(MOST_TOKEN)?;
+        let data = response.all(MAX_TOKEN_BYTES)?;
         let value: Option<Value> = serde_json::from_slice(&data).ok();
         let text = |name: &str| {
             let text = value.as_ref().and_then(|value| value.get(name)).and_then(Value::as_str);

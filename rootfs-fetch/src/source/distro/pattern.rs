@@ -5,19 +5,19 @@ use std::cmp::Ordering;
 use std::fmt;
 
 /// A longer name is made to take time.
-const LONGEST: usize = 255;
+const MAX_NAME_BYTES: usize = 255;
 
 /// A name in which `*` stands for a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(String);
+pub struct VersionPattern(String);
 
-impl fmt::Display for Pattern {
+impl fmt::Display for VersionPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Pattern {
+impl VersionPattern {
     /// One that is written so.
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
@@ -32,8 +32,10 @@ impl Pattern {
     pub fn newest(&self, text: &str) -> Option<String> {
         // whatever the form, a name ends where no name goes on
         let ends = |letter: char| !(letter.is_ascii_alphanumeric() || "._+~/-".contains(letter));
-        let names =
-            text.split(ends).map(|name| name.trim_start_matches("./")).filter(|it| it.len() <= LONGEST);
+        let names = text
+            .split(ends)
+            .map(|name| name.trim_start_matches("./"))
+            .filter(|it| it.len() <= MAX_NAME_BYTES);
         names
             .filter(|name| matches(self.0.as_bytes(), name.as_bytes()))
             .max_by(|a, b| versions(a, b))
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     fn newest(pattern: &str, text: &str) -> Option<String> {
-        Pattern::new(pattern).newest(text)
+        VersionPattern::new(pattern).newest(text)
     }
 
     #[test]

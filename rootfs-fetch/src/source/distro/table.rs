@@ -212,11 +212,11 @@ mod tests {
     fn what_is_not_published_is_told_with_what_is() {
         let arch = Distribution::find("archlinux").expect("it is in the table");
         let wanted = "linux/arm64".parse().expect("a platform");
-        let Err(Failure::Wrong { kind, line, hint, .. }) = arch.architecture(&wanted) else { panic!("no") };
-        assert_eq!(kind, Kind::NotFound);
-        assert_eq!(line, "archlinux has no root archive for linux/arm64");
-        assert_eq!(hint.as_deref(), Some("--platform may be linux/amd64"));
-        let Err(Failure::Wrong { hint, .. }) = Distribution::find("ubunto") else { panic!("no") };
-        assert_eq!(hint.as_deref(), Some("'distro:ubuntu' is; --list prints all"));
+        let failure = arch.architecture(&wanted).expect_err("it is not published");
+        assert!(failure.is(Kind::NotFound));
+        assert_eq!(failure.to_string(), "archlinux has no root archive for linux/arm64");
+        assert_eq!(failure.report().hint.as_deref(), Some("--platform may be linux/amd64"));
+        let failure = Distribution::find("ubunto").expect_err("it is misspelt");
+        assert_eq!(failure.report().hint.as_deref(), Some("'distro:ubuntu' is; --list prints all"));
     }
 }

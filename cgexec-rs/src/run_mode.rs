@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use chain::exec::Command;
 
-use crate::cause::Above;
-use crate::cli::{Form, Manager, Options};
-use crate::group::After;
-use crate::place::{Placement, Wanted};
+use crate::cli::{Manager, Options, ReportFormat};
+use crate::group::Cleanup;
+use crate::oom::AncestorOoms;
+use crate::placement::{GroupRequest, Placement};
 use crate::report::{self, Report};
 
 /// How the command is run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Manner {
+pub struct RunMode {
     /// What becomes of the group.
-    pub after: After,
+    pub cleanup: Cleanup,
     /// Whether a parent is to stay also where nobody has to.
     pub waits: bool,
     /// Whether the command gets a cgroup namespace.
@@ -28,12 +28,12 @@ pub struct Manner {
     /// Who makes the group.
     pub manager: Manager,
     /// The report that is wanted.
-    pub report: Option<Form>,
+    pub report: Option<ReportFormat>,
     /// Where it goes.
     pub file: Option<PathBuf>,
 }
 
-impl Manner {
+impl RunMode {
     /// As the options say.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Manner {
             })?;
         }
         Ok(Self {
-            after: options.after(),
+            cleanup: options.cleanup(),
             waits: options.wait || options.report().is_some(),
             cgroupns: admin && !options.no_cgroupns,
             first: admin && is_first(),
@@ -72,22 +72,22 @@ impl Manner {
     }
 
     /// In a scope nobody has to stay: systemd removes it.
-    pub fn in_scope(&mut self, wanted: &mut Wanted) {
+    pub fn in_scope(&mut self, request: &mut GroupRequest) {
         self.manager = Manager::Systemd;
         if !self.waits {
-            self.after = After::Left;
+            self.cleanup = Cleanup::ByLaterRun;
         }
-        wanted.after = self.after;
+        request.cleanup = self.cleanup;
     }
 
     /// Whether a parent stays behind the command.
     pub fn stays(&self) -> bool {
-        self.after != After::Left
+        self.cleanup != Cleanup::ByLaterRun
     }
 
     /// Whether the group is meant to stay.
     pub fn keeps(&self) -> bool {
-        self.after == After::Kept
+        self.cleanup == Cleanup::Never
     }
 
     /// What is said at the end.
@@ -100,7 +100,7 @@ impl Manner {
             command: command.argv.iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
             manager: if self.manager == Manager::Systemd { "systemd" } else { "cgroupfs" },
             groups: v2.into_iter().chain(&placement.v1).cloned().collect(),
-            above: counts.map(|group| Above::of(&group.path)).unwrap_or_default(),
+            above: counts.map(|group| AncestorOoms::of(&group.path)).unwrap_or_default(),
             // the first look at the clock costs three pages
             started: self.report.is_some().then(Instant::now),
         }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use chain::supervise::Ended;
 
-use crate::figures::{Figures, counts, find, is_full};
 use crate::limits::Limit;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::size::{Bytes, decimal};
+use crate::stats::{Stats, counts, find, is_full};
 
 /// Why the command ended as it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +29,12 @@ impl Cause {
     /// # Source
     /// cgroup-v2.rst, memory.events.local: `oom` counts what the group's own limit caused, `oom_kill`
     /// its processes that any limit killed. Version 1 only counts kills, so there the peak decides.
-    pub fn of(figures: &Figures, ended: Ended) -> Self {
-        match (kills(figures), ended) {
+    pub fn of(stats: &Stats, ended: Ended) -> Self {
+        match (kills(stats), ended) {
             (0, Ended::Exited(_)) => Self::Exited,
             (0, Ended::Killed(_)) => Self::Signal,
-            _ if figures.own_event("oom") > 0 || full_of_v1(figures).is_some() => Self::OwnLimit,
-            _ if figures.event("oom") > 0 || figures.full_below => Self::LimitBelow,
+            _ if stats.own_event("oom") > 0 || full_of_v1(stats).is_some() => Self::OwnLimit,
+            _ if stats.event("oom") > 0 || stats.full_below => Self::LimitBelow,
             _ => Self::LimitAbove,
         }
     }
@@ -52,23 +52,23 @@ impl Cause {
 }
 
 /// The limit of version 1 at which memory was, at its peak.
-fn full_of_v1(figures: &Figures) -> Option<u64> {
-    if find(&figures.own_events, "oom").is_some() {
+fn full_of_v1(stats: &Stats) -> Option<u64> {
+    if find(&stats.own_events, "oom").is_some() {
         return None;
     }
-    let limit = figures.memory_limit.flatten()?;
-    figures.memory_peak.is_some_and(|peak| is_full(peak, limit)).then_some(limit)
+    let limit = stats.memory_limit.flatten()?;
+    stats.memory_peak.is_some_and(|peak| is_full(peak, limit)).then_some(limit)
 }
 
-fn kills(figures: &Figures) -> u64 {
-    figures.event("oom_kill").max(figures.own_event("oom_kill"))
+fn kills(stats: &Stats) -> u64 {
+    stats.event("oom_kill").max(stats.own_event("oom_kill"))
 }
 
 /// How often memory had run out at the limits of the groups above, before the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Above(Vec<(PathBuf, u64)>);
+pub struct AncestorOoms(Vec<(PathBuf, u64)>);
 
-impl Above {
+impl AncestorOoms {
     /// Looks at every group above one of version 2 that counts memory.
     pub fn of(group: &Path) -> Self {
         let ooms = |group: &Path| find(&counts(&group.join("memory.events.local")), "oom");
@@ -87,28 +87,28 @@ impl Above {
 }
 
 /// One line for each limit that was hit.
-pub fn lines(figures: &Figures, ended: Ended, limits: &[Limit], above: &Above) -> Vec<String> {
-    let memory = memory(figures, ended, limits, above);
-    let forks = figures.pids_denied.filter(|count| *count > 0).map(|count| {
+pub fn lines(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -> Vec<String> {
+    let memory = memory(stats, ended, limits, above);
+    let forks = stats.pids_denied.filter(|count| *count > 0).map(|count| {
         let forks = if count == 1 { "1 fork".to_string() } else { format!("{count} forks") };
-        match figures.pids_limit {
+        match stats.pids_limit {
             Some(Some(1)) => format!("the limit of 1 process was hit: {forks} refused"),
             Some(Some(limit)) => format!("the limit of {limit} processes was hit: {forks} refused"),
             _ => format!("a limit of processes above this group was hit: {forks} refused"),
         }
     });
-    let slowed = slowed(figures, limits);
-    [memory, forks, throttled(figures, limits), slowed].into_iter().flatten().collect()
+    let slowed = slowed(stats, limits);
+    [memory, forks, throttled(stats, limits), slowed].into_iter().flatten().collect()
 }
 
-fn memory(figures: &Figures, ended: Ended, limits: &[Limit], above: &Above) -> Option<String> {
-    let killed = match kills(figures) {
+fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -> Option<String> {
+    let killed = match kills(stats) {
         1 => "1 process killed".to_string(),
         count => format!("{count} processes killed"),
     };
-    match Cause::of(figures, ended) {
+    match Cause::of(stats, ended) {
         Cause::OwnLimit => {
-            let limit = figures.memory_limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
+            let limit = stats.memory_limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
             Some(format!("the memory limit{} was hit: {killed}", limit.unwrap_or_default()))
         }
         Cause::LimitBelow => {
@@ -123,7 +123,7 @@ fn memory(figures: &Figures, ended: Ended, limits: &[Limit], above: &Above) -> O
         Cause::Signal
             if ended == Ended::Killed(9) && limits.iter().any(|limit| matches!(limit, Limit::Memory(_))) =>
         {
-            Some(match full_of_v1(figures) {
+            Some(match full_of_v1(stats) {
                 None => "somebody sent SIGKILL; it was not the memory limit".to_string(),
                 // the kill was counted in a group below that is gone
                 Some(limit) => {
@@ -139,8 +139,8 @@ fn memory(figures: &Figures, ended: Ended, limits: &[Limit], above: &Above) -> O
 }
 
 /// A processor limit is what the command runs at; only much waiting is worth a line.
-fn throttled(figures: &Figures, limits: &[Limit]) -> Option<String> {
-    let (periods, throttled) = figures.cpu.periods.zip(figures.cpu.throttled)?;
+fn throttled(stats: &Stats, limits: &[Limit]) -> Option<String> {
+    let (periods, throttled) = stats.cpu.periods.zip(stats.cpu.throttled)?;
     let limit = limits.iter().find_map(|limit| match limit {
         Limit::Cpu(Bandwidth { quota: Some(quota), period }) => Some((*quota, *period)),
         _ => None,
@@ -150,14 +150,14 @@ fn throttled(figures: &Figures, limits: &[Limit]) -> Option<String> {
         PERIOD_USEC => format!("the limit of {} processors", decimal(quota * 1000 / PERIOD_USEC)),
         _ => format!("the limit of {quota} of each {period} microseconds"),
     };
-    let waited = seconds(figures.cpu.throttled_usec.unwrap_or(0));
+    let waited = seconds(stats.cpu.throttled_usec.unwrap_or(0));
     Some(format!("{limit} slowed the command down: in {throttled} of {periods} periods, {waited} in all"))
 }
 
-fn slowed(figures: &Figures, limits: &[Limit]) -> Option<String> {
-    let high = figures.own_event("high");
+fn slowed(stats: &Stats, limits: &[Limit]) -> Option<String> {
+    let high = stats.own_event("high");
     let stalled =
-        figures.pressure.iter().find(|(name, _, _)| *name == "memory").map_or(0, |(_, some, _)| *some);
+        stats.pressure.iter().find(|(name, _, _)| *name == "memory").map_or(0, |(_, some, _)| *some);
     let asked = limits.iter().any(|limit| matches!(limit, Limit::High(_)));
     // reclaim that nobody feels is what memory.high is for
     (asked && high > 0 && stalled > 100_000)
@@ -172,8 +172,8 @@ pub fn seconds(microseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::Cpu;
     use crate::limits::size::Memory;
+    use crate::stats::Cpu;
 
     const KILLED: Ended = Ended::Killed(9);
     const LIMIT: Limit = Limit::Memory(Memory(Some(20 << 20)));
@@ -182,17 +182,17 @@ mod tests {
         list.iter().map(|(name, count)| (name.to_string(), *count)).collect()
     }
 
-    fn v2(own: (u64, u64), all: (u64, u64)) -> Figures {
-        Figures {
+    fn v2(own: (u64, u64), all: (u64, u64)) -> Stats {
+        Stats {
             own_events: events(&[("oom", own.0), ("oom_kill", own.1)]),
             events: events(&[("oom", all.0), ("oom_kill", all.1)]),
             memory_limit: Some(Some(20 << 20)),
-            ..Figures::default()
+            ..Stats::default()
         }
     }
 
-    fn said(figures: &Figures, ended: Ended) -> Vec<String> {
-        lines(figures, ended, &[LIMIT], &Above::default())
+    fn said(stats: &Stats, ended: Ended) -> Vec<String> {
+        lines(stats, ended, &[LIMIT], &AncestorOoms::default())
     }
 
     #[test]
@@ -213,29 +213,29 @@ mod tests {
 
     #[test]
     fn a_child_that_was_killed_is_told_though_the_command_ended_well() {
-        let figures = v2((1, 1), (1, 1));
-        assert_eq!(Cause::of(&figures, Ended::Exited(0)), Cause::OwnLimit);
+        let stats = v2((1, 1), (1, 1));
+        assert_eq!(Cause::of(&stats, Ended::Exited(0)), Cause::OwnLimit);
     }
 
     #[test]
     fn in_version_1_the_peak_says_whose_limit_it_was() {
-        let figures = |peak| Figures {
+        let stats = |peak| Stats {
             own_events: events(&[("oom_kill", 1)]),
             memory_limit: Some(Some(20 << 20)),
             memory_peak: Some(peak),
-            ..Figures::default()
+            ..Stats::default()
         };
-        assert_eq!(Cause::of(&figures(20 << 20), KILLED), Cause::OwnLimit);
-        assert_eq!(Cause::of(&figures(5 << 20), KILLED), Cause::LimitAbove);
-        let below = Figures {
+        assert_eq!(Cause::of(&stats(20 << 20), KILLED), Cause::OwnLimit);
+        assert_eq!(Cause::of(&stats(5 << 20), KILLED), Cause::LimitAbove);
+        let below = Stats {
             own_events: events(&[("oom_kill", 0)]),
             events: events(&[("oom_kill", 1)]),
             full_below: true,
-            ..figures(5 << 20)
+            ..stats(5 << 20)
         };
         assert_eq!(Cause::of(&below, KILLED), Cause::LimitBelow);
         // counted in a group that was removed since
-        let gone = Figures { own_events: events(&[("oom_kill", 0)]), ..figures(20 << 20) };
+        let gone = Stats { own_events: events(&[("oom_kill", 0)]), ..stats(20 << 20) };
         assert_eq!(
             said(&gone, KILLED),
             ["somebody sent SIGKILL, or the memory limit of 20 MiB was hit in a group below"]
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_group_above_that_had_no_more_is_named() {
-        let above = Above(vec![("/cg/a".into(), 3), ("/cg".into(), 1)]);
+        let above = AncestorOoms(vec![("/cg/a".into(), 3), ("/cg".into(), 1)]);
         assert_eq!(
             above.grown(|group| Some(if group == Path::new("/cg") { 2 } else { 3 })),
             Some(Path::new("/cg"))
@@ -255,16 +255,16 @@ mod tests {
     #[test]
     fn much_waiting_for_a_processor_is_told_and_little_is_not() {
         let limit = [Limit::Cpu(Bandwidth { quota: Some(50_000), period: 100_000 })];
-        let figures = |throttled| Figures {
+        let stats = |throttled| Stats {
             cpu: Cpu {
                 periods: Some(38),
                 throttled: Some(throttled),
                 throttled_usec: Some(2_180_000),
                 ..Cpu::default()
             },
-            ..Figures::default()
+            ..Stats::default()
         };
-        let said = |throttled| lines(&figures(throttled), Ended::Exited(0), &limit, &Above::default());
+        let said = |throttled| lines(&stats(throttled), Ended::Exited(0), &limit, &AncestorOoms::default());
         assert_eq!(
             said(27),
             ["the limit of 0.5 processors slowed the command down: in 27 of 38 periods, 2.18 s in all"]

@@ -1,14 +1,212 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an errno of the control group file system means: the same number has another cause at
-//! each file.
+//! Control groups: made, written to, killed and removed. The same errno has another cause at each
+//! file of the control group file system.
 
+use std::fmt::{self, Display};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::sched::CloneFlags;
+
+use super::Call;
+use super::notation::word;
+use crate::cgroup;
+use crate::handles::{FdSlot, Handles};
+use crate::reporter::{Quoted, quoted};
+
+/// One write(2) of a whole value to a file of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteCgroup {
+    path: PathBuf,
+    data: Vec<u8>,
+}
+
+impl WriteCgroup {
+    /// A write of `data` to the file at `path`.
+    pub fn new(path: impl Into<PathBuf>, data: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), data: data.into() }
+    }
+}
+
+impl Display for WriteCgroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, data } = self;
+        write!(f, "write(<{}>, {}, {})", path.display(), Quoted(data), data.len())
+    }
+}
+
+impl Call for WriteCgroup {
+    fn page(&self) -> &'static str {
+        "cgroups(7)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        if self.path.ends_with("cgroup.subtree_control") {
+            cgroup::hand_on(&self.path, &self.data)
+        } else {
+            crate::sys::write_file(&self.path, &self.data)
+        }
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        write(&self.path, errno)
+    }
+
+    fn inspection_command(&self, _: &Path) -> Option<String> {
+        Some(format!("cat {}", word(&self.path)))
+    }
+
+    /// A write to these files moves a process into the group: cgroups(7).
+    fn changes(&self) -> CloneFlags {
+        if self.path.ends_with("cgroup.procs") || self.path.ends_with("tasks") {
+            CloneFlags::CLONE_NEWCGROUP
+        } else {
+            CloneFlags::empty()
+        }
+    }
+}
+
+/// Makes a control group and holds a lock that says it is in use: mkdir(2), flock(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateCgroup {
+    /// Its directory.
+    pub path: PathBuf,
+    /// Where it is held.
+    pub slot: FdSlot,
+}
+
+impl Display for CreateCgroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(&self.path))
+    }
+}
+
+impl Call for CreateCgroup {
+    fn page(&self) -> &'static str {
+        "cgroups(7)"
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        cgroup::make(&self.path).map(|fd| handles.hold(self.slot, fd))
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        make(&self.path, errno)
+    }
+}
+
+/// Removes the control groups that a killed run left, the first at last, unless somebody holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoveStaleCgroups(pub Vec<PathBuf>);
+
+impl Display for RemoveStaleCgroups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.0.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+        write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))
+    }
+}
+
+impl Call for RemoveStaleCgroups {
+    fn page(&self) -> &'static str {
+        "cgroups(7)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        cgroup::collect(&self.0)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        self.0.iter().find_map(|path| remove(path, errno))
+    }
+}
+
+/// Removes a control group in which nothing runs any more, unless somebody holds its lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoveEmptyCgroup(pub PathBuf);
+
+impl Display for RemoveEmptyCgroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0))
+    }
+}
+
+impl Call for RemoveEmptyCgroup {
+    fn page(&self) -> &'static str {
+        "cgroups(7)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        cgroup::collect_empty(&self.0)
+    }
+}
+
+/// Kills every process of a control group: cgroup.kill, or one by one where the kernel lacks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KillCgroup(pub PathBuf);
+
+impl Display for KillCgroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", self.0.display())
+    }
+}
+
+impl Call for KillCgroup {
+    fn page(&self) -> &'static str {
+        "cgroups(7)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        cgroup::kill(&self.0)
+    }
+}
+
+/// Kills every process of a version 1 control group, frozen meanwhile where the freezer has it: kill(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KillCgroupV1(pub PathBuf);
+
+impl Display for KillCgroupV1 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "kill(<each process of {}>, SIGKILL)", self.0.display())
+    }
+}
+
+impl Call for KillCgroupV1 {
+    fn page(&self) -> &'static str {
+        "kill(2)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        cgroup::kill(&self.0)
+    }
+}
+
+/// Removes a control group and those the command made below it: rmdir(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoveCgroup(pub PathBuf);
+
+impl Display for RemoveCgroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0))
+    }
+}
+
+impl Call for RemoveCgroup {
+    fn page(&self) -> &'static str {
+        "cgroups(7)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        cgroup::remove(&self.0)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        remove(&self.0, errno)
+    }
+}
 
 /// A write to a file of a group; nothing for a file of anything else.
-pub fn write(path: &Path, errno: Errno) -> Option<String> {
+fn write(path: &Path, errno: Errno) -> Option<String> {
     let group = path.parent()?;
     if !group.join("cgroup.procs").exists() {
         return None;
@@ -106,7 +304,7 @@ fn not_ours(group: &Path) -> String {
 }
 
 /// mkdir(2) of a group.
-pub fn make(path: &Path, errno: Errno) -> Option<String> {
+fn make(path: &Path, errno: Errno) -> Option<String> {
     match errno {
         Errno::EAGAIN => Some(
             "no process is too many: cgroup.max.depth or cgroup.max.descendants of a group above is reached"
@@ -120,7 +318,7 @@ pub fn make(path: &Path, errno: Errno) -> Option<String> {
 }
 
 /// rmdir(2) of a group.
-pub fn remove(path: &Path, errno: Errno) -> Option<String> {
+fn remove(path: &Path, errno: Errno) -> Option<String> {
     if errno != Errno::EBUSY {
         return None;
     }
@@ -143,22 +341,6 @@ fn first_process(group: &Path) -> Option<String> {
         entries.filter_map(|entry| first_process(&entry.path())).next()
     };
     own.lines().next().map(str::to_string).or_else(below)
-}
-
-/// clone3(2) with CLONE_INTO_CGROUP.
-pub fn fork_into(errno: Errno) -> Option<String> {
-    match errno {
-        Errno::EBUSY => Some("the group hands controllers on, so it takes no process".to_string()),
-        Errno::EACCES => Some(
-            "moving takes the right to write cgroup.procs in the nearest group above both places, too: cgroups(7)"
-                .to_string(),
-        ),
-        Errno::EOPNOTSUPP => Some("the group is threaded or below a threaded one: cgroups(7)".to_string()),
-        Errno::EAGAIN => {
-            Some("a limit of processes is reached: ulimit -u, or pids.max of a control group".to_string())
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use chain::{cgroup, sys};
 
 use crate::cli::Options;
-pub use crate::group::{After, Group, Name, Parent};
+pub use crate::group::{Cleanup, Group, Name, Parent};
 use crate::group::{is_unused, stale};
 use crate::hierarchy::{Hierarchies, Hierarchy, Version};
 use crate::limits::Limit;
 use crate::refusal::{self, Refusal};
-use crate::spot::{controllers, spot_for};
+use crate::v2_parent::{choose_parent, controllers};
 
 /// What the group is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct GroupRequest {
     /// What is limited.
     pub limits: Vec<Limit>,
     /// Whether what cannot be limited is left out.
@@ -27,10 +27,10 @@ pub struct Wanted {
     /// What it is called.
     pub name: Option<Name>,
     /// What becomes of it.
-    pub after: After,
+    pub cleanup: Cleanup,
 }
 
-impl Wanted {
+impl GroupRequest {
     /// As the options say.
     ///
     /// # Errors
@@ -39,10 +39,10 @@ impl Wanted {
         Ok(Self {
             attempt: options.attempt,
             account: options.report().is_some(),
-            after: options.after(),
+            cleanup: options.cleanup(),
             parent: options.parent,
             name: options.name,
-            limits: options.asked.limits()?,
+            limits: options.limits.limits()?,
         })
     }
 }
@@ -74,14 +74,14 @@ impl Placement {
     ///
     /// # Errors
     /// Where no hierarchy takes a group of ours, or not with these limits.
-    pub fn choose(wanted: &Wanted, found: &Hierarchies) -> Result<Self, Refusal> {
-        let name = wanted.name.as_ref().map_or_else(|| wanted.after.name().into(), |name| name.0.clone());
+    pub fn choose(request: &GroupRequest, found: &Hierarchies) -> Result<Self, Refusal> {
+        let name = request.name.as_ref().map_or_else(|| request.cleanup.name().into(), |name| name.0.clone());
         let name = Path::new(&name);
         let mut placement = Self::default();
         let mut v2_limits = Vec::new();
-        for limit in &wanted.limits {
+        for limit in &request.limits {
             let refused = match found.that_limits(limit) {
-                Some(v1) if v1.version == Version::V1 => placement.limit_v1(v1, wanted, name, limit).err(),
+                Some(v1) if v1.version == Version::V1 => placement.limit_v1(v1, request, name, limit).err(),
                 Some(_) => {
                     v2_limits.push(limit.clone());
                     None
@@ -89,29 +89,29 @@ impl Placement {
                 None => Some(refusal::no_controller(limit, found)),
             };
             match refused {
-                Some(refusal) if wanted.attempt => placement.leave_out(limit, &refusal),
+                Some(refusal) if request.attempt => placement.leave_out(limit, &refusal),
                 Some(refusal) => return Err(refusal),
                 None => {}
             }
         }
-        if wanted.account {
+        if request.account {
             for v1 in ACCOUNTS.iter().filter_map(|name| found.v1(name)) {
                 // a report without these figures is still a report
-                let _ = placement.group_v1(v1, wanted, name);
+                let _ = placement.group_v1(v1, request, name);
             }
         }
-        match found.v2().map(|v2| placement.place_v2(v2, wanted, name, v2_limits.clone())) {
+        match found.v2().map(|v2| placement.place_v2(v2, request, name, v2_limits.clone())) {
             Some(Ok(())) => {}
             Some(Err(refusal)) if !v2_limits.is_empty() => return Err(refusal),
-            in_v2 => placement.do_without_v2(in_v2.and_then(Result::err), found, wanted, name)?,
+            in_v2 => placement.do_without_v2(in_v2.and_then(Result::err), found, request, name)?,
         }
         for group in &mut placement.v1 {
             if found.v1("cpuset").is_some_and(|cpuset| group.path.starts_with(&cpuset.mount)) {
-                group.fill_cpuset(wanted.attempt);
+                group.fill_cpuset(request.attempt);
             }
         }
-        placement.look_beside(wanted.name.is_some())?;
-        placement.look_elsewhere(wanted, found);
+        placement.find_stale_siblings(request.name.is_some())?;
+        placement.find_stale_in_other_hierarchies(request, found);
         Ok(placement)
     }
 
@@ -121,13 +121,13 @@ impl Placement {
         &mut self,
         in_v2: Option<Refusal>,
         found: &Hierarchies,
-        wanted: &Wanted,
+        request: &GroupRequest,
         name: &Path,
     ) -> Result<(), Refusal> {
         let v1 = |hierarchy: &&Hierarchy| hierarchy.version == Version::V1;
         let freezer =
             found.v1("freezer").or_else(|| found.list.iter().find(v1).filter(|_| self.v1.is_empty()));
-        let refused = freezer.and_then(|freezer| self.group_v1(freezer, wanted, name).err());
+        let refused = freezer.and_then(|freezer| self.group_v1(freezer, request, name).err());
         if !self.v1.is_empty() {
             return Ok(());
         }
@@ -141,19 +141,24 @@ impl Placement {
     fn limit_v1(
         &mut self,
         v1: &Hierarchy,
-        wanted: &Wanted,
+        request: &GroupRequest,
         name: &Path,
         limit: &Limit,
     ) -> Result<(), Refusal> {
-        let group = self.group_v1(v1, wanted, name)?;
+        let group = self.group_v1(v1, request, name)?;
         group.limit(limit).map_err(|wrong| Refusal {
             wrong,
             hint: "the kernel's cgroup_no_v1=all gives every controller to version 2".to_string(),
         })
     }
 
-    fn group_v1(&mut self, v1: &Hierarchy, wanted: &Wanted, name: &Path) -> Result<&mut Group, Refusal> {
-        let parent = wanted.parent.as_ref().map_or_else(|| v1.own.clone(), |parent| parent.of(v1));
+    fn group_v1(
+        &mut self,
+        v1: &Hierarchy,
+        request: &GroupRequest,
+        name: &Path,
+    ) -> Result<&mut Group, Refusal> {
+        let parent = request.parent.as_ref().map_or_else(|| v1.own.clone(), |parent| parent.of(v1));
         if !parent.is_dir() {
             return Err(refusal::no_such_group(&parent));
         }
@@ -171,13 +176,13 @@ impl Placement {
     fn place_v2(
         &mut self,
         v2: &Hierarchy,
-        wanted: &Wanted,
+        request: &GroupRequest,
         name: &Path,
         limits: Vec<Limit>,
     ) -> Result<(), Refusal> {
-        let spot = |limits: &[Limit]| spot_for(v2, wanted, &controllers(limits));
+        let spot = |limits: &[Limit]| choose_parent(v2, request, &controllers(limits));
         let (spot, limits) = match spot(&limits) {
-            Err(refusal) if wanted.attempt && !limits.is_empty() => {
+            Err(refusal) if request.attempt && !limits.is_empty() => {
                 let (kept, dropped): (Vec<_>, Vec<_>) =
                     limits.into_iter().partition(|limit| spot(std::slice::from_ref(limit)).is_ok());
                 dropped.iter().for_each(|limit| self.leave_out(limit, &refusal));
@@ -198,12 +203,12 @@ impl Placement {
 
     /// A run that is over may have had groups in hierarchies that this one needs not: they are
     /// called as the one that every run has.
-    fn look_elsewhere(&mut self, wanted: &Wanted, found: &Hierarchies) {
+    fn find_stale_in_other_hierarchies(&mut self, request: &GroupRequest, found: &Hierarchies) {
         let places: Vec<PathBuf> = found
             .list
             .iter()
             .filter(|hierarchy| hierarchy.version == Version::V1)
-            .map(|v1| wanted.parent.as_ref().map_or_else(|| v1.own.clone(), |parent| parent.of(v1)))
+            .map(|v1| request.parent.as_ref().map_or_else(|| v1.own.clone(), |parent| parent.of(v1)))
             .collect();
         let beside = |path: &Path| -> Vec<PathBuf> {
             let name = path.file_name().unwrap_or_default();
@@ -230,7 +235,7 @@ impl Placement {
 
     /// What stands where the groups go: removed where a run left it, else in the way. A name of
     /// our own making is nobody else's.
-    fn look_beside(&mut self, is_named: bool) -> Result<(), Refusal> {
+    fn find_stale_siblings(&mut self, is_named: bool) -> Result<(), Refusal> {
         // the freezer's last, so that it is the first here too
         for group in self.v2.iter().chain(self.v1.iter().rev()) {
             let (left, empty) = group.path.parent().map(stale).unwrap_or_default();

@@ -12,18 +12,18 @@ use crate::limits::size::Bytes;
 
 /// A write to a file of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
+pub struct ControlFile {
     /// The file's name.
     pub file: String,
     /// What is written.
     pub value: String,
     /// How it is seen that it held.
-    pub held: Held,
+    pub read_back: ReadBack,
 }
 
 /// How a file shows that a value held.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum ReadBack {
     /// It reads as it was written.
     AsWritten,
     /// It reads as a number that is rounded down to a multiple of so many bytes.
@@ -39,63 +39,65 @@ pub enum Held {
 /// The largest page that a size of memory is rounded to: arm64 and ppc64 have 64 KiB.
 pub const PAGE: u64 = 64 << 10;
 
-impl Setting {
+impl ControlFile {
     /// A value that reads as it was written.
     pub fn new(file: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { file: file.into(), value: value.into(), held: Held::AsWritten }
+        Self { file: file.into(), value: value.into(), read_back: ReadBack::AsWritten }
     }
 
     /// The same, seen to hold in another way.
-    pub fn seen(self, held: Held) -> Self {
-        Self { held, ..self }
+    pub fn checked_by(self, read_back: ReadBack) -> Self {
+        Self { read_back, ..self }
     }
 
     /// Reads back what was written in a group: what there is to tell, if anything.
     ///
     /// # Errors
     /// What the file says instead.
-    pub fn look(&self, group: &Path) -> Result<Option<String>, String> {
-        let file = match &self.held {
-            Held::In(file, _) => file,
+    pub fn verify(&self, group: &Path) -> Result<Option<String>, String> {
+        let file = match &self.read_back {
+            ReadBack::In(file, _) => file,
             _ => self.file.as_str(),
         };
         match fs::read_to_string(group.join(file)) {
             Ok(text) => self.compare(file, text.trim()),
             // what may only be written has nothing to say
-            Err(_) if self.held == Held::Unknown => Ok(None),
+            Err(_) if self.read_back == ReadBack::Unknown => Ok(None),
             Err(why) => Err(format!("{file} cannot be read back: {}", why.kind())),
         }
     }
 
     fn compare(&self, file: &str, found: &str) -> Result<Option<String>, String> {
-        let wanted = match &self.held {
-            Held::In(_, wanted) => wanted,
+        let wanted = match &self.read_back {
+            ReadBack::In(_, wanted) => wanted,
             _ => &self.value,
         };
-        let held = match &self.held {
-            Held::Rounded(unit) => match rounded(wanted, found, *unit) {
+        let held = match &self.read_back {
+            ReadBack::Rounded(unit) => match rounded(wanted, found, *unit) {
                 Some(0) => true,
-                Some(_) => return Ok(Some(self.told_rounding(found))),
+                Some(_) => return Ok(Some(self.rounding_note(found))),
                 None => false,
             },
-            Held::Line(key, word) => {
+            ReadBack::Line(key, word) => {
                 let line = found.lines().find_map(|line| line.strip_prefix(key.as_str())?.strip_prefix(' '));
                 // a rate without limit leaves no line behind
                 line.map_or(word.ends_with("max") || word == "0", |line| {
                     line.split(' ').any(|found| found == word)
                 })
             }
-            Held::AsWritten | Held::In(..) | Held::Unknown => wanted == found,
+            ReadBack::AsWritten | ReadBack::In(..) | ReadBack::Unknown => wanted == found,
         };
         let differs = || format!("{file} holds \"{}\" instead of \"{wanted}\"", found.replace('\n', "; "));
         match held {
             true => Ok(None),
-            false if self.held == Held::Unknown => Ok((!found.contains(char::is_whitespace)).then(differs)),
+            false if self.read_back == ReadBack::Unknown => {
+                Ok((!found.contains(char::is_whitespace)).then(differs))
+            }
             false => Err(differs()),
         }
     }
 
-    fn told_rounding(&self, found: &str) -> String {
+    fn rounding_note(&self, found: &str) -> String {
         let size =
             |text: &str| text.parse().map_or_else(|_| text.to_string(), |size| Bytes(size).to_string());
         format!("{} is rounded: {} instead of {}", self.file, size(found), size(&self.value))
@@ -119,13 +121,13 @@ fn rounded(wanted: &str, found: &str, unit: u64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn look(setting: &Setting, found: &str) -> Result<Option<String>, String> {
+    fn look(setting: &ControlFile, found: &str) -> Result<Option<String>, String> {
         setting.compare(&setting.file, found)
     }
 
     #[test]
     fn a_rounding_is_told_and_a_value_that_did_not_hold_is_an_error() {
-        let memory = Setting::new("memory.max", "1000000").seen(Held::Rounded(PAGE));
+        let memory = ControlFile::new("memory.max", "1000000").checked_by(ReadBack::Rounded(PAGE));
         assert_eq!(look(&memory, "1000000"), Ok(None));
         assert_eq!(
             look(&memory, "999424"),
@@ -136,15 +138,15 @@ mod tests {
 
     #[test]
     fn version_1_has_a_number_for_no_limit() {
-        let memory = Setting::new("memory.limit_in_bytes", "-1").seen(Held::Rounded(PAGE));
+        let memory = ControlFile::new("memory.limit_in_bytes", "-1").checked_by(ReadBack::Rounded(PAGE));
         assert_eq!(look(&memory, "9223372036854771712"), Ok(None));
         assert!(look(&memory, "4096").is_err());
     }
 
     #[test]
     fn a_rate_is_a_word_in_the_line_of_its_disk() {
-        let line = Held::Line("8:0".to_string(), "rbps=1048576".to_string());
-        let io = Setting::new("io.max", "8:0 rbps=1048576").seen(line);
+        let line = ReadBack::Line("8:0".to_string(), "rbps=1048576".to_string());
+        let io = ControlFile::new("io.max", "8:0 rbps=1048576").checked_by(line);
         assert_eq!(look(&io, "7:0 rbps=1\n8:0 rbps=1048576 wbps=max riops=max wiops=max"), Ok(None));
         assert!(look(&io, "8:0 rbps=5 wbps=max").is_err());
         assert!(look(&io, "").is_err());
@@ -152,9 +154,9 @@ mod tests {
 
     #[test]
     fn a_raw_value_that_reads_otherwise_is_only_told() {
-        let raw = Setting::new("pids.max", "0020").seen(Held::Unknown);
+        let raw = ControlFile::new("pids.max", "0020").checked_by(ReadBack::Unknown);
         assert_eq!(look(&raw, "20"), Ok(Some("pids.max holds \"20\" instead of \"0020\"".to_string())));
-        let keyed = Setting::new("io.max", "8:0 rbps=1").seen(Held::Unknown);
+        let keyed = ControlFile::new("io.max", "8:0 rbps=1").checked_by(ReadBack::Unknown);
         assert_eq!(look(&keyed, "8:0 rbps=1 wbps=max"), Ok(None));
     }
 }

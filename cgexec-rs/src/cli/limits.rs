@@ -12,7 +12,7 @@ use crate::limits::{CpuWeight, Limit, Pids};
 /// What is limited, as it was asked for.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Limits")]
-pub struct Asked {
+pub struct LimitOptions {
     /// Let COMMAND use at most BYTES of memory: 50M, 1.5G, max (k, m, g, t are powers of 1024)
     #[arg(short, long, value_name = "BYTES", value_parser = enough)]
     pub memory: Option<Memory>,
@@ -106,7 +106,7 @@ fn enough(text: &str) -> Result<Memory, String> {
     }
 }
 
-impl Asked {
+impl LimitOptions {
     /// Those limits that were asked for, in the order in which they are written.
     ///
     /// # Errors
@@ -177,10 +177,10 @@ mod tests {
     use super::*;
 
     fn with_swap(memory: &str, total: &str) -> Result<Vec<Limit>, String> {
-        let asked = Asked {
+        let asked = LimitOptions {
             memory: Some(memory.parse().unwrap()),
             memory_swap: Some(total.parse().unwrap()),
-            ..Asked::default()
+            ..LimitOptions::default()
         };
         asked.limits()
     }
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_period_alone_is_a_period_without_limit() {
-        let asked = Asked { cpu_period: Some(PeriodUsec(5000)), ..Asked::default() };
+        let asked = LimitOptions { cpu_period: Some(PeriodUsec(5000)), ..LimitOptions::default() };
         assert_eq!(asked.limits(), Ok(vec![Limit::Cpu(Bandwidth { quota: None, period: 5000 })]));
     }
 }

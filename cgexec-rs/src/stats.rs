@@ -12,7 +12,7 @@ pub type Most = Option<Option<u64>>;
 
 /// Everything that was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct Stats {
     /// Bytes at most.
     pub memory_peak: Option<u64>,
     /// Bytes of swap at most.
@@ -58,18 +58,18 @@ pub struct Cpu {
     pub throttled_usec: Option<u64>,
 }
 
-impl Figures {
+impl Stats {
     /// Reads every group of a run.
     pub fn of(groups: &[Group]) -> Self {
-        let mut figures = Self::default();
+        let mut stats = Self::default();
         for group in groups {
             match group.version {
-                Version::V1 => figures.read_v1(&group.path),
-                Version::V2 => figures.read_v2(&group.path),
+                Version::V1 => stats.read_v1(&group.path),
+                Version::V2 => stats.read_v2(&group.path),
             }
-            figures.leftovers = figures.leftovers.max(processes_in(&group.path));
+            stats.leftovers = stats.leftovers.max(processes_in(&group.path));
         }
-        figures
+        stats
     }
 
     fn read_v2(&mut self, group: &Path) {

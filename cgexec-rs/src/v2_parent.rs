@@ -17,12 +17,12 @@ use chain::sys;
 
 use crate::hierarchy::{Hierarchy, Version, has_word};
 use crate::limits::Limit;
-use crate::place::Wanted;
+use crate::placement::GroupRequest;
 use crate::refusal::{self, Refusal};
 
 /// A parent in version 2, and what must happen before it takes the group.
 #[derive(Debug)]
-pub struct Spot {
+pub struct V2Parent {
     /// The parent.
     pub parent: PathBuf,
     /// Whether we must leave it first.
@@ -50,13 +50,13 @@ pub fn controllers(limits: &[Limit]) -> Vec<String> {
 ///
 /// # Errors
 /// Why no group takes it.
-pub fn spot_for(v2: &Hierarchy, wanted: &Wanted, needed: &[String]) -> Result<Spot, Refusal> {
-    let place = |names: &[String]| match &wanted.parent {
+pub fn choose_parent(v2: &Hierarchy, request: &GroupRequest, needed: &[String]) -> Result<V2Parent, Refusal> {
+    let place = |names: &[String]| match &request.parent {
         Some(parent) => below(v2, parent.of(v2), names),
         None => parent_for(v2, names),
     };
     let mut all = needed.to_vec();
-    if wanted.account {
+    if request.account {
         for name in ACCOUNTS.iter().filter(|name| v2.offers(name)).map(|name| name.to_string()) {
             let with: Vec<String> = all.iter().chain([&name]).cloned().collect();
             if !needed.contains(&name) && place(&with).is_ok() {
@@ -68,32 +68,32 @@ pub fn spot_for(v2: &Hierarchy, wanted: &Wanted, needed: &[String]) -> Result<Sp
 }
 
 /// The group below which `needed` controllers can limit: see the module's head for the order.
-fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<Spot, Refusal> {
+fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Refusal> {
     let own = usable(v2, &v2.own);
     if needed.is_empty() {
-        return own.map(|parent| Spot { parent, leave: false, enable: Vec::new() });
+        return own.map(|parent| V2Parent { parent, leave: false, enable: Vec::new() });
     }
     if is_real_root(&v2.own) {
-        return hand_on(own?, needed, false);
+        return with_controllers(own?, needed, false);
     }
     if let Ok(own) = &own
         && is_alone_in(own)
     {
-        return hand_on(own.clone(), needed, true);
+        return with_controllers(own.clone(), needed, true);
     }
     let above = v2.own.ancestors().skip(1).take_while(|group| group.starts_with(&v2.mount));
     for group in above {
         let Ok(group) = usable(v2, group) else { break };
         let handed_on = |name: &String| has_word(&group.join("cgroup.subtree_control"), name);
         if needed.iter().all(handed_on) || is_real_root(&group) || holds_no_process(&group) {
-            return hand_on(group, needed, false);
+            return with_controllers(group, needed, false);
         }
     }
     Err(own.err().unwrap_or_else(|| refusal::shared(&v2.own)))
 }
 
 /// The parent that the user named.
-fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<Spot, Refusal> {
+fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<V2Parent, Refusal> {
     if !parent.is_dir() {
         return Err(refusal::no_such_group(&parent));
     }
@@ -101,7 +101,7 @@ fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<Spot, Ref
         return Err(refusal::not_writable(v2, &parent));
     }
     let leave = !needed.is_empty() && !is_real_root(&parent) && parent == v2.own && is_alone_in(&parent);
-    let spot = hand_on(parent, needed, leave)?;
+    let spot = with_controllers(parent, needed, leave)?;
     if spot.enable.is_empty() || leave || is_real_root(&spot.parent) || holds_no_process(&spot.parent) {
         return Ok(spot);
     }
@@ -109,7 +109,7 @@ fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<Spot, Ref
 }
 
 /// What the parent does not hand on yet and has.
-fn hand_on(parent: PathBuf, needed: &[String], leave: bool) -> Result<Spot, Refusal> {
+fn with_controllers(parent: PathBuf, needed: &[String], leave: bool) -> Result<V2Parent, Refusal> {
     let missing = |file: &str| {
         let file = parent.join(file);
         needed.iter().filter(move |name| !has_word(&file, name))
@@ -119,7 +119,7 @@ fn hand_on(parent: PathBuf, needed: &[String], leave: bool) -> Result<Spot, Refu
         return Err(refusal::not_handed_on(&parent, &absent));
     }
     let enable: Vec<String> = missing("cgroup.subtree_control").cloned().collect();
-    Ok(Spot { leave, enable, parent })
+    Ok(V2Parent { leave, enable, parent })
 }
 
 /// A group below which we may make another.

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Causes of a failure that several families share, each looked for before it is named.
+
+use std::fs;
+use std::path::Path;
+
+use crate::{mountinfo, sys};
+
+/// For fork(2) and its like at `EAGAIN`.
+pub(super) const PROCESS_LIMIT: &str =
+    "a limit of processes is reached: ulimit -u, or pids.max of a control group";
+
+/// The switches with which distributions keep user namespaces from ordinary users.
+pub(super) fn user_namespace_knob() -> Option<String> {
+    if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
+        return Some(
+            "AppArmor keeps user namespaces from programs without a profile: unshare-rs(1), NOTES, gives this one its own; \
+             or as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+                .to_string(),
+        );
+    }
+    if read("/proc/sys/kernel/unprivileged_userns_clone").as_deref() == Some("0") {
+        return Some("as root: sysctl kernel.unprivileged_userns_clone=1".to_string());
+    }
+    None
+}
+
+/// In a chroot the root directory is not a mount point, and the kernel has no new root to pivot from.
+pub(super) fn inside_chroot() -> Option<String> {
+    let root_is_mount = sys::is_mount_root(Path::new("/")).or_else(|| {
+        let table = mountinfo::table().ok()?;
+        Some(mountinfo::mounts(&table).any(|mount| mount.at == Path::new("/")))
+    })?;
+    (!root_is_mount).then(|| {
+        "this process runs in a chroot(2), where the kernel refuses this; whoever made it can use chroot-rs, \
+         which enters the root by pivot_root(2)"
+            .to_string()
+    })
+}
+
+/// A small file of the kernel.
+pub(super) fn read(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_string())
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Files: those of the kernel that are written, and those that are made and removed.
+
+use std::fmt::{self, Display};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{Mode, SFlag};
+use nix::unistd::UnlinkatFlags;
+
+use super::Call;
+use super::cause::{read, user_namespace_knob};
+use super::notation::{Hex, word, word_at};
+use crate::handles::Handles;
+use crate::reporter::{Quoted, quoted};
+use crate::sys;
+
+/// One write(2) of a whole value to a file of the kernel, which is never created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    path: PathBuf,
+    data: Vec<u8>,
+}
+
+impl Write {
+    /// A write of `data` to the file at `path`.
+    pub fn new(path: impl Into<PathBuf>, data: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), data: data.into() }
+    }
+}
+
+impl Display for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, data } = self;
+        write!(f, "write(<{}>, {}, {})", path.display(), Quoted(data), data.len())
+    }
+}
+
+impl Call for Write {
+    fn page(&self) -> &'static str {
+        let path = self.path.as_os_str().as_bytes();
+        if path.ends_with(b"_map") || path.ends_with(b"/setgroups") {
+            "user_namespaces(7)"
+        } else if path.ends_with(b"/timens_offsets") {
+            "time_namespaces(7)"
+        } else {
+            "proc(5)"
+        }
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        sys::write_file(&self.path, &self.data)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        match self.path.file_name()?.as_bytes() {
+            b"setgroups" if errno == Errno::EPERM => setgroups_settled().or_else(user_namespace_knob),
+            b"uid_map" | b"setgroups" if matches!(errno, Errno::EPERM | Errno::EACCES) => {
+                user_namespace_knob()
+            }
+            b"timens_offsets" if errno == Errno::ERANGE => {
+                Some("a clock inside may not be below 0, nor above 146 years: time_namespaces(7)".to_string())
+            }
+            _ => None,
+        }
+    }
+
+    fn inspection_command(&self, _: &Path) -> Option<String> {
+        Some(format!("cat {}", word(&self.path)))
+    }
+}
+
+/// setgroups(2) may be denied before groups are mapped, and allowed only where it never was denied.
+fn setgroups_settled() -> Option<String> {
+    read("/proc/self/gid_map").filter(|map| !map.is_empty()).map(|_| {
+        "it is settled where groups are mapped already, as here: --user makes a namespace where it is not"
+            .to_string()
+    })
+}
+
+/// mkdirat(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mkdir {
+    /// The directory.
+    pub path: PathBuf,
+    /// Its mode before the umask.
+    pub mode: u32,
+}
+
+impl Display for Mkdir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mkdirat(AT_FDCWD, {}, 0{:o})", quoted(&self.path), self.mode)
+    }
+}
+
+impl Call for Mkdir {
+    fn page(&self) -> &'static str {
+        "mkdirat(2)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        nix::sys::stat::mkdirat(AT_FDCWD, self.path.as_path(), Mode::from_bits_truncate(self.mode))
+    }
+
+    fn inspection_command(&self, cwd: &Path) -> Option<String> {
+        Some(format!("ls -ld {}", word_at(cwd, &self.path)))
+    }
+}
+
+/// Makes a device, or an empty file: mknodat(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mknod {
+    path: PathBuf,
+    kind: SFlag,
+    mode: u32,
+    /// Major and minor number.
+    device: (u64, u64),
+}
+
+impl Mknod {
+    /// A character device with a major and a minor number; `mode` is that before the umask.
+    pub fn char_device(path: impl Into<PathBuf>, mode: u32, device: (u64, u64)) -> Self {
+        Self { path: path.into(), kind: SFlag::S_IFCHR, mode, device }
+    }
+
+    /// An empty file, as a place for a mount; `mode` is that before the umask.
+    pub fn file(path: impl Into<PathBuf>, mode: u32) -> Self {
+        Self { path: path.into(), kind: SFlag::S_IFREG, mode, device: (0, 0) }
+    }
+}
+
+impl Display for Mknod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, kind, mode, device: (major, minor) } = self;
+        let path = quoted(path);
+        if *kind == SFlag::S_IFCHR {
+            let (major, minor) = (Hex(*major), Hex(*minor));
+            write!(f, "mknodat(AT_FDCWD, {path}, S_IFCHR|0{mode:o}, makedev({major}, {minor}))")
+        } else {
+            write!(f, "mknodat(AT_FDCWD, {path}, S_IFREG|0{mode:o})")
+        }
+    }
+}
+
+impl Call for Mknod {
+    fn page(&self) -> &'static str {
+        "mknodat(2)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        let Self { path, kind, mode, device: (major, minor) } = self;
+        let mode = Mode::from_bits_truncate(*mode);
+        let device = nix::sys::stat::makedev(*major, *minor);
+        nix::sys::stat::mknodat(AT_FDCWD, path.as_path(), *kind, mode, device)
+    }
+
+    fn inspection_command(&self, cwd: &Path) -> Option<String> {
+        Some(format!("ls -ld {}", word_at(cwd, &self.path)))
+    }
+}
+
+/// symlinkat(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symlink {
+    /// Where it leads.
+    pub target: PathBuf,
+    /// The link.
+    pub link: PathBuf,
+}
+
+impl Display for Symlink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "symlinkat({}, AT_FDCWD, {})", quoted(&self.target), quoted(&self.link))
+    }
+}
+
+impl Call for Symlink {
+    fn page(&self) -> &'static str {
+        "symlinkat(2)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        nix::unistd::symlinkat(self.target.as_path(), AT_FDCWD, self.link.as_path())
+    }
+
+    fn inspection_command(&self, cwd: &Path) -> Option<String> {
+        Some(format!("ls -ld {}", word_at(cwd, &self.link)))
+    }
+}
+
+/// Removes a file: unlinkat(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlink(pub PathBuf);
+
+impl Display for Unlink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unlinkat(AT_FDCWD, {}, 0)", quoted(&self.0))
+    }
+}
+
+impl Call for Unlink {
+    fn page(&self) -> &'static str {
+        "unlinkat(2)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        nix::unistd::unlinkat(AT_FDCWD, self.0.as_path(), UnlinkatFlags::NoRemoveDir)
+    }
+}
+
+/// umask(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Umask(pub u32);
+
+impl Display for Umask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "umask(0{:02o})", self.0)
+    }
+}
+
+impl Call for Umask {
+    fn page(&self) -> &'static str {
+        "umask(2)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        nix::sys::stat::umask(Mode::from_bits_truncate(self.0));
+        Ok(())
+    }
+
+    fn inspection_command(&self, _: &Path) -> Option<String> {
+        Some("umask".to_string())
+    }
+}

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Mounts: mount(2), umount2(2), and the calls of Linux 5.2 that work on descriptors.
+
+use std::fmt::{self, Display};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags};
+use nix::sched::CloneFlags;
+
+use super::Call;
+use super::cause::{inside_chroot, user_namespace_knob};
+use super::notation::{OrNull, word_at};
+use crate::handles::{FdSlot, Handles};
+use crate::namespace::Kind;
+use crate::reporter::quoted;
+use crate::{flags, mountinfo, sys};
+
+const PROPAGATION: MsFlags =
+    MsFlags::MS_PRIVATE.union(MsFlags::MS_SLAVE).union(MsFlags::MS_SHARED).union(MsFlags::MS_UNBINDABLE);
+
+/// mount(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    source: Option<PathBuf>,
+    target: PathBuf,
+    fstype: Option<&'static str>,
+    flags: MsFlags,
+    data: Option<String>,
+}
+
+impl Mount {
+    /// A new file system of a type that needs no device. A `target` of "." is the working
+    /// directory, which nobody can swap for a symlink.
+    pub fn new(fstype: &'static str, target: impl Into<PathBuf>, flags: MsFlags) -> Self {
+        Self { source: Some(fstype.into()), fstype: Some(fstype), ..Self::flagged(target, flags) }
+    }
+
+    /// The same with the file system's own options, separated by commas.
+    #[must_use]
+    pub fn with_data(self, data: impl Into<String>) -> Self {
+        Self { data: Some(data.into()), ..self }
+    }
+
+    /// Makes a file or directory visible at a second place.
+    pub fn bind(source: impl Into<PathBuf>, target: impl Into<PathBuf>, flags: MsFlags) -> Self {
+        Self { source: Some(source.into()), ..Self::flagged(target, flags | MsFlags::MS_BIND) }
+    }
+
+    /// Moves a mount.
+    pub fn move_to(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
+        Self { source: Some(source.into()), ..Self::flagged(target, MsFlags::MS_MOVE) }
+    }
+
+    /// Changes how mounts at and below `target` propagate: mount_namespaces(7).
+    pub fn propagate(target: impl Into<PathBuf>, flags: MsFlags) -> Self {
+        Self::flagged(target, flags | MsFlags::MS_REC)
+    }
+
+    /// Changes the flags of a mount.
+    pub fn remount(target: impl Into<PathBuf>, flags: MsFlags) -> Self {
+        Self::flagged(target, flags | MsFlags::MS_REMOUNT)
+    }
+
+    fn flagged(target: impl Into<PathBuf>, flags: MsFlags) -> Self {
+        Self { source: None, target: target.into(), fstype: None, flags, data: None }
+    }
+
+    /// The hint for a namespace in /proc that is bound on a file, to keep it.
+    fn hint_for_namespace(&self, source: &Path, errno: Errno) -> Option<String> {
+        match errno {
+            Errno::EINVAL if source.ends_with("ns/mnt") => mount_namespace_file(&self.target),
+            Errno::ENOTDIR if self.target.is_dir() => {
+                let target = self.target.display();
+                Some(format!("{target} is a directory, and what keeps a namespace is a file: {target}/FILE"))
+            }
+            Errno::EPERM => Some("a mount outside of the new namespaces takes root".to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, target, fstype, flags, data } = self;
+        write!(
+            f,
+            "mount({}, {}, {}, {}, {})",
+            OrNull(source.as_deref()),
+            quoted(target),
+            OrNull(fstype.map(Path::new)),
+            flags::Mount(*flags),
+            OrNull(data.as_deref().map(Path::new)),
+        )
+    }
+}
+
+impl Call for Mount {
+    fn page(&self) -> &'static str {
+        "mount(2)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        let Self { source, target, fstype, flags, data } = self;
+        nix::mount::mount(source.as_deref(), target.as_path(), *fstype, *flags, data.as_deref())
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        match (self.fstype, &self.source) {
+            (Some("proc"), _) if errno == Errno::EPERM => proc_refused(),
+            (Some("binfmt_misc"), _) => match errno {
+                Errno::ENODEV => Some("this kernel has no binfmt_misc: modprobe binfmt_misc".to_string()),
+                Errno::EPERM => Some("in a user namespace this takes Linux 6.7".to_string()),
+                _ => None,
+            },
+            (Some("overlay"), _) => overlay_refused(errno),
+            (_, Some(source)) if self.flags.contains(MsFlags::MS_BIND) && source.starts_with("/proc") => {
+                self.hint_for_namespace(source, errno)
+            }
+            _ if self.flags.intersects(MsFlags::MS_PRIVATE | MsFlags::MS_SLAVE) => match errno {
+                Errno::EINVAL => inside_chroot(),
+                Errno::EPERM | Errno::EACCES => user_namespace_knob(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn inspection_command(&self, cwd: &Path) -> Option<String> {
+        let columns = if self.flags.intersects(PROPAGATION) { "-o TARGET,PROPAGATION " } else { "" };
+        Some(format!("findmnt {columns}{}", word_at(cwd, &self.target)))
+    }
+
+    fn changes(&self) -> CloneFlags {
+        CloneFlags::CLONE_NEWNS
+    }
+}
+
+/// umount2(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmount {
+    /// The mount point.
+    pub target: PathBuf,
+    /// MNT_* flags.
+    pub flags: MntFlags,
+}
+
+impl Display for Unmount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "umount2({}, {})", quoted(&self.target), flags::Unmount(self.flags))
+    }
+}
+
+impl Call for Unmount {
+    fn page(&self) -> &'static str {
+        "umount2(2)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        nix::mount::umount2(self.target.as_path(), self.flags)
+    }
+}
+
+/// Opens a recursive copy of the mounts at a path, not attached anywhere yet: open_tree(2), Linux 5.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenTree {
+    /// The top of the tree.
+    pub path: PathBuf,
+    /// Where the copy is held.
+    pub slot: FdSlot,
+}
+
+impl Display for OpenTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = quoted(&self.path);
+        write!(f, "open_tree(AT_FDCWD, {path}, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)")
+    }
+}
+
+impl Call for OpenTree {
+    fn page(&self) -> &'static str {
+        "open_tree(2)"
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        sys::open_tree(&self.path).map(|fd| handles.hold(self.slot, fd))
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        needs_linux("5.2", errno)
+    }
+}
+
+/// Opens a file system of a type, not mounted anywhere yet: fsopen(2), Linux 5.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FsOpen {
+    /// The type.
+    pub fstype: &'static str,
+    /// Where its context is held.
+    pub slot: FdSlot,
+}
+
+impl Display for FsOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fsopen(\"{}\", FSOPEN_CLOEXEC)", self.fstype)
+    }
+}
+
+impl Call for FsOpen {
+    fn page(&self) -> &'static str {
+        "fsopen(2)"
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        sys::fs_open(self.fstype).map(|fd| handles.hold(self.slot, fd))
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        needs_linux("5.2", errno)
+    }
+}
+
+/// Makes a mount of a file system with default options, not attached anywhere yet: fsconfig(2),
+/// fsmount(2). The slot of the context holds the mount from then on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FsMount(pub FdSlot);
+
+impl Display for FsMount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fsmount(<{}>, FSMOUNT_CLOEXEC, 0)", self.0)
+    }
+}
+
+impl Call for FsMount {
+    fn page(&self) -> &'static str {
+        "fsmount(2)"
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        sys::fs_mount(handles.get(self.0)?).map(|fd| handles.hold(self.0, fd))
+    }
+}
+
+/// Makes all of a tree that is not attached anywhere read-only: mount_setattr(2), Linux 5.12.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadOnlyTree(pub FdSlot);
+
+impl Display for ReadOnlyTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "mount_setattr(<{}>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, \
+             {{attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)",
+            self.0
+        )
+    }
+}
+
+impl Call for ReadOnlyTree {
+    fn page(&self) -> &'static str {
+        "mount_setattr(2)"
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        sys::read_only_tree(handles.get(self.0)?)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        needs_linux("5.12", errno)
+    }
+}
+
+/// Attaches a tree: move_mount(2), Linux 5.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoveMount {
+    /// The tree.
+    pub slot: FdSlot,
+    /// Where.
+    pub target: PathBuf,
+}
+
+impl Display for MoveMount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { slot, target } = self;
+        write!(f, "move_mount(<{slot}>, \"\", AT_FDCWD, {}, MOVE_MOUNT_F_EMPTY_PATH)", quoted(target))
+    }
+}
+
+impl Call for MoveMount {
+    fn page(&self) -> &'static str {
+        "move_mount(2)"
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        sys::move_mount(handles.get(self.slot)?, &self.target)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        needs_linux("5.2", errno)
+    }
+
+    fn inspection_command(&self, cwd: &Path) -> Option<String> {
+        Some(format!("findmnt {}", word_at(cwd, &self.target)))
+    }
+
+    fn changes(&self) -> CloneFlags {
+        CloneFlags::CLONE_NEWNS
+    }
+}
+
+fn needs_linux(version: &str, errno: Errno) -> Option<String> {
+    (errno == Errno::ENOSYS).then(|| format!("this takes Linux {version}"))
+}
+
+fn overlay_refused(errno: Errno) -> Option<String> {
+    let advice = match errno {
+        Errno::EPERM => "in a user namespace this takes Linux 5.11",
+        Errno::EINVAL => "it takes a root without mounts below it",
+        Errno::ENODEV => "this kernel has no overlay: modprobe overlay",
+        _ => return None,
+    };
+    Some(advice.to_string())
+}
+
+/// A file that is to keep a mount namespace: the mount it lies on must not be shared, and the
+/// namespace must be younger than the one it is kept in, so that none keeps itself.
+fn mount_namespace_file(target: &Path) -> Option<String> {
+    let target = fs::canonicalize(target).ok()?;
+    let table = mountinfo::table().ok()?;
+    let over = mountinfo::mounts(&table).filter(|mount| target.starts_with(&mount.at));
+    // of mounts on the same place, the last one is seen
+    let mount = over.max_by_key(|mount| mount.at.as_os_str().len())?;
+    let at = mount.at.display();
+    Some(if mount.shared {
+        format!(
+            "{at} is a shared mount, which takes no mount namespace: use a private one, \
+             as mount --make-private makes it"
+        )
+    } else {
+        // the kernel numbers namespaces per processor, and compares the numbers
+        "Linux 6.18 may take a mount namespace made on another processor for an older one than \
+         the caller's: stay on one, as with taskset -c 0"
+            .to_string()
+    })
+}
+
+/// The kernel refuses a new proc that would show processes of a PID namespace without rights over
+/// it, or what a mount over a part of the old one hides.
+fn proc_refused() -> Option<String> {
+    if !Kind::Pid.is_ours() {
+        let advice = "this PID namespace is not of this user namespace: unshare-rs --pid makes one that is";
+        return Some(advice.to_string());
+    }
+    let over = mountinfo::cover_of_proc()?;
+    let over = over.display();
+    Some(format!(
+        "{over} is mounted over a part of /proc, so the kernel gives no new one here; \
+         a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman) \
+         or --unmask (chroot-rs)"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Enter;
+    use super::*;
+
+    #[test]
+    fn what_a_mount_did_is_seen_where_it_will_be() {
+        let enter = Enter { slot: Handles::default().slot("new root"), dir: "dev/pts".into() };
+        let cwd = enter.track_cwd(PathBuf::from("/"));
+        let mount = Mount::new("devpts", ".", MsFlags::empty());
+        assert_eq!(mount.inspection_command(&cwd).as_deref(), Some("findmnt /dev/pts"));
+        assert_eq!(enter.inspection_command(&cwd), None);
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! New namespaces, and what only the owner of one may set in it.
+
+use std::ffi::OsString;
+use std::fmt::{self, Display};
+use std::fs;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+
+use super::Call;
+use super::cause::{inside_chroot, read, user_namespace_knob};
+use crate::flags::{self, CLONE_NEWTIME};
+use crate::handles::Handles;
+use crate::idmap::inner_ids;
+use crate::reporter::quoted;
+use crate::sys;
+
+/// Enters new namespaces: unshare(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unshare(pub CloneFlags);
+
+impl Display for Unshare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unshare({})", flags::Clone(self.0))
+    }
+}
+
+impl Call for Unshare {
+    fn page(&self) -> &'static str {
+        "unshare(2)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        nix::sched::unshare(self.0)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        match errno {
+            Errno::EPERM if self.0.contains(CloneFlags::CLONE_NEWUSER) => {
+                without_id().or_else(user_namespace_knob).or_else(inside_chroot).or_else(seccomp)
+            }
+            Errno::EPERM | Errno::EACCES => {
+                let advice = "an ordinary user may do this only in a user namespace of its own: add --map-root-user (-r)";
+                seccomp().or_else(|| Some(advice.to_string()))
+            }
+            Errno::ENOSPC => namespace_limit(self.0),
+            Errno::EINVAL => missing_kind(self.0),
+            Errno::EUSERS => Some("user namespaces nest 32 deep at most".to_string()),
+            _ => None,
+        }
+    }
+
+    /// The links in /proc that have changed.
+    fn inspection_command(&self, _: &Path) -> Option<String> {
+        let asked = KINDS.iter().filter(|(kind, _, _)| self.0.contains(*kind));
+        let links: Vec<_> = asked.map(|(_, name, _)| format!("/proc/self/ns/{name}")).collect();
+        Some(format!("readlink {}", links.join(" ")))
+    }
+
+    fn changes(&self) -> CloneFlags {
+        self.0
+    }
+}
+
+/// Each kind, its file in /proc/self/ns and its limit in /proc/sys/user: namespaces(7).
+const KINDS: [(CloneFlags, &str, &str); 8] = [
+    (CloneFlags::CLONE_NEWUSER, "user", "max_user_namespaces"),
+    (CloneFlags::CLONE_NEWNS, "mnt", "max_mnt_namespaces"),
+    (CloneFlags::CLONE_NEWUTS, "uts", "max_uts_namespaces"),
+    (CloneFlags::CLONE_NEWIPC, "ipc", "max_ipc_namespaces"),
+    (CloneFlags::CLONE_NEWPID, "pid", "max_pid_namespaces"),
+    (CloneFlags::CLONE_NEWNET, "net", "max_net_namespaces"),
+    (CloneFlags::CLONE_NEWCGROUP, "cgroup", "max_cgroup_namespaces"),
+    (CLONE_NEWTIME, "time", "max_time_namespaces"),
+];
+
+/// Who has no id in a user namespace makes no other in it: user_namespaces(7).
+fn without_id() -> Option<String> {
+    let has_id = |map: &str, id: u32| {
+        let ids = inner_ids(&fs::read_to_string(map).ok()?);
+        Some(ids.iter().any(|range| range.contains(&id.into())))
+    };
+    let (user, group) = sys::effective_ids();
+    let both = has_id("/proc/self/uid_map", user)? && has_id("/proc/self/gid_map", group)?;
+    (!both).then(|| {
+        "the own user or group has no id in this user namespace: unshare-rs --user --map-root-user (-r) gives it one"
+            .to_string()
+    })
+}
+
+fn namespace_limit(flags: CloneFlags) -> Option<String> {
+    let asked = KINDS.iter().filter(|(flag, _, _)| flags.contains(*flag));
+    let mut limits = asked.filter_map(|(_, _, limit)| {
+        let value: u64 = read(&format!("/proc/sys/user/{limit}"))?.parse().ok()?;
+        Some((value, limit))
+    });
+    let (value, limit) = limits.clone().find(|(value, _)| *value == 0).or_else(|| limits.next())?;
+    // how deep they nest cannot be seen from inside
+    let deep = if value > 0 && flags.contains(CloneFlags::CLONE_NEWUSER) {
+        ", or user namespaces nest deeper than 32"
+    } else {
+        ""
+    };
+    Some(format!(
+        "no disk is full: the limit of namespaces is reached, user.{limit} is {value} (sysctl){deep}"
+    ))
+}
+
+fn missing_kind(flags: CloneFlags) -> Option<String> {
+    let asked = KINDS.iter().filter(|(flag, _, _)| flags.contains(*flag));
+    let missing: Vec<&str> = asked
+        .map(|(_, name, _)| *name)
+        .filter(|name| !Path::new(&format!("/proc/self/ns/{name}")).exists())
+        .collect();
+    let proc_is_there = Path::new("/proc/self/ns").exists();
+    (proc_is_there && !missing.is_empty())
+        .then(|| format!("this kernel has no such namespace: {}", missing.join(", ")))
+}
+
+fn seccomp() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let filtered =
+        status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"));
+    filtered.then(|| {
+        "a seccomp filter is in force, as in a container: docker and podman lift it with --security-opt seccomp=unconfined"
+            .to_string()
+    })
+}
+
+/// sethostname(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetHostname(pub OsString);
+
+impl Display for SetHostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sethostname({}, {})", quoted(&self.0), self.0.len())
+    }
+}
+
+impl Call for SetHostname {
+    fn page(&self) -> &'static str {
+        "sethostname(2)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        nix::unistd::sethostname(&self.0)
+    }
+
+    fn inspection_command(&self, _: &Path) -> Option<String> {
+        Some("uname -n".to_string())
+    }
+}
+
+/// Sets IFF_UP on an interface: SIOCSIFFLAGS, netdevice(7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BringUp(pub &'static str);
+
+impl Display for BringUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ioctl(<socket>, SIOCSIFFLAGS, {{ifr_name=\"{}\", ifr_flags=IFF_UP}})", self.0)
+    }
+}
+
+impl Call for BringUp {
+    fn page(&self) -> &'static str {
+        "netdevice(7)"
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        sys::bring_up(self.0)
+    }
+
+    fn inspection_command(&self, _: &Path) -> Option<String> {
+        Some(format!("ip address show {}", self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_namespaces_are_seen_by_their_links() {
+        let call = Unshare(CloneFlags::CLONE_NEWUTS | CLONE_NEWTIME);
+        let shown = call.inspection_command(Path::new("/"));
+        assert_eq!(shown.as_deref(), Some("readlink /proc/self/ns/uts /proc/self/ns/time"));
+    }
+}

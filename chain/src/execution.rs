@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A plan on its way: one step after the other, and what has to be taken back by now.
+
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::sys::signal::SigSet;
+
+use crate::call::ForkOptions;
+use crate::exec::Command;
+use crate::exit::FAILED;
+use crate::handles::Handles;
+use crate::helper::Helper;
+use crate::reporter::{Reporter, Verbosity};
+use crate::step::{Action, Reason, Step, Undo, UndoWhen};
+use crate::supervise::{self, Ended, Forked, Supervisor};
+use crate::sys;
+
+/// What the parent that stays looks at when the command has ended.
+pub(crate) type OnExit = Box<dyn FnOnce(&Reporter, Ended)>;
+
+pub(crate) struct Execution<'a> {
+    reporter: &'a Reporter,
+    handles: Handles,
+    command: Command,
+    on_exit: Option<OnExit>,
+    helper: Option<Helper>,
+    /// What takes back the steps that were made, in their order.
+    undos: Vec<Undo>,
+    /// The signals that were blocked before this process blocked all.
+    signals: Option<SigSet>,
+    /// Where paths of the next call are found, as the command sees it.
+    cwd: PathBuf,
+}
+
+impl<'a> Execution<'a> {
+    pub(crate) fn new(
+        reporter: &'a Reporter,
+        handles: Handles,
+        command: Command,
+        on_exit: Option<OnExit>,
+    ) -> Self {
+        let (undos, cwd) = (Vec::new(), PathBuf::from("/"));
+        Self { reporter, handles, command, on_exit, helper: None, undos, signals: None, cwd }
+    }
+
+    /// Makes the steps and becomes the command.
+    pub(crate) fn run(mut self, steps: Vec<Step>) -> ! {
+        let mut steps = steps.into_iter();
+        while let Some(step) = steps.next() {
+            self.make(step, steps.as_slice());
+        }
+        self.become_command()
+    }
+
+    /// Makes a step. Only the process that goes on with the plan returns from it.
+    fn make(&mut self, step: Step, later: &[Step]) {
+        let Step { reason, action, undo, verify, optional, commits } = step;
+        if !undo.is_empty() || matches!(action, Action::Fork(_)) {
+            // no signal may end us between a step and what takes it back
+            self.signals.get_or_insert_with(supervise::block_signals);
+        }
+        self.show(&reason, &action);
+        let made = match &action {
+            Action::Fork(options) => match self.fork(options) {
+                Ok(Forked::Child(joined)) => joined,
+                Ok(Forked::Supervisor(supervisor)) => self.supervise(supervisor),
+                Err(errno) => Err(errno),
+            },
+            action => self.make_action(action, later),
+        };
+        if let Err(errno) = made {
+            self.report_failure(&reason, &action, errno);
+        }
+        let as_meant =
+            made.is_ok() && verify.is_none_or(|check| self.reporter.report_err(check(self.reporter)));
+        if !as_meant && !optional {
+            self.give_up()
+        }
+        if made.is_ok() {
+            self.undos.extend(undo);
+        }
+        if commits {
+            self.undos.clear();
+        }
+    }
+
+    fn show(&mut self, reason: &Reason, action: &Action) {
+        self.reporter.step(reason, action, action.page());
+        if self.reporter.verbosity() == Verbosity::ExplainSee {
+            self.cwd = action.track_cwd(std::mem::take(&mut self.cwd));
+            self.reporter.see(action.inspection_command(&self.cwd));
+        }
+    }
+
+    fn make_action(&mut self, action: &Action, later: &[Step]) -> Result<(), Errno> {
+        match action {
+            Action::Call(call) => call.make(&mut self.handles),
+            Action::InHelper(number, _) => self.helper.as_mut().ok_or(Errno::EBADF)?.ask(*number),
+            Action::StartHelper => {
+                let find = |number| later.iter().find_map(|step| step.helper_call(number));
+                self.helper = Some(Helper::start(find)?);
+                Ok(())
+            }
+            // made where it has two sides
+            Action::Fork(_) => Err(Errno::ENOSYS),
+        }
+    }
+
+    fn fork(&mut self, options: &ForkOptions) -> Result<Forked, Errno> {
+        let before = self.signals.take().unwrap_or_else(SigSet::empty);
+        let forked = supervise::fork(options, &self.handles, &before)?;
+        let kept = match forked {
+            // the parent takes back after the command what was made before
+            Forked::Child(_) => UndoWhen::OnFailure,
+            Forked::Supervisor(_) => UndoWhen::AfterCommand,
+        };
+        self.undos.retain(|undo| undo.when == kept);
+        Ok(forked)
+    }
+
+    fn supervise(&mut self, supervisor: Supervisor) -> ! {
+        if let Some(helper) = self.helper.take() {
+            helper.detach();
+        }
+        let ended = supervisor.wait();
+        if let Some(look) = self.on_exit.take() {
+            look(self.reporter, ended);
+        }
+        self.take_back();
+        supervise::end_as(ended)
+    }
+
+    /// Ends after a failed step.
+    fn give_up(&mut self) -> ! {
+        self.take_back();
+        // a helper is waited for
+        self.helper = None;
+        self.restore_signals();
+        sys::exit(FAILED)
+    }
+
+    fn become_command(&mut self) -> ! {
+        self.undos.retain(|undo| undo.when == UndoWhen::AfterCommand);
+        if let Some(helper) = self.helper.take() {
+            helper.shutdown();
+        }
+        // if no parent stays, the command gets its signals back here
+        self.restore_signals();
+        let status = self.command.become_it(self.reporter);
+        self.take_back();
+        sys::exit(status)
+    }
+
+    fn restore_signals(&mut self) {
+        if let Some(before) = self.signals.take() {
+            supervise::unblock_signals(&before);
+        }
+    }
+
+    /// Takes steps back, the last first. A failure is reported, and the next one still tried.
+    fn take_back(&mut self) {
+        for Undo { reason, action, .. } in std::mem::take(&mut self.undos).into_iter().rev() {
+            self.reporter.step(&reason, &action, action.page());
+            if let Err(errno) = self.make_action(&action, &[]) {
+                self.report_failure(&reason, &action, errno);
+            }
+        }
+    }
+
+    fn report_failure(&self, reason: &Reason, action: &Action, errno: Errno) {
+        self.reporter.failed(reason, action, errno);
+        if let Some(hint) = action.hint(errno) {
+            self.reporter.hint(hint);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A step of a plan: a reason, what is done, and how it is taken back.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+
+use crate::call::{Call, ForkOptions};
+use crate::reporter::Reporter;
+
+/// Why: it ends the sentence "the tool will now …" and, after a failure, "cannot …".
+pub type Reason = Cow<'static, str>;
+
+/// Checks what a step did; the error is a message that says what did not come out as meant.
+pub(crate) type Verify = Box<dyn FnOnce(&Reporter) -> Result<(), String>>;
+
+/// What a step does. A fork is not a [`Call`], because only the plan can make it: it then has two sides.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Call(Box<dyn Call>),
+    /// The helper makes the call that has this number.
+    InHelper(u32, Box<dyn Call>),
+    StartHelper,
+    Fork(ForkOptions),
+}
+
+impl Action {
+    /// The call, whoever makes it.
+    pub(crate) fn call(&self) -> Option<&dyn Call> {
+        match self {
+            Self::Call(call) | Self::InHelper(_, call) => Some(&**call),
+            Self::StartHelper | Self::Fork(_) => None,
+        }
+    }
+
+    /// The call that the helper knows by this number.
+    fn helper_call(&self, asked: u32) -> Option<&dyn Call> {
+        match self {
+            Self::InHelper(number, call) if *number == asked => Some(&**call),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn page(&self) -> &'static str {
+        match self {
+            Self::Call(call) | Self::InHelper(_, call) => call.page(),
+            Self::StartHelper => ForkOptions::default().page(),
+            Self::Fork(options) => options.page(),
+        }
+    }
+
+    pub(crate) fn hint(&self, errno: Errno) -> Option<String> {
+        match self {
+            Self::Call(call) | Self::InHelper(_, call) => call.hint(errno),
+            Self::StartHelper => ForkOptions::default().hint(errno),
+            Self::Fork(options) => options.hint(errno),
+        }
+    }
+
+    pub(crate) fn inspection_command(&self, cwd: &Path) -> Option<String> {
+        match self {
+            Self::Call(call) | Self::InHelper(_, call) => call.inspection_command(cwd),
+            Self::StartHelper => None,
+            Self::Fork(options) => Some(options.inspection_command()),
+        }
+    }
+
+    pub(crate) fn track_cwd(&self, cwd: PathBuf) -> PathBuf {
+        match self.call() {
+            Some(call) => call.track_cwd(cwd),
+            None => cwd,
+        }
+    }
+
+    pub(crate) fn changes(&self) -> CloneFlags {
+        match self {
+            Self::Fork(options) => options.changes(),
+            _ => self.call().map_or(CloneFlags::empty(), Call::changes),
+        }
+    }
+}
+
+impl Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(call) | Self::InHelper(_, call) => call.fmt(f),
+            Self::StartHelper => ForkOptions::default().fmt(f),
+            Self::Fork(options) => options.fmt(f),
+        }
+    }
+}
+
+/// When a step is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UndoWhen {
+    /// When the command has ended, or a later step has failed.
+    AfterCommand,
+    /// Only when a later step has failed: once the command runs, the effect stays.
+    OnFailure,
+}
+
+/// How a step is taken back.
+pub(crate) struct Undo {
+    pub(crate) reason: Reason,
+    pub(crate) action: Action,
+    pub(crate) when: UndoWhen,
+}
+
+pub(crate) struct Step {
+    pub(crate) reason: Reason,
+    pub(crate) action: Action,
+    pub(crate) undo: Vec<Undo>,
+    pub(crate) verify: Option<Verify>,
+    /// Whether the plan goes on without it.
+    pub(crate) optional: bool,
+    /// Whether nothing before it is taken back any more.
+    pub(crate) commits: bool,
+}
+
+impl Step {
+    pub(crate) fn new(reason: Reason, action: Action) -> Self {
+        Self { reason, action, undo: Vec::new(), verify: None, optional: false, commits: false }
+    }
+
+    /// What the helper knows by this number, of the step or of what takes it back.
+    pub(crate) fn helper_call(&self, number: u32) -> Option<&dyn Call> {
+        let undo = self.undo.iter().map(|undo| &undo.action);
+        std::iter::once(&self.action).chain(undo).find_map(|action| action.helper_call(number))
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! newuidmap(1) and newgidmap(1), which write the maps of an ordinary user.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use chain::sys;
+use nix::sys::statvfs::{FsFlags, statvfs};
+
+use crate::idmap::IdMap;
+
+use chain::call::RunProgram;
+use chain::idmap::IdKind;
+
+/// The program that writes a map, if it will be able to.
+///
+/// # Errors
+/// What is missing, or why the program would run without the rights it needs.
+pub fn find(kind: IdKind) -> Result<PathBuf, String> {
+    let name = name(kind);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain(["/usr/bin".into(), "/bin".into()]);
+    let mut candidates = dirs.filter(|dir| dir.is_absolute()).map(|dir| dir.join(name));
+    let program = candidates
+        .find(|path| path.is_file())
+        .ok_or_else(|| format!("{name} is missing, of the package uidmap or shadow-utils"))?;
+    let is_setuid = fs::metadata(&program).is_ok_and(|meta| meta.uid() == 0 && meta.mode() & 0o4000 != 0);
+    if !is_setuid && !sys::has_file_capabilities(&program) {
+        return Err(format!("{} is not setuid root: chmod u+s", program.display()));
+    }
+    match why_no_rights(&program) {
+        Some(why) => Err(format!("{} gains no rights here: {why}", program.display())),
+        None => Ok(program),
+    }
+}
+
+/// The call that has `program` write `map` for the process `pid`.
+pub fn call(kind: IdKind, program: &Path, pid: u32, map: &IdMap) -> RunProgram {
+    let numbers = map.to_string();
+    let head = [name(kind).into(), pid.to_string().into()];
+    let argv = head.into_iter().chain(numbers.split_whitespace().map(Into::into)).collect();
+    RunProgram { program: program.to_path_buf(), argv }
+}
+
+/// The name of the program.
+pub fn name(kind: IdKind) -> &'static str {
+    match kind {
+        IdKind::User => "newuidmap",
+        IdKind::Group => "newgidmap",
+    }
+}
+
+/// Why a setuid program would run without its rights: execve(2).
+fn why_no_rights(program: &Path) -> Option<&'static str> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    if field("NoNewPrivs:") == Some("1") {
+        Some("no_new_privs is set")
+    } else if field("TracerPid:").is_some_and(|pid| pid != "0") {
+        Some("the process is traced")
+    } else if statvfs(program).is_ok_and(|vfs| vfs.flags().contains(FsFlags::ST_NOSUID)) {
+        Some("it lies on a file system mounted nosuid")
+    } else {
+        None
+    }
+}
