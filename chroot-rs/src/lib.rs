@@ -97,9 +97,9 @@ fn plan(setup: Setup) -> Plan {
 fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
     descriptors::plan_close_on_exec(plan, pivot.escaping_fds);
     let new_root = if pivot.root_mount.has_open_tree {
-        let new_root = plan.attach_fd("new root", root.dir);
-        root::chdir_to_root(plan, new_root);
-        new_root
+        let opened = plan.attach_fd("new root", root.dir);
+        root::chdir_to_root(plan, opened);
+        opened
     } else {
         plan.slot("new root")
     };

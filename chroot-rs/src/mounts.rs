@@ -79,8 +79,7 @@ impl KernelMounts {
         chdir_inside(plan, new_root, "sys");
         if self.sys == FsProvision::Bind {
             let slot = plan.slot("sys");
-            let copy = call::OpenTree { path: "/sys".into(), slot };
-            plan.step("take a copy of the caller's /sys", copy);
+            plan.step("take a copy of the caller's /sys", call::OpenTree { path: "/sys".into(), slot });
             plan.step("make the copy read-only", call::ReadOnlyTree(slot));
             plan.step("show it inside", call::MoveMount { slot, target: ".".into() });
             return;

@@ -78,11 +78,11 @@ impl RootMount {
     /// Mounts an overlay of the root and an empty directory in memory. All of it lies on a new
     /// tmpfs and is named from there, so that the options hold no name the caller chose.
     fn plan_overlay(&self, plan: &mut Plan, new_root: FdSlot) {
-        let changes = plan.slot("changes");
-        plan.step("open an empty file system in memory", call::FsOpen { fstype: "tmpfs", slot: changes });
-        plan.step("make it", call::FsMount(changes));
-        plan.step("mount it over the new root", call::MoveMount { slot: changes, target: ".".into() });
-        plan.step("go there", call::Enter { slot: changes, dir: "".into() });
+        let slot = plan.slot("changes");
+        plan.step("open an empty file system in memory", call::FsOpen { fstype: "tmpfs", slot });
+        plan.step("make it", call::FsMount(slot));
+        plan.step("mount it over the new root", call::MoveMount { slot, target: ".".into() });
+        plan.step("go there", call::Enter { slot, dir: "".into() });
         plan.step("give directories exactly their modes", call::Umask(0));
         for (name, what) in [
             ("upper", "for what is written"),

@@ -11,8 +11,8 @@ use crate::namespaces::{NamespaceOptions, Namespaces};
 
 pub use environment::EnvironmentOptions;
 pub use filesystem::{BINFMT_DIR, BinfmtOptions, FilesystemOptions, Propagation};
-pub use ids::{IdOptions, MapSource, OwnerIds, SetgroupsRule};
-pub use process::{ProcessOptions, SignalName};
+pub use ids::{IdOptions, MapSource, SetgroupsRule};
+pub use process::ProcessOptions;
 
 mod environment;
 mod filesystem;

@@ -6,41 +6,6 @@
 
 use std::fmt::{self, Display};
 
-/// What is mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdKind {
-    /// Users.
-    User,
-    /// Groups.
-    Group,
-}
-
-impl IdKind {
-    /// How a message calls one.
-    pub const fn noun(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Group => "group",
-        }
-    }
-
-    /// The file of the map in /proc/PID.
-    pub const fn map(self) -> &'static str {
-        match self {
-            Self::User => "uid_map",
-            Self::Group => "gid_map",
-        }
-    }
-
-    /// The file of the subordinate ids: subuid(5), subgid(5).
-    pub const fn subid_file(self) -> &'static str {
-        match self {
-            Self::User => "/etc/subuid",
-            Self::Group => "/etc/subgid",
-        }
-    }
-}
-
 /// Ids that follow each other: `inside`, `inside + 1` … are `outside`, `outside + 1` … to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdRange {
@@ -118,14 +83,6 @@ impl IdMap {
             }
         }
         if ranges.is_empty() { Err("no id is left to map".to_string()) } else { Ok(Self(ranges)) }
-    }
-
-    /// The id inside and the one outside of a map that has no other.
-    pub fn single(&self) -> Option<(u32, u32)> {
-        match self.0.as_slice() {
-            [IdRange { inside, outside, count: 1 }] => Some((*inside, *outside)),
-            _ => None,
-        }
     }
 }
 

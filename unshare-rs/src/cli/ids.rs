@@ -3,7 +3,9 @@
 
 use std::str::FromStr;
 
-use crate::account::{Group, User};
+use chain::idmap::IdKind;
+
+use crate::accounts;
 use crate::idmap::IdRange;
 
 /// The options about users and groups.
@@ -18,12 +20,12 @@ pub struct IdOptions {
     pub map_current_user: bool,
 
     /// Map the own user to this one; implies --user
-    #[arg(long, value_name = "USER", overrides_with = "map_user", value_parser = str::parse::<User>)]
-    pub map_user: Option<User>,
+    #[arg(long, value_name = "USER", overrides_with = "map_user", value_parser = user_id)]
+    pub map_user: Option<u32>,
 
     /// Map the own group to this one and deny setgroups(2); implies --user
-    #[arg(long, value_name = "GROUP", overrides_with = "map_group", value_parser = str::parse::<Group>)]
-    pub map_group: Option<Group>,
+    #[arg(long, value_name = "GROUP", overrides_with = "map_group", value_parser = group_id)]
+    pub map_group: Option<u32>,
 
     /// Map COUNT users from OUTSIDE on to those from INSIDE on; or 'auto': every range of
     /// /etc/subuid, from 0 on; 'subids': those ranges, each id with its own number; 'all': every
@@ -44,8 +46,8 @@ pub struct IdOptions {
     pub map_subids: bool,
 
     /// Let this user and group own the user namespace; implies --user
-    #[arg(long, value_name = "USER:GROUP", value_parser = str::parse::<OwnerIds>)]
-    pub owner: Option<OwnerIds>,
+    #[arg(long, value_name = "USER:GROUP", value_parser = owner_ids)]
+    pub owner: Option<(u32, u32)>,
 
     /// Allow or deny setgroups(2) in a new user namespace: allow, deny
     #[arg(long, value_name = "RULE", hide_possible_values = true)]
@@ -56,12 +58,12 @@ pub struct IdOptions {
     pub keep_caps: bool,
 
     /// Become this user inside
-    #[arg(short = 'S', long, value_name = "USER", value_parser = str::parse::<User>)]
-    pub setuid: Option<User>,
+    #[arg(short = 'S', long, value_name = "USER", value_parser = user_id)]
+    pub setuid: Option<u32>,
 
     /// Become this group inside and give up the supplementary groups
-    #[arg(short = 'G', long, value_name = "GROUP", value_parser = str::parse::<Group>)]
-    pub setgid: Option<Group>,
+    #[arg(short = 'G', long, value_name = "GROUP", value_parser = group_id)]
+    pub setgid: Option<u32>,
 }
 
 impl IdOptions {
@@ -103,18 +105,17 @@ pub enum SetgroupsRule {
     Deny,
 }
 
-/// The user and group of `--owner`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwnerIds(pub (u32, u32));
+fn user_id(text: &str) -> Result<u32, String> {
+    accounts::id(IdKind::User, text)
+}
 
-impl FromStr for OwnerIds {
-    type Err = String;
+fn group_id(text: &str) -> Result<u32, String> {
+    accounts::id(IdKind::Group, text)
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (user, group) = text.split_once(':').ok_or("a user and a group are meant, as in 1000:1000")?;
-        let (User(uid), Group(gid)) = (user.parse()?, group.parse()?);
-        Ok(Self((uid, gid)))
-    }
+fn owner_ids(text: &str) -> Result<(u32, u32), String> {
+    let (user, group) = text.split_once(':').ok_or("a user and a group are meant, as in 1000:1000")?;
+    Ok((user_id(user)?, group_id(group)?))
 }
 
 /// Where `--map-users` and `--map-groups` have ids from.
