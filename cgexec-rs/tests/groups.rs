@@ -14,6 +14,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::{Signal, kill};
 use schema::{Json, validate};
 use tests::{End, Ended, Run, Scratch, tools};
 
@@ -179,6 +180,36 @@ mod as_root {
         assert!(report.number("pids/peak") <= 30.0);
         assert!(report.number("pids/denied") > 0.0);
         is_gone(&report);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_second_run_below_a_parent_named_after_a_controller_leaves_the_first_alone() {
+        // both groups of a run have "memory" in their path, and each needs its own lock
+        let name = format!("cgtest-{}/memory", std::process::id());
+        let parents = ["memory", "pids"].map(|kind| Path::new("/sys/fs/cgroup").join(kind).join(&name));
+        if !Path::new("/sys/fs/cgroup/memory/tasks").exists() {
+            // version 2 has one group for both
+            return;
+        }
+        parents.iter().for_each(|parent| fs::create_dir_all(parent).unwrap());
+        let options = ["--parent", &name, "--memory", "50M", "--pids-limit", "5", "--"];
+        let first = cgexec(&options).args(["sleep", "60"]).start();
+        tests::deadline::until("the first command to be in its group", || {
+            let groups = fs::read_dir(&parents[0]).ok()?.flatten();
+            let mut procs = groups.filter_map(|group| fs::read_to_string(group.path().join("tasks")).ok());
+            procs.any(|procs| !procs.is_empty()).then_some(())
+        });
+        let second = cgexec(&options).args(["echo", "fine"]).end();
+        // one that was killed meanwhile has ended by SIGKILL
+        let _ = kill(first.pid(), Signal::SIGTERM);
+        let ended = first.end();
+        for parent in parents {
+            fs::remove_dir(&parent).unwrap();
+            fs::remove_dir(parent.parent().unwrap()).unwrap();
+        }
+        second.ended(End::Exit(0));
+        ended.ended(End::Signal(15));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
+use chain::handles::FdSlot;
 use chain::namespace::{Kind, capability};
 use chain::{Plan, call, sys};
 use nix::mount::MsFlags;
@@ -62,11 +63,11 @@ impl Dev {
     }
 
     /// Mounts and fills it.
-    pub fn plan(&self, plan: &mut Plan) {
-        chdir_inside(plan, "dev");
+    pub fn plan(&self, plan: &mut Plan, new_root: FdSlot) {
+        chdir_inside(plan, new_root, "dev");
         let devices = call::Mount::new("tmpfs", ".", MsFlags::MS_NOSUID).with_data("mode=755,size=64k");
         plan.step("mount a tmpfs for devices", devices);
-        chdir_inside(plan, "dev");
+        chdir_inside(plan, new_root, "dev");
         plan.step("give devices exactly their modes", call::Umask(0));
         for (name, major, minor) in DEVICES {
             if self.mknod {

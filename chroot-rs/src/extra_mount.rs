@@ -4,15 +4,13 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use chain::handles::FdSlot;
 use chain::reporter::quoted;
 use chain::{Plan, call};
 use nix::mount::MsFlags;
 
 use crate::root::chdir_inside;
 use crate::walk::Walked;
-
-/// The descriptor of the copy that is to be attached, in the plan.
-const SOURCE: &str = "source";
 
 /// A mount with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,22 +62,23 @@ impl ExtraMount {
     }
 
     /// Creates the mount point if it is missing, and mounts.
-    pub fn plan(self, plan: &mut Plan) {
+    pub fn plan(self, plan: &mut Plan, new_root: FdSlot) {
+        let slot = plan.slot("source");
         if let MountSource::Host { path, read_only, .. } = &self.source {
-            let copy = call::OpenTree { path: path.clone(), slot: SOURCE };
+            let copy = call::OpenTree { path: path.clone(), slot };
             plan.step(format!("take {} as a mount of its own", quoted(path)), copy);
             if *read_only {
-                plan.step("make it read-only", call::ReadOnlyTree(SOURCE));
+                plan.step("make it read-only", call::ReadOnlyTree(slot));
             }
         }
-        let (above, name) = self.plan_mount_point(plan);
+        let (above, name) = self.plan_mount_point(plan, new_root);
         match self.source {
             MountSource::Host { .. } => {
-                let attach = call::MoveMount { slot: SOURCE, target: name.clone().into() };
+                let attach = call::MoveMount { slot, target: name.clone().into() };
                 plan.step(format!("show it at {}", shown(&above.join(name))), attach);
             }
             MountSource::Tmpfs { options } => {
-                chdir_inside(plan, above.join(name));
+                chdir_inside(plan, new_root, above.join(name));
                 let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
                 let tmpfs = call::Mount::new("tmpfs", ".", flags).with_data(options);
                 plan.step("mount an empty file system there", tmpfs);
@@ -88,9 +87,9 @@ impl ExtraMount {
     }
 
     /// Makes the directory of the mount point the working directory, and the mount point in it.
-    fn plan_mount_point(&self, plan: &mut Plan) -> (PathBuf, OsString) {
+    fn plan_mount_point(&self, plan: &mut Plan, new_root: FdSlot) -> (PathBuf, OsString) {
         let mut above = self.above.clone();
-        chdir_inside(plan, &above);
+        chdir_inside(plan, new_root, &above);
         let Some((last, dirs)) = self.missing.split_last() else {
             return (above, self.entry.clone().unwrap_or_default());
         };
@@ -98,7 +97,7 @@ impl ExtraMount {
             let mkdir = call::Mkdir { path: name.into(), mode: 0o755 };
             above.push(name);
             plan.step(format!("make {}", shown(&above)), mkdir);
-            chdir_inside(plan, &above);
+            chdir_inside(plan, new_root, &above);
         }
         let reason = format!("make {}", shown(&above.join(last)));
         if self.source.is_file() {

@@ -96,21 +96,24 @@ fn plan(setup: Setup) -> Plan {
 /// A new mount namespace, the new root as a mount in it, the file systems inside, then pivot_root(2).
 fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
     descriptors::plan_close_on_exec(plan, pivot.escaping_fds);
-    if pivot.root_mount.has_open_tree {
-        plan.attach_fd(root::NEW_ROOT, root.dir);
-        root::chdir_to_root(plan);
-    }
+    let new_root = if pivot.root_mount.has_open_tree {
+        let opened = plan.attach_fd("new root", root.dir);
+        root::chdir_to_root(plan, opened);
+        opened
+    } else {
+        plan.slot("new root")
+    };
     pivot.namespaces.plan(plan);
     plan.step("keep mounts from spreading outside", call::Mount::propagate("/", MsFlags::MS_PRIVATE));
-    pivot.root_mount.plan(plan, pivot.write_mode, &root.path);
-    pivot.kernel_mounts.plan(plan);
+    pivot.root_mount.plan(plan, new_root, pivot.write_mode, &root.path);
+    pivot.kernel_mounts.plan(plan, new_root);
     if let Some(dev) = pivot.dev {
-        dev.plan(plan);
+        dev.plan(plan, new_root);
     }
     for mount in pivot.extra_mounts {
-        mount.plan(plan);
+        mount.plan(plan, new_root);
     }
-    pivot.root_mount.plan_pivot(plan);
+    pivot.root_mount.plan_pivot(plan, new_root);
 }
 
 fn interactive_shell(root: &Root) -> Command {

@@ -5,6 +5,7 @@
 //! following a symlink, so a link that the owner of the new root puts there cannot move the mount
 //! outside.
 
+use chain::handles::FdSlot;
 use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
 
@@ -52,20 +53,20 @@ pub struct KernelMounts {
 
 impl KernelMounts {
     /// Mounts both.
-    pub fn plan(&self, plan: &mut Plan) {
+    pub fn plan(&self, plan: &mut Plan, new_root: FdSlot) {
         if self.proc != FsProvision::Skip {
-            self.plan_proc(plan);
-            self.plan_masks(plan, "proc");
+            self.plan_proc(plan, new_root);
+            self.plan_masks(plan, new_root, "proc");
         }
         if self.sys != FsProvision::Skip {
-            self.plan_sys(plan);
-            self.plan_masks(plan, "sys");
+            self.plan_sys(plan, new_root);
+            self.plan_masks(plan, new_root, "sys");
         }
     }
 
-    fn plan_proc(&self, plan: &mut Plan) {
-        chdir_inside(plan, "proc");
-        self.uncover(plan, "proc", self.existing.proc_mounts);
+    fn plan_proc(&self, plan: &mut Plan, new_root: FdSlot) {
+        chdir_inside(plan, new_root, "proc");
+        self.uncover(plan, new_root, "proc", self.existing.proc_mounts);
         if self.proc == FsProvision::Fresh {
             plan.step("mount a proc", call::Mount::new("proc", ".", NO_SUID_DEV_EXEC));
         } else {
@@ -74,20 +75,20 @@ impl KernelMounts {
         }
     }
 
-    fn plan_sys(&self, plan: &mut Plan) {
-        chdir_inside(plan, "sys");
+    fn plan_sys(&self, plan: &mut Plan, new_root: FdSlot) {
+        chdir_inside(plan, new_root, "sys");
         if self.sys == FsProvision::Bind {
-            let copy = call::OpenTree { path: "/sys".into(), slot: "sys" };
-            plan.step("take a copy of the caller's /sys", copy);
-            plan.step("make the copy read-only", call::ReadOnlyTree("sys"));
-            plan.step("show it inside", call::MoveMount { slot: "sys", target: ".".into() });
+            let slot = plan.slot("sys");
+            plan.step("take a copy of the caller's /sys", call::OpenTree { path: "/sys".into(), slot });
+            plan.step("make the copy read-only", call::ReadOnlyTree(slot));
+            plan.step("show it inside", call::MoveMount { slot, target: ".".into() });
             return;
         }
-        self.uncover(plan, "sys", self.existing.sys_mounts);
+        self.uncover(plan, new_root, "sys", self.existing.sys_mounts);
         let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
         plan.step("mount sysfs read-only", call::Mount::new("sysfs", ".", flags));
         if self.cgroup2 {
-            chdir_inside(plan, "sys/fs/cgroup");
+            chdir_inside(plan, new_root, "sys/fs/cgroup");
             plan.step("show the own control group", call::Mount::new("cgroup2", ".", flags));
         }
     }
@@ -97,26 +98,26 @@ impl KernelMounts {
     ///
     /// A mount that came from outside the user namespace cannot be unmounted: mount_namespaces(7).
     /// An empty tmpfs then separates it from ours.
-    fn uncover(&self, plan: &mut Plan, dir: &str, mounts: usize) {
+    fn uncover(&self, plan: &mut Plan, new_root: FdSlot, dir: &str, mounts: usize) {
         if !self.existing.can_unmount && mounts > 0 {
             let empty = call::Mount::new("tmpfs", ".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY)
                 .with_data("mode=755,size=4k");
             plan.step(format!("cover what is mounted on /{dir} already"), empty);
-            chdir_inside(plan, dir);
+            chdir_inside(plan, new_root, dir);
             return;
         }
         for _ in 0..mounts {
             let unmount = call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH };
             plan.step(format!("take away what is mounted on /{dir} already"), unmount);
-            chdir_inside(plan, dir);
+            chdir_inside(plan, new_root, dir);
         }
     }
 
     /// Covers paths of `dir`, which has just been mounted, so that no name in it can be replaced.
-    fn plan_masks(&self, plan: &mut Plan, dir: &str) {
+    fn plan_masks(&self, plan: &mut Plan, new_root: FdSlot, dir: &str) {
         let mut masks = self.masks.iter().filter(|(of, _, _)| *of == dir).peekable();
         if masks.peek().is_some() {
-            chdir_inside(plan, dir);
+            chdir_inside(plan, new_root, dir);
         }
         for (_, name, cover) in masks {
             match cover {

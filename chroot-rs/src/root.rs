@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use chain::handles::FdSlot;
 use chain::reporter::{ErrnoText, quoted};
 use chain::search::unsearchable_parent;
 use chain::{Failure, Plan, call, mountinfo, sys};
@@ -16,9 +17,6 @@ use nix::sys::stat::{Mode, fstat, stat};
 
 use crate::account_files::AccountFiles;
 use crate::walk::walk;
-
-/// The descriptor of the new root in the plan.
-pub const NEW_ROOT: &str = "new root";
 
 /// The most that is read of a file of the new root.
 const MAX_READ_BYTES: u64 = 4 << 20;
@@ -175,12 +173,12 @@ impl Root {
 }
 
 /// Makes the new root the working directory.
-pub fn chdir_to_root(plan: &mut Plan) {
-    plan.step("go to the new root", call::Enter { slot: NEW_ROOT, dir: "".into() });
+pub fn chdir_to_root(plan: &mut Plan, new_root: FdSlot) {
+    plan.step("go to the new root", call::Enter { slot: new_root, dir: "".into() });
 }
 
 /// Makes a directory below the new root the working directory.
-pub fn chdir_inside(plan: &mut Plan, dir: impl AsRef<Path>) {
+pub fn chdir_inside(plan: &mut Plan, new_root: FdSlot, dir: impl AsRef<Path>) {
     let dir = dir.as_ref();
-    plan.step(format!("go to /{} inside", dir.display()), call::Enter { slot: NEW_ROOT, dir: dir.into() });
+    plan.step(format!("go to /{} inside", dir.display()), call::Enter { slot: new_root, dir: dir.into() });
 }

@@ -4,15 +4,13 @@
 
 use std::path::Path;
 
+use chain::handles::FdSlot;
 use chain::{Plan, call, mountinfo, sys};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
 use crate::privilege::Privilege;
-use crate::root::{NEW_ROOT, Root, chdir_to_root};
-
-/// The descriptor of the tmpfs that takes the changes, in the plan.
-const CHANGES: &str = "changes";
+use crate::root::{Root, chdir_to_root};
 
 /// linux/magic.h; nix does not have it.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
@@ -56,34 +54,35 @@ impl RootMount {
     }
 
     /// Mounts the new root on itself. With open_tree(2) it is the working directory already.
-    pub fn plan(&self, plan: &mut Plan, write_mode: WriteMode, path: &Path) {
+    pub fn plan(&self, plan: &mut Plan, new_root: FdSlot, write_mode: WriteMode, path: &Path) {
         // the other modes are options: without open_tree(2) they fail with its error
         if !self.has_open_tree && write_mode == WriteMode::Persistent {
             plan.step("mount the new root on itself", call::Mount::bind(path, path, MsFlags::MS_REC));
-            plan.step("go to the mount on top", call::Reopen { path: path.to_path_buf(), slot: NEW_ROOT });
+            plan.step("go to the mount on top", call::Reopen { path: path.to_path_buf(), slot: new_root });
             return;
         }
         plan.step(
             "take the new root as a mount of its own",
-            call::OpenTree { path: ".".into(), slot: NEW_ROOT },
+            call::OpenTree { path: ".".into(), slot: new_root },
         );
         if write_mode == WriteMode::ReadOnly {
-            plan.step("let nothing be written to it", call::ReadOnlyTree(NEW_ROOT));
+            plan.step("let nothing be written to it", call::ReadOnlyTree(new_root));
         }
         if write_mode == WriteMode::Ephemeral {
-            self.plan_overlay(plan);
+            self.plan_overlay(plan, new_root);
         } else {
-            plan.step("mount it on itself", call::MoveMount { slot: NEW_ROOT, target: ".".into() });
+            plan.step("mount it on itself", call::MoveMount { slot: new_root, target: ".".into() });
         }
     }
 
     /// Mounts an overlay of the root and an empty directory in memory. All of it lies on a new
     /// tmpfs and is named from there, so that the options hold no name the caller chose.
-    fn plan_overlay(&self, plan: &mut Plan) {
-        plan.step("open an empty file system in memory", call::FsOpen { fstype: "tmpfs", slot: CHANGES });
-        plan.step("make it", call::FsMount(CHANGES));
-        plan.step("mount it over the new root", call::MoveMount { slot: CHANGES, target: ".".into() });
-        plan.step("go there", call::Enter { slot: CHANGES, dir: "".into() });
+    fn plan_overlay(&self, plan: &mut Plan, new_root: FdSlot) {
+        let slot = plan.slot("changes");
+        plan.step("open an empty file system in memory", call::FsOpen { fstype: "tmpfs", slot });
+        plan.step("make it", call::FsMount(slot));
+        plan.step("mount it over the new root", call::MoveMount { slot, target: ".".into() });
+        plan.step("go there", call::Enter { slot, dir: "".into() });
         plan.step("give directories exactly their modes", call::Umask(0));
         for (name, what) in [
             ("upper", "for what is written"),
@@ -94,7 +93,7 @@ impl RootMount {
             plan.step(format!("make a directory {what}"), mkdir);
         }
         plan.step("take the umask back", call::Umask(self.umask));
-        let into_place = call::MoveMount { slot: NEW_ROOT, target: "root".into() };
+        let into_place = call::MoveMount { slot: new_root, target: "root".into() };
         plan.step("put the new root in its place", into_place);
         let mut options = "lowerdir=root,upperdir=upper,workdir=work".to_string();
         if self.userxattr {
@@ -102,12 +101,12 @@ impl RootMount {
         }
         let overlay = call::Mount::new("overlay", "root", MsFlags::empty()).with_data(options);
         plan.step("lay what is written over it", overlay);
-        plan.step("go to what both give", call::Reopen { path: "root".into(), slot: NEW_ROOT });
+        plan.step("go to what both give", call::Reopen { path: "root".into(), slot: new_root });
     }
 
     /// Makes the mount the root and removes the old root from view.
-    pub fn plan_pivot(&self, plan: &mut Plan) {
-        chdir_to_root(plan);
+    pub fn plan_pivot(&self, plan: &mut Plan, new_root: FdSlot) {
+        chdir_to_root(plan, new_root);
         if self.covers_old_root {
             // as switch_root(8) does
             plan.step("move it over the old root", call::Mount::move_to(".", "/"));

@@ -37,7 +37,8 @@ impl Dir {
             KernelMounts { proc: FsProvision::Fresh, sys: FsProvision::Fresh, ..KernelMounts::default() };
         let mut plan = Plan::new(chain::exec::Command::shell("/bin/sh".into()));
         for extra in TargetResolver::new(&root, ephemeral, &kernel, true).resolve_all(&requests)? {
-            extra.plan(&mut plan);
+            let new_root = plan.slot("new root");
+            extra.plan(&mut plan, new_root);
         }
         Ok(plan.lines())
     }
