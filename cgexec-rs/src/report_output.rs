@@ -12,10 +12,8 @@ use nix::fcntl::OFlag;
 
 use crate::cli::ReportFormat;
 
-/// Where a report goes, and its format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportOutput {
-    /// Its format.
     pub format: ReportFormat,
     /// The file; standard error if there is none.
     pub file: Option<PathBuf>,
@@ -23,9 +21,6 @@ pub struct ReportOutput {
 
 impl ReportOutput {
     /// Checks that the file can be written, before the command runs for hours.
-    ///
-    /// # Errors
-    /// If it cannot.
     pub fn check_writable(&self) -> Result<(), Failure> {
         let Some(file) = &self.file else { return Ok(()) };
         let parent = match file.parent() {

@@ -12,7 +12,6 @@ use chain::{cgroup, sys};
 
 use crate::group_name::Cleanup;
 
-/// Groups of earlier runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StaleGroups {
     /// Groups of runs that were killed; those of one run together, its anchor first.
