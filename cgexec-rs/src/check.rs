@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use chain::sys;
+use system::sys;
 
 use crate::cli::Manager;
 use crate::hierarchy::{Hierarchies, Version};

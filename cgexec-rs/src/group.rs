@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use chain::{cgroup, sys};
+use chain::cgroup;
+use system::sys;
 
 use crate::control_file::ControlFile;
 use crate::hierarchy::{Hierarchy, Version};

@@ -40,10 +40,11 @@ use chain::args::{self, Parsed};
 use chain::call::ForkOptions;
 use chain::exec::Command;
 use chain::handles::FdSlot;
-use chain::namespace::capability::CAP_SYS_ADMIN;
-use chain::{Plan, Reporter, call, sys};
+use chain::{Plan, Reporter, call};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
+use system::namespace::capability::CAP_SYS_ADMIN;
+use system::sys;
 
 use crate::check::Check;
 use crate::cli::{Manager, Options, TOOL};

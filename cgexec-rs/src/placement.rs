@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use chain::{cgroup, sys};
+use chain::cgroup;
+use system::sys;
 
 use crate::cli::Options;
 pub use crate::group::{Cleanup, Group, Name, Parent};

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use chain::reporter::ErrnoText;
-use chain::sys;
 use nix::errno::Errno;
+use system::sys;
 
 use crate::hierarchy::{Hierarchies, Hierarchy, Version};
 use crate::limits::Limit;

@@ -7,10 +7,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use chain::Reporter;
 use chain::supervise::Ended;
-use chain::{Reporter, sys};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use system::sys;
 
 use crate::cli::ReportFormat;
 use crate::group::Group;

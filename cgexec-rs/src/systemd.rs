@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chain::sys;
+use system::sys;
 
 use crate::dbus::wire::MethodCall;
 use crate::dbus::{Body, Connection, Error};

@@ -13,7 +13,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use chain::sys;
+use system::sys;
 
 use crate::hierarchy::{Hierarchy, Version, has_word};
 use crate::limits::Limit;

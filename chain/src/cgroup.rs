@@ -14,7 +14,7 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::Mode;
 use nix::unistd::UnlinkatFlags;
 
-use crate::sys;
+use system::sys;
 
 /// How long killed processes may take to leave a group; one that the kernel holds may take for ever.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -5,10 +5,11 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use chain::handles::FdSlot;
-use chain::namespace::{Kind, capability};
-use chain::{Plan, call, sys};
+use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sys::stat::{fstat, stat};
+use system::namespace::{Kind, capability};
+use system::sys;
 
 use crate::ids::Ids;
 use crate::mounts::NO_SUID_DEV_EXEC;
@@ -51,7 +52,7 @@ impl Dev {
             mknod: privilege == Privilege::Machine && sys::has_capability(capability::CAP_MKNOD),
             terminal: terminal(),
             tty_group: ids.has_group(5),
-            mqueue: privilege.owns(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
+            mqueue: privilege.owns(Kind::IPC) && Path::new("/proc/sys/fs/mqueue").is_dir(),
             umask,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use chain::idmap::inner_ids;
+use system::idmap::inner_ids;
 
 /// The ids of a user namespace. Where /proc cannot tell, every id is taken to be there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,10 +2,9 @@
 //! What is read of the system before anything is decided. It is read once and never changed;
 //! `setup` decides what to make of it.
 
-use chain::namespace::Kind;
-use chain::{mountinfo, sys};
+use system::namespace::Kind;
+use system::{mountinfo, sys};
 
-use crate::account_files::AccountFiles;
 use crate::cli::Options;
 use crate::descriptors::{self, EscapingFd};
 use crate::dev::Dev;
@@ -15,6 +14,7 @@ use crate::mounts::ExistingMounts;
 use crate::privilege::{Privilege, WhyPlain};
 use crate::root::{DirState, Root};
 use crate::root_mount::RootMount;
+use system::accounts::AccountFiles;
 
 /// What was read.
 #[derive(Debug)]
@@ -102,9 +102,9 @@ impl MountProbe {
             is_pid_1,
             // only a user namespace is refused: user_namespaces(7)
             proc_is_covered: !is_machine && !is_pid_1 && mountinfo::cover_of_proc().is_some(),
-            owns_pid: privilege.owns(Kind::Pid),
-            owns_net: privilege.owns(Kind::Net),
-            owns_cgroup: !Kind::Cgroup.is_initial() && privilege.owns(Kind::Cgroup),
+            owns_pid: privilege.owns(Kind::PID),
+            owns_net: privilege.owns(Kind::NET),
+            owns_cgroup: !Kind::CGROUP.is_initial() && privilege.owns(Kind::CGROUP),
             has_mount_setattr: root_mount.has_open_tree && sys::has_mount_setattr(),
             masks: if is_machine { mask::all() } else { Vec::new() },
             proc_dir,

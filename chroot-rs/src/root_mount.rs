@@ -5,9 +5,10 @@
 use std::path::Path;
 
 use chain::handles::FdSlot;
-use chain::{Plan, call, mountinfo, sys};
+use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
+use system::{mountinfo, sys};
 
 use crate::privilege::Privilege;
 use crate::root::{Root, chdir_to_root};

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
+use system::status::Status;
+use system::sys;
+
 use super::Call;
 use super::notation::word;
 use crate::cgroup;
@@ -45,7 +48,7 @@ impl Call for WriteCgroup {
         if self.path.ends_with("cgroup.subtree_control") {
             cgroup::hand_on(&self.path, &self.data)
         } else {
-            crate::sys::write_file(&self.path, &self.data)
+            sys::write_file(&self.path, &self.data)
         }
     }
 
@@ -323,9 +326,8 @@ fn remove(path: &Path, errno: Errno) -> Option<String> {
         return None;
     }
     let pid = first_process(path)?;
-    let state = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     // a process that a freezer of version 1 holds shows the same
-    let waits = state.lines().any(|line| line.starts_with("State:\tD"));
+    let waits = Status::of(pid.parse().ok()?).field("State")?.starts_with('D');
     waits.then(|| {
         format!(
             "process {pid} in it was sent SIGKILL and waits in the kernel, or a freezer of version 1 holds it"

@@ -15,7 +15,7 @@ use super::cause::{read, user_namespace_knob};
 use super::notation::{Hex, word, word_at};
 use crate::handles::Handles;
 use crate::reporter::{Quoted, quoted};
-use crate::sys;
+use system::sys;
 
 /// One write(2) of a whole value to a file of the kernel, which is never created.
 #[derive(Clone, Debug, PartialEq, Eq)]

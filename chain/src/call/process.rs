@@ -19,7 +19,7 @@ use crate::exec;
 use crate::exit::{NOT_FOUND, NOT_RUNNABLE};
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
-use crate::sys;
+use system::sys;
 
 /// A fork after which the child goes on with the plan and the parent stays until it has ended:
 /// fork(2), clone3(2). Only a plan can make it: see [`Plan::fork`](crate::Plan::fork).
