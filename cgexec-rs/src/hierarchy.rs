@@ -18,15 +18,7 @@ use nix::errno::Errno;
 use system::{mountinfo, sys};
 
 use crate::limits::Limit;
-
-/// The two kinds of hierarchy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// A hierarchy for each controller, or a few.
-    V1,
-    /// One hierarchy for all.
-    V2,
-}
+use crate::version::Version;
 
 /// A mounted hierarchy in which the caller's own group can be named.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,7 +50,6 @@
 
 pub mod args;
 pub mod call;
-pub mod cgroup;
 pub mod chain_dry_run;
 pub mod exec;
 mod execution;

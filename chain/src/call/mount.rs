@@ -11,7 +11,7 @@ use nix::sched::CloneFlags;
 
 use super::Call;
 use super::cause::{inside_chroot, user_namespace_knob};
-use super::notation::{OrNull, word_at};
+use super::notation::{OrNull, shell_word_at};
 use crate::flags;
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
@@ -130,7 +130,7 @@ impl Call for Mount {
 
     fn inspection_command(&self, cwd: &Path) -> Option<String> {
         let columns = if self.flags.intersects(PROPAGATION) { "-o TARGET,PROPAGATION " } else { "" };
-        Some(format!("findmnt {columns}{}", word_at(cwd, &self.target)))
+        Some(format!("findmnt {columns}{}", shell_word_at(cwd, &self.target)))
     }
 
     fn changes(&self) -> CloneFlags {
@@ -302,7 +302,7 @@ impl Call for MoveMount {
     }
 
     fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        Some(format!("findmnt {}", word_at(cwd, &self.target)))
+        Some(format!("findmnt {}", shell_word_at(cwd, &self.target)))
     }
 
     fn changes(&self) -> CloneFlags {

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use super::Call;
 use super::cause::PROCESS_LIMIT;
-use super::notation::{signal_name, word};
+use super::notation::{shell_word, signal_name};
 use crate::exec;
 use crate::exit::{NOT_FOUND, NOT_RUNNABLE};
 use crate::handles::{FdSlot, Handles};
@@ -163,7 +163,7 @@ impl Call for WritePid {
     }
 
     fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some(format!("cat {}", word(&self.0)))
+        Some(format!("cat {}", shell_word(&self.0)))
     }
 }
 
