@@ -39,6 +39,7 @@ use std::path::{Path, PathBuf};
 use chain::args::{self, Parsed};
 use chain::call::ForkOptions;
 use chain::exec::Command;
+use chain::handles::FdSlot;
 use chain::namespace::capability::CAP_SYS_ADMIN;
 use chain::{Plan, Reporter, call, sys};
 use nix::mount::MsFlags;
@@ -53,9 +54,6 @@ use crate::run_mode::RunMode;
 
 /// What helps where limits contradict each other.
 const SWAP: &str = "docker counts so; --memory-swap-max counts swap alone";
-
-/// The descriptor of the version 2 group, in the plan.
-const GROUP: &str = "group";
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
@@ -140,16 +138,19 @@ pub fn plan(placement: Placement, mode: RunMode, command: Command) -> Plan {
     let mut groups: Vec<Group> = placement.v1.into_iter().chain(placement.v2).collect();
     let last = groups.len().saturating_sub(1);
     groups.rotate_left(last);
-    let into = groups.iter().any(|group| group.version == Version::V2).then_some(GROUP);
     if mode.stays() {
         if let Some(own) = &placement.leave {
             move_to_sibling(&mut plan, own, groups.first().map_or(own, |group| &group.path));
         }
         enable_controllers(&mut plan, placement.enable.as_ref(), placement.leave.is_some(), &mode);
+        let mut into = None;
         for (number, group) in groups.iter().enumerate() {
             // what is left is killed in the first, before any can be removed
             let kill = groups.first().filter(|_| number == last);
-            make(&mut plan, group, &mode, kill);
+            let slot = make(&mut plan, group, &mode, kill);
+            if group.version == Version::V2 {
+                into = Some(slot);
+            }
             set(&mut plan, group, &mode);
         }
         start(&mut plan, into, mode.first);
@@ -172,7 +173,7 @@ pub fn plan(placement: Placement, mode: RunMode, command: Command) -> Plan {
 
 /// A child in the group. Where we are process 1, the command shall be it, as it would be without us,
 /// and not find us beside it: whoever waits here still has the old root when the command has a new one.
-fn start(plan: &mut Plan, into: Option<&'static str>, first: bool) {
+fn start(plan: &mut Plan, into: Option<FdSlot>, first: bool) {
     if !first {
         plan.fork("start a child in the group and wait for it", ForkOptions { into, child_is_init: false });
         return;
@@ -220,7 +221,8 @@ fn move_to_sibling(plan: &mut Plan, own: &Path, group: &Path) {
     let mut aside = group.as_os_str().to_os_string();
     aside.push("-aside");
     let aside = Path::new(&aside);
-    plan.step("make a group to wait in", call::CreateCgroup { path: aside.to_path_buf(), slot: "aside" });
+    let slot = plan.slot("aside");
+    plan.step("make a group to wait in", call::CreateCgroup { path: aside.to_path_buf(), slot });
     plan.undo("remove the group that was waited in", call::RemoveCgroup(aside.to_path_buf()));
     plan.step("wait there, so that the own group holds no process", write_to(aside, "cgroup.procs", "0"));
     plan.undo("go back to the own group", write_to(own, "cgroup.procs", "0"));
@@ -247,15 +249,13 @@ fn enable_controllers(plan: &mut Plan, enable: Option<&(PathBuf, Vec<String>)>, 
     }
 }
 
-/// A group, and how it ends; the last one made says in which what is left is killed.
-fn make(plan: &mut Plan, group: &Group, mode: &RunMode, kill: Option<&Group>) {
-    let slot = match group.version {
-        Version::V2 => GROUP,
-        Version::V1 => lock_name(group),
-    };
+/// A group, and how it ends; the last one made says in which what is left is killed. Returns where
+/// the group is held open.
+fn make(plan: &mut Plan, group: &Group, mode: &RunMode, kill: Option<&Group>) -> FdSlot {
+    let slot = plan.slot("group");
     plan.step("make a group", call::CreateCgroup { path: group.path.clone(), slot });
     if mode.keeps() {
-        return;
+        return slot;
     }
     plan.undo("remove the group", call::RemoveCgroup(group.path.clone()));
     if let Some(Group { version, path, .. }) = kill {
@@ -265,6 +265,7 @@ fn make(plan: &mut Plan, group: &Group, mode: &RunMode, kill: Option<&Group>) {
             Version::V1 => plan.undo(reason, call::KillCgroupV1(path.clone())),
         }
     }
+    slot
 }
 
 /// The limits of a group, each read back.
@@ -291,15 +292,6 @@ fn unshare_cgroupns(plan: &mut Plan, hide: bool) {
     if hide {
         plan.step("make the group the root of what it sees", call::Unshare(CloneFlags::CLONE_NEWCGROUP));
     }
-}
-
-/// Each version 1 group is held open under a name of its own.
-fn lock_name(group: &Group) -> &'static str {
-    const NAMES: [&str; 8] = ["memory", "pids", "cpu", "cpuacct", "cpuset", "blkio", "hugetlb", "freezer"];
-    let parts: Vec<_> = group.path.components().filter_map(|part| part.as_os_str().to_str()).collect();
-    // the mount is named after its controllers: cpu,cpuacct
-    let named = |name: &&&str| parts.iter().any(|part| part.split(',').any(|part| part == **name));
-    NAMES.iter().find(named).copied().unwrap_or("other")
 }
 
 fn write_to(group: &Path, file: &str, value: &str) -> call::WriteCgroup {

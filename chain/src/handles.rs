@@ -1,22 +1,42 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The descriptors that calls of a plan open for later calls.
 
+use std::fmt::{self, Display};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 
-/// The name under which a plan opens a descriptor and later calls use it.
-pub type FdSlot = &'static str;
+/// A place for one descriptor: a call of the plan opens it, later calls use it. Only
+/// [`Plan::slot`](crate::Plan::slot) makes one, so no two hold each other's descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FdSlot {
+    number: usize,
+    name: &'static str,
+}
 
-/// The descriptors that are open while a plan is executed.
+impl Display for FdSlot {
+    /// The name, as messages show the descriptor in angle brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The slots of a plan, with the descriptors that are open while it is executed.
 #[derive(Debug, Default)]
-pub struct Handles(Vec<(FdSlot, OwnedFd)>);
+pub struct Handles(Vec<Option<OwnedFd>>);
 
 impl Handles {
-    /// Keeps a descriptor for later calls.
+    /// A slot that no other call uses.
+    pub(crate) fn slot(&mut self, name: &'static str) -> FdSlot {
+        self.0.push(None);
+        FdSlot { number: self.0.len() - 1, name }
+    }
+
+    /// Keeps a descriptor for later calls; one that the slot already held is closed.
     pub fn hold(&mut self, slot: FdSlot, fd: OwnedFd) {
-        self.0.retain(|(held, _)| *held != slot);
-        self.0.push((slot, fd));
+        if let Some(held) = self.0.get_mut(slot.number) {
+            *held = Some(fd);
+        }
     }
 
     /// The descriptor that an earlier call opened.
@@ -24,6 +44,24 @@ impl Handles {
     /// # Errors
     /// `EBADF` if no call has.
     pub fn get(&self, slot: FdSlot) -> Result<BorrowedFd<'_>, Errno> {
-        self.0.iter().find(|(held, _)| *held == slot).map(|(_, fd)| fd.as_fd()).ok_or(Errno::EBADF)
+        self.0.get(slot.number).and_then(Option::as_ref).map(|fd| fd.as_fd()).ok_or(Errno::EBADF)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn two_slots_of_one_name_hold_two_descriptors() {
+        let mut handles = Handles::default();
+        let (first, second) = (handles.slot("memory"), handles.slot("memory"));
+        let [one, other] = [(); 2].map(|()| File::open("/dev/null").unwrap().into());
+        handles.hold(first, one);
+        assert_eq!(handles.get(second).unwrap_err(), Errno::EBADF);
+        handles.hold(second, other);
+        assert!(handles.get(first).is_ok() && handles.get(second).is_ok());
     }
 }

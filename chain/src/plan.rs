@@ -41,9 +41,16 @@ impl Plan {
         Self { steps: Vec::new(), handles, command, on_exit: None, helper_at: 0, helper_calls: 0 }
     }
 
-    /// Gives calls a descriptor that was opened while the system was read.
-    pub fn attach_fd(&mut self, slot: FdSlot, fd: OwnedFd) {
+    /// A slot for a descriptor that a call opens; messages show it as `<name>`.
+    pub fn slot(&mut self, name: &'static str) -> FdSlot {
+        self.handles.slot(name)
+    }
+
+    /// A slot for a descriptor that was opened while the system was read.
+    pub fn attach_fd(&mut self, name: &'static str, fd: OwnedFd) -> FdSlot {
+        let slot = self.slot(name);
         self.handles.hold(slot, fd);
+        slot
     }
 
     /// Adds a step.

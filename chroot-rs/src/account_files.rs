@@ -8,8 +8,6 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::root::Root;
-
 /// What the files say.
 #[derive(Debug, Default)]
 pub struct AccountFiles {
@@ -37,12 +35,6 @@ impl User<'_> {
 }
 
 impl AccountFiles {
-    /// Reads the files of a root; one that is missing names nobody.
-    pub fn of(root: &Root) -> Self {
-        let read = |path: &str| root.read(path).unwrap_or_default();
-        Self::new(read("/etc/passwd"), read("/etc/group"))
-    }
-
     /// What the text of the two files names.
     pub const fn new(passwd: Vec<u8>, group: Vec<u8>) -> Self {
         Self { passwd, group }

@@ -9,7 +9,7 @@ use crate::credentials::CredentialOptions;
 use crate::mount_request::MountRequests;
 use crate::root_mount::WriteMode;
 
-/// What chroot-rs says of itself.
+/// The tool's name and texts.
 pub const TOOL: Tool = Tool {
     name: "chroot-rs",
     about: "Make NEWROOT the root directory, then become COMMAND.\n\n\
@@ -21,7 +21,7 @@ pub const TOOL: Tool = Tool {
     usage_error: chain::FAILED,
 };
 
-/// The options, read.
+/// The options as clap parses them.
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
     /// Exactly chroot(2) and chdir(2), as chroot(1) does: no mounts, and root can get out
@@ -48,9 +48,9 @@ pub struct Options {
     #[arg(long, conflicts_with = "plain")]
     pub ephemeral: bool,
 
-    /// What else is mounted.
+    /// `--bind`, `--tmpfs`, `--resolv-conf`.
     #[command(flatten)]
-    pub requests: MountRequests,
+    pub mounts: MountRequests,
 
     /// Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, local sockets
     #[arg(long)]
@@ -60,7 +60,7 @@ pub struct Options {
     #[arg(short, long, value_name = "DIR", conflicts_with = "skip_chdir")]
     pub workdir: Option<PathBuf>,
 
-    /// Who the command runs as.
+    /// `--userspec` and `--groups`.
     #[command(flatten)]
     pub credentials: CredentialOptions,
 
@@ -70,12 +70,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether a mount was asked for, or something that takes one.
+    /// Whether an option needs mounts.
     pub fn want_mounts(&self) -> bool {
-        self.write_mode() != WriteMode::Persistent || !self.requests.0.is_empty()
+        self.write_mode() != WriteMode::Persistent || !self.mounts.0.is_empty()
     }
 
-    /// What becomes of what the command writes.
+    /// What happens to changes the command makes.
     pub const fn write_mode(&self) -> WriteMode {
         match (self.read_only, self.ephemeral) {
             (true, _) => WriteMode::ReadOnly,

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use chain::sys;
+use chain::{Plan, call, sys};
 use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, getsockname};
 use nix::sys::stat::{SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
@@ -57,6 +57,14 @@ pub fn escaping_fds() -> Vec<EscapingFd> {
         Some(EscapingFd { fd, kind, shown: shown() })
     };
     sys::inherited_descriptors().into_iter().filter_map(look).collect()
+}
+
+/// Keeps descriptors from the command.
+pub fn plan_close_on_exec(plan: &mut Plan, fds: Vec<EscapingFd>) {
+    for EscapingFd { fd, kind, shown } in fds {
+        let reason = format!("keep descriptor {fd} from the command: {kind} leads out");
+        plan.step(reason, call::CloseOnExec { fd, path: shown });
+    }
 }
 
 /// Those that `LISTEN_FDS` counts.

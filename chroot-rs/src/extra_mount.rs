@@ -1,103 +1,114 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A mount that was asked for, with the place that was found for it, as calls.
+//! A mount that an option asks for, at the place that was found for it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use chain::handles::FdSlot;
 use chain::reporter::quoted;
 use chain::{Plan, call};
 use nix::mount::MsFlags;
 
-use crate::chdir_inside;
+use crate::root::chdir_inside;
+use crate::walk::Walked;
 
-/// The name of what is to be attached, in the plan.
-const SOURCE: &str = "source";
-
-/// A mount that was asked for, with the place that was found for it.
+/// A mount with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtraMount {
     /// What is mounted.
-    pub what: MountSource,
-    /// A directory that is there, without links, relative to the root; empty for the root.
+    pub source: MountSource,
+    /// An existing directory without links, relative to the root; empty for the root.
     pub above: PathBuf,
-    /// Below it, what is not there yet: made, the last one as what is mounted on it.
+    /// The names below it to create. The last one is the mount point.
     pub missing: Vec<OsString>,
-    /// The entry that is there to be mounted on, where nothing is missing.
+    /// The mount point, if nothing is missing.
     pub entry: Option<OsString>,
 }
 
 /// What is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountSource {
-    /// A directory of the caller's, and what is mounted below it.
-    Directory {
+    /// A file of the caller's, or a directory with the mounts below it.
+    Host {
         /// Its path outside.
-        source: PathBuf,
-        /// Whether it can only be read.
-        read_only: bool,
-    },
-    /// Anything else of the caller's.
-    File {
-        /// Its path outside.
-        source: PathBuf,
+        path: PathBuf,
+        /// Whether it is a directory.
+        is_dir: bool,
         /// Whether it can only be read.
         read_only: bool,
     },
     /// An empty file system in memory.
     Tmpfs {
         /// Its mount options.
-        data: String,
+        options: String,
     },
 }
 
+impl MountSource {
+    /// Whether it is mounted on a file.
+    pub const fn is_file(&self) -> bool {
+        matches!(self, Self::Host { is_dir: false, .. })
+    }
+}
+
 impl ExtraMount {
-    /// The calls.
-    pub fn plan(self, plan: &mut Plan) {
-        if let MountSource::Directory { source, read_only } | MountSource::File { source, read_only } =
-            &self.what
-        {
-            let reason = format!("take {} as a mount of its own", quoted(source));
-            plan.step(reason, call::OpenTree { path: source.clone(), slot: SOURCE });
+    /// A mount at the end of a path.
+    pub fn new(source: MountSource, Walked { real, missing }: Walked) -> Self {
+        if !missing.is_empty() {
+            return Self { source, above: real, missing, entry: None };
+        }
+        let above = real.parent().unwrap_or(Path::new("")).to_path_buf();
+        Self { source, above, missing, entry: real.file_name().map(OsStr::to_owned) }
+    }
+
+    /// Creates the mount point if it is missing, and mounts.
+    pub fn plan(self, plan: &mut Plan, new_root: FdSlot) {
+        let slot = plan.slot("source");
+        if let MountSource::Host { path, read_only, .. } = &self.source {
+            let copy = call::OpenTree { path: path.clone(), slot };
+            plan.step(format!("take {} as a mount of its own", quoted(path)), copy);
             if *read_only {
-                plan.step("make it read-only", call::ReadOnlyTree(SOURCE));
+                plan.step("make it read-only", call::ReadOnlyTree(slot));
             }
         }
-        let mut above = self.above;
-        chdir_inside(plan, &above);
-        let last = self.missing.len().saturating_sub(1);
-        for (number, name) in self.missing.iter().enumerate() {
-            make(plan, &above, name, number == last && matches!(self.what, MountSource::File { .. }));
-            if number < last {
-                above.push(name);
-                chdir_inside(plan, &above);
+        let (above, name) = self.plan_mount_point(plan, new_root);
+        match self.source {
+            MountSource::Host { .. } => {
+                let attach = call::MoveMount { slot, target: name.clone().into() };
+                plan.step(format!("show it at {}", shown(&above.join(name))), attach);
             }
-        }
-        let name = self.entry.or(self.missing.into_iter().next_back()).unwrap_or_default();
-        match self.what {
-            MountSource::Directory { .. } | MountSource::File { .. } => {
-                let reason = format!("show it at {}", shown(&above.join(&name)));
-                plan.step(reason, call::MoveMount { slot: SOURCE, target: name.into() });
-            }
-            MountSource::Tmpfs { data } => {
-                chdir_inside(plan, above.join(&name));
+            MountSource::Tmpfs { options } => {
+                chdir_inside(plan, new_root, above.join(name));
                 let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-                let mount = call::Mount::new("tmpfs", ".", flags).with_data(data);
-                plan.step("mount an empty file system there", mount);
+                let tmpfs = call::Mount::new("tmpfs", ".", flags).with_data(options);
+                plan.step("mount an empty file system there", tmpfs);
             }
         }
+    }
+
+    /// Makes the directory of the mount point the working directory, and the mount point in it.
+    fn plan_mount_point(&self, plan: &mut Plan, new_root: FdSlot) -> (PathBuf, OsString) {
+        let mut above = self.above.clone();
+        chdir_inside(plan, new_root, &above);
+        let Some((last, dirs)) = self.missing.split_last() else {
+            return (above, self.entry.clone().unwrap_or_default());
+        };
+        for name in dirs {
+            let mkdir = call::Mkdir { path: name.into(), mode: 0o755 };
+            above.push(name);
+            plan.step(format!("make {}", shown(&above)), mkdir);
+            chdir_inside(plan, new_root, &above);
+        }
+        let reason = format!("make {}", shown(&above.join(last)));
+        if self.source.is_file() {
+            plan.step(reason, call::Mknod::file(last, 0o644));
+        } else {
+            plan.step(reason, call::Mkdir { path: last.into(), mode: 0o755 });
+        }
+        (above, last.clone())
     }
 }
 
 fn shown(below_root: &Path) -> String {
     quoted(&Path::new("/").join(below_root)).to_string()
-}
-
-fn make(plan: &mut Plan, above: &Path, name: &OsStr, as_file: bool) {
-    let reason = format!("make {}", shown(&above.join(name)));
-    let path = PathBuf::from(name);
-    if as_file {
-        plan.step(reason, call::Mknod::file(path, 0o644));
-    } else {
-        plan.step(reason, call::Mkdir { path, mode: 0o755 });
-    }
 }

@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What root inside should not touch by accident: the switches of the machine in proc and sys.
+//! Paths of proc and sys that are covered, so that root inside does not change the machine by accident.
 //!
-//! The lists are the OCI runtimes' defaults (readonlyPaths and maskedPaths in runc's `spec`).
-//! It is damage control for root of the machine, who may unmount it again, and not done in a
-//! user namespace: there the switches belong to somebody else anyway, and a part of /proc that
-//! is covered keeps the kernel from giving a new proc to namespaces below: user_namespaces(7).
+//! The list is the OCI runtimes' default (readonlyPaths and maskedPaths in runc's `spec`). It guards
+//! against accidents only: root of the machine can unmount it. In a user namespace nothing is covered,
+//! because these files refuse to be changed there, and a covered part of /proc keeps the kernel from
+//! mounting a new proc in namespaces below: user_namespaces(7).
 
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use chain::{Plan, call, sys};
-use nix::mount::MsFlags;
+use chain::sys;
 
-use crate::chdir_inside;
-use crate::mounts::NO_SUID_DEV_EXEC;
-
-/// How a path below proc or sys is kept from harm.
+/// How a path is covered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cover {
-    /// It can be read.
+    /// It can only be read.
     ReadOnly,
     /// A file reads as empty.
     File,
@@ -28,7 +24,7 @@ pub enum Cover {
     Directory,
 }
 
-/// A path that is covered: the directory of the root, and the path below.
+/// A covered path: `proc` or `sys`, and the path below.
 pub type Mask = (&'static str, &'static str, Cover);
 
 const MASKS: [Mask; 16] = [
@@ -50,7 +46,7 @@ const MASKS: [Mask; 16] = [
     ("sys", "devices/virtual/powercap", Cover::Directory),
 ];
 
-/// The masks for what this kernel has.
+/// The masks for paths that exist on this kernel.
 pub fn all() -> Vec<Mask> {
     let in_proc = known_in_proc();
     let is_there = |(dir, name, _): &Mask| match *dir {
@@ -60,8 +56,8 @@ pub fn all() -> Vec<Mask> {
     MASKS.into_iter().filter(is_there).collect()
 }
 
-/// What of the list /proc has. It is listed once, which costs the kernel less than to look for each name.
-/// The kernel lists the processes last, and nobody wants to wait for those.
+/// Names of the list that /proc has. Listing /proc takes the kernel less time than looking up each
+/// name. The processes come last and are not read.
 fn known_in_proc() -> Vec<&'static str> {
     let mut found = Vec::new();
     let mut others = false;
@@ -76,32 +72,4 @@ fn known_in_proc() -> Vec<&'static str> {
         ControlFlow::Continue(())
     });
     found
-}
-
-/// Covers what is in `dir`, which has just been mounted: no name in it can be swapped.
-pub fn cover(plan: &mut Plan, masks: &[Mask], dir: &str) {
-    let mut masks = masks.iter().filter(|(of, _, _)| *of == dir).peekable();
-    if masks.peek().is_some() {
-        chdir_inside(plan, dir);
-    }
-    for (_, name, how) in masks {
-        match how {
-            Cover::ReadOnly => {
-                plan.step(
-                    format!("take /{dir}/{name} as a mount of its own"),
-                    call::Mount::bind(*name, *name, MsFlags::empty()),
-                );
-                let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY | NO_SUID_DEV_EXEC;
-                plan.step(format!("make /{dir}/{name} read-only"), call::Mount::remount(*name, flags));
-            }
-            Cover::File => plan.step(
-                format!("let /{dir}/{name} read as empty"),
-                call::Mount::bind("/dev/null", *name, MsFlags::empty()),
-            ),
-            Cover::Directory => plan.step(
-                format!("let /{dir}/{name} list as empty"),
-                call::Mount::new("tmpfs", name, NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY),
-            ),
-        }
-    }
 }

@@ -1,73 +1,69 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Finds where the mounts that were asked for land: paths of the new root as it will be, with
-//! our own mounts on it.
+//! Finds the places of mounts that options ask for, in the new root as it will be with our own
+//! mounts on it.
 //!
-//! It looks while the plan is made. The plan then enters the directory that was found without
-//! crossing a link, and attaches with move_mount(2), which follows none either: a link put in the
-//! way meanwhile makes the call fail and nothing else.
+//! The paths are followed before the plan is made. The plan enters the directory that was found
+//! without following a link and attaches with move_mount(2), which follows none either. A link that
+//! appears in between makes the call fail.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use chain::reporter::quoted;
+use chain::Failure;
+use chain::reporter::{ErrnoText, quoted};
 use nix::errno::Errno;
-use nix::sys::stat::SFlag;
+use nix::fcntl::{AtFlags, readlink, readlinkat};
+use nix::sys::stat::{SFlag, fstatat, stat};
 
+use crate::dev::Dev;
 use crate::extra_mount::{ExtraMount, MountSource};
 use crate::mount_request::{self, Bind, MountRequest, MountRequests, RESOLV_CONF, Tmpfs};
-use crate::mounts;
-use crate::probe::Probe;
-use crate::root::{DirState, Root};
+use crate::mounts::{FsProvision, KernelMounts};
+use crate::root::Root;
 use crate::walk::{Walked, walk};
 
-const S_IFMT: u32 = SFlag::S_IFMT.bits();
-const S_IFDIR: u32 = SFlag::S_IFDIR.bits();
-
-/// What lies at a path because of us.
+/// What one of our mounts shows at its place.
 enum Overlaid {
-    /// Empty and ours: directories can be made in it.
+    /// An empty directory in memory, in which directories can be made.
     Memory,
-    /// The caller's directory.
-    Shown(PathBuf),
+    /// A directory of the caller's.
+    Host(PathBuf),
 }
 
-/// Finds the places.
+/// Finds the places, one request after the other: a later one can lie on an earlier one.
 pub struct TargetResolver<'a> {
     root: &'a Root,
-    /// Whether anything may be made: the changes vanish.
+    /// Whether missing directories may be made anywhere in the root, because they vanish.
     ephemeral: bool,
     overlaid: Vec<(PathBuf, Overlaid)>,
+    /// Paths that the plan makes.
     made: Vec<PathBuf>,
 }
 
-/// A refusal and what to do about it.
-pub type Refusal = (String, String);
-
 impl<'a> TargetResolver<'a> {
-    /// A surveyor of a root as it will be once `probe`'s file systems are mounted.
-    pub fn new(root: &'a Root, ephemeral: bool, probe: &Probe) -> Self {
-        let mut overlaid = Vec::new();
-        for (name, place) in [("proc", probe.proc_dir), ("sys", probe.sys_dir)] {
-            if place == DirState::Directory {
-                // inside it has the names that it has outside
-                overlaid.push((name.into(), Overlaid::Shown(Path::new("/").join(name))));
+    /// A resolver for a root that has these mounts.
+    pub fn new(root: &'a Root, ephemeral: bool, kernel: &KernelMounts, has_dev: bool) -> Self {
+        let mut resolver = Self { root, ephemeral, overlaid: Vec::new(), made: Vec::new() };
+        for (name, provision) in [("proc", kernel.proc), ("sys", kernel.sys)] {
+            if provision != FsProvision::Skip {
+                // it has the same names inside as outside
+                resolver.overlaid.push((name.into(), Overlaid::Host(Path::new("/").join(name))));
             }
         }
-        let mut made = Vec::new();
-        if probe.dev_dir == DirState::Directory {
-            overlaid.push(("dev".into(), Overlaid::Memory));
-            made.extend(mounts::names_in_dev().map(|name| Path::new("dev").join(name)));
+        if has_dev {
+            resolver.overlaid.push(("dev".into(), Overlaid::Memory));
+            resolver.made.extend(Dev::names().map(|name| Path::new("dev").join(name)));
         }
-        Self { root, ephemeral, overlaid, made }
+        resolver
     }
 
     /// # Errors
-    /// A source or a target that is not there.
-    pub fn resolve_all(mut self, requests: &MountRequests) -> Result<Vec<ExtraMount>, Refusal> {
+    /// A source or a target that is missing, or a directory where the other is a file.
+    pub fn resolve_all(mut self, requests: &MountRequests) -> Result<Vec<ExtraMount>, Failure> {
         requests.0.iter().map(|request| self.resolve(request)).collect()
     }
 
-    fn resolve(&mut self, request: &MountRequest) -> Result<ExtraMount, Refusal> {
+    fn resolve(&mut self, request: &MountRequest) -> Result<ExtraMount, Failure> {
         match request {
             MountRequest::Bind(bind) => self.bind(bind),
             MountRequest::Tmpfs(tmpfs) => self.tmpfs(tmpfs),
@@ -75,159 +71,137 @@ impl<'a> TargetResolver<'a> {
         }
     }
 
-    fn bind(&mut self, Bind { source, target, read_only }: &Bind) -> Result<ExtraMount, Refusal> {
-        let read_only = *read_only;
-        let meta = std::fs::metadata(source).map_err(|why| {
-            let errno = Errno::from_raw(why.raw_os_error().unwrap_or_default());
-            let wrong = format!("cannot bind {}: {}", quoted(source), chain::reporter::ErrnoText(errno));
-            (wrong, "--bind=SRC:DST shows SRC of the caller at DST of the new root".to_string())
+    fn bind(&mut self, Bind { source: path, target, read_only }: &Bind) -> Result<ExtraMount, Failure> {
+        let found = stat(path).map_err(|errno| {
+            Failure::new(format!("cannot bind {}: {}", quoted(path), ErrnoText(errno)))
+                .hint("--bind=SRC:DST shows SRC of the caller at DST of the new root")
         })?;
-        let what = if meta.is_dir() {
-            MountSource::Directory { source: source.clone(), read_only }
-        } else {
-            MountSource::File { source: source.clone(), read_only }
-        };
-        let walked = walk(target, |path| self.link(path));
-        let real = self.allow(&walked, target, &what)?;
-        if meta.is_dir() {
-            self.overlaid.push((real, Overlaid::Shown(source.clone())));
+        let is_dir = is_directory(found.st_mode);
+        let walked = self.walk(target);
+        let source = MountSource::Host { path: path.clone(), is_dir, read_only: *read_only };
+        let real = self.check(&walked, target, &source)?;
+        if is_dir {
+            self.overlaid.push((real, Overlaid::Host(path.clone())));
         }
-        Ok(extra(what, walked))
+        Ok(ExtraMount::new(source, walked))
     }
 
-    fn tmpfs(&mut self, Tmpfs { target, size }: &Tmpfs) -> Result<ExtraMount, Refusal> {
-        let walked = walk(target, |path| self.link(path));
+    fn tmpfs(&mut self, Tmpfs { target, size }: &Tmpfs) -> Result<ExtraMount, Failure> {
+        let walked = self.walk(target);
         // as accessible as what it covers: /tmp is everybody's, /root is not
         let covered = self.mode(&walked.real).filter(|_| walked.missing.is_empty());
         let mode = covered.map_or(0o755, |mode| mode & 0o7777);
         let size = size.as_ref().map(|size| format!(",size={size}")).unwrap_or_default();
-        let what = MountSource::Tmpfs { data: format!("mode={mode:o}{size}") };
-        let real = self.allow(&walked, target, &what)?;
+        let source = MountSource::Tmpfs { options: format!("mode={mode:o}{size}") };
+        let real = self.check(&walked, target, &source)?;
         self.overlaid.push((real, Overlaid::Memory));
-        Ok(extra(what, walked))
+        Ok(ExtraMount::new(source, walked))
     }
 
-    fn resolv_conf(&mut self) -> Result<ExtraMount, Refusal> {
-        let target = Path::new(RESOLV_CONF);
-        let Some(source) = mount_request::resolver() else {
-            let wrong = format!("cannot show {RESOLV_CONF}: the caller has none");
-            return Err((wrong, "--bind=FILE:/etc/resolv.conf shows another file there".to_string()));
+    fn resolv_conf(&mut self) -> Result<ExtraMount, Failure> {
+        let Some(path) = mount_request::resolver() else {
+            return Err(Failure::new(format!("cannot show {RESOLV_CONF}: the caller has none"))
+                .hint("--bind=FILE:/etc/resolv.conf shows another file there"));
         };
-        let what = MountSource::File { source, read_only: true };
-        let etc = walk(Path::new("/etc"), |path| self.link(path));
-        let walked = walk(target, |path| self.link(path));
+        let source = MountSource::Host { path, is_dir: false, read_only: true };
+        let target = Path::new(RESOLV_CONF);
+        let (etc, walked) = (self.walk(Path::new("/etc")), self.walk(target));
+        let link = etc.real.join("resolv.conf");
         // a link to a file that a service would make: the file is mounted on the link itself
-        if !walked.missing.is_empty() && etc.missing.is_empty() && self.is_link(&etc.real.join("resolv.conf"))
-        {
-            return Ok(ExtraMount {
-                what,
-                above: etc.real,
-                missing: Vec::new(),
-                entry: Some("resolv.conf".into()),
-            });
+        if !walked.missing.is_empty() && etc.missing.is_empty() && self.link(&link).is_ok() {
+            return Ok(ExtraMount::new(source, Walked { real: link, missing: Vec::new() }));
         }
-        self.allow(&walked, target, &what)?;
-        Ok(extra(what, walked))
+        self.check(&walked, target, &source)?;
+        Ok(ExtraMount::new(source, walked))
     }
 
-    /// Where it will be, if what is missing may be made.
-    fn allow(&mut self, walked: &Walked, target: &Path, what: &MountSource) -> Result<PathBuf, Refusal> {
-        let real: PathBuf = std::iter::once(walked.real.as_os_str())
-            .chain(walked.missing.iter().map(OsString::as_os_str))
-            .collect();
+    /// The path of a mount point, if it is fit for the source or can be made.
+    fn check(&mut self, walked: &Walked, target: &Path, source: &MountSource) -> Result<PathBuf, Failure> {
+        let mut real = walked.real.clone();
         if walked.missing.is_empty() {
-            return self.fits(&real, target, what).map(|()| real);
+            return self.check_kind(&real, target, source).map(|()| real);
         }
-        let in_memory = matches!(self.overlaid(&walked.real), Some((Overlaid::Memory, _)));
-        let in_root = self.overlaid(&walked.real).is_none();
-        let climbs = walked.missing.iter().any(|name| name == "..");
-        if climbs || !(in_memory || in_root && self.ephemeral) {
-            let wrong = format!("nothing to mount on: the new root has no {}", quoted(target));
-            return Err((wrong, self.how_to_make(walked, target, what)));
+        let can_make = match self.overlaid(&real) {
+            Some((Overlaid::Memory, _)) => true,
+            // what lies there is the caller's, and stays as it is
+            Some((Overlaid::Host(_), _)) => false,
+            None => self.ephemeral,
+        };
+        if !can_make || walked.missing.iter().any(|name| name == "..") {
+            let failure = format!("nothing to mount on: the new root has no {}", quoted(target));
+            return Err(Failure::new(failure).hint(self.how_to_make(walked, target, source)));
         }
-        let mut made = walked.real.clone();
         for name in &walked.missing {
-            made.push(name);
-            self.made.push(made.clone());
+            real.push(name);
+            self.made.push(real.clone());
         }
         Ok(real)
     }
 
     /// A directory is mounted on a directory, anything else on anything else.
-    fn fits(&self, real: &Path, target: &Path, what: &MountSource) -> Result<(), Refusal> {
+    fn check_kind(&self, real: &Path, target: &Path, source: &MountSource) -> Result<(), Failure> {
         let Some(mode) = self.mode(real) else { return Ok(()) };
-        let wrong = match (mode & S_IFMT == S_IFDIR, matches!(what, MountSource::File { .. })) {
-            (true, true) => format!("cannot mount on {}: it is a directory", quoted(target)),
-            (false, false) => format!("cannot mount on {}: it is no directory", quoted(target)),
+        let wrong = match (is_directory(mode), source.is_file()) {
+            (true, true) => "it is a directory",
+            (false, false) => "it is no directory",
             _ => return Ok(()),
         };
-        Err((wrong, "a directory is mounted on a directory, a file on a file".to_string()))
+        Err(Failure::new(format!("cannot mount on {}: {wrong}", quoted(target)))
+            .hint("a directory is mounted on a directory, a file on a file"))
     }
 
-    fn how_to_make(&self, walked: &Walked, target: &Path, what: &MountSource) -> String {
-        let shown = match self.overlaid(&walked.real) {
-            Some((Overlaid::Shown(source), below)) => Some(source.join(below)),
-            _ => None,
-        };
-        let inside = |path: &Path| self.root.path.join(path.strip_prefix("/").unwrap_or(path));
-        let place = match &shown {
-            Some(source) => source.join(walked.missing.iter().collect::<PathBuf>()),
-            None => inside(target),
-        };
-        let above = place.parent().unwrap_or(Path::new("/"));
-        let make = match what {
-            MountSource::File { .. } if above.is_dir() => format!("touch {}", place.display()),
-            MountSource::File { .. } => format!("mkdir -p {} && touch {}", above.display(), place.display()),
-            _ => format!("mkdir -p {}", place.display()),
-        };
-        match shown {
-            // what lies there is the caller's, and stays as it is
-            Some(_) => make,
-            None => format!("{make}; or --ephemeral, which makes it for this run"),
-        }
-    }
-
-    /// What the link at a path says; `EINVAL` where something else is: readlink(2).
-    fn link(&self, path: &Path) -> Result<PathBuf, Errno> {
-        match self.overlaid(path) {
-            Some((Overlaid::Memory, _)) if self.made.iter().any(|made| made == path) => Err(Errno::EINVAL),
-            Some((_, below)) if below.as_os_str().is_empty() => Err(Errno::EINVAL),
-            Some((Overlaid::Memory, _)) => Err(Errno::ENOENT),
-            Some((Overlaid::Shown(source), below)) => {
-                nix::fcntl::readlink(&source.join(below)).map(PathBuf::from)
+    fn how_to_make(&self, walked: &Walked, target: &Path, source: &MountSource) -> String {
+        let (path, or) = match self.overlaid(&walked.real) {
+            Some((Overlaid::Host(host), below)) => {
+                (host.join(below).join(walked.missing.iter().collect::<PathBuf>()), "")
             }
-            None if self.made.iter().any(|made| made == path) => Err(Errno::EINVAL),
-            None => nix::fcntl::readlinkat(&self.root.dir, path).map(PathBuf::from),
-        }
+            _ => {
+                let below = target.strip_prefix("/").unwrap_or(target);
+                (self.root.path.join(below), "; or --ephemeral, which makes it for this run")
+            }
+        };
+        let above = path.parent().unwrap_or(Path::new("/"));
+        let make = match source.is_file() {
+            true if above.is_dir() => format!("touch {}", path.display()),
+            true => format!("mkdir -p {} && touch {}", above.display(), path.display()),
+            false => format!("mkdir -p {}", path.display()),
+        };
+        make + or
     }
 
-    fn is_link(&self, path: &Path) -> bool {
-        self.link(path).is_ok()
+    fn walk(&self, path: &Path) -> Walked {
+        walk(path, |path| self.link(path))
+    }
+
+    /// The target of a link; `EINVAL` for anything else: readlink(2).
+    fn link(&self, path: &Path) -> Result<PathBuf, Errno> {
+        let target: Result<OsString, Errno> = match self.overlaid(path) {
+            Some((_, below)) if below.as_os_str().is_empty() => Err(Errno::EINVAL),
+            Some((Overlaid::Host(host), below)) => readlink(&host.join(below)),
+            _ if self.made.iter().any(|made| made == path) => Err(Errno::EINVAL),
+            Some((Overlaid::Memory, _)) => Err(Errno::ENOENT),
+            None => readlinkat(&self.root.dir, path),
+        };
+        target.map(PathBuf::from)
     }
 
     /// The last of our mounts that covers a path, and the path below it.
     fn overlaid<'p>(&self, path: &'p Path) -> Option<(&Overlaid, &'p Path)> {
-        self.overlaid.iter().rev().find_map(|(at, overlaid)| Some((overlaid, path.strip_prefix(at).ok()?)))
+        self.overlaid.iter().rev().find_map(|(at, what)| Some((what, path.strip_prefix(at).ok()?)))
     }
 
     fn mode(&self, path: &Path) -> Option<u32> {
-        let none = nix::fcntl::AtFlags::empty();
-        let stat = match self.overlaid(path) {
-            None => nix::sys::stat::fstatat(&self.root.dir, path, none).ok(),
-            Some((Overlaid::Shown(source), below)) => nix::sys::stat::stat(&source.join(below)).ok(),
+        let found = match self.overlaid(path) {
+            None => fstatat(&self.root.dir, path, AtFlags::empty()).ok(),
+            Some((Overlaid::Host(host), below)) => stat(&host.join(below)).ok(),
             Some((Overlaid::Memory, _)) => None,
         };
-        stat.map(|stat| stat.st_mode)
+        found.map(|found| found.st_mode)
     }
 }
 
-fn extra(what: MountSource, walked: Walked) -> ExtraMount {
-    let Walked { real, missing } = walked;
-    if !missing.is_empty() {
-        return ExtraMount { what, above: real, missing, entry: None };
-    }
-    let above = real.parent().unwrap_or(Path::new("")).to_path_buf();
-    ExtraMount { what, above, missing, entry: real.file_name().map(OsStr::to_owned) }
+const fn is_directory(mode: u32) -> bool {
+    mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
 }
 
 #[cfg(test)]

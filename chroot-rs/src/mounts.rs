@@ -1,183 +1,142 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The file systems of the kernel inside the new root: proc, sys, dev and what belongs below.
+//! proc and sysfs in the new root.
 //!
-//! Each is mounted on the working directory, entered through an open descriptor
-//! without crossing a symlink: whatever the new root's owner puts in the way, no
-//! mount lands outside.
+//! Each is mounted on the working directory, which was entered through an open descriptor without
+//! following a symlink, so a link that the owner of the new root puts there cannot move the mount
+//! outside.
 
-use std::path::Path;
-
+use chain::handles::FdSlot;
 use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
 
-use crate::probe::{Devices, FsProvision, OldRoot, Probe};
-use crate::{NEW_ROOT, chdir_inside, mask};
+use crate::mask::{Cover, Mask};
+use crate::root::chdir_inside;
 
-/// Flags of a file system of the kernel: nothing in it is to be run or opened as a device.
+/// Flags for a file system from which nothing is run and no device opened.
 pub const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
-/// Name, major and minor number of what every program expects in /dev:
-/// Documentation/admin-guide/devices.txt.
-const DEVICES: [(&str, u64, u64); 6] =
-    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-
-const LINKS: [(&str, &str); 5] = [
-    ("/proc/self/fd", "fd"),
-    ("/proc/self/fd/0", "stdin"),
-    ("/proc/self/fd/1", "stdout"),
-    ("/proc/self/fd/2", "stderr"),
-    ("pts/ptmx", "ptmx"),
-];
-
-/// What our /dev has.
-pub fn names_in_dev() -> impl Iterator<Item = &'static str> {
-    let devices = DEVICES.iter().map(|(name, _, _)| *name);
-    devices.chain(LINKS.iter().map(|(_, name)| *name)).chain(["pts", "shm", "mqueue", "console"])
+/// How a file system of the kernel comes into the new root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FsProvision {
+    /// A new mount.
+    Fresh,
+    /// A copy of the caller's mount. The kernel refuses a new one to a process whose user namespace
+    /// does not own the namespace that the file system shows.
+    Bind,
+    /// No mount.
+    #[default]
+    Skip,
 }
 
-/// proc, of the PID namespace we are in.
-pub fn proc(plan: &mut Plan, probe: &Probe) {
-    chdir_inside(plan, "proc");
-    uncover(plan, probe, "proc", probe.proc_mounts);
-    match probe.proc {
-        FsProvision::Fresh => plan.step("mount a proc", call::Mount::new("proc", ".", NO_SUID_DEV_EXEC)),
-        FsProvision::Bind => plan.step(
-            "show the caller's proc, which belongs to a PID namespace above",
-            call::Mount::bind("/proc", ".", MsFlags::MS_REC),
-        ),
-        FsProvision::Skip => {}
+/// Mounts on the new root's directories, as scripts around chroot(1) make them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExistingMounts {
+    /// How many are stacked on proc.
+    pub proc_mounts: usize,
+    /// How many are stacked on sys.
+    pub sys_mounts: usize,
+    /// Whether they can be unmounted.
+    pub can_unmount: bool,
+}
+
+/// How proc and sysfs are mounted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelMounts {
+    pub proc: FsProvision,
+    pub sys: FsProvision,
+    pub existing: ExistingMounts,
+    /// Whether the caller's control groups are mounted below sys.
+    pub cgroup2: bool,
+    /// What is covered in both.
+    pub masks: Vec<Mask>,
+}
+
+impl KernelMounts {
+    /// Mounts both.
+    pub fn plan(&self, plan: &mut Plan, new_root: FdSlot) {
+        if self.proc != FsProvision::Skip {
+            self.plan_proc(plan, new_root);
+            self.plan_masks(plan, new_root, "proc");
+        }
+        if self.sys != FsProvision::Skip {
+            self.plan_sys(plan, new_root);
+            self.plan_masks(plan, new_root, "sys");
+        }
     }
-    mask::cover(plan, &probe.masks, "proc");
-}
 
-/// sysfs, read-only.
-pub fn sys(plan: &mut Plan, probe: &Probe) {
-    match probe.sysfs {
-        FsProvision::Fresh => {
-            chdir_inside(plan, "sys");
-            uncover(plan, probe, "sys", probe.sys_mounts);
-            let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
-            plan.step("mount sysfs read-only", call::Mount::new("sysfs", ".", flags));
-            if probe.cgroup2 {
-                chdir_inside(plan, "sys/fs/cgroup");
-                plan.step("show the own control group", call::Mount::new("cgroup2", ".", flags));
+    fn plan_proc(&self, plan: &mut Plan, new_root: FdSlot) {
+        chdir_inside(plan, new_root, "proc");
+        self.uncover(plan, new_root, "proc", self.existing.proc_mounts);
+        if self.proc == FsProvision::Fresh {
+            plan.step("mount a proc", call::Mount::new("proc", ".", NO_SUID_DEV_EXEC));
+        } else {
+            let reason = "show the caller's proc, which belongs to a PID namespace above";
+            plan.step(reason, call::Mount::bind("/proc", ".", MsFlags::MS_REC));
+        }
+    }
+
+    fn plan_sys(&self, plan: &mut Plan, new_root: FdSlot) {
+        chdir_inside(plan, new_root, "sys");
+        if self.sys == FsProvision::Bind {
+            let slot = plan.slot("sys");
+            plan.step("take a copy of the caller's /sys", call::OpenTree { path: "/sys".into(), slot });
+            plan.step("make the copy read-only", call::ReadOnlyTree(slot));
+            plan.step("show it inside", call::MoveMount { slot, target: ".".into() });
+            return;
+        }
+        self.uncover(plan, new_root, "sys", self.existing.sys_mounts);
+        let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
+        plan.step("mount sysfs read-only", call::Mount::new("sysfs", ".", flags));
+        if self.cgroup2 {
+            chdir_inside(plan, new_root, "sys/fs/cgroup");
+            plan.step("show the own control group", call::Mount::new("cgroup2", ".", flags));
+        }
+    }
+
+    /// Unmounts, in this mount namespace, what is on `dir` already. A proc there may show processes
+    /// outside to a command that unmounts ours, and the kernel mounts no file system on itself (EBUSY).
+    ///
+    /// A mount that came from outside the user namespace cannot be unmounted: mount_namespaces(7).
+    /// An empty tmpfs then separates it from ours.
+    fn uncover(&self, plan: &mut Plan, new_root: FdSlot, dir: &str, mounts: usize) {
+        if !self.existing.can_unmount && mounts > 0 {
+            let empty = call::Mount::new("tmpfs", ".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY)
+                .with_data("mode=755,size=4k");
+            plan.step(format!("cover what is mounted on /{dir} already"), empty);
+            chdir_inside(plan, new_root, dir);
+            return;
+        }
+        for _ in 0..mounts {
+            let unmount = call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH };
+            plan.step(format!("take away what is mounted on /{dir} already"), unmount);
+            chdir_inside(plan, new_root, dir);
+        }
+    }
+
+    /// Covers paths of `dir`, which has just been mounted, so that no name in it can be replaced.
+    fn plan_masks(&self, plan: &mut Plan, new_root: FdSlot, dir: &str) {
+        let mut masks = self.masks.iter().filter(|(of, _, _)| *of == dir).peekable();
+        if masks.peek().is_some() {
+            chdir_inside(plan, new_root, dir);
+        }
+        for (_, name, cover) in masks {
+            match cover {
+                Cover::ReadOnly => {
+                    let bind = call::Mount::bind(*name, *name, MsFlags::empty());
+                    plan.step(format!("take /{dir}/{name} as a mount of its own"), bind);
+                    let flags = MsFlags::MS_BIND | MsFlags::MS_RDONLY | NO_SUID_DEV_EXEC;
+                    plan.step(format!("make /{dir}/{name} read-only"), call::Mount::remount(*name, flags));
+                }
+                Cover::File => {
+                    let bind = call::Mount::bind("/dev/null", *name, MsFlags::empty());
+                    plan.step(format!("let /{dir}/{name} read as empty"), bind);
+                }
+                Cover::Directory => {
+                    let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
+                    let empty = call::Mount::new("tmpfs", *name, flags);
+                    plan.step(format!("let /{dir}/{name} list as empty"), empty);
+                }
             }
         }
-        FsProvision::Bind => {
-            chdir_inside(plan, "sys");
-            plan.step(
-                "take a copy of the caller's /sys",
-                call::OpenTree { path: "/sys".into(), slot: "sys" },
-            );
-            plan.step("make the copy read-only", call::ReadOnlyTree("sys"));
-            plan.step("show it inside", call::MoveMount { slot: "sys", target: ".".into() });
-        }
-        FsProvision::Skip => return,
     }
-    mask::cover(plan, &probe.masks, "sys");
-}
-
-/// Takes away, in our copy of the new root, what is mounted on `dir` already: a proc there may show
-/// processes outside to who takes ours away, and the kernel mounts no file system on itself (EBUSY).
-///
-/// In a user namespace a mount from outside cannot be taken away: mount_namespaces(7). There an empty
-/// one comes in between.
-fn uncover(plan: &mut Plan, probe: &Probe, dir: &str, mounts: usize) {
-    if !probe.can_unmount && mounts > 0 {
-        let empty = tmpfs(".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY, "mode=755,size=4k");
-        plan.step(format!("cover what is mounted on /{dir} already"), empty);
-        chdir_inside(plan, dir);
-        return;
-    }
-    for _ in 0..mounts {
-        plan.step(
-            format!("take away what is mounted on /{dir} already"),
-            call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH },
-        );
-        chdir_inside(plan, dir);
-    }
-}
-
-/// A small dev of its own: devices that hold nothing, terminals, shared memory.
-pub fn dev(plan: &mut Plan, probe: &Probe) {
-    chdir_inside(plan, "dev");
-    plan.step("mount a tmpfs for devices", tmpfs(".", MsFlags::MS_NOSUID, "mode=755,size=64k"));
-    chdir_inside(plan, "dev");
-    plan.step("give devices exactly their modes", call::Umask(0));
-    for (name, major, minor) in DEVICES {
-        device(plan, probe.devices, name, (major, minor));
-    }
-    for (target, link) in LINKS {
-        plan.step(format!("make /dev/{link}"), call::Symlink { target: target.into(), link: link.into() });
-    }
-    if let Some(terminal) = &probe.terminal {
-        console(plan, terminal);
-    }
-    let terminals = if probe.tty_group {
-        "newinstance,ptmxmode=0666,mode=0620,gid=5"
-    } else {
-        "newinstance,ptmxmode=0666,mode=0620"
-    };
-    let no_suid_exec = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-    below_dev(
-        plan,
-        "pts",
-        "mount pseudo-terminals of its own",
-        call::Mount::new("devpts", "pts", no_suid_exec).with_data(terminals),
-    );
-    below_dev(plan, "shm", "mount shared memory of its own", tmpfs("shm", NO_SUID_DEV_EXEC, "mode=1777"));
-    if probe.mqueue {
-        below_dev(
-            plan,
-            "mqueue",
-            "mount message queues",
-            call::Mount::new("mqueue", "mqueue", NO_SUID_DEV_EXEC),
-        );
-    }
-    plan.step("take the umask back", call::Umask(probe.umask));
-}
-
-fn device(plan: &mut Plan, how: Devices, name: &str, number: (u64, u64)) {
-    match how {
-        Devices::Make => {
-            plan.step(format!("make /dev/{name}"), call::Mknod::char_device(name, 0o666, number))
-        }
-        Devices::Bind => bind_file(plan, Path::new("/dev").join(name).as_path(), name),
-    }
-}
-
-/// The caller's terminal as /dev/console: devpts is new, so ttyname(3) would find no name for it.
-fn console(plan: &mut Plan, terminal: &Path) {
-    bind_file(plan, terminal, "console");
-}
-
-/// A device cannot be made in a user namespace, but the one outside can be bound on an empty file.
-fn bind_file(plan: &mut Plan, source: &Path, name: &str) {
-    plan.step(format!("make a place for /dev/{name}"), call::Mknod::file(name, 0o666));
-    plan.step(format!("show {} there", source.display()), call::Mount::bind(source, name, MsFlags::empty()));
-}
-
-fn below_dev(plan: &mut Plan, name: &str, reason: &'static str, mount: call::Mount) {
-    plan.step(format!("make /dev/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
-    plan.step(reason, mount);
-}
-
-fn tmpfs(target: &str, flags: MsFlags, data: &str) -> call::Mount {
-    call::Mount::new("tmpfs", target, flags).with_data(data)
-}
-
-/// Makes the directory the root of this process's mounts, and forgets the old one.
-pub fn pivot(plan: &mut Plan, old_root: OldRoot) {
-    plan.step("go to the new root", call::Enter { slot: NEW_ROOT, dir: "".into() });
-    if old_root == OldRoot::Covered {
-        // as switch_root(8) does
-        plan.step("move it over the old root", call::Mount::move_to(".", "/"));
-        plan.step("make it the root", call::Chroot(".".into()));
-        plan.step("start at the root", call::Chdir("/".into()));
-        return;
-    }
-    // old root and new root stacked in one place: pivot_root(2), "pivot_root(".", ".")"
-    plan.step("make it the root", call::PivotRoot { new_root: ".".into(), put_old: ".".into() });
-    plan.step("let go of the old root", call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH });
-    plan.step("start at the root", call::Chdir("/".into()));
 }

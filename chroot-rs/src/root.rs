@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The new root: an open directory, not a path that somebody could swap.
+//! The new root directory, held open: whoever renames its path replaces nothing.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -7,7 +7,10 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use chain::{mountinfo, sys};
+use chain::handles::FdSlot;
+use chain::reporter::{ErrnoText, quoted};
+use chain::search::unsearchable_parent;
+use chain::{Failure, Plan, call, mountinfo, sys};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, fstat, stat};
@@ -15,19 +18,19 @@ use nix::sys::stat::{Mode, fstat, stat};
 use crate::account_files::AccountFiles;
 use crate::walk::walk;
 
-/// More of a file is not read: no root needs it to name its users.
+/// The most that is read of a file of the new root.
 const MAX_READ_BYTES: u64 = 4 << 20;
 
-/// What a directory below the root is.
+/// What a directory of the new root is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirState {
-    /// A directory: something may be mounted on it.
+    /// A directory.
     Directory,
-    /// Not there, or not a directory: nothing is mounted.
+    /// Missing, or not a directory.
     Missing,
-    /// A symlink on the way: whoever made it chooses where a mount would land.
+    /// A symlink on the way: its owner would choose where a mount lands.
     Symlink,
-    /// It could not be looked at.
+    /// It could not be opened.
     Refused(Errno),
 }
 
@@ -36,20 +39,28 @@ pub enum DirState {
 pub struct Root {
     /// The directory.
     pub dir: OwnedFd,
-    /// As the user wrote it.
+    /// Its path as the user wrote it.
     pub path: PathBuf,
 }
 
 impl Root {
     /// # Errors
-    /// `ENOENT`, `ENOTDIR`, `EACCES`, as open(2).
-    pub fn open(path: PathBuf) -> Result<Self, Errno> {
+    /// The message for `ENOENT`, `ENOTDIR` or `EACCES` of open(2).
+    pub fn open(path: PathBuf) -> Result<Self, Failure> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let dir = nix::fcntl::open(&path, flags, Mode::empty())?;
-        Ok(Self { dir, path })
+        let errno = match nix::fcntl::open(&path, flags, Mode::empty()) {
+            Ok(dir) => return Ok(Self { dir, path }),
+            Err(errno) => ErrnoText(errno),
+        };
+        let failure = Failure::new(format!("cannot change root directory to {}: {errno}", quoted(&path)));
+        let Some(dir) = std::path::absolute(&path).ok().and_then(|path| unsearchable_parent(&path)) else {
+            return Err(failure);
+        };
+        let user = sys::effective_ids().0;
+        Err(failure.hint(format!("user {user} may not enter {}: chmod, or be its owner", quoted(&dir))))
     }
 
-    /// Whether it is the root directory this process has already.
+    /// Whether it is the root directory that this process has now.
     pub fn is_current_root(&self) -> bool {
         let same = match (fstat(&self.dir), stat("/")) {
             (Ok(new), Ok(old)) => (new.st_dev, new.st_ino) == (old.st_dev, old.st_ino),
@@ -64,24 +75,24 @@ impl Root {
         fstat(&self.dir).map_or(0o755, |stat| stat.st_mode & 0o7777)
     }
 
-    /// What `dir` is below the root.
-    pub fn dir_state(&self, dir: &str) -> DirState {
-        self.look_at(dir).map_or_else(|place| place, |_| DirState::Directory)
+    /// What the directory `name` of the root is.
+    pub fn dir_state(&self, name: &str) -> DirState {
+        self.open_dir(name).map_or_else(|state| state, |_| DirState::Directory)
     }
 
-    /// The same, and how many mounts are stacked on it, none where it is of the root's file system.
-    pub fn dir_state_and_mounts(&self, dir: &str) -> (DirState, usize) {
-        match self.look_at(dir) {
+    /// The same, and how many mounts are stacked on it.
+    pub fn dir_state_and_mounts(&self, name: &str) -> (DirState, usize) {
+        match self.open_dir(name) {
             Ok(opened) => (DirState::Directory, self.mounts_on(&opened)),
-            Err(place) => (place, 0),
+            Err(state) => (state, 0),
         }
     }
 
-    fn look_at(&self, dir: &str) -> Result<OwnedFd, DirState> {
-        sys::open_without_symlinks(self.dir.as_fd(), Path::new(dir)).map_err(|errno| match errno {
+    fn open_dir(&self, name: &str) -> Result<OwnedFd, DirState> {
+        sys::open_without_symlinks(self.dir.as_fd(), Path::new(name)).map_err(|errno| match errno {
             Errno::ELOOP => DirState::Symlink,
             // O_DIRECTORY reports a symlink so where openat2 is missing
-            Errno::ENOTDIR if self.is_symlink(dir) => DirState::Symlink,
+            Errno::ENOTDIR if nix::fcntl::readlinkat(&self.dir, name).is_ok() => DirState::Symlink,
             Errno::ENOENT | Errno::ENOTDIR => DirState::Missing,
             errno => DirState::Refused(errno),
         })
@@ -95,28 +106,28 @@ impl Root {
         mountinfo::stacked_on(opened.as_fd()).unwrap_or_default()
     }
 
-    /// Whether what is mounted below can be taken away.
+    /// Whether this process may unmount what is mounted below.
     pub fn can_unmount_below(&self) -> bool {
         sys::mounts_below_can_go(self.dir.as_fd())
     }
 
-    fn is_symlink(&self, name: &str) -> bool {
-        nix::fcntl::readlinkat(&self.dir, name).is_ok()
+    /// Its own passwd(5) and group(5); a file that is missing is empty.
+    pub fn account_files(&self) -> AccountFiles {
+        let read = |path: &str| self.read(path).unwrap_or_default();
+        AccountFiles::new(read("/etc/passwd"), read("/etc/group"))
     }
 
-    /// The shell for a command that was not given: `preferred` if the root has it, else the
-    /// shell of root in the root's own passwd(5), else `/bin/sh`.
+    /// The shell to run without a command: `preferred` if the root has it, else the shell of root
+    /// in the root's own passwd(5), else `/bin/sh`.
     pub fn shell(&self, preferred: Option<OsString>) -> OsString {
+        let has = |shell: &OsString| self.has(Path::new(shell));
         preferred
-            .filter(|shell| self.has(Path::new(shell)))
-            .or_else(|| {
-                AccountFiles::of(self).user(b"root")?.shell().filter(|shell| self.has(Path::new(shell)))
-            })
+            .filter(has)
+            .or_else(|| self.account_files().user(b"root")?.shell().filter(has))
             .unwrap_or_else(|| OsString::from("/bin/sh"))
     }
 
-    /// Whether programs can be looked for here: one directory of a PATH is there, or it names
-    /// none by an absolute path.
+    /// Whether the root has one of a PATH's directories; true for a PATH without an absolute one.
     pub fn has_one_of(&self, path: &OsStr) -> bool {
         let mut dirs = std::env::split_paths(path).filter(|dir| dir.is_absolute()).peekable();
         dirs.peek().is_none() || dirs.any(|dir| self.has(&dir))
@@ -126,8 +137,8 @@ impl Root {
         path.is_absolute() && self.open_inside(path, OFlag::O_PATH).is_ok()
     }
 
-    /// The beginning of a regular file inside: no device, no pipe to wait for.
-    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+    /// The beginning of a file inside; nothing for a device or a pipe, which could block.
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
         let file = self.open_inside(Path::new(path), OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?;
         let file = File::from(file);
         if !file.metadata().is_ok_and(|meta| meta.is_file()) {
@@ -148,7 +159,7 @@ impl Root {
         }
     }
 
-    /// The same where openat2(2) (Linux 5.6) is missing.
+    /// The same without openat2(2), before Linux 5.6.
     fn open_walked(&self, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
         let walked = walk(path, |path| nix::fcntl::readlinkat(&self.dir, path).map(PathBuf::from));
         let Some(name) = walked.real.file_name().filter(|_| walked.missing.is_empty()) else {
@@ -159,4 +170,15 @@ impl Root {
         let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         nix::fcntl::openat(above.as_ref().unwrap_or(&self.dir), name, flags, Mode::empty())
     }
+}
+
+/// Makes the new root the working directory.
+pub fn chdir_to_root(plan: &mut Plan, new_root: FdSlot) {
+    plan.step("go to the new root", call::Enter { slot: new_root, dir: "".into() });
+}
+
+/// Makes a directory below the new root the working directory.
+pub fn chdir_inside(plan: &mut Plan, new_root: FdSlot, dir: impl AsRef<Path>) {
+    let dir = dir.as_ref();
+    plan.step(format!("go to /{} inside", dir.display()), call::Enter { slot: new_root, dir: dir.into() });
 }

@@ -1,69 +1,134 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The mount that becomes the root: pivot_root(2) wants a mount point, so the directory is
-//! mounted on itself, as it is, read-only, or below an overlay that takes the writes.
+//! The mount that becomes the root. pivot_root(2) needs a mount point, so the new root is mounted
+//! on itself: as it is, read-only, or below an overlay that takes the changes.
 
 use std::path::Path;
 
-use chain::{Plan, call};
-use nix::mount::MsFlags;
+use chain::handles::FdSlot;
+use chain::{Plan, call, mountinfo, sys};
+use nix::mount::{MntFlags, MsFlags};
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
-use crate::NEW_ROOT;
-use crate::probe::{Probe, Strategy};
+use crate::privilege::Privilege;
+use crate::root::{Root, chdir_to_root};
 
-/// The name of the tmpfs that takes the writes, in the plan.
-const CHANGES: &str = "changes";
+/// linux/magic.h; nix does not have it.
+const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
-/// What becomes of what the command writes to the root.
+/// What happens to changes the command makes to the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteMode {
-    /// It stays, as on any directory.
+    /// They stay, as in any directory.
     Persistent,
-    /// It is refused, also in what is mounted below the root.
+    /// They are refused, in the mounts below the root too.
     ReadOnly,
-    /// It goes to memory and with the command.
+    /// They go to memory and end with the command.
     Ephemeral,
 }
 
-/// Makes the mount. The working directory is the new root, by descriptor.
-pub fn mount(plan: &mut Plan, probe: &Probe, write_mode: WriteMode, path: &Path) {
-    // what was asked for needs what Linux 5.2 brought, and says so where it is missing
-    if !probe.open_tree && write_mode == WriteMode::Persistent {
-        plan.step("mount the new root on itself", call::Mount::bind(path, path, MsFlags::MS_REC));
-        plan.step("go to the mount on top", call::Reopen { path: path.to_path_buf(), slot: NEW_ROOT });
-        return;
+/// How the new root is mounted here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootMount {
+    /// Whether mounts can be attached by descriptor: Linux 5.2.
+    pub has_open_tree: bool,
+    /// The mode of the new root.
+    pub mode: u32,
+    /// The caller's umask.
+    pub umask: u32,
+    /// Whether overlayfs has to use user.* attributes, because trusted.* ones need root of the machine.
+    pub userxattr: bool,
+    /// Whether the new root is mounted over the old one, which pivot_root(2) cannot move.
+    pub covers_old_root: bool,
+}
+
+impl RootMount {
+    /// Reads what decides it.
+    pub fn read(root: &Root, privilege: Privilege, umask: u32) -> Self {
+        Self {
+            has_open_tree: sys::has_open_tree(),
+            mode: root.mode(),
+            umask,
+            userxattr: privilege != Privilege::Machine,
+            covers_old_root: is_first_mount(),
+        }
     }
-    plan.step("take the new root as a mount of its own", call::OpenTree { path: ".".into(), slot: NEW_ROOT });
-    if write_mode == WriteMode::ReadOnly {
-        plan.step("let nothing be written to it", call::ReadOnlyTree(NEW_ROOT));
+
+    /// Mounts the new root on itself. With open_tree(2) it is the working directory already.
+    pub fn plan(&self, plan: &mut Plan, new_root: FdSlot, write_mode: WriteMode, path: &Path) {
+        // the other modes are options: without open_tree(2) they fail with its error
+        if !self.has_open_tree && write_mode == WriteMode::Persistent {
+            plan.step("mount the new root on itself", call::Mount::bind(path, path, MsFlags::MS_REC));
+            plan.step("go to the mount on top", call::Reopen { path: path.to_path_buf(), slot: new_root });
+            return;
+        }
+        plan.step(
+            "take the new root as a mount of its own",
+            call::OpenTree { path: ".".into(), slot: new_root },
+        );
+        if write_mode == WriteMode::ReadOnly {
+            plan.step("let nothing be written to it", call::ReadOnlyTree(new_root));
+        }
+        if write_mode == WriteMode::Ephemeral {
+            self.plan_overlay(plan, new_root);
+        } else {
+            plan.step("mount it on itself", call::MoveMount { slot: new_root, target: ".".into() });
+        }
     }
-    if write_mode == WriteMode::Ephemeral {
-        overlay(plan, probe);
-    } else {
-        plan.step("mount it on itself", call::MoveMount { slot: NEW_ROOT, target: ".".into() });
+
+    /// Mounts an overlay of the root and an empty directory in memory. All of it lies on a new
+    /// tmpfs and is named from there, so that the options hold no name the caller chose.
+    fn plan_overlay(&self, plan: &mut Plan, new_root: FdSlot) {
+        let slot = plan.slot("changes");
+        plan.step("open an empty file system in memory", call::FsOpen { fstype: "tmpfs", slot });
+        plan.step("make it", call::FsMount(slot));
+        plan.step("mount it over the new root", call::MoveMount { slot, target: ".".into() });
+        plan.step("go there", call::Enter { slot, dir: "".into() });
+        plan.step("give directories exactly their modes", call::Umask(0));
+        for (name, what) in [
+            ("upper", "for what is written"),
+            ("work", "for the overlay itself"),
+            ("root", "for the new root"),
+        ] {
+            let mkdir = call::Mkdir { path: name.into(), mode: self.mode };
+            plan.step(format!("make a directory {what}"), mkdir);
+        }
+        plan.step("take the umask back", call::Umask(self.umask));
+        let into_place = call::MoveMount { slot: new_root, target: "root".into() };
+        plan.step("put the new root in its place", into_place);
+        let mut options = "lowerdir=root,upperdir=upper,workdir=work".to_string();
+        if self.userxattr {
+            options.push_str(",userxattr");
+        }
+        let overlay = call::Mount::new("overlay", "root", MsFlags::empty()).with_data(options);
+        plan.step("lay what is written over it", overlay);
+        plan.step("go to what both give", call::Reopen { path: "root".into(), slot: new_root });
+    }
+
+    /// Makes the mount the root and removes the old root from view.
+    pub fn plan_pivot(&self, plan: &mut Plan, new_root: FdSlot) {
+        chdir_to_root(plan, new_root);
+        if self.covers_old_root {
+            // as switch_root(8) does
+            plan.step("move it over the old root", call::Mount::move_to(".", "/"));
+            plan.step("make it the root", call::Chroot(".".into()));
+        } else {
+            // both roots stacked in one place: pivot_root(2), "pivot_root(".", ".")"
+            let pivot = call::PivotRoot { new_root: ".".into(), put_old: ".".into() };
+            plan.step("make it the root", pivot);
+            let detach = call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH };
+            plan.step("let go of the old root", detach);
+        }
+        plan.step("start at the root", call::Chdir("/".into()));
     }
 }
 
-/// An overlay of the root and an empty directory in memory. All of it lies on a tmpfs of ours
-/// and is named from there, so that no name of the caller's is in the options.
-fn overlay(plan: &mut Plan, probe: &Probe) {
-    plan.step("open an empty file system in memory", call::FsOpen { fstype: "tmpfs", slot: CHANGES });
-    plan.step("make it", call::FsMount(CHANGES));
-    plan.step("mount it over the new root", call::MoveMount { slot: CHANGES, target: ".".into() });
-    plan.step("go there", call::Enter { slot: CHANGES, dir: "".into() });
-    plan.step("give directories exactly their modes", call::Umask(0));
-    for (name, what) in
-        [("upper", "for what is written"), ("work", "for the overlay itself"), ("root", "for the new root")]
-    {
-        plan.step(format!("make a directory {what}"), call::Mkdir { path: name.into(), mode: probe.mode });
-    }
-    plan.step("take the umask back", call::Umask(probe.umask));
-    plan.step("put the new root in its place", call::MoveMount { slot: NEW_ROOT, target: "root".into() });
-    let mut options = "lowerdir=root,upperdir=upper,workdir=work".to_string();
-    if probe.strategy == Strategy::PivotAsUser || !probe.initial {
-        // trusted.* attributes belong to root of the machine: overlay, "userxattr"
-        options.push_str(",userxattr");
-    }
-    let mount = call::Mount::new("overlay", "root", MsFlags::empty()).with_data(options);
-    plan.step("lay what is written over it", mount);
-    plan.step("go to what both give", call::Reopen { path: "root".into(), slot: NEW_ROOT });
+/// Whether the root is the first of all mounts, into which an initramfs is unpacked.
+fn is_first_mount() -> bool {
+    let in_memory = statfs("/").is_ok_and(|fs| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&fs.filesystem_type()));
+    // the table is long, so it is read last
+    let is_rootfs = || {
+        let table = mountinfo::table().unwrap_or_default();
+        mountinfo::mounts(&table).any(|mount| mount.at == Path::new("/") && mount.fstype == b"rootfs")
+    };
+    in_memory && is_rootfs()
 }

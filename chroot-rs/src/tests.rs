@@ -1,44 +1,77 @@
 //! The plans of chroot-rs, as text: no right and no kernel is needed.
 
-use super::*;
-use crate::descriptors::EscapingFd;
-use crate::probe::{Devices, OldRoot};
+use clap::{Args as _, FromArgMatches as _};
 
-pub(crate) fn root() -> Probe {
-    Probe {
-        strategy: Strategy::Pivot,
-        processes: Processes::Callers,
+use super::*;
+use crate::account_files::AccountFiles;
+use crate::descriptors::EscapingFd;
+use crate::dev::Dev;
+use crate::ids::Ids;
+use crate::mounts::ExistingMounts;
+use crate::privilege::{Privilege, WhyPlain};
+use crate::probe::MountProbe;
+use crate::root::DirState;
+use crate::root_mount::RootMount;
+
+/// Root of the machine, as process 1, with a complete new root.
+fn machine() -> MountProbe {
+    MountProbe {
+        privilege: Privilege::Machine,
+        caller: (1000, 1000),
+        escaping_fds: Vec::new(),
+        is_pid_1: true,
         proc_is_covered: false,
-        initial: true,
-        mode: 0o755,
+        owns_pid: true,
+        owns_net: true,
+        owns_cgroup: false,
+        has_mount_setattr: true,
+        masks: Vec::new(),
         proc_dir: DirState::Directory,
         sys_dir: DirState::Directory,
         dev_dir: DirState::Directory,
-        proc_mounts: 0,
-        sys_mounts: 0,
-        can_unmount: true,
-        proc: FsProvision::Fresh,
-        callers_proc: FsProvision::Fresh,
-        sysfs: FsProvision::Fresh,
-        mqueue: true,
-        cgroup2: false,
-        masks: Vec::new(),
-        devices: Devices::Make,
-        ids: crate::ids::Ids::default(),
-        tty_group: true,
-        terminal: None,
-        escaping_fds: Vec::new(),
-        umask: 0o22,
-        old_root: OldRoot::Detached,
-        caller: (1000, 1000),
-        open_tree: true,
+        existing: ExistingMounts { can_unmount: true, ..ExistingMounts::default() },
+        root_mount: RootMount {
+            has_open_tree: true,
+            mode: 0o755,
+            umask: 0o22,
+            userxattr: false,
+            covers_old_root: false,
+        },
+        dev: Dev { mknod: true, terminal: None, tty_group: true, mqueue: true, umask: 0o22 },
     }
 }
 
-fn lines(probe: &Probe) -> Vec<String> {
-    let here = Root::open("/".into()).unwrap();
-    let here = Root { path: "fs".into(), ..here };
-    plan(here, probe, WriteMode::Persistent, Vec::new(), Command::shell("/bin/sh".into())).lines()
+fn setup(words: &[&str], mounts: Result<MountProbe, WhyPlain>) -> Result<Setup, Failure> {
+    let command = Options::augment_args(clap::Command::new("chroot-rs").no_binary_name(true));
+    let options = Options::from_arg_matches(&command.try_get_matches_from(words).unwrap()).unwrap();
+    let probe = Probe {
+        root: Root { path: "fs".into(), ..Root::open("/".into()).unwrap() },
+        is_current_root: false,
+        accounts: AccountFiles::default(),
+        ids: Ids::default(),
+        path_works: true,
+        mounts,
+    };
+    Setup::resolve(&options, probe, Command::shell("/bin/sh".into()))
+}
+
+fn lines_with(words: &[&str], probe: &MountProbe) -> Vec<String> {
+    plan(setup(words, Ok(probe.clone())).unwrap()).lines()
+}
+
+fn lines(probe: &MountProbe) -> Vec<String> {
+    lines_with(&[], probe)
+}
+
+fn notes(words: &[&str], probe: MountProbe) -> Vec<String> {
+    setup(words, Ok(probe)).unwrap().notes
+}
+
+/// The machine with another /dev.
+fn with_dev(change: impl FnOnce(&mut Dev)) -> MountProbe {
+    let mut probe = machine();
+    change(&mut probe.dev);
+    probe
 }
 
 fn position(lines: &[String], start: &str) -> usize {
@@ -50,14 +83,8 @@ fn position(lines: &[String], start: &str) -> usize {
 
 #[test]
 fn root_pivots_in_a_mount_namespace_of_its_own() {
-    let probe = Probe {
-        proc_dir: DirState::Missing,
-        sys_dir: DirState::Missing,
-        dev_dir: DirState::Missing,
-        ..root()
-    };
     assert_eq!(
-        lines(&probe),
+        lines_with(&["--no-mount"], &machine()),
         [
             "fchdir(<new root>)",
             "unshare(CLONE_NEWNS)",
@@ -74,7 +101,7 @@ fn root_pivots_in_a_mount_namespace_of_its_own() {
 
 #[test]
 fn an_ordinary_user_alone_gets_a_user_namespace_first() {
-    let probe = Probe { strategy: Strategy::PivotAsUser, ..root() };
+    let probe = MountProbe { privilege: Privilege::Unprivileged, ..machine() };
     let lines = lines(&probe);
     assert_eq!(lines[1], "unshare(CLONE_NEWNS|CLONE_NEWUSER)");
     assert_eq!(lines[2], "write(</proc/self/uid_map>, \"0 1000 1\", 8)");
@@ -82,7 +109,7 @@ fn an_ordinary_user_alone_gets_a_user_namespace_first() {
 
 #[test]
 fn where_other_processes_are_in_sight_it_starts_a_first_one_of_its_own() {
-    let lines = lines(&Probe { processes: Processes::Own, ..root() });
+    let lines = lines(&MountProbe { is_pid_1: false, ..machine() });
     let at = position(&lines, "unshare(CLONE_NEWNS|CLONE_NEWPID)");
     assert_eq!(lines[at + 1], "fork()");
     assert!(at + 1 < position(&lines, "mount(\"proc\""));
@@ -90,7 +117,7 @@ fn where_other_processes_are_in_sight_it_starts_a_first_one_of_its_own() {
 
 #[test]
 fn every_mount_lands_on_a_directory_entered_without_symlinks() {
-    let lines = lines(&root());
+    let lines = lines(&machine());
     for (directory, mount) in [
         ("fchdir(<new root/proc>)", "mount(\"proc\", \".\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)"),
         (
@@ -105,8 +132,9 @@ fn every_mount_lands_on_a_directory_entered_without_symlinks() {
 
 #[test]
 fn what_is_mounted_on_proc_and_sys_already_is_taken_away_or_covered_where_that_is_denied() {
-    let root = Probe { proc_mounts: 2, sys_mounts: 1, ..root() };
-    let after = |probe: &Probe, dir: &str, number| -> Vec<String> {
+    let existing = ExistingMounts { proc_mounts: 2, sys_mounts: 1, can_unmount: true };
+    let root = MountProbe { existing, ..machine() };
+    let after = |probe: &MountProbe, dir: &str, number| -> Vec<String> {
         let lines = lines(probe);
         let at = position(&lines, &format!("fchdir(<new root/{dir}>)"));
         lines.into_iter().skip(at + 1).take(number).collect()
@@ -116,13 +144,13 @@ fn what_is_mounted_on_proc_and_sys_already_is_taken_away_or_covered_where_that_i
     assert_eq!(after(&root, "sys", 2), [away, "fchdir(<new root/sys>)"]);
     let covered =
         "mount(\"tmpfs\", \".\", \"tmpfs\", MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC, \"mode=755,size=4k\")";
-    let user = Probe { can_unmount: false, ..root };
+    let user = MountProbe { existing: ExistingMounts { can_unmount: false, ..existing }, ..root };
     assert_eq!(after(&user, "proc", 2), [covered, proc]);
 }
 
 #[test]
 fn the_old_root_goes_last_because_proc_and_sys_need_it() {
-    let lines = lines(&root());
+    let lines = lines(&machine());
     assert!(position(&lines, "mount(\"proc\"") < position(&lines, "pivot_root"));
     assert_eq!(
         lines[lines.len() - 3..],
@@ -133,23 +161,24 @@ fn the_old_root_goes_last_because_proc_and_sys_need_it() {
 #[test]
 fn devices_are_made_by_root_and_shown_to_others() {
     assert!(
-        lines(&root()).contains(&"mknodat(AT_FDCWD, \"null\", S_IFCHR|0666, makedev(0x1, 0x3))".to_string())
+        lines(&machine())
+            .contains(&"mknodat(AT_FDCWD, \"null\", S_IFCHR|0666, makedev(0x1, 0x3))".to_string())
     );
-    let bound = lines(&Probe { devices: Devices::Bind, ..root() });
+    let bound = lines(&with_dev(|dev| dev.mknod = false));
     let at = position(&bound, "mknodat(AT_FDCWD, \"null\", S_IFREG|0666)");
     assert_eq!(bound[at + 1], "mount(\"/dev/null\", \"null\", NULL, MS_BIND, NULL)");
 }
 
 #[test]
 fn the_umask_is_taken_back_after_the_devices() {
-    let lines = lines(&root());
+    let lines = lines(&machine());
     assert!(position(&lines, "umask(000)") < position(&lines, "mknodat"));
     assert!(position(&lines, "umask(022)") > position(&lines, "mount(\"mqueue\""));
 }
 
 #[test]
 fn a_terminal_becomes_the_console() {
-    let lines = lines(&Probe { terminal: Some("/dev/pts/3".into()), ..root() });
+    let lines = lines(&with_dev(|dev| dev.terminal = Some("/dev/pts/3".into())));
     assert!(
         lines.contains(&"mount(\"/dev/pts/3\", \"console\", NULL, MS_BIND, NULL)".to_string()),
         "{lines:#?}"
@@ -158,7 +187,7 @@ fn a_terminal_becomes_the_console() {
 
 #[test]
 fn what_belongs_to_a_namespace_above_is_copied() {
-    let lines = lines(&Probe { proc: FsProvision::Bind, sysfs: FsProvision::Bind, ..root() });
+    let lines = lines(&MountProbe { owns_pid: false, owns_net: false, ..machine() });
     assert!(lines.contains(&"mount(\"/proc\", \".\", NULL, MS_BIND|MS_REC, NULL)".to_string()), "{lines:#?}");
     let at = position(&lines, "open_tree(AT_FDCWD, \"/sys\"");
     assert!(lines[at + 1].starts_with("mount_setattr(<sys>"), "{lines:#?}");
@@ -173,7 +202,7 @@ fn the_switches_of_the_machine_are_covered_once_they_are_mounted() {
         ("proc", "kcore", Cover::File),
         ("sys", "firmware", Cover::Directory),
     ];
-    let lines = lines(&Probe { masks, ..root() });
+    let lines = lines(&MountProbe { masks, ..machine() });
     let at = position(&lines, "mount(\"proc\"");
     assert_eq!(
         lines[at + 1..at + 5],
@@ -192,38 +221,99 @@ fn the_switches_of_the_machine_are_covered_once_they_are_mounted() {
 
 #[test]
 fn without_a_tty_group_terminals_belong_to_the_user() {
-    let lines = lines(&Probe { tty_group: false, ..root() });
+    let lines = lines(&with_dev(|dev| dev.tty_group = false));
     assert!(!lines.iter().any(|line| line.contains("gid=5")), "{lines:#?}");
 }
 
 #[test]
 fn descriptors_that_lead_out_are_kept_from_the_command() {
     let directory = EscapingFd { fd: 7, kind: "a directory", shown: "/root".into() };
-    let lines = lines(&Probe { escaping_fds: vec![directory], ..root() });
+    let lines = lines(&MountProbe { escaping_fds: vec![directory], ..machine() });
     assert_eq!(lines[0], "fcntl(7</root>, F_SETFD, FD_CLOEXEC)");
 }
 
 #[test]
 fn older_kernels_mount_the_root_on_itself_by_path() {
-    let lines = lines(&Probe { open_tree: false, ..root() });
+    let root_mount = RootMount { has_open_tree: false, ..machine().root_mount };
+    let lines = lines(&MountProbe { root_mount, ..machine() });
     assert_eq!(lines[0], "unshare(CLONE_NEWNS)");
     assert_eq!(lines[2..4], ["mount(\"fs\", \"fs\", NULL, MS_BIND|MS_REC, NULL)", "chdir(\"fs\")"]);
 }
 
 #[test]
-fn plain_is_two_calls() {
-    let here = Root { path: "fs".into(), ..Root::open("/".into()).unwrap() };
+fn a_root_that_cannot_be_moved_is_covered() {
+    let root_mount = RootMount { covers_old_root: true, ..machine().root_mount };
+    let lines = lines(&MountProbe { root_mount, ..machine() });
     assert_eq!(
-        plain(here, &Options::default(), Command::shell("/bin/sh".into())).lines(),
-        ["chroot(\"fs\")", "chdir(\"/\")"]
+        lines[lines.len() - 3..],
+        ["mount(\".\", \"/\", NULL, MS_MOVE, NULL)", "chroot(\".\")", "chdir(\"/\")"]
     );
 }
 
 #[test]
+fn plain_is_two_calls() {
+    let plain = setup(&["--plain"], Err(WhyPlain::Requested)).unwrap();
+    assert_eq!(plain.notes, [""; 0]);
+    assert_eq!(plan(plain).lines(), ["chroot(\"fs\")", "chdir(\"/\")"]);
+}
+
+#[test]
+fn the_plan_ends_with_credentials_path_and_working_directory() {
+    let words = ["--plain", "--userspec=5:6", "--groups=7", "--workdir=/srv"];
+    let setup = setup(&words, Err(WhyPlain::Requested)).unwrap();
+    let setup = Setup { path: Some("/bin".into()), ..setup };
+    assert_eq!(
+        plan(setup).lines(),
+        [
+            "chroot(\"fs\")",
+            "chdir(\"/\")",
+            "setgroups(1, [7])",
+            "setresgid(6, 6, 6)",
+            "setresuid(5, 5, 5)",
+            "setenv(\"PATH\", \"/bin\", 1)",
+            "chdir(\"/srv\")",
+        ]
+    );
+}
+
+#[test]
+fn what_a_default_leaves_out_is_noted_and_what_an_option_asks_for_is_refused() {
+    let noted = setup(&[], Err(WhyPlain::NoAdmin)).unwrap().notes;
+    assert_eq!(
+        noted,
+        ["plain chroot(2), no mounts, and root inside could get out: that takes CAP_SYS_ADMIN"]
+    );
+    let refused = setup(&["--read-only"], Err(WhyPlain::NoAdmin)).unwrap_err();
+    assert_eq!(refused.message, "a mount was asked for, and none can be made here");
+    assert_eq!(refused.hint.unwrap(), "that takes CAP_SYS_ADMIN");
+
+    let link = MountProbe { dev_dir: DirState::Symlink, ..machine() };
+    assert_eq!(notes(&[], link.clone()), ["left out /dev: it is a symbolic link in the new root"]);
+    assert!(notes(&["--no-mount"], link).is_empty());
+
+    let old = MountProbe { owns_net: false, has_mount_setattr: false, ..machine() };
+    assert!(!lines(&old).iter().any(|line| line.contains("/sys>")));
+    assert_eq!(
+        notes(&[], old),
+        ["left out /sys: to make it read-only here takes mount_setattr(2), Linux 5.12"]
+    );
+}
+
+#[test]
+fn options_leave_steps_out() {
+    let masks = vec![("proc", "kcore", crate::mask::Cover::File)];
+    let way_out = EscapingFd { fd: 7, kind: "a directory", shown: "/root".into() };
+    let probe = MountProbe { masks, escaping_fds: vec![way_out], is_pid_1: false, ..machine() };
+    let words = ["--unmask", "--keep-fds", "--share-pid"];
+    for gone in ["kcore", "FD_CLOEXEC", "CLONE_NEWPID"] {
+        let has = |lines: Vec<String>| lines.iter().any(|line| line.contains(gone));
+        assert!(has(lines(&probe)) && !has(lines_with(&words, &probe)), "{gone}");
+    }
+}
+
+#[test]
 fn a_read_only_root_is_so_before_anything_is_mounted_in_it() {
-    let here = Root { path: "fs".into(), ..Root::open("/".into()).unwrap() };
-    let command = Command::shell("/bin/sh".into());
-    let lines = plan(here, &root(), WriteMode::ReadOnly, Vec::new(), command).lines();
+    let lines = lines_with(&["--read-only"], &machine());
     let at = position(&lines, "open_tree(AT_FDCWD, \".\"");
     assert!(lines[at + 1].starts_with("mount_setattr(<new root>"), "{lines:#?}");
     assert!(lines[at + 2].starts_with("move_mount(<new root>"), "{lines:#?}");
@@ -231,11 +321,7 @@ fn a_read_only_root_is_so_before_anything_is_mounted_in_it() {
 
 #[test]
 fn what_is_written_to_an_ephemeral_root_goes_to_a_tmpfs_laid_over_it() {
-    let lines = |probe: &Probe| {
-        let here = Root { path: "fs".into(), ..Root::open("/".into()).unwrap() };
-        plan(here, probe, WriteMode::Ephemeral, Vec::new(), Command::shell("/bin/sh".into())).lines()
-    };
-    let of_root = lines(&root());
+    let of_root = lines_with(&["--ephemeral"], &machine());
     let at = position(&of_root, "fsopen(");
     assert_eq!(
         of_root[at..at + 12],
@@ -254,6 +340,7 @@ fn what_is_written_to_an_ephemeral_root_goes_to_a_tmpfs_laid_over_it() {
             "chdir(\"root\")",
         ]
     );
-    let of_user = lines(&Probe { strategy: Strategy::PivotAsUser, initial: false, ..root() });
+    let root_mount = RootMount { userxattr: true, ..machine().root_mount };
+    let of_user = lines_with(&["--ephemeral"], &MountProbe { root_mount, ..machine() });
     assert!(of_user.iter().any(|line| line.ends_with("workdir=work,userxattr\")")), "{of_user:#?}");
 }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use chain::namespace::capability::CAP_SYS_ADMIN;
 use chain::sys;
 
-use crate::idmap::IdKind;
 use crate::mapper;
 use crate::subid::{self, Owner, SubidRange};
+use chain::idmap::IdKind;
 
 /// Whether namespaces can be made without a new user namespace: capabilities(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Caller {
             Some(SubidRange { first, .. }) => Err(format!(
                 "{file} has {} {first} for this user, whom this user namespace lacks (/proc/self/{})",
                 kind.noun(),
-                kind.map()
+                kind.map_file()
             )),
             None => Ok(ranges),
         }

@@ -8,53 +8,49 @@
 use std::path::PathBuf;
 
 use chain::Failure;
+use chain::idmap::IdKind;
 
-use crate::account::{Group, User};
 use crate::caller::{Caller, Privilege};
 use crate::cli::{IdOptions, MapSource, SetgroupsRule};
-use crate::idmap::{Block, IdKind, IdMap, IdRange};
+use crate::idmap::{Block, IdMap, IdRange};
 use crate::subid::SubidRange;
 
-/// Who writes a map.
+/// A map of users or of groups, by who writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MapWriter {
-    /// The process itself, inside.
-    Itself,
+pub enum MapWrite {
+    /// The process itself, which may map nothing but its own id.
+    ByItself {
+        /// The id inside.
+        inside: u32,
+        /// Its own id.
+        outside: u32,
+    },
     /// Root, outside.
-    Root,
+    ByRoot(IdMap),
     /// newuidmap(1) or newgidmap(1), outside.
-    Program(PathBuf),
+    ByProgram(PathBuf, IdMap),
 }
 
-/// A write to uid_map, gid_map or setgroups of the new user namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MapWrite {
-    /// The reason of the step.
-    pub reason: String,
-    /// The file in /proc/PID.
-    pub file: &'static str,
-    /// The whole content, which for a map is also what newuidmap(1) takes as arguments.
-    pub content: String,
-    /// Who writes it.
-    pub writer: MapWriter,
-}
-
-/// The ids before, in and after the new user namespace is made.
+/// The ids before the new user namespace, in it, and of the command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdSetup {
     /// The user and group to become first, because a namespace belongs to its maker.
     pub owner: Option<(u32, u32)>,
-    /// The maps in the order of the writes; without them every id is 65534 inside.
-    pub map_writes: Vec<MapWrite>,
-    /// Whether setgroups(2) is allowed, which is then used to drop the groups of the caller.
-    pub may_set_groups: bool,
-    /// The group the command runs as.
+    /// The map of users; without one every user is 65534 inside.
+    pub users: Option<MapWrite>,
+    /// The map of groups. One that the process writes itself denies setgroups(2).
+    pub groups: Option<MapWrite>,
+    /// The rule for setgroups(2) to write, unless the map of groups decides it.
+    pub setgroups: Option<SetgroupsRule>,
+    /// The group to become.
     pub gid: Option<u32>,
-    /// The user the command runs as.
+    /// Whether the supplementary groups can be dropped then.
+    pub can_drop_groups: bool,
+    /// The user to become.
     pub uid: Option<u32>,
     /// Whether the command keeps the capabilities of the namespace.
     pub keep_capabilities: bool,
-    /// What a default would do and cannot, a line each.
+    /// What cannot be done of what a default or an option would do, a line each.
     pub notes: Vec<String>,
 }
 
@@ -62,11 +58,11 @@ impl IdSetup {
     /// The ids that the options name.
     ///
     /// # Errors
-    /// Options that exclude each other, maps that overlap, and ids this caller cannot map.
+    /// Options that exclude each other, maps that overlap, and ids that this caller cannot map.
     pub fn from_options(options: &IdOptions, caller: &Caller) -> Result<Self, Failure> {
-        let (uid, gid) = options.owner.map_or(caller.ids, |owner| owner.0);
-        let user = options.single_id(options.map_user.map(|User(uid)| uid), uid);
-        let group = options.single_id(options.map_group.map(|Group(gid)| gid), gid);
+        let (uid, gid) = options.owner.unwrap_or(caller.ids);
+        let user = options.single_id(options.map_user, uid);
+        let group = options.single_id(options.map_group, gid);
         let allow_setgroups = options.setgroups == Some(SetgroupsRule::Allow);
         if allow_setgroups && group.is_some() && caller.privilege == Privilege::None {
             return Err(Failure::new("--setgroups allow and a map of the own group exclude each other").hint(
@@ -76,124 +72,92 @@ impl IdSetup {
         let users = options.sources(&options.map_users);
         let groups = options.sources(&options.map_groups);
         let no_owner = options.owner.is_none();
-        let users = Mapping::resolve(IdKind::User, user, &users, caller, no_owner)?;
-        let groups = Mapping::resolve(IdKind::Group, group, &groups, caller, no_owner && !allow_setgroups)?;
+        let users = map_write(IdKind::User, user, &users, caller, no_owner)?;
+        let groups = map_write(IdKind::Group, group, &groups, caller, no_owner && !allow_setgroups)?;
         Ok(Self::new(options, users, groups))
     }
 
-    /// The default of an ordinary user: root and every subordinate id, or root alone where the
-    /// subordinate ids cannot be had, and a note that says why.
+    /// The default of an ordinary user: root and every subordinate id, or root alone if the
+    /// subordinate ids cannot be mapped, with a note that says why.
     pub fn container(options: &IdOptions, caller: &Caller) -> Self {
-        match (Mapping::container(IdKind::User, caller), Mapping::container(IdKind::Group, caller)) {
+        let (uid, gid) = caller.ids;
+        let users = root_and_subids(IdKind::User, uid, caller);
+        match (users, root_and_subids(IdKind::Group, gid, caller)) {
             (Ok(users), Ok(groups)) => Self::new(options, Some(users), Some(groups)),
             (Err(why), _) | (_, Err(why)) => {
-                let own = |id| Some(Mapping { map: IdMap::one(0, id), writer: MapWriter::Itself });
-                let mut setup = Self::new(options, own(caller.ids.0), own(caller.ids.1));
+                let root = |outside| Some(MapWrite::ByItself { inside: 0, outside });
+                let mut setup = Self::new(options, root(uid), root(gid));
                 setup.notes.insert(0, format!("only user 0 and group 0 exist inside: {why}"));
                 setup
             }
         }
     }
 
-    fn new(options: &IdOptions, users: Option<Mapping>, groups: Option<Mapping>) -> Self {
-        let own_group = groups.as_ref().is_some_and(|groups| groups.writer == MapWriter::Itself);
-        let may_set_groups = !own_group && options.setgroups != Some(SetgroupsRule::Deny);
+    fn new(options: &IdOptions, users: Option<MapWrite>, groups: Option<MapWrite>) -> Self {
+        let own_group = matches!(groups, Some(MapWrite::ByItself { .. }));
+        let setgroups = match options.setgroups {
+            Some(SetgroupsRule::Deny) if own_group => None,
+            // nothing denies it in a namespace that root maps for an owner
+            Some(SetgroupsRule::Allow) if options.owner.is_some() => None,
+            rule => rule,
+        };
+        let can_drop_groups = !own_group && options.setgroups != Some(SetgroupsRule::Deny);
         let note = "the supplementary groups stay: setgroups(2) is denied in this user namespace";
-        let groups_stay = options.setgid.is_some() && !may_set_groups;
+        let groups_stay = options.setgid.is_some() && !can_drop_groups;
         Self {
-            owner: options.owner.map(|owner| owner.0),
-            map_writes: map_writes(options, users, groups),
-            may_set_groups,
-            gid: options.setgid.map(|Group(gid)| gid),
-            uid: options.setuid.map(|User(uid)| uid),
+            owner: options.owner,
+            users,
+            groups,
+            setgroups,
+            gid: options.setgid,
+            can_drop_groups,
+            uid: options.setuid,
             keep_capabilities: options.keep_caps,
             notes: groups_stay.then(|| note.to_string()).into_iter().collect(),
         }
     }
 }
 
-/// The writes in the order the kernel needs: "deny" comes before gid_map, user_namespaces(7).
-fn map_writes(options: &IdOptions, users: Option<Mapping>, groups: Option<Mapping>) -> Vec<MapWrite> {
-    let setgroups = |reason: &str, rule: &str, writer| MapWrite {
-        reason: reason.to_string(),
-        writer,
-        file: "setgroups",
-        content: rule.to_string(),
-    };
-    let mut writes: Vec<MapWrite> = users.map(|users| users.write(IdKind::User)).into_iter().collect();
-    if groups.as_ref().is_some_and(|groups| groups.writer == MapWriter::Itself) {
-        let reason = "give up setgroups(2), without which no group may be mapped";
-        writes.push(setgroups(reason, "deny", MapWriter::Itself));
-    } else if options.setgroups == Some(SetgroupsRule::Deny) {
-        // after --owner the files in /proc/self belong to root: proc(5), PR_SET_DUMPABLE(2const)
-        let writer = if options.owner.is_some() { MapWriter::Root } else { MapWriter::Itself };
-        writes.push(setgroups("deny setgroups(2) inside", "deny", writer));
+/// The map of `single`, an id inside and one outside, and of the ids of `sources`.
+fn map_write(
+    kind: IdKind,
+    single: Option<(u32, u32)>,
+    sources: &[MapSource],
+    caller: &Caller,
+    may_write_itself: bool,
+) -> Result<Option<MapWrite>, Failure> {
+    if single.is_none() && sources.is_empty() {
+        return Ok(None);
     }
-    writes.extend(groups.map(|groups| groups.write(IdKind::Group)));
-    if options.setgroups == Some(SetgroupsRule::Allow) && options.owner.is_none() {
-        writes.push(setgroups("allow setgroups(2) inside", "allow", MapWriter::Itself));
+    let noun = kind.noun();
+    let cannot = |why, hint: &str| Failure::new(format!("cannot map {noun} ids: {why}")).hint(hint);
+    let mut blocks = Vec::new();
+    for source in sources {
+        let ids = source_blocks(kind, *source, caller);
+        blocks.extend(ids.map_err(|why| cannot(why, "--map-root-user needs no such ids"))?);
     }
-    writes
+    let map = IdMap::around(single, &blocks).map_err(|overlap| {
+        Failure::new(overlap)
+            .hint(format!("ranges of {noun} ids may not overlap, inside or outside: user_namespaces(7)"))
+    })?;
+    Ok(Some(match (single, caller.privilege) {
+        (Some((inside, outside)), _) if may_write_itself && map == IdMap::one(inside, outside) => {
+            MapWrite::ByItself { inside, outside }
+        }
+        (_, Privilege::Admin) => MapWrite::ByRoot(map),
+        (_, Privilege::None) => {
+            let program = (caller.mapper)(kind);
+            let program = program.map_err(|why| cannot(why, "--map-root-user does without it"))?;
+            MapWrite::ByProgram(program, map)
+        }
+    }))
 }
 
-/// A map of users or of groups, and who writes it.
-struct Mapping {
-    map: IdMap,
-    writer: MapWriter,
-}
-
-impl Mapping {
-    /// The map of `single`, an id inside and one outside, and of the ids of `sources`.
-    fn resolve(
-        kind: IdKind,
-        single: Option<(u32, u32)>,
-        sources: &[MapSource],
-        caller: &Caller,
-        may_write_itself: bool,
-    ) -> Result<Option<Self>, Failure> {
-        if single.is_none() && sources.is_empty() {
-            return Ok(None);
-        }
-        let noun = kind.noun();
-        let cannot = |why, hint: &str| Failure::new(format!("cannot map {noun} ids: {why}")).hint(hint);
-        let mut blocks = Vec::new();
-        for source in sources {
-            let ids = source_blocks(kind, *source, caller);
-            blocks.extend(ids.map_err(|why| cannot(why, "--map-root-user needs no such ids"))?);
-        }
-        let map = IdMap::around(single, &blocks).map_err(|overlap| {
-            Failure::new(overlap)
-                .hint(format!("ranges of {noun} ids may not overlap, inside or outside: user_namespaces(7)"))
-        })?;
-        let is_own = single.is_some_and(|own| map.single() == Some(own));
-        let writer = match caller.privilege {
-            _ if is_own && may_write_itself => MapWriter::Itself,
-            Privilege::Admin => MapWriter::Root,
-            Privilege::None => MapWriter::Program(
-                (caller.mapper)(kind).map_err(|why| cannot(why, "--map-root-user does without it"))?,
-            ),
-        };
-        Ok(Some(Self { map, writer }))
-    }
-
-    /// Root, and every subordinate id from 1.
-    fn container(kind: IdKind, caller: &Caller) -> Result<Self, String> {
-        let own = if kind == IdKind::User { caller.ids.0 } else { caller.ids.1 };
-        let map = IdMap::around(Some((0, own)), &source_blocks(kind, MapSource::Auto, caller)?)
-            .map_err(|overlap| format!("{}: {overlap}", kind.subid_file()))?;
-        Ok(Self { map, writer: MapWriter::Program((caller.mapper)(kind)?) })
-    }
-
-    fn write(self, kind: IdKind) -> MapWrite {
-        let noun = kind.noun();
-        let reason = match (&self.writer, self.map.single()) {
-            (MapWriter::Itself, Some((inside, outside))) => {
-                format!("be {noun} {inside} inside, {noun} {outside} outside")
-            }
-            _ => format!("map {noun} ids"),
-        };
-        MapWrite { reason, writer: self.writer, file: kind.map(), content: self.map.to_string() }
-    }
+/// Root, which is `own` outside, and every subordinate id from 1.
+fn root_and_subids(kind: IdKind, own: u32, caller: &Caller) -> Result<MapWrite, String> {
+    let map = IdMap::around(Some((0, own)), &source_blocks(kind, MapSource::Auto, caller)?)
+        .map_err(|overlap| format!("{}: {overlap}", kind.subid_file()))?;
+    Ok(MapWrite::ByProgram((caller.mapper)(kind)?, map))
 }
 
 /// The ids that a source stands for.
@@ -203,9 +167,9 @@ fn source_blocks(kind: IdKind, source: MapSource, caller: &Caller) -> Result<Vec
         MapSource::All => (caller.existing)(kind),
         MapSource::Auto | MapSource::Subids => caller.subordinate(kind)?,
     };
-    let block = |SubidRange { first: outside, count }| match source {
-        MapSource::Auto => Block::Next { outside, count },
-        _ => Block::At(IdRange { inside: outside, outside, count }),
+    let block = |range: SubidRange| match source {
+        MapSource::Auto => Block::Next(range),
+        _ => Block::At(IdRange { inside: range.first, outside: range.first, count: range.count }),
     };
     Ok(ranges.into_iter().map(block).collect())
 }

@@ -13,7 +13,7 @@
     )
 )]
 
-pub mod account;
+pub mod accounts;
 pub mod caller;
 pub mod cli;
 pub mod clock;
@@ -32,13 +32,14 @@ use std::ffi::OsString;
 use chain::args::{self, Parsed};
 use chain::call::{self, ForkOptions};
 use chain::exec::Command;
+use chain::idmap::{IdKind, map_own_id};
 use chain::{Plan, Reporter};
 use nix::mount::{MntFlags, MsFlags};
 
 use crate::caller::Caller;
-use crate::cli::{Options, TOOL};
+use crate::cli::{Options, SetgroupsRule, TOOL};
 use crate::filesystem::BinfmtMount;
-use crate::ids::{MapWrite, MapWriter};
+use crate::ids::{IdSetup, MapWrite};
 use crate::namespaces::Kind;
 use crate::persist::PersistedNamespace;
 use crate::setup::Setup;
@@ -72,9 +73,7 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     if !namespaces.is_empty() {
         plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
     }
-    for write in ids.map_writes {
-        write_map(&mut plan, write, pid);
-    }
+    map_ids(&mut plan, &ids, pid);
     let (with_child, at_once): (Vec<_>, _) = setup.persisted.into_iter().partition(|it| it.needs_child());
     persist(&mut plan, at_once, pid);
     if let Some((reason, flags)) = filesystem.propagation {
@@ -108,7 +107,7 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
         plan.fork("be process 1, which reaps, and start a child", ForkOptions::default());
     }
     if let Some(gid) = ids.gid {
-        let drop_groups = ids.may_set_groups.then(|| call::SetGroups(Vec::new()));
+        let drop_groups = ids.can_drop_groups.then(|| call::SetGroups(Vec::new()));
         plan.step_if_some("give up the supplementary groups", drop_groups);
         plan.step(format!("become group {gid}"), call::SetGroup(gid));
     }
@@ -124,22 +123,38 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     plan
 }
 
-/// Writes a map of ids, or the rule of setgroups(2), for the process `pid`.
-fn write_map(plan: &mut Plan, write: MapWrite, pid: u32) {
-    let MapWrite { reason, file, content, writer } = write;
-    match writer {
-        MapWriter::Itself => plan.step(reason, call::Write::new(format!("/proc/self/{file}"), content)),
-        MapWriter::Root => {
-            plan.step(reason, call::Write::new(format!("/proc/{pid}/{file}"), content));
+/// Maps users and groups, and denies or allows setgroups(2), for the process `pid`.
+fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
+    let setgroups = |process: &str, rule| call::Write::new(format!("/proc/{process}/setgroups"), rule);
+    match (ids.setgroups, ids.owner) {
+        (Some(SetgroupsRule::Deny), None) => {
+            plan.step("deny setgroups(2) inside", setgroups("self", "deny"));
+        }
+        (Some(SetgroupsRule::Deny), Some(_)) => {
+            // after --owner the files in /proc/self belong to root: proc(5), PR_SET_DUMPABLE(2const)
+            plan.step("deny setgroups(2) inside", setgroups(&pid.to_string(), "deny"));
             plan.in_helper();
         }
-        MapWriter::Program(program) => {
-            let name = program.file_name().unwrap_or_default().to_os_string();
-            let numbers = content.split_whitespace().map(OsString::from);
-            let argv = [name, pid.to_string().into()].into_iter().chain(numbers).collect();
-            plan.step(reason, call::RunProgram { program, argv });
-            plan.in_helper();
+        _ => {}
+    }
+    for (kind, map) in [(IdKind::User, &ids.users), (IdKind::Group, &ids.groups)] {
+        let reason = format!("map {} ids", kind.noun());
+        match map {
+            None => {}
+            Some(MapWrite::ByItself { inside, outside }) => map_own_id(plan, kind, *inside, *outside),
+            Some(MapWrite::ByRoot(map)) => {
+                let file = format!("/proc/{pid}/{}", kind.map_file());
+                plan.step(reason, call::Write::new(file, map.to_string()));
+                plan.in_helper();
+            }
+            Some(MapWrite::ByProgram(program, map)) => {
+                plan.step(reason, mapper::call(kind, program, pid, map));
+                plan.in_helper();
+            }
         }
+    }
+    if ids.setgroups == Some(SetgroupsRule::Allow) {
+        plan.step("allow setgroups(2) inside", setgroups("self", "allow"));
     }
 }
 

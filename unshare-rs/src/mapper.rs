@@ -8,14 +8,17 @@ use std::path::{Path, PathBuf};
 use chain::sys;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use crate::idmap::IdKind;
+use crate::idmap::IdMap;
+
+use chain::call::RunProgram;
+use chain::idmap::IdKind;
 
 /// The program that writes a map, if it will be able to.
 ///
 /// # Errors
 /// What is missing, or why the program would run without the rights it needs.
 pub fn find(kind: IdKind) -> Result<PathBuf, String> {
-    let name = program(kind);
+    let name = name(kind);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(["/usr/bin".into(), "/bin".into()]);
     let mut candidates = dirs.filter(|dir| dir.is_absolute()).map(|dir| dir.join(name));
@@ -32,8 +35,16 @@ pub fn find(kind: IdKind) -> Result<PathBuf, String> {
     }
 }
 
-/// Its name.
-pub fn program(kind: IdKind) -> &'static str {
+/// The call that has `program` write `map` for the process `pid`.
+pub fn call(kind: IdKind, program: &Path, pid: u32, map: &IdMap) -> RunProgram {
+    let numbers = map.to_string();
+    let head = [name(kind).into(), pid.to_string().into()];
+    let argv = head.into_iter().chain(numbers.split_whitespace().map(Into::into)).collect();
+    RunProgram { program: program.to_path_buf(), argv }
+}
+
+/// The name of the program.
+pub fn name(kind: IdKind) -> &'static str {
     match kind {
         IdKind::User => "newuidmap",
         IdKind::Group => "newgidmap",

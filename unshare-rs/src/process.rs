@@ -8,7 +8,7 @@ use chain::call::ForkOptions;
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 
-use crate::cli::{ProcessOptions, SignalName};
+use crate::cli::ProcessOptions;
 use crate::namespaces::Namespaces;
 
 /// The processes that the options and the namespaces need.
@@ -40,8 +40,8 @@ impl Process {
         let death_signal = match options.kill_child {
             _ if options.no_kill_child => Some(("outlive the parent", 0)),
             // without another wish a fork asks for SIGKILL
-            None | Some(SignalName(Signal::SIGKILL)) => None,
-            Some(SignalName(signal)) => Some(("choose what comes when the parent dies", signal as i32)),
+            None | Some(Signal::SIGKILL) => None,
+            Some(signal) => Some(("choose what comes when the parent dies", signal as i32)),
         };
         Ok(Self {
             child: has_child.then_some((reason, ForkOptions { into: None, child_is_init })),

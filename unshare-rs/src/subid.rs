@@ -3,8 +3,9 @@
 
 use std::fs;
 
-use crate::account;
-use crate::idmap::IdKind;
+use chain::idmap::{IdKind, inner_ids};
+
+use crate::accounts;
 
 /// Ids that follow each other. The last one is below 4294967295, which is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub struct Owner {
 impl Owner {
     /// The user with this number.
     pub fn new(uid: u32) -> Self {
-        Self { uid, name: account::name_of(uid) }
+        Self { uid, name: accounts::user_name(uid) }
     }
 
     /// Every range the user has.
@@ -49,7 +50,7 @@ impl Owner {
             Some(name) if are_served_elsewhere() => {
                 let group = (kind == IdKind::Group).then_some("-g");
                 let arguments: Vec<&str> = group.into_iter().chain([name.as_str()]).collect();
-                parse_getsubids(&account::output("getsubids", &arguments).unwrap_or_default())
+                parse_getsubids(&accounts::output("getsubids", &arguments).unwrap_or_default())
             }
             _ => self.listed(&read(kind.subid_file())),
         }
@@ -97,14 +98,11 @@ fn are_served_elsewhere() -> bool {
     services.is_some_and(|services| services.trim() != "files")
 }
 
-/// The ids that exist in the current user namespace: the first and the third field of uid_map.
+/// The ids that exist in the current user namespace.
 pub fn existing(kind: IdKind) -> Vec<SubidRange> {
-    let text = read(&format!("/proc/self/{}", kind.map()));
-    let ranges = text.lines().filter_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        SubidRange::new(fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?)
-    });
-    ranges.collect()
+    let ids = inner_ids(&read(&format!("/proc/self/{}", kind.map_file()))).into_iter();
+    ids.filter_map(|ids| SubidRange::new(ids.start.try_into().ok()?, (ids.end - ids.start).try_into().ok()?))
+        .collect()
 }
 
 fn read(path: &str) -> String {

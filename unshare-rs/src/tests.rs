@@ -18,7 +18,7 @@ fn caller(privilege: Privilege) -> Caller {
             vec![SubidRange { first: 100_000, count: 65_536 }, SubidRange { first: 300_000, count: 10 }]
         },
         existing: |_| vec![SubidRange { first: 0, count: u32::MAX }],
-        mapper: |kind| Ok(Path::new("/usr/bin").join(mapper::program(kind))),
+        mapper: |kind| Ok(Path::new("/usr/bin").join(mapper::name(kind))),
     }
 }
 

@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn what_a_mount_did_is_seen_where_it_will_be() {
-        let enter = Enter { slot: "new root", dir: "dev/pts".into() };
+        let enter = Enter { slot: Handles::default().slot("new root"), dir: "dev/pts".into() };
         let cwd = enter.track_cwd(PathBuf::from("/"));
         let mount = Mount::new("devpts", ".", MsFlags::empty());
         assert_eq!(mount.inspection_command(&cwd).as_deref(), Some("findmnt /dev/pts"));

@@ -2,14 +2,23 @@
 
 use super::*;
 
-fn names() -> AccountFiles {
+fn accounts() -> AccountFiles {
     let passwd = b"root:x:0:0:root:/root:/bin/sh\nsync:x:4:65534:sync:/bin:/bin/sync\n7:x:70:71:::\n";
     let group = b"root:x:0:\ntty:x:5:sync\nadm:x:9:sync,root\n12:x:120:\n";
     AccountFiles::new(passwd.to_vec(), group.to_vec())
 }
 
+fn options(userspec: Option<&str>, groups: Option<&str>) -> CredentialOptions {
+    CredentialOptions { userspec: userspec.map(OsString::from), groups: groups.map(OsString::from) }
+}
+
+fn resolve_in(ids: &Ids, userspec: Option<&str>, groups: Option<&str>) -> Result<Credentials, String> {
+    let resolved = options(userspec, groups).resolve(&accounts(), ids, &mut Vec::new());
+    resolved.map_err(|failure| failure.message)
+}
+
 fn resolve(userspec: Option<&str>, groups: Option<&str>) -> Result<Credentials, String> {
-    Credentials::resolve(userspec.map(OsStr::new), groups.map(OsStr::new), names)
+    resolve_in(&Ids::default(), userspec, groups)
 }
 
 /// uid, gid and groups of a `--userspec`, and of a `--groups` if there is one.
@@ -76,15 +85,16 @@ fn what_names_nobody_is_refused() {
 
 #[test]
 fn a_dot_is_understood_and_said_to_be_wrong() {
-    let found = resolve(Some("sync.tty"), None).unwrap();
+    let mut notes = Vec::new();
+    let found = options(Some("sync.tty"), None).resolve(&accounts(), &Ids::default(), &mut notes).unwrap();
     assert_eq!((found.uid, found.gid), (Some(4), Some(5)));
-    assert_eq!(found.warning.unwrap(), "warning: '.' should be ':': \"sync.tty\"");
+    assert_eq!(notes, ["warning: '.' should be ':': \"sync.tty\""]);
 }
 
 #[test]
-fn without_the_options_no_file_is_read() {
-    let none = Credentials::resolve(None, None, || unreachable!()).unwrap();
-    assert_eq!(none, Credentials::default());
+fn without_the_options_nothing_changes() {
+    assert!(!options(None, None).are_requested());
+    assert_eq!(resolve(None, None).unwrap(), Credentials::default());
 }
 
 #[test]
@@ -99,9 +109,8 @@ fn whoever_is_no_longer_root_changes_no_groups() {
 
 #[test]
 fn an_id_that_is_not_mapped_is_refused_before_anything_is_changed() {
-    let refused = |userspec: Option<&str>, groups: Option<&str>| {
-        resolve(userspec, groups).unwrap().fit(&Ids::one()).unwrap_err().0
-    };
+    let refused =
+        |userspec: Option<&str>, groups: Option<&str>| resolve_in(&Ids::one(), userspec, groups).unwrap_err();
     assert_eq!(refused(Some("sync"), None), "user 4 is not mapped in this user namespace");
     assert_eq!(refused(Some("root:tty"), None), "group 5 is not mapped in this user namespace");
     let denied = "cannot set supplementary groups: setgroups(2) is denied in this user namespace";
@@ -110,7 +119,6 @@ fn an_id_that_is_not_mapped_is_refused_before_anything_is_changed() {
 
 #[test]
 fn groups_nobody_asked_for_are_left_where_they_cannot_be_set() {
-    let mut root = resolve(Some("root"), None).unwrap();
-    root.fit(&Ids::one()).unwrap();
+    let root = resolve_in(&Ids::one(), Some("root"), None).unwrap();
     assert_eq!((root.uid, root.gid, root.groups), (Some(0), Some(0), None));
 }

@@ -6,7 +6,6 @@ use std::os::unix::fs::symlink;
 use clap::FromArgMatches as _;
 
 use super::*;
-use crate::tests::root as view;
 use chain::Plan;
 
 /// A root with links, gone when dropped.
@@ -27,16 +26,19 @@ impl Dir {
         Self(dir)
     }
 
-    fn lines(&self, ephemeral: bool, words: &[&str]) -> Result<Vec<String>, Refusal> {
+    fn lines(&self, ephemeral: bool, words: &[&str]) -> Result<Vec<String>, Failure> {
         let root = Root::open(self.0.clone()).unwrap();
         let matches =
             <MountRequests as clap::Args>::augment_args(clap::Command::new("x").arg(clap::Arg::new("plain")))
                 .try_get_matches_from([&["x"], words].concat())
                 .unwrap();
         let requests = MountRequests::from_arg_matches(&matches).unwrap();
+        let kernel =
+            KernelMounts { proc: FsProvision::Fresh, sys: FsProvision::Fresh, ..KernelMounts::default() };
         let mut plan = Plan::new(chain::exec::Command::shell("/bin/sh".into()));
-        for extra in TargetResolver::new(&root, ephemeral, &view()).resolve_all(&requests)? {
-            extra.plan(&mut plan);
+        for extra in TargetResolver::new(&root, ephemeral, &kernel, true).resolve_all(&requests)? {
+            let new_root = plan.slot("new root");
+            extra.plan(&mut plan, new_root);
         }
         Ok(plan.lines())
     }
@@ -77,14 +79,14 @@ fn links_lead_where_they_lead_inside() {
 fn what_is_missing_is_an_error_that_says_how() {
     let dir = Dir::new("missing");
     for target in ["/nope", "/nope/x", "/a", "/a/x", "/gone", "/opt/../nope", "/proc/nope", "/etc/file/x"] {
-        let (wrong, _) = dir.lines(false, &[&dir.bind(target)]).unwrap_err();
-        assert_eq!(wrong, format!("nothing to mount on: the new root has no \"{target}\""));
+        let failure = dir.lines(false, &[&dir.bind(target)]).unwrap_err();
+        assert_eq!(failure.message, format!("nothing to mount on: the new root has no \"{target}\""));
     }
-    let (_, advice) = dir.lines(false, &[&dir.bind("/opt/x")]).unwrap_err();
+    let advice = dir.lines(false, &[&dir.bind("/opt/x")]).unwrap_err().hint.unwrap();
     let root = dir.0.display();
     assert_eq!(advice, format!("mkdir -p {root}/opt/x; or --ephemeral, which makes it for this run"));
     let file = format!("--bind={root}/etc/file:/opt/y/z");
-    let (_, advice) = dir.lines(false, &[&file]).unwrap_err();
+    let advice = dir.lines(false, &[&file]).unwrap_err().hint.unwrap();
     assert!(advice.starts_with(&format!("mkdir -p {root}/opt/y && touch {root}/opt/y/z; ")), "{advice}");
 }
 
@@ -116,7 +118,7 @@ fn a_later_mount_may_lie_on_an_earlier_one_and_nothing_is_made_in_the_callers_fi
 #[test]
 fn a_directory_goes_on_a_directory_and_a_file_on_a_file() {
     let dir = Dir::new("kinds");
-    let refused = |words: &str| dir.lines(true, &[words]).unwrap_err().0;
+    let refused = |words: &str| dir.lines(true, &[words]).unwrap_err().message;
     assert_eq!(refused(&dir.bind("/etc/file")), "cannot mount on \"/etc/file\": it is no directory");
     assert_eq!(refused("--tmpfs=/etc/file"), "cannot mount on \"/etc/file\": it is no directory");
     let file = dir.0.join("etc/file");
@@ -129,6 +131,6 @@ fn a_directory_goes_on_a_directory_and_a_file_on_a_file() {
 #[test]
 fn what_is_missing_in_the_callers_directory_is_the_callers_to_make() {
     let dir = Dir::new("callers");
-    let (_, advice) = dir.lines(false, &[&dir.bind("/opt"), &dir.bind("/opt/nope")]).unwrap_err();
+    let advice = dir.lines(false, &[&dir.bind("/opt"), &dir.bind("/opt/nope")]).unwrap_err().hint.unwrap();
     assert_eq!(advice, format!("mkdir -p {}/source/nope", dir.0.display()));
 }

@@ -3,7 +3,9 @@
 
 use std::str::FromStr;
 
-use crate::account::{Group, User};
+use chain::idmap::IdKind;
+
+use crate::accounts;
 use crate::idmap::IdRange;
 
 /// The options about users and groups.
@@ -18,12 +20,12 @@ pub struct IdOptions {
     pub map_current_user: bool,
 
     /// Map the own user to this one; implies --user
-    #[arg(long, value_name = "USER", overrides_with = "map_user", value_parser = str::parse::<User>)]
-    pub map_user: Option<User>,
+    #[arg(long, value_name = "USER", overrides_with = "map_user", value_parser = user_id)]
+    pub map_user: Option<u32>,
 
     /// Map the own group to this one and deny setgroups(2); implies --user
-    #[arg(long, value_name = "GROUP", overrides_with = "map_group", value_parser = str::parse::<Group>)]
-    pub map_group: Option<Group>,
+    #[arg(long, value_name = "GROUP", overrides_with = "map_group", value_parser = group_id)]
+    pub map_group: Option<u32>,
 
     /// Map COUNT users from OUTSIDE on to those from INSIDE on; or 'auto': every range of
     /// /etc/subuid, from 0 on; 'subids': those ranges, each id with its own number; 'all': every
@@ -44,8 +46,8 @@ pub struct IdOptions {
     pub map_subids: bool,
 
     /// Let this user and group own the user namespace; implies --user
-    #[arg(long, value_name = "USER:GROUP", value_parser = str::parse::<OwnerIds>)]
-    pub owner: Option<OwnerIds>,
+    #[arg(long, value_name = "USER:GROUP", value_parser = owner_ids)]
+    pub owner: Option<(u32, u32)>,
 
     /// Allow or deny setgroups(2) in a new user namespace: allow, deny
     #[arg(long, value_name = "RULE", hide_possible_values = true)]
@@ -56,16 +58,16 @@ pub struct IdOptions {
     pub keep_caps: bool,
 
     /// Become this user inside
-    #[arg(short = 'S', long, value_name = "USER", value_parser = str::parse::<User>)]
-    pub setuid: Option<User>,
+    #[arg(short = 'S', long, value_name = "USER", value_parser = user_id)]
+    pub setuid: Option<u32>,
 
     /// Become this group inside and give up the supplementary groups
-    #[arg(short = 'G', long, value_name = "GROUP", value_parser = str::parse::<Group>)]
-    pub setgid: Option<Group>,
+    #[arg(short = 'G', long, value_name = "GROUP", value_parser = group_id)]
+    pub setgid: Option<u32>,
 }
 
 impl IdOptions {
-    /// Whether a new user namespace is implied.
+    /// Whether an option needs a new user namespace.
     pub fn imply_user(&self) -> bool {
         self.map_root_user
             || self.map_current_user
@@ -77,7 +79,8 @@ impl IdOptions {
             || !(self.map_users.is_empty() && self.map_groups.is_empty())
     }
 
-    /// The id inside and the one outside of the map of one's `own` id, which `named` calls inside.
+    /// The map of the `own` id of the caller, to `named` or to what --map-root-user or
+    /// --map-current-user name: the id inside and the one outside.
     pub fn single_id(&self, named: Option<u32>, own: u32) -> Option<(u32, u32)> {
         match named {
             Some(named) => Some((named, own)),
@@ -86,7 +89,7 @@ impl IdOptions {
         }
     }
 
-    /// The sources of a map: those `named` for it, and those named for both.
+    /// The ids to map: those `named` for users or for groups, and those of --map-auto and --map-subids.
     pub fn sources(&self, named: &[MapSource]) -> Vec<MapSource> {
         let auto = self.map_auto.then_some(MapSource::Auto);
         let subids = self.map_subids.then_some(MapSource::Subids);
@@ -97,36 +100,35 @@ impl IdOptions {
 /// What setgroups(2) may do in a new user namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum SetgroupsRule {
-    /// What it may do anywhere.
+    /// It works as in the parent user namespace.
     Allow,
-    /// Nothing, for ever.
+    /// It fails, and nothing can allow it again.
     Deny,
 }
 
-/// The user and group of `--owner`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwnerIds(pub (u32, u32));
-
-impl FromStr for OwnerIds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (user, group) = text.split_once(':').ok_or("a user and a group are meant, as in 1000:1000")?;
-        let (User(uid), Group(gid)) = (user.parse()?, group.parse()?);
-        Ok(Self((uid, gid)))
-    }
+fn user_id(text: &str) -> Result<u32, String> {
+    accounts::id(IdKind::User, text)
 }
 
-/// Where `--map-users` and `--map-groups` have ids from.
+fn group_id(text: &str) -> Result<u32, String> {
+    accounts::id(IdKind::Group, text)
+}
+
+fn owner_ids(text: &str) -> Result<(u32, u32), String> {
+    let (user, group) = text.split_once(':').ok_or("a user and a group are meant, as in 1000:1000")?;
+    Ok((user_id(user)?, group_id(group)?))
+}
+
+/// The ids that `--map-users` or `--map-groups` maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapSource {
     /// `INSIDE:OUTSIDE:COUNT`, or `OUTSIDE,INSIDE,COUNT` as unshare(1) had it before 2.39.
     Range(IdRange),
-    /// Subordinate ids, from 0 on.
+    /// Subordinate ids, to ids from 0.
     Auto,
-    /// Subordinate ids, to themselves.
+    /// Subordinate ids, each to the same number.
     Subids,
-    /// Every id there is, to itself.
+    /// Every id of the current user namespace, each to the same number.
     All,
 }
 

@@ -2,11 +2,10 @@
 //! The options about the child and the parent that waits for it.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use nix::sys::signal::Signal;
 
-/// The options, read.
+/// How COMMAND is started.
 #[derive(Debug, Default, clap::Args)]
 pub struct ProcessOptions {
     /// Run COMMAND as a child and stay until it ends; implied by --pid and --time
@@ -16,8 +15,8 @@ pub struct ProcessOptions {
     /// Send the child SIGNAL when this process dies [default: KILL, also without
     /// this option]; implies --fork
     #[arg(long, value_name = "SIGNAL", num_args = 0..=1, require_equals = true,
-        default_missing_value = "KILL", value_parser = str::parse::<SignalName>)]
-    pub kill_child: Option<SignalName>,
+        default_missing_value = "KILL", value_parser = signal)]
+    pub kill_child: Option<Signal>,
 
     /// Let the child outlive this process
     #[arg(long, overrides_with = "kill_child")]
@@ -37,26 +36,19 @@ pub struct ProcessOptions {
 }
 
 impl ProcessOptions {
-    /// Whether a child is asked for.
+    /// Whether an option needs a child.
     pub fn imply_fork(&self) -> bool {
         self.fork || self.kill_child.is_some() || self.forward_signals || self.init
     }
 }
 
-/// A signal by name or number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignalName(pub Signal);
-
-impl FromStr for SignalName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let upper = text.to_ascii_uppercase();
-        let short = upper.strip_prefix("SIG").unwrap_or(&upper);
-        let by_number = || text.parse().ok().and_then(|number: i32| Signal::try_from(number).ok());
-        let signal = format!("SIG{short}").parse().ok().or_else(by_number);
-        signal.map(Self).ok_or_else(|| "no such signal: kill -l lists them".to_string())
-    }
+/// A signal by name, with or without SIG, or by number: signal(7).
+fn signal(text: &str) -> Result<Signal, String> {
+    let upper = text.to_ascii_uppercase();
+    let short = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let by_number = || text.parse().ok().and_then(|number: i32| Signal::try_from(number).ok());
+    let signal = format!("SIG{short}").parse().ok().or_else(by_number);
+    signal.ok_or_else(|| "no such signal: kill -l lists them".to_string())
 }
 
 #[cfg(test)]
@@ -66,9 +58,9 @@ mod tests {
     #[test]
     fn a_signal_has_a_name_with_or_without_sig_and_a_number() {
         for text in ["TERM", "SIGTERM", "term", "15"] {
-            assert_eq!(text.parse(), Ok(SignalName(Signal::SIGTERM)));
+            assert_eq!(signal(text), Ok(Signal::SIGTERM));
         }
-        assert!("NOSUCH".parse::<SignalName>().is_err());
-        assert!("0".parse::<SignalName>().is_err());
+        assert!(signal("NOSUCH").is_err());
+        assert!(signal("0").is_err());
     }
 }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A small /dev for the new root: harmless devices, terminals, shared memory.
+
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use chain::handles::FdSlot;
+use chain::namespace::{Kind, capability};
+use chain::{Plan, call, sys};
+use nix::mount::MsFlags;
+use nix::sys::stat::{fstat, stat};
+
+use crate::ids::Ids;
+use crate::mounts::NO_SUID_DEV_EXEC;
+use crate::privilege::Privilege;
+use crate::root::chdir_inside;
+
+/// The devices that programs expect, with major and minor number:
+/// Documentation/admin-guide/devices.txt.
+const DEVICES: [(&str, u64, u64); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+const LINKS: [(&str, &str); 5] = [
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("pts/ptmx", "ptmx"),
+];
+
+/// How /dev is filled here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dev {
+    /// Whether devices are made with mknod(2), which needs root outside of every user namespace;
+    /// else the caller's are bound on empty files.
+    pub mknod: bool,
+    /// The caller's terminal, which becomes /dev/console: ttyname(3) finds no name for it in a new devpts.
+    pub terminal: Option<PathBuf>,
+    /// Whether the group 5, tty, exists.
+    pub tty_group: bool,
+    /// Whether a message queue file system can be mounted.
+    pub mqueue: bool,
+    /// The caller's umask, which would change the modes of devices.
+    pub umask: u32,
+}
+
+impl Dev {
+    /// Reads what decides it.
+    pub fn read(privilege: Privilege, ids: &Ids, umask: u32) -> Self {
+        Self {
+            mknod: privilege == Privilege::Machine && sys::has_capability(capability::CAP_MKNOD),
+            terminal: terminal(),
+            tty_group: ids.has_group(5),
+            mqueue: privilege.owns(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
+            umask,
+        }
+    }
+
+    /// The names in it.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let devices = DEVICES.iter().map(|(name, _, _)| *name);
+        devices.chain(LINKS.iter().map(|(_, name)| *name)).chain(["pts", "shm", "mqueue", "console"])
+    }
+
+    /// Mounts and fills it.
+    pub fn plan(&self, plan: &mut Plan, new_root: FdSlot) {
+        chdir_inside(plan, new_root, "dev");
+        let devices = call::Mount::new("tmpfs", ".", MsFlags::MS_NOSUID).with_data("mode=755,size=64k");
+        plan.step("mount a tmpfs for devices", devices);
+        chdir_inside(plan, new_root, "dev");
+        plan.step("give devices exactly their modes", call::Umask(0));
+        for (name, major, minor) in DEVICES {
+            if self.mknod {
+                let device = call::Mknod::char_device(name, 0o666, (major, minor));
+                plan.step(format!("make /dev/{name}"), device);
+            } else {
+                bind_file(plan, &Path::new("/dev").join(name), name);
+            }
+        }
+        for (target, link) in LINKS {
+            let symlink = call::Symlink { target: target.into(), link: link.into() };
+            plan.step(format!("make /dev/{link}"), symlink);
+        }
+        if let Some(terminal) = &self.terminal {
+            bind_file(plan, terminal, "console");
+        }
+        self.plan_mounts(plan);
+        plan.step("take the umask back", call::Umask(self.umask));
+    }
+
+    fn plan_mounts(&self, plan: &mut Plan) {
+        let mut mount = |name: &str, reason: &'static str, call: call::Mount| {
+            plan.step(format!("make /dev/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
+            plan.step(reason, call);
+        };
+        let group = if self.tty_group { ",gid=5" } else { "" };
+        let options = format!("newinstance,ptmxmode=0666,mode=0620{group}");
+        let devpts =
+            call::Mount::new("devpts", "pts", MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC).with_data(options);
+        mount("pts", "mount pseudo-terminals of its own", devpts);
+        let memory = call::Mount::new("tmpfs", "shm", NO_SUID_DEV_EXEC).with_data("mode=1777");
+        mount("shm", "mount shared memory of its own", memory);
+        if self.mqueue {
+            let queues = call::Mount::new("mqueue", "mqueue", NO_SUID_DEV_EXEC);
+            mount("mqueue", "mount message queues", queues);
+        }
+    }
+}
+
+/// Binds a device on an empty file.
+fn bind_file(plan: &mut Plan, source: &Path, name: &str) {
+    plan.step(format!("make a place for /dev/{name}"), call::Mknod::file(name, 0o666));
+    plan.step(format!("show {} there", source.display()), call::Mount::bind(source, name, MsFlags::empty()));
+}
+
+/// The terminal on a standard descriptor, by a path that still leads to it.
+fn terminal() -> Option<PathBuf> {
+    let standard =
+        [std::io::stdin().as_fd().try_clone_to_owned(), std::io::stdout().as_fd().try_clone_to_owned()];
+    standard.into_iter().flatten().find_map(|fd| {
+        if !nix::unistd::isatty(&fd).unwrap_or(false) {
+            return None;
+        }
+        let path = nix::unistd::ttyname(&fd).ok()?;
+        let (by_fd, by_path) = (fstat(&fd).ok()?, stat(&path).ok()?);
+        (by_fd.st_rdev == by_path.st_rdev).then_some(path)
+    })
+}
