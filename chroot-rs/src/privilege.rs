@@ -20,11 +20,10 @@ pub enum Privilege {
 /// Why nothing can be mounted, so that chroot(2) has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyPlain {
-    /// `--plain` was given.
+    /// By `--plain`.
     Requested,
-    /// NEWROOT is the root already.
     SameRoot,
-    /// This process has CAP_SYS_CHROOT and lacks CAP_SYS_ADMIN.
+    /// CAP_SYS_CHROOT alone.
     NoAdmin,
     /// The root is not a mount, so it can neither be made private nor pivoted from.
     InChroot,
