@@ -25,7 +25,6 @@ mod mount_request;
 mod mount_target;
 mod mounts;
 mod namespaces;
-mod privilege;
 mod probe;
 mod root;
 mod root_mount;

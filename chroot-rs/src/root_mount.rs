@@ -5,12 +5,11 @@
 use std::path::Path;
 
 use chain::handles::FdSlot;
-use chain::{Plan, call, mountinfo, sys};
+use chain::{Plan, call, mountinfo};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
-use crate::privilege::Privilege;
-use crate::root::{Root, chdir_to_root};
+use crate::root::chdir_to_root;
 
 /// linux/magic.h; nix does not have it.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
@@ -41,17 +40,6 @@ pub struct RootMount {
 }
 
 impl RootMount {
-    /// Reads what decides it.
-    pub fn read(root: &Root, privilege: Privilege, umask: u32) -> Self {
-        Self {
-            has_open_tree: sys::has_open_tree(),
-            mode: root.mode(),
-            umask,
-            userxattr: privilege != Privilege::Machine,
-            covers_old_root: is_first_mount(),
-        }
-    }
-
     /// Mounts the new root on itself. With open_tree(2) it is the working directory already.
     pub fn plan(&self, plan: &mut Plan, new_root: FdSlot, write_mode: WriteMode, path: &Path) {
         // the other modes are options: without open_tree(2) they fail with its error
@@ -115,7 +103,7 @@ impl RootMount {
 }
 
 /// Whether the root is the first of all mounts, into which an initramfs is unpacked.
-fn is_first_mount() -> bool {
+pub fn is_first_mount() -> bool {
     let in_memory = statfs("/").is_ok_and(|fs| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&fs.filesystem_type()));
     // the table is long, so it is read last
     let is_rootfs = || {

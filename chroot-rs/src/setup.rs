@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is decided: the options, applied to what the probe found. The plan only spells it out.
+//! Decides everything, from the options and the probe. The plan only lists it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,12 +15,11 @@ use crate::dev::Dev;
 use crate::extra_mount::ExtraMount;
 use crate::mount_target::TargetResolver;
 use crate::mounts::{ExistingMounts, FsProvision, KernelMounts};
-use crate::privilege::{Privilege, WhyPlain};
-use crate::probe::{MountProbe, Probe};
+use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
 use crate::root::{DirState, Root};
 use crate::root_mount::{RootMount, WriteMode};
 
-/// PATH where the caller's leads nowhere inside, as on a machine that keeps its programs elsewhere.
+/// Replaces a PATH without a directory that exists inside, as on a machine that keeps programs elsewhere.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Everything the plan does.
@@ -106,13 +105,13 @@ impl PivotSetup {
     }
 }
 
-/// The way that is left where nothing can be mounted.
+/// The strategy without mounts.
 fn plain(options: &Options, why: WhyPlain, notes: &mut Vec<String>) -> Result<Strategy, Failure> {
     if options.want_mounts() {
         let failure = Failure::new("a mount was asked for, and none can be made here");
         return Err(failure.hint(why.advice()));
     }
-    // the others lose nothing that they could have
+    // with --plain, and for the root there is, nothing is lost
     if let WhyPlain::NoAdmin | WhyPlain::InChroot = why {
         let lost = "plain chroot(2), no mounts, and root inside could get out";
         notes.push(format!("{lost}: {}", why.advice()));
