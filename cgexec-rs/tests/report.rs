@@ -4,8 +4,6 @@
 // all of this file is test code, also what clippy takes for helpers
 #![allow(clippy::unwrap_used)]
 
-mod schema;
-
 use std::time::{Duration, Instant};
 
 use cgexec_rs::cli::ReportFormat;
@@ -16,10 +14,10 @@ use cgexec_rs::oom::AncestorOoms;
 use cgexec_rs::report::Report;
 use cgexec_rs::stats::{Cpu, Stats};
 use chain::supervise::Ended;
-use schema::{Json, validate};
+use tests::json_schema::{Fields as _, Value, parse, validate};
 
-fn schema() -> Json {
-    Json::parse(include_str!("../report.schema.json")).unwrap()
+fn schema() -> Value {
+    parse(include_str!("../report.schema.json")).unwrap()
 }
 
 fn report() -> Report {
@@ -37,8 +35,8 @@ fn report() -> Report {
 }
 
 #[track_caller]
-fn keeps_the_schema(stats: &Stats, ended: Ended) -> Json {
-    let json = Json::parse(&report().json(stats, ended, Duration::from_millis(5))).unwrap();
+fn keeps_the_schema(stats: &Stats, ended: Ended) -> Value {
+    let json = parse(&report().json(stats, ended, Duration::from_millis(5))).unwrap();
     assert_eq!(validate(&schema(), &json, ""), [""; 0]);
     json
 }
@@ -71,15 +69,15 @@ fn a_report_of_everything_keeps_the_schema() {
     let json = keeps_the_schema(&stats, Ended::Killed(9));
     assert_eq!(json.number("exit/signal"), 9.0);
     assert_eq!(json.text("reason"), "oom-own-limit");
-    assert_eq!(json.at("memory/limit"), &Json::Null);
+    assert_eq!(json.at("memory/limit"), &Value::Null);
     assert_eq!(json.number("pids/limit"), 7.0);
 }
 
 #[test]
 fn every_byte_of_the_command_is_in_the_report() {
     let json = keeps_the_schema(&Stats::default(), Ended::Exited(0));
-    let command = vec![Json::Text("echo".into()), Json::Text("a \"b\"\n\\ é\u{7}".into())];
-    assert_eq!(json.at("command"), &Json::List(command));
+    let command = vec![Value::String("echo".into()), Value::String("a \"b\"\n\\ é\u{7}".into())];
+    assert_eq!(json.at("command"), &Value::Array(command));
 }
 
 #[test]
@@ -95,6 +93,6 @@ fn the_schema_refuses_what_is_not_a_report() {
     ] {
         let bad = good.replace(from, to);
         assert_ne!(bad, good, "{from}");
-        assert!(!validate(&schema, &Json::parse(&bad).unwrap(), "").is_empty(), "{to}");
+        assert!(!validate(&schema, &parse(&bad).unwrap(), "").is_empty(), "{to}");
     }
 }

@@ -19,7 +19,7 @@ mod filesystem;
 mod ids;
 mod process;
 
-/// What unshare-rs says of itself.
+/// The name, the help text and the version.
 pub const TOOL: Tool = Tool {
     name: "unshare-rs",
     about: "Enter new namespaces, then become COMMAND.\n\n\
@@ -31,7 +31,7 @@ pub const TOOL: Tool = Tool {
     usage_error: chain::FAILED,
 };
 
-/// The options, read.
+/// All options.
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
     /// The namespaces, and files that keep them.
@@ -79,7 +79,7 @@ pub struct Options {
     pub boottime: Option<Offset>,
 }
 
-/// A name that the kernel takes: sethostname(2), __NEW_UTS_LEN.
+/// Accepts what the kernel accepts: sethostname(2), __NEW_UTS_LEN.
 fn hostname(name: OsString) -> Result<OsString, String> {
     match name.len() {
         0 => Err("a hostname has at least one byte".to_string()),

@@ -4,11 +4,11 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-/// Seconds that a clock inside is ahead of the one outside.
+/// How far a clock inside is ahead of the same clock outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offset {
     seconds: i64,
-    /// These always count forward: -1.5 s are -2 s and 500000000 ns.
+    /// Never negative: -1.5 s are -2 s and 500000000 ns.
     nanoseconds: u32,
 }
 
@@ -43,7 +43,7 @@ impl Offset {
     }
 }
 
-/// As /proc/PID/timens_offsets has it, behind the name of the clock.
+/// As /proc/PID/timens_offsets takes it after the name of the clock.
 impl Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.seconds, self.nanoseconds)

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A map of ids: which exist in a new user namespace, and who they are outside.
+//! A map of ids: which ids exist in a new user namespace, and what they are outside.
 //!
-//! The kernel takes a list of ranges. None may overlap another, neither inside nor
-//! outside: user_namespaces(7), "Defining user and group ID mappings".
+//! The kernel takes a list of ranges, which may not overlap inside or outside:
+//! user_namespaces(7), "Defining user and group ID mappings".
 
 use std::fmt::{self, Display};
 
-/// Ids that follow each other: `inside`, `inside + 1` … are `outside`, `outside + 1` … to the caller.
+use crate::subid::SubidRange;
+
+/// Consecutive ids: `inside`, `inside + 1` … are `outside`, `outside + 1` … outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdRange {
     /// The first id inside.
@@ -22,20 +24,15 @@ pub struct IdRange {
 pub enum Block {
     /// To the ids inside that the range names.
     At(IdRange),
-    /// To the next ids inside that no such block before has, from 0 on.
-    Next {
-        /// The first id outside.
-        outside: u32,
-        /// How many.
-        count: u32,
-    },
+    /// To the ids inside after those of the previous block of this sort, from 0.
+    Next(SubidRange),
 }
 
 /// Ranges of which no two overlap, and at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdMap(Vec<IdRange>);
 
-/// A part of the numbers: first and one past the last.
+/// The first id and the one after the last.
 type Span = (u64, u64);
 
 impl IdMap {
@@ -44,11 +41,11 @@ impl IdMap {
         Self(vec![IdRange { inside, outside, count: 1 }])
     }
 
-    /// A map of blocks, with room made for a single id: where it lies in a block, inside or
-    /// outside, the block closes up around it, and may lose its last id.
+    /// A map of blocks and of a `single` id. A block that has that id, inside or outside, is split
+    /// around it, and may lose its last id.
     ///
     /// # Errors
-    /// What is mapped twice.
+    /// Which id is mapped twice.
     pub fn around(single: Option<(u32, u32)>, blocks: &[Block]) -> Result<Self, String> {
         let mut ranges: Vec<IdRange> = Vec::new();
         ranges.extend(single.map(|(inside, outside)| IdRange { inside, outside, count: 1 }));
@@ -56,13 +53,13 @@ impl IdMap {
         for block in blocks {
             let (inside, outside) = match *block {
                 Block::At(IdRange { inside, outside, count }) => (span(inside, count), span(outside, count)),
-                Block::Next { outside, count } => ((next, END), span(outside, count)),
+                Block::Next(SubidRange { first, count }) => ((next, END), span(first, count)),
             };
             let pieces = pair(
                 without(inside, single.map(|(inside, _)| inside)),
                 without(outside, single.map(|(_, outside)| outside)),
             );
-            if let (Block::Next { .. }, Some(last)) = (block, pieces.last()) {
+            if let (Block::Next(_), Some(last)) = (block, pieces.last()) {
                 next = span(last.inside, last.count).1;
             }
             ranges.extend(pieces);
@@ -73,12 +70,12 @@ impl IdMap {
     fn checked(ranges: Vec<IdRange>) -> Result<Self, String> {
         for (number, range) in ranges.iter().enumerate() {
             for before in ranges.iter().take(number) {
-                if let Some(id) = shared(span(range.inside, range.count), span(before.inside, before.count)) {
-                    return Err(format!("id {id} inside is mapped twice"));
-                }
-                if let Some(id) = shared(span(range.outside, range.count), span(before.outside, before.count))
-                {
-                    return Err(format!("id {id} outside is mapped twice"));
+                let sides =
+                    [("inside", range.inside, before.inside), ("outside", range.outside, before.outside)];
+                for (side, first, other) in sides {
+                    if let Some(id) = shared(span(first, range.count), span(other, before.count)) {
+                        return Err(format!("id {id} {side} is mapped twice"));
+                    }
                 }
             }
         }
@@ -86,7 +83,7 @@ impl IdMap {
     }
 }
 
-/// As /proc/PID/uid_map takes it.
+/// As /proc/PID/uid_map takes it, and newuidmap(1) as arguments.
 impl Display for IdMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, IdRange { inside, outside, count }) in self.0.iter().enumerate() {
@@ -97,7 +94,7 @@ impl Display for IdMap {
     }
 }
 
-/// 4294967295 is no id: it stands for "none" in setresuid(2).
+/// 4294967295 is not an id: in setresuid(2) it means "no change".
 const END: u64 = u32::MAX as u64;
 
 fn span(first: u32, count: u32) -> Span {
@@ -118,7 +115,7 @@ fn shared(one: Span, other: Span) -> Option<u64> {
     (first < one.1.min(other.1)).then_some(first)
 }
 
-/// Lays the ids of both sides next to each other, as far as the shorter side goes.
+/// Maps the ids inside to those outside, in order, until one side has no more.
 fn pair(mut inside: Vec<Span>, mut outside: Vec<Span>) -> Vec<IdRange> {
     let mut ranges = Vec::new();
     while let (Some(within), Some(without)) = (inside.first_mut(), outside.first_mut()) {
@@ -147,7 +144,7 @@ mod tests {
     }
 
     fn next(outside: u32, count: u32) -> Block {
-        Block::Next { outside, count }
+        Block::Next(SubidRange { first: outside, count })
     }
 
     fn map(single: Option<(u32, u32)>, blocks: &[Block]) -> String {

@@ -167,9 +167,9 @@ fn source_blocks(kind: IdKind, source: MapSource, caller: &Caller) -> Result<Vec
         MapSource::All => (caller.existing)(kind),
         MapSource::Auto | MapSource::Subids => caller.subordinate(kind)?,
     };
-    let block = |SubidRange { first: outside, count }| match source {
-        MapSource::Auto => Block::Next { outside, count },
-        _ => Block::At(IdRange { inside: outside, outside, count }),
+    let block = |range: SubidRange| match source {
+        MapSource::Auto => Block::Next(range),
+        _ => Block::At(IdRange { inside: range.first, outside: range.first, count: range.count }),
     };
     Ok(ranges.into_iter().map(block).collect())
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Where the kernel's table of interpreters is mounted.
 pub const BINFMT_DIR: &str = "/proc/sys/fs/binfmt_misc";
 
-/// The options, read.
+/// The options about mounts, root and working directory.
 #[derive(Debug, Default, clap::Args)]
 pub struct FilesystemOptions {
     /// Mount a new proc at DIR [default: /proc]; implies --mount

@@ -67,7 +67,7 @@ pub struct IdOptions {
 }
 
 impl IdOptions {
-    /// Whether a new user namespace is implied.
+    /// Whether an option needs a new user namespace.
     pub fn imply_user(&self) -> bool {
         self.map_root_user
             || self.map_current_user
@@ -79,7 +79,8 @@ impl IdOptions {
             || !(self.map_users.is_empty() && self.map_groups.is_empty())
     }
 
-    /// The id inside and the one outside of the map of one's `own` id, which `named` calls inside.
+    /// The map of the `own` id of the caller, to `named` or to what --map-root-user or
+    /// --map-current-user name: the id inside and the one outside.
     pub fn single_id(&self, named: Option<u32>, own: u32) -> Option<(u32, u32)> {
         match named {
             Some(named) => Some((named, own)),
@@ -88,7 +89,7 @@ impl IdOptions {
         }
     }
 
-    /// The sources of a map: those `named` for it, and those named for both.
+    /// The ids to map: those `named` for users or for groups, and those of --map-auto and --map-subids.
     pub fn sources(&self, named: &[MapSource]) -> Vec<MapSource> {
         let auto = self.map_auto.then_some(MapSource::Auto);
         let subids = self.map_subids.then_some(MapSource::Subids);
@@ -99,9 +100,9 @@ impl IdOptions {
 /// What setgroups(2) may do in a new user namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum SetgroupsRule {
-    /// What it may do anywhere.
+    /// It works as in the parent user namespace.
     Allow,
-    /// Nothing, for ever.
+    /// It fails, and nothing can allow it again.
     Deny,
 }
 
@@ -118,16 +119,16 @@ fn owner_ids(text: &str) -> Result<(u32, u32), String> {
     Ok((user_id(user)?, group_id(group)?))
 }
 
-/// Where `--map-users` and `--map-groups` have ids from.
+/// The ids that `--map-users` or `--map-groups` maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapSource {
     /// `INSIDE:OUTSIDE:COUNT`, or `OUTSIDE,INSIDE,COUNT` as unshare(1) had it before 2.39.
     Range(IdRange),
-    /// Subordinate ids, from 0 on.
+    /// Subordinate ids, to ids from 0.
     Auto,
-    /// Subordinate ids, to themselves.
+    /// Subordinate ids, each to the same number.
     Subids,
-    /// Every id there is, to itself.
+    /// Every id of the current user namespace, each to the same number.
     All,
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 
-/// The options, read.
+/// How COMMAND is started.
 #[derive(Debug, Default, clap::Args)]
 pub struct ProcessOptions {
     /// Run COMMAND as a child and stay until it ends; implied by --pid and --time
@@ -36,7 +36,7 @@ pub struct ProcessOptions {
 }
 
 impl ProcessOptions {
-    /// Whether a child is asked for.
+    /// Whether an option needs a child.
     pub fn imply_fork(&self) -> bool {
         self.fork || self.kill_child.is_some() || self.forward_signals || self.init
     }

@@ -10,12 +10,14 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
+mod exceptions;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use support::{As, Scratch};
+use exceptions::{LISTED, excused};
+use tests::fetch::{As, Scratch, feed, is_root};
+use tests::tree::differences;
 
 /// What becomes of an archive, where it is not the tree that GNU tar makes.
 #[allow(dead_code, reason = "the reasons are for who reads the list")]
@@ -28,8 +30,6 @@ enum How {
     Refused(&'static str, &'static str),
 }
 use How::{AsBsdtar, Refused, With};
-
-include!("support/foreign_list.rs");
 
 fn directory() -> PathBuf {
     std::env::var_os("CHAIN_FOREIGN")
@@ -58,13 +58,13 @@ fn wrong(archive: &Path, who: As, how: Option<&How>) -> Option<String> {
     let scratch = Scratch::new();
     let before = scratch.surroundings();
     let mut command = scratch.command(who);
-    let root = who == As::Caller && support::is_root();
+    let root = who == As::Caller && is_root();
     command.args(root.then_some("--devices"));
     if let Some(With(option, _)) = how {
         command.arg(option);
     }
     command.arg(archive).arg("ours");
-    let outcome = support::scratch::feed(command, b"");
+    let outcome = feed(command, b"");
     if scratch.surroundings() != before {
         return Some("something outside changed".into());
     }
@@ -78,7 +78,7 @@ fn wrong(archive: &Path, who: As, how: Option<&How>) -> Option<String> {
     let peer: &[&str] = if matches!(how, Some(AsBsdtar(_))) { &BSDTAR } else { &GNU_TAR };
     by_peer(&scratch, who, archive, peer);
     let work = scratch.work();
-    let different: Vec<String> = support::differences(&work.join("ours"), &work.join("theirs"))
+    let different: Vec<String> = differences(&work.join("ours"), &work.join("theirs"))
         .into_iter()
         .filter(|(name, lines)| !excused(name, lines, root))
         .map(|(name, lines)| format!("{name:?}: {lines}"))

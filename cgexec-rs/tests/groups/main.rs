@@ -8,14 +8,13 @@ mod delegated;
 mod hostile;
 mod in_v1;
 mod in_vm;
-mod schema;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
-use schema::{Json, validate};
+use tests::json_schema::{Fields as _, Value, parse, validate};
 use tests::{End, Ended, Run, Scratch, tools};
 
 fn cgexec(args: &[&str]) -> Run {
@@ -51,7 +50,7 @@ fn groups() -> Vec<PathBuf> {
 
 /// The groups of a run, in every hierarchy.
 #[track_caller]
-fn is_gone(report: &Json) {
+fn is_gone(report: &Value) {
     let group = PathBuf::from(report.text("group"));
     let name = group.file_name().unwrap();
     let left: Vec<PathBuf> = groups().into_iter().filter(|path| path.file_name() == Some(name)).collect();
@@ -59,11 +58,11 @@ fn is_gone(report: &Json) {
 }
 
 #[track_caller]
-fn reported(ended: &Ended) -> Json {
+fn reported(ended: &Ended) -> Value {
     let err = ended.err();
     let line = err.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no report in {err}"));
-    let json = Json::parse(line).unwrap();
-    let schema = Json::parse(include_str!("../report.schema.json")).unwrap();
+    let json = parse(line).unwrap();
+    let schema = parse(include_str!("../../report.schema.json")).unwrap();
     assert_eq!(validate(&schema, &json, ""), [""; 0], "{line}");
     json
 }
@@ -340,8 +339,8 @@ mod as_root {
         };
         let ended = Run::new("sh").args(["-c", script, &program]).end().ended(End::Exit(0));
         let err = ended.err();
-        let reports: Vec<Json> =
-            err.lines().map(|line| Json::parse(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+        let reports: Vec<Value> =
+            err.lines().map(|line| parse(line).unwrap_or_else(|_| panic!("{line}"))).collect();
         assert_eq!(reports.len(), 64);
         reports.iter().for_each(is_gone);
     }
@@ -417,7 +416,7 @@ mod as_root {
         let file = file.to_str().unwrap();
         let ended = shell(&["--report=json", "--report-file", file], "exit 3").ended(End::Exit(3));
         assert_eq!(ended.err(), "");
-        assert_eq!(Json::parse(&fs::read_to_string(file).unwrap()).unwrap().number("exit/code"), 3.0);
+        assert_eq!(parse(&fs::read_to_string(file).unwrap()).unwrap().number("exit/code"), 3.0);
         assert_eq!(fs::metadata(file).unwrap().mode() & 0o111, 0);
         let pipe = scratch.path("pipe").display().to_string();
         Run::new("mkfifo").arg(&pipe).end().ok();

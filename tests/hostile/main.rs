@@ -2,13 +2,9 @@
 //! rootfs-fetch against servers that lie, break, dawdle and never end: the right error, in time,
 //! and nothing left; and what merely goes wrong once is tried again.
 
-#[path = "hostile/bodies.rs"]
 mod bodies;
-#[path = "hostile/manifests.rs"]
 mod manifests;
-#[path = "hostile/manners.rs"]
 mod manners;
-#[path = "hostile/secrets.rs"]
 mod secrets;
 
 use std::fs;

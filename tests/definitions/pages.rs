@@ -6,9 +6,7 @@ use std::collections::BTreeSet;
 use tests::documents;
 use tests::session::{SessionKind, check};
 
-use definitions::{definitions, page, written};
-
-mod definitions;
+use crate::{definitions, options, page, written};
 
 const PAGES: &str = "tests/options/";
 
@@ -50,19 +48,19 @@ mod in_vm {
 
 #[test]
 fn each_option_has_a_page_and_each_page_an_option() {
-    let mut options = BTreeSet::new();
+    let mut described = BTreeSet::new();
     for tool in definitions() {
-        for option in definitions::options(&tool) {
+        for option in options(&tool) {
             let (short, long) = written(option);
             let short = short.map(|short| format!("{short}, ")).unwrap_or_default();
-            options.insert((page(&tool, option), format!("# {short}{long}")));
+            described.insert((page(&tool, option), format!("# {short}{long}")));
         }
     }
     let pages: BTreeSet<(String, String)> = documents::starting_with(PAGES)
         .map(|(path, text)| (path.to_string(), text.lines().next().unwrap_or_default().to_string()))
         .collect();
-    let missing: Vec<_> = options.difference(&pages).collect();
-    let surplus: Vec<_> = pages.difference(&options).collect();
+    let missing: Vec<_> = described.difference(&pages).collect();
+    let surplus: Vec<_> = pages.difference(&described).collect();
     assert!(
         missing.is_empty() && surplus.is_empty(),
         "missing: {missing:#?}\nwithout an option: {surplus:#?}"

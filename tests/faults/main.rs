@@ -7,15 +7,10 @@ use errnos::errnos;
 use fault::{COMMAND, faults};
 use outcome::{judge, without_places};
 
-#[path = "faults/errnos.rs"]
 mod errnos;
-#[path = "faults/fault.rs"]
 mod fault;
-#[path = "faults/fetch.rs"]
 mod fetch;
-#[path = "faults/outcome.rs"]
 mod outcome;
-#[path = "faults/table.rs"]
 mod table;
 
 /// Makes each call of each plan fail with each errno that is `chosen`; the table of what followed.

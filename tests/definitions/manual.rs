@@ -2,17 +2,15 @@
 //! Man pages, completions and tables of options follow from the one definition of the options.
 //!
 //! They are committed, so that a packager needs no cargo to install them;
-//! `CHAIN_UPDATE=1 cargo test -p tests --test manual` writes them.
+//! `CHAIN_UPDATE=1 cargo test -p tests --test definitions manual` writes them.
 
 use clap::{Arg, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use tests::documents;
 
-use definitions::{definitions, page, written};
+use crate::{definitions, options, page, written};
 
-mod definitions;
-#[path = "manual/with_shells.rs"]
 mod with_shells;
 
 /// The written sections of a man page: its title, and the file that has it as roff.
@@ -74,7 +72,9 @@ fn same(file: &str, generated: &str) {
     if documents::updating() {
         return documents::write(file, generated);
     }
-    panic!("{file} differs from the definition: CHAIN_UPDATE=1 cargo test -p tests --test manual writes it");
+    panic!(
+        "{file} differs from the definition: CHAIN_UPDATE=1 cargo test -p tests --test definitions manual writes it"
+    );
 }
 
 fn man_page(tool: Command) -> String {
@@ -132,6 +132,6 @@ fn table(tool: &Command) -> String {
         let help = help.replace('|', "\\|").replace('*', "\\*");
         format!("| {short}[`{long}`](../{}) | {help} |\n", page(tool, option))
     };
-    let rows: String = definitions::options(tool).map(row).collect();
+    let rows: String = options(tool).map(row).collect();
     format!("| option | |\n| --- | --- |\n{rows}")
 }

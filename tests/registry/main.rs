@@ -12,7 +12,6 @@ use tests::registry::{Door, Registry};
 use tests::tree::assert_same;
 use tests::{End, Run, Scratch, tools};
 
-#[path = "registry/images.rs"]
 mod images;
 
 /// rootfs-fetch as a client of a registry, with a cache of the test's own.

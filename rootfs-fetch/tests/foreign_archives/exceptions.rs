@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What tests/foreign.rs knows of single archives; included there.
+//! What is known of single archives.
+
+use std::path::Path;
+
+use crate::How::{self, AsBsdtar, Refused, With};
 
 const CUT: &str = "its end mark is missing";
-const CUT_WHY: &str = "a plain archive without its end cannot be told from one that was cut; the peers do not mind";
+const CUT_WHY: &str =
+    "a plain archive without its end cannot be told from one that was cut; the peers do not mind";
 const TWICE: &str = "two headers of one kind";
-const TWICE_WHY: &str = "readers disagree which of them holds; GNU tar and Go take the last, Python the first";
+const TWICE_WHY: &str =
+    "readers disagree which of them holds; GNU tar and Go take the last, Python the first";
 const DAMAGED: &str = "made to be refused, by its own authors' readers too";
 const GARBAGE: &str = "what follows the compressed data is neither padding nor more of them";
 const LZ4: &str = "GNU tar knows no lz4";
 
 /// The archives that are not taken as GNU tar takes them.
-const LISTED: &[(&str, How)] = &[
+pub const LISTED: &[(&str, How)] = &[
     ("cpython/recursion.tar", Refused("cut short", DAMAGED)),
     ("cpython/testtar.tar", With("--squash", "an entry belongs to the number that means nobody to chown(2)")),
     ("go/gnu-incremental.tar", Refused(CUT, CUT_WHY)),
@@ -48,10 +54,16 @@ const LISTED: &[(&str, How)] = &[
     ("libarchive/test_compat_lz4_B7BD.tar.lz4", AsBsdtar(LZ4)),
     (
         "libarchive/test_compat_tar_directory_1.tar",
-        Refused("a directory by its name, with contents", "Go sees contents there, libarchive and GNU tar none"),
+        Refused(
+            "a directory by its name, with contents",
+            "Go sees contents there, libarchive and GNU tar none",
+        ),
     ),
     ("libarchive/test_compat_tar_hardlink_1.tar", Refused(CUT, CUT_WHY)),
-    ("libarchive/test_compat_zstd_2.tar.zst", AsBsdtar("zstd(1), which GNU tar runs, wants no skippable frame")),
+    (
+        "libarchive/test_compat_zstd_2.tar.zst",
+        AsBsdtar("zstd(1), which GNU tar runs, wants no skippable frame"),
+    ),
     (
         "libarchive/test_read_format_gtar_sparse_1_17_posix10_modified.tar",
         Refused("malformed number", "its map has text between the numbers, which GNU tar refuses too"),
@@ -68,7 +80,7 @@ const LISTED: &[(&str, How)] = &[
 ];
 
 /// A difference that is meant.
-fn excused(name: &Path, lines: &str, root: bool) -> bool {
+pub fn excused(name: &Path, lines: &str, root: bool) -> bool {
     let (ours, theirs) = lines.split_once(" | ").unwrap_or_default();
     // a label that belongs to a machine and not to a file
     if name == Path::new("conffiles") && theirs.starts_with(ours) && theirs.contains(" security.ima=") {

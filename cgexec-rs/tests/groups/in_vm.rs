@@ -119,7 +119,7 @@ fn rates_of_a_disk_hold_by_the_groups_own_count() {
         let args: Vec<&str> = limit.into_iter().chain(["--report=json", "--"]).chain(command).collect();
         once_of_five(|| {
             let report = reported(&cgexec(&args).end().ended(End::Exit(0)));
-            let Json::List(disks) = report.at("io") else { panic!("{limit:?}: no disk") };
+            let Value::Array(disks) = report.at("io") else { panic!("{limit:?}: no disk") };
             let counted: f64 = disks.iter().map(|disk| disk.number(count)).sum();
             assert_eq!(counted, f64::from(sum), "{limit:?}");
             // each is what two seconds take

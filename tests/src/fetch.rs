@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A directory of a test's own, what surrounds the target in it, and runs of the tool there.
+//! rootfs-fetch under test: a directory to unpack in, what surrounds it and must not change, and runs
+//! of the tool there.
+
+mod file_server;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -9,6 +12,12 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::layout::Layout;
+use crate::tools::tools;
+use crate::tree::tree;
+
+pub use file_server::{Files, archive, file, oci_archive, run, serve};
 
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
@@ -34,19 +43,31 @@ impl As {
 /// What a run did.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The exit status.
     pub code: Option<i32>,
+    /// The signal that ended it.
     pub signal: Option<i32>,
+    /// What it printed on standard error.
     pub stderr: String,
 }
 
 /// `work/` for the target, and things around it that must not change.
+#[derive(Debug)]
 pub struct Scratch {
     top: PathBuf,
 }
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Scratch {
+    /// An empty `work/`, and files around it.
+    #[track_caller]
     pub fn new() -> Self {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("rootfs-fetch-test-{}-{count}", std::process::id());
@@ -70,7 +91,7 @@ impl Scratch {
         // the tool, where an ordinary user can reach it
         let tool = self.top.join("tool");
         // by cp(1): a descriptor of ours, open for writing, could be in another test's child (ETXTBSY)
-        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_rootfs-fetch")).arg(&tool).status();
+        let copied = Command::new("cp").arg(tools().fetch()).arg(&tool).status();
         assert!(copied.expect("cp starts").success(), "the tool is copied");
         std::fs::set_permissions(&tool, PermissionsExt::from_mode(0o755)).expect("its mode");
         if is_root() {
@@ -82,6 +103,7 @@ impl Scratch {
         }
     }
 
+    /// A path in the directory around `work/`.
     pub fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
         self.top.join(Path::new(name.as_ref()))
     }
@@ -119,7 +141,8 @@ impl Scratch {
 
     /// Everything around the target: names, types, modes, owners, times, contents.
     pub fn surroundings(&self) -> BTreeMap<PathBuf, String> {
-        let mut seen = super::tree(&self.top.join("outside"));
+        let outside = tree(&self.top.join("outside")).into_iter();
+        let mut seen: BTreeMap<_, _> = outside.map(|(name, entry)| (name, entry.to_string())).collect();
         for entry in std::fs::read_dir(&self.top).expect("the scratch directory") {
             let path = entry.expect("an entry").path();
             seen.insert(path.clone(), format!("{}", path.is_dir()));
@@ -162,6 +185,29 @@ pub fn feed(mut command: Command, input: &[u8]) -> Outcome {
         signal: output.status.signal(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// Makes an image that must be refused, with this exit status and line, leaving nothing.
+pub fn assert_refused(prepare: impl Fn(&Layout), code: i32, line: &str) {
+    let scratch = Scratch::new();
+    let layout = Layout::new(scratch.work().join("image"));
+    prepare(&layout);
+    let outcome = scratch.feed(As::Caller, b"", &["oci:image", "root"]);
+    assert_eq!(outcome.code, Some(code), "{outcome:?}");
+    assert!(outcome.stderr.contains(line), "{outcome:?}");
+    assert_eq!(scratch.left(), ["image"]);
+}
+
+/// Runs a script in `work/`.
+pub fn shell(scratch: &Scratch, script: &str) {
+    let shell = Command::new("sh").args(["-c", script]).current_dir(scratch.work()).output();
+    let output = shell.expect("sh starts");
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The contents of a file.
+pub fn text(path: PathBuf) -> String {
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
 fn remove(path: &Path) {

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The one definition of each tool's options, which all that is written follows.
+//! The one definition of each tool's options, and what has to agree with it: the option pages, the man
+//! pages and completions, and what the tools make of random command lines.
+
+mod arguments;
+mod manual;
+mod pages;
 
 use clap::{Arg, Command};
 
 /// The four command lines, with `--help` and `--version`.
-pub fn definitions() -> [Command; 4] {
+fn definitions() -> [Command; 4] {
     let mut tools = [
         chain::args::command::<unshare_rs::cli::Options>(&unshare_rs::cli::TOOL),
         chain::args::command::<cgexec_rs::cli::Options>(&cgexec_rs::cli::TOOL),
@@ -16,12 +21,12 @@ pub fn definitions() -> [Command; 4] {
 }
 
 /// A tool's options in the order of its help.
-pub fn options(tool: &Command) -> impl Iterator<Item = &Arg> {
+fn options(tool: &Command) -> impl Iterator<Item = &Arg> {
     tool.get_arguments().filter(|argument| !argument.is_positional())
 }
 
 /// An option as it is written: `-m`, and `--memory BYTES` or `--mount-proc[=DIR]`.
-pub fn written(option: &Arg) -> (Option<String>, String) {
+fn written(option: &Arg) -> (Option<String>, String) {
     let long = option.get_long().expect("each option has a long name");
     let takes = option.get_num_args().expect("built");
     let value = match option.get_value_names() {
@@ -33,6 +38,6 @@ pub fn written(option: &Arg) -> (Option<String>, String) {
 }
 
 /// Its page.
-pub fn page(tool: &Command, option: &Arg) -> String {
+fn page(tool: &Command, option: &Arg) -> String {
     format!("tests/options/{}/{}.md", tool.get_name(), option.get_long().unwrap_or_default())
 }

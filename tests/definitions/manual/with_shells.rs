@@ -7,7 +7,7 @@ use std::fs;
 use clap::{Arg, Command};
 use tests::{Run, Scratch, documents};
 
-use super::definitions::{self, definitions};
+use crate::{definitions, options};
 
 /// Each long option, as it is typed, and its other names.
 fn long_options(tool: &Command) -> BTreeSet<String> {
@@ -15,7 +15,7 @@ fn long_options(tool: &Command) -> BTreeSet<String> {
         let others = option.get_all_aliases().unwrap_or_default();
         option.get_long().into_iter().chain(others).map(|long| format!("--{long}")).collect()
     };
-    definitions::options(tool).flat_map(names).collect()
+    options(tool).flat_map(names).collect()
 }
 
 /// A file of a tool, where a shell or mandoc finds it.

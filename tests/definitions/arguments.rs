@@ -7,15 +7,11 @@ use std::thread;
 use clap::Command;
 use tests::Rng;
 
-use definitions::definitions;
-use sandbox::{Tried, try_all, typed};
-use words::Words;
+use self::sandbox::{Tried, try_all, typed};
+use self::words::Words;
+use crate::definitions;
 
-#[allow(dead_code, reason = "how options are written is for the tests of what is written")]
-mod definitions;
-#[path = "arguments/sandbox.rs"]
 mod sandbox;
-#[path = "arguments/words.rs"]
 mod words;
 
 /// How many command lines are tried of each tool; `CHAIN_CASES` tries more.

@@ -6,13 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::print_stdout, reason = "which cells there are is what a reader of the log looks for")]
 
-#[path = "matrix/cell.rs"]
 mod cell;
-#[path = "matrix/environment.rs"]
 mod environment;
-#[path = "matrix/machine_state.rs"]
 mod machine_state;
-#[path = "matrix/outcome.rs"]
 mod outcome;
 
 use std::fmt::Write as _;
@@ -132,7 +128,7 @@ fn table() -> String {
         "# What ends how\n\n\
          For each place, and for both ways to stay, the exit status of each outcome; 9 is the signal. \
          Tests run every cell, look for the line that is said, and that nothing is left:\n\
-         `cgexec-rs/tests/matrix.rs`, which writes this page.\n\n| place | |",
+         `cgexec-rs/tests/matrix`, which writes this page.\n\n| place | |",
     );
     for outcome in Outcome::ALL {
         let _ = write!(page, " {} |", outcome.name());
