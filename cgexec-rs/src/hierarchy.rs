@@ -17,15 +17,7 @@ use chain::{Reporter, mountinfo, sys};
 use nix::errno::Errno;
 
 use crate::limits::Limit;
-
-/// The two kinds of hierarchy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// A hierarchy for each controller, or a few.
-    V1,
-    /// One hierarchy for all.
-    V2,
-}
+use crate::version::Version;
 
 /// A mounted hierarchy in which the caller's own group can be named.
 #[derive(Clone, Debug, PartialEq, Eq)]

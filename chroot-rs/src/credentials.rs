@@ -19,9 +19,7 @@ const IDS_HINT: &str =
 /// The ids to change to; nothing for those that stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user.
     pub uid: Option<u32>,
-    /// The group.
     pub gid: Option<u32>,
     /// The supplementary groups.
     pub groups: Option<Vec<u32>>,

@@ -46,7 +46,7 @@ const MASKS: [Mask; 16] = [
     ("sys", "devices/virtual/powercap", Cover::Directory),
 ];
 
-/// The masks for paths that exist on this kernel.
+/// The paths that exist on this kernel.
 pub fn all() -> Vec<Mask> {
     let in_proc = known_in_proc();
     let is_there = |(dir, name, _): &Mask| match *dir {

@@ -8,8 +8,7 @@ use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
 use crate::ids::Ids;
 use crate::mounts::ExistingMounts;
-use crate::privilege::{Privilege, WhyPlain};
-use crate::probe::MountProbe;
+use crate::probe::{MountProbe, Privilege, WhyPlain};
 use crate::root::DirState;
 use crate::root_mount::RootMount;
 
