@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use chain::{Failure, sys};
+use chain::Failure;
+use system::sys;
 
 use crate::cli::Manager;
 use crate::hierarchy::Hierarchies;

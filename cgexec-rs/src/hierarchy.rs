@@ -13,8 +13,9 @@ use std::os::fd::{AsFd as _, IntoRawFd as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use chain::{Reporter, mountinfo, sys};
+use chain::Reporter;
 use nix::errno::Errno;
+use system::{mountinfo, sys};
 
 use crate::limits::Limit;
 use crate::version::Version;

@@ -13,6 +13,8 @@
     )
 )]
 
+pub mod cgroup;
+pub mod cgroup_calls;
 pub mod check;
 pub mod cli;
 pub mod control_file;
@@ -46,8 +48,9 @@ use std::ffi::OsString;
 
 use chain::args::{self, Parsed};
 use chain::exec::Command;
-use chain::namespace::capability::CAP_SYS_ADMIN;
-use chain::{Failure, Reporter, sys};
+use chain::{Failure, Reporter};
+use system::namespace::capability::CAP_SYS_ADMIN;
+use system::sys;
 
 use crate::check::Check;
 use crate::cli::{Options, TOOL};

@@ -4,7 +4,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use chain::{Failure, sys};
+use chain::Failure;
+use system::sys;
 
 use crate::group::Group;
 use crate::group_name::Cleanup;

@@ -10,6 +10,9 @@ use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
+use crate::cgroup_calls::{
+    CreateCgroup, KillCgroup, KillCgroupV1, RemoveCgroup, RemoveEmptyCgroup, RemoveStaleCgroups, WriteCgroup,
+};
 use crate::group::Group;
 use crate::group_name::Cleanup;
 use crate::outcome::Outcome;
@@ -77,11 +80,11 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
 /// Removes groups of earlier runs. A failure does not keep this run from its own groups.
 fn remove_stale(plan: &mut Plan, stale: &StaleGroups) {
     for run in &stale.killed {
-        plan.step("remove a group that a killed run left", call::RemoveStaleCgroups(run.clone()));
+        plan.step("remove a group that a killed run left", RemoveStaleCgroups(run.clone()));
         plan.optional();
     }
     for group in &stale.empty {
-        plan.step("remove a group whose command has ended", call::RemoveEmptyCgroup(group.clone()));
+        plan.step("remove a group whose command has ended", RemoveEmptyCgroup(group.clone()));
         plan.optional();
     }
 }
@@ -93,8 +96,8 @@ fn move_to_sibling(plan: &mut Plan, place: &Placement) {
     sibling.push("-aside");
     let sibling = PathBuf::from(sibling);
     let slot = plan.slot("aside");
-    plan.step("make a group to wait in", call::CreateCgroup { path: sibling.clone(), slot });
-    plan.undo("remove the group that was waited in", call::RemoveCgroup(sibling.clone()));
+    plan.step("make a group to wait in", CreateCgroup { path: sibling.clone(), slot });
+    plan.undo("remove the group that was waited in", RemoveCgroup(sibling.clone()));
     let reason = "wait there, so that the own group holds no process";
     plan.step(reason, write(&sibling, "cgroup.procs", "0"));
     plan.undo("go back to the own group", write(&parent.path, "cgroup.procs", "0"));
@@ -125,9 +128,9 @@ fn create_groups(plan: &mut Plan, place: &Placement) -> Option<FdSlot> {
     let mut into = None;
     for group in place.groups() {
         let slot = plan.slot("group");
-        plan.step("make a group", call::CreateCgroup { path: group.path.clone(), slot });
+        plan.step("make a group", CreateCgroup { path: group.path.clone(), slot });
         if place.cleanup != Cleanup::Never {
-            plan.undo("remove the group", call::RemoveCgroup(group.path.clone()));
+            plan.undo("remove the group", RemoveCgroup(group.path.clone()));
         }
         if group.version == Version::V2 {
             into = Some(slot);
@@ -145,8 +148,8 @@ fn kill_at_end(plan: &mut Plan, place: &Placement) {
     let path = place.anchor.path.clone();
     let reason = "end what is left in the group";
     match place.anchor.version {
-        Version::V2 => plan.undo(reason, call::KillCgroup(path)),
-        Version::V1 => plan.undo(reason, call::KillCgroupV1(path)),
+        Version::V2 => plan.undo(reason, KillCgroup(path)),
+        Version::V1 => plan.undo(reason, KillCgroupV1(path)),
     }
 }
 
@@ -197,8 +200,8 @@ fn enter(plan: &mut Plan, group: &Group) {
     plan.step(format!("enter the group {}", group.path.display()), write(&group.path, file, "0"));
 }
 
-fn write(group: &Path, file: &str, value: &str) -> call::WriteCgroup {
-    call::WriteCgroup::new(group.join(file), value)
+fn write(group: &Path, file: &str, value: &str) -> WriteCgroup {
+    WriteCgroup::new(group.join(file), value)
 }
 
 #[cfg(test)]

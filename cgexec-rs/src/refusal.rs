@@ -4,9 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use chain::Failure;
 use chain::reporter::ErrnoText;
-use chain::{Failure, sys};
 use nix::errno::Errno;
+use system::sys;
 
 use crate::hierarchy::{Hierarchies, Hierarchy};
 use crate::limits::Limit;

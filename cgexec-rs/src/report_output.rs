@@ -6,9 +6,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use chain::{Failure, Reporter, sys};
+use chain::{Failure, Reporter};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use system::sys;
 
 use crate::cli::ReportFormat;
 

@@ -8,8 +8,9 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use chain::{cgroup, sys};
+use system::sys;
 
+use crate::cgroup;
 use crate::group_name::Cleanup;
 
 /// Groups of earlier runs.

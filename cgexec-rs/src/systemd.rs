@@ -13,7 +13,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chain::{Failure, sys};
+use chain::Failure;
+use system::sys;
 
 use crate::dbus::wire::MethodCall;
 use crate::dbus::{Body, Connection, Error};

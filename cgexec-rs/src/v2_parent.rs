@@ -13,7 +13,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use chain::{Failure, sys};
+use chain::Failure;
+use system::sys;
 
 use crate::hierarchy::{Hierarchy, has_word};
 use crate::limits::Limit;

@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use chain::reporter::quoted;
 use chain::{Failure, Plan, call};
 
-use crate::account_files::{AccountFiles, number};
 use crate::ids::Ids;
+use system::accounts::{AccountFiles, number};
 
 const IDS_HINT: &str =
     "a range of ids is mapped below 'unshare-rs --', where /etc/subuid gives the caller one";

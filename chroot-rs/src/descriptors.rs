@@ -10,10 +10,11 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use chain::{Plan, call, sys};
+use chain::{Plan, call};
 use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, getsockname};
 use nix::sys::stat::{SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
+use system::sys;
 
 /// linux/magic.h; nix does not have them.
 const NSFS_MAGIC: FsType = FsType(0x6e73_6673);

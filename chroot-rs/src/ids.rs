@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use chain::idmap::inner_ids;
+use system::idmap::inner_ids;
 
 /// The ids of a user namespace. Every id counts as mapped if /proc cannot tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,7 +13,6 @@
     )
 )]
 
-mod account_files;
 pub mod cli;
 mod credentials;
 mod descriptors;

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use chain::sys;
+use system::sys;
 
 /// How a path is covered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
-use chain::namespace::{Kind, capability};
-use chain::{mountinfo, sys};
+use system::namespace::{Kind, capability};
+use system::{mountinfo, sys};
 
-use crate::account_files::AccountFiles;
 use crate::cli::Options;
 use crate::descriptors::{self, EscapingFd};
 use crate::dev::{self, Dev};
@@ -15,6 +14,7 @@ use crate::mask::{self, Mask};
 use crate::mounts::ExistingMounts;
 use crate::root::{DirState, Root};
 use crate::root_mount::{self, RootMount};
+use system::accounts::AccountFiles;
 
 /// Where this process has CAP_SYS_ADMIN, which mount(2) needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Privilege {
         if sys::is_mount_root(Path::new("/")) == Some(false) {
             return Err(WhyPlain::InChroot);
         }
-        Ok(if Kind::User.is_initial() { Self::Machine } else { Self::Namespace })
+        Ok(if Kind::USER.is_initial() { Self::Machine } else { Self::Namespace })
     }
 
     fn read_dev(self, ids: &Ids, umask: u32) -> Dev {
@@ -71,7 +71,7 @@ impl Privilege {
             mknod: self == Self::Machine && sys::has_capability(capability::CAP_MKNOD),
             terminal: dev::terminal(),
             tty_group: ids.has_group(5),
-            mqueue: self.owns(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
+            mqueue: self.owns(Kind::IPC) && Path::new("/proc/sys/fs/mqueue").is_dir(),
             umask,
         }
     }
@@ -177,9 +177,9 @@ impl MountProbe {
             is_pid_1,
             // only a user namespace is refused: user_namespaces(7)
             proc_is_covered: !is_machine && !is_pid_1 && mountinfo::cover_of_proc().is_some(),
-            owns_pid: privilege.owns(Kind::Pid),
-            owns_net: privilege.owns(Kind::Net),
-            owns_cgroup: !Kind::Cgroup.is_initial() && privilege.owns(Kind::Cgroup),
+            owns_pid: privilege.owns(Kind::PID),
+            owns_net: privilege.owns(Kind::NET),
+            owns_cgroup: !Kind::CGROUP.is_initial() && privilege.owns(Kind::CGROUP),
             has_mount_setattr: has_open_tree && sys::has_mount_setattr(),
             masks: if is_machine { mask::all() } else { Vec::new() },
             proc_dir,

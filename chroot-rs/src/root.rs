@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 
 use chain::handles::FdSlot;
 use chain::reporter::{ErrnoText, quoted};
-use chain::search::unsearchable_parent;
-use chain::{Failure, Plan, call, mountinfo, sys};
+use chain::{Failure, Plan, call};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, fstat, stat};
+use system::search::unsearchable_parent;
+use system::{mountinfo, sys};
 
-use crate::account_files::AccountFiles;
 use crate::walk::walk;
+use system::accounts::AccountFiles;
 
 /// The most that is read of a file of the new root.
 const MAX_READ_BYTES: u64 = 4 << 20;

@@ -5,9 +5,10 @@
 use std::path::Path;
 
 use chain::handles::FdSlot;
-use chain::{Plan, call, mountinfo};
+use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
+use system::mountinfo;
 
 use crate::root::chdir_to_root;
 

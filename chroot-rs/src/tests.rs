@@ -3,7 +3,6 @@
 use clap::{Args as _, FromArgMatches as _};
 
 use super::*;
-use crate::account_files::AccountFiles;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
 use crate::ids::Ids;
@@ -11,6 +10,7 @@ use crate::mounts::ExistingMounts;
 use crate::probe::{MountProbe, Privilege, WhyPlain};
 use crate::root::DirState;
 use crate::root_mount::RootMount;
+use system::accounts::AccountFiles;
 
 /// Root of the machine, as process 1, with a complete new root.
 fn machine() -> MountProbe {

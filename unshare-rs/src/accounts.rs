@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use chain::idmap::IdKind;
+use system::idmap::IdKind;
 
 /// A line of passwd(5) or group(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

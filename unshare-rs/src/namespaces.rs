@@ -8,9 +8,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use chain::flags::CLONE_NEWTIME;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use nix::sched::CloneFlags;
+use system::namespace::CLONE_NEWTIME;
 
 /// One kind of namespace.
 #[derive(Debug)]

@@ -6,14 +6,16 @@ use std::fmt::{self, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use chain::call::{Call, shell_word};
+use chain::handles::{FdSlot, Handles};
+use chain::reporter::{Quoted, quoted};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
-use super::Call;
-use super::notation::word;
+use system::status::Status;
+use system::sys;
+
 use crate::cgroup;
-use crate::handles::{FdSlot, Handles};
-use crate::reporter::{Quoted, quoted};
 
 /// One write(2) of a whole value to a file of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl Call for WriteCgroup {
         if self.path.ends_with("cgroup.subtree_control") {
             cgroup::hand_on(&self.path, &self.data)
         } else {
-            crate::sys::write_file(&self.path, &self.data)
+            sys::write_file(&self.path, &self.data)
         }
     }
 
@@ -54,7 +56,7 @@ impl Call for WriteCgroup {
     }
 
     fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some(format!("cat {}", word(&self.path)))
+        Some(format!("cat {}", shell_word(&self.path)))
     }
 
     /// A write to these files moves a process into the group: cgroups(7).
@@ -323,9 +325,8 @@ fn remove(path: &Path, errno: Errno) -> Option<String> {
         return None;
     }
     let pid = first_process(path)?;
-    let state = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     // a process that a freezer of version 1 holds shows the same
-    let waits = state.lines().any(|line| line.starts_with("State:\tD"));
+    let waits = Status::of(pid.parse().ok()?).field("State")?.starts_with('D');
     waits.then(|| {
         format!(
             "process {pid} in it was sent SIGKILL and waits in the kernel, or a freezer of version 1 holds it"

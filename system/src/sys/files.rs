@@ -46,14 +46,21 @@ pub fn try_lock_dir(path: &Path) -> Result<OwnedFd, Errno> {
 
 /// The second half of [`try_lock_dir`]: the lock of a directory that somebody removed, and perhaps made
 /// anew, before we had it, says nothing about the path.
-pub(crate) fn lock_opened(fd: OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
+///
+/// # Errors
+/// As [`try_lock_dir`].
+pub fn lock_opened(fd: OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
     flock(fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB)?;
     let (locked, there) = (nix::sys::stat::fstat(&fd)?, nix::sys::stat::stat(path)?);
     let is_there = (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino);
     if is_there { Ok(fd) } else { Err(Errno::ENOENT) }
 }
 
-pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
+/// Opens a directory to read it.
+///
+/// # Errors
+/// As open(2).
+pub fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     nix::fcntl::open(path, flags, Mode::empty())
 }

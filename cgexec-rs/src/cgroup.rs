@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
+use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::UnlinkatFlags;
 
-use crate::sys;
+use system::sys;
 
 /// How long killed processes may take to leave a group; one that the kernel holds may take for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -145,7 +146,7 @@ fn kill_one_by_one(path: &Path, deadline: Instant) -> Result<(), Errno> {
             for pid in procs.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0) {
                 found += 1;
                 // gone in between is as good as killed
-                let _ = sys::kill(pid, libc::SIGKILL);
+                let _ = sys::kill(pid, Signal::SIGKILL as i32);
             }
             // a frozen process of version 1 dies when it is thawed; no freezer has no such file
             let _ = sys::write_file(&group.join("freezer.state"), b"THAWED");
