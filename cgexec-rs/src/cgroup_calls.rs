@@ -80,7 +80,8 @@ pub struct CreateCgroup {
 
 impl Display for CreateCgroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(&self.path))
+        let (path, slot) = (quoted(&self.path), self.slot);
+        write!(f, "mkdirat(AT_FDCWD, {path}, 0700), flock(<{slot}>, LOCK_EX|LOCK_NB), fchmod(<{slot}>, 0755)")
     }
 }
 
@@ -98,14 +99,29 @@ impl Call for CreateCgroup {
     }
 }
 
+/// The notation of the lock that an earlier run held.
+struct Lock<'a>(&'a Path);
+
+impl Display for Lock<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "flock(<{}>, LOCK_EX|LOCK_NB)", self.0.display())
+    }
+}
+
 /// Removes the control groups that a killed run left, the first at last, unless somebody holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveStaleCgroups(pub Vec<PathBuf>);
 
 impl Display for RemoveStaleCgroups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.0.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
-        write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))
+        self.0.iter().try_for_each(|path| write!(f, "{}, ", Lock(path)))?;
+        if let Some(anchor) = self.0.first() {
+            match anchor.join("cgroup.kill").exists() {
+                true => KillCgroup(anchor.clone()).fmt(f)?,
+                false => KillCgroupV1(anchor.clone()).fmt(f)?,
+            }
+        }
+        self.0.iter().rev().try_for_each(|path| write!(f, ", {}", RemoveCgroup(path.clone())))
     }
 }
 
@@ -129,7 +145,7 @@ pub struct RemoveEmptyCgroup(pub PathBuf);
 
 impl Display for RemoveEmptyCgroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0))
+        write!(f, "{}, {}", Lock(&self.0), RemoveCgroup(self.0.clone()))
     }
 }
 
