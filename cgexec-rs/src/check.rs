@@ -6,19 +6,22 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use chain::sys;
+use chain::Failure;
+use system::sys;
 
 use crate::cli::Manager;
-use crate::hierarchy::{Hierarchies, Version};
+use crate::hierarchy::Hierarchies;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::hugetlb::HugeTlb;
 use crate::limits::io::{BlkioWeight, IoWeight};
 use crate::limits::size::Memory;
 use crate::limits::{Limit, Pids};
-use crate::placement::{GroupRequest, Placement};
-use crate::refusal::{self, Refusal};
+use crate::placement::Placement;
+use crate::refusal;
+use crate::request::GroupRequest;
 use crate::scope;
 use crate::systemd::Systemd;
+use crate::version::Version;
 
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,10 +41,10 @@ enum Location {
 impl Check {
     /// Looks at each limit that was asked for; where none was, at one of each controller, and then
     /// it is enough that there can be a group at all.
-    pub fn of(manager: Manager, request: &GroupRequest, found: &Hierarchies, admin: bool) -> Self {
+    pub fn of(request: &GroupRequest, found: &Hierarchies, admin: bool) -> Self {
         let mut check = Self { text: String::new(), possible: true };
         let without = GroupRequest { limits: Vec::new(), ..request.clone() };
-        let group = place(manager, &without, found);
+        let group = place(&without, found);
         check.possible = group.is_ok();
         check.line("a group", "is made ", group.map(|place| whose(&place)));
         let namespace = if admin {
@@ -52,25 +55,24 @@ impl Check {
         check.say("a cgroup namespace", &namespace);
         if request.limits.is_empty() {
             for (name, limit) in one_of_each() {
-                let answer = place(manager, &GroupRequest { limits: vec![limit], ..without.clone() }, found);
+                let answer = place(&GroupRequest { limits: vec![limit], ..without.clone() }, found);
                 check.line(name, "yes, ", answer.map(|place| where_to(&place)));
             }
         }
         for limit in &request.limits {
-            let answer =
-                place(manager, &GroupRequest { limits: vec![limit.clone()], ..without.clone() }, found);
+            let answer = place(&GroupRequest { limits: vec![limit.clone()], ..without.clone() }, found);
             check.possible &= answer.is_ok();
             check.line(&format!("limit {limit}"), "yes, ", answer.map(|place| where_to(&place)));
         }
         check
     }
 
-    fn line(&mut self, what: &str, before: &str, answer: Result<String, Refusal>) {
+    fn line(&mut self, what: &str, before: &str, answer: Result<String, Failure>) {
         match answer {
             Ok(answer) => self.say(what, &format!("{before}{answer}")),
-            Err(refusal) => {
-                self.say(what, &format!("no: {}", refusal.wrong));
-                self.say("  hint", &refusal.hint);
+            Err(failure) => {
+                self.say(what, &format!("no: {failure}"));
+                self.say("  hint", failure.hint.as_deref().unwrap_or_default());
             }
         }
     }
@@ -82,21 +84,18 @@ impl Check {
 }
 
 /// What a run would do, up to the first change.
-fn place(manager: Manager, request: &GroupRequest, found: &Hierarchies) -> Result<Location, Refusal> {
+fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failure> {
     let files = || {
         Placement::choose(request, found).map(|placement| {
-            let group = placement.v1.iter().filter(|_| !request.limits.is_empty()).chain(&placement.v2);
-            let group = group.chain(&placement.v1).next();
-            let parent = group.and_then(|group| group.path.parent()).unwrap_or(Path::new("/"));
-            let version = group.map_or(Version::V2, |group| group.version);
-            Location::Files(version, parent.display().to_string())
+            // the group with the limit
+            let limited = placement.groups().find(|group| !group.limits.is_empty());
+            let group = limited.unwrap_or(&placement.anchor);
+            let parent = group.path.parent().unwrap_or(Path::new("/"));
+            Location::Files(group.version, parent.display().to_string())
         })
     };
-    match manager {
-        Manager::None => Err(Refusal {
-            wrong: "--manager none makes none".to_string(),
-            hint: "leave --manager none away".to_string(),
-        }),
+    match request.manager {
+        Manager::None => Err(Failure::new("--manager none makes none").hint("leave --manager none away")),
         Manager::Cgroupfs => files(),
         Manager::Systemd => in_scope(request, found),
         Manager::Auto => match files() {
@@ -107,7 +106,7 @@ fn place(manager: Manager, request: &GroupRequest, found: &Hierarchies) -> Resul
 }
 
 /// Whether systemd would take the question, and has the controllers to give.
-fn in_scope(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Refusal> {
+fn in_scope(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failure> {
     let v2 = found.v2().ok_or_else(|| refusal::no_hierarchy(found))?;
     let systemd = Systemd::find()?;
     systemd.can_be_asked()?;

@@ -12,7 +12,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 
 pub use limits::LimitOptions;
 
-use crate::group::{Cleanup, Name, Parent};
+use crate::group_name::{Cleanup, Name};
+use crate::group_path::Parent;
 use crate::join::Target;
 
 /// What cgexec-rs says of itself.

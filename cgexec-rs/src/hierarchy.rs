@@ -13,19 +13,12 @@ use std::os::fd::{AsFd as _, IntoRawFd as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use chain::{Reporter, mountinfo, sys};
+use chain::Reporter;
 use nix::errno::Errno;
+use system::{mountinfo, sys};
 
 use crate::limits::Limit;
-
-/// The two kinds of hierarchy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// A hierarchy for each controller, or a few.
-    V1,
-    /// One hierarchy for all.
-    V2,
-}
+use crate::version::Version;
 
 /// A mounted hierarchy in which the caller's own group can be named.
 #[derive(Clone, Debug, PartialEq, Eq)]

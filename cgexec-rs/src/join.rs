@@ -3,12 +3,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use chain::{Plan, call};
+use chain::Failure;
 
-use crate::group::below_the_top;
-use crate::hierarchy::{Hierarchies, Hierarchy, Version};
+use crate::group::Group;
+use crate::group_path::below_root;
+use crate::hierarchy::{Hierarchies, Hierarchy};
 
 /// Which group to join, of which controllers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl TryFrom<OsString> for Target {
         let (Some(list), Some(path)) = (parts.next(), parts.next()) else {
             return Err("it is CONTROLLERS:PATH, as in memory,pids:my/group");
         };
-        let path = below_the_top(OsStr::from_bytes(path))?;
+        let path = below_root(OsStr::from_bytes(path))?;
         let controllers = match list {
             b"*" => Controllers::All,
             b"" => Controllers::V2,
@@ -47,82 +48,67 @@ impl TryFrom<OsString> for Target {
     }
 }
 
-/// Adds the joins to the plan.
+/// The groups to enter, one in each hierarchy.
 ///
 /// # Errors
-/// What is wrong and what to do: a controller that no hierarchy has, a group that is not there.
-pub fn plan(plan: &mut Plan, targets: &[Target], found: &Hierarchies) -> Result<(), (String, String)> {
+/// For a controller without a hierarchy, a group that does not exist, and two groups of one hierarchy.
+pub fn resolve(targets: &[Target], found: &Hierarchies) -> Result<Vec<Group>, Failure> {
     let mut joined: Vec<(&Hierarchy, PathBuf)> = Vec::new();
     for target in targets {
         for hierarchy in target.hierarchies(found)? {
             let group = hierarchy.mount.join(&target.path);
             if !group.is_dir() {
-                let wrong = format!("no such group: {}", group.display());
-                return Err((wrong, format!("-g joins a group that exists: mkdir {}", group.display())));
+                return Err(Failure::new(format!("no such group: {}", group.display()))
+                    .hint(format!("-g joins a group that exists: mkdir {}", group.display())));
             }
             match joined.iter().find(|(known, _)| *known == hierarchy) {
-                // who says '*' means those that are not named
+                // '*' means the hierarchies that no other option names
                 Some((_, other)) if *other != group && target.controllers != Controllers::All => {
-                    let wrong = format!("{} and {} are of one hierarchy", other.display(), group.display());
-                    return Err((wrong, "a process is in one group of each hierarchy".to_string()));
+                    let (one, other) = (other.display(), group.display());
+                    return Err(Failure::new(format!("{one} and {other} are of one hierarchy"))
+                        .hint("a process is in one group of each hierarchy"));
                 }
                 Some(_) => {}
-                None => {
-                    enter(plan, hierarchy.version, &group);
-                    joined.push((hierarchy, group));
-                }
+                None => joined.push((hierarchy, group)),
             }
         }
     }
-    Ok(())
-}
-
-/// Adds the write that moves this process into a group.
-pub fn enter(plan: &mut Plan, version: Version, group: &Path) {
-    // a thread that moves itself by "0" needs no lock in v1's tasks; v2 has only the whole process
-    let file = match version {
-        Version::V1 => "tasks",
-        Version::V2 => "cgroup.procs",
-    };
-    plan.step(format!("enter the group {}", group.display()), call::WriteCgroup::new(group.join(file), "0"));
+    Ok(joined.into_iter().map(|(hierarchy, group)| Group::new(hierarchy.version, group)).collect())
 }
 
 impl Target {
-    fn hierarchies<'a>(&self, found: &'a Hierarchies) -> Result<Vec<&'a Hierarchy>, (String, String)> {
+    fn hierarchies<'a>(&self, found: &'a Hierarchies) -> Result<Vec<&'a Hierarchy>, Failure> {
         match &self.controllers {
             Controllers::All => {
                 let with_it = found.list.iter().filter(|hierarchy| hierarchy.mount.join(&self.path).is_dir());
                 let with_it: Vec<&Hierarchy> = with_it.collect();
                 if with_it.is_empty() {
-                    let wrong = format!("no hierarchy has a group {}", self.path.display());
-                    return Err((wrong, "-g joins a group that exists".to_string()));
+                    return Err(Failure::new(format!("no hierarchy has a group {}", self.path.display()))
+                        .hint("-g joins a group that exists"));
                 }
                 Ok(with_it)
             }
             Controllers::V2 => found.v2().map(|v2| vec![v2]).ok_or_else(|| {
-                (
-                    "cgroup version 2 is not mounted".to_string(),
-                    "name the controllers before the colon".to_string(),
-                )
+                Failure::new("cgroup version 2 is not mounted").hint("name the controllers before the colon")
             }),
             Controllers::Named(names) => names.iter().map(|name| named(found, name)).collect(),
         }
     }
 }
 
-fn named<'a>(found: &'a Hierarchies, controller: &str) -> Result<&'a Hierarchy, (String, String)> {
+fn named<'a>(found: &'a Hierarchies, controller: &str) -> Result<&'a Hierarchy, Failure> {
     found.with(controller).ok_or_else(|| {
-        let wrong = format!("no mounted hierarchy has the controller {controller}");
-        (
-            wrong,
-            "cat /proc/self/mountinfo /sys/fs/cgroup/cgroup.controllers shows those there are".to_string(),
-        )
+        Failure::new(format!("no mounted hierarchy has the controller {controller}"))
+            .hint("cat /proc/self/mountinfo /sys/fs/cgroup/cgroup.controllers shows those there are")
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::version::Version;
 
     fn target(text: &str) -> Result<Target, &'static str> {
         OsString::from(text).try_into()
@@ -155,14 +141,13 @@ mod tests {
         let found = Hierarchies { list: vec![hierarchy], ..Hierarchies::default() };
         let joins = |targets: &[&str]| {
             let targets: Vec<Target> = targets.iter().map(|text| target(text).unwrap()).collect();
-            let mut steps = Plan::new(chain::exec::Command::shell("true".into()));
-            plan(&mut steps, &targets, &found).map(|()| steps.lines().len())
+            resolve(&targets, &found).map(|groups| groups.len())
         };
         assert_eq!(joins(&["pids:a", "pids:a"]), Ok(1));
         assert_eq!(joins(&["pids:a", "*:b"]), Ok(1));
-        let (wrong, _) = joins(&["pids:a", "pids:b"]).unwrap_err();
+        let message = joins(&["pids:a", "pids:b"]).unwrap_err().message;
         std::fs::remove_dir_all(&mount).unwrap();
-        assert!(wrong.ends_with("/b are of one hierarchy"), "{wrong}");
+        assert!(message.ends_with("/b are of one hierarchy"), "{message}");
     }
 
     #[test]

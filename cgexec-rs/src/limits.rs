@@ -13,7 +13,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::control_file::{ControlFile, PAGE, ReadBack};
-use crate::hierarchy::Version;
+use crate::version::Version;
 use cpu::{Bandwidth, PERIOD_USEC, Shares, Weight};
 use hugetlb::HugeTlb;
 use io::{IoWeight, Rate};

@@ -2,4 +2,4 @@
 //! The door of cgexec-rs: what is behind it is in the library.
 #![no_main]
 
-chain::main!(cgexec_rs::run);
+system::main!(cgexec_rs::run);

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use chain::supervise::Ended;
 
+use crate::counters::Counters;
 use crate::limits::Limit;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::size::{Bytes, decimal};
-use crate::stats::{Stats, counts, find, is_full};
+use crate::stats::Stats;
+use crate::stats_reader::is_full;
 
 /// Why the command ended as it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +35,10 @@ impl Cause {
         match (kills(stats), ended) {
             (0, Ended::Exited(_)) => Self::Exited,
             (0, Ended::Killed(_)) => Self::Signal,
-            _ if stats.own_event("oom") > 0 || full_of_v1(stats).is_some() => Self::OwnLimit,
-            _ if stats.event("oom") > 0 || stats.full_below => Self::LimitBelow,
+            _ if stats.memory.events_local.get("oom") > Some(0) || full_of_v1(stats).is_some() => {
+                Self::OwnLimit
+            }
+            _ if stats.memory.events.get("oom") > Some(0) || stats.memory.full_below => Self::LimitBelow,
             _ => Self::LimitAbove,
         }
     }
@@ -53,15 +57,16 @@ impl Cause {
 
 /// The limit of version 1 at which memory was, at its peak.
 fn full_of_v1(stats: &Stats) -> Option<u64> {
-    if find(&stats.own_events, "oom").is_some() {
+    if stats.memory.events_local.get("oom").is_some() {
         return None;
     }
-    let limit = stats.memory_limit.flatten()?;
-    stats.memory_peak.is_some_and(|peak| is_full(peak, limit)).then_some(limit)
+    let limit = stats.memory.limit.flatten()?;
+    stats.memory.peak.is_some_and(|peak| is_full(peak, limit)).then_some(limit)
 }
 
 fn kills(stats: &Stats) -> u64 {
-    stats.event("oom_kill").max(stats.own_event("oom_kill"))
+    let memory = &stats.memory;
+    memory.events.get("oom_kill").max(memory.events_local.get("oom_kill")).unwrap_or(0)
 }
 
 /// How often memory had run out at the limits of the groups above, before the run.
@@ -71,14 +76,14 @@ pub struct AncestorOoms(Vec<(PathBuf, u64)>);
 impl AncestorOoms {
     /// Looks at every group above one of version 2 that counts memory.
     pub fn of(group: &Path) -> Self {
-        let ooms = |group: &Path| find(&counts(&group.join("memory.events.local")), "oom");
+        let ooms = |group: &Path| Counters::read(&group.join("memory.events.local")).get("oom");
         let above = group.ancestors().skip(1);
         Self(above.map_while(|group| Some((group.to_path_buf(), ooms(group)?))).collect())
     }
 
     /// The group above whose limit was hit since.
     fn hit(&self) -> Option<&Path> {
-        Self::grown(self, |group| find(&counts(&group.join("memory.events.local")), "oom"))
+        Self::grown(self, |group| Counters::read(&group.join("memory.events.local")).get("oom"))
     }
 
     fn grown(&self, now: impl Fn(&Path) -> Option<u64>) -> Option<&Path> {
@@ -89,9 +94,9 @@ impl AncestorOoms {
 /// One line for each limit that was hit.
 pub fn lines(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -> Vec<String> {
     let memory = memory(stats, ended, limits, above);
-    let forks = stats.pids_denied.filter(|count| *count > 0).map(|count| {
+    let forks = stats.pids.denied.filter(|count| *count > 0).map(|count| {
         let forks = if count == 1 { "1 fork".to_string() } else { format!("{count} forks") };
-        match stats.pids_limit {
+        match stats.pids.limit {
             Some(Some(1)) => format!("the limit of 1 process was hit: {forks} refused"),
             Some(Some(limit)) => format!("the limit of {limit} processes was hit: {forks} refused"),
             _ => format!("a limit of processes above this group was hit: {forks} refused"),
@@ -108,7 +113,7 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
     };
     match Cause::of(stats, ended) {
         Cause::OwnLimit => {
-            let limit = stats.memory_limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
+            let limit = stats.memory.limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
             Some(format!("the memory limit{} was hit: {killed}", limit.unwrap_or_default()))
         }
         Cause::LimitBelow => {
@@ -140,7 +145,7 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
 
 /// A processor limit is what the command runs at; only much waiting is worth a line.
 fn throttled(stats: &Stats, limits: &[Limit]) -> Option<String> {
-    let (periods, throttled) = stats.cpu.periods.zip(stats.cpu.throttled)?;
+    let (periods, throttled) = stats.cpu.nr_periods.zip(stats.cpu.nr_throttled)?;
     let limit = limits.iter().find_map(|limit| match limit {
         Limit::Cpu(Bandwidth { quota: Some(quota), period }) => Some((*quota, *period)),
         _ => None,
@@ -155,9 +160,8 @@ fn throttled(stats: &Stats, limits: &[Limit]) -> Option<String> {
 }
 
 fn slowed(stats: &Stats, limits: &[Limit]) -> Option<String> {
-    let high = stats.own_event("high");
-    let stalled =
-        stats.pressure.iter().find(|(name, _, _)| *name == "memory").map_or(0, |(_, some, _)| *some);
+    let high = stats.memory.events_local.get("high").unwrap_or(0);
+    let stalled = stats.pressure.memory.map_or(0, |stall| stall.some_usec);
     let asked = limits.iter().any(|limit| matches!(limit, Limit::High(_)));
     // reclaim that nobody feels is what memory.high is for
     (asked && high > 0 && stalled > 100_000)
@@ -173,22 +177,26 @@ pub fn seconds(microseconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::limits::size::Memory;
-    use crate::stats::Cpu;
+    use crate::stats::{CpuStats, MemoryStats};
 
     const KILLED: Ended = Ended::Killed(9);
     const LIMIT: Limit = Limit::Memory(Memory(Some(20 << 20)));
 
-    fn events(list: &[(&str, u64)]) -> Vec<(String, u64)> {
-        list.iter().map(|(name, count)| (name.to_string(), *count)).collect()
+    fn counters(list: &[(&str, u64)]) -> Counters {
+        Counters(list.iter().map(|(name, count)| (name.to_string(), *count)).collect())
+    }
+
+    fn memory(stats: MemoryStats) -> Stats {
+        Stats { memory: stats, ..Stats::default() }
     }
 
     fn v2(own: (u64, u64), all: (u64, u64)) -> Stats {
-        Stats {
-            own_events: events(&[("oom", own.0), ("oom_kill", own.1)]),
-            events: events(&[("oom", all.0), ("oom_kill", all.1)]),
-            memory_limit: Some(Some(20 << 20)),
-            ..Stats::default()
-        }
+        memory(MemoryStats {
+            events_local: counters(&[("oom", own.0), ("oom_kill", own.1)]),
+            events: counters(&[("oom", all.0), ("oom_kill", all.1)]),
+            limit: Some(Some(20 << 20)),
+            ..MemoryStats::default()
+        })
     }
 
     fn said(stats: &Stats, ended: Ended) -> Vec<String> {
@@ -219,23 +227,23 @@ mod tests {
 
     #[test]
     fn in_version_1_the_peak_says_whose_limit_it_was() {
-        let stats = |peak| Stats {
-            own_events: events(&[("oom_kill", 1)]),
-            memory_limit: Some(Some(20 << 20)),
-            memory_peak: Some(peak),
-            ..Stats::default()
+        let stats = |peak| MemoryStats {
+            events_local: counters(&[("oom_kill", 1)]),
+            limit: Some(Some(20 << 20)),
+            peak: Some(peak),
+            ..MemoryStats::default()
         };
-        assert_eq!(Cause::of(&stats(20 << 20), KILLED), Cause::OwnLimit);
-        assert_eq!(Cause::of(&stats(5 << 20), KILLED), Cause::LimitAbove);
-        let below = Stats {
-            own_events: events(&[("oom_kill", 0)]),
-            events: events(&[("oom_kill", 1)]),
+        assert_eq!(Cause::of(&memory(stats(20 << 20)), KILLED), Cause::OwnLimit);
+        assert_eq!(Cause::of(&memory(stats(5 << 20)), KILLED), Cause::LimitAbove);
+        let below = MemoryStats {
+            events_local: counters(&[("oom_kill", 0)]),
+            events: counters(&[("oom_kill", 1)]),
             full_below: true,
             ..stats(5 << 20)
         };
-        assert_eq!(Cause::of(&below, KILLED), Cause::LimitBelow);
+        assert_eq!(Cause::of(&memory(below), KILLED), Cause::LimitBelow);
         // counted in a group that was removed since
-        let gone = Stats { own_events: events(&[("oom_kill", 0)]), ..stats(20 << 20) };
+        let gone = memory(MemoryStats { events_local: counters(&[("oom_kill", 0)]), ..stats(20 << 20) });
         assert_eq!(
             said(&gone, KILLED),
             ["somebody sent SIGKILL, or the memory limit of 20 MiB was hit in a group below"]
@@ -256,11 +264,11 @@ mod tests {
     fn much_waiting_for_a_processor_is_told_and_little_is_not() {
         let limit = [Limit::Cpu(Bandwidth { quota: Some(50_000), period: 100_000 })];
         let stats = |throttled| Stats {
-            cpu: Cpu {
-                periods: Some(38),
-                throttled: Some(throttled),
+            cpu: CpuStats {
+                nr_periods: Some(38),
+                nr_throttled: Some(throttled),
                 throttled_usec: Some(2_180_000),
-                ..Cpu::default()
+                ..CpuStats::default()
             },
             ..Stats::default()
         };

@@ -4,40 +4,31 @@
 use std::fs;
 use std::path::Path;
 
+use chain::Failure;
 use chain::reporter::ErrnoText;
-use chain::sys;
 use nix::errno::Errno;
+use system::sys;
 
-use crate::hierarchy::{Hierarchies, Hierarchy, Version};
+use crate::hierarchy::{Hierarchies, Hierarchy};
 use crate::limits::Limit;
+use crate::version::Version;
 
-/// Why there can be no group, and what would help.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What is wrong.
-    pub wrong: String,
-    /// What to do.
-    pub hint: String,
-}
-
-impl Refusal {
-    fn new(wrong: String, hint: impl Into<String>) -> Self {
-        Self { wrong, hint: hint.into() }
-    }
+fn refusal(message: impl Into<String>, hint: impl Into<String>) -> Failure {
+    Failure::new(message).hint(hint)
 }
 
 /// A parent that is not there.
-pub fn no_such_group(parent: &Path) -> Refusal {
-    Refusal::new(
+pub fn no_such_group(parent: &Path) -> Failure {
+    refusal(
         format!("no such group: {}", parent.display()),
         format!("--parent is a group that exists: mkdir {}", parent.display()),
     )
 }
 
 /// A group that the caller may not write to.
-pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Refusal {
+pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Failure {
     if hierarchy.read_only {
-        return Refusal::new(
+        return refusal(
             format!("{} is mounted read-only, as in a container", hierarchy.mount.display()),
             "start the container with docker's --privileged, or podman's --security-opt unmask=/sys/fs/cgroup",
         );
@@ -50,27 +41,27 @@ pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Refusal {
         }
         (Version::V1, _) => "version 1 is root's: run it as root, or where version 2 has the controllers",
     };
-    Refusal::new(format!("{} is not writable here", group.display()), hint)
+    refusal(format!("{} is not writable here", group.display()), hint)
 }
 
 /// A group that systemd keeps for itself.
-pub fn not_delegated(group: &Path) -> Refusal {
-    Refusal::new(
+pub fn not_delegated(group: &Path) -> Failure {
+    refusal(
         format!("systemd manages {} and has not delegated it", group.display()),
         "--manager systemd asks it for a group of its own",
     )
 }
 
 /// A group in which somebody enabled a controller while it held processes.
-pub fn threaded(group: &Path, kind: &str) -> Refusal {
-    Refusal::new(
+pub fn threaded(group: &Path, kind: &str) -> Failure {
+    refusal(
         format!("{} is a threaded group ({kind}), which takes no processes", group.display()),
         "somebody enabled a controller in a group that holds processes: cgroups(7)",
     )
 }
 
 /// A group that would have to hand controllers on and holds processes.
-pub fn shared(group: &Path) -> Refusal {
+pub fn shared(group: &Path) -> Failure {
     // the top of what is mounted, and not the root of all, which has no type
     let is_top = group.parent().is_some_and(|above| !above.join("cgroup.procs").exists());
     let own_root = is_top
@@ -86,17 +77,14 @@ pub fn shared(group: &Path) -> Refusal {
     } else {
         "start cgexec-rs in a group of its own, or below a group that hands the controllers on".to_string()
     };
-    Refusal::new(
-        format!("{} holds other processes too, so it can hand no controller on", group.display()),
-        hint,
-    )
+    refusal(format!("{} holds other processes too, so it can hand no controller on", group.display()), hint)
 }
 
 /// The controllers that systemd hands on.
 pub const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 /// A controller that the groups above keep.
-pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Refusal {
+pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Failure {
     let available = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
     let wrong = format!(
         "{} is not handed on to {} (available: {})",
@@ -108,18 +96,18 @@ pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Refusal {
         group.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("user@"))
     });
     if of_user && is_systemd() {
-        return Refusal::new(
+        return refusal(
             wrong,
             "as root: mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
              > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; then log in again",
         );
     }
     if is_systemd() && missing.iter().any(|name| !SYSTEMDS.contains(name)) {
-        return Refusal::new(wrong, "systemd hands on cpu, cpuset, io, memory and pids, and nothing else");
+        return refusal(wrong, "systemd hands on cpu, cpuset, io, memory and pids, and nothing else");
     }
     let above = parent.parent().unwrap_or(parent).display().to_string();
     let names: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
-    Refusal::new(
+    refusal(
         wrong,
         format!(
             "the owner of the groups above can: echo {} > {above}/cgroup.subtree_control",
@@ -129,7 +117,7 @@ pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Refusal {
 }
 
 /// A limit for which no hierarchy has the controller.
-pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Refusal {
+pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Failure {
     let names = match (limit.controller(Version::V1), limit.controller(Version::V2)) {
         (v1, v2) if v1 == v2 => v2.to_string(),
         (v1, v2) => format!("{v2} or {v1}"),
@@ -140,7 +128,7 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Refusal {
     }
     let part = found.v2().filter(|v2| v2.mount.join("cgroup.type").exists());
     if part.is_some() && KNOWN.contains(&limit.controller(Version::V2)) {
-        return Refusal::new(
+        return refusal(
             format!(
                 "{names} is not handed on to the groups that are in sight (available: {})",
                 or_none(&there_are(found))
@@ -148,7 +136,7 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Refusal {
             "whoever made this cgroup namespace can hand it on: cgexec-rs does what it was asked to limit, even to max",
         );
     }
-    Refusal::new(
+    refusal(
         format!("no mounted hierarchy has the controller {names} (there are: {})", there_are(found)),
         match wsl() {
             true => "add kernelCommandLine=cgroup_no_v1=all below [wsl2] in .wslconfig".to_string(),
@@ -158,10 +146,10 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Refusal {
 }
 
 /// A limit that no group of systemd's can have.
-pub fn not_in_v2(limit: &Limit, found: &Hierarchies) -> Refusal {
+pub fn not_in_v2(limit: &Limit, found: &Hierarchies) -> Failure {
     match found.that_limits(limit) {
         None => no_controller(limit, found),
-        Some(v1) => Refusal::new(
+        Some(v1) => refusal(
             format!(
                 "the controller {} is in version 1 here, which systemd hands to nobody",
                 limit.controller(v1.version)
@@ -172,21 +160,21 @@ pub fn not_in_v2(limit: &Limit, found: &Hierarchies) -> Refusal {
 }
 
 /// No hierarchy in which the own group can be named.
-pub fn no_hierarchy(found: &Hierarchies) -> Refusal {
+pub fn no_hierarchy(found: &Hierarchies) -> Failure {
     if let Some((file, errno)) = found.unread {
         let hint = match errno {
             Errno::ENOENT => "mount -t proc proc /proc",
             _ => "what groups there are stands in it and in no other place: proc(5)",
         };
-        return Refusal::new(format!("cannot read {file}: {}", ErrnoText(errno)), hint);
+        return refusal(format!("cannot read {file}: {}", ErrnoText(errno)), hint);
     }
     if found.hidden {
-        return Refusal::new(
-            "the own group lies outside of what the mounted hierarchies show".to_string(),
+        return refusal(
+            "the own group lies outside of what the mounted hierarchies show",
             "a cgroup namespace hides it: run cgexec-rs before the namespace is made, or in a mount namespace of the same user namespace",
         );
     }
-    Refusal::new("no control group hierarchy is mounted".to_string(), "mount -t cgroup2 none /sys/fs/cgroup")
+    refusal("no control group hierarchy is mounted", "mount -t cgroup2 none /sys/fs/cgroup")
 }
 
 fn or_none(names: &str) -> &str {
@@ -222,8 +210,8 @@ mod tests {
     fn a_table_that_cannot_be_read_is_not_a_machine_without_groups() {
         let found =
             Hierarchies { unread: Some(("/proc/self/mountinfo", Errno::EMFILE)), ..Hierarchies::default() };
-        let said = no_hierarchy(&found).wrong;
+        let said = no_hierarchy(&found).message;
         assert_eq!(said, "cannot read /proc/self/mountinfo: Too many open files (EMFILE)");
-        assert_eq!(no_hierarchy(&Hierarchies::default()).wrong, "no control group hierarchy is mounted");
+        assert_eq!(no_hierarchy(&Hierarchies::default()).message, "no control group hierarchy is mounted");
     }
 }

@@ -1,142 +1,141 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a run used and why it ended, for people or as JSON. The fields are in report.schema.json.
+//! What is printed when the command has ended: the limits that were hit, and the report.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::fs;
 use std::time::{Duration, Instant};
 
+use chain::Reporter;
+use chain::exec::Command;
 use chain::supervise::Ended;
-use chain::{Reporter, sys};
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use serde::{Serialize, Serializer};
 
 use crate::cli::ReportFormat;
 use crate::group::Group;
-use crate::hierarchy::Version;
-use crate::json::{Object, quoted};
 use crate::limits::Limit;
 use crate::limits::size::{About, Bytes};
 use crate::oom::{AncestorOoms, Cause, lines, seconds};
-use crate::stats::{Most, Stats};
-
-/// A named pipe that nobody reads is not waited for: the groups are still there, and every signal is blocked.
-fn write(file: &Path, text: &[u8]) -> io::Result<()> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true).custom_flags(OFlag::O_NONBLOCK.bits());
-    options.open(file)?.write_all(text)
-}
+use crate::outcome::Outcome;
+use crate::report_output::ReportOutput;
+use crate::run_mode::RunMode;
+use crate::stats::Stats;
+use crate::stats_reader;
+use crate::version::Version;
 
 /// What is known before the command starts.
 #[derive(Debug)]
 pub struct Report {
-    /// How it reads; nothing for only the limits that were hit.
-    pub form: Option<ReportFormat>,
-    /// Where it goes; standard error otherwise.
-    pub file: Option<PathBuf>,
+    /// The report; without it only the limits that were hit are printed.
+    pub output: Option<ReportOutput>,
     /// The command, as text.
     pub command: Vec<String>,
-    /// Who made the group.
+    /// Who created the groups.
     pub manager: &'static str,
-    /// The groups, version 2 first.
+    /// The groups, that of version 2 first.
     pub groups: Vec<Group>,
-    /// The groups above, before.
-    pub above: AncestorOoms,
-    /// When it started, where that is told.
+    /// How often memory had run out in the groups above.
+    pub ancestors: AncestorOoms,
+    /// When the command started, for a report.
     pub started: Option<Instant>,
 }
 
+/// The report as report.schema.json describes it.
+#[derive(Serialize)]
+struct Json<'a> {
+    version: u8,
+    command: &'a [String],
+    group: String,
+    manager: &'static str,
+    hierarchy: &'static str,
+    exit: Exit,
+    reason: &'static str,
+    wall_usec: u64,
+    #[serde(flatten)]
+    stats: &'a Stats,
+    #[serde(serialize_with = "as_map")]
+    limits: Vec<(&'a str, String)>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Exit {
+    Code(i32),
+    Signal(i32),
+}
+
+fn as_map<S: Serializer>(pairs: &[(&str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
+}
+
 impl Report {
-    /// Says which limits were hit, and what the run used where that was asked for.
-    pub fn say(self, reporter: &Reporter, ended: Ended) {
+    /// The report of a run that creates groups.
+    pub fn of(outcome: &Outcome, mode: &RunMode, command: &Command) -> Option<Self> {
+        let Outcome::Create(place) = outcome else { return None };
+        let v2 = place.v2().filter(|group| mode.report.is_some() || !group.limits.is_empty());
+        Some(Self {
+            output: mode.report.clone(),
+            command: command.argv.iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            manager: if place.by_systemd { "systemd" } else { "cgroupfs" },
+            groups: place.v2().into_iter().chain(place.v1()).cloned().collect(),
+            ancestors: v2.map(|group| AncestorOoms::of(&group.path)).unwrap_or_default(),
+            // the first look at the clock costs three pages
+            started: mode.report.is_some().then(Instant::now),
+        })
+    }
+
+    /// Prints which limits were hit, and the report if there is one.
+    pub fn print(self, reporter: &Reporter, ended: Ended) {
         let wall = self.started.map(|started| started.elapsed()).unwrap_or_default();
         let limits: Vec<Limit> = self.groups.iter().flat_map(|group| group.limits.clone()).collect();
-        // a limit above us can only have killed
+        // without a limit of ours, one above us can only have killed
         let killed = matches!(ended, Ended::Killed(_) | Ended::Exited(128..));
-        if self.form.is_none() && limits.is_empty() && !killed {
+        if self.output.is_none() && limits.is_empty() && !killed {
             return;
         }
-        let stats = Stats::of(&self.groups);
-        for line in lines(&stats, ended, &limits, &self.above) {
+        let stats = stats_reader::read(&self.groups);
+        for line in lines(&stats, ended, &limits, &self.ancestors) {
             reporter.message(line);
         }
-        let text = match self.form {
-            None => return,
-            Some(ReportFormat::Json) => self.json(&stats, ended, wall),
-            Some(ReportFormat::Human) => human(&stats, ended, wall),
-        };
-        match (&self.file, self.form) {
-            (Some(file), _) => {
-                if let Err(why) = write(file, format!("{text}\n").as_bytes()) {
-                    let why = match why.raw_os_error() {
-                        Some(errno) if errno == Errno::ENXIO as i32 => "nobody reads the pipe".to_string(),
-                        _ => why.kind().to_string(),
-                    };
-                    reporter.message(format_args!("cannot write the report to {}: {why}", file.display()));
-                }
-            }
-            (None, Some(ReportFormat::Json)) => sys::write_stderr(format!("{text}\n").as_bytes()),
-            (None, _) => reporter.message(text),
+        if let Some(output) = &self.output {
+            let text = match output.format {
+                ReportFormat::Json => self.json(&stats, ended, wall),
+                ReportFormat::Human => human(&stats, ended, wall),
+            };
+            output.write(&text, reporter);
         }
     }
 
-    /// The report as one line of JSON: report.schema.json.
+    /// The report as one line of JSON.
     pub fn json(&self, stats: &Stats, ended: Ended, wall: Duration) -> String {
-        let mut report = Object::default();
-        report.number("version", 1u8).list("command", self.command.iter().map(|arg| quoted(arg)));
-        let group = self.groups.first().map_or_else(String::new, |group| group.path.display().to_string());
-        report.text("group", &group).text("manager", self.manager).text("hierarchy", self.hierarchy());
-        let mut exit = Object::default();
-        match ended {
-            Ended::Exited(code) => exit.number("code", code),
-            Ended::Killed(signal) => exit.number("signal", signal),
+        let group = self.groups.first().map(|group| group.path.display().to_string());
+        let json = Json {
+            version: 1,
+            command: &self.command,
+            group: group.unwrap_or_default(),
+            manager: self.manager,
+            hierarchy: self.hierarchy(),
+            exit: match ended {
+                Ended::Exited(code) => Exit::Code(code),
+                Ended::Killed(signal) => Exit::Signal(signal),
+            },
+            reason: Cause::of(stats, ended).word(),
+            wall_usec: microseconds(wall),
+            stats,
+            limits: self.limits(),
         };
-        report.object("exit", exit).text("reason", Cause::of(stats, ended).word());
-        report.number("wall_usec", u64::try_from(wall.as_micros()).unwrap_or(u64::MAX));
-        let cpu = stats.cpu;
-        let mut part = Object::default();
-        part.maybe("usage_usec", cpu.usage).maybe("user_usec", cpu.user).maybe("system_usec", cpu.system);
-        part.maybe("nr_periods", cpu.periods).maybe("nr_throttled", cpu.throttled);
-        part.maybe("throttled_usec", cpu.throttled_usec);
-        report.object("cpu", part).object("memory", memory(stats));
-        let mut pids = Object::default();
-        pids.maybe("peak", stats.pids_peak);
-        most(&mut pids, stats.pids_limit).maybe("denied", stats.pids_denied);
-        report.object("pids", pids);
-        report.list(
-            "io",
-            stats.io.iter().map(|(disk, counts)| {
-                let mut part = Object::default();
-                part.text("dev", disk);
-                for (key, count) in counts {
-                    part.number(key, *count);
-                }
-                part.finish()
-            }),
-        );
-        let mut pressure = Object::default();
-        for (name, some, full) in &stats.pressure {
-            let mut part = Object::default();
-            part.number("some_usec", *some).number("full_usec", *full);
-            pressure.object(name, part);
-        }
-        report.object("pressure", pressure).number("leftovers", stats.leftovers);
-        report.raw("limits", &self.limits().finish());
-        report.finish()
+        // only a map with keys other than text fails
+        serde_json::to_string(&json).unwrap_or_default()
     }
 
     /// Each file that was written, as it reads now.
-    fn limits(&self) -> Object {
-        let mut limits = Object::default();
-        let files = self.groups.iter().flat_map(|group| {
-            group.settings.iter().map(|(_, setting)| (setting.file.as_str(), group.path.join(&setting.file)))
-        });
-        let mut known: Vec<&str> = Vec::new();
-        for (name, path) in files {
-            if !known.contains(&name) {
-                known.push(name);
-                limits.text(name, fs::read_to_string(path).unwrap_or_default().trim());
+    fn limits(&self) -> Vec<(&str, String)> {
+        let mut limits: Vec<(&str, String)> = Vec::new();
+        for group in &self.groups {
+            for (_, setting) in &group.settings {
+                let name = setting.file.as_str();
+                if !limits.iter().any(|(known, _)| *known == name) {
+                    let text = fs::read_to_string(group.path.join(name)).unwrap_or_default();
+                    limits.push((name, text.trim().to_string()));
+                }
             }
         }
         limits
@@ -152,84 +151,43 @@ impl Report {
     }
 }
 
-fn memory(stats: &Stats) -> Object {
-    let mut part = Object::default();
-    part.maybe("peak", stats.memory_peak).maybe("swap_peak", stats.swap_peak);
-    most(&mut part, stats.memory_limit);
-    for (name, counts) in [("events", &stats.events), ("events_local", &stats.own_events)] {
-        let mut events = Object::default();
-        for (name, count) in counts {
-            events.number(name, *count);
-        }
-        part.object(name, events);
-    }
-    part
-}
-
-/// null says "no limit", nothing says "not known".
-fn most(part: &mut Object, limit: Most) -> &mut Object {
-    match limit {
-        Some(Some(limit)) => part.number("limit", limit),
-        Some(None) => part.raw("limit", "null"),
-        None => part,
-    }
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn human(stats: &Stats, ended: Ended, wall: Duration) -> String {
+    let Stats { cpu, memory, pids, io, leftovers, .. } = stats;
     let mut parts = vec![match ended {
         Ended::Exited(code) => format!("exit {code}"),
         Ended::Killed(signal) => format!("signal {signal}"),
     }];
-    parts.push(format!("wall {}", seconds(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX))));
-    if let Some(usage) = stats.cpu.usage {
-        let split = stats.cpu.user.zip(stats.cpu.system);
+    parts.push(format!("wall {}", seconds(microseconds(wall))));
+    if let Some(usage) = cpu.usage_usec {
+        let split = cpu.user_usec.zip(cpu.system_usec);
         let split =
             split.map(|(user, system)| format!(" (user {}, system {})", seconds(user), seconds(system)));
         parts.push(format!("cpu {}{}", seconds(usage), split.unwrap_or_default()));
     }
-    if let Some(peak) = stats.memory_peak {
-        let limit = stats.memory_limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
+    if let Some(peak) = memory.peak {
+        let limit = memory.limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
         parts.push(format!("memory {}{}", About(peak), limit.unwrap_or_default()));
     }
-    if let Some(peak) = stats.swap_peak.filter(|peak| *peak > 0) {
+    if let Some(peak) = memory.swap_peak.filter(|peak| *peak > 0) {
         parts.push(format!("swap {}", About(peak)));
     }
-    if let Some(peak) = stats.pids_peak {
-        let limit = stats.pids_limit.flatten().map(|limit| format!(" of {limit}"));
+    if let Some(peak) = pids.peak {
+        let limit = pids.limit.flatten().map(|limit| format!(" of {limit}"));
         parts.push(format!("processes {peak}{}", limit.unwrap_or_default()));
     }
-    let sum = |name: &str| -> u64 {
-        let counts = stats.io.iter().flat_map(|(_, counts)| counts);
-        counts.filter(|(key, _)| key == name).map(|(_, count)| count).sum()
-    };
-    if !stats.io.is_empty() {
-        parts.push(format!("read {}, written {}", About(sum("rbytes")), About(sum("wbytes"))));
+    if !io.is_empty() {
+        let read: u64 = io.iter().filter_map(|disk| disk.rbytes).sum();
+        let written: u64 = io.iter().filter_map(|disk| disk.wbytes).sum();
+        parts.push(format!("read {}, written {}", About(read), About(written)));
     }
-    match stats.leftovers {
+    match leftovers {
         0 => {}
         1 => parts.push("1 process left".to_string()),
         count => parts.push(format!("{count} processes left")),
     }
     parts.join(", ")
-}
-
-/// Whether a report can be written to a file: looked at before the command runs for hours.
-///
-/// # Errors
-/// Why not.
-pub fn can_write(file: &Path) -> Result<(), String> {
-    let parent = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    if file.is_dir() {
-        return Err("it is a directory".to_string());
-    }
-    match (file.exists(), parent.is_dir()) {
-        (true, _) if sys::is_writable(file) => Ok(()),
-        (true, _) => Err("it is not writable".to_string()),
-        (false, true) if sys::is_writable(parent) => Ok(()),
-        (false, true) => Err("its directory is not writable".to_string()),
-        (false, false) => Err("its directory does not exist".to_string()),
-    }
 }

@@ -8,18 +8,21 @@
 //! org.freedesktop.systemd1(5), systemd's docs/CGROUP_DELEGATION.md
 
 use std::ffi::OsStr;
+use std::fmt::{self, Display};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chain::sys;
+use chain::Failure;
+use system::sys;
 
 use crate::dbus::wire::MethodCall;
 use crate::dbus::{Body, Connection, Error};
-use crate::refusal::{self, Refusal};
+use crate::refusal;
 
 /// systemd answers in milliseconds, unless the machine is just starting.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(25);
+const WITHOUT_SYSTEMD: &str = "--manager cgroupfs works with files alone";
 const JOB_REMOVED: &str = "type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
 
 /// Which systemd answers to us.
@@ -43,12 +46,10 @@ impl Systemd {
     ///
     /// # Errors
     /// Where systemd does not run.
-    pub fn find() -> Result<Self, Refusal> {
+    pub fn find() -> Result<Self, Failure> {
         if !refusal::is_systemd() {
-            return Err(Refusal {
-                wrong: "systemd does not run here, or /run of the host is not in sight".to_string(),
-                hint: "--manager cgroupfs works with files alone".to_string(),
-            });
+            return Err(Failure::new("systemd does not run here, or /run of the host is not in sight")
+                .hint(WITHOUT_SYSTEMD));
         }
         let map = sys::read("/proc/self/uid_map").unwrap_or_default();
         let user = outer_id(&map, sys::effective_ids().0).filter(|uid| *uid != 0);
@@ -65,7 +66,7 @@ impl Systemd {
     ///
     /// # Errors
     /// As [`Systemd::start`].
-    pub fn can_be_asked(&self) -> Result<(), Refusal> {
+    pub fn can_be_asked(&self) -> Result<(), Failure> {
         self.with_a_socket(|_, _| Ok(()))
     }
 
@@ -73,45 +74,34 @@ impl Systemd {
     ///
     /// # Errors
     /// Why no systemd made it.
-    pub fn start(&self, scope: &Scope) -> Result<(), Refusal> {
+    pub fn start(&self, scope: &Scope) -> Result<(), Failure> {
         // systemd's own socket has no bus behind it
         self.with_a_socket(|connection, socket| scope.start(connection, !socket.ends_with("systemd/private")))
     }
 
-    fn with_a_socket(&self, talk: impl Fn(Connection, &Path) -> Result<(), Error>) -> Result<(), Refusal> {
+    fn with_a_socket(&self, talk: impl Fn(Connection, &Path) -> Result<(), Error>) -> Result<(), Failure> {
         let mut tried: Vec<String> = Vec::new();
         for socket in self.sockets.iter().filter(|socket| socket.exists()) {
             match Connection::open(socket, REPLY_TIMEOUT).and_then(|connection| talk(connection, socket)) {
                 Ok(()) => return Ok(()),
-                Err(failure @ Error::Refused(..)) => return Err(self.refused(&failure)),
-                Err(failure) => tried.push(format!("{}: {failure}", socket.display())),
+                Err(error @ Error::Refused(..)) => {
+                    return Err(Failure::new(format!("{} made no scope: {error}", self.whose()))
+                        .hint("--manager cgroupfs works with files alone, below a group of your own"));
+                }
+                Err(error) => tried.push(format!("{}: {error}", socket.display())),
             }
         }
+        let why = |otherwise: &str| if tried.is_empty() { otherwise.to_string() } else { tried.join("; ") };
         let Some(user) = self.user else {
-            return Err(Refusal {
-                wrong: format!(
-                    "systemd cannot be asked for a scope: {}",
-                    or(&tried.join("; "), "it has no socket in /run")
-                ),
-                hint: "--manager cgroupfs works with files alone".to_string(),
-            });
+            let why = why("it has no socket in /run");
+            return Err(
+                Failure::new(format!("systemd cannot be asked for a scope: {why}")).hint(WITHOUT_SYSTEMD)
+            );
         };
-        Err(Refusal {
-            wrong: format!(
-                "no systemd of user {user} can be asked for a scope: {}",
-                or(&tried.join("; "), "it does not run, or its socket is not in sight")
-            ),
-            hint: format!(
-                "loginctl enable-linger {user} starts one for good, a login by ssh or machinectl for as long as it lasts"
-            ),
-        })
-    }
-
-    fn refused(&self, failure: &Error) -> Refusal {
-        Refusal {
-            wrong: format!("{} made no scope: {failure}", self.whose()),
-            hint: "--manager cgroupfs works with files alone, below a group of your own".to_string(),
-        }
+        let why = why("it does not run, or its socket is not in sight");
+        Err(Failure::new(format!("no systemd of user {user} can be asked for a scope: {why}")).hint(format!(
+            "loginctl enable-linger {user} starts one for good, a login by ssh or machinectl for as long as it lasts"
+        )))
     }
 
     /// What it is called.
@@ -136,15 +126,17 @@ impl Systemd {
     }
 }
 
-impl Scope {
-    /// The call as people read it.
-    pub fn call(&self) -> String {
-        format!(
+impl Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
             "StartTransientUnit(\"{}\", \"fail\", [PIDs=[0], Delegate=true, CollectMode=inactive-or-failed])",
             self.name
         )
     }
+}
 
+impl Scope {
     /// # Errors
     /// As the conversation fails, or with the job's result where that is not "done".
     pub fn start(&self, mut connection: Connection, bus: bool) -> Result<(), Error> {
@@ -180,10 +172,6 @@ impl Scope {
             result => Err(Error::Refused(format!("job {result}"), format!("{} did not start", self.name))),
         }
     }
-}
-
-fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
-    if text.is_empty() { otherwise } else { text }
 }
 
 /// The id outside of this user namespace: user_namespaces(7).

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Choosing where the new group goes: below our own place, where we may have one.
+//! The parent of a new version 2 group, below the current group if possible.
 //!
-//! In version 2 a group either holds processes or hands controllers on to groups
-//! below it ("no internal processes"); only the real root does both. So a limit
-//! needs a parent that holds no process: the root, an ancestor that hands the
-//! controller on, or our own group once we, alone in it, have moved out.
-//! Writable is not enough: what systemd manages is left alone unless it delegated it.
+//! In version 2 a group either holds processes or enables controllers for its children
+//! ("no internal processes"); only the real root does both. So a limit needs a parent
+//! without processes: the root, an ancestor that enables the controller already, or the
+//! current group, if this process is alone in it and moves out first.
+//! A writable group is not enough: systemd must have delegated it.
 //!
 //! Documentation/admin-guide/cgroup-v2.rst; systemd's docs/CGROUP_DELEGATION.md
 
@@ -13,26 +13,28 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use chain::sys;
+use chain::Failure;
+use system::sys;
 
-use crate::hierarchy::{Hierarchy, Version, has_word};
+use crate::hierarchy::{Hierarchy, has_word};
 use crate::limits::Limit;
-use crate::placement::GroupRequest;
-use crate::refusal::{self, Refusal};
+use crate::refusal;
+use crate::request::GroupRequest;
+use crate::version::Version;
 
-/// A parent in version 2, and what must happen before it takes the group.
-#[derive(Debug)]
+/// A parent in version 2, and what must happen before limits work below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct V2Parent {
-    /// The parent.
-    pub parent: PathBuf,
-    /// Whether we must leave it first.
-    pub leave: bool,
-    /// Controllers that it has to hand on.
+    /// Its directory.
+    pub path: PathBuf,
+    /// Controllers that it must enable for its children.
     pub enable: Vec<String>,
+    /// Whether this process must leave it first: it is the current group.
+    pub leave: bool,
 }
 
-/// What a report counts with.
-const ACCOUNTS: [&str; 3] = ["memory", "pids", "io"];
+/// The controllers that count for a report.
+const ACCOUNTING: [&str; 3] = ["memory", "pids", "io"];
 
 /// The controllers that limits need, each once.
 pub fn controllers(limits: &[Limit]) -> Vec<String> {
@@ -45,19 +47,19 @@ pub fn controllers(limits: &[Limit]) -> Vec<String> {
     names
 }
 
-/// The parent for a group that needs these controllers, and hands on what a report counts with
-/// where that costs nothing.
+/// The parent for a group that needs these controllers. For a report it also enables the controllers
+/// that count, where that is possible in the same parent.
 ///
 /// # Errors
-/// Why no group takes it.
-pub fn choose_parent(v2: &Hierarchy, request: &GroupRequest, needed: &[String]) -> Result<V2Parent, Refusal> {
+/// If no group can be the parent.
+pub fn choose_parent(v2: &Hierarchy, request: &GroupRequest, needed: &[String]) -> Result<V2Parent, Failure> {
     let place = |names: &[String]| match &request.parent {
-        Some(parent) => below(v2, parent.of(v2), names),
+        Some(parent) => below(v2, parent.directory(v2), names),
         None => parent_for(v2, names),
     };
     let mut all = needed.to_vec();
     if request.account {
-        for name in ACCOUNTS.iter().filter(|name| v2.offers(name)).map(|name| name.to_string()) {
+        for name in ACCOUNTING.iter().filter(|name| v2.offers(name)).map(|name| name.to_string()) {
             let with: Vec<String> = all.iter().chain([&name]).cloned().collect();
             if !needed.contains(&name) && place(&with).is_ok() {
                 all = with;
@@ -68,10 +70,10 @@ pub fn choose_parent(v2: &Hierarchy, request: &GroupRequest, needed: &[String]) 
 }
 
 /// The group below which `needed` controllers can limit: see the module's head for the order.
-fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Refusal> {
+fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Failure> {
     let own = usable(v2, &v2.own);
     if needed.is_empty() {
-        return own.map(|parent| V2Parent { parent, leave: false, enable: Vec::new() });
+        return own.map(|path| V2Parent { path, enable: Vec::new(), leave: false });
     }
     if is_real_root(&v2.own) {
         return with_controllers(own?, needed, false);
@@ -84,8 +86,8 @@ fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Refusal> {
     let above = v2.own.ancestors().skip(1).take_while(|group| group.starts_with(&v2.mount));
     for group in above {
         let Ok(group) = usable(v2, group) else { break };
-        let handed_on = |name: &String| has_word(&group.join("cgroup.subtree_control"), name);
-        if needed.iter().all(handed_on) || is_real_root(&group) || holds_no_process(&group) {
+        let enabled = |name: &String| has_word(&group.join("cgroup.subtree_control"), name);
+        if needed.iter().all(enabled) || is_real_root(&group) || holds_no_process(&group) {
             return with_controllers(group, needed, false);
         }
     }
@@ -93,7 +95,7 @@ fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Refusal> {
 }
 
 /// The parent that the user named.
-fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<V2Parent, Refusal> {
+fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<V2Parent, Failure> {
     if !parent.is_dir() {
         return Err(refusal::no_such_group(&parent));
     }
@@ -101,15 +103,15 @@ fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<V2Parent,
         return Err(refusal::not_writable(v2, &parent));
     }
     let leave = !needed.is_empty() && !is_real_root(&parent) && parent == v2.own && is_alone_in(&parent);
-    let spot = with_controllers(parent, needed, leave)?;
-    if spot.enable.is_empty() || leave || is_real_root(&spot.parent) || holds_no_process(&spot.parent) {
-        return Ok(spot);
+    let parent = with_controllers(parent, needed, leave)?;
+    if parent.enable.is_empty() || leave || is_real_root(&parent.path) || holds_no_process(&parent.path) {
+        return Ok(parent);
     }
-    Err(refusal::shared(&spot.parent))
+    Err(refusal::shared(&parent.path))
 }
 
-/// What the parent does not hand on yet and has.
-fn with_controllers(parent: PathBuf, needed: &[String], leave: bool) -> Result<V2Parent, Refusal> {
+/// The parent with the controllers that it has and does not enable yet.
+fn with_controllers(parent: PathBuf, needed: &[String], leave: bool) -> Result<V2Parent, Failure> {
     let missing = |file: &str| {
         let file = parent.join(file);
         needed.iter().filter(move |name| !has_word(&file, name))
@@ -119,11 +121,11 @@ fn with_controllers(parent: PathBuf, needed: &[String], leave: bool) -> Result<V
         return Err(refusal::not_handed_on(&parent, &absent));
     }
     let enable: Vec<String> = missing("cgroup.subtree_control").cloned().collect();
-    Ok(V2Parent { leave, enable, parent })
+    Ok(V2Parent { path: parent, enable, leave })
 }
 
 /// A group below which we may make another.
-fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Refusal> {
+fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Failure> {
     if v2.read_only || !(sys::is_writable(group) && sys::is_writable(&group.join("cgroup.procs"))) {
         return Err(refusal::not_writable(v2, group));
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The fuzz corpus, replayed: each seed as it is, cut, and with bytes changed.
 
-use std::path::Path;
+mod fuzzed;
 
-use cgexec_rs::fuzzed;
+use std::path::Path;
 
 /// Changes made to each seed; always the same ones.
 const CHANGING_CALLS: usize = 3000;

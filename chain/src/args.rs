@@ -14,7 +14,7 @@ use clap::{Arg, ArgAction, Command};
 use crate::chain_dry_run::DRY_RUN;
 use crate::exit::FAILED;
 use crate::reporter::{Reporter, Verbosity};
-use crate::sys;
+use system::sys;
 
 /// What a tool says of itself: the head of its help, its man page, its completions.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,6 @@
 //! what is shown cannot drift from what is made.
 
 mod cause;
-mod cgroup;
 mod credentials;
 mod directory;
 mod file;
@@ -23,14 +22,12 @@ use nix::sched::CloneFlags;
 
 use crate::handles::Handles;
 
-pub use cgroup::{
-    CreateCgroup, KillCgroup, KillCgroupV1, RemoveCgroup, RemoveEmptyCgroup, RemoveStaleCgroups, WriteCgroup,
-};
 pub use credentials::{KeepCapabilities, SetGroup, SetGroups, SetUser};
 pub use directory::{Chdir, Chroot, Enter, PivotRoot, Reopen};
 pub use file::{Mkdir, Mknod, Symlink, Umask, Unlink, Write};
 pub use mount::{FsMount, FsOpen, Mount, MoveMount, OpenTree, ReadOnlyTree, Unmount};
 pub use namespace::{BringUp, SetHostname, Unshare};
+pub use notation::shell_word;
 pub use process::{CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, RunProgram, SetPath, WritePid};
 
 /// One change of the process or the system. `Display` shows it in strace(1)'s notation,

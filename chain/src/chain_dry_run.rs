@@ -17,7 +17,7 @@ use crate::exec::Command;
 use crate::exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
 use crate::reporter::{ErrnoText, Reporter, quoted};
 use crate::step::Step;
-use crate::sys;
+use system::sys;
 
 /// The variable that makes every tool of a chain plan and make nothing.
 pub const DRY_RUN: &str = "CHAIN_DRY_RUN";

@@ -10,8 +10,8 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt::{self, Display};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -20,8 +20,9 @@ use nix::unistd::AccessFlags;
 
 use crate::exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
 use crate::reporter::{ErrnoText, Quoted, Reporter, Verbosity, quoted};
-use crate::search::unsearchable_parent;
-use crate::sys;
+use system::elf;
+use system::search::unsearchable_parent;
+use system::sys;
 
 /// Where a program is looked for when PATH is unset: confstr(3)'s _CS_PATH on Linux.
 const STANDARD_PATH: &str = "/bin:/usr/bin";
@@ -292,83 +293,15 @@ fn read_head(mut file: File, errno: Errno) -> ExecFailure {
 
 /// Reads what an ELF file wants: its machine, or its loader (PT_INTERP). elf(5)
 fn elf_trouble(file: &mut File, head: &[u8], errno: Errno) -> ExecFailure {
-    let Some(machine) = half(head, 18) else { return ExecFailure::Because("it is cut off") };
+    let Some(machine) = elf::machine(head) else { return ExecFailure::Because("it is cut off") };
     if errno == Errno::ENOEXEC {
-        return if machine == native_machine() {
+        return if machine == elf::native_machine() {
             ExecFailure::Because("it is damaged")
         } else {
-            ExecFailure::Machine(machine_name(machine))
+            ExecFailure::Machine(elf::machine_name(machine))
         };
     }
-    interpreter(file, head).map_or(ExecFailure::Unknown, ExecFailure::Loader)
-}
-
-fn interpreter(file: &mut File, head: &[u8]) -> Option<OsString> {
-    let wide = *head.get(4)? == 2;
-    let (table, entry_size, count) = if wide {
-        (word(head, 32, 8)?, half(head, 54)?, half(head, 56)?)
-    } else {
-        (word(head, 28, 4)?, half(head, 42)?, half(head, 44)?)
-    };
-    for number in 0..u64::from(count) {
-        file.seek(SeekFrom::Start(table.checked_add(number * u64::from(entry_size))?)).ok()?;
-        let mut entry = [0; 56];
-        file.read_exact(entry.get_mut(..usize::from(entry_size).min(56))?).ok()?;
-        // PT_INTERP
-        if word(&entry, 0, 4)? == 3 {
-            let (offset, size) = if wide {
-                (word(&entry, 8, 8)?, word(&entry, 32, 8)?)
-            } else {
-                (word(&entry, 4, 4)?, word(&entry, 16, 4)?)
-            };
-            file.seek(SeekFrom::Start(offset)).ok()?;
-            let mut name = Vec::new();
-            // PATH_MAX: no loader has a longer name
-            file.take(size.min(4096)).read_to_end(&mut name).ok()?;
-            name.retain(|byte| *byte != 0);
-            return Some(OsString::from_vec(name));
-        }
-    }
-    None
-}
-
-/// A field of an ELF file of this machine's byte order; of another one, nonsense that is only looked up.
-fn word(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
-    let mut wide = [0; 8];
-    let field = bytes.get(at..at.checked_add(size)?)?;
-    if cfg!(target_endian = "little") {
-        wide.get_mut(..size)?.copy_from_slice(field);
-    } else {
-        wide.get_mut(8 - size..)?.copy_from_slice(field);
-    }
-    Some(u64::from_ne_bytes(wide))
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    word(bytes, at, 2).and_then(|word| u16::try_from(word).ok())
-}
-
-/// e_machine of programs for this machine: elf.h.
-fn native_machine() -> u16 {
-    MACHINES.iter().find(|(_, name)| *name == std::env::consts::ARCH).map_or(0, |(number, _)| *number)
-}
-
-const MACHINES: [(u16, &str); 10] = [
-    (3, "x86"),
-    (8, "mips"),
-    (20, "powerpc"),
-    (21, "powerpc64"),
-    (22, "s390x"),
-    (40, "arm"),
-    (62, "x86_64"),
-    (183, "aarch64"),
-    (243, "riscv64"),
-    (258, "loongarch64"),
-];
-
-fn machine_name(number: u16) -> String {
-    let known = MACHINES.iter().find(|(known, _)| *known == number);
-    known.map_or_else(|| format!("machine {number} of elf(5)"), |(_, name)| (*name).to_string())
+    elf::interpreter(file, head).map_or(ExecFailure::Unknown, ExecFailure::Loader)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::helper::Helper;
 use crate::reporter::{Reporter, Verbosity};
 use crate::step::{Action, Reason, Step, Undo, UndoWhen};
 use crate::supervise::{self, Ended, Forked, Supervisor};
-use crate::sys;
+use system::sys;
 
 /// What the parent that stays looks at when the command has ended.
 pub(crate) type OnExit = Box<dyn FnOnce(&Reporter, Ended)>;

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
+use system::namespace::CLONE_NEWTIME;
 
 /// Flags of unshare(2) and clone(2).
 #[derive(Clone, Copy, Debug)]
@@ -16,63 +17,27 @@ pub struct Mount(pub MsFlags);
 #[derive(Clone, Copy, Debug)]
 pub struct Unmount(pub MntFlags);
 
-/// A new time namespace: time_namespaces(7), Linux 5.6. nix and libc do not have it for unshare(2).
-pub const CLONE_NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
-
 impl Display for Clone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(CloneFlags, &str); 8] = [
-            (CLONE_NEWTIME, "CLONE_NEWTIME"),
-            (CloneFlags::CLONE_NEWNS, "CLONE_NEWNS"),
-            (CloneFlags::CLONE_NEWCGROUP, "CLONE_NEWCGROUP"),
-            (CloneFlags::CLONE_NEWUTS, "CLONE_NEWUTS"),
-            (CloneFlags::CLONE_NEWIPC, "CLONE_NEWIPC"),
-            (CloneFlags::CLONE_NEWUSER, "CLONE_NEWUSER"),
-            (CloneFlags::CLONE_NEWPID, "CLONE_NEWPID"),
-            (CloneFlags::CLONE_NEWNET, "CLONE_NEWNET"),
-        ];
-        joined(f, NAMES.iter().filter(|(flag, _)| self.0.contains(*flag)).map(|(_, name)| *name))
+        // the lowest of all, and unknown to nix
+        let time = self.0.contains(CLONE_NEWTIME).then_some("CLONE_NEWTIME");
+        joined(f, time.into_iter().chain(self.0.iter_names().map(|(name, _)| name)))
     }
 }
 
 impl Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(MsFlags, &str); 11] = [
-            (MsFlags::MS_RDONLY, "MS_RDONLY"),
-            (MsFlags::MS_NOSUID, "MS_NOSUID"),
-            (MsFlags::MS_NODEV, "MS_NODEV"),
-            (MsFlags::MS_NOEXEC, "MS_NOEXEC"),
-            (MsFlags::MS_REMOUNT, "MS_REMOUNT"),
-            (MsFlags::MS_BIND, "MS_BIND"),
-            (MsFlags::MS_MOVE, "MS_MOVE"),
-            (MsFlags::MS_REC, "MS_REC"),
-            (MsFlags::MS_PRIVATE, "MS_PRIVATE"),
-            (MsFlags::MS_SLAVE, "MS_SLAVE"),
-            (MsFlags::MS_SHARED, "MS_SHARED"),
-        ];
-        joined(f, NAMES.iter().filter(|(flag, _)| self.0.contains(*flag)).map(|(_, name)| *name))
+        joined(f, self.0.iter_names().map(|(name, _)| name))
     }
 }
 
 impl Display for Unmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(MntFlags, &str); 3] = [
-            (MntFlags::MNT_FORCE, "MNT_FORCE"),
-            (MntFlags::MNT_DETACH, "MNT_DETACH"),
-            (MntFlags::UMOUNT_NOFOLLOW, "UMOUNT_NOFOLLOW"),
-        ];
-        joined(f, NAMES.iter().filter(|(flag, _)| self.0.contains(*flag)).map(|(_, name)| *name))
+        joined(f, self.0.iter_names().map(|(name, _)| name))
     }
 }
 
 fn joined<'a>(f: &mut fmt::Formatter<'_>, names: impl Iterator<Item = &'a str>) -> fmt::Result {
-    let mut first = true;
-    for name in names {
-        if !first {
-            f.write_str("|")?;
-        }
-        first = false;
-        f.write_str(name)?;
-    }
-    if first { f.write_str("0") } else { Ok(()) }
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() { f.write_str("0") } else { f.write_str(&names.join("|")) }
 }

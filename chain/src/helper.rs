@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 
 use crate::call::Call;
 use crate::handles::Handles;
-use crate::sys;
+use system::sys;
 
 /// The request to end.
 const END: u32 = u32::MAX;

@@ -50,7 +50,6 @@
 
 pub mod args;
 pub mod call;
-pub mod cgroup;
 pub mod chain_dry_run;
 pub mod exec;
 mod execution;
@@ -58,47 +57,15 @@ pub mod exit;
 pub mod failure;
 pub mod flags;
 pub mod handles;
-pub mod heap;
 mod helper;
 pub mod idmap;
-pub mod mountinfo;
-pub mod namespace;
 pub mod plan;
 pub mod reporter;
-pub mod search;
 mod step;
 pub mod supervise;
-pub mod sys;
 
 pub use call::Call;
 pub use exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
 pub use failure::Failure;
 pub use plan::Plan;
 pub use reporter::{Reporter, Verbosity};
-
-/// Makes the C entry point of a tool from its `fn(Vec<OsString>) -> !`.
-///
-/// std's start-up code never runs, so SIGPIPE, closed descriptors and the stack
-/// of signal handlers stay as the caller left them for the command.
-#[macro_export]
-macro_rules! main {
-    ($run:path) => {
-        #[cfg(target_env = "musl")]
-        #[global_allocator]
-        static HEAP: $crate::heap::Heap = $crate::heap::Heap::new();
-
-        /// What the C library calls; see exec-chain's `main!`.
-        ///
-        /// # Safety
-        /// Only the C library calls it, with the process's own arguments.
-        #[unsafe(no_mangle)]
-        pub unsafe extern "C" fn main(
-            argc: ::core::ffi::c_int,
-            argv: *const *const ::core::ffi::c_char,
-        ) -> ::core::ffi::c_int {
-            // SAFETY: these are what main() was given.
-            let arguments = unsafe { $crate::sys::arguments(argc, argv) };
-            $run(arguments)
-        }
-    };
-}

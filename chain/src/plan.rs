@@ -12,13 +12,14 @@
 use std::os::fd::OwnedFd;
 
 use crate::call::{Call, ForkOptions};
+use crate::chain_dry_run;
 use crate::exec::Command;
 use crate::execution::{Execution, OnExit};
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::{Reporter, Verbosity};
 use crate::step::{Action, Step, Undo, UndoWhen};
 use crate::supervise::Ended;
-use crate::{chain_dry_run, sys};
+use system::sys;
 
 pub use crate::step::Reason;
 

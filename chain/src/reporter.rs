@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use nix::errno::Errno;
 
 use crate::failure::Failure;
-use crate::sys;
+use system::sys;
 
 /// How much a tool says, and whether it acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -32,10 +32,10 @@ use nix::unistd::Pid;
 use crate::call::ForkOptions;
 use crate::exit::FAILED;
 use crate::handles::Handles;
-use crate::sys;
 use signal_disposition::{
     ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition, open_proc,
 };
+use system::sys;
 
 /// How long a child may block a signal until nobody stands in for it any more: a shell does while
 /// it starts a program, a parent that waits inside until its own child has stopped, also on a busy machine.

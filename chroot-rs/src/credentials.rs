@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use chain::reporter::quoted;
 use chain::{Failure, Plan, call};
 
-use crate::account_files::{AccountFiles, number};
 use crate::ids::Ids;
+use system::accounts::{AccountFiles, number};
 
 const IDS_HINT: &str =
     "a range of ids is mapped below 'unshare-rs --', where /etc/subuid gives the caller one";
@@ -19,9 +19,7 @@ const IDS_HINT: &str =
 /// The ids to change to; nothing for those that stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user.
     pub uid: Option<u32>,
-    /// The group.
     pub gid: Option<u32>,
     /// The supplementary groups.
     pub groups: Option<Vec<u32>>,

@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Inherited descriptors that lead out of the new root.
 //!
-//! A descriptor is passed on like anything else that we were not asked to change: a file, a
-//! pipe or a device that the caller opened is meant for the command. Not so what leads to more
-//! than itself: from a directory every name below is in reach, and by `..` every other one.
-//! Nothing that is meant for a command is lost, but for local sockets, whose other end may pass
-//! a directory at any time; those of a service, which systemd names in `LISTEN_FDS`, and the
-//! standard three stay.
+//! A file, a pipe or a device that the caller opened is meant for the command and passed on. A
+//! descriptor that leads to more than itself is not: a directory reaches every name below, and by `..`
+//! every other one. Local sockets are closed too, because their other end can pass a directory at any
+//! time, except for the standard three and those that systemd counts in `LISTEN_FDS`.
 
 use std::ops::Range;
 use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use chain::{Plan, call, sys};
+use chain::{Plan, call};
 use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, getsockname};
 use nix::sys::stat::{SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
+use system::sys;
 
 /// linux/magic.h; nix does not have them.
 const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
 const PID_FS_MAGIC: FsType = FsType(0x5049_4446);
 
-/// What has no file system of its own, by the name that /proc/PID/fd shows. A pidfd gives the
-/// namespaces of its process, setns(2), and copies of its descriptors, pidfd_getfd(2); fsopen(2)
-/// a file system to mount; fanotify(7) descriptors of whatever is opened outside; a ring may run in
-/// a thread of whoever made it: io_uring_setup(2), IORING_SETUP_SQPOLL.
+/// Descriptors without a file system, by the name in /proc/PID/fd. A pidfd gives the namespaces of its
+/// process, setns(2), and copies of its descriptors, pidfd_getfd(2). fsopen(2) gives a file system to
+/// mount, fanotify(7) descriptors of files opened outside, and a ring can run in a thread of the process
+/// that made it: io_uring_setup(2), IORING_SETUP_SQPOLL.
 const ANONYMOUS: [(&str, &str); 4] = [
     ("anon_inode:[pidfd]", "a process"),
     ("anon_inode:[fscontext]", "a file system"),
@@ -38,15 +37,14 @@ const FIRST_OF_SERVICE: RawFd = 3;
 /// An inherited descriptor that leads out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EscapingFd {
-    /// Its number.
     pub fd: RawFd,
-    /// What it is, as a reader would say it.
+    /// A noun for messages.
     pub kind: &'static str,
-    /// What it is, as /proc/PID/fd shows it.
+    /// The link in /proc/PID/fd.
     pub shown: PathBuf,
 }
 
-/// Those of this process.
+/// Finds them.
 pub fn escaping_fds() -> Vec<EscapingFd> {
     let named = std::env::var("LISTEN_FDS").ok();
     let of_service = named.map_or(0..0, |count| service_descriptors(&count));
@@ -67,12 +65,12 @@ pub fn plan_close_on_exec(plan: &mut Plan, fds: Vec<EscapingFd>) {
     }
 }
 
-/// Those that `LISTEN_FDS` counts.
+/// The descriptors that `LISTEN_FDS` counts.
 fn service_descriptors(count: &str) -> Range<RawFd> {
     FIRST_OF_SERVICE..FIRST_OF_SERVICE.saturating_add(count.parse().unwrap_or(0))
 }
 
-/// What leads out, if it does.
+/// A noun for a descriptor that leads out.
 fn kind(fd: BorrowedFd<'_>, shown: &dyn Fn() -> PathBuf, socket_stays: bool) -> Option<&'static str> {
     let mode = fstat(fd).ok()?.st_mode;
     match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
@@ -91,8 +89,8 @@ fn kind(fd: BorrowedFd<'_>, shown: &dyn Fn() -> PathBuf, socket_stays: bool) -> 
     }
 }
 
-/// Whether descriptors can be passed over a socket: unix(7), SCM_RIGHTS. A socket that was opened
-/// as a path alone, O_PATH, can be connected to.
+/// Whether a socket can pass descriptors: unix(7), SCM_RIGHTS. One that was opened with O_PATH can be
+/// connected to.
 fn is_local(socket: BorrowedFd<'_>) -> bool {
     getsockname::<SockaddrStorage>(socket.as_raw_fd())
         .map_or(true, |address| address.family() == Some(AddressFamily::Unix))

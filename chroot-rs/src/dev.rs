@@ -5,14 +5,11 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use chain::handles::FdSlot;
-use chain::namespace::{Kind, capability};
-use chain::{Plan, call, sys};
+use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sys::stat::{fstat, stat};
 
-use crate::ids::Ids;
 use crate::mounts::NO_SUID_DEV_EXEC;
-use crate::privilege::Privilege;
 use crate::root::chdir_inside;
 
 /// The devices that programs expect, with major and minor number:
@@ -45,17 +42,6 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// Reads what decides it.
-    pub fn read(privilege: Privilege, ids: &Ids, umask: u32) -> Self {
-        Self {
-            mknod: privilege == Privilege::Machine && sys::has_capability(capability::CAP_MKNOD),
-            terminal: terminal(),
-            tty_group: ids.has_group(5),
-            mqueue: privilege.owns(Kind::Ipc) && Path::new("/proc/sys/fs/mqueue").is_dir(),
-            umask,
-        }
-    }
-
     /// The names in it.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let devices = DEVICES.iter().map(|(name, _, _)| *name);
@@ -113,16 +99,12 @@ fn bind_file(plan: &mut Plan, source: &Path, name: &str) {
     plan.step(format!("show {} there", source.display()), call::Mount::bind(source, name, MsFlags::empty()));
 }
 
-/// The terminal on a standard descriptor, by a path that still leads to it.
-fn terminal() -> Option<PathBuf> {
-    let standard =
-        [std::io::stdin().as_fd().try_clone_to_owned(), std::io::stdout().as_fd().try_clone_to_owned()];
-    standard.into_iter().flatten().find_map(|fd| {
-        if !nix::unistd::isatty(&fd).unwrap_or(false) {
-            return None;
-        }
-        let path = nix::unistd::ttyname(&fd).ok()?;
-        let (by_fd, by_path) = (fstat(&fd).ok()?, stat(&path).ok()?);
+/// The terminal on standard input or output, by a path that still leads to it.
+pub fn terminal() -> Option<PathBuf> {
+    let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
+    [stdin.as_fd(), stdout.as_fd()].into_iter().find_map(|fd| {
+        let path = nix::unistd::ttyname(fd).ok()?;
+        let (by_fd, by_path) = (fstat(fd).ok()?, stat(&path).ok()?);
         (by_fd.st_rdev == by_path.st_rdev).then_some(path)
     })
 }

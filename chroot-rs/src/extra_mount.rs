@@ -15,7 +15,6 @@ use crate::walk::Walked;
 /// A mount with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtraMount {
-    /// What is mounted.
     pub source: MountSource,
     /// An existing directory without links, relative to the root; empty for the root.
     pub above: PathBuf,
@@ -29,19 +28,9 @@ pub struct ExtraMount {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountSource {
     /// A file of the caller's, or a directory with the mounts below it.
-    Host {
-        /// Its path outside.
-        path: PathBuf,
-        /// Whether it is a directory.
-        is_dir: bool,
-        /// Whether it can only be read.
-        read_only: bool,
-    },
+    Host { path: PathBuf, is_dir: bool, read_only: bool },
     /// An empty file system in memory.
-    Tmpfs {
-        /// Its mount options.
-        options: String,
-    },
+    Tmpfs { options: String },
 }
 
 impl MountSource {

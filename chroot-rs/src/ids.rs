@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which users and groups there are where the command will run: user_namespaces(7).
+//! The users and groups that exist where the command runs: user_namespaces(7).
 
 use std::ops::Range;
 
-use chain::idmap::inner_ids;
+use system::idmap::inner_ids;
 
-/// The ids of a user namespace. Where /proc cannot tell, every id is taken to be there.
+/// The ids of a user namespace. Every id counts as mapped if /proc cannot tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
     users: Option<Vec<Range<u64>>>,
     groups: Option<Vec<Range<u64>>>,
-    /// Whether setgroups(2) was given up for the map of groups.
     pub setgroups_denied: bool,
-    /// Whether the caller has no supplementary groups to begin with, but for its own.
+    /// Whether the caller has no supplementary groups besides its own; read if setgroups(2) is denied.
     pub has_no_groups: bool,
 }
 
 impl Ids {
-    /// Those of this process.
+    /// The ids of this process's user namespace.
     pub fn here() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).ok();
         let denied = read("/proc/self/setgroups").is_some_and(|word| word.trim() == "deny");
@@ -25,23 +24,20 @@ impl Ids {
             users: read("/proc/self/uid_map").map(|map| inner_ids(&map)),
             groups: read("/proc/self/gid_map").map(|map| inner_ids(&map)),
             setgroups_denied: denied,
-            // asked only where it matters
             has_no_groups: denied && has_no_groups(),
         }
     }
 
-    /// Those of a namespace that maps the caller to 0 and nobody else.
+    /// The ids of a namespace that maps the caller to 0 and no other id.
     pub fn one() -> Self {
         let only = Some(std::iter::once(0..1).collect::<Vec<_>>());
         Self { users: only.clone(), groups: only, setgroups_denied: true, has_no_groups: has_no_groups() }
     }
 
-    /// Whether the user exists.
     pub fn has_user(&self, uid: u32) -> bool {
         has(self.users.as_deref(), uid)
     }
 
-    /// Whether the group exists.
     pub fn has_group(&self, gid: u32) -> bool {
         has(self.groups.as_deref(), gid)
     }

@@ -13,7 +13,6 @@
     )
 )]
 
-mod account_files;
 pub mod cli;
 mod credentials;
 mod descriptors;
@@ -25,7 +24,6 @@ mod mount_request;
 mod mount_target;
 mod mounts;
 mod namespaces;
-mod privilege;
 mod probe;
 mod root;
 mod root_mount;
@@ -103,10 +101,11 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
     } else {
         plan.slot("new root")
     };
-    pivot.namespaces.plan(plan);
+    namespaces::plan_namespaces(plan, pivot.map_to_root, pivot.new_pid);
     plan.step("keep mounts from spreading outside", call::Mount::propagate("/", MsFlags::MS_PRIVATE));
     pivot.root_mount.plan(plan, new_root, pivot.write_mode, &root.path);
-    pivot.kernel_mounts.plan(plan, new_root);
+    pivot.kernel_mounts.plan_proc(plan, new_root);
+    pivot.kernel_mounts.plan_sys(plan, new_root);
     if let Some(dev) = pivot.dev {
         dev.plan(plan, new_root);
     }

@@ -2,4 +2,4 @@
 //! The door of chroot-rs: what is behind it is in the library.
 #![no_main]
 
-chain::main!(chroot_rs::run);
+system::main!(chroot_rs::run);

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use chain::sys;
+use system::sys;
 
 /// How a path is covered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ const MASKS: [Mask; 16] = [
     ("sys", "devices/virtual/powercap", Cover::Directory),
 ];
 
-/// The masks for paths that exist on this kernel.
+/// The paths that exist on this kernel.
 pub fn all() -> Vec<Mask> {
     let in_proc = known_in_proc();
     let is_there = |(dir, name, _): &Mask| match *dir {

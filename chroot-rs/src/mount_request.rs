@@ -1,47 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the caller wants mounted besides: `--bind`, `--tmpfs` and `--resolv-conf`, in the order
-//! in which they were written, because a later one may lie on an earlier one.
+//! The mounts that options ask for: `--bind`, `--tmpfs` and `--resolv-conf`, in the order of the command
+//! line, because a later mount can lie on an earlier one.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-/// One mount that was asked for.
+/// A mount that an option asks for. Sources are absolute paths outside, targets absolute paths inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountRequest {
-    /// A file or directory of the caller's.
-    Bind(Bind),
-    /// An empty file system in memory.
-    Tmpfs(Tmpfs),
-    /// The caller's resolver.
+    /// `--bind SRC[:DST[:ro]]`
+    Bind { source: PathBuf, target: PathBuf, read_only: bool },
+    /// `--tmpfs DST[:SIZE]`; the size as tmpfs(5) reads it: bytes with k, m or g, or % of the memory.
+    Tmpfs { target: PathBuf, size: Option<String> },
+    /// `--resolv-conf`
     ResolvConf,
 }
 
-/// `SRC[:DST[:ro]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bind {
-    /// An absolute path outside.
-    pub source: PathBuf,
-    /// An absolute path inside.
-    pub target: PathBuf,
-    /// Whether it can only be read.
-    pub read_only: bool,
-}
-
-/// `DST[:SIZE]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tmpfs {
-    /// An absolute path inside.
-    pub target: PathBuf,
-    /// As tmpfs(5) reads it: bytes with k, m or g, or a part of the memory with %.
-    pub size: Option<String>,
-}
-
-impl Bind {
-    fn parse(text: OsString) -> Result<Self, String> {
+impl MountRequest {
+    fn parse_bind(text: OsString) -> Result<Self, String> {
         let mut parts = split(&text).into_iter();
         let source = parts.next().unwrap_or_default();
         if source.is_empty() {
@@ -62,27 +42,25 @@ impl Bind {
         if parts.next().is_some() {
             return Err("it has a part too many; a colon in a path is written '\\:'".to_string());
         }
-        Ok(Self { source, target: inside(target)?, read_only })
+        Ok(Self::Bind { source, target: inside(target)?, read_only })
     }
-}
 
-impl Tmpfs {
-    fn parse(text: OsString) -> Result<Self, String> {
+    fn parse_tmpfs(text: OsString) -> Result<Self, String> {
         let mut parts = split(&text).into_iter();
         let target = inside(PathBuf::from(parts.next().unwrap_or_default()))?;
-        let size = parts.next().map(|size| kernels_size(&size.to_string_lossy()));
+        let size = parts.next().map(|size| kernel_size(&size.to_string_lossy()));
         match &size {
             Some(size) if !is_size(size) => {
                 Err("a size is a number with k, m or g, or with % of the memory".to_string())
             }
             _ if parts.next().is_some() => Err("it has a part too many".to_string()),
-            _ => Ok(Self { target, size }),
+            _ => Ok(Self::Tmpfs { target, size }),
         }
     }
 }
 
-/// `10MB` and `10MiB`, as docker takes them, are the kernel's `10M`.
-fn kernels_size(size: &str) -> String {
+/// docker's `10MB` and `10MiB` are the kernel's `10M`.
+fn kernel_size(size: &str) -> String {
     let without = size.strip_suffix("iB").or_else(|| size.strip_suffix('B'));
     let units = ['k', 'K', 'm', 'M', 'g', 'G'];
     without.filter(|number| number.ends_with(units)).unwrap_or(size).to_string()
@@ -104,49 +82,38 @@ fn inside(target: PathBuf) -> Result<PathBuf, String> {
 /// The parts between colons; `\:` is a colon.
 fn split(text: &OsStr) -> Vec<OsString> {
     let mut parts = vec![Vec::new()];
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let (byte, after) = match after.strip_prefix(b":") {
-            Some(after) if byte == b'\\' => (Some(b':'), after),
-            _ => (Some(byte).filter(|byte| *byte != b':'), after),
-        };
-        match (byte, parts.last_mut()) {
-            (Some(byte), Some(part)) => part.push(byte),
+    let mut bytes = text.as_bytes().iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        let escaped = byte == b'\\' && bytes.next_if_eq(&b':').is_some();
+        match parts.last_mut() {
+            Some(part) if escaped || byte != b':' => part.push(if escaped { b':' } else { byte }),
             _ => parts.push(Vec::new()),
         }
-        rest = after;
     }
     parts.into_iter().map(OsString::from_vec).collect()
 }
 
-/// All requests, in order.
+/// All requests in the order of the command line. clap's derive keeps no order between two options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountRequests(pub Vec<MountRequest>);
 
 impl clap::Args for MountRequests {
     fn augment_args(command: Command) -> Command {
-        let many =
-            |name: &'static str| Arg::new(name).long(name).action(ArgAction::Append).conflicts_with("plain");
-        command
-            .arg(
-                many("bind")
-                    .value_name("SRC[:DST[:ro]]")
-                    .value_parser(OsStringValueParser::new().try_map(Bind::parse))
-                    .help("Show a file or directory inside, at DST or its own path; repeatable"),
-            )
-            .arg(
-                many("tmpfs")
-                    .value_name("DST[:SIZE]")
-                    .value_parser(OsStringValueParser::new().try_map(Tmpfs::parse))
-                    .help("Mount an empty file system in memory; repeatable, in order with --bind"),
-            )
-            .arg(
-                Arg::new("resolv-conf")
-                    .long("resolv-conf")
-                    .action(ArgAction::SetTrue)
-                    .conflicts_with("plain")
-                    .help("Show the caller's /etc/resolv.conf inside, read-only"),
-            )
+        let option = |name: &'static str| Arg::new(name).long(name).conflicts_with("plain");
+        let bind = option("bind")
+            .action(ArgAction::Append)
+            .value_name("SRC[:DST[:ro]]")
+            .value_parser(OsStringValueParser::new().try_map(MountRequest::parse_bind))
+            .help("Show a file or directory inside, at DST or its own path; repeatable");
+        let tmpfs = option("tmpfs")
+            .action(ArgAction::Append)
+            .value_name("DST[:SIZE]")
+            .value_parser(OsStringValueParser::new().try_map(MountRequest::parse_tmpfs))
+            .help("Mount an empty file system in memory; repeatable, in order with --bind");
+        let resolv_conf = option("resolv-conf")
+            .action(ArgAction::SetTrue)
+            .help("Show the caller's /etc/resolv.conf inside, read-only");
+        command.args([bind, tmpfs, resolv_conf])
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -157,11 +124,10 @@ impl clap::Args for MountRequests {
 impl clap::FromArgMatches for MountRequests {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut found: Vec<(usize, MountRequest)> = Vec::new();
-        let binds = matches.get_many::<Bind>("bind").into_iter().flatten().cloned().map(MountRequest::Bind);
-        found.extend(matches.indices_of("bind").into_iter().flatten().zip(binds));
-        let tmpfs =
-            matches.get_many::<Tmpfs>("tmpfs").into_iter().flatten().cloned().map(MountRequest::Tmpfs);
-        found.extend(matches.indices_of("tmpfs").into_iter().flatten().zip(tmpfs));
+        for name in ["bind", "tmpfs"] {
+            let requests = matches.get_many(name).into_iter().flatten().cloned();
+            found.extend(matches.indices_of(name).into_iter().flatten().zip(requests));
+        }
         found.sort_by_key(|(at, _)| *at);
         let mut requests: Vec<MountRequest> = found.into_iter().map(|(_, request)| request).collect();
         if matches.get_flag("resolv-conf") {
@@ -176,22 +142,18 @@ impl clap::FromArgMatches for MountRequests {
     }
 }
 
-/// Where the caller's resolver is written: resolv.conf(5).
-pub const RESOLV_CONF: &str = "/etc/resolv.conf";
-
-/// The caller's resolver, through its links: often one into /run, of systemd-resolved(8).
-pub fn resolver() -> Option<PathBuf> {
-    Path::new(RESOLV_CONF).canonicalize().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
-    fn bind(text: &str) -> Result<(String, String, bool), String> {
-        let bind = Bind::parse(text.into())?;
+    fn bind(written: &str) -> Result<(String, String, bool), String> {
         let text = |path: PathBuf| path.into_os_string().into_string().unwrap();
-        Ok((text(bind.source), text(bind.target), bind.read_only))
+        match MountRequest::parse_bind(written.into())? {
+            MountRequest::Bind { source, target, read_only } => Ok((text(source), text(target), read_only)),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn three(source: &str, target: &str, read_only: bool) -> (String, String, bool) {
@@ -219,13 +181,15 @@ mod tests {
 
     #[test]
     fn a_tmpfs_has_a_size_that_the_kernel_can_read() {
-        let parse = |text: &str| Tmpfs::parse(text.into());
-        assert_eq!(parse("/run").unwrap(), Tmpfs { target: "/run".into(), size: None });
-        assert_eq!(parse("/run:64m").unwrap().size.unwrap(), "64m");
+        let parse = |text: &str| match MountRequest::parse_tmpfs(text.into())? {
+            MountRequest::Tmpfs { target, size } if target == Path::new("/run") => Ok(size),
+            other => Err(format!("{other:?}")),
+        };
+        assert_eq!(parse("/run").unwrap(), None);
         // as docker has it
-        assert_eq!(parse("/run:10MB").unwrap().size.unwrap(), "10M");
-        assert_eq!(parse("/run:1GiB").unwrap().size.unwrap(), "1G");
-        assert_eq!(parse("/run:50%").unwrap().size.unwrap(), "50%");
+        for (written, size) in [("64m", "64m"), ("10MB", "10M"), ("1GiB", "1G"), ("50%", "50%")] {
+            assert_eq!(parse(&format!("/run:{written}")).unwrap().unwrap(), size);
+        }
         for wrong in [
             "run",
             "/",

@@ -17,10 +17,12 @@ use nix::sys::stat::{SFlag, fstatat, stat};
 
 use crate::dev::Dev;
 use crate::extra_mount::{ExtraMount, MountSource};
-use crate::mount_request::{self, Bind, MountRequest, MountRequests, RESOLV_CONF, Tmpfs};
+use crate::mount_request::{MountRequest, MountRequests};
 use crate::mounts::{FsProvision, KernelMounts};
 use crate::root::Root;
 use crate::walk::{Walked, walk};
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// What one of our mounts shows at its place.
 enum Overlaid {
@@ -65,33 +67,33 @@ impl<'a> TargetResolver<'a> {
 
     fn resolve(&mut self, request: &MountRequest) -> Result<ExtraMount, Failure> {
         match request {
-            MountRequest::Bind(bind) => self.bind(bind),
-            MountRequest::Tmpfs(tmpfs) => self.tmpfs(tmpfs),
+            MountRequest::Bind { source, target, read_only } => self.bind(source, target, *read_only),
+            MountRequest::Tmpfs { target, size } => self.tmpfs(target, size.as_deref()),
             MountRequest::ResolvConf => self.resolv_conf(),
         }
     }
 
-    fn bind(&mut self, Bind { source: path, target, read_only }: &Bind) -> Result<ExtraMount, Failure> {
+    fn bind(&mut self, path: &Path, target: &Path, read_only: bool) -> Result<ExtraMount, Failure> {
         let found = stat(path).map_err(|errno| {
             Failure::new(format!("cannot bind {}: {}", quoted(path), ErrnoText(errno)))
                 .hint("--bind=SRC:DST shows SRC of the caller at DST of the new root")
         })?;
         let is_dir = is_directory(found.st_mode);
         let walked = self.walk(target);
-        let source = MountSource::Host { path: path.clone(), is_dir, read_only: *read_only };
+        let source = MountSource::Host { path: path.to_path_buf(), is_dir, read_only };
         let real = self.check(&walked, target, &source)?;
         if is_dir {
-            self.overlaid.push((real, Overlaid::Host(path.clone())));
+            self.overlaid.push((real, Overlaid::Host(path.to_path_buf())));
         }
         Ok(ExtraMount::new(source, walked))
     }
 
-    fn tmpfs(&mut self, Tmpfs { target, size }: &Tmpfs) -> Result<ExtraMount, Failure> {
+    fn tmpfs(&mut self, target: &Path, size: Option<&str>) -> Result<ExtraMount, Failure> {
         let walked = self.walk(target);
         // as accessible as what it covers: /tmp is everybody's, /root is not
         let covered = self.mode(&walked.real).filter(|_| walked.missing.is_empty());
         let mode = covered.map_or(0o755, |mode| mode & 0o7777);
-        let size = size.as_ref().map(|size| format!(",size={size}")).unwrap_or_default();
+        let size = size.map(|size| format!(",size={size}")).unwrap_or_default();
         let source = MountSource::Tmpfs { options: format!("mode={mode:o}{size}") };
         let real = self.check(&walked, target, &source)?;
         self.overlaid.push((real, Overlaid::Memory));
@@ -99,7 +101,8 @@ impl<'a> TargetResolver<'a> {
     }
 
     fn resolv_conf(&mut self) -> Result<ExtraMount, Failure> {
-        let Some(path) = mount_request::resolver() else {
+        // often a link into /run: systemd-resolved(8)
+        let Ok(path) = Path::new(RESOLV_CONF).canonicalize() else {
             return Err(Failure::new(format!("cannot show {RESOLV_CONF}: the caller has none"))
                 .hint("--bind=FILE:/etc/resolv.conf shows another file there"));
         };

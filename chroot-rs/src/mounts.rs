@@ -15,6 +15,8 @@ use crate::root::chdir_inside;
 /// Flags for a file system from which nothing is run and no device opened.
 pub const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
+const READ_ONLY: MsFlags = NO_SUID_DEV_EXEC.union(MsFlags::MS_RDONLY);
+
 /// How a file system of the kernel comes into the new root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FsProvision {
@@ -28,14 +30,11 @@ pub enum FsProvision {
     Skip,
 }
 
-/// Mounts on the new root's directories, as scripts around chroot(1) make them.
+/// How many mounts are stacked on the new root's directories: scripts around chroot(1) make them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExistingMounts {
-    /// How many are stacked on proc.
     pub proc_mounts: usize,
-    /// How many are stacked on sys.
     pub sys_mounts: usize,
-    /// Whether they can be unmounted.
     pub can_unmount: bool,
 }
 
@@ -47,24 +46,14 @@ pub struct KernelMounts {
     pub existing: ExistingMounts,
     /// Whether the caller's control groups are mounted below sys.
     pub cgroup2: bool,
-    /// What is covered in both.
     pub masks: Vec<Mask>,
 }
 
 impl KernelMounts {
-    /// Mounts both.
-    pub fn plan(&self, plan: &mut Plan, new_root: FdSlot) {
-        if self.proc != FsProvision::Skip {
-            self.plan_proc(plan, new_root);
-            self.plan_masks(plan, new_root, "proc");
+    pub fn plan_proc(&self, plan: &mut Plan, new_root: FdSlot) {
+        if self.proc == FsProvision::Skip {
+            return;
         }
-        if self.sys != FsProvision::Skip {
-            self.plan_sys(plan, new_root);
-            self.plan_masks(plan, new_root, "sys");
-        }
-    }
-
-    fn plan_proc(&self, plan: &mut Plan, new_root: FdSlot) {
         chdir_inside(plan, new_root, "proc");
         self.uncover(plan, new_root, "proc", self.existing.proc_mounts);
         if self.proc == FsProvision::Fresh {
@@ -73,24 +62,29 @@ impl KernelMounts {
             let reason = "show the caller's proc, which belongs to a PID namespace above";
             plan.step(reason, call::Mount::bind("/proc", ".", MsFlags::MS_REC));
         }
+        self.plan_masks(plan, new_root, "proc");
     }
 
-    fn plan_sys(&self, plan: &mut Plan, new_root: FdSlot) {
+    /// Mounts sysfs, read-only.
+    pub fn plan_sys(&self, plan: &mut Plan, new_root: FdSlot) {
+        if self.sys == FsProvision::Skip {
+            return;
+        }
         chdir_inside(plan, new_root, "sys");
-        if self.sys == FsProvision::Bind {
+        if self.sys == FsProvision::Fresh {
+            self.uncover(plan, new_root, "sys", self.existing.sys_mounts);
+            plan.step("mount sysfs read-only", call::Mount::new("sysfs", ".", READ_ONLY));
+            if self.cgroup2 {
+                chdir_inside(plan, new_root, "sys/fs/cgroup");
+                plan.step("show the own control group", call::Mount::new("cgroup2", ".", READ_ONLY));
+            }
+        } else {
             let slot = plan.slot("sys");
             plan.step("take a copy of the caller's /sys", call::OpenTree { path: "/sys".into(), slot });
             plan.step("make the copy read-only", call::ReadOnlyTree(slot));
             plan.step("show it inside", call::MoveMount { slot, target: ".".into() });
-            return;
         }
-        self.uncover(plan, new_root, "sys", self.existing.sys_mounts);
-        let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
-        plan.step("mount sysfs read-only", call::Mount::new("sysfs", ".", flags));
-        if self.cgroup2 {
-            chdir_inside(plan, new_root, "sys/fs/cgroup");
-            plan.step("show the own control group", call::Mount::new("cgroup2", ".", flags));
-        }
+        self.plan_masks(plan, new_root, "sys");
     }
 
     /// Unmounts, in this mount namespace, what is on `dir` already. A proc there may show processes
@@ -100,8 +94,7 @@ impl KernelMounts {
     /// An empty tmpfs then separates it from ours.
     fn uncover(&self, plan: &mut Plan, new_root: FdSlot, dir: &str, mounts: usize) {
         if !self.existing.can_unmount && mounts > 0 {
-            let empty = call::Mount::new("tmpfs", ".", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY)
-                .with_data("mode=755,size=4k");
+            let empty = call::Mount::new("tmpfs", ".", READ_ONLY).with_data("mode=755,size=4k");
             plan.step(format!("cover what is mounted on /{dir} already"), empty);
             chdir_inside(plan, new_root, dir);
             return;
@@ -124,16 +117,15 @@ impl KernelMounts {
                 Cover::ReadOnly => {
                     let bind = call::Mount::bind(*name, *name, MsFlags::empty());
                     plan.step(format!("take /{dir}/{name} as a mount of its own"), bind);
-                    let flags = MsFlags::MS_BIND | MsFlags::MS_RDONLY | NO_SUID_DEV_EXEC;
-                    plan.step(format!("make /{dir}/{name} read-only"), call::Mount::remount(*name, flags));
+                    let remount = call::Mount::remount(*name, MsFlags::MS_BIND | READ_ONLY);
+                    plan.step(format!("make /{dir}/{name} read-only"), remount);
                 }
                 Cover::File => {
                     let bind = call::Mount::bind("/dev/null", *name, MsFlags::empty());
                     plan.step(format!("let /{dir}/{name} read as empty"), bind);
                 }
                 Cover::Directory => {
-                    let flags = NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY;
-                    let empty = call::Mount::new("tmpfs", *name, flags);
+                    let empty = call::Mount::new("tmpfs", *name, READ_ONLY);
                     plan.step(format!("let /{dir}/{name} list as empty"), empty);
                 }
             }

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use chain::namespace::{Kind, capability};
-use chain::sys;
+use system::namespace::{Kind, capability};
+use system::sys;
 
 /// Where this process has CAP_SYS_ADMIN, which mount(2) needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Privilege {
         if sys::is_mount_root(Path::new("/")) == Some(false) {
             return Err(WhyPlain::InChroot);
         }
-        Ok(if Kind::User.is_initial() { Self::Machine } else { Self::Namespace })
+        Ok(if Kind::USER.is_initial() { Self::Machine } else { Self::Namespace })
     }
 
     /// Whether its capabilities count in this process's namespace of a kind.

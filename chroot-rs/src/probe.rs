@@ -1,20 +1,91 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is read of the system before anything is decided. It is read once and never changed;
-//! `setup` decides what to make of it.
+//! Reads the system once, before anything is decided. A probe is never changed: setup.rs decides.
 
-use chain::namespace::Kind;
-use chain::{mountinfo, sys};
+use std::path::Path;
 
-use crate::account_files::AccountFiles;
+use system::namespace::{Kind, capability};
+use system::{mountinfo, sys};
+
 use crate::cli::Options;
 use crate::descriptors::{self, EscapingFd};
-use crate::dev::Dev;
+use crate::dev::{self, Dev};
 use crate::ids::Ids;
 use crate::mask::{self, Mask};
 use crate::mounts::ExistingMounts;
-use crate::privilege::{Privilege, WhyPlain};
 use crate::root::{DirState, Root};
-use crate::root_mount::RootMount;
+use crate::root_mount::{self, RootMount};
+use system::accounts::AccountFiles;
+
+/// Where this process has CAP_SYS_ADMIN, which mount(2) needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    /// In the user namespace the machine booted with.
+    Machine,
+    /// In another user namespace.
+    Namespace,
+    /// Nowhere: it takes a new user namespace.
+    Unprivileged,
+}
+
+/// Why nothing can be mounted, so that chroot(2) has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyPlain {
+    /// By `--plain`.
+    Requested,
+    SameRoot,
+    /// CAP_SYS_CHROOT alone.
+    NoAdmin,
+    /// The root is not a mount, so it can neither be made private nor pivoted from.
+    InChroot,
+}
+
+impl WhyPlain {
+    /// The reason as the user reads it.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Requested => "--plain makes no mounts",
+            Self::SameRoot => "NEWROOT is '/', where everything is mounted already",
+            Self::NoAdmin => "that takes CAP_SYS_ADMIN",
+            Self::InChroot => "this process is in a chroot itself, where mounts cannot be kept inside",
+        }
+    }
+}
+
+impl Privilege {
+    fn read(is_current_root: bool) -> Result<Self, WhyPlain> {
+        if is_current_root {
+            return Err(WhyPlain::SameRoot);
+        }
+        if !sys::has_capability(capability::CAP_SYS_ADMIN) {
+            let can_chroot = sys::has_capability(capability::CAP_SYS_CHROOT);
+            return if can_chroot { Err(WhyPlain::NoAdmin) } else { Ok(Self::Unprivileged) };
+        }
+        if sys::is_mount_root(Path::new("/")) == Some(false) {
+            return Err(WhyPlain::InChroot);
+        }
+        Ok(if Kind::USER.is_initial() { Self::Machine } else { Self::Namespace })
+    }
+
+    fn read_dev(self, ids: &Ids, umask: u32) -> Dev {
+        Dev {
+            mknod: self == Self::Machine && sys::has_capability(capability::CAP_MKNOD),
+            terminal: dev::terminal(),
+            tty_group: ids.has_group(5),
+            mqueue: self.owns(Kind::IPC) && Path::new("/proc/sys/fs/mqueue").is_dir(),
+            umask,
+        }
+    }
+
+    /// Whether its capabilities count in this process's namespace of a kind.
+    fn owns(self, kind: Kind) -> bool {
+        match self {
+            Self::Machine => true,
+            Self::Namespace => kind.is_ours(),
+            // a new user namespace owns none of the others
+            Self::Unprivileged => false,
+        }
+    }
+}
 
 /// What was read.
 #[derive(Debug)]
@@ -69,9 +140,8 @@ pub struct MountProbe {
     pub proc_is_covered: bool,
     /// Whether this process's user namespace owns its PID namespace.
     pub owns_pid: bool,
-    /// Whether it owns its network namespace.
     pub owns_net: bool,
-    /// Whether its cgroup namespace is a new one that it owns.
+    /// Whether it owns its cgroup namespace, and that is not the first one.
     pub owns_cgroup: bool,
     /// Whether a tree of mounts can be made read-only: Linux 5.12.
     pub has_mount_setattr: bool,
@@ -91,10 +161,15 @@ impl MountProbe {
         let is_machine = privilege == Privilege::Machine;
         let is_pid_1 = nix::unistd::getpid().as_raw() == 1;
         let umask = sys::current_umask();
-        let root_mount = RootMount::read(root, privilege, umask);
-        let (proc_dir, proc_mounts) = root.dir_state_and_mounts("proc");
-        let (sys_dir, sys_mounts) = root.dir_state_and_mounts("sys");
-        let can_unmount = || is_machine || (privilege == Privilege::Namespace && root.can_unmount_below());
+        let has_open_tree = sys::has_open_tree();
+        let (proc_dir, proc_mounts) = root.dir_state("proc");
+        let (sys_dir, sys_mounts) = root.dir_state("sys");
+        let (dev_dir, _) = root.dir_state("dev");
+        let can_unmount = match privilege {
+            Privilege::Machine => true,
+            Privilege::Namespace => proc_mounts + sys_mounts > 0 && root.can_unmount_below(),
+            Privilege::Unprivileged => false,
+        };
         Self {
             privilege,
             caller: sys::effective_ids(),
@@ -102,21 +177,23 @@ impl MountProbe {
             is_pid_1,
             // only a user namespace is refused: user_namespaces(7)
             proc_is_covered: !is_machine && !is_pid_1 && mountinfo::cover_of_proc().is_some(),
-            owns_pid: privilege.owns(Kind::Pid),
-            owns_net: privilege.owns(Kind::Net),
-            owns_cgroup: !Kind::Cgroup.is_initial() && privilege.owns(Kind::Cgroup),
-            has_mount_setattr: root_mount.has_open_tree && sys::has_mount_setattr(),
+            owns_pid: privilege.owns(Kind::PID),
+            owns_net: privilege.owns(Kind::NET),
+            owns_cgroup: !Kind::CGROUP.is_initial() && privilege.owns(Kind::CGROUP),
+            has_mount_setattr: has_open_tree && sys::has_mount_setattr(),
             masks: if is_machine { mask::all() } else { Vec::new() },
             proc_dir,
             sys_dir,
-            dev_dir: root.dir_state("dev"),
-            existing: ExistingMounts {
-                proc_mounts,
-                sys_mounts,
-                can_unmount: proc_mounts + sys_mounts > 0 && can_unmount(),
+            dev_dir,
+            existing: ExistingMounts { proc_mounts, sys_mounts, can_unmount },
+            root_mount: RootMount {
+                has_open_tree,
+                mode: root.mode(),
+                umask,
+                userxattr: !is_machine,
+                covers_old_root: root_mount::is_first_mount(),
             },
-            root_mount,
-            dev: Dev::read(privilege, ids, umask),
+            dev: privilege.read_dev(ids, umask),
         }
     }
 }

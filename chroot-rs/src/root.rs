@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 
 use chain::handles::FdSlot;
 use chain::reporter::{ErrnoText, quoted};
-use chain::search::unsearchable_parent;
-use chain::{Failure, Plan, call, mountinfo, sys};
+use chain::{Failure, Plan, call};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, fstat, stat};
+use system::search::unsearchable_parent;
+use system::{mountinfo, sys};
 
-use crate::account_files::AccountFiles;
 use crate::walk::walk;
+use system::accounts::AccountFiles;
 
 /// The most that is read of a file of the new root.
 const MAX_READ_BYTES: u64 = 4 << 20;
@@ -75,27 +76,17 @@ impl Root {
         fstat(&self.dir).map_or(0o755, |stat| stat.st_mode & 0o7777)
     }
 
-    /// What the directory `name` of the root is.
-    pub fn dir_state(&self, name: &str) -> DirState {
-        self.open_dir(name).map_or_else(|state| state, |_| DirState::Directory)
-    }
-
-    /// The same, and how many mounts are stacked on it.
-    pub fn dir_state_and_mounts(&self, name: &str) -> (DirState, usize) {
-        match self.open_dir(name) {
-            Ok(opened) => (DirState::Directory, self.mounts_on(&opened)),
-            Err(state) => (state, 0),
-        }
-    }
-
-    fn open_dir(&self, name: &str) -> Result<OwnedFd, DirState> {
-        sys::open_without_symlinks(self.dir.as_fd(), Path::new(name)).map_err(|errno| match errno {
-            Errno::ELOOP => DirState::Symlink,
+    /// What the directory `name` of the root is, and how many mounts are stacked on it.
+    pub fn dir_state(&self, name: &str) -> (DirState, usize) {
+        let state = match sys::open_without_symlinks(self.dir.as_fd(), Path::new(name)) {
+            Ok(opened) => return (DirState::Directory, self.mounts_on(&opened)),
+            Err(Errno::ELOOP) => DirState::Symlink,
             // O_DIRECTORY reports a symlink so where openat2 is missing
-            Errno::ENOTDIR if nix::fcntl::readlinkat(&self.dir, name).is_ok() => DirState::Symlink,
-            Errno::ENOENT | Errno::ENOTDIR => DirState::Missing,
-            errno => DirState::Refused(errno),
-        })
+            Err(Errno::ENOTDIR) if nix::fcntl::readlinkat(&self.dir, name).is_ok() => DirState::Symlink,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => DirState::Missing,
+            Err(errno) => DirState::Refused(errno),
+        };
+        (state, 0)
     }
 
     fn mounts_on(&self, opened: &OwnedFd) -> usize {

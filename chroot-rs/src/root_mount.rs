@@ -5,12 +5,12 @@
 use std::path::Path;
 
 use chain::handles::FdSlot;
-use chain::{Plan, call, mountinfo, sys};
+use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
+use system::mountinfo;
 
-use crate::privilege::Privilege;
-use crate::root::{Root, chdir_to_root};
+use crate::root::chdir_to_root;
 
 /// linux/magic.h; nix does not have it.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
@@ -31,28 +31,16 @@ pub enum WriteMode {
 pub struct RootMount {
     /// Whether mounts can be attached by descriptor: Linux 5.2.
     pub has_open_tree: bool,
-    /// The mode of the new root.
     pub mode: u32,
     /// The caller's umask.
     pub umask: u32,
-    /// Whether overlayfs has to use user.* attributes, because trusted.* ones need root of the machine.
+    /// Whether overlayfs has to do with user.* attributes: trusted.* ones need root of the machine.
     pub userxattr: bool,
     /// Whether the new root is mounted over the old one, which pivot_root(2) cannot move.
     pub covers_old_root: bool,
 }
 
 impl RootMount {
-    /// Reads what decides it.
-    pub fn read(root: &Root, privilege: Privilege, umask: u32) -> Self {
-        Self {
-            has_open_tree: sys::has_open_tree(),
-            mode: root.mode(),
-            umask,
-            userxattr: privilege != Privilege::Machine,
-            covers_old_root: is_first_mount(),
-        }
-    }
-
     /// Mounts the new root on itself. With open_tree(2) it is the working directory already.
     pub fn plan(&self, plan: &mut Plan, new_root: FdSlot, write_mode: WriteMode, path: &Path) {
         // the other modes are options: without open_tree(2) they fail with its error
@@ -61,18 +49,14 @@ impl RootMount {
             plan.step("go to the mount on top", call::Reopen { path: path.to_path_buf(), slot: new_root });
             return;
         }
-        plan.step(
-            "take the new root as a mount of its own",
-            call::OpenTree { path: ".".into(), slot: new_root },
-        );
-        if write_mode == WriteMode::ReadOnly {
-            plan.step("let nothing be written to it", call::ReadOnlyTree(new_root));
+        let tree = call::OpenTree { path: ".".into(), slot: new_root };
+        plan.step("take the new root as a mount of its own", tree);
+        match write_mode {
+            WriteMode::Ephemeral => return self.plan_overlay(plan, new_root),
+            WriteMode::ReadOnly => plan.step("let nothing be written to it", call::ReadOnlyTree(new_root)),
+            WriteMode::Persistent => {}
         }
-        if write_mode == WriteMode::Ephemeral {
-            self.plan_overlay(plan, new_root);
-        } else {
-            plan.step("mount it on itself", call::MoveMount { slot: new_root, target: ".".into() });
-        }
+        plan.step("mount it on itself", call::MoveMount { slot: new_root, target: ".".into() });
     }
 
     /// Mounts an overlay of the root and an empty directory in memory. All of it lies on a new
@@ -84,13 +68,10 @@ impl RootMount {
         plan.step("mount it over the new root", call::MoveMount { slot, target: ".".into() });
         plan.step("go there", call::Enter { slot, dir: "".into() });
         plan.step("give directories exactly their modes", call::Umask(0));
-        for (name, what) in [
-            ("upper", "for what is written"),
-            ("work", "for the overlay itself"),
-            ("root", "for the new root"),
-        ] {
+        let dirs = [("upper", "what is written"), ("work", "the overlay itself"), ("root", "the new root")];
+        for (name, purpose) in dirs {
             let mkdir = call::Mkdir { path: name.into(), mode: self.mode };
-            plan.step(format!("make a directory {what}"), mkdir);
+            plan.step(format!("make a directory for {purpose}"), mkdir);
         }
         plan.step("take the umask back", call::Umask(self.umask));
         let into_place = call::MoveMount { slot: new_root, target: "root".into() };
@@ -123,7 +104,7 @@ impl RootMount {
 }
 
 /// Whether the root is the first of all mounts, into which an initramfs is unpacked.
-fn is_first_mount() -> bool {
+pub fn is_first_mount() -> bool {
     let in_memory = statfs("/").is_ok_and(|fs| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&fs.filesystem_type()));
     // the table is long, so it is read last
     let is_rootfs = || {

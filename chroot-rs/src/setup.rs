@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is decided: the options, applied to what the probe found. The plan only spells it out.
+//! Decides everything, from the options and the probe. The plan only lists it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,31 +15,24 @@ use crate::dev::Dev;
 use crate::extra_mount::ExtraMount;
 use crate::mount_target::TargetResolver;
 use crate::mounts::{ExistingMounts, FsProvision, KernelMounts};
-use crate::namespaces::Namespaces;
-use crate::privilege::{Privilege, WhyPlain};
-use crate::probe::{MountProbe, Probe};
+use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
 use crate::root::{DirState, Root};
 use crate::root_mount::{RootMount, WriteMode};
 
-/// PATH where the caller's leads nowhere inside, as on a machine that keeps its programs elsewhere.
+/// Replaces a PATH without a directory that exists inside, as on a machine that keeps programs elsewhere.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Everything the plan does.
 #[derive(Debug)]
 pub struct Setup {
-    /// The new root.
     pub root: Root,
-    /// How it becomes the root.
     pub strategy: Strategy,
-    /// The user and groups of the command.
     pub credentials: Credentials,
-    /// A PATH in place of the caller's.
+    /// A PATH that replaces the caller's.
     pub path: Option<OsString>,
-    /// Where the command starts.
     pub workdir: Option<PathBuf>,
-    /// What runs at the end.
     pub command: Command,
-    /// What a default had to leave out, a line each, for the user to read.
+    /// What a default had to leave out, a line each.
     pub notes: Vec<String>,
 }
 
@@ -47,10 +40,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub enum Strategy {
     /// chroot(2), and chdir(2) unless `skip_chdir`: exactly what chroot(1) does.
-    Plain {
-        /// Whether the working directory stays.
-        skip_chdir: bool,
-    },
+    Plain { skip_chdir: bool },
     /// pivot_root(2) in a new mount namespace.
     Pivot(Box<PivotSetup>),
 }
@@ -60,17 +50,14 @@ pub enum Strategy {
 pub struct PivotSetup {
     /// Descriptors to keep from the command.
     pub escaping_fds: Vec<EscapingFd>,
-    /// The namespaces to enter.
-    pub namespaces: Namespaces,
-    /// The mount that becomes the root.
+    /// The user and group that become root in a new user namespace, if one is needed.
+    pub map_to_root: Option<(u32, u32)>,
+    /// Whether the command gets a new PID namespace.
+    pub new_pid: bool,
     pub root_mount: RootMount,
-    /// What happens to changes the command makes.
     pub write_mode: WriteMode,
-    /// proc and sysfs.
     pub kernel_mounts: KernelMounts,
-    /// /dev, if it is mounted.
     pub dev: Option<Dev>,
-    /// What options mount besides.
     pub extra_mounts: Vec<ExtraMount>,
 }
 
@@ -85,45 +72,30 @@ impl Setup {
         let mut notes = Vec::new();
         let strategy = match probe.mounts {
             Ok(mounts) => {
-                let pivot = PivotSetup::resolve(options, &probe.root, mounts, &mut notes)?;
-                Strategy::Pivot(Box::new(pivot))
+                notes.extend(left_out(options, &mounts));
+                Strategy::Pivot(Box::new(PivotSetup::resolve(options, &probe.root, mounts)?))
             }
             Err(why) => plain(options, why, &mut notes)?,
         };
         let credentials = options.credentials.resolve(&probe.accounts, &probe.ids, &mut notes)?;
         let command = if probe.is_current_root { command } else { command.inside(&probe.root.path) };
         let path = (!probe.path_works).then(|| USUAL_PATH.into());
-        Ok(Self {
-            root: probe.root,
-            strategy,
-            credentials,
-            path,
-            workdir: options.workdir.clone(),
-            command,
-            notes,
-        })
+        let workdir = options.workdir.clone();
+        Ok(Self { root: probe.root, strategy, credentials, path, workdir, command, notes })
     }
 }
 
 impl PivotSetup {
-    fn resolve(
-        options: &Options,
-        root: &Root,
-        probe: MountProbe,
-        notes: &mut Vec<String>,
-    ) -> Result<Self, Failure> {
-        let namespaces = Namespaces {
-            map_to_root: (probe.privilege == Privilege::Unprivileged).then_some(probe.caller),
-            // every process whose root is outside leads there, by /proc/PID/root and setns(2)
-            pid: !(probe.is_pid_1 || probe.proc_is_covered || options.share_pid),
-        };
-        let kernel_mounts = kernel_mounts(options, &probe, namespaces.pid);
-        notes.extend(left_out(options, &probe, &kernel_mounts));
+    fn resolve(options: &Options, root: &Root, probe: MountProbe) -> Result<Self, Failure> {
+        // every process whose root is outside leads there, by /proc/PID/root and setns(2)
+        let new_pid = !(probe.is_pid_1 || probe.proc_is_covered || options.share_pid);
+        let kernel_mounts = kernel_mounts(options, &probe, new_pid);
         let has_dev = probe.dev_dir == DirState::Directory && !options.no_mount;
         let targets = TargetResolver::new(root, options.ephemeral, &kernel_mounts, has_dev);
         Ok(Self {
             escaping_fds: if options.keep_fds { Vec::new() } else { probe.escaping_fds },
-            namespaces,
+            map_to_root: (probe.privilege == Privilege::Unprivileged).then_some(probe.caller),
+            new_pid,
             root_mount: probe.root_mount,
             write_mode: options.write_mode(),
             extra_mounts: targets.resolve_all(&options.mounts)?,
@@ -133,13 +105,13 @@ impl PivotSetup {
     }
 }
 
-/// The way that is left where nothing can be mounted.
+/// The strategy without mounts.
 fn plain(options: &Options, why: WhyPlain, notes: &mut Vec<String>) -> Result<Strategy, Failure> {
     if options.want_mounts() {
         let failure = Failure::new("a mount was asked for, and none can be made here");
         return Err(failure.hint(why.advice()));
     }
-    // the others lose nothing that they could have
+    // with --plain, and for the root there is, nothing is lost
     if let WhyPlain::NoAdmin | WhyPlain::InChroot = why {
         let lost = "plain chroot(2), no mounts, and root inside could get out";
         notes.push(format!("{lost}: {}", why.advice()));
@@ -165,8 +137,8 @@ fn kernel_mounts(options: &Options, probe: &MountProbe, new_pid: bool) -> Kernel
     }
 }
 
-/// What a default had to leave out.
-fn left_out(options: &Options, probe: &MountProbe, mounts: &KernelMounts) -> Vec<String> {
+/// What a default has to leave out.
+fn left_out(options: &Options, probe: &MountProbe) -> Vec<String> {
     let mut notes = Vec::new();
     if probe.proc_is_covered && !options.share_pid {
         let danger = "the processes outside stay in sight, and root inside could get out";
@@ -175,20 +147,20 @@ fn left_out(options: &Options, probe: &MountProbe, mounts: &KernelMounts) -> Vec
     if options.no_mount {
         return notes;
     }
-    if mounts.existing.proc_mounts > 0 && !mounts.existing.can_unmount {
+    let existing = probe.existing;
+    if existing.proc_mounts > 0 && !existing.can_unmount && !options.ephemeral {
         let danger = "is covered, and root inside could uncover it and get out: umount it before";
         notes.push(format!("what is mounted on /proc in the new root already {danger}"));
     }
     for (name, dir) in [("proc", probe.proc_dir), ("sys", probe.sys_dir), ("dev", probe.dev_dir)] {
-        match dir {
-            DirState::Symlink => {
-                notes.push(format!("left out /{name}: it is a symbolic link in the new root"));
-            }
-            DirState::Refused(errno) => notes.push(format!("left out /{name}: {}", ErrnoText(errno))),
-            DirState::Directory | DirState::Missing => {}
-        }
+        let why = match dir {
+            DirState::Symlink => "it is a symbolic link in the new root".to_string(),
+            DirState::Refused(errno) => ErrnoText(errno).to_string(),
+            DirState::Directory | DirState::Missing => continue,
+        };
+        notes.push(format!("left out /{name}: {why}"));
     }
-    if probe.sys_dir == DirState::Directory && mounts.sys == FsProvision::Skip {
+    if probe.sys_dir == DirState::Directory && !probe.owns_net && !probe.has_mount_setattr {
         let missing = "to make it read-only here takes mount_setattr(2), Linux 5.12";
         notes.push(format!("left out /sys: {missing}"));
     }

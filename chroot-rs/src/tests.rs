@@ -3,15 +3,14 @@
 use clap::{Args as _, FromArgMatches as _};
 
 use super::*;
-use crate::account_files::AccountFiles;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
 use crate::ids::Ids;
 use crate::mounts::ExistingMounts;
-use crate::privilege::{Privilege, WhyPlain};
-use crate::probe::MountProbe;
+use crate::probe::{MountProbe, Privilege, WhyPlain};
 use crate::root::DirState;
 use crate::root_mount::RootMount;
+use system::accounts::AccountFiles;
 
 /// Root of the machine, as process 1, with a complete new root.
 fn machine() -> MountProbe {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Walking a path as a process inside a root would, links included, with nothing outside in reach.
+//! Follows a path and its links as a process inside a root would, so that it cannot lead outside.
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
@@ -13,39 +13,40 @@ const MAX_LINKS: usize = 40;
 /// How far a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walked {
-    /// What is there, without links, relative to the root; empty for the root.
+    /// What exists, without links, relative to the root; empty for the root.
     pub real: PathBuf,
-    /// Below it, what is not.
+    /// The names below it that do not exist.
     pub missing: Vec<OsString>,
 }
 
-/// Walks a path as far as it is there. `link` says what the link at a path below the root says,
-/// and `EINVAL` where something else is: readlink(2).
+/// Follows a path as far as it exists. `link` returns the target of the link at a path below the root,
+/// and `EINVAL` for anything else: readlink(2).
 pub fn walk(path: &Path, link: impl Fn(&Path) -> Result<PathBuf, Errno>) -> Walked {
-    let mut todo: VecDeque<OsString> = path.components().map(|part| part.as_os_str().to_owned()).collect();
+    let names = |path: &Path| {
+        let names = path.components().rev().map(|part| part.as_os_str().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    // the last one comes next
+    let mut todo = names(path);
     let (mut real, mut links) = (PathBuf::new(), 0);
-    while let Some(name) = todo.pop_front() {
-        match Path::new(&name).components().next() {
-            Some(Component::RootDir) => real = PathBuf::new(),
+    while let Some(name) = todo.pop() {
+        match name.as_bytes() {
+            b"/" => real.clear(),
+            b"." => {}
             // above the root is the root
-            Some(Component::ParentDir) => _ = real.pop(),
-            Some(Component::Normal(_)) => {
-                let next = real.join(&name);
-                match link(&next) {
-                    Ok(link) if links < MAX_LINKS => {
-                        links += 1;
-                        for part in link.components().rev() {
-                            todo.push_front(part.as_os_str().to_owned());
-                        }
-                    }
-                    Err(Errno::EINVAL) => real = next,
-                    _ => {
-                        todo.push_front(name);
-                        return Walked { real, missing: todo.into() };
-                    }
+            b".." => _ = real.pop(),
+            _ => match link(&real.join(&name)) {
+                Ok(link) if links < MAX_LINKS => {
+                    links += 1;
+                    todo.extend(names(&link));
                 }
-            }
-            _ => {}
+                Err(Errno::EINVAL) => real.push(name),
+                _ => {
+                    todo.push(name);
+                    todo.reverse();
+                    return Walked { real, missing: todo };
+                }
+            },
         }
     }
     Walked { real, missing: Vec::new() }

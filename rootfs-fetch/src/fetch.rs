@@ -15,7 +15,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::net::client::Net;
 use crate::oci::image::{Image, ImageFormat, Layers, LocalImage};
-use crate::oci::manifest::Layer;
+use crate::oci::model::Layer;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::source::input::{Input, Opener, write_image_config};

@@ -17,8 +17,10 @@ use crate::net::body::Body;
 use crate::net::http::Head;
 use crate::net::resolve::dns;
 use crate::net::url::Url;
+use crate::oci::docker_archive;
 use crate::oci::layout::Layout;
-use crate::oci::manifest::{self, Query};
+use crate::oci::manifest;
+use crate::oci::model::Query;
 use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
 use crate::oci::registry::challenge;
@@ -64,10 +66,7 @@ pub fn pax(data: &[u8]) {
 
 /// An ELF file.
 pub fn elf(data: &[u8]) {
-    let _ = Elf::read(&|offset, length| {
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(data.len());
-        data.get(from..from.saturating_add(length).min(data.len())).unwrap_or_default().to_vec()
-    });
+    let _ = Elf::read(data);
 }
 
 /// The loader's cache.
@@ -83,7 +82,7 @@ pub fn manifest(data: &[u8]) {
     };
     let query = Query { tag: None, platform: &Platform::host() };
     let _ = manifest::oci(&blobs, query);
-    let _ = manifest::docker(&blobs, query);
+    let _ = docker_archive::find(&blobs, query);
 }
 
 /// The name of an image, a URL and where it leads, a challenge: what people and servers write.

@@ -32,7 +32,7 @@ impl Interrupt {
             }
         }
         // a file that grows over a limit is an error of the write, not the end of us: setrlimit(2)
-        chain::sys::set_ignored(Signal::SIGXFSZ as i32, true);
+        system::sys::set_ignored(Signal::SIGXFSZ as i32, true);
         if watched.thread_block().is_ok() {
             let seen = interrupt.0.clone();
             // without the thread the signals would only stay pending, so give them back

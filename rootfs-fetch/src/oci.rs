@@ -6,6 +6,7 @@ pub mod docker_archive;
 pub mod image;
 pub mod layout;
 pub mod manifest;
+pub mod model;
 pub mod platform;
 pub mod reference;
 pub mod registry;

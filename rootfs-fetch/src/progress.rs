@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-const KNOWN: &str = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-const UNKNOWN: &str = "{spinner} {bytes} {bytes_per_sec}";
+const KNOWN: &str = "{bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
+const UNKNOWN: &str = "{spinner} {decimal_bytes} {decimal_bytes_per_sec}";
 
 /// How far the source has been read.
 #[derive(Clone, Debug)]

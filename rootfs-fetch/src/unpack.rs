@@ -16,7 +16,6 @@ pub mod whiteout;
 use std::collections::HashSet;
 
 use chain::Reporter;
-use chain::reporter::Quoted;
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
@@ -29,7 +28,7 @@ use crate::tree::Tree;
 use crate::tree::directories::Inode;
 use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
-use crate::unpack::disk_full::Rest;
+use crate::unpack::disk_full::{DiskUsage, FullDisk};
 use crate::unpack::listing::Listing;
 use crate::unpack::policy::{Devices, Policy};
 use crate::unpack::report::Report;
@@ -53,10 +52,7 @@ pub struct Unpacker {
     layer: Option<Made>,
     /// What was made so far, where something was there before us.
     files: Option<HashSet<Inode>>,
-    /// What the contents made so far take on the disk.
-    disk_bytes: u64,
-    /// What the file system counts in.
-    block: u64,
+    usage: DiskUsage,
 }
 
 /// What kind of archive is unpacked.
@@ -71,9 +67,8 @@ pub enum ArchiveKind {
 impl Unpacker {
     /// Starts to fill a tree.
     pub fn new(mut tree: Tree, policy: Policy, reporter: Reporter) -> Self {
-        let shared = !tree.root_is_made();
-        let files = shared.then(HashSet::new);
-        let block = disk_full::block_of(&tree);
+        let files = (!tree.root_is_made()).then(HashSet::new);
+        let usage = DiskUsage::new(tree.root());
         Self {
             tree,
             policy,
@@ -84,8 +79,7 @@ impl Unpacker {
             waiting_bytes: 0,
             layer: None,
             files,
-            disk_bytes: 0,
-            block,
+            usage,
         }
     }
 
@@ -107,11 +101,25 @@ impl Unpacker {
             let before = stream.taken_by_reader();
             let made = self.entry(entry, stream);
             let used = stream.taken_by_reader() - before;
+            let skip = padded(stored) - used;
             made.map_err(|failure| {
-                let rest = Rest { reader: &mut reader, stream, skip: padded(stored) - used, current: stored };
-                self.full(failure, kind, rest)
+                if !failure.is_full() {
+                    return failure;
+                }
+                let full = FullDisk {
+                    root: self.tree.root(),
+                    usage: self.usage.clone(),
+                    report: &self.report,
+                    selection: &self.policy.selection,
+                    reader: &mut reader,
+                    stream,
+                    skip,
+                    stored,
+                    is_layer: kind == ArchiveKind::Layer,
+                };
+                failure.hint(full.hint())
             })?;
-            stream.skip(padded(stored) - used)?;
+            stream.skip(skip)?;
         }
         self.link_waiting()
     }
@@ -201,28 +209,25 @@ impl Unpacker {
             None => file::fill(&fd, entry.stored, stream),
             Some(map) => file::fill_sparse(&fd, map, stream),
         };
-        written.map_err(|failure| failure.at_entry(Quoted(name.bytes())))?;
+        written.map_err(|failure| failure.at_entry(name))?;
         metadata::finish_file(&fd, entry, &self.policy, &mut self.report)
-            .map_err(|failure| failure.within(Quoted(name.bytes())))?;
+            .map_err(|failure| failure.within(name))?;
         self.report.files += 1;
         self.report.bytes += entry.stored;
-        self.disk_bytes += self.in_blocks(entry.stored);
+        self.usage.add(entry.stored);
         Ok(())
     }
 
     fn symlink(&mut self, name: &Name, target: &[u8], entry: &Entry) -> Result<()> {
         if target.is_empty() || target.contains(&0) {
-            return Err(Failure::damaged(format_args!(
-                "refused {}: a symbolic link to nothing",
-                Quoted(name.bytes())
-            )));
+            return Err(Failure::damaged(format_args!("refused {name}: a symbolic link to nothing")));
         }
         let entry_path = self.tree.entry_path(name)?;
         self.new_at(&entry_path, name, "symlinkat()", |entry_path| {
             rustix::fs::symlinkat(target, entry_path.dir(), entry_path.leaf())
         })?;
         metadata::finish_special(&entry_path, entry, &self.policy, &mut self.report)
-            .map_err(|failure| failure.within(Quoted(name.bytes())))?;
+            .map_err(|failure| failure.within(name))?;
         self.report.files += 1;
         Ok(())
     }
@@ -234,7 +239,7 @@ impl Unpacker {
             rustix::fs::mknodat(entry_path.dir(), entry_path.leaf(), kind, mode, device)
         })?;
         metadata::finish_special(&entry_path, entry, &self.policy, &mut self.report)
-            .map_err(|failure| failure.within(Quoted(name.bytes())))?;
+            .map_err(|failure| failure.within(name))?;
         self.report.files += 1;
         Ok(())
     }
@@ -262,8 +267,7 @@ impl Unpacker {
         let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         if self.files.is_some() && directory && !self.tree.directories().is_made(Inode::of(&stat)) {
             return Err(Failure::damaged(format_args!(
-                "refused {}: a directory that was there would go for it",
-                Quoted(name.bytes())
+                "refused {name}: a directory that was there would go for it"
             )));
         }
         Ok(())
@@ -289,7 +293,7 @@ impl Unpacker {
         {
             files.insert(Inode::of(&stat));
         }
-        made.map_err(|error| Failure::call(format_args!("make {}", Quoted(name.bytes())), call, error))
+        made.map_err(|error| Failure::call(format_args!("make {name}"), call, error))
     }
 
     /// Finishes the directories, and ends.

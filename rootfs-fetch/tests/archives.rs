@@ -7,15 +7,12 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::PathBuf;
-
-use support::tar::{GNU, V7, seal};
-use support::{As, Head, Scratch, Tar};
+use tests::fetch::{As, Scratch};
+use tests::tar::{GNU, Head, Tar, V7, seal};
 
 /// Unpacks an archive that must be taken without a word, and gives its root.
 fn unpacked(scratch: &Scratch, archive: &[u8]) -> PathBuf {

@@ -10,14 +10,9 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-
-use support::tar::{GNU, V7, seal};
-use support::{As, Head, Scratch, Tar};
 
 /// How the tool is to take an archive.
 enum Taken {
@@ -27,6 +22,8 @@ enum Taken {
     Confined(fn(&Path)),
 }
 use Taken::{Confined, Refused};
+use tests::fetch::{As, Scratch, feed, is_root};
+use tests::tar::{GNU, Head, Tar, V7, seal};
 
 fn attack(archive: &[u8], taken: &Taken) {
     attack_with(archive, taken, &[]);
@@ -46,7 +43,7 @@ fn attack_with(archive: &[u8], taken: &Taken, options: &[&str]) {
             if walk {
                 command.env("ROOTFS_FETCH_NO_OPENAT2", "1");
             }
-            let outcome = support::scratch::feed(command, archive);
+            let outcome = feed(command, archive);
             let context = format!("as {who:?}, walk {walk}: {outcome:?}");
             assert_eq!(scratch.surroundings(), before, "something outside changed, {context}");
             match taken {
@@ -391,7 +388,7 @@ fn an_owner_that_means_nobody_to_chown_is_refused_where_owners_are_kept() {
     let archive = Tar::new().entry(&head, b"").end();
     let scratch = Scratch::new();
     let outcome = scratch.feed(As::Caller, &archive, &["-", "root"]);
-    assert_eq!(outcome.code, Some(if support::is_root() { 4 } else { 0 }), "{outcome:?}");
+    assert_eq!(outcome.code, Some(if is_root() { 4 } else { 0 }), "{outcome:?}");
     let outcome = scratch.feed(As::Caller, &archive, &["--no-same-owner", "-", "other"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
 }

@@ -7,24 +7,21 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 use std::process::Command;
 
-use support::scratch::feed;
-use support::site::{archive, file, oci_archive, run, serve, sha256};
-use support::{As, Scratch};
+use tests::fetch::{As, Scratch, archive, feed, file, oci_archive, run, serve};
+use tests::layout::hex;
 
 #[test]
 fn checksums_of_any_archive_are_demanded_from_a_url_or_a_file() {
     let scratch = Scratch::new();
     let data = archive("right");
-    let sums = format!("{}  other.tar\n{} *a.tar\n", sha256(b""), sha256(&data));
+    let sums = format!("{}  other.tar\n{} *a.tar\n", hex(b""), hex(&data));
     let server = serve(vec![
         file("x/a.tar", data.clone()),
         file("x/SUMS", sums.clone()),
-        file("x/wrong", sums.replace("other", "x").replace(&sha256(&data), &sha256(b""))),
+        file("x/wrong", sums.replace("other", "x").replace(&hex(&data), &hex(b""))),
     ]);
     fs::write(scratch.work().join("a.tar"), &data).unwrap();
     fs::write(scratch.work().join("SUMS"), &sums).unwrap();
@@ -35,7 +32,7 @@ fn checksums_of_any_archive_are_demanded_from_a_url_or_a_file() {
     {
         let outcome = run(&scratch, &["--checksums", sums, source, &format!("root-{number}")]);
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
-        assert!(outcome.stderr.contains(&sha256(&data)), "{outcome:?}");
+        assert!(outcome.stderr.contains(&hex(&data)), "{outcome:?}");
     }
     let before = scratch.left();
     let outcome = run(&scratch, &["--checksums", &server.url("x/wrong"), &url, "root"]);
@@ -62,7 +59,7 @@ fn an_image_in_a_file_is_checked_by_its_checksum_too() {
     let scratch = Scratch::new();
     let image = oci_archive("right");
     fs::write(scratch.work().join("image.tar"), &image).unwrap();
-    fs::write(scratch.work().join("image.tar.sha256"), sha256(&image)).unwrap();
+    fs::write(scratch.work().join("image.tar.sha256"), hex(&image)).unwrap();
     let outcome = run(&scratch, &["--checksums", "image.tar.sha256", "image.tar", "root"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert_eq!(fs::read_to_string(scratch.work().join("root/etc/note")).unwrap(), "right");
@@ -96,7 +93,7 @@ fn without_gpgv_a_signature_is_not_checked_and_that_is_an_error() {
     let scratch = Scratch::new();
     let data = archive("right");
     fs::write(scratch.work().join("a.tar"), &data).unwrap();
-    fs::write(scratch.work().join("SUMS"), format!("{}  a.tar\n", sha256(&data))).unwrap();
+    fs::write(scratch.work().join("SUMS"), format!("{}  a.tar\n", hex(&data))).unwrap();
     fs::write(scratch.work().join("SUMS.gpg"), "x").unwrap();
     fs::write(scratch.work().join("keys"), "").unwrap();
     let mut command = scratch.command(As::Caller);
@@ -167,7 +164,7 @@ mod peers {
         let keys = Keys::new(&scratch);
         let work = scratch.work();
         let data = archive("right");
-        let sums = format!("{}  a.tar\n", sha256(&data));
+        let sums = format!("{}  a.tar\n", hex(&data));
         fs::write(work.join("a.tar"), &data).unwrap();
         fs::write(work.join("SUMS"), &sums).unwrap();
         let fetch = |sums: &str, keyring: &str| {
@@ -214,7 +211,7 @@ mod peers {
         let work = scratch.work();
         let data = archive("right");
         fs::write(work.join("a.tar"), &data).unwrap();
-        fs::write(work.join("SUMS"), format!("# a.tar\n{}  a.tar\n", sha256(&data))).unwrap();
+        fs::write(work.join("SUMS"), format!("# a.tar\n{}  a.tar\n", hex(&data))).unwrap();
         keys.sign("trusted", "--clear-sign", "signed");
         let server =
             serve(vec![file("a.tar", data.clone()), file("signed", fs::read(work.join("signed")).unwrap())]);
@@ -229,7 +226,7 @@ mod peers {
         assert_eq!(fetch("signed", "stranger.gpg").code, Some(4));
         // what is written after it, or before it, nobody has signed
         let text = fs::read_to_string(work.join("signed")).unwrap();
-        let evil = format!("{}  b.tar\n", sha256(b"evil"));
+        let evil = format!("{}  b.tar\n", hex(b"evil"));
         for forged in [format!("{text}{evil}"), format!("{evil}{text}"), text.replace("# a.tar", "# b.tar")] {
             fs::write(work.join("forged"), &forged).unwrap();
             fs::write(work.join("b.tar"), b"evil").unwrap();

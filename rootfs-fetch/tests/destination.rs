@@ -7,16 +7,14 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use support::{As, Head, Scratch, Tar, is_root};
+use tests::fetch::{As, Scratch, feed, is_root};
+use tests::tar::{Head, Tar};
 
 fn small() -> Vec<u8> {
     Tar::new().file("a", b"x").end()
@@ -240,7 +238,7 @@ fn the_mask_of_the_caller_does_not_change_the_modes() {
     command.current_dir(scratch.work());
     command.args(["-c", "umask 077; exec \"$0\" -q - root"]).arg(tool);
     let tar = Tar::new().entry(&Head::new(b'0', "open").mode(0o666), b"").dir("d", 0o777).file("e/f", b"");
-    let outcome = support::scratch::feed(command, &tar.end());
+    let outcome = feed(command, &tar.end());
     assert_eq!(outcome.code, Some(0));
     let mode =
         |name| scratch.work().join("root").join(name).metadata().unwrap().permissions().mode() & 0o7777;

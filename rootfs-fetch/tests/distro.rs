@@ -8,14 +8,14 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 
 use rootfs_fetch::digest::Digest;
 use serde_json::json;
-use support::site::{Files, archive, file, oci_archive, run, serve, sha256};
-use support::{Scratch, Server, Tar, answer};
+use tests::fetch::{Files, Scratch, archive, file, oci_archive, run, serve};
+use tests::layout::hex;
+use tests::server::{Server, answer};
+use tests::tar::Tar;
 
 /// A distribution's files, and the path of the archive that is to be found.
 struct Published {
@@ -28,7 +28,7 @@ struct Published {
 /// machines' and other kinds.
 fn published() -> Vec<Published> {
     let (right, old, other) = (archive("right"), archive("old"), archive("other"));
-    let [sum, old_sum, other_sum] = [&right, &old, &other].map(|data| sha256(data));
+    let [sum, old_sum, other_sum] = [&right, &old, &other].map(|data| hex(data));
     let gnu = |sum: &str, name: &str| format!("{sum}  {name}\n");
     let bsd = |sum: &str, name: &str| format!("SHA256 ({name}) = {sum}\n");
     let signed = |text: &str| {
@@ -57,7 +57,7 @@ fn published() -> Vec<Published> {
     let bootstrap = Tar::new().dir("root.x86_64", 0o755).dir("root.x86_64/etc", 0o755);
     let bootstrap = bootstrap.file("root.x86_64/etc/note", b"right").file("pkglist.x86_64.txt", b"x").end();
     let name = "archlinux-bootstrap-x86_64.tar.zst";
-    let sums = gnu(&old_sum, "archlinux-2026.11.01-x86_64.iso") + &gnu(&sha256(&bootstrap), name);
+    let sums = gnu(&old_sum, "archlinux-2026.11.01-x86_64.iso") + &gnu(&hex(&bootstrap), name);
     add(
         "distro:archlinux",
         "iso/latest/archlinux-bootstrap-x86_64.tar.zst",
@@ -83,7 +83,7 @@ fn published() -> Vec<Published> {
     let page = format!(
         "<a href=\"../\">up</a><a href=\"{name}\">{name}</a> <a href=\"Fedora-Container-44-1.7-x86_64-CHECKSUM\">x</a>"
     );
-    let sums = format!("# {name}: 12 bytes\n") + &bsd(&sha256(&image), name) + &bsd(&other_sum, minimal);
+    let sums = format!("# {name}: 12 bytes\n") + &bsd(&hex(&image), name) + &bsd(&other_sum, minimal);
     add(
         "distro:fedora:44",
         "releases/44/Container/x86_64/images/Fedora-Container-Base-Generic-44-1.7.x86_64.oci.tar.xz",
@@ -130,7 +130,7 @@ fn published() -> Vec<Published> {
         vec![
             file(
                 &format!("{name}.CHECKSUM"),
-                bsd(&sha256(&image), "Rocky-10-Container-Base.latest.x86_64.tar.xz"),
+                bsd(&hex(&image), "Rocky-10-Container-Base.latest.x86_64.tar.xz"),
             ),
             file(name, image),
         ],
@@ -227,7 +227,7 @@ fn a_password_of_a_mirror_is_said_to_the_mirror_and_to_nobody_else() {
     let elsewhere = serve(files.clone());
     files.retain(|(path, _)| path != archive);
     let target = elsewhere.url(archive).replace("127.0.0.1", "localhost");
-    let server = Server::start(move |head| {
+    let server = Server::bytes(move |head| {
         let path = head.split(' ').nth(1).unwrap_or_default();
         let found = files.iter().find(|(known, _)| format!("/{known}") == path);
         let redirect = || answer("302 There", &format!("Location: {target}\r\n"), b"");
@@ -238,8 +238,8 @@ fn a_password_of_a_mirror_is_said_to_the_mirror_and_to_nobody_else() {
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert!(!outcome.stderr.contains("secret"), "{outcome:?}");
     let named = |head: &String| head.contains("Authorization: Basic bWU6c2VjcmV0\r\n");
-    assert!(server.asked().len() == 2 && server.asked().iter().all(named), "{:?}", server.asked());
-    assert!(elsewhere.asked().len() == 1 && !elsewhere.asked().iter().any(named), "{:?}", elsewhere.asked());
+    assert!(server.heads().len() == 2 && server.heads().iter().all(named), "{:?}", server.heads());
+    assert!(elsewhere.heads().len() == 1 && !elsewhere.heads().iter().any(named), "{:?}", elsewhere.heads());
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_digest_that_is_demanded_is_compared_before_the_archive_comes() {
     };
     let outcome = fetch(Digest::of(b"x"), "one");
     assert_eq!(outcome.code, Some(4), "{outcome:?}");
-    assert!(!server.asked().iter().any(|head| head.contains(archive)), "{:?}", server.asked());
+    assert!(!server.heads().iter().any(|head| head.contains(archive)), "{:?}", server.heads());
     assert_eq!(fetch(Digest::of(&data), "two").code, Some(0));
     assert_eq!(scratch.left(), ["two"]);
 }
@@ -302,7 +302,7 @@ fn names_on_a_page_lead_nowhere_else() {
     let outcome =
         run(&scratch, &["--platform=linux/amd64", "--mirror", &server.url(""), "distro:gentoo", "root"]);
     assert_eq!(outcome.code, Some(3), "{outcome:?}");
-    assert_eq!(server.asked().len(), 1, "{:?}", server.asked());
+    assert_eq!(server.heads().len(), 1, "{:?}", server.heads());
 }
 
 #[test]

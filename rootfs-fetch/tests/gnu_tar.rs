@@ -7,11 +7,9 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::process::Command;
-
-use support::{As, Scratch, is_root};
+use tests::fetch::{As, Scratch, is_root};
+use tests::tree::{differences, tree};
 
 /// A tree with everything tar can hold, made by the shell.
 const RICH: &str = r#"
@@ -46,7 +44,7 @@ fn shell(scratch: &Scratch, script: &str) {
 
 fn same(scratch: &Scratch) {
     let (ours, theirs) = (scratch.work().join("ours"), scratch.work().join("theirs"));
-    let mut different = support::differences(&ours, &theirs);
+    let mut different = differences(&ours, &theirs);
     // the root itself is in the archive only as "."
     different.retain(|(name, _)| !name.as_os_str().is_empty());
     assert_eq!(different, []);
@@ -106,8 +104,11 @@ mod peers {
         let outcome = scratch.feed(As::Caller, b"", &["-q", "a.tar", "ours"]);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
         // it is in the archive, and is compared
-        let list = support::tree(&scratch.work().join("ours"));
-        assert!(list.iter().any(|(name, line)| name.ends_with("f") && line.contains("posix_acl_access")));
+        let list = tree(&scratch.work().join("ours"));
+        assert!(
+            list.iter()
+                .any(|(name, entry)| name.ends_with("f") && entry.to_string().contains("posix_acl_access"))
+        );
         same(&scratch);
     }
 }

@@ -7,13 +7,11 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
-
-use support::{As, Scratch};
+use tests::fetch::{As, Scratch};
+use tests::tree::tree;
 
 fn made(scratch: &Scratch, source: &str) -> String {
     let outcome = scratch.feed(As::Caller, b"", &[source, "root"]);
@@ -59,10 +57,9 @@ fn one_program_has_every_name_it_has_here() {
 fn no_copied_program_is_set_id() {
     let scratch = Scratch::new();
     made(&scratch, "host:");
-    for (path, line) in support::tree(&scratch.work().join("root")) {
-        let mode = u32::from_str_radix(line.split(' ').next().unwrap(), 8).unwrap();
-        let file = mode & 0o170_000 == 0o100_000;
-        assert!(!file || mode & 0o6000 == 0, "{path:?}");
+    for (path, entry) in tree(&scratch.work().join("root")) {
+        let file = entry.mode & 0o170_000 == 0o100_000;
+        assert!(!file || entry.mode & 0o6000 == 0, "{path:?}");
     }
 }
 

@@ -7,14 +7,13 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 
 use rootfs_fetch::digest::Digest;
 use serde_json::json;
-use support::layout::{Layout, shell, text};
-use support::{As, Outcome, Scratch, Tar};
+use tests::fetch::{As, Outcome, Scratch, shell, text};
+use tests::layout::Layout;
+use tests::tar::Tar;
 
 fn fetched(scratch: &Scratch, source: &str) -> Outcome {
     let outcome = scratch.feed(As::Caller, b"", &["-q", source, "root"]);
@@ -28,9 +27,9 @@ fn an_archive_of_a_layout_is_read_in_place_also_compressed() {
     for (pack, archive) in [("cf", "image.tar"), ("czf", "image.tar.gz")] {
         let scratch = Scratch::new();
         let layout = Layout::new(scratch.work().join("image"));
-        layout.index(&[
-            layout.image(&[Tar::new().file("a", b"lower").end(), Tar::new().file("a", b"upper").end()])
-        ]);
+        layout
+            .write_index(&[layout
+                .image_of(&[Tar::new().file("a", b"lower").end(), Tar::new().file("a", b"upper").end()])]);
         shell(&scratch, &format!("tar -C image -{pack} {archive} . && rm -r image"));
         fetched(&scratch, &format!("oci-archive:{archive}"));
         assert_eq!(scratch.left(), [archive, "root"]);
@@ -41,7 +40,7 @@ fn an_archive_of_a_layout_is_read_in_place_also_compressed() {
 fn a_layout_is_recognised_without_its_transport() {
     let scratch = Scratch::new();
     let layout = Layout::new(scratch.work().join("image"));
-    layout.index(&[layout.image(&[Tar::new().file("a", b"upper").end()])]);
+    layout.write_index(&[layout.image_of(&[Tar::new().file("a", b"upper").end()])]);
     fetched(&scratch, "image");
 }
 
@@ -86,7 +85,7 @@ fn what_docker_save_writes_is_read_by_name_and_checked() {
 fn an_archive_that_is_an_image_is_recognised_and_said() {
     let scratch = Scratch::new();
     let layout = Layout::new(scratch.work().join("image"));
-    layout.index(&[layout.image(&[Tar::new().file("a", b"upper").end()])]);
+    layout.write_index(&[layout.image_of(&[Tar::new().file("a", b"upper").end()])]);
     shell(&scratch, "tar -C image -czf image.tar.gz . && rm -r image");
     let outcome = scratch.feed(As::Caller, b"", &["image.tar.gz", "root"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");

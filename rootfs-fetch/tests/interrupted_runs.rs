@@ -7,14 +7,12 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-
-use support::{As, Scratch, Tar};
+use tests::fetch::{As, Scratch, is_root};
+use tests::tar::Tar;
 
 const FILES: usize = 400;
 
@@ -62,7 +60,7 @@ fn killed_at_any_moment_it_leaves_a_complete_tree_or_none_and_the_next_run_clean
 /// Runs a script where it is root over its own mounts.
 fn with_mounts(scratch: &Scratch, script: &str) -> (Option<i32>, String) {
     // root needs no user namespace, and would have no rights over nobody's directory in one
-    let map: &[&str] = if support::is_root() { &[] } else { &["--map-root-user"] };
+    let map: &[&str] = if is_root() { &[] } else { &["--map-root-user"] };
     let output = Command::new("unshare")
         .arg("--mount")
         .args(map)

@@ -7,12 +7,10 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::path::Path;
-
-use support::layout::{Layout, refused, text};
-use support::{As, Scratch, Tar};
+use tests::fetch::{As, Scratch, assert_refused, text};
+use tests::layout::Layout;
+use tests::tar::Tar;
 
 /// Unpacks layers as an image, as everybody we can be, and checks the tree.
 fn applied(layers: &[Vec<u8>], check: impl Fn(&Path)) {
@@ -20,7 +18,7 @@ fn applied(layers: &[Vec<u8>], check: impl Fn(&Path)) {
         let scratch = Scratch::new();
         let before = scratch.surroundings();
         let layout = Layout::new(scratch.work().join("image"));
-        layout.index(&[layout.image(layers)]);
+        layout.write_index(&[layout.image_of(layers)]);
         let outcome = scratch.feed(who, b"", &["-q", "oci:image", "root"]);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "as {who:?}");
         assert_eq!(scratch.surroundings(), before);
@@ -89,8 +87,8 @@ fn a_whiteout_of_a_symlink_takes_the_link_and_not_what_it_names() {
 fn a_whiteout_of_nothing_of_the_directory_or_of_its_parent_is_refused() {
     for name in ["d/.wh.", "d/.wh..", "d/.wh..."] {
         let layer = Tar::new().dir("d", 0o755).file(name, b"").end();
-        refused(
-            |layout| layout.index(&[layout.image(std::slice::from_ref(&layer))]),
+        assert_refused(
+            |layout| layout.write_index(&[layout.image_of(std::slice::from_ref(&layer))]),
             4,
             "refused the whiteout",
         );
@@ -140,7 +138,7 @@ fn names_that_are_long_and_deep_take_no_more_memory_than_there_are_directories()
     }
     let scratch = Scratch::new();
     let layout = Layout::new(scratch.work().join("image"));
-    layout.index(&[layout.image(&[tar.end()])]);
+    layout.write_index(&[layout.image_of(&[tar.end()])]);
     assert_eq!(scratch.feed(As::Caller, b"", &["-q", "oci:image", "root"]).code, Some(0));
     // of all that this program has started
     let peak = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN);

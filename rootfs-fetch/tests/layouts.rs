@@ -7,25 +7,24 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 
 use rootfs_fetch::digest::Digest;
 use serde_json::json;
-use support::layout::{INDEX, Layout, MANIFEST, for_platform, refused, tagged, text, with};
-use support::{As, Scratch, Tar};
+use tests::fetch::{As, Scratch, assert_refused, text};
+use tests::layout::{Layout, for_platform, media, tagged, with};
+use tests::tar::Tar;
 
 #[test]
 fn the_layer_of_a_platform_is_taken() {
     let scratch = Scratch::new();
     let layout = Layout::new(scratch.work().join("image"));
-    let image = |name: &str| layout.image(&[Tar::new().file("arch", name.as_bytes()).end()]);
-    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
+    let image = |name: &str| layout.image_of(&[Tar::new().file("arch", name.as_bytes()).end()]);
+    let index = json!({"schemaVersion": 2, "mediaType": media::INDEX, "manifests": [
         for_platform(image("riscv64"), "riscv64"), for_platform(image("s390x"), "s390x"),
         for_platform(image("attestation"), "unknown"),
     ]});
-    layout.index(&[layout.json(&index, INDEX)]);
+    layout.write_index(&[layout.json(&index, media::INDEX)]);
     let fetch =
         |platform: &str, to: &str| scratch.feed(As::Caller, b"", &["--platform", platform, "oci:image", to]);
     assert_eq!(fetch("linux/s390x", "root").code, Some(0));
@@ -39,8 +38,8 @@ fn the_layer_of_a_platform_is_taken() {
 fn a_tag_chooses_one_of_several_images_and_is_needed() {
     let scratch = Scratch::new();
     let layout = Layout::new(scratch.work().join("image"));
-    let image = |name: &str| tagged(layout.image(&[Tar::new().file("tag", name.as_bytes()).end()]), name);
-    layout.index(&[image("v1"), image("v2")]);
+    let image = |name: &str| tagged(layout.image_of(&[Tar::new().file("tag", name.as_bytes()).end()]), name);
+    layout.write_index(&[image("v1"), image("v2")]);
     assert_eq!(scratch.feed(As::Caller, b"", &["oci:image:v2", "root"]).code, Some(0));
     assert_eq!(text(scratch.work().join("root/tag")), "v2");
     for source in ["oci:image", "oci:image:v3"] {
@@ -54,8 +53,8 @@ fn a_tag_chooses_one_of_several_images_and_is_needed() {
 fn the_digest_of_an_image_is_said_and_may_be_demanded() {
     let scratch = Scratch::new();
     let layout = Layout::new(scratch.work().join("image"));
-    let image = layout.image(&[Tar::new().file("a", b"x").end()]);
-    layout.index(std::slice::from_ref(&image));
+    let image = layout.image_of(&[Tar::new().file("a", b"x").end()]);
+    layout.write_index(std::slice::from_ref(&image));
     let digest = image["digest"].as_str().unwrap();
     let outcome = scratch.feed(As::Caller, b"", &["--digest", digest, "oci:image", "root"]);
     assert_eq!(outcome.stderr, format!("rootfs-fetch: root: 1 file, 1 B, {digest}\n"));
@@ -68,15 +67,15 @@ fn the_digest_of_an_image_is_said_and_may_be_demanded() {
 #[test]
 fn a_blob_that_is_not_what_its_digest_says_leaves_nothing() {
     let change = |layout: &Layout, blob: &str, change: &dyn Fn(&mut Vec<u8>)| {
-        let path = layout.0.join(blob);
+        let path = layout.path().join(blob);
         let mut data = fs::read(&path).unwrap();
         change(&mut data);
         fs::write(path, data).unwrap();
     };
     let layer = Tar::new().file("a", &[7; 5000]).end();
     let blob = Digest::of(&layer).blob();
-    let prepared = |layout: &Layout| layout.index(&[layout.image(std::slice::from_ref(&layer))]);
-    refused(
+    let prepared = |layout: &Layout| layout.write_index(&[layout.image_of(std::slice::from_ref(&layer))]);
+    assert_refused(
         |layout| {
             prepared(layout);
             change(layout, &blob, &|data| data[600] ^= 1);
@@ -84,7 +83,7 @@ fn a_blob_that_is_not_what_its_digest_says_leaves_nothing() {
         4,
         "the digest is",
     );
-    refused(
+    assert_refused(
         |layout| {
             prepared(layout);
             change(layout, &blob, &|data| data.push(0));
@@ -92,7 +91,7 @@ fn a_blob_that_is_not_what_its_digest_says_leaves_nothing() {
         4,
         "longer than it should be",
     );
-    refused(
+    assert_refused(
         |layout| {
             prepared(layout);
             change(layout, &blob, &|data| data.truncate(5120));
@@ -100,10 +99,10 @@ fn a_blob_that_is_not_what_its_digest_says_leaves_nothing() {
         4,
         "blobs/sha256/",
     );
-    refused(
+    assert_refused(
         |layout| {
             prepared(layout);
-            fs::remove_file(layout.0.join(&blob)).unwrap();
+            fs::remove_file(layout.path().join(&blob)).unwrap();
         },
         4,
         "is missing",
@@ -113,58 +112,71 @@ fn a_blob_that_is_not_what_its_digest_says_leaves_nothing() {
 #[test]
 fn manifests_that_lie_are_refused() {
     let layer = || Tar::new().file("a", b"x").end();
-    refused(
+    assert_refused(
         |layout| {
-            let both = layout.json(&json!({"schemaVersion": 2, "manifests": [], "layers": []}), MANIFEST);
-            layout.index(&[both]);
+            let both =
+                layout.json(&json!({"schemaVersion": 2, "manifests": [], "layers": []}), media::MANIFEST);
+            layout.write_index(&[both]);
         },
         4,
         "neither an index nor an image",
     );
-    refused(
+    assert_refused(
         |layout| {
-            let image = layout.image(&[layer()]);
-            layout.index(&[with(image, "mediaType", json!(INDEX))]);
+            let image = layout.image_of(&[layer()]);
+            layout.write_index(&[with(image, "mediaType", json!(media::INDEX))]);
         },
         4,
         "says that it is something else",
     );
-    refused(
-        |layout| layout.index(&[with(layout.image(&[layer()]), "size", json!(7))]),
+    assert_refused(
+        |layout| layout.write_index(&[with(layout.image_of(&[layer()]), "size", json!(7))]),
         4,
         "is not what its digest says",
     );
-    refused(
-        |layout| layout.index(&[with(layout.image(&[layer()]), "size", json!(-7))]),
+    assert_refused(
+        |layout| layout.write_index(&[with(layout.image_of(&[layer()]), "size", json!(-7))]),
         4,
         "without a digest or size",
     );
-    refused(
+    assert_refused(
         |layout| {
-            layout.index(&[with(layout.image(&[layer()]), "digest", json!("sha256:../../../outside/secret"))])
+            layout.write_index(&[with(
+                layout.image_of(&[layer()]),
+                "digest",
+                json!("sha256:../../../outside/secret"),
+            )])
         },
         4,
         "a digest is sha256:",
     );
-    refused(
-        |layout| layout.index(&[layout.manifest(&json!([layout.blob(b"x", "text/plain")]))]),
+    assert_refused(
+        |layout| layout.write_index(&[layout.manifest(&json!([layout.blob(b"x", "text/plain")]))]),
         4,
         "no tar archive",
     );
-    refused(|layout| fs::write(layout.0.join("index.json"), "{").unwrap(), 4, "index.json of the image");
-    refused(
-        |layout| fs::write(layout.0.join("index.json"), "[".repeat(100_000)).unwrap(),
+    assert_refused(
+        |layout| fs::write(layout.path().join("index.json"), "{").unwrap(),
+        4,
+        "index.json of the image",
+    );
+    assert_refused(
+        |layout| fs::write(layout.path().join("index.json"), "[".repeat(100_000)).unwrap(),
         4,
         "recursion limit",
     );
-    refused(|_| {}, 3, "index.json is missing");
-    refused(
+    assert_refused(
+        |layout| fs::remove_file(layout.path().join("index.json")).unwrap(),
+        3,
+        "index.json is missing",
+    );
+    assert_refused(
         |layout| {
-            let mut index = layout.image(&[layer()]);
+            let mut index = layout.image_of(&[layer()]);
             for _ in 0..6 {
-                index = layout.json(&json!({"schemaVersion": 2, "manifests": [index]}), INDEX);
+                index = layout.json(&json!({"schemaVersion": 2, "manifests": [index]}), media::INDEX);
             }
-            layout.index(&[index]);
+            layout.write_index(&[index]);
         },
         4,
         "without end",

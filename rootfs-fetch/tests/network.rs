@@ -7,8 +7,6 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
@@ -16,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use rootfs_fetch::digest::Digest;
 use serde_json::json;
-use support::scratch::feed;
-use support::{As, Outcome, Scratch, Server, Tar, answer};
+use tests::fetch::{As, Outcome, Scratch, feed};
+use tests::server::{Server, answer};
+use tests::tar::Tar;
 
 const OK: &str = "200 OK";
 
@@ -51,7 +50,7 @@ fn archive() -> Vec<u8> {
 }
 
 /// A registry with one image of one layer; `guard` may answer first, or keep silent.
-fn registry(guard: impl Fn(&str) -> Option<Option<Vec<u8>>> + Send + 'static) -> Server {
+fn registry(guard: impl Fn(&str) -> Option<Option<Vec<u8>>> + Send + Sync + 'static) -> Server {
     let layer = archive();
     let config = br#"{"os":"linux","architecture":"amd64","config":{"Env":["A=b"]}}"#.to_vec();
     let describe = |data: &[u8], kind: &str| json!({"mediaType": format!("application/vnd.oci.image.{kind}"), "digest": Digest::of(data).to_string(), "size": data.len()});
@@ -59,7 +58,7 @@ fn registry(guard: impl Fn(&str) -> Option<Option<Vec<u8>>> + Send + 'static) ->
         "schemaVersion": 2, "config": describe(&config, "config.v1+json"), "layers": [describe(&layer, "layer.v1.tar")],
     });
     let manifest = manifest.to_string().into_bytes();
-    Server::start(move |head| {
+    Server::bytes(move |head| {
         if let Some(said) = guard(head) {
             return said;
         }
@@ -79,13 +78,13 @@ fn registry(guard: impl Fn(&str) -> Option<Option<Vec<u8>>> + Send + 'static) ->
 }
 
 fn count(server: &Server, part: &str) -> usize {
-    server.asked().iter().filter(|head| head.starts_with("GET") && head.contains(part)).count()
+    server.heads().iter().filter(|head| head.starts_with("GET") && head.contains(part)).count()
 }
 
 #[test]
 fn an_archive_at_a_url_is_unpacked_and_its_digest_may_be_demanded() {
     let scratch = Scratch::new();
-    let server = Server::start(|_| Some(answer(OK, "", &archive())));
+    let server = Server::bytes(|_| Some(answer(OK, "", &archive())));
     let digest = Digest::of(&archive()).to_string();
     assert_eq!(run(&scratch, &[&server.url("a.tar"), "one"]).code, Some(0));
     assert_eq!(run(&scratch, &["--digest", &digest, &server.url("a.tar"), "two"]).code, Some(0));
@@ -106,7 +105,7 @@ fn an_image_archive_at_a_url_is_an_image() {
     let image = image.file("repositories", b"{}").file("b/layer.tar", &layer);
     let image = image.dir("a", 0o755).symlink("a/layer.tar", "../b/layer.tar").end();
     let scratch = Scratch::new();
-    let server = Server::start(move |_| Some(answer(OK, "", &image)));
+    let server = Server::bytes(move |_| Some(answer(OK, "", &image)));
     let outcome = run(&scratch, &[&server.url("saved.tar"), "root"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert_eq!(fs::read(scratch.work().join("root/note")).unwrap(), b"inside");
@@ -114,8 +113,8 @@ fn an_image_archive_at_a_url_is_an_image() {
 }
 
 /// Breaks off half way, and answers a request for the rest with `rest`.
-fn breaking(tag: &'static str, rest: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Server {
-    Server::start(move |head| {
+fn breaking(tag: &'static str, rest: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Server {
+    Server::bytes(move |head| {
         let whole = archive();
         if head.contains("Range: bytes=") {
             return Some(rest(&whole));
@@ -134,7 +133,7 @@ fn from(head: &str) -> usize {
 #[test]
 fn a_broken_transfer_goes_on_where_it_was() {
     let scratch = Scratch::new();
-    let server = Server::start(|head| {
+    let server = Server::bytes(|head| {
         let (whole, from) = (archive(), from(head));
         let range = format!("Content-Range: bytes {from}-{}/{}\r\n", whole.len() - 1, whole.len());
         Some(match from {
@@ -145,7 +144,7 @@ fn a_broken_transfer_goes_on_where_it_was() {
     let outcome = run(&scratch, &[&server.url("a.tar"), "root"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert_eq!(fs::metadata(scratch.work().join("root/note")).unwrap().len(), 3_000_000);
-    let again = server.asked().pop().unwrap();
+    let again = server.heads().pop().unwrap();
     assert!(again.contains("If-Range: \"x\"\r\n") && from(&again) > 900_000, "{again}");
 }
 
@@ -169,7 +168,7 @@ fn a_status_is_told_by_its_own_exit_code() {
         [("404 No", 3), ("410 Gone", 3), ("401 Who", 5), ("403 No", 5), ("400 What", 6), ("302 Lost", 6)]
     {
         let scratch = Scratch::new();
-        let server = Server::start(move |_| Some(answer(status, "", b"")));
+        let server = Server::bytes(move |_| Some(answer(status, "", b"")));
         let outcome = run(&scratch, &[&server.url("a.tar?signature=secret"), "root"]);
         assert_eq!(outcome.code, Some(code), "{outcome:?}");
         assert!(
@@ -184,18 +183,18 @@ fn a_status_is_told_by_its_own_exit_code() {
 fn a_second_fetch_asks_for_no_layer_and_one_by_digest_for_nothing() {
     let scratch = Scratch::new();
     let server = registry(|_| None);
-    let name = format!("docker://127.0.0.1:{}/it", server.port);
+    let name = format!("docker://127.0.0.1:{}/it", server.port());
     for directory in ["one", "two"] {
         let outcome = run(&scratch, &[&name, directory]);
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
         assert_eq!((count(&server, "/blobs/"), count(&server, "/manifests/")), (1, 1));
     }
     let output = tool(&scratch, &["--print-digest", &name]).output().unwrap();
-    let before = server.asked().len();
+    let before = server.heads().len();
     let exact = format!("{name}@{}", String::from_utf8(output.stdout).unwrap().trim());
     let outcome = run(&scratch, &[&exact, "three"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    assert_eq!(server.asked().len(), before);
+    assert_eq!(server.heads().len(), before);
     assert_eq!(run(&scratch, &["--no-cache", &exact, "four"]).code, Some(0));
     assert_eq!(count(&server, "/blobs/"), 2);
 }
@@ -204,7 +203,7 @@ fn a_second_fetch_asks_for_no_layer_and_one_by_digest_for_nothing() {
 fn a_damaged_layer_in_the_cache_is_fetched_again_and_said() {
     let scratch = Scratch::new();
     let server = registry(|_| None);
-    let name = format!("docker://127.0.0.1:{}/it", server.port);
+    let name = format!("docker://127.0.0.1:{}/it", server.port());
     assert_eq!(run(&scratch, &["--cache-dir", "kept", &name, "one"]).code, Some(0));
     let layer = scratch.work().join("kept").join(Digest::of(&archive()).blob());
     let mut data = archive();
@@ -225,7 +224,7 @@ fn a_password_of_a_helper_is_given_to_the_token_server_alone() {
     fs::write(&helper, "#!/bin/sh\nread server\necho '{\"Username\":\"me\",\"Secret\":\"for '$server'\"}'\n")
         .unwrap();
     fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
-    let realm = Server::start(|head| {
+    let realm = Server::bytes(|head| {
         let known = head.contains("Authorization: Basic ");
         Some(if known { answer(OK, "", br#"{"access_token":"open"}"#) } else { answer("401 Who", "", b"") })
     });
@@ -234,7 +233,7 @@ fn a_password_of_a_helper_is_given_to_the_token_server_alone() {
         let known = head.contains("Authorization: Bearer open\r\n") || head.starts_with("GET /v2/ ");
         (!known).then(|| Some(answer("401 Who", &challenge, b"")))
     });
-    let host = format!("127.0.0.1:{}", server.port);
+    let host = format!("127.0.0.1:{}", server.port());
     fs::write(scratch.path("auth.json"), json!({"credHelpers": {&host: "test"}}).to_string()).unwrap();
     let mut command = tool(&scratch, &[&format!("docker://{host}/it"), "root"]);
     command.env("REGISTRY_AUTH_FILE", scratch.path("auth.json"));
@@ -243,51 +242,51 @@ fn a_password_of_a_helper_is_given_to_the_token_server_alone() {
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert!(
         realm
-            .asked()
+            .heads()
             .iter()
             .all(|head| head.starts_with("GET /token?service=s&scope=repository%3Ait%3Apull "))
     );
-    assert!(server.asked().iter().all(|head| !head.contains("Basic")));
+    assert!(server.heads().iter().all(|head| !head.contains("Basic")));
 }
 
 #[test]
 fn a_proxy_is_asked_for_what_is_elsewhere_and_not_for_this_machine() {
     let scratch = Scratch::new();
-    let proxy = Server::start(|head| {
+    let proxy = Server::bytes(|head| {
         if head.starts_with("CONNECT") {
             Some(answer("403 No", "", b""))
         } else {
             Some(answer(OK, "", &archive()))
         }
     });
-    let here = Server::start(|_| Some(answer(OK, "", &archive())));
+    let here = Server::bytes(|_| Some(answer(OK, "", &archive())));
     let by_proxy = |args: &[&str]| {
         let mut command = tool(&scratch, args);
-        let url = format!("http://u:p@127.0.0.1:{}", proxy.port);
+        let url = format!("http://u:p@127.0.0.1:{}", proxy.port());
         command.env("http_proxy", &url).env("https_proxy", &url);
         feed(command, b"")
     };
     let outcome = by_proxy(&["--insecure-http", "http://elsewhere.invalid/a.tar", "one"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    assert!(proxy.asked().concat().starts_with("GET http://elsewhere.invalid/a.tar HTTP/1.1\r\n"));
-    assert!(proxy.asked().concat().contains("Proxy-Authorization: Basic dTpw\r\n"));
+    assert!(proxy.heads().concat().starts_with("GET http://elsewhere.invalid/a.tar HTTP/1.1\r\n"));
+    assert!(proxy.heads().concat().contains("Proxy-Authorization: Basic dTpw\r\n"));
     let outcome = by_proxy(&["https://elsewhere.invalid/a.tar", "two"]);
     assert_eq!(outcome.code, Some(6), "{outcome:?}");
     assert!(
         outcome.stderr.contains("the proxy answers 403") && !outcome.stderr.contains("u:p"),
         "{outcome:?}"
     );
-    assert!(proxy.asked().concat().contains("CONNECT elsewhere.invalid:443 HTTP/1.1\r\n"));
-    let before = proxy.asked().len();
+    assert!(proxy.heads().concat().contains("CONNECT elsewhere.invalid:443 HTTP/1.1\r\n"));
+    let before = proxy.heads().len();
     assert_eq!(by_proxy(&[&here.url("a.tar"), "three"]).code, Some(0));
-    assert_eq!(proxy.asked().len(), before);
+    assert_eq!(proxy.heads().len(), before);
 }
 
 #[test]
 fn a_signal_ends_a_fetch_that_waits_and_nothing_is_left() {
     let scratch = Scratch::new();
     let server = registry(|head| head.contains("GET /v2/it/blobs/").then_some(None));
-    let mut command = tool(&scratch, &[&format!("docker://127.0.0.1:{}/it", server.port), "root"]);
+    let mut command = tool(&scratch, &[&format!("docker://127.0.0.1:{}/it", server.port()), "root"]);
     let mut child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     while count(&server, "/blobs/") == 0 || scratch.left().is_empty() {
@@ -306,7 +305,7 @@ fn a_signal_ends_a_fetch_that_waits_and_nothing_is_left() {
 fn the_configuration_of_an_image_is_fetched_without_its_layers() {
     let scratch = Scratch::new();
     let server = registry(|_| None);
-    let output = tool(&scratch, &["--config", "-", &format!("docker://localhost:{}/it", server.port)])
+    let output = tool(&scratch, &["--config", "-", &format!("docker://localhost:{}/it", server.port())])
         .output()
         .unwrap();
     assert_eq!(

@@ -7,14 +7,13 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 use std::process::Command;
 
-use support::layout::Layout;
-use support::scratch::feed;
-use support::{As, Outcome, Scratch, Tar};
+use tests::fetch::{As, Outcome, Scratch, feed};
+use tests::layout::Layout;
+use tests::tar::Tar;
+use tests::tree::differences;
 
 /// The tool, where openat2(2) fails with `errno`.
 fn without_openat2(scratch: &Scratch, errno: &str, archive: &[u8], args: &[&str]) -> Outcome {
@@ -50,8 +49,7 @@ fn a_tree_is_the_same_without_openat2() {
     for errno in ["ENOSYS", "EPERM"] {
         let outcome = without_openat2(&scratch, errno, &winding(), &["-q", "--replace", "-", "without"]);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{errno}");
-        let mut different =
-            support::differences(&scratch.work().join("with"), &scratch.work().join("without"));
+        let mut different = differences(&scratch.work().join("with"), &scratch.work().join("without"));
         // these have no time of their own in the archive
         different.retain(|(name, _)| !["", "usr", "var"].map(std::path::PathBuf::from).contains(name));
         assert_eq!(different, [], "{errno}");
@@ -82,7 +80,7 @@ fn a_layout_whose_parts_are_links_leads_nowhere_else_without_openat2() {
     let scratch = Scratch::new();
     let layer = Tar::new().file("from-a-layer", b"x").end();
     let layout = Layout::new(scratch.work().join("image"));
-    layout.index(&[layout.image(&[layer])]);
+    layout.write_index(&[layout.image_of(&[layer])]);
     // links inside the image are followed, as docker save writes them
     let blobs = scratch.work().join("image/blobs");
     fs::rename(blobs.join("sha256"), blobs.join("real")).unwrap();

@@ -7,12 +7,11 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 
 use rootfs_fetch::digest::Digest;
-use support::{As, Scratch, Tar};
+use tests::fetch::{As, Scratch};
+use tests::tar::Tar;
 
 fn bootstrap() -> Vec<u8> {
     Tar::new()

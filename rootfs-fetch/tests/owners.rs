@@ -7,12 +7,10 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-
-use support::{As, Head, Scratch, Tar, is_root};
+use tests::fetch::{As, Scratch, is_root};
+use tests::tar::{Head, Tar};
 
 #[test]
 fn an_ordinary_user_owns_everything_and_no_program_runs_as_that_user_for_others() {

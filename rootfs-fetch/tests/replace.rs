@@ -7,13 +7,11 @@
     reason = "a test that fails may say so in the shortest way"
 )]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
-
-use support::{As, Outcome, Scratch, Tar};
+use tests::fetch::{As, Outcome, Scratch, feed, is_root};
+use tests::tar::Tar;
 
 const ANOTHER: &str =
     "rootfs-fetch: hint: give the name of a directory that does not exist, or of an empty one\n";
@@ -31,7 +29,7 @@ fn with_old() -> Scratch {
 fn run(scratch: &Scratch, dir: &str, home: &str, args: &[&str]) -> Outcome {
     let mut command = scratch.command(As::Caller);
     command.current_dir(scratch.work().join(dir)).env("HOME", home).args(args);
-    support::scratch::feed(command, b"")
+    feed(command, b"")
 }
 
 #[test]
@@ -94,7 +92,7 @@ fn replace_is_offered_only_where_it_helps() {
 /// Runs a script where it may mount, with the tool as `$TOOL`; its status, and what it said.
 fn with_mounts(scratch: &Scratch, script: &str) -> (Option<i32>, String) {
     // root needs no user namespace, and would have no rights over nobody's directory in one
-    let map: &[&str] = if support::is_root() { &[] } else { &["--map-root-user"] };
+    let map: &[&str] = if is_root() { &[] } else { &["--map-root-user"] };
     let output = Command::new("timeout")
         .args(["60", "unshare", "--mount"])
         .args(map)

@@ -1,71 +1,51 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An archive as the kernel unpacks it for its first root: cpio(5), the "new" format.
 
-use std::path::Path;
+use std::io::Write as _;
+
+use cpio::newc::{Builder, ModeFileType, trailer};
 
 /// An archive that grows in memory; everything in it belongs to root.
 #[derive(Debug, Default)]
 pub struct Cpio {
     bytes: Vec<u8>,
-    entries: u32,
-}
-
-/// What an entry is, in the high bits of its mode: inode(7).
-#[derive(Clone, Copy)]
-enum Kind {
-    Directory = 0o04_0000,
-    File = 0o10_0000,
-    Link = 0o12_0000,
-    CharDevice = 0o02_0000,
+    /// Each file has a number of its own: the kernel takes equal ones for names of one file.
+    inodes: u32,
 }
 
 impl Cpio {
     /// Adds a directory; the kernel wants it before what is inside.
     pub fn directory(&mut self, path: &str, mode: u32) {
-        self.entry(path, Kind::Directory, mode, (0, 0), &[]);
+        self.entry(path, ModeFileType::Directory, mode, (0, 0), &[]);
     }
 
     /// Adds a file.
     pub fn file(&mut self, path: &str, mode: u32, content: &[u8]) {
-        self.entry(path, Kind::File, mode, (0, 0), content);
+        self.entry(path, ModeFileType::Regular, mode, (0, 0), content);
     }
 
     /// Adds a symbolic link.
     pub fn link(&mut self, path: &str, target: &str) {
-        self.entry(path, Kind::Link, 0o777, (0, 0), target.as_bytes());
+        self.entry(path, ModeFileType::Symlink, 0o777, (0, 0), target.as_bytes());
     }
 
     /// Adds a character device with its major and minor number.
-    pub fn device(&mut self, path: &str, mode: u32, number: (u32, u32)) {
-        self.entry(path, Kind::CharDevice, mode, number, &[]);
+    pub fn device(&mut self, path: &str, mode: u32, (major, minor): (u32, u32)) {
+        self.entry(path, ModeFileType::Char, mode, (major, minor), &[]);
     }
 
     /// The archive with its end mark.
-    pub fn finish(mut self) -> Vec<u8> {
-        self.entry("TRAILER!!!", Kind::File, 0, (0, 0), &[]);
-        self.bytes
+    pub fn finish(self) -> Vec<u8> {
+        trailer(self.bytes).expect("a Vec takes all")
     }
 
-    fn entry(&mut self, path: &str, kind: Kind, mode: u32, device: (u32, u32), content: &[u8]) {
-        self.entries += 1;
-        let name = Path::new(path).strip_prefix("/").map_or(path, |inside| inside.to_str().unwrap_or(path));
+    fn entry(&mut self, path: &str, kind: ModeFileType, mode: u32, device: (u32, u32), content: &[u8]) {
+        self.inodes += 1;
+        let builder = Builder::new(path.trim_start_matches('/')).ino(self.inodes).nlink(1).mode(mode);
+        let builder = builder.set_mode_file_type(kind).rdev_major(device.0).rdev_minor(device.1);
         let size = u32::try_from(content.len()).expect("a file below 4 GiB");
-        let name_size = u32::try_from(name.len() + 1).expect("a short name");
-        self.bytes.extend(b"070701");
-        let number = self.entries;
-        // inode, mode, uid, gid, links, time, size, device, device of a node, name, checksum
-        let fields = [number, kind as u32 | mode, 0, 0, 1, 0, size, 0, 0, device.0, device.1, name_size, 0];
-        for field in fields {
-            self.bytes.extend(format!("{field:08x}").bytes());
-        }
-        self.bytes.extend(name.bytes().chain([0]));
-        self.pad();
-        self.bytes.extend(content);
-        self.pad();
-    }
-
-    fn pad(&mut self) {
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        let mut writer = builder.write(&mut self.bytes, size);
+        writer.write_all(content).and_then(|()| writer.finish().map(drop)).expect("a Vec takes all");
     }
 }
 

@@ -24,7 +24,7 @@ struct Handle {
 /// On a file system without handles.
 #[track_caller]
 pub fn of(path: &Path) -> String {
-    let name = chain::sys::c_string(path.as_os_str()).expect("a name");
+    let name = system::sys::c_string(path.as_os_str()).expect("a name");
     let mut handle = Handle { size: 128, kind: 0, bytes: [0; MOST] };
     let mut mount = 0;
     // SAFETY: the name is a C string, and both others live through the call; the size is told.

@@ -105,6 +105,20 @@ impl Layout {
         }
     }
 
+    /// Stores an image of archives as they are.
+    pub fn image_of(&self, archives: &[Vec<u8>]) -> Value {
+        let layers: Vec<Value> = archives.iter().map(|archive| self.blob(archive, media::LAYER)).collect();
+        self.manifest(&json!(layers))
+    }
+
+    /// Stores a manifest with these layers, whatever they are.
+    pub fn manifest(&self, layers: &Value) -> Value {
+        let config = self.json(&json!({"architecture": "amd64", "os": "linux"}), media::CONFIG);
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": media::MANIFEST, "config": config, "layers": layers});
+        self.json(&manifest, media::MANIFEST)
+    }
+
     /// Stores an image of layers, for one architecture, and returns what refers to it.
     pub fn image(&self, layers: &[Layer], architecture: &str) -> Value {
         let contents: Vec<&String> = layers.iter().map(|layer| &layer.content).collect();
@@ -125,9 +139,7 @@ impl Layout {
             "config": self.json(&config, media::CONFIG),
             "layers": stored,
         });
-        let mut descriptor = self.json(&manifest, media::MANIFEST);
-        descriptor["platform"] = json!({"os": "linux", "architecture": architecture});
-        descriptor
+        for_platform(self.json(&manifest, media::MANIFEST), architecture)
     }
 
     /// Stores a list of images.
@@ -137,23 +149,40 @@ impl Layout {
     }
 
     /// Gives an image a name.
-    pub fn tag(&self, mut descriptor: Value, tag: &str) {
-        descriptor["annotations"] = json!({"org.opencontainers.image.ref.name": tag});
+    pub fn tag(&self, descriptor: Value, tag: &str) {
         let text = fs::read(self.0.join("index.json")).expect("the list of names");
         let index: Value = serde_json::from_slice(&text).expect("the list of names in JSON");
         let mut all = index["manifests"].as_array().cloned().unwrap_or_default();
-        all.push(descriptor);
+        all.push(tagged(descriptor, tag));
         self.write_index(&all);
     }
 
-    fn json(&self, value: &Value, media_type: &str) -> Value {
+    /// Stores a JSON document.
+    pub fn json(&self, value: &Value, media_type: &str) -> Value {
         self.blob(value.to_string().as_bytes(), media_type)
     }
 
-    fn write_index(&self, all: &[Value]) {
-        let index = json!({"schemaVersion": 2, "manifests": all});
+    /// Replaces the list of images that the layout has.
+    pub fn write_index(&self, all: &[Value]) {
+        let index = json!({"schemaVersion": 2, "mediaType": media::INDEX, "manifests": all});
         fs::write(self.0.join("index.json"), index.to_string()).expect("the list of names");
     }
+}
+
+/// A descriptor with another value in one field.
+pub fn with(mut descriptor: Value, key: &str, value: Value) -> Value {
+    descriptor[key] = value;
+    descriptor
+}
+
+/// A descriptor with a tag.
+pub fn tagged(descriptor: Value, tag: &str) -> Value {
+    with(descriptor, "annotations", json!({"org.opencontainers.image.ref.name": tag}))
+}
+
+/// A descriptor of an image for one architecture.
+pub fn for_platform(descriptor: Value, architecture: &str) -> Value {
+    with(descriptor, "platform", json!({"os": "linux", "architecture": architecture}))
 }
 
 /// The SHA-256 of bytes, in hexadecimal.

@@ -43,7 +43,9 @@ pub mod debian;
 pub mod documents;
 pub mod engine;
 pub mod explain;
+pub mod fetch;
 pub mod file_handle;
+pub mod json_schema;
 pub mod layout;
 pub mod links;
 pub mod registry;
@@ -55,8 +57,6 @@ pub mod server;
 pub mod session;
 pub mod session_kind;
 pub mod snapshot;
-#[path = "../../rootfs-fetch/tests/support/tar.rs"]
-#[allow(missing_docs, reason = "its fields are those of tar's header")]
 pub mod tar;
 pub mod terminal;
 pub mod timing;

@@ -18,7 +18,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::certificates::Certificates;
 
-pub use answer::{Answer, Then};
+pub use answer::{Answer, Then, answer};
 pub use image::{Image, gzip, noise};
 pub use request::Request;
 
@@ -86,6 +86,27 @@ impl Server {
         Self { address, requests, stop, listening: Some(listening) }
     }
 
+    /// A server that sends the bytes that `script` makes of the head of a request, then closes the
+    /// connection; with none it keeps silent until the client goes.
+    pub fn bytes(script: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self::start(move |request| script(&request.head).map_or_else(Answer::silent, Answer::raw))
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The address of a file on it.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    /// The heads of all requests.
+    pub fn heads(&self) -> Vec<String> {
+        self.requests().into_iter().map(|request| request.head).collect()
+    }
+
     /// `127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         self.address.to_string()
@@ -141,6 +162,7 @@ impl Shared {
                 Then::Listen => {}
                 Then::Close => return Ok(()),
                 Then::Reset => return reset(socket),
+                Then::Hold => return io::copy(&mut stream, &mut io::sink()).map(drop),
             }
         }
         Ok(())

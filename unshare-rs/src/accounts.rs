@@ -33,9 +33,8 @@ pub fn id(kind: IdKind, text: &str) -> Result<u32, String> {
 pub fn user_name(uid: u32) -> Option<String> {
     // both maps and some messages need the name of the caller, and getent(1) is a process to start
     static FIRST: OnceLock<(u32, Option<String>)> = OnceLock::new();
-    let by_id = |files: &AccountFiles| {
-        files.user_of(uid).map(|user| String::from_utf8_lossy(user.name).into_owned())
-    };
+    let by_id =
+        |files: &AccountFiles| files.user_of(uid).map(|user| String::from_utf8_lossy(user.name).into_owned());
     let look_up = || find(IdKind::User, &uid.to_string(), by_id);
     let (first, name) = FIRST.get_or_init(|| (uid, look_up()));
     if *first == uid { name.clone() } else { look_up() }

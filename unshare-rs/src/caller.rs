@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 
-use chain::namespace::capability::CAP_SYS_ADMIN;
-use chain::sys;
+use system::namespace::capability::CAP_SYS_ADMIN;
+use system::sys;
 
 use crate::mapper;
 use crate::subid::{self, Owner, SubidRange};
-use chain::idmap::IdKind;
+use system::idmap::IdKind;
 
 /// Whether namespaces can be made without a new user namespace: capabilities(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

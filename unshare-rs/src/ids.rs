@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 use chain::Failure;
-use chain::idmap::IdKind;
+use system::idmap::IdKind;
 
 use crate::caller::{Caller, Privilege};
 use crate::cli::{IdOptions, MapSource, SetgroupsRule};

@@ -32,9 +32,10 @@ use std::ffi::OsString;
 use chain::args::{self, Parsed};
 use chain::call::{self, ForkOptions};
 use chain::exec::Command;
-use chain::idmap::{IdKind, map_own_id};
+use chain::idmap::map_own_id;
 use chain::{Plan, Reporter};
 use nix::mount::{MntFlags, MsFlags};
+use system::idmap::IdKind;
 
 use crate::caller::Caller;
 use crate::cli::{Options, SetgroupsRule, TOOL};

@@ -2,4 +2,4 @@
 //! The door of unshare-rs: what is behind it is in the library.
 #![no_main]
 
-chain::main!(unshare_rs::run);
+system::main!(unshare_rs::run);

@@ -5,13 +5,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use chain::sys;
 use nix::sys::statvfs::{FsFlags, statvfs};
+use system::status::Status;
+use system::sys;
 
 use crate::idmap::IdMap;
 
 use chain::call::RunProgram;
-use chain::idmap::IdKind;
+use system::idmap::IdKind;
 
 /// The program that writes a map, if it will be able to.
 ///
@@ -53,11 +54,10 @@ pub fn name(kind: IdKind) -> &'static str {
 
 /// Why a setuid program would run without its rights: execve(2).
 fn why_no_rights(program: &Path) -> Option<&'static str> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    if field("NoNewPrivs:") == Some("1") {
+    let status = Status::of_this_process();
+    if status.field("NoNewPrivs") == Some("1") {
         Some("no_new_privs is set")
-    } else if field("TracerPid:").is_some_and(|pid| pid != "0") {
+    } else if status.field("TracerPid").is_some_and(|pid| pid != "0") {
         Some("the process is traced")
     } else if statvfs(program).is_ok_and(|vfs| vfs.flags().contains(FsFlags::ST_NOSUID)) {
         Some("it lies on a file system mounted nosuid")

@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 
 use chain::Failure;
-use chain::flags::CLONE_NEWTIME;
 use nix::sched::CloneFlags;
+use system::namespace::CLONE_NEWTIME;
 
 use crate::caller::{Caller, Privilege};
 use crate::cli::Options;

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use chain::idmap::{IdKind, inner_ids};
+use system::idmap::{IdKind, inner_ids};
 
 use crate::accounts;
 

@@ -1,3 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| cgexec_rs::fuzzed::message(data));
+
+#[path = "../../tests/fuzzed/mod.rs"]
+mod fuzzed;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzed::message(data));

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{mountinfo, sys};
+use system::{mountinfo, sys};
 
 /// For fork(2) and its like at `EAGAIN`.
 pub(super) const PROCESS_LIMIT: &str =

@@ -9,7 +9,7 @@ use nix::sched::CloneFlags;
 
 use super::Call;
 use crate::handles::Handles;
-use crate::sys;
+use system::sys;
 
 /// Sets the supplementary groups: setgroups(2).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::Call;
 use super::cause::inside_chroot;
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
-use crate::sys;
+use system::sys;
 
 /// pivot_root(2).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,10 +12,10 @@ use nix::unistd::UnlinkatFlags;
 
 use super::Call;
 use super::cause::{read, user_namespace_knob};
-use super::notation::{Hex, word, word_at};
+use super::notation::{Hex, shell_word, shell_word_at};
 use crate::handles::Handles;
 use crate::reporter::{Quoted, quoted};
-use crate::sys;
+use system::sys;
 
 /// One write(2) of a whole value to a file of the kernel, which is never created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Call for Write {
     }
 
     fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some(format!("cat {}", word(&self.path)))
+        Some(format!("cat {}", shell_word(&self.path)))
     }
 }
 
@@ -105,7 +105,7 @@ impl Call for Mkdir {
     }
 
     fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        Some(format!("ls -ld {}", word_at(cwd, &self.path)))
+        Some(format!("ls -ld {}", shell_word_at(cwd, &self.path)))
     }
 }
 
@@ -157,7 +157,7 @@ impl Call for Mknod {
     }
 
     fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        Some(format!("ls -ld {}", word_at(cwd, &self.path)))
+        Some(format!("ls -ld {}", shell_word_at(cwd, &self.path)))
     }
 }
 
@@ -186,7 +186,7 @@ impl Call for Symlink {
     }
 
     fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        Some(format!("ls -ld {}", word_at(cwd, &self.link)))
+        Some(format!("ls -ld {}", shell_word_at(cwd, &self.link)))
     }
 }
 

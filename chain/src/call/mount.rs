@@ -11,11 +11,12 @@ use nix::sched::CloneFlags;
 
 use super::Call;
 use super::cause::{inside_chroot, user_namespace_knob};
-use super::notation::{OrNull, word_at};
+use super::notation::{OrNull, shell_word_at};
+use crate::flags;
 use crate::handles::{FdSlot, Handles};
-use crate::namespace::Kind;
 use crate::reporter::quoted;
-use crate::{flags, mountinfo, sys};
+use system::namespace::Kind;
+use system::{mountinfo, sys};
 
 const PROPAGATION: MsFlags =
     MsFlags::MS_PRIVATE.union(MsFlags::MS_SLAVE).union(MsFlags::MS_SHARED).union(MsFlags::MS_UNBINDABLE);
@@ -129,7 +130,7 @@ impl Call for Mount {
 
     fn inspection_command(&self, cwd: &Path) -> Option<String> {
         let columns = if self.flags.intersects(PROPAGATION) { "-o TARGET,PROPAGATION " } else { "" };
-        Some(format!("findmnt {columns}{}", word_at(cwd, &self.target)))
+        Some(format!("findmnt {columns}{}", shell_word_at(cwd, &self.target)))
     }
 
     fn changes(&self) -> CloneFlags {
@@ -301,7 +302,7 @@ impl Call for MoveMount {
     }
 
     fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        Some(format!("findmnt {}", word_at(cwd, &self.target)))
+        Some(format!("findmnt {}", shell_word_at(cwd, &self.target)))
     }
 
     fn changes(&self) -> CloneFlags {
@@ -348,7 +349,7 @@ fn mount_namespace_file(target: &Path) -> Option<String> {
 /// The kernel refuses a new proc that would show processes of a PID namespace without rights over
 /// it, or what a mount over a part of the old one hides.
 fn proc_refused() -> Option<String> {
-    if !Kind::Pid.is_ours() {
+    if !Kind::PID.is_ours() {
         let advice = "this PID namespace is not of this user namespace: unshare-rs --pid makes one that is";
         return Some(advice.to_string());
     }

@@ -11,11 +11,13 @@ use nix::sched::CloneFlags;
 
 use super::Call;
 use super::cause::{inside_chroot, read, user_namespace_knob};
-use crate::flags::{self, CLONE_NEWTIME};
+use crate::flags;
 use crate::handles::Handles;
-use crate::idmap::inner_ids;
 use crate::reporter::quoted;
-use crate::sys;
+use system::idmap::inner_ids;
+use system::namespace::Kind;
+use system::status::Status;
+use system::sys;
 
 /// Enters new namespaces: unshare(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +56,7 @@ impl Call for Unshare {
 
     /// The links in /proc that have changed.
     fn inspection_command(&self, _: &Path) -> Option<String> {
-        let asked = KINDS.iter().filter(|(kind, _, _)| self.0.contains(*kind));
-        let links: Vec<_> = asked.map(|(_, name, _)| format!("/proc/self/ns/{name}")).collect();
+        let links: Vec<_> = Kind::of(self.0).map(Kind::path).collect();
         Some(format!("readlink {}", links.join(" ")))
     }
 
@@ -63,18 +64,6 @@ impl Call for Unshare {
         self.0
     }
 }
-
-/// Each kind, its file in /proc/self/ns and its limit in /proc/sys/user: namespaces(7).
-const KINDS: [(CloneFlags, &str, &str); 8] = [
-    (CloneFlags::CLONE_NEWUSER, "user", "max_user_namespaces"),
-    (CloneFlags::CLONE_NEWNS, "mnt", "max_mnt_namespaces"),
-    (CloneFlags::CLONE_NEWUTS, "uts", "max_uts_namespaces"),
-    (CloneFlags::CLONE_NEWIPC, "ipc", "max_ipc_namespaces"),
-    (CloneFlags::CLONE_NEWPID, "pid", "max_pid_namespaces"),
-    (CloneFlags::CLONE_NEWNET, "net", "max_net_namespaces"),
-    (CloneFlags::CLONE_NEWCGROUP, "cgroup", "max_cgroup_namespaces"),
-    (CLONE_NEWTIME, "time", "max_time_namespaces"),
-];
 
 /// Who has no id in a user namespace makes no other in it: user_namespaces(7).
 fn without_id() -> Option<String> {
@@ -91,8 +80,8 @@ fn without_id() -> Option<String> {
 }
 
 fn namespace_limit(flags: CloneFlags) -> Option<String> {
-    let asked = KINDS.iter().filter(|(flag, _, _)| flags.contains(*flag));
-    let mut limits = asked.filter_map(|(_, _, limit)| {
+    let mut limits = Kind::of(flags).filter_map(|kind| {
+        let limit = kind.limit();
         let value: u64 = read(&format!("/proc/sys/user/{limit}"))?.parse().ok()?;
         Some((value, limit))
     });
@@ -109,21 +98,16 @@ fn namespace_limit(flags: CloneFlags) -> Option<String> {
 }
 
 fn missing_kind(flags: CloneFlags) -> Option<String> {
-    let asked = KINDS.iter().filter(|(flag, _, _)| flags.contains(*flag));
-    let missing: Vec<&str> = asked
-        .map(|(_, name, _)| *name)
-        .filter(|name| !Path::new(&format!("/proc/self/ns/{name}")).exists())
-        .collect();
+    let missing = Kind::of(flags).filter(|kind| !Path::new(&kind.path()).exists());
+    let missing: Vec<&str> = missing.map(|kind| kind.file).collect();
     let proc_is_there = Path::new("/proc/self/ns").exists();
     (proc_is_there && !missing.is_empty())
         .then(|| format!("this kernel has no such namespace: {}", missing.join(", ")))
 }
 
 fn seccomp() -> Option<String> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let filtered =
-        status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"));
-    filtered.then(|| {
+    let is_filtered = Status::of_this_process().field("Seccomp") == Some("2");
+    is_filtered.then(|| {
         "a seccomp filter is in force, as in a container: docker and podman lift it with --security-opt seccomp=unconfined"
             .to_string()
     })
@@ -179,6 +163,8 @@ impl Call for BringUp {
 
 #[cfg(test)]
 mod tests {
+    use system::namespace::CLONE_NEWTIME;
+
     use super::*;
 
     #[test]

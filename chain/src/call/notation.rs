@@ -35,13 +35,13 @@ pub(super) fn signal_name(signo: i32) -> String {
 }
 
 /// A path below the working directory as a shell word, without its `.` parts.
-pub(super) fn word_at(cwd: &Path, path: &Path) -> String {
+pub(super) fn shell_word_at(cwd: &Path, path: &Path) -> String {
     let path = cwd.join(path);
-    word(&path.components().filter(|part| *part != Component::CurDir).collect::<std::path::PathBuf>())
+    shell_word(&path.components().filter(|part| *part != Component::CurDir).collect::<std::path::PathBuf>())
 }
 
 /// A path as a shell word.
-pub(super) fn word(path: &Path) -> String {
+pub fn shell_word(path: &Path) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
     match path.to_str() {
         Some(text) if path.as_os_str().as_bytes().iter().all(is_plain) => text.to_string(),

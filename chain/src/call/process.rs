@@ -14,12 +14,12 @@ use nix::unistd::Pid;
 
 use super::Call;
 use super::cause::PROCESS_LIMIT;
-use super::notation::{signal_name, word};
+use super::notation::{shell_word, signal_name};
 use crate::exec;
 use crate::exit::{NOT_FOUND, NOT_RUNNABLE};
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
-use crate::sys;
+use system::sys;
 
 /// A fork after which the child goes on with the plan and the parent stays until it has ended:
 /// fork(2), clone3(2). Only a plan can make it: see [`Plan::fork`](crate::Plan::fork).
@@ -163,7 +163,7 @@ impl Call for WritePid {
     }
 
     fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some(format!("cat {}", word(&self.0)))
+        Some(format!("cat {}", shell_word(&self.0)))
     }
 }
 

@@ -49,9 +49,9 @@ fn a_missing_loader_is_named() {
 
 #[test]
 fn a_foreign_machine_is_named() {
-    let foreign = if native_machine() == 183 { 62 } else { 183 };
+    let foreign = if elf::native_machine() == 183 { 62 } else { 183 };
     let program = Program::new("foreign", &elf(foreign, "/lib/ld.so"), 0o755);
-    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), ExecFailure::Machine(machine_name(foreign)));
+    assert_eq!(diagnose(&program.0, Errno::ENOEXEC), ExecFailure::Machine(elf::machine_name(foreign)));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::sys;
+use system::sys;
 
 /// Whether the kernel would stop a process of our group for this signal. It is asked by a child that
 /// sends it to itself: who else is in the group, and whose children they are, is not to be seen from

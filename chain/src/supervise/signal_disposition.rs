@@ -8,7 +8,8 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 
-use crate::sys;
+use system::status::Status;
+use system::sys;
 
 pub(super) fn open_proc() -> Option<OwnedFd> {
     nix::fcntl::open("/proc", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).ok()
@@ -29,12 +30,12 @@ impl ChildInProc {
         // a proc of another namespace numbers the child as a pidfd tells it: pidfd_open(2), Linux 5.3
         let pidfd = sys::pidfd_open(child).ok()?;
         let info = read_below(&proc, &format!("self/fdinfo/{}", pidfd.as_raw_fd()))?;
-        let number = info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()?;
+        let number = Status::new(info).field("Pid")?.parse().ok()?;
         (number > 0).then_some(Self { proc, number })
     }
 
-    pub(super) fn status(&self) -> Option<String> {
-        read_below(&self.proc, &format!("{}/status", self.number))
+    pub(super) fn status(&self) -> Option<Status> {
+        read_below(&self.proc, &format!("{}/status", self.number)).map(Status::new)
     }
 }
 
@@ -62,14 +63,11 @@ pub(super) enum Disposition {
 }
 
 /// What becomes of a signal, by the child's status: proc_pid_status(5).
-pub(super) fn disposition(status: &str, signo: i32) -> Disposition {
-    let set = |field: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(field));
-        line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(u64::MAX)
-    };
+pub(super) fn disposition(status: &Status, signo: i32) -> Disposition {
+    let set = |field: &str| status.mask(field).unwrap_or(u64::MAX);
     let bit = |signo: i32| 1u64 << (signo - 1);
-    let (blocked, pending) = (set("SigBlk:"), set("ShdPnd:"));
-    if (set("SigCgt:") | set("SigIgn:")) & bit(signo) != 0 {
+    let (blocked, pending) = (set("SigBlk"), set("ShdPnd"));
+    if (set("SigCgt") | set("SigIgn")) & bit(signo) != 0 {
         Disposition::Handled
     } else if blocked & bit(signo) == 0 {
         Disposition::Dropped
@@ -110,10 +108,10 @@ pub(super) fn default_action(signo: i32) -> DefaultAction {
 mod tests {
     use super::*;
 
-    fn status(blocked: u64, pending: u64, caught: u64) -> String {
-        format!(
+    fn status(blocked: u64, pending: u64, caught: u64) -> Status {
+        Status::new(format!(
             "ShdPnd:\t{pending:016x}\nSigBlk:\t{blocked:016x}\nSigIgn:\t0000000000000000\nSigCgt:\t{caught:016x}\n"
-        )
+        ))
     }
 
     const STOP: u64 = 1 << (libc::SIGTSTP - 1);
@@ -132,9 +130,9 @@ mod tests {
             (status(STOPPED, 0, 0), Disposition::Dropped),
             // it has yet to stop its own child
             (status(STOPPED, STOP, 0), Disposition::Pending),
-            (String::new(), Disposition::Handled),
+            (Status::default(), Disposition::Handled),
         ] {
-            assert_eq!(disposition(&status, libc::SIGTSTP), expected, "{status}");
+            assert_eq!(disposition(&status, libc::SIGTSTP), expected, "{status:?}");
         }
         // a parent at rest is no less alive
         assert_eq!(disposition(&status(STOPPED, 0, 0), libc::SIGTERM), Disposition::Taken);

@@ -54,7 +54,7 @@ fn socket_with_directory() -> UnixDatagram {
 
 /// This process, which stays outside.
 fn process() -> OwnedFd {
-    chain::sys::pidfd_open(std::process::id().cast_signed()).unwrap()
+    system::sys::pidfd_open(std::process::id().cast_signed()).unwrap()
 }
 
 /// A descriptor that leads out, by name, and the way through it.

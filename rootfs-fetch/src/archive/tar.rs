@@ -18,6 +18,7 @@
 
 pub mod acl;
 pub mod header;
+pub mod number;
 pub mod pax;
 pub mod reader;
 pub mod sparse;

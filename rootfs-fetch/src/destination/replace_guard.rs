@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use chain::mountinfo;
 use chain::reporter::quoted;
 use rustix::fs::{Mode, OFlags};
+use system::mountinfo;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::tree::mount_id;

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+
+use object::ReadCache;
 
 use crate::host::elf::{Elf, Machine};
 use crate::host::hwcaps;
@@ -147,18 +148,7 @@ fn musl_directories() -> Vec<PathBuf> {
 /// Reads the ELF headers of a file.
 pub fn read_elf(path: &Path) -> Option<Elf> {
     let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|it| it.is_file()))?;
-    Elf::read(&|offset, length| {
-        let mut bytes = vec![0; length];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, offset.saturating_add(filled as u64)) {
-                Ok(0) | Err(_) => break,
-                Ok(count) => filled += count,
-            }
-        }
-        bytes.truncate(filled);
-        bytes
-    })
+    Elf::read(&ReadCache::new(file))
 }
 
 /// The names and paths in glibc's cache, in its order.

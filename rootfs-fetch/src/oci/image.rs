@@ -11,8 +11,11 @@ use rustix::fs::AtFlags;
 use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::oci::docker_archive;
 use crate::oci::layout::{BlobReader, Layout};
-use crate::oci::manifest::{self, ConfigLocation, DocumentKind, Layer, Query, ResolvedImage};
+use crate::oci::manifest;
+use crate::oci::model::MAX_JSON_BYTES;
+use crate::oci::model::{ConfigLocation, DocumentKind, Layer, Query, ResolvedImage};
 use crate::oci::platform::Platform;
 use crate::oci::registry::download::{Blob, Downloads};
 use crate::oci::registry::repository::Repository;
@@ -128,7 +131,7 @@ impl Image {
 
     fn of_blobs(blobs: Layout, format: ImageFormat, query: Query<'_>) -> Result<Self> {
         let found = match format {
-            ImageFormat::DockerArchive => manifest::docker(&blobs, query)?,
+            ImageFormat::DockerArchive => docker_archive::find(&blobs, query)?,
             ImageFormat::OciDirectory | ImageFormat::OciArchive => manifest::oci(&blobs, query)?,
         };
         Ok(Self { store: Store::Here(blobs), found })
@@ -184,7 +187,7 @@ impl Image {
                 manifest::checked(repository, digest, *size, DocumentKind::Config)
             }
             (ConfigLocation::File(name), Store::Here(blobs)) => {
-                let data = blobs.read(name, manifest::MAX_JSON_BYTES)?;
+                let data = blobs.read(name, MAX_JSON_BYTES)?;
                 data.ok_or_else(|| Failure::damaged("the image is not complete: it has no configuration"))
             }
             (ConfigLocation::File(_), Store::Registry(_)) => {

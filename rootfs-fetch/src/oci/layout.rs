@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use chain::reporter::{Quoted, quoted};
+use chain::reporter::quoted;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
@@ -122,10 +122,7 @@ impl Layout {
                         Some(Member::Link(target)) => name = resolve_link(&name, target)?,
                     }
                 }
-                Err(Failure::damaged(format_args!(
-                    "links of the image lead in circles at {}",
-                    Quoted(name.bytes())
-                )))
+                Err(Failure::damaged(format_args!("links of the image lead in circles at {name}")))
             }
         }
     }

@@ -1,84 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From a tag to the layers of one platform: indexes, manifests, docker's list.
+//! From a tag to the layers for one platform: indexes and manifests.
 //!
 //! # Source
-//! OCI image-spec: image-layout.md, image-index.md, manifest.md; docker save's manifest.json.
+//! OCI image-spec: image-layout.md, image-index.md, manifest.md.
 
 use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
-use crate::oci::docker_archive;
 use crate::oci::layout::Layout;
+use crate::oci::model::{
+    ConfigLocation, DocumentKind, Documents, Layer, MAX_JSON_BYTES, Query, ResolvedImage, missing, not_found,
+    parse,
+};
 use crate::oci::platform::Platform;
 
-/// What registries allow a manifest to be.
-pub const MAX_JSON_BYTES: u64 = 4 << 20;
-/// An index may list indexes; deeper than this is a trick.
+/// How deep indexes may be nested.
 const MAX_INDEX_DEPTH: usize = 4;
-
-/// A layer, and what its bytes must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
-    /// The name of the part that holds it.
-    pub path: String,
-    /// The digest and size of the part as it is stored.
-    pub stored: Option<(Digest, u64)>,
-    /// The digest of the tar archive in it.
-    pub content: Option<Digest>,
-}
-
-/// What was asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Query<'a> {
-    /// The tag, if one was given.
-    pub tag: Option<&'a str>,
-    /// The platform.
-    pub platform: &'a Platform,
-}
-
-/// Where the documents of an image are.
-pub trait Documents {
-    /// The bytes of one; nothing if it is not there. They are checked by who asks.
-    ///
-    /// # Errors
-    /// I/O, network; damaged, if it is larger than [`MAX_JSON_BYTES`].
-    fn document(&self, digest: &Digest, what: DocumentKind) -> Result<Option<Vec<u8>>>;
-}
-
-/// What a document is, for registries keep them in two places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DocumentKind {
-    /// An index or a manifest.
-    Manifest,
-    /// The configuration of an image.
-    Config,
-}
 
 impl Documents for Layout {
     fn document(&self, digest: &Digest, _: DocumentKind) -> Result<Option<Vec<u8>>> {
         self.read(&digest.blob(), MAX_JSON_BYTES)
     }
-}
-
-/// The image that was found.
-#[derive(Clone, Debug)]
-pub struct ResolvedImage {
-    /// Its layers, the lowest first.
-    pub layers: Vec<Layer>,
-    /// Its configuration.
-    pub config: ConfigLocation,
-    /// The digests of the documents that lead to it, its manifest's the last.
-    pub digests: Vec<Digest>,
-}
-
-/// Where the configuration of an image is.
-#[derive(Clone, Debug)]
-pub enum ConfigLocation {
-    /// A document of this digest and size.
-    Blob(Digest, u64),
-    /// A part of this name, unchecked.
-    File(String),
 }
 
 /// The bytes of a document that must have this digest and size.
@@ -155,7 +98,7 @@ pub fn oci(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
             let chosen: Vec<Descriptor> =
                 all.into_iter().filter(|one| one.tag.as_deref() == Some(tag)).collect();
             if chosen.is_empty() {
-                return Err(not_there(&format!("the tag {tag:?}"), &tags));
+                return Err(not_found(&format!("the tag {tag:?}"), &tags));
             }
             chosen
         }
@@ -262,67 +205,7 @@ fn choose(offers: Vec<Descriptor>, platform: &Platform) -> Result<Descriptor> {
             distance.map(|distance| (distance, offer))
         })
         .min_by_key(|(distance, _)| *distance);
-    best.map(|(_, offer)| offer).ok_or_else(|| not_there(&format!("the platform {platform}"), &names))
-}
-
-/// An image in a `docker save` archive.
-///
-/// # Errors
-/// As [`oci`].
-pub fn docker(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
-    let Some(data) = layout.read("manifest.json", MAX_JSON_BYTES)? else {
-        return docker_archive::image(layout, query.tag);
-    };
-    let list = parse(&data, "manifest.json")?;
-    let images = list.as_array().ok_or_else(|| Failure::damaged("manifest.json is no list of images"))?;
-    let tags = |image: &Value| -> Vec<String> {
-        let tags = image.get("RepoTags").and_then(Value::as_array).into_iter().flatten();
-        tags.filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    let named = |image: &&Value| query.tag.is_none_or(|tag| tags(image).iter().any(|one| names(one, tag)));
-    let mut chosen = images.iter().filter(named);
-    let all: Vec<String> = images.iter().flat_map(tags).collect();
-    let image = match (chosen.next(), chosen.next()) {
-        (Some(image), None) => image,
-        (None, _) => return Err(not_there(&format!("the image {:?}", query.tag.unwrap_or_default()), &all)),
-        (Some(_), Some(_)) => {
-            return Err(Failure::new(
-                Kind::NotFound,
-                "the archive has several images, and no name was given",
-            )
-            .hint(format_args!("its names: {}", all.join(", "))));
-        }
-    };
-    docker_layers(layout, image)
-}
-
-/// `ubuntu` names `ubuntu:latest`, as everywhere.
-pub(super) fn names(full: &str, asked: &str) -> bool {
-    full == asked || full.strip_suffix(":latest") == Some(asked)
-}
-
-fn docker_layers(layout: &Layout, image: &Value) -> Result<ResolvedImage> {
-    let wrong = || Failure::damaged("manifest.json does not describe its image");
-    let part = image.get("Config").and_then(Value::as_str).ok_or_else(wrong)?;
-    let layers = image.get("Layers").and_then(Value::as_array).ok_or_else(wrong)?;
-    let data = layout.read(part, MAX_JSON_BYTES)?.ok_or_else(|| missing(part))?;
-    let config = parse(&data, part)?;
-    let contents = config.pointer("/rootfs/diff_ids").and_then(Value::as_array).ok_or_else(wrong)?;
-    if contents.len() != layers.len() {
-        return Err(wrong());
-    }
-    let pairs = layers.iter().zip(contents);
-    let layers = pairs
-        .map(|(path, content)| {
-            let content = content.as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
-            Ok(Layer {
-                path: path.as_str().ok_or_else(wrong)?.to_owned(),
-                stored: None,
-                content: Some(content),
-            })
-        })
-        .collect::<Result<_>>()?;
-    Ok(ResolvedImage { layers, config: ConfigLocation::File(part.to_owned()), digests: Vec::new() })
+    best.map(|(_, offer)| offer).ok_or_else(|| not_found(&format!("the platform {platform}"), &names))
 }
 
 fn descriptors(index: &Value) -> Result<Vec<Descriptor>> {
@@ -334,18 +217,4 @@ fn descriptors(index: &Value) -> Result<Vec<Descriptor>> {
         .iter()
         .map(Descriptor::read)
         .collect()
-}
-
-pub(super) fn parse(data: &[u8], name: &str) -> Result<Value> {
-    serde_json::from_slice(data)
-        .map_err(|error| Failure::damaged(format_args!("{name} of the image: {error}")))
-}
-
-pub(super) fn missing(part: &str) -> Failure {
-    Failure::damaged(format_args!("the image is not complete: {part:?} is missing"))
-}
-
-pub(super) fn not_there(what: &str, instead: &[String]) -> Failure {
-    let failure = Failure::new(Kind::NotFound, format_args!("the image has not {what}"));
-    if instead.is_empty() { failure } else { failure.hint(format_args!("it has {}", instead.join(", "))) }
 }

@@ -5,6 +5,8 @@
 //! that can leave the root by its spelling. What symbolic links make of a name
 //! is [`crate::tree`]'s concern.
 
+use std::fmt;
+
 use chain::reporter::Quoted;
 
 use crate::failure::{Failure, Result};
@@ -90,6 +92,12 @@ impl Name {
             [b'/', rest @ ..] => Some(Self(rest.to_vec())),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Quoted(&self.0).fmt(f)
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::archive::tar::Entry;
 use crate::archive::tar::acl::{self, Names};
-use crate::archive::tar::pax::decimal;
+use crate::archive::tar::number::decimal;
 use crate::tree::Tree;
 use crate::tree::name::Name;
 

@@ -1,87 +1,103 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A full disk: how far we came, and what would have been needed.
+//! The hint for a full disk: how much space the archive needs, and how much there was.
 //!
-//! The rest of the archive is read for its sizes, as long as that takes no time worth saying.
+//! The rest of the archive is read for its sizes, unless that takes too long.
 
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use indicatif::HumanCount;
 use rustix::fs::StatVfs;
 
 use crate::archive::stream::Stream;
 use crate::archive::tar::EntryKind;
 use crate::archive::tar::reader::{Reader, padded};
 use crate::failure::{Failure, Result};
-use crate::tree::Tree;
 use crate::tree::name::Name;
-use crate::unpack::report::{Grouped, Size};
-use crate::unpack::{ArchiveKind, Unpacker};
+use crate::unpack::report::{Report, Size};
+use crate::unpack::selection::Selection;
 
-/// A slow source is not read to its end for a number.
+/// How long the rest of the archive is read for its sizes.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Where the file system does not say what it counts in.
+/// The block size of a file system that does not report one.
 const DEFAULT_BLOCK_BYTES: u64 = 4096;
 
-/// What is left of an archive when the space ends in one of its entries.
+/// The space that the contents of files take, in whole blocks of their file system.
+#[derive(Clone, Debug)]
+pub(super) struct DiskUsage {
+    block_bytes: u64,
+    bytes: u64,
+}
+
+impl DiskUsage {
+    /// No file yet, on the file system of this directory.
+    pub(super) fn new(root: BorrowedFd<'_>) -> Self {
+        let block = rustix::fs::fstatvfs(root).map(|stat| stat.f_frsize.clamp(512, 1 << 20));
+        Self { block_bytes: block.unwrap_or(DEFAULT_BLOCK_BYTES), bytes: 0 }
+    }
+
+    /// Adds a file with so many bytes of contents.
+    pub(super) fn add(&mut self, bytes: u64) {
+        // sizes are below 2^63
+        self.bytes = self.bytes.saturating_add(bytes.next_multiple_of(self.block_bytes));
+    }
+
+    /// Adds directories, each of which takes a block.
+    fn add_directories(&mut self, count: u64) {
+        self.bytes = self.bytes.saturating_add(count.saturating_mul(self.block_bytes));
+    }
+}
+
+/// An archive whose entry did not fit, and what was unpacked before.
 #[derive(Debug)]
-pub(super) struct Rest<'a> {
+pub(super) struct FullDisk<'a> {
+    pub(super) root: BorrowedFd<'a>,
+    pub(super) usage: DiskUsage,
+    pub(super) report: &'a Report,
+    pub(super) selection: &'a Selection,
     pub(super) reader: &'a mut Reader,
     pub(super) stream: &'a mut Stream,
     /// Bytes up to the next header.
     pub(super) skip: u64,
-    /// Bytes of the entry itself.
-    pub(super) current: u64,
+    /// Bytes of contents of the entry that did not fit.
+    pub(super) stored: u64,
+    /// Whether more archives follow.
+    pub(super) is_layer: bool,
 }
 
-impl Unpacker {
-    /// Says of a full disk what was needed; any other failure stays as it is.
-    pub(super) fn full(&self, failure: Failure, kind: ArchiveKind, rest: Rest<'_>) -> Failure {
-        if !failure.is_full() {
-            return failure;
-        }
-        let mut bytes = self.disk_bytes + self.report.directories * self.block;
-        let mut names = self.report.files + self.report.directories;
-        let whole = match self.needed(rest, &mut bytes, &mut names) {
-            Ok(()) if kind == ArchiveKind::Whole => "",
-            // more layers may follow, or what is left cannot be read in time
-            _ => "at least ",
-        };
-        let inodes = match rustix::fs::fstatvfs(self.tree.root()) {
+impl FullDisk<'_> {
+    /// How much is needed, and for how much there was space.
+    pub(super) fn hint(mut self) -> String {
+        let mut inodes = self.report.files + self.report.directories;
+        self.usage.add_directories(self.report.directories);
+        let is_exact = self.read_rest(&mut inodes).is_ok() && !self.is_layer;
+        let at_least = if is_exact { "" } else { "at least " };
+        let inodes = match rustix::fs::fstatvfs(self.root) {
             Ok(StatVfs { f_files: 1.., f_ffree: 0, .. }) => {
-                format!(" and {} inodes, of which none is left,", Grouped(names))
+                format!(" and {} inodes, of which none is left,", HumanCount(inodes))
             }
             _ => String::new(),
         };
-        let need = Size(bytes);
-        failure.hint(format_args!("{whole}{need}{inodes} are needed; there was room for {}", self.report))
+        let needed = Size(self.usage.bytes);
+        format!("{at_least}{needed}{inodes} are needed; there was room for {}", self.report)
     }
 
-    fn needed(&self, rest: Rest<'_>, bytes: &mut u64, names: &mut u64) -> Result<()> {
-        let until = Instant::now() + READ_TIMEOUT;
-        *bytes = bytes.saturating_add(self.in_blocks(rest.current));
-        *names += 1;
-        rest.stream.skip(rest.skip)?;
-        while let Some(entry) = rest.reader.next(rest.stream)? {
-            if Instant::now() > until {
-                return Err(Failure::damaged("there is more"));
+    fn read_rest(&mut self, inodes: &mut u64) -> Result<()> {
+        let deadline = Instant::now() + READ_TIMEOUT;
+        self.usage.add(self.stored);
+        *inodes += 1;
+        self.stream.skip(self.skip)?;
+        while let Some(entry) = self.reader.next(self.stream)? {
+            if Instant::now() > deadline {
+                return Err(Failure::damaged("the rest takes too long to read"));
             }
-            if self.policy.selection.select(&Name::parse(&entry.raw_name)?).is_some() {
-                let directory = if entry.kind == EntryKind::Directory { self.block } else { 0 };
-                *bytes = bytes.saturating_add(self.in_blocks(entry.stored)).saturating_add(directory);
-                *names += 1;
+            if self.selection.select(&Name::parse(&entry.raw_name)?).is_some() {
+                self.usage.add(entry.stored);
+                self.usage.add_directories(u64::from(entry.kind == EntryKind::Directory));
+                *inodes += 1;
             }
-            rest.stream.skip(padded(entry.stored))?;
+            self.stream.skip(padded(entry.stored))?;
         }
         Ok(())
     }
-
-    /// What contents take on the disk.
-    pub(super) fn in_blocks(&self, bytes: u64) -> u64 {
-        // sizes are below 2^63
-        bytes.next_multiple_of(self.block)
-    }
-}
-
-/// What the file system counts in.
-pub(super) fn block_of(tree: &Tree) -> u64 {
-    rustix::fs::fstatvfs(tree.root()).map_or(DEFAULT_BLOCK_BYTES, |stat| stat.f_frsize.clamp(512, 1 << 20))
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hard links: a second name for what this archive made, also where it comes first.
 
-use chain::reporter::Quoted;
 use rustix::fs::{AtFlags, FileType};
 
 use crate::failure::{Failure, Result};
@@ -19,17 +18,12 @@ impl Unpacker {
         let target = Name::parse(raw_target)?;
         let Some(target) = self.policy.selection.select(&target) else {
             return Err(Failure::damaged(format_args!(
-                "{} is a hard link to {}, which was left out",
-                Quoted(name.bytes()),
-                Quoted(target.bytes())
+                "{name} is a hard link to {target}, which was left out"
             ))
             .hint("--exclude the link too, or keep both"));
         };
         if target.is_root() {
-            return Err(Failure::damaged(format_args!(
-                "refused {}: a hard link to nothing",
-                Quoted(name.bytes())
-            )));
+            return Err(Failure::damaged(format_args!("refused {name}: a hard link to nothing")));
         }
         if target == *name {
             return Ok(());
@@ -55,18 +49,14 @@ impl Unpacker {
         match old.stat() {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
                 return Err(Failure::damaged(format_args!(
-                    "refused {}: a hard link to the directory {}",
-                    Quoted(name.bytes()),
-                    Quoted(target.bytes())
+                    "refused {name}: a hard link to the directory {target}"
                 )));
             }
             Ok(stat) => {
                 let inode = Inode::of(&stat);
                 if self.files.as_ref().is_some_and(|files| !files.contains(&inode)) {
                     return Err(Failure::damaged(format_args!(
-                        "refused {}: a hard link to {}, which was there before",
-                        Quoted(name.bytes()),
-                        Quoted(target.bytes())
+                        "refused {name}: a hard link to {target}, which was there before"
                     )));
                 }
             }
@@ -102,9 +92,7 @@ impl Unpacker {
             }
             if !self.link(&name, &target)? {
                 return Err(Failure::damaged(format_args!(
-                    "{} is a hard link to {}, which is not in the archive",
-                    Quoted(name.bytes()),
-                    Quoted(target.bytes())
+                    "{name} is a hard link to {target}, which is not in the archive"
                 )));
             }
         }

@@ -27,7 +27,7 @@ impl fmt::Display for Listing<'_> {
         };
         let id = |id: Option<u32>| id.map_or_else(|| "?".into(), |id| id.to_string());
         let owner = format!("{}:{}", id(entry.uid), id(entry.gid));
-        write!(f, "{letter}{:04o} {owner:>9} {size:>10} {}", entry.mode, Quoted(name.bytes()))?;
+        write!(f, "{letter}{:04o} {owner:>9} {size:>10} {name}", entry.mode)?;
         match &entry.kind {
             EntryKind::Symlink(target) => write!(f, " -> {}", Quoted(target)),
             EntryKind::HardLink(target) => write!(f, " = {}", Quoted(target)),

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use chain::Reporter;
+use indicatif::HumanCount;
 
 /// Counts of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Report {
     pub fn report_losses(&self, reporter: &Reporter) {
         let count = |count, one: &str, many: &str| match count {
             1 => format!("1 {one}"),
-            _ => format!("{} {many}", Grouped(count)),
+            _ => format!("{} {many}", HumanCount(count)),
         };
         if self.absolute > 0 {
             let names = count(self.absolute, "absolute name was", "absolute names were");
@@ -65,24 +66,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let noun = if self.files == 1 { "file" } else { "files" };
-        write!(f, "{} {noun}, {}", Grouped(self.files), Size(self.bytes))
-    }
-}
-
-/// A number with a comma between thousands.
-#[derive(Clone, Copy, Debug)]
-pub struct Grouped(pub u64);
-
-impl fmt::Display for Grouped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                f.write_str(",")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
+        write!(f, "{} {noun}, {}", HumanCount(self.files), Size(self.bytes))
     }
 }
 
@@ -104,7 +88,7 @@ impl fmt::Display for Size {
                 return write!(f, "{}.{} {name}", tenths / 10, tenths % 10);
             }
             if tenths < 10_000 || name == "TB" {
-                return write!(f, "{} {name}", Grouped((tenths + 5) / 10));
+                return write!(f, "{} {name}", HumanCount((tenths + 5) / 10));
             }
             unit *= 1000;
         }
@@ -115,14 +99,6 @@ impl fmt::Display for Size {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_are_grouped() {
-        assert_eq!(Grouped(0).to_string(), "0");
-        assert_eq!(Grouped(999).to_string(), "999");
-        assert_eq!(Grouped(11_204).to_string(), "11,204");
-        assert_eq!(Grouped(1_234_567).to_string(), "1,234,567");
-    }
 
     #[test]
     fn sizes_have_one_or_no_decimal() {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which names of an archive are wanted, and what they are called in DIRECTORY.
 
-use chain::reporter::Quoted;
-
 use crate::failure::{Failure, Kind, Result};
 use crate::tree::name::Name;
 
@@ -52,7 +50,7 @@ impl Selection {
             return Ok(());
         }
         let line = match (self.below.is_root(), self.strip, self.exclude.is_empty()) {
-            (false, 0, true) => format!("the archive has nothing below {}", Quoted(self.below.bytes())),
+            (false, 0, true) => format!("the archive has nothing below {}", self.below),
             (true, 1.., true) => format!("the archive has no name of more than {} parts", self.strip),
             _ => "--subdir, --strip-components and --exclude leave nothing of the archive".into(),
         };
@@ -60,52 +58,31 @@ impl Selection {
     }
 }
 
-/// A shell pattern as tar(1) reads it: `*` and `?` match a slash too, and it may begin at any part.
+/// A shell pattern as tar(1) reads it: `*` and `?` match a slash too, and it can begin at any part.
 #[derive(Clone, Debug)]
-pub struct Pattern(Vec<u8>);
+pub struct Pattern(glob::Pattern);
 
 impl Pattern {
-    /// A pattern; slashes around it do not matter.
+    /// A pattern; slashes around it do not matter. One with an unclosed `[` matches itself.
     pub fn new(text: &str) -> Self {
         let text = text.strip_prefix("./").unwrap_or(text).trim_matches('/');
-        Self(text.as_bytes().to_vec())
+        // a star matches slashes already; glob accepts two only between slashes
+        let mut single = text.to_owned();
+        while single.contains("**") {
+            single = single.replace("**", "*");
+        }
+        let literal = || glob::Pattern::new(&glob::Pattern::escape(text)).unwrap_or_default();
+        Self(glob::Pattern::new(&single).unwrap_or_else(|_| literal()))
     }
 
     fn excludes(&self, name: &Name) -> bool {
-        let name = name.bytes();
-        let slash = |at: &usize| name.get(*at) == Some(&b'/');
-        let starts = std::iter::once(0).chain((0..name.len()).filter(slash).map(|at| at + 1));
-        starts.into_iter().any(|start| {
-            let ends = (start..name.len()).filter(slash).chain(std::iter::once(name.len()));
-            ends.into_iter().any(|end| matches(&self.0, name.get(start..end).unwrap_or_default()))
+        let name = String::from_utf8_lossy(name.bytes());
+        let starts = std::iter::once(0).chain(name.match_indices('/').map(|(at, _)| at + 1));
+        starts.filter_map(|start| name.get(start..)).any(|rest| {
+            let ends = rest.match_indices('/').map(|(at, _)| at).chain([rest.len()]);
+            ends.filter_map(|end| rest.get(..end)).any(|parts| self.0.matches(parts))
         })
     }
-}
-
-/// Glob matching with one point to come back to: never more than length times length.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut from) = (0, 0);
-    let mut back: Option<(usize, usize)> = None;
-    while from < text.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                back = Some((at, from));
-                at += 1;
-                continue;
-            }
-            Some(b'?') => {}
-            Some(byte) if text.get(from) == Some(byte) => {}
-            _ => {
-                let Some((star, tried)) = back else { return false };
-                back = Some((star, tried + 1));
-                (at, from) = (star + 1, tried + 1);
-                continue;
-            }
-        }
-        at += 1;
-        from += 1;
-    }
-    pattern.get(at..).unwrap_or_default().iter().all(|&byte| byte == b'*')
 }
 
 #[cfg(test)]
@@ -125,13 +102,17 @@ mod tests {
         assert!(!excludes("dev/*", "dev"));
         assert!(!excludes("doc", "usr/share/docs"));
         assert!(excludes("./etc/", "etc/passwd"));
+        assert!(excludes("*.[ao]", "usr/lib/x.o"));
+        assert!(!excludes("*.[!ao]", "usr/lib/x.o"));
+        assert!(excludes("usr**x", "usr/lib/x"));
+        assert!(excludes("a[b", "a[b"));
     }
 
     #[test]
     fn stars_do_not_explode() {
-        assert!(!matches(&b"*a".repeat(40), &b"a".repeat(39)));
-        assert!(matches(b"a?c*", b"abcdef"));
-        assert!(matches(b"", b""));
+        assert!(!excludes(&"*a".repeat(40), &"a".repeat(39)));
+        assert!(!excludes(&"a*".repeat(40), &"a".repeat(200).replace("aaaa", "aaab")[..39]));
+        assert!(excludes("a?c*", "abcdef"));
     }
 
     #[test]

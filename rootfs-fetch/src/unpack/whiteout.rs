@@ -9,7 +9,6 @@
 
 use std::collections::HashMap;
 
-use chain::reporter::Quoted;
 use rustix::fs::FileType;
 
 use crate::failure::{Failure, Result};
@@ -48,7 +47,7 @@ pub fn mark(name: &Name) -> Result<Mark> {
         return Ok(Mark::Ignore);
     }
     if matches!(hidden, b"" | b"." | b"..") {
-        return Err(Failure::damaged(format_args!("refused the whiteout {}", Quoted(name.bytes()))));
+        return Err(Failure::damaged(format_args!("refused the whiteout {name}")));
     }
     Ok(Mark::Hide(Name::parse(&[directory, b"/", hidden].concat())?))
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
-chain::main!(report);
+system::main!(report);
 
 /// The C entry point spares us std's start-up code, which would itself change SIGPIPE
 /// and open closed standard descriptors.
@@ -36,7 +36,7 @@ fn report(args: Vec<OsString>) -> i32 {
     let written = match args.get(1) {
         Some(file) if file != "-" => fs::write(file, text).is_ok(),
         _ => {
-            chain::sys::write_stdout(text.as_bytes());
+            system::sys::write_stdout(text.as_bytes());
             true
         }
     };

@@ -16,6 +16,8 @@ pub enum Then {
     Close,
     /// Resets it.
     Reset,
+    /// Keeps it open and silent until the client closes it.
+    Hold,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,8 @@ enum Pace {
 /// An answer that is being described.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// All bytes, where they are given.
+    raw: Option<Vec<u8>>,
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -43,7 +47,17 @@ impl Answer {
     /// An empty one.
     pub fn new(status: u16) -> Self {
         let (headers, body) = (Vec::new(), Vec::new());
-        Self { status, headers, body, declared: None, pace: Pace::AtOnce, then: Then::Listen }
+        Self { raw: None, status, headers, body, declared: None, pace: Pace::AtOnce, then: Then::Listen }
+    }
+
+    /// These bytes and nothing else, and the end of the connection.
+    pub fn raw(bytes: Vec<u8>) -> Self {
+        Self { raw: Some(bytes), ..Self::new(200) }.then(Then::Close)
+    }
+
+    /// No answer: the connection stays open.
+    pub fn silent() -> Self {
+        Self::raw(Vec::new()).then(Then::Hold)
     }
 
     /// 200 with a body.
@@ -127,6 +141,11 @@ impl Answer {
         stream: &mut impl Write,
         stopped: &dyn Fn() -> bool,
     ) -> io::Result<Then> {
+        if let Some(bytes) = self.raw {
+            stream.write_all(&bytes)?;
+            stream.flush()?;
+            return Ok(self.then);
+        }
         let mut head = format!("HTTP/1.1 {} As it is\r\n", self.status);
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
@@ -163,4 +182,11 @@ impl Answer {
         stream.flush()?;
         Ok(self.then)
     }
+}
+
+/// The bytes of an answer: its status line, more header lines, and a body of the length it declares.
+pub fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head =
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
+    [head.as_bytes(), body].concat()
 }

@@ -10,6 +10,8 @@ const MOST_HEAD: usize = 64 << 10;
 /// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// The bytes up to the empty line.
+    pub head: String,
     /// `GET`.
     pub method: String,
     /// The path and what follows it: `/v2/a/manifests/b?c`.
@@ -58,7 +60,7 @@ impl Request {
             Some((name.to_ascii_lowercase(), value.trim().to_string()))
         };
         let headers = lines.filter_map(header).collect();
-        Some(Self { method, target, headers, body: Vec::new(), at: None })
+        Some(Self { head: text.to_string(), method, target, headers, body: Vec::new(), at: None })
     }
 
     /// A header's value.

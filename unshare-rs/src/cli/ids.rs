@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use chain::idmap::IdKind;
+use system::idmap::IdKind;
 
 use crate::accounts;
 use crate::idmap::IdRange;

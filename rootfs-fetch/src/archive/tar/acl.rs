@@ -5,7 +5,7 @@
 //! # Source
 //! acl(5), "ACL TEXT FORMS"; star(1), "SCHILY.acl.access"; the kernel's posix_acl_xattr.h.
 
-use crate::archive::tar::pax::decimal;
+use crate::archive::tar::number::decimal;
 
 const VERSION: u32 = 2;
 /// The number of an entry that is about nobody in particular.

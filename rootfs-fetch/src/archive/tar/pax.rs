@@ -3,6 +3,7 @@
 
 use chain::reporter::Quoted;
 
+use crate::archive::tar::number::decimal;
 use crate::archive::tar::sparse::Segment;
 use crate::archive::tar::{Time, acl};
 use crate::failure::{Failure, Result};
@@ -164,17 +165,6 @@ fn record(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let body = data.get(space + 1..length)?.strip_suffix(b"\n")?;
     let equals = body.iter().position(|&byte| byte == b'=')?;
     Some((body.get(..equals)?, body.get(equals + 1..)?, data.get(length..)?))
-}
-
-/// Decimal digits and nothing else.
-pub fn decimal(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0_u64, |value, &byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        value.checked_mul(10)?.checked_add(digit)
-    })
 }
 
 fn signed(text: &[u8]) -> Option<Override<i64>> {

@@ -2,8 +2,7 @@
 //! The map of a file with holes: which stretches of it the archive holds.
 
 use crate::archive::tar::BLOCK;
-use crate::archive::tar::header::number;
-use crate::archive::tar::pax::decimal;
+use crate::archive::tar::number::{decimal, number};
 use crate::failure::{Failure, Result};
 
 /// A map longer than this is made to exhaust memory.

@@ -15,7 +15,7 @@ use crate::net::client::Response;
 use crate::net::http::Request;
 use crate::net::transfer::{Expected, Transfer, refusal};
 use crate::oci::cache::Cache;
-use crate::oci::manifest::{DocumentKind, Documents, MAX_JSON_BYTES};
+use crate::oci::model::{DocumentKind, Documents, MAX_JSON_BYTES};
 use crate::oci::registry::session::Session;
 
 /// The documents we can read, all of which a client has to ask for.

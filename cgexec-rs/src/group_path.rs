@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Paths of groups as options give them: from the root of a hierarchy.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+
+use crate::hierarchy::Hierarchy;
+
+/// `--parent`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parent {
+    /// The group of this process.
+    Current,
+    /// A path from the root of the hierarchy; empty for the root itself.
+    Path(PathBuf),
+}
+
+impl TryFrom<OsString> for Parent {
+    type Error = &'static str;
+
+    fn try_from(path: OsString) -> Result<Self, Self::Error> {
+        if path == "." {
+            return Ok(Self::Current);
+        }
+        if path.is_empty() {
+            return Err("a path of groups is not empty: / is the top, . the own group");
+        }
+        below_root(&path).map(Self::Path)
+    }
+}
+
+impl Parent {
+    /// The group's directory in a hierarchy.
+    pub fn directory(&self, hierarchy: &Hierarchy) -> PathBuf {
+        match self {
+            Self::Current => hierarchy.own.clone(),
+            Self::Path(path) if path.as_os_str().is_empty() => hierarchy.mount.clone(),
+            Self::Path(path) => hierarchy.mount.join(path),
+        }
+    }
+}
+
+/// A path of groups without its leading slashes.
+///
+/// # Errors
+/// For a path with `.` or `..`.
+pub fn below_root(path: &OsStr) -> Result<PathBuf, &'static str> {
+    let path: PathBuf = Path::new(path).components().skip_while(|part| *part == Component::RootDir).collect();
+    match path.components().all(|part| matches!(part, Component::Normal(_))) {
+        true => Ok(path),
+        false => Err("a path of groups has no '.' and no '..'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_parent_lies_below_the_root_of_its_hierarchy() {
+        let parent = |text: &[u8]| Parent::try_from(OsStr::from_bytes(text).to_os_string());
+        let path = |text: &[u8]| Ok(Parent::Path(OsStr::from_bytes(text).into()));
+        assert_eq!(parent(b"/a/b"), path(b"a/b"));
+        assert_eq!(parent(b"."), Ok(Parent::Current));
+        assert_eq!(parent(b"/"), path(b""));
+        assert_eq!(parent(b"\xff"), path(b"\xff"));
+        for text in ["", "..", "a/../b"] {
+            assert!(parent(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

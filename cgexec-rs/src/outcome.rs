@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a run does about groups: decided here, before there is a plan.
+
+use chain::{Failure, Reporter};
+
+use crate::cli::{Manager, Options};
+use crate::group::Group;
+use crate::hierarchy::Hierarchies;
+use crate::join;
+use crate::placement::Placement;
+use crate::request::GroupRequest;
+use crate::scope;
+
+/// What a run does about groups.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Enter groups that exist.
+    Join(Vec<Group>),
+    /// Create groups for this run.
+    Create(Box<Placement>),
+    /// Stay in the current groups.
+    None,
+}
+
+impl Outcome {
+    /// Decides by the options and by what this machine permits. What an option asks for is done or
+    /// refused; what only the default wants is skipped with one line.
+    ///
+    /// `wait` tells whether a supervisor waits for the command.
+    ///
+    /// # Errors
+    /// If what the options ask for is not possible here.
+    pub fn resolve(options: Options, wait: bool, reporter: &Reporter) -> Result<Self, Failure> {
+        if !options.group.is_empty() {
+            return Self::join(&options, reporter);
+        }
+        let request = GroupRequest::of(options)?;
+        if request.manager == Manager::None {
+            return match request.needs_group() {
+                true => Err(Failure::new("without a group nothing is limited, counted or kept")
+                    .hint("leave --manager none away")),
+                false => Ok(Self::None),
+            };
+        }
+        let has_limits = !request.limits.is_empty();
+        let must = request.needs_group() || request.manager != Manager::Auto;
+        match Self::create(request, wait, reporter) {
+            Ok(placement) => {
+                placement.skipped.iter().for_each(|limit| reporter.message(limit));
+                Ok(Self::Create(Box::new(placement)))
+            }
+            Err(failure) if must => {
+                let what = if has_limits { "limit" } else { "make a group" };
+                Err(Failure { message: format!("cannot {what}: {failure}"), ..failure })
+            }
+            Err(Failure { message, hint, .. }) => {
+                let hint = hint.unwrap_or_default();
+                reporter.message(format_args!("no group of its own: {message}; {hint}"));
+                Ok(Self::None)
+            }
+        }
+    }
+
+    fn join(options: &Options, reporter: &Reporter) -> Result<Self, Failure> {
+        if options.limits.limits().is_ok_and(|limits| !limits.is_empty()) {
+            return Err(Failure::new("-g joins a group as it is, limits are for a new one")
+                .hint("cgset(1) or a write to its files changes it"));
+        }
+        join::resolve(&options.group, &Hierarchies::of_this_process(reporter)).map(Self::Join)
+    }
+
+    /// A place for the groups: where files suffice, else in a scope of systemd's.
+    fn create(request: GroupRequest, wait: bool, reporter: &Reporter) -> Result<Placement, Failure> {
+        let found = Hierarchies::of_this_process(reporter);
+        match request.manager {
+            Manager::Systemd => scope::place(request, &found, wait, reporter),
+            Manager::Auto => {
+                Placement::choose(&request, &found).or_else(|failure| {
+                    match scope::is_an_answer(&request, &found) {
+                        true => scope::place(request, &found, wait, reporter),
+                        false => Err(failure),
+                    }
+                })
+            }
+            Manager::Cgroupfs | Manager::None => Placement::choose(&request, &found),
+        }
+    }
+}

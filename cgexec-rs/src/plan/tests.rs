@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The plans of cgexec-rs, as text: no right and no kernel is needed.
+
+use super::*;
+use crate::limits::size::Memory;
+use crate::limits::{Limit, Pids};
+use crate::v2_parent::V2Parent;
+
+const MEMORY: Limit = Limit::Memory(Memory(Some(50 << 20)));
+const PIDS: Limit = Limit::Pids(Pids(Some(20)));
+
+fn v1(path: &str, limits: &[Limit]) -> Group {
+    let mut group = Group::new(Version::V1, path.into());
+    limits.iter().for_each(|limit| group.limit(limit).unwrap());
+    group
+}
+
+/// A run with this anchor alone.
+fn placement(anchor: Group) -> Placement {
+    Placement {
+        stale: StaleGroups::default(),
+        anchor,
+        others: Vec::new(),
+        v2_parent: None,
+        cleanup: Cleanup::ByUs,
+        attempt: false,
+        by_systemd: false,
+        proc_is_covered: false,
+        skipped: Vec::new(),
+    }
+}
+
+fn v2(path: &str, limits: &[Limit]) -> Placement {
+    placement(Group::v2(path.into(), limits))
+}
+
+fn lines(place: Placement) -> Vec<String> {
+    lines_of(place, RunMode { cgroupns: CgroupNs::NewGroup, ..RunMode::default() })
+}
+
+fn lines_of(place: Placement, mode: RunMode) -> Vec<String> {
+    plan(Outcome::Create(Box::new(place)), mode, Command::shell("/bin/true".into())).lines()
+}
+
+#[test]
+fn to_keep_the_process_id_it_enters_the_group_itself_and_nobody_stays() {
+    assert_eq!(
+        lines_of(Placement { cleanup: Cleanup::ByLaterRun, ..v2("/cg/x", &[PIDS]) }, RunMode::default()),
+        [
+            "mkdirat(AT_FDCWD, \"/cg/x\", 0700)",
+            "write(</cg/x/pids.max>, \"20\", 2)",
+            "write(</cg/x/cgroup.procs>, \"0\", 1)",
+        ]
+    );
+}
+
+#[test]
+fn alone_in_its_own_group_it_leaves_that_before_the_limits() {
+    let parent = V2Parent { path: "/cg/own".into(), enable: vec!["pids".into()], leave: true };
+    let place =
+        Placement { v2_parent: Some(parent), cleanup: Cleanup::ByLaterRun, ..v2("/cg/own/x", &[PIDS]) };
+    assert_eq!(
+        lines_of(place, RunMode::default()),
+        [
+            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0700)",
+            "write(</cg/own/x/cgroup.procs>, \"0\", 1)",
+            "write(</cg/own/cgroup.subtree_control>, \"+pids\", 5)",
+            "write(</cg/own/x/pids.max>, \"20\", 2)",
+        ]
+    );
+}
+
+#[test]
+fn limits_are_set_before_the_child_starts_in_the_group() {
+    assert_eq!(
+        lines(v2("/cg/x", &[MEMORY, PIDS])),
+        [
+            "mkdirat(AT_FDCWD, \"/cg/x\", 0700)",
+            "write(</cg/x/memory.max>, \"52428800\", 8)",
+            "write(</cg/x/pids.max>, \"20\", 2)",
+            "clone3({flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<group>}, 88)",
+            "unshare(CLONE_NEWCGROUP)",
+        ]
+    );
+}
+
+#[test]
+fn in_version_1_the_child_enters_by_tasks() {
+    let others = vec![v1("/cg/memory/x", &[MEMORY])];
+    let lines = lines(Placement { others, ..placement(v1("/cg/pids/x", &[PIDS])) });
+    let fork = lines.iter().position(|line| line == "fork()").unwrap();
+    assert_eq!(
+        lines[fork + 1..],
+        [
+            "write(</cg/pids/x/tasks>, \"0\", 1)",
+            "write(</cg/memory/x/tasks>, \"0\", 1)",
+            "unshare(CLONE_NEWCGROUP)",
+        ]
+    );
+}
+
+#[test]
+fn the_anchor_is_created_first() {
+    let others = vec![v1("/cg/memory/x", &[MEMORY]), v1("/cg/pids/x", &[PIDS])];
+    let lines = lines(Placement { others, ..v2("/cg/unified/x", &[]) });
+    let created: Vec<_> = lines.iter().filter(|line| line.starts_with("mkdirat(")).collect();
+    assert_eq!(created[0], "mkdirat(AT_FDCWD, \"/cg/unified/x\", 0700)");
+    assert_eq!(created.len(), 3);
+}
+
+#[test]
+fn alone_in_a_delegated_group_we_move_aside_before_it_enables_controllers() {
+    let parent =
+        V2Parent { path: "/cg/own".into(), enable: vec!["memory".into(), "pids".into()], leave: true };
+    assert_eq!(
+        lines(Placement { v2_parent: Some(parent), ..v2("/cg/own/x", &[MEMORY, PIDS]) })[..4],
+        [
+            "mkdirat(AT_FDCWD, \"/cg/own/x-aside\", 0700)",
+            "write(</cg/own/x-aside/cgroup.procs>, \"0\", 1)",
+            "write(</cg/own/cgroup.subtree_control>, \"+memory +pids\", 13)",
+            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0700)",
+        ]
+    );
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_first() {
+    let stale = StaleGroups { killed: vec![vec!["/cg/old".into()]], empty: Vec::new() };
+    let lines = lines(Placement { stale, ..v2("/cg/x", &[]) });
+    assert_eq!(lines[0], "unlinkat(AT_FDCWD, \"/cg/old\", AT_REMOVEDIR)");
+}
+
+#[test]
+fn where_we_are_process_1_the_command_becomes_it() {
+    let lines = lines_of(v2("/cg/x", &[]), RunMode { new_init: true, ..RunMode::default() });
+    let at = lines.iter().position(|line| line == "unshare(CLONE_NEWPID)").unwrap();
+    assert!(lines[at + 1].starts_with("clone3({flags=CLONE_INTO_CGROUP"), "{lines:#?}");
+    assert_eq!(lines[at + 2], "mount(\"proc\", \"/proc\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)");
+}

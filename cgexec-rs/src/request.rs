@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The group that the options ask for.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use chain::Failure;
+
+use crate::cli::{Manager, Options};
+use crate::group_name::{Cleanup, Name};
+use crate::group_path::Parent;
+use crate::hierarchy::Hierarchy;
+use crate::limits::Limit;
+
+/// The group that the options ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupRequest {
+    /// Who creates it.
+    pub manager: Manager,
+    /// Its limits.
+    pub limits: Vec<Limit>,
+    /// Whether to skip limits that this machine does not support.
+    pub attempt: bool,
+    /// Whether a report is asked for, for which controllers count without a limit.
+    pub account: bool,
+    /// Where to create it.
+    pub parent: Option<Parent>,
+    /// Its name.
+    pub name: Option<Name>,
+    /// Who removes it.
+    pub cleanup: Cleanup,
+}
+
+impl GroupRequest {
+    /// Reads the options.
+    ///
+    /// # Errors
+    /// For limits that contradict each other.
+    pub fn of(options: Options) -> Result<Self, Failure> {
+        let limits = options.limits.limits().map_err(|contradiction| {
+            Failure::new(contradiction).hint("docker counts so; --memory-swap-max counts swap alone")
+        })?;
+        Ok(Self {
+            manager: options.manager,
+            attempt: options.attempt,
+            account: options.report().is_some(),
+            cleanup: options.cleanup(),
+            parent: options.parent,
+            name: options.name,
+            limits,
+        })
+    }
+
+    /// Whether an option needs a group: the run fails if there can be none.
+    pub fn needs_group(&self) -> bool {
+        (!self.limits.is_empty() && !self.attempt)
+            || self.account
+            || self.parent.is_some()
+            || self.name.is_some()
+            || self.cleanup == Cleanup::Never
+    }
+
+    /// The name for the group: that of `--name`, or a new one.
+    pub fn group_name(&self) -> OsString {
+        self.name.as_ref().map_or_else(|| self.cleanup.new_name().into(), |name| name.0.clone())
+    }
+
+    /// The parent for the group in a version 1 hierarchy.
+    pub fn v1_parent(&self, v1: &Hierarchy) -> PathBuf {
+        self.parent.as_ref().unwrap_or(&Parent::Current).directory(v1)
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Groups of earlier runs that this run removes.
+//!
+//! A run holds the lock of its groups as long as it lives, so a free lock shows that the run was
+//! killed, or that it became its command.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use system::sys;
+
+use crate::cgroup;
+use crate::group_name::Cleanup;
+
+/// Groups of earlier runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StaleGroups {
+    /// Groups of runs that were killed; those of one run together, its anchor first.
+    pub killed: Vec<Vec<PathBuf>>,
+    /// Groups whose command has ended.
+    pub empty: Vec<PathBuf>,
+}
+
+impl StaleGroups {
+    /// Finds those in a group's directory.
+    pub fn in_directory(parent: &Path) -> Self {
+        let mut stale = Self::default();
+        // a parent that cannot be listed shows none
+        let _ = sys::for_each_entry(parent, &mut |name| {
+            let path = parent.join(name);
+            match Cleanup::of(&path).filter(|_| sys::is_writable(&path)) {
+                Some(Cleanup::ByUs) if cgroup::is_stale(&path) => stale.killed.push(vec![path]),
+                Some(Cleanup::ByLaterRun) if is_unused(&path) => stale.empty.push(path),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        });
+        stale
+    }
+
+    /// Adds those in another group's directory. Groups of one run have one name.
+    pub fn add_directory(&mut self, parent: &Path) {
+        let found = Self::in_directory(parent);
+        for path in found.killed.into_iter().flatten() {
+            let is_of =
+                |run: &&mut Vec<PathBuf>| run.iter().any(|known| known.file_name() == path.file_name());
+            match self.killed.iter_mut().find(is_of) {
+                Some(run) => run.push(path),
+                None => self.killed.push(vec![path]),
+            }
+        }
+        self.empty.extend(found.empty);
+    }
+
+    /// Finds the other groups of the same runs, which may have used hierarchies that this run does not.
+    pub fn find_stale_in_other_hierarchies(&mut self, parents: &[PathBuf]) {
+        let others_of = |path: &Path| -> Vec<PathBuf> {
+            let name = path.file_name().unwrap_or_default();
+            parents.iter().map(|parent| parent.join(name)).filter(|other| other != path).collect()
+        };
+        for run in &mut self.killed {
+            for path in run.first().map(|anchor| others_of(anchor)).unwrap_or_default() {
+                if !run.contains(&path) && sys::is_writable(&path) && cgroup::is_stale(&path) {
+                    run.push(path);
+                }
+            }
+        }
+        for path in std::mem::take(&mut self.empty) {
+            let others =
+                others_of(&path).into_iter().filter(|other| sys::is_writable(other) && is_unused(other));
+            for path in others.chain([path]) {
+                if !self.empty.contains(&path) {
+                    self.empty.push(path);
+                }
+            }
+        }
+    }
+
+    /// Finds groups that killed runs left in scopes beside `scope`. systemd removes a scope once
+    /// nothing runs in it.
+    pub fn add_sibling_scopes(&mut self, scope: &Path) {
+        let slice = scope.parent().and_then(|slice| fs::read_dir(slice).ok());
+        let siblings = slice.into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_ours = |path: &PathBuf| {
+            path.extension() == scope.extension() && Cleanup::of(path) == Some(Cleanup::ByUs) && path != scope
+        };
+        for sibling in siblings.filter(is_ours) {
+            self.killed.extend(Self::in_directory(&sibling).killed);
+        }
+    }
+}
+
+/// Whether a group holds no process and no group, and no run is about to use it.
+pub fn is_unused(path: &Path) -> bool {
+    let processes = fs::read_to_string(path.join("cgroup.procs"));
+    let has_group = fs::read_dir(path).map(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())))
+    });
+    processes.is_ok_and(|text| text.is_empty()) && has_group.is_ok_and(|has| !has) && cgroup::is_stale(path)
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reads what a run used from its groups, before they are removed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::counters::Counters;
+use crate::group::Group;
+use crate::stats::{CpuStats, DiskStats, LimitValue, Stall, Stats};
+use crate::version::Version;
+
+/// Reads every group of a run.
+pub fn read(groups: &[Group]) -> Stats {
+    let mut stats = Stats::default();
+    for group in groups {
+        match group.version {
+            Version::V1 => read_v1(&mut stats, &group.path),
+            Version::V2 => read_v2(&mut stats, &group.path),
+        }
+        read_pids(&mut stats, &group.path);
+        stats.leftovers = stats.leftovers.max(processes_in(&group.path));
+    }
+    stats
+}
+
+fn read_v2(stats: &mut Stats, group: &Path) {
+    let memory = &mut stats.memory;
+    keep(&mut memory.peak, number(group, "memory.peak"));
+    keep(&mut memory.swap_peak, number(group, "memory.swap.peak"));
+    keep(&mut memory.limit, limit(group, "memory.max"));
+    memory.events_local.0.extend(Counters::read(&group.join("memory.events.local")).0);
+    memory.events.0.extend(Counters::read(&group.join("memory.events")).0);
+    let cpu = Counters::read(&group.join("cpu.stat"));
+    read_periods(&mut stats.cpu, &cpu);
+    keep(&mut stats.cpu.usage_usec, cpu.get("usage_usec"));
+    keep(&mut stats.cpu.user_usec, cpu.get("user_usec"));
+    keep(&mut stats.cpu.system_usec, cpu.get("system_usec"));
+    keep(&mut stats.cpu.throttled_usec, cpu.get("throttled_usec"));
+    stats.io.extend(io(&text(group, "io.stat")));
+    keep(&mut stats.pressure.cpu, stall(&text(group, "cpu.pressure")));
+    keep(&mut stats.pressure.memory, stall(&text(group, "memory.pressure")));
+    keep(&mut stats.pressure.io, stall(&text(group, "io.pressure")));
+}
+
+/// # Source
+/// Documentation/admin-guide/cgroup-v1/memory.rst, cpuacct.rst, blkio-controller.rst
+fn read_v1(stats: &mut Stats, group: &Path) {
+    let memory = &mut stats.memory;
+    let peak = number(group, "memory.max_usage_in_bytes");
+    keep(&mut memory.peak, peak);
+    let both = number(group, "memory.memsw.max_usage_in_bytes");
+    keep(&mut memory.swap_peak, both.zip(peak).map(|(both, memory)| both.saturating_sub(memory)));
+    let limit = number(group, "memory.limit_in_bytes");
+    // no limit reads as the largest number of whole pages
+    keep(&mut memory.limit, limit.map(|limit| (limit < i64::MAX as u64 / 2).then_some(limit)));
+    if let Some(own) = v1_oom_kills(group) {
+        // version 1 counts a kill in the group of the process, not in the groups above
+        let below = v1_oom_kills_below(group);
+        let all = below.iter().fold(own, |all, (kills, _)| all.saturating_add(*kills));
+        memory.events_local.0.push(("oom_kill".to_string(), own));
+        memory.events.0.push(("oom_kill".to_string(), all));
+        memory.full_below |= below.iter().any(|(kills, full)| *kills > 0 && *full);
+    }
+    let usec = |nanoseconds: Option<u64>| nanoseconds.map(|nanoseconds| nanoseconds / 1000);
+    keep(&mut stats.cpu.usage_usec, usec(number(group, "cpuacct.usage")));
+    keep(&mut stats.cpu.user_usec, usec(number(group, "cpuacct.usage_user")));
+    keep(&mut stats.cpu.system_usec, usec(number(group, "cpuacct.usage_sys")));
+    let cpu = Counters::read(&group.join("cpu.stat"));
+    read_periods(&mut stats.cpu, &cpu);
+    keep(&mut stats.cpu.throttled_usec, usec(cpu.get("throttled_time")));
+    let bytes = text(group, "blkio.throttle.io_service_bytes_recursive");
+    stats.io.extend(v1_io(&bytes, &text(group, "blkio.throttle.io_serviced_recursive")));
+}
+
+fn read_periods(cpu: &mut CpuStats, counters: &Counters) {
+    keep(&mut cpu.nr_periods, counters.get("nr_periods"));
+    keep(&mut cpu.nr_throttled, counters.get("nr_throttled"));
+}
+
+fn read_pids(stats: &mut Stats, group: &Path) {
+    keep(&mut stats.pids.peak, number(group, "pids.peak"));
+    keep(&mut stats.pids.limit, limit(group, "pids.max"));
+    keep(&mut stats.pids.denied, Counters::read(&group.join("pids.events")).get("max"));
+}
+
+fn keep<T>(known: &mut Option<T>, new: Option<T>) {
+    if new.is_some() {
+        *known = new;
+    }
+}
+
+fn text(group: &Path, file: &str) -> String {
+    fs::read_to_string(group.join(file)).unwrap_or_default()
+}
+
+fn number(group: &Path, file: &str) -> Option<u64> {
+    text(group, file).trim().parse().ok()
+}
+
+fn limit(group: &Path, file: &str) -> LimitValue {
+    match text(group, file).trim() {
+        "max" => Some(None),
+        text => text.parse().ok().map(Some),
+    }
+}
+
+/// Processes of a group that were killed for want of memory: memory.oom_control, Linux 4.13.
+fn v1_oom_kills(group: &Path) -> Option<u64> {
+    Counters::read(&group.join("memory.oom_control")).get("oom_kill")
+}
+
+/// The same for each group below it, and whether that group reached its own limit.
+fn v1_oom_kills_below(group: &Path) -> Vec<(u64, bool)> {
+    let each = groups_in(group).flat_map(|path| {
+        let peak = number(&path, "memory.max_usage_in_bytes");
+        let limit = number(&path, "memory.limit_in_bytes");
+        let full = peak.zip(limit).is_some_and(|(peak, limit)| is_full(peak, limit));
+        std::iter::once((v1_oom_kills(&path).unwrap_or(0), full)).chain(v1_oom_kills_below(&path))
+    });
+    each.collect()
+}
+
+/// Whether a peak reached a limit: the kernel charges in batches of 64 pages for each processor.
+pub const fn is_full(peak: u64, limit: u64) -> bool {
+    peak.saturating_add(1 << 20) >= limit
+}
+
+/// io.stat: `8:0 rbytes=1 wbytes=2 …`; a disk without I/O has no counters.
+fn io(text: &str) -> Vec<DiskStats> {
+    let line = |line: &str| {
+        let (dev, rest) = line.split_once(' ')?;
+        let get = |key: &str| {
+            let value = rest.split(' ').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+            value.and_then(|value| value.parse().ok())
+        };
+        let (rbytes, wbytes, rios, wios) = (get("rbytes"), get("wbytes"), get("rios"), get("wios"));
+        let counted = [rbytes, wbytes, rios, wios].iter().any(Option::is_some);
+        counted.then(|| DiskStats { dev: dev.to_string(), rbytes, wbytes, rios, wios })
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// `8:0 Read 1` of two files.
+fn v1_io(bytes: &str, operations: &str) -> Vec<DiskStats> {
+    let mut disks: Vec<DiskStats> = Vec::new();
+    for (text, counts_bytes) in [(bytes, true), (operations, false)] {
+        for line in text.lines() {
+            let [dev, kind, count] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
+            let (Ok(count), "Read" | "Write") = (count.parse(), kind) else { continue };
+            let index = disks.iter().position(|disk| disk.dev == dev).unwrap_or(disks.len());
+            if index == disks.len() {
+                disks.push(DiskStats { dev: dev.to_string(), ..DiskStats::default() });
+            }
+            let Some(disk) = disks.get_mut(index) else { continue };
+            *match (kind, counts_bytes) {
+                ("Read", true) => &mut disk.rbytes,
+                ("Read", false) => &mut disk.rios,
+                (_, true) => &mut disk.wbytes,
+                (_, false) => &mut disk.wios,
+            } = Some(count);
+        }
+    }
+    disks
+}
+
+/// `some avg10=0.00 … total=123` and the same for `full`: Documentation/accounting/psi.rst
+fn stall(text: &str) -> Option<Stall> {
+    let total = |kind: &str| {
+        let line = text.lines().find(|line| line.starts_with(kind))?;
+        line.rsplit_once("total=")?.1.trim().parse().ok()
+    };
+    Some(Stall { some_usec: total("some")?, full_usec: total("full").unwrap_or(0) })
+}
+
+/// Processes in a group and below.
+fn processes_in(group: &Path) -> u64 {
+    let own = text(group, "cgroup.procs").lines().count() as u64;
+    own + groups_in(group).map(|group| processes_in(&group)).sum::<u64>()
+}
+
+fn groups_in(group: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    groups.map(|entry| entry.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_have_the_same_counters_in_both_versions() {
+        let disk =
+            DiskStats { dev: "8:0".to_string(), rbytes: Some(1), wbytes: Some(2), rios: Some(3), wios: None };
+        assert_eq!(io("8:0 rbytes=1 wbytes=2 rios=3 dbytes=9\n7:0 \n"), std::slice::from_ref(&disk));
+        let bytes = "8:0 Read 1\n8:0 Write 2\n8:0 Sync 5\n8:0 Total 3\nTotal 3\n";
+        assert_eq!(v1_io(bytes, "8:0 Read 3\n8:0 Write 4\n"), [DiskStats { wios: Some(4), ..disk }]);
+    }
+
+    #[test]
+    fn a_stall_is_the_total_of_its_line() {
+        let text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=120\nfull avg10=0.00 total=7\n";
+        assert_eq!(stall(text), Some(Stall { some_usec: 120, full_usec: 7 }));
+        assert_eq!(stall(""), None);
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The fuzz targets: each reader of foreign bytes, fed with any. `fuzz/` runs them under
+//! libFuzzer, `tests/corpus.rs` replays its corpus with mutations of its own.
+
+use std::io::Write as _;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::{Component, Path};
+use std::time::Duration;
+
+use cgexec_rs::dbus::{Connection, Message};
+use cgexec_rs::hierarchy::Hierarchies;
+use cgexec_rs::systemd::Scope;
+
+/// What a socket holds while nobody reads.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+/// Reads D-Bus messages, one after the other.
+pub fn message(data: &[u8]) {
+    let mut rest = data;
+    while let Ok(Some((message, len))) = Message::parse(rest) {
+        assert!(len >= 16, "a message has a header");
+        if let Ok(texts) = message.texts() {
+            let length: usize = texts.iter().map(String::len).sum();
+            assert!(length <= len, "what is read was there");
+        }
+        assert!(len <= rest.len(), "a message ends where there are still bytes");
+        rest = rest.get(len..).unwrap_or_default();
+    }
+}
+
+/// Asks for a scope and reads `data` as the answer. The first byte chooses systemd or a bus.
+pub fn conversation(data: &[u8]) {
+    let Some((bus, answer)) = data.split_first() else { return };
+    let (Ok((ours, mut theirs)), true) = (UnixStream::pair(), answer.len() <= MAX_ANSWER_BYTES) else {
+        return;
+    };
+    let all = theirs.write_all(answer).and_then(|()| theirs.shutdown(Shutdown::Write));
+    let scope = Scope { name: "cgexec-0123456789abcdef.scope".to_string() };
+    // the end of the answer ends the conversation, not the clock
+    let timeout = Duration::from_secs(60);
+    if let (Ok(()), Ok(connection)) = (all, Connection::over(ours, timeout)) {
+        let _ = scope.start(connection, bus & 1 == 1);
+    }
+}
+
+/// Reads a mount table and /proc/self/cgroup, with a line of `#` between.
+pub fn hierarchies(data: &[u8]) {
+    let middle = data.windows(3).position(|three| three == b"\n#\n").unwrap_or(data.len());
+    let (table, own) = data.split_at(middle);
+    for hierarchy in Hierarchies::parse(table, own.get(3..).unwrap_or_default()).list {
+        // whatever the bytes are, the current group lies below the mount
+        let below = hierarchy.own.strip_prefix(&hierarchy.mount);
+        let is_below = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
+        assert!(below.is_ok_and(is_below));
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every kind of place a command can be limited in, both ways to run it, and every way it can end:
+//! the documented status, the documented line, and nothing left. MATRIX.md shows the table.
+
+// all of this file is test code, also what clippy takes for helpers
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::print_stdout, reason = "which cells there are is what a reader of the log looks for")]
+
+mod cell;
+mod environment;
+mod machine_state;
+mod outcome;
+
+use std::fmt::Write as _;
+
+use cell::run_all;
+use environment::Environment;
+use outcome::{Expected, Outcome, RunMode};
+use tests::{Snapshot, documents};
+
+/// All cells of places whose machine is quiet but for this test.
+#[track_caller]
+fn check(environments: &[Environment]) {
+    let before = Snapshot::take();
+    run_all(environments);
+    before.unchanged();
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root and control groups"]
+    fn root_has_every_outcome() {
+        check(&[Environment::root()]);
+    }
+}
+
+mod as_user {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs an ordinary user without a control group"]
+    fn a_user_without_a_group_is_refused_what_was_asked_for_and_nothing_else() {
+        check(&[Environment::user_without_a_group()]);
+    }
+}
+
+mod in_vm {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn a_cgroup_namespace_without_its_mount_has_every_outcome() {
+        tests::vm::only_here();
+        check(&[Environment::cgroup_namespace()]);
+    }
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn a_hierarchy_that_is_mounted_read_only_is_said_to_be() {
+        tests::vm::only_here();
+        check(&[Environment::read_only()]);
+    }
+}
+
+mod delegated {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn a_user_with_a_group_has_every_outcome_also_in_namespaces() {
+        tests::vm::only_here();
+        check(&[Environment::delegated(), Environment::in_namespaces("a user's group, in namespaces")]);
+    }
+}
+
+mod in_v1 {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM with version 1 alone"]
+    fn root_has_every_outcome_on_version_1_alone() {
+        tests::vm::only_here();
+        check(&[Environment::root_on_v1()]);
+    }
+}
+
+mod under_systemd {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM with systemd, as root"]
+    fn root_a_service_and_sudo_have_every_outcome() {
+        tests::vm::only_here();
+        run_all(&[Environment::root_with_systemd(), Environment::service(), Environment::sudo()]);
+    }
+}
+
+mod under_login {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM with systemd, as a user who logged in"]
+    fn a_user_who_logged_in_has_every_outcome_also_in_namespaces() {
+        tests::vm::only_here();
+        run_all(&[Environment::login(), Environment::in_namespaces("a login with systemd, in namespaces")]);
+    }
+}
+
+mod in_tree {
+    use super::*;
+
+    #[test]
+    fn the_table_is_written_down() {
+        let file = "cgexec-rs/MATRIX.md";
+        let written = table();
+        if documents::text(file) != written {
+            assert!(documents::updating(), "{file} differs: CHAIN_UPDATE=1 writes it");
+            documents::write(file, &written);
+        }
+    }
+}
+
+/// What users read: a row for each place and mode, a column for each outcome.
+fn table() -> String {
+    let mut page = String::from(
+        "# What ends how\n\n\
+         For each place, and for both ways to stay, the exit status of each outcome; 9 is the signal. \
+         Tests run every cell, look for the line that is said, and that nothing is left:\n\
+         `cgexec-rs/tests/matrix`, which writes this page.\n\n| place | |",
+    );
+    for outcome in Outcome::ALL {
+        let _ = write!(page, " {} |", outcome.name());
+    }
+    page.push_str(&format!("\n|{}\n", " --- |".repeat(Outcome::ALL.len() + 2)));
+    let mut notes: Vec<&str> = Vec::new();
+    for environment in Environment::all() {
+        for mode in RunMode::ALL {
+            let _ = write!(page, "| {} | `{}` |", environment.name, mode.option());
+            for outcome in Outcome::ALL {
+                let cell = match environment.expects(mode, outcome) {
+                    Ok(Expected { end: tests::End::Exit(code), .. }) => code.to_string(),
+                    Ok(Expected { end: tests::End::Signal(signal), .. }) => format!("signal {signal}"),
+                    Err(why) => {
+                        let at = notes.iter().position(|known| *known == why).unwrap_or_else(|| {
+                            notes.push(why);
+                            notes.len() - 1
+                        });
+                        format!("({})", at + 1)
+                    }
+                };
+                let _ = write!(page, " {cell} |");
+            }
+            page.push('\n');
+        }
+    }
+    page.push_str(
+        "\nWhat was done, and the line that is said when a parent stayed:\n\n| | | |\n| --- | --- | --- |\n",
+    );
+    for outcome in Outcome::ALL {
+        let _ = writeln!(page, "| {} | {} | {} |", outcome.name(), outcome.done(), outcome.said());
+    }
+    page.push('\n');
+    for (number, why) in notes.iter().enumerate() {
+        let _ = writeln!(page, "{}. {why}", number + 1);
+    }
+    page
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What images consist of, wherever they are kept.
+
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::failure::{Failure, Kind, Result};
+use crate::oci::platform::Platform;
+
+/// What registries allow a manifest to be.
+pub const MAX_JSON_BYTES: u64 = 4 << 20;
+
+/// A layer, and what its bytes must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// The name of the part that holds it.
+    pub path: String,
+    /// The digest and size of the part as it is stored.
+    pub stored: Option<(Digest, u64)>,
+    /// The digest of the tar archive in it.
+    pub content: Option<Digest>,
+}
+
+/// Which image of several is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// The tag, if one was given.
+    pub tag: Option<&'a str>,
+    /// The platform.
+    pub platform: &'a Platform,
+}
+
+/// Where the documents of an image are.
+pub trait Documents {
+    /// The bytes of one; nothing if it is not there. They are checked by who asks.
+    ///
+    /// # Errors
+    /// I/O, network; damaged, if it is larger than [`MAX_JSON_BYTES`].
+    fn document(&self, digest: &Digest, what: DocumentKind) -> Result<Option<Vec<u8>>>;
+}
+
+/// What a document is, for registries keep them in two places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentKind {
+    /// An index or a manifest.
+    Manifest,
+    /// The configuration of an image.
+    Config,
+}
+
+/// The image that was found.
+#[derive(Clone, Debug)]
+pub struct ResolvedImage {
+    /// Its layers, the lowest first.
+    pub layers: Vec<Layer>,
+    /// Its configuration.
+    pub config: ConfigLocation,
+    /// The digests of the documents that lead to it, its manifest's the last.
+    pub digests: Vec<Digest>,
+}
+
+/// Where the configuration of an image is.
+#[derive(Clone, Debug)]
+pub enum ConfigLocation {
+    /// A document of this digest and size.
+    Blob(Digest, u64),
+    /// A part of this name, unchecked.
+    File(String),
+}
+
+/// `ubuntu` names `ubuntu:latest`, as everywhere.
+pub fn names(full: &str, asked: &str) -> bool {
+    full == asked || full.strip_suffix(":latest") == Some(asked)
+}
+
+/// Parses a JSON document of the image.
+///
+/// # Errors
+/// Damaged.
+pub fn parse(data: &[u8], name: &str) -> Result<Value> {
+    serde_json::from_slice(data)
+        .map_err(|error| Failure::damaged(format_args!("{name} of the image: {error}")))
+}
+
+/// A part that the image refers to is missing.
+pub fn missing(part: &str) -> Failure {
+    Failure::damaged(format_args!("the image is not complete: {part:?} is missing"))
+}
+
+/// The image has no such tag or platform; the hint lists those it has.
+pub fn not_found(what: &str, instead: &[String]) -> Failure {
+    let failure = Failure::new(Kind::NotFound, format_args!("the image has not {what}"));
+    if instead.is_empty() { failure } else { failure.hint(format_args!("it has {}", instead.join(", "))) }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The maps of a user namespace: user_namespaces(7).
+
+use std::ops::Range;
+
+/// What is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdKind {
+    /// Users.
+    User,
+    /// Groups.
+    Group,
+}
+
+impl IdKind {
+    /// What a message calls one of them.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+        }
+    }
+
+    /// The file of the map in /proc/PID.
+    pub const fn map_file(self) -> &'static str {
+        match self {
+            Self::User => "uid_map",
+            Self::Group => "gid_map",
+        }
+    }
+
+    /// The file of the subordinate ids: subuid(5), subgid(5).
+    pub const fn subid_file(self) -> &'static str {
+        match self {
+            Self::User => "/etc/subuid",
+            Self::Group => "/etc/subgid",
+        }
+    }
+}
+
+/// The inner ids of a map: the first number of a line, and the third is how many.
+pub fn inner_ids(map: &str) -> Vec<Range<u64>> {
+    let range = |line: &str| {
+        let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u64>().ok());
+        let (first, _, count) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(first..first.saturating_add(count))
+    };
+    map.lines().filter_map(range).collect()
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The system below the tools: its calls, mounts, namespaces, ids, accounts and programs.
+//!
+//! Whatever reads or changes the system and knows neither a plan nor a message stands here,
+//! and so does every `unsafe` of the project. `chain` builds plans on it.
+
+// nothing read from outside may end in a panic: CONTRIBUTING.md, "No panic"
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unimplemented,
+        clippy::unreachable
+    )
+)]
+
+pub mod accounts;
+pub mod elf;
+pub mod heap;
+pub mod idmap;
+pub mod mountinfo;
+pub mod namespace;
+pub mod search;
+pub mod status;
+pub mod sys;
+
+/// Makes the C entry point of a tool from its `fn(Vec<OsString>) -> !`.
+///
+/// std's start-up code never runs, so SIGPIPE, closed descriptors and the stack
+/// of signal handlers stay as the caller left them for the command.
+#[macro_export]
+macro_rules! main {
+    ($run:path) => {
+        #[cfg(target_env = "musl")]
+        #[global_allocator]
+        static HEAP: $crate::heap::Heap = $crate::heap::Heap::new();
+
+        /// What the C library calls; see exec-chain-system's `main!`.
+        ///
+        /// # Safety
+        /// Only the C library calls it, with the process's own arguments.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn main(
+            argc: ::core::ffi::c_int,
+            argv: *const *const ::core::ffi::c_char,
+        ) -> ::core::ffi::c_int {
+            // SAFETY: these are what main() was given.
+            let arguments = unsafe { $crate::sys::arguments(argc, argv) };
+            $run(arguments)
+        }
+    };
+}

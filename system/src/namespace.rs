@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The eight kinds of namespace, in one table, and what this process may do in its own: namespaces(7).
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
+
+use nix::sched::CloneFlags;
+
+use crate::sys;
+
+/// Capabilities by their number: capabilities(7).
+pub mod capability {
+    /// chroot(2).
+    pub const CAP_SYS_CHROOT: u32 = 18;
+    /// mount(2), unshare(2), sethostname(2) and much more.
+    pub const CAP_SYS_ADMIN: u32 = 21;
+    /// mknod(2) of devices.
+    pub const CAP_MKNOD: u32 = 27;
+}
+
+/// A new time namespace: time_namespaces(7), Linux 5.6. nix and libc do not have it for unshare(2).
+pub const CLONE_NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
+
+/// A kind of namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Its flag of unshare(2).
+    pub flag: CloneFlags,
+    /// Its name in a message.
+    pub name: &'static str,
+    /// Its file in /proc/PID/ns.
+    pub file: &'static str,
+    /// The inode number of the namespace the machine booted with, if it is fixed.
+    ///
+    /// # Source
+    /// include/linux/proc_ns.h; since Linux 6.17 include/uapi/linux/nsfs.h.
+    initial: Option<u64>,
+}
+
+impl Kind {
+    /// user_namespaces(7)
+    pub const USER: Self = Self::new(CloneFlags::CLONE_NEWUSER, "user", "user", Some(0xEFFF_FFFD));
+    /// mount_namespaces(7)
+    pub const MOUNT: Self = Self::new(CloneFlags::CLONE_NEWNS, "mount", "mnt", None);
+    /// uts_namespaces(7)
+    pub const UTS: Self = Self::new(CloneFlags::CLONE_NEWUTS, "UTS", "uts", Some(0xEFFF_FFFE));
+    /// ipc_namespaces(7)
+    pub const IPC: Self = Self::new(CloneFlags::CLONE_NEWIPC, "IPC", "ipc", Some(0xEFFF_FFFF));
+    /// pid_namespaces(7)
+    pub const PID: Self = Self::new(CloneFlags::CLONE_NEWPID, "PID", "pid", Some(0xEFFF_FFFC));
+    /// network_namespaces(7)
+    pub const NET: Self = Self::new(CloneFlags::CLONE_NEWNET, "network", "net", None);
+    /// cgroup_namespaces(7)
+    pub const CGROUP: Self = Self::new(CloneFlags::CLONE_NEWCGROUP, "cgroup", "cgroup", Some(0xEFFF_FFFB));
+    /// time_namespaces(7)
+    pub const TIME: Self = Self::new(CLONE_NEWTIME, "time", "time", Some(0xEFFF_FFFA));
+
+    /// Every kind.
+    pub const ALL: [Self; 8] =
+        [Self::USER, Self::MOUNT, Self::UTS, Self::IPC, Self::PID, Self::NET, Self::CGROUP, Self::TIME];
+
+    const fn new(flag: CloneFlags, name: &'static str, file: &'static str, initial: Option<u64>) -> Self {
+        Self { flag, name, file, initial }
+    }
+
+    /// The kinds that flags of unshare(2) name.
+    pub fn of(flags: CloneFlags) -> impl Iterator<Item = Self> + Clone {
+        Self::ALL.into_iter().filter(move |kind| flags.contains(kind.flag))
+    }
+
+    /// The namespace of this process, as a path.
+    pub fn path(self) -> String {
+        format!("/proc/self/ns/{}", self.file)
+    }
+
+    /// The sysctl below `user.` that limits how many there are.
+    pub fn limit(self) -> String {
+        format!("max_{}_namespaces", self.file)
+    }
+
+    /// Whether it is the one the machine booted with, as far as /proc can tell.
+    pub fn is_initial(self) -> bool {
+        self.initial.is_some() && self.inode() == self.initial
+    }
+
+    /// Whether it belongs to this process's user namespace, so that capabilities count in it:
+    /// user_namespaces(7), ioctl_ns(2).
+    ///
+    /// If /proc cannot tell, the answer is yes: the kernel will have the last word.
+    pub fn is_ours(self) -> bool {
+        let Some(own) = Self::USER.inode() else { return true };
+        let Ok(file) = File::open(self.path()) else { return true };
+        match sys::owner_of_namespace(&file) {
+            Ok(owner) => File::from(owner).metadata().is_ok_and(|meta| meta.ino() == own),
+            // EPERM: the owner is a user namespace that we cannot see, so not ours
+            Err(_) => false,
+        }
+    }
+
+    fn inode(self) -> Option<u64> {
+        fs::metadata(self.path()).ok().map(|meta| meta.ino())
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What /proc shows of a process: proc_pid_status(5).
+
+/// The text of a status file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status(String);
+
+impl Status {
+    /// That of this process; empty without /proc.
+    pub fn of_this_process() -> Self {
+        Self(std::fs::read_to_string("/proc/self/status").unwrap_or_default())
+    }
+
+    /// That of another process.
+    pub fn of(pid: u32) -> Self {
+        Self(std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default())
+    }
+
+    /// One that was read from elsewhere.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// A field by its name, without the colon.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    }
+
+    /// A field that is a set of signals or capabilities, in hexadecimal.
+    pub fn mask(&self, name: &str) -> Option<u64> {
+        u64::from_str_radix(self.field(name)?, 16).ok()
+    }
+}

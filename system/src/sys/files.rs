@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Files, directories and their locks.
+
+use std::ffi::{CStr, OsStr};
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use libc::c_int;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
+use super::c_string;
+
+/// One write(2) of the whole value to a file that must exist: nothing is created or truncated.
+///
+/// # Errors
+/// As open(2) and write(2); `EIO` where the kernel took only a part.
+pub fn write_file(path: &Path, data: &[u8]) -> Result<(), Errno> {
+    let fd = nix::fcntl::open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    match nix::unistd::write(&fd, data)? {
+        written if written == data.len() => Ok(()),
+        _ => Err(Errno::EIO),
+    }
+}
+
+/// As [`write_file`], for a file of an open directory.
+///
+/// # Errors
+/// As openat(2) and write(2).
+pub fn write_at(dir: BorrowedFd<'_>, name: &str, data: &[u8]) -> Result<(), Errno> {
+    let fd = nix::fcntl::openat(dir, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    nix::unistd::write(&fd, data).map(drop)
+}
+
+/// Opens a directory and takes the exclusive lock on it, if nobody holds one.
+///
+/// # Errors
+/// `EWOULDBLOCK` where somebody does, `ENOENT` also where it was removed meanwhile, else as open(2)
+/// and flock(2).
+pub fn try_lock_dir(path: &Path) -> Result<OwnedFd, Errno> {
+    lock_opened(open_directory(path)?, path)
+}
+
+/// The second half of [`try_lock_dir`]: the lock of a directory that somebody removed, and perhaps made
+/// anew, before we had it, says nothing about the path.
+///
+/// # Errors
+/// As [`try_lock_dir`].
+pub fn lock_opened(fd: OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
+    flock(fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB)?;
+    let (locked, there) = (nix::sys::stat::fstat(&fd)?, nix::sys::stat::stat(path)?);
+    let is_there = (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino);
+    if is_there { Ok(fd) } else { Err(Errno::ENOENT) }
+}
+
+/// Opens a directory to read it.
+///
+/// # Errors
+/// As open(2).
+pub fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    nix::fcntl::open(path, flags, Mode::empty())
+}
+
+fn flock(fd: BorrowedFd<'_>, operation: c_int) -> Result<(), Errno> {
+    // SAFETY: an open descriptor and a number.
+    let result = unsafe { libc::flock(fd.as_raw_fd(), operation) };
+    Errno::result(result).map(drop)
+}
+
+/// The umask, looked at: umask(2) can only be read by setting it.
+pub fn current_umask() -> u32 {
+    let mask = nix::sys::stat::umask(Mode::empty());
+    nix::sys::stat::umask(mask);
+    mask.bits()
+}
+
+/// Whether a file has an extended attribute with this value: getxattr(2).
+pub fn has_attribute(path: &Path, name: &CStr, value: &[u8]) -> bool {
+    let Ok(path) = c_string(path.as_os_str()) else { return false };
+    let mut found = [0u8; 16];
+    // SAFETY: both names are C strings and the buffer is as long as told.
+    let len = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), found.as_mut_ptr().cast(), found.len()) };
+    usize::try_from(len).is_ok_and(|len| found.get(..len) == Some(value))
+}
+
+/// Whether execve(2) of a file gives capabilities: it has the attribute of capabilities(7).
+pub fn has_file_capabilities(path: &Path) -> bool {
+    let Ok(path) = c_string(path.as_os_str()) else { return false };
+    // SAFETY: both names are C strings; without a buffer only the length is told.
+    let len =
+        unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) };
+    len > 0
+}
+
+/// Whether the effective user may write to a file, or make entries in a directory.
+pub fn is_writable(path: &Path) -> bool {
+    let flags = nix::fcntl::AtFlags::AT_EACCESS;
+    nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, nix::unistd::AccessFlags::W_OK, flags).is_ok()
+}
+
+/// Reads a small file of the kernel whole, in one read(2) where it fits.
+///
+/// # Errors
+/// As open(2) and read(2).
+pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
+    const AT_ONCE: usize = 16 * 1024;
+    let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut text = Vec::with_capacity(AT_ONCE);
+    loop {
+        if text.len() == text.capacity() {
+            text.reserve(text.len());
+        }
+        match read_behind(fd.as_fd(), &mut text) {
+            Ok(0) => return Ok(text),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// read(2) into the room behind a text, which is not filled with zeros first: that would touch each page of it.
+fn read_behind(fd: BorrowedFd<'_>, text: &mut Vec<u8>) -> Result<usize, Errno> {
+    let room = text.spare_capacity_mut();
+    // SAFETY: the room is ours and as long as told; what is in it does not matter.
+    let read = unsafe { libc::read(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len()) };
+    let read = usize::try_from(Errno::result(read)?).unwrap_or_default();
+    // SAFETY: the kernel has just written so many bytes behind the end, and no more than there is room for.
+    unsafe { text.set_len(text.len() + read) };
+    Ok(read)
+}
+
+/// Gives each name in a directory to `with`, until that breaks off: getdents64(2). std's `read_dir`
+/// does the same with a buffer of 32 KiB, which costs a short-lived process more than the names.
+///
+/// # Errors
+/// As open(2) and getdents64(2).
+pub fn for_each_entry(path: &Path, with: &mut dyn FnMut(&OsStr) -> ControlFlow<()>) -> Result<(), Errno> {
+    let dir = open_directory(path)?;
+    let mut buffer = [0u8; 4096];
+    loop {
+        // SAFETY: the buffer lives through the call and its length is told.
+        let filled = unsafe {
+            libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len())
+        };
+        let filled = usize::try_from(Errno::result(filled)?).unwrap_or_default();
+        let mut records = buffer.get(..filled).unwrap_or_default();
+        if records.is_empty() {
+            return Ok(());
+        }
+        while let Some((name, rest)) = first_name(records) {
+            records = rest;
+            if !matches!(name, b"." | b"..") && with(OsStr::from_bytes(name)).is_break() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The name in the first of getdents64(2)'s records, and the others. A record is an inode number and an
+/// offset, 8 bytes each, its own length in 2, a type in 1, and the name up to a NUL byte.
+fn first_name(records: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = records.get(16..18)?.try_into().ok().map(u16::from_ne_bytes)?;
+    let (record, rest) = records.split_at_checked(length.into())?;
+    let name = record.get(19..)?.split(|byte| *byte == 0).next()?;
+    Some((name, rest))
+}
+
+/// chmod(2) of an open file.
+///
+/// # Errors
+/// `EPERM`, `EROFS`.
+pub fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
+    nix::sys::stat::fchmod(fd, Mode::from_bits_truncate(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_of_a_directory_is_given_once_until_it_breaks_off() {
+        let dir = std::env::temp_dir().join(format!("chain-names-{}", std::process::id()));
+        std::fs::create_dir(&dir).unwrap();
+        // more than a buffer holds, and names of every length
+        let mut made: Vec<String> = (1..=250).map(|length| "n".repeat(length)).collect();
+        made.iter().for_each(|name| std::fs::write(dir.join(name), "").unwrap());
+        let mut found = Vec::new();
+        let listed = for_each_entry(&dir, &mut |name| {
+            found.push(name.to_str().unwrap().to_string());
+            ControlFlow::Continue(())
+        });
+        let mut first = 0;
+        for_each_entry(&dir, &mut |_| {
+            first += 1;
+            if first == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        made.sort();
+        found.sort();
+        assert_eq!((listed, first), (Ok(()), 3));
+        assert_eq!(found, made);
+        assert_eq!(for_each_entry(&dir, &mut |_| ControlFlow::Break(())), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn a_file_is_read_whole_also_where_it_is_longer_than_one_read() {
+        let path = std::env::temp_dir().join(format!("chain-read-{}", std::process::id()));
+        for length in [0, 1, 16 * 1024, 100_001] {
+            let text: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            std::fs::write(&path, &text).unwrap();
+            assert_eq!(read(path.to_str().unwrap()), Ok(text));
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! rootfs-fetch against servers that lie, break, dawdle and never end: the right error, in time,
+//! and nothing left; and what merely goes wrong once is tried again.
+
+mod bodies;
+mod manifests;
+mod manners;
+mod secrets;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tests::layout::hex;
+use tests::server::{Answer, Image, Request, Server};
+use tests::{End, Ended, Run, Scratch, tools};
+
+/// How long a fetch may take that meets nothing slow.
+const SOON: Duration = Duration::from_secs(15);
+
+/// A place to fetch to, with a cache and a temporary directory of its own.
+struct Client {
+    scratch: Scratch,
+}
+
+impl Client {
+    fn new() -> Self {
+        let scratch = Scratch::new();
+        for name in ["work", "cache", "tmp", "home"] {
+            fs::create_dir(scratch.path(name)).unwrap();
+        }
+        Self { scratch }
+    }
+
+    fn run(&self) -> Run {
+        let run = Run::new(tools().fetch()).env("XDG_CACHE_HOME", self.scratch.path("cache"));
+        let run = run.env("TMPDIR", self.scratch.path("tmp")).env("HOME", self.scratch.path("home"));
+        run.with(|run| {
+            run.env_remove("XDG_RUNTIME_DIR").env_remove("DOCKER_CONFIG").env_remove("REGISTRY_AUTH_FILE");
+        })
+    }
+
+    /// Fetches the image `it` of a server.
+    fn fetch(&self, server: &Server, args: &[&str]) -> Ended {
+        let source = format!("docker://{}/it", server.address());
+        self.run().args(args).arg(source).arg(self.tree()).patience(3 * SOON).end()
+    }
+
+    /// The fetch fails so, soon, and leaves nothing; what it said.
+    #[track_caller]
+    fn refused(&self, server: &Server, args: &[&str], status: i32) -> String {
+        self.refused_within(SOON, server, args, status)
+    }
+
+    #[track_caller]
+    fn refused_within(&self, bound: Duration, server: &Server, args: &[&str], status: i32) -> String {
+        let started = Instant::now();
+        let ended = self.fetch(server, args).ended(End::Exit(status));
+        let took = started.elapsed();
+        assert!(took < bound, "it took {} s: {}", took.as_secs(), ended.err());
+        self.nothing_left();
+        let lines: Vec<String> = ended.err().lines().map(str::to_string).collect();
+        let told = lines.iter().filter(|line| !line.starts_with("rootfs-fetch: hint: ")).count();
+        assert_eq!(told, 1, "one line says what is wrong: {}", ended.err());
+        ended.err()
+    }
+
+    /// The fetch succeeds, and the tree is that of [`Image::new`].
+    #[track_caller]
+    fn fetched(&self, server: &Server, args: &[&str]) -> Ended {
+        let ended = self.fetch(server, args).ended(End::Exit(0));
+        assert_eq!(fs::read_to_string(self.tree().join("etc/motd")).unwrap(), "hello\n");
+        ended
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.scratch.path("work/tree")
+    }
+
+    /// Nothing beside the cache, and nothing in that which is not what its name says.
+    #[track_caller]
+    fn nothing_left(&self) {
+        for name in ["work", "tmp", "home"] {
+            let left: Vec<PathBuf> = files(&self.scratch.path(name));
+            assert!(left.is_empty(), "left in {name}: {left:?}");
+        }
+        for file in files(&self.scratch.path("cache")) {
+            let data = fs::read(&file).unwrap();
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            assert!(data.is_empty() || name == hex(&data), "left in the cache: {}", file.display());
+        }
+    }
+}
+
+/// The files below a directory, and its directories that are empty.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        let path = entry.path();
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// A server for an image whose layer is answered as `layer` says, and the rest rightly.
+fn with_layer(image: &Image, layer: impl Fn(&Image, &Request) -> Answer + Send + Sync + 'static) -> Server {
+    let image = image.clone();
+    let path = image.path(0);
+    Server::start(
+        move |request| {
+            if request.path() == path { layer(&image, request) } else { image.answer(request) }
+        },
+    )
+}
+
+/// How often the server was asked for anything.
+fn count(server: &Server) -> usize {
+    server.requests().len()
+}
+
+#[test]
+fn a_server_that_means_well_is_understood() {
+    let image = Image::new(100_000);
+    let server = Server::start(move |request| image.answer(request));
+    let client = Client::new();
+    client.fetched(&server, &[]);
+    let asked = server.requests();
+    let manifest = asked.iter().find(|request| request.path().contains("/manifests/")).unwrap();
+    let accepted = manifest.header("accept").unwrap_or_default();
+    for kind in [
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    ] {
+        assert!(accepted.contains(kind), "{accepted}");
+    }
+    for request in &asked {
+        assert_eq!(request.header("host"), Some(server.address().as_str()), "{request:?}");
+        assert_eq!(request.header("authorization"), None, "{request:?}");
+        assert!(request.header("user-agent").is_some(), "{request:?}");
+    }
+}
