@@ -23,47 +23,20 @@ pub struct NamespaceOption {
     help: &'static str,
 }
 
-impl NamespaceOption {
-    const fn new(kind: Kind, long: &'static str, short: char, help: &'static str) -> Self {
-        Self { kind, long, short, help }
-    }
+const fn option(kind: Kind, long: &'static str, short: char, help: &'static str) -> NamespaceOption {
+    NamespaceOption { kind, long, short, help }
 }
 
 /// The options in the order of unshare(1)'s help.
 static OPTIONS: [NamespaceOption; 8] = [
-    NamespaceOption::new(
-        Kind::MOUNT,
-        "mount",
-        'm',
-        "Enter a new mount namespace; mounts made in it stay in it",
-    ),
-    NamespaceOption::new(Kind::UTS, "uts", 'u', "Enter a new UTS namespace: an own hostname"),
-    NamespaceOption::new(
-        Kind::IPC,
-        "ipc",
-        'i',
-        "Enter a new IPC namespace: own System V IPC and message queues",
-    ),
-    NamespaceOption::new(
-        Kind::NET,
-        "net",
-        'n',
-        "Enter a new network namespace: own interfaces, only lo at first",
-    ),
-    NamespaceOption::new(
-        Kind::PID,
-        "pid",
-        'p',
-        "Enter a new PID namespace, with the command as its process 1",
-    ),
-    NamespaceOption::new(Kind::USER, "user", 'U', "Enter a new user namespace: own user and group ids"),
-    NamespaceOption::new(
-        Kind::CGROUP,
-        "cgroup",
-        'C',
-        "Enter a new cgroup namespace: the own control group is the root",
-    ),
-    NamespaceOption::new(
+    option(Kind::MOUNT, "mount", 'm', "Enter a new mount namespace; mounts made in it stay in it"),
+    option(Kind::UTS, "uts", 'u', "Enter a new UTS namespace: an own hostname"),
+    option(Kind::IPC, "ipc", 'i', "Enter a new IPC namespace: own System V IPC and message queues"),
+    option(Kind::NET, "net", 'n', "Enter a new network namespace: own interfaces, only lo at first"),
+    option(Kind::PID, "pid", 'p', "Enter a new PID namespace, with the command as its process 1"),
+    option(Kind::USER, "user", 'U', "Enter a new user namespace: own user and group ids"),
+    option(Kind::CGROUP, "cgroup", 'C', "Enter a new cgroup namespace: the own control group is the root"),
+    option(
         Kind::TIME,
         "time",
         'T',
