@@ -44,7 +44,7 @@ use crate::ids::{IdSetup, MapWrite};
 use crate::persist::PersistedNamespace;
 use crate::setup::Setup;
 
-/// The usual flags of a file system of the kernel.
+/// The usual flags for proc and other file systems without programs.
 const NO_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
@@ -60,8 +60,9 @@ pub fn run(argv: Vec<OsString>) -> ! {
     plan(setup, command).execute(&reporter)
 }
 
-/// All that unshare-rs does, in order. What needs rights outside of the new namespaces is left to a
-/// helper, which stays there.
+/// All that unshare-rs does, in order. It is long because nothing is left out.
+///
+/// Steps that need the namespaces of the caller are made by a helper, which stays in them.
 pub fn plan(setup: Setup, command: Command) -> Plan {
     let Setup { pid, namespaces, ids, process, filesystem, .. } = setup;
     let mut plan = Plan::new(command);
@@ -158,7 +159,7 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
     }
 }
 
-/// Keeps namespaces of the process `pid` in files, unless the command cannot be reached.
+/// Keeps namespaces of the process `pid` in files, and takes that back if a later step fails.
 fn persist(plan: &mut Plan, namespaces: Vec<PersistedNamespace>, pid: u32) {
     for namespace in namespaces {
         let source = namespace.source(pid);
@@ -178,7 +179,7 @@ fn persist(plan: &mut Plan, namespaces: Vec<PersistedNamespace>, pid: u32) {
     }
 }
 
-/// Mounts the table of interpreters of the user namespace and adds an entry to it.
+/// Mounts binfmt_misc, the table of interpreters of the user namespace, and adds an entry to it.
 fn register_interpreter(plan: &mut Plan, binfmt: Option<BinfmtMount>) {
     let Some(BinfmtMount { dir, entry }) = binfmt else { return };
     plan.step("mount a table of interpreters", call::Mount::new("binfmt_misc", &dir, NO_EXEC));
