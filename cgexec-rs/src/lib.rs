@@ -15,6 +15,7 @@
 
 mod cgroup;
 mod cgroup_calls;
+mod cgroup_hints;
 mod check;
 pub mod cli;
 mod control_file;
