@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reports keep their schema, whatever was counted: no right is needed.
-
-// all of this file is test code, also what clippy takes for helpers
-#![allow(clippy::unwrap_used)]
+#![cfg(test)]
 
 use std::time::{Duration, Instant};
 
