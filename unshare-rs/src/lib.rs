@@ -30,7 +30,6 @@ use crate::caller::Caller;
 use crate::cli::{Options, SetgroupsRule, TOOL};
 use crate::filesystem::BinfmtMount;
 use crate::ids::{IdSetup, MapWrite};
-use crate::namespaces::Kind;
 use crate::persist::PersistedNamespace;
 use crate::setup::Setup;
 
@@ -152,7 +151,8 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
 fn persist(plan: &mut Plan, namespaces: Vec<PersistedNamespace>, pid: u32) {
     for namespace in namespaces {
         let source = namespace.source(pid);
-        let PersistedNamespace { kind: Kind { name, .. }, file, create } = namespace;
+        let PersistedNamespace { kind, file, create } = namespace;
+        let name = kind.name;
         if create {
             let reason = format!("make a file for the {name} namespace");
             plan.step(reason, call::Mknod::file(&file, 0o600));
