@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Users and groups of this machine by name and by number.
 //!
-//! For names that /etc/passwd and /etc/group do not have, getent(1) asks the other name services:
-//! the C library, which would, needs the dynamic loader for them.
+//! Names that /etc/passwd and /etc/group do not have come from getent(1). The C library would load
+//! its name services with the dynamic loader, which a static program lacks.
 
 use std::fs;
 use std::io::Read as _;
@@ -40,7 +40,7 @@ pub fn user_name(uid: u32) -> Option<String> {
     if *first == uid { name.clone() } else { look_up() }
 }
 
-/// What `found` finds in the file of the accounts, or in what the other services have for `key`.
+/// What `found` finds in the file of the accounts, or else in the output of getent(1) for `key`.
 fn find<T>(kind: IdKind, key: &str, found: impl Fn(&AccountFiles) -> Option<T>) -> Option<T> {
     let (file, service) = match kind {
         IdKind::User => ("/etc/passwd", "passwd"),

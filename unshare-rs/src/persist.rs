@@ -24,6 +24,8 @@ pub struct PersistedNamespace {
 }
 
 impl PersistedNamespace {
+    /// The namespace and the file of `--net=FILE`.
+    ///
     /// # Errors
     /// docker's `--net=host` and `--net=none`, which here would create files of these names.
     pub fn from_option((option, file): &(&NamespaceOption, PathBuf)) -> Result<Self, Failure> {
