@@ -2,6 +2,7 @@
 //! From the bytes of an archive to its entries: compression is undone, tar is read.
 
 pub mod decode;
+pub mod foreign;
 pub mod open;
 pub mod read_ahead;
 pub mod stream;

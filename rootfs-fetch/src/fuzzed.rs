@@ -9,7 +9,7 @@ use chain::{Reporter, Verbosity};
 use crate::archive::decode::Compression;
 use crate::archive::stream::Stream;
 use crate::archive::tar::pax::Pax;
-use crate::archive::tar::reader::{Reader, Trailer, padded};
+use crate::archive::tar::reader::{Reader, padded};
 use crate::host::elf::Elf;
 use crate::host::libraries::read_cache;
 use crate::interrupt::Interrupt;
@@ -43,7 +43,7 @@ fn stream(data: &[u8]) -> Option<Stream> {
 /// Headers, of a plain or a packed archive.
 pub fn tar(data: &[u8]) {
     let Some(mut stream) = stream(data) else { return };
-    let mut reader = Reader::new(Trailer::Optional);
+    let mut reader = Reader::of_layer();
     while let Ok(Some(entry)) = reader.next(&mut stream) {
         // whatever the bytes were, a name that is taken has no way out
         if let Ok(name) = Name::parse(&entry.raw_name) {

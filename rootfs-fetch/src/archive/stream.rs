@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread;
 use std::time::Duration;
 
-use crate::archive::decode;
+use crate::archive::decode::{self, Compression};
 use crate::archive::tar::BLOCK;
 use crate::digest::{Digest, RunningDigest};
 use crate::failure::{Failure, Kind, Result};
@@ -25,7 +25,10 @@ const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 enum Message {
     Chunk(Vec<u8>),
-    End,
+    /// The input ended; whether its compression proves that nothing is missing.
+    End {
+        proven: bool,
+    },
     Failed(Failure),
 }
 
@@ -39,6 +42,8 @@ pub struct Stream {
     ended: bool,
     taken: u64,
     max_bytes: u64,
+    /// Whether something but an end mark proves that nothing is missing at the end.
+    whole: bool,
     /// What the decoded bytes must hash to. It is reckoned on this side, which has more time.
     content: Option<RunningDigest>,
     interrupt: Interrupt,
@@ -79,7 +84,7 @@ impl Stream {
         let (fill, full) = mpsc::sync_channel(2);
         // both fit, and the other end is here: this cannot fail
         let _ = fill.send(Message::Chunk(data));
-        let _ = fill.send(Message::End);
+        let _ = fill.send(Message::End { proven: false });
         Self::over(full, mpsc::channel().0, max_bytes, None, &Interrupt::default())
     }
 
@@ -98,9 +103,21 @@ impl Stream {
             ended: false,
             taken: 0,
             max_bytes,
+            whole: content.is_some(),
             content: content.map(RunningDigest::new),
             interrupt: interrupt.clone(),
         }
+    }
+
+    /// The same stream, of which the caller knows that it has every byte: by a digest, a length, or a file's size.
+    #[must_use]
+    pub fn known_to_be_whole(self) -> Self {
+        Self { whole: true, ..self }
+    }
+
+    /// Whether an archive that ends where the stream did has lost nothing. Known once it has ended.
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// The next block, or nothing at the end.
@@ -162,17 +179,32 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads to the end, so that every checksum and digest on the way is checked.
+    /// Passes over the padding behind an entry, which may be missing at the end of a whole stream.
+    ///
+    /// # Errors
+    /// As [`Self::bytes`].
+    pub fn skip_padding(&mut self, count: u64) -> Result<()> {
+        let end = self.taken_by_reader() + count;
+        while self.taken_by_reader() < end {
+            if !self.refill()? {
+                return if self.whole { Ok(()) } else { Err(cut_short()) };
+            }
+            self.bytes(end - self.taken_by_reader())?;
+        }
+        Ok(())
+    }
+
+    /// Reads to the end, so that every checksum and digest on the way is checked, and shows each
+    /// stretch of bytes.
     ///
     /// # Errors
     /// What the decoder says.
-    pub fn drain(&mut self) -> Result<()> {
-        loop {
+    pub fn drain(&mut self, mut look: impl FnMut(&[u8])) -> Result<()> {
+        while self.refill()? {
+            look(self.chunk.get(self.at..).unwrap_or_default());
             self.at = self.chunk.len();
-            if !self.refill()? {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// Waits until there is something to take, or it is known why there is nothing.
@@ -199,8 +231,9 @@ impl Stream {
             self.at = 0;
             match self.receive()? {
                 Message::Chunk(chunk) => self.chunk = chunk,
-                Message::End => {
+                Message::End { proven } => {
                     self.ended = true;
+                    self.whole |= proven;
                     let checked = self.content.as_mut().map_or(Ok(()), RunningDigest::check);
                     checked.map_err(Failure::mismatch)?;
                 }
@@ -241,7 +274,7 @@ fn cut_short() -> Failure {
 
 /// The other side: fills chunks until the input ends or nobody takes them.
 fn decode(input: Box<dyn Read + Send>, fill: &SyncSender<Message>, refill: &Receiver<Vec<u8>>) -> Result<()> {
-    let mut decoded = decode::decoded(input)?;
+    let (mut decoded, compression) = decode::decoded(input)?;
     while let Ok(mut chunk) = refill.recv() {
         // the first time a chunk is used it gets its memory; afterwards this writes nothing
         chunk.resize(CHUNK_BYTES, 0);
@@ -251,7 +284,7 @@ fn decode(input: Box<dyn Read + Send>, fill: &SyncSender<Message>, refill: &Rece
             break;
         }
     }
-    let _ = fill.send(Message::End);
+    let _ = fill.send(Message::End { proven: compression != Compression::Plain });
     Ok(())
 }
 
@@ -293,12 +326,14 @@ mod tests {
     fn a_part_of_a_block_is_an_archive_cut_short() {
         assert!(stream(vec![0; 100]).block().is_err());
         assert!(stream(vec![0; 100]).skip(101).is_err());
+        assert!(stream(vec![0; 100]).skip_padding(101).is_err());
+        assert!(stream(vec![0; 100]).known_to_be_whole().skip_padding(101).is_ok());
     }
 
     #[test]
     fn more_than_allowed_is_refused() {
         let input = Box::new(std::io::repeat(0));
         let mut bomb = Stream::start(input, None, 1 << 20, &Interrupt::default()).expect("a thread");
-        assert!(bomb.drain().expect_err("it is too large").is(Kind::Damaged));
+        assert!(bomb.drain(|_| ()).expect_err("it is too large").is(Kind::Damaged));
     }
 }
