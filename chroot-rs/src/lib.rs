@@ -17,7 +17,6 @@ mod probe;
 mod root;
 mod root_mount;
 mod setup;
-mod walk;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -83,13 +82,10 @@ fn plan(setup: Setup) -> Plan {
 /// A new mount namespace, the new root as a mount in it, the file systems inside, then pivot_root(2).
 fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
     descriptors::plan_close_on_exec(plan, pivot.escaping_fds);
-    let new_root = if pivot.root_mount.has_open_tree {
-        let opened = plan.attach_fd("new root", root.dir);
-        root::chdir_to_root(plan, opened);
-        opened
-    } else {
-        plan.slot("new root")
-    };
+    let new_root = plan.attach_fd("new root", root.dir);
+    if pivot.root_mount.has_open_tree {
+        root::chdir_to_root(plan, new_root);
+    }
     namespaces::plan_namespaces(plan, pivot.map_to_root, pivot.new_pid);
     plan.step("keep mounts from spreading outside", call::Mount::propagate("/", MsFlags::MS_PRIVATE));
     pivot.root_mount.plan(plan, new_root, pivot.write_mode, &root.path);
