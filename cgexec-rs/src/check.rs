@@ -23,10 +23,8 @@ use crate::scope;
 use crate::systemd::Systemd;
 use crate::version::Version;
 
-/// What was found.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Lines to be read.
     pub text: String,
     /// Whether everything that was asked about can be.
     pub possible: bool,

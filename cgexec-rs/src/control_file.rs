@@ -13,9 +13,7 @@ use crate::limits::size::Bytes;
 /// A write to a file of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlFile {
-    /// The file's name.
     pub file: String,
-    /// What is written.
     pub value: String,
     /// How it is seen that it held.
     pub read_back: ReadBack,

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-/// The counters of a file, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters(pub Vec<(String, u64)>);
 
@@ -18,12 +17,15 @@ impl Counters {
         Self(pairs.filter_map(|(name, value)| Some((name.to_string(), value.trim().parse().ok()?))).collect())
     }
 
-    /// The counter of this name.
     pub fn get(&self, name: &str) -> Option<u64> {
         self.0.iter().find(|(found, _)| found == name).map(|(_, count)| *count)
     }
 
-    /// Whether there is no counter.
+    /// Adds a counter that is known.
+    pub fn set(&mut self, name: &str, count: Option<u64>) {
+        self.0.extend(count.map(|count| (name.to_string(), count)));
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -11,18 +11,14 @@ use crate::version::Version;
 /// A group to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// The version of its hierarchy.
     pub version: Version,
-    /// Its directory.
     pub path: PathBuf,
-    /// What is limited in it.
     pub limits: Vec<Limit>,
     /// The files to write for that, each with its reason.
     pub settings: Vec<(String, ControlFile)>,
 }
 
 impl Group {
-    /// A group without limits.
     pub fn new(version: Version, path: PathBuf) -> Self {
         Self { version, path, limits: Vec::new(), settings: Vec::new() }
     }

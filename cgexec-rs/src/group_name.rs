@@ -17,17 +17,14 @@ const KEPT_PREFIX: &str = "cgexec-kept-";
 /// Who removes a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cleanup {
-    /// The run that created it.
     #[default]
     ByUs,
     /// A later run, once the group is empty: this run becomes its command.
     ByLaterRun,
-    /// Nobody.
     Never,
 }
 
 impl Cleanup {
-    /// A new name.
     pub fn new_name(self) -> String {
         let prefix = match self {
             Self::ByUs => PREFIX,

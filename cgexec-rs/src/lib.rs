@@ -13,36 +13,36 @@
     )
 )]
 
-pub mod cgroup;
-pub mod cgroup_calls;
-pub mod check;
+mod cgroup;
+mod cgroup_calls;
+mod check;
 pub mod cli;
-pub mod control_file;
-pub mod counters;
+mod control_file;
+mod counters;
 pub mod dbus;
-pub mod group;
-pub mod group_name;
-pub mod group_path;
+mod group;
+mod group_name;
+mod group_path;
 pub mod hierarchy;
-pub mod join;
-pub mod limits;
-pub mod oom;
-pub mod outcome;
-pub mod placement;
-pub mod plan;
+mod join;
+mod limits;
+mod oom;
+mod outcome;
+mod placement;
+mod plan;
 mod preliminary;
-pub mod refusal;
-pub mod report;
-pub mod report_output;
-pub mod request;
-pub mod run_mode;
-pub mod scope;
-pub mod stale;
-pub mod stats;
-pub mod stats_reader;
+mod refusal;
+mod report;
+mod report_output;
+mod request;
+mod run_mode;
+mod scope;
+mod stale;
+mod stats;
+mod stats_reader;
 pub mod systemd;
-pub mod v2_parent;
-pub mod version;
+mod v2_parent;
+mod version;
 
 use std::ffi::OsString;
 

@@ -28,51 +28,33 @@ pub struct Pids(pub Option<u64>);
 /// A weight of processor time, in the words it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuWeight {
-    /// `--cpu-weight`
     Weight(Weight),
-    /// `--cpu-shares`
     Shares(Shares),
 }
 
-/// One limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// `--memory`
     Memory(Memory),
-    /// `--memory-high`
     High(Memory),
-    /// `--memory-low`
     Low(Memory),
-    /// `--memory-min`
     Min(Memory),
     /// `--memory-swap-max`, with `--memory` where that was given
     Swap {
-        /// The limit of memory without swap.
         memory: Option<Memory>,
-        /// The limit of swap.
         swap: Memory,
     },
-    /// `--oom-group`
     OomGroup,
-    /// `--pids-limit`
     Pids(Pids),
     /// `--cpus`, `--cpu-quota`, `--cpu-period`
     Cpu(Bandwidth),
-    /// `--cpu-weight`, `--cpu-shares`
     CpuWeight(CpuWeight),
-    /// `--cpu-idle`
     CpuIdle,
-    /// `--cpuset-cpus`
     Cpus(List),
-    /// `--cpuset-mems`
     Mems(List),
     /// `--io-max`, `--device-read-bps` and its sisters
     Io(Rate),
-    /// `--io-weight`, `--blkio-weight`
     IoWeight(IoWeight),
-    /// `--hugetlb`
     HugeTlb(HugeTlb),
-    /// `--set`
     Raw(Raw),
 }
 

@@ -145,7 +145,7 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
 
 /// A processor limit is what the command runs at; only much waiting is worth a line.
 fn throttled(stats: &Stats, limits: &[Limit]) -> Option<String> {
-    let (periods, throttled) = stats.cpu.nr_periods.zip(stats.cpu.nr_throttled)?;
+    let (periods, throttled) = stats.cpu.get("nr_periods").zip(stats.cpu.get("nr_throttled"))?;
     let limit = limits.iter().find_map(|limit| match limit {
         Limit::Cpu(Bandwidth { quota: Some(quota), period }) => Some((*quota, *period)),
         _ => None,
@@ -155,13 +155,13 @@ fn throttled(stats: &Stats, limits: &[Limit]) -> Option<String> {
         PERIOD_USEC => format!("the limit of {} processors", decimal(quota * 1000 / PERIOD_USEC)),
         _ => format!("the limit of {quota} of each {period} microseconds"),
     };
-    let waited = seconds(stats.cpu.throttled_usec.unwrap_or(0));
+    let waited = seconds(stats.cpu.get("throttled_usec").unwrap_or(0));
     Some(format!("{limit} slowed the command down: in {throttled} of {periods} periods, {waited} in all"))
 }
 
 fn slowed(stats: &Stats, limits: &[Limit]) -> Option<String> {
     let high = stats.memory.events_local.get("high").unwrap_or(0);
-    let stalled = stats.pressure.memory.map_or(0, |stall| stall.some_usec);
+    let stalled = stats.pressure.get("memory").map_or(0, |stall| stall.some_usec);
     let asked = limits.iter().any(|limit| matches!(limit, Limit::High(_)));
     // reclaim that nobody feels is what memory.high is for
     (asked && high > 0 && stalled > 100_000)
@@ -177,7 +177,7 @@ pub fn seconds(microseconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::limits::size::Memory;
-    use crate::stats::{CpuStats, MemoryStats};
+    use crate::stats::MemoryStats;
 
     const KILLED: Ended = Ended::Killed(9);
     const LIMIT: Limit = Limit::Memory(Memory(Some(20 << 20)));
@@ -264,12 +264,7 @@ mod tests {
     fn much_waiting_for_a_processor_is_told_and_little_is_not() {
         let limit = [Limit::Cpu(Bandwidth { quota: Some(50_000), period: 100_000 })];
         let stats = |throttled| Stats {
-            cpu: CpuStats {
-                nr_periods: Some(38),
-                nr_throttled: Some(throttled),
-                throttled_usec: Some(2_180_000),
-                ..CpuStats::default()
-            },
+            cpu: counters(&[("nr_periods", 38), ("nr_throttled", throttled), ("throttled_usec", 2_180_000)]),
             ..Stats::default()
         };
         let said = |throttled| lines(&stats(throttled), Ended::Exited(0), &limit, &AncestorOoms::default());

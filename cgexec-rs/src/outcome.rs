@@ -11,7 +11,6 @@ use crate::placement::Placement;
 use crate::request::GroupRequest;
 use crate::scope;
 
-/// What a run does about groups.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Enter groups that exist.
@@ -27,9 +26,6 @@ impl Outcome {
     /// refused; what only the default wants is skipped with one line.
     ///
     /// `wait` tells whether a supervisor waits for the command.
-    ///
-    /// # Errors
-    /// If what the options ask for is not possible here.
     pub fn resolve(options: Options, wait: bool, reporter: &Reporter) -> Result<Self, Failure> {
         if !options.group.is_empty() {
             return Self::join(&options, reporter);

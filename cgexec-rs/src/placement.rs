@@ -20,16 +20,13 @@ use crate::version::Version;
 /// The groups of a run, and what must happen before they are created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// Groups of earlier runs to remove.
     pub stale: StaleGroups,
     /// The group that every run has: created first and removed last, so that a later run can find the
     /// other groups by its name. What is left at the end is killed in it.
     pub anchor: Group,
     /// The groups in other hierarchies, all of version 1.
     pub others: Vec<Group>,
-    /// The parent of the version 2 group.
     pub v2_parent: Option<V2Parent>,
-    /// Who removes the groups.
     pub cleanup: Cleanup,
     /// Whether a limit that cannot be set is skipped.
     pub attempt: bool,
@@ -70,17 +67,14 @@ impl Placement {
         search.finish(v2)
     }
 
-    /// The groups of the run, the anchor first.
     pub fn groups(&self) -> impl DoubleEndedIterator<Item = &Group> {
         std::iter::once(&self.anchor).chain(&self.others)
     }
 
-    /// The group of version 2.
     pub fn v2(&self) -> Option<&Group> {
         Some(&self.anchor).filter(|group| group.version == Version::V2)
     }
 
-    /// The groups of version 1.
     pub fn v1(&self) -> impl Iterator<Item = &Group> {
         self.groups().filter(|group| group.version == Version::V1)
     }
@@ -147,7 +141,6 @@ impl Search<'_> {
         self.skipped.push(format!("does not limit {limit}: {failure}"));
     }
 
-    /// The group in a version 1 hierarchy.
     fn v1_group(&mut self, v1: &Hierarchy) -> Result<&mut Group, Failure> {
         let parent = self.request.v1_parent(v1);
         if !parent.is_dir() {
@@ -164,7 +157,6 @@ impl Search<'_> {
         self.v1.get_mut(index).ok_or_else(|| refusal::not_writable(v1, &parent))
     }
 
-    /// The group in version 2 and its parent.
     fn v2_group(&mut self, v2: &Hierarchy, limits: &[Limit]) -> Result<(V2Parent, Group), Failure> {
         let parent = |limits: &[Limit]| choose_parent(v2, self.request, &controllers(limits));
         let (parent, limits) = match parent(limits) {

@@ -153,7 +153,6 @@ fn kill_at_end(plan: &mut Plan, place: &Placement) {
     }
 }
 
-/// Sets the limits, and reads each back.
 fn set_limits(plan: &mut Plan, place: &Placement) {
     for group in place.groups() {
         for (reason, setting) in &group.settings {
@@ -190,7 +189,6 @@ fn start_child(plan: &mut Plan, into: Option<FdSlot>, new_init: bool) {
     plan.step("mount a proc that shows its processes", call::Mount::new("proc", "/proc", flags));
 }
 
-/// Moves this process into a group.
 fn enter(plan: &mut Plan, group: &Group) {
     // a thread that moves itself by "0" needs no lock in version 1's tasks; version 2 moves processes
     let file = match group.version {

@@ -26,9 +26,7 @@ use crate::version::Version;
 pub struct Report {
     /// The report; without it only the limits that were hit are printed.
     pub output: Option<ReportOutput>,
-    /// The command, as text.
     pub command: Vec<String>,
-    /// Who created the groups.
     pub manager: &'static str,
     /// The groups, that of version 2 first.
     pub groups: Vec<Group>,
@@ -162,8 +160,8 @@ fn human(stats: &Stats, ended: Ended, wall: Duration) -> String {
         Ended::Killed(signal) => format!("signal {signal}"),
     }];
     parts.push(format!("wall {}", seconds(microseconds(wall))));
-    if let Some(usage) = cpu.usage_usec {
-        let split = cpu.user_usec.zip(cpu.system_usec);
+    if let Some(usage) = cpu.get("usage_usec") {
+        let split = cpu.get("user_usec").zip(cpu.get("system_usec"));
         let split =
             split.map(|(user, system)| format!(" (user {}, system {})", seconds(user), seconds(system)));
         parts.push(format!("cpu {}{}", seconds(usage), split.unwrap_or_default()));
@@ -180,9 +178,8 @@ fn human(stats: &Stats, ended: Ended, wall: Duration) -> String {
         parts.push(format!("processes {peak}{}", limit.unwrap_or_default()));
     }
     if !io.is_empty() {
-        let read: u64 = io.iter().filter_map(|disk| disk.rbytes).sum();
-        let written: u64 = io.iter().filter_map(|disk| disk.wbytes).sum();
-        parts.push(format!("read {}, written {}", About(read), About(written)));
+        let sum = |name| About(io.iter().filter_map(|disk| disk.counters.get(name)).sum());
+        parts.push(format!("read {}, written {}", sum("rbytes"), sum("wbytes")));
     }
     match leftovers {
         0 => {}
@@ -191,3 +188,6 @@ fn human(stats: &Stats, ended: Ended, wall: Duration) -> String {
     }
     parts.join(", ")
 }
+
+#[cfg(test)]
+mod tests;

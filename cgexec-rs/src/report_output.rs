@@ -13,10 +13,8 @@ use system::sys;
 
 use crate::cli::ReportFormat;
 
-/// Where a report goes, and its format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportOutput {
-    /// Its format.
     pub format: ReportFormat,
     /// The file; standard error if there is none.
     pub file: Option<PathBuf>,
@@ -24,9 +22,6 @@ pub struct ReportOutput {
 
 impl ReportOutput {
     /// Checks that the file can be written, before the command runs for hours.
-    ///
-    /// # Errors
-    /// If it cannot.
     pub fn check_writable(&self) -> Result<(), Failure> {
         let Some(file) = &self.file else { return Ok(()) };
         let parent = match file.parent() {

@@ -15,19 +15,14 @@ use crate::limits::Limit;
 /// The group that the options ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupRequest {
-    /// Who creates it.
     pub manager: Manager,
-    /// Its limits.
     pub limits: Vec<Limit>,
     /// Whether to skip limits that this machine does not support.
     pub attempt: bool,
     /// Whether a report is asked for, for which controllers count without a limit.
     pub account: bool,
-    /// Where to create it.
     pub parent: Option<Parent>,
-    /// Its name.
     pub name: Option<Name>,
-    /// Who removes it.
     pub cleanup: Cleanup,
 }
 

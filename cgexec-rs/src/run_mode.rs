@@ -6,23 +6,19 @@ use chain::Failure;
 use crate::cli::{Manager, Options};
 use crate::report_output::ReportOutput;
 
-/// How the command is run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunMode {
     /// Whether an option asks for a supervisor, also where none is needed.
     pub wait: bool,
-    /// Whether the command enters a cgroup namespace.
     pub cgroupns: CgroupNs,
     /// Whether the command becomes PID 1 of a new PID namespace, because this process is PID 1.
     pub new_init: bool,
-    /// The report at the end.
     pub report: Option<ReportOutput>,
 }
 
 /// When the command enters a cgroup namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CgroupNs {
-    /// Never.
     #[default]
     No,
     /// In a new group: the default.

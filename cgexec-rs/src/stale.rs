@@ -13,7 +13,6 @@ use system::sys;
 use crate::cgroup;
 use crate::group_name::Cleanup;
 
-/// Groups of earlier runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StaleGroups {
     /// Groups of runs that were killed; those of one run together, its anchor first.

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::counters::Counters;
 use crate::group::Group;
-use crate::stats::{CpuStats, DiskStats, LimitValue, Stall, Stats};
+use crate::stats::{DiskStats, LimitValue, Stall, Stats};
 use crate::version::Version;
 
-/// Reads every group of a run.
 pub fn read(groups: &[Group]) -> Stats {
     let mut stats = Stats::default();
     for group in groups {
@@ -31,15 +30,13 @@ fn read_v2(stats: &mut Stats, group: &Path) {
     memory.events_local.0.extend(Counters::read(&group.join("memory.events.local")).0);
     memory.events.0.extend(Counters::read(&group.join("memory.events")).0);
     let cpu = Counters::read(&group.join("cpu.stat"));
-    read_periods(&mut stats.cpu, &cpu);
-    keep(&mut stats.cpu.usage_usec, cpu.get("usage_usec"));
-    keep(&mut stats.cpu.user_usec, cpu.get("user_usec"));
-    keep(&mut stats.cpu.system_usec, cpu.get("system_usec"));
-    keep(&mut stats.cpu.throttled_usec, cpu.get("throttled_usec"));
+    for name in ["usage_usec", "user_usec", "system_usec", "nr_periods", "nr_throttled", "throttled_usec"] {
+        stats.cpu.set(name, cpu.get(name));
+    }
     stats.io.extend(io(&text(group, "io.stat")));
-    keep(&mut stats.pressure.cpu, stall(&text(group, "cpu.pressure")));
-    keep(&mut stats.pressure.memory, stall(&text(group, "memory.pressure")));
-    keep(&mut stats.pressure.io, stall(&text(group, "io.pressure")));
+    for name in ["cpu", "memory", "io"] {
+        stats.pressure.extend(stall(&text(group, &format!("{name}.pressure"))).map(|stall| (name, stall)));
+    }
 }
 
 /// # Source
@@ -62,19 +59,15 @@ fn read_v1(stats: &mut Stats, group: &Path) {
         memory.full_below |= below.iter().any(|(kills, full)| *kills > 0 && *full);
     }
     let usec = |nanoseconds: Option<u64>| nanoseconds.map(|nanoseconds| nanoseconds / 1000);
-    keep(&mut stats.cpu.usage_usec, usec(number(group, "cpuacct.usage")));
-    keep(&mut stats.cpu.user_usec, usec(number(group, "cpuacct.usage_user")));
-    keep(&mut stats.cpu.system_usec, usec(number(group, "cpuacct.usage_sys")));
+    stats.cpu.set("usage_usec", usec(number(group, "cpuacct.usage")));
+    stats.cpu.set("user_usec", usec(number(group, "cpuacct.usage_user")));
+    stats.cpu.set("system_usec", usec(number(group, "cpuacct.usage_sys")));
     let cpu = Counters::read(&group.join("cpu.stat"));
-    read_periods(&mut stats.cpu, &cpu);
-    keep(&mut stats.cpu.throttled_usec, usec(cpu.get("throttled_time")));
+    stats.cpu.set("nr_periods", cpu.get("nr_periods"));
+    stats.cpu.set("nr_throttled", cpu.get("nr_throttled"));
+    stats.cpu.set("throttled_usec", usec(cpu.get("throttled_time")));
     let bytes = text(group, "blkio.throttle.io_service_bytes_recursive");
     stats.io.extend(v1_io(&bytes, &text(group, "blkio.throttle.io_serviced_recursive")));
-}
-
-fn read_periods(cpu: &mut CpuStats, counters: &Counters) {
-    keep(&mut cpu.nr_periods, counters.get("nr_periods"));
-    keep(&mut cpu.nr_throttled, counters.get("nr_throttled"));
 }
 
 fn read_pids(stats: &mut Stats, group: &Path) {
@@ -127,37 +120,36 @@ pub const fn is_full(peak: u64, limit: u64) -> bool {
 
 /// io.stat: `8:0 rbytes=1 wbytes=2 …`; a disk without I/O has no counters.
 fn io(text: &str) -> Vec<DiskStats> {
-    let line = |line: &str| {
+    let disk = |line: &str| {
         let (dev, rest) = line.split_once(' ')?;
-        let get = |key: &str| {
-            let value = rest.split(' ').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
-            value.and_then(|value| value.parse().ok())
-        };
-        let (rbytes, wbytes, rios, wios) = (get("rbytes"), get("wbytes"), get("rios"), get("wios"));
-        let counted = [rbytes, wbytes, rios, wios].iter().any(Option::is_some);
-        counted.then(|| DiskStats { dev: dev.to_string(), rbytes, wbytes, rios, wios })
+        let pairs = rest.split(' ').filter_map(|pair| pair.split_once('='));
+        let known = pairs.filter(|(name, _)| ["rbytes", "wbytes", "rios", "wios"].contains(name));
+        let counters: Vec<(String, u64)> =
+            known.filter_map(|(name, count)| Some((name.to_string(), count.parse().ok()?))).collect();
+        (!counters.is_empty()).then(|| DiskStats { dev: dev.to_string(), counters: Counters(counters) })
     };
-    text.lines().filter_map(line).collect()
+    text.lines().filter_map(disk).collect()
 }
 
 /// `8:0 Read 1` of two files.
 fn v1_io(bytes: &str, operations: &str) -> Vec<DiskStats> {
     let mut disks: Vec<DiskStats> = Vec::new();
-    for (text, counts_bytes) in [(bytes, true), (operations, false)] {
+    for (text, read, write) in [(bytes, "rbytes", "wbytes"), (operations, "rios", "wios")] {
         for line in text.lines() {
             let [dev, kind, count] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
-            let (Ok(count), "Read" | "Write") = (count.parse(), kind) else { continue };
-            let index = disks.iter().position(|disk| disk.dev == dev).unwrap_or(disks.len());
-            if index == disks.len() {
-                disks.push(DiskStats { dev: dev.to_string(), ..DiskStats::default() });
+            let name = match kind {
+                "Read" => read,
+                "Write" => write,
+                _ => continue,
+            };
+            match disks.iter_mut().find(|disk| disk.dev == dev) {
+                Some(disk) => disk.counters.set(name, count.parse().ok()),
+                None => {
+                    let mut counters = Counters::default();
+                    counters.set(name, count.parse().ok());
+                    disks.push(DiskStats { dev: dev.to_string(), counters });
+                }
             }
-            let Some(disk) = disks.get_mut(index) else { continue };
-            *match (kind, counts_bytes) {
-                ("Read", true) => &mut disk.rbytes,
-                ("Read", false) => &mut disk.rios,
-                (_, true) => &mut disk.wbytes,
-                (_, false) => &mut disk.wios,
-            } = Some(count);
         }
     }
     disks
@@ -172,7 +164,6 @@ fn stall(text: &str) -> Option<Stall> {
     Some(Stall { some_usec: total("some")?, full_usec: total("full").unwrap_or(0) })
 }
 
-/// Processes in a group and below.
 fn processes_in(group: &Path) -> u64 {
     let own = text(group, "cgroup.procs").lines().count() as u64;
     own + groups_in(group).map(|group| processes_in(&group)).sum::<u64>()
@@ -190,11 +181,19 @@ mod tests {
 
     #[test]
     fn disks_have_the_same_counters_in_both_versions() {
-        let disk =
-            DiskStats { dev: "8:0".to_string(), rbytes: Some(1), wbytes: Some(2), rios: Some(3), wios: None };
-        assert_eq!(io("8:0 rbytes=1 wbytes=2 rios=3 dbytes=9\n7:0 \n"), std::slice::from_ref(&disk));
+        let disk = |counters: &[(&str, u64)]| {
+            let counters = counters.iter().map(|(name, count)| (name.to_string(), *count)).collect();
+            [DiskStats { dev: "8:0".to_string(), counters: Counters(counters) }]
+        };
+        assert_eq!(
+            io("8:0 rbytes=1 wbytes=2 rios=3 dbytes=9\n7:0 \n"),
+            disk(&[("rbytes", 1), ("wbytes", 2), ("rios", 3)])
+        );
         let bytes = "8:0 Read 1\n8:0 Write 2\n8:0 Sync 5\n8:0 Total 3\nTotal 3\n";
-        assert_eq!(v1_io(bytes, "8:0 Read 3\n8:0 Write 4\n"), [DiskStats { wios: Some(4), ..disk }]);
+        assert_eq!(
+            v1_io(bytes, "8:0 Read 3\n8:0 Write 4\n"),
+            disk(&[("rbytes", 1), ("wbytes", 2), ("rios", 3), ("wios", 4)])
+        );
     }
 
     #[test]

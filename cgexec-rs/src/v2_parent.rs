@@ -25,7 +25,6 @@ use crate::version::Version;
 /// A parent in version 2, and what must happen before limits work below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct V2Parent {
-    /// Its directory.
     pub path: PathBuf,
     /// Controllers that it must enable for its children.
     pub enable: Vec<String>,
@@ -49,9 +48,6 @@ pub fn controllers(limits: &[Limit]) -> Vec<String> {
 
 /// The parent for a group that needs these controllers. For a report it also enables the controllers
 /// that count, where that is possible in the same parent.
-///
-/// # Errors
-/// If no group can be the parent.
 pub fn choose_parent(v2: &Hierarchy, request: &GroupRequest, needed: &[String]) -> Result<V2Parent, Failure> {
     let place = |names: &[String]| match &request.parent {
         Some(parent) => below(v2, parent.directory(v2), names),

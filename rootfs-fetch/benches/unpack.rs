@@ -84,7 +84,8 @@ fn run(command: &[OsString]) {
 
 fn decode(file: &Path) {
     let file = File::open(file).expect("an archive");
-    let mut decoded = rootfs_fetch::archive::decode::decoded(Box::new(file)).expect("a format that is known");
+    let (mut decoded, _) =
+        rootfs_fetch::archive::decode::decoded(Box::new(file)).expect("a format that is known");
     let mut buffer = vec![0; 256 * 1024];
     while decoded.read(&mut buffer).expect("decoded") > 0 {}
 }

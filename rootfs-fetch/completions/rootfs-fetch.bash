@@ -23,7 +23,7 @@ _rootfs__fetch() {
 
     case "${cmd}" in
         rootfs__fetch)
-            opts="-q -v -h -V --quiet --verbose --digest --checksums --keyring --mirror --list --platform --config --print-digest --cacert --insecure-http --timeout --cache-dir --no-cache --strip-components --subdir --exclude --replace --into --devices --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
+            opts="-q -v -S -h -V --quiet --verbose --digest --checksums --keyring --mirror --list --platform --config --print-digest --cacert --insecure-http --timeout --cache-dir --no-cache --strip-components --subdir --exclude --replace --into --devices --sparse --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

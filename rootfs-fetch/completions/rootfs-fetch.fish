@@ -23,6 +23,7 @@ complete -c rootfs-fetch -l no-cache -d 'Keep nothing that is fetched, and use n
 complete -c rootfs-fetch -l replace -d 'Put the new tree in the place of a DIRECTORY that exists, and remove the old one'
 complete -c rootfs-fetch -l into -d 'Add to a DIRECTORY that exists; what is in it stays where the archive has nothing of that name'
 complete -c rootfs-fetch -l devices -d 'Make device nodes too, as root; they are left out otherwise'
+complete -c rootfs-fetch -s S -l sparse -d 'Turn long runs of zeros in files into holes, as is done for images anyway'
 complete -c rootfs-fetch -l no-same-owner -d 'Make everything the caller\'s, also as root'
 complete -c rootfs-fetch -l squash -d 'Make entries yours whose owner has no id in this user namespace, instead of failing'
 complete -c rootfs-fetch -l dry-run -d 'List each entry and make nothing, as CHAIN_DRY_RUN=1 does'

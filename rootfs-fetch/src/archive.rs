@@ -3,6 +3,7 @@
 
 pub mod chunks;
 pub mod decode;
+pub mod foreign;
 pub mod open;
 pub mod read_ahead;
 pub mod stream;

@@ -120,6 +120,10 @@ pub struct Options {
     #[arg(long)]
     pub devices: bool,
 
+    /// Turn long runs of zeros in files into holes, as is done for images anyway
+    #[arg(short = 'S', long)]
+    pub sparse: bool,
+
     /// Make everything the caller's, also as root
     #[arg(long)]
     pub no_same_owner: bool,
@@ -210,6 +214,7 @@ impl Options {
                 owners => owners,
             },
             devices: if self.devices { Devices::Make } else { Devices::LeaveOut },
+            sparse: self.sparse,
             max_entries: self.max_files,
             verbose: self.verbose,
             selection: Selection {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chain::{Reporter, Verbosity};
 
 use crate::archive::stream::Stream;
-use crate::archive::tar::reader::{Reader, Trailer, padded};
+use crate::archive::tar::reader::{Reader, skip_rest};
 use crate::config::{FetchConfig, Output};
 use crate::destination::{Destination, IfExists};
 use crate::digest::Digest;
@@ -177,9 +177,12 @@ impl Fetch<'_> {
     fn fill(&self, destination: &Destination, input: &mut Input) -> Result<Report> {
         let origin = if destination.is_merge() { Origin::Found } else { Origin::Made };
         let tree = Tree::new(destination.open_root()?, origin)?;
+        // an image's log files of nothing but zeros would fill a disk
+        let sparse = self.config.policy.sparse || matches!(input, Input::Image(_));
         let unpacker = |tree| {
             let may_inherit = !destination.is_sibling();
-            Unpacker::new(tree, Policy { may_inherit, ..self.config.policy.clone() }, *self.reporter)
+            let policy = Policy { may_inherit, sparse, ..self.config.policy.clone() };
+            Unpacker::new(tree, policy, *self.reporter)
         };
         match input {
             Input::Host(plan) => plan.make(tree, self.interrupt()),
@@ -219,21 +222,23 @@ impl Fetch<'_> {
     }
 
     fn layer(&self, layers: &Layers<'_>, layer: &Layer) -> Result<Stream> {
-        Stream::start(layers.open(layer)?, layer.content.clone(), self.config.max_bytes, self.interrupt())
+        let bytes = layers.open(layer)?;
+        Stream::start(bytes, layer.content.clone(), self.config.max_bytes, self.interrupt())
+            .map(Stream::known_to_be_whole)
     }
 
     /// Prints what would be made.
     fn list(&self, input: Input) -> Result<()> {
         match input {
             Input::Archive(mut stream, _) => {
-                let counts = self.list_archive(&mut stream, Trailer::Required, SelectionCounts::default())?;
+                let counts = self.list_archive(&mut stream, Reader::default(), SelectionCounts::default())?;
                 self.config.policy.selection.check(counts)
             }
             Input::Image(image) => {
                 let layers = image.begin(self.opener().temp_dir, &Progress::hidden())?;
                 let list_layer = |counts, layer: &Layer| {
                     self.reporter.message(format_args!("layer {}", layer.path));
-                    self.list_archive(&mut self.layer(&layers, layer)?, Trailer::Optional, counts)
+                    self.list_archive(&mut self.layer(&layers, layer)?, Reader::of_layer(), counts)
                 };
                 let counts = image.layers().iter().try_fold(SelectionCounts::default(), list_layer)?;
                 self.config.policy.selection.check(counts)
@@ -248,10 +253,9 @@ impl Fetch<'_> {
     fn list_archive(
         &self,
         stream: &mut Stream,
-        trailer: Trailer,
+        mut reader: Reader,
         mut counts: SelectionCounts,
     ) -> Result<SelectionCounts> {
-        let mut reader = Reader::new(trailer);
         while let Some(entry) = reader.next(stream)? {
             self.interrupt().check()?;
             counts.seen += 1;
@@ -261,7 +265,7 @@ impl Fetch<'_> {
                     self.reporter.message(Listing(&entry, &name));
                 }
             }
-            stream.skip(padded(entry.stored))?;
+            skip_rest(stream, entry.stored, 0)?;
         }
         Ok(counts)
     }

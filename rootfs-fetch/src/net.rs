@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! HTTP, as much of it as it takes to fetch files: requests on connections that are watched.
+//! HTTP for fetching files, by reqwest, behind blocking readers.
 //!
-//! A request goes name → address → TCP → TLS → answer → body, and each of these ends in
-//! time: [`connect::Watched`] sits under TLS and sees a server that is silent or drips.
-//! Redirects are followed by hand, so that what is said to one host is not said to
-//! another; the C library's resolver is never called, for in a static program it would
-//! load modules of the host's.
+//! [`client::Net`] sends requests, follows redirects and retries; [`transfer::Transfer`] resumes a
+//! file where the connection broke; [`response::Response`] is a reader with time limits. Redirects
+//! are followed under rules of our own, so that credentials for one server never reach another
+//! and no server leads to this machine. The C library's resolver is never called: in a static
+//! program it would load modules of the host's. Async code stays in here.
 
-pub mod body;
+pub mod addresses;
 pub mod client;
-pub mod connect;
-pub mod http;
+pub mod error;
 pub mod origin;
 pub mod proxy;
+pub mod request;
 pub mod resolve;
+pub mod response;
 pub mod retry;
+pub mod runtime;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 pub mod transfer;
 pub mod url;

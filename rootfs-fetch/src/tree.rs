@@ -73,7 +73,7 @@ impl Tree {
         self.root.inode()
     }
 
-    /// What is known of the directories.
+    /// EntryKind is known of the directories.
     pub fn directories(&mut self) -> &mut Directories {
         &mut self.directories
     }
@@ -102,6 +102,46 @@ impl Tree {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(in_the_way(name, error)),
         }
+    }
+
+    /// The real name of `name`: links in its directory are followed, its last part is not. Nothing
+    /// where its directory is missing.
+    ///
+    /// # Errors
+    /// As [`Self::existing_entry_path`].
+    pub fn real(&mut self, name: &Name) -> Result<Option<Name>> {
+        let Some(entry_path) = self.existing_entry_path(name)? else { return Ok(None) };
+        let directory = self.directories.real(entry_path.parent());
+        Name::parse(&[directory.as_slice(), b"/", entry_path.leaf()].concat()).map(Some)
+    }
+
+    /// Whether a file stands where `name` needs a directory.
+    pub fn is_blocked(&mut self, name: &Name) -> bool {
+        let (directory, _) = name.split();
+        matches!(self.open_directory(directory, false), Err(Errno::NOTDIR))
+    }
+
+    /// Removes a file that stands where `name` needs a directory, if `may_go` allows it; whether
+    /// one was removed.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn clear_way(&mut self, name: &Name, may_go: impl Fn(&Name) -> bool) -> Result<bool> {
+        let (directory, _) = name.split();
+        for (end, _) in directory.iter().enumerate().chain([(directory.len(), &0)]).skip(1) {
+            if directory.get(end).is_some_and(|&byte| byte != b'/') {
+                continue;
+            }
+            let above = Name::parse(directory.get(..end).unwrap_or_default())?;
+            let Some(entry_path) = self.existing_entry_path(&above)? else { return Ok(false) };
+            let Ok(stat) = entry_path.stat() else { return Ok(false) };
+            let kind = FileType::from_raw_mode(stat.st_mode);
+            if !matches!(kind, FileType::Directory | FileType::Symlink) {
+                let goes = self.real(&above)?.is_some_and(|real| may_go(&real));
+                return if goes { self.remove(&entry_path).map(|()| true) } else { Ok(false) };
+            }
+        }
+        Ok(false)
     }
 
     fn directory(&mut self, path: &[u8]) -> rustix::io::Result<Rc<Dir>> {

@@ -2,6 +2,7 @@
 //! Entries become files: each made new, the last of a name wins, directories finished last.
 
 mod acl_names;
+mod copy;
 mod disk_full;
 pub mod file;
 pub mod finish;
@@ -13,14 +14,14 @@ pub mod report;
 pub mod selection;
 pub mod whiteout;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chain::Reporter;
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
 use crate::archive::stream::Stream;
-use crate::archive::tar::reader::{Reader, Trailer, padded};
+use crate::archive::tar::reader::{Reader, padded, skip_rest};
 use crate::archive::tar::{Entry, EntryKind};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
@@ -48,14 +49,18 @@ pub struct Unpacker {
     waiting: Vec<(Name, Name)>,
     /// Bytes of their names.
     waiting_bytes: usize,
-    /// What the layer has made, while one of an image is applied.
+    /// Device nodes, and other names of them, that were not made.
+    left_out: HashSet<Name>,
+    /// Files that no more links can be made to, and the copies that take their place.
+    copied: HashMap<Name, Name>,
+    /// EntryKind the layer has made, while one of an image is applied.
     layer: Option<Made>,
-    /// What was made so far, where something was there before us.
+    /// EntryKind was made so far, where something was there before us.
     files: Option<HashSet<Inode>>,
     usage: DiskUsage,
 }
 
-/// What kind of archive is unpacked.
+/// EntryKind kind of archive is unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveKind {
     /// The whole tree, every name meant as it is.
@@ -77,6 +82,8 @@ impl Unpacker {
             entries: SelectionCounts::default(),
             waiting: Vec::new(),
             waiting_bytes: 0,
+            left_out: HashSet::new(),
+            copied: HashMap::new(),
             layer: None,
             files,
             usage,
@@ -88,12 +95,11 @@ impl Unpacker {
     /// # Errors
     /// Damaged, I/O, or a signal.
     pub fn archive(&mut self, stream: &mut Stream, kind: ArchiveKind, interrupt: &Interrupt) -> Result<()> {
-        let (trailer, layer) = match kind {
-            ArchiveKind::Whole => (Trailer::Required, None),
-            ArchiveKind::Layer => (Trailer::Optional, Some(Made::default())),
+        let (mut reader, layer) = match kind {
+            ArchiveKind::Whole => (Reader::default(), None),
+            ArchiveKind::Layer => (Reader::of_layer(), Some(Made::default())),
         };
         self.layer = layer;
-        let mut reader = Reader::new(trailer);
         while let Some(entry) = reader.next(stream)? {
             interrupt.check()?;
             self.count()?;
@@ -119,9 +125,13 @@ impl Unpacker {
                 };
                 failure.hint(full.hint())
             })?;
-            stream.skip(skip)?;
+            skip_rest(stream, stored, used)?;
         }
-        self.link_waiting()
+        if reader.is_followed() {
+            self.report.followed = true;
+        }
+        self.link_waiting()?;
+        self.layer.take().map_or(Ok(()), |made| made.finish(&mut self.tree))
     }
 
     fn count(&mut self) -> Result<()> {
@@ -136,7 +146,7 @@ impl Unpacker {
     }
 
     /// Makes one entry.
-    fn entry(&mut self, mut entry: Entry, stream: &mut Stream) -> Result<()> {
+    fn entry(&mut self, entry: Entry, stream: &mut Stream) -> Result<()> {
         let name = Name::parse(&entry.raw_name)?;
         if entry.raw_name.starts_with(b"/") {
             self.report.absolute += 1;
@@ -146,8 +156,23 @@ impl Unpacker {
         }
         let Some(name) = self.policy.selection.select(&name) else { return Ok(()) };
         self.entries.selected += 1;
+        if !self.left_out.is_empty() {
+            self.left_out.remove(&name);
+        }
+        if !self.copied.is_empty() {
+            self.copied.remove(&name);
+            self.copied.retain(|_, copy| *copy != name);
+        }
+        let result = self.make(&name, entry, stream);
+        match &mut self.layer {
+            Some(made) if result.is_ok() => made.note(&mut self.tree, &name),
+            _ => result,
+        }
+    }
+
+    fn make(&mut self, name: &Name, mut entry: Entry, stream: &mut Stream) -> Result<()> {
         if self.policy.verbose {
-            self.reporter.message(Listing(&entry, &name));
+            self.reporter.message(Listing(&entry, name));
         }
         if name.is_root() && entry.kind != EntryKind::Directory {
             return Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"));
@@ -157,17 +182,17 @@ impl Unpacker {
             acl_names::resolve(&mut self.tree, &mut entry);
         }
         match &entry.kind {
-            EntryKind::Directory => self.directory(&name, entry),
-            EntryKind::File => self.file(&name, &entry, None, stream),
+            EntryKind::Directory => self.directory(name, entry),
+            EntryKind::File => self.file(name, &entry, None, stream),
             EntryKind::Unknown(_) => {
                 self.report.unknown += 1;
-                self.file(&name, &entry, None, stream)
+                self.file(name, &entry, None, stream)
             }
-            EntryKind::Sparse(map) => self.file(&name, &entry, Some(map), stream),
-            EntryKind::Symlink(target) => self.symlink(&name, target, &entry),
-            EntryKind::HardLink(target) => self.hard_link(&name, target),
-            EntryKind::Fifo => self.node(&name, &entry, FileType::Fifo, 0),
-            EntryKind::CharDevice(..) | EntryKind::BlockDevice(..) => self.device(&name, &entry),
+            EntryKind::Sparse(map) => self.file(name, &entry, Some(map), stream),
+            EntryKind::Symlink(target) => self.symlink(name, target, &entry),
+            EntryKind::HardLink(target) => self.hard_link(name, target),
+            EntryKind::Fifo => self.node(name, &entry, FileType::Fifo, 0),
+            EntryKind::CharDevice(..) | EntryKind::BlockDevice(..) => self.device(name, &entry),
         }
     }
 
@@ -175,10 +200,7 @@ impl Unpacker {
     fn whiteout(&mut self, name: &Name) -> Result<bool> {
         let Some(made) = &mut self.layer else { return Ok(false) };
         match whiteout::mark(name)? {
-            Mark::None => {
-                made.note(name);
-                return Ok(false);
-            }
+            Mark::None => return Ok(false),
             Mark::Ignore => {}
             Mark::Hide(hidden) => made.hide(&mut self.tree, &hidden)?,
             Mark::HideAll(directory) => made.hide_all(&mut self.tree, &directory)?,
@@ -186,7 +208,25 @@ impl Unpacker {
         Ok(true)
     }
 
+    /// Where `name` is made.
+    fn entry_path(&mut self, name: &Name) -> Result<EntryPath> {
+        self.clear_way(name)?;
+        self.tree.entry_path(name)
+    }
+
+    /// In a layer, a file of a lower layer gives way to a directory of this one, as overlay file
+    /// systems show it.
+    fn clear_way(&mut self, name: &Name) -> Result<()> {
+        if let Some(made) = &self.layer
+            && self.tree.is_blocked(name)
+        {
+            self.tree.clear_way(name, |real| !made.contains(real))?;
+        }
+        Ok(())
+    }
+
     fn directory(&mut self, name: &Name, entry: Entry) -> Result<()> {
+        self.clear_way(name)?;
         let inode = self.tree.make_directory(name)?;
         self.tree.directories().set_metadata(inode, entry);
         self.report.directories += 1;
@@ -200,12 +240,13 @@ impl Unpacker {
         map: Option<&crate::archive::tar::sparse::Map>,
         stream: &mut Stream,
     ) -> Result<()> {
-        let entry_path = self.tree.entry_path(name)?;
+        let entry_path = self.entry_path(name)?;
         let mode = metadata::mode_while_written(entry);
         let fd = self.new_at(&entry_path, name, "openat(O_CREAT|O_EXCL)", |entry_path| {
             file::create(entry_path, mode)
         })?;
         let written = match map {
+            None if self.policy.sparse => file::fill_with_holes(&fd, entry.stored, stream),
             None => file::fill(&fd, entry.stored, stream),
             Some(map) => file::fill_sparse(&fd, map, stream),
         };
@@ -222,7 +263,7 @@ impl Unpacker {
         if target.is_empty() || target.contains(&0) {
             return Err(Failure::damaged(format_args!("refused {name}: a symbolic link to nothing")));
         }
-        let entry_path = self.tree.entry_path(name)?;
+        let entry_path = self.entry_path(name)?;
         self.new_at(&entry_path, name, "symlinkat()", |entry_path| {
             rustix::fs::symlinkat(target, entry_path.dir(), entry_path.leaf())
         })?;
@@ -233,7 +274,7 @@ impl Unpacker {
     }
 
     fn node(&mut self, name: &Name, entry: &Entry, kind: FileType, device: u64) -> Result<()> {
-        let entry_path = self.tree.entry_path(name)?;
+        let entry_path = self.entry_path(name)?;
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
         self.new_at(&entry_path, name, "mknodat()", |entry_path| {
             rustix::fs::mknodat(entry_path.dir(), entry_path.leaf(), kind, mode, device)
@@ -246,12 +287,7 @@ impl Unpacker {
 
     fn device(&mut self, name: &Name, entry: &Entry) -> Result<()> {
         if self.policy.devices == Devices::LeaveOut {
-            self.report.devices += 1;
-            // the last of a name wins, also when it is left out
-            return match self.tree.existing_entry_path(name)? {
-                Some(entry_path) => self.tree.remove(&entry_path),
-                None => Ok(()),
-            };
+            return self.leave_out(name);
         }
         let (kind, major, minor) = match entry.kind {
             EntryKind::CharDevice(major, minor) => (FileType::CharacterDevice, major, minor),
@@ -259,6 +295,17 @@ impl Unpacker {
             _ => return Ok(()),
         };
         self.node(name, entry, kind, rustix::fs::makedev(major, minor))
+    }
+
+    /// Counts a device node, or another name of one, that is not made.
+    fn leave_out(&mut self, name: &Name) -> Result<()> {
+        self.report.devices += 1;
+        self.left_out.insert(name.clone());
+        // the last of a name wins, also when it is left out
+        match self.tree.existing_entry_path(name)? {
+            Some(entry_path) => self.tree.remove(&entry_path),
+            None => Ok(()),
+        }
     }
 
     /// Refuses to remove a whole directory that was there before us.
@@ -296,12 +343,24 @@ impl Unpacker {
         made.map_err(|error| Failure::call(format_args!("make {name}"), call, error))
     }
 
+    /// The one directory at the top of the tree, if the root seems to be in there.
+    fn nested(&mut self) -> Result<Option<Vec<u8>>> {
+        let top = self.tree.children(&Name::default())?;
+        let [(leaf, true)] = top.as_slice() else { return Ok(None) };
+        let below = self.tree.children(&Name::parse(leaf)?)?;
+        let is_root = ["bin", "etc", "usr"]
+            .iter()
+            .all(|wanted| below.iter().any(|(name, _)| name == wanted.as_bytes()));
+        Ok(is_root.then(|| leaf.clone()))
+    }
+
     /// Finishes the directories, and ends.
     ///
     /// # Errors
     /// I/O.
     pub fn finish(mut self) -> Result<Report> {
         self.policy.selection.check(self.entries)?;
+        self.report.nested = self.nested()?;
         finish::directories(&mut self.tree, &self.policy, &mut self.report)?;
         Ok(self.report)
     }

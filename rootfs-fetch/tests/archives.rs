@@ -336,7 +336,7 @@ fn what_was_made_is_said_in_the_last_line() {
 #[test]
 fn what_is_shorter_than_a_header_is_no_archive() {
     let scratch = Scratch::new();
-    let not_tar = "this is not a tar archive, nor one that gzip, xz, zstd, bzip2 or lz4 packed";
+    let not_tar = "this is not a tar archive, nor one that gzip, xz, zstd, bzip2, lz4 or lzip packed";
     for (data, said) in
         [(b"hello\n".to_vec(), not_tar), (compressed(b"hello\n", "gzip"), not_tar), (vec![0; 100], not_tar)]
     {

@@ -272,7 +272,7 @@ attacks! {
         }
         tar.file("a", b"x").end()
     } => Refused("claim more than 1048576 bytes");
-    a_header_that_describes_nothing: Tar::new().pax(&[("path", b"a")]).end() => Refused("between a header and its entry");
+    a_header_that_describes_nothing: Tar::new().pax(&[("path", b"a")]).end() => Confined(|root| assert!(!root.join("a").exists()));
 
     a_size_in_base_256_that_is_negative: {
         let mut head = Head::new(b'0', "a");

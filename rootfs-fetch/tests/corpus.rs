@@ -50,5 +50,5 @@ fn no_name_of_the_corpus_is_understood_in_two_ways() {
 
 #[test]
 fn no_answer_of_the_corpus_makes_the_reader_panic() {
-    replay("answer", fuzzed::answer, 3000);
+    replay("dns", fuzzed::dns, 3000);
 }

@@ -145,3 +145,67 @@ fn names_that_are_long_and_deep_take_no_more_memory_than_there_are_directories()
     let peak = peak.expect("it is known").max_rss();
     assert!(peak < 64 << 10, "{peak} KiB");
 }
+
+#[test]
+fn an_entry_below_a_file_of_a_lower_layer_replaces_it() {
+    let lower = Tar::new().file("a/b", b"1").file("a/keep", b"1").end();
+    let entry = Tar::new().file("a/b/c/d", b"2");
+    for upper in [entry.end(), Tar::new().file("a/b/c/d", b"2").file("a/.wh.b", b"").end()] {
+        applied(&[lower.clone(), upper], |root| {
+            assert_eq!(text(root.join("a/b/c/d")), "2");
+            assert_eq!(text(root.join("a/keep")), "1");
+        });
+    }
+    // of one layer, it is as damaged as in an archive
+    assert_refused(
+        |layout| {
+            layout.write_index(&[layout.image_of(&[Tar::new().file("a", b"1").file("a/b", b"1").end()])])
+        },
+        4,
+        "ENOTDIR",
+    );
+}
+
+#[test]
+fn an_opaque_whiteout_before_the_directory_that_replaces_a_link_spares_what_the_link_named() {
+    let lower = Tar::new().file("target/x", b"1").symlink("d", "target").end();
+    let upper = Tar::new().file("d/.wh..wh..opq", b"").dir("d", 0o755).file("d/new", b"2").end();
+    applied(&[lower.clone(), upper], |root| {
+        assert_eq!(text(root.join("target/x")), "1");
+        assert_eq!(text(root.join("d/new")), "2");
+        assert!(!root.join("target/new").exists());
+    });
+    // where the link stays, its directory is the one that is meant
+    applied(&[lower, Tar::new().file("d/.wh..wh..opq", b"").file("d/new", b"2").end()], |root| {
+        assert!(!root.join("target/x").exists());
+        assert_eq!(text(root.join("target/new")), "2");
+    });
+}
+
+#[test]
+fn an_opaque_whiteout_spares_what_its_layer_made_by_another_name_of_the_directory() {
+    let lower = Tar::new().file("usr/lib/old", b"1").symlink("lib", "usr/lib").end();
+    let upper = Tar::new().file("lib/new", b"2").file("usr/lib/.wh..wh..opq", b"").end();
+    applied(&[lower.clone(), upper], |root| {
+        assert_eq!(text(root.join("usr/lib/new")), "2");
+        assert!(!root.join("usr/lib/old").exists());
+    });
+    let upper = Tar::new().file("usr/lib/new", b"2").file("lib/.wh.new", b"").end();
+    applied(&[lower, upper], |root| assert_eq!(text(root.join("usr/lib/new")), "2"));
+}
+
+#[test]
+fn what_aufs_left_in_old_layers_never_becomes_a_file() {
+    let layer = Tar::new()
+        .dir(".wh..wh.plnk", 0o700)
+        .file(".wh..wh.plnk/17.4", b"1")
+        .dir(".wh..wh.orph", 0o700)
+        .file(".wh..wh.aufs", b"")
+        .file("a", b"1")
+        .end();
+    applied(&[layer], |root| {
+        let names: Vec<_> =
+            std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["a"]);
+    });
+}

@@ -282,6 +282,47 @@ fn a_proxy_is_asked_for_what_is_elsewhere_and_not_for_this_machine() {
     assert_eq!(proxy.heads().len(), before);
 }
 
+/// Spellings of this machine's address.
+const THIS_MACHINE: [&str; 4] = ["2130706433", "0x7f.1", "127.1", "0177.0.0.1"];
+
+/// Runs the tool as if a proxy were every server but those of this machine.
+fn by_proxy(scratch: &Scratch, proxy: &Server, args: &[&str]) -> Outcome {
+    let mut command = tool(scratch, args);
+    command.env("http_proxy", format!("http://127.0.0.1:{}", proxy.port()));
+    command.env("no_proxy", THIS_MACHINE.join(","));
+    feed(command, b"")
+}
+
+#[test]
+fn a_redirect_from_elsewhere_to_this_machine_is_not_followed_however_it_is_spelled() {
+    for host in THIS_MACHINE {
+        let scratch = Scratch::new();
+        let here = Server::bytes(|_| Some(answer(OK, "", &archive())));
+        let location = format!("Location: http://{host}:{}/a.tar\r\n", here.port());
+        let elsewhere = Server::bytes(move |_| Some(answer("302 Found", &location, b"")));
+        let outcome =
+            by_proxy(&scratch, &elsewhere, &["--insecure-http", "http://elsewhere.invalid/a.tar", "root"]);
+        assert!(here.heads().is_empty(), "{host} {:?}", here.heads());
+        assert_eq!(outcome.code, Some(6), "{host} {outcome:?}");
+        assert!(outcome.stderr.contains("an address of this machine's own"), "{host} {outcome:?}");
+    }
+}
+
+#[test]
+fn a_token_server_on_this_machine_is_not_asked_for_a_registry_elsewhere() {
+    for host in THIS_MACHINE {
+        let scratch = Scratch::new();
+        let here = Server::bytes(|_| Some(answer(OK, "", br#"{"token":"x"}"#)));
+        let challenge = format!("WWW-Authenticate: Bearer realm=\"http://{host}:{}/token\"\r\n", here.port());
+        let elsewhere = Server::bytes(move |_| Some(answer("401 Who", &challenge, b"")));
+        let outcome =
+            by_proxy(&scratch, &elsewhere, &["--insecure-http", "docker://elsewhere.invalid/it", "root"]);
+        assert!(here.heads().is_empty(), "{host} {:?}", here.heads());
+        assert_eq!(outcome.code, Some(5), "{host} {outcome:?}");
+        assert!(outcome.stderr.contains("of this machine itself"), "{host} {outcome:?}");
+    }
+}
+
 #[test]
 fn a_signal_ends_a_fetch_that_waits_and_nothing_is_left() {
     let scratch = Scratch::new();

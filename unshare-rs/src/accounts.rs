@@ -1,38 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Users and groups by name and by number: passwd(5), group(5).
+//! Users and groups of this machine by name and by number.
 //!
-//! The files are read here and not by the C library, whose name service needs the dynamic loader.
-//! For names that the files do not have, getent(1) asks the other services.
+//! Names that /etc/passwd and /etc/group do not have come from getent(1). The C library would load
+//! its name services with the dynamic loader, which a static program lacks.
 
 use std::fs;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use system::accounts::AccountFiles;
 use system::idmap::IdKind;
-
-/// A line of passwd(5) or group(5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Account<'a> {
-    name: &'a str,
-    id: u32,
-}
-
-/// The lines that have a name and a number.
-fn parse(text: &str) -> impl Iterator<Item = Account<'_>> {
-    text.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        Some(Account { name: fields.next()?, id: fields.nth(1)?.parse().ok()? })
-    })
-}
 
 /// The id of a name, or an id in decimal. What is both is a name: POSIX, chown.
 ///
 /// # Errors
-/// No account has the name, or the number is no id.
+/// No account has the name, or the number is not an id.
 pub fn id(kind: IdKind, text: &str) -> Result<u32, String> {
-    match (find(kind, text, |account| account.name == text), text.parse()) {
-        (Some((_, id)), _) => Ok(id),
+    let by_name = |files: &AccountFiles| match kind {
+        IdKind::User => files.user(text.as_bytes()).map(|user| user.uid),
+        IdKind::Group => files.group(text.as_bytes()),
+    };
+    match (find(kind, text, by_name), text.parse()) {
+        (Some(id), _) => Ok(id),
         (None, Ok(u32::MAX)) => Err("4294967295 stands for no id: setresuid(2)".to_string()),
         (None, Ok(id)) => Ok(id),
         (None, Err(_)) => Err(format!("there is no such {}", kind.noun())),
@@ -43,26 +33,29 @@ pub fn id(kind: IdKind, text: &str) -> Result<u32, String> {
 pub fn user_name(uid: u32) -> Option<String> {
     // both maps and some messages need the name of the caller, and getent(1) is a process to start
     static FIRST: OnceLock<(u32, Option<String>)> = OnceLock::new();
-    let look_up = || find(IdKind::User, &uid.to_string(), |account| account.id == uid).map(|(name, _)| name);
+    let by_id =
+        |files: &AccountFiles| files.user_of(uid).map(|user| String::from_utf8_lossy(user.name).into_owned());
+    let look_up = || find(IdKind::User, &uid.to_string(), by_id);
     let (first, name) = FIRST.get_or_init(|| (uid, look_up()));
     if *first == uid { name.clone() } else { look_up() }
 }
 
-/// The first account that is wanted: in the file, or in what the other services have for `key`.
-fn find(kind: IdKind, key: &str, wanted: impl Fn(Account<'_>) -> bool) -> Option<(String, u32)> {
+/// What `found` finds in the file of the accounts, or else in the output of getent(1) for `key`.
+fn find<T>(kind: IdKind, key: &str, found: impl Fn(&AccountFiles) -> Option<T>) -> Option<T> {
     let (file, service) = match kind {
         IdKind::User => ("/etc/passwd", "passwd"),
         IdKind::Group => ("/etc/group", "group"),
     };
-    let first = |text: &str| {
-        let account = parse(text).find(|account| wanted(*account))?;
-        Some((account.name.to_string(), account.id))
+    let found = |text: Vec<u8>| {
+        found(&match kind {
+            IdKind::User => AccountFiles::new(text, Vec::new()),
+            IdKind::Group => AccountFiles::new(Vec::new(), text),
+        })
     };
-    let text = fs::read(file).unwrap_or_default();
-    match first(&String::from_utf8_lossy(&text)) {
+    match found(fs::read(file).unwrap_or_default()) {
         // getent(1) without a key lists all
-        None if !key.is_empty() => first(&output("getent", &[service, key])?),
-        found => found,
+        None if !key.is_empty() => found(output("getent", &[service, key])?.into_bytes()),
+        account => account,
     }
 }
 
@@ -81,13 +74,6 @@ pub fn output(program: &str, arguments: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_without_a_name_or_a_number_are_skipped() {
-        let text = "broken\nroot:x:0:0:root:/root:/bin/sh\nx:y:z\nalice:x:1001:1002::/:/bin/sh\n";
-        let accounts: Vec<_> = parse(text).collect();
-        assert_eq!(accounts, [Account { name: "root", id: 0 }, Account { name: "alice", id: 1001 }]);
-    }
 
     #[test]
     fn a_user_is_a_name_or_a_number() {

@@ -14,10 +14,10 @@ use crate::idmap::IdMap;
 use chain::call::RunProgram;
 use system::idmap::IdKind;
 
-/// The program that writes a map, if it will be able to.
+/// The program that writes a map.
 ///
 /// # Errors
-/// What is missing, or why the program would run without the rights it needs.
+/// That it is missing, or why it would run without the rights it needs.
 pub fn find(kind: IdKind) -> Result<PathBuf, String> {
     let name = name(kind);
     let path = std::env::var_os("PATH").unwrap_or_default();

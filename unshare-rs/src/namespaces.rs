@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The eight kinds of namespace: one table drives options, messages and plans.
+//! Sets of namespaces, and the options that select them.
 //!
-//! A namespace gives the processes in it their own instance of one global thing:
+//! A namespace gives the processes in it their own instance of one global resource:
 //! the mounts, the hostname, the process ids and so on. namespaces(7)
 
 use std::ffi::OsString;
@@ -10,94 +10,41 @@ use std::str::FromStr;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use nix::sched::CloneFlags;
-use system::namespace::CLONE_NEWTIME;
+use system::namespace::{CLONE_NEWTIME, Kind};
 
-/// One kind of namespace.
+/// The option that enters a new namespace, as unshare(1) has it.
 #[derive(Debug)]
-pub struct Kind {
-    /// Its flag of unshare(2).
-    pub flag: CloneFlags,
-    /// Its long option, as in unshare(1).
+pub struct NamespaceOption {
+    /// What it enters.
+    pub kind: Kind,
+    /// Its name.
     pub long: &'static str,
-    /// Its short option, as in unshare(1).
-    pub short: char,
-    /// Its file in /proc/PID/ns, which `--share` takes too.
-    pub file: &'static str,
-    /// How a message calls it.
-    pub name: &'static str,
-    /// What the option's help says.
-    pub help: &'static str,
+    short: char,
+    help: &'static str,
 }
 
-/// Every kind, in the order of unshare(1)'s help.
-pub static KINDS: [Kind; 8] = [
-    Kind {
-        flag: CloneFlags::CLONE_NEWNS,
-        long: "mount",
-        short: 'm',
-        file: "mnt",
-        name: "mount",
-        help: "Enter a new mount namespace; mounts made in it stay in it",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWUTS,
-        long: "uts",
-        short: 'u',
-        file: "uts",
-        name: "UTS",
-        help: "Enter a new UTS namespace: an own hostname",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWIPC,
-        long: "ipc",
-        short: 'i',
-        file: "ipc",
-        name: "IPC",
-        help: "Enter a new IPC namespace: own System V IPC and message queues",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWNET,
-        long: "net",
-        short: 'n',
-        file: "net",
-        name: "network",
-        help: "Enter a new network namespace: own interfaces, only lo at first",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWPID,
-        long: "pid",
-        short: 'p',
-        file: "pid",
-        name: "PID",
-        help: "Enter a new PID namespace, with the command as its process 1",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWUSER,
-        long: "user",
-        short: 'U',
-        file: "user",
-        name: "user",
-        help: "Enter a new user namespace: own user and group ids",
-    },
-    Kind {
-        flag: CloneFlags::CLONE_NEWCGROUP,
-        long: "cgroup",
-        short: 'C',
-        file: "cgroup",
-        name: "cgroup",
-        help: "Enter a new cgroup namespace: the own control group is the root",
-    },
-    Kind {
-        flag: CLONE_NEWTIME,
-        long: "time",
-        short: 'T',
-        file: "time",
-        name: "time",
-        help: "Enter a new time namespace: own offsets of the monotonic and boot clocks",
-    },
+const fn option(kind: Kind, long: &'static str, short: char, help: &'static str) -> NamespaceOption {
+    NamespaceOption { kind, long, short, help }
+}
+
+/// The options in the order of unshare(1)'s help.
+static OPTIONS: [NamespaceOption; 8] = [
+    option(Kind::MOUNT, "mount", 'm', "Enter a new mount namespace; mounts made in it stay in it"),
+    option(Kind::UTS, "uts", 'u', "Enter a new UTS namespace: an own hostname"),
+    option(Kind::IPC, "ipc", 'i', "Enter a new IPC namespace: own System V IPC and message queues"),
+    option(Kind::NET, "net", 'n', "Enter a new network namespace: own interfaces, only lo at first"),
+    option(Kind::PID, "pid", 'p', "Enter a new PID namespace, with the command as its process 1"),
+    option(Kind::USER, "user", 'U', "Enter a new user namespace: own user and group ids"),
+    option(Kind::CGROUP, "cgroup", 'C', "Enter a new cgroup namespace: the own control group is the root"),
+    option(
+        Kind::TIME,
+        "time",
+        'T',
+        "Enter a new time namespace: own offsets of the monotonic and boot clocks",
+    ),
 ];
 
-/// A set of kinds.
+/// A set of namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Namespaces(CloneFlags);
 
@@ -108,7 +55,7 @@ impl Default for Namespaces {
 }
 
 impl Namespaces {
-    /// No kind at all.
+    /// The empty set.
     pub const NONE: Self = Self(CloneFlags::empty());
 
     /// The namespaces of a container. Without cgroup, which is right only after the move into
@@ -148,8 +95,8 @@ impl Namespaces {
 
     /// The reason of the step that enters them.
     pub fn reason(self) -> String {
-        let kinds = KINDS.iter().filter(|kind| self.has(kind.flag));
-        let names: Vec<&str> = kinds.map(|kind| kind.name).collect();
+        let options = OPTIONS.iter().filter(|option| self.has(option.kind.flag));
+        let names: Vec<&str> = options.map(|option| option.kind.name).collect();
         match names.split_last() {
             Some((last, others)) if !others.is_empty() => {
                 format!("enter new {} and {last} namespaces", others.join(", "))
@@ -158,24 +105,25 @@ impl Namespaces {
         }
     }
 
-    /// Whether only children enter the new namespace, so that there must be a child:
+    /// Whether only children enter the new namespaces, so that there must be a child:
     /// pid_namespaces(7), time_namespaces(7).
     pub fn need_child(self) -> bool {
         self.0.intersects(CloneFlags::CLONE_NEWPID | CLONE_NEWTIME)
     }
 }
 
-/// A list as `--share` takes it: `net,ipc`, by the option's name or the file's.
+/// The list of `--share`: `net,ipc`, by the name of the option or of the file in /proc/PID/ns.
 impl FromStr for Namespaces {
     type Err = String;
 
     fn from_str(list: &str) -> Result<Self, String> {
         list.split(',').try_fold(Self::NONE, |set, name| {
-            let kind = KINDS.iter().find(|kind| kind.long == name || kind.file == name).ok_or_else(|| {
-                let known: Vec<&str> = KINDS.iter().map(|kind| kind.long).collect();
+            let is_named = |option: &&NamespaceOption| option.long == name || option.kind.file == name;
+            let option = OPTIONS.iter().find(is_named).ok_or_else(|| {
+                let known = OPTIONS.each_ref().map(|option| option.long);
                 format!("no such namespace; there are {}", known.join(", "))
             })?;
-            Ok(set.with(kind.flag))
+            Ok(set.with(option.kind.flag))
         })
     }
 }
@@ -186,13 +134,13 @@ pub struct NamespaceOptions {
     /// The selected namespaces.
     pub selected: Namespaces,
     /// The files to persist some of them in.
-    pub files: Vec<(&'static Kind, PathBuf)>,
+    pub files: Vec<(&'static NamespaceOption, PathBuf)>,
 }
 
 impl clap::Args for NamespaceOptions {
     fn augment_args(command: Command) -> Command {
-        KINDS.iter().fold(command, |command, kind| {
-            let arg = Arg::new(kind.long).long(kind.long).short(kind.short).help(kind.help);
+        OPTIONS.iter().fold(command, |command, option| {
+            let arg = Arg::new(option.long).long(option.long).short(option.short).help(option.help);
             // the default, an empty FILE, selects the namespace and persists nothing
             let arg = arg.value_name("FILE").num_args(0..=1).require_equals(true).default_missing_value("");
             command.arg(arg.action(ArgAction::Append).value_parser(value_parser!(OsString)))
@@ -207,11 +155,11 @@ impl clap::Args for NamespaceOptions {
 impl clap::FromArgMatches for NamespaceOptions {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut options = Self::default();
-        for kind in &KINDS {
-            let Some(files) = matches.get_many::<OsString>(kind.long) else { continue };
-            options.selected = options.selected.with(kind.flag);
+        for option in &OPTIONS {
+            let Some(files) = matches.get_many::<OsString>(option.long) else { continue };
+            options.selected = options.selected.with(option.kind.flag);
             let files = files.filter(|file| !file.is_empty());
-            options.files.extend(files.map(|file| (kind, PathBuf::from(file))));
+            options.files.extend(files.map(|file| (option, PathBuf::from(file))));
         }
         Ok(options)
     }

@@ -7,14 +7,16 @@
 use std::path::PathBuf;
 
 use chain::Failure;
+use nix::sched::CloneFlags;
+use system::namespace::Kind;
 
-use crate::namespaces::{Kind, Namespaces};
+use crate::namespaces::{NamespaceOption, Namespaces};
 
 /// A namespace to persist in a file.
 #[derive(Clone, Debug)]
 pub struct PersistedNamespace {
     /// Which.
-    pub kind: &'static Kind,
+    pub kind: Kind,
     /// The file to mount it on.
     pub file: PathBuf,
     /// Whether the file has to be created first.
@@ -22,16 +24,18 @@ pub struct PersistedNamespace {
 }
 
 impl PersistedNamespace {
+    /// The namespace and the file of `--net=FILE`.
+    ///
     /// # Errors
     /// docker's `--net=host` and `--net=none`, which here would create files of these names.
-    pub fn from_option(&(kind, ref file): &(&'static Kind, PathBuf)) -> Result<Self, Failure> {
-        reject_docker_syntax(kind, file.to_str())?;
-        Ok(Self { kind, file: file.clone(), create: !file.exists() })
+    pub fn from_option((option, file): &(&NamespaceOption, PathBuf)) -> Result<Self, Failure> {
+        reject_docker_syntax(option, file.to_str())?;
+        Ok(Self { kind: option.kind, file: file.clone(), create: !file.exists() })
     }
 
     /// Whether it exists only once its first process does: pid_namespaces(7).
     pub fn needs_child(&self) -> bool {
-        self.kind.flag == nix::sched::CloneFlags::CLONE_NEWPID
+        self.kind.flag == CloneFlags::CLONE_NEWPID
     }
 
     /// The file of the kernel that stands for it.
@@ -42,8 +46,8 @@ impl PersistedNamespace {
     }
 }
 
-fn reject_docker_syntax(kind: &Kind, file: Option<&str>) -> Result<(), Failure> {
-    let (name, long) = (kind.name, kind.long);
+fn reject_docker_syntax(option: &NamespaceOption, file: Option<&str>) -> Result<(), Failure> {
+    let (name, long) = (option.kind.name, option.long);
     let (file, instead) = match file {
         Some(file @ "host") => (file, format!("to leave that of the machine: --share {long}")),
         Some(file @ "none") => (file, format!("to enter it and no more: --{long}")),

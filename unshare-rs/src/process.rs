@@ -26,6 +26,8 @@ pub struct Process {
 }
 
 impl Process {
+    /// What the options ask for, in these new namespaces.
+    ///
     /// # Errors
     /// `--init` without a new PID namespace.
     pub fn from_options(options: &ProcessOptions, namespaces: Namespaces) -> Result<Self, Failure> {

@@ -25,7 +25,6 @@ pub struct PeriodUsec(pub u64);
 pub struct Bandwidth {
     /// Nothing for no limit.
     pub quota: Option<u64>,
-    /// The period.
     pub period: u64,
 }
 

@@ -13,31 +13,22 @@ use super::size::{bytes, is_unlimited};
 /// A whole disk by its numbers: the kernel counts per disk, not per partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disk {
-    /// Its major number.
     pub major: u64,
-    /// Its minor number.
     pub minor: u64,
 }
 
-/// What a rate counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
-    /// Bytes read in a second.
     ReadBytes,
-    /// Bytes written in a second.
     WriteBytes,
-    /// Reads in a second.
     Reads,
-    /// Writes in a second.
     Writes,
 }
 
 /// A limit of one disk: `DISK:RATE` of docker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// The disk.
     pub disk: Disk,
-    /// What is counted.
     pub count: Count,
     /// How much of it in a second; nothing for no limit.
     pub most: Option<u64>,
@@ -56,12 +47,10 @@ pub struct BlkioWeight(pub u64);
 pub enum IoWeight {
     /// `--io-weight`: version 2's 1 to 10000, where 100 is the default.
     Own(u64),
-    /// `--blkio-weight`.
     Blkio(BlkioWeight),
 }
 
 impl IoWeight {
-    /// For io.weight.
     pub const fn iocost(self) -> u64 {
         match self {
             Self::Own(weight) => weight,
@@ -78,15 +67,12 @@ impl IoWeight {
         }
     }
 
-    /// # Errors
-    /// Outside 1 to 10000.
     pub fn own(text: &str) -> Result<Self, String> {
         number(text, 1, 10_000, "a weight is from 1 to 10000, and 100 by default").map(Self::Own)
     }
 }
 
 impl Count {
-    /// Its key in io.max.
     pub const fn key(self) -> &'static str {
         match self {
             Self::ReadBytes => "rbps",
@@ -96,7 +82,6 @@ impl Count {
         }
     }
 
-    /// Its file in version 1.
     pub const fn v1_file(self) -> &'static str {
         match self {
             Self::ReadBytes => "blkio.throttle.read_bps_device",

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an archive is compressed with, found by its first bytes, and the way back.
 
-use std::io::{BufRead, Cursor, Read};
+use std::io::{BufRead, Cursor, Read, copy, sink};
 use std::num::NonZeroUsize;
 
+use crate::archive::foreign;
 use crate::archive::read_ahead::ReadAhead;
+use crate::archive::tar::header;
 use crate::failure::{Failure, Kind, Result};
 
 /// Enough to know every format by: a tar header.
 const HEAD_BYTES: usize = 512;
 /// The most a decoder of xz may use; `xz -9` needs 65 MiB.
 const MAX_XZ_MEMORY_BYTES: u64 = 1 << 30;
+/// The largest window of zstd, 2 GiB, as a power of two: what `zstd --long=31` writes. The memory is
+/// touched only as far as the archive fills it.
+const ZSTD_WINDOW_LOG: u32 = if usize::BITS < 64 { 27 } else { 31 };
 
 /// How the bytes of an archive are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,10 @@ pub enum Compression {
     Bzip2,
     /// lz4 frames.
     Lz4,
+    /// lzip, as `.lz`.
+    Lzip,
+    /// What xz had before its format had checksums: `.lzma`.
+    Lzma,
 }
 
 impl Compression {
@@ -35,47 +44,71 @@ impl Compression {
         match head {
             [0x1f, 0x8b, ..] => Self::Gzip,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
-            // a skippable frame may come first, as zstd:chunked and pzstd write
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
             // the second is from before the format had frames: `lz4 -l`, and what kernels are packed with
             [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Self::Lz4,
+            [b'L', b'Z', b'I', b'P', ..] => Self::Lzip,
+            // properties, and a dictionary whose size is a multiple of 64 KiB
+            [0x5d, 0, 0, ..] => Self::Lzma,
             _ => Self::Plain,
         }
     }
 }
 
-/// The first bytes of what is not an archive we read, and what to call it.
-const FOREIGN: [(&[u8], &str); 6] = [
-    (b"PK\x03\x04", "a zip archive"),
-    (b"hsqs", "a squashfs image"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"0707", "a cpio archive"),
-    (b"!<arch>\n", "an ar archive (a .deb?)"),
-    (b"<", "a page of text, not an archive"),
-];
+/// The length of a skippable frame, which zstd and lz4 share, if one begins here.
+fn skippable(head: &[u8]) -> Option<u64> {
+    match head {
+        [0x50..=0x5f, 0x2a, 0x4d, 0x18, a, b, c, d, ..] => {
+            Some(u64::from(u32::from_le_bytes([*a, *b, *c, *d])))
+        }
+        _ => None,
+    }
+}
 
-/// Reads enough of `input` to know it, and returns the decoded bytes.
+/// Reads enough of `input` to know it, and returns the decoded bytes and how they were packed.
 ///
 /// # Errors
 /// I/O from reading; damaged, for a format that is not one of ours.
-pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>> {
-    let mut head = Vec::with_capacity(HEAD_BYTES);
-    input.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Failure::read)?;
-    if head.is_empty() {
-        return Err(Failure::damaged("the archive is empty"));
+pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>, Compression)> {
+    let mut head = read_head(&mut input)?;
+    // the first bytes of a tar archive are a name, which may look like anything
+    if head.first_chunk().is_some_and(header::is_header) {
+        return Ok((Box::new(Cursor::new(head).chain(input)), Compression::Plain));
     }
-    if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| head.starts_with(magic)) {
-        return Err(Failure::damaged(format_args!("this is {what}; a tar archive is needed")));
+    // pzstd and zstd:chunked write skippable frames first, and lz4 has the same
+    while let Some(length) = skippable(&head) {
+        let mut rest = Cursor::new(head).chain(input);
+        let skipped = copy(&mut rest.by_ref().take(8 + length), &mut sink()).map_err(Failure::read)?;
+        if skipped < 8 + length {
+            return Err(Failure::damaged("the compressed data are cut short"));
+        }
+        let (left, unread) = rest.into_inner();
+        let at = usize::try_from(left.position()).unwrap_or(usize::MAX);
+        input = Box::new(Cursor::new(left.into_inner().split_off(at)).chain(unread));
+        head = read_head(&mut input)?;
+    }
+    if let Some(what) = foreign::format(&head) {
+        return Err(foreign::refused(what));
+    }
+    if head.starts_with(b"\x1f\x9d") {
+        return Err(Failure::damaged("this is packed by compress(1), which is not read here")
+            .hint("gzip unpacks it: zcat ARCHIVE.Z | rootfs-fetch - DIRECTORY"));
     }
     let compression = Compression::detect(&head);
     let input = Cursor::new(head).chain(input);
     if compression == Compression::Plain {
         // nothing to decode: whoever takes these bytes is the reader
-        return Ok(Box::new(input));
+        return Ok((Box::new(input), compression));
     }
     let input = ReadAhead::start(input).map_err(|error| Failure::no_thread(&error))?;
-    decoder(compression, input)
+    Ok((decoder(compression, input)?, compression))
+}
+
+fn read_head(input: &mut impl Read) -> Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    input.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Failure::read)?;
+    Ok(head)
 }
 
 fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Result<Box<dyn Read + Send>> {
@@ -97,9 +130,9 @@ fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Re
             })
         }
         Compression::Zstd => {
-            // libzstd's own limit holds: a window of 128 MiB
-            let zstd = zstd::Decoder::with_buffer(input);
-            Box::new(zstd.map_err(|error| cannot_start("zstd", &error))?)
+            let mut zstd = zstd::Decoder::with_buffer(input).map_err(|error| cannot_start("zstd", &error))?;
+            zstd.window_log_max(ZSTD_WINDOW_LOG).map_err(|error| cannot_start("zstd", &error))?;
+            Box::new(zstd)
         }
         Compression::Bzip2 => {
             let start = |rest| Ok(bzip2::bufread::BzDecoder::new(rest));
@@ -108,13 +141,13 @@ fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Re
         }
         Compression::Lz4 => {
             let member = Some(lz4_flex::frame::FrameDecoder::new(input));
-            let start = |rest| Ok(lz4_flex::frame::FrameDecoder::new(rest));
-            Box::new(Members {
-                member,
-                start,
-                rest: lz4_flex::frame::FrameDecoder::into_inner,
-                begins: |_| true,
-            })
+            let rest = lz4_flex::frame::FrameDecoder::into_inner;
+            Box::new(Members { member, start: lz4, rest, begins: |_| true })
+        }
+        Compression::Lzip | Compression::Lzma => {
+            let stream = if compression == Compression::Lzip { lzip() } else { lzma() };
+            let stream = stream.map_err(|error| cannot_start("lzma", &error.into()))?;
+            Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
         }
     })
 }
@@ -132,6 +165,28 @@ fn xz<R: BufRead>(input: R) -> std::io::Result<liblzma::bufread::XzDecoder<R>> {
         .memlimit_stop(MAX_XZ_MEMORY_BYTES)
         .decoder()?;
     Ok(liblzma::bufread::XzDecoder::new_stream(input, stream))
+}
+
+/// The frame that comes next, after the skippable ones before it.
+fn lz4<R: BufRead>(mut rest: R) -> std::io::Result<lz4_flex::frame::FrameDecoder<R>> {
+    while rest.fill_buf()?.first().is_some_and(|first| (0x50..=0x5f).contains(first)) {
+        let mut head = [0; 8];
+        rest.read_exact(&mut head)?;
+        let length = skippable(&head).ok_or_else(|| std::io::Error::other("something else follows them"))?;
+        if copy(&mut rest.by_ref().take(length), &mut sink())? < length {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(lz4_flex::frame::FrameDecoder::new(rest))
+}
+
+/// One member after the other: `plzip` writes many.
+fn lzip() -> std::result::Result<liblzma::stream::Stream, liblzma::stream::Error> {
+    liblzma::stream::Stream::new_lzip_decoder(MAX_XZ_MEMORY_BYTES, liblzma::stream::CONCATENATED)
+}
+
+fn lzma() -> std::result::Result<liblzma::stream::Stream, liblzma::stream::Error> {
+    liblzma::stream::Stream::new_lzma_decoder(MAX_XZ_MEMORY_BYTES)
 }
 
 /// Files of several members one after the other, zeros between them and at the end: tapes and
@@ -192,6 +247,8 @@ mod tests {
         assert_eq!(Compression::detect(b"\x04\x22\x4d\x18"), Compression::Lz4);
         assert_eq!(Compression::detect(b"\x02\x21\x4c\x18"), Compression::Lz4);
         assert_eq!(Compression::detect(b"usr/bin/env"), Compression::Plain);
+        assert_eq!(Compression::detect(b"LZIP\x01"), Compression::Lzip);
+        assert_eq!(Compression::detect(b"\x5d\0\0\x80\0"), Compression::Lzma);
         assert_eq!(Compression::detect(b""), Compression::Plain);
     }
 

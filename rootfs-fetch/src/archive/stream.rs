@@ -2,10 +2,12 @@
 //! The decoded bytes of an archive. Another thread decodes them.
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::archive::chunks::{Chunks, Fill};
-use crate::archive::decode;
+use crate::archive::decode::{self, Compression};
 use crate::archive::tar::BLOCK;
 use crate::digest::{Digest, RunningDigest};
 use crate::failure::{Failure, Result};
@@ -25,6 +27,10 @@ pub struct Stream {
     ended: bool,
     decoded_bytes: u64,
     max_bytes: u64,
+    /// Whether something other than an end mark proves that nothing is missing at the end.
+    whole: bool,
+    /// Whether the input is compressed, and so proves that itself.
+    is_compressed: Arc<AtomicBool>,
     /// The digest of the decoded bytes; this thread has more time for it than the decoder's.
     content: Option<RunningDigest>,
     interrupt: Interrupt,
@@ -42,9 +48,17 @@ impl Stream {
         max_bytes: u64,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let open = || decode::decoded(input).map_err(Failure::into_io);
+        let is_compressed = Arc::new(AtomicBool::new(false));
+        let found = is_compressed.clone();
+        let open = move || {
+            let (decoded, compression) = decode::decoded(input).map_err(Failure::into_io)?;
+            found.store(compression != Compression::Plain, Ordering::Relaxed);
+            Ok(decoded)
+        };
         let chunks = Chunks::start("decode", CHUNKS, Fill::Whole, open);
         Ok(Self {
+            whole: content.is_some(),
+            is_compressed,
             content: content.map(RunningDigest::new),
             interrupt: interrupt.clone(),
             ..Self::new(chunks.map_err(|error| Failure::no_thread(&error))?, max_bytes)
@@ -64,9 +78,22 @@ impl Stream {
             ended: false,
             decoded_bytes: 0,
             max_bytes,
+            whole: false,
+            is_compressed: Arc::default(),
             content: None,
             interrupt: Interrupt::default(),
         }
+    }
+
+    /// The same stream, of which the caller knows that it has every byte: by a digest, a length, or a file's size.
+    #[must_use]
+    pub fn known_to_be_whole(self) -> Self {
+        Self { whole: true, ..self }
+    }
+
+    /// Whether an archive that ends where the stream did has lost nothing. Known once it has ended.
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// The next block, or nothing at the end.
@@ -128,17 +155,32 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads to the end, so that every checksum and digest is checked.
+    /// Skips the padding after an entry, which may be missing at the end of a whole stream.
+    ///
+    /// # Errors
+    /// As [`Self::bytes`].
+    pub fn skip_padding(&mut self, count: u64) -> Result<()> {
+        let end = self.taken_by_reader() + count;
+        while self.taken_by_reader() < end {
+            if !self.refill()? {
+                return if self.whole { Ok(()) } else { Err(cut_short()) };
+            }
+            self.bytes(end - self.taken_by_reader())?;
+        }
+        Ok(())
+    }
+
+    /// Reads to the end, so that every checksum and digest on the way is checked, and shows each
+    /// stretch of bytes.
     ///
     /// # Errors
     /// As the decoder.
-    pub fn drain(&mut self) -> Result<()> {
-        loop {
+    pub fn drain(&mut self, mut look: impl FnMut(&[u8])) -> Result<()> {
+        while self.refill()? {
+            look(self.chunk.get(self.at..).unwrap_or_default());
             self.at = self.chunk.len();
-            if !self.refill()? {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// Waits until bytes are available or the input failed.
@@ -164,6 +206,7 @@ impl Stream {
             self.at = 0;
             self.chunk = self.receive()?;
             self.ended = self.chunk.is_empty();
+            self.whole |= self.ended && self.is_compressed.load(Ordering::Relaxed);
             if let Some(content) = &mut self.content {
                 content.update(&self.chunk);
                 if self.ended {
@@ -222,12 +265,14 @@ mod tests {
     fn a_part_of_a_block_is_an_archive_cut_short() {
         assert!(stream(vec![0; 100]).block().is_err());
         assert!(stream(vec![0; 100]).skip(101).is_err());
+        assert!(stream(vec![0; 100]).skip_padding(101).is_err());
+        assert!(stream(vec![0; 100]).known_to_be_whole().skip_padding(101).is_ok());
     }
 
     #[test]
     fn more_than_allowed_is_refused() {
         let input = Box::new(std::io::repeat(0));
         let mut bomb = Stream::start(input, None, 1 << 20, &Interrupt::default()).expect("a thread");
-        assert!(bomb.drain().expect_err("it is too large").is(Kind::Damaged));
+        assert!(bomb.drain(|_| ()).expect_err("it is too large").is(Kind::Damaged));
     }
 }

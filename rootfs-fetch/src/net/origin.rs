@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who is spoken to, and how: a scheme, a host and a port.
+//! A server: scheme, host and port.
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// How a server is spoken to.
+/// The protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// In the clear.
+    /// Without TLS.
     Http,
-    /// By TLS.
+    /// With TLS.
     Https,
 }
 
-/// Who is spoken to: what is meant for one origin is not said to another.
+/// A server. Credentials for one origin are never sent to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// How.
+    /// The protocol.
     pub scheme: Scheme,
     /// A name or an address, in lower case, an IPv6 address without its brackets.
     pub host: String,
@@ -25,7 +25,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Whether nobody else can be on the way.
+    /// Whether the connection cannot leave this machine.
     pub fn is_loopback(&self) -> bool {
         match self.address() {
             Some(address) => address.to_canonical().is_loopback(),
@@ -33,14 +33,9 @@ impl Origin {
         }
     }
 
-    /// Whether only this machine, or its own link, can mean it: no server elsewhere has a say there.
+    /// Whether it names this machine or its link, so that no other server may lead there.
     pub fn is_inside(&self) -> bool {
-        let own = |address: IpAddr| match address.to_canonical() {
-            // where clouds keep their secrets
-            IpAddr::V4(address) => address.is_link_local() || address.is_unspecified(),
-            IpAddr::V6(address) => address.is_unicast_link_local() || address.is_unspecified(),
-        };
-        self.is_loopback() || self.address().is_some_and(own)
+        self.is_loopback() || self.address().is_some_and(is_inside)
     }
 
     /// The host, where it is an address and no name.
@@ -48,28 +43,49 @@ impl Origin {
         self.host.parse().ok()
     }
 
-    /// As a Host header has it: the port only where it is not the scheme's own.
+    /// `host` or `host:port`: the port only where it is not the scheme's default.
     pub fn authority(&self) -> String {
-        let usual = match self.scheme {
+        let default = match self.scheme {
             Scheme::Http => 80,
             Scheme::Https => 443,
         };
-        if self.port == usual { self.bracketed() } else { format!("{}:{}", self.bracketed(), self.port) }
+        if self.port == default { self.bracketed_host() } else { self.authority_with_port() }
     }
 
-    /// The host as URLs have it, with brackets about an IPv6 address.
-    pub fn bracketed(&self) -> String {
+    /// `host:port`, always.
+    pub fn authority_with_port(&self) -> String {
+        format!("{}:{}", self.bracketed_host(), self.port)
+    }
+
+    /// The host as URLs have it, an IPv6 address in brackets.
+    fn bracketed_host(&self) -> String {
         if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+    }
+}
+
+/// Whether an address belongs to this machine or its link.
+pub fn is_inside(address: IpAddr) -> bool {
+    // clouds serve their secrets at a link-local address
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_loopback() || address.is_link_local() || address.is_unspecified(),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unicast_link_local() || address.is_unspecified()
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        write!(f, "{scheme}://{}", self.authority())
+        write!(f, "{}://{}", self.scheme, self.authority())
     }
 }
 

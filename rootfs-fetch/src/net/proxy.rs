@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Proxies, as the environment names them: http_proxy, https_proxy, all_proxy, no_proxy.
+//! Proxies of the environment: http_proxy, https_proxy, all_proxy, no_proxy.
+//!
+//! Kept by hand: reqwest's reading takes HTTP_PROXY in capitals, has no ports in no_proxy, and
+//! would use a proxy for this machine.
 
-use std::net::IpAddr;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::failure::{Failure, Kind, Result};
+use crate::net::request::basic;
 use crate::net::url::{Origin, Scheme, Url};
 
-/// Who goes through which proxy.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_STATUS_LINE_BYTES: u64 = 1024;
+
+/// Which proxy to use for which server.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     http: Option<String>,
@@ -33,10 +44,10 @@ impl Proxies {
         }
     }
 
-    /// The proxy for a server, if there is one. This machine is never asked for by one.
+    /// The proxy for a server, if there is one. Requests to this machine never use a proxy.
     ///
     /// # Errors
-    /// Usage, for a proxy of a kind we do not speak to.
+    /// Usage, for a kind of proxy that is not supported.
     pub fn for_origin(&self, origin: &Origin) -> Result<Option<Url>> {
         let proxy = match origin.scheme {
             Scheme::Http => &self.http,
@@ -58,7 +69,7 @@ impl Proxies {
         Ok(Some(proxy))
     }
 
-    /// Names mean themselves and what is below them, addresses themselves or their network.
+    /// Whether no_proxy lists the server: a name covers its subdomains, an address may be a network.
     fn excepts(&self, origin: &Origin) -> bool {
         self.except.split([',', ' ']).map(str::trim).filter(|rule| !rule.is_empty()).any(|rule| {
             if rule == "*" {
@@ -66,7 +77,9 @@ impl Proxies {
             }
             let rule = rule.to_ascii_lowercase();
             if let Some(address) = origin.address() {
-                return network_has(rule.trim_matches(['[', ']']), address);
+                let (rule, address) = (rule.trim_matches(['[', ']']), address.to_canonical());
+                return rule.parse() == Ok(address)
+                    || rule.parse::<IpNet>().is_ok_and(|network| network.contains(&address));
             }
             let (rule, port) = rule
                 .rsplit_once(':')
@@ -79,20 +92,29 @@ impl Proxies {
     }
 }
 
-/// `10.0.0.1` or `10.0.0.0/8`.
-fn network_has(rule: &str, address: IpAddr) -> bool {
-    let (network, bits) = rule.split_once('/').map_or((rule, None), |(network, bits)| (network, Some(bits)));
-    let prefix = |network: u128, address: u128, width: u32| {
-        let bits = bits.map_or(Ok(width), str::parse::<u32>).unwrap_or(u32::MAX);
-        bits <= width && (bits == 0 || (network ^ address) >> (width - bits) == 0)
-    };
-    match (network.parse::<IpAddr>(), address.to_canonical()) {
-        (Ok(IpAddr::V4(network)), IpAddr::V4(address)) => {
-            prefix(u32::from(network).into(), u32::from(address).into(), 32)
-        }
-        (Ok(IpAddr::V6(network)), IpAddr::V6(address)) => prefix(network.into(), address.into(), 128),
-        _ => false,
+/// Why a proxy does not connect to a server. reqwest tells only that the answer to CONNECT was
+/// not 200, so the proxy is asked once more for its status.
+pub fn why_no_tunnel(proxy: &Url, addresses: &[IpAddr], server: &Origin) -> String {
+    let status = addresses.first().and_then(|&address| {
+        connect_status(SocketAddr::new(address, proxy.origin.port), proxy.user().as_deref(), server).ok()
+    });
+    match status.as_deref().and_then(|line| line.split(' ').nth(1)?.parse::<u16>().ok()) {
+        Some(status) => format!("the proxy answers {status}"),
+        None => "the proxy does not answer in HTTP".into(),
     }
+}
+
+/// The first line of the answer to CONNECT.
+fn connect_status(proxy: SocketAddr, user: Option<&str>, server: &Origin) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&proxy, PROXY_TIMEOUT)?;
+    stream.set_read_timeout(Some(PROXY_TIMEOUT))?;
+    let authority = server.authority_with_port();
+    let user = user.map(|user| format!("Proxy-Authorization: {}\r\n", basic(user))).unwrap_or_default();
+    let request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{user}\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream.take(MAX_STATUS_LINE_BYTES)).read_line(&mut line)?;
+    Ok(line)
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From a name to its addresses, without the C library's resolver.
+//! Looks up the addresses of a name without the C library's resolver.
 //!
 //! In a static program getaddrinfo(3) loads the host's modules of nsswitch.conf(5) into a
-//! process they were not built for, which can crash. So the host is asked by its own
-//! getent(1), a program that is linked as it should be: mdns, resolved, LDAP and whatever
-//! else the machine uses is used. Where there is no getent, hosts(5) and the servers of
-//! resolv.conf(5) are asked: [`crate::net::resolve::dns`].
+//! process they were not built for, which can crash. getent(1) is a program of the host, so it
+//! uses them safely: mdns, resolved, LDAP. Without getent, [`dns`] reads hosts(5) and asks the
+//! servers of resolv.conf(5).
 
 pub mod dns;
 
@@ -19,8 +18,7 @@ use std::time::{Duration, Instant};
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 
-/// More addresses than this are not tried.
-const MOST: usize = 16;
+const MAX_ADDRESSES: usize = 16;
 /// How soon a signal is noticed.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -46,7 +44,7 @@ pub fn resolve(host: &str, patience: Duration, interrupt: &Interrupt) -> Result<
     Ok(addresses)
 }
 
-/// What getent(1) says; nothing if it is not there or does not know what is asked.
+/// What getent(1) prints; None if it is missing or does not know this database.
 fn by_getent(host: &str, deadline: Instant, interrupt: &Interrupt) -> Result<Option<Vec<IpAddr>>> {
     let mut command = Command::new("getent");
     command.args(["ahosts", host]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -103,7 +101,7 @@ fn parse(text: &str) -> Vec<IpAddr> {
             addresses.push(address);
         }
     }
-    addresses.truncate(MOST);
+    addresses.truncate(MAX_ADDRESSES);
     addresses
 }
 

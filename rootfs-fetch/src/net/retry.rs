@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What passes by itself, how often it is tried again, and how long is waited between.
+//! Which failures are transient, how often a request is retried, and the pauses between.
 
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::failure::Result;
 use crate::interrupt::Interrupt;
-use crate::net::http::Head;
+use crate::net::response::Head;
 
-/// Failures in a row after which it is given up.
-const MOST: u32 = 4;
+/// Failures in a row after which we give up.
+const MAX_FAILURES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// A server that asks for more is told to the user instead.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// If a server asks for a longer pause, the user gets the error instead.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often something has failed.
+/// Counts failures in a row and says whether to retry.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tries(u32);
+pub struct RetryPolicy(u32);
 
-impl Tries {
-    /// Counts a failure; how long to wait before the next try, or nothing when it is enough.
-    /// What took a long time to fail is tried again only once.
+impl RetryPolicy {
+    /// Counts a failure; returns the pause before the next try, or None to give up.
+    /// What took a long time to fail (`slow`) is retried only once.
     pub fn failed(&mut self, slow: bool) -> Option<Duration> {
         let pause = FIRST_PAUSE * 2_u32.pow(self.0);
-        self.0 += if slow { MOST - 2 } else { 1 };
-        (self.0 < MOST).then_some(pause)
+        self.0 += if slow { MAX_FAILURES - 2 } else { 1 };
+        (self.0 < MAX_FAILURES).then_some(pause)
     }
 
-    /// The same for an answer that says to come back, and perhaps when.
+    /// The same for an answer that asks to come back, perhaps at a given time.
     pub fn refused(&mut self, head: &Head) -> Option<Duration> {
         let pause = self.failed(false)?;
         let asked = head.one("retry-after").and_then(|value| retry_after(value, SystemTime::now()));
         let pause = asked.map_or(pause, |asked| asked.max(FIRST_PAUSE));
-        (pause <= LONGEST_PAUSE).then_some(pause)
+        (pause <= MAX_PAUSE).then_some(pause)
     }
 
-    /// Something worth keeping came in between.
-    pub fn forget(&mut self) {
+    /// Starts counting anew, after progress.
+    pub fn reset(&mut self) {
         self.0 = 0;
     }
 }
 
-/// Whether an answer says that another try may go well.
-pub fn is_passing(status: u16) -> bool {
+/// Whether another try may succeed after this status.
+pub fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
@@ -67,29 +67,8 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let words: Vec<&str> = value.split([' ', ':']).collect();
-    let [_, day, month, year, hour, minute, second, "GMT"] = words.as_slice() else { return None };
-    let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        .iter()
-        .position(|name| name == month)? as u64;
-    // no part of a date has more digits, and so nothing below overflows
-    let number = |text: &str| text.parse::<u64>().ok().filter(|number| *number <= 9999);
-    let days = days_before(number(year)?, month)? + number(day)?.checked_sub(1)?;
-    let seconds = days * 86_400 + number(hour)? * 3600 + number(minute)? * 60 + number(second)?;
-    let then = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
+    let then = httpdate::parse_http_date(value).ok()?;
     Some(then.duration_since(now).unwrap_or_default())
-}
-
-/// Days from 1970 to the first of a month.
-fn days_before(year: u64, month: u64) -> Option<u64> {
-    if !(1970..=9999).contains(&year) {
-        return None;
-    }
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let years: u64 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
-    let lengths = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30];
-    let months: u64 = lengths.iter().take(usize::try_from(month).ok()?).sum();
-    Some(years + months)
 }
 
 #[cfg(test)]
@@ -98,20 +77,18 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_tries_end() {
-        let mut tries = Tries::default();
+        let mut policy = RetryPolicy::default();
         let pauses: Vec<u128> =
-            std::iter::from_fn(|| tries.failed(false)).map(|pause| pause.as_millis()).collect();
+            std::iter::from_fn(|| policy.failed(false)).map(|pause| pause.as_millis()).collect();
         assert_eq!(pauses, [500, 1000, 2000]);
-        let mut slow = Tries::default();
+        let mut slow = RetryPolicy::default();
         assert!(slow.failed(true).is_some() && slow.failed(true).is_none());
     }
 
     #[test]
     fn a_server_says_when_to_come_back() {
-        let head = |value: &str| {
-            Head::parse(format!("HTTP/1.1 429 Wait\r\nRetry-After: {value}\r\n\r\n").as_bytes())
-        };
-        let pause = |value: &str| Tries::default().refused(&head(value).expect("a head"));
+        let head = |value: &str| Head::of(429, &[("retry-after", value)]);
+        let pause = |value: &str| RetryPolicy::default().refused(&head(value));
         assert_eq!(pause("2"), Some(Duration::from_secs(2)));
         assert_eq!(pause("61"), None);
         assert_eq!(pause("soon"), Some(FIRST_PAUSE));
@@ -119,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_date_is_read_as_seconds_from_now() {
-        let now = UNIX_EPOCH + Duration::from_secs(784_111_770);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(7)));
         assert_eq!(
             retry_after("Sat, 29 Feb 2020 00:00:00 GMT", now),

@@ -4,16 +4,20 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use reqwest::StatusCode;
+
 use crate::failure::{Failure, Kind, Result};
-use crate::net::client::{Net, Response, basic, broken, cannot_get};
-use crate::net::http::{Head, Request};
-use crate::net::retry::{Tries, pause};
+use crate::net::client::Net;
+use crate::net::error::{broken, cannot_get};
+use crate::net::request::{Request, basic};
+use crate::net::response::{Head, Response};
+use crate::net::retry::{RetryPolicy, pause};
 use crate::net::url::Url;
 
 /// So much since the last break, and the breaks before it do not count any more.
-const WORTH_KEEPING: u64 = 64 * 1024;
+const MIN_PROGRESS_BYTES: u64 = 64 * 1024;
 /// But a file that breaks off more often is not worth its pieces.
-const MOST_BREAKS: u32 = 50;
+const MAX_BREAKS: u32 = 50;
 
 /// Header fields of a request.
 pub type Fields = Vec<(&'static str, String)>;
@@ -40,7 +44,7 @@ pub struct Transfer {
     /// What tells this state of the file from others.
     validator: Option<String>,
     at: u64,
-    tries: Tries,
+    retries: RetryPolicy,
     broke_at: u64,
     breaks: u32,
 }
@@ -78,7 +82,7 @@ impl Transfer {
             response,
             expected,
             at: 0,
-            tries: Tries::default(),
+            retries: RetryPolicy::default(),
             broke_at: 0,
             breaks: 0,
         })
@@ -93,8 +97,8 @@ impl Transfer {
         let open = move |fields| {
             let mut request = Request::get(url.clone());
             request.fields = fields;
-            if let Some(user) = &url.user {
-                request = request.with("Authorization", basic(user));
+            if let Some(user) = url.user() {
+                request = request.with("Authorization", basic(&user));
             }
             let response = asked.fetch(&request)?;
             match refusal(&response.head, &response.url, None) {
@@ -113,8 +117,8 @@ impl Transfer {
     /// Goes on after a break.
     fn resume(&mut self, error: &io::Error) -> Result<()> {
         self.breaks += 1;
-        if self.at - self.broke_at >= WORTH_KEEPING && self.breaks < MOST_BREAKS {
-            self.tries.forget();
+        if self.at - self.broke_at >= MIN_PROGRESS_BYTES && self.breaks < MAX_BREAKS {
+            self.retries.reset();
         }
         self.broke_at = self.at;
         let broke = || match self.length {
@@ -123,7 +127,7 @@ impl Transfer {
         };
         let slow = error.kind() == io::ErrorKind::TimedOut;
         let next =
-            self.tries.failed(slow).ok_or_else(|| broken(&self.response.url, error).within(broke()))?;
+            self.retries.failed(slow).ok_or_else(|| broken(&self.response.url, error).within(broke()))?;
         pause(next, self.net.interrupt())?;
         let mut fields = Vec::new();
         if self.at > 0 {
@@ -234,7 +238,10 @@ pub fn refusal(head: &Head, url: &Url, why: Option<&str>) -> Option<Failure> {
     };
     let status = head.status;
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    let failure = cannot_get(url, format_args!("the server answers {status} {}{why}", meaning(status)));
+    // the words of RFC 9110; the server's own may be anything
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let reason = reason.unwrap_or_default();
+    let failure = cannot_get(url, format_args!("the server answers {status} {reason}{why}"));
     Some(
         match head.one("retry-after") {
             Some(after) => failure.hint(format_args!("it asks to come back after {after}{}", unit(after))),
@@ -246,28 +253,6 @@ pub fn refusal(head: &Head, url: &Url, why: Option<&str>) -> Option<Failure> {
 
 fn unit(after: &str) -> &'static str {
     if after.bytes().all(|byte| byte.is_ascii_digit()) { " s" } else { "" }
-}
-
-/// What a status says, in the words of RFC 9110; the server's own may be anything.
-fn meaning(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        410 => "Gone",
-        416 => "Range Not Satisfiable",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "",
-    }
 }
 
 #[cfg(test)]
@@ -285,10 +270,9 @@ mod tests {
 
     #[test]
     fn a_weak_tag_tells_nothing() {
-        let head = |field: &str| Head::parse(format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n").as_bytes());
-        let validator = |field: &str| validator(&head(field).expect("a head"));
-        assert_eq!(validator("ETag: \"x\"").as_deref(), Some("\"x\""));
-        assert_eq!(validator("ETag: W/\"x\""), None);
-        assert_eq!(validator("ETag: W/\"x\"\r\nLast-Modified: then").as_deref(), Some("then"));
+        let validator = |fields: &[(&str, &str)]| validator(&Head::of(200, fields));
+        assert_eq!(validator(&[("etag", "\"x\"")]).as_deref(), Some("\"x\""));
+        assert_eq!(validator(&[("etag", "W/\"x\"")]), None);
+        assert_eq!(validator(&[("etag", "W/\"x\""), ("last-modified", "then")]).as_deref(), Some("then"));
     }
 }

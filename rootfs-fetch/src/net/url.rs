@@ -1,192 +1,201 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! URLs: parsed once, shown without what is secret in them.
+//! URLs: parsed once, displayed without the secrets in them.
+//!
+//! The `url` crate parses as browsers do: `2130706433` and `127.1` are 127.0.0.1. What browsers
+//! tolerate and a downloader should not is refused here.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use url::{Host, Position};
 
 pub use crate::net::origin::{Origin, Scheme};
 
-/// Longer ones are made to exhaust something.
-const LONGEST: usize = 16 * 1024;
+const MAX_URL_BYTES: usize = 16 * 1024;
+const BAD_HOST: &str = "a URL has a host of letters, digits, '.', '-' and '_'";
+/// The longest name that DNS can hold.
+const MAX_HOST_BYTES: usize = 253;
 
-/// An `http:` or `https:` URL. Displayed, it has no user, no password and no query: a
-/// query may be a signature, which is as good as a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An `http:` or `https:` URL. Display and Debug omit user, password and query: a query may
+/// be a signature, which is as good as a password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Url {
-    /// Who is asked.
+    /// The server.
     pub origin: Origin,
-    /// What for: path and query, as they stand in a request.
-    pub path: String,
-    /// `user:password`, if the URL has them.
-    pub user: Option<String>,
+    url: url::Url,
 }
 
 impl Url {
-    /// Another path on the same server.
-    pub fn with_path(origin: &Origin, path: String) -> Self {
-        Self { origin: origin.clone(), path, user: None }
+    /// A path on the server that `authority` names, as `host` or `host:port`.
+    ///
+    /// # Errors
+    /// A reason, if it names none.
+    pub fn of_authority(scheme: Scheme, authority: &str, path: &str) -> Result<Self, String> {
+        if authority.contains(['/', '?', '#', '@']) {
+            return Err("a host has no path and no user".into());
+        }
+        format!("{scheme}://{authority}{path}").parse()
     }
 
-    /// The last part of the path, as a file is called that is saved from there.
+    /// Another path on the same server, without user and query.
+    pub fn with_path(&self, path: &str) -> Self {
+        let mut url = self.without_user();
+        url.url.set_query(None);
+        url.url.set_path(path);
+        url
+    }
+
+    /// The same with the user and password of another URL.
+    pub fn with_user_of(mut self, other: &Self) -> Self {
+        // fails only for a URL without a host
+        let _ = self.url.set_username(other.url.username());
+        let _ = self.url.set_password(other.url.password());
+        self
+    }
+
+    /// The same with a slash at the end of the path: files are looked for in it, not beside it.
+    pub fn as_directory(mut self) -> Self {
+        if !self.url.path().ends_with('/') {
+            self.url.set_path(&format!("{}/", self.url.path()));
+        }
+        self
+    }
+
+    fn without_user(&self) -> Self {
+        let mut url = self.clone();
+        // fails only for a URL without a host
+        let _ = url.url.set_username("");
+        let _ = url.url.set_password(None);
+        url
+    }
+
+    /// Adds `name=value&…`, escaped already, to the query.
+    pub fn add_query(&mut self, pairs: &str) {
+        let query = match self.url.query() {
+            Some(query) => format!("{query}&{pairs}"),
+            None => pairs.to_owned(),
+        };
+        self.url.set_query(Some(&query));
+    }
+
+    /// What is requested: without user and password, which a header field carries.
+    pub fn target(&self) -> url::Url {
+        self.without_user().url
+    }
+
+    /// The whole URL, its secrets included.
+    pub fn whole(&self) -> &url::Url {
+        &self.url
+    }
+
+    /// Path and query, as they stand in a request.
+    pub fn path(&self) -> &str {
+        &self.url[Position::BeforePath..Position::AfterQuery]
+    }
+
+    /// `user:password`, if the URL has a user.
+    pub fn user(&self) -> Option<String> {
+        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (user, password) = (self.url.username(), self.url.password());
+        let some = !user.is_empty() || password.is_some();
+        some.then(|| format!("{}:{}", plain(user), plain(password.unwrap_or_default())))
+    }
+
+    /// The last part of the path: the name of a file saved from there.
     pub fn name(&self) -> String {
-        let path = self.path.split('?').next().unwrap_or_default();
-        unescape(path.rsplit('/').next().unwrap_or_default())
+        let last = self.url.path().rsplit('/').next().unwrap_or_default();
+        percent_decode_str(last).decode_utf8_lossy().into_owned()
     }
 
-    /// What lies beside it under the same name and `.END`.
+    /// The file in the same directory with `.END` added to its name.
     pub fn beside(&self, end: &str) -> Self {
-        let (path, query) = self.path.split_at(self.path.find('?').unwrap_or(self.path.len()));
-        Self { path: format!("{path}.{end}{query}"), ..self.clone() }
+        let mut url = self.clone();
+        url.url.set_path(&format!("{}.{end}", self.url.path()));
+        url
     }
 
-    /// Where a Location header leads.
+    /// Resolves a Location header.
     ///
     /// # Errors
     /// A reason, if it leads nowhere.
     pub fn join(&self, location: &str) -> Result<Self, String> {
-        let location = location.split('#').next().unwrap_or_default();
-        let scheme = match self.origin.scheme {
-            Scheme::Http => "http:",
-            Scheme::Https => "https:",
-        };
+        let location = location.trim();
         if location.starts_with("//") {
-            return format!("{scheme}{location}").parse();
+            let url: Self = format!("{}:{location}", self.origin.scheme).parse()?;
+            return Ok(url.without_user());
         }
-        // a colon before any slash or query ends a scheme
-        let head = location.split(['/', '?']).next().unwrap_or_default();
-        if head.contains(':') {
-            return location.parse();
+        // a colon before any slash ends a scheme
+        if location.split(['/', '?', '#']).next().is_some_and(|first| first.contains(':')) {
+            return location.parse::<Self>().map(|url| url.without_user());
         }
-        let path = self.path.split('?').next().unwrap_or_default();
-        let joined = match location.as_bytes().first() {
-            None => self.path.clone(),
-            Some(b'/') => location.to_owned(),
-            Some(b'?') => format!("{path}{location}"),
-            Some(_) => {
-                let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-                format!("{directory}/{location}")
-            }
-        };
-        Ok(Self { origin: self.origin.clone(), path: clean(&joined)?, user: None })
+        check_characters(location)?;
+        let url = self.url.join(location).map_err(|error| error.to_string())?;
+        checked(url).map(|url| url.without_user())
     }
 }
 
-/// Resolves `.` and `..`, and escapes what a request line cannot hold.
-fn clean(path: &str) -> Result<String, String> {
-    if path.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
-        return Err("a URL has no control characters".into());
+fn check_characters(text: &str) -> Result<(), String> {
+    if text.len() > MAX_URL_BYTES {
+        return Err(format!("a URL has at most {MAX_URL_BYTES} bytes"));
     }
-    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-    let mut parts: Vec<&str> = Vec::new();
-    let mut rest = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
-    while let Some(part) = rest.next() {
-        match part {
-            "." | ".." => {
-                if part == ".." {
-                    parts.pop();
-                }
-                if rest.peek().is_none() {
-                    parts.push("");
-                }
-            }
-            part => parts.push(part),
-        }
+    // url would drop line breaks, and take a backslash for a slash
+    if text.chars().any(|char| char.is_control() || char == '\\') {
+        return Err("a URL has no control characters and no backslash".into());
     }
-    let mut cleaned = String::with_capacity(path.len() + 1);
-    escape(&format!("/{}", parts.join("/")), &mut cleaned);
-    if let Some(query) = query {
-        cleaned.push('?');
-        escape(query, &mut cleaned);
-    }
-    Ok(cleaned)
+    Ok(())
 }
 
-fn escape(text: &str, into: &mut String) {
-    for byte in text.bytes() {
-        match byte {
-            b'!'..=b'~' if !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}') => {
-                into.push(char::from(byte));
-            }
-            _ => into.push_str(&format!("%{byte:02X}")),
-        }
-    }
+/// Adds the rules of ours to those of the `url` crate.
+fn checked(mut url: url::Url) -> Result<Url, String> {
+    let scheme = match url.scheme() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => return Err("a URL begins with https:// or http://".into()),
+    };
+    url.set_fragment(None);
+    let host = match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).to_string(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_string(),
+        Some(Host::Domain(name)) if is_name(name) => name.to_owned(),
+        _ => return Err(BAD_HOST.into()),
+    };
+    let port = url.port_or_known_default().unwrap_or_default();
+    Ok(Url { origin: Origin { scheme, host, port }, url })
+}
+
+/// Whether getent(1) can be asked for it: a leading '-' would be an option.
+fn is_name(host: &str) -> bool {
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    host.len() <= MAX_HOST_BYTES && !host.starts_with('-') && host.bytes().all(named)
 }
 
 impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.len() > LONGEST {
-            return Err(format!("a URL has at most {LONGEST} bytes"));
+        check_characters(text)?;
+        let (_, rest) = text.split_once("://").ok_or("a URL begins with https:// or http://")?;
+        // url would skip more slashes, decode escapes, and convert letters beyond ASCII
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        if host.is_empty() || !host.is_ascii() || host.contains('%') {
+            return Err(BAD_HOST.into());
         }
-        let (scheme, rest) = text.split_once("://").ok_or("a URL begins with https:// or http://")?;
-        let (scheme, usual) = match scheme.to_ascii_lowercase().as_str() {
-            "http" => (Scheme::Http, 80),
-            "https" => (Scheme::Https, 443),
-            _ => return Err("a URL begins with https:// or http://".into()),
-        };
-        let rest = rest.split('#').next().unwrap_or_default();
-        let at = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(at);
-        let (user, authority) = match authority.rsplit_once('@') {
-            Some((user, authority)) => (Some(unescape(user)), authority),
-            None => (None, authority),
-        };
-        let (host, port) = host_and_port(authority).ok_or("a URL has a host, and a port is a number")?;
-        let path = clean(if path.is_empty() { "/" } else { path })?;
-        Ok(Self { origin: Origin { scheme, host, port: port.unwrap_or(usual) }, path, user })
+        checked(url::Url::parse(text).map_err(|error| error.to_string())?)
     }
-}
-
-/// `host`, `host:port`, `[::1]:port`, and nothing else.
-pub fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            (address, port.strip_prefix(':').map_or((port.is_empty(), None), |port| (true, Some(port))))
-        }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, (true, Some(port))),
-            None => (authority, (true, None)),
-        },
-    };
-    let (true, port) = port else { return None };
-    let port = match port {
-        None | Some("") => None,
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(port.parse().ok()?),
-        Some(_) => return None,
-    };
-    let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    let good = authority.starts_with('[')
-        || (!host.is_empty() && host.len() <= 253 && !host.starts_with('-') && host.bytes().all(named));
-    good.then(|| (host.to_ascii_lowercase(), port))
-}
-
-/// `%40` is `@`, as a password in a URL needs it.
-fn unescape(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let digits = bytes.get(at + 1..at + 3).filter(|pair| pair.iter().all(u8::is_ascii_hexdigit));
-        match digits.and_then(|pair| std::str::from_utf8(pair).ok()).filter(|_| byte == b'%') {
-            Some(pair) => {
-                plain.push(u8::from_str_radix(pair, 16).unwrap_or_default());
-                at += 3;
-            }
-            None => {
-                plain.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin, self.path.split('?').next().unwrap_or_default())
+        write!(f, "{}{}", self.origin, self.url.path())
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({self})")
     }
 }
 
@@ -202,10 +211,20 @@ mod tests {
     fn a_url_is_shown_without_user_password_and_query() {
         let secret = url("https://me:p%40ss@Example.org:8443/a/b.tar?sig=123#top");
         assert_eq!(secret.to_string(), "https://example.org:8443/a/b.tar");
-        assert_eq!(secret.path, "/a/b.tar?sig=123");
-        assert_eq!(secret.user.as_deref(), Some("me:p@ss"));
+        assert!(!format!("{secret:?}").contains("ss"));
+        assert_eq!(secret.path(), "/a/b.tar?sig=123");
+        assert_eq!(secret.user().as_deref(), Some("me:p@ss"));
+        assert_eq!(secret.target().as_str(), "https://example.org:8443/a/b.tar?sig=123");
         assert_eq!(url("http://h").to_string(), "http://h/");
         assert_eq!(url("https://[::1]:5000/x").origin.authority(), "[::1]:5000");
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_spelled() {
+        for spelling in ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1"] {
+            assert_eq!(url(&format!("http://{spelling}:81/")).origin.host, "127.0.0.1", "{spelling}");
+        }
+        assert_eq!(url("http://xn--mnchen-3ya.de/").origin.host, "xn--mnchen-3ya.de");
     }
 
     #[test]
@@ -229,16 +248,29 @@ mod tests {
             "https://a b/",
             "https://-h/",
             "https://h/\n",
+            "https://h\\@i/",
             "https://[nonsense]/",
+            "https://M\u{fc}nchen.de/",
+            "https://%31.de/",
         ] {
             assert!(wrong.parse::<Url>().is_err(), "{wrong}");
         }
     }
 
     #[test]
+    fn an_authority_is_a_host_and_perhaps_a_port() {
+        let origin = |text| Url::of_authority(Scheme::Http, text, "/v2/").map(|url| url.origin.to_string());
+        assert_eq!(origin("h:443").as_deref(), Ok("http://h:443"));
+        assert_eq!(origin("[::1]:80").as_deref(), Ok("http://[::1]"));
+        for wrong in ["", "h/x", "me@h", "h:x", "-h", "h?x", "a b"] {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_location_is_seen_from_where_it_was_found() {
         let base = url("https://h:1/a/b?q=1");
-        let joined = |location| base.join(location).expect("a place").path;
+        let joined = |location| base.join(location).expect("a place").path().to_owned();
         assert_eq!(base.join("//other/x").expect("a place").to_string(), "https://other/x");
         assert_eq!(base.join("http://other/x").expect("a place").origin.scheme, Scheme::Http);
         assert_eq!(joined("/x?y"), "/x?y");
@@ -246,7 +278,10 @@ mod tests {
         assert_eq!(joined("../../c/./d"), "/c/d");
         assert_eq!(joined("?z"), "/a/b?z");
         assert_eq!(joined("c d\u{e9}"), "/a/c%20d%C3%A9");
-        assert!(base.join("file:/etc/passwd").is_err());
+        for wrong in ["file:/etc/passwd", "http:other", "///other/x", "//M\u{fc}nchen.de/", "//", "/\\other"]
+        {
+            assert!(base.join(wrong).is_err(), "{wrong}");
+        }
         assert!(base.join("/a\r\nb").is_err());
     }
 }

@@ -17,7 +17,7 @@ use crate::archive::decode::Compression;
 use crate::archive::open::open;
 use crate::archive::stream::Stream;
 use crate::archive::tar::EntryKind;
-use crate::archive::tar::reader::{Reader, Trailer, padded};
+use crate::archive::tar::reader::{Reader, padded};
 use crate::digest::Digest;
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
@@ -201,8 +201,8 @@ fn resolve_link(name: &Name, target: &[u8]) -> Result<Name> {
 fn members(file: &File, max_bytes: u64, interrupt: &Interrupt) -> Result<HashMap<Name, Member>> {
     let whole = file.try_clone().map_err(Failure::read)?;
     let section = Section { file: Arc::new(whole), at: 0, end: u64::MAX };
-    let mut stream = Stream::start(Box::new(section), None, max_bytes, interrupt)?;
-    let mut reader = Reader::new(Trailer::Required);
+    let mut stream = Stream::start(Box::new(section), None, max_bytes, interrupt)?.known_to_be_whole();
+    let mut reader = Reader::default();
     let mut members = HashMap::new();
     while let Some(entry) = reader.next(&mut stream)? {
         let name = Name::parse(&entry.raw_name)?;

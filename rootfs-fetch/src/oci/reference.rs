@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::digest::Digest;
-use crate::net::url::host_and_port;
+use crate::net::url::{Scheme, Url};
 
 /// The registry that is meant where none is named, and where it really answers.
 const HUB: &str = "docker.io";
@@ -61,7 +61,7 @@ impl FromStr for Reference {
         };
         let registry = match registry.to_ascii_lowercase().as_str() {
             "index.docker.io" | HUB_SERVER => HUB.to_owned(),
-            _ if host_and_port(registry).is_none() => {
+            _ if Url::of_authority(Scheme::Https, registry, "/").is_err() => {
                 return Err(format!("{registry:?} is no name of a registry"));
             }
             registry => registry.to_owned(),

@@ -124,7 +124,7 @@ impl ReleaseFiles {
     fn url(&self, name: &str) -> Result<Url> {
         let url = self.base.join(name).map_err(|why| Failure::new(Kind::Usage, why))?;
         // the same server, so the same user
-        Ok(Url { user: self.base.user.clone(), ..url })
+        Ok(url.with_user_of(&self.base))
     }
 }
 
@@ -187,13 +187,11 @@ impl DistroRelease {
 
     fn files(&self, distribution: &Distribution, site: Site<'_>) -> Result<ReleaseFiles> {
         let wrong = |why| Failure::new(Kind::Usage, why);
-        let mut base = match site.mirror {
+        let base = match site.mirror {
             Some(mirror) => mirror.clone(),
             None => distribution.mirror.parse().map_err(wrong)?,
         };
-        if !base.path.ends_with('/') {
-            base.path.push('/');
-        }
+        let base = base.as_directory();
         let release = distribution.release(self.release.as_deref());
         let mut files =
             ReleaseFiles { release, architecture: distribution.architecture(site.platform)?, base };

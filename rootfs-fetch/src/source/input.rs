@@ -63,9 +63,14 @@ impl Opener<'_> {
             Source::Registry(name) => self.check_digest(self.registry_image(name)?).map(Input::Image),
             Source::File(_) | Source::Stdin | Source::Url(_) => {
                 let (bytes, length) = self.bytes(source)?;
+                // a length, or a digest, says that nothing is missing at the end
+                let whole = length.is_some() || self.config.digest.is_some();
                 let progress = progress(length);
                 let bytes = self.checked(progress.count(bytes));
                 let mut stream = Stream::start(bytes, None, self.config.max_bytes, self.interrupt())?;
+                if whole {
+                    stream = stream.known_to_be_whole();
+                }
                 // what is no archive is said before anything is made
                 stream.ready()?;
                 Ok(Input::Archive(stream, progress))

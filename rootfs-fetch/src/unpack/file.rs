@@ -34,6 +34,51 @@ pub fn fill(fd: impl AsFd, size: u64, stream: &mut Stream) -> Result<()> {
     Ok(())
 }
 
+/// How much is looked at for zeros at once, in bytes; a multiple of every file system's block.
+const HOLE_SIZE: usize = 32 * 1024;
+/// The shortest hole, in bytes, where a chunk of the stream ends.
+const MIN_HOLE_SIZE: usize = 4096;
+
+/// Writes the next `size` bytes of the stream; long runs of zeros become holes.
+///
+/// # Errors
+/// I/O, and what the stream says.
+pub fn fill_with_holes(fd: impl AsFd, size: u64, stream: &mut Stream) -> Result<()> {
+    let mut rest = size;
+    let mut hole = 0;
+    while rest > 0 {
+        let bytes = stream.bytes(rest)?;
+        rest -= bytes.len() as u64;
+        let is_zero = |block: &&[u8]| block.len() >= MIN_HOLE_SIZE && block.iter().all(|&byte| byte == 0);
+        let blocks: Vec<&[u8]> = bytes.chunks(HOLE_SIZE).collect();
+        let mut at = 0;
+        for run in blocks.chunk_by(|one, other| is_zero(one) == is_zero(other)) {
+            let length: usize = run.iter().map(|block| block.len()).sum();
+            if run.first().is_some_and(is_zero) {
+                hole += length as u64;
+            } else {
+                skip(&fd, &mut hole)?;
+                write_all(&fd, bytes.get(at..at + length).unwrap_or_default())?;
+            }
+            at += length;
+        }
+    }
+    if hole == 0 {
+        return Ok(());
+    }
+    rustix::fs::ftruncate(&fd, size).map_err(|error| Failure::call("size it", "ftruncate()", error))
+}
+
+/// Goes on behind a hole.
+fn skip(fd: impl AsFd, hole: &mut u64) -> Result<()> {
+    let length = i64::try_from(std::mem::take(hole)).unwrap_or(i64::MAX);
+    if length > 0 {
+        rustix::fs::seek(fd, rustix::fs::SeekFrom::Current(length))
+            .map_err(|error| Failure::call("write it", "lseek()", error))?;
+    }
+    Ok(())
+}
+
 /// Writes what the archive has of a file with holes; the holes stay holes.
 ///
 /// # Errors

@@ -2,12 +2,18 @@
 //! Hard links: a second name for what this archive made, also where it comes first.
 
 use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
 
 use crate::failure::{Failure, Result};
 use crate::tree::directories::Inode;
 use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
-use crate::unpack::Unpacker;
+use crate::unpack::{Unpacker, copy};
+
+/// EntryKind a file system says that has no link for us: too many of one file (EMLINK: 65,000 on ext4),
+/// none at all, none across what it is made of, or a rule of the system (protected_hardlinks, Android).
+const REFUSED: [Errno; 6] =
+    [Errno::MLINK, Errno::PERM, Errno::ACCESS, Errno::XDEV, Errno::OPNOTSUPP, Errno::NOSYS];
 
 /// Bytes of names that are kept until what they name has come.
 const MAX_PENDING_LINK_BYTES: usize = 16 << 20;
@@ -28,6 +34,9 @@ impl Unpacker {
         if target == *name {
             return Ok(());
         }
+        if self.left_out.contains(&target) {
+            return self.leave_out(name);
+        }
         if !self.link(name, &target)? {
             // what it replaces goes now; what replaces it may still come
             if let Some(entry_path) = self.tree.existing_entry_path(name)? {
@@ -45,7 +54,8 @@ impl Unpacker {
 
     /// Whether the target was there to link to.
     fn link(&mut self, name: &Name, target: &Name) -> Result<bool> {
-        let Some(old) = self.tree.existing_entry_path(target)? else { return Ok(false) };
+        let target = self.copied.get(target).unwrap_or(target).clone();
+        let Some(old) = self.tree.existing_entry_path(&target)? else { return Ok(false) };
         match old.stat() {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
                 return Err(Failure::damaged(format_args!(
@@ -69,15 +79,26 @@ impl Unpacker {
         };
         // to replace a name by a link to itself would lose the file
         if !same(&entry_path) {
-            self.new_at(&entry_path, name, "linkat()", |entry_path| {
-                rustix::fs::linkat(
-                    old.dir(),
-                    old.leaf(),
-                    entry_path.dir(),
-                    entry_path.leaf(),
-                    AtFlags::empty(),
-                )
-            })?;
+            let copied =
+                self.new_at(&entry_path, name, "linkat()", |entry_path| {
+                    match rustix::fs::linkat(
+                        old.dir(),
+                        old.leaf(),
+                        entry_path.dir(),
+                        entry_path.leaf(),
+                        AtFlags::empty(),
+                    ) {
+                        Err(error) if REFUSED.contains(&error) => {
+                            copy::entry(&old, entry_path).map(|()| true).map_err(|_| error)
+                        }
+                        linked => linked.map(|()| false),
+                    }
+                })?;
+            if copied {
+                self.report.copies += 1;
+                // the next links of a file that has all it may have are links to the copy
+                self.copied.insert(target, name.clone());
+            }
         }
         Ok(true)
     }
@@ -90,7 +111,9 @@ impl Unpacker {
             if self.tree.existing_entry_path(&name)?.is_some_and(|entry_path| entry_path.stat().is_ok()) {
                 continue;
             }
-            if !self.link(&name, &target)? {
+            if self.left_out.contains(&target) {
+                self.leave_out(&name)?;
+            } else if !self.link(&name, &target)? {
                 return Err(Failure::damaged(format_args!(
                     "{name} is a hard link to {target}, which is not in the archive"
                 )));

@@ -98,8 +98,7 @@ pub fn finish_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut R
             chmod(fd, mode)?;
         }
     }
-    rustix::fs::futimens(fd, &times(entry))
-        .map_err(|error| Failure::call("set its time", "utimensat()", error))
+    set_times(report, || rustix::fs::futimens(fd, &times(entry)))
 }
 
 /// Finishes a directory; one the archive does not mention gets the usual mode.
@@ -117,8 +116,7 @@ pub fn finish_directory(
     chown(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
     set_xattrs(fd, entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
     chmod(fd, entry.mode)?;
-    rustix::fs::futimens(fd, &times(entry))
-        .map_err(|error| Failure::call("set its time", "utimensat()", error))
+    set_times(report, || rustix::fs::futimens(fd, &times(entry)))
 }
 
 /// Finishes what cannot be opened without following or blocking: a link, a fifo, a device.
@@ -146,8 +144,9 @@ pub fn finish_special(
             rustix::fs::lsetxattr(path.as_slice(), name, value, XattrFlags::empty())
         })?;
     }
-    rustix::fs::utimensat(entry_path.dir(), entry_path.leaf(), &times(entry), AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|error| Failure::call("set its time", "utimensat()", error))
+    set_times(report, || {
+        rustix::fs::utimensat(entry_path.dir(), entry_path.leaf(), &times(entry), AtFlags::SYMLINK_NOFOLLOW)
+    })
 }
 
 /// Changes the mode of what is no link, also where somebody else can put one in its place: in
@@ -203,10 +202,13 @@ fn chown(
         Err(error) => {
             let call = format!("fchownat({}, {})", uid.as_raw(), gid.as_raw());
             let failure = Failure::call("set its owner", call, error);
-            Err(if error == Errno::INVAL {
-                failure.hint("this user namespace has no such id: --squash makes such entries the caller's")
-            } else {
-                failure
+            Err(match error {
+                Errno::INVAL => failure
+                    .hint("this user namespace has no such id: --squash makes such entries the caller's"),
+                // NFS with root_squash, FUSE, FAT
+                Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS => failure
+                    .hint("this file system keeps no owners: --no-same-owner makes everything the caller's"),
+                _ => failure,
             })
         }
     }
@@ -241,6 +243,17 @@ fn set_xattrs(
             // what ENOSPC says: ext4 keeps the attributes of a file in one block
             Err(_) => report.xattrs += 1,
         }
+    }
+    Ok(())
+}
+
+/// A time that a file system does not take is counted: NFS and FUSE have their own rules.
+fn set_times(report: &mut Report, set: impl FnOnce() -> rustix::io::Result<()>) -> Result<()> {
+    match set() {
+        Err(Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
+            report.times += 1
+        }
+        other => other.map_err(|error| Failure::call("set its time", "utimensat()", error))?,
     }
     Ok(())
 }

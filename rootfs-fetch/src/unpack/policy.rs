@@ -16,7 +16,7 @@ pub enum Owners {
     Caller,
 }
 
-/// What becomes of device nodes.
+/// EntryKind becomes of device nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Devices {
     /// Left out and counted.
@@ -33,12 +33,14 @@ pub const DEFAULT_MAX_ENTRIES: u64 = 4_000_000;
 pub struct Policy {
     /// Who owns what is made.
     pub owners: Owners,
-    /// What becomes of device nodes.
+    /// EntryKind becomes of device nodes.
     pub devices: Devices,
     /// Which entries are made, and under which names.
     pub selection: Selection,
     /// Whether each entry is said.
     pub verbose: bool,
+    /// Whether long runs of zeros become holes.
+    pub sparse: bool,
     /// Most entries.
     pub max_entries: u64,
     /// The caller's; calls that would set it are skipped.
@@ -51,7 +53,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// What the caller's rights allow: root keeps owners, everybody else owns all.
+    /// EntryKind the caller's rights allow: root keeps owners, everybody else owns all.
     pub fn for_caller() -> Self {
         let uid = rustix::process::geteuid();
         let owners = if uid.is_root() { Owners::Keep } else { Owners::Caller };
@@ -60,6 +62,7 @@ impl Policy {
             devices: Devices::LeaveOut,
             selection: Selection::default(),
             verbose: false,
+            sparse: false,
             max_entries: DEFAULT_MAX_ENTRIES,
             uid,
             gid: rustix::process::getegid(),

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use chain::Reporter;
+use chain::reporter::Quoted;
 use indicatif::HumanCount;
 
 /// Counts of a run.
@@ -27,6 +28,14 @@ pub struct Report {
     pub absolute: u64,
     /// Entries of a type that is not known.
     pub unknown: u64,
+    /// Hard links that became copies.
+    pub copies: u64,
+    /// Times that the file system did not take.
+    pub times: u64,
+    /// Whether more than zeros follow the end of the archive.
+    pub followed: bool,
+    /// The one directory at the top, where it holds what looks like a root.
+    pub nested: Option<Vec<u8>>,
 }
 
 impl Report {
@@ -54,6 +63,24 @@ impl Report {
             let bits = count(self.set_id, "set-id program", "set-id programs");
             reporter
                 .message(format_args!("{bits} of other owners lost that bit, as only root can keep owners"));
+        }
+        if self.copies > 0 {
+            let links = count(self.copies, "hard link is a copy", "hard links are copies");
+            reporter.message(format_args!("{links}: the file system refused the link"));
+        }
+        if self.times > 0 {
+            let times = count(self.times, "file has its", "files have their");
+            reporter.message(format_args!("{times} time of now: the file system refused the archive's"));
+        }
+        if self.followed {
+            reporter
+                .message("ignored what follows the end of the archive: a second archive? tar -xi reads both");
+        }
+        if let Some(directory) = &self.nested {
+            let name = Quoted(directory);
+            reporter.message(format_args!(
+                "everything is below {name}: --strip-components 1 makes that the root"
+            ));
         }
         if self.xattrs > 0 {
             let xattrs = count(self.xattrs, "extended attribute", "extended attributes");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a layer takes away from those below it: `.wh.NAME`, and `.wh..wh..opq` for all.
+//! EntryKind a layer takes away from those below it: `.wh.NAME`, and `.wh..wh..opq` for all.
 //!
 //! A whiteout hides what lower layers brought and nothing of its own layer,
-//! whichever of the two comes first in the archive.
+//! whichever of the two comes first in the archive. EntryKind a layer made is known by
+//! its real name, because links give one directory several names.
 //!
 //! # Source
 //! OCI image-spec, layer.md, "Whiteouts".
@@ -20,7 +21,7 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Bookkeeping of aufs that old layers carry.
 const AUFS: &[u8] = b".wh..wh.";
 
-/// What an entry's name says in a layer.
+/// EntryKind an entry's name says in a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// Nothing: it is a file.
@@ -39,13 +40,16 @@ pub enum Mark {
 /// Damaged, for a whiteout of nothing, of the directory itself or of its parent.
 pub fn mark(name: &Name) -> Result<Mark> {
     let (directory, leaf) = name.split();
-    let Some(hidden) = leaf.strip_prefix(PREFIX) else { return Ok(Mark::None) };
+    if directory.split(|&byte| byte == b'/').any(|part| part.starts_with(AUFS)) {
+        return Ok(Mark::Ignore);
+    }
     if leaf == OPAQUE {
         return Ok(Mark::HideAll(Name::parse(directory)?));
     }
     if leaf.starts_with(AUFS) {
         return Ok(Mark::Ignore);
     }
+    let Some(hidden) = leaf.strip_prefix(PREFIX) else { return Ok(Mark::None) };
     if matches!(hidden, b"" | b"." | b"..") {
         return Err(Failure::damaged(format_args!("refused the whiteout {name}")));
     }
@@ -55,21 +59,40 @@ pub fn mark(name: &Name) -> Result<Mark> {
 /// The names a layer has made so far, and the directories on the way to them: a name takes the
 /// memory of its last part, however deep it is.
 #[derive(Debug, Default)]
-pub struct Made(HashMap<Box<[u8]>, Made>);
+pub struct Made {
+    names: Names,
+    /// Directories that a whiteout empties while a link of a lower layer is still in their place:
+    /// this layer's own directory may yet come.
+    waiting: Vec<Name>,
+}
+
+/// Names by their parts.
+#[derive(Debug, Default)]
+struct Names(HashMap<Box<[u8]>, Names>);
 
 impl Made {
-    /// Remembers an entry.
-    pub fn note(&mut self, name: &Name) {
-        let mut here = self;
-        for part in parts(name) {
+    /// Remembers an entry that was made.
+    ///
+    /// # Errors
+    /// As [`Tree::real`].
+    pub fn note(&mut self, tree: &mut Tree, name: &Name) -> Result<()> {
+        if let Some(real) = tree.real(name)? {
+            self.note_real(&real);
+        }
+        Ok(())
+    }
+
+    fn note_real(&mut self, real: &Name) {
+        let mut here = &mut self.names;
+        for part in parts(real) {
             here = here.0.entry(part.into()).or_default();
         }
     }
 
-    /// Whether this layer made it, or something in it.
-    fn contains(&self, name: &Name) -> bool {
-        let mut here = self;
-        for part in parts(name) {
+    /// Whether this layer made what has this real name, or something in it.
+    pub fn contains(&self, real: &Name) -> bool {
+        let mut here = &self.names;
+        for part in parts(real) {
             let Some(next) = here.0.get(part) else { return false };
             here = next;
         }
@@ -81,14 +104,16 @@ impl Made {
     /// # Errors
     /// I/O.
     pub fn hide(&self, tree: &mut Tree, name: &Name) -> Result<()> {
-        let Some(entry_path) = tree.existing_entry_path(name)? else { return Ok(()) };
-        if !self.contains(name) {
+        let (Some(entry_path), Some(real)) = (tree.existing_entry_path(name)?, tree.real(name)?) else {
+            return Ok(());
+        };
+        if !self.contains(&real) {
             return tree.remove(&entry_path);
         }
         // a link of this layer stays, and is not followed to what it names
         match entry_path.stat() {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-                self.hide_all(tree, name)
+                self.empty(tree, real)
             }
             _ => Ok(()),
         }
@@ -98,8 +123,39 @@ impl Made {
     ///
     /// # Errors
     /// I/O.
-    pub fn hide_all(&self, tree: &mut Tree, name: &Name) -> Result<()> {
-        let mut todo = vec![name.clone()];
+    pub fn hide_all(&mut self, tree: &mut Tree, name: &Name) -> Result<()> {
+        let stat = tree.existing_entry_path(name)?.and_then(|entry_path| entry_path.stat().ok());
+        let is_link = stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
+        let Some(real) = tree.real(name)?.filter(|_| !name.is_root()) else {
+            return self.empty(tree, name.clone());
+        };
+        if is_link && !self.contains(&real) {
+            self.waiting.push(name.clone());
+            return Ok(());
+        }
+        let directory = real_directory(tree, name)?.unwrap_or(real);
+        self.empty(tree, directory)
+    }
+
+    /// Empties what the whiteouts named whose links are still there at the end of the layer.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn finish(mut self, tree: &mut Tree) -> Result<()> {
+        for name in std::mem::take(&mut self.waiting) {
+            let stat = tree.existing_entry_path(&name)?.and_then(|entry_path| entry_path.stat().ok());
+            if stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+                && let Some(directory) = real_directory(tree, &name)?
+            {
+                self.empty(tree, directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes everything in the directory of this real name that this layer did not make.
+    fn empty(&self, tree: &mut Tree, directory: Name) -> Result<()> {
+        let mut todo = vec![directory];
         while let Some(directory) = todo.pop() {
             for (leaf, is_directory) in tree.children(&directory)? {
                 let child = Name::parse(&[directory.bytes(), b"/", &leaf].concat())?;
@@ -113,6 +169,13 @@ impl Made {
         }
         Ok(())
     }
+}
+
+/// The real name of a directory, where links in all of its name are followed.
+fn real_directory(tree: &mut Tree, name: &Name) -> Result<Option<Name>> {
+    let below = Name::parse(&[name.bytes(), b"/x"].concat())?;
+    let Some(real) = tree.real(&below)? else { return Ok(None) };
+    Name::parse(real.split().0).map(Some)
 }
 
 fn parts(name: &Name) -> impl Iterator<Item = &[u8]> {
@@ -133,6 +196,8 @@ mod tests {
         assert_eq!(mark(&name(".wh.b")).expect("fine"), Mark::Hide(name("b")));
         assert_eq!(mark(&name("a/.wh..wh..opq")).expect("fine"), Mark::HideAll(name("a")));
         assert_eq!(mark(&name("a/.wh..wh.plnk")).expect("fine"), Mark::Ignore);
+        assert_eq!(mark(&name(".wh..wh.plnk/17.4")).expect("fine"), Mark::Ignore);
+        assert_eq!(mark(&name(".wh..wh.orph/.wh.x")).expect("fine"), Mark::Ignore);
         assert_eq!(mark(&name("a/b.wh.c")).expect("fine"), Mark::None);
     }
 
@@ -146,7 +211,7 @@ mod tests {
     #[test]
     fn what_a_layer_made_is_known_with_the_directories_on_the_way() {
         let mut made = Made::default();
-        made.note(&name("a/b/c"));
+        made.note_real(&name("a/b/c"));
         assert!(["a", "a/b", "a/b/c", ""].iter().all(|known| made.contains(&name(known))));
         assert!(["b", "a/c", "a/b/c/d"].iter().all(|other| !made.contains(&name(other))));
     }

@@ -31,13 +31,7 @@ impl<'a> Header<'a> {
     /// # Errors
     /// Damaged, if the checksum is not the block's.
     pub fn new(block: &'a [u8; BLOCK]) -> Result<Self> {
-        let stored = number(&block[148..156]);
-        let spaces = 8 * i64::from(b' ');
-        let (head, tail) = (&block[..148], &block[156..]);
-        let unsigned: i64 = head.iter().chain(tail).map(|&byte| i64::from(byte)).sum();
-        // some old writers summed signed characters
-        let signed: i64 = head.iter().chain(tail).map(|&byte| i64::from(byte.cast_signed())).sum();
-        if !matches!(stored, Ok(sum) if sum == unsigned + spaces || sum == signed + spaces) {
+        if !is_header(block) {
             return Err(Failure::damaged("the checksum of a header is wrong"));
         }
         let format = match (&block[257..263], &block[508..512]) {
@@ -63,11 +57,27 @@ impl<'a> Header<'a> {
     pub fn name(&self) -> Vec<u8> {
         let prefix = match self.format {
             Format::Ustar => text(&self.block[345..500]),
+            // where a map of holes stands there is room for one byte
+            Format::Star if self.typeflag() == b'S' => text(&self.block[345..346]),
             Format::Star => text(&self.block[345..476]),
-            Format::V7 | Format::Gnu => b"",
+            Format::Gnu => self.prefix_of_old_go(),
+            Format::V7 => b"",
         };
         let name = text(&self.block[..100]);
         if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
+    }
+
+    /// Go before 1.8 wrote a prefix into headers of GNU's format, where times stand: it is one where
+    /// no times can be read, and the text is ASCII.
+    ///
+    /// # Source
+    /// Go's archive/tar, reader.go, as containerd and docker read layers.
+    fn prefix_of_old_go(&self) -> &'a [u8] {
+        let are_times = [345..357, 357..369]
+            .into_iter()
+            .all(|range| self.block.get(range).is_some_and(|field| number(field).is_ok()));
+        let prefix = text(&self.block[345..500]);
+        if are_times || !prefix.is_ascii() { b"" } else { prefix }
     }
 
     /// The name a link points to.
@@ -126,6 +136,17 @@ impl<'a> Header<'a> {
         let bytes = self.block.get(range).unwrap_or_default();
         number(bytes).map_err(|wrong| Failure::damaged(format_args!("the {what} in a header {wrong}")))
     }
+}
+
+/// Whether the checksum of a block is right, which tells a header from anything else.
+pub fn is_header(block: &[u8; BLOCK]) -> bool {
+    let stored = number(&block[148..156]);
+    let spaces = 8 * i64::from(b' ');
+    let (head, tail) = (&block[..148], &block[156..]);
+    let unsigned: i64 = head.iter().chain(tail).map(|&byte| i64::from(byte)).sum();
+    // some old writers summed signed characters
+    let signed: i64 = head.iter().chain(tail).map(|&byte| i64::from(byte.cast_signed())).sum();
+    matches!(stored, Ok(sum) if sum == unsigned + spaces || sum == signed + spaces)
 }
 
 /// A field up to its first NUL.

@@ -25,8 +25,13 @@ fn base256(field: &[u8]) -> std::result::Result<i64, &'static str> {
     i64::try_from(value).map_err(|_| "is out of range")
 }
 
+/// GNU tar also skips one leading NUL. Readers disagree about digits behind more of them.
 fn octal(field: &[u8]) -> std::result::Result<i64, &'static str> {
-    let digits = field.iter().skip_while(|&&byte| byte == b' ' || byte == 0);
+    let rest = field.strip_prefix(b"\0").unwrap_or(field);
+    let digits = rest.iter().skip_while(|&&byte| byte == b' ');
+    if rest.first() == Some(&0) && rest.iter().any(|&byte| byte != 0) {
+        return Err("is not a number");
+    }
     let mut value: i64 = 0;
     for &byte in digits {
         match byte {

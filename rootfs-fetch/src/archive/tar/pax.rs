@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The records of a pax header: `LENGTH KEY=VALUE\n`, which override a header's fields.
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use chain::reporter::Quoted;
 
 use crate::archive::tar::number::decimal;
 use crate::archive::tar::sparse::Segment;
 use crate::archive::tar::{Time, acl};
 use crate::failure::{Failure, Result};
+
+/// libarchive writes no padding; a reader of its values takes some.
+const STANDARD_NO_PAD_INDIFFERENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// More than any file has: their names together are 64 KiB at most, xattr(7).
 const MAX_ATTRIBUTES: usize = 4096;
@@ -102,7 +111,8 @@ impl Pax {
     /// # Errors
     /// Damaged, for a record that is not one, or a value that is not what its key wants.
     pub fn read(&mut self, mut rest: &[u8]) -> Result<()> {
-        while !rest.is_empty() {
+        // some writers pad the last record with NULs
+        while rest.iter().any(|&byte| byte != 0) {
             let (key, value, after) =
                 record(rest).ok_or_else(|| Failure::damaged("a pax header has a malformed record"))?;
             self.set(key, value)?;
@@ -140,7 +150,15 @@ impl Pax {
                 if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
                     self.sparse.set(key, value).ok_or_else(malformed)?;
                 } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.attribute(name, value.to_vec())?;
+                    self.attribute(&unescaped(name, |byte| matches!(byte, b'=' | b'%')), value.to_vec())?;
+                } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
+                    // bsdtar writes both forms of one attribute, or this alone
+                    let name = unescaped(name, |_| true);
+                    if !self.xattrs.iter().any(|(known, _)| *known == name) {
+                        let value = STANDARD_NO_PAD_INDIFFERENT.decode(value);
+                        // what cannot be read is left out and counted as an attribute nobody takes
+                        self.attribute(&name, value.unwrap_or_default())?;
+                    }
                 }
             }
         }
@@ -163,6 +181,21 @@ impl Pax {
 /// is refused by the kernel, and so skipped and counted.
 fn acl_value(text: &[u8]) -> Vec<u8> {
     acl::binary(text, &mut |_, _| None).unwrap_or_else(|| text.to_vec())
+}
+
+/// A name without its `%XX`, as far as a writer of `escaped` bytes wrote them: GNU tar those of `=`
+/// and `%`, libarchive every byte a URL has not.
+fn unescaped(name: &[u8], escaped: fn(u8) -> bool) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after.first_chunk::<2>().filter(|_| first == b'%');
+        let byte = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        let (byte, used) = byte.filter(|byte| escaped(*byte)).map_or((first, 1), |byte| (byte, 3));
+        plain.push(byte);
+        rest = rest.get(used..).unwrap_or_default();
+    }
+    plain
 }
 
 fn record(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
@@ -243,7 +276,7 @@ mod tests {
     #[test]
     fn a_malformed_record_is_an_error_and_not_the_end() {
         for data in
-            [&b"x path=a\n"[..], b"8 path=a\n", b"10 path=ab", b"99 path=a\n", b"6 abc\n", b"0 =\n", b"\0"]
+            [&b"x path=a\n"[..], b"8 path=a\n", b"10 path=ab", b"99 path=a\n", b"6 abc\n", b"0 =\n", b"\0x"]
         {
             assert!(read(data).is_err(), "{}", Quoted(data));
         }

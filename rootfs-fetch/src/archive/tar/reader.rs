@@ -3,12 +3,16 @@
 
 use chain::reporter::Quoted;
 
+use crate::archive::foreign;
 use crate::archive::stream::Stream;
-use crate::archive::tar::header::{Header, text};
+use crate::archive::tar::header::{Format, Header, text};
 use crate::archive::tar::pax::Pax;
 use crate::archive::tar::sparse::{self, Lines, Map};
 use crate::archive::tar::{BLOCK, Entry, EntryKind, Time};
 use crate::failure::{Failure, Result};
+
+/// How much of what begins with zeros is kept to know it by: a descriptor of ISO 9660 stands at 32 KiB.
+const KNOWN_BY: usize = 0x8006;
 
 /// The most bytes headers may use to describe one entry.
 const MAX_METADATA_BYTES: u64 = 1 << 20;
@@ -19,20 +23,11 @@ pub struct Reader {
     global: Pax,
     last: Vec<u8>,
     entries: u64,
-    trailer: Trailer,
+    may_be_empty: bool,
+    followed: bool,
 }
 
-/// Whether an archive may end without the two blocks of zeros.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trailer {
-    /// No: this is how a cut is noticed.
-    #[default]
-    Required,
-    /// Yes: a digest says that it is whole, as with the layers of an image.
-    Optional,
-}
-
-/// What stands before the header of one entry.
+/// EntryKind stands before the header of one entry.
 #[derive(Debug, Default)]
 struct PendingHeaders {
     pax: Option<Pax>,
@@ -41,16 +36,10 @@ struct PendingHeaders {
     bytes: u64,
 }
 
-impl PendingHeaders {
-    fn is_empty(&self) -> bool {
-        self.pax.is_none() && self.name.is_none() && self.link.is_none()
-    }
-}
-
 impl Reader {
-    /// A reader of an archive that ends as `trailer` says.
-    pub fn new(trailer: Trailer) -> Self {
-        Self { trailer, ..Self::default() }
+    /// A reader of a layer, which may have no byte at all.
+    pub fn of_layer() -> Self {
+        Self { may_be_empty: true, ..Self::default() }
     }
 
     /// The next entry; its contents, padded to a block, are what the stream has next.
@@ -76,16 +65,15 @@ impl Reader {
 
     fn find(&mut self, stream: &mut Stream) -> Result<Option<Entry>> {
         let mut before = PendingHeaders::default();
-        // a layer may have nothing at all
-        if self.trailer == Trailer::Required && self.entries == 0 && stream.has_less_than_a_block()? {
-            return Err(not_tar());
+        if !self.may_be_empty && self.entries == 0 && stream.has_less_than_a_block()? {
+            return Err(if stream.at_end()? { Failure::damaged("the archive is empty") } else { not_tar() });
         }
         loop {
             let Some(block) = stream.block()? else {
-                return self.end(&before, "the archive is cut short: its end mark is missing");
+                return if stream.is_whole() { Ok(None) } else { Err(no_end_mark()) };
             };
             if block.iter().all(|&byte| byte == 0) {
-                return self.end(&before, "").and_then(|_| close(stream));
+                return self.close(stream).map(|()| None);
             }
             let block = *block;
             let header = Header::new(&block).map_err(|failure| self.not_tar(failure))?;
@@ -115,14 +103,27 @@ impl Reader {
         }
     }
 
-    fn end(&self, before: &PendingHeaders, missing: &str) -> Result<Option<Entry>> {
-        if !before.is_empty() {
-            return Err(Failure::damaged("the archive ends between a header and its entry"));
+    /// After the first block of zeros: the rest is read for its checksums, and tells an archive
+    /// without entries from something else that begins with zeros.
+    fn close(&mut self, stream: &mut Stream) -> Result<()> {
+        let mut head = vec![0; BLOCK];
+        let mut more = false;
+        stream.drain(|bytes| {
+            head.extend_from_slice(
+                bytes.get(..bytes.len().min(KNOWN_BY.saturating_sub(head.len()))).unwrap_or_default(),
+            );
+            more = more || bytes.iter().any(|&byte| byte != 0);
+        })?;
+        if more && self.entries == 0 && !self.may_be_empty {
+            return Err(foreign::image(&head).map_or_else(not_tar, foreign::refused));
         }
-        match self.trailer {
-            Trailer::Required if !missing.is_empty() => Err(Failure::damaged(missing)),
-            _ => Ok(None),
-        }
+        self.followed = more;
+        Ok(())
+    }
+
+    /// Whether something but zeros came after the end mark: a second archive, perhaps.
+    pub fn is_followed(&self) -> bool {
+        self.followed
     }
 
     fn not_tar(&self, failure: Failure) -> Failure {
@@ -175,14 +176,15 @@ impl Reader {
         Ok(match header.typeflag() {
             b'0' | 0 | b'7' => return sparse_file(stream, pax, stored),
             b'S' => {
+                let layout = if header.format() == Format::Star { &sparse::STAR } else { &sparse::OLD_GNU };
                 let mut segments = Vec::new();
-                let mut more = sparse::old_gnu(header.block(), false, &mut segments)?;
+                let mut more = sparse::segments(header.block(), layout, &mut segments)?;
                 while more {
                     let block =
                         stream.block()?.ok_or_else(|| Failure::damaged("the archive is cut short"))?;
-                    more = sparse::old_gnu(block, true, &mut segments)?;
+                    more = sparse::segments(block, &sparse::EXTENSION, &mut segments)?;
                 }
-                EntryKind::Sparse(Map::new(segments, sparse::old_gnu_size(header.block())?, *stored)?)
+                EntryKind::Sparse(Map::new(segments, sparse::real_size(header.block(), layout)?, *stored)?)
             }
             // whatever their size says, no contents follow: POSIX of all but the hard link,
             // GNU tar, libarchive, Go and Python of that too
@@ -203,7 +205,7 @@ impl Reader {
 }
 
 fn not_tar() -> Failure {
-    Failure::damaged("this is not a tar archive, nor one that gzip, xz, zstd, bzip2 or lz4 packed")
+    Failure::damaged("this is not a tar archive, nor one that gzip, xz, zstd, bzip2, lz4 or lzip packed")
 }
 
 fn without_contents(kind: u8, header: &Header<'_>) -> Result<EntryKind> {
@@ -301,8 +303,16 @@ pub fn padded(size: u64) -> u64 {
     size.checked_next_multiple_of(BLOCK as u64).unwrap_or(u64::MAX)
 }
 
-/// After the first block of zeros: the rest says nothing, but is read, for its checksums.
-fn close(stream: &mut Stream) -> Result<Option<Entry>> {
-    stream.drain()?;
-    Ok(None)
+/// Passes over what is left of an entry of `stored` bytes, of which `used` were taken, and its padding.
+///
+/// # Errors
+/// Damaged, if it is not all there.
+pub fn skip_rest(stream: &mut Stream, stored: u64, used: u64) -> Result<()> {
+    stream.skip(stored.saturating_sub(used))?;
+    stream.skip_padding(padded(stored) - used.max(stored))
+}
+
+fn no_end_mark() -> Failure {
+    Failure::damaged("the archive is cut short: its end mark is missing")
+        .hint("if its writer leaves the mark out: save the archive in a file, or give its --digest")
 }

@@ -60,15 +60,29 @@ impl Map {
     }
 }
 
-/// The segments in an old GNU header (4 of them) or an extension block (21).
-///
-/// Returns whether another block follows.
+/// Where a header of type `S`, or a block that extends one, has its part of the map.
+#[derive(Debug)]
+pub struct Layout {
+    segments: usize,
+    count: usize,
+    more: usize,
+    real_size: usize,
+}
+
+/// GNU tar's header before pax.
+pub const OLD_GNU: Layout = Layout { segments: 386, count: 4, more: 482, real_size: 483 };
+/// star's: xstar.
+pub const STAR: Layout = Layout { segments: 356, count: 4, more: 355, real_size: 452 };
+/// A block that follows either.
+pub const EXTENSION: Layout = Layout { segments: 0, count: 21, more: 504, real_size: 0 };
+
+/// Adds the segments of a block; returns whether another block follows.
 ///
 /// # Errors
 /// Damaged, for a number that is none.
-pub fn old_gnu(block: &[u8; BLOCK], extension: bool, segments: &mut Vec<Segment>) -> Result<bool> {
-    let (from, count, more) = if extension { (0, 21, 504) } else { (386, 4, 482) };
-    for slot in block.get(from..).unwrap_or_default().chunks_exact(24).take(count) {
+pub fn segments(block: &[u8; BLOCK], layout: &Layout, segments: &mut Vec<Segment>) -> Result<bool> {
+    let slots = block.get(layout.segments..).unwrap_or_default().chunks_exact(24);
+    for slot in slots.take(layout.count) {
         let (offset, length) = slot.split_at(12);
         if length.first() == Some(&0) {
             break;
@@ -78,15 +92,16 @@ pub fn old_gnu(block: &[u8; BLOCK], extension: bool, segments: &mut Vec<Segment>
     if segments.len() > MAX_SEGMENTS {
         return Err(too_long());
     }
-    Ok(block.get(more).is_some_and(|&flag| flag != 0))
+    // a flag, or a digit of one
+    Ok(block.get(layout.more).is_some_and(|&flag| flag != 0 && flag != b'0'))
 }
 
-/// The real size in an old GNU header.
+/// The size of the file with its holes.
 ///
 /// # Errors
 /// Damaged, for a number that is none.
-pub fn old_gnu_size(block: &[u8; BLOCK]) -> Result<u64> {
-    unsigned(block.get(483..495).unwrap_or_default())
+pub fn real_size(block: &[u8; BLOCK], layout: &Layout) -> Result<u64> {
+    unsigned(block.get(layout.real_size..layout.real_size + 12).unwrap_or_default())
 }
 
 fn unsigned(field: &[u8]) -> Result<u64> {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! hosts(5) and DNS, for a machine without getent(1): a bare container, a small router.
+//!
+//! Kept by hand around `simple-dns`: hickory-resolver brings 33 crates, and a second version of
+//! one, for this fallback.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -8,7 +11,7 @@ use std::time::{Duration, Instant};
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 
-use super::{MOST, SLICE, late};
+use super::{MAX_ADDRESSES, SLICE, late};
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 
@@ -38,7 +41,7 @@ fn hosts(text: &str, host: &str) -> Vec<IpAddr> {
             let address = words.next()?.parse().ok()?;
             words.any(|name| name.eq_ignore_ascii_case(host)).then_some(address)
         })
-        .take(MOST)
+        .take(MAX_ADDRESSES)
         .collect()
 }
 
@@ -118,7 +121,7 @@ impl Servers {
                 }
             }
             if !addresses.is_empty() {
-                addresses.truncate(MOST);
+                addresses.truncate(MAX_ADDRESSES);
                 return Ok(addresses);
             }
         }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! WWW-Authenticate: what a server wants to know before it answers.
+//! WWW-Authenticate: how a server asks who we are.
+//!
+//! Kept by hand: http-auth refuses a field in which one challenge cannot be read, and values
+//! without quotes that hold a URL; registries send both.
 //!
 //! # Source
 //! RFC 9110, section 11.6.1; docker's token specification for realm, service and scope.

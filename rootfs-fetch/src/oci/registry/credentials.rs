@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who we are to a registry: what `docker login`, `podman login` or `skopeo login` left.
+//! The credentials that `docker login`, `podman login` or `skopeo login` stored for a registry.
+//!
+//! Kept by hand: docker_credential reads one file, has neither registrytoken nor keys of
+//! repositories, and waits for a credential helper without a limit.
 //!
 //! # Source
 //! containers-auth.json(5); docker's credential helper protocol.
@@ -177,7 +180,7 @@ fn by_helper(name: &str, server: &str) -> Result<Option<Credentials>> {
     }
     let mut command = Command::new(&program);
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|error| failed(&crate::net::connect::why(&error)))?;
+    let mut child = command.spawn().map_err(|error| failed(&crate::net::error::why(&error)))?;
     if let Some(mut input) = child.stdin.take() {
         // one that does not listen has nothing to say either
         let _ = input.write_all(server.as_bytes());
@@ -196,7 +199,7 @@ fn by_helper(name: &str, server: &str) -> Result<Option<Credentials>> {
         let _ = child.wait();
         return Err(failed("it does not answer"));
     };
-    let status = child.wait().map_err(|error| failed(&crate::net::connect::why(&error)))?;
+    let status = child.wait().map_err(|error| failed(&crate::net::error::why(&error)))?;
     if !status.success() {
         let none = String::from_utf8_lossy(&said).contains("credentials not found");
         return if none { Ok(None) } else { Err(failed(&format!("it ended with {status}"))) };

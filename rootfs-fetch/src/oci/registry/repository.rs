@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::failure::{Failure, Result};
-use crate::net::client::Response;
-use crate::net::http::Request;
+use crate::net::request::Request;
+use crate::net::response::Response;
 use crate::net::transfer::{Expected, Transfer, refusal};
 use crate::oci::cache::Cache;
 use crate::oci::model::{DocumentKind, Documents, MAX_JSON_BYTES};
@@ -81,7 +82,7 @@ impl Repository {
     /// The digest a tag has now; nothing if the registry does not say.
     fn current(&self) -> Result<Option<Digest>> {
         let mut request = self.asking(&self.session.reference().version())?;
-        request.method = "HEAD";
+        request.method = Method::HEAD;
         let response = self.session.send(&request)?;
         let digest = response.head.one("docker-content-digest").filter(|_| response.head.status == 200);
         let digest = digest.and_then(|digest| digest.parse().ok());

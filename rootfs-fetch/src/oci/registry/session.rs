@@ -4,22 +4,31 @@
 //! A request goes out without a word about us, and with a token once a server has asked for one
 //! and a token server has given it. Tokens and passwords go to the registry, and to the token
 //! server it names; a redirect takes none of them along.
+//!
+//! Kept by hand: oci-client has no rules for which server may see which secret.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::net::client::{Net, Response, Trouble, basic, broken, cannot_get};
-use crate::net::http::{Head, Request};
-use crate::net::url::{Origin, Scheme, Url, host_and_port};
+use crate::net::client::Net;
+use crate::net::error::{RequestError, broken, cannot_get};
+use crate::net::request::{Request, basic};
+use crate::net::response::{Head, Response};
+use crate::net::url::{Scheme, Url};
 use crate::oci::reference::Reference;
 use crate::oci::registry::challenge::{self, Challenge};
 use crate::oci::registry::credentials::{self, Credentials};
 
 /// A token is one or two kilobytes.
 const MAX_TOKEN_BYTES: u64 = 256 * 1024;
+/// How long a server on this machine may take to speak TLS.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a request is made again because of a 401.
 const MAX_AUTH_ROUNDS: usize = 2;
 
@@ -28,7 +37,8 @@ const MAX_AUTH_ROUNDS: usize = 2;
 pub struct Session {
     net: Arc<Net>,
     reference: Reference,
-    origin: OnceLock<Result<Origin>>,
+    /// Where its API begins.
+    base: OnceLock<Result<Url>>,
     credentials: OnceLock<Result<Option<Credentials>>>,
     /// The field that was accepted last.
     authorization: Mutex<Option<String>>,
@@ -37,8 +47,8 @@ pub struct Session {
 impl Session {
     /// Nobody is asked yet.
     pub fn new(net: Arc<Net>, reference: Reference) -> Self {
-        let (origin, credentials) = (OnceLock::new(), OnceLock::new());
-        Self { net, reference, origin, credentials, authorization: Mutex::default() }
+        let (base, credentials) = (OnceLock::new(), OnceLock::new());
+        Self { net, reference, base, credentials, authorization: Mutex::default() }
     }
 
     /// The network.
@@ -56,28 +66,33 @@ impl Session {
     /// # Errors
     /// Network, if there is no registry.
     pub fn url(&self, part: &str) -> Result<Url> {
-        let origin = self.origin.get_or_init(|| self.find_origin()).as_ref().map_err(Clone::clone)?;
-        Ok(Url::with_path(origin, format!("/v2/{}/{part}", self.reference.repository)))
+        let base = self.base.get_or_init(|| self.find_base()).as_ref().map_err(Clone::clone)?;
+        Ok(base.with_path(&format!("/v2/{}/{part}", self.reference.repository)))
     }
 
-    /// Finds out whether the registry speaks TLS, where it does not have to.
-    fn find_origin(&self) -> Result<Origin> {
+    /// Finds out whether the registry speaks TLS, where plain HTTP is allowed.
+    fn find_base(&self) -> Result<Url> {
         let server = self.reference.server();
-        let wrong = || Failure::new(Kind::Usage, format_args!("{server:?} is no name of a registry"));
-        let (host, port) = host_and_port(server).ok_or_else(wrong)?;
-        let of = |scheme, usual| Origin { scheme, host: host.clone(), port: port.unwrap_or(usual) };
-        let (plain, secure) = (of(Scheme::Http, 80), of(Scheme::Https, 443));
+        let wrong = |_| Failure::new(Kind::Usage, format_args!("{server:?} is no name of a registry"));
+        let of = |scheme| Url::of_authority(scheme, server, "/v2/").map_err(wrong);
+        let (plain, secure) = (of(Scheme::Http)?, of(Scheme::Https)?);
         let rules = self.net.rules();
-        if plain.is_loopback() && rules.authorities.is_none() {
-            // nobody is on the way
-            return Ok(if self.speaks_plainly(&plain)? { plain } else { secure });
+        if plain.origin.is_loopback() && rules.authorities.is_none() {
+            // the connection does not leave this machine
+            return Ok(if self.speaks_plainly(&plain, &secure)? { plain } else { secure });
         }
         if rules.insecure_http {
-            let request = Request::get(Url::with_path(&secure, "/v2/".into()));
-            return match self.net.ask(&request) {
-                // only its word for it that it has no TLS; that much was allowed
-                Err(Trouble::NotTls | Trouble::Broken(_) | Trouble::Unreachable(_)) => Ok(plain),
-                Err(Trouble::Final(failure)) => Err(failure),
+            return match self.net.ask(&Request::get(secure.clone())) {
+                // we believe that it has no TLS without proof; that much was allowed
+                Err(
+                    RequestError::NotTls
+                    | RequestError::NotHttp(_)
+                    | RequestError::Broken(_)
+                    | RequestError::Unreachable(_),
+                ) => Ok(plain),
+                Err(error @ (RequestError::NoTunnel | RequestError::Final(_))) => {
+                    Err(error.into_failure(&secure))
+                }
                 Ok(_) => Ok(secure),
             };
         }
@@ -86,21 +101,23 @@ impl Session {
 
     /// Whether a server on this machine speaks HTTP without TLS; one that speaks TLS closes the
     /// connection, with an alert or without, or answers 400.
-    fn speaks_plainly(&self, origin: &Origin) -> Result<bool> {
-        let url = Url::with_path(origin, "/v2/".into());
-        match self.net.ask(&Request::get(url.clone())) {
+    fn speaks_plainly(&self, plain: &Url, secure: &Url) -> Result<bool> {
+        match self.net.ask(&Request::get(plain.clone())) {
             Ok(response) => {
                 let plainly = response.head.status != 400;
                 response.finish();
                 Ok(plainly)
             }
-            Err(Trouble::Final(failure) | Trouble::Unreachable(failure)) => Err(failure),
-            Err(Trouble::Broken(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                Err(broken(&url, &error))
+            Err(RequestError::Broken(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(broken(plain, &error))
             }
-            // what is malformed is at least no TLS
-            Err(Trouble::Broken(error)) => Ok(error.kind() == io::ErrorKind::InvalidData),
-            Err(Trouble::NotTls) => Ok(true),
+            Err(RequestError::Broken(_)) => Ok(false),
+            // an alert, or some other protocol
+            Err(RequestError::NotHttp(_)) => {
+                let secured = self.net.ask_within(&Request::get(secure.clone()), PROBE_TIMEOUT);
+                Ok(!matches!(secured, Ok(_) | Err(RequestError::Final(_))))
+            }
+            Err(error) => Err(error.into_failure(plain)),
         }
     }
 
@@ -170,7 +187,7 @@ impl Session {
         if realm.origin.scheme == Scheme::Http && url.origin.scheme == Scheme::Https {
             return Err(wrong("in the clear"));
         }
-        if realm.origin.is_inside() && !url.origin.is_inside() {
+        if self.net.leads_inside(&url.origin, &realm.origin)? {
             return Err(wrong("of this machine itself"));
         }
         let request = self.token_request(realm, bearer, credentials);
@@ -221,12 +238,11 @@ impl Session {
                 ("refresh_token", token),
             ]);
             let mut request = Request::get(realm).with("Content-Type", "application/x-www-form-urlencoded");
-            request.method = "POST";
+            request.method = Method::POST;
             request.body = encode(&form).into_bytes();
             return request;
         }
-        realm.path.push(if realm.path.contains('?') { '&' } else { '?' });
-        realm.path.push_str(&encode(&form));
+        realm.add_query(&encode(&form));
         let request = Request::get(realm);
         match credentials {
             Some(Credentials::Password(password)) => request.with("Authorization", basic(password)),
@@ -235,20 +251,12 @@ impl Session {
     }
 }
 
-/// application/x-www-form-urlencoded, which a query is too.
+/// All but what needs no escape in a query and in application/x-www-form-urlencoded.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 fn encode(form: &[(&str, &str)]) -> String {
-    let escaped = |text: &str| -> String {
-        text.bytes()
-            .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    char::from(byte).to_string()
-                }
-                _ => format!("%{byte:02X}"),
-            })
-            .collect()
-    };
-    let pairs: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
-    pairs.join("&")
+    let pair = |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, ESCAPED));
+    form.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]

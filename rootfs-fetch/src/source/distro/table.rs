@@ -160,7 +160,7 @@ mod tests {
             assert!(!entry.archive.is_empty() && !entry.architectures.is_empty(), "{entry:?}");
             assert_ne!(entry.digests, Digests::default(), "{}", entry.name);
             let mirror: Url = entry.mirror.parse().expect("a URL");
-            assert_eq!((mirror.origin.scheme, mirror.path.ends_with('/')), (Scheme::Https, true));
+            assert_eq!((mirror.origin.scheme, mirror.path().ends_with('/')), (Scheme::Https, true));
             assert!(entry.directory.ends_with('/') && !entry.directory.starts_with('/'));
             assert!(Name::parse(entry.subdir.as_bytes()).is_ok());
             for (platform, _) in &entry.architectures {

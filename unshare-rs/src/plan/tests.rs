@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use chain::Failure;
+use chain::{Failure, args};
 
 use super::*;
-use crate::caller::Privilege;
+use crate::caller::{Caller, Privilege};
+use crate::cli::{Options, TOOL};
 use crate::subid::SubidRange;
 
 fn caller(privilege: Privilege) -> Caller {

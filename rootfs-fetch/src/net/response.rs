@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An answer: its head, and its body as a blocking reader with time limits.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::body::{Buf as _, Bytes};
+
+use crate::failure::{Failure, Result};
+use crate::net::error::{RequestError, broken, of_body};
+use crate::net::runtime::Runtime;
+use crate::net::url::Url;
+
+/// A larger body that is not wanted costs more to read than a new connection.
+const MAX_UNWANTED_BYTES: u64 = 64 * 1024;
+/// A body that comes slower than this, in bytes a second, counts as stopped.
+const MIN_BYTES_PER_SECOND: u64 = 512;
+
+/// The head of an answer.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// The status.
+    pub status: u16,
+    fields: Vec<(String, String)>,
+}
+
+impl Head {
+    fn new(response: &reqwest::Response) -> Self {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).trim().to_owned();
+        let fields = response.headers().iter();
+        let fields = fields.map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())));
+        Self { status: response.status().as_u16(), fields: fields.collect() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(status: u16, fields: &[(&str, &str)]) -> Self {
+        let fields = fields.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        Self { status, fields: fields.collect() }
+    }
+
+    /// The values of a header field, its name in lower case.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields.iter().filter(move |(one, _)| one == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The first value of a header field, its name in lower case.
+    pub fn one(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the body is as it was sent, or in chunks; hyper passes any other coding through.
+    fn is_plain(&self) -> bool {
+        let mut codings = self.all("transfer-encoding");
+        match (codings.next(), codings.next()) {
+            (None, _) => true,
+            (Some(coding), None) => coding.eq_ignore_ascii_case("chunked"),
+            _ => false,
+        }
+    }
+}
+
+/// An answer; its body is read from it.
+#[derive(Debug)]
+pub struct Response {
+    /// Status and header fields.
+    pub head: Head,
+    /// Where it came from, after redirects.
+    pub url: Url,
+    length: Option<u64>,
+    body: TimedStream,
+}
+
+impl Response {
+    /// Wraps an answer whose head has come.
+    ///
+    /// # Errors
+    /// [`RequestError::NotHttp`], if the end of its body cannot be known.
+    pub fn new(
+        response: reqwest::Response,
+        url: &Url,
+        runtime: Arc<Runtime>,
+        patience: Duration,
+    ) -> std::result::Result<Self, RequestError> {
+        let head = Head::new(&response);
+        if !head.is_plain() {
+            return Err(RequestError::NotHttp("it has a transfer coding that was not asked for".into()));
+        }
+        let length = response.content_length();
+        let url = url.clone();
+        let body = TimedStream::new(response, url.clone(), runtime, patience);
+        Ok(Self { head, url, length, body })
+    }
+
+    /// The length of the body in bytes, if the server announced it.
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Reads a small body that is not wanted, so that its connection can be used again.
+    pub fn finish(self) {
+        // a body that cannot be read to its end closes the connection
+        let _ = io::copy(&mut self.take(MAX_UNWANTED_BYTES), &mut io::sink());
+    }
+
+    /// All of a small body.
+    ///
+    /// # Errors
+    /// Network; damaged, if it has more than `max` bytes.
+    pub fn all(mut self, max: u64) -> Result<Vec<u8>> {
+        let too_large = |url: &Url| Failure::damaged(format_args!("refused {url}: larger than {max} bytes"));
+        if self.length().is_some_and(|length| length > max) {
+            return Err(too_large(&self.url));
+        }
+        let mut data = Vec::new();
+        let read = self.by_ref().take(max + 1).read_to_end(&mut data);
+        read.map_err(|error| broken(&self.url, &error))?;
+        if data.len() as u64 > max { Err(too_large(&self.url)) } else { Ok(data) }
+    }
+}
+
+impl Read for Response {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.body.read(into)
+    }
+}
+
+/// A body that ends in time: it fails when what came while we waited for `patience` is too little.
+#[derive(Debug)]
+struct TimedStream {
+    response: reqwest::Response,
+    url: Url,
+    runtime: Arc<Runtime>,
+    patience: Duration,
+    /// Received and not read yet.
+    chunk: Bytes,
+    /// Of the current stretch: the time spent waiting, and the bytes that came.
+    waited: Duration,
+    came: u64,
+}
+
+impl TimedStream {
+    fn new(response: reqwest::Response, url: Url, runtime: Arc<Runtime>, patience: Duration) -> Self {
+        let chunk = Bytes::new();
+        Self { response, url, runtime, patience, chunk, waited: Duration::ZERO, came: 0 }
+    }
+
+    /// The next bytes; None at the end.
+    fn next(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            let started = Instant::now();
+            let left = self.patience.saturating_sub(self.waited);
+            let next = self.runtime.run(self.response.chunk(), left)?;
+            self.waited += started.elapsed();
+            let Some(next) = next else {
+                self.check_rate()?;
+                continue;
+            };
+            let chunk = next.map_err(|error| of_body(&error, &self.url))?;
+            self.came += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            if chunk.is_some() {
+                self.check_rate()?;
+            }
+            return Ok(chunk);
+        }
+    }
+
+    fn check_rate(&mut self) -> io::Result<()> {
+        if self.waited < self.patience {
+            return Ok(());
+        }
+        let (came, seconds) = (std::mem::take(&mut self.came), self.patience.as_secs());
+        self.waited = Duration::ZERO;
+        if came >= MIN_BYTES_PER_SECOND * seconds.max(1) {
+            return Ok(());
+        }
+        let why = format!("{came} bytes in {seconds} s are too few to go on");
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
+    }
+}
+
+impl Read for TimedStream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.chunk.is_empty() && !into.is_empty() {
+            match self.next()? {
+                Some(chunk) => self.chunk = chunk,
+                None => return Ok(0),
+            }
+        }
+        (&mut self.chunk).reader().read(into)
+    }
+}

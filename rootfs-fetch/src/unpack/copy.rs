@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A copy of an entry that was made already, where a hard link to it is refused.
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps, XattrFlags};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+
+use crate::tree::entry_path::EntryPath;
+use crate::unpack::file;
+
+/// Bytes that are read at once.
+const BUFFER_SIZE: usize = 64 * 1024;
+/// The most the names, or one value, of attributes take: xattr(7).
+const MAX_XATTR_SIZE: usize = 64 * 1024;
+
+/// Makes `new` with the contents, owner, attributes, mode and times of `old`. Both are below open
+/// directories, and neither is followed.
+///
+/// # Errors
+/// As the calls; `EEXIST` where `new` is there already.
+pub fn entry(old: &EntryPath, new: &EntryPath) -> rustix::io::Result<()> {
+    let stat = old.stat()?;
+    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => return regular_file(old, new, &stat),
+        FileType::Symlink => {
+            let target = rustix::fs::readlinkat(old.dir(), old.leaf(), Vec::new())?;
+            rustix::fs::symlinkat(&target, new.dir(), new.leaf())?;
+        }
+        kind => rustix::fs::mknodat(new.dir(), new.leaf(), kind, mode, stat.st_rdev)?,
+    }
+    rustix::fs::chownat(new.dir(), new.leaf(), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+    rustix::fs::utimensat(new.dir(), new.leaf(), &times(&stat), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn regular_file(old: &EntryPath, new: &EntryPath, stat: &Stat) -> rustix::io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let from = rustix::fs::openat(old.dir(), old.leaf(), flags, Mode::empty())?;
+    let to = file::create(new, Mode::RUSR | Mode::WUSR)?;
+    let copied = (|| {
+        let mut buffer = vec![0; BUFFER_SIZE];
+        loop {
+            let count = rustix::io::read(&from, &mut buffer)?;
+            let mut rest = buffer.get(..count).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            while !rest.is_empty() {
+                let written = rustix::io::write(&to, rest)?;
+                rest = rest.get(written..).unwrap_or_default();
+            }
+        }
+        // the order of metadata.rs: chown(2) clears what the others set
+        rustix::fs::fchown(&to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+        rustix::fs::fchmod(&to, Mode::from_raw_mode(stat.st_mode | 0o200))?;
+        attributes(&from, &to)?;
+        rustix::fs::fchmod(&to, Mode::from_raw_mode(stat.st_mode))?;
+        rustix::fs::futimens(&to, &times(stat))
+    })();
+    if copied.is_err() {
+        // half a copy is worse than none
+        let _ = rustix::fs::unlinkat(new.dir(), new.leaf(), AtFlags::empty());
+    }
+    copied
+}
+
+fn attributes(from: &std::os::fd::OwnedFd, to: &std::os::fd::OwnedFd) -> rustix::io::Result<()> {
+    let mut names = vec![0; MAX_XATTR_SIZE];
+    let length = match rustix::fs::flistxattr(from, &mut names) {
+        Err(Errno::OPNOTSUPP) => 0,
+        length => length?,
+    };
+    let mut value = vec![0; MAX_XATTR_SIZE];
+    let names = names.get(..length).unwrap_or_default().split(|&byte| byte == 0);
+    for name in names.filter(|name| !name.is_empty()) {
+        let length = rustix::fs::fgetxattr(from, name, &mut value)?;
+        rustix::fs::fsetxattr(to, name, value.get(..length).unwrap_or_default(), XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+fn times(stat: &Stat) -> Timestamps {
+    let time = |tv_sec: i64, nanoseconds: u64| Timespec { tv_sec, tv_nsec: nanoseconds as i64 };
+    Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! File systems that refuse what tar keeps: links, owners, times.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that fails may say so in the shortest way"
+)]
+
+use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
+
+use tests::fetch::{As, Outcome, Scratch, feed, text};
+use tests::tar::{Head, Tar};
+
+/// The tool, where a call fails with `errno`; `when` as strace(1) has it.
+fn injected(scratch: &Scratch, call: &str, errno: &str, archive: &[u8], args: &[&str]) -> Outcome {
+    let inject = format!("--inject={call}:error={errno}");
+    let mut command: Command = scratch.as_who(As::Caller, "strace");
+    command
+        .args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}"), &inject])
+        .arg(scratch.path("tool"));
+    command.args(args);
+    feed(command, archive)
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_link_that_the_file_system_refuses_becomes_a_copy() {
+    let tar = Tar::new()
+        .entry(&Head::new(b'0', "file").size(1).mode(0o640), b"x")
+        .symlink("link", "file")
+        .hardlink("d/other", "file")
+        .hardlink("d/link", "link")
+        .hardlink("early", "late")
+        .file("late", b"y")
+        .end();
+    for errno in ["EMLINK", "EPERM", "EACCES", "EXDEV", "EOPNOTSUPP"] {
+        let scratch = Scratch::new();
+        let outcome = injected(&scratch, "linkat", errno, &tar, &["-", "root"]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        let line = "rootfs-fetch: 3 hard links are copies: the file system refused the link";
+        assert_eq!(outcome.stderr.lines().next(), Some(line), "{errno}");
+        let root = scratch.work().join("root");
+        assert_eq!((text(root.join("d/other")), text(root.join("early"))), ("x".into(), "y".into()));
+        let (old, new) = (root.join("file").metadata().unwrap(), root.join("d/other").metadata().unwrap());
+        assert_eq!((new.mode(), new.mtime(), new.uid()), (old.mode(), old.mtime(), old.uid()));
+        assert_eq!(std::fs::read_link(root.join("d/link")).unwrap().to_str(), Some("file"));
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_disk_that_fails_is_no_file_system_that_has_no_links() {
+    let scratch = Scratch::new();
+    let tar = Tar::new().file("a", b"x").hardlink("b", "a").end();
+    let outcome = injected(&scratch, "linkat", "EIO", &tar, &["-", "root"]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(!scratch.work().join("root").exists());
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn times_that_a_file_system_refuses_are_counted() {
+    let scratch = Scratch::new();
+    let tar = Tar::new().dir("d", 0o755).file("d/a", b"x").symlink("d/l", "a").end();
+    let outcome = injected(&scratch, "utimensat", "EPERM", &tar, &["-", "root"]);
+    let line = "rootfs-fetch: 3 files have their time of now: the file system refused the archive's";
+    assert_eq!((outcome.code, outcome.stderr.lines().next()), (Some(0), Some(line)));
+}
+
+#[test]
+#[ignore = "needs root and strace"]
+fn owners_that_a_file_system_refuses_have_a_hint_that_works() {
+    if !tests::fetch::is_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let mut head = Head::new(b'0', "a").size(1);
+    head.uid = b"0000007\0".to_vec();
+    let tar = Tar::new().entry(&head, b"x").end();
+    let outcome = injected(&scratch, "fchown,fchownat", "EPERM", &tar, &["-", "root"]);
+    assert_eq!(outcome.code, Some(5), "{outcome:?}");
+    let hint = "hint: this file system keeps no owners: --no-same-owner makes everything the caller's";
+    assert!(outcome.stderr.contains(hint), "{outcome:?}");
+    let outcome =
+        injected(&scratch, "fchown,fchownat", "EPERM", &tar, &["-q", "--no-same-owner", "-", "root"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn another_name_of_a_device_that_is_left_out_is_left_out_too() {
+    let scratch = Scratch::new();
+    let tar = Tar::new()
+        .hardlink("early", "null")
+        .entry(&Head::new(b'3', "null"), b"")
+        .hardlink("other", "null")
+        .hardlink("third", "other")
+        .file("a", b"x")
+        .end();
+    let outcome = scratch.feed(As::Caller, &tar, &["-", "root"]);
+    let line =
+        "rootfs-fetch: 4 device nodes left out: chroot-rs mounts a /dev; --devices makes them, as root";
+    assert_eq!((outcome.code, outcome.stderr.lines().next()), (Some(0), Some(line)));
+    // one whose name a file has since is that file's
+    let tar = Tar::new().entry(&Head::new(b'3', "n"), b"").file("n", b"x").hardlink("m", "n").end();
+    let outcome = scratch.feed(As::Caller, &tar, &["-q", "--replace", "-", "root"]);
+    assert_eq!((outcome.code, text(scratch.work().join("root/m"))), (Some(0), "x".into()));
+}

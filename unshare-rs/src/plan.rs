@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The plan: all that unshare-rs does.
+
+use chain::Plan;
+use chain::call::{self, ForkOptions};
+use chain::exec::Command;
+use chain::idmap::map_own_id;
+use nix::mount::{MntFlags, MsFlags};
+use system::idmap::IdKind;
+
+use crate::cli::SetgroupsRule;
+use crate::filesystem::BinfmtMount;
+use crate::ids::{IdSetup, MapWrite};
+use crate::mapper;
+use crate::persist::PersistedNamespace;
+use crate::setup::Setup;
+
+/// The usual flags for proc and other file systems without programs.
+const NO_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+
+/// Every step, in order. The function is long because it leaves nothing out.
+///
+/// Steps that need the namespaces of the caller are made by a helper, which stays in them.
+pub fn plan(setup: Setup, command: Command) -> Plan {
+    let Setup { pid, namespaces, ids, process, filesystem, .. } = setup;
+    let mut plan = Plan::new(command);
+    if let Some((uid, gid)) = ids.owner {
+        plan.step("give up the own groups", call::SetGroups(Vec::new()));
+        plan.step(format!("become group {gid}, which owns the namespace"), call::SetGroup(gid));
+        plan.step(format!("become user {uid}, who owns the namespace"), call::SetUser(uid));
+    }
+    if !namespaces.is_empty() {
+        plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
+    }
+    map_ids(&mut plan, &ids, pid);
+    let (with_child, at_once): (Vec<_>, _) = setup.persisted.into_iter().partition(|it| it.needs_child());
+    persist(&mut plan, at_once, pid);
+    if let Some((reason, flags)) = filesystem.propagation {
+        plan.step(reason, call::Mount::propagate("/", flags));
+    }
+    plan.step_if_some("set the hostname", setup.hostname.map(call::SetHostname));
+    plan.step_if_some("bring up lo", setup.loopback.then_some(call::BringUp("lo")));
+    for (clock, offset) in setup.clocks {
+        let offset = call::Write::new("/proc/self/timens_offsets", format!("{clock} {offset}"));
+        plan.step(format!("move the {clock} clock"), offset);
+    }
+    if let Some((reason, options)) = process.child {
+        plan.fork(reason, options);
+    }
+    if let Some((reason, signo)) = process.death_signal {
+        plan.step(reason, call::DeathSignal(signo));
+    }
+    // before another proc is mounted: the PID is the one outside
+    plan.step_if_some("tell the number of this process", process.pid_file.map(call::WritePid));
+    persist(&mut plan, with_child, pid);
+    register_interpreter(&mut plan, filesystem.binfmt_outside_root);
+    if let Some(root) = filesystem.root {
+        plan.step("change the root directory", call::Chroot(root));
+        plan.step("enter it", call::Chdir("/".into()));
+    }
+    let proc = filesystem.proc.map(|dir| call::Mount::new("proc", dir, NO_EXEC));
+    plan.step_if_some("mount a proc that shows the processes inside", proc);
+    register_interpreter(&mut plan, filesystem.binfmt);
+    plan.step_if_some("enter the working directory", filesystem.workdir.map(call::Chdir));
+    if process.has_init {
+        plan.fork("be process 1, which reaps, and start a child", ForkOptions::default());
+    }
+    if let Some(gid) = ids.gid {
+        let drop_groups = ids.can_drop_groups.then(|| call::SetGroups(Vec::new()));
+        plan.step_if_some("give up the supplementary groups", drop_groups);
+        plan.step(format!("become group {gid}"), call::SetGroup(gid));
+    }
+    if let Some(uid) = ids.uid {
+        plan.step(format!("become user {uid}"), call::SetUser(uid));
+    }
+    let keep_capabilities = ids.keep_capabilities.then_some(call::KeepCapabilities);
+    plan.step_if_some("let the command keep the capabilities", keep_capabilities);
+    if let Some(names) = setup.environment {
+        let reason = if names.is_empty() { "clear the environment" } else { "keep only named variables" };
+        plan.step(reason, call::KeepEnvironment(names));
+    }
+    plan
+}
+
+/// Maps users and groups, and denies or allows setgroups(2), for the process `pid`.
+fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
+    let setgroups = |process: &str, rule| call::Write::new(format!("/proc/{process}/setgroups"), rule);
+    match (ids.setgroups, ids.owner) {
+        (Some(SetgroupsRule::Deny), None) => {
+            plan.step("deny setgroups(2) inside", setgroups("self", "deny"));
+        }
+        (Some(SetgroupsRule::Deny), Some(_)) => {
+            // after --owner the files in /proc/self belong to root: proc(5), PR_SET_DUMPABLE(2const)
+            plan.step("deny setgroups(2) inside", setgroups(&pid.to_string(), "deny"));
+            plan.in_helper();
+        }
+        _ => {}
+    }
+    for (kind, map) in [(IdKind::User, &ids.users), (IdKind::Group, &ids.groups)] {
+        let reason = format!("map {} ids", kind.noun());
+        match map {
+            None => {}
+            Some(MapWrite::ByItself { inside, outside }) => map_own_id(plan, kind, *inside, *outside),
+            Some(MapWrite::ByRoot(map)) => {
+                let file = format!("/proc/{pid}/{}", kind.map_file());
+                plan.step(reason, call::Write::new(file, map.to_string()));
+                plan.in_helper();
+            }
+            Some(MapWrite::ByProgram(program, map)) => {
+                plan.step(reason, mapper::call(kind, program, pid, map));
+                plan.in_helper();
+            }
+        }
+    }
+    if ids.setgroups == Some(SetgroupsRule::Allow) {
+        plan.step("allow setgroups(2) inside", setgroups("self", "allow"));
+    }
+}
+
+/// Keeps namespaces of the process `pid` in files, and takes that back if a later step fails.
+fn persist(plan: &mut Plan, namespaces: Vec<PersistedNamespace>, pid: u32) {
+    for namespace in namespaces {
+        let source = namespace.source(pid);
+        let PersistedNamespace { kind, file, create } = namespace;
+        let name = kind.name;
+        if create {
+            let reason = format!("make a file for the {name} namespace");
+            plan.step(reason, call::Mknod::file(&file, 0o600));
+            plan.undo_if_failed("remove its file", call::Unlink(file.clone()));
+            plan.in_helper();
+        }
+        let mount = call::Mount::bind(source, &file, MsFlags::empty());
+        plan.step(format!("keep the {name} namespace in a file"), mount);
+        let unmount = call::Unmount { target: file, flags: MntFlags::MNT_DETACH };
+        plan.undo_if_failed(format!("let go of the {name} namespace"), unmount);
+        plan.in_helper();
+    }
+}
+
+/// Mounts binfmt_misc, the table of interpreters of the user namespace, and adds an entry to it.
+fn register_interpreter(plan: &mut Plan, binfmt: Option<BinfmtMount>) {
+    let Some(BinfmtMount { dir, entry }) = binfmt else { return };
+    plan.step("mount a table of interpreters", call::Mount::new("binfmt_misc", &dir, NO_EXEC));
+    let entry = entry.map(|entry| call::Write::new(dir.join("register"), entry.into_encoded_bytes()));
+    plan.step_if_some("register an interpreter", entry);
+}
+
+#[cfg(test)]
+mod tests;
