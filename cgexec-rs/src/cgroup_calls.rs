@@ -2,11 +2,10 @@
 //! Control groups: made, written to, killed and removed. The same errno has another cause at each
 //! file of the control group file system.
 
-use std::fmt::{self, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chain::call::{Call, shell_word};
+use chain::call::{Call, Effect, Shown, shell_word};
 use chain::handles::{FdSlot, Handles};
 use chain::reporter::{Quoted, quoted};
 use nix::errno::Errno;
@@ -31,16 +30,11 @@ impl WriteCgroup {
     }
 }
 
-impl Display for WriteCgroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, data } = self;
-        write!(f, "write(<{}>, {}, {})", path.display(), Quoted(data), data.len())
-    }
-}
-
 impl Call for WriteCgroup {
-    fn page(&self) -> &'static str {
-        "cgroups(7)"
+    fn shown(&self) -> Shown {
+        let Self { path, data } = self;
+        Shown::new(format!("write(<{}>, {}, {})", path.display(), Quoted(data), data.len()), "cgroups(7)")
+            .inspect(format!("cat {}", shell_word(&self.path)))
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -55,16 +49,12 @@ impl Call for WriteCgroup {
         write(&self.path, errno)
     }
 
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some(format!("cat {}", shell_word(&self.path)))
-    }
-
     /// A write to these files moves a process into the group: cgroups(7).
-    fn changes(&self) -> CloneFlags {
+    fn effect(&self) -> Effect {
         if self.path.ends_with("cgroup.procs") || self.path.ends_with("tasks") {
-            CloneFlags::CLONE_NEWCGROUP
+            Effect::Changes(CloneFlags::CLONE_NEWCGROUP)
         } else {
-            CloneFlags::empty()
+            Effect::None
         }
     }
 }
@@ -78,15 +68,9 @@ pub struct CreateCgroup {
     pub slot: FdSlot,
 }
 
-impl Display for CreateCgroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mkdirat(AT_FDCWD, {}, 0700)", quoted(&self.path))
-    }
-}
-
 impl Call for CreateCgroup {
-    fn page(&self) -> &'static str {
-        "cgroups(7)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("mkdirat(AT_FDCWD, {}, 0700)", quoted(&self.path)), "cgroups(7)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -102,16 +86,10 @@ impl Call for CreateCgroup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveStaleCgroups(pub Vec<PathBuf>);
 
-impl Display for RemoveStaleCgroups {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.0.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
-        write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))
-    }
-}
-
 impl Call for RemoveStaleCgroups {
-    fn page(&self) -> &'static str {
-        "cgroups(7)"
+    fn shown(&self) -> Shown {
+        let path = self.0.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+        Shown::new(format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path)), "cgroups(7)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -127,15 +105,9 @@ impl Call for RemoveStaleCgroups {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveEmptyCgroup(pub PathBuf);
 
-impl Display for RemoveEmptyCgroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0))
-    }
-}
-
 impl Call for RemoveEmptyCgroup {
-    fn page(&self) -> &'static str {
-        "cgroups(7)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0)), "cgroups(7)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -147,15 +119,9 @@ impl Call for RemoveEmptyCgroup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KillCgroup(pub PathBuf);
 
-impl Display for KillCgroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "write(<{}/cgroup.kill>, \"1\", 1)", self.0.display())
-    }
-}
-
 impl Call for KillCgroup {
-    fn page(&self) -> &'static str {
-        "cgroups(7)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("write(<{}/cgroup.kill>, \"1\", 1)", self.0.display()), "cgroups(7)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -167,15 +133,9 @@ impl Call for KillCgroup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KillCgroupV1(pub PathBuf);
 
-impl Display for KillCgroupV1 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kill(<each process of {}>, SIGKILL)", self.0.display())
-    }
-}
-
 impl Call for KillCgroupV1 {
-    fn page(&self) -> &'static str {
-        "kill(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("kill(<each process of {}>, SIGKILL)", self.0.display()), "kill(2)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -187,15 +147,9 @@ impl Call for KillCgroupV1 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveCgroup(pub PathBuf);
 
-impl Display for RemoveCgroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0))
-    }
-}
-
 impl Call for RemoveCgroup {
-    fn page(&self) -> &'static str {
-        "cgroups(7)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0)), "cgroups(7)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The system calls that a plan can hold, as values.
 //!
-//! Each call is one struct. Its notation, its manual page, how it is made, what helps
-//! when it fails and how to see its effect stand side by side, one file a family, so that
-//! what is shown cannot drift from what is made.
+//! Each call is one struct. How it is shown, how it is made and what helps when it fails stand
+//! side by side, one file a family, so that what is shown cannot drift from what is made.
 
 mod cause;
 mod credentials;
@@ -14,7 +13,6 @@ mod namespace;
 mod notation;
 mod process;
 
-use std::fmt::{Debug, Display};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -30,13 +28,12 @@ pub use namespace::{BringUp, SetHostname, Unshare};
 pub use notation::shell_word;
 pub use process::{CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, RunProgram, SetPath, WritePid};
 
-/// One change of the process or the system. `Display` shows it in strace(1)'s notation,
-/// with `<name>` for a descriptor.
+/// One change of the process or the system.
 ///
 /// A tool implements this for calls that only it makes.
-pub trait Call: Debug + Display {
-    /// The manual page to read.
-    fn page(&self) -> &'static str;
+pub trait Call {
+    /// How it is shown.
+    fn shown(&self) -> Shown;
 
     /// Makes the call.
     ///
@@ -51,31 +48,61 @@ pub trait Call: Debug + Display {
         None
     }
 
-    /// A shell command that shows the effect from inside, once the command runs. `cwd` is where the
-    /// relative paths of the call are found then. Nothing for a call that only serves the next one.
-    fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        let _ = cwd;
-        None
+    /// What is different for later calls and tools.
+    fn effect(&self) -> Effect {
+        Effect::None
+    }
+}
+
+/// A call as `--explain` and an error show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// strace(1)'s notation, with `<name>` for a descriptor.
+    pub notation: String,
+    /// The manual page to read.
+    pub page: &'static str,
+    inspection: Option<(String, Option<PathBuf>)>,
+}
+
+impl Shown {
+    /// A call that only serves the next one, so that nothing of it can be seen later.
+    pub fn new(notation: impl Into<String>, page: &'static str) -> Self {
+        Self { notation: notation.into(), page, inspection: None }
     }
 
-    /// The working directory for the relative paths of later calls, as the command sees it.
-    fn track_cwd(&self, cwd: PathBuf) -> PathBuf {
-        cwd
+    /// Adds a shell command that shows the effect from inside, once the command runs.
+    #[must_use]
+    pub fn inspect(self, command: impl Into<String>) -> Self {
+        Self { inspection: Some((command.into(), None)), ..self }
     }
 
-    /// What later tools of a chain see differently after the call: the kinds of namespaces that
-    /// isolate it.
-    fn changes(&self) -> CloneFlags {
-        CloneFlags::empty()
+    /// The same with a path as its last argument, which may be relative to the working directory.
+    #[must_use]
+    pub fn inspect_path(self, command: impl Into<String>, path: &Path) -> Self {
+        Self { inspection: Some((command.into(), Some(path.to_path_buf()))), ..self }
     }
 
-    /// Whether paths lead elsewhere after the call, because it changes the root directory.
-    fn changes_root(&self) -> bool {
-        false
+    /// The command, for a call that is made in this working directory.
+    pub(crate) fn inspection_command(self, cwd: &Path) -> Option<String> {
+        let (command, path) = self.inspection?;
+        Some(match path {
+            Some(path) => format!("{command} {}", notation::shell_word_at(cwd, &path)),
+            None => command,
+        })
     }
+}
 
-    /// The new working directory of a call that does nothing else, which a dry run can enter too.
-    fn new_directory(&self) -> Option<&Path> {
-        None
-    }
+/// What is different for later calls and tools once a call is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing they look at.
+    None,
+    /// What these kinds of namespaces isolate.
+    Changes(CloneFlags),
+    /// Paths, because the root directory changes.
+    NewRoot,
+    /// The working directory, and nothing else: a dry run can change it too.
+    Directory(PathBuf),
+    /// The working directory, to one that the command will know by this path.
+    Cwd(PathBuf),
 }

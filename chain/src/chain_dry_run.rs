@@ -12,7 +12,7 @@ use std::path::Path;
 
 use nix::sched::CloneFlags;
 
-use crate::call::Call;
+use crate::call::Effect;
 use crate::exec::Command;
 use crate::exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
 use crate::reporter::{ErrnoText, Reporter, quoted};
@@ -33,18 +33,26 @@ pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: 
         return 0;
     }
     let program = quoted(&command.program);
-    let calls = || steps.iter().filter_map(|step| step.action.call());
-    if calls().any(Call::changes_root) {
+    let effects: Vec<Effect> = steps.iter().map(|step| step.action.effect()).collect();
+    if effects.contains(&Effect::NewRoot) {
         reporter.message(format_args!(
             "the plan ends here: {program} is a program of the new root, not of this one"
         ));
         return 0;
     }
     // the working directory is this process's alone, and relative paths begin there
-    for dir in calls().filter_map(Call::new_directory) {
-        if let Err(errno) = nix::unistd::chdir(dir) {
-            reporter.message(format_args!("cannot plan on from {}: {}", quoted(dir), ErrnoText(errno)));
-            return FAILED;
+    let mut changes = CloneFlags::empty();
+    for effect in effects {
+        match effect {
+            Effect::Changes(kinds) => changes |= kinds,
+            Effect::Directory(dir) => {
+                if let Err(errno) = nix::unistd::chdir(dir.as_path()) {
+                    let dir = quoted(&dir);
+                    reporter.message(format_args!("cannot plan on from {dir}: {}", ErrnoText(errno)));
+                    return FAILED;
+                }
+            }
+            _ => {}
         }
     }
     let Some(place) = command.resolve() else {
@@ -56,7 +64,6 @@ pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: 
         reporter.message(format_args!("the plan ends here: {place} is no program that knows {DRY_RUN}"));
         return 0;
     }
-    let changes = steps.iter().fold(CloneFlags::empty(), |all, step| all | step.action.changes());
     let kinds = seen_otherwise(changes);
     if !kinds.is_empty() {
         reporter.message(format_args!(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 
-use crate::call::ForkOptions;
+use crate::call::{Effect, ForkOptions};
 use crate::exec::Command;
 use crate::exit::FAILED;
 use crate::handles::Handles;
@@ -86,10 +86,16 @@ impl<'a> Execution<'a> {
     }
 
     fn show(&mut self, reason: &Reason, action: &Action) {
-        self.reporter.step(reason, action, action.page());
+        if self.reporter.verbosity() == Verbosity::Quiet {
+            return;
+        }
+        let shown = action.shown();
+        self.reporter.step(reason, &shown.notation, shown.page);
         if self.reporter.verbosity() == Verbosity::ExplainSee {
-            self.cwd = action.track_cwd(std::mem::take(&mut self.cwd));
-            self.reporter.see(action.inspection_command(&self.cwd));
+            if let Effect::Cwd(cwd) = action.effect() {
+                self.cwd = cwd;
+            }
+            self.reporter.see(shown.inspection_command(&self.cwd));
         }
     }
 
@@ -161,7 +167,10 @@ impl<'a> Execution<'a> {
     /// Takes steps back, the last first. A failure is reported, and the next one still tried.
     fn take_back(&mut self) {
         for Undo { reason, action, .. } in std::mem::take(&mut self.undos).into_iter().rev() {
-            self.reporter.step(&reason, &action, action.page());
+            if self.reporter.verbosity() != Verbosity::Quiet {
+                let shown = action.shown();
+                self.reporter.step(&reason, shown.notation, shown.page);
+            }
             if let Err(errno) = self.make_action(&action, &[]) {
                 self.report_failure(&reason, &action, errno);
             }
@@ -169,7 +178,7 @@ impl<'a> Execution<'a> {
     }
 
     fn report_failure(&self, reason: &Reason, action: &Action, errno: Errno) {
-        self.reporter.failed(reason, action, errno);
+        self.reporter.failed(reason, action.shown().notation, errno);
         if let Some(hint) = action.hint(errno) {
             self.reporter.hint(hint);
         }

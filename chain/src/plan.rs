@@ -145,7 +145,7 @@ impl Plan {
 
     /// The calls in order, for tests: one line each.
     pub fn lines(&self) -> Vec<String> {
-        self.steps.iter().map(|step| step.action.to_string()).collect()
+        self.steps.iter().map(|step| step.action.shown().notation).collect()
     }
 
     /// Executes the plan and becomes the command. Does not return.
@@ -159,14 +159,16 @@ impl Plan {
 
     fn print(&self, reporter: &Reporter) {
         for Step { reason, action, .. } in &self.steps {
-            reporter.step(reason, action, action.page());
+            let shown = action.shown();
+            reporter.step(reason, shown.notation, shown.page);
         }
         self.command.say(reporter);
         let committed = self.steps.iter().rposition(|step| step.commits).map_or(0, |last| last + 1);
         let open = self.steps.iter().skip(committed).rev();
         let undos = open.flat_map(|step| step.undo.iter().rev());
         for Undo { reason, action, .. } in undos.filter(|undo| undo.when == UndoWhen::AfterCommand) {
-            reporter.step(format_args!("afterwards, {reason}"), action, action.page());
+            let shown = action.shown();
+            reporter.step(format_args!("afterwards, {reason}"), shown.notation, shown.page);
         }
     }
 }

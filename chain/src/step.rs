@@ -2,13 +2,10 @@
 //! A step of a plan: a reason, what is done, and how it is taken back.
 
 use std::borrow::Cow;
-use std::fmt::{self, Display};
-use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::sched::CloneFlags;
 
-use crate::call::{Call, ForkOptions};
+use crate::call::{Call, Effect, ForkOptions, Shown};
 use crate::reporter::Reporter;
 
 /// Why: it ends the sentence "the tool will now …" and, after a failure, "cannot …".
@@ -18,7 +15,6 @@ pub type Reason = Cow<'static, str>;
 pub(crate) type Verify = Box<dyn FnOnce(&Reporter) -> Result<(), String>>;
 
 /// What a step does. A fork is not a [`Call`], because only the plan can make it: it then has two sides.
-#[derive(Debug)]
 pub(crate) enum Action {
     Call(Box<dyn Call>),
     /// The helper makes the call that has this number.
@@ -28,14 +24,6 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    /// The call, whoever makes it.
-    pub(crate) fn call(&self) -> Option<&dyn Call> {
-        match self {
-            Self::Call(call) | Self::InHelper(_, call) => Some(&**call),
-            Self::StartHelper | Self::Fork(_) => None,
-        }
-    }
-
     /// The call that the helper knows by this number.
     fn helper_call(&self, asked: u32) -> Option<&dyn Call> {
         match self {
@@ -44,11 +32,11 @@ impl Action {
         }
     }
 
-    pub(crate) fn page(&self) -> &'static str {
+    pub(crate) fn shown(&self) -> Shown {
         match self {
-            Self::Call(call) | Self::InHelper(_, call) => call.page(),
-            Self::StartHelper => ForkOptions::default().page(),
-            Self::Fork(options) => options.page(),
+            Self::Call(call) | Self::InHelper(_, call) => call.shown(),
+            Self::StartHelper => Shown::new("fork()", "fork(2)"),
+            Self::Fork(options) => options.shown(),
         }
     }
 
@@ -60,35 +48,11 @@ impl Action {
         }
     }
 
-    pub(crate) fn inspection_command(&self, cwd: &Path) -> Option<String> {
+    pub(crate) fn effect(&self) -> Effect {
         match self {
-            Self::Call(call) | Self::InHelper(_, call) => call.inspection_command(cwd),
-            Self::StartHelper => None,
-            Self::Fork(options) => Some(options.inspection_command()),
-        }
-    }
-
-    pub(crate) fn track_cwd(&self, cwd: PathBuf) -> PathBuf {
-        match self.call() {
-            Some(call) => call.track_cwd(cwd),
-            None => cwd,
-        }
-    }
-
-    pub(crate) fn changes(&self) -> CloneFlags {
-        match self {
-            Self::Fork(options) => options.changes(),
-            _ => self.call().map_or(CloneFlags::empty(), Call::changes),
-        }
-    }
-}
-
-impl Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Call(call) | Self::InHelper(_, call) => call.fmt(f),
-            Self::StartHelper => ForkOptions::default().fmt(f),
-            Self::Fork(options) => options.fmt(f),
+            Self::Call(call) | Self::InHelper(_, call) => call.effect(),
+            Self::StartHelper => Effect::None,
+            Self::Fork(options) => options.effect(),
         }
     }
 }

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Users, groups and capabilities.
 
-use std::fmt::{self, Display};
-use std::path::Path;
-
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
-use super::Call;
+use super::{Call, Effect, Shown};
 use crate::handles::Handles;
 use system::sys;
 
@@ -15,28 +12,19 @@ use system::sys;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetGroups(pub Vec<u32>);
 
-impl Display for SetGroups {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list: Vec<String> = self.0.iter().map(u32::to_string).collect();
-        write!(f, "setgroups({}, [{}])", self.0.len(), list.join(", "))
-    }
-}
-
 impl Call for SetGroups {
-    fn page(&self) -> &'static str {
-        "setgroups(2)"
+    fn shown(&self) -> Shown {
+        let list: Vec<String> = self.0.iter().map(u32::to_string).collect();
+        Shown::new(format!("setgroups({}, [{}])", self.0.len(), list.join(", ")), "setgroups(2)")
+            .inspect("id")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         sys::set_groups(&self.0)
     }
 
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("id".to_string())
-    }
-
-    fn changes(&self) -> CloneFlags {
-        CloneFlags::CLONE_NEWUSER
+    fn effect(&self) -> Effect {
+        Effect::Changes(CloneFlags::CLONE_NEWUSER)
     }
 }
 
@@ -44,16 +32,10 @@ impl Call for SetGroups {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetGroup(pub u32);
 
-impl Display for SetGroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gid = self.0;
-        write!(f, "setresgid({gid}, {gid}, {gid})")
-    }
-}
-
 impl Call for SetGroup {
-    fn page(&self) -> &'static str {
-        "setresgid(2)"
+    fn shown(&self) -> Shown {
+        let gid = self.0;
+        Shown::new(format!("setresgid({gid}, {gid}, {gid})"), "setresgid(2)").inspect("id")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -69,12 +51,8 @@ impl Call for SetGroup {
         })
     }
 
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("id".to_string())
-    }
-
-    fn changes(&self) -> CloneFlags {
-        CloneFlags::CLONE_NEWUSER
+    fn effect(&self) -> Effect {
+        Effect::Changes(CloneFlags::CLONE_NEWUSER)
     }
 }
 
@@ -83,16 +61,10 @@ impl Call for SetGroup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetUser(pub u32);
 
-impl Display for SetUser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let uid = self.0;
-        write!(f, "setresuid({uid}, {uid}, {uid})")
-    }
-}
-
 impl Call for SetUser {
-    fn page(&self) -> &'static str {
-        "setresuid(2)"
+    fn shown(&self) -> Shown {
+        let uid = self.0;
+        Shown::new(format!("setresuid({uid}, {uid}, {uid})"), "setresuid(2)").inspect("id")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -106,12 +78,8 @@ impl Call for SetUser {
         })
     }
 
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("id".to_string())
-    }
-
-    fn changes(&self) -> CloneFlags {
-        CloneFlags::CLONE_NEWUSER
+    fn effect(&self) -> Effect {
+        Effect::Changes(CloneFlags::CLONE_NEWUSER)
     }
 }
 
@@ -119,22 +87,13 @@ impl Call for SetUser {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeepCapabilities;
 
-impl Display for KeepCapabilities {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, <each>, 0, 0)")
-    }
-}
-
 impl Call for KeepCapabilities {
-    fn page(&self) -> &'static str {
-        "capabilities(7)"
+    fn shown(&self) -> Shown {
+        Shown::new("prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, <each>, 0, 0)", "capabilities(7)")
+            .inspect("grep CapAmb /proc/self/status")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         sys::keep_capabilities()
-    }
-
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("grep CapAmb /proc/self/status".to_string())
     }
 }

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The root directory and the working directory.
 
-use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use super::Call;
 use super::cause::inside_chroot;
+use super::{Call, Effect, Shown};
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
 use system::sys;
@@ -23,15 +22,13 @@ pub struct PivotRoot {
     pub put_old: PathBuf,
 }
 
-impl Display for PivotRoot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pivot_root({}, {})", quoted(&self.new_root), quoted(&self.put_old))
-    }
-}
-
 impl Call for PivotRoot {
-    fn page(&self) -> &'static str {
-        "pivot_root(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(
+            format!("pivot_root({}, {})", quoted(&self.new_root), quoted(&self.put_old)),
+            "pivot_root(2)",
+        )
+        .inspect("findmnt /")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -42,12 +39,8 @@ impl Call for PivotRoot {
         if errno == Errno::EINVAL { inside_chroot() } else { None }
     }
 
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("findmnt /".to_string())
-    }
-
-    fn changes_root(&self) -> bool {
-        true
+    fn effect(&self) -> Effect {
+        Effect::NewRoot
     }
 }
 
@@ -55,15 +48,9 @@ impl Call for PivotRoot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chroot(pub PathBuf);
 
-impl Display for Chroot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "chroot({})", quoted(&self.0))
-    }
-}
-
 impl Call for Chroot {
-    fn page(&self) -> &'static str {
-        "chroot(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("chroot({})", quoted(&self.0)), "chroot(2)").inspect("ls -id / /..")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -77,12 +64,8 @@ impl Call for Chroot {
         })
     }
 
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("ls -id / /..".to_string())
-    }
-
-    fn changes_root(&self) -> bool {
-        self.0 != Path::new("/")
+    fn effect(&self) -> Effect {
+        if self.0 != Path::new("/") { Effect::NewRoot } else { Effect::None }
     }
 }
 
@@ -90,27 +73,17 @@ impl Call for Chroot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chdir(pub PathBuf);
 
-impl Display for Chdir {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "chdir({})", quoted(&self.0))
-    }
-}
-
 impl Call for Chdir {
-    fn page(&self) -> &'static str {
-        "chdir(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("chdir({})", quoted(&self.0)), "chdir(2)").inspect("pwd")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         nix::unistd::chdir(self.0.as_path())
     }
 
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("pwd".to_string())
-    }
-
-    fn new_directory(&self) -> Option<&Path> {
-        Some(&self.0)
+    fn effect(&self) -> Effect {
+        Effect::Directory(self.0.clone())
     }
 }
 
@@ -124,20 +97,17 @@ pub struct Enter {
     pub dir: PathBuf,
 }
 
-impl Display for Enter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { slot, dir } = self;
-        if dir.as_os_str().is_empty() {
-            write!(f, "fchdir(<{slot}>)")
-        } else {
-            write!(f, "fchdir(<{slot}/{}>)", dir.display())
-        }
-    }
-}
-
 impl Call for Enter {
-    fn page(&self) -> &'static str {
-        "openat2(2), fchdir(2)"
+    fn shown(&self) -> Shown {
+        let Self { slot, dir } = self;
+        Shown::new(
+            if dir.as_os_str().is_empty() {
+                format!("fchdir(<{slot}>)")
+            } else {
+                format!("fchdir(<{slot}/{}>)", dir.display())
+            },
+            "openat2(2), fchdir(2)",
+        )
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -149,8 +119,8 @@ impl Call for Enter {
         }
     }
 
-    fn track_cwd(&self, _: PathBuf) -> PathBuf {
-        Path::new("/").join(&self.dir)
+    fn effect(&self) -> Effect {
+        Effect::Cwd(Path::new("/").join(&self.dir))
     }
 }
 
@@ -163,15 +133,9 @@ pub struct Reopen {
     pub slot: FdSlot,
 }
 
-impl Display for Reopen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "chdir({})", quoted(&self.path))
-    }
-}
-
 impl Call for Reopen {
-    fn page(&self) -> &'static str {
-        "chdir(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("chdir({})", quoted(&self.path)), "chdir(2)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -187,7 +151,7 @@ mod tests {
 
     #[test]
     fn only_another_root_hides_the_next_tool() {
-        assert!(Chroot("/srv".into()).changes_root());
-        assert!(!Chroot("/.".into()).changes_root());
+        assert_eq!(Chroot("/srv".into()).effect(), Effect::NewRoot);
+        assert_eq!(Chroot("/.".into()).effect(), Effect::None);
     }
 }

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Files: those of the kernel that are written, and those that are made and removed.
 
-use std::fmt::{self, Display};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{Mode, SFlag};
 use nix::unistd::UnlinkatFlags;
 
-use super::Call;
 use super::cause::{read, user_namespace_knob};
-use super::notation::{Hex, shell_word, shell_word_at};
+use super::notation::{Hex, shell_word};
+use super::{Call, Shown};
 use crate::handles::Handles;
 use crate::reporter::{Quoted, quoted};
 use system::sys;
@@ -31,14 +30,7 @@ impl Write {
     }
 }
 
-impl Display for Write {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, data } = self;
-        write!(f, "write(<{}>, {}, {})", path.display(), Quoted(data), data.len())
-    }
-}
-
-impl Call for Write {
+impl Write {
     fn page(&self) -> &'static str {
         let path = self.path.as_os_str().as_bytes();
         if path.ends_with(b"_map") || path.ends_with(b"/setgroups") {
@@ -48,6 +40,14 @@ impl Call for Write {
         } else {
             "proc(5)"
         }
+    }
+}
+
+impl Call for Write {
+    fn shown(&self) -> Shown {
+        let Self { path, data } = self;
+        Shown::new(format!("write(<{}>, {}, {})", path.display(), Quoted(data), data.len()), self.page())
+            .inspect(format!("cat {}", shell_word(&self.path)))
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -65,10 +65,6 @@ impl Call for Write {
             }
             _ => None,
         }
-    }
-
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some(format!("cat {}", shell_word(&self.path)))
     }
 }
 
@@ -89,23 +85,14 @@ pub struct Mkdir {
     pub mode: u32,
 }
 
-impl Display for Mkdir {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mkdirat(AT_FDCWD, {}, 0{:o})", quoted(&self.path), self.mode)
-    }
-}
-
 impl Call for Mkdir {
-    fn page(&self) -> &'static str {
-        "mkdirat(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("mkdirat(AT_FDCWD, {}, 0{:o})", quoted(&self.path), self.mode), "mkdirat(2)")
+            .inspect_path("ls -ld", &self.path)
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         nix::sys::stat::mkdirat(AT_FDCWD, self.path.as_path(), Mode::from_bits_truncate(self.mode))
-    }
-
-    fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        Some(format!("ls -ld {}", shell_word_at(cwd, &self.path)))
     }
 }
 
@@ -131,22 +118,20 @@ impl Mknod {
     }
 }
 
-impl Display for Mknod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Call for Mknod {
+    fn shown(&self) -> Shown {
         let Self { path, kind, mode, device: (major, minor) } = self;
         let path = quoted(path);
-        if *kind == SFlag::S_IFCHR {
-            let (major, minor) = (Hex(*major), Hex(*minor));
-            write!(f, "mknodat(AT_FDCWD, {path}, S_IFCHR|0{mode:o}, makedev({major}, {minor}))")
-        } else {
-            write!(f, "mknodat(AT_FDCWD, {path}, S_IFREG|0{mode:o})")
-        }
-    }
-}
-
-impl Call for Mknod {
-    fn page(&self) -> &'static str {
-        "mknodat(2)"
+        Shown::new(
+            if *kind == SFlag::S_IFCHR {
+                let (major, minor) = (Hex(*major), Hex(*minor));
+                format!("mknodat(AT_FDCWD, {path}, S_IFCHR|0{mode:o}, makedev({major}, {minor}))")
+            } else {
+                format!("mknodat(AT_FDCWD, {path}, S_IFREG|0{mode:o})")
+            },
+            "mknodat(2)",
+        )
+        .inspect_path("ls -ld", &self.path)
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -154,10 +139,6 @@ impl Call for Mknod {
         let mode = Mode::from_bits_truncate(*mode);
         let device = nix::sys::stat::makedev(*major, *minor);
         nix::sys::stat::mknodat(AT_FDCWD, path.as_path(), *kind, mode, device)
-    }
-
-    fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        Some(format!("ls -ld {}", shell_word_at(cwd, &self.path)))
     }
 }
 
@@ -170,23 +151,17 @@ pub struct Symlink {
     pub link: PathBuf,
 }
 
-impl Display for Symlink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "symlinkat({}, AT_FDCWD, {})", quoted(&self.target), quoted(&self.link))
-    }
-}
-
 impl Call for Symlink {
-    fn page(&self) -> &'static str {
-        "symlinkat(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(
+            format!("symlinkat({}, AT_FDCWD, {})", quoted(&self.target), quoted(&self.link)),
+            "symlinkat(2)",
+        )
+        .inspect_path("ls -ld", &self.link)
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         nix::unistd::symlinkat(self.target.as_path(), AT_FDCWD, self.link.as_path())
-    }
-
-    fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        Some(format!("ls -ld {}", shell_word_at(cwd, &self.link)))
     }
 }
 
@@ -194,15 +169,9 @@ impl Call for Symlink {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unlink(pub PathBuf);
 
-impl Display for Unlink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unlinkat(AT_FDCWD, {}, 0)", quoted(&self.0))
-    }
-}
-
 impl Call for Unlink {
-    fn page(&self) -> &'static str {
-        "unlinkat(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("unlinkat(AT_FDCWD, {}, 0)", quoted(&self.0)), "unlinkat(2)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -214,23 +183,13 @@ impl Call for Unlink {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Umask(pub u32);
 
-impl Display for Umask {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "umask(0{:02o})", self.0)
-    }
-}
-
 impl Call for Umask {
-    fn page(&self) -> &'static str {
-        "umask(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("umask(0{:02o})", self.0), "umask(2)").inspect("umask")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         nix::sys::stat::umask(Mode::from_bits_truncate(self.0));
         Ok(())
-    }
-
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("umask".to_string())
     }
 }

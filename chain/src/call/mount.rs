@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Mounts: mount(2), umount2(2), and the calls of Linux 5.2 that work on descriptors.
 
-use std::fmt::{self, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +8,9 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 
-use super::Call;
 use super::cause::{inside_chroot, user_namespace_knob};
-use super::notation::{OrNull, shell_word_at};
+use super::notation::OrNull;
+use super::{Call, Effect, Shown};
 use crate::flags;
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
@@ -82,24 +81,19 @@ impl Mount {
     }
 }
 
-impl Display for Mount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Call for Mount {
+    fn shown(&self) -> Shown {
         let Self { source, target, fstype, flags, data } = self;
-        write!(
-            f,
+        let notation = format!(
             "mount({}, {}, {}, {}, {})",
             OrNull(source.as_deref()),
             quoted(target),
             OrNull(fstype.map(Path::new)),
             flags::Mount(*flags),
             OrNull(data.as_deref().map(Path::new)),
-        )
-    }
-}
-
-impl Call for Mount {
-    fn page(&self) -> &'static str {
-        "mount(2)"
+        );
+        let findmnt = if flags.intersects(PROPAGATION) { "findmnt -o TARGET,PROPAGATION" } else { "findmnt" };
+        Shown::new(notation, "mount(2)").inspect_path(findmnt, target)
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -128,13 +122,8 @@ impl Call for Mount {
         }
     }
 
-    fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        let columns = if self.flags.intersects(PROPAGATION) { "-o TARGET,PROPAGATION " } else { "" };
-        Some(format!("findmnt {columns}{}", shell_word_at(cwd, &self.target)))
-    }
-
-    fn changes(&self) -> CloneFlags {
-        CloneFlags::CLONE_NEWNS
+    fn effect(&self) -> Effect {
+        Effect::Changes(CloneFlags::CLONE_NEWNS)
     }
 }
 
@@ -147,15 +136,9 @@ pub struct Unmount {
     pub flags: MntFlags,
 }
 
-impl Display for Unmount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "umount2({}, {})", quoted(&self.target), flags::Unmount(self.flags))
-    }
-}
-
 impl Call for Unmount {
-    fn page(&self) -> &'static str {
-        "umount2(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("umount2({}, {})", quoted(&self.target), flags::Unmount(self.flags)), "umount2(2)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -172,16 +155,13 @@ pub struct OpenTree {
     pub slot: FdSlot,
 }
 
-impl Display for OpenTree {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = quoted(&self.path);
-        write!(f, "open_tree(AT_FDCWD, {path}, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)")
-    }
-}
-
 impl Call for OpenTree {
-    fn page(&self) -> &'static str {
-        "open_tree(2)"
+    fn shown(&self) -> Shown {
+        let path = quoted(&self.path);
+        Shown::new(
+            format!("open_tree(AT_FDCWD, {path}, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)"),
+            "open_tree(2)",
+        )
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -202,15 +182,9 @@ pub struct FsOpen {
     pub slot: FdSlot,
 }
 
-impl Display for FsOpen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fsopen(\"{}\", FSOPEN_CLOEXEC)", self.fstype)
-    }
-}
-
 impl Call for FsOpen {
-    fn page(&self) -> &'static str {
-        "fsopen(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("fsopen(\"{}\", FSOPEN_CLOEXEC)", self.fstype), "fsopen(2)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -227,15 +201,9 @@ impl Call for FsOpen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FsMount(pub FdSlot);
 
-impl Display for FsMount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fsmount(<{}>, FSMOUNT_CLOEXEC, 0)", self.0)
-    }
-}
-
 impl Call for FsMount {
-    fn page(&self) -> &'static str {
-        "fsmount(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("fsmount(<{}>, FSMOUNT_CLOEXEC, 0)", self.0), "fsmount(2)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -247,20 +215,16 @@ impl Call for FsMount {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadOnlyTree(pub FdSlot);
 
-impl Display for ReadOnlyTree {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "mount_setattr(<{}>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, \
-             {{attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)",
-            self.0
-        )
-    }
-}
-
 impl Call for ReadOnlyTree {
-    fn page(&self) -> &'static str {
-        "mount_setattr(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(
+            format!(
+                "mount_setattr(<{}>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, \
+             {{attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)",
+                self.0
+            ),
+            "mount_setattr(2)",
+        )
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -281,16 +245,14 @@ pub struct MoveMount {
     pub target: PathBuf,
 }
 
-impl Display for MoveMount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { slot, target } = self;
-        write!(f, "move_mount(<{slot}>, \"\", AT_FDCWD, {}, MOVE_MOUNT_F_EMPTY_PATH)", quoted(target))
-    }
-}
-
 impl Call for MoveMount {
-    fn page(&self) -> &'static str {
-        "move_mount(2)"
+    fn shown(&self) -> Shown {
+        let Self { slot, target } = self;
+        Shown::new(
+            format!("move_mount(<{slot}>, \"\", AT_FDCWD, {}, MOVE_MOUNT_F_EMPTY_PATH)", quoted(target)),
+            "move_mount(2)",
+        )
+        .inspect_path("findmnt", &self.target)
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -301,12 +263,8 @@ impl Call for MoveMount {
         needs_linux("5.2", errno)
     }
 
-    fn inspection_command(&self, cwd: &Path) -> Option<String> {
-        Some(format!("findmnt {}", shell_word_at(cwd, &self.target)))
-    }
-
-    fn changes(&self) -> CloneFlags {
-        CloneFlags::CLONE_NEWNS
+    fn effect(&self) -> Effect {
+        Effect::Changes(CloneFlags::CLONE_NEWNS)
     }
 }
 
@@ -370,9 +328,9 @@ mod tests {
     #[test]
     fn what_a_mount_did_is_seen_where_it_will_be() {
         let enter = Enter { slot: Handles::default().slot("new root"), dir: "dev/pts".into() };
-        let cwd = enter.track_cwd(PathBuf::from("/"));
+        let Effect::Cwd(cwd) = enter.effect() else { panic!("it changes the working directory") };
         let mount = Mount::new("devpts", ".", MsFlags::empty());
-        assert_eq!(mount.inspection_command(&cwd).as_deref(), Some("findmnt /dev/pts"));
-        assert_eq!(enter.inspection_command(&cwd), None);
+        assert_eq!(mount.shown().inspection_command(&cwd).as_deref(), Some("findmnt /dev/pts"));
+        assert_eq!(enter.shown().inspection_command(&cwd), None);
     }
 }

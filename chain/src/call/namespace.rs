@@ -2,15 +2,14 @@
 //! New namespaces, and what only the owner of one may set in it.
 
 use std::ffi::OsString;
-use std::fmt::{self, Display};
 use std::fs;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
-use super::Call;
 use super::cause::{inside_chroot, read, user_namespace_knob};
+use super::{Call, Effect, Shown};
 use crate::flags;
 use crate::handles::Handles;
 use crate::reporter::quoted;
@@ -23,15 +22,11 @@ use system::sys;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unshare(pub CloneFlags);
 
-impl Display for Unshare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unshare({})", flags::Clone(self.0))
-    }
-}
-
 impl Call for Unshare {
-    fn page(&self) -> &'static str {
-        "unshare(2)"
+    fn shown(&self) -> Shown {
+        let links: Vec<_> = Kind::of(self.0).map(Kind::path).collect();
+        Shown::new(format!("unshare({})", flags::Clone(self.0)), "unshare(2)")
+            .inspect(format!("readlink {}", links.join(" ")))
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -54,14 +49,8 @@ impl Call for Unshare {
         }
     }
 
-    /// The links in /proc that have changed.
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        let links: Vec<_> = Kind::of(self.0).map(Kind::path).collect();
-        Some(format!("readlink {}", links.join(" ")))
-    }
-
-    fn changes(&self) -> CloneFlags {
-        self.0
+    fn effect(&self) -> Effect {
+        Effect::Changes(self.0)
     }
 }
 
@@ -117,23 +106,14 @@ fn seccomp() -> Option<String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetHostname(pub OsString);
 
-impl Display for SetHostname {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sethostname({}, {})", quoted(&self.0), self.0.len())
-    }
-}
-
 impl Call for SetHostname {
-    fn page(&self) -> &'static str {
-        "sethostname(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("sethostname({}, {})", quoted(&self.0), self.0.len()), "sethostname(2)")
+            .inspect("uname -n")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         nix::unistd::sethostname(&self.0)
-    }
-
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("uname -n".to_string())
     }
 }
 
@@ -141,23 +121,17 @@ impl Call for SetHostname {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BringUp(pub &'static str);
 
-impl Display for BringUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ioctl(<socket>, SIOCSIFFLAGS, {{ifr_name=\"{}\", ifr_flags=IFF_UP}})", self.0)
-    }
-}
-
 impl Call for BringUp {
-    fn page(&self) -> &'static str {
-        "netdevice(7)"
+    fn shown(&self) -> Shown {
+        Shown::new(
+            format!("ioctl(<socket>, SIOCSIFFLAGS, {{ifr_name=\"{}\", ifr_flags=IFF_UP}})", self.0),
+            "netdevice(7)",
+        )
+        .inspect(format!("ip address show {}", self.0))
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         sys::bring_up(self.0)
-    }
-
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some(format!("ip address show {}", self.0))
     }
 }
 
@@ -170,7 +144,7 @@ mod tests {
     #[test]
     fn new_namespaces_are_seen_by_their_links() {
         let call = Unshare(CloneFlags::CLONE_NEWUTS | CLONE_NEWTIME);
-        let shown = call.inspection_command(Path::new("/"));
+        let shown = call.shown().inspection_command(Path::new("/"));
         assert_eq!(shown.as_deref(), Some("readlink /proc/self/ns/uts /proc/self/ns/time"));
     }
 }

@@ -2,19 +2,18 @@
 //! Processes: their children, descriptors and environment.
 
 use std::ffi::OsString;
-use std::fmt::{self, Display};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::Call;
 use super::cause::PROCESS_LIMIT;
 use super::notation::{shell_word, signal_name};
+use super::{Call, Effect, Shown};
 use crate::exec;
 use crate::exit::{NOT_FOUND, NOT_RUNNABLE};
 use crate::handles::{FdSlot, Handles};
@@ -31,21 +30,18 @@ pub struct ForkOptions {
     pub child_is_init: bool,
 }
 
-impl Display for ForkOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.into {
-            Some(group) => write!(
-                f,
-                "clone3({{flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<{group}>}}, 88)"
-            ),
-            None => f.write_str("fork()"),
-        }
-    }
-}
-
 impl ForkOptions {
-    pub(crate) fn page(&self) -> &'static str {
-        if self.into.is_some() { "clone3(2)" } else { "fork(2)" }
+    pub(crate) fn shown(&self) -> Shown {
+        match self.into {
+            Some(group) => Shown::new(
+                format!(
+                    "clone3({{flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<{group}>}}, 88)"
+                ),
+                "clone3(2)",
+            )
+            .inspect("cat /proc/self/cgroup"),
+            None => Shown::new("fork()", "fork(2)").inspect("ps -o pid,ppid,comm"),
+        }
     }
 
     pub(crate) fn hint(&self, errno: Errno) -> Option<String> {
@@ -62,13 +58,8 @@ impl ForkOptions {
         Some(advice.to_string())
     }
 
-    pub(crate) fn inspection_command(&self) -> String {
-        let command = if self.into.is_some() { "cat /proc/self/cgroup" } else { "ps -o pid,ppid,comm" };
-        command.to_string()
-    }
-
-    pub(crate) fn changes(&self) -> CloneFlags {
-        if self.into.is_some() { CloneFlags::CLONE_NEWCGROUP } else { CloneFlags::empty() }
+    pub(crate) fn effect(&self) -> Effect {
+        if self.into.is_some() { Effect::Changes(CloneFlags::CLONE_NEWCGROUP) } else { Effect::None }
     }
 }
 
@@ -87,18 +78,13 @@ impl RunProgram {
     }
 }
 
-impl Display for RunProgram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&exec::notation(self.program.as_os_str(), &self.argv))
-    }
-}
-
 impl Call for RunProgram {
-    fn page(&self) -> &'static str {
+    fn shown(&self) -> Shown {
+        let notation = exec::notation(self.program.as_os_str(), &self.argv);
         match self.name() {
-            b"newuidmap" => "newuidmap(1)",
-            b"newgidmap" => "newgidmap(1)",
-            _ => "execve(2)",
+            b"newuidmap" => Shown::new(notation, "newuidmap(1)").inspect("cat /proc/self/uid_map"),
+            b"newgidmap" => Shown::new(notation, "newgidmap(1)").inspect("cat /proc/self/gid_map"),
+            _ => Shown::new(notation, "execve(2)"),
         }
     }
 
@@ -133,37 +119,20 @@ impl Call for RunProgram {
         };
         Some(advice.to_string())
     }
-
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        match self.name() {
-            b"newuidmap" => Some("cat /proc/self/uid_map".to_string()),
-            b"newgidmap" => Some("cat /proc/self/gid_map".to_string()),
-            _ => None,
-        }
-    }
 }
 
 /// Creates or empties a file and writes the number of this process into it, as the current /proc has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WritePid(pub PathBuf);
 
-impl Display for WritePid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "write(<{}>, \"<pid>\\n\")", self.0.display())
-    }
-}
-
 impl Call for WritePid {
-    fn page(&self) -> &'static str {
-        "write(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("write(<{}>, \"<pid>\\n\")", self.0.display()), "write(2)")
+            .inspect(format!("cat {}", shell_word(&self.0)))
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         sys::write_pid(&self.0)
-    }
-
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some(format!("cat {}", shell_word(&self.0)))
     }
 }
 
@@ -171,15 +140,9 @@ impl Call for WritePid {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeathSignal(pub i32);
 
-impl Display for DeathSignal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "prctl(PR_SET_PDEATHSIG, {})", signal_name(self.0))
-    }
-}
-
 impl Call for DeathSignal {
-    fn page(&self) -> &'static str {
-        "PR_SET_PDEATHSIG(2const)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("prctl(PR_SET_PDEATHSIG, {})", signal_name(self.0)), "PR_SET_PDEATHSIG(2const)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -196,23 +159,14 @@ pub struct CloseOnExec {
     pub path: PathBuf,
 }
 
-impl Display for CloseOnExec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fcntl({}<{}>, F_SETFD, FD_CLOEXEC)", self.fd, self.path.display())
-    }
-}
-
 impl Call for CloseOnExec {
-    fn page(&self) -> &'static str {
-        "fcntl(2)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("fcntl({}<{}>, F_SETFD, FD_CLOEXEC)", self.fd, self.path.display()), "fcntl(2)")
+            .inspect("ls -l /proc/self/fd")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         sys::close_on_exec(self.fd)
-    }
-
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("ls -l /proc/self/fd".to_string())
     }
 }
 
@@ -221,23 +175,13 @@ impl Call for CloseOnExec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetPath(pub OsString);
 
-impl Display for SetPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "setenv(\"PATH\", {}, 1)", quoted(&self.0))
-    }
-}
-
 impl Call for SetPath {
-    fn page(&self) -> &'static str {
-        "setenv(3)"
+    fn shown(&self) -> Shown {
+        Shown::new(format!("setenv(\"PATH\", {}, 1)", quoted(&self.0)), "setenv(3)").inspect("echo \"$PATH\"")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         sys::set_variable("PATH", &self.0)
-    }
-
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("echo \"$PATH\"".to_string())
     }
 }
 
@@ -245,22 +189,12 @@ impl Call for SetPath {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeepEnvironment(pub Vec<OsString>);
 
-impl Display for KeepEnvironment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("clearenv()")
-    }
-}
-
 impl Call for KeepEnvironment {
-    fn page(&self) -> &'static str {
-        "clearenv(3)"
+    fn shown(&self) -> Shown {
+        Shown::new("clearenv()", "clearenv(3)").inspect("env")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         sys::keep_environment(&self.0)
-    }
-
-    fn inspection_command(&self, _: &Path) -> Option<String> {
-        Some("env".to_string())
     }
 }
