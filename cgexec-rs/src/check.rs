@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `--check`: what can be limited here, by whom, and what would help where it cannot.
+//! `--check`: what can be limited here, and what helps where it cannot.
 //!
-//! The answers are those a run would get: the same code is asked, and nothing is made.
+//! The answers come from the code that a run uses, and nothing is created.
 
 use std::fmt::Write as _;
 use std::path::Path;

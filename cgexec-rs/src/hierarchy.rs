@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where the control groups are: which hierarchies are mounted, and our own place in each.
+//! The mounted hierarchies, and the current group in each.
 //!
-//! Nothing is taken for granted: version 2 may be mounted anywhere (on hybrid hosts
-//! at /sys/fs/cgroup/unified), controllers may be spread over both versions, and the
-//! caller may be deep in one hierarchy and at the top of another. cgroups(7)
-//! Inside of a cgroup namespace that somebody made and did not mount anew, no mount shows the own
-//! group; then a mount of our own does, which is attached nowhere. cgroup_namespaces(7)
+//! Version 2 can be mounted anywhere (on hybrid hosts at /sys/fs/cgroup/unified), controllers can be
+//! spread over both versions, and the current group can be deep in one hierarchy and the root of
+//! another: cgroups(7). In a new cgroup namespace without new mounts, no mount shows the current
+//! group; then a detached mount does: cgroup_namespaces(7).
+//!
+//! Kept by hand: cgroups-rs and libcgroup expect /sys/fs/cgroup, one version, and no namespace.
 
 use std::fs;
 use std::os::fd::IntoRawFd as _;
@@ -19,14 +20,14 @@ use crate::limits::Limit;
 use crate::membership::Membership;
 use crate::version::Version;
 
-/// A mounted hierarchy in which the caller's own group can be named.
+/// A mounted hierarchy that shows the current group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hierarchy {
     /// Its version.
     pub version: Version,
     /// Where it is mounted.
     pub mount: PathBuf,
-    /// The directory of the caller's own group.
+    /// The directory of the current group.
     pub own: PathBuf,
     /// The controllers of version 1; version 2 has a file for that.
     pub v1_controllers: Vec<String>,
@@ -34,25 +35,25 @@ pub struct Hierarchy {
     pub read_only: bool,
 }
 
-/// All of them, in the order of the mount table.
+/// All hierarchies, in the order of the mount table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hierarchies {
-    /// Those in which the own group can be named.
+    /// Those that show the current group.
     pub list: Vec<Hierarchy>,
-    /// Whether there is another one, whose mount does not show the own group.
+    /// Whether there is another one, whose mount does not show the current group.
     pub hidden: bool,
-    /// The file of /proc that could not be read, and why: nothing is known of any then.
+    /// The file of /proc that could not be read, and why; then there is no hierarchy.
     pub unread: Option<(&'static str, Errno)>,
     /// Whether a dry run did not open it.
     pub unopened: bool,
-    /// Whether some of them are in sight through mounts of our own.
+    /// Whether some of them are seen through detached mounts.
     pub private: bool,
     /// Whether something is mounted over a part of /proc: see [`mountinfo::is_cover_of_proc`].
     pub proc_is_covered: bool,
 }
 
 impl Hierarchies {
-    /// Reads /proc; where it cannot be read there are none.
+    /// Reads /proc.
     pub fn of_this_process(reporter: &Reporter) -> Self {
         let mounts = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
         let own = sys::read("/proc/self/cgroup").map_err(|errno| ("/proc/self/cgroup", errno));

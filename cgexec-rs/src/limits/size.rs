@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Sizes: bytes, as people write and read them.
+//! Sizes: bytes, as people write and read them. Kept by hand: crates for sizes know neither docker's
+//! units (powers of 1024 for k and m) nor "max", and print rounded values as exact ones.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
