@@ -2,8 +2,8 @@
 //! A control group from mkdir(2) to rmdir(2), even if the run that created it is killed.
 //!
 //! A run holds the lock of its group's directory as long as it lives, so a group whose lock is free
-//! was left by a run that could not clean up. Kept by hand: no library locks groups, freezes version 1
-//! groups while it kills, or removes what a killed run left.
+//! was left by a run that could not clean up. Kept by hand for these locks, for
+//! killing version 1 groups while they are frozen, and for removing what a killed run left.
 
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};

@@ -6,7 +6,7 @@
 //! another: cgroups(7). In a new cgroup namespace without new mounts, no mount shows the current
 //! group; then a detached mount does: cgroup_namespaces(7).
 //!
-//! Kept by hand: cgroups-rs and libcgroup expect /sys/fs/cgroup, one version, and no namespace.
+//! Kept by hand, because it must read partial mounts, both versions at once and cgroup namespaces.
 
 use std::fs;
 use std::os::fd::IntoRawFd as _;
