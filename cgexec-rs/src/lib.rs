@@ -4,6 +4,7 @@
 
 mod cgroup;
 mod cgroup_calls;
+mod cgroup_hints;
 mod check;
 pub mod cli;
 mod control_file;
@@ -15,11 +16,11 @@ mod group_path;
 pub mod hierarchy;
 mod join;
 mod limits;
+mod membership;
 mod oom;
 mod outcome;
 mod placement;
 mod plan;
-mod preliminary;
 mod refusal;
 mod report;
 mod report_output;
