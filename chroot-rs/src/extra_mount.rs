@@ -29,7 +29,6 @@ pub enum MountSource {
 }
 
 impl MountSource {
-    /// Whether it is mounted on a file.
     pub const fn is_file(&self) -> bool {
         matches!(self, Self::Host { is_dir: false, .. })
     }

@@ -28,7 +28,6 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 enum Overlaid {
     /// An empty directory in memory, in which directories can be made.
     Memory,
-    /// A directory of the caller's.
     Host(PathBuf),
 }
 

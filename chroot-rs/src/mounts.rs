@@ -36,7 +36,6 @@ pub struct ExistingMounts {
     pub can_unmount: bool,
 }
 
-/// How proc and sysfs are mounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelMounts {
     pub proc: FsProvision,

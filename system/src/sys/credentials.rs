@@ -7,7 +7,7 @@ use libc::c_int;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
-use super::owned;
+use super::descriptors::owned;
 
 /// Ids of this process that decide what it may do: effective user and group.
 pub fn effective_ids() -> (u32, u32) {

@@ -10,7 +10,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::Mode;
 
-use super::{c_string, owned};
+use super::descriptors::owned;
+use super::files::c_string;
 
 /// Whole trees of mounts: open_tree(2), mount_setattr(2).
 const AT_RECURSIVE: c_int = 0x8000;

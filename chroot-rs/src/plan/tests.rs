@@ -1,13 +1,16 @@
 //! The plans of chroot-rs, as text: no right and no kernel is needed.
 
+use chain::Failure;
+use chain::exec::Command;
 use clap::{Args as _, FromArgMatches as _};
 
 use super::*;
+use crate::cli::Options;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
 use crate::ids::Ids;
 use crate::mounts::ExistingMounts;
-use crate::probe::{MountProbe, Privilege, WhyPlain};
+use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
 use crate::root::DirState;
 use crate::root_mount::RootMount;
 use system::accounts::AccountFiles;
