@@ -38,51 +38,48 @@ pub struct Report {
     pub nested: Option<Vec<u8>>,
 }
 
+/// A count, its noun for one and for many, and what happened to them.
+type Loss = (fn(&Report) -> u64, &'static str, &'static str, &'static str);
+
+const LOSSES: [Loss; 7] = [
+    (|it| it.absolute, "absolute name was", "absolute names were", " taken as below DIRECTORY"),
+    (|it| it.unknown, "entry of unknown type was", "entries of unknown type were", " made regular files"),
+    (
+        |it| it.devices,
+        "device node",
+        "device nodes",
+        " left out: chroot-rs mounts a /dev; --devices makes them, as root",
+    ),
+    (
+        |it| it.set_id,
+        "set-id program",
+        "set-id programs",
+        " of other owners lost that bit, as only root can keep owners",
+    ),
+    (|it| it.copies, "hard link is a copy", "hard links are copies", ": the file system refused the link"),
+    (
+        |it| it.times,
+        "file has its",
+        "files have their",
+        " time of now: the file system refused the archive's",
+    ),
+    (
+        |it| it.xattrs,
+        "extended attribute",
+        "extended attributes",
+        " left out: not permitted, or not known to the file system",
+    ),
+];
+
 impl Report {
     /// Prints what was left out or changed, a line each.
     pub fn report_losses(&self, reporter: &Reporter) {
-        let counted = [
-            (self.absolute, "absolute name was", "absolute names were", " taken as below DIRECTORY"),
-            (
-                self.unknown,
-                "entry of unknown type was",
-                "entries of unknown type were",
-                " made regular files",
-            ),
-            (
-                self.devices,
-                "device node",
-                "device nodes",
-                " left out: chroot-rs mounts a /dev; --devices makes them, as root",
-            ),
-            (
-                self.set_id,
-                "set-id program",
-                "set-id programs",
-                " of other owners lost that bit, as only root can keep owners",
-            ),
-            (
-                self.copies,
-                "hard link is a copy",
-                "hard links are copies",
-                ": the file system refused the link",
-            ),
-            (
-                self.times,
-                "file has its",
-                "files have their",
-                " time of now: the file system refused the archive's",
-            ),
-            (
-                self.xattrs,
-                "extended attribute",
-                "extended attributes",
-                " left out: not permitted, or not known to the file system",
-            ),
-        ];
-        for (count, one, many, what) in counted.into_iter().filter(|(count, ..)| *count > 0) {
-            let noun = if count == 1 { one } else { many };
-            reporter.message(format_args!("{} {noun}{what}", HumanCount(count)));
+        for (count, one, many, what) in LOSSES {
+            match count(self) {
+                0 => {}
+                1 => reporter.message(format_args!("1 {one}{what}")),
+                count => reporter.message(format_args!("{} {many}{what}", HumanCount(count))),
+            }
         }
         if self.followed {
             reporter
