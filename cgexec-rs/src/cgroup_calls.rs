@@ -70,7 +70,11 @@ pub struct CreateCgroup {
 
 impl Call for CreateCgroup {
     fn shown(&self) -> Shown {
+        let path = self.path.display();
+        let (lock, chmod) = (format!("flock(<{path}>, LOCK_EX|LOCK_NB)"), format!("fchmod(<{path}>, 0755)"));
         Shown::new(format!("mkdirat(AT_FDCWD, {}, 0700)", quoted(&self.path)), "cgroups(7)")
+            .after("hold the lock that shows it is in use", lock, "flock(2)")
+            .after("let others read its files", chmod, "fchmod(2)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -88,8 +92,19 @@ pub struct RemoveStaleCgroups(pub Vec<PathBuf>);
 
 impl Call for RemoveStaleCgroups {
     fn shown(&self) -> Shown {
-        let path = self.0.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
-        Shown::new(format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path)), "cgroups(7)")
+        let unlink = |path: &Path| format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path));
+        let first = self.0.first().map_or(Path::new(""), PathBuf::as_path);
+        let lock = |path: &PathBuf| format!("flock(<{}>, LOCK_EX|LOCK_NB)", path.display());
+        let mut shown = Shown::new(unlink(first), "cgroups(7)");
+        for path in &self.0 {
+            shown = shown.before("see that nobody uses a group", lock(path), "flock(2)");
+        }
+        let kill = format!("write(<{}/cgroup.kill>, \"1\", 1)", first.display());
+        shown = shown.before("end what is left in it", kill, "cgroups(7)");
+        for path in self.0.iter().skip(1).rev() {
+            shown = shown.before("remove another group of that run", unlink(path), "cgroups(7)");
+        }
+        shown
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -107,7 +122,9 @@ pub struct RemoveEmptyCgroup(pub PathBuf);
 
 impl Call for RemoveEmptyCgroup {
     fn shown(&self) -> Shown {
-        Shown::new(format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0)), "cgroups(7)")
+        let lock = format!("flock(<{}>, LOCK_EX|LOCK_NB)", self.0.display());
+        let notation = format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0));
+        Shown::new(notation, "cgroups(7)").before("see that nobody uses a group", lock, "flock(2)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {

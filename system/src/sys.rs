@@ -147,8 +147,12 @@ pub fn c_string(text: &OsStr) -> Result<CString, Errno> {
     CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL)
 }
 
-fn owned(fd: libc::c_long) -> Result<OwnedFd, Errno> {
-    let fd = c_int::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
+
+fn owned(fd: libc::c_int) -> Result<OwnedFd, Errno> {
+    let fd = Errno::result(fd)?;
     // SAFETY: the kernel has just made it for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -12,7 +12,10 @@ pub const CHANGING_CALLS: &[&str] = &[
     "execve",
     "execveat",
     "fchdir",
+    "fchmod",
+    "flock",
     "fork",
+    "fsconfig",
     "fsmount",
     "fsopen",
     "ioctl",
@@ -96,6 +99,8 @@ pub fn is_change(call: &Call) -> bool {
     match call.name.as_str() {
         // set and set back is how it is read
         "umask" => false,
+        // a lock that can be had is how a group that a killed run left is known
+        "flock" => false,
         // without a file it changes nothing: a question whether the kernel has the call
         "open_tree" | "mount_setattr" if call.args.starts_with("-1, ") => false,
         // only what the kernel takes as an order
