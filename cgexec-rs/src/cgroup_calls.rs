@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Control groups: made, written to, killed and removed. The same errno has another cause at each
-//! file of the control group file system.
+//! The calls of a plan on control groups.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use chain::call::{Call, Effect, Shown, shell_word};
@@ -10,11 +8,10 @@ use chain::handles::{FdSlot, Handles};
 use chain::reporter::{Quoted, quoted};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-
-use system::status::Status;
 use system::sys;
 
-use crate::cgroup;
+use crate::version::Version;
+use crate::{cgroup, cgroup_hints};
 
 /// One write(2) of a whole value to a file of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +43,7 @@ impl Call for WriteCgroup {
     }
 
     fn hint(&self, errno: Errno) -> Option<String> {
-        write(&self.path, errno)
+        cgroup_hints::write(&self.path, errno)
     }
 
     /// A write to these files moves a process into the group: cgroups(7).
@@ -70,11 +67,11 @@ pub struct CreateCgroup {
 
 impl Call for CreateCgroup {
     fn shown(&self) -> Shown {
-        let path = self.path.display();
-        let (lock, chmod) = (format!("flock(<{path}>, LOCK_EX|LOCK_NB)"), format!("fchmod(<{path}>, 0755)"));
-        Shown::new(format!("mkdirat(AT_FDCWD, {}, 0700)", quoted(&self.path)), "cgroups(7)")
-            .after("hold the lock that shows it is in use", lock, "flock(2)")
-            .after("let others read its files", chmod, "fchmod(2)")
+        let (path, slot) = (quoted(&self.path), self.slot);
+        let call = format!(
+            "mkdirat(AT_FDCWD, {path}, 0700), flock(<{slot}>, LOCK_EX|LOCK_NB), fchmod(<{slot}>, 0755)"
+        );
+        Shown::new(call, "cgroups(7)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -82,7 +79,7 @@ impl Call for CreateCgroup {
     }
 
     fn hint(&self, errno: Errno) -> Option<String> {
-        make(&self.path, errno)
+        cgroup_hints::make(&self.path, errno)
     }
 }
 
@@ -92,19 +89,13 @@ pub struct RemoveStaleCgroups(pub Vec<PathBuf>);
 
 impl Call for RemoveStaleCgroups {
     fn shown(&self) -> Shown {
-        let unlink = |path: &Path| format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path));
-        let first = self.0.first().map_or(Path::new(""), PathBuf::as_path);
-        let lock = |path: &PathBuf| format!("flock(<{}>, LOCK_EX|LOCK_NB)", path.display());
-        let mut shown = Shown::new(unlink(first), "cgroups(7)");
-        for path in &self.0 {
-            shown = shown.before("see that nobody uses a group", lock(path), "flock(2)");
-        }
-        let kill = format!("write(<{}/cgroup.kill>, \"1\", 1)", first.display());
-        shown = shown.before("end what is left in it", kill, "cgroups(7)");
-        for path in self.0.iter().skip(1).rev() {
-            shown = shown.before("remove another group of that run", unlink(path), "cgroups(7)");
-        }
-        shown
+        let mut calls: Vec<String> = self.0.iter().map(|path| lock_notation(path)).collect();
+        calls.extend(self.0.first().map(|anchor| {
+            let version = if anchor.join("cgroup.kill").exists() { Version::V2 } else { Version::V1 };
+            kill_notation(version, anchor)
+        }));
+        calls.extend(self.0.iter().rev().map(|path| remove_notation(path)));
+        Shown::new(calls.join(", "), "cgroups(7)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -112,7 +103,7 @@ impl Call for RemoveStaleCgroups {
     }
 
     fn hint(&self, errno: Errno) -> Option<String> {
-        self.0.iter().find_map(|path| remove(path, errno))
+        self.0.iter().find_map(|path| cgroup_hints::remove(path, errno))
     }
 }
 
@@ -122,9 +113,7 @@ pub struct RemoveEmptyCgroup(pub PathBuf);
 
 impl Call for RemoveEmptyCgroup {
     fn shown(&self) -> Shown {
-        let lock = format!("flock(<{}>, LOCK_EX|LOCK_NB)", self.0.display());
-        let notation = format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0));
-        Shown::new(notation, "cgroups(7)").before("see that nobody uses a group", lock, "flock(2)")
+        Shown::new(format!("{}, {}", lock_notation(&self.0), remove_notation(&self.0)), "cgroups(7)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -132,31 +121,22 @@ impl Call for RemoveEmptyCgroup {
     }
 }
 
-/// Kills every process of a control group: cgroup.kill, or one by one where the kernel lacks it.
+/// Kills every process of a control group: cgroup.kill, or one by one where the kernel lacks it. In
+/// version 1 they are frozen meanwhile, if it is a group of the freezer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KillCgroup(pub PathBuf);
+pub struct KillCgroup {
+    pub version: Version,
+    pub path: PathBuf,
+}
 
 impl Call for KillCgroup {
     fn shown(&self) -> Shown {
-        Shown::new(format!("write(<{}/cgroup.kill>, \"1\", 1)", self.0.display()), "cgroups(7)")
+        let page = if self.version == Version::V2 { "cgroups(7)" } else { "kill(2)" };
+        Shown::new(kill_notation(self.version, &self.path), page)
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
-        cgroup::kill(&self.0)
-    }
-}
-
-/// Kills every process of a version 1 control group, frozen meanwhile where the freezer has it: kill(2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KillCgroupV1(pub PathBuf);
-
-impl Call for KillCgroupV1 {
-    fn shown(&self) -> Shown {
-        Shown::new(format!("kill(<each process of {}>, SIGKILL)", self.0.display()), "kill(2)")
-    }
-
-    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
-        cgroup::kill(&self.0)
+        cgroup::kill(&self.path)
     }
 }
 
@@ -166,7 +146,7 @@ pub struct RemoveCgroup(pub PathBuf);
 
 impl Call for RemoveCgroup {
     fn shown(&self) -> Shown {
-        Shown::new(format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(&self.0)), "cgroups(7)")
+        Shown::new(remove_notation(&self.0), "cgroups(7)")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -174,173 +154,21 @@ impl Call for RemoveCgroup {
     }
 
     fn hint(&self, errno: Errno) -> Option<String> {
-        remove(&self.0, errno)
+        cgroup_hints::remove(&self.0, errno)
     }
 }
 
-/// A write to a file of a group; nothing for a file of anything else.
-fn write(path: &Path, errno: Errno) -> Option<String> {
-    let group = path.parent()?;
-    if !group.join("cgroup.procs").exists() {
-        return None;
-    }
-    let file = path.file_name()?.to_str()?;
-    match file {
-        "cgroup.subtree_control" => hand_on(group, errno),
-        "cgroup.procs" | "tasks" => enter(group, errno),
-        _ => set(group, file, errno),
+fn lock_notation(path: &Path) -> String {
+    format!("flock(<{}>, LOCK_EX|LOCK_NB)", path.display())
+}
+
+fn kill_notation(version: Version, path: &Path) -> String {
+    match version {
+        Version::V1 => format!("kill(<each process of {}>, SIGKILL)", path.display()),
+        Version::V2 => format!("write(<{}/cgroup.kill>, \"1\", 1)", path.display()),
     }
 }
 
-fn hand_on(group: &Path, errno: Errno) -> Option<String> {
-    match errno {
-        Errno::EBUSY => Some(format!(
-            "{} holds processes, and such a group hands no controller on: cgroups(7), \"no internal processes\"",
-            group.display()
-        )),
-        Errno::ENOENT => Some("the group above does not hand the controller on".to_string()),
-        Errno::EINVAL => {
-            Some("real-time processes outside of the root keep cpu from being handed on".to_string())
-        }
-        // cpuset asks for a right over every process below: systemd#18293
-        Errno::EPERM => Some(
-            "processes of other users are below it, and before Linux 6.6 that keeps cpuset from being handed on"
-                .to_string(),
-        ),
-        Errno::EACCES => Some(not_ours(group)),
-        _ => None,
-    }
-}
-
-fn enter(group: &Path, errno: Errno) -> Option<String> {
-    match errno {
-        Errno::EACCES => Some(
-            "moving takes the right to write cgroup.procs in the nearest group above both places, too: cgroups(7)"
-                .to_string(),
-        ),
-        Errno::ENOENT => Some("one of both places lies outside of this cgroup namespace".to_string()),
-        Errno::EBUSY => Some(format!("{} hands controllers on, so it takes no process", group.display())),
-        Errno::EOPNOTSUPP => kind(group).map(|kind| format!("{} is {kind}: cgroups(7)", group.display())),
-        Errno::ENOSPC => Some("no disk is full: the cpuset has no processors or memory nodes yet".to_string()),
-        Errno::ENODEV => Some("somebody removed the group meanwhile".to_string()),
-        _ => None,
-    }
-}
-
-fn set(group: &Path, file: &str, errno: Errno) -> Option<String> {
-    match errno {
-        Errno::ENOENT if file.starts_with("memory.swap.") || file.starts_with("memory.memsw.") => {
-            Some("the kernel does not account swap: swapaccount=1 on its command line".to_string())
-        }
-        Errno::ENOENT if file.starts_with("hugetlb.") => {
-            Some("the sizes this machine has: ls /sys/kernel/mm/hugepages".to_string())
-        }
-        Errno::ENOENT if file.contains("io.weight") || file.starts_with("blkio.") => {
-            Some("this kernel weighs no input and output: neither bfq nor iocost".to_string())
-        }
-        Errno::ENOENT => {
-            Some(format!("its hierarchy has no {file}; the files of versions 1 and 2 differ: cgroups(7)"))
-        }
-        Errno::ENODEV => Some("no such disk: lsblk shows them, and a partition is none".to_string()),
-        Errno::ERANGE if file.starts_with("cpuset.") => missing_processor(group, file),
-        Errno::EINVAL if file.starts_with("cpuset.") => missing_processor(group, file),
-        Errno::EOPNOTSUPP if file.contains("weight") => {
-            Some("a weight needs the bfq scheduler, or iocost set up: io.cost.qos".to_string())
-        }
-        Errno::EACCES | Errno::EPERM => Some(not_ours(group)),
-        _ => None,
-    }
-}
-
-/// Processors or memory nodes that the group above does not have.
-fn missing_processor(group: &Path, file: &str) -> Option<String> {
-    let above = group.parent()?;
-    let name = file.strip_suffix(".effective").unwrap_or(file);
-    let short = name.strip_prefix("cpuset.")?;
-    let candidates = [format!("{name}.effective"), format!("cpuset.effective_{short}"), name.to_string()];
-    let has = candidates.iter().find_map(|file| fs::read_to_string(above.join(file)).ok())?;
-    Some(format!("the group above has {}", has.trim()))
-}
-
-fn kind(group: &Path) -> Option<String> {
-    fs::read_to_string(group.join("cgroup.type")).ok().map(|kind| kind.trim().to_string())
-}
-
-fn not_ours(group: &Path) -> String {
-    let root_of_namespace = fs::read_to_string("/proc/self/cgroup").is_ok_and(|own| own.contains("0::/\n"));
-    if root_of_namespace && group.join("cgroup.type").exists() {
-        "the root of a cgroup namespace is limited from outside of it: run cgexec-rs before the namespace is made"
-            .to_string()
-    } else {
-        format!("{} belongs to somebody else: ls -l shows whom", group.display())
-    }
-}
-
-/// mkdir(2) of a group.
-fn make(path: &Path, errno: Errno) -> Option<String> {
-    match errno {
-        Errno::EAGAIN => Some(
-            "no process is too many: cgroup.max.depth or cgroup.max.descendants of a group above is reached"
-                .to_string(),
-        ),
-        Errno::EEXIST if path.is_dir() => Some(format!("somebody else has just made {}", path.display())),
-        Errno::EEXIST => Some("the group above has a file of that name".to_string()),
-        Errno::EROFS => Some("the hierarchy is mounted read-only, as in a container".to_string()),
-        _ => None,
-    }
-}
-
-/// rmdir(2) of a group.
-fn remove(path: &Path, errno: Errno) -> Option<String> {
-    if errno != Errno::EBUSY {
-        return None;
-    }
-    let pid = first_process(path)?;
-    // a process that a freezer of version 1 holds shows the same
-    let waits = Status::of(pid.parse().ok()?).field("State")?.starts_with('D');
-    waits.then(|| {
-        format!(
-            "process {pid} in it was sent SIGKILL and waits in the kernel, or a freezer of version 1 holds it"
-        )
-    })
-}
-
-/// A process in a group or below.
-fn first_process(group: &Path) -> Option<String> {
-    let own = fs::read_to_string(group.join("cgroup.procs")).ok()?;
-    let below = || {
-        let entries = fs::read_dir(group).ok()?.flatten();
-        entries.filter_map(|entry| first_process(&entry.path())).next()
-    };
-    own.lines().next().map(str::to_string).or_else(below)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_the_kernel_lacks_has_a_cause_of_its_own() {
-        let group = std::env::temp_dir().join(format!("chain-hint-{}", std::process::id()));
-        fs::create_dir(&group).unwrap();
-        let hint = |file: &str| write(&group.join(file), Errno::ENOENT);
-        assert_eq!(hint("memory.swap.max"), None, "this is no group");
-        fs::write(group.join("cgroup.procs"), "").unwrap();
-        for (file, cause) in [
-            ("memory.swap.max", "the kernel does not account swap: swapaccount=1 on its command line"),
-            (
-                "memory.memsw.limit_in_bytes",
-                "the kernel does not account swap: swapaccount=1 on its command line",
-            ),
-            ("hugetlb.3MB.max", "the sizes this machine has: ls /sys/kernel/mm/hugepages"),
-            ("blkio.bfq.weight", "this kernel weighs no input and output: neither bfq nor iocost"),
-            (
-                "memory.nonesuch",
-                "its hierarchy has no memory.nonesuch; the files of versions 1 and 2 differ: cgroups(7)",
-            ),
-        ] {
-            assert_eq!(hint(file).as_deref(), Some(cause));
-        }
-        fs::remove_dir_all(group).unwrap();
-    }
+fn remove_notation(path: &Path) -> String {
+    format!("unlinkat(AT_FDCWD, {}, AT_REMOVEDIR)", quoted(path))
 }

@@ -7,17 +7,16 @@
 //! Inside of a cgroup namespace that somebody made and did not mount anew, no mount shows the own
 //! group; then a mount of our own does, which is attached nowhere. cgroup_namespaces(7)
 
-use std::ffi::OsString;
 use std::fs;
-use std::os::fd::{AsFd as _, IntoRawFd as _};
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::fd::IntoRawFd as _;
 use std::path::{Component, Path, PathBuf};
 
-use chain::Reporter;
+use chain::{Reporter, Verbosity};
 use nix::errno::Errno;
 use system::{mountinfo, sys};
 
 use crate::limits::Limit;
+use crate::membership::Membership;
 use crate::version::Version;
 
 /// A mounted hierarchy in which the caller's own group can be named.
@@ -44,6 +43,8 @@ pub struct Hierarchies {
     pub hidden: bool,
     /// The file of /proc that could not be read, and why: nothing is known of any then.
     pub unread: Option<(&'static str, Errno)>,
+    /// Whether a dry run did not open it.
+    pub unopened: bool,
     /// Whether some of them are in sight through mounts of our own.
     pub private: bool,
     /// Whether something is mounted over a part of /proc: see [`mountinfo::is_cover_of_proc`].
@@ -66,36 +67,35 @@ impl Hierarchies {
         found
     }
 
-    /// Opens those hierarchies that no mount shows. It is a look that nobody else can notice, and
-    /// ends with this process, so a dry run takes it too.
+    /// Opens the hierarchies that no mount shows, through mounts that are attached nowhere and end with
+    /// this process. A dry run does not.
     fn open_hidden_hierarchies(&mut self, own: &[u8], reporter: &Reporter) {
-        let mut left = false;
-        for membership in lines(own).filter_map(Membership::parse) {
-            let known = |hierarchy: &Hierarchy| match membership.controllers.first() {
+        self.hidden = false;
+        for membership in Membership::all(own) {
+            let is_known = |hierarchy: &Hierarchy| match membership.controllers.first() {
                 None => hierarchy.version == Version::V2,
                 Some(name) => hierarchy.v1_controllers.contains(name),
             };
-            let named = membership.controllers.iter().any(|name| name.contains('='));
-            if named || self.list.iter().any(known) {
+            let is_named = membership.controllers.iter().any(|name| name.contains('='));
+            if is_named || self.list.iter().any(is_known) {
                 continue;
             }
-            match path_below_mount(Path::new("/"), &membership.path)
-                .and_then(|below| membership.open(&below, reporter))
-            {
+            let below = path_below_mount(Path::new("/"), &membership.path);
+            match below.and_then(|below| open_hidden(&membership, &below, reporter)) {
                 Some(hierarchy) => {
                     self.private = true;
                     self.list.push(hierarchy);
                 }
-                None => left = true,
+                None => self.hidden = true,
             }
         }
-        self.hidden = left;
+        self.unopened = self.hidden && reporter.verbosity() == Verbosity::DryRun;
     }
 
     /// # Source
     /// proc_pid_mountinfo(5), proc_pid_cgroup(5).
     pub fn parse(table: &[u8], own: &[u8]) -> Self {
-        let memberships: Vec<Membership> = lines(own).filter_map(Membership::parse).collect();
+        let memberships: Vec<Membership> = Membership::all(own).collect();
         let mut found = Self::default();
         for mount in mountinfo::mounts(table) {
             found.proc_is_covered |= mountinfo::is_cover_of_proc(&mount.at);
@@ -205,48 +205,14 @@ impl Mount {
     }
 }
 
-/// A line of /proc/PID/cgroup: id, controllers, path, which may itself hold colons.
-struct Membership {
-    id: Vec<u8>,
-    controllers: Vec<String>,
-    path: PathBuf,
-}
-
-impl Membership {
-    /// A mount of the hierarchy that is attached nowhere, and our group in it.
-    fn open(&self, below: &Path, reporter: &Reporter) -> Option<Hierarchy> {
-        let (version, kind) = match self.controllers.is_empty() {
-            true => (Version::V2, "cgroup2"),
-            false => (Version::V1, "cgroup"),
-        };
-        reporter.step(
-            "look at a hierarchy that no mount shows",
-            format_args!("fsopen(\"{kind}\", FSOPEN_CLOEXEC)"),
-            "fsopen(2), fsmount(2)",
-        );
-        let mount = || -> Result<_, Errno> {
-            let context = sys::fs_open(kind)?;
-            for name in &self.controllers {
-                sys::fs_flag(context.as_fd(), name)?;
-            }
-            sys::fs_mount(context.as_fd())
-        };
-        // open until the command takes our place: it is close-on-exec
-        let mount = PathBuf::from(format!("/proc/self/fd/{}", mount().ok()?.into_raw_fd()));
-        let own = if below.as_os_str().is_empty() { mount.clone() } else { mount.join(below) };
-        Some(Hierarchy { version, mount, own, v1_controllers: self.controllers.clone(), read_only: false })
-    }
-
-    fn parse(line: &[u8]) -> Option<Self> {
-        let mut fields = line.splitn(3, |byte| *byte == b':');
-        let id = fields.next()?.to_vec();
-        let controllers = String::from_utf8_lossy(fields.next()?).into_owned();
-        let path = fields.next()?;
-        let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-        let controllers =
-            controllers.split(',').filter(|name| !name.is_empty()).map(str::to_string).collect();
-        Some(Self { id, controllers, path: PathBuf::from(OsString::from_vec(path.to_vec())) })
-    }
+/// The hierarchy through a mount of ours.
+fn open_hidden(membership: &Membership, below: &Path, reporter: &Reporter) -> Option<Hierarchy> {
+    // open until the command takes our place: it is close-on-exec
+    let mount = PathBuf::from(format!("/proc/self/fd/{}", membership.mount(reporter)?.into_raw_fd()));
+    let own = if below.as_os_str().is_empty() { mount.clone() } else { mount.join(below) };
+    let version = if membership.controllers.is_empty() { Version::V2 } else { Version::V1 };
+    let v1_controllers = membership.controllers.clone();
+    Some(Hierarchy { version, mount, own, v1_controllers, read_only: false })
 }
 
 /// Our own group relative to the mount: both paths start at the root of our cgroup namespace,
@@ -254,10 +220,6 @@ impl Membership {
 fn path_below_mount(root: &Path, own: &Path) -> Option<PathBuf> {
     let below = own.strip_prefix(root).ok()?;
     below.components().all(|part| matches!(part, Component::Normal(_))).then(|| below.to_path_buf())
-}
-
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]

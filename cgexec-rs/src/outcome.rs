@@ -40,10 +40,15 @@ impl Outcome {
         }
         let has_limits = !request.limits.is_empty();
         let must = request.needs_group() || request.manager != Manager::Auto;
-        match Self::create(request, wait, reporter) {
+        let found = Hierarchies::of_this_process(reporter);
+        match Self::create(request, &found, wait, reporter) {
             Ok(placement) => {
                 placement.skipped.iter().for_each(|limit| reporter.message(limit));
                 Ok(Self::Create(Box::new(placement)))
+            }
+            Err(_) if found.unopened => {
+                reporter.message("the plan for a group depends on a hierarchy that a dry run does not open");
+                Ok(Self::None)
             }
             Err(failure) if must => {
                 let what = if has_limits { "limit" } else { "make a group" };
@@ -66,19 +71,21 @@ impl Outcome {
     }
 
     /// A place for the groups: where files suffice, else in a scope of systemd's.
-    fn create(request: GroupRequest, wait: bool, reporter: &Reporter) -> Result<Placement, Failure> {
-        let found = Hierarchies::of_this_process(reporter);
+    fn create(
+        request: GroupRequest,
+        found: &Hierarchies,
+        wait: bool,
+        reporter: &Reporter,
+    ) -> Result<Placement, Failure> {
         match request.manager {
-            Manager::Systemd => scope::place(request, &found, wait, reporter),
-            Manager::Auto => {
-                Placement::choose(&request, &found).or_else(|failure| {
-                    match scope::is_an_answer(&request, &found) {
-                        true => scope::place(request, &found, wait, reporter),
-                        false => Err(failure),
-                    }
-                })
-            }
-            Manager::Cgroupfs | Manager::None => Placement::choose(&request, &found),
+            Manager::Systemd => scope::place(request, found, wait, reporter),
+            Manager::Auto => match Placement::choose(&request, found) {
+                Err(_) if scope::is_an_answer(&request, found) => {
+                    scope::place(request, found, wait, reporter)
+                }
+                chosen => chosen,
+            },
+            Manager::Cgroupfs | Manager::None => Placement::choose(&request, found),
         }
     }
 }

@@ -11,7 +11,7 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::cgroup_calls::{
-    CreateCgroup, KillCgroup, KillCgroupV1, RemoveCgroup, RemoveEmptyCgroup, RemoveStaleCgroups, WriteCgroup,
+    CreateCgroup, KillCgroup, RemoveCgroup, RemoveEmptyCgroup, RemoveStaleCgroups, WriteCgroup,
 };
 use crate::group::Group;
 use crate::group_name::Cleanup;
@@ -35,25 +35,7 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
         Outcome::None => {}
         Outcome::Join(groups) => groups.iter().for_each(|group| enter(&mut plan, group)),
         Outcome::Create(place) if place.cleanup == Cleanup::ByLaterRun => {
-            // this process becomes the command; it must leave its group before that enables controllers
-            let leaves = place.v2_parent.as_ref().is_some_and(|parent| parent.leave);
-            remove_stale(&mut plan, &place.stale);
-            if !leaves {
-                enable_controllers(&mut plan, &place);
-            }
-            create_groups(&mut plan, &place);
-            if !leaves {
-                set_limits(&mut plan, &place);
-            }
-            for group in place.groups() {
-                enter(&mut plan, group);
-                // a group cannot be removed from inside: a later run removes it
-                plan.point_of_no_return();
-            }
-            if leaves {
-                enable_controllers(&mut plan, &place);
-                set_limits(&mut plan, &place);
-            }
+            enter_without_supervisor(&mut plan, &place);
         }
         Outcome::Create(place) => {
             remove_stale(&mut plan, &place.stale);
@@ -75,6 +57,29 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
         plan.on_exit(move |reporter, ended| report.print(reporter, ended));
     }
     plan
+}
+
+/// This process becomes the command: it enters the groups itself, and a later run removes them. It
+/// must leave its own group before that can enable controllers.
+fn enter_without_supervisor(plan: &mut Plan, place: &Placement) {
+    let leaves = place.v2_parent.as_ref().is_some_and(|parent| parent.leave);
+    remove_stale(plan, &place.stale);
+    if !leaves {
+        enable_controllers(plan, place);
+    }
+    create_groups(plan, place);
+    if !leaves {
+        set_limits(plan, place);
+    }
+    for group in place.groups() {
+        enter(plan, group);
+        // a group cannot be removed from inside
+        plan.point_of_no_return();
+    }
+    if leaves {
+        enable_controllers(plan, place);
+        set_limits(plan, place);
+    }
 }
 
 /// Removes groups of earlier runs. A failure does not keep this run from its own groups.
@@ -142,14 +147,9 @@ fn create_groups(plan: &mut Plan, place: &Placement) -> Option<FdSlot> {
 /// Kills at the end what is left in the groups. The last step, which creates the last group, takes it
 /// back first: before any group is removed.
 fn kill_at_end(plan: &mut Plan, place: &Placement) {
-    if place.cleanup == Cleanup::Never {
-        return;
-    }
-    let path = place.anchor.path.clone();
-    let reason = "end what is left in the group";
-    match place.anchor.version {
-        Version::V2 => plan.undo(reason, KillCgroup(path)),
-        Version::V1 => plan.undo(reason, KillCgroupV1(path)),
+    if place.cleanup != Cleanup::Never {
+        let Group { version, path, .. } = place.anchor.clone();
+        plan.undo("end what is left in the group", KillCgroup { version, path });
     }
 }
 

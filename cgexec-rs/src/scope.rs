@@ -3,14 +3,13 @@
 
 use std::path::PathBuf;
 
-use chain::{Failure, Reporter};
+use chain::{Failure, Reporter, Verbosity};
 
 use crate::group::Group;
 use crate::group_name::Cleanup;
 use crate::group_path::Parent;
 use crate::hierarchy::{Hierarchies, Hierarchy};
 use crate::placement::Placement;
-use crate::preliminary;
 use crate::refusal;
 use crate::request::GroupRequest;
 use crate::stale::StaleGroups;
@@ -55,13 +54,11 @@ pub fn place(
     }
     let systemd = Systemd::find()?;
     let scope = Scope { name: format!("{}.scope", Cleanup::ByUs.new_name()) };
-    let page = "org.freedesktop.systemd1(5)";
-    match preliminary::make("ask systemd for a group of its own", &scope, page, reporter, || {
-        systemd.start(&scope)
-    }) {
-        None => return Ok(expected(&request, found, v2.mount.join(systemd.slice()).join(&scope.name))),
-        Some(started) => started?,
+    reporter.step("ask systemd for a group of its own", &scope, "org.freedesktop.systemd1(5)");
+    if reporter.verbosity() == Verbosity::DryRun {
+        return Ok(expected(&request, found, v2.mount.join(systemd.slice()).join(&scope.name)));
     }
+    systemd.start(&scope)?;
     place_inside(request, &scope, &Hierarchies::of_this_process(reporter))
 }
 

@@ -13,14 +13,12 @@ mod namespace;
 mod notation;
 mod process;
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use crate::handles::Handles;
-use crate::reporter::Reporter;
 
 pub use credentials::{KeepCapabilities, SetGroup, SetGroups, SetUser};
 pub use directory::{Chdir, Chroot, Enter, PivotRoot, Reopen};
@@ -59,48 +57,17 @@ pub trait Call {
 /// A call as `--explain` and an error show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// strace(1)'s notation, with `<name>` for a descriptor.
+    /// strace(1)'s notation, with `<name>` for a descriptor; of several calls, with commas between.
     pub notation: String,
     /// The manual page to read.
     pub page: &'static str,
-    /// What is made before and after it in the same step: reason, notation, page.
-    before: Vec<Part>,
-    after: Vec<Part>,
     inspection: Option<(String, Option<PathBuf>)>,
 }
-
-/// Why a part of a call is made, its notation and its page.
-type Part = (&'static str, String, &'static str);
 
 impl Shown {
     /// A call that only serves the next one, so that nothing of it can be seen later.
     pub fn new(notation: impl Into<String>, page: &'static str) -> Self {
-        let (before, after) = (Vec::new(), Vec::new());
-        Self { notation: notation.into(), page, before, after, inspection: None }
-    }
-
-    /// Adds a system call that is made before, because the step needs both.
-    #[must_use]
-    pub fn before(mut self, reason: &'static str, notation: String, page: &'static str) -> Self {
-        self.before.push((reason, notation, page));
-        self
-    }
-
-    /// Adds a system call that is made after it in the same step.
-    #[must_use]
-    pub fn after(mut self, reason: &'static str, notation: String, page: &'static str) -> Self {
-        self.after.push((reason, notation, page));
-        self
-    }
-
-    /// Prints a line for each system call of a step.
-    pub(crate) fn print(&self, reporter: &Reporter, reason: &dyn Display) {
-        let print = |parts: &[Part]| {
-            parts.iter().for_each(|(reason, notation, page)| reporter.step(reason, notation, page));
-        };
-        print(&self.before);
-        reporter.step(reason, &self.notation, self.page);
-        print(&self.after);
+        Self { notation: notation.into(), page, inspection: None }
     }
 
     /// Adds a shell command that shows the effect from inside, once the command runs.

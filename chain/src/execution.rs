@@ -90,7 +90,7 @@ impl<'a> Execution<'a> {
             return;
         }
         let shown = action.shown();
-        shown.print(self.reporter, reason);
+        self.reporter.step(reason, &shown.notation, shown.page);
         if self.reporter.verbosity() == Verbosity::ExplainSee {
             if let Effect::Cwd(cwd) = action.effect() {
                 self.cwd = cwd;
@@ -168,7 +168,8 @@ impl<'a> Execution<'a> {
     fn take_back(&mut self) {
         for Undo { reason, action, .. } in std::mem::take(&mut self.undos).into_iter().rev() {
             if self.reporter.verbosity() != Verbosity::Quiet {
-                action.shown().print(self.reporter, &reason);
+                let shown = action.shown();
+                self.reporter.step(&reason, shown.notation, shown.page);
             }
             if let Err(errno) = self.make_action(&action, &[]) {
                 self.report_failure(&reason, &action, errno);

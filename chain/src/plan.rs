@@ -159,14 +159,16 @@ impl Plan {
 
     fn print(&self, reporter: &Reporter) {
         for Step { reason, action, .. } in &self.steps {
-            action.shown().print(reporter, reason);
+            let shown = action.shown();
+            reporter.step(reason, shown.notation, shown.page);
         }
         self.command.say(reporter);
         let committed = self.steps.iter().rposition(|step| step.commits).map_or(0, |last| last + 1);
         let open = self.steps.iter().skip(committed).rev();
         let undos = open.flat_map(|step| step.undo.iter().rev());
         for Undo { reason, action, .. } in undos.filter(|undo| undo.when == UndoWhen::AfterCommand) {
-            action.shown().print(reporter, &format_args!("afterwards, {reason}"));
+            let shown = action.shown();
+            reporter.step(format_args!("afterwards, {reason}"), shown.notation, shown.page);
         }
     }
 }

@@ -53,7 +53,6 @@ pub struct CredentialOptions {
 }
 
 impl CredentialOptions {
-    /// Whether one of them was given.
     pub const fn are_requested(&self) -> bool {
         self.userspec.is_some() || self.groups.is_some()
     }

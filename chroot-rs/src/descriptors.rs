@@ -44,7 +44,6 @@ pub struct EscapingFd {
     pub shown: PathBuf,
 }
 
-/// Finds them.
 pub fn escaping_fds() -> Vec<EscapingFd> {
     let named = std::env::var("LISTEN_FDS").ok();
     let of_service = named.map_or(0..0, |count| service_descriptors(&count));
@@ -57,7 +56,6 @@ pub fn escaping_fds() -> Vec<EscapingFd> {
     sys::inherited_descriptors().into_iter().filter_map(look).collect()
 }
 
-/// Keeps descriptors from the command.
 pub fn plan_close_on_exec(plan: &mut Plan, fds: Vec<EscapingFd>) {
     for EscapingFd { fd, kind, shown } in fds {
         let reason = format!("keep descriptor {fd} from the command: {kind} leads out");

@@ -42,13 +42,11 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// The names in it.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let devices = DEVICES.iter().map(|(name, _, _)| *name);
         devices.chain(LINKS.iter().map(|(_, name)| *name)).chain(["pts", "shm", "mqueue", "console"])
     }
 
-    /// Mounts and fills it.
     pub fn plan(&self, plan: &mut Plan, new_root: FdSlot) {
         chdir_inside(plan, new_root, "dev");
         let devices = call::Mount::new("tmpfs", ".", MsFlags::MS_NOSUID).with_data("mode=755,size=64k");

@@ -16,7 +16,6 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// The ids of this process's user namespace.
     pub fn here() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).ok();
         let denied = read("/proc/self/setgroups").is_some_and(|word| word.trim() == "deny");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The door of chroot-rs: what is behind it is in the library.
+//! The entry point of chroot-rs. The program itself is the library, which tests can call.
 #![no_main]
 
 system::main!(chroot_rs::run);

@@ -16,7 +16,6 @@ use system::sys;
 /// How a path is covered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cover {
-    /// It can only be read.
     ReadOnly,
     /// A file reads as empty.
     File,

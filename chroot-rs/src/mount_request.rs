@@ -48,27 +48,26 @@ impl MountRequest {
     fn parse_tmpfs(text: OsString) -> Result<Self, String> {
         let mut parts = split(&text).into_iter();
         let target = inside(PathBuf::from(parts.next().unwrap_or_default()))?;
-        let size = parts.next().map(|size| kernel_size(&size.to_string_lossy()));
-        match &size {
-            Some(size) if !is_size(size) => {
-                Err("a size is a number with k, m or g, or with % of the memory".to_string())
+        let size = match parts.next().map(|size| parse_size(&size.to_string_lossy())) {
+            Some(None) => {
+                return Err("a size is a number with k, m or g, or with % of the memory".to_string());
             }
-            _ if parts.next().is_some() => Err("it has a part too many".to_string()),
-            _ => Ok(Self::Tmpfs { target, size }),
+            size => size.flatten(),
+        };
+        if parts.next().is_some() {
+            return Err("it has a part too many".to_string());
         }
+        Ok(Self::Tmpfs { target, size })
     }
 }
 
-/// docker's `10MB` and `10MiB` are the kernel's `10M`.
-fn kernel_size(size: &str) -> String {
-    let without = size.strip_suffix("iB").or_else(|| size.strip_suffix('B'));
+/// A size as tmpfs(5) reads it. docker's `10MB` and `10MiB` are its `10M`.
+fn parse_size(text: &str) -> Option<String> {
     let units = ['k', 'K', 'm', 'M', 'g', 'G'];
-    without.filter(|number| number.ends_with(units)).unwrap_or(size).to_string()
-}
-
-fn is_size(size: &str) -> bool {
-    let digits = size.trim_end_matches(['k', 'K', 'm', 'M', 'g', 'G', '%']);
-    size.len() - digits.len() <= 1 && digits.parse::<u64>().is_ok_and(|number| number > 0)
+    let without = text.strip_suffix("iB").or_else(|| text.strip_suffix('B'));
+    let size = without.filter(|size| size.ends_with(units)).unwrap_or(text);
+    let digits = size.strip_suffix(units).or_else(|| size.strip_suffix('%')).unwrap_or(size);
+    digits.parse::<u64>().is_ok_and(|number| number > 0).then(|| size.to_string())
 }
 
 fn inside(target: PathBuf) -> Result<PathBuf, String> {

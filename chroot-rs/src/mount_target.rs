@@ -14,13 +14,13 @@ use chain::reporter::{ErrnoText, quoted};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, readlink, readlinkat};
 use nix::sys::stat::{SFlag, fstatat, stat};
+use system::walk::{Walked, walk};
 
 use crate::dev::Dev;
 use crate::extra_mount::{ExtraMount, MountSource};
 use crate::mount_request::{MountRequest, MountRequests};
 use crate::mounts::{FsProvision, KernelMounts};
 use crate::root::Root;
-use crate::walk::{Walked, walk};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -28,7 +28,6 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 enum Overlaid {
     /// An empty directory in memory, in which directories can be made.
     Memory,
-    /// A directory of the caller's.
     Host(PathBuf),
 }
 
@@ -85,7 +84,7 @@ impl<'a> TargetResolver<'a> {
         if is_dir {
             self.overlaid.push((real, Overlaid::Host(path.to_path_buf())));
         }
-        Ok(ExtraMount::new(source, walked))
+        Ok(ExtraMount { source, target: walked })
     }
 
     fn tmpfs(&mut self, target: &Path, size: Option<&str>) -> Result<ExtraMount, Failure> {
@@ -97,7 +96,7 @@ impl<'a> TargetResolver<'a> {
         let source = MountSource::Tmpfs { options: format!("mode={mode:o}{size}") };
         let real = self.check(&walked, target, &source)?;
         self.overlaid.push((real, Overlaid::Memory));
-        Ok(ExtraMount::new(source, walked))
+        Ok(ExtraMount { source, target: walked })
     }
 
     fn resolv_conf(&mut self) -> Result<ExtraMount, Failure> {
@@ -112,10 +111,10 @@ impl<'a> TargetResolver<'a> {
         let link = etc.real.join("resolv.conf");
         // a link to a file that a service would make: the file is mounted on the link itself
         if !walked.missing.is_empty() && etc.missing.is_empty() && self.link(&link).is_ok() {
-            return Ok(ExtraMount::new(source, Walked { real: link, missing: Vec::new() }));
+            return Ok(ExtraMount { source, target: Walked { real: link, missing: Vec::new() } });
         }
         self.check(&walked, target, &source)?;
-        Ok(ExtraMount::new(source, walked))
+        Ok(ExtraMount { source, target: walked })
     }
 
     /// The path of a mount point, if it is fit for the source or can be made.

@@ -20,12 +20,10 @@ const READ_ONLY: MsFlags = NO_SUID_DEV_EXEC.union(MsFlags::MS_RDONLY);
 /// How a file system of the kernel comes into the new root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FsProvision {
-    /// A new mount.
     Fresh,
     /// A copy of the caller's mount. The kernel refuses a new one to a process whose user namespace
     /// does not own the namespace that the file system shows.
     Bind,
-    /// No mount.
     #[default]
     Skip,
 }
@@ -38,7 +36,6 @@ pub struct ExistingMounts {
     pub can_unmount: bool,
 }
 
-/// How proc and sysfs are mounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelMounts {
     pub proc: FsProvision,

@@ -13,7 +13,7 @@ use crate::ids::Ids;
 use crate::mask::{self, Mask};
 use crate::mounts::ExistingMounts;
 use crate::root::{DirState, Root};
-use crate::root_mount::{self, RootMount};
+use crate::root_mount::RootMount;
 use system::accounts::AccountFiles;
 
 /// Where this process has CAP_SYS_ADMIN, which mount(2) needs.
@@ -99,7 +99,6 @@ pub struct Probe {
     pub ids: Ids,
     /// Whether the new root has one of the directories in PATH.
     pub path_works: bool,
-    /// What decides the mounts.
     pub mounts: Result<MountProbe, WhyPlain>,
 }
 
@@ -147,7 +146,6 @@ pub struct MountProbe {
     pub has_mount_setattr: bool,
     /// The paths to cover that this kernel has; none in a user namespace.
     pub masks: Vec<Mask>,
-    /// The directories of the new root.
     pub proc_dir: DirState,
     pub sys_dir: DirState,
     pub dev_dir: DirState,
@@ -165,11 +163,8 @@ impl MountProbe {
         let (proc_dir, proc_mounts) = root.dir_state("proc");
         let (sys_dir, sys_mounts) = root.dir_state("sys");
         let (dev_dir, _) = root.dir_state("dev");
-        let can_unmount = match privilege {
-            Privilege::Machine => true,
-            Privilege::Namespace => proc_mounts + sys_mounts > 0 && root.can_unmount_below(),
-            Privilege::Unprivileged => false,
-        };
+        let may_unmount = || privilege == Privilege::Namespace && root.can_unmount_below();
+        let can_unmount = is_machine || (proc_mounts + sys_mounts > 0 && may_unmount());
         Self {
             privilege,
             caller: sys::effective_ids(),
@@ -191,7 +186,7 @@ impl MountProbe {
                 mode: root.mode(),
                 umask,
                 userxattr: !is_machine,
-                covers_old_root: root_mount::is_first_mount(),
+                covers_old_root: mountinfo::is_root_first_mount(),
             },
             dev: privilege.read_dev(ids, umask),
         }

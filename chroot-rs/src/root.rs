@@ -14,9 +14,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, fstat, stat};
 use system::search::unsearchable_parent;
+use system::walk::walk;
 use system::{mountinfo, sys};
 
-use crate::walk::walk;
 use system::accounts::AccountFiles;
 
 /// The most that is read of a file of the new root.
@@ -25,20 +25,17 @@ const MAX_READ_BYTES: u64 = 4 << 20;
 /// What a directory of the new root is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirState {
-    /// A directory.
     Directory,
     /// Missing, or not a directory.
     Missing,
     /// A symlink on the way: its owner would choose where a mount lands.
     Symlink,
-    /// It could not be opened.
     Refused(Errno),
 }
 
 /// An open root directory.
 #[derive(Debug)]
 pub struct Root {
-    /// The directory.
     pub dir: OwnedFd,
     /// Its path as the user wrote it.
     pub path: PathBuf,
@@ -71,7 +68,6 @@ impl Root {
         same && self.path.canonicalize().is_ok_and(|path| path == Path::new("/"))
     }
 
-    /// Its permission bits.
     pub fn mode(&self) -> u32 {
         fstat(&self.dir).map_or(0o755, |stat| stat.st_mode & 0o7777)
     }
@@ -163,7 +159,6 @@ impl Root {
     }
 }
 
-/// Makes the new root the working directory.
 pub fn chdir_to_root(plan: &mut Plan, new_root: FdSlot) {
     plan.step("go to the new root", call::Enter { slot: new_root, dir: "".into() });
 }

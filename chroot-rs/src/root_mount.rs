@@ -7,13 +7,8 @@ use std::path::Path;
 use chain::handles::FdSlot;
 use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
-use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
-use system::mountinfo;
 
 use crate::root::chdir_to_root;
-
-/// linux/magic.h; nix does not have it.
-const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
 /// What happens to changes the command makes to the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,15 +96,4 @@ impl RootMount {
         }
         plan.step("start at the root", call::Chdir("/".into()));
     }
-}
-
-/// Whether the root is the first of all mounts, into which an initramfs is unpacked.
-pub fn is_first_mount() -> bool {
-    let in_memory = statfs("/").is_ok_and(|fs| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&fs.filesystem_type()));
-    // the table is long, so it is read last
-    let is_rootfs = || {
-        let table = mountinfo::table().unwrap_or_default();
-        mountinfo::mounts(&table).any(|mount| mount.at == Path::new("/") && mount.fstype == b"rootfs")
-    };
-    in_memory && is_rootfs()
 }

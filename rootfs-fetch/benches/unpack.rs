@@ -7,6 +7,7 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a benchmark that fails may say so in the shortest way, and its output is its purpose"
 )]

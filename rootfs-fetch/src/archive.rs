@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the bytes of an archive to its entries: compression is undone, tar is read.
 
+pub mod chunks;
 pub mod decode;
 pub mod foreign;
 pub mod open;

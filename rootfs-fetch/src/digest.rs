@@ -249,8 +249,14 @@ mod tests {
     fn a_digest_is_written_as_it_is_read() {
         assert_eq!(ABC.parse::<Digest>().expect("a digest").to_string(), ABC);
         assert_eq!(Digest::of(b"abc").to_string(), ABC);
-        for wrong in ["sha256:ab", "md5:00", "", &ABC.replace('b', "g"), &ABC[7..], "sha256:../../etc/passwd"]
-        {
+        for wrong in [
+            "sha256:ab",
+            "md5:00",
+            "",
+            &ABC.replace('b', "g"),
+            ABC.trim_start_matches("sha256:"),
+            "sha256:../../etc/passwd",
+        ] {
             assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
         }
     }

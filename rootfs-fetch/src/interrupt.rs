@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 
 use nix::sys::signal::{SigSet, Signal, raise};
+use system::sys;
 
 use crate::failure::{Failure, Result};
 
@@ -23,16 +24,15 @@ impl Interrupt {
     /// Starts to wait for the signals that were not ignored when we were started.
     pub fn watch() -> Self {
         let interrupt = Self::default();
-        let ignored = ignored_signals();
         let mut watched = SigSet::empty();
         for signal in WATCHED {
             // nohup(1) and `&` in a script ignore some: they stay so
-            if ignored & (1 << (signal as u32 - 1)) == 0 {
+            if !sys::is_ignored(signal as i32) {
                 watched.add(signal);
             }
         }
         // a file that grows over a limit is an error of the write, not the end of us: setrlimit(2)
-        system::sys::set_ignored(Signal::SIGXFSZ as i32, true);
+        sys::set_ignored(Signal::SIGXFSZ as i32, true);
         if watched.thread_block().is_ok() {
             let seen = interrupt.0.clone();
             // without the thread the signals would only stay pending, so give them back
@@ -82,14 +82,4 @@ pub fn end_by(signal: i32) {
         let _ = only.thread_unblock();
         let _ = raise(signal);
     }
-}
-
-/// The SigIgn mask of proc_pid_status(5).
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0)
 }

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Writing to descriptors.
+//! Writing to descriptors, and files without a name.
 
+use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::Path;
+
+use chain::reporter::quoted;
+use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::failure::{Failure, Result};
 
-/// Writes all of some bytes.
+/// Writes all bytes.
 ///
 /// # Errors
-/// I/O.
+/// As write(2).
 pub fn write_all(fd: impl AsFd, mut rest: &[u8]) -> Result<()> {
     while !rest.is_empty() {
         match rustix::io::write(&fd, rest) {
@@ -18,4 +23,16 @@ pub fn write_all(fd: impl AsFd, mut rest: &[u8]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A file in `directory` that has no name and is gone when it is closed.
+///
+/// # Errors
+/// As openat(2) with O_TMPFILE; `reason` begins the message.
+pub fn unnamed_file(directory: &Path, reason: &str) -> Result<File> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR);
+    opened.map(File::from).map_err(|error| {
+        Failure::call(reason, format_args!("openat({}, O_TMPFILE)", quoted(directory)), error)
+    })
 }

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `--checksums` and `--keyring`: archives that somebody vouches for, and those nobody does.
-
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test that fails may say so in the shortest way"
-)]
+#![cfg(test)]
 
 use std::fs;
 use std::process::Command;
@@ -28,7 +23,9 @@ fn checksums_of_any_archive_are_demanded_from_a_url_or_a_file() {
     let (url, remote) = (server.url("x/a.tar?token=1"), server.url("x/SUMS"));
     let url = url.replace("?token=1", "");
     for (number, (sums, source)) in
-        [(&remote[..], &url[..]), ("SUMS", &url), (&remote, "a.tar"), ("SUMS", "./a.tar")].iter().enumerate()
+        [(remote.as_str(), url.as_str()), ("SUMS", &url), (&remote, "a.tar"), ("SUMS", "./a.tar")]
+            .iter()
+            .enumerate()
     {
         let outcome = run(&scratch, &["--checksums", sums, source, &format!("root-{number}")]);
         assert_eq!(outcome.code, Some(0), "{outcome:?}");

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Image layouts: tags, platforms, digests, and how they can lie.
-
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test that fails may say so in the shortest way"
-)]
+#![cfg(test)]
 
 use std::fs;
 

@@ -9,6 +9,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
 use crate::sys;
 
@@ -50,6 +51,20 @@ pub fn mounts(table: &[u8]) -> impl Iterator<Item = Mount<'_>> {
 pub fn cover_of_proc() -> Option<PathBuf> {
     let table = table().ok()?;
     mounts(&table).map(|mount| mount.at).find(|at| is_cover_of_proc(at)).map(Cow::into_owned)
+}
+
+/// Whether this process's root is the first of all mounts, into which an initramfs is unpacked.
+/// pivot_root(2) refuses to move it.
+pub fn is_root_first_mount() -> bool {
+    // linux/magic.h; nix does not have it
+    const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
+    let in_memory = statfs("/").is_ok_and(|fs| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&fs.filesystem_type()));
+    // the table is long, so it is read last
+    let is_rootfs = || {
+        let table = table().unwrap_or_default();
+        mounts(&table).any(|mount| mount.at == Path::new("/") && mount.fstype == b"rootfs")
+    };
+    in_memory && is_rootfs()
 }
 
 /// Whether a mount lies over a part of /proc: while there is one, the kernel gives no new proc

@@ -6,12 +6,13 @@
 
 mod credentials;
 mod descriptors;
+mod error;
 mod files;
 mod mounts;
 mod process;
 
-use std::ffi::{CStr, CString, OsStr, OsString};
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::ffi::{CStr, OsStr, OsString};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use libc::{c_char, c_int};
@@ -137,22 +138,4 @@ pub fn keep_environment(names: &[OsString]) -> Result<(), Errno> {
     // SAFETY: one thread, and no reference into the environment is held: `kept` is a copy.
     unsafe { libc::clearenv() };
     kept.into_iter().try_for_each(|(name, value)| set_variable(name, value))
-}
-
-/// A path or argument for the kernel.
-///
-/// # Errors
-/// `EINVAL` where it holds a NUL byte, which no argument vector can.
-pub fn c_string(text: &OsStr) -> Result<CString, Errno> {
-    CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL)
-}
-
-fn errno(error: rustix::io::Errno) -> Errno {
-    Errno::from_raw(error.raw_os_error())
-}
-
-fn owned(fd: libc::c_int) -> Result<OwnedFd, Errno> {
-    let fd = Errno::result(fd)?;
-    // SAFETY: the kernel has just made it for us, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

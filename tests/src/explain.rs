@@ -74,9 +74,20 @@ impl ExplainedStep {
         Some(Self { tool: tool.into(), reason: reason.into(), call: call.into(), page: page.into() })
     }
 
-    /// All steps that were told.
+    /// All steps that were told. A step that shows several calls is a step for each.
     pub fn parse_all(stderr: &str) -> Vec<Self> {
-        stderr.lines().filter_map(Self::parse).collect()
+        let each = |step: Self| {
+            let mut calls: Vec<String> = Vec::new();
+            for part in step.call.split_inclusive("), ") {
+                match calls.last_mut() {
+                    Some(last) if !is_call(part) => last.push_str(part),
+                    _ => calls.push(part.to_string()),
+                }
+            }
+            let calls = calls.into_iter().map(|call| call.trim_end_matches(", ").to_string());
+            calls.map(|call| Self { call, ..step.clone() }).collect::<Vec<_>>()
+        };
+        stderr.lines().filter_map(Self::parse).flat_map(each).collect()
     }
 
     /// Whether this call is the one that was told.
@@ -99,7 +110,7 @@ pub fn is_change(call: &Call) -> bool {
     match call.name.as_str() {
         // set and set back is how it is read
         "umask" => false,
-        // a lock that can be had is how a group that a killed run left is known
+        // a lock that nobody holds shows that the run that made a group is gone
         "flock" => false,
         // without a file it changes nothing: a question whether the kernel has the call
         "open_tree" | "mount_setattr" if call.args.starts_with("-1, ") => false,

@@ -47,7 +47,7 @@ fn to_keep_the_process_id_it_enters_the_group_itself_and_nobody_stays() {
     assert_eq!(
         lines_of(Placement { cleanup: Cleanup::ByLaterRun, ..v2("/cg/x", &[PIDS]) }, RunMode::default()),
         [
-            "mkdirat(AT_FDCWD, \"/cg/x\", 0700)",
+            "mkdirat(AT_FDCWD, \"/cg/x\", 0700), flock(<group>, LOCK_EX|LOCK_NB), fchmod(<group>, 0755)",
             "write(</cg/x/pids.max>, \"20\", 2)",
             "write(</cg/x/cgroup.procs>, \"0\", 1)",
         ]
@@ -62,7 +62,7 @@ fn alone_in_its_own_group_it_leaves_that_before_the_limits() {
     assert_eq!(
         lines_of(place, RunMode::default()),
         [
-            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0700)",
+            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0700), flock(<group>, LOCK_EX|LOCK_NB), fchmod(<group>, 0755)",
             "write(</cg/own/x/cgroup.procs>, \"0\", 1)",
             "write(</cg/own/cgroup.subtree_control>, \"+pids\", 5)",
             "write(</cg/own/x/pids.max>, \"20\", 2)",
@@ -75,7 +75,7 @@ fn limits_are_set_before_the_child_starts_in_the_group() {
     assert_eq!(
         lines(v2("/cg/x", &[MEMORY, PIDS])),
         [
-            "mkdirat(AT_FDCWD, \"/cg/x\", 0700)",
+            "mkdirat(AT_FDCWD, \"/cg/x\", 0700), flock(<group>, LOCK_EX|LOCK_NB), fchmod(<group>, 0755)",
             "write(</cg/x/memory.max>, \"52428800\", 8)",
             "write(</cg/x/pids.max>, \"20\", 2)",
             "clone3({flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<group>}, 88)",
@@ -104,7 +104,10 @@ fn the_anchor_is_created_first() {
     let others = vec![v1("/cg/memory/x", &[MEMORY]), v1("/cg/pids/x", &[PIDS])];
     let lines = lines(Placement { others, ..v2("/cg/unified/x", &[]) });
     let created: Vec<_> = lines.iter().filter(|line| line.starts_with("mkdirat(")).collect();
-    assert_eq!(created[0], "mkdirat(AT_FDCWD, \"/cg/unified/x\", 0700)");
+    assert_eq!(
+        created[0],
+        "mkdirat(AT_FDCWD, \"/cg/unified/x\", 0700), flock(<group>, LOCK_EX|LOCK_NB), fchmod(<group>, 0755)"
+    );
     assert_eq!(created.len(), 3);
 }
 
@@ -115,10 +118,10 @@ fn alone_in_a_delegated_group_we_move_aside_before_it_enables_controllers() {
     assert_eq!(
         lines(Placement { v2_parent: Some(parent), ..v2("/cg/own/x", &[MEMORY, PIDS]) })[..4],
         [
-            "mkdirat(AT_FDCWD, \"/cg/own/x-aside\", 0700)",
+            "mkdirat(AT_FDCWD, \"/cg/own/x-aside\", 0700), flock(<aside>, LOCK_EX|LOCK_NB), fchmod(<aside>, 0755)",
             "write(</cg/own/x-aside/cgroup.procs>, \"0\", 1)",
             "write(</cg/own/cgroup.subtree_control>, \"+memory +pids\", 13)",
-            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0700)",
+            "mkdirat(AT_FDCWD, \"/cg/own/x\", 0700), flock(<group>, LOCK_EX|LOCK_NB), fchmod(<group>, 0755)",
         ]
     );
 }
@@ -127,7 +130,10 @@ fn alone_in_a_delegated_group_we_move_aside_before_it_enables_controllers() {
 fn what_a_killed_run_left_is_removed_first() {
     let stale = StaleGroups { killed: vec![vec!["/cg/old".into()]], empty: Vec::new() };
     let lines = lines(Placement { stale, ..v2("/cg/x", &[]) });
-    assert_eq!(lines[0], "unlinkat(AT_FDCWD, \"/cg/old\", AT_REMOVEDIR)");
+    assert_eq!(
+        lines[0],
+        "flock(</cg/old>, LOCK_EX|LOCK_NB), kill(<each process of /cg/old>, SIGKILL), unlinkat(AT_FDCWD, \"/cg/old\", AT_REMOVEDIR)"
+    );
 }
 
 #[test]

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Groups of a real kernel: limits that hold, what is said afterwards, and nothing left.
-
-// all of this file is test code, also what clippy takes for helpers
-#![allow(clippy::unwrap_used)]
+#![cfg(test)]
 
 mod delegated;
 mod hostile;

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every kind of place a command can be limited in, both ways to run it, and every way it can end:
 //! the documented status, the documented line, and nothing left. MATRIX.md shows the table.
-
-// all of this file is test code, also what clippy takes for helpers
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-#![allow(clippy::print_stdout, reason = "which cells there are is what a reader of the log looks for")]
+#![cfg(test)]
 
 mod cell;
 mod environment;

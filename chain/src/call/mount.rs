@@ -205,11 +205,7 @@ impl Call for FsMount {
     fn shown(&self) -> Shown {
         let slot = self.0;
         let create = format!("fsconfig(<{slot}>, FSCONFIG_CMD_CREATE, NULL, NULL, 0)");
-        Shown::new(format!("fsmount(<{slot}>, FSMOUNT_CLOEXEC, 0)"), "fsmount(2)").before(
-            "create a file system with default options",
-            create,
-            "fsconfig(2)",
-        )
+        Shown::new(format!("{create}, fsmount(<{slot}>, FSMOUNT_CLOEXEC, 0)"), "fsmount(2)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {

@@ -1,111 +1,87 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Decoding on one thread, reading on another: bytes in recycled chunks.
-//!
-//! Memory is bounded by the number of chunks, whatever the archive's size, and
-//! a chunk that comes back is still in the processor's cache.
+//! The decoded bytes of an archive. Another thread decodes them.
 
 use std::io::Read;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::archive::chunks::{Chunks, Fill};
 use crate::archive::decode::{self, Compression};
 use crate::archive::tar::BLOCK;
 use crate::digest::{Digest, RunningDigest};
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 
-/// A multiple of the block, large enough that a typical file is one write.
-const CHUNK_BYTES: usize = 256 * 1024;
-/// Enough that neither side waits for the other to start.
+/// Enough that neither thread waits for the other to start.
 const CHUNKS: usize = 6;
 /// How soon a signal is noticed while the input is slow.
 const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-#[derive(Debug)]
-enum Message {
-    Chunk(Vec<u8>),
-    /// The input ended; whether its compression proves that nothing is missing.
-    End {
-        proven: bool,
-    },
-    Failed(Failure),
-}
-
 /// The decoded bytes of an archive, in order.
 #[derive(Debug)]
 pub struct Stream {
-    full: Receiver<Message>,
-    empty: Sender<Vec<u8>>,
+    chunks: Chunks,
     chunk: Vec<u8>,
     at: usize,
     ended: bool,
-    taken: u64,
+    decoded_bytes: u64,
     max_bytes: u64,
-    /// Whether something but an end mark proves that nothing is missing at the end.
+    /// Whether something other than an end mark proves that nothing is missing at the end.
     whole: bool,
-    /// What the decoded bytes must hash to. It is reckoned on this side, which has more time.
+    /// Whether the input is compressed, and so proves that itself.
+    is_compressed: Arc<AtomicBool>,
+    /// The digest of the decoded bytes; this thread has more time for it than the decoder's.
     content: Option<RunningDigest>,
     interrupt: Interrupt,
 }
 
 impl Stream {
-    /// Starts to read and decode `input` on a thread of its own; `max_bytes` bytes are allowed.
-    /// With a digest, the decoded bytes must have it.
+    /// Starts a thread that reads and decodes `input`; more than `max_bytes` decoded bytes are
+    /// refused. With a digest, the decoded bytes must have it.
     ///
     /// # Errors
-    /// I/O, if there can be no thread.
+    /// As pthread_create(3).
     pub fn start(
         input: Box<dyn Read + Send>,
         content: Option<Digest>,
         max_bytes: u64,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let (fill, full) = mpsc::sync_channel(CHUNKS);
-        let (empty, refill) = mpsc::channel();
-        for _ in 0..CHUNKS {
-            // both ends are here: this cannot fail
-            let _ = empty.send(Vec::new());
-        }
-        thread::Builder::new()
-            .name("decode".into())
-            .spawn(move || {
-                if let Err(failure) = decode(input, &fill, &refill) {
-                    // nobody may be there to hear it
-                    let _ = fill.send(Message::Failed(failure));
-                }
-            })
-            .map_err(|error| Failure::no_thread(&error))?;
-        Ok(Self::over(full, empty, max_bytes, content, interrupt))
+        let is_compressed = Arc::new(AtomicBool::new(false));
+        let found = is_compressed.clone();
+        let open = move || {
+            let (decoded, compression) = decode::decoded(input).map_err(Failure::into_io)?;
+            found.store(compression != Compression::Plain, Ordering::Relaxed);
+            Ok(decoded)
+        };
+        let chunks = Chunks::start("decode", CHUNKS, Fill::Whole, open);
+        Ok(Self {
+            whole: content.is_some(),
+            is_compressed,
+            content: content.map(RunningDigest::new),
+            interrupt: interrupt.clone(),
+            ..Self::new(chunks.map_err(|error| Failure::no_thread(&error))?, max_bytes)
+        })
     }
 
-    /// Bytes that are there and not packed, without a thread.
+    /// Decoded bytes in memory, without a thread.
     pub fn of_memory(data: Vec<u8>, max_bytes: u64) -> Self {
-        let (fill, full) = mpsc::sync_channel(2);
-        // both fit, and the other end is here: this cannot fail
-        let _ = fill.send(Message::Chunk(data));
-        let _ = fill.send(Message::End { proven: false });
-        Self::over(full, mpsc::channel().0, max_bytes, None, &Interrupt::default())
+        Self::new(Chunks::of_memory(data), max_bytes)
     }
 
-    fn over(
-        full: Receiver<Message>,
-        empty: Sender<Vec<u8>>,
-        max_bytes: u64,
-        content: Option<Digest>,
-        interrupt: &Interrupt,
-    ) -> Self {
+    fn new(chunks: Chunks, max_bytes: u64) -> Self {
         Self {
-            full,
-            empty,
+            chunks,
             chunk: Vec::new(),
             at: 0,
             ended: false,
-            taken: 0,
+            decoded_bytes: 0,
             max_bytes,
-            whole: content.is_some(),
-            content: content.map(RunningDigest::new),
-            interrupt: interrupt.clone(),
+            whole: false,
+            is_compressed: Arc::default(),
+            content: None,
+            interrupt: Interrupt::default(),
         }
     }
 
@@ -123,7 +99,7 @@ impl Stream {
     /// The next block, or nothing at the end.
     ///
     /// # Errors
-    /// What the decoder says; damaged, if a part of a block is all there is.
+    /// As the decoder; damaged, if only a part of a block is left.
     pub fn block(&mut self) -> Result<Option<&[u8; BLOCK]>> {
         if !self.refill()? {
             return Ok(None);
@@ -138,10 +114,10 @@ impl Stream {
         }
     }
 
-    /// At least one and at most `max_bytes` bytes, without a copy.
+    /// Between one and `max_bytes` bytes, without a copy.
     ///
     /// # Errors
-    /// What the decoder says; damaged, if there are none.
+    /// As the decoder; damaged, if there are none.
     pub fn bytes(&mut self, max_bytes: u64) -> Result<&[u8]> {
         if !self.refill()? {
             return Err(cut_short());
@@ -152,23 +128,23 @@ impl Stream {
         Ok(self.chunk.get(from..self.at).unwrap_or_default())
     }
 
-    /// Whether nothing more comes.
+    /// Whether the stream is at its end.
     ///
     /// # Errors
-    /// What the decoder says.
+    /// As the decoder.
     pub fn at_end(&mut self) -> Result<bool> {
         Ok(!self.refill()?)
     }
 
-    /// Whether what comes next is less than a block.
+    /// Whether less than a block is left.
     ///
     /// # Errors
-    /// What the decoder says.
+    /// As the decoder.
     pub fn has_less_than_a_block(&mut self) -> Result<bool> {
         Ok(!self.refill()? || self.chunk.len() - self.at < BLOCK)
     }
 
-    /// Passes over `count` bytes.
+    /// Skips `count` bytes.
     ///
     /// # Errors
     /// As [`Self::bytes`].
@@ -179,7 +155,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Passes over the padding behind an entry, which may be missing at the end of a whole stream.
+    /// Skips the padding after an entry, which may be missing at the end of a whole stream.
     ///
     /// # Errors
     /// As [`Self::bytes`].
@@ -198,7 +174,7 @@ impl Stream {
     /// stretch of bytes.
     ///
     /// # Errors
-    /// What the decoder says.
+    /// As the decoder.
     pub fn drain(&mut self, mut look: impl FnMut(&[u8])) -> Result<()> {
         while self.refill()? {
             look(self.chunk.get(self.at..).unwrap_or_default());
@@ -207,62 +183,52 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits until there is something to take, or it is known why there is nothing.
+    /// Waits until bytes are available or the input failed.
     ///
     /// # Errors
-    /// What the decoder says.
+    /// As the decoder.
     pub fn ready(&mut self) -> Result<()> {
         self.refill().map(drop)
     }
 
-    /// Bytes the reader has had so far.
+    /// Bytes read from this stream so far.
     pub fn taken_by_reader(&self) -> u64 {
-        self.taken - (self.chunk.len() - self.at) as u64
+        self.decoded_bytes - (self.chunk.len() - self.at) as u64
     }
 
-    /// Whether there is a byte to take.
+    /// Waits for bytes if none are left; whether there are any.
     fn refill(&mut self) -> Result<bool> {
         while self.at == self.chunk.len() {
             if self.ended {
                 return Ok(false);
             }
-            // the decoder may have ended already
-            let _ = self.empty.send(std::mem::take(&mut self.chunk));
+            self.chunks.recycle(std::mem::take(&mut self.chunk));
             self.at = 0;
-            match self.receive()? {
-                Message::Chunk(chunk) => self.chunk = chunk,
-                Message::End { proven } => {
-                    self.ended = true;
-                    self.whole |= proven;
-                    let checked = self.content.as_mut().map_or(Ok(()), RunningDigest::check);
-                    checked.map_err(Failure::mismatch)?;
+            self.chunk = self.receive()?;
+            self.ended = self.chunk.is_empty();
+            self.whole |= self.ended && self.is_compressed.load(Ordering::Relaxed);
+            if let Some(content) = &mut self.content {
+                content.update(&self.chunk);
+                if self.ended {
+                    content.check().map_err(Failure::mismatch)?;
                 }
-                Message::Failed(failure) => return Err(failure),
             }
-            if let Some(sum) = &mut self.content {
-                sum.update(&self.chunk);
-            }
-            self.taken += self.chunk.len() as u64;
-            if self.taken > self.max_bytes {
-                return Err(Failure::damaged(format_args!(
-                    "refused: the archive unpacks to more than {} bytes",
-                    self.max_bytes
-                ))
-                .hint("--max-size allows more"));
+            self.decoded_bytes += self.chunk.len() as u64;
+            if self.decoded_bytes > self.max_bytes {
+                let max_bytes = self.max_bytes;
+                let line = format!("refused: the archive unpacks to more than {max_bytes} bytes");
+                return Err(Failure::damaged(line).hint("--max-size allows more"));
             }
         }
         Ok(true)
     }
 
-    fn receive(&self) -> Result<Message> {
+    fn receive(&self) -> Result<Vec<u8>> {
         loop {
             self.interrupt.check()?;
-            match self.full.recv_timeout(SIGNAL_CHECK_INTERVAL) {
-                Ok(message) => return Ok(message),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Failure::new(Kind::Io, "the decoder ended without a word"));
-                }
+            let received = self.chunks.receive_timeout(SIGNAL_CHECK_INTERVAL).map_err(Failure::read)?;
+            if let Some(chunk) = received {
+                return Ok(chunk);
             }
         }
     }
@@ -272,38 +238,11 @@ fn cut_short() -> Failure {
     Failure::damaged("the archive is cut short")
 }
 
-/// The other side: fills chunks until the input ends or nobody takes them.
-fn decode(input: Box<dyn Read + Send>, fill: &SyncSender<Message>, refill: &Receiver<Vec<u8>>) -> Result<()> {
-    let (mut decoded, compression) = decode::decoded(input)?;
-    while let Ok(mut chunk) = refill.recv() {
-        // the first time a chunk is used it gets its memory; afterwards this writes nothing
-        chunk.resize(CHUNK_BYTES, 0);
-        let (length, ended) = fill_up(&mut *decoded, &mut chunk)?;
-        chunk.truncate(length);
-        if (length > 0 && fill.send(Message::Chunk(chunk)).is_err()) || ended {
-            break;
-        }
-    }
-    let _ = fill.send(Message::End { proven: compression != Compression::Plain });
-    Ok(())
-}
-
-fn fill_up(decoded: &mut dyn Read, chunk: &mut [u8]) -> Result<(usize, bool)> {
-    let mut length = 0;
-    while let Some(rest) = chunk.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        match decoded.read(rest) {
-            Ok(0) => return Ok((length, true)),
-            Ok(count) => length += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Failure::read(error)),
-        }
-    }
-    Ok((length, false))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::chunks::CHUNK_BYTES;
+    use crate::failure::Kind;
 
     fn stream(data: Vec<u8>) -> Stream {
         let input = Box::new(std::io::Cursor::new(data));

@@ -23,8 +23,7 @@ pub mod pax;
 pub mod reader;
 pub mod sparse;
 
-/// The unit of the format.
-pub const BLOCK: usize = 512;
+pub use header::BLOCK;
 
 /// One thing an archive holds, with everything its headers say.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,10 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
-
-const MAX_ADDRESSES: usize = 16;
-/// How soon a signal is noticed.
-const SLICE: Duration = Duration::from_millis(100);
+use crate::net::resolve::dns::{MAX_ADDRESSES, SLICE, late};
 
 /// The addresses of a host, the best first.
 ///
@@ -84,10 +81,6 @@ fn wait(said: &mpsc::Receiver<Vec<u8>>, deadline: Instant, interrupt: &Interrupt
             Err(RecvTimeoutError::Timeout) => return Err(late()),
         }
     }
-}
-
-fn late() -> Failure {
-    Failure::new(Kind::Network, "nobody answers what the address of the host is")
 }
 
 /// `192.0.2.1  STREAM example.org`, in the order of preference; an address has a line for each type.

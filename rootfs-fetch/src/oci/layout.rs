@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -21,6 +21,7 @@ use crate::archive::tar::reader::{Reader, padded};
 use crate::digest::Digest;
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::io;
 use crate::tree::Tree;
 use crate::tree::directories::Origin;
 use crate::tree::entry_path::EntryPath;
@@ -91,7 +92,7 @@ impl Layout {
         let mut offset = 0;
         for (name, data) in parts {
             let size = data.len() as u64;
-            crate::io::write_all(&fd, data).ok()?;
+            io::write_all(&fd, data).ok()?;
             for name in [(*name).to_owned(), Digest::of(data).blob()] {
                 members.insert(Name::parse(name.as_bytes()).ok()?, Member::Bytes { offset, size });
             }
@@ -221,23 +222,14 @@ fn members(file: &File, max_bytes: u64, interrupt: &Interrupt) -> Result<HashMap
     Ok(members)
 }
 
-/// Decodes a whole archive into a file that has no name and goes with us.
+/// Decodes an archive into a file without a name.
 fn decode(file: File, temp_dir: &Path, max_bytes: u64, interrupt: &Interrupt) -> Result<File> {
     let mut stream = Stream::start(Box::new(file), None, max_bytes, interrupt)?;
-    let failed = |error| {
-        Failure::call(
-            "decode the image archive",
-            format_args!("openat({}, O_TMPFILE)", quoted(temp_dir)),
-            error,
-        )
-    };
-    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-    let plain =
-        rustix::fs::openat(rustix::fs::CWD, temp_dir, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    let plain = io::unnamed_file(temp_dir, "decode the image archive")?;
     while !stream.at_end()? {
-        crate::io::write_all(&plain, stream.bytes(u64::MAX)?)?;
+        io::write_all(&plain, stream.bytes(u64::MAX)?)?;
     }
-    Ok(plain.into())
+    Ok(plain)
 }
 
 /// A stretch of a file that several readers may share.
@@ -248,7 +240,7 @@ struct Section {
 }
 
 impl Read for Section {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         let max_bytes = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(into.len());
         let count = self.file.read_at(into.get_mut(..max_bytes).unwrap_or_default(), self.at)?;
         self.at += count as u64;

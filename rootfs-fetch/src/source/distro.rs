@@ -144,47 +144,48 @@ impl DistroRelease {
         site: Site<'_>,
         read: impl Fn(&Url) -> Result<Vec<u8>>,
     ) -> Result<PublishedArchive> {
-        let names = self.names(distribution, site)?;
+        let files = self.files(distribution, site)?;
         let index = match distribution.index {
-            Some(index) => {
-                Some(page(&document(site.net, &names.url(&names.fill(index))?, MAX_DOCUMENT_BYTES)?))
-            }
-            None => None,
-        };
-        let newest = |pattern: &str, page: Option<&str>| {
-            let pattern = VersionPattern::new(&names.fill(pattern));
-            match page {
-                _ if !pattern.is_open() => Ok(pattern.to_string()),
-                page => pattern.newest(page.unwrap_or_default()).ok_or_else(|| {
-                    let line = format!("cannot find {self}: {} has no {pattern}", names.base);
-                    Failure::new(Kind::NotFound, line)
-                }),
-            }
+            Some(name) => page(&document(site.net, &files.url(&files.fill(name))?, MAX_DOCUMENT_BYTES)?),
+            None => String::new(),
         };
         let (digests, is_manifest) = match distribution.digests {
             Digests::Checksums(name) => (name, false),
             Digests::Manifest(name) => (name, true),
         };
+        // either the index or the checksums have the name of the archive
         let mut archive = None;
         if digests.contains("{archive}") || !distribution.archive.contains('*') {
-            archive = Some(newest(distribution.archive, index.as_deref())?);
+            archive = Some(self.newest(&files, distribution.archive, &index)?);
         }
         let digests = digests.replace("{archive}", archive.as_deref().unwrap_or_default());
-        let url = names.url(&newest(&digests, index.as_deref())?)?;
+        let url = files.url(&self.newest(&files, &digests, &index)?)?;
         let text = read(&url)?;
         let archive = match archive {
             Some(archive) => archive,
-            None => newest(distribution.archive, Some(&page(&text)))?,
+            None => self.newest(&files, distribution.archive, &page(&text))?,
         };
         Ok(PublishedArchive {
-            archive: names.url(&archive)?,
-            subdir: Name::parse(names.fill(distribution.subdir).as_bytes())?,
+            archive: files.url(&archive)?,
+            subdir: Name::parse(files.fill(distribution.subdir).as_bytes())?,
             is_image: distribution.is_image,
             document: DigestDocument { url, text, is_manifest },
         })
     }
 
-    fn names(&self, distribution: &Distribution, site: Site<'_>) -> Result<ReleaseFiles> {
+    /// The name with the highest version that a page has for a pattern.
+    fn newest(&self, files: &ReleaseFiles, pattern: &str, page: &str) -> Result<String> {
+        let pattern = VersionPattern::new(&files.fill(pattern));
+        if !pattern.is_open() {
+            return Ok(pattern.to_string());
+        }
+        pattern.newest(page).ok_or_else(|| {
+            let line = format_args!("cannot find {self}: {} has no {pattern}", files.base);
+            Failure::new(Kind::NotFound, line)
+        })
+    }
+
+    fn files(&self, distribution: &Distribution, site: Site<'_>) -> Result<ReleaseFiles> {
         let wrong = |why| Failure::new(Kind::Usage, why);
         let base = match site.mirror {
             Some(mirror) => mirror.clone(),
@@ -192,10 +193,10 @@ impl DistroRelease {
         };
         let base = base.as_directory();
         let release = distribution.release(self.release.as_deref());
-        let mut names =
+        let mut files =
             ReleaseFiles { release, architecture: distribution.architecture(site.platform)?, base };
-        names.base = names.url(&names.fill(distribution.directory))?;
-        Ok(names)
+        files.base = files.url(&files.fill(distribution.directory))?;
+        Ok(files)
     }
 
     /// What is not there may be a release that is not, or was when the table was written.

@@ -7,10 +7,10 @@
 use std::io::Read as _;
 
 use rustix::fs::{Mode, OFlags};
+use system::accounts::AccountFiles;
 
 use crate::archive::tar::Entry;
 use crate::archive::tar::acl::{self, Names};
-use crate::archive::tar::number::decimal;
 use crate::tree::Tree;
 use crate::tree::name::Name;
 
@@ -47,8 +47,9 @@ fn find(tree: &mut Tree, names: Names, who: &[u8]) -> Option<u64> {
     }
     let mut text = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut text).ok()?;
-    text.split(|&byte| byte == b'\n').find_map(|line| {
-        let mut fields = line.split(|&byte| byte == b':');
-        (fields.next()? == who).then(|| decimal(fields.nth(1)?)).flatten()
-    })
+    let id = match names {
+        Names::Users => AccountFiles::new(text, Vec::new()).user(who)?.uid,
+        Names::Groups => AccountFiles::new(Vec::new(), text).group(who)?,
+    };
+    Some(u64::from(id))
 }

@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn stars_do_not_explode() {
         assert!(!excludes(&"*a".repeat(40), &"a".repeat(39)));
-        assert!(!excludes(&"a*".repeat(40), &"a".repeat(200).replace("aaaa", "aaab")[..39]));
+        assert!(!excludes(&"a*".repeat(40), &("aaab".repeat(9) + "aaa")));
         assert!(excludes("a?c*", "abcdef"));
     }
 

@@ -3,12 +3,7 @@
 //! stands in a list with the reason why not.
 //!
 //! `tests/fetch-foreign` gets them; `CHAIN_FOREIGN` says where they are, if not in `.cache/foreign`.
-
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test that fails may say so in the shortest way"
-)]
+#![cfg(test)]
 
 mod exceptions;
 

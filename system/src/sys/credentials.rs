@@ -8,7 +8,8 @@ use nix::unistd::{Gid, Uid};
 
 use rustix::thread::{self, CapabilitySets};
 
-use super::{errno, owned};
+use super::descriptors::owned;
+use super::error::errno;
 
 /// Ids of this process that decide what it may do: effective user and group.
 pub fn effective_ids() -> (u32, u32) {

@@ -2,13 +2,20 @@
 //! What descriptors were inherited.
 
 use std::ops::ControlFlow;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
 use std::path::Path;
 
 use libc::c_int;
 use nix::errno::Errno;
 
-use super::for_each_entry;
+use super::files::for_each_entry;
+
+/// The descriptor that a system call returned.
+pub(super) fn owned(fd: c_int) -> Result<OwnedFd, Errno> {
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just made it for us, and nothing else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
 
 pub(super) fn inherited(fd: c_int) -> bool {
     // SAFETY: F_GETFD takes any number and touches no memory.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Files, directories and their locks.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -13,7 +13,15 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use rustix::fs::{FlockOperation, RawDir};
 
-use super::errno;
+use super::error::errno;
+
+/// A path or argument for the kernel.
+///
+/// # Errors
+/// `EINVAL` where it holds a NUL byte, which no argument vector can.
+pub fn c_string(text: &OsStr) -> Result<CString, Errno> {
+    CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL)
+}
 
 /// One write(2) of the whole value to a file that must exist: nothing is created or truncated.
 ///

@@ -14,7 +14,7 @@ use rustix::mount::{
     self, FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags,
 };
 
-use super::errno;
+use super::error::errno;
 
 /// Whole trees of mounts: open_tree(2), mount_setattr(2).
 const AT_RECURSIVE: c_int = 0x8000;

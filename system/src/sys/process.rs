@@ -12,7 +12,7 @@ use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 use nix::unistd::ForkResult;
 
-use super::errno;
+use super::error::errno;
 
 /// The child starts in the cgroup whose descriptor is given: clone3(2), Linux 5.7. libc's own overflows.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;

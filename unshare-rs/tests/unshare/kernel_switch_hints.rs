@@ -151,11 +151,12 @@ mod as_anyone {
     #[test]
     #[ignore = "needs user namespaces"]
     fn an_id_that_is_not_mapped_is_named() {
-        for (option, call, kind) in [("-S", "setresuid", "user"), ("-G", "setresgid", "group")] {
+        for (option, call, kind, map) in
+            [("-S", "setresuid", "user", "uid_map"), ("-G", "setresgid", "group", "gid_map")]
+        {
             let ran = unshare(&["-r", option, "54321", "true"]);
             let hint = format!(
-                "unshare-rs: hint: {kind} 54321 is not mapped in this user namespace: /proc/self/{}id_map, user_namespaces(7)",
-                &kind[..1]
+                "unshare-rs: hint: {kind} 54321 is not mapped in this user namespace: /proc/self/{map}, user_namespaces(7)"
             );
             assert_eq!((ran.status, ran.err.lines().last()), (125, Some(hint.as_str())), "{}", ran.err);
             assert!(

@@ -4,6 +4,7 @@
 //! A module's name says who runs its tests: `as_root`, `as_user` (an ordinary user with
 //! subordinate ids), `as_anyone` (both), `in_vm` (root in the
 //! VM, where nothing else of this runs). None of them is run without `--include-ignored`.
+#![cfg(test)]
 
 mod callers;
 mod harness;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The 512-byte header: v7, ustar, star and old GNU.
 
-use crate::archive::tar::BLOCK;
 use crate::archive::tar::number::number;
 use crate::failure::{Failure, Result};
+
+/// The unit of the format, in bytes.
+pub const BLOCK: usize = 512;
 
 /// Which fields after the first 257 bytes mean what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

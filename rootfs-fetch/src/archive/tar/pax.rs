@@ -85,6 +85,26 @@ pub struct SparseKeys {
     offset: Option<u64>,
 }
 
+impl SparseKeys {
+    /// Sets a key; nothing if its value is malformed.
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        match key {
+            b"major" => self.major = Some(decimal(value)?),
+            b"minor" => self.minor = Some(decimal(value)?),
+            b"name" => self.name = (!value.is_empty()).then(|| value.to_vec()),
+            b"size" | b"realsize" => self.size = Some(decimal(value)?),
+            b"offset" => self.offset = Some(decimal(value)?),
+            b"numbytes" => {
+                let offset = self.offset.take()?;
+                self.map.push(Segment { offset, length: decimal(value)? });
+            }
+            b"map" => self.map = map(value)?,
+            _ => {}
+        }
+        Some(())
+    }
+}
+
 impl Pax {
     /// Takes the records of a header; later ones override earlier ones.
     ///
@@ -112,44 +132,24 @@ impl Pax {
     }
 
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let wrong = || Failure::damaged(format_args!("the pax value of {} is malformed", Quoted(key)));
-        let unsigned = || decimal(value).ok_or_else(wrong);
-        // an empty value takes back an earlier one: POSIX
+        let malformed = || Failure::damaged(format_args!("the pax value of {} is malformed", Quoted(key)));
+        // an empty value undoes an earlier one: POSIX
         let bytes = || (!value.is_empty()).then(|| value.to_vec());
         match key {
             b"path" => self.path = bytes(),
             b"linkpath" => self.linkpath = bytes(),
-            b"size" => self.size = if value.is_empty() { None } else { Some(unsigned()?) },
-            b"uid" => self.uid = signed(value).ok_or_else(wrong)?,
-            b"gid" => self.gid = signed(value).ok_or_else(wrong)?,
-            b"mtime" => self.mtime = time(value).ok_or_else(wrong)?,
-            b"GNU.sparse.major" => self.sparse.major = Some(unsigned()?),
-            b"GNU.sparse.minor" => self.sparse.minor = Some(unsigned()?),
-            b"GNU.sparse.name" => self.sparse.name = bytes(),
-            b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.sparse.size = Some(unsigned()?),
-            b"GNU.sparse.offset" => self.sparse.offset = Some(unsigned()?),
-            b"GNU.sparse.numbytes" => {
-                let offset = self.sparse.offset.take().ok_or_else(wrong)?;
-                self.sparse.map.push(Segment { offset, length: unsigned()? });
-            }
-            b"GNU.sparse.map" => self.sparse.map = map(value).ok_or_else(wrong)?,
-            // text that names somebody waits for the names of the tree; what cannot be read is no
-            // such attribute's value, and so left out and counted
-            b"SCHILY.acl.access" => {
-                self.attribute(
-                    b"system.posix_acl_access",
-                    acl::binary(value, &mut |_, _| None).unwrap_or(value.to_vec()),
-                )?;
-            }
-            b"SCHILY.acl.default" => {
-                self.attribute(
-                    b"system.posix_acl_default",
-                    acl::binary(value, &mut |_, _| None).unwrap_or(value.to_vec()),
-                )?;
-            }
+            b"size" if value.is_empty() => self.size = None,
+            b"size" => self.size = Some(decimal(value).ok_or_else(malformed)?),
+            b"uid" => self.uid = signed(value).ok_or_else(malformed)?,
+            b"gid" => self.gid = signed(value).ok_or_else(malformed)?,
+            b"mtime" => self.mtime = time(value).ok_or_else(malformed)?,
+            b"SCHILY.acl.access" => self.attribute(b"system.posix_acl_access", acl_value(value))?,
+            b"SCHILY.acl.default" => self.attribute(b"system.posix_acl_default", acl_value(value))?,
             b"SCHILY.acl.ace" => self.attribute(b"system.nfs4_acl", value.to_vec())?,
             _ => {
-                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+                if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                    self.sparse.set(key, value).ok_or_else(malformed)?;
+                } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
                     self.attribute(&unescaped(name, |byte| matches!(byte, b'=' | b'%')), value.to_vec())?;
                 } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
                     // bsdtar writes both forms of one attribute, or this alone
@@ -175,6 +175,12 @@ impl Pax {
         }
         Ok(())
     }
+}
+
+/// A list as the kernel reads it. Text with names waits for the names of the tree; what cannot be read
+/// is refused by the kernel, and so skipped and counted.
+fn acl_value(text: &[u8]) -> Vec<u8> {
+    acl::binary(text, &mut |_, _| None).unwrap_or_else(|| text.to_vec())
 }
 
 /// A name without its `%XX`, as far as a writer of `escaped` bytes wrote them: GNU tar those of `=`

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The map of a file with holes: which stretches of it the archive holds.
 
-use crate::archive::tar::BLOCK;
+use crate::archive::tar::header::BLOCK;
 use crate::archive::tar::number::{decimal, number};
 use crate::failure::{Failure, Result};
 

@@ -11,11 +11,19 @@ use std::time::{Duration, Instant};
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 
-use super::{MAX_ADDRESSES, SLICE, late};
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 
 const PORT: u16 = 53;
+/// Further addresses of a host are ignored.
+pub const MAX_ADDRESSES: usize = 16;
+/// How soon a signal is noticed.
+pub const SLICE: Duration = Duration::from_millis(100);
+
+/// The failure when no answer comes in time.
+pub fn late() -> Failure {
+    Failure::new(Kind::Network, "nobody answers what the address of the host is")
+}
 
 /// Addresses by /etc/hosts, then by the servers of /etc/resolv.conf.
 ///

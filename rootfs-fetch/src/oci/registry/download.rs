@@ -12,11 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use chain::reporter::quoted;
-use rustix::fs::{CWD, Mode, OFlags};
-
 use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Result};
+use crate::io::unnamed_file;
 use crate::oci::cache::PartialBlob;
 use crate::oci::layout::BlobReader;
 use crate::oci::registry::repository::Repository;
@@ -237,15 +235,7 @@ impl Shared {
         if let Some(growing) = growing {
             return growing.file().try_clone().map_err(|error| self.unwritten(error));
         }
-        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(CWD, &self.beside, flags, Mode::RUSR | Mode::WUSR);
-        file.map(File::from).map_err(|error| {
-            Failure::call(
-                "put a layer aside",
-                format_args!("openat({}, O_TMPFILE)", quoted(&self.beside)),
-                error,
-            )
-        })
+        unnamed_file(&self.beside, "put a layer aside")
     }
 
     fn unwritten(&self, error: io::Error) -> Failure {

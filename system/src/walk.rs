@@ -51,3 +51,36 @@ pub fn walk(path: &Path, link: impl Fn(&Path) -> Result<PathBuf, Errno>) -> Walk
     }
     Walked { real, missing: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Follows a path in a root with a directory `etc`, a link `var` to `/etc`, one `up` that climbs, and
+    /// one that leads to itself.
+    fn walked(path: &str) -> (String, Vec<OsString>) {
+        let link = |path: &Path| match path.to_str() {
+            Some("etc") => Err(Errno::EINVAL),
+            Some("var") => Ok("/etc".into()),
+            Some("up") => Ok("../../etc".into()),
+            Some("loop") => Ok("loop".into()),
+            _ => Err(Errno::ENOENT),
+        };
+        let Walked { real, missing } = walk(Path::new(path), link);
+        (real.into_os_string().into_string().unwrap(), missing)
+    }
+
+    #[test]
+    fn links_and_dots_stay_inside() {
+        for path in ["/etc", "var", "/up", "/etc/../../var/.", "up/../etc"] {
+            assert_eq!(walked(path), ("etc".to_string(), vec![]), "{path}");
+        }
+        assert_eq!(walked("/.."), (String::new(), vec![]));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_from_the_first_on() {
+        assert_eq!(walked("var/a/../b"), ("etc".to_string(), ["a", "..", "b"].map(OsString::from).to_vec()));
+        assert_eq!(walked("loop/a"), (String::new(), ["loop", "a"].map(OsString::from).to_vec()));
+    }
+}

@@ -1,13 +1,16 @@
 //! The plans of chroot-rs, as text: no right and no kernel is needed.
 
+use chain::Failure;
+use chain::exec::Command;
 use clap::{Args as _, FromArgMatches as _};
 
 use super::*;
+use crate::cli::Options;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
 use crate::ids::Ids;
 use crate::mounts::ExistingMounts;
-use crate::probe::{MountProbe, Privilege, WhyPlain};
+use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
 use crate::root::DirState;
 use crate::root_mount::RootMount;
 use system::accounts::AccountFiles;
@@ -326,7 +329,7 @@ fn what_is_written_to_an_ephemeral_root_goes_to_a_tmpfs_laid_over_it() {
         of_root[at..at + 12],
         [
             "fsopen(\"tmpfs\", FSOPEN_CLOEXEC)",
-            "fsmount(<changes>, FSMOUNT_CLOEXEC, 0)",
+            "fsconfig(<changes>, FSCONFIG_CMD_CREATE, NULL, NULL, 0), fsmount(<changes>, FSMOUNT_CLOEXEC, 0)",
             "move_mount(<changes>, \"\", AT_FDCWD, \".\", MOVE_MOUNT_F_EMPTY_PATH)",
             "fchdir(<changes>)",
             "umask(000)",

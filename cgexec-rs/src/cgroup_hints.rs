@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What helps when a call on a group fails: the same errno has another cause at each file.
+
+use std::fs;
+use std::path::Path;
+
+use nix::errno::Errno;
+use system::status::Status;
+
+/// A write to a file of a group; nothing for a file of anything else.
+pub fn write(path: &Path, errno: Errno) -> Option<String> {
+    let group = path.parent()?;
+    if !group.join("cgroup.procs").exists() {
+        return None;
+    }
+    let file = path.file_name()?.to_str()?;
+    match file {
+        "cgroup.subtree_control" => hand_on(group, errno),
+        "cgroup.procs" | "tasks" => enter(group, errno),
+        _ => set(group, file, errno),
+    }
+}
+
+fn hand_on(group: &Path, errno: Errno) -> Option<String> {
+    match errno {
+        Errno::EBUSY => Some(format!(
+            "{} holds processes, and such a group hands no controller on: cgroups(7), \"no internal processes\"",
+            group.display()
+        )),
+        Errno::ENOENT => Some("the group above does not hand the controller on".to_string()),
+        Errno::EINVAL => {
+            Some("real-time processes outside of the root keep cpu from being handed on".to_string())
+        }
+        // cpuset asks for a right over every process below: systemd#18293
+        Errno::EPERM => Some(
+            "processes of other users are below it, and before Linux 6.6 that keeps cpuset from being handed on"
+                .to_string(),
+        ),
+        Errno::EACCES => Some(not_ours(group)),
+        _ => None,
+    }
+}
+
+fn enter(group: &Path, errno: Errno) -> Option<String> {
+    match errno {
+        Errno::EACCES => Some(
+            "moving takes the right to write cgroup.procs in the nearest group above both places, too: cgroups(7)"
+                .to_string(),
+        ),
+        Errno::ENOENT => Some("one of both places lies outside of this cgroup namespace".to_string()),
+        Errno::EBUSY => Some(format!("{} hands controllers on, so it takes no process", group.display())),
+        Errno::EOPNOTSUPP => kind(group).map(|kind| format!("{} is {kind}: cgroups(7)", group.display())),
+        Errno::ENOSPC => Some("no disk is full: the cpuset has no processors or memory nodes yet".to_string()),
+        Errno::ENODEV => Some("somebody removed the group meanwhile".to_string()),
+        _ => None,
+    }
+}
+
+fn set(group: &Path, file: &str, errno: Errno) -> Option<String> {
+    match errno {
+        Errno::ENOENT if file.starts_with("memory.swap.") || file.starts_with("memory.memsw.") => {
+            Some("the kernel does not account swap: swapaccount=1 on its command line".to_string())
+        }
+        Errno::ENOENT if file.starts_with("hugetlb.") => {
+            Some("the sizes this machine has: ls /sys/kernel/mm/hugepages".to_string())
+        }
+        Errno::ENOENT if file.contains("io.weight") || file.starts_with("blkio.") => {
+            Some("this kernel weighs no input and output: neither bfq nor iocost".to_string())
+        }
+        Errno::ENOENT => {
+            Some(format!("its hierarchy has no {file}; the files of versions 1 and 2 differ: cgroups(7)"))
+        }
+        Errno::ENODEV => Some("no such disk: lsblk shows them, and a partition is none".to_string()),
+        Errno::ERANGE if file.starts_with("cpuset.") => missing_processor(group, file),
+        Errno::EINVAL if file.starts_with("cpuset.") => missing_processor(group, file),
+        Errno::EOPNOTSUPP if file.contains("weight") => {
+            Some("a weight needs the bfq scheduler, or iocost set up: io.cost.qos".to_string())
+        }
+        Errno::EACCES | Errno::EPERM => Some(not_ours(group)),
+        _ => None,
+    }
+}
+
+/// Processors or memory nodes that the group above does not have.
+fn missing_processor(group: &Path, file: &str) -> Option<String> {
+    let above = group.parent()?;
+    let name = file.strip_suffix(".effective").unwrap_or(file);
+    let short = name.strip_prefix("cpuset.")?;
+    let candidates = [format!("{name}.effective"), format!("cpuset.effective_{short}"), name.to_string()];
+    let has = candidates.iter().find_map(|file| fs::read_to_string(above.join(file)).ok())?;
+    Some(format!("the group above has {}", has.trim()))
+}
+
+fn kind(group: &Path) -> Option<String> {
+    fs::read_to_string(group.join("cgroup.type")).ok().map(|kind| kind.trim().to_string())
+}
+
+fn not_ours(group: &Path) -> String {
+    let root_of_namespace = fs::read_to_string("/proc/self/cgroup").is_ok_and(|own| own.contains("0::/\n"));
+    if root_of_namespace && group.join("cgroup.type").exists() {
+        "the root of a cgroup namespace is limited from outside of it: run cgexec-rs before the namespace is made"
+            .to_string()
+    } else {
+        format!("{} belongs to somebody else: ls -l shows whom", group.display())
+    }
+}
+
+/// mkdir(2) of a group.
+pub fn make(path: &Path, errno: Errno) -> Option<String> {
+    match errno {
+        Errno::EAGAIN => Some(
+            "no process is too many: cgroup.max.depth or cgroup.max.descendants of a group above is reached"
+                .to_string(),
+        ),
+        Errno::EEXIST if path.is_dir() => Some(format!("somebody else has just made {}", path.display())),
+        Errno::EEXIST => Some("the group above has a file of that name".to_string()),
+        Errno::EROFS => Some("the hierarchy is mounted read-only, as in a container".to_string()),
+        _ => None,
+    }
+}
+
+/// rmdir(2) of a group.
+pub fn remove(path: &Path, errno: Errno) -> Option<String> {
+    if errno != Errno::EBUSY {
+        return None;
+    }
+    let pid = first_process(path)?;
+    // a process that a freezer of version 1 holds shows the same
+    let waits = Status::of(pid.parse().ok()?).field("State")?.starts_with('D');
+    waits.then(|| {
+        format!(
+            "process {pid} in it was sent SIGKILL and waits in the kernel, or a freezer of version 1 holds it"
+        )
+    })
+}
+
+/// A process in a group or below.
+fn first_process(group: &Path) -> Option<String> {
+    let own = fs::read_to_string(group.join("cgroup.procs")).ok()?;
+    let below = || {
+        let entries = fs::read_dir(group).ok()?.flatten();
+        entries.filter_map(|entry| first_process(&entry.path())).next()
+    };
+    own.lines().next().map(str::to_string).or_else(below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_kernel_lacks_has_a_cause_of_its_own() {
+        let group = std::env::temp_dir().join(format!("chain-hint-{}", std::process::id()));
+        fs::create_dir(&group).unwrap();
+        let hint = |file: &str| write(&group.join(file), Errno::ENOENT);
+        assert_eq!(hint("memory.swap.max"), None, "this is no group");
+        fs::write(group.join("cgroup.procs"), "").unwrap();
+        for (file, cause) in [
+            ("memory.swap.max", "the kernel does not account swap: swapaccount=1 on its command line"),
+            (
+                "memory.memsw.limit_in_bytes",
+                "the kernel does not account swap: swapaccount=1 on its command line",
+            ),
+            ("hugetlb.3MB.max", "the sizes this machine has: ls /sys/kernel/mm/hugepages"),
+            ("blkio.bfq.weight", "this kernel weighs no input and output: neither bfq nor iocost"),
+            (
+                "memory.nonesuch",
+                "its hierarchy has no memory.nonesuch; the files of versions 1 and 2 differ: cgroups(7)",
+            ),
+        ] {
+            assert_eq!(hint(file).as_deref(), Some(cause));
+        }
+        fs::remove_dir_all(group).unwrap();
+    }
+}
