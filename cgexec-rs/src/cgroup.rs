@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A control group from mkdir(2) to rmdir(2), also when the run that made it was killed.
+//! A control group from mkdir(2) to rmdir(2), even if the run that created it is killed.
 //!
-//! Who made a group holds the lock of its directory as long as it runs, so a
-//! group whose lock is free was left by a run that could not clean up.
+//! A run holds the lock of its group's directory as long as it lives, so a group whose lock is free
+//! was left by a run that could not clean up. Kept by hand for these locks, for
+//! killing version 1 groups while they are frozen, and for removing what a killed run left.
 
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -17,18 +18,18 @@ use nix::unistd::UnlinkatFlags;
 
 use system::sys;
 
-/// How long killed processes may take to leave a group; one that the kernel holds may take for ever.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The same for those of another run, for which this one waits.
-const PATIENCE_WITH_OTHERS: Duration = Duration::from_secs(1);
+/// How long killed processes may take to leave a group. One that waits in the kernel may never leave.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for processes of another run, which delay this run.
+const REMOVE_STALE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Makes a group and locks it. A group that another run mistook for a stale one and
-/// removes before the lock is there is made again.
+/// Creates a group and locks it. If another run takes it for a stale group and removes it before it is
+/// locked, it is created again.
 ///
-/// Until it is locked nobody else may open the group: whoever can open it can lock it.
+/// Its mode lets no other user open it before it is locked: a user who can open it can lock it.
 ///
 /// # Errors
-/// `EEXIST` where somebody else made it, `EACCES`, `EPERM`, `EROFS`, `EAGAIN` at cgroup.max.depth
+/// `EEXIST` if it exists, `EACCES`, `EPERM`, `EROFS`, `EAGAIN` at cgroup.max.depth
 /// or cgroup.max.descendants.
 pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
     let mut made = false;
@@ -38,20 +39,20 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
             Err(Errno::EEXIST) if made => {}
             Err(errno) => return Err(errno),
         }
-        // the command may read its limits there, whoever it runs as
+        // any user may read the limits of the command
         let locked = sys::try_lock_dir(path);
         match locked.and_then(|fd| sys::set_mode(fd.as_fd(), 0o755).map(|()| fd)) {
             Ok(fd) => return Ok(fd),
             Err(Errno::ENOENT | Errno::ENODEV) => {}
             Err(Errno::EWOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
             Err(errno) => {
-                // as if it had never been made; the first failure is the one to tell
+                // the first failure is the one to report
                 let _ = remove_once(path);
                 return Err(errno);
             }
         }
     }
-    // whoever looks for stale groups holds the lock for a moment; a run that came between, for long
+    // a run that looks for stale groups holds the lock for a moment only: another run has the group
     Err(Errno::EEXIST)
 }
 
@@ -60,31 +61,31 @@ pub fn is_stale(path: &Path) -> bool {
     sys::try_lock_dir(path).is_ok()
 }
 
-/// Kills and removes the groups of one killed run, unless somebody has come to use them meanwhile.
-/// Its processes are killed in the first, which goes last: by its name the others are found.
+/// Kills and removes the groups of one killed run, unless a run uses one of them now. Processes are
+/// killed in the first group, which is removed last: a later run finds the others by its name.
 ///
 /// # Errors
 /// As [`kill`] and [`remove`].
 pub fn collect(groups: &[PathBuf]) -> Result<(), Errno> {
-    // held until the groups are gone, so that nobody can come to use them
+    // held until the groups are removed, so that no run can use them
     let mut held = Vec::new();
     for path in groups {
         match sys::try_lock_dir(path) {
             Ok(lock) => held.push((path, lock)),
             Err(Errno::EWOULDBLOCK) => return Ok(()),
-            // whoever makes it anew is not the run that was killed
+            // a run that creates it again is not the run that was killed
             Err(Errno::ENOENT | Errno::ENODEV) => {}
             Err(errno) => return Err(errno),
         }
     }
-    let deadline = Instant::now() + PATIENCE_WITH_OTHERS;
+    let deadline = Instant::now() + REMOVE_STALE_TIMEOUT;
     if let Some((first, _)) = held.first() {
         kill_until(first, deadline)?;
     }
     held.iter().rev().try_for_each(|(path, _)| remove_until(path, deadline))
 }
 
-/// Removes a group in which nothing runs any more, unless somebody has come to use it meanwhile.
+/// Removes a group without processes, unless a run uses it now.
 ///
 /// # Errors
 /// As open(2), flock(2) and unlinkat(2); a group that is gone or in use is no error.
@@ -124,7 +125,7 @@ pub fn hand_on(path: &Path, data: &[u8]) -> Result<(), Errno> {
 /// # Source
 /// Documentation/admin-guide/cgroup-v2.rst, "cgroup.kill"; cgroup-v1/freezer-subsystem.rst.
 pub fn kill(path: &Path) -> Result<(), Errno> {
-    kill_until(path, Instant::now() + PATIENCE)
+    kill_until(path, Instant::now() + REMOVE_TIMEOUT)
 }
 
 fn kill_until(path: &Path, deadline: Instant) -> Result<(), Errno> {
@@ -181,7 +182,7 @@ fn freeze(path: &Path) {
 /// # Errors
 /// `EBUSY` when processes stay in it, else as unlinkat(2); a group that is gone is no error.
 pub fn remove(path: &Path) -> Result<(), Errno> {
-    remove_until(path, Instant::now() + PATIENCE)
+    remove_until(path, Instant::now() + REMOVE_TIMEOUT)
 }
 
 fn remove_until(path: &Path, deadline: Instant) -> Result<(), Errno> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `--check`: what can be limited here, by whom, and what would help where it cannot.
+//! `--check`: what can be limited here, and what helps where it cannot.
 //!
-//! The answers are those a run would get: the same code is asked, and nothing is made.
+//! The answers come from the code that a run uses, and nothing is created.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::cli::Manager;
 use crate::hierarchy::Hierarchies;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::hugetlb::HugeTlb;
-use crate::limits::io::{BlkioWeight, IoWeight};
+use crate::limits::io::IoWeight;
 use crate::limits::size::Memory;
 use crate::limits::{Limit, Pids};
 use crate::placement::Placement;
@@ -31,9 +31,11 @@ pub struct Check {
 }
 
 /// Where a group would be.
-enum Location {
-    Files(Version, String),
-    Scope(Systemd),
+struct Location {
+    /// For the line about the group.
+    group: String,
+    /// For the line about a limit.
+    limit: String,
 }
 
 impl Check {
@@ -44,7 +46,7 @@ impl Check {
         let without = GroupRequest { limits: Vec::new(), ..request.clone() };
         let group = place(&without, found);
         check.possible = group.is_ok();
-        check.line("a group", "is made ", group.map(|place| whose(&place)));
+        check.line("a group", "is made ", group.map(|place| place.group));
         let namespace = if admin {
             "yes: the command sees its group as the root of all groups".to_string()
         } else {
@@ -54,13 +56,13 @@ impl Check {
         if request.limits.is_empty() {
             for (name, limit) in one_of_each() {
                 let answer = place(&GroupRequest { limits: vec![limit], ..without.clone() }, found);
-                check.line(name, "yes, ", answer.map(|place| where_to(&place)));
+                check.line(name, "yes, ", answer.map(|place| place.limit));
             }
         }
         for limit in &request.limits {
             let answer = place(&GroupRequest { limits: vec![limit.clone()], ..without.clone() }, found);
             check.possible &= answer.is_ok();
-            check.line(&format!("limit {limit}"), "yes, ", answer.map(|place| where_to(&place)));
+            check.line(&format!("limit {limit}"), "yes, ", answer.map(|place| place.limit));
         }
         check
     }
@@ -88,8 +90,15 @@ fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failur
             // the group with the limit
             let limited = placement.groups().find(|group| !group.limits.is_empty());
             let group = limited.unwrap_or(&placement.anchor);
-            let parent = group.path.parent().unwrap_or(Path::new("/"));
-            Location::Files(group.version, parent.display().to_string())
+            let parent = group.path.parent().unwrap_or(Path::new("/")).display();
+            let version = match group.version {
+                Version::V1 => "version 1",
+                Version::V2 => "version 2",
+            };
+            Location {
+                group: format!("with files, below {parent} ({version})"),
+                limit: format!("{version}, below {parent}"),
+            }
         })
     };
     match request.manager {
@@ -122,30 +131,10 @@ fn in_scope(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Fai
             return Err(refusal::not_handed_on(&manager, &[name]));
         }
     }
-    Ok(Location::Scope(systemd))
-}
-
-fn whose(place: &Location) -> String {
-    match place {
-        Location::Files(version, parent) => {
-            format!("with files, below {parent} ({})", word(*version))
-        }
-        Location::Scope(systemd) => format!("in a scope that {} hands over", systemd.whose()),
-    }
-}
-
-fn where_to(place: &Location) -> String {
-    match place {
-        Location::Files(version, parent) => format!("{}, below {parent}", word(*version)),
-        Location::Scope(_) => "version 2, in the scope".to_string(),
-    }
-}
-
-fn word(version: Version) -> &'static str {
-    match version {
-        Version::V1 => "version 1",
-        Version::V2 => "version 2",
-    }
+    Ok(Location {
+        group: format!("in a scope that {} hands over", systemd.whose()),
+        limit: "version 2, in the scope".to_string(),
+    })
 }
 
 /// A limit of each controller. That none of them limits anything does not matter: it is not set.
@@ -156,7 +145,7 @@ fn one_of_each() -> Vec<(&'static str, Limit)> {
         ("cpu", Limit::Cpu(Bandwidth { quota: None, period: PERIOD_USEC })),
     ];
     limits.extend("0".parse().ok().map(|list| ("cpuset", Limit::Cpus(list))));
-    limits.push(("io", Limit::IoWeight(IoWeight::Blkio(BlkioWeight(100)))));
+    limits.push(("io", Limit::IoWeight(IoWeight { iocost: 100, bfq: 100 })));
     limits.push(("hugetlb", Limit::HugeTlb(HugeTlb { page: 2 << 20, most: Memory(None) })));
     limits
 }

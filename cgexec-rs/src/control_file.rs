@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One file of a group, what is written to it, and how to see that it held.
+//! A file of a group, the value to write, and how to verify it.
 //!
-//! The kernel rounds sizes down to pages, clamps some numbers without a word,
-//! and takes processors that a group above does not have. So each value is read
-//! back: what did not hold is an error, what was rounded is told.
+//! The kernel rounds sizes down to pages, clamps some numbers silently, and accepts processors that a
+//! group above does not have. So each value is read back: one that did not hold is an error, one that
+//! was rounded is a message.
 
 use std::fs;
 use std::path::Path;

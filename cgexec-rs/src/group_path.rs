@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
-use crate::hierarchy::Hierarchy;
+use crate::hierarchy::{Hierarchy, join};
 
 /// `--parent`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +34,7 @@ impl Parent {
     pub fn directory(&self, hierarchy: &Hierarchy) -> PathBuf {
         match self {
             Self::Current => hierarchy.own.clone(),
-            Self::Path(path) if path.as_os_str().is_empty() => hierarchy.mount.clone(),
-            Self::Path(path) => hierarchy.mount.join(path),
+            Self::Path(path) => join(&hierarchy.mount, path),
         }
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where the control groups are: which hierarchies are mounted, and our own place in each.
+//! The mounted hierarchies, and the current group in each.
 //!
-//! Nothing is taken for granted: version 2 may be mounted anywhere (on hybrid hosts
-//! at /sys/fs/cgroup/unified), controllers may be spread over both versions, and the
-//! caller may be deep in one hierarchy and at the top of another. cgroups(7)
-//! Inside of a cgroup namespace that somebody made and did not mount anew, no mount shows the own
-//! group; then a mount of our own does, which is attached nowhere. cgroup_namespaces(7)
+//! Version 2 can be mounted anywhere (on hybrid hosts at /sys/fs/cgroup/unified), controllers can be
+//! spread over both versions, and the current group can be deep in one hierarchy and the root of
+//! another: cgroups(7). In a new cgroup namespace without new mounts, no mount shows the current
+//! group; then a detached mount does: cgroup_namespaces(7).
+//!
+//! Kept by hand, because it must read partial mounts, both versions at once and cgroup namespaces.
 
 use std::fs;
 use std::os::fd::IntoRawFd as _;
@@ -19,14 +20,14 @@ use crate::limits::Limit;
 use crate::membership::Membership;
 use crate::version::Version;
 
-/// A mounted hierarchy in which the caller's own group can be named.
+/// A mounted hierarchy that shows the current group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hierarchy {
     /// Its version.
     pub version: Version,
     /// Where it is mounted.
     pub mount: PathBuf,
-    /// The directory of the caller's own group.
+    /// The directory of the current group.
     pub own: PathBuf,
     /// The controllers of version 1; version 2 has a file for that.
     pub v1_controllers: Vec<String>,
@@ -34,25 +35,25 @@ pub struct Hierarchy {
     pub read_only: bool,
 }
 
-/// All of them, in the order of the mount table.
+/// All hierarchies, in the order of the mount table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hierarchies {
-    /// Those in which the own group can be named.
+    /// Those that show the current group.
     pub list: Vec<Hierarchy>,
-    /// Whether there is another one, whose mount does not show the own group.
+    /// Whether there is another one, whose mount does not show the current group.
     pub hidden: bool,
-    /// The file of /proc that could not be read, and why: nothing is known of any then.
+    /// The file of /proc that could not be read, and why; then there is no hierarchy.
     pub unread: Option<(&'static str, Errno)>,
     /// Whether a dry run did not open it.
     pub unopened: bool,
-    /// Whether some of them are in sight through mounts of our own.
+    /// Whether some of them are seen through detached mounts.
     pub private: bool,
     /// Whether something is mounted over a part of /proc: see [`mountinfo::is_cover_of_proc`].
     pub proc_is_covered: bool,
 }
 
 impl Hierarchies {
-    /// Reads /proc; where it cannot be read there are none.
+    /// Reads /proc.
     pub fn of_this_process(reporter: &Reporter) -> Self {
         let mounts = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
         let own = sys::read("/proc/self/cgroup").map_err(|errno| ("/proc/self/cgroup", errno));
@@ -99,17 +100,32 @@ impl Hierarchies {
         let mut found = Self::default();
         for mount in mountinfo::mounts(table) {
             found.proc_is_covered |= mountinfo::is_cover_of_proc(&mount.at);
-            let Some(mount) = Mount::of(mount) else { continue };
-            let Some(membership) = memberships.iter().find(|membership| mount.is_of(membership)) else {
-                continue;
+            let version = match mount.fstype {
+                b"cgroup" => Version::V1,
+                b"cgroup2" => Version::V2,
+                _ => continue,
             };
+            let options = String::from_utf8_lossy(mount.super_options);
+            // the options of a version 1 file system are its controllers and flags
+            let is_controller = |name: &&str| version == Version::V1 && !matches!(*name, "rw" | "ro");
+            let v1_controllers: Vec<String> =
+                options.split(',').filter(is_controller).map(str::to_string).collect();
+            let is_here = |membership: &&Membership| match version {
+                Version::V2 => membership.controllers.is_empty() && membership.id == b"0",
+                Version::V1 => {
+                    let mut names = membership.controllers.iter();
+                    !membership.controllers.is_empty() && names.all(|name| v1_controllers.contains(name))
+                }
+            };
+            let Some(membership) = memberships.iter().find(is_here) else { continue };
             let Some(below) = path_below_mount(&mount.root, &membership.path) else {
                 found.hidden = true;
                 continue;
             };
-            let own = if below.as_os_str().is_empty() { mount.at.clone() } else { mount.at.join(below) };
-            let Mount { version, at, controllers, read_only, .. } = mount;
-            found.add(Hierarchy { version, mount: at, own, v1_controllers: controllers, read_only });
+            let read_only = options.split(',').any(|option| option == "ro")
+                || mount.options.split(|byte| *byte == b',').any(|option| option == b"ro");
+            let own = join(&mount.at, &below);
+            found.add(Hierarchy { version, mount: mount.at.into_owned(), own, v1_controllers, read_only });
         }
         found
     }
@@ -164,55 +180,19 @@ pub fn has_word(file: &Path, word: &str) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text.split_whitespace().any(|found| found == word))
 }
 
-struct Mount {
-    version: Version,
-    root: PathBuf,
-    at: PathBuf,
-    controllers: Vec<String>,
-    read_only: bool,
-}
-
-impl Mount {
-    fn of(mount: mountinfo::Mount) -> Option<Self> {
-        let version = match mount.fstype {
-            b"cgroup" => Version::V1,
-            b"cgroup2" => Version::V2,
-            _ => return None,
-        };
-        let options = String::from_utf8_lossy(mount.super_options).into_owned();
-        let mut all =
-            mount.options.split(|byte| *byte == b',').chain(options.as_bytes().split(|byte| *byte == b','));
-        let read_only = all.any(|option| option == b"ro");
-        let controllers = match version {
-            Version::V2 => Vec::new(),
-            Version::V1 => {
-                options.split(',').filter(|name| !matches!(*name, "rw" | "ro")).map(str::to_string).collect()
-            }
-        };
-        let (root, at) = (mount.root.into_owned(), mount.at.into_owned());
-        Some(Self { version, root, at, controllers, read_only })
-    }
-
-    fn is_of(&self, membership: &Membership) -> bool {
-        match self.version {
-            Version::V2 => membership.controllers.is_empty() && membership.id == b"0",
-            // super options hold flags too, a place only controllers
-            Version::V1 => {
-                !membership.controllers.is_empty()
-                    && membership.controllers.iter().all(|name| self.controllers.contains(name))
-            }
-        }
-    }
-}
-
 /// The hierarchy through a mount of ours.
 fn open_hidden(membership: &Membership, below: &Path, reporter: &Reporter) -> Option<Hierarchy> {
     // open until the command takes our place: it is close-on-exec
     let mount = PathBuf::from(format!("/proc/self/fd/{}", membership.mount(reporter)?.into_raw_fd()));
-    let own = if below.as_os_str().is_empty() { mount.clone() } else { mount.join(below) };
+    let own = join(&mount, below);
     let version = if membership.controllers.is_empty() { Version::V2 } else { Version::V1 };
     let v1_controllers = membership.controllers.clone();
     Some(Hierarchy { version, mount, own, v1_controllers, read_only: false })
+}
+
+/// A group's directory, without the slash at the end that joining nothing would add.
+pub fn join(mount: &Path, below: &Path) -> PathBuf {
+    if below.as_os_str().is_empty() { mount.to_path_buf() } else { mount.join(below) }
 }
 
 /// Our own group relative to the mount: both paths start at the root of our cgroup namespace,

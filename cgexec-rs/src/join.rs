@@ -11,7 +11,7 @@ use crate::group::Group;
 use crate::group_path::below_root;
 use crate::hierarchy::{Hierarchies, Hierarchy};
 
-/// Which group to join, of which controllers.
+/// A group to join, and in which hierarchies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     controllers: Controllers,

@@ -14,7 +14,7 @@ use std::str::FromStr;
 
 use crate::control_file::{ControlFile, PAGE, ReadBack};
 use crate::version::Version;
-use cpu::{Bandwidth, PERIOD_USEC, Shares, Weight};
+use cpu::{Bandwidth, CpuWeight, PERIOD_USEC};
 use hugetlb::HugeTlb;
 use io::{IoWeight, Rate};
 use list::List;
@@ -24,13 +24,6 @@ use size::{Bytes, Memory, decimal, or_max};
 /// A number of processes and threads; nothing for no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pids(pub Option<u64>);
-
-/// A weight of processor time, in the words it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CpuWeight {
-    Weight(Weight),
-    Shares(Shares),
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Limit {
@@ -92,6 +85,9 @@ impl Limit {
         let size = |file, bytes: &Memory| {
             ControlFile::new(file, or_max(bytes.0, "max")).checked_by(ReadBack::Rounded(PAGE))
         };
+        let in_effect = |file, effective, list: &List| {
+            ControlFile::new(file, list.to_string()).checked_by(ReadBack::In(effective, list.to_string()))
+        };
         match self {
             Self::Memory(bytes) => vec![size("memory.max", bytes)],
             Self::High(bytes) => vec![size("memory.high", bytes)],
@@ -103,17 +99,11 @@ impl Limit {
             Self::Cpu(Bandwidth { quota, period }) => {
                 vec![ControlFile::new("cpu.max", format!("{} {period}", or_max(*quota, "max")))]
             }
-            Self::CpuWeight(weight) => vec![ControlFile::new("cpu.weight", weight.v2().to_string())],
+            Self::CpuWeight(weight) => vec![ControlFile::new("cpu.weight", weight.weight.to_string())],
             Self::CpuIdle => vec![ControlFile::new("cpu.idle", "1")],
             // the file takes what the groups above do not have; only what is in effect tells
-            Self::Cpus(list) => vec![
-                ControlFile::new("cpuset.cpus", list.to_string())
-                    .checked_by(ReadBack::In("cpuset.cpus.effective", list.to_string())),
-            ],
-            Self::Mems(list) => vec![
-                ControlFile::new("cpuset.mems", list.to_string())
-                    .checked_by(ReadBack::In("cpuset.mems.effective", list.to_string())),
-            ],
+            Self::Cpus(list) => vec![in_effect("cpuset.cpus", "cpuset.cpus.effective", list)],
+            Self::Mems(list) => vec![in_effect("cpuset.mems", "cpuset.mems.effective", list)],
             Self::Io(rate) => {
                 let word = format!("{}={}", rate.count.key(), or_max(rate.most, "max"));
                 let disk = rate.disk.to_string();
@@ -125,7 +115,7 @@ impl Limit {
             Self::IoWeight(weight) => {
                 let bfq = parent.join("io.bfq.weight").exists() && !parent.join("io.weight").exists();
                 let (file, weight) =
-                    if bfq { ("io.bfq.weight", weight.bfq()) } else { ("io.weight", weight.iocost()) };
+                    if bfq { ("io.bfq.weight", weight.bfq) } else { ("io.weight", weight.iocost) };
                 let seen = ReadBack::Line("default".to_string(), weight.to_string());
                 vec![ControlFile::new(file, weight.to_string()).checked_by(seen)]
             }
@@ -153,7 +143,7 @@ impl Limit {
                 ControlFile::new("cpu.cfs_period_us", period.to_string()),
                 ControlFile::new("cpu.cfs_quota_us", or_max(*quota, "-1")),
             ],
-            Self::CpuWeight(weight) => vec![ControlFile::new("cpu.shares", weight.v1().to_string())],
+            Self::CpuWeight(weight) => vec![ControlFile::new("cpu.shares", weight.shares.to_string())],
             Self::Cpus(list) => vec![cpuset(parent, "cpus", list.to_string())],
             Self::Mems(list) => vec![cpuset(parent, "mems", list.to_string())],
             Self::Io(rate) => {
@@ -165,7 +155,7 @@ impl Limit {
                 // before Linux 5.0 it was the cfq scheduler's, and the root showed it
                 let file =
                     if parent.join("blkio.weight").exists() { "blkio.weight" } else { "blkio.bfq.weight" };
-                vec![ControlFile::new(file, weight.bfq().to_string())]
+                vec![ControlFile::new(file, weight.bfq.to_string())]
             }
             Self::HugeTlb(huge) => huge_pages(huge, "limit_in_bytes", "-1"),
             Self::Pids(_) | Self::CpuIdle | Self::Raw(_) => self.v2(parent),
@@ -201,22 +191,6 @@ fn only_v2(limit: &Limit) -> String {
     )
 }
 
-impl CpuWeight {
-    fn v2(self) -> u64 {
-        match self {
-            Self::Weight(weight) => weight.0,
-            Self::Shares(shares) => shares.weight().0,
-        }
-    }
-
-    fn v1(self) -> u64 {
-        match self {
-            Self::Weight(weight) => weight.shares().0,
-            Self::Shares(shares) => shares.0,
-        }
-    }
-}
-
 /// As a sentence says it: "memory to 50 MiB".
 impl Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,12 +214,12 @@ impl Display for Limit {
             Self::Cpu(Bandwidth { quota: Some(quota), period }) => {
                 write!(f, "processor time to {quota} of each {period} microseconds")
             }
-            Self::CpuWeight(weight) => write!(f, "its part of a busy processor to weight {}", weight.v2()),
+            Self::CpuWeight(weight) => write!(f, "its part of a busy processor to weight {}", weight.weight),
             Self::CpuIdle => f.write_str("processor time to what nobody else wants"),
             Self::Cpus(list) => write!(f, "the processors to {list}"),
             Self::Mems(list) => write!(f, "the memory nodes to {list}"),
             Self::Io(rate) => rate.fmt(f),
-            Self::IoWeight(weight) => write!(f, "its part of a busy disk to weight {}", weight.iocost()),
+            Self::IoWeight(weight) => write!(f, "its part of a busy disk to weight {}", weight.iocost),
             Self::HugeTlb(huge) => size(&format!("huge pages of {} to", huge.name()), &huge.most),
             Self::Raw(raw) => write!(f, "{} to {}", raw.file, raw.value),
         }

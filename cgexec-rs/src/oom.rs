@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The truth afterwards: which limit was hit, and whose it was.
+//! Which limit was hit, and whose limit it was.
 
 use std::path::{Path, PathBuf};
 

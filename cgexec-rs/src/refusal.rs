@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why there can be no group, and what would help, after looking.
+//! Why there can be no group, and what helps here.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A scope of systemd's that is ours: one group, handed over, removed by systemd when it is empty.
+//! A scope of systemd's: a group that systemd creates, delegates, and removes when it is empty.
 //!
-//! Everything else is done with files inside of it, as anywhere: systemd leaves a delegated
-//! group alone, where it silently ignores limits that it was asked for and cannot set.
+//! Limits are set by files inside the scope, not by systemd: it leaves a delegated group alone, and
+//! silently ignores limits that it cannot set.
 //!
 //! # Source
 //! org.freedesktop.systemd1(5), systemd's docs/CGROUP_DELEGATION.md
@@ -42,10 +42,10 @@ pub struct Scope {
 }
 
 impl Systemd {
-    /// The one that this process can ask.
+    /// The systemd that this process can ask.
     ///
     /// # Errors
-    /// Where systemd does not run.
+    /// If systemd does not run.
     pub fn find() -> Result<Self, Failure> {
         if !refusal::is_systemd() {
             return Err(Failure::new("systemd does not run here, or /run of the host is not in sight")
@@ -62,7 +62,7 @@ impl Systemd {
         })
     }
 
-    /// Whether one of its sockets takes us, without a question.
+    /// Connects to one of its sockets, and asks nothing.
     ///
     /// # Errors
     /// As [`Systemd::start`].
@@ -73,7 +73,7 @@ impl Systemd {
     /// Asks for a scope that holds this process, and waits until it does.
     ///
     /// # Errors
-    /// Why no systemd made it.
+    /// If systemd creates no scope, or no socket answers.
     pub fn start(&self, scope: &Scope) -> Result<(), Failure> {
         // systemd's own socket has no bus behind it
         self.with_a_socket(|connection, socket| scope.start(connection, !socket.ends_with("systemd/private")))
@@ -104,12 +104,12 @@ impl Systemd {
         )))
     }
 
-    /// What it is called.
+    /// Its name in messages.
     pub fn whose(&self) -> String {
         self.user.map_or_else(|| "systemd".to_string(), |user| format!("the systemd of user {user}"))
     }
 
-    /// The group of all that it has: what is not handed on there, no scope of its gets.
+    /// Its own group: a controller that this group does not have, no scope gets.
     pub fn group(&self, mount: &Path) -> PathBuf {
         match self.user {
             None => mount.to_path_buf(),
@@ -117,7 +117,7 @@ impl Systemd {
         }
     }
 
-    /// Where the scope will be, as far as that is known before.
+    /// The slice for scopes, unless systemd is configured otherwise.
     pub fn slice(&self) -> PathBuf {
         match self.user {
             None => "system.slice".into(),

@@ -23,8 +23,8 @@ complete -c unshare-rs -l map-group -d 'Map the own group to this one and deny s
 complete -c unshare-rs -l map-users -d 'Map COUNT users from OUTSIDE on to those from INSIDE on; or \'auto\': every range of /etc/subuid, from 0 on; \'subids\': those ranges, each id with its own number; \'all\': every user there is, with its own number; implies --user' -r
 complete -c unshare-rs -l map-groups -d 'The same for groups and /etc/subgid' -r
 complete -c unshare-rs -l owner -d 'Let this user and group own the user namespace; implies --user' -r
-complete -c unshare-rs -l setgroups -d 'Allow or deny setgroups(2) in a new user namespace: allow, deny' -r -f -a "allow\t'What it may do anywhere'
-deny\t'Nothing, for ever'"
+complete -c unshare-rs -l setgroups -d 'Allow or deny setgroups(2) in a new user namespace: allow, deny' -r -f -a "allow\t'It works as in the parent user namespace'
+deny\t'It fails, and nothing can allow it again'"
 complete -c unshare-rs -s S -l setuid -d 'Become this user inside' -r
 complete -c unshare-rs -s G -l setgid -d 'Become this group inside and give up the supplementary groups' -r
 complete -c unshare-rs -l hostname -d 'Set the hostname; implies --uts where namespaces are named' -r

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options that limit: docker's names first, systemd's meaning second.
 
-use crate::limits::cpu::{Bandwidth, Cpus, PERIOD_USEC, PeriodUsec, QuotaUsec, Shares, Weight};
+use crate::limits::cpu::{Bandwidth, CpuWeight, Cpus, PERIOD_USEC, PeriodUsec, QuotaUsec};
 use crate::limits::hugetlb::HugeTlb;
-use crate::limits::io::{BlkioWeight, Count, IoWeight, Rate, Rates};
+use crate::limits::io::{Count, IoWeight, Rate, Rates};
 use crate::limits::list::List;
 use crate::limits::raw::Raw;
 use crate::limits::size::Memory;
-use crate::limits::{CpuWeight, Limit, Pids};
+use crate::limits::{Limit, Pids};
 
 /// What is limited, as it was asked for.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -53,11 +53,11 @@ pub struct LimitOptions {
     #[arg(long, value_name = "USEC")]
     pub cpu_period: Option<PeriodUsec>,
     /// Give COMMAND a part of busy processors by weight: 1 to 10000, 100 is as others have
-    #[arg(long, value_name = "N", conflicts_with_all = ["cpu_shares", "cpu_idle"])]
-    pub cpu_weight: Option<Weight>,
+    #[arg(long, value_name = "N", value_parser = CpuWeight::from_weight, conflicts_with_all = ["cpu_shares", "cpu_idle"])]
+    pub cpu_weight: Option<CpuWeight>,
     /// The same in docker's unit: 2 to 262144, 1024 is as others have
-    #[arg(long, value_name = "N", conflicts_with = "cpu_idle")]
-    pub cpu_shares: Option<Shares>,
+    #[arg(long, value_name = "N", value_parser = CpuWeight::from_shares, conflicts_with = "cpu_idle")]
+    pub cpu_shares: Option<CpuWeight>,
     /// Give COMMAND only the processor time that nobody else wants
     #[arg(long)]
     pub cpu_idle: bool,
@@ -83,11 +83,11 @@ pub struct LimitOptions {
     #[arg(long, value_name = "DISK:RATE", value_parser = Rate::reader(Count::Writes))]
     pub device_write_iops: Vec<Rate>,
     /// Give COMMAND a part of busy disks by weight: 1 to 10000, 100 is as others have
-    #[arg(long, value_name = "N", value_parser = IoWeight::own, conflicts_with = "blkio_weight")]
+    #[arg(long, value_name = "N", value_parser = IoWeight::from_weight, conflicts_with = "blkio_weight")]
     pub io_weight: Option<IoWeight>,
     /// The same in docker's unit: 10 to 1000
-    #[arg(long, value_name = "N")]
-    pub blkio_weight: Option<BlkioWeight>,
+    #[arg(long, value_name = "N", value_parser = IoWeight::from_blkio)]
+    pub blkio_weight: Option<IoWeight>,
     /// Let COMMAND use at most LIMIT bytes of huge pages of one size: 2M=64M
     #[arg(long, value_name = "SIZE=LIMIT")]
     pub hugetlb: Vec<HugeTlb>,
@@ -124,12 +124,11 @@ impl LimitOptions {
             self.oom_group.then_some(Limit::OomGroup),
             self.pids_limit.map(Limit::Pids),
             bandwidth.map(Limit::Cpu),
-            self.cpu_weight.map(|weight| Limit::CpuWeight(CpuWeight::Weight(weight))),
-            self.cpu_shares.map(|shares| Limit::CpuWeight(CpuWeight::Shares(shares))),
+            self.cpu_weight.or(self.cpu_shares).map(Limit::CpuWeight),
             self.cpu_idle.then_some(Limit::CpuIdle),
             self.cpuset_cpus.clone().map(Limit::Cpus),
             self.cpuset_mems.clone().map(Limit::Mems),
-            self.io_weight.or(self.blkio_weight.map(IoWeight::Blkio)).map(Limit::IoWeight),
+            self.io_weight.or(self.blkio_weight).map(Limit::IoWeight),
         ]
         .into_iter()
         .flatten()

@@ -28,13 +28,14 @@ pub struct Bandwidth {
     pub period: u64,
 }
 
-/// `--cpu-weight`: version 2's 1 to 10000, where 100 is the default.
+/// A weight of processor time, in the units of both versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Weight(pub u64);
-
-/// `--cpu-shares`: version 1's 2 to 262144, where 1024 is the default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shares(pub u64);
+pub struct CpuWeight {
+    /// cpu.weight of version 2: 1 to 10000, 100 by default.
+    pub weight: u64,
+    /// cpu.shares of version 1: 2 to 262144, 1024 by default.
+    pub shares: u64,
+}
 
 impl Cpus {
     /// As a quota of the default period.
@@ -43,28 +44,38 @@ impl Cpus {
     }
 }
 
-impl Shares {
-    /// The weight that stands to 100 as these shares stand to 1024, and keeps both ends.
-    ///
-    /// # Source
-    /// The conversion that runc 1.3.2 and crun 1.23 use; the older, linear one made 39 of the default.
-    pub fn weight(self) -> Weight {
-        if self.0 <= 2 {
-            return Weight(1);
-        }
-        let log = (self.0 as f64).log2();
-        let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
-        Weight((10f64.powf(exponent).ceil() as u64).clamp(1, 10_000))
+impl CpuWeight {
+    /// `--cpu-weight`
+    pub fn from_weight(text: &str) -> Result<Self, String> {
+        number(text, 1, 10_000, "a weight is from 1 to 10000, and 100 by default")
+            .map(|weight| Self { weight, shares: shares_of(weight) })
+    }
+
+    /// `--cpu-shares`
+    pub fn from_shares(text: &str) -> Result<Self, String> {
+        number(text, 2, 262_144, "shares are from 2 to 262144, and 1024 by default")
+            .map(|shares| Self { weight: weight_of(shares), shares })
     }
 }
 
-impl Weight {
-    /// The shares of which [`Shares::weight`] makes this weight.
-    pub fn shares(self) -> Shares {
-        let request = (self.0 as f64).log10() + 7.0 / 34.0;
-        let log = ((15_625.0 + 2448.0 * request).sqrt() - 125.0) / 2.0;
-        Shares((log.exp2().round() as u64).clamp(2, 262_144))
+/// The weight that is to 100 as these shares are to 1024; the smallest and the largest stay so.
+///
+/// # Source
+/// The conversion that runc 1.3.2 and crun 1.23 use; the older, linear one made 39 of the default.
+fn weight_of(shares: u64) -> u64 {
+    if shares <= 2 {
+        return 1;
     }
+    let log = (shares as f64).log2();
+    let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
+    (10f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
+}
+
+/// The shares that [`weight_of`] turns into this weight.
+fn shares_of(weight: u64) -> u64 {
+    let exponent = (weight as f64).log10() + 7.0 / 34.0;
+    let log = ((15_625.0 + 2448.0 * exponent).sqrt() - 125.0) / 2.0;
+    (log.exp2().round() as u64).clamp(2, 262_144)
 }
 
 impl FromStr for Cpus {
@@ -101,22 +112,6 @@ impl FromStr for PeriodUsec {
     }
 }
 
-impl FromStr for Weight {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        number(text, 1, 10_000, "a weight is from 1 to 10000, and 100 by default").map(Self)
-    }
-}
-
-impl FromStr for Shares {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        number(text, 2, 262_144, "shares are from 2 to 262144, and 1024 by default").map(Self)
-    }
-}
-
 /// A whole number of a range.
 pub fn number(text: &str, least: u64, most: u64, otherwise: &str) -> Result<u64, String> {
     text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| otherwise.to_string())
@@ -148,7 +143,7 @@ mod tests {
             (10_240, 639),
             (262_144, 10_000),
         ] {
-            assert_eq!(Shares(shares).weight(), Weight(weight), "{shares}");
+            assert_eq!(weight_of(shares), weight, "{shares}");
         }
     }
 
@@ -157,14 +152,14 @@ mod tests {
         for (weight, shares) in
             [(1, 2), (50, 421), (100, 1024), (200, 2452), (1000, 17_615), (10_000, 262_144)]
         {
-            assert_eq!(Weight(weight).shares(), Shares(shares), "{weight}");
+            assert_eq!(shares_of(weight), shares, "{weight}");
         }
     }
 
     #[test]
     fn every_weight_survives_the_way_to_shares_and_back() {
         for weight in 1..=10_000 {
-            let back = Weight(weight).shares().weight().0;
+            let back = weight_of(shares_of(weight));
             // near the ends one share more or less is a whole step of the weight
             assert!(back.abs_diff(weight) <= 1, "{weight} came back as {back}");
         }
@@ -179,7 +174,7 @@ mod tests {
         for text in ["999", "1000001"] {
             assert!(text.parse::<PeriodUsec>().is_err(), "{text}");
         }
-        assert!("10001".parse::<Weight>().is_err());
-        assert!("1".parse::<Shares>().is_err());
+        assert!(CpuWeight::from_weight("10001").is_err());
+        assert!(CpuWeight::from_shares("1").is_err());
     }
 }

@@ -38,37 +38,27 @@ pub struct Rate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rates(pub Vec<Rate>);
 
-/// `--blkio-weight`: docker's 10 to 1000.
+/// A weight among the groups beside it, in the units of both schedulers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlkioWeight(pub u64);
-
-/// A weight among the groups beside it, in the words it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IoWeight {
-    /// `--io-weight`: version 2's 1 to 10000, where 100 is the default.
-    Own(u64),
-    Blkio(BlkioWeight),
+pub struct IoWeight {
+    /// io.weight: 1 to 10000, 100 by default.
+    pub iocost: u64,
+    /// The bfq scheduler's: 1 to 1000, 100 by default, as systemd has it.
+    pub bfq: u64,
 }
 
 impl IoWeight {
-    pub const fn iocost(self) -> u64 {
-        match self {
-            Self::Own(weight) => weight,
-            Self::Blkio(weight) => weight.weight(),
-        }
+    /// `--io-weight`
+    pub fn from_weight(text: &str) -> Result<Self, String> {
+        let weight = number(text, 1, 10_000, "a weight is from 1 to 10000, and 100 by default")?;
+        let bfq = if weight <= 100 { weight } else { 100 + (weight - 100) * 900 / 9900 };
+        Ok(Self { iocost: weight, bfq })
     }
 
-    /// For the bfq scheduler, whose weights end at 1000: the default stays 100, as systemd has it.
-    pub const fn bfq(self) -> u64 {
-        match self {
-            Self::Own(weight) if weight <= 100 => weight,
-            Self::Own(weight) => 100 + (weight - 100) * 900 / 9900,
-            Self::Blkio(weight) => weight.0,
-        }
-    }
-
-    pub fn own(text: &str) -> Result<Self, String> {
-        number(text, 1, 10_000, "a weight is from 1 to 10000, and 100 by default").map(Self::Own)
+    /// `--blkio-weight`: on a line from 10 -> 1 to 1000 -> 10000, as runc and crun have it.
+    pub fn from_blkio(text: &str) -> Result<Self, String> {
+        let weight = number(text, 10, 1000, "docker's weight is from 10 to 1000")?;
+        Ok(Self { iocost: 1 + (weight - 10) * 9999 / 990, bfq: weight })
     }
 }
 
@@ -101,13 +91,6 @@ impl Count {
     }
 }
 
-impl BlkioWeight {
-    /// Version 2's weight, on a line from 10 -> 1 to 1000 -> 10000, as runc and crun have it.
-    pub const fn weight(self) -> u64 {
-        1 + (self.0 - 10) * 9999 / 990
-    }
-}
-
 impl Rate {
     /// A reader of docker's `DISK:RATE` for one kind of count.
     pub fn reader(count: Count) -> impl Fn(&str) -> Result<Self, String> + Clone {
@@ -134,14 +117,6 @@ impl FromStr for Rates {
             Ok(Rate { disk, count, most: rate(most)? })
         };
         rates.split(',').map(one).collect::<Result<_, String>>().map(Self)
-    }
-}
-
-impl FromStr for BlkioWeight {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        number(text, 10, 1000, "docker's weight is from 10 to 1000").map(Self)
     }
 }
 
@@ -252,16 +227,15 @@ mod tests {
 
     #[test]
     fn dockers_weights_lie_on_a_line() {
-        for (blkio, weight) in [(10, 1), (100, 910), (500, 4950), (1000, 10_000)] {
-            assert_eq!(BlkioWeight(blkio).weight(), weight, "{blkio}");
+        for (bfq, iocost) in [(10, 1), (100, 910), (500, 4950), (1000, 10_000)] {
+            assert_eq!(IoWeight::from_blkio(&bfq.to_string()), Ok(IoWeight { iocost, bfq }));
         }
     }
 
     #[test]
     fn the_default_weight_is_that_of_bfq_too() {
-        for (own, bfq) in [(1, 1), (100, 100), (10_000, 1000)] {
-            assert_eq!(IoWeight::own(&own.to_string()).unwrap().bfq(), bfq, "{own}");
+        for (iocost, bfq) in [(1, 1), (100, 100), (10_000, 1000)] {
+            assert_eq!(IoWeight::from_weight(&iocost.to_string()), Ok(IoWeight { iocost, bfq }));
         }
-        assert_eq!(IoWeight::Blkio(BlkioWeight(500)).bfq(), 500);
     }
 }

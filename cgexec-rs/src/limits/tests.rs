@@ -2,7 +2,7 @@
 //! What each limit writes, in either version.
 
 use super::*;
-use crate::limits::io::{BlkioWeight, Count, Disk};
+use crate::limits::io::{Count, Disk};
 
 /// Every limit, what it writes in version 2 and in version 1; nothing where it has no counterpart.
 fn table() -> Vec<(Limit, &'static str, Option<&'static str>)> {
@@ -39,8 +39,8 @@ fn table() -> Vec<(Limit, &'static str, Option<&'static str>)> {
             "cpu.max=max 1000",
             Some("cpu.cfs_period_us=1000 cpu.cfs_quota_us=-1"),
         ),
-        (Limit::CpuWeight(CpuWeight::Weight(Weight(200))), "cpu.weight=200", Some("cpu.shares=2452")),
-        (Limit::CpuWeight(CpuWeight::Shares(Shares(512))), "cpu.weight=59", Some("cpu.shares=512")),
+        (Limit::CpuWeight(CpuWeight::from_weight("200").unwrap()), "cpu.weight=200", Some("cpu.shares=2452")),
+        (Limit::CpuWeight(CpuWeight::from_shares("512").unwrap()), "cpu.weight=59", Some("cpu.shares=512")),
         (Limit::CpuIdle, "cpu.idle=1", Some("cpu.idle=1")),
         (Limit::Cpus(list("0,1")), "cpuset.cpus=0-1", Some("cpuset.cpus=0-1")),
         (Limit::Mems(list("0")), "cpuset.mems=0", Some("cpuset.mems=0")),
@@ -54,8 +54,16 @@ fn table() -> Vec<(Limit, &'static str, Option<&'static str>)> {
             "io.max=8:0 wiops=max",
             Some("blkio.throttle.write_iops_device=8:0 0"),
         ),
-        (Limit::IoWeight(IoWeight::Own(200)), "io.weight=200", Some("blkio.bfq.weight=109")),
-        (Limit::IoWeight(IoWeight::Blkio(BlkioWeight(500))), "io.weight=4950", Some("blkio.bfq.weight=500")),
+        (
+            Limit::IoWeight(IoWeight::from_weight("200").unwrap()),
+            "io.weight=200",
+            Some("blkio.bfq.weight=109"),
+        ),
+        (
+            Limit::IoWeight(IoWeight::from_blkio("500").unwrap()),
+            "io.weight=4950",
+            Some("blkio.bfq.weight=500"),
+        ),
         (
             Limit::HugeTlb("2M=4M".parse().unwrap()),
             "hugetlb.2MB.max=4194304 hugetlb.2MB.rsvd.max=4194304",

@@ -64,7 +64,7 @@ mod as_root {
         fs::remove_dir(group).unwrap();
         let ended = ended.ended(End::Exit(4));
         assert_eq!(ended.out(), "ran\ngone\n", "{}", ended.err());
-        let line = "cgexec-rs: cannot remove a group that a killed run left: unlinkat(";
+        let line = "cgexec-rs: cannot remove a group that a killed run left: flock(";
         assert!(ended.err().starts_with(line), "{}", ended.err());
         assert_eq!(ended.err().lines().count(), 1, "{}", ended.err());
     }
