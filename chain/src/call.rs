@@ -57,7 +57,7 @@ pub trait Call {
 /// A call as `--explain` and an error show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// strace(1)'s notation, with `<name>` for a descriptor.
+    /// strace(1)'s notation, with `<name>` for a descriptor; of several calls, with commas between.
     pub notation: String,
     /// The manual page to read.
     pub page: &'static str,

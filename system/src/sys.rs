@@ -6,6 +6,7 @@
 
 mod credentials;
 mod descriptors;
+mod error;
 mod files;
 mod mounts;
 mod process;

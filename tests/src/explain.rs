@@ -15,6 +15,7 @@ pub const CHANGING_CALLS: &[&str] = &[
     "fchmod",
     "flock",
     "fork",
+    "fsconfig",
     "fsmount",
     "fsopen",
     "ioctl",

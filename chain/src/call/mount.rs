@@ -203,7 +203,9 @@ pub struct FsMount(pub FdSlot);
 
 impl Call for FsMount {
     fn shown(&self) -> Shown {
-        Shown::new(format!("fsmount(<{}>, FSMOUNT_CLOEXEC, 0)", self.0), "fsmount(2)")
+        let slot = self.0;
+        let create = format!("fsconfig(<{slot}>, FSCONFIG_CMD_CREATE, NULL, NULL, 0)");
+        Shown::new(format!("{create}, fsmount(<{slot}>, FSMOUNT_CLOEXEC, 0)"), "fsmount(2)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {

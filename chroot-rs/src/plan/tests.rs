@@ -329,7 +329,7 @@ fn what_is_written_to_an_ephemeral_root_goes_to_a_tmpfs_laid_over_it() {
         of_root[at..at + 12],
         [
             "fsopen(\"tmpfs\", FSOPEN_CLOEXEC)",
-            "fsmount(<changes>, FSMOUNT_CLOEXEC, 0)",
+            "fsconfig(<changes>, FSCONFIG_CMD_CREATE, NULL, NULL, 0), fsmount(<changes>, FSMOUNT_CLOEXEC, 0)",
             "move_mount(<changes>, \"\", AT_FDCWD, \".\", MOVE_MOUNT_F_EMPTY_PATH)",
             "fchdir(<changes>)",
             "umask(000)",

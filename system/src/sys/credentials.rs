@@ -3,11 +3,13 @@
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
-use libc::c_int;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
+use rustix::thread::{self, CapabilitySets};
+
 use super::descriptors::owned;
+use super::error::errno;
 
 /// Ids of this process that decide what it may do: effective user and group.
 pub fn effective_ids() -> (u32, u32) {
@@ -59,36 +61,10 @@ fn keeping_death_signal(change: impl FnOnce() -> Result<(), Errno>) -> Result<()
     Ok(())
 }
 
-#[repr(C)]
-struct CapabilityHeader {
-    version: u32,
-    pid: c_int,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-struct CapabilityData {
-    effective: u32,
-    permitted: u32,
-    inheritable: u32,
-}
-
-/// _LINUX_CAPABILITY_VERSION_3: two words of each set, of this process.
-static CAPABILITIES: CapabilityHeader = CapabilityHeader { version: 0x2008_0522, pid: 0 };
-
-fn capabilities() -> Result<[CapabilityData; 2], Errno> {
-    let mut data = [CapabilityData::default(); 2];
-    // SAFETY: version 3 fills two structs, which live through the call.
-    let result = unsafe { libc::syscall(libc::SYS_capget, &raw const CAPABILITIES, data.as_mut_ptr()) };
-    Errno::result(result).map(|_| data)
-}
-
 /// Whether this process has a capability, by its number in capabilities(7): capget(2).
 pub fn has_capability(number: u32) -> bool {
-    capabilities().is_ok_and(|data| {
-        let word = data.get(number as usize / 32).map_or(0, |word| word.effective);
-        word & (1 << (number % 32)) != 0
-    })
+    let has = |sets: CapabilitySets| sets.effective.bits() & (1 << number) != 0;
+    thread::capabilities(None).is_ok_and(has)
 }
 
 /// Makes each permitted capability inheritable and ambient, so that execve(2) keeps it.
@@ -96,29 +72,12 @@ pub fn has_capability(number: u32) -> bool {
 /// # Errors
 /// As capset(2) and PR_CAP_AMBIENT(2const): `EPERM` where a securebit forbids it.
 pub fn keep_capabilities() -> Result<(), Errno> {
-    let mut data = capabilities()?;
-    for word in &mut data {
-        word.inheritable = word.permitted;
-    }
-    // SAFETY: version 3 reads two structs, which live through the call.
-    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const CAPABILITIES, data.as_ptr()) };
-    Errno::result(result)?;
-    for (word, first) in data.iter().zip([0, 32]) {
-        for bit in (0..32).filter(|bit| word.permitted & (1 << bit) != 0) {
-            // SAFETY: numbers only.
-            let result = unsafe {
-                libc::prctl(
-                    libc::PR_CAP_AMBIENT,
-                    libc::PR_CAP_AMBIENT_RAISE,
-                    first + bit as libc::c_ulong,
-                    0,
-                    0,
-                )
-            };
-            Errno::result(result)?;
-        }
-    }
-    Ok(())
+    let sets = thread::capabilities(None).map_err(errno)?;
+    let inheritable = CapabilitySets { inheritable: sets.permitted, ..sets };
+    thread::set_capabilities(None, inheritable).map_err(errno)?;
+    sets.permitted.iter().try_for_each(|capability| {
+        thread::configure_capability_in_ambient_set(capability, true).map_err(errno)
+    })
 }
 
 /// The user namespace that a namespace belongs to: ioctl_ns(2), NS_GET_USERNS.
@@ -130,5 +89,5 @@ pub fn owner_of_namespace(namespace: &impl std::os::fd::AsFd) -> Result<OwnedFd,
     const NS_GET_USERNS: libc::Ioctl = 0xb701;
     // SAFETY: the ioctl takes no argument.
     let fd = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_USERNS) };
-    owned(fd.into())
+    owned(fd)
 }

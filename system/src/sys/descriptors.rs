@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use super::files::for_each_entry;
 
 /// The descriptor that a system call returned.
-pub(super) fn owned(fd: libc::c_long) -> Result<OwnedFd, Errno> {
-    let fd = c_int::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+pub(super) fn owned(fd: c_int) -> Result<OwnedFd, Errno> {
+    let fd = Errno::result(fd)?;
     // SAFETY: the kernel has just made it for us, and nothing else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -2,15 +2,18 @@
 //! Files, directories and their locks.
 
 use std::ffi::{CStr, CString, OsStr};
+use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use libc::c_int;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
+use rustix::fs::{FlockOperation, RawDir};
+
+use super::error::errno;
 
 /// A path or argument for the kernel.
 ///
@@ -56,7 +59,7 @@ pub fn try_lock_dir(path: &Path) -> Result<OwnedFd, Errno> {
 /// # Errors
 /// As [`try_lock_dir`].
 pub fn lock_opened(fd: OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
-    flock(fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB)?;
+    rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).map_err(errno)?;
     let (locked, there) = (nix::sys::stat::fstat(&fd)?, nix::sys::stat::stat(path)?);
     let is_there = (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino);
     if is_there { Ok(fd) } else { Err(Errno::ENOENT) }
@@ -71,12 +74,6 @@ pub fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
     nix::fcntl::open(path, flags, Mode::empty())
 }
 
-fn flock(fd: BorrowedFd<'_>, operation: c_int) -> Result<(), Errno> {
-    // SAFETY: an open descriptor and a number.
-    let result = unsafe { libc::flock(fd.as_raw_fd(), operation) };
-    Errno::result(result).map(drop)
-}
-
 /// The umask, looked at: umask(2) can only be read by setting it.
 pub fn current_umask() -> u32 {
     let mask = nix::sys::stat::umask(Mode::empty());
@@ -86,20 +83,14 @@ pub fn current_umask() -> u32 {
 
 /// Whether a file has an extended attribute with this value: getxattr(2).
 pub fn has_attribute(path: &Path, name: &CStr, value: &[u8]) -> bool {
-    let Ok(path) = c_string(path.as_os_str()) else { return false };
     let mut found = [0u8; 16];
-    // SAFETY: both names are C strings and the buffer is as long as told.
-    let len = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), found.as_mut_ptr().cast(), found.len()) };
-    usize::try_from(len).is_ok_and(|len| found.get(..len) == Some(value))
+    let len = rustix::fs::getxattr(path, name, &mut found);
+    len.is_ok_and(|len| found.get(..len) == Some(value))
 }
 
 /// Whether execve(2) of a file gives capabilities: it has the attribute of capabilities(7).
 pub fn has_file_capabilities(path: &Path) -> bool {
-    let Ok(path) = c_string(path.as_os_str()) else { return false };
-    // SAFETY: both names are C strings; without a buffer only the length is told.
-    let len =
-        unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) };
-    len > 0
+    rustix::fs::getxattr_query(path, c"security.capability").is_ok_and(|len| len > 0)
 }
 
 /// Whether the effective user may write to a file, or make entries in a directory.
@@ -120,23 +111,13 @@ pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
         if text.len() == text.capacity() {
             text.reserve(text.len());
         }
-        match read_behind(fd.as_fd(), &mut text) {
+        // not filled with zeros first: that would touch each page of it
+        match rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut text)) {
             Ok(0) => return Ok(text),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(errno(error)),
         }
     }
-}
-
-/// read(2) into the room behind a text, which is not filled with zeros first: that would touch each page of it.
-fn read_behind(fd: BorrowedFd<'_>, text: &mut Vec<u8>) -> Result<usize, Errno> {
-    let room = text.spare_capacity_mut();
-    // SAFETY: the room is ours and as long as told; what is in it does not matter.
-    let read = unsafe { libc::read(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len()) };
-    let read = usize::try_from(Errno::result(read)?).unwrap_or_default();
-    // SAFETY: the kernel has just written so many bytes behind the end, and no more than there is room for.
-    unsafe { text.set_len(text.len() + read) };
-    Ok(read)
 }
 
 /// Gives each name in a directory to `with`, until that breaks off: getdents64(2). std's `read_dir`
@@ -146,33 +127,16 @@ fn read_behind(fd: BorrowedFd<'_>, text: &mut Vec<u8>) -> Result<usize, Errno> {
 /// As open(2) and getdents64(2).
 pub fn for_each_entry(path: &Path, with: &mut dyn FnMut(&OsStr) -> ControlFlow<()>) -> Result<(), Errno> {
     let dir = open_directory(path)?;
-    let mut buffer = [0u8; 4096];
-    loop {
-        // SAFETY: the buffer lives through the call and its length is told.
-        let filled = unsafe {
-            libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len())
-        };
-        let filled = usize::try_from(Errno::result(filled)?).unwrap_or_default();
-        let mut records = buffer.get(..filled).unwrap_or_default();
-        if records.is_empty() {
-            return Ok(());
-        }
-        while let Some((name, rest)) = first_name(records) {
-            records = rest;
-            if !matches!(name, b"." | b"..") && with(OsStr::from_bytes(name)).is_break() {
-                return Ok(());
-            }
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(dir, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry.map_err(errno)?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") && with(OsStr::from_bytes(name)).is_break() {
+            break;
         }
     }
-}
-
-/// The name in the first of getdents64(2)'s records, and the others. A record is an inode number and an
-/// offset, 8 bytes each, its own length in 2, a type in 1, and the name up to a NUL byte.
-fn first_name(records: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = records.get(16..18)?.try_into().ok().map(u16::from_ne_bytes)?;
-    let (record, rest) = records.split_at_checked(length.into())?;
-    let name = record.get(19..)?.split(|byte| *byte == 0).next()?;
-    Some((name, rest))
+    Ok(())
 }
 
 /// chmod(2) of an open file.

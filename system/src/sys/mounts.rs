@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Mounts and paths to them.
 
-use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
-use libc::{c_char, c_int};
+use libc::c_int;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::Mode;
 
-use super::descriptors::owned;
-use super::files::c_string;
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+use rustix::mount::{
+    self, FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags,
+};
+
+use super::error::errno;
 
 /// Whole trees of mounts: open_tree(2), mount_setattr(2).
 const AT_RECURSIVE: c_int = 0x8000;
@@ -21,28 +24,24 @@ const AT_RECURSIVE: c_int = 0x8000;
 /// # Errors
 /// `ENOSYS` before Linux 5.2, `EPERM` without CAP_SYS_ADMIN, `EINVAL` where a mount may not be copied.
 pub fn open_tree(path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = libc::OPEN_TREE_CLONE as c_int | libc::OPEN_TREE_CLOEXEC as c_int | AT_RECURSIVE;
-    let path = c_string(path.as_os_str())?;
-    // SAFETY: the path is a C string for the length of the call.
-    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
-    owned(fd)
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    mount::open_tree(CWD, path, flags).map_err(errno)
 }
 
 /// Whether the mounts below a directory may be taken away from it. Those that came from a user
-/// namespace above may not: mount_namespaces(7). The kernel says so to who would copy the
-/// directory without them; the copy is not kept.
+/// namespace above may not: mount_namespaces(7). The kernel then refuses a copy of the directory
+/// without them; a copy is not kept.
 pub fn mounts_below_can_go(dir: BorrowedFd<'_>) -> bool {
-    let flags = libc::OPEN_TREE_CLONE as c_int | libc::OPEN_TREE_CLOEXEC as c_int | libc::AT_EMPTY_PATH;
-    // SAFETY: the empty path is a C string that lives for ever, the descriptor is borrowed.
-    let fd = unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), c"".as_ptr(), flags) };
-    owned(fd).is_ok()
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    mount::open_tree(dir, c"", flags).is_ok()
 }
 
 /// Whether the kernel has open_tree(2), which came with fspick(2) and the rest: Linux 5.2.
 pub fn has_open_tree() -> bool {
-    // SAFETY: an empty path and a descriptor that cannot exist: the call only fails.
-    let result = unsafe { libc::syscall(libc::SYS_fspick, -1, c"".as_ptr(), 0) };
-    Errno::result(result) != Err(Errno::ENOSYS)
+    // an empty path: the call only fails
+    mount::fspick(CWD, c"", FsPickFlags::empty()).err() != Some(rustix::io::Errno::NOSYS)
 }
 
 /// fsopen(2): a file system to be made and mounted.
@@ -50,11 +49,7 @@ pub fn has_open_tree() -> bool {
 /// # Errors
 /// `ENOSYS` before Linux 5.2, `ENODEV` for a type the kernel lacks, `EPERM` without CAP_SYS_ADMIN.
 pub fn fs_open(fstype: &str) -> Result<OwnedFd, Errno> {
-    // FSOPEN_CLOEXEC, which libc has not
-    const CLOEXEC: c_int = 1;
-    let fstype = c_string(OsStr::new(fstype))?;
-    // SAFETY: the name is a C string for the length of the call.
-    owned(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), CLOEXEC) })
+    mount::fsopen(fstype, FsOpenFlags::FSOPEN_CLOEXEC).map_err(errno)
 }
 
 /// fsconfig(2): sets an option that has no value, such as the controller of a version 1 hierarchy.
@@ -62,30 +57,16 @@ pub fn fs_open(fstype: &str) -> Result<OwnedFd, Errno> {
 /// # Errors
 /// `EINVAL` for an option that the file system has not.
 pub fn fs_flag(context: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
-    // FSCONFIG_SET_FLAG, which libc has not
-    const SET_FLAG: c_int = 0;
-    let name = c_string(OsStr::new(name))?;
-    let (fd, none) = (context.as_raw_fd(), std::ptr::null::<c_char>());
-    // SAFETY: the name is a C string for the length of the call; this command takes no value.
-    let set = unsafe { libc::syscall(libc::SYS_fsconfig, fd, SET_FLAG, name.as_ptr(), none, 0) };
-    Errno::result(set).map(drop)
+    mount::fsconfig_set_flag(context, name).map_err(errno)
 }
 
 /// fsconfig(2) and fsmount(2): makes the file system, with its default options, and a mount of it.
 ///
 /// # Errors
-/// As the file system's own, `EPERM` without CAP_SYS_ADMIN.
+/// The file system's own, `EPERM` without CAP_SYS_ADMIN.
 pub fn fs_mount(context: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    // FSCONFIG_CMD_CREATE and FSMOUNT_CLOEXEC, which libc has not
-    const CREATE: c_int = 6;
-    const CLOEXEC: c_int = 1;
-    let none = std::ptr::null::<c_char>();
-    let fd = context.as_raw_fd();
-    // SAFETY: this command takes no key and no value.
-    let made = unsafe { libc::syscall(libc::SYS_fsconfig, fd, CREATE, none, none, 0) };
-    Errno::result(made)?;
-    // SAFETY: a descriptor and two numbers.
-    owned(unsafe { libc::syscall(libc::SYS_fsmount, fd, CLOEXEC, 0) })
+    mount::fsconfig_create(context).map_err(errno)?;
+    mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).map_err(errno)
 }
 
 /// move_mount(2): attaches the tree that `tree` refers to at `target`.
@@ -93,19 +74,7 @@ pub fn fs_mount(context: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 /// # Errors
 /// `EINVAL` where the target is in another mount namespace or shared, `EPERM`, `ENOENT`.
 pub fn move_mount(tree: BorrowedFd<'_>, target: &Path) -> Result<(), Errno> {
-    let target = c_string(target.as_os_str())?;
-    // SAFETY: both paths are C strings for the length of the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_move_mount,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_FDCWD,
-            target.as_ptr(),
-            libc::MOVE_MOUNT_F_EMPTY_PATH,
-        )
-    };
-    Errno::result(result).map(drop)
+    mount::move_mount(tree, c"", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(errno)
 }
 
 /// mount_setattr(2): the tree and all below it read-only.
@@ -154,17 +123,9 @@ pub fn open_without_symlinks(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd
 
 /// Whether a directory is the top of a mount: statx(2), Linux 5.8. Nothing where the kernel cannot tell.
 pub fn is_mount_root(path: &Path) -> Option<bool> {
-    // STATX_ATTR_MOUNT_ROOT, which libc has as a signed number on some systems
-    const MOUNT_ROOT: u64 = 0x2000;
-    let path = c_string(path.as_os_str()).ok()?;
-    // SAFETY: all zero is a valid statx.
-    let mut found: libc::statx = unsafe { std::mem::zeroed() };
-    // by its number: musl has the function since 1.2.5 only
-    // SAFETY: the path is a C string, and the struct lives through the call.
-    let result =
-        unsafe { libc::syscall(libc::SYS_statx, libc::AT_FDCWD, path.as_ptr(), 0, 0, &raw mut found) };
-    let known = result == 0 && found.stx_attributes_mask & MOUNT_ROOT != 0;
-    known.then_some(found.stx_attributes & MOUNT_ROOT != 0)
+    let found = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::empty()).ok()?;
+    let root = StatxAttributes::MOUNT_ROOT;
+    found.stx_attributes_mask.contains(root).then_some(found.stx_attributes.contains(root))
 }
 
 /// Whether the kernel has mount_setattr(2): Linux 5.12.

@@ -12,7 +12,7 @@ use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 use nix::unistd::ForkResult;
 
-use super::descriptors::owned;
+use super::error::errno;
 
 /// The child starts in the cgroup whose descriptor is given: clone3(2), Linux 5.7. libc's own overflows.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -198,6 +198,6 @@ pub fn set_death_signal(signo: c_int) -> Result<(), Errno> {
 /// # Errors
 /// `ENOSYS` before Linux 5.3, `ESRCH`.
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
-    // SAFETY: two numbers.
-    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::ESRCH)?;
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).map_err(errno)
 }
