@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 
+use tests::accounts::unused_id;
 use tests::{Link, Scratch, Trace};
 
 /// The system calls of a link and all its processes, from its own start to that of the command.
@@ -51,8 +52,9 @@ mod as_root {
     #[test]
     #[ignore = "needs root, strace and setpriv"]
     fn a_user_without_a_name_is_asked_for_once() {
-        let nobody = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups"].map(OsString::from);
-        let words = nobody.into_iter().chain(Link::unshare().words(["true"]));
+        let id = unused_id();
+        let setpriv = ["setpriv", &format!("--reuid={id}"), &format!("--regid={id}"), "--clear-groups"];
+        let words = setpriv.map(OsString::from).into_iter().chain(Link::unshare().words(["true"]));
         let traced = Trace::new().only("execve").run(words);
         let asked =
             traced.calls.iter().filter(|call| call.worked() && call.args.contains("\"getent\"")).count();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! DIRECTORY appears complete or not at all.
+//! DIRECTORY is created complete or not at all.
 //!
-//! The tree grows in `DIRECTORY.partial-XXXXXXXXXX`, a sibling that only we can
-//! enter, and is renamed into place at the end. The sibling is locked while it
-//! grows, so that a run that finds one unlocked knows that its maker is dead,
-//! and removes it. Only an empty mount point, or an empty directory whose parent
-//! is not ours to write, is filled where it is, and emptied again on failure.
+//! The tree grows in `DIRECTORY.partial-XXXXXXXXXX`, a sibling that only the caller can
+//! enter, and is renamed at the end. The sibling is locked while it
+//! grows; a run that finds an unlocked one knows that its creator is dead
+//! and removes it. Only an empty mount point, and an empty directory whose parent
+//! is not writable, are filled in place, and emptied on failure.
 
 pub mod partial;
 pub mod replace_guard;
@@ -26,7 +26,7 @@ use crate::tree::remove;
 /// Where the tree grows.
 #[derive(Debug)]
 pub struct Destination {
-    /// DIRECTORY as the user wrote it, for messages.
+    /// DIRECTORY as the user wrote it.
     directory: PathBuf,
     parent: OwnedFd,
     name: OsString,
@@ -35,14 +35,14 @@ pub struct Destination {
     staging: Staging,
 }
 
-/// What becomes of a DIRECTORY that exists and is not empty.
+/// What happens to a DIRECTORY that is not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfExists {
-    /// It is refused.
+    /// The run fails.
     Refuse,
-    /// It changes places with the new tree, and goes.
+    /// It is exchanged with the new tree and removed.
     Replace,
-    /// The tree is added to it.
+    /// The tree is merged into it.
     Merge,
 }
 
@@ -52,12 +52,12 @@ enum Staging {
     Sibling(OsString),
     /// In DIRECTORY itself, which was empty.
     EmptyDir,
-    /// In DIRECTORY itself, among what was there.
+    /// In DIRECTORY itself, which may have files.
     Merge,
 }
 
 impl Destination {
-    /// Makes the sibling, after a look at DIRECTORY and at what dead runs left.
+    /// Checks DIRECTORY, removes what dead runs left, and creates the sibling.
     ///
     /// # Errors
     /// Exists, if DIRECTORY is there and not an empty directory; I/O.
@@ -79,7 +79,7 @@ impl Destination {
                 partial::remove_stale(&parent, &name);
                 match (partial::make(&parent, &name, directory), found) {
                     (Ok((partial, root)), _) => (root, Staging::Sibling(partial)),
-                    // the directory was made for us where we may make none
+                    // the directory exists but its parent is not writable
                     (Err(failure), Some(root))
                         if failure.is(Kind::Denied) && existing == IfExists::Refuse =>
                     {
@@ -92,12 +92,12 @@ impl Destination {
         Ok(Self { directory: directory.to_path_buf(), parent, name, root, existing, staging })
     }
 
-    /// Whether DIRECTORY had something in it that stays.
+    /// Whether the tree is merged into files that stay.
     pub fn is_merge(&self) -> bool {
         matches!(self.staging, Staging::Merge)
     }
 
-    /// Whether the tree grows in a sibling that we made, so that there may be another one.
+    /// Whether the tree grows in a sibling.
     pub fn is_sibling(&self) -> bool {
         matches!(self.staging, Staging::Sibling(_))
     }
@@ -120,13 +120,13 @@ impl Destination {
     /// Gives the finished tree its name.
     ///
     /// # Errors
-    /// Exists, if somebody was faster; I/O. Nothing is left then.
+    /// Exists, if another process created DIRECTORY meanwhile; as renameat2(2). The tree is then removed.
     pub fn commit(self) -> Result<()> {
         let Staging::Sibling(partial) = &self.staging else { return Ok(()) };
         if self.existing == IfExists::Replace
             && let Err(failure) = replace_guard::check(&self.directory)
         {
-            // something was mounted meanwhile
+            // a mount was added meanwhile
             self.abandon()?;
             return Err(failure);
         }
@@ -157,10 +157,10 @@ impl Destination {
         rustix::fs::renameat_with(&self.parent, partial, &self.parent, &self.name, flags)
     }
 
-    /// Removes what was made; but what was added to a DIRECTORY with something in it stays.
+    /// Removes the tree; what was merged stays.
     ///
     /// # Errors
-    /// I/O; the next run tries again.
+    /// As unlinkat(2); the next run tries again.
     pub fn abandon(self) -> Result<()> {
         match &self.staging {
             Staging::Sibling(partial) => remove::entry(self.parent.as_fd(), partial.as_bytes(), &mut |_| {}),
@@ -193,7 +193,7 @@ fn parent_and_name(directory: &Path) -> Result<(PathBuf, OsString)> {
     Ok((parent, name))
 }
 
-/// Opens a DIRECTORY that exists, if it is one we may use.
+/// Opens a DIRECTORY that exists, unless it is refused.
 fn open_existing(
     parent: &OwnedFd,
     name: &OsStr,

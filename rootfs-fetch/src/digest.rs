@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Digests, `sha256:…`, and bytes that are checked against one while they stream.
+//! Digests such as `sha256:…`, and readers that verify them.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256, Sha512};
 
-/// What bytes must hash to.
+/// A SHA-256 or SHA-512.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digest {
     algorithm: Algorithm,
@@ -35,14 +35,14 @@ impl Digest {
         Self { algorithm: Algorithm::Sha256, value: Sha256::digest(data).to_vec() }
     }
 
-    /// The digest of bytes, by the algorithm of this one, is this one.
+    /// Whether the bytes have this digest.
     pub fn matches(&self, data: &[u8]) -> bool {
         let mut hasher = Hasher::new(self.algorithm);
         hasher.update(data);
         hasher.finish() == self.value
     }
 
-    /// Where an image layout keeps the bytes: `blobs/sha256/…`.
+    /// The path in an image layout: `blobs/sha256/…`.
     pub fn blob(&self) -> String {
         format!("blobs/{}/{}", self.algorithm.name(), hex(&self.value))
     }
@@ -52,16 +52,16 @@ impl Digest {
         self.algorithm.name()
     }
 
-    /// The value alone, in hexadecimal digits.
+    /// The value in hexadecimal.
     pub fn hex(&self) -> String {
         hex(&self.value)
     }
 }
 
-/// The SHA-256 of everything that can be read.
+/// The SHA-256 of all that a reader returns.
 ///
 /// # Errors
-/// The reader's.
+/// As the reader.
 pub fn digest_of(mut bytes: impl Read) -> io::Result<Digest> {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut buffer = vec![0; 256 * 1024];
@@ -135,7 +135,7 @@ impl Hasher {
     }
 }
 
-/// The bytes were not those that were asked for.
+/// The bytes do not have the expected digest or size.
 #[derive(Debug)]
 pub struct Mismatch(String);
 
@@ -147,7 +147,7 @@ impl fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
-/// A digest that grows with the bytes, and the one it must be in the end.
+/// A digest that is computed while bytes arrive, and the expected one.
 #[derive(Debug)]
 pub struct RunningDigest {
     hasher: Hasher,
@@ -155,20 +155,20 @@ pub struct RunningDigest {
 }
 
 impl RunningDigest {
-    /// Of nothing yet.
+    /// Before the first byte.
     pub fn new(expected: Digest) -> Self {
         Self { hasher: Hasher::new(expected.algorithm), expected }
     }
 
-    /// Takes in the next bytes.
+    /// Adds bytes.
     pub fn update(&mut self, data: &[u8]) {
         self.hasher.update(data);
     }
 
-    /// Whether it was all as expected; it begins again.
+    /// Compares with the expected digest and starts again.
     ///
     /// # Errors
-    /// The two digests that are not the same.
+    /// Both digests, if they differ.
     pub fn check(&mut self) -> Result<(), Mismatch> {
         let hasher = std::mem::replace(&mut self.hasher, Hasher::new(self.expected.algorithm));
         let found = Digest { algorithm: self.expected.algorithm, value: hasher.finish() };
@@ -179,18 +179,18 @@ impl RunningDigest {
     }
 }
 
-/// Bytes on their way; the last of them come only if all were right.
+/// A reader that returns an error instead of the last bytes if the digest or size is wrong.
 #[derive(Debug)]
 pub struct CheckedReader<R> {
     inner: R,
     sum: RunningDigest,
-    /// Bytes still to come, where it is known how many there are.
+    /// Bytes left, if the size is known.
     rest: Option<u64>,
     ended: bool,
 }
 
 impl<R: Read> CheckedReader<R> {
-    /// Checks everything `inner` has, and that it is `size` bytes if that is known.
+    /// Verifies all of `inner`, and its size in bytes if that is known.
     pub fn new(inner: R, expected: Digest, size: Option<u64>) -> Self {
         Self { inner, sum: RunningDigest::new(expected), rest: size, ended: false }
     }
@@ -219,7 +219,7 @@ impl<R: Read> Read for CheckedReader<R> {
             let rest = rest.checked_sub(count as u64).ok_or_else(|| self.wrong_size("longer"))?;
             self.rest = Some(rest);
             if rest == 0 {
-                // a decoder may never ask for the end; more than this is more than is wanted
+                // a decoder may not read to the end, so look for surplus bytes here
                 if self.inner.read(&mut [0])? > 0 {
                     return Err(self.wrong_size("longer"));
                 }

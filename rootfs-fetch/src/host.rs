@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A root directory from the host's own programs: an offline root in a moment.
+//! A root directory from the host's own programs, without a network.
 //!
-//! The programs are found, then what they need, by reading ELF headers and the
-//! first lines of scripts; nothing is ever run to find out, as ldd(1) may. All
-//! of it is copied to where it is on the host, with the links on the way, so
-//! that every path that worked there works in the new root.
+//! The programs are located, then what they need, by reading ELF headers and the
+//! first lines of scripts; unlike ldd(1) it runs none of them. All
+//! are copied to the same path, with the links on the way, so
+//! that every path of the host works in the new root.
 
 pub mod copy;
 pub mod elf;
@@ -30,26 +30,26 @@ use crate::unpack::policy::Policy;
 use crate::unpack::report::{Report, Size};
 
 const LD_SO_CACHE: &str = "/etc/ld.so.cache";
-/// What most file systems count in.
+/// The block size of most file systems.
 const BLOCK_BYTES: u64 = 4096;
 
-/// Where programs are, which on most hosts now are links to one place.
+/// Directories of programs; on most hosts some are links to others.
 const PROGRAMS: [&str; 4] = ["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
 
-/// What is to be copied: everything is found before anything is made.
+/// The files to copy; all are located before anything is created.
 #[derive(Debug)]
 pub struct CopyPlan {
     libraries: Libraries,
     paths: Vec<PathBuf>,
     seen: HashSet<PathBuf>,
-    /// What the first program wants: the machine the root is for.
+    /// What the first program needs: the machine of the root.
     wants: Option<Wants>,
-    /// Programs that no standard directory holds, to be linked from one.
+    /// Programs outside the standard directories, which get a link in /usr/bin.
     elsewhere: Vec<PathBuf>,
 }
 
 impl CopyPlan {
-    /// Finds the named programs, or those a person expects, and what they need.
+    /// Locates the named programs, or the usual ones, and what they need.
     ///
     /// # Errors
     /// Not found: a named program, or a library of one.
@@ -78,13 +78,13 @@ impl CopyPlan {
 
     fn expected(&mut self) -> Result<()> {
         for path in programs::expected().filter_map(programs::find_expected) {
-            // a script in a language the root would not have helps nobody
+            // skip scripts in languages that the root will not have
             let shell = |name: &OsString| {
                 let name = Path::new(name).file_name().unwrap_or_default();
                 ["sh", "bash", "dash"].iter().any(|shell| name == OsStr::new(shell))
             };
             if programs::interpreters(&head(&path)).iter().all(shell) {
-                // without one of its libraries it could not start here either
+                // a program with a missing library does not start here either
                 let _ = self.program(&path);
             }
         }
@@ -94,7 +94,7 @@ impl CopyPlan {
         Ok(())
     }
 
-    /// Adds a program, its interpreter or loader, and its libraries; or nothing.
+    /// Adds a program with its interpreter or loader and its libraries; nothing if one is missing.
     fn program(&mut self, path: &Path) -> std::result::Result<(), String> {
         let mut new = Vec::new();
         let mut todo = vec![(path.to_path_buf(), None::<Wants>)];
@@ -131,7 +131,7 @@ impl CopyPlan {
         Ok(())
     }
 
-    /// Adds what is opened by name; each is worth having and none is missed.
+    /// Adds optional files that programs open by name.
     fn runtime_files(&mut self) {
         let elsewhere = self.elsewhere.len();
         if let Some(wants) = self.wants.clone() {
@@ -149,13 +149,13 @@ impl CopyPlan {
                 }
             }
         }
-        // these are no programs to be found by name
+        // these need no link in /usr/bin
         self.elsewhere.truncate(elsewhere);
         self.paths.extend(runtime_files::terminals());
         self.paths.extend(runtime_files::locale());
         let library = |path: &PathBuf| path.to_string_lossy().contains(".so");
         if self.paths.iter().any(|path| library(path) && !self.libraries.is_usual(path)) {
-            // the paths are those of the host, so its cache is right here too
+            // the cache of the host fits, because the paths are the same
             self.paths.extend(Some(PathBuf::from(LD_SO_CACHE)).filter(|path| path.is_file()));
         }
     }
@@ -172,7 +172,7 @@ impl CopyPlan {
         let mut report = Report::default();
         let policy = Policy::for_caller();
         let mut mirror = Copier::new(&mut tree, &mut report);
-        // a program is known by all its names, /bin/sh above all, whichever of them it was found by
+        // keep all names of a program, above all /bin/sh
         for directory in PROGRAMS.map(Path::new).into_iter().filter(|directory| directory.is_symlink()) {
             mirror.path(directory)?;
         }
@@ -190,7 +190,7 @@ impl CopyPlan {
         Ok(report)
     }
 
-    /// Says of a full disk what was needed.
+    /// Adds the needed space to a failure of a full disk.
     fn full(&self, failure: Failure) -> Failure {
         if !failure.is_full() {
             return failure;
@@ -200,17 +200,17 @@ impl CopyPlan {
         failure.hint(format_args!("{} are needed", Size(needed)))
     }
 
-    /// What is copied, in the order of discovery.
+    /// The files to copy, in the order in which they were located.
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
 }
 
-/// Enough of a file to hold the line that names a script's interpreter.
+/// The beginning of a file, enough for the first line of a script.
 fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
     if let Ok(file) = std::fs::File::open(path) {
-        // what cannot be read is no script
+        // an unreadable file is not a script
         let _ = file.take(256).read_to_end(&mut head);
     }
     head

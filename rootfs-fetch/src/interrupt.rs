@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! SIGINT, SIGTERM and SIGHUP: clean up, then end by the signal.
 //!
-//! The signals are blocked and a thread waits for them, so nothing is ever
-//! interrupted half way; the work asks [`Interrupt::check`] between steps. A
-//! second signal ends the process at once, and the next run removes what it left.
+//! The signals are blocked and a thread waits for them, so no call is
+//! interrupted; the work calls [`Interrupt::check`] between steps. A
+//! second signal ends the process immediately; the next run removes what it left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -21,21 +21,21 @@ const WATCHED: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 pub struct Interrupt(Arc<AtomicI32>);
 
 impl Interrupt {
-    /// Starts to wait for the signals that were not ignored when we were started.
+    /// Starts to wait for the signals that the process does not ignore.
     pub fn watch() -> Self {
         let interrupt = Self::default();
         let mut watched = SigSet::empty();
         for signal in WATCHED {
-            // nohup(1) and `&` in a script ignore some: they stay so
+            // nohup(1), and `&` in a script, ignore some
             if !sys::is_ignored(signal as i32) {
                 watched.add(signal);
             }
         }
-        // a file that grows over a limit is an error of the write, not the end of us: setrlimit(2)
+        // make write(2) fail at the file size limit instead: setrlimit(2)
         sys::set_ignored(Signal::SIGXFSZ as i32, true);
         if watched.thread_block().is_ok() {
             let seen = interrupt.0.clone();
-            // without the thread the signals would only stay pending, so give them back
+            // without the thread the signals would stay pending
             if thread::Builder::new().spawn(move || wait(&watched, &seen)).is_err() {
                 let _ = watched.thread_unblock();
             }
@@ -43,7 +43,7 @@ impl Interrupt {
         interrupt
     }
 
-    /// Ends the work when a signal has arrived.
+    /// Fails if a signal has arrived.
     ///
     /// # Errors
     /// [`Failure::signal`] with its number.
@@ -55,8 +55,8 @@ impl Interrupt {
     }
 }
 
-/// Lets a signal that has just come end the process: Ctrl-C ends the other end of a
-/// pipe too, and its silence must not be told as damage.
+/// Lets a pending signal end the process: Ctrl-C also ends the other end of a
+/// pipe, which must not be reported as damage.
 pub fn let_go() {
     let mut watched = SigSet::empty();
     for signal in WATCHED {
@@ -74,7 +74,7 @@ fn wait(watched: &SigSet, seen: &AtomicI32) {
     }
 }
 
-/// Ends the process by the signal; comes back only when the signal cannot end it.
+/// Ends the process by the signal; returns only if the signal cannot end it.
 pub fn end_by(signal: i32) {
     if let Ok(signal) = Signal::try_from(signal) {
         let mut only = SigSet::empty();

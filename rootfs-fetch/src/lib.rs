@@ -29,8 +29,6 @@ pub mod destination;
 pub mod digest;
 pub mod failure;
 pub mod fetch;
-#[doc(hidden)]
-pub mod fuzzed;
 pub mod host;
 pub mod interrupt;
 pub mod io;

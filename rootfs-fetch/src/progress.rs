@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bar on a terminal: bytes read of the source, how fast, how long still. Nothing in a pipe.
+//! The progress bar, on terminals only: bytes read of the source, speed, remaining time.
 
 use std::io::Read;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const UNKNOWN: &str = "{spinner} {decimal_bytes} {decimal_bytes_per_sec}";
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// Starts to show; without a length, only what has come.
+    /// Shows a bar; without a length, only the bytes read.
     pub fn start(length: Option<u64>) -> Self {
         // indicatif draws on standard error, and only if that is a terminal
         let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
@@ -28,17 +28,17 @@ impl Progress {
         Self(bar)
     }
 
-    /// Shows nothing.
+    /// A bar that is not shown.
     pub fn hidden() -> Self {
         Self(ProgressBar::hidden())
     }
 
-    /// Counts what is read.
+    /// A reader whose bytes the bar counts.
     pub fn count(&self, input: impl Read + Send + 'static) -> Box<dyn Read + Send> {
         if self.0.is_hidden() { Box::new(input) } else { Box::new(self.0.wrap_read(input)) }
     }
 
-    /// Takes the bar off the screen, before anything else is said.
+    /// Removes the bar from the screen before other output.
     pub fn clear(&self) {
         self.0.finish_and_clear();
     }

@@ -46,9 +46,6 @@ pub struct Tree {
 
 impl Tree {
     /// A tree below an open directory that nobody else changes; `Made`, if nothing is in it.
-    ///
-    /// # Errors
-    /// I/O.
     pub fn new(root: OwnedFd, origin: Origin) -> Result<Self> {
         let stat =
             rustix::fs::fstat(&root).map_err(|error| Failure::call("look at DIRECTORY", "fstat()", error))?;
@@ -123,9 +120,6 @@ impl Tree {
 
     /// Removes a file that stands where `name` needs a directory, if `may_go` allows it; whether
     /// one was removed.
-    ///
-    /// # Errors
-    /// I/O.
     pub fn clear_way(&mut self, name: &Name, may_go: impl Fn(&Name) -> bool) -> Result<bool> {
         let (directory, _) = name.split();
         for (end, _) in directory.iter().enumerate().chain([(directory.len(), &0)]).skip(1) {
@@ -219,9 +213,6 @@ impl Tree {
     }
 
     /// Removes what is at `entry_path`, a directory with everything below it.
-    ///
-    /// # Errors
-    /// I/O.
     pub fn remove(&mut self, entry_path: &EntryPath) -> Result<()> {
         // what was resolved through it may lead elsewhere now
         self.open.clear();
@@ -230,9 +221,6 @@ impl Tree {
     }
 
     /// The names in a directory, and which of them are directories; none if there is no such one.
-    ///
-    /// # Errors
-    /// I/O.
     pub fn children(&mut self, name: &Name) -> Result<Vec<(Vec<u8>, bool)>> {
         let dir = match self.open_directory(name.bytes(), false) {
             Ok(dir) => dir,

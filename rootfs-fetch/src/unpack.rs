@@ -355,9 +355,6 @@ impl Unpacker {
     }
 
     /// Finishes the directories, and ends.
-    ///
-    /// # Errors
-    /// I/O.
     pub fn finish(mut self) -> Result<Report> {
         self.policy.selection.check(self.entries)?;
         self.report.nested = self.nested()?;

@@ -2,9 +2,9 @@
 //! The fuzz corpus, replayed: each seed as it is, cut, and with bytes changed.
 #![cfg(test)]
 
-use std::path::Path;
+mod fuzz_entry;
 
-use rootfs_fetch::fuzzed;
+use std::path::Path;
 
 /// Changes made to each seed; always the same ones.
 const CHANGING_CALLS: usize = 300;
@@ -16,40 +16,40 @@ fn replay(target: &str, run: fn(&[u8]), changes: usize) {
 
 #[test]
 fn no_header_of_the_corpus_makes_the_reader_panic() {
-    replay("tar", fuzzed::tar, CHANGING_CALLS);
+    replay("tar", fuzz_entry::tar, CHANGING_CALLS);
 }
 
 #[test]
 fn no_archive_of_the_corpus_is_written_outside() {
-    replay("tar", fuzzed::unpack, 60);
+    replay("tar", fuzz_entry::unpack, 60);
 }
 
 #[test]
 fn no_pax_record_of_the_corpus_makes_the_reader_panic() {
-    replay("pax", fuzzed::pax, 3000);
+    replay("pax", fuzz_entry::pax, 3000);
 }
 
 #[test]
 fn no_elf_file_of_the_corpus_makes_the_reader_panic() {
-    replay("elf", fuzzed::elf, 3000);
+    replay("elf", fuzz_entry::elf, 3000);
 }
 
 #[test]
 fn no_loader_cache_of_the_corpus_makes_the_reader_panic() {
-    replay("ld_cache", fuzzed::ld_cache, 3000);
+    replay("ld_cache", fuzz_entry::ld_cache, 3000);
 }
 
 #[test]
 fn no_manifest_of_the_corpus_makes_the_reader_panic() {
-    replay("manifest", fuzzed::manifest, 1000);
+    replay("manifest", fuzz_entry::manifest, 1000);
 }
 
 #[test]
 fn no_name_of_the_corpus_is_understood_in_two_ways() {
-    replay("reference", fuzzed::reference, 3000);
+    replay("reference", fuzz_entry::reference, 3000);
 }
 
 #[test]
 fn no_answer_of_the_corpus_makes_the_reader_panic() {
-    replay("dns", fuzzed::dns, 3000);
+    replay("dns", fuzz_entry::dns, 3000);
 }

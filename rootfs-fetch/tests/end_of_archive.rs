@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where an archive ends: with and without its mark, padded or not, and with more behind it.
-
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test that fails may say so in the shortest way"
-)]
+#![cfg(test)]
 
 use std::fs;
 use std::io::Write as _;

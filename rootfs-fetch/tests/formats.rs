@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an archive is, is told by its contents, never by a name that looks like something else.
-
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test that fails may say so in the shortest way"
-)]
+#![cfg(test)]
 
 use std::fs;
 use std::io::Write as _;

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! File systems that refuse what tar keeps: links, owners, times.
-
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test that fails may say so in the shortest way"
-)]
+#![cfg(test)]
 
 use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;

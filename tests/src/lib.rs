@@ -34,6 +34,7 @@
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the
 //! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
 
+pub mod accounts;
 pub mod certificates;
 pub mod corpus;
 pub mod cpio;

@@ -6,6 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::run::Run;
@@ -66,6 +67,33 @@ impl Scratch {
 /// How the names of this process's scratch directories begin.
 pub fn prefix() -> String {
     format!("chain-test-{}-", process::id())
+}
+
+/// The temporary directory of this process alone.
+static TEMPORARY: OnceLock<PathBuf> = OnceLock::new();
+
+/// Gives this process, and all that it starts, a temporary directory in which no other program
+/// makes files. It is removed when the process exits.
+#[track_caller]
+pub fn own_temporary_directory() {
+    TEMPORARY.get_or_init(|| {
+        let path = env::temp_dir().join(format!("{}tmp", prefix()));
+        fs::create_dir(&path).expect("a new directory in the temporary directory");
+        fs::set_permissions(&path, Permissions::from_mode(0o1777)).expect("a mode for it");
+        // SAFETY: the programs of these tests read the environment by std alone, which takes a lock.
+        unsafe { env::set_var("TMPDIR", &path) };
+        // SAFETY: the function takes nothing and only removes files.
+        unsafe { libc::atexit(remove_temporary_directory) };
+        path
+    });
+}
+
+extern "C" fn remove_temporary_directory() {
+    if let Some(path) = TEMPORARY.get() {
+        make_writable(path);
+        // a process that is still running may keep it; nobody could be told any more
+        let _ = fs::remove_dir_all(path);
+    }
 }
 
 impl Default for Scratch {

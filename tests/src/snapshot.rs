@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A fingerprint of all that a tool could leave behind on the machine.
 //!
-//! Taken before, compared after: mounts, cgroups, processes, temporary files.
+//! Taken before, compared after: mounts, cgroups, processes, temporary files. Temporary files are those in a
+//! directory that only this process and its children use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -40,6 +41,7 @@ impl Snapshot {
     pub fn take() -> Self {
         let alone = turn();
         become_subreaper();
+        scratch::own_temporary_directory();
         Self { before: machine(), _alone: alone }
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an archive is compressed with, found by its first bytes, and the way back.
+//! Detects the compression of an archive by its first bytes, and decodes it.
 
 use std::io::{BufRead, Cursor, Read, copy, sink};
 use std::num::NonZeroUsize;
@@ -9,18 +9,18 @@ use crate::archive::read_ahead::ReadAhead;
 use crate::archive::tar::header;
 use crate::failure::{Failure, Kind, Result};
 
-/// Enough to know every format by: a tar header.
+/// Enough to detect every format: a tar header.
 const HEAD_BYTES: usize = 512;
-/// The most a decoder of xz may use; `xz -9` needs 65 MiB.
+/// Memory limit of the xz decoder; `xz -9` needs 65 MiB.
 const MAX_XZ_MEMORY_BYTES: u64 = 1 << 30;
 /// The largest window of zstd, 2 GiB, as a power of two: what `zstd --long=31` writes. The memory is
 /// touched only as far as the archive fills it.
 const ZSTD_WINDOW_LOG: u32 = if usize::BITS < 64 { 27 } else { 31 };
 
-/// How the bytes of an archive are packed.
+/// The compression of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// None.
     Plain,
     /// gzip, one member or many.
     Gzip,
@@ -39,14 +39,14 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Recognises the first bytes of an archive.
+    /// Detects the compression by the first bytes.
     pub fn detect(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, ..] => Self::Gzip,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
-            // the second is from before the format had frames: `lz4 -l`, and what kernels are packed with
+            // the second is the legacy format without frames: `lz4 -l`, kernel images
             [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Self::Lz4,
             [b'L', b'Z', b'I', b'P', ..] => Self::Lzip,
             // properties, and a dictionary whose size is a multiple of 64 KiB
@@ -98,7 +98,7 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>,
     let compression = Compression::detect(&head);
     let input = Cursor::new(head).chain(input);
     if compression == Compression::Plain {
-        // nothing to decode: whoever takes these bytes is the reader
+        // nothing to decode, so no thread is needed
         return Ok((Box::new(input), compression));
     }
     let input = ReadAhead::start(input).map_err(|error| Failure::no_thread(&error))?;
@@ -156,7 +156,7 @@ fn cannot_start(format: &str, error: &std::io::Error) -> Failure {
     Failure::new(Kind::Io, format_args!("cannot start the decoder of {format}: {error}"))
 }
 
-/// One thread a block; where the file is one block, liblzma uses one thread by itself.
+/// liblzma decodes blocks in parallel; a file of one block takes one thread.
 fn xz<R: BufRead>(input: R) -> std::io::Result<liblzma::bufread::XzDecoder<R>> {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(16);
     let stream = liblzma::stream::MtStreamBuilder::new()
@@ -189,13 +189,13 @@ fn lzma() -> std::result::Result<liblzma::stream::Stream, liblzma::stream::Error
     liblzma::stream::Stream::new_lzma_decoder(MAX_XZ_MEMORY_BYTES)
 }
 
-/// Files of several members one after the other, zeros between them and at the end: tapes and
+/// Several members one after the other, with zeros between them and at the end: tapes and
 /// disks are written in blocks.
 struct Members<R, D> {
     member: Option<D>,
     start: fn(R) -> std::io::Result<D>,
     rest: fn(D) -> R,
-    /// Whether a member may begin so: some decoders take anything for one that is cut short.
+    /// Whether a member can begin with this byte: some decoders report any other data as truncated.
     begins: fn(u8) -> bool,
 }
 
@@ -218,7 +218,7 @@ impl<R: BufRead, D: Read> Read for Members<R, D> {
     }
 }
 
-/// Passes over the zeros that may follow a member; the first byte of what comes after them.
+/// Skips the zeros after a member; returns the byte that follows them.
 fn skip_padding(rest: &mut impl BufRead) -> std::io::Result<Option<u8>> {
     loop {
         let bytes = rest.fill_buf()?;

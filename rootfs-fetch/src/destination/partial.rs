@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `DIRECTORY.partial-XXXXXXXXXX`: its name, its lock, and what dead runs left of it.
+//! The sibling `DIRECTORY.partial-XXXXXXXXXX`: its name, its lock, and the remains of dead runs.
 //!
-//! The last letters are computed from the others, so that what somebody else calls `DIRECTORY.partial-backup`
-//! is not taken for the remains of a run.
+//! The last letters are a checksum of the others, so that a user's `DIRECTORY.partial-backup`
+//! is not removed.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,15 +18,12 @@ use crate::tree::directories::Inode;
 use crate::tree::remove;
 
 const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-/// Letters by chance.
+/// Random letters.
 const RANDOM: usize = 6;
-/// Letters computed from all before them.
+/// Letters of the checksum.
 const CHECK: usize = 4;
 
-/// Makes the sibling of `name`, locks it, and opens it.
-///
-/// # Errors
-/// I/O.
+/// Creates, opens and locks the sibling of `name`.
 pub fn make(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<(OsString, OwnedFd)> {
     let failed = |call: &str, error| Failure::call(format_args!("make {}", quoted(directory)), call, error);
     loop {
@@ -40,7 +37,7 @@ pub fn make(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<(OsStrin
             Ok(Some(root)) => return Ok((partial, root)),
             Ok(None) => {}
             Err((call, error)) => {
-                // as if it had never been made; the first failure is the one to tell
+                // the first failure is reported
                 let _ = rustix::fs::unlinkat(parent, &partial, AtFlags::REMOVEDIR);
                 return Err(failed(call, error));
             }
@@ -48,8 +45,8 @@ pub fn make(parent: &OwnedFd, name: &OsStr, directory: &Path) -> Result<(OsStrin
     }
 }
 
-/// Opens a directory that was just made and locks it; nothing where another run took it for a
-/// dead one's before that.
+/// Opens and locks a directory that was just created; nothing if another run has removed it as a
+/// dead run's before it was locked.
 fn claim(parent: &OwnedFd, partial: &OsStr) -> std::result::Result<Option<OwnedFd>, (&'static str, Errno)> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = match rustix::fs::openat(parent, partial, flags, Mode::empty()) {
@@ -57,7 +54,7 @@ fn claim(parent: &OwnedFd, partial: &OsStr) -> std::result::Result<Option<OwnedF
         other => other.map_err(|error| ("openat()", error))?,
     };
     match rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive) {
-        // where nothing can be locked nobody else can lock it either, and so it is left alone
+        // without locks no other run can lock it either, so none removes it
         Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {}
         Err(Errno::WOULDBLOCK) => return Ok(None),
         Err(error) => return Err(("flock()", error)),
@@ -65,17 +62,17 @@ fn claim(parent: &OwnedFd, partial: &OsStr) -> std::result::Result<Option<OwnedF
     if !is_named(parent, partial, &root) {
         return Ok(None);
     }
-    // a parent with set-group-ID or a default ACL has marked it
+    // it may have inherited bits and ACLs from its parent
     rustix::fs::fchmod(&root, Mode::RWXU).map_err(|error| ("fchmod()", error))?;
     let _ = rustix::fs::fremovexattr(&root, "system.posix_acl_default");
     let _ = rustix::fs::fremovexattr(&root, "system.posix_acl_access");
     Ok(Some(root))
 }
 
-/// A name that nobody else takes: `NAME.partial-XXXXXXXXXX`.
+/// A random name: `NAME.partial-XXXXXXXXXX`.
 ///
 /// # Errors
-/// Whatever getrandom(2) says.
+/// As getrandom(2).
 pub fn passing_name(name: &OsStr) -> rustix::io::Result<OsString> {
     let mut random = [0_u8; RANDOM];
     let mut filled = 0;
@@ -90,13 +87,13 @@ pub fn passing_name(name: &OsStr) -> rustix::io::Result<OsString> {
     Ok(OsString::from_vec(partial))
 }
 
-/// `NAME.partial-`, the name cut so that the whole is not too long for a file system.
+/// `NAME.partial-`, with the name cut to fit the limit of file systems.
 fn prefix(name: &OsStr) -> Vec<u8> {
     let name = name.as_bytes();
     [name.get(..name.len().min(230)).unwrap_or_default(), b".partial-"].concat()
 }
 
-/// The last letters of a name, by the others: FNV-1a, of 64 bits.
+/// The checksum of a name: 64-bit FNV-1a.
 fn check(name: &[u8]) -> [u8; CHECK] {
     let mut sum = 0xcbf2_9ce4_8422_2325_u64;
     for byte in name {
@@ -109,7 +106,7 @@ fn check(name: &[u8]) -> [u8; CHECK] {
     })
 }
 
-/// Whether a run of ours gave this name.
+/// Whether a run gave this name.
 fn is_ours(entry: &[u8], prefix: &[u8]) -> bool {
     let length = prefix.len() + RANDOM + CHECK;
     entry.len() == length
@@ -117,7 +114,7 @@ fn is_ours(entry: &[u8], prefix: &[u8]) -> bool {
         && entry.split_last_chunk::<CHECK>().is_some_and(|(others, last)| *last == check(others))
 }
 
-/// Removes the siblings that dead runs left; what cannot be removed is left to somebody who can.
+/// Removes the siblings of dead runs, as far as it may.
 pub fn remove_stale(parent: &OwnedFd, name: &OsStr) {
     let prefix = prefix(name);
     let Ok(entries) = Dir::read_from(parent) else { return };
@@ -130,7 +127,7 @@ pub fn remove_stale(parent: &OwnedFd, name: &OsStr) {
     for partial in stale {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(dir) = rustix::fs::openat(parent, &partial, flags, Mode::empty()) else { continue };
-        // the name is compared after the lock: its maker may just have renamed it into place
+        // compare the name after locking: its creator may just have renamed it
         if owned(&dir)
             && rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok()
             && is_named(parent, &partial, &dir)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What `--replace` spares: where the caller works or lives, and a tree with something mounted in it.
+//! What `--replace` refuses to replace: the working and home directory, and a tree with mounts.
 //!
-//! The first two are hardly ever meant. The last cannot be done: the two trees would change places,
-//! the mounts with them, and the old one would then be removed as far as to the first mount.
+//! The first two are almost always a mistake. The last cannot work: mounts move with the exchanged
+//! tree, and its removal would stop at the first mount.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -15,13 +15,13 @@ use system::mountinfo;
 use crate::failure::{Failure, Kind, Result};
 use crate::tree::mount_id;
 
-/// What to do about a DIRECTORY that cannot be used, and will not be replaced either.
+/// The hint for a DIRECTORY that can be neither used nor replaced.
 pub const OTHER_DIRECTORY: &str = "give the name of a directory that does not exist, or of an empty one";
 
-/// Whether a DIRECTORY may be replaced; one that is not there yet may.
+/// Checks that DIRECTORY may be replaced; one that does not exist may.
 ///
 /// # Errors
-/// Exists, with what stands in the way.
+/// Exists, with the reason.
 pub fn check(directory: &Path) -> Result<()> {
     let Ok(real) = std::fs::canonicalize(directory) else { return Ok(()) };
     let refused = |why: &str| {
@@ -47,20 +47,20 @@ pub fn check(directory: &Path) -> Result<()> {
     Err(refused(&format!("{} is a mount point", quoted(&mount))).hint(umount(&mount)))
 }
 
-/// The mount on a directory, or in it, that has to go first; nothing where proc cannot say.
+/// The mount at or below a directory to unmount first; nothing without /proc.
 fn mount_in(real: &Path) -> Option<PathBuf> {
-    // one that may not be read is told of, too
+    // O_PATH works without read permission
     let dir = rustix::fs::open(real, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let on = mount_id::of(&dir)?;
     first_to_go(&mountinfo::table().ok()?, real, on)
 }
 
-/// Of the mounts at or below a directory that is on mount `on`, the last one that has none on it.
+/// The last mount at or below a directory on mount `on` that has no mount on it.
 fn first_to_go(table: &[u8], real: &Path, on: u64) -> Option<PathBuf> {
     let parents: BTreeMap<u64, u64> =
         mountinfo::mounts(table).map(|mount| (mount.id, mount.parent)).collect();
     let up = |id: &u64| parents.get(id).copied().filter(|parent| parent != id);
-    // a name may also be that of a mount which one on a directory above hides
+    // a mount can be hidden by another one on a parent directory
     let is_seen = |id: u64| iter::successors(Some(id), up).take(parents.len()).any(|id| id == on);
     let within: Vec<_> =
         mountinfo::mounts(table).filter(|mount| mount.at.starts_with(real) && is_seen(mount.id)).collect();
@@ -68,7 +68,7 @@ fn first_to_go(table: &[u8], real: &Path, on: u64) -> Option<PathBuf> {
     within.iter().rfind(|mount| !bears(mount.id)).map(|mount| mount.at.to_path_buf())
 }
 
-/// The command, as a shell takes it.
+/// The command, quoted for a shell.
 fn umount(mount: &Path) -> String {
     let path = mount.to_string_lossy();
     let is_plain = |char: char| char.is_alphanumeric() || "/._-+,:@%".contains(char);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A path of the host made again in a tree: its directories, the links on the way, the file.
+//! Copies a path of the host into a tree: its directories, the links on the way, the file.
 
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsString;
@@ -18,10 +18,10 @@ use crate::unpack::file;
 use crate::unpack::report::Report;
 
 const MAX_LINKS: usize = 40;
-/// What copy_file_range(2) is asked for at once.
+/// Bytes for one copy_file_range(2).
 const COPY_BYTES: usize = 1 << 30;
 
-/// Makes paths of the host again.
+/// Copies paths of the host.
 #[derive(Debug)]
 pub struct Copier<'a> {
     tree: &'a mut Tree,
@@ -30,16 +30,13 @@ pub struct Copier<'a> {
 }
 
 impl<'a> Copier<'a> {
-    /// Starts with nothing made.
+    /// Nothing is copied yet.
     pub fn new(tree: &'a mut Tree, report: &'a mut Report) -> Self {
         Self { tree, report, done: HashSet::new() }
     }
 
-    /// Makes `path`, which is absolute, as it is on the host: where a part of it is a
-    /// link (`/bin`, `/etc/alternatives/vi`), the link and where it leads.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Copies an absolute path; if a part of it is a
+    /// link (`/bin`, `/etc/alternatives/vi`), the link and its target.
     pub fn path(&mut self, path: &Path) -> Result<()> {
         let mut todo: VecDeque<OsString> = parts(path);
         let mut here = PathBuf::from("/");
@@ -85,10 +82,7 @@ impl<'a> Copier<'a> {
         self.new_link(path, target)
     }
 
-    /// A link the host does not have.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Creates a link that the host does not have.
     pub fn new_link(&mut self, path: &Path, target: &Path) -> Result<()> {
         let entry_path = self.tree.entry_path(&name(path)?)?;
         match rustix::fs::symlinkat(target, entry_path.dir(), entry_path.leaf()) {
@@ -114,7 +108,7 @@ impl<'a> Copier<'a> {
             return Ok(());
         }
         let entry_path = self.tree.entry_path(&name(path)?)?;
-        // without set-id bits: what runs in the new root is started by its root
+        // without set-id bits
         let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
         let to = file::create(&entry_path, mode).map_err(|error| failed("openat(O_CREAT|O_EXCL)", error))?;
         let length = u64::try_from(stat.st_size).unwrap_or(0);
@@ -151,7 +145,7 @@ fn lost(path: &Path, call: &str, error: std::io::Error) -> Failure {
     Failure::call(format_args!("copy {}", quoted(path)), call, error).or_not_found()
 }
 
-/// Shares the blocks where the file system can, else copies in the kernel, else here.
+/// Shares blocks if the file system can, else copies in the kernel, else in this process.
 fn copy(from: &OwnedFd, to: &OwnedFd, length: u64) -> rustix::io::Result<()> {
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
         return Ok(());
@@ -159,11 +153,11 @@ fn copy(from: &OwnedFd, to: &OwnedFd, length: u64) -> rustix::io::Result<()> {
     let mut rest = length;
     while rest > 0 {
         match rustix::fs::copy_file_range(from, None, to, None, COPY_BYTES) {
-            // shorter than it was a moment ago
+            // the file has shrunk
             Ok(0) => return Ok(()),
             Ok(count) => rest = rest.saturating_sub(count as u64),
             Err(Errno::INTR) => {}
-            // across file systems before Linux 5.3, or one that has no such call
+            // across file systems before Linux 5.3, or not supported
             Err(Errno::XDEV | Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => {
                 return copy_here(from, to);
             }

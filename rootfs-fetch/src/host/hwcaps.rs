@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Libraries for some processors beside the one for all: `DIRECTORY/glibc-hwcaps/x86-64-v3/NAME`.
+//! Variants of libraries for newer processors: `DIRECTORY/glibc-hwcaps/x86-64-v3/NAME`.
 //!
-//! The loader looks into these directories of each directory it searches, the best level that
-//! the processor has first. A root gets all of them, so that it is as fast as the host here and
-//! still runs on another machine.
+//! The loader searches these subdirectories of each directory first, the highest level that
+//! the processor has first. A root gets all variants, so that it is as fast as the host and
+//! runs on other machines.
 //!
 //! # Source
 //! ld.so(8), "glibc-hwcaps"; the levels are those of the x86-64 psABI.
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 const NAME: &str = "glibc-hwcaps";
 
-/// The files in a directory that could be the library `name`: for all processors, then for some.
+/// The possible paths of the library `name` in a directory: for all processors, then the variants.
 pub fn variants(directory: &Path, name: &OsStr) -> impl Iterator<Item = PathBuf> {
     let levels = std::fs::read_dir(directory.join(NAME)).into_iter().flatten().flatten();
     let mut variants: Vec<PathBuf> = levels.map(|level| level.path().join(name)).collect();
@@ -21,24 +21,24 @@ pub fn variants(directory: &Path, name: &OsStr) -> impl Iterator<Item = PathBuf>
     std::iter::once(directory.join(name)).chain(variants)
 }
 
-/// The level a library is for; nothing, for every processor.
+/// The level of a variant; nothing for a library for all processors.
 pub fn level(library: &Path) -> Option<&OsStr> {
     let level = library.parent()?;
     (level.parent()?.file_name()? == NAME).then(|| level.file_name()).flatten()
 }
 
-/// The directory that is searched for a library.
+/// The search directory of a library.
 pub fn base(library: &Path) -> Option<&Path> {
     let skipped = if level(library).is_some() { 2 } else { 0 };
     library.ancestors().nth(skipped + 1)
 }
 
-/// Whether this processor can run one of the files.
+/// Whether this processor can use one of the files.
 pub fn any_runs_here(libraries: &[PathBuf]) -> bool {
     libraries.iter().any(|library| level(library).is_none_or(runs_here))
 }
 
-/// Whether this processor has a level. Where levels are not known, it is taken to have them all.
+/// Whether this processor has a level.
 #[cfg(target_arch = "x86_64")]
 fn runs_here(level: &OsStr) -> bool {
     use std::is_x86_feature_detected as has;
@@ -59,7 +59,7 @@ fn runs_here(level: &OsStr) -> bool {
     }
 }
 
-/// Whether this processor has a level. Where levels are not known, it is taken to have them all.
+/// Whether this processor has a level.
 #[cfg(not(target_arch = "x86_64"))]
 fn runs_here(_level: &OsStr) -> bool {
     true

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where the loader would find a library: ld.so(8)'s order, followed without running it.
+//! Locates libraries in the order of ld.so(8), without running it.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -14,24 +14,24 @@ use crate::host::hwcaps;
 
 const LD_SO_CACHE: &str = "/etc/ld.so.cache";
 const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
-/// The loader's own directories, in glibc's builds for one and for several architectures.
+/// The default directories of glibc, with and without multilib.
 const USUAL: [&str; 6] = ["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/lib32", "/usr/lib32"];
 
-/// A program or library that wants libraries.
+/// What a program or library requires of its libraries.
 #[derive(Clone, Debug)]
 pub struct Wants {
-    /// What it is made for.
+    /// The machine.
     pub machine: Machine,
-    /// Directories from DT_RPATH, its own and its loaders', expanded.
+    /// Directories of DT_RPATH, also those of the files that load it, expanded.
     pub rpath: Vec<PathBuf>,
-    /// Directories from DT_RUNPATH, expanded.
+    /// Directories of DT_RUNPATH, expanded.
     pub runpath: Vec<PathBuf>,
-    /// Whether musl's loader, which has no cache, loads it.
+    /// Whether the loader is musl's, which has no cache.
     pub musl: bool,
 }
 
 impl Wants {
-    /// What a file at `path` wants, loaded by something that wants `by`.
+    /// The requirements of the file at `path`; `by` are those of the file that loads it.
     pub fn new(elf: &Elf, path: &Path, by: Option<&Self>) -> Self {
         let own = |list: &Option<OsString>| list.as_deref().map_or_else(Vec::new, |list| expand(list, path));
         let mut rpath = Vec::new();
@@ -49,7 +49,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-/// Splits a search path at its colons and puts in what `$ORIGIN` and `$LIB` stand for.
+/// Splits a search path and expands `$ORIGIN` and `$LIB`.
 fn expand(list: &OsStr, file: &Path) -> Vec<PathBuf> {
     let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
     let origin = real.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes().to_vec();
@@ -86,7 +86,7 @@ pub struct Libraries {
 }
 
 impl Libraries {
-    /// Reads the loader's cache and lists its directories.
+    /// Reads the loader's cache and its default directories.
     pub fn of_host() -> Self {
         let cache = std::fs::read(LD_SO_CACHE).ok().and_then(|data| read_cache(&data)).unwrap_or_default();
         let mut usual: Vec<PathBuf> = USUAL.iter().map(PathBuf::from).collect();
@@ -102,8 +102,8 @@ impl Libraries {
         Self { cache, usual, musl: musl_directories() }
     }
 
-    /// The files that the loader could take for the library `name`: the one for every processor,
-    /// and those for some, of which it chooses by the processor it finds. None, if it is not here.
+    /// The files that the loader can use for the library `name`: the one for every processor,
+    /// and variants for newer processors. None if the library is missing.
     pub fn find(&self, name: &OsStr, wants: &Wants) -> Vec<PathBuf> {
         let fits = |path: &PathBuf| read_elf(path).is_some_and(|elf| elf.machine == wants.machine);
         if name.as_bytes().contains(&b'/') {
@@ -116,7 +116,7 @@ impl Libraries {
         let cached = || {
             let paths = self.cache.get(name).filter(|_| !wants.musl)?;
             let mut paths: Vec<PathBuf> = paths.iter().filter(|path| fits(path)).cloned().collect();
-            // of those for every processor the loader takes the first
+            // of files for every processor the loader uses the first
             let mut plain = 0;
             paths.retain(|path| {
                 plain += usize::from(hwcaps::level(path).is_none());
@@ -129,7 +129,7 @@ impl Libraries {
         found.or_else(cached).or_else(|| in_all(usual)).unwrap_or_default()
     }
 
-    /// Whether the loader finds the library without its cache.
+    /// Whether the library is in a default directory.
     pub fn is_usual(&self, path: &Path) -> bool {
         hwcaps::base(path).is_some_and(|base| self.usual.iter().any(|usual| usual == base))
     }
@@ -174,7 +174,7 @@ pub fn read_cache(data: &[u8]) -> Option<HashMap<OsString, Vec<PathBuf>>> {
     Some(cache)
 }
 
-/// Before glibc 2.32 the old format could stand in front.
+/// The length of the old format, which can come first before glibc 2.32.
 fn after_old_cache(data: &[u8]) -> Option<usize> {
     let count = data.strip_prefix(b"ld.so-1.7.0\0")?.first_chunk::<4>()?;
     let end = usize::try_from(u32::from_ne_bytes(*count)).ok()?.checked_mul(12)?.checked_add(16)?;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which programs are copied, and where they are.
+//! The programs to copy, and where they are.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Where every program is looked for; a PATH may add a home directory, which is no part of a system.
+/// Standard directories of programs; PATH can have others, such as a home directory.
 const STANDARD: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
 
-/// What a person expects at a prompt. What the host lacks is left out.
+/// The usual programs; those that the host lacks are skipped.
 pub const EXPECTED: &str = "
     bash sh dash
     [ arch b2sum base32 base64 basename basenc cat chgrp chmod chown chroot cksum comm cp csplit cut
@@ -28,12 +28,12 @@ pub const EXPECTED: &str = "
     getent locale getconf ldd
 ";
 
-/// The expected programs by name.
+/// The names of the usual programs.
 pub fn expected() -> impl Iterator<Item = &'static OsStr> {
     EXPECTED.split_whitespace().map(OsStr::new)
 }
 
-/// Finds a program that somebody named: by its path, in PATH, then in the standard places.
+/// Locates a named program: by its path, in PATH, in the standard directories.
 pub fn find_named(name: &OsStr) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return std::path::absolute(name).ok().filter(|path| is_program(path));
@@ -41,12 +41,12 @@ pub fn find_named(name: &OsStr) -> Option<PathBuf> {
     in_path(name).or_else(|| in_standard(name))
 }
 
-/// Finds one of the expected programs.
+/// Locates one of the usual programs.
 pub fn find_expected(name: &OsStr) -> Option<PathBuf> {
     in_standard(name).or_else(|| in_path(name))
 }
 
-/// Whether a person would look for a program there.
+/// Whether the program is in a standard directory.
 pub fn is_standard(path: &Path) -> bool {
     path.parent().is_some_and(|parent| STANDARD.iter().any(|standard| parent == Path::new(standard)))
 }

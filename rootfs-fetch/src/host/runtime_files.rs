@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Files that programs open by name, which no ELF header mentions: terminals, a locale, modules.
+//! Files that programs open by name and no ELF header lists: terminals, a locale, modules.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Libraries that others load while they run.
+/// Libraries loaded at run time.
 pub const LOADED_LATER: [&str; 4] = [
     // getpwnam(3) in glibc before 2.34 keeps these apart
     "libnss_files.so.2",
@@ -14,7 +14,7 @@ pub const LOADED_LATER: [&str; 4] = [
     "libgcc_s.so.1",
 ];
 
-/// Modules of su and login that need no set-up of their own, beside libpam.
+/// Modules for su and login that need no configuration.
 pub const PAM: [&str; 4] = ["pam_rootok.so", "pam_permit.so", "pam_deny.so", "pam_unix.so"];
 
 const TERMINALS: [&str; 14] = [
@@ -53,7 +53,7 @@ pub fn terminals() -> Vec<PathBuf> {
     found
 }
 
-/// The files of the locale that is everywhere: UTF-8, and no language.
+/// The files of the C.UTF-8 locale.
 pub fn locale() -> Vec<PathBuf> {
     let Some(top) = LOCALES.iter().map(PathBuf::from).find(|path| path.is_dir()) else { return Vec::new() };
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The few files and directories that make a heap of programs a root directory.
+//! Files and directories that a root directory needs besides its programs.
 
 use chain::reporter::Quoted;
 use rustix::fs::Mode;
@@ -28,7 +28,7 @@ const DIRECTORIES: [(&str, u32); 12] = [
     ("var/tmp", 0o1777),
 ];
 
-/// Users and groups that programs name, no more; nobody can log in.
+/// The users and groups that programs need; none can log in.
 const FILES: [(&str, &str); 8] = [
     (
         "etc/passwd",
@@ -48,17 +48,14 @@ const FILES: [(&str, &str); 8] = [
     ("root/.bashrc", "PS1='\\u@\\h:\\w\\$ '\nalias ls='ls --color=auto'\n"),
 ];
 
-/// Root becomes root without a password; nobody else becomes anybody.
+/// PAM rules: only root can change the user.
 const PAM: (&str, &str) = (
     "etc/pam.d/other",
     "auth sufficient pam_rootok.so\nauth required pam_deny.so\n\
      account required pam_permit.so\npassword required pam_deny.so\nsession required pam_permit.so\n",
 );
 
-/// Makes what the host's own tree has and no program brings.
-///
-/// # Errors
-/// I/O.
+/// Creates the skeleton.
 pub fn make(tree: &mut Tree, policy: &Policy, with_pam: bool, report: &mut Report) -> Result<()> {
     for (path, mode) in DIRECTORIES {
         let inode = tree.make_directory(&Name::parse(path.as_bytes())?)?;
@@ -72,7 +69,7 @@ pub fn make(tree: &mut Tree, policy: &Policy, with_pam: bool, report: &mut Repor
     write(tree, "etc/os-release", os_release().as_bytes(), report)
 }
 
-/// The host's, marked, so that a script can tell.
+/// The host's os-release with a VARIANT that scripts can detect.
 fn os_release() -> String {
     let host = ["/etc/os-release", "/usr/lib/os-release"]
         .iter()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What was fetched once: files named by their digests, which anybody may check.
+//! The cache of fetched blobs: files named by their digests.
 //!
-//! A file gets its name only when it is whole and right, so runs at the same time, and runs
-//! that are killed, do no harm to each other. On use each is checked again.
+//! A file gets its name only when it is complete and verified, so concurrent and killed runs do no
+//! harm. Each use verifies it again.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -38,11 +38,11 @@ pub struct Cache {
     given_up: AtomicBool,
 }
 
-/// A file that grows and has no name yet, or a passing one.
+/// A file that is being fetched, without a name or with a temporary one.
 #[derive(Debug)]
 pub struct PartialBlob {
     file: File,
-    /// Where no file can be without a name: the directory, and its name until it is whole.
+    /// The directory and the temporary name, on a file system without O_TMPFILE.
     named: Option<(OwnedFd, OsString)>,
 }
 
@@ -52,13 +52,13 @@ impl PartialBlob {
         &self.file
     }
 
-    /// In a directory whose file system has no files without a name: NFS, old overlays.
+    /// A file with a temporary name, for NFS and old overlays, which have no O_TMPFILE.
     fn named(directory: OwnedFd, digest: &Digest) -> Option<Self> {
         remove_stale(&directory);
         let name = partial::passing_name(OsStr::new(&digest.hex())).ok()?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&directory, &name, flags, Mode::RUSR | Mode::WUSR).ok()?;
-        // the lock says that its maker lives
+        // the lock shows that its creator is alive
         rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).ok()?;
         Some(Self { file: fd.into(), named: Some((directory, name)) })
     }
@@ -67,13 +67,13 @@ impl PartialBlob {
 impl Drop for PartialBlob {
     fn drop(&mut self) {
         if let Some((directory, name)) = &self.named {
-            // after it was renamed there is nothing of that name
+            // nothing has the name after it was renamed
             let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
         }
     }
 }
 
-/// Removes what runs left that were killed.
+/// Removes the files of killed runs.
 fn remove_stale(directory: &OwnedFd) {
     let Ok(entries) = Dir::read_from(directory) else { return };
     for entry in entries.flatten() {
@@ -90,15 +90,15 @@ fn remove_stale(directory: &OwnedFd) {
 }
 
 impl Cache {
-    /// The cache that is used without an option; nothing, and why, if there can be none.
+    /// The user's cache.
     ///
     /// # Errors
-    /// A line for the user.
+    /// Why there is none.
     pub fn default_location() -> std::result::Result<Self, String> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let parent = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
         let parent = parent.ok_or("nothing is cached: HOME is not set")?;
-        // a root that keeps its user's HOME would leave files there that the user cannot remove
+        // sudo can keep the user's HOME; root's files there could not be removed by the user
         let existing = parent.ancestors().find_map(|path| rustix::fs::stat(path).ok());
         let me = rustix::process::geteuid().as_raw();
         if existing.is_some_and(|stat| stat.st_uid != me && me == 0) {
@@ -110,7 +110,7 @@ impl Cache {
         Self::open(&parent.join("rootfs-fetch")).map_err(|failure| format!("nothing is cached: {failure}"))
     }
 
-    /// A cache in this directory, which is made.
+    /// A cache in this directory, which is created.
     ///
     /// # Errors
     /// I/O, denied.
@@ -125,12 +125,12 @@ impl Cache {
         Ok(Self { top, path: path.to_path_buf(), given_up: AtomicBool::new(false) })
     }
 
-    /// Stops to keep anything: the disk is full, or not ours.
+    /// Keeps nothing from now on, because the disk is full or not writable.
     pub fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
     }
 
-    /// The directory that holds the files of one algorithm; links in it lead nowhere.
+    /// The directory of an algorithm's files; no link is followed.
     fn directory(&self, digest: &Digest, make: bool) -> rustix::io::Result<OwnedFd> {
         let mut directory =
             self.top.try_clone().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::MFILE))?;
@@ -147,12 +147,12 @@ impl Cache {
         Ok(directory)
     }
 
-    /// Whether nothing was ever kept.
+    /// Whether nothing was kept yet.
     pub fn is_empty(&self) -> bool {
         rustix::fs::statat(&self.top, "blobs", AtFlags::SYMLINK_NOFOLLOW).is_err()
     }
 
-    /// The file of a digest and size, unchecked; nothing if there is none.
+    /// The file of a digest and size, not verified.
     pub fn find(&self, digest: &Digest, size: u64) -> Option<File> {
         let file = self.open_file(digest)?;
         (file.metadata().ok()?.len() == size).then_some(file)
@@ -166,7 +166,7 @@ impl Cache {
         (FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile).then(|| file.into())
     }
 
-    /// A small file, checked; one that is not right is removed.
+    /// A small file, verified; a damaged one is removed.
     pub fn document(&self, digest: &Digest, most: u64) -> Option<Vec<u8>> {
         let mut data = Vec::new();
         self.open_file(digest)?.take(most).read_to_end(&mut data).ok()?;
@@ -177,10 +177,7 @@ impl Cache {
         None
     }
 
-    /// Keeps a small file, which is right.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Keeps a small file, which the caller has verified.
     pub fn keep_document(&self, digest: &Digest, data: &[u8]) -> Result<()> {
         let Some(blob) = self.create(digest) else { return Ok(()) };
         crate::io::write_all(blob.file(), data)?;
@@ -188,7 +185,7 @@ impl Cache {
         Ok(())
     }
 
-    /// A new file; nothing if none can be made here.
+    /// A new file; nothing if none can be created.
     pub fn create(&self, digest: &Digest) -> Option<PartialBlob> {
         if self.given_up.load(Ordering::Relaxed) {
             return None;
@@ -205,7 +202,7 @@ impl Cache {
         }
     }
 
-    /// Gives a file that is whole and right its name. If that fails, it is as if it were not cached.
+    /// Gives a complete, verified file its name. A failure only means that it is not cached.
     pub fn keep(&self, blob: PartialBlob, digest: &Digest) {
         let Ok(directory) = self.directory(digest, true) else { return };
         let name = digest.hex();
@@ -214,12 +211,12 @@ impl Cache {
                 let _ = rustix::fs::renameat(there, passing, &directory, name);
             }
             None => {
-                // by way of /proc, as only a privileged process may link a descriptor: open(2), O_TMPFILE
+                // through /proc, because AT_EMPTY_PATH needs a capability: open(2), O_TMPFILE
                 let path = format!("/proc/self/fd/{}", blob.file.as_raw_fd());
                 let link =
                     || rustix::fs::linkat(CWD, &path, &directory, name.as_str(), AtFlags::SYMLINK_FOLLOW);
                 if link() == Err(Errno::EXIST) && self.find(digest, size(&blob.file)).is_none() {
-                    // what has the name is not it
+                    // the file of that name has another size
                     self.forget(digest);
                     let _ = link();
                 }
@@ -227,17 +224,14 @@ impl Cache {
         }
     }
 
-    /// Removes a file that was not right.
+    /// Removes a damaged file.
     pub fn forget(&self, digest: &Digest) {
         if let Ok(directory) = self.directory(digest, false) {
             let _ = rustix::fs::unlinkat(directory.as_fd(), digest.hex(), AtFlags::empty());
         }
     }
 
-    /// Reads a file whole; whether it is right. One that is not is removed.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Verifies a file and removes it if it is damaged; whether it was not damaged.
     pub fn check(&self, digest: &Digest, size: u64) -> Result<bool> {
         let Some(file) = self.find(digest, size) else { return Ok(true) };
         let mut checked = CheckedReader::new(file, digest.clone(), Some(size));

@@ -19,7 +19,7 @@ use crate::oci::model::{
     ConfigLocation, Layer, MAX_JSON_BYTES, Query, ResolvedImage, missing, names, not_found, parse,
 };
 
-/// The list of images by name and tag.
+/// The file that lists images by name and tag.
 const REPOSITORIES: &str = "repositories";
 
 /// An image in a `docker save` archive.

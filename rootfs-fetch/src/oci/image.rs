@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Container images: layers, one over the other, each checked against its digest.
+//! Container images: layers on top of each other, each verified by its digest.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -21,7 +21,7 @@ use crate::oci::registry::download::{Blob, Downloads};
 use crate::oci::registry::repository::Repository;
 use crate::progress::Progress;
 
-/// How an image is kept.
+/// The format of an image on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageFormat {
     /// `oci:`, an image layout in a directory.
@@ -46,19 +46,19 @@ impl ImageFormat {
     }
 }
 
-/// Where an image is, and which.
+/// An image on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalImage {
-    /// How it is kept.
+    /// Its format.
     pub format: ImageFormat,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// Which of several.
+    /// Its tag, if there are several images.
     pub tag: Option<OsString>,
 }
 
 impl LocalImage {
-    /// Splits `PATH[:TAG]`; a path that exists is all path.
+    /// Splits `PATH[:TAG]`; what exists as a path has no tag.
     pub fn parse(format: ImageFormat, text: &OsStr) -> Self {
         let whole = || Self { format, path: PathBuf::from(text), tag: None };
         if Path::new(text).exists() {
@@ -76,31 +76,31 @@ impl LocalImage {
     }
 }
 
-/// An image whose parts are known.
+/// An image whose manifest was read.
 #[derive(Debug)]
 pub struct Image {
     store: Store,
     found: ResolvedImage,
 }
 
-/// Where the parts of an image are.
+/// Where the blobs are.
 #[derive(Debug)]
 enum Store {
     Here(Layout),
     Registry(Repository),
 }
 
-/// The layers of an image, ready to be read in order.
+/// The layers of an image, to be read in order.
 #[derive(Debug)]
 pub enum Layers<'a> {
-    /// They are here.
+    /// On this machine.
     Here(&'a Layout, Progress),
-    /// They come.
+    /// From a registry.
     Coming(Downloads),
 }
 
 impl Image {
-    /// Reads indexes and manifests; a compressed archive is decoded into a file in `beside`.
+    /// Reads indexes and manifests; a compressed archive is decoded into a file in `temp_dir`.
     ///
     /// # Errors
     /// Not found, damaged, I/O.
@@ -121,7 +121,7 @@ impl Image {
         Self::of_blobs(blobs, reference.format, Query { tag: tag.as_deref(), platform })
     }
 
-    /// The image that an archive turned out to be when it was unpacked.
+    /// The image in an archive that was unpacked to `root`.
     ///
     /// # Errors
     /// Not found, damaged, I/O.
@@ -137,7 +137,7 @@ impl Image {
         Ok(Self { store: Store::Here(blobs), found })
     }
 
-    /// Asks a registry for the manifest; no layer is fetched yet.
+    /// Gets the manifest from a registry; no layer is fetched yet.
     ///
     /// # Errors
     /// Not found, denied, network; damaged, also if the layers claim more than `most` bytes.
@@ -157,27 +157,27 @@ impl Image {
         self.found.digests.last()
     }
 
-    /// The digests that may be meant when the image is: its manifest's, and those of the
+    /// The digests that identify the image: its manifest's, and those of the
     /// indexes that lead to it.
     pub fn digests(&self) -> &[Digest] {
         &self.found.digests
     }
 
-    /// The layers, the lowest first.
+    /// The layers, lowest first.
     pub fn layers(&self) -> &[Layer] {
         &self.found.layers
     }
 
-    /// Bytes of all layers as they are stored, where that is known.
+    /// Stored bytes of all layers, if known.
     pub fn size(&self) -> Option<u64> {
         let sizes = self.layers().iter().map(|layer| layer.stored.as_ref().map(|(_, size)| *size));
         sizes.into_iter().try_fold(0_u64, |sum, size| sum.checked_add(size?))
     }
 
-    /// The configuration, as it is stored.
+    /// The configuration document.
     ///
     /// # Errors
-    /// Damaged, if it is missing or another one; I/O, network.
+    /// Damaged, if it is missing or does not have its digest; as reading or fetching.
     pub fn config(&self) -> Result<Vec<u8>> {
         match (&self.found.config, &self.store) {
             (ConfigLocation::Blob(digest, size), Store::Here(blobs)) => {
@@ -196,11 +196,8 @@ impl Image {
         }
     }
 
-    /// Makes the layers ready; from a registry they begin to come, into files in `beside` if
-    /// they must be put aside.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Starts to fetch layers that are in a registry, into files in `temp_dir` if
+    /// there is no cache.
     pub fn begin(&self, beside: &Path, progress: &Progress) -> Result<Layers<'_>> {
         match &self.store {
             Store::Here(blobs) => Ok(Layers::Here(blobs, progress.clone())),
@@ -218,11 +215,8 @@ impl Image {
         }
     }
 
-    /// Checks what the cache has of the image, and removes what is not right any more;
-    /// whether there was any.
-    ///
-    /// # Errors
-    /// I/O.
+    /// Verifies the image's blobs in the cache and removes damaged ones;
+    /// whether there were any.
     pub fn forget_damaged(&self) -> Result<bool> {
         let Store::Registry(repository) = &self.store else { return Ok(false) };
         let Some(cache) = repository.cache() else { return Ok(false) };
@@ -235,7 +229,7 @@ impl Image {
 }
 
 impl Layers<'_> {
-    /// The bytes of a layer, checked as they stream.
+    /// The bytes of a layer, verified while they are read.
     ///
     /// # Errors
     /// Damaged, if the layer is missing; I/O, network.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where an image keeps its parts: a directory, or a tar archive that is read in place.
+//! The files of an image on this machine: in a directory, or in a tar archive that is read in place.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -27,12 +27,12 @@ use crate::tree::directories::Origin;
 use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
 
-/// Parts an archive may have; an image has a few hundred.
+/// Most files of an archive; an image has a few hundred.
 const MAX_MEMBERS: usize = 100_000;
-/// Links followed from one member to another.
+/// Most links followed from one file to another.
 const MAX_LINKS: usize = 8;
 
-/// The parts of an image, by name.
+/// The files of an image, by name.
 #[derive(Debug)]
 pub enum Layout {
     /// Files below a directory.
@@ -46,16 +46,16 @@ pub enum Layout {
 pub enum Member {
     /// Bytes of the archive.
     Bytes {
-        /// Where they begin.
+        /// Offset in the archive.
         offset: u64,
-        /// How many there are.
+        /// Length.
         size: u64,
     },
-    /// Another name, as text: docker save writes a layer it has already as a link.
+    /// The target of a link: docker save links to a layer it has written before.
     Link(Vec<u8>),
 }
 
-/// Bytes of a part.
+/// The bytes of a blob.
 pub type BlobReader = Box<dyn Read + Send>;
 
 impl Layout {
@@ -101,10 +101,10 @@ impl Layout {
         Some(Self::Archive(Arc::new(fd.into()), members))
     }
 
-    /// The bytes of a part and how many there are; nothing if there is no such part.
+    /// Opens a file and returns its size in bytes; nothing if there is none.
     ///
     /// # Errors
-    /// I/O; damaged, for links that lead in circles.
+    /// Damaged, for links in a circle; as openat2(2).
     pub fn open(&self, name: &str) -> Result<Option<(BlobReader, u64)>> {
         match self {
             Self::Directory(dir) => open_file(dir, name),
@@ -128,7 +128,7 @@ impl Layout {
         }
     }
 
-    /// All of a small part.
+    /// Reads a small file.
     ///
     /// # Errors
     /// As [`Self::open`]; damaged, if it is not small.
@@ -145,7 +145,7 @@ impl Layout {
 
 fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(BlobReader, u64)>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    // docker save writes links from one layer to another; none leads out of the image
+    // docker save links layers; no link may lead out of the image
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let opened = match rustix::fs::openat2(dir, name, flags - OFlags::NOFOLLOW, Mode::empty(), inside) {
         Err(Errno::NOSYS | Errno::PERM) => match walk(dir, name)? {
@@ -168,7 +168,7 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(BlobReader, u64)>> {
     }
 }
 
-/// The same where the kernel cannot resolve a name in a root: before Linux 5.6.
+/// The same without openat2(2), before Linux 5.6.
 fn walk(dir: &OwnedFd, name: &str) -> Result<Option<EntryPath>> {
     let root = dir.try_clone().map_err(Failure::read)?;
     let mut tree = Tree::new(root, Origin::Found)?;
@@ -178,14 +178,14 @@ fn walk(dir: &OwnedFd, name: &str) -> Result<Option<EntryPath>> {
         match rustix::fs::readlinkat(entry_path.dir(), entry_path.leaf(), Vec::new()) {
             Ok(target) if target.as_bytes().starts_with(b"/") => name = Name::parse(target.as_bytes())?,
             Ok(target) => name = resolve_link(&name, target.as_bytes())?,
-            // not a link, or not there
+            // not a link, or missing
             Err(_) => return Ok(Some(entry_path)),
         }
     }
     Ok(None)
 }
 
-/// The name a link gives, as seen from the directory it is in; `..` may step back inside.
+/// The name that a link at `name` leads to; `..` stops at the root.
 fn resolve_link(name: &Name, target: &[u8]) -> Result<Name> {
     let (directory, _) = name.split();
     let mut parts: Vec<&[u8]> = directory.split(|&byte| byte == b'/').collect();
@@ -209,7 +209,7 @@ fn members(file: &File, max_bytes: u64, interrupt: &Interrupt) -> Result<HashMap
         let member = match entry.kind {
             EntryKind::File => Some(Member::Bytes { offset: stream.taken_by_reader(), size: entry.stored }),
             EntryKind::Symlink(target) => Some(Member::Link(target)),
-            // from the root, as the names of members are
+            // hard links are relative to the root
             EntryKind::HardLink(target) => Some(Member::Link([b"/".as_slice(), &target].concat())),
             _ => None,
         };
@@ -232,7 +232,7 @@ fn decode(file: File, temp_dir: &Path, max_bytes: u64, interrupt: &Interrupt) ->
     Ok(plain)
 }
 
-/// A stretch of a file that several readers may share.
+/// Part of a file that other readers share.
 struct Section {
     file: Arc<File>,
     at: u64,

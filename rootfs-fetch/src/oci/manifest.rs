@@ -37,7 +37,7 @@ pub fn checked(documents: &dyn Documents, digest: &Digest, size: u64, what: Docu
     Ok(data)
 }
 
-/// A reference to another part, with its digest and size.
+/// An OCI descriptor: a reference to another document.
 #[derive(Clone, Debug)]
 struct Descriptor {
     digest: Digest,
@@ -141,7 +141,7 @@ fn resolve(
     inside(documents, &value, platform, path)
 }
 
-/// What a document says: more documents, or an image.
+/// Reads an index or an image manifest.
 fn inside(
     documents: &dyn Documents,
     value: &Value,
@@ -192,7 +192,7 @@ fn stored(layer: &Descriptor) -> Result<Layer> {
     Ok(Layer { path: layer.digest.blob(), stored: Some((layer.digest.clone(), layer.size)), content: None })
 }
 
-/// The offer for a platform; one without a platform is for all.
+/// The best offer for a platform; an offer without one fits every platform.
 fn choose(offers: Vec<Descriptor>, platform: &Platform) -> Result<Descriptor> {
     let mut names: Vec<String> =
         offers.iter().filter_map(|offer| offer.platform.as_ref()).map(Platform::to_string).collect();

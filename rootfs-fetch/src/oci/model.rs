@@ -10,14 +10,14 @@ use crate::oci::platform::Platform;
 /// What registries allow a manifest to be.
 pub const MAX_JSON_BYTES: u64 = 4 << 20;
 
-/// A layer, and what its bytes must be.
+/// A layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
-    /// The name of the part that holds it.
+    /// The file that holds it.
     pub path: String,
-    /// The digest and size of the part as it is stored.
+    /// The digest and size in bytes of that file.
     pub stored: Option<(Digest, u64)>,
-    /// The digest of the tar archive in it.
+    /// The digest of the decompressed tar archive.
     pub content: Option<Digest>,
 }
 
@@ -30,16 +30,16 @@ pub struct Query<'a> {
     pub platform: &'a Platform,
 }
 
-/// Where the documents of an image are.
+/// A place that has the documents of an image.
 pub trait Documents {
-    /// The bytes of one; nothing if it is not there. They are checked by who asks.
+    /// The bytes of a document, not verified; nothing if it is missing.
     ///
     /// # Errors
     /// I/O, network; damaged, if it is larger than [`MAX_JSON_BYTES`].
     fn document(&self, digest: &Digest, what: DocumentKind) -> Result<Option<Vec<u8>>>;
 }
 
-/// What a document is, for registries keep them in two places.
+/// The kind of a document; registries have a URL for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocumentKind {
     /// An index or a manifest.
@@ -55,20 +55,20 @@ pub struct ResolvedImage {
     pub layers: Vec<Layer>,
     /// Its configuration.
     pub config: ConfigLocation,
-    /// The digests of the documents that lead to it, its manifest's the last.
+    /// The digests of the documents that lead to it, its manifest's last.
     pub digests: Vec<Digest>,
 }
 
 /// Where the configuration of an image is.
 #[derive(Clone, Debug)]
 pub enum ConfigLocation {
-    /// A document of this digest and size.
+    /// A blob with this digest and size in bytes.
     Blob(Digest, u64),
-    /// A part of this name, unchecked.
+    /// A file without a digest.
     File(String),
 }
 
-/// `ubuntu` names `ubuntu:latest`, as everywhere.
+/// Whether a name asks for an image; `ubuntu` means `ubuntu:latest`.
 pub fn names(full: &str, asked: &str) -> bool {
     full == asked || full.strip_suffix(":latest") == Some(asked)
 }

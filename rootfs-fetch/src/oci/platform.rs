@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which of an image's variants is meant: operating system, architecture, variant.
+//! The platform of an image: operating system, architecture, variant.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,12 +30,12 @@ impl Platform {
         Self { os: "linux".into(), architecture: architecture.into(), variant: variant.map(str::to_owned) }
     }
 
-    /// How well an offer serves: nothing where it does not, else the less the better.
+    /// How far an offered platform is from this one; nothing if it cannot run.
     pub fn distance(&self, offer: &Self) -> Option<u32> {
         if (&self.os, &self.architecture) != (&offer.os, &offer.architecture) {
             return None;
         }
-        // arm64 without a variant is v8: there is no other
+        // arm64 without a variant is v8
         let level = |variant: &Option<String>| {
             let digits = variant.as_deref().unwrap_or(if self.architecture == "arm64" { "v8" } else { "v1" });
             digits.trim_start_matches('v').parse::<u32>().unwrap_or(0)

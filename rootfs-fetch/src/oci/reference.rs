@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `[REGISTRY/]NAME[:TAG][@DIGEST]`, with what Docker makes of the parts that are left out.
+//! `[REGISTRY/]NAME[:TAG][@DIGEST]`, with Docker's defaults for omitted parts.
 //!
 //! # Source
 //! distribution/reference; OCI distribution-spec, "Pulling manifests".
@@ -10,23 +10,23 @@ use std::str::FromStr;
 use crate::digest::Digest;
 use crate::net::url::{Scheme, Url};
 
-/// The registry that is meant where none is named, and where it really answers.
+/// The default registry, and its server.
 const HUB: &str = "docker.io";
 const HUB_SERVER: &str = "registry-1.docker.io";
-/// What distribution/reference allows a name to be.
+/// Limits of distribution/reference, in bytes.
 const MAX_NAME_BYTES: usize = 255;
 const MAX_TAG_BYTES: usize = 128;
 
 /// An image in a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// The registry as people write it, `docker.io`, with its port.
+    /// The registry, `docker.io`, with its port.
     pub registry: String,
     /// The repository in it, `library/ubuntu`.
     pub repository: String,
-    /// The tag; `latest` where neither a tag nor a digest was given.
+    /// The tag; `latest` if neither a tag nor a digest was given.
     pub tag: Option<String>,
-    /// The digest of the manifest, which counts more than the tag.
+    /// The digest of the manifest, which has precedence over the tag.
     pub digest: Option<Digest>,
 }
 
@@ -36,7 +36,7 @@ impl Reference {
         if self.registry == HUB { HUB_SERVER } else { &self.registry }
     }
 
-    /// What a manifest is asked for by.
+    /// The tag or digest in the URL of the manifest.
     pub fn version(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),
@@ -55,7 +55,7 @@ impl FromStr for Reference {
             None => (text, None),
         };
         let (registry, rest) = match rest.split_once('/') {
-            // a first part is a host only if it can be nothing else
+            // Docker's rule: the first part is a host if it has a dot or a port
             Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
             _ => (HUB, rest),
         };
@@ -84,14 +84,14 @@ impl FromStr for Reference {
     }
 }
 
-/// Parts of lower case letters and digits, with single separators between them.
+/// Each part has lower case letters and digits, with separators between them.
 fn check_name(name: &str) -> Result<(), String> {
     let good = |part: &str| {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let words: Vec<&str> = part.split(|char: char| char.is_ascii() && plain(char as u8)).collect();
         part.bytes().next().is_some_and(plain)
             && part.bytes().next_back().is_some_and(plain)
-            // what stands between the letters
+            // the separators
             && words.iter().all(|gap| matches!(*gap, "" | "." | "_" | "__") || gap.bytes().all(|byte| byte == b'-'))
     };
     if name.split('/').all(good) {

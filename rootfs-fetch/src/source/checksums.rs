@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Files of checksums: which digest a file must have, by its name.
+//! Files of checksums, such as SHA256SUMS.
 //!
 //! # Source
 //! sha256sum(1): `HEX  NAME`, `HEX *NAME`, and with --tag `SHA256 (NAME) = HEX`.
@@ -10,21 +10,21 @@ use crate::config::ChecksumsFile;
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
 
-/// A line: a digest that a file has, or nothing where it is one by an algorithm that is not taken.
+/// A line: the name of a file and its digest; no digest if the algorithm is not supported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line<'a> {
     digest: Option<Digest>,
     name: &'a str,
 }
 
-/// The digest that `text` has for the file `name`; `location` is where the text is from.
+/// The digest of the file `name` in `text`, which was read from `location`.
 ///
 /// # Errors
 /// Not found, if there is none; damaged, if there are two.
 pub fn digest(text: &[u8], name: &str, location: &ChecksumsFile) -> Result<Digest> {
     let text = String::from_utf8_lossy(text);
     let lines = lines(&text);
-    // beside the archive and named after it, it is about that, whatever name the archive had then
+    // a file named after the archive is about it, whatever name is in its only line
     let its_own = location.name().strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
     let own = |line: &&Line<'_>| line.name.rsplit('/').next() == Some(name) || (its_own && lines.len() == 1);
     let about: Vec<&Line<'_>> = lines.iter().filter(own).collect();
@@ -59,12 +59,12 @@ fn covered(lines: &[Line<'_>]) -> String {
     }
 }
 
-/// Every line that says what a file's checksum is; a signature and prose are no such lines.
+/// All lines with a checksum; signatures and prose are skipped.
 fn lines(text: &str) -> Vec<Line<'_>> {
     let mut other_algorithm = false;
     let mut lines = Vec::new();
     for line in text.lines() {
-        // Gentoo's DIGESTS have lines of equal length, and above each what it is
+        // Gentoo's DIGESTS name the algorithm in a comment above
         if let Some(above) = line.strip_prefix("# ").and_then(|line| line.strip_suffix(" HASH")) {
             other_algorithm = !matches!(above, "SHA256" | "SHA512");
             continue;
@@ -92,7 +92,7 @@ fn tagged(line: &str) -> Option<Line<'_>> {
     good.then(|| Line { digest: known.and_then(|known| format!("{known}:{hex}").parse().ok()), name })
 }
 
-/// `HEX  NAME` or `HEX *NAME`; a file with one checksum may leave the name out.
+/// `HEX  NAME` or `HEX *NAME`; the name may be missing.
 fn plain(line: &str) -> Option<Line<'_>> {
     let line = line.trim_end();
     let (hex, name) = line.split_once([' ', '\t']).unwrap_or((line, ""));
@@ -101,12 +101,12 @@ fn plain(line: &str) -> Option<Line<'_>> {
     if !is_hex(hex) {
         return None;
     }
-    // which algorithm it is, only the length says
+    // the length tells the algorithm
     let digest = ["sha256", "sha512"].iter().find_map(|known| format!("{known}:{hex}").parse().ok());
     Some(Line { digest, name })
 }
 
-/// As long as the checksums of any algorithm that is in use.
+/// Whether it is a checksum of any algorithm in use.
 fn is_hex(text: &str) -> bool {
     (32..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

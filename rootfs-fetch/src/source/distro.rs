@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `distro:`: root archives as distributions publish them themselves.
+//! `distro:`: root archives that distributions publish.
 
 pub mod pattern;
 pub mod table;
@@ -20,7 +20,7 @@ use crate::source::distro::pattern::VersionPattern;
 use crate::source::distro::table::{Digests, Distribution};
 use crate::tree::name::Name;
 
-/// No page of names and no file of checksums has more.
+/// Limit of an index page or a file of checksums.
 pub const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
 /// `NAME[:RELEASE]`.
@@ -38,7 +38,7 @@ impl FromStr for DistroRelease {
             Some((name, release)) => (name, Some(release)),
             None => (text, None),
         };
-        // it becomes a part of a URL: no slash, and no way up
+        // it becomes part of a URL
         let good = |part: &str| {
             part.starts_with(|first: char| first.is_ascii_alphanumeric())
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte))
@@ -57,7 +57,7 @@ impl fmt::Display for DistroRelease {
     }
 }
 
-/// Where an archive is, and what has its digest.
+/// An archive, and the document that has its digest.
 #[derive(Clone, Debug)]
 pub struct PublishedArchive {
     /// The archive.
@@ -66,18 +66,18 @@ pub struct PublishedArchive {
     pub subdir: Name,
     /// Whether it is the archive of a container image.
     pub is_image: bool,
-    /// What has its digest.
+    /// The document with its digest.
     pub document: DigestDocument,
 }
 
-/// What has the digest of an archive, where it is known and its text.
+/// A document with the digest of an archive.
 #[derive(Clone, Debug)]
 pub struct DigestDocument {
     /// Where it is.
     pub url: Url,
-    /// What it says, as it was read and, where that was asked for, as it was signed.
+    /// Its text; with a keyring, the signed part.
     pub text: Vec<u8>,
-    /// Whether it is an image's manifest, or else a file of checksums.
+    /// Whether it is the manifest of an image; else it is a file of checksums.
     pub is_manifest: bool,
 }
 
@@ -85,7 +85,7 @@ impl DigestDocument {
     /// The digest of the one layer of a manifest.
     ///
     /// # Errors
-    /// Damaged, if it has not one.
+    /// Damaged, if there is not exactly one.
     pub fn only_layer(&self) -> Result<Digest> {
         let value: Value = serde_json::from_slice(&self.text).unwrap_or_default();
         let layers = value.get("layers").and_then(Value::as_array).map(Vec::as_slice);
@@ -97,14 +97,14 @@ impl DigestDocument {
     }
 }
 
-/// Where to look.
+/// Where archives are searched for.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
     /// The network.
     pub net: &'a Arc<Net>,
-    /// Instead of the distribution's own.
+    /// A mirror to use instead of the distribution's server.
     pub mirror: Option<&'a Url>,
-    /// For which machine.
+    /// The platform.
     pub platform: &'a Platform,
 }
 
@@ -123,13 +123,13 @@ impl ReleaseFiles {
     /// A file beside the others.
     fn url(&self, name: &str) -> Result<Url> {
         let url = self.base.join(name).map_err(|why| Failure::new(Kind::Usage, why))?;
-        // the same server, so the same user
+        // the same server needs the same credentials
         Ok(url.with_user_of(&self.base))
     }
 }
 
 impl DistroRelease {
-    /// Finds the newest archive; `read` gets the text of what has its digest.
+    /// Finds the newest archive; `read` gets the document with its digest.
     ///
     /// # Errors
     /// Not found, network; usage, for a mirror that is none.
@@ -199,7 +199,7 @@ impl DistroRelease {
         Ok(files)
     }
 
-    /// What is not there may be a release that is not, or was when the table was written.
+    /// Adds a hint to a missing archive: its release may not exist, or it may have moved.
     fn with_hint(&self, failure: Failure, distribution: &Distribution) -> Failure {
         if !failure.is(Kind::NotFound) || failure.report().hint.is_some() {
             return failure;
@@ -216,14 +216,14 @@ fn page(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The table, as `--list` prints it.
+/// The table for `--list`.
 pub fn list() -> String {
     let all = table::all();
     let width = |of: fn(&Distribution) -> usize| all.iter().map(of).max().unwrap_or(0);
     let (name, releases) = (width(|it| it.name.len()), width(|it| it.names().len()));
     let mut text = String::new();
     for it in &all {
-        // a String takes all
+        // writing to a String cannot fail
         let _ = writeln!(text, "{:name$}  {:releases$}  {}", it.name, it.names(), it.mirror);
     }
     text

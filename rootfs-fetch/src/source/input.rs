@@ -27,12 +27,12 @@ use crate::progress::Progress;
 use crate::source::Source;
 use crate::source::suggest::suggestion;
 
-/// What a tree is made of.
+/// An open source.
 #[derive(Debug)]
 pub enum Input {
-    /// An archive that is being read.
+    /// An archive, and the bar that counts its bytes.
     Archive(Stream, Progress),
-    /// An image whose manifest is known.
+    /// An image whose manifest was read.
     Image(Image),
     /// Programs of the host.
     Host(host::CopyPlan),
@@ -71,14 +71,14 @@ impl Opener<'_> {
                 if whole {
                     stream = stream.known_to_be_whole();
                 }
-                // what is no archive is said before anything is made
+                // fail before anything is created if it is not an archive
                 stream.ready()?;
                 Ok(Input::Archive(stream, progress))
             }
         }
     }
 
-    /// The digest that `--digest` would want for a source.
+    /// The digest of a source, for `--digest`.
     ///
     /// # Errors
     /// Every [`Failure`].
@@ -110,7 +110,7 @@ impl Opener<'_> {
         self.check_digest(image)?.config()
     }
 
-    /// Bytes that are to have the digest that was asked for, if one was.
+    /// Verifies the digest, if one is expected.
     fn checked(&self, bytes: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
         match &self.config.digest {
             Some(digest) => Box::new(CheckedReader::new(bytes, digest.clone(), None)),
@@ -122,7 +122,7 @@ impl Opener<'_> {
         self.net.interrupt()
     }
 
-    /// The bytes of an archive, as they are kept, and how many there are.
+    /// The stored bytes of an archive, and their number if known.
     fn bytes(&self, source: &Source) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
         let file: File = match source {
             Source::Url(url) => {
@@ -172,7 +172,7 @@ impl Opener<'_> {
         }
     }
 
-    /// The image, if it is the one that `--digest` wants.
+    /// The image, if it has the expected digest.
     fn check_digest(&self, image: Image) -> Result<Image> {
         match (&self.config.digest, image.digest()) {
             (None, _) => Ok(image),
@@ -185,7 +185,7 @@ impl Opener<'_> {
     }
 }
 
-/// A path that is not there may have been meant as a name.
+/// A path that does not exist may be a misspelt transport.
 fn with_suggestion(failure: Failure, path: &Path) -> Failure {
     match suggestion(path) {
         Some(hint) if failure.is(Kind::NotFound) => failure.hint(hint),

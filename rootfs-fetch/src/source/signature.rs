@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Signatures of files of checksums, checked by gpgv(1) and by nobody else.
+//! Signatures of files of checksums, verified by gpgv(1).
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
@@ -13,21 +13,21 @@ use chain::reporter::quoted;
 
 use crate::failure::{Failure, Kind, Result};
 
-/// How a text begins that has its signature in it.
+/// The beginning of a cleartext signature.
 const INLINE: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
 const ARMOR: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 
-/// Whether a text has its signature in it.
+/// Whether a text contains its signature.
 pub fn is_inline(text: &[u8]) -> bool {
     text.trim_ascii_start().starts_with(INLINE)
 }
 
-/// The keys that are trusted.
+/// Trusted keys.
 #[derive(Debug)]
 pub struct Keyring(File);
 
 impl Keyring {
-    /// Reads a keyring, also one in ASCII armor, which gpgv(1) does not take.
+    /// Reads a keyring; one in ASCII armor, which gpgv(1) does not read, is decoded.
     ///
     /// # Errors
     /// Not found, denied, I/O.
@@ -38,8 +38,8 @@ impl Keyring {
         in_memory(&dearmored(&data).unwrap_or(data)).map(Self)
     }
 
-    /// What of `text` is signed by one of the keys: all of it with a signature beside it, else
-    /// what is between its own marks.
+    /// The part of `text` that one of the keys has signed: all of it with a detached signature, else
+    /// the signed cleartext.
     ///
     /// # Errors
     /// Damaged, if the signature is not good; I/O, if there is no gpgv(1).
@@ -61,7 +61,7 @@ impl Keyring {
     }
 }
 
-/// What gpgv(1) says: GnuPG's doc/DETAILS. Keys that are not in the keyring may have signed too.
+/// Reads gpgv(1)'s status lines: GnuPG's doc/DETAILS. Keys outside the keyring may have signed too.
 fn judge(said: &str) -> std::result::Result<(), String> {
     let status = |word: &str| {
         said.lines()
@@ -82,12 +82,12 @@ fn judge(said: &str) -> std::result::Result<(), String> {
     ))
 }
 
-/// The keys of a file in ASCII armor: RFC 9580, section 6.2.
+/// Decodes ASCII armor: RFC 9580, section 6.2.
 fn dearmored(data: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(data).ok()?;
     let mut keys = Vec::new();
     for block in text.split(ARMOR).skip(1) {
-        // fields end with an empty line; what follows is a checksum, or the end
+        // an empty line ends the headers; a checksum or the tail ends the data
         let lines = block.lines().map(str::trim).skip(1).skip_while(|line| !line.is_empty());
         let lines = lines.skip(1).take_while(|line| !line.starts_with(['=', '-']));
         keys.extend(BASE64.decode(lines.collect::<String>()).ok()?);
@@ -105,7 +105,7 @@ fn in_memory(data: &[u8]) -> Result<File> {
     Ok(file)
 }
 
-/// Where another process of ours finds an open file.
+/// The path of an open file for a child process.
 fn path(file: &File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an operand was meant to be that is no file and names no transport.
+//! Hints for an operand that is neither a file nor a transport.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::source::distro::table;
 use crate::source::spelling::nearest;
 
 const ARCHIVES: [&str; 8] = [".tar", ".gz", ".tgz", ".xz", ".zst", ".bz2", ".lz4", ".txz"];
-/// What goes before one colon. Docker's goes before `://`.
+/// The transports that end with a colon; docker ends with `://`.
 pub const TRANSPORTS: [&str; 5] = ["distro", "host", "oci", "oci-archive", "docker-archive"];
 
 /// A hint for a path that does not exist.
@@ -41,7 +41,7 @@ pub fn suggestion(path: &Path) -> Option<String> {
     }
 }
 
-/// What has a name in containers-transports(5), or nearly, and is read another way.
+/// Transports of containers-transports(5) that are not supported.
 fn of_another_tool(text: &str) -> Option<String> {
     if text == "host" {
         return Some("'host:' is this machine's own programs".into());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The directories made so far, and how each is to look in the end.
+//! The directories created so far, and the metadata each gets at the end.
 //!
-//! While the tree grows every directory is ours and 0700; owner, mode and time
-//! come last, the deepest first, so that neither a read-only directory nor the
-//! time of one keeps us from filling it. They are known by inode, because a name
+//! While the tree grows every directory belongs to the caller with mode 0700; owner, mode and time
+//! are set last, the deepest first, so that a read-only directory can still be filled and filling
+//! does not change its time. Directories are identified by inode, because a name
 //! can lead through links that change; a directory itself is never moved.
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ pub struct Inode {
 }
 
 impl Inode {
-    /// The inode that was looked at.
+    /// The inode of a status.
     pub fn of(stat: &Stat) -> Self {
         Self { device: stat.st_dev, number: stat.st_ino }
     }
@@ -37,13 +37,13 @@ struct Record {
 /// Where a directory comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// We made it.
+    /// Created by this run.
     Made,
-    /// It was there.
+    /// It existed before.
     Found,
 }
 
-/// A directory to finish.
+/// A directory whose metadata is to be set.
 #[derive(Debug)]
 pub struct Unfinished {
     /// The directory it is in.
@@ -52,7 +52,7 @@ pub struct Unfinished {
     pub leaf: Vec<u8>,
     /// Where it comes from.
     pub origin: Origin,
-    /// What the archive says of it, if it does.
+    /// Its entry in the archive, if there is one.
     pub metadata: Option<Box<Entry>>,
 }
 
@@ -64,52 +64,52 @@ pub struct Directories {
 }
 
 impl Directories {
-    /// Knows the root alone.
+    /// Only the root.
     pub fn new(root: Inode, origin: Origin) -> Self {
         let record = Record { parent: root, leaf: Box::default(), origin, metadata: None };
         Self { root, known: HashMap::from([(root, record)]) }
     }
 
-    /// Whether the directory is one of the tree.
+    /// Whether the directory belongs to the tree.
     pub fn contains(&self, inode: Inode) -> bool {
         self.known.contains_key(&inode)
     }
 
-    /// The directory that it is in.
+    /// Its parent.
     pub fn parent(&self, inode: Inode) -> Option<Inode> {
         self.known.get(&inode).map(|record| record.parent)
     }
 
-    /// Whether we made the directory.
+    /// Whether this run created it.
     pub fn is_made(&self, inode: Inode) -> bool {
         self.known.get(&inode).is_some_and(|record| record.origin == Origin::Made)
     }
 
-    /// Remembers a directory when it is made or met.
+    /// Adds a directory, unless it is known.
     pub fn note(&mut self, inode: Inode, parent: Inode, leaf: &[u8], origin: Origin) {
         let record = || Record { parent, leaf: leaf.into(), origin, metadata: None };
         self.known.entry(inode).or_insert_with(record);
     }
 
-    /// Says how a directory is to look; the last word counts.
+    /// Sets the entry whose metadata a directory gets; the last one counts.
     pub fn set_metadata(&mut self, inode: Inode, metadata: Entry) {
         if let Some(record) = self.known.get_mut(&inode) {
             record.metadata = Some(Box::new(metadata));
         }
     }
 
-    /// Forgets a directory that is gone: its inode number can come back as something else.
+    /// Removes a directory that was deleted: the kernel can use its inode number again.
     pub fn forget(&mut self, inode: Inode) {
         self.known.remove(&inode);
     }
 
-    /// How many there are.
+    /// The number of directories.
     pub fn count(&self) -> u64 {
         self.known.len() as u64
     }
 
-    /// All of them, each after those in it, and the root last: whoever goes through them in this
-    /// order is often in the directory he needs next, or in one of its own.
+    /// All directories, each after its children, the root last. In this order the next directory
+    /// is often the current one's parent or sibling.
     pub fn order(&self) -> Vec<Inode> {
         let mut below: HashMap<Inode, Vec<Inode>> = HashMap::new();
         for (&inode, record) in self.known.iter().filter(|&(&inode, _)| inode != self.root) {
@@ -125,7 +125,7 @@ impl Directories {
         order
     }
 
-    /// What is to be done for a directory; nothing is kept of how it is to look.
+    /// Takes what is to be set for a directory.
     pub fn finish(&mut self, inode: Inode) -> Option<Unfinished> {
         let record = self.known.get_mut(&inode)?;
         let metadata = record.metadata.take();
@@ -137,7 +137,7 @@ impl Directories {
         })
     }
 
-    /// The real name of a directory, without links on the way.
+    /// The path of a directory without symbolic links.
     pub fn real(&self, inode: Inode) -> Vec<u8> {
         let mut leaves: Vec<&[u8]> = Vec::new();
         let mut at = inode;

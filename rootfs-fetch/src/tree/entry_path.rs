@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A place in the tree: an open directory and a name in it that nothing follows.
+//! Where an entry is created: an open directory and the last part of the name.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -16,12 +16,12 @@ pub struct Dir {
 }
 
 impl Dir {
-    /// An open directory whose inode was looked at.
+    /// An open directory with this inode.
     pub fn new(fd: OwnedFd, inode: Inode) -> Self {
         Self { fd, inode }
     }
 
-    /// Which directory it is.
+    /// Its inode.
     pub fn inode(&self) -> Inode {
         self.inode
     }
@@ -33,7 +33,7 @@ impl AsFd for Dir {
     }
 }
 
-/// Where a name is made: its directory, open, and its last part.
+/// The open directory of a name, and its last part, which is never followed.
 #[derive(Clone, Debug)]
 pub struct EntryPath {
     dir: Rc<Dir>,
@@ -41,12 +41,12 @@ pub struct EntryPath {
 }
 
 impl EntryPath {
-    /// A place in an open directory.
+    /// A name in an open directory.
     pub fn new(dir: Rc<Dir>, leaf: &[u8]) -> Self {
         Self { dir, leaf: leaf.to_vec() }
     }
 
-    /// Which directory it is in.
+    /// The inode of the directory.
     pub fn parent(&self) -> Inode {
         self.dir.inode()
     }
@@ -61,7 +61,7 @@ impl EntryPath {
         &self.leaf
     }
 
-    /// What is there, without following it.
+    /// The status of what has the name; links are not followed.
     ///
     /// # Errors
     /// As fstatat(2).

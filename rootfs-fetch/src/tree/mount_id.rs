@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whether two open directories are on one mount: what is mounted in a tree is not of the tree.
+//! The mount of an open directory: what is mounted in a tree does not belong to the tree.
 
 use std::os::fd::{AsFd, AsRawFd as _};
 
-/// Whether `one` and `other` are on the same mount, a bind mount of the same file system told apart.
+/// Whether both are on the same mount; a bind mount of the same file system is another one.
 pub fn same_mount(one: impl AsFd, other: impl AsFd) -> bool {
     let (one, other) = (one.as_fd(), other.as_fd());
     match (of(one), of(other)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A name inside DIRECTORY: relative, without `.`, `..`, empty parts or NUL.
+//! A name in the tree: relative, without `.`, `..`, empty parts or NUL.
 //!
 //! An archive's names become this type where they are read, so nothing after
 //! that can leave the root by its spelling. What symbolic links make of a name
@@ -11,7 +11,7 @@ use chain::reporter::Quoted;
 
 use crate::failure::{Failure, Result};
 
-/// Deeper trees than this are made to exhaust something.
+/// Most parts of a name; deeper trees only exhaust resources.
 const MAX_PARTS: usize = 1024;
 
 /// A name below the root; empty for the root itself.
@@ -19,7 +19,7 @@ const MAX_PARTS: usize = 1024;
 pub struct Name(Vec<u8>);
 
 impl Name {
-    /// Reads a name of an archive: a leading `/` means the root of DIRECTORY.
+    /// Parses a name from an archive; a leading `/` is the root of the tree.
     ///
     /// # Errors
     /// Damaged, for `..`, NUL, and more than 1024 parts.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Removing a tree, however deep, with two open directories and no recursion.
+//! Removes a tree of any depth with two open directories and without recursion.
 //!
-//! What lies below a subdirectory is moved up beside it and removed there, so
-//! depth costs nothing; nothing is ever followed, and what is removed is always
-//! the name below an open directory.
+//! The children of a subdirectory are moved up next to it and removed there, so
+//! depth costs nothing. No link is followed, and what is removed is always
+//! a name in an open directory.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -15,13 +15,13 @@ use crate::failure::{Failure, Result};
 use crate::tree::directories::Inode;
 use crate::tree::mount_id;
 
-/// Names read before some are removed: readdir(3) and unlink(2) do not mix well.
+/// Names read before they are removed: unlink(2) during readdir(3) can hide names.
 const MAX_BATCH: usize = 4096;
 
-/// Removes `name` from `dir`, and everything below it. `gone` hears of each directory.
+/// Removes `name` from `dir` and everything below it. `gone` is called for each directory.
 ///
 /// # Errors
-/// I/O; what could not be removed stays.
+/// As unlinkat(2); what could not be removed stays.
 pub fn entry(dir: BorrowedFd<'_>, name: &[u8], gone: &mut dyn FnMut(Inode)) -> Result<()> {
     let failed = |error| Failure::call(format_args!("remove {}", Quoted(name)), "unlinkat()", error);
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
@@ -72,7 +72,7 @@ fn flatten(
         }
         for (name, kind) in names {
             if kind == FileType::Directory {
-                // a directory that is moved has its ".." written: it must be ours to write
+                // moving a directory changes its "..", which needs write permission
                 drop(open(dir.as_fd(), &name)?);
                 lift(dir.as_fd(), &name, top, moved)?;
             } else {
@@ -104,7 +104,7 @@ fn unlink(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
     }
 }
 
-/// Opens a directory to empty it; where its mode forbids that, the mode goes.
+/// Opens a directory to empty it; if its mode forbids that, changes the mode.
 fn open(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let writable = |fd: OwnedFd| match rustix::fs::fchmod(&fd, Mode::RWXU) {
@@ -112,7 +112,7 @@ fn open(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
         Ok(()) | Err(Errno::PERM) => Ok(fd),
         Err(error) => Err(error),
     };
-    // what is mounted below is somebody else's: it is neither entered nor emptied
+    // mounts are neither entered nor emptied
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let opened = match rustix::fs::openat2(dir, name, flags, Mode::empty(), how) {
         // before Linux 5.6, or a filter that is older
@@ -124,7 +124,7 @@ fn open(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
     match opened {
         Ok(fd) => writable(fd),
         Err(Errno::ACCESS) => {
-            // it was seen to be a directory, and its name is in one that only we write
+            // it is a directory, and only this process writes to its parent
             rustix::fs::chmodat(dir, name, Mode::RWXU, AtFlags::empty())?;
             rustix::fs::openat(dir, name, flags, Mode::empty()).and_then(|fd| not_mounted(dir, fd))
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Resolving a name by ourselves: to make what is missing on the way, and where openat2 is missing.
+//! Resolves a name part by part, to create missing directories and where openat2(2) is missing.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -11,12 +11,12 @@ use crate::tree::Tree;
 use crate::tree::directories::{Inode, Origin};
 use crate::tree::entry_path::Dir;
 
-/// As many links as the kernel follows in one name: path_resolution(7).
+/// The kernel's limit of links in one path: path_resolution(7).
 const MAX_LINKS: usize = 40;
 const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl Tree {
-    /// One part at a time from the root, links resolved by us, missing directories made.
+    /// Walks from the root, follows links inside the tree, creates missing directories.
     pub(super) fn walk(&mut self, path: &[u8], create: bool) -> rustix::io::Result<Rc<Dir>> {
         let mut todo: VecDeque<Vec<u8>> = parts(path).collect();
         let mut dir = self.root.clone();
@@ -49,7 +49,7 @@ impl Tree {
         Ok(dir)
     }
 
-    /// To the directory that it was made or met in, and from the root nowhere.
+    /// The parent; the root is its own parent.
     fn step_back(&mut self, dir: Rc<Dir>) -> rustix::io::Result<Rc<Dir>> {
         match self.directories.parent(dir.inode()) {
             Some(parent) if dir.inode() != self.root.inode() => self.reach(parent, Some(dir)),

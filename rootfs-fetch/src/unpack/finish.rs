@@ -11,9 +11,6 @@ use crate::unpack::report::Report;
 use crate::unpack::{acl_names, metadata};
 
 /// Gives every directory of a tree its owner, mode and time.
-///
-/// # Errors
-/// I/O.
 pub fn directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Result<()> {
     let mut held = None;
     let root = tree.root_inode();

@@ -10,8 +10,8 @@ use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
 use crate::unpack::{Unpacker, copy};
 
-/// EntryKind a file system says that has no link for us: too many of one file (EMLINK: 65,000 on ext4),
-/// none at all, none across what it is made of, or a rule of the system (protected_hardlinks, Android).
+/// Errors of a file system that refuses a link: too many of one file (EMLINK: 65,000 on ext4), not
+/// supported, across subvolumes, or a rule of the system (protected_hardlinks, Android).
 const REFUSED: [Errno; 6] =
     [Errno::MLINK, Errno::PERM, Errno::ACCESS, Errno::XDEV, Errno::OPNOTSUPP, Errno::NOSYS];
 
@@ -52,33 +52,28 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Whether the target was there to link to.
+    /// The file to link to, if it exists.
+    fn link_target(&mut self, name: &Name, target: &Name) -> Result<Option<(EntryPath, Inode)>> {
+        let Some(old) = self.tree.existing_entry_path(target)? else { return Ok(None) };
+        let Ok(stat) = old.stat() else { return Ok(None) };
+        let refused = |what| Err(Failure::damaged(format_args!("refused {name}: a hard link to {what}")));
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            return refused(format!("the directory {target}"));
+        }
+        let inode = Inode::of(&stat);
+        if self.files.as_ref().is_some_and(|files| !files.contains(&inode)) {
+            return refused(format!("{target}, which was there before"));
+        }
+        Ok(Some((old, inode)))
+    }
+
+    /// Whether the target exists; then the link is made.
     fn link(&mut self, name: &Name, target: &Name) -> Result<bool> {
         let target = self.copied.get(target).unwrap_or(target).clone();
-        let Some(old) = self.tree.existing_entry_path(&target)? else { return Ok(false) };
-        match old.stat() {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-                return Err(Failure::damaged(format_args!(
-                    "refused {name}: a hard link to the directory {target}"
-                )));
-            }
-            Ok(stat) => {
-                let inode = Inode::of(&stat);
-                if self.files.as_ref().is_some_and(|files| !files.contains(&inode)) {
-                    return Err(Failure::damaged(format_args!(
-                        "refused {name}: a hard link to {target}, which was there before"
-                    )));
-                }
-            }
-            Err(_) => return Ok(false),
-        }
+        let Some((old, inode)) = self.link_target(name, &target)? else { return Ok(false) };
         let entry_path = self.tree.entry_path(name)?;
-        let same = |entry_path: &EntryPath| {
-            matches!((entry_path.stat(), old.stat()), (Ok(one), Ok(other))
-                if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
-        };
         // to replace a name by a link to itself would lose the file
-        if !same(&entry_path) {
+        if !entry_path.stat().is_ok_and(|stat| Inode::of(&stat) == inode) {
             let copied =
                 self.new_at(&entry_path, name, "linkat()", |entry_path| {
                     match rustix::fs::linkat(

@@ -73,9 +73,6 @@ pub fn mode_while_written(entry: &Entry) -> Mode {
 }
 
 /// Finishes a file that is open for writing.
-///
-/// # Errors
-/// I/O.
 pub fn finish_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut Report) -> Result<()> {
     let fd = fd.as_fd();
     let owned = chown(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
@@ -102,9 +99,6 @@ pub fn finish_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut R
 }
 
 /// Finishes a directory; one the archive does not mention gets the usual mode.
-///
-/// # Errors
-/// I/O.
 pub fn finish_directory(
     fd: impl AsFd,
     entry: Option<&Entry>,
@@ -120,9 +114,6 @@ pub fn finish_directory(
 }
 
 /// Finishes what cannot be opened without following or blocking: a link, a fifo, a device.
-///
-/// # Errors
-/// I/O.
 pub fn finish_special(
     entry_path: &EntryPath,
     entry: &Entry,

@@ -38,39 +38,48 @@ pub struct Report {
     pub nested: Option<Vec<u8>>,
 }
 
+/// A count, its noun for one and for many, and what happened to them.
+type Loss = (fn(&Report) -> u64, &'static str, &'static str, &'static str);
+
+const LOSSES: [Loss; 7] = [
+    (|it| it.absolute, "absolute name was", "absolute names were", " taken as below DIRECTORY"),
+    (|it| it.unknown, "entry of unknown type was", "entries of unknown type were", " made regular files"),
+    (
+        |it| it.devices,
+        "device node",
+        "device nodes",
+        " left out: chroot-rs mounts a /dev; --devices makes them, as root",
+    ),
+    (
+        |it| it.set_id,
+        "set-id program",
+        "set-id programs",
+        " of other owners lost that bit, as only root can keep owners",
+    ),
+    (|it| it.copies, "hard link is a copy", "hard links are copies", ": the file system refused the link"),
+    (
+        |it| it.times,
+        "file has its",
+        "files have their",
+        " time of now: the file system refused the archive's",
+    ),
+    (
+        |it| it.xattrs,
+        "extended attribute",
+        "extended attributes",
+        " left out: not permitted, or not known to the file system",
+    ),
+];
+
 impl Report {
-    /// Says what was left out, a line each.
+    /// Prints what was left out or changed, a line each.
     pub fn report_losses(&self, reporter: &Reporter) {
-        let count = |count, one: &str, many: &str| match count {
-            1 => format!("1 {one}"),
-            _ => format!("{} {many}", HumanCount(count)),
-        };
-        if self.absolute > 0 {
-            let names = count(self.absolute, "absolute name was", "absolute names were");
-            reporter.message(format_args!("{names} taken as below DIRECTORY"));
-        }
-        if self.unknown > 0 {
-            let entries = count(self.unknown, "entry of unknown type was", "entries of unknown type were");
-            reporter.message(format_args!("{entries} made regular files"));
-        }
-        if self.devices > 0 {
-            let nodes = count(self.devices, "device node", "device nodes");
-            reporter.message(format_args!(
-                "{nodes} left out: chroot-rs mounts a /dev; --devices makes them, as root"
-            ));
-        }
-        if self.set_id > 0 {
-            let bits = count(self.set_id, "set-id program", "set-id programs");
-            reporter
-                .message(format_args!("{bits} of other owners lost that bit, as only root can keep owners"));
-        }
-        if self.copies > 0 {
-            let links = count(self.copies, "hard link is a copy", "hard links are copies");
-            reporter.message(format_args!("{links}: the file system refused the link"));
-        }
-        if self.times > 0 {
-            let times = count(self.times, "file has its", "files have their");
-            reporter.message(format_args!("{times} time of now: the file system refused the archive's"));
+        for (count, one, many, what) in LOSSES {
+            match count(self) {
+                0 => {}
+                1 => reporter.message(format_args!("1 {one}{what}")),
+                count => reporter.message(format_args!("{} {many}{what}", HumanCount(count))),
+            }
         }
         if self.followed {
             reporter
@@ -81,11 +90,6 @@ impl Report {
             reporter.message(format_args!(
                 "everything is below {name}: --strip-components 1 makes that the root"
             ));
-        }
-        if self.xattrs > 0 {
-            let xattrs = count(self.xattrs, "extended attribute", "extended attributes");
-            reporter
-                .message(format_args!("{xattrs} left out: not permitted, or not known to the file system"));
         }
     }
 }

@@ -100,9 +100,6 @@ impl Made {
     }
 
     /// Takes `name` away, but for what this layer made.
-    ///
-    /// # Errors
-    /// I/O.
     pub fn hide(&self, tree: &mut Tree, name: &Name) -> Result<()> {
         let (Some(entry_path), Some(real)) = (tree.existing_entry_path(name)?, tree.real(name)?) else {
             return Ok(());
@@ -120,9 +117,6 @@ impl Made {
     }
 
     /// Takes away everything in the directory `name`, but for what this layer made.
-    ///
-    /// # Errors
-    /// I/O.
     pub fn hide_all(&mut self, tree: &mut Tree, name: &Name) -> Result<()> {
         let stat = tree.existing_entry_path(name)?.and_then(|entry_path| entry_path.stat().ok());
         let is_link = stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
@@ -138,9 +132,6 @@ impl Made {
     }
 
     /// Empties what the whiteouts named whose links are still there at the end of the layer.
-    ///
-    /// # Errors
-    /// I/O.
     pub fn finish(mut self, tree: &mut Tree) -> Result<()> {
         for name in std::mem::take(&mut self.waiting) {
             let stat = tree.existing_entry_path(&name)?.and_then(|entry_path| entry_path.stat().ok());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Each piece of advice, with a system that calls for it. Switches are in their own file.
 
+use tests::accounts::unused_id;
+
 use super::harness::{Ran, script, unshare};
 
 mod as_anyone {
@@ -158,31 +160,35 @@ mod as_root {
     use super::*;
 
     /// A script in mounts of its own, in which `alone` runs a command as a user without a name.
-    fn as_nobody_known(text: &str) -> Ran {
+    fn as_user_without_name(text: &str) -> Ran {
         script(&format!(
             "d=$(mktemp -d); chmod 755 $d; cp $T $d/t; $T -m sh -c '
-                alone() {{ setpriv --reuid=54321 --regid=54321 --clear-groups \"$@\"; }}
-                T='$d'/t; cd /; {text}'; s=$?; rm -r $d; exit $s"
+                alone() {{ setpriv --reuid=$ID --regid=$ID --clear-groups \"$@\"; }}
+                T='$d'/t; ID={id}; cd /; {text}'; s=$?; rm -r $d; exit $s",
+            id = unused_id()
         ))
     }
 
     #[test]
     #[ignore = "needs root"]
     fn without_a_line_in_subuid_the_line_to_add_is_told() {
-        let ran = as_nobody_known("mount --bind /dev/null /etc/subuid; alone $T id -u");
+        let ran = as_user_without_name("mount --bind /dev/null /etc/subuid; alone $T id -u");
         assert_eq!((ran.status, ran.out.as_str()), (0, "0\n"), "{}", ran.err);
         assert_eq!(
             ran.err,
-            "unshare-rs: only user 0 and group 0 exist inside: \
-             /etc/subuid has no line for this user, like 54321:100000:65536\n"
+            format!(
+                "unshare-rs: only user 0 and group 0 exist inside: \
+                 /etc/subuid has no line for this user, like {}:100000:65536\n",
+                unused_id()
+            )
         );
     }
 
     #[test]
     #[ignore = "needs root"]
     fn a_newuidmap_without_its_rights_is_told() {
-        let ran = as_nobody_known(
-            "echo 54321:100000:65536 >/run/ids.$$; mount --bind /run/ids.$$ /etc/subuid
+        let ran = as_user_without_name(
+            "echo $ID:100000:65536 >/run/ids.$$; mount --bind /run/ids.$$ /etc/subuid
              mount --bind /run/ids.$$ /etc/subgid; rm /run/ids.$$
              mount --bind /bin/true /usr/bin/newuidmap; alone $T id -u",
         );
@@ -193,8 +199,8 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn a_newuidmap_that_is_missing_is_told_with_its_package() {
-        let ran = as_nobody_known(
-            "echo 54321:100000:65536 >/run/ids.$$; mount --bind /run/ids.$$ /etc/subuid
+        let ran = as_user_without_name(
+            "echo $ID:100000:65536 >/run/ids.$$; mount --bind /run/ids.$$ /etc/subuid
              mount --bind /run/ids.$$ /etc/subgid; rm /run/ids.$$
              d=${T%/t}; mkdir $d/b; cp $(which sh setpriv id) $d/b; mount --bind $d/b /usr/bin
              PATH=/usr/bin; alone $T id -u",
@@ -211,21 +217,22 @@ mod as_root {
     #[ignore = "needs root"]
     fn ids_that_another_service_has_come_from_getsubids() {
         // newuidmap(1) finds no such service and goes by the files, which have a longer range
-        let ran = as_nobody_known(
+        let ran = as_user_without_name(
             "d=${T%/t}; mkdir $d/b; printf \"#!/bin/sh\\necho 0: \\$2\\$1 700000 1000\\n\" >$d/b/getsubids
-             echo subid: elsewhere >$d/nsswitch; echo someone:x:54321:54321::/:/bin/sh >$d/passwd
+             echo subid: elsewhere >$d/nsswitch; echo someone:x:$ID:$ID::/:/bin/sh >$d/passwd
              echo someone:700000:65536 >$d/ids; chmod 755 $d/b/getsubids
              mount --bind $d/nsswitch /etc/nsswitch.conf; mount --bind $d/passwd /etc/passwd
              mount --bind $d/ids /etc/subuid; mount --bind $d/ids /etc/subgid
              export PATH=$d/b:$PATH; alone $T -r --map-auto awk \"{print \\$1, \\$2, \\$3}\" /proc/self/uid_map",
         );
-        assert_eq!((ran.status, ran.out.as_str()), (0, "0 54321 1\n1 700000 1000\n"), "{}", ran.err);
+        let expected = format!("0 {} 1\n1 700000 1000\n", unused_id());
+        assert_eq!((ran.status, ran.out.as_str()), (0, expected.as_str()), "{}", ran.err);
     }
 
     #[test]
     #[ignore = "needs root"]
     fn a_chroot_keeps_user_namespaces_away_and_that_is_told() {
-        let ran = as_nobody_known(
+        let ran = as_user_without_name(
             "d=${T%/t}; mkdir $d/proc; mount -t proc proc $d/proc; chroot $d /t -U /t; s=$?; umount $d/proc; exit $s",
         );
         ran.refused(&[

@@ -8,20 +8,20 @@
 use crate::archive::tar::number::decimal;
 
 const VERSION: u32 = 2;
-/// The number of an entry that is about nobody in particular.
+/// The id of an entry without a user or group.
 const NOBODY: u32 = u32::MAX;
 
-/// Whose names are looked up.
+/// Which names are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
-    /// Users'.
+    /// Names of users.
     Users,
-    /// Groups'.
+    /// Names of groups.
     Groups,
 }
 
-/// The value of `system.posix_acl_access` or `…_default`; nothing, where the text is none, or
-/// names somebody without a number whom `find` does not know.
+/// The value of `system.posix_acl_access` or `…_default`; nothing if the text is malformed or
+/// `find` does not know a name that has no id.
 pub fn binary(text: &[u8], find: &mut dyn FnMut(Names, &[u8]) -> Option<u64>) -> Option<Vec<u8>> {
     let mut entries = Vec::new();
     for line in text.split(|&byte| byte == b',' || byte == b'\n') {
@@ -30,7 +30,7 @@ pub fn binary(text: &[u8], find: &mut dyn FnMut(Names, &[u8]) -> Option<u64>) ->
             entries.push(entry(line, find)?);
         }
     }
-    // the kernel takes them in the order of their kinds and numbers only
+    // the kernel requires this order
     entries.sort_unstable();
     let mut value = VERSION.to_le_bytes().to_vec();
     for (tag, id, permissions) in entries {
@@ -41,12 +41,12 @@ pub fn binary(text: &[u8], find: &mut dyn FnMut(Names, &[u8]) -> Option<u64>) ->
     Some(value)
 }
 
-/// `user:lisa:r-x:502`: what kind, who, what they may; and star's number of who.
+/// `user:lisa:r-x:502`: kind, name, permissions, and the id that star adds.
 fn entry(line: &[u8], find: &mut dyn FnMut(Names, &[u8]) -> Option<u64>) -> Option<(u16, u32, u16)> {
     let mut fields = line.split(|&byte| byte == b':').map(<[u8]>::trim_ascii);
     let (kind, who) = (fields.next()?, fields.next()?);
     let (permissions, number) = match kind {
-        // acl(5) allows to leave the empty field out
+        // acl(5): the empty field can be omitted
         b"mask" | b"m" | b"other" | b"o" if !who.is_empty() => (who, None),
         _ => (fields.next()?, fields.next()),
     };

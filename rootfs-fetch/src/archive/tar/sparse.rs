@@ -5,15 +5,15 @@ use crate::archive::tar::header::BLOCK;
 use crate::archive::tar::number::{decimal, number};
 use crate::failure::{Failure, Result};
 
-/// A map longer than this is made to exhaust memory.
+/// Most segments of a map; longer ones only exhaust memory.
 pub const MAX_SEGMENTS: usize = 1 << 18;
 
 /// A stretch of a file that is not a hole, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Where it starts.
+    /// Start.
     pub offset: u64,
-    /// How long it is.
+    /// Length.
     pub length: u64,
 }
 

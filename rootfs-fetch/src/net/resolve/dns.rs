@@ -63,9 +63,12 @@ struct Servers {
     attempts: u32,
 }
 
-/// What a server said of a name.
-enum Said {
+/// A server's answer about a name.
+#[derive(Debug)]
+pub enum Answer {
+    /// Its addresses of the type that was asked for, perhaps none.
     Addresses(Vec<IpAddr>),
+    /// The name does not exist.
     NoSuchName,
 }
 
@@ -124,8 +127,8 @@ impl Servers {
             let mut addresses = Vec::new();
             for kind in [TYPE::A, TYPE::AAAA] {
                 match self.ask_each(&name, kind, deadline, interrupt)? {
-                    Said::NoSuchName => break,
-                    Said::Addresses(more) => addresses.extend(more),
+                    Answer::NoSuchName => break,
+                    Answer::Addresses(more) => addresses.extend(more),
                 }
             }
             if !addresses.is_empty() {
@@ -136,7 +139,7 @@ impl Servers {
         Ok(Vec::new())
     }
 
-    fn ask_each(&self, name: &str, kind: TYPE, deadline: Instant, interrupt: &Interrupt) -> Result<Said> {
+    fn ask_each(&self, name: &str, kind: TYPE, deadline: Instant, interrupt: &Interrupt) -> Result<Answer> {
         let (id, query) = query(name, kind)?;
         for _ in 0..self.attempts {
             for &server in &self.addresses {
@@ -145,7 +148,7 @@ impl Servers {
                 let said = by_udp(server, id, &query, until, interrupt).and_then(|answer| {
                     if truncated(&answer) { by_tcp(server, &query, until) } else { Ok(answer) }
                 });
-                if let Some(said) = said.ok().and_then(|answer| understand(id, &answer)) {
+                if let Some(said) = said.ok().and_then(|answer| parse_answer(id, &answer)) {
                     return Ok(said);
                 }
                 if Instant::now() >= deadline {
@@ -218,8 +221,8 @@ fn by_tcp(server: SocketAddr, query: &[u8], until: Instant) -> io::Result<Vec<u8
     Ok(answer)
 }
 
-/// Reads an answer; nothing if it is none, or the server could not help.
-fn understand(id: u16, answer: &[u8]) -> Option<Said> {
+/// Parses an answer to the query `id`; nothing if it is malformed, or the server failed.
+pub fn parse_answer(id: u16, answer: &[u8]) -> Option<Answer> {
     let packet = Packet::parse(answer).ok()?;
     if packet.id() != id || !packet.has_flags(PacketFlag::RESPONSE) {
         return None;
@@ -231,17 +234,11 @@ fn understand(id: u16, answer: &[u8]) -> Option<Said> {
                 RData::AAAA(aaaa) => Some(IpAddr::from(Ipv6Addr::from(aaaa.address))),
                 _ => None,
             });
-            Some(Said::Addresses(addresses.collect()))
+            Some(Answer::Addresses(addresses.collect()))
         }
-        RCODE::NameError => Some(Said::NoSuchName),
+        RCODE::NameError => Some(Answer::NoSuchName),
         _ => None,
     }
-}
-
-/// For the fuzzer: any bytes as an answer.
-pub(crate) fn fuzz(data: &[u8]) {
-    let id = data.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
-    let _ = understand(id, data);
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 use std::fmt;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -170,6 +170,24 @@ fn entry(entry: &Value) -> Result<Option<Credentials>> {
     if plain.contains(':') { Ok(Some(Credentials::Password(plain))) } else { Err(wrong()) }
 }
 
+/// Sends the server to a helper and reads its answer; nothing after the timeout.
+fn exchange(child: &mut Child, server: &str) -> Option<Vec<u8>> {
+    if let Some(mut input) = child.stdin.take() {
+        // a helper that does not read does not answer either
+        let _ = input.write_all(server.as_bytes());
+    }
+    let (sender, answer) = mpsc::channel();
+    if let Some(output) = child.stdout.take() {
+        let read = move || {
+            let mut text = Vec::new();
+            let _ = output.take(MAX_HELPER_OUTPUT_BYTES).read_to_end(&mut text);
+            let _ = sender.send(text);
+        };
+        drop(thread::Builder::new().spawn(read));
+    }
+    answer.recv_timeout(HELPER_TIMEOUT).ok()
+}
+
 /// Asks `docker-credential-NAME get`.
 fn by_helper(name: &str, server: &str) -> Result<Option<Credentials>> {
     let program = format!("docker-credential-{name}");
@@ -181,30 +199,17 @@ fn by_helper(name: &str, server: &str) -> Result<Option<Credentials>> {
     let mut command = Command::new(&program);
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| failed(&crate::net::error::why(&error)))?;
-    if let Some(mut input) = child.stdin.take() {
-        // one that does not listen has nothing to say either
-        let _ = input.write_all(server.as_bytes());
-    }
-    let (say, said) = mpsc::channel();
-    if let Some(output) = child.stdout.take() {
-        let read = move || {
-            let mut text = Vec::new();
-            let _ = output.take(MAX_HELPER_OUTPUT_BYTES).read_to_end(&mut text);
-            let _ = say.send(text);
-        };
-        drop(thread::Builder::new().spawn(read));
-    }
-    let Ok(said) = said.recv_timeout(HELPER_TIMEOUT) else {
+    let Some(answer) = exchange(&mut child, server) else {
         let _ = child.kill();
         let _ = child.wait();
         return Err(failed("it does not answer"));
     };
     let status = child.wait().map_err(|error| failed(&crate::net::error::why(&error)))?;
     if !status.success() {
-        let none = String::from_utf8_lossy(&said).contains("credentials not found");
+        let none = String::from_utf8_lossy(&answer).contains("credentials not found");
         return if none { Ok(None) } else { Err(failed(&format!("it ended with {status}"))) };
     }
-    let value: Value = serde_json::from_slice(&said).map_err(|_| failed("its answer is no JSON"))?;
+    let value: Value = serde_json::from_slice(&answer).map_err(|_| failed("its answer is no JSON"))?;
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(match (text("Username"), text("Secret")) {
         (_, secret) if secret.is_empty() => None,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The layers of an image on their way, several at once, each read while it comes.
+//! Downloads of an image's layers, several at once, each read while it arrives.
 //!
-//! Layers are applied in order, so one that is not next grows in a file: in the cache, or,
-//! without one, in a file without a name beside DIRECTORY, and then only a few layers ahead.
-//! Its reader follows as the file grows. A layer that is next and has not begun yet needs no file.
+//! Layers are applied in order, so a layer that is not next is written to a file: in the cache or,
+//! without one, an unnamed file next to DIRECTORY, and then only a few layers ahead.
+//! Its reader follows the growing file. A layer that is next and has not started needs no file.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,22 +20,22 @@ use crate::oci::layout::BlobReader;
 use crate::oci::registry::repository::Repository;
 use crate::progress::Progress;
 
-/// Transfers at once, beside one that is read without a file.
+/// Concurrent downloads into files.
 const MAX_TRANSFERS: usize = 3;
-/// Without a cache, so many layers may wait in files.
+/// Layers in unnamed files, without a cache.
 const MAX_LAYERS_AHEAD: usize = 4;
 const BUFFER_BYTES: usize = 128 * 1024;
 
 /// A layer to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// What its bytes hash to.
+    /// Its digest.
     pub digest: Digest,
     /// How many there are.
     pub size: u64,
 }
 
-/// The layers of an image, each once.
+/// The downloads of the layers, each layer once.
 #[derive(Debug)]
 pub struct Downloads(Arc<Shared>);
 
@@ -52,18 +52,18 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     slots: Vec<Slot>,
-    /// The layer that is read.
+    /// The index of the layer that is read.
     reading: usize,
     stopped: bool,
 }
 
-/// How far a layer is.
+/// The state of a layer.
 #[derive(Clone, Debug)]
 enum Slot {
     Waiting,
     /// In the cache since an earlier run.
     Cached(Arc<File>),
-    /// So much of it is in the file.
+    /// Bytes of it in the file.
     Growing(Option<Arc<File>>, u64),
     Whole(Arc<File>),
     Failed(Failure),
@@ -72,7 +72,7 @@ enum Slot {
 }
 
 impl Downloads {
-    /// Begins to fetch what is not in the cache. Files are made in `beside` if they must be.
+    /// Starts to fetch what is not in the cache, into files in `temp_dir` if there is no cache.
     ///
     /// # Errors
     /// I/O, if there can be no thread.
@@ -104,10 +104,10 @@ impl Downloads {
         Ok(Self(shared))
     }
 
-    /// The bytes of a layer, checked; layers are asked for in order.
+    /// The verified bytes of a layer; layers must be opened in order.
     ///
     /// # Errors
-    /// Whatever fetching says.
+    /// As fetching.
     pub fn open(&self, digest: &Digest) -> Result<BlobReader> {
         let shared = &self.0;
         let at = shared.blobs.iter().position(|blob| blob.digest == *digest);
@@ -115,7 +115,7 @@ impl Downloads {
         let mut state = shared.lock();
         state.reading = state.reading.max(at);
         if shared.repository.cache().is_none() {
-            // what has been applied needs no file; should it come again, it is fetched again
+            // applied layers need no file; a repeated layer is fetched again
             state.slots.iter_mut().take(at).for_each(|slot| *slot = Slot::Taken);
         }
         let slot = state.slots.get(at).cloned();
@@ -166,7 +166,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// A worker: fetches one layer after the other, the first ones first.
+    /// Fetches waiting layers in order.
     fn work(&self) {
         while let Some(index) = self.next() {
             if let Err(failure) = self.fetch(index) {
@@ -184,7 +184,7 @@ impl Shared {
             }
             let waiting = state.slots.iter().position(|slot| matches!(slot, Slot::Waiting));
             let index = waiting?;
-            // without a cache the layer that is next is left to its reader
+            // without a cache the reader itself fetches the next layer
             let cached = self.repository.cache().is_some();
             let index = if cached { Some(index) } else { self.ahead(&state) };
             if let Some(slot) = index.and_then(|index| state.slots.get_mut(index)) {
@@ -195,7 +195,7 @@ impl Shared {
         }
     }
 
-    /// A layer that is not read yet, and not too far from the one that is.
+    /// A waiting layer that is at most [`MAX_LAYERS_AHEAD`] after the one that is read.
     fn ahead(&self, state: &State) -> Option<usize> {
         let last = (state.reading + MAX_LAYERS_AHEAD).min(state.slots.len().saturating_sub(1));
         (state.reading + 1..=last).find(|&index| matches!(state.slots.get(index), Some(Slot::Waiting)))
@@ -230,7 +230,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The file of a layer: the cache's, or one beside DIRECTORY.
+    /// The file for a layer.
     fn file(&self, growing: Option<&PartialBlob>) -> Result<File> {
         if let Some(growing) = growing {
             return growing.file().try_clone().map_err(|error| self.unwritten(error));
@@ -246,7 +246,7 @@ impl Shared {
         }
     }
 
-    /// The file of a layer, and how much of it is there beyond `at`; waits for it.
+    /// Waits until the file of a layer has bytes after `at`; returns how many there are if it grows.
     fn beyond(&self, index: usize, at: u64) -> io::Result<(Arc<File>, Option<u64>)> {
         let mut state = self.lock();
         loop {
@@ -264,12 +264,12 @@ impl Shared {
     }
 }
 
-/// Reads a file as it grows.
+/// Reads a file while it grows.
 struct TailReader {
     shared: Arc<Shared>,
     index: usize,
     at: u64,
-    /// The file, once nothing more comes.
+    /// The file, once it is complete.
     whole: Option<Arc<File>>,
 }
 

@@ -210,14 +210,7 @@ impl Session {
             }
             status => return Err(cannot_get(&at, format_args!("the token server answers {status}"))),
         }
-        let data = response.all(MAX_TOKEN_BYTES)?;
-        let value: Option<Value> = serde_json::from_slice(&data).ok();
-        let text = |name: &str| {
-            let text = value.as_ref().and_then(|value| value.get(name)).and_then(Value::as_str);
-            text.filter(|text| !text.is_empty()).map(str::to_owned)
-        };
-        text("token")
-            .or_else(|| text("access_token"))
+        token_in(&response.all(MAX_TOKEN_BYTES)?)
             .ok_or_else(|| cannot_get(&at, "the token server gives no token"))
     }
 
@@ -249,6 +242,13 @@ impl Session {
             _ => request,
         }
     }
+}
+
+/// The token in the answer of a token server.
+fn token_in(answer: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(answer).ok()?;
+    let text = |name| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    text("token").or_else(|| text("access_token")).map(str::to_owned)
 }
 
 /// All but what needs no escape in a query and in application/x-www-form-urlencoded.

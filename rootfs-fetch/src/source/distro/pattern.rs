@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Names of files with a version in them, found in pages of any form.
+//! Finds file names with a version in pages of any format.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// A longer name is made to take time.
+/// Longer names are skipped: matching them takes too long.
 const MAX_NAME_BYTES: usize = 255;
 
 /// A name in which `*` stands for a version.
@@ -18,19 +18,19 @@ impl fmt::Display for VersionPattern {
 }
 
 impl VersionPattern {
-    /// One that is written so.
+    /// Parses a pattern.
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// Whether there is anything to find.
+    /// Whether it has a `*`.
     pub fn is_open(&self) -> bool {
         self.0.contains('*')
     }
 
     /// The name of the highest version in a text: a list of checksums, an index, a page of links.
     pub fn newest(&self, text: &str) -> Option<String> {
-        // whatever the form, a name ends where no name goes on
+        // any other character ends a name
         let ends = |letter: char| !(letter.is_ascii_alphanumeric() || "._+~/-".contains(letter));
         let names = text
             .split(ends)
@@ -43,7 +43,7 @@ impl VersionPattern {
     }
 }
 
-/// Whether a name is of a pattern. A `*` is no directory, no way up, and not nothing.
+/// Whether a name matches. A `*` is not empty, has no slash and does not begin with a dot.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.split_first(), name.split_first()) {
         (None, None) => true,
@@ -73,7 +73,7 @@ fn versions(one: &str, other: &str) -> Ordering {
     one.len().cmp(&other.len())
 }
 
-/// The digits, or what is no digit, that a text begins with, and the rest.
+/// Splits after the leading digits, or after the leading other characters.
 fn word(text: &str) -> (&str, &str) {
     let is_number = text.starts_with(|it: char| it.is_ascii_digit());
     let end = text.find(|it: char| it.is_ascii_digit() != is_number).unwrap_or(text.len());

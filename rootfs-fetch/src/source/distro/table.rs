@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The table of distributions: plain data, in `table.txt`, which says how it is read.
+//! The table of distributions in `table.txt`, whose first lines describe its format.
 
 use crate::failure::{Failure, Kind, Result};
 use crate::oci::platform::Platform;
@@ -11,18 +11,18 @@ const TABLE: &str = include_str!("table.txt");
 pub struct Distribution {
     /// The name after `distro:`.
     pub name: &'static str,
-    /// Releases by their names, and as the server spells them.
+    /// Releases: the name, and the server's spelling.
     pub releases: Vec<(&'static str, &'static str)>,
     numbered: &'static str,
-    /// Where a mirror begins.
+    /// The URL of the mirror.
     pub mirror: &'static str,
-    /// Where in it the files are.
+    /// The directory of the files in it.
     pub directory: &'static str,
-    /// A page that has their names.
+    /// The page with their names.
     pub index: Option<&'static str>,
     /// The archive's name.
     pub archive: &'static str,
-    /// What has its digest.
+    /// The file with its digest.
     pub digests: Digests,
     /// The directory of the archive that is the root.
     pub subdir: &'static str,
@@ -61,7 +61,7 @@ impl Distribution {
         })
     }
 
-    /// A release as the server spells it; without one, the first.
+    /// The server's spelling of a release; the first release if none is given.
     pub fn release(&self, wanted: Option<&str>) -> String {
         let first = self.releases.first().map_or("", |(name, _)| name);
         let wanted = wanted.unwrap_or(first);
@@ -74,7 +74,7 @@ impl Distribution {
         }
     }
 
-    /// The architecture as the server spells it.
+    /// The server's spelling of the architecture.
     ///
     /// # Errors
     /// Not found, with those there are.
@@ -115,14 +115,14 @@ impl Distribution {
     }
 }
 
-/// `a b=c`: each word and what stands for it.
+/// Splits `a b=c` into words and their replacements.
 fn pairs(value: &'static str) -> Vec<(&'static str, &'static str)> {
     value.split_whitespace().map(|word| word.split_once('=').unwrap_or((word, word))).collect()
 }
 
 /// All distributions, in the order of the table.
 pub fn all() -> Vec<Distribution> {
-    // what it cannot read is found by the tests below
+    // the tests below find malformed lines
     entries().into_iter().filter_map(std::result::Result::ok).collect()
 }
 

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is fuzzed: each reader of foreign bytes, fed with any. `fuzz/` runs these under
-//! libFuzzer, `tests/corpus.rs` replays its corpus with mutations of its own.
+//! The fuzz targets: each feeds arbitrary bytes to a parser of untrusted input. `fuzz/` runs them
+//! under libFuzzer, `tests/corpus.rs` replays the corpus with mutations of its own.
 
 use std::path::Path;
 
 use chain::{Reporter, Verbosity};
 
-use crate::archive::decode::Compression;
-use crate::archive::stream::Stream;
-use crate::archive::tar::pax::Pax;
-use crate::archive::tar::reader::{Reader, padded};
-use crate::host::elf::Elf;
-use crate::host::libraries::read_cache;
-use crate::interrupt::Interrupt;
-use crate::net::resolve;
-use crate::net::url::Url;
-use crate::oci::docker_archive;
-use crate::oci::layout::Layout;
-use crate::oci::manifest;
-use crate::oci::model::Query;
-use crate::oci::platform::Platform;
-use crate::oci::reference::Reference;
-use crate::oci::registry::challenge;
-use crate::tree::Tree;
-use crate::tree::directories::Origin;
-use crate::tree::name::Name;
-use crate::tree::remove;
-use crate::unpack::policy::{Owners, Policy};
-use crate::unpack::{ArchiveKind, Unpacker};
+use rootfs_fetch::archive::decode::Compression;
+use rootfs_fetch::archive::stream::Stream;
+use rootfs_fetch::archive::tar::pax::Pax;
+use rootfs_fetch::archive::tar::reader::{Reader, padded};
+use rootfs_fetch::host::elf::Elf;
+use rootfs_fetch::host::libraries::read_cache;
+use rootfs_fetch::interrupt::Interrupt;
+use rootfs_fetch::net::resolve;
+use rootfs_fetch::net::url::Url;
+use rootfs_fetch::oci::docker_archive;
+use rootfs_fetch::oci::layout::Layout;
+use rootfs_fetch::oci::manifest;
+use rootfs_fetch::oci::model::Query;
+use rootfs_fetch::oci::platform::Platform;
+use rootfs_fetch::oci::reference::Reference;
+use rootfs_fetch::oci::registry::challenge;
+use rootfs_fetch::tree::Tree;
+use rootfs_fetch::tree::directories::Origin;
+use rootfs_fetch::tree::name::Name;
+use rootfs_fetch::tree::remove;
+use rootfs_fetch::unpack::policy::{Owners, Policy};
+use rootfs_fetch::unpack::{ArchiveKind, Unpacker};
 
 /// Archives with more contents than this are not interesting.
 const MAX_BYTES: u64 = 1 << 22;
@@ -105,7 +105,8 @@ pub fn reference(data: &[u8]) {
 
 /// An answer of a name server.
 pub fn dns(data: &[u8]) {
-    resolve::dns::fuzz(data);
+    let id = data.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
+    let _ = resolve::dns::parse_answer(id, data);
 }
 
 /// A whole archive, into a directory whose neighbour must not change; as a tree and as a layer.
@@ -125,7 +126,7 @@ pub fn unpack(data: &[u8]) {
 }
 
 fn fill(root: &Path, data: &[u8], kind: ArchiveKind) {
-    let Ok(fd) = crate::tree::open_plain(root) else { return };
+    let Ok(fd) = rootfs_fetch::tree::open_plain(root) else { return };
     let Ok(tree) = fd.try_clone().map_err(drop).and_then(|fd| Tree::new(fd, Origin::Made).map_err(drop))
     else {
         return;
