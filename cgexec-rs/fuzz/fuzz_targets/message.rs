@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #![no_main]
 
+// each target runs one of them
+#[allow(dead_code)]
 #[path = "../../tests/fuzzed/mod.rs"]
 mod fuzzed;
 
