@@ -2,8 +2,8 @@
 //! The next link of a chain that is only planned.
 //!
 //! A dry run becomes the next tool of ours, which plans and makes nothing either, because
-//! `CHAIN_DRY_RUN=1` is in its environment. Any other command ends the plan: nobody can ask it
-//! for its own. What a tool finds there is not what it will find in the run, since no step before
+//! `CHAIN_DRY_RUN=1` is in its environment. Other commands have no dry-run mode, so
+//! the output ends there. What a tool finds there is not what it will find in the run, since no step before
 //! it was made, and that is said.
 
 use std::fs::File;

@@ -37,8 +37,8 @@ use signal_disposition::{
 };
 use system::sys;
 
-/// How long a child may block a signal until nobody stands in for it any more: a shell does while
-/// it starts a program, a parent that waits inside until its own child has stopped, also on a busy machine.
+/// Longest time a child may block a signal before its default action is no longer emulated. Shells block
+/// signals briefly while they start a program; a parent inside does until its own child has stopped.
 const BLOCKED_SIGNAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the command ended.
@@ -281,9 +281,8 @@ impl Supervisor {
 
     /// Stops this process; process 1 shows that it rests instead.
     ///
-    /// By the signal itself it is stopped where the child knows signals by itself. Else by SIGSTOP, as su(1)
-    /// does: a second Ctrl-Z that comes before we have gone on would only stop us, and not the child, if we
-    /// let it through here.
+    /// If the child gets the terminal's signals itself, the same signal is raised here. Otherwise SIGSTOP is,
+    /// as su(1) does: a second Ctrl-Z before we have gone on would stop only us, and not the child.
     fn stop(&self, signo: i32) {
         let own = nix::unistd::getpid().as_raw();
         if own == 1 {
