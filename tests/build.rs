@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const WRITTEN: [&str; 9] = [
+const WRITTEN: [&str; 11] = [
     "README.md",
     "CONTRIBUTING.md",
     "docs",
@@ -16,6 +16,8 @@ const WRITTEN: [&str; 9] = [
     "chroot-rs",
     "rootfs-fetch",
     "tests/options",
+    "tests/WORLDS.md",
+    "tests/worlds/known",
 ];
 
 fn main() {

@@ -56,27 +56,7 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
         .args_override_self(true)
         .allow_negative_numbers(true)
         .term_width(80)
-        .arg(
-            Arg::new("explain")
-                .long("explain")
-                .value_name("see")
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("1")
-                .hide_possible_values(true)
-                .value_parser(["1", "see"])
-                .help(if is_link {
-                    "Say each step on standard error before it is made, with =see also what shows its \
-                     effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain"
-                } else {
-                    "Accepted as by the tools that run a command; there are no steps to say"
-                }),
-        )
-        .arg(Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue).help(if is_link {
-            "Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain"
-        } else {
-            "List each entry and make nothing, as CHAIN_DRY_RUN=1 does"
-        }))
+        .args(common_options(is_link))
         .arg(
             Arg::new("operands")
                 .action(ArgAction::Append)
@@ -85,6 +65,32 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
                 .value_parser(clap::value_parser!(OsString))
                 .hide(true),
         )
+}
+
+/// The options of every tool.
+fn common_options(is_link: bool) -> [Arg; 2] {
+    let (explain, dry_run) = if is_link {
+        (
+            "Say each step on standard error before it is made, with =see also what shows its \
+             effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain",
+            "Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain",
+        )
+    } else {
+        (
+            "Accepted as by the tools that run a command; there are no steps to say",
+            "List each entry and make nothing, as CHAIN_DRY_RUN=1 does",
+        )
+    };
+    let explain = Arg::new("explain")
+        .long("explain")
+        .value_name("see")
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("1")
+        .hide_possible_values(true)
+        .value_parser(["1", "see"])
+        .help(explain);
+    [explain, Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue).help(dry_run)]
 }
 
 /// Reads the command line of a link. Help, version and usage errors end the process.

@@ -2,14 +2,15 @@
 //! The next link of a chain that is only planned.
 //!
 //! A dry run becomes the next tool of ours, which plans and makes nothing either, because
-//! `CHAIN_DRY_RUN=1` is in its environment. Any other command ends the plan: nobody can ask it
-//! for its own. What a tool finds there is not what it will find in the run, since no step before
+//! `CHAIN_DRY_RUN=1` is in its environment. Other commands have no dry-run mode, so
+//! the output ends there. What a tool finds there is not what it will find in the run, since no step before
 //! it was made, and that is said.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use crate::call::Effect;
@@ -40,20 +41,9 @@ pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: 
         ));
         return 0;
     }
-    // the working directory is this process's alone, and relative paths begin there
-    let mut changes = CloneFlags::empty();
-    for effect in effects {
-        match effect {
-            Effect::Changes(kinds) => changes |= kinds,
-            Effect::Directory(dir) => {
-                if let Err(errno) = nix::unistd::chdir(dir.as_path()) {
-                    let dir = quoted(&dir);
-                    reporter.message(format_args!("cannot plan on from {dir}: {}", ErrnoText(errno)));
-                    return FAILED;
-                }
-            }
-            _ => {}
-        }
+    if let Err((dir, errno)) = enter_directories(&effects) {
+        reporter.message(format_args!("cannot plan on from {}: {}", quoted(dir), ErrnoText(errno)));
+        return FAILED;
     }
     let Some(place) = command.resolve() else {
         reporter.message(format_args!("command not found: {program}"));
@@ -64,6 +54,10 @@ pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: 
         reporter.message(format_args!("the plan ends here: {place} is no program that knows {DRY_RUN}"));
         return 0;
     }
+    let changes = effects.iter().fold(CloneFlags::empty(), |all, effect| match effect {
+        Effect::Changes(kinds) => all | *kinds,
+        _ => all,
+    });
     let kinds = seen_otherwise(changes);
     if !kinds.is_empty() {
         reporter.message(format_args!(
@@ -71,6 +65,14 @@ pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: 
         ));
     }
     become_it(reporter, command, &place)
+}
+
+/// Changes the working directory as the plan does: relative paths of the next tool begin there.
+fn enter_directories(effects: &[Effect]) -> Result<(), (&Path, Errno)> {
+    effects.iter().try_for_each(|effect| match effect {
+        Effect::Directory(dir) => nix::unistd::chdir(dir.as_path()).map_err(|errno| (dir.as_path(), errno)),
+        _ => Ok(()),
+    })
 }
 
 /// Whether it is a program that holds the variable's name. A script, or a tool older than the

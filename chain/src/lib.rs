@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The hinge of the chain: what every link keeps.
+//! Library shared by the tools of a chain: plans, calls, exec, messages.
 //!
 //! Each tool is one sentence: read the options, read the system, make a
 //! [`Plan`](plan::Plan), carry it out, become the command. This crate is the
-//! vocabulary and the grammar of that sentence; it knows no tool's options.
+//! grammar of that sentence, on top of `system`; it knows no tool's options.
 //!
 //! # The contract of a link
 //!
@@ -19,14 +19,14 @@
 //! | any other | the command's own |
 //!
 //! Where a parent stays behind the command and a signal ended the command, the
-//! parent ends by the same signal, or with 128+N where the kernel lets it not
-//! (PID 1 of a PID namespace): [`supervise`].
+//! parent ends by the same signal, or exits with 128+N if it is
+//! PID 1, which a signal it does not handle cannot end: [`supervise`].
 //!
 //! What a link was not asked to change, it passes on untouched: the bytes of the
 //! arguments, the environment, open descriptors, umask, working directory, the
 //! signal mask and dispositions, the terminal, session and niceness. std's
 //! runtime would change some of these before `main` (SIGPIPE, closed standard
-//! descriptors), so a link's `main` is the C entry point: [`main!`].
+//! descriptors), so a link's `main` is the C entry point: `system::main!`.
 //!
 //! What the user asked for by an option either happens or the tool ends with 125
 //! and has changed nothing. What a default wanted and the machine cannot give is

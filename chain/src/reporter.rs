@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The voice of a tool: the only place that prints.
+//! Messages of a tool: the only place that prints.
 //!
 //! Standard output belongs to the command, so everything is said on standard
 //! error, a whole line in one write(2), and a line that cannot be written is
@@ -36,7 +36,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// A voice that puts `tool` before each line.
+    /// A reporter that puts `tool` before each line.
     pub const fn new(tool: &'static str, verbosity: Verbosity) -> Self {
         Self { tool, verbosity }
     }

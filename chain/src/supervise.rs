@@ -17,7 +17,7 @@
 mod orphan;
 mod signal_disposition;
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -37,8 +37,8 @@ use signal_disposition::{
 };
 use system::sys;
 
-/// How long a child may block a signal until nobody stands in for it any more: a shell does while
-/// it starts a program, a parent that waits inside until its own child has stopped, also on a busy machine.
+/// Longest time a child may block a signal before its default action is no longer emulated. Shells block
+/// signals briefly while they start a program; a parent inside does until its own child has stopped.
 const BLOCKED_SIGNAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the command ended.
@@ -121,20 +121,8 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
     if chld_was_ignored {
         sys::set_ignored(libc::SIGCHLD, false);
     }
-    let mut joins_by_hand = false;
-    let forked = match group {
-        Some(group) => match sys::fork_into(group) {
-            // kernels before 5.7, and containers whose seccomp filter hides clone3
-            Err(Errno::ENOSYS | Errno::E2BIG) => {
-                joins_by_hand = true;
-                sys::fork()
-            }
-            forked => forked,
-        },
-        None => sys::fork(),
-    };
-    if forked != Ok(None) {
-        let child = forked?.unwrap_or_default();
+    let (child, joins_by_hand) = fork_child(group)?;
+    if let Some(child) = child {
         drop(alive_read);
         return Ok(Forked::Supervisor(Supervisor {
             child,
@@ -160,6 +148,16 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
     }
     unblock_signals(before);
     Ok(Forked::Child(joined))
+}
+
+/// The child's pid for the parent, nothing for the child, and whether the child has to enter the group
+/// itself: before Linux 5.7, and in containers whose seccomp filter hides clone3(2).
+fn fork_child(group: Option<BorrowedFd<'_>>) -> Result<(Option<i32>, bool), Errno> {
+    match group.map(sys::fork_into) {
+        None => Ok((sys::fork()?, false)),
+        Some(Err(Errno::ENOSYS | Errno::E2BIG)) => Ok((sys::fork()?, true)),
+        Some(forked) => Ok((forked?, false)),
+    }
 }
 
 /// The child: die with the parent, also if it died before we could ask for that.
@@ -283,9 +281,8 @@ impl Supervisor {
 
     /// Stops this process; process 1 shows that it rests instead.
     ///
-    /// By the signal itself it is stopped where the child knows signals by itself. Else by SIGSTOP, as su(1)
-    /// does: a second Ctrl-Z that comes before we have gone on would only stop us, and not the child, if we
-    /// let it through here.
+    /// If the child gets the terminal's signals itself, the same signal is raised here. Otherwise SIGSTOP is,
+    /// as su(1) does: a second Ctrl-Z before we have gone on would stop only us, and not the child.
     fn stop(&self, signo: i32) {
         let own = nix::unistd::getpid().as_raw();
         if own == 1 {
@@ -339,12 +336,7 @@ impl Supervisor {
             _ if signo == libc::SIGCONT => self.asked_to_stop = None,
             _ => {}
         }
-        // the terminal's signals reach the child by themselves where it is in the same process group
-        // still; but of a hangup only the leader of the session hears
-        let group_of = |pid| nix::unistd::getpgid(pid).ok();
-        let only_to_us = signo == libc::SIGHUP && nix::unistd::getsid(None) == Ok(own)
-            || group_of(Some(Pid::from_raw(self.child))) != group_of(None);
-        let from_terminal = !by_process && TERMINAL.contains(&signo) && !only_to_us;
+        let from_terminal = !by_process && self.terminal_reaches_child(signo);
         self.await_its_signals();
         // looked at before it is sent: a handler may be gone as soon as it has run
         let disposition = if self.child_is_init { self.disposition(signo) } else { Disposition::Handled };
@@ -362,6 +354,16 @@ impl Supervisor {
             let _ = sys::kill(self.child, stop as i32);
         }
         self.emulate_default(signo, disposition);
+    }
+
+    /// Whether a terminal sends this signal to the child too: to all of our process group, if the child
+    /// is still in it. Only the leader of the session gets a hangup.
+    fn terminal_reaches_child(&self, signo: i32) -> bool {
+        let group_of = |pid| nix::unistd::getpgid(pid).ok();
+        let is_leader = || nix::unistd::getsid(None) == Ok(nix::unistd::getpid());
+        TERMINAL.contains(&signo)
+            && !(signo == libc::SIGHUP && is_leader())
+            && group_of(Some(Pid::from_raw(self.child))) == group_of(None)
     }
 
     /// Waits until the child no longer blocks what its command will not block: a signal sent before

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The heap of a link that is built with musl: a quarter of a megabyte, taken from the front to the back.
+//! The heap of a tool that is built with musl: a bump allocator over 256 KiB that falls back to malloc.
 //!
 //! A link lives for a moment and becomes another program, which throws its memory away as a
 //! whole. musl's malloc is made for long lives: it asks the kernel for each few pages by a call

@@ -30,6 +30,8 @@
 //! | `with_engine` | as root on this host, with Debian's docker.io |
 //! | `with_mirror` | as root on this host, with mmdebstrap and a mirror of Debian's packages |
 //!
+//! The sessions of the pages also run on the machines that people have, each a line of [`worlds::WORLDS`].
+//!
 //! They may be nested: what is in `as_root::in_debian` is run as root only.
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the
 //! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
@@ -49,6 +51,7 @@ pub mod file_handle;
 pub mod json_schema;
 pub mod layout;
 pub mod links;
+pub mod machine;
 pub mod registry;
 pub mod rng;
 pub mod run;
@@ -66,6 +69,7 @@ pub mod trace;
 pub mod tree;
 pub mod upstream;
 pub mod vm;
+pub mod worlds;
 
 pub use debian::Debian;
 pub use explain::ExplainedStep;

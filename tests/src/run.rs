@@ -146,13 +146,21 @@ impl Running {
     /// Waits for the end, as [`Run::end`] does.
     #[track_caller]
     pub fn end(self) -> Ended {
+        self.end_in_time().unwrap_or_else(|late| panic!("{late}"))
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// With what was waited for, where [`Run::end`] would panic.
+    pub fn end_in_time(self) -> Result<Ended, String> {
         let end = Instant::now() + self.patience;
         let left = || end.saturating_duration_since(Instant::now());
         let how = self.ended.recv_timeout(left());
         let out = drain(&self.stdout, end);
         let err = drain(&self.stderr, end);
         match (how, out, err) {
-            (Ok(end), Ok(stdout), Ok(stderr)) => Ended { end, stdout, stderr },
+            (Ok(end), Ok(stdout), Ok(stderr)) => Ok(Ended { end, stdout, stderr }),
             (how, out, err) => {
                 // the group may be gone already
                 let _ = killpg(self.pid(), Signal::SIGKILL);
@@ -161,13 +169,13 @@ impl Running {
                     Err(_) => "the end of",
                 };
                 let (out, err) = (out.unwrap_or_else(|seen| seen), err.unwrap_or_else(|seen| seen));
-                panic!(
+                Err(format!(
                     "waited {} s for {what} {}\nstdout so far: {}\nstderr so far: {}",
                     self.patience.as_secs(),
                     self.shown,
                     String::from_utf8_lossy(&out),
                     String::from_utf8_lossy(&err)
-                );
+                ))
             }
         }
     }

@@ -47,6 +47,8 @@ const MARK: char = '\x1e';
 pub struct Session {
     page: &'static str,
     line: usize,
+    /// Which one of its page, from 1.
+    number: usize,
     world: SessionKind,
     text: String,
 }
@@ -97,6 +99,15 @@ pub fn check_amid(starts: &[&str], world: SessionKind, surroundings: &SessionEnv
     );
 }
 
+/// The sessions of all pages.
+///
+/// # Panics
+/// As [`sessions`].
+pub fn all() -> impl Iterator<Item = Session> {
+    let pages = documents::starting_with("").filter(|(path, _)| path.ends_with(".md"));
+    pages.flat_map(|(path, text)| sessions(path, text))
+}
+
 /// The sessions of a page.
 ///
 /// # Panics
@@ -129,39 +140,73 @@ pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
             ("console", other) => panic!("{page}:{}: {other:?} is no world", number + 1),
             _ => continue,
         };
-        found.push(Session { page, line: number + 1, world, text: body });
+        let count = found.len() + 1;
+        found.push(Session { page, line: number + 1, number: count, world, text: body });
     }
     found
 }
 
 impl Session {
-    /// Types the commands and compares; `Err` shows the difference.
+    /// The page it stands on.
+    pub fn page(&self) -> &'static str {
+        self.page
+    }
+
+    /// Where it runs.
+    pub fn kind(&self) -> SessionKind {
+        self.world
+    }
+
+    /// The page and which of its sessions it is, which other lines of the page do not change.
+    pub fn id(&self) -> String {
+        format!("{}#{}", self.page, self.number)
+    }
+
+    /// Types the commands and compares; `Err` shows the difference, and with `CHAIN_UPDATE=1` the page is rewritten.
     fn run(&self, surroundings: &SessionEnv) -> Result<(), String> {
+        let Some((happened, diff)) = self.happened(surroundings, PATIENCE)? else { return Ok(()) };
+        if documents::updating() {
+            self.rewrite(&happened);
+            return Ok(());
+        }
+        Err(diff)
+    }
+
+    /// Types the commands and compares.
+    ///
+    /// # Errors
+    /// With the difference, or with what did not end in time.
+    pub fn attempt(&self, surroundings: &SessionEnv, patience: Duration) -> Result<(), String> {
+        self.happened(surroundings, patience)?.map_or(Ok(()), |(_, diff)| Err(diff))
+    }
+
+    /// What happened, and how it differs from the page, if it does.
+    fn happened(
+        &self,
+        surroundings: &SessionEnv,
+        patience: Duration,
+    ) -> Result<Option<(String, String)>, String> {
         let exchanges = exchanges(&self.text).map_err(|why| format!("{}:{}: {why}", self.page, self.line))?;
-        let answers = type_in(&exchanges, surroundings);
+        let answers = type_in(&exchanges, surroundings, patience)?;
         let happened: String = exchanges
             .iter()
             .zip(answers)
             .map(|(exchange, answer)| shown(&exchange.command, &normalized(answer, &exchange.answer)))
             .collect();
         if happened == self.text {
-            return Ok(());
-        }
-        if documents::updating() {
-            self.rewrite(&happened);
-            return Ok(());
+            return Ok(None);
         }
         let mut diff = String::new();
         write_diff(
             &mut diff,
             &Data::text(self.text.as_str()),
-            &Data::text(happened),
+            &Data::text(happened.as_str()),
             Some(&format_args!("{}:{}", self.page, self.line)),
             Some(&"what happened"),
             Palette::plain(),
         )
         .expect("a String takes all");
-        Err(diff)
+        Ok(Some((happened, diff)))
     }
 
     fn rewrite(&self, happened: &str) {
@@ -197,14 +242,18 @@ fn exchanges(text: &str) -> Result<Vec<Exchange>, String> {
 }
 
 /// Runs the commands in one shell; each answer is what was said and how it ended.
-fn type_in(exchanges: &[Exchange], surroundings: &SessionEnv) -> Vec<String> {
+fn type_in(
+    exchanges: &[Exchange],
+    surroundings: &SessionEnv,
+    patience: Duration,
+) -> Result<Vec<String>, String> {
     let scratch = Scratch::new();
     let mut script = format!("exec 2>&1\nended() {{ set -- $?; printf '{MARK}%s{MARK}' $1; return $1; }}\n");
     for exchange in exchanges {
         script.push_str(&format!("eval '{}'; ended\n", exchange.command.replace('\'', r"'\''")));
     }
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_string());
-    let run = Run::new("sh").args(["-c", &script]).patience(PATIENCE);
+    let run = Run::new("sh").args(["-c", &script]).patience(patience);
     let mut places = vec![tools().dir().to_path_buf()];
     places.extend(surroundings.programs.iter().cloned());
     places.extend(std::env::split_paths(&path));
@@ -216,7 +265,7 @@ fn type_in(exchanges: &[Exchange], surroundings: &SessionEnv) -> Vec<String> {
         sh.env_remove("CHAIN_EXPLAIN").env_remove("CHAIN_DRY_RUN");
         sh.current_dir(scratch.path("")).envs(variables);
     });
-    let ended = run.end();
+    let ended = run.start().end_in_time()?;
     let said = ended.out();
     let mut parts = said.split(MARK);
     let answers = exchanges.iter().map(|_| match (parts.next(), parts.next()) {
@@ -228,7 +277,7 @@ fn type_in(exchanges: &[Exchange], surroundings: &SessionEnv) -> Vec<String> {
         },
         (None, _) => "the shell had ended\n".to_string(),
     });
-    answers.collect()
+    Ok(answers.collect())
 }
 
 fn answer(words: &str, status: &str) -> String {
@@ -253,7 +302,7 @@ mod tests {
     use super::*;
 
     fn ran(text: &str) -> Result<(), String> {
-        Session { page: "page.md", line: 1, world: SessionKind::Anyone, text: text.to_string() }
+        Session { page: "page.md", line: 1, number: 1, world: SessionKind::Anyone, text: text.to_string() }
             .run(&SessionEnv::default())
     }
 

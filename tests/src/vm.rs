@@ -161,38 +161,18 @@ impl Vm {
         let scratch = Scratch::new();
         let initramfs = scratch.path("initramfs");
         fs::write(&initramfs, self.root.finish()).expect("the initramfs written");
-        let mut qemu = Qemu::start(&self.kernel, &initramfs, self.command_line);
-        let (send, lines) = mpsc::channel();
-        let console = BufReader::new(qemu.0.stdout.take().expect("a pipe"));
-        thread::spawn(move || {
-            for line in console.split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line).trim_end().to_string();
-                if send.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let end = Instant::now() + patience;
+        let qemu = Qemu::start(&self.kernel, &initramfs, self.command_line, &[], &scratch.path(""));
         let mut statuses = Vec::new();
-        loop {
-            match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    show(&line);
-                    if let Some(status) = line.strip_prefix("[vm] ended: ") {
-                        statuses.push(status.parse().map_err(|_| format!("no status: {line}"))?);
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) if statuses.len() == self.count => return Ok(statuses),
-                Err(why) => {
-                    let why = match why {
-                        RecvTimeoutError::Timeout => format!("after {} s", patience.as_secs()),
-                        RecvTimeoutError::Disconnected => "before its end".to_string(),
-                    };
-                    let done = statuses.len();
-                    return Err(format!("the VM stopped {why}: {done} of {} jobs ended", self.count));
-                }
-            }
+        let stopped = qemu.watch(patience, |line| {
+            show(line);
+            // what is no status is a failure, too
+            statuses.extend(line.strip_prefix("[vm] ended: ").map(|status| status.parse().unwrap_or(-1)));
+        });
+        if statuses.len() == self.count {
+            return Ok(statuses);
         }
+        let why = stopped.err().unwrap_or_else(|| "the VM stopped before its end".to_string());
+        Err(format!("{why}: {} of {} jobs ended", statuses.len(), self.count))
     }
 
     /// A part of the kernel, if it comes as a module.
@@ -219,24 +199,57 @@ impl Vm {
 }
 
 /// The emulator, which ends with this value.
-struct Qemu(Child);
+#[derive(Debug)]
+pub(crate) struct Qemu(Child);
 
 impl Qemu {
-    fn start(kernel: &Path, initramfs: &Path, more: &str) -> Self {
+    pub(crate) fn start(
+        kernel: &Path,
+        initramfs: &Path,
+        words: &str,
+        options: &[String],
+        temporary: &Path,
+    ) -> Self {
         // panic=-1 and -no-reboot: a kernel that panics ends qemu at once;
         // the emulated CPU has no 16-byte compare-and-swap that newer kernels survive
         let qemu = Command::new("qemu-system-x86_64")
             .args(["-accel", "tcg", "-cpu", "qemu64,-cx16", "-m", "3G", "-smp", "2"])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nodefaults", "-no-reboot"])
-            .args(["-append", &format!("console=ttyS0 loglevel=3 panic=-1 {MARK} {more}")])
+            .args(["-append", &format!("console=ttyS0 loglevel=3 panic=-1 {MARK} {words}")])
             .arg("-kernel")
             .arg(kernel)
             .arg("-initrd")
             .arg(initramfs)
+            .args(options)
+            .env("TMPDIR", temporary)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn();
         Self(qemu.expect("qemu-system-x86_64: apt-get install qemu-system-x86"))
+    }
+
+    /// Hands each line of the console to `show` until the machine stops; `Err` after `patience`.
+    pub(crate) fn watch(mut self, patience: Duration, mut show: impl FnMut(&str)) -> Result<(), String> {
+        let (send, lines) = mpsc::channel();
+        let console = BufReader::new(self.0.stdout.take().expect("a pipe"));
+        thread::spawn(move || {
+            for line in console.split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).trim_end().to_string();
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let end = Instant::now() + patience;
+        loop {
+            match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => show(&line),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("the VM was stopped after {} s", patience.as_secs()));
+                }
+            }
+        }
     }
 }
 
@@ -248,11 +261,13 @@ impl Drop for Qemu {
     }
 }
 
-fn name(path: &Path) -> String {
+/// The last part of a path.
+pub(crate) fn name(path: &Path) -> String {
     path.file_name().expect("a file's name").to_string_lossy().into_owned()
 }
 
+/// A file of this host.
 #[track_caller]
-fn read(path: &Path) -> Vec<u8> {
+pub(crate) fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|why| panic!("cannot read {}: {why}", path.display()))
 }

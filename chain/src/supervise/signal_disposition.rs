@@ -46,7 +46,8 @@ fn read_below(dir: &OwnedFd, path: &str) -> Option<String> {
     Some(text)
 }
 
-/// Let through by a parent that is process 1, rests, and blocks every other signal: by default it does nothing.
+/// While stopped as PID 1, the parent blocks every signal but this one, which by default does nothing, so
+/// that a parent outside can see the stop.
 pub(super) const STOPPED_MARKER: Signal = Signal::SIGURG;
 
 /// What a child does with a signal.

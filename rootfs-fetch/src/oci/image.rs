@@ -107,14 +107,14 @@ impl Image {
     pub fn open(
         reference: &LocalImage,
         platform: &Platform,
-        beside: &Path,
-        most: u64,
+        temp_dir: &Path,
+        max_bytes: u64,
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let blobs = match reference.format {
             ImageFormat::OciDirectory => Layout::directory(&reference.path)?,
             ImageFormat::OciArchive | ImageFormat::DockerArchive => {
-                Layout::archive(&reference.path, beside, most, interrupt)?
+                Layout::archive(&reference.path, temp_dir, max_bytes, interrupt)?
             }
         };
         let tag = reference.tag.as_deref().map(OsStr::to_string_lossy);
@@ -140,13 +140,13 @@ impl Image {
     /// Gets the manifest from a registry; no layer is fetched yet.
     ///
     /// # Errors
-    /// Not found, denied, network; damaged, also if the layers claim more than `most` bytes.
-    pub fn from_registry(repository: Repository, platform: &Platform, most: u64) -> Result<Self> {
+    /// Not found, denied, network; damaged, also if the layers claim more than `max_bytes` bytes.
+    pub fn from_registry(repository: Repository, platform: &Platform, max_bytes: u64) -> Result<Self> {
         let (data, digest) = repository.top()?;
         let found = manifest::registry(&repository, &data, digest, platform)?;
         let image = Self { store: Store::Registry(repository), found };
-        if image.size().is_none_or(|size| size > most) {
-            return Err(Failure::damaged(format_args!("refused: the image has more than {most} bytes"))
+        if image.size().is_none_or(|size| size > max_bytes) {
+            return Err(Failure::damaged(format_args!("refused: the image has more than {max_bytes} bytes"))
                 .hint("--max-size allows more"));
         }
         Ok(image)
@@ -198,7 +198,7 @@ impl Image {
 
     /// Starts to fetch layers that are in a registry, into files in `temp_dir` if
     /// there is no cache.
-    pub fn begin(&self, beside: &Path, progress: &Progress) -> Result<Layers<'_>> {
+    pub fn begin(&self, temp_dir: &Path, progress: &Progress) -> Result<Layers<'_>> {
         match &self.store {
             Store::Here(blobs) => Ok(Layers::Here(blobs, progress.clone())),
             Store::Registry(repository) => {
@@ -210,7 +210,7 @@ impl Image {
                         Some(_) => return Err(Failure::damaged("the image gives one layer two sizes")),
                     }
                 }
-                Downloads::begin(repository.clone(), blobs, beside, progress).map(Layers::Coming)
+                Downloads::begin(repository.clone(), blobs, temp_dir, progress).map(Layers::Coming)
             }
         }
     }

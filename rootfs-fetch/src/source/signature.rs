@@ -43,8 +43,8 @@ impl Keyring {
     ///
     /// # Errors
     /// Damaged, if the signature is not good; I/O, if there is no gpgv(1).
-    pub fn signed(&self, text: &[u8], beside: Option<&[u8]>) -> Result<Vec<u8>> {
-        let signature = beside.map(in_memory).transpose()?;
+    pub fn signed(&self, text: &[u8], detached: Option<&[u8]>) -> Result<Vec<u8>> {
+        let signature = detached.map(in_memory).transpose()?;
         let mut command = Command::new("gpgv");
         command.env("LC_ALL", "C").args(["--status-fd", "2", "--keyring"]).arg(path(&self.0));
         match &signature {

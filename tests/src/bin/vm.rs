@@ -4,6 +4,9 @@
 //! Boots KERNEL, with the tools in the directory TOOLS, and runs each test PROGRAM as
 //! WHO (root, user or delegated). Ends with 0 if all of them did. With --v1 the machine has
 //! control groups of version 1 alone.
+//!
+//! `vm --disk IMAGE KERNEL TOOLS [-- WORD]...` boots KERNEL with the disk of `tests/worlds/image` and the scripts of
+//! `tests/worlds`, which get the words on the kernel's command line.
 
 use std::env;
 use std::fs;
@@ -11,6 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tests::machine::Machine;
 use tests::vm::{Hierarchies, Vm, Who};
 
 /// Emulation takes about ten times as long as the machine it runs on.
@@ -18,6 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
+    if let [disk, image, kernel, tools, words @ ..] = args.as_slice()
+        && disk == "--disk"
+    {
+        return boot_disk(Path::new(image), Path::new(kernel), Path::new(tools), words);
+    }
     let mut parts = args.split(|arg| arg == "--");
     let (hierarchies, kernel, tools) = match parts.next() {
         Some([v1, kernel, tools]) if v1 == "--v1" => (Hierarchies::V1, kernel, tools),
@@ -54,6 +63,29 @@ fn main() -> ExitCode {
     }
     match vm.boot(PATIENCE, |line| println!("{line}")) {
         Ok(statuses) => ExitCode::from(u8::from(statuses.iter().any(|status| *status != 0))),
+        Err(why) => {
+            eprintln!("vm: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn boot_disk(image: &Path, kernel: &Path, tools: &Path, words: &[String]) -> ExitCode {
+    let mut machine = Machine::new(kernel, image);
+    for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report", "escape", "worlds"] {
+        machine.tool(&tools.join(tool));
+    }
+    let scripts =
+        fs::read_dir("tests/worlds").expect("the scripts of tests/worlds, below the working directory");
+    for script in scripts.flatten().filter(|script| script.path().extension().is_some_and(|end| end == "sh"))
+    {
+        machine.file(&script.file_name().to_string_lossy(), &script.path());
+    }
+    for word in words.iter().filter(|word| *word != "--") {
+        machine.words(word);
+    }
+    match machine.boot(PATIENCE, |line| println!("{line}")) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("vm: {why}");
             ExitCode::FAILURE

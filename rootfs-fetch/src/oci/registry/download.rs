@@ -42,7 +42,7 @@ pub struct Downloads(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     repository: Repository,
-    beside: PathBuf,
+    temp_dir: PathBuf,
     blobs: Vec<Blob>,
     progress: Progress,
     state: Mutex<State>,
@@ -79,7 +79,7 @@ impl Downloads {
     pub fn begin(
         repository: Repository,
         blobs: Vec<Blob>,
-        beside: &Path,
+        temp_dir: &Path,
         progress: &Progress,
     ) -> Result<Self> {
         let cached = |blob: &Blob| repository.cache().and_then(|cache| cache.find(&blob.digest, blob.size));
@@ -90,7 +90,7 @@ impl Downloads {
         let missing = slots.iter().filter(|slot| matches!(slot, Slot::Waiting)).count();
         let shared = Arc::new(Shared {
             repository,
-            beside: beside.to_path_buf(),
+            temp_dir: temp_dir.to_path_buf(),
             blobs,
             progress: progress.clone(),
             state: Mutex::new(State { slots, reading: 0, stopped: false }),
@@ -235,7 +235,7 @@ impl Shared {
         if let Some(growing) = growing {
             return growing.file().try_clone().map_err(|error| self.unwritten(error));
         }
-        unnamed_file(&self.beside, "put a layer aside")
+        unnamed_file(&self.temp_dir, "put a layer aside")
     }
 
     fn unwritten(&self, error: io::Error) -> Failure {

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `worlds run WORLD` runs the sessions of a world where it is started.
+//! `worlds check LOG...` holds what the logs say against what is known, with a line for each world.
+
+use std::env;
+use std::fs;
+use std::process::ExitCode;
+
+use tests::worlds::{Seen, WORLDS, World, expected};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["run", name] => run(name),
+        ["check", ref logs @ ..] => check(logs),
+        _ => {
+            eprintln!("worlds: usage: worlds run WORLD | worlds check LOG...");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(name: &str) -> ExitCode {
+    let Some(world) = World::named(name) else {
+        eprintln!("worlds: no world {name}");
+        return ExitCode::from(2);
+    };
+    world.run(|line| println!("{line}"));
+    ExitCode::SUCCESS
+}
+
+fn check(logs: &[&str]) -> ExitCode {
+    let mut seen = Seen::default();
+    for log in logs {
+        match fs::read(log) {
+            Ok(text) => String::from_utf8_lossy(&text).lines().for_each(|line| seen.line(line)),
+            Err(why) => eprintln!("worlds: {log}: {why}"),
+        }
+    }
+    let expected = expected();
+    let (mut passed, mut failed, mut ignored) = (0, 0, 0);
+    println!("\nrunning {} tests", WORLDS.len());
+    for world in WORLDS {
+        if !seen.has(world) {
+            ignored += 1;
+            println!("test world {} ... ignored", world.name);
+            continue;
+        }
+        let surprises = seen.surprises(world, &expected);
+        let how = if surprises.is_empty() { "ok" } else { "FAILED" };
+        println!("test world {} ... {how}", world.name);
+        for surprise in &surprises {
+            println!("  {}: {surprise}", world.name);
+        }
+        if surprises.is_empty() { passed += 1 } else { failed += 1 }
+    }
+    let how = if failed == 0 { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {how}. {passed} passed; {failed} failed; {ignored} ignored; 0 measured; 0 filtered out"
+    );
+    ExitCode::from(u8::from(failed > 0))
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `WORLDS.md` says what `worlds/known` says; `tests/run worlds` finds out whether that is so.
+
+use tests::documents;
+use tests::worlds::{PAGE, expected, page};
+
+#[test]
+fn the_page_says_what_is_known() {
+    let written = page(&expected());
+    if documents::updating() {
+        documents::write(PAGE, &written);
+    }
+    assert!(
+        documents::text(PAGE) == written,
+        "CHAIN_UPDATE=1 cargo test -p tests --test worlds writes {PAGE}"
+    );
+}
+
+#[test]
+fn what_is_known_is_of_sessions_that_are_run() {
+    assert_eq!(expected().surplus(), [""; 0]);
+}

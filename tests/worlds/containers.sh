@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Worlds in other containers, of the machine and of this host: a script reads it.
+# $root is a root directory of Debian's, /world or $world has the tools; $wanted are the worlds that run.
+world=${world:-/world}
+export CHAIN_TOOLS=$world/tools
+run=$world/tools/worlds
+state=${state:-/run/worlds}
+mkdir -p "$state"
+
+# world NAME COMMAND...: `COMMAND... NAME` runs the sessions of a world that is wanted
+world() {
+    local name=$1
+    shift
+    [[ ,$wanted, == *",$name,"* ]] || return 0
+    echo "[vm] begins: world $name ($(date +%T))"
+    "$@" "$name" </dev/null 2>&1
+    local status=$?
+    echo "[vm] ended: $status ($(date +%T))"
+}
+
+# overlay NAME: a root that may be changed, and its path
+overlay() {
+    local at=$state/roots/$1
+    if [ ! -d "$at/root" ]; then
+        mkdir -p "$at"
+        mount -t tmpfs tmpfs "$at"
+        mkdir "$at/root" "$at/upper" "$at/work"
+        mount -t overlay -o "lowerdir=$root,upperdir=$at/upper,workdir=$at/work" overlay "$at/root"
+    fi
+    echo "$at/root"
+}
+
+# bundle NAME FILTER: a bundle for runc(8) with its default settings, changed by a filter of jq(1)
+bundle() {
+    local at=$state/bundles/$1
+    mkdir -p "$at"
+    (cd "$at" && rm -f config.json && runc spec) &&
+        jq --arg root "$(overlay "$1")" --arg world "$world" --arg tools "$CHAIN_TOOLS" '
+            .root.path = $root | .process.terminal = false | .process.env += ["CHAIN_TOOLS=" + $tools]
+            | .mounts += [{destination: "/world", type: "bind", source: $world, options: ["rbind", "ro"]},
+                {destination: "/tmp", type: "tmpfs", source: "tmpfs"}]' "$at/config.json" |
+        jq "$2" >"$at/new.json" && mv "$at/new.json" "$at/config.json"
+    echo "$at"
+}
+
+# runc_spec FILTER NAME: in a container as `runc spec` describes it
+runc_spec() {
+    local filter=$1 name=$2 at
+    at=$(bundle "$name" "$filter | .process.args = [\"/world/tools/worlds\", \"run\", \"$name\"]")
+    runc run --bundle "$at" "worlds-$name"
+}
+
+# as in a pod: Docker's capabilities, the control groups may be read alone, somebody else is process 1, and there
+# is no terminal
+pod() {
+    local name=$1 at
+    at=$(bundle "$name" '
+        ["CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP",
+            "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"] as $names | [$names[] | "CAP_" + .] as $capabilities
+        | .process.capabilities = {bounding: $capabilities, effective: $capabilities, permitted: $capabilities}
+        | .process.noNewPrivileges = false | .root.readonly = false
+        | .linux.namespaces |= (map(select(.type != "cgroup")) + [{type: "cgroup"}]) | .process.args = ["sleep", "infinity"]')
+    runc run --detach --bundle "$at" "worlds-$name" >"$state/$name.pause" 2>&1
+    runc exec "worlds-$name" /world/tools/worlds run "$name"
+    runc delete --force "worlds-$name"
+}
+
+# podman_run PODMAN [OPTION]... NAME
+podman_run() {
+    local podman=$1 name=${*: -1}
+    set -- "${@:2:$#-2}"
+    "$podman" run --rm --network none -v "$world:/world:ro" -e CHAIN_TOOLS="/world/tools" "$@" /world/tools/worlds run "$name"
+}
+
+# an engine with all of its state in one directory, with an image that has nothing: what is in it is mounted
+start_docker() {
+    local at=$state/docker
+    mkdir -p "$at"
+    mount -t tmpfs tmpfs "$at"
+    echo '{}' >"$at/settings.json"
+    PATH=/opt/docker:$PATH dockerd --config-file "$at/settings.json" --data-root "$at/data" --exec-root "$at/exec" \
+        --pidfile "$at/pid" --host "unix://$at/socket" --bridge=none --iptables=false --ip6tables=false \
+        --ip-forward=false --ip-masq=false >"$at/log" 2>&1 &
+    export DOCKER_HOST=unix://$at/socket
+    for _ in $(seq 120); do
+        ! PATH=/opt/docker:$PATH docker version >/dev/null 2>&1 || break
+        sleep 1
+    done
+    # links as in Debian's root; /etc can be written
+    mkdir -p "$at/small/usr" "$at/small/var" "$at/small/tmp"
+    chmod 1777 "$at/small/tmp"
+    cp -a "$root/etc" "$root"/{bin,sbin,lib,lib64} "$at/small/"
+    tar -C "$at/small" -c . | PATH=/opt/docker:$PATH docker import - worlds:1
+}
+
+# docker_run [OPTION]... NAME
+docker_run() {
+    local name=${*: -1}
+    set -- "${@:1:$#-1}"
+    PATH=/opt/docker:$PATH docker run --rm --network none -v "$world:/world:ro" -v "$root/usr:/usr:ro" \
+        -v "$root/var:/var:ro" --tmpfs /tmp:exec,mode=1777 -e CHAIN_TOOLS=/world/tools "$@" worlds:1 \
+        /world/tools/worlds run "$name"
+}

@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Runs the worlds of this machine, which systemd has started as it starts any: tests/run worlds.
+# chain.worlds=WORLD,WORLD... on the kernel's command line are those that run.
+. /world/containers.sh
+
+# login USER COMMAND...: as who logs in by ssh(1), on a terminal
+login() {
+    local user=$1
+    shift
+    ssh -tt -q -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i /root/key "$user@localhost" \
+        "CHAIN_TOOLS=$CHAIN_TOOLS $*"
+}
+
+# as a desktop starts a shell in a terminal: a scope of the user's systemd, with a limit of tasks
+in_terminal() {
+    login alice systemd-run --user --scope -q -p TasksMax=500 --unit=vte-spawn-12345678 "$run" run "$1"
+}
+
+# the server is not a child of who asks
+in_tmux() {
+    local out=/home/alice/out
+    login alice "tmux new-session -d '$run run $1 >$out 2>&1; tmux wait-for -S over' \\; wait-for over"
+    cat "$out"
+}
+
+# without a terminal, a session bus or most variables
+in_cron() {
+    local user=$1 name=$2 out=/home/$1/cron
+    install -o "$user" /dev/null "$out"
+    # each minute, until it has begun
+    echo "* * * * * $user flock -n $out env CHAIN_TOOLS=$CHAIN_TOOLS $run run $name >>$out 2>&1" >/etc/cron.d/worlds
+    until [ -s "$out" ]; do sleep 1; done
+    rm /etc/cron.d/worlds
+    flock "$out" cat "$out"
+}
+
+wanted=$(sed -n 's/.*chain\.worlds=\([^ ]*\).*/\1/p' /proc/cmdline)
+uname -r
+systemctl --failed --no-legend
+
+
+for kernel in debian testing; do
+    world $kernel-root login root "$run" run
+    world $kernel-user login alice "$run" run
+done
+world debian-bob login bob "$run" run
+world terminal in_terminal
+world tmux in_tmux
+world cron in_cron alice
+world sudo login alice sudo CHAIN_TOOLS=$CHAIN_TOOLS "$run" run
+
+root=/srv/root
+[ ! -e /world/look.sh ] || . /world/look.sh
+world runc-root runc_spec '.'
+world runc-user runc_spec '.process.user = {uid: 1000, gid: 1000}'
+world pod pod
+world podman-root podman_run podman --rootfs "$(overlay podman)"
+world podman-user podman_run podman --user alice --rootfs "$(overlay podman)"
+world rootless login alice podman run --rm --network none -v /world:/world:ro -e CHAIN_TOOLS=$CHAIN_TOOLS --rootfs /srv/rootless:O "$run" run
+if [ -x /opt/docker/dockerd ] && [[ $wanted == *docker-* ]]; then
+    start_docker
+    world docker-root docker_run
+fi
+if [ -d /world/apparmor ]; then world ubuntu apparmor; fi
+echo "[vm] over"
