@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Servers of others that a test needs: found, started, waited for, ended by their id.
+//! Servers that a test needs: finds, starts and waits for them, and ends them by their process id.
 
 use std::env;
 use std::fs::{self, File};

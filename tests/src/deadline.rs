@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Waiting for something that must come, and never for ever.
+//! Waiting for a condition with a deadline.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is written: the pages, man pages and completions, as they were when this was built.
+//! The option pages, READMEs, man pages and completions, as they were when the tests were built.
 
 use std::borrow::Cow;
 use std::env;
@@ -14,8 +14,8 @@ pub fn starting_with(start: &str) -> impl Iterator<Item = (&'static str, &'stati
     DOCUMENTS.iter().copied().filter(move |(path, _)| path.starts_with(start))
 }
 
-/// One file; an empty text where there is none yet. While documents are updated it is read
-/// from where it lies, because another test may just have written it.
+/// One file, or an empty text if it does not exist. With `CHAIN_UPDATE=1` it is read from the source
+/// tree, because another test may just have written it.
 pub fn text(path: &str) -> Cow<'static, str> {
     if updating() {
         return fs::read_to_string(source(path)).unwrap_or_default().into();
@@ -28,7 +28,7 @@ pub fn updating() -> bool {
     env::var_os("CHAIN_UPDATE").is_some_and(|value| value == "1")
 }
 
-/// Where a document lies.
+/// The path of a document in the source tree.
 pub fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a tool tells of itself, and whether a call in strace's log is what was told.
+//! The steps that `--explain` prints, and whether a call in strace's log is one of them.
 
 use crate::trace::Call;
 
-/// The calls that change a process or the system, and so have to be told.
+/// The calls that change a process or the system: `--explain` must print each.
 pub const CHANGING_CALLS: &[&str] = &[
     "chdir",
     "chroot",
@@ -52,7 +52,7 @@ pub const CHANGING_CALLS: &[&str] = &[
 /// A line of `--explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainedStep {
-    /// Who says it.
+    /// The tool that printed it.
     pub tool: String,
     /// Why: "the tool will now …".
     pub reason: String,
@@ -63,7 +63,7 @@ pub struct ExplainedStep {
 }
 
 impl ExplainedStep {
-    /// Reads `TOOL: REASON: CALL  # PAGE`; other lines are no steps.
+    /// Reads `TOOL: REASON: CALL  # PAGE`; other lines are not steps.
     pub fn parse(line: &str) -> Option<Self> {
         let (said, page) = line.rsplit_once("  # ")?;
         let (tool, said) = said.split_once(": ")?;
@@ -74,7 +74,7 @@ impl ExplainedStep {
         Some(Self { tool: tool.into(), reason: reason.into(), call: call.into(), page: page.into() })
     }
 
-    /// All steps that were told. A step that shows several calls is a step for each.
+    /// All steps in a tool's standard error. A step that shows several calls is a step for each.
     pub fn parse_all(stderr: &str) -> Vec<Self> {
         let each = |step: Self| {
             let mut calls: Vec<String> = Vec::new();
@@ -90,10 +90,10 @@ impl ExplainedStep {
         stderr.lines().filter_map(Self::parse).flat_map(each).collect()
     }
 
-    /// Whether this call is the one that was told.
+    /// Whether this call is this step.
     ///
-    /// A descriptor that has no path of its own is told by a name: `<new root/proc>` is any
-    /// descriptor whose path ends with `/proc`. fork(3) is a clone(2) to strace.
+    /// A step shows a descriptor without a path by a name: `<new root/proc>` matches any descriptor
+    /// whose path ends with `/proc`. strace shows fork(3) as clone(2).
     pub fn is(&self, call: &Call) -> bool {
         if self.call == "fork()" {
             return matches!(call.name.as_str(), "clone" | "fork" | "vfork")
@@ -105,16 +105,16 @@ impl ExplainedStep {
     }
 }
 
-/// Whether a call has to be told.
+/// Whether `--explain` must print a call.
 pub fn is_change(call: &Call) -> bool {
     match call.name.as_str() {
-        // set and set back is how it is read
+        // a process reads its umask by setting it twice
         "umask" => false,
         // a lock that nobody holds shows that the run that made a group is gone
         "flock" => false,
-        // without a file it changes nothing: a question whether the kernel has the call
+        // on no file it changes nothing: it asks whether the kernel has the call
         "open_tree" | "mount_setattr" if call.args.starts_with("-1, ") => false,
-        // only what the kernel takes as an order
+        // only writes to files that change the kernel's state
         "write" => call.args.starts_with("</proc/") || call.args.starts_with("</sys/"),
         "ioctl" => call.args.contains("SIOCSIFFLAGS"),
         "clone" | "clone3" => !call.args.contains("CLONE_THREAD"),
@@ -122,8 +122,8 @@ pub fn is_change(call: &Call) -> bool {
     }
 }
 
-/// What the tools themselves did: without strace's own start of the first one, and without what
-/// a process did after it became the command (the program called `command`).
+/// The calls of the tools themselves: without strace's start of the first one, and without those of a
+/// process after it became the command (the program called `command`).
 pub fn calls_by_tools<'a>(calls: &'a [Call], command: &str) -> Vec<&'a Call> {
     let became = |call: &Call| call.name == "execve" && call.worked() && call.args.contains(command);
     let mut commands = Vec::new();

@@ -8,14 +8,14 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-/// MAX_HANDLE_SZ
-const MOST: usize = 128;
+/// As in the kernel's fcntl.h.
+const MAX_HANDLE_SZ: usize = 128;
 
 #[repr(C)]
 struct Handle {
     size: u32,
     kind: i32,
-    bytes: [u8; MOST],
+    bytes: [u8; MAX_HANDLE_SZ],
 }
 
 /// The handle of a file, to be passed as a word.
@@ -25,7 +25,7 @@ struct Handle {
 #[track_caller]
 pub fn of(path: &Path) -> String {
     let name = system::sys::c_string(path.as_os_str()).expect("a name");
-    let mut handle = Handle { size: 128, kind: 0, bytes: [0; MOST] };
+    let mut handle = Handle { size: 128, kind: 0, bytes: [0; MAX_HANDLE_SZ] };
     let mut mount = 0;
     // SAFETY: the name is a C string, and both others live through the call; the size is told.
     let result = unsafe {
@@ -50,7 +50,8 @@ pub fn of(path: &Path) -> String {
 /// `EPERM` without CAP_DAC_READ_SEARCH, `ESTALE` on another file system; `EINVAL` for a word that is none.
 pub fn open(word: &str) -> Result<File, Errno> {
     let (kind, hex) = word.split_once(':').ok_or(Errno::EINVAL)?;
-    let mut handle = Handle { size: 0, kind: kind.parse().map_err(|_| Errno::EINVAL)?, bytes: [0; MOST] };
+    let mut handle =
+        Handle { size: 0, kind: kind.parse().map_err(|_| Errno::EINVAL)?, bytes: [0; MAX_HANDLE_SZ] };
     for (byte, pair) in handle.bytes.iter_mut().zip(hex.as_bytes().chunks(2)) {
         let pair = std::str::from_utf8(pair).map_err(|_| Errno::EINVAL)?;
         *byte = u8::from_str_radix(pair, 16).map_err(|_| Errno::EINVAL)?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rigs the tests stand on: one noun a file.
+//! Support library of the tests of all crates.
 //!
 //! The tests use the tools as their users do, through the built programs.
 //!

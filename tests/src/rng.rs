@@ -4,12 +4,12 @@
 use std::env;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A sequence that its seed decides: SplitMix64, which needs no more than this.
+/// SplitMix64: a small generator whose numbers follow from the seed.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// The seed in `CHAIN_SEED`, or one of the clock's; it is said, to be given again.
+    /// Takes the seed from `CHAIN_SEED`, or else from the clock, and prints it so that a run can be repeated.
     pub fn new() -> Self {
         let given = env::var("CHAIN_SEED").ok().map(|seed| seed.parse().expect("CHAIN_SEED is a number"));
         let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;

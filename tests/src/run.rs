@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A command under test: started, waited for with a deadline, its words kept.
+//! A command under test: starts it, waits for it with a deadline, and keeps its output.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write as _};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An HTTP server that does what a test says, right or wrong, and remembers what it was asked.
+//! An HTTP server that answers as a test tells it, right or wrong, and keeps the requests.
 
 mod answer;
 mod image;
@@ -25,7 +25,7 @@ pub use request::Request;
 /// A client that says nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// What a test has the server answer.
+/// How a test has the server answer.
 pub type Script = dyn Fn(&Request) -> Answer + Send + Sync;
 
 /// A server that runs as long as this lives.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where a session of a page runs, and what it finds there: the word after `console`.
+//! Where a session of a page runs, and what it can use there: the word after `console`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub enum SessionKind {
     Mirror,
 }
 
-/// What a session finds beside the tools.
+/// What a session can use beside the tools.
 #[derive(Clone, Debug, Default)]
 pub struct SessionEnv {
     /// Where other programs are.

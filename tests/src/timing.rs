@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How long programs take, each beside the others: rounds in which each runs once, so that what the
-//! machine does meanwhile hits all of them.
+//! How long programs take: in each round every program runs once, so that other load on the machine
+//! slows all of them alike.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Rounds that are not counted: they fill caches.
+/// Rounds that are not counted, because they fill caches.
 const FIRST: usize = 5;
 
 /// A command that is measured against others.

@@ -81,7 +81,7 @@ impl Trace {
     /// Runs a command to its end.
     ///
     /// # Panics
-    /// Without strace, or if the log cannot be understood: the rig is broken then.
+    /// Without strace, or if the log cannot be understood.
     #[track_caller]
     pub fn run(self, command: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Traced {
         let scratch = Scratch::new();

@@ -112,10 +112,10 @@ mod as_anyone {
     fn the_root_is_what_was_opened_even_if_its_name_is_swapped_meanwhile() {
         let mounts = mount_table();
         let jail = Jail::new();
-        let street = tests::Scratch::new();
+        let links = tests::Scratch::new();
         for (name, target) in [("a", jail.root.path("")), ("b", jail.root.path("sub"))] {
             fs::write(target.join("name"), name).unwrap();
-            std::os::unix::fs::symlink(target, street.path(name)).unwrap();
+            std::os::unix::fs::symlink(target, links.path(name)).unwrap();
         }
         for name in ["dev", "proc", "sys"] {
             fs::create_dir(jail.root.path("sub").join(name)).unwrap();
@@ -125,13 +125,13 @@ mod as_anyone {
             scope.spawn(|| {
                 let flags = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    let (a, b) = (street.path("a"), street.path("b"));
+                    let (a, b) = (links.path("a"), links.path("b"));
                     nix::fcntl::renameat2(nix::fcntl::AT_FDCWD, &a, nix::fcntl::AT_FDCWD, &b, flags).unwrap();
                 }
             });
             for _ in 0..100 {
                 let script = "cat /name && test -e /proc/self && test -c /dev/null";
-                let ended = jail.run_in(street.path("a"), Isolation::Default, &[], script).end();
+                let ended = jail.run_in(links.path("a"), Isolation::Default, &[], script).end();
                 let out = ended.out();
                 if ended.end != End::Exit(0) || (out != "a" && out != "b") {
                     stop.store(true, std::sync::atomic::Ordering::Relaxed);

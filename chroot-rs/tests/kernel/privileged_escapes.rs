@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What root of the machine can do whatever its root directory is, and root of a user namespace cannot.
+//! Escapes that need the machine's root and no particular root directory: root of a user namespace cannot use them.
 
 use crate::jail::{Isolation, Jail};
 

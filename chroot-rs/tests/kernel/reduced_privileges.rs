@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Callers who may do less: without a capability, at a limit. They take util-linux' setpriv and prlimit.
+//! Callers without a capability or at a limit. The tests need util-linux' setpriv and prlimit.
 
 use tests::{End, Run, tools};
 

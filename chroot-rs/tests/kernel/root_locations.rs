@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where a jail may stand: the mounts and directories that a root lies on.
+//! The mounts and directories that a root may lie on.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use tests::{Ended, Run, tools};
 
 use crate::jail::Jail;
 
-/// Everything is there, and `/` is nobody else's.
+/// Checks that dev, proc and sys are complete and that `/` is the new root.
 pub(crate) const CHECK_COMPLETE: &str = "test -c /dev/null && echo >/dev/null && test -d /dev/pts && test -e /proc/self/stat \
     && test -d /sys/kernel && test ! -e /proc/../../../../../../$SECRET && echo whole";
 

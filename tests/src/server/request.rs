@@ -4,8 +4,8 @@
 use std::io::{self, Read};
 use std::time::Instant;
 
-/// More than a client of ours would ever send.
-const MOST_HEAD: usize = 64 << 10;
+/// More than rootfs-fetch ever sends, in bytes.
+const MAX_HEAD: usize = 64 << 10;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Request {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
-            if head.len() > MOST_HEAD {
+            if head.len() > MAX_HEAD {
                 return Err(io::Error::other("the head of a request without an end"));
             }
             match stream.read(&mut byte)? {
