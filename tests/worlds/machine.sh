@@ -30,7 +30,10 @@ in_cron() {
     install -o "$user" /dev/null "$out"
     # each minute, until it has begun
     echo "* * * * * $user flock -n $out env CHAIN_TOOLS=$CHAIN_TOOLS $run run $name >>$out 2>&1" >/etc/cron.d/worlds
-    until [ -s "$out" ]; do sleep 1; done
+    for _ in $(seq 180); do
+        [ ! -s "$out" ] || break
+        sleep 1
+    done
     rm /etc/cron.d/worlds
     flock "$out" cat "$out"
 }
