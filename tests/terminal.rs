@@ -66,7 +66,7 @@ mod as_anyone {
         let scratch = Scratch::new();
         let (mut terminal, mut pipe) = fetch(&scratch, "");
         pipe.write_all(&archive[..600_000]).unwrap();
-        terminal.wait_for("KiB");
+        terminal.wait_for("kB");
         pipe.write_all(&archive[600_000..]).unwrap();
         drop(pipe);
         terminal.wait_for("root: 2 files, 1.2 MB");
