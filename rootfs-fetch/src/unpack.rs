@@ -357,7 +357,8 @@ impl Unpacker {
     /// Finishes the directories, and ends.
     pub fn finish(mut self) -> Result<Report> {
         self.policy.selection.check(self.entries)?;
-        self.report.nested = self.nested()?;
+        // only for a line of advice, so a failure is no failure of the run
+        self.report.nested = self.nested().unwrap_or_default();
         finish::directories(&mut self.tree, &self.policy, &mut self.report)?;
         Ok(self.report)
     }
