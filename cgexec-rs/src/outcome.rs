@@ -63,7 +63,7 @@ impl Outcome {
     }
 
     fn join(options: &Options, reporter: &Reporter) -> Result<Self, Failure> {
-        if options.limits.limits().is_ok_and(|limits| !limits.is_empty()) {
+        if options.limits.limits().map_or(true, |limits| !limits.is_empty()) {
             return Err(Failure::new("-g joins a group as it is, limits are for a new one")
                 .hint("cgset(1) or a write to its files changes it"));
         }

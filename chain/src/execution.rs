@@ -40,7 +40,7 @@ impl<'a> Execution<'a> {
         command: Command,
         on_exit: Option<OnExit>,
     ) -> Self {
-        let (undos, cwd) = (Vec::new(), PathBuf::from("/"));
+        let (undos, cwd) = (Vec::new(), PathBuf::new());
         Self { reporter, handles, command, on_exit, helper: None, undos, signals: None, cwd }
     }
 

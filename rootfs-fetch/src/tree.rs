@@ -70,7 +70,7 @@ impl Tree {
         self.root.inode()
     }
 
-    /// EntryKind is known of the directories.
+    /// What is known of the directories.
     pub fn directories(&mut self) -> &mut Directories {
         &mut self.directories
     }
@@ -278,7 +278,7 @@ fn in_the_way(name: &Name, error: Errno) -> Failure {
     Failure::call(format_args!("make {name}"), call, error)
 }
 
-/// An open directory that is not followed if it is a link; for the places around the tree.
+/// Opens a directory around the tree, by a path of the caller's: links are followed.
 ///
 /// # Errors
 /// As openat(2).

@@ -53,14 +53,14 @@ pub struct Unpacker {
     left_out: HashSet<Name>,
     /// Files that no more links can be made to, and the copies that take their place.
     copied: HashMap<Name, Name>,
-    /// EntryKind the layer has made, while one of an image is applied.
+    /// What the layer has made, while one of an image is applied.
     layer: Option<Made>,
-    /// EntryKind was made so far, where something was there before us.
+    /// What was made so far, where something was there before us.
     files: Option<HashSet<Inode>>,
     usage: DiskUsage,
 }
 
-/// EntryKind kind of archive is unpacked.
+/// What kind of archive is unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveKind {
     /// The whole tree, every name meant as it is.

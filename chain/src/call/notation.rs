@@ -2,7 +2,6 @@
 //! Parts of strace(1)'s notation, and paths as a shell reads them.
 
 use std::fmt::{self, Display};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
 use nix::sys::signal::Signal;
@@ -40,11 +39,30 @@ pub(super) fn shell_word_at(cwd: &Path, path: &Path) -> String {
     shell_word(&path.components().filter(|part| *part != Component::CurDir).collect::<std::path::PathBuf>())
 }
 
-/// A path as a shell word.
+/// A path as a shell word: in single quotes unless it is plain, because a shell expands `$` and
+/// backticks in double ones.
 pub fn shell_word(path: &Path) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
     match path.to_str() {
-        Some(text) if path.as_os_str().as_bytes().iter().all(is_plain) => text.to_string(),
-        _ => quoted(path).to_string(),
+        Some(text) if !text.is_empty() && text.bytes().all(|byte| is_plain(&byte)) => text.to_string(),
+        _ => format!("'{}'", path.to_string_lossy().replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_word_is_expanded_by_no_shell() {
+        for (path, word) in [
+            ("/etc/os-release", "/etc/os-release"),
+            ("/a b", "'/a b'"),
+            ("/$(id)`id`", "'/$(id)`id`'"),
+            ("/it's", r"'/it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(Path::new(path)), word);
+        }
     }
 }

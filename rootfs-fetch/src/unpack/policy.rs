@@ -16,7 +16,7 @@ pub enum Owners {
     Caller,
 }
 
-/// EntryKind becomes of device nodes.
+/// What becomes of device nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Devices {
     /// Left out and counted.
@@ -33,7 +33,7 @@ pub const DEFAULT_MAX_ENTRIES: u64 = 4_000_000;
 pub struct Policy {
     /// Who owns what is made.
     pub owners: Owners,
-    /// EntryKind becomes of device nodes.
+    /// What becomes of device nodes.
     pub devices: Devices,
     /// Which entries are made, and under which names.
     pub selection: Selection,
@@ -53,7 +53,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// EntryKind the caller's rights allow: root keeps owners, everybody else owns all.
+    /// What the caller's rights allow: root keeps owners, everybody else owns all.
     pub fn for_caller() -> Self {
         let uid = rustix::process::geteuid();
         let owners = if uid.is_root() { Owners::Keep } else { Owners::Caller };

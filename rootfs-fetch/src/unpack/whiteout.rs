@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! EntryKind a layer takes away from those below it: `.wh.NAME`, and `.wh..wh..opq` for all.
+//! What a layer takes away from those below it: `.wh.NAME`, and `.wh..wh..opq` for all.
 //!
 //! A whiteout hides what lower layers brought and nothing of its own layer,
-//! whichever of the two comes first in the archive. EntryKind a layer made is known by
+//! whichever of the two comes first in the archive. What a layer made is known by
 //! its real name, because links give one directory several names.
 //!
 //! # Source
@@ -21,7 +21,7 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Bookkeeping of aufs that old layers carry.
 const AUFS: &[u8] = b".wh..wh.";
 
-/// EntryKind an entry's name says in a layer.
+/// What an entry's name says in a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// Nothing: it is a file.

@@ -27,7 +27,7 @@ pub struct Reader {
     followed: bool,
 }
 
-/// EntryKind stands before the header of one entry.
+/// What stands before the header of one entry.
 #[derive(Debug, Default)]
 struct PendingHeaders {
     pax: Option<Pax>,
