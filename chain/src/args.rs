@@ -164,13 +164,6 @@ pub fn usage_error(tool: &Tool, reporter: &Reporter, wrong: &str, hint: Option<&
     sys::exit(tool.usage_error)
 }
 
-/// A usage error of a link of a chain: no command, an operand missing.
-pub fn exit_usage(reporter: &Reporter, wrong: &str, hint: &str) -> ! {
-    reporter.message(wrong);
-    reporter.hint(hint);
-    sys::exit(FAILED)
-}
-
 fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let first = text.lines().next().unwrap_or_default();

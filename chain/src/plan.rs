@@ -7,7 +7,7 @@
 //! stays after a fork, or at once when a later step fails.
 //!
 //! A step that only a process outside of the new namespaces can make is left to a helper by
-//! [`Plan::in_helper`], which forks that helper where [`Plan::helper_from_here`] says.
+//! [`Plan::in_helper`]. The helper is forked before the first step.
 
 use std::os::fd::OwnedFd;
 
@@ -29,8 +29,6 @@ pub struct Plan {
     handles: Handles,
     command: Command,
     on_exit: Option<OnExit>,
-    /// Before which step the helper is forked, once a step is left to it.
-    helper_at: usize,
     /// How many calls are left to the helper.
     helper_calls: u32,
 }
@@ -39,7 +37,7 @@ impl Plan {
     /// A plan that only becomes the command.
     pub fn new(command: Command) -> Self {
         let handles = Handles::default();
-        Self { steps: Vec::new(), handles, command, on_exit: None, helper_at: 0, helper_calls: 0 }
+        Self { steps: Vec::new(), handles, command, on_exit: None, helper_calls: 0 }
     }
 
     /// A slot for a descriptor that a call opens; messages show it as `<name>`.
@@ -72,17 +70,11 @@ impl Plan {
         self.steps.push(Step::new(reason.into(), Action::Fork(options)));
     }
 
-    /// Says where the helper is forked, if a later step is left to it: it stays in the namespaces that
-    /// the process has here. Without this, it is forked first.
-    pub fn helper_from_here(&mut self) {
-        self.helper_at = self.steps.len();
-    }
-
     /// Lets the helper make the last step, and take it back.
     pub fn in_helper(&mut self) {
         if self.helper_calls == 0 && !self.steps.is_empty() {
             let fork = Step::new("leave a helper outside".into(), Action::StartHelper);
-            self.steps.insert(self.helper_at.min(self.steps.len() - 1), fork);
+            self.steps.insert(0, fork);
         }
         let Some(Step { action, undo, .. }) = self.steps.last_mut() else { return };
         for action in std::iter::once(action).chain(undo.iter_mut().map(|undo| &mut undo.action)) {
@@ -181,11 +173,10 @@ mod tests {
     use crate::call;
 
     #[test]
-    fn a_helper_is_forked_before_the_namespaces_if_a_step_is_left_to_it() {
+    fn a_helper_is_forked_first_if_a_step_is_left_to_it() {
         let plan = |in_helper: bool| {
             let mut plan = Plan::new(Command::shell("sh".into()));
             plan.step("give up groups", call::SetGroups(Vec::new()));
-            plan.helper_from_here();
             plan.step("enter a new user namespace", call::Unshare(CloneFlags::CLONE_NEWUSER));
             plan.step("map user ids", call::Write::new("/proc/7/uid_map", "0 0 1"));
             if in_helper {
@@ -196,6 +187,6 @@ mod tests {
         let (groups, unshare) = ("setgroups(0, [])", "unshare(CLONE_NEWUSER)");
         let write = "write(</proc/7/uid_map>, \"0 0 1\", 5)";
         assert_eq!(plan(false), [groups, unshare, write]);
-        assert_eq!(plan(true), [groups, "fork()", unshare, write]);
+        assert_eq!(plan(true), ["fork()", groups, unshare, write]);
     }
 }

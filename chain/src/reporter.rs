@@ -46,11 +46,6 @@ impl Reporter {
         self.verbosity
     }
 
-    /// The name that stands before each line.
-    pub const fn tool(&self) -> &'static str {
-        self.tool
-    }
-
     /// Says a step: why, the call in strace(1)'s notation, and its page.
     pub fn step(&self, reason: impl Display, call: impl Display, page: &str) {
         if self.verbosity != Verbosity::Quiet {
