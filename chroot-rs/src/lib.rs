@@ -2,6 +2,7 @@
 //! chroot-rs: change the root directory so that nothing inside can see out, then become the next command.
 #![forbid(unsafe_code)]
 
+pub mod capabilities;
 pub mod cli;
 mod credentials;
 mod descriptors;
@@ -16,6 +17,7 @@ mod plan;
 mod probe;
 mod root;
 mod root_mount;
+pub mod seccomp;
 mod setup;
 
 use std::ffi::OsString;
