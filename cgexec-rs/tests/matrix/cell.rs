@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -146,6 +147,14 @@ fn nothing_is_left(
     // an empty scope is systemd's to take away
     let scope = new().iter().any(|group| group.to_string_lossy().contains(".scope"));
     let waits = outcome != Outcome::Killed && scope;
+    if outcome != Outcome::Killed {
+        // a process closes its output before it leaves its group, and the next run removes only empty ones
+        let has_processes = |group: &PathBuf| {
+            fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| !procs.is_empty())
+        };
+        let all_left = || (!new().iter().any(has_processes)).then_some(());
+        deadline::wait("the groups to be empty", PATIENCE, all_left)?;
+    }
     if by_the_next && !new().is_empty() && !(waits && gone(PATIENCE)) {
         start(environment.one_more()).end().ok();
     }
