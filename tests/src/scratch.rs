@@ -77,7 +77,8 @@ static TEMPORARY: OnceLock<PathBuf> = OnceLock::new();
 #[track_caller]
 pub fn own_temporary_directory() {
     TEMPORARY.get_or_init(|| {
-        let path = env::temp_dir().join(format!("{}tmp", prefix()));
+        // a short name: a socket's path ends at 104 bytes, and engines put theirs deep in here
+        let path = env::temp_dir().join(format!("t{}", process::id()));
         fs::create_dir(&path).expect("a new directory in the temporary directory");
         fs::set_permissions(&path, Permissions::from_mode(0o1777)).expect("a mode for it");
         // SAFETY: the programs of these tests read the environment by std alone, which takes a lock.
