@@ -114,13 +114,7 @@ mod limits {
 
     pub fn the_group_goes_whatever_the_command_leaves_in_it() {
         let before = Snapshot::take();
-        for script in [
-            "exit 3",
-            "kill -9 $$",
-            "kill -SEGV $$",
-            "setsid sleep 1000 & exit 3",
-            "mkdir -p /nonexistent/x; exit 3",
-        ] {
+        for script in ["exit 3", "kill -9 $$", "kill -SEGV $$", "setsid sleep 1000 & exit 3"] {
             cgexec(&["--pids-limit", "20"]).run(["sh", "-c", script]).end();
             before.unchanged();
         }
