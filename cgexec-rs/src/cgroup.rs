@@ -162,11 +162,11 @@ fn kill_one_by_one(path: &Path, deadline: Instant) -> Result<(), Errno> {
 
 /// Stops everything in a group of version 1's freezer and below; elsewhere nothing happens.
 ///
-/// Some processes cannot be stopped at once, so it is asked for a while; those that are still
-/// not frozen then are killed all the same.
+/// Some processes cannot be stopped at once, and a fork bomb on a slow machine has thousands, so it
+/// is asked for a while; those that are still not frozen then are killed all the same.
 fn freeze(path: &Path) {
     let state = path.join("freezer.state");
-    for _ in 0..20 {
+    for _ in 0..200 {
         // read again each time: a process that forked meanwhile is found by the next write
         if sys::write_file(&state, b"FROZEN").is_err()
             || fs::read(&state).is_ok_and(|state| state.starts_with(b"FROZEN"))

@@ -51,8 +51,9 @@ fn what_was_frozen_out_of_reach_is_said_and_keeps_nobody_from_running() {
 #[ignore = "needs the VM with version 1 alone"]
 fn a_fork_bomb_is_frozen_while_it_is_ended() {
     tests::vm::only_here();
-    // without a limit of processes, so that it still forks while it is ended
-    let bomb = "b() { b | b & }; b; sleep 0.2; exit 4";
+    // without a limit of processes, so that it still forks while it is ended; it doubles every 20 ms, since
+    // one without a pause fills a slow machine before anything can end it
+    let bomb = "b() { sleep 0.02; b | b & }; b; sleep 0.2; exit 4";
     let ended = shell(&["-m", "100M", "--report=json"], &format!("exec 2>/dev/null; {bomb}"));
     let report = reported(&ended.ended(End::Exit(4)));
     assert!(report.number("leftovers") > 5.0);
