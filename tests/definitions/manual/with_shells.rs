@@ -69,7 +69,7 @@ fn zsh_finds_the_completion_and_completes_an_option() {
             "zmodload zsh/zpty && zpty z zsh -f -i &&
              zpty -w z 'fpath=({dir} $fpath); autoload -Uz compinit; compinit -D -u; PS1=; print -n re; print ady' &&
              zpty -r -m z seen '*ready*' && zpty -n -w z $'{name} --explai\\t' &&
-             zpty -r -m z seen '*--explai*n*' && print -r -- $seen",
+             zpty -r -m z seen '*--explain*' && print -r -- $seen",
             dir = scratch.path("").display()
         );
         let zsh = Run::new("zsh").args(["-f", "-c", &script]).env("HOME", scratch.path(""));
