@@ -71,22 +71,21 @@ fn skippable(head: &[u8]) -> Option<u64> {
 /// # Errors
 /// I/O from reading; damaged, for a format that is not one of ours.
 pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>, Compression)> {
-    let mut head = read_head(&mut input)?;
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    fill_head(&mut head, &mut input)?;
     // the first bytes of a tar archive are a name, which may look like anything
     if head.first_chunk().is_some_and(header::is_header) {
         return Ok((Box::new(Cursor::new(head).chain(input)), Compression::Plain));
     }
     // pzstd and zstd:chunked write skippable frames first, and lz4 has the same
     while let Some(length) = skippable(&head) {
-        let mut rest = Cursor::new(head).chain(input);
-        let skipped = copy(&mut rest.by_ref().take(8 + length), &mut sink()).map_err(Failure::read)?;
-        if skipped < 8 + length {
+        let in_head = head.len().min(usize::try_from(8 + length).unwrap_or(usize::MAX));
+        head.drain(..in_head);
+        let rest = 8 + length - in_head as u64;
+        if copy(&mut input.by_ref().take(rest), &mut sink()).map_err(Failure::read)? < rest {
             return Err(Failure::damaged("the compressed data are cut short"));
         }
-        let (left, unread) = rest.into_inner();
-        let at = usize::try_from(left.position()).unwrap_or(usize::MAX);
-        input = Box::new(Cursor::new(left.into_inner().split_off(at)).chain(unread));
-        head = read_head(&mut input)?;
+        fill_head(&mut head, &mut input)?;
     }
     if let Some(what) = foreign::format(&head) {
         return Err(foreign::refused(what));
@@ -105,10 +104,10 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>,
     Ok((decoder(compression, input)?, compression))
 }
 
-fn read_head(input: &mut impl Read) -> Result<Vec<u8>> {
-    let mut head = Vec::with_capacity(HEAD_BYTES);
-    input.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Failure::read)?;
-    Ok(head)
+/// Reads until there are enough bytes to know a format by, or no more.
+fn fill_head(head: &mut Vec<u8>, input: &mut impl Read) -> Result<()> {
+    let missing = HEAD_BYTES.saturating_sub(head.len()) as u64;
+    input.take(missing).read_to_end(head).map(drop).map_err(Failure::read)
 }
 
 fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Result<Box<dyn Read + Send>> {
