@@ -55,7 +55,7 @@ impl<'a> Execution<'a> {
 
     /// Makes a step. Only the process that goes on with the plan returns from it.
     fn make(&mut self, step: Step, later: &[Step]) {
-        let Step { reason, action, undo, verify, optional, commits } = step;
+        let Step { reason, action, undo, verify, optional, instead, commits } = step;
         if !undo.is_empty() || matches!(action, Action::Fork(_)) {
             // no signal may end us between a step and what takes it back
             self.signals.get_or_insert_with(supervise::block_signals);
@@ -69,6 +69,15 @@ impl<'a> Execution<'a> {
             },
             action => self.make_action(action, later),
         };
+        if let (Err(errno), Some(instead)) = (made, instead)
+            && instead.refusals.contains(&errno)
+        {
+            self.reporter.message(&instead.note);
+            for (reason, action) in instead.steps {
+                self.make(Step::new(reason, action), later);
+            }
+            return;
+        }
         if let Err(errno) = made {
             self.report_failure(&reason, &action, errno);
         }

@@ -13,6 +13,7 @@ pub mod namespace;
 pub mod search;
 pub mod status;
 pub mod sys;
+pub mod visibility;
 pub mod walk;
 
 /// Makes the C entry point of a tool from its `fn(Vec<OsString>) -> !`.

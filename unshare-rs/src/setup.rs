@@ -28,7 +28,7 @@ pub struct Setup {
     /// Users, groups and capabilities.
     pub ids: IdSetup,
     /// The hostname to set.
-    pub hostname: Option<OsString>,
+    pub hostname: Option<Hostname>,
     /// Whether to bring lo up.
     pub loopback: bool,
     /// Clocks to move.
@@ -41,6 +41,15 @@ pub struct Setup {
     pub environment: Option<Vec<OsString>>,
     /// What a default would do and cannot, and options without an effect: a line each.
     pub notes: Vec<String>,
+}
+
+/// A hostname to set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hostname {
+    /// The name.
+    pub name: OsString,
+    /// Whether no option asks for it, and the command can do with the one there is.
+    pub is_default: bool,
 }
 
 impl Setup {
@@ -64,7 +73,9 @@ impl Setup {
         } else {
             IdSetup::from_options(&options.ids, caller)?
         };
-        let default_hostname = (is_container && has(CloneFlags::CLONE_NEWUTS)).then(|| "container".into());
+        let chosen_hostname = options.hostname.clone().map(|name| Hostname { name, is_default: false });
+        let default_hostname = (is_container && has(CloneFlags::CLONE_NEWUTS))
+            .then(|| Hostname { name: "container".into(), is_default: true });
         let unused = options.filesystem.propagation.is_some() && !has(CloneFlags::CLONE_NEWNS);
         let unused =
             unused.then(|| "--propagation changes nothing without a new mount namespace".to_string());
@@ -75,7 +86,7 @@ impl Setup {
             persisted,
             notes: ids.notes.iter().cloned().chain(unused).collect(),
             ids,
-            hostname: options.hostname.clone().or(default_hostname),
+            hostname: chosen_hostname.or(default_hostname),
             loopback: has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
             clocks: clocks.into_iter().filter_map(|(clock, offset)| Some((clock, offset?))).collect(),
             process: Process::from_options(&options.process, namespaces)?,
