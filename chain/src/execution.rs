@@ -10,7 +10,7 @@ use crate::call::{Effect, ForkOptions};
 use crate::exec::Command;
 use crate::exit::FAILED;
 use crate::handles::Handles;
-use crate::helper::Helper;
+use crate::helper::{self, Helper};
 use crate::reporter::{Reporter, Verbosity};
 use crate::step::{Action, Reason, Step, Undo, UndoWhen};
 use crate::supervise::{self, Ended, Forked, Supervisor, Timer, Watch};
@@ -74,13 +74,14 @@ impl<'a> Execution<'a> {
         if let Err(errno) = made {
             self.report_failure(&reason, &action, errno);
         }
+        if made.is_ok() {
+            // also where it did not come out as meant
+            self.undos.extend(undo);
+        }
         let as_meant =
             made.is_ok() && verify.is_none_or(|check| self.reporter.report_err(check(self.reporter)));
         if !as_meant && !optional {
             self.give_up()
-        }
-        if made.is_ok() {
-            self.undos.extend(undo);
         }
         if commits {
             self.undos.clear();
@@ -107,7 +108,9 @@ impl<'a> Execution<'a> {
             Action::InHelper(number, _) => self.helper.as_mut().ok_or(Errno::EBADF)?.ask(*number),
             Action::StartHelper => {
                 let find = |number| later.iter().find_map(|step| step.helper_call(number));
-                self.helper = Some(Helper::start(find)?);
+                let undoes = later.iter().flat_map(|step| &step.undo).any(Undo::is_in_helper);
+                let parent = if undoes { helper::Parent::Reaper } else { helper::Parent::Us };
+                self.helper = Some(Helper::start(parent, find)?);
                 Ok(())
             }
             // made where it has two sides
@@ -149,14 +152,16 @@ impl<'a> Execution<'a> {
     }
 
     fn become_command(&mut self) -> ! {
-        self.undos.retain(|undo| undo.when == UndoWhen::AfterCommand);
-        if let Some(helper) = self.helper.take() {
+        // one that is to take something back, should the command not start, ends by itself when it has
+        let is_needed = self.undos.iter().any(Undo::is_in_helper);
+        if let Some(helper) = self.helper.take_if(|_| !is_needed) {
             helper.shutdown();
         }
         // if no parent stays, the command gets its signals back here
         self.restore_signals();
         let status = self.command.become_it(self.reporter);
         self.take_back();
+        self.helper = None;
         sys::exit(status)
     }
 

@@ -79,10 +79,14 @@ impl Plan {
         }
         let Some(Step { action, undo, .. }) = self.steps.last_mut() else { return };
         for action in std::iter::once(action).chain(undo.iter_mut().map(|undo| &mut undo.action)) {
-            if let Action::Call(call) = std::mem::replace(action, Action::StartHelper) {
-                *action = Action::InHelper(self.helper_calls, call);
-                self.helper_calls += 1;
-            }
+            *action = match std::mem::replace(action, Action::StartHelper) {
+                Action::Call(call) => {
+                    self.helper_calls += 1;
+                    Action::InHelper(self.helper_calls - 1, call)
+                }
+                // a fork is nobody else's, and what is the helper's already stays so
+                other => other,
+            };
         }
     }
 
@@ -195,5 +199,18 @@ mod tests {
         let write = "write(</proc/7/uid_map>, \"0 0 1\", 5)";
         assert_eq!(plan(false), [groups, unshare, write]);
         assert_eq!(plan(true), ["fork()", groups, unshare, write]);
+    }
+
+    #[test]
+    fn a_fork_and_what_the_helper_has_already_cannot_be_left_to_it() {
+        let mut plan = Plan::new(Command::shell("sh".into()));
+        plan.step("map user ids", call::Write::new("/proc/7/uid_map", "0 0 1"));
+        plan.in_helper();
+        plan.in_helper();
+        plan.fork("start process 1", ForkOptions::default());
+        plan.in_helper();
+        assert_eq!(plan.lines(), ["fork()", "write(</proc/7/uid_map>, \"0 0 1\", 5)", "fork()"]);
+        assert_eq!(plan.helper_calls, 1);
+        assert!(matches!(plan.steps.last(), Some(Step { action: Action::Fork(_), .. })));
     }
 }
