@@ -207,7 +207,7 @@ mod as_root {
         // it knows no user without a name
         let id = unused_id();
         let text = format!(
-            "unshare --mount sh -ec 'f=$(mktemp); echo {id}:100000:65536 >$f; mount --bind $f /etc/subuid
+            "unshare --mount sh -ec 'f=$(mktemp); echo {id}:100000:65536 >$f; chmod 644 $f; mount --bind $f /etc/subuid
             mount --bind $f /etc/subgid; rm $f
             exec setpriv --reuid={id} --regid={id} --clear-groups '$T' -- cat /proc/self/uid_map /proc/self/gid_map'"
         );
