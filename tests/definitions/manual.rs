@@ -65,7 +65,7 @@ fn tables_of_options_are_those_of_the_definition() {
 
 /// A file is what was generated, or it is written where that was asked for.
 #[track_caller]
-fn same(file: &str, generated: &str) {
+pub fn same(file: &str, generated: &str) {
     if documents::text(file) == generated {
         return;
     }
