@@ -31,6 +31,8 @@ mod stale;
 mod stats;
 mod stats_reader;
 pub mod systemd;
+mod time_limit;
+mod time_watch;
 mod v2_parent;
 mod version;
 
