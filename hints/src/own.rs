@@ -42,5 +42,5 @@ pub(crate) fn owner(name: &str) -> Option<(&'static str, &'static str)> {
 
 /// Whether a tool's option takes a value only with `=`.
 pub(crate) fn takes_joined_value(tool: &str, name: &str) -> bool {
-    all().any(|own| own.tool == tool && own.is(name) && own.long.contains("[="))
+    all().any(|own| own.tool == tool && own.is(name) && !own.long.contains(' ') && own.long.contains("[="))
 }
