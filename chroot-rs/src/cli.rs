@@ -51,7 +51,7 @@ pub struct Options {
     pub ephemeral: Option<EphemeralSize>,
 
     /// How mounts that are made outside later spread in: private, not at all; slave, to what is bound
-    #[arg(long, value_name = "MODE", conflicts_with = "plain")]
+    #[arg(long, value_name = "MODE", conflicts_with = "plain", hide_possible_values = true)]
     pub propagation: Option<Propagation>,
 
     /// `--bind`, `--tmpfs`, `--resolv-conf`.
