@@ -31,11 +31,11 @@ use crate::setup::Setup;
 pub fn run(argv: Vec<OsString>) -> ! {
     let Parsed { options, verbosity, operands } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
-    let setup = Setup::resolve(&options, &Caller::of_this_process())
+    let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
+    let setup = Setup::resolve(&options, &Caller::of_this_process(&command))
         .unwrap_or_else(|failure| reporter.exit_with(&failure));
     for note in &setup.notes {
         reporter.message(note);
     }
-    let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
     plan::plan(setup, command).execute(&reporter)
 }
