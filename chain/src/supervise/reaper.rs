@@ -20,6 +20,9 @@ use super::end_with_parent;
 use crate::exit::FAILED;
 use system::sys;
 
+/// The answer of a reaper that said itself which step failed; others are 0 or an errno.
+const HAS_TOLD: i32 = -1;
+
 /// A reaper that waits.
 #[derive(Debug)]
 pub(crate) struct Reaper {
@@ -32,7 +35,7 @@ impl Reaper {
     /// then.
     ///
     /// # Errors
-    /// As socketpair(2) and fork(2); `ECHILD` if somebody ended it.
+    /// As socketpair(2), fork(2) and PR_SET_PDEATHSIG(2const); `ECHILD` if somebody ended it.
     pub(crate) fn start(name: &str, make_steps: impl FnOnce() -> bool) -> Result<Option<Self>, Errno> {
         let (ours, its) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         let Some(pid) = sys::fork()? else {
@@ -41,14 +44,21 @@ impl Reaper {
         };
         drop(its);
         let reaper = Self { pid };
-        let mut all_made = [0];
-        match recv(ours.as_raw_fd(), &mut all_made, MsgFlags::empty()) {
-            Ok(1) if all_made == [1] => Ok(Some(reaper)),
-            answered => {
-                reaper.end();
-                if answered == Ok(1) { Ok(None) } else { Err(Errno::ECHILD) }
-            }
+        let mut answer = [0; 4];
+        let answered = recv(ours.as_raw_fd(), &mut answer, MsgFlags::empty());
+        match (answered, i32::from_ne_bytes(answer)) {
+            (Ok(4), 0) => Ok(Some(reaper)),
+            // somebody ended it
+            (Ok(_), 0) => reaper.end_for(Err(Errno::ECHILD)),
+            (Ok(_), HAS_TOLD) => reaper.end_for(Ok(None)),
+            (Ok(_), errno) => reaper.end_for(Err(Errno::from_raw(errno))),
+            (Err(errno), _) => reaper.end_for(Err(errno)),
         }
+    }
+
+    fn end_for<T>(self, outcome: T) -> T {
+        self.end();
+        outcome
     }
 
     /// Ends it, and with it all that is left in the namespace.
@@ -61,11 +71,15 @@ impl Reaper {
 /// The reaper itself. The kernel reaps what ends under a parent that ignores SIGCHLD: waitpid(2).
 fn reap(name: &str, socket: &OwnedFd, make_steps: impl FnOnce() -> bool) -> ! {
     sys::set_ignored(libc::SIGCHLD, true);
-    let all_made = end_with_parent(socket).is_ok() && make_steps();
+    let outcome = match end_with_parent(socket) {
+        Ok(()) if make_steps() => 0,
+        Ok(()) => HAS_TOLD,
+        Err(errno) => errno as i32,
+    };
     sys::overwrite_arguments(name);
     sys::close_all_but(socket.as_fd());
-    let told = send(socket.as_raw_fd(), &[u8::from(all_made)], MsgFlags::MSG_NOSIGNAL);
-    if !all_made || told.is_err() {
+    let told = send(socket.as_raw_fd(), &outcome.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL);
+    if outcome != 0 || told.is_err() {
         sys::exit(FAILED);
     }
     let _ = nix::unistd::close(socket.as_raw_fd());
