@@ -37,6 +37,11 @@ pub struct Options {
     #[arg(long, conflicts_with = "plain")]
     pub share_pid: bool,
 
+    /// Let COMMAND be process 1, for which the kernel drops signals it does not catch: for
+    /// systemd and other inits
+    #[arg(long, conflicts_with = "plain")]
+    pub no_init: bool,
+
     /// As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)
     #[arg(long, conflicts_with_all = ["plain", "no_mount"])]
     pub unmask: bool,
@@ -91,10 +96,9 @@ impl EphemeralSize {
 
 /// Whether mounts that are made outside later are seen inside: mount_namespaces(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[expect(missing_docs, reason = "the help of the option says what each does")]
 pub enum Propagation {
-    /// No.
     Private,
-    /// Where they are made on a mount that is shown inside.
     Slave,
 }
 
