@@ -13,7 +13,7 @@ use crate::handles::Handles;
 use crate::helper::{self, Helper};
 use crate::reporter::{Reporter, Verbosity};
 use crate::step::{Action, Reason, Step, Undo, UndoWhen};
-use crate::supervise::{self, Ended, Forked, Supervisor};
+use crate::supervise::{self, Ended, Forked, Supervisor, Timer, Watch};
 use system::sys;
 
 /// What the parent that stays looks at when the command has ended.
@@ -24,6 +24,7 @@ pub(crate) struct Execution<'a> {
     handles: Handles,
     command: Command,
     on_exit: Option<OnExit>,
+    watch: Option<Watch>,
     helper: Option<Helper>,
     /// What takes back the steps that were made, in their order.
     undos: Vec<Undo>,
@@ -39,9 +40,10 @@ impl<'a> Execution<'a> {
         handles: Handles,
         command: Command,
         on_exit: Option<OnExit>,
+        watch: Option<Watch>,
     ) -> Self {
         let (undos, cwd) = (Vec::new(), PathBuf::new());
-        Self { reporter, handles, command, on_exit, helper: None, undos, signals: None, cwd }
+        Self { reporter, handles, command, on_exit, watch, helper: None, undos, signals: None, cwd }
     }
 
     /// Makes the steps and becomes the command.
@@ -132,7 +134,7 @@ impl<'a> Execution<'a> {
         if let Some(helper) = self.helper.take() {
             helper.detach();
         }
-        let ended = supervisor.wait();
+        let ended = supervisor.wait(Timer::new(self.watch.take(), self.reporter));
         if let Some(look) = self.on_exit.take() {
             look(self.reporter, ended);
         }
