@@ -109,6 +109,6 @@ docker_run() {
 # chain NEWROOT NAME: in a container of our own chain
 chain() {
     local at=$1 name=$2
-    PATH=$world/tools:$PATH unshare-rs -- cgexec-rs -- chroot-rs --ephemeral --bind "$world:/world:ro" \
+    PATH=$world/tools:$PATH:/usr/sbin:/sbin unshare-rs -- cgexec-rs -- chroot-rs --ephemeral --bind "$world:/world:ro" \
         --tmpfs /tmp "$at" /bin/sh -c "CHAIN_TOOLS=$inside exec $inside/worlds run $name"
 }
