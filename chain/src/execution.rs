@@ -10,10 +10,10 @@ use crate::call::{Effect, ForkOptions};
 use crate::exec::Command;
 use crate::exit::FAILED;
 use crate::handles::Handles;
-use crate::helper::Helper;
+use crate::helper::{self, Helper};
 use crate::reporter::{Reporter, Verbosity};
 use crate::step::{Action, Reason, Step, Undo, UndoWhen};
-use crate::supervise::{self, Ended, Forked, Supervisor};
+use crate::supervise::{self, Ended, Forked, Reaper, Supervisor, Timer, Watch};
 use system::sys;
 
 /// What the parent that stays looks at when the command has ended.
@@ -24,7 +24,10 @@ pub(crate) struct Execution<'a> {
     handles: Handles,
     command: Command,
     on_exit: Option<OnExit>,
+    watch: Option<Watch>,
     helper: Option<Helper>,
+    /// Process 1 of the PID namespace that the next child is in.
+    reaper: Option<Reaper>,
     /// What takes back the steps that were made, in their order.
     undos: Vec<Undo>,
     /// The signals that were blocked before this process blocked all.
@@ -39,9 +42,11 @@ impl<'a> Execution<'a> {
         handles: Handles,
         command: Command,
         on_exit: Option<OnExit>,
+        watch: Option<Watch>,
     ) -> Self {
         let (undos, cwd) = (Vec::new(), PathBuf::new());
-        Self { reporter, handles, command, on_exit, helper: None, undos, signals: None, cwd }
+        let (helper, reaper, signals) = (None, None, None);
+        Self { reporter, handles, command, on_exit, watch, helper, reaper, undos, signals, cwd }
     }
 
     /// Makes the steps and becomes the command.
@@ -55,8 +60,12 @@ impl<'a> Execution<'a> {
 
     /// Makes a step. Only the process that goes on with the plan returns from it.
     fn make(&mut self, step: Step, later: &[Step]) {
-        let Step { reason, action, undo, verify, optional, commits } = step;
-        if !undo.is_empty() || matches!(action, Action::Fork(_)) {
+        let Step { reason, action, undo, verify, optional, instead, commits } = step;
+        if matches!(action, Action::InReaper(_)) {
+            // made by now
+            return;
+        }
+        if !undo.is_empty() || matches!(action, Action::Fork(_) | Action::StartReaper) {
             // no signal may end us between a step and what takes it back
             self.signals.get_or_insert_with(supervise::block_signals);
         }
@@ -67,18 +76,29 @@ impl<'a> Execution<'a> {
                 Ok(Forked::Supervisor(supervisor)) => self.supervise(supervisor),
                 Err(errno) => Err(errno),
             },
+            Action::StartReaper => self.start_reaper(later),
             action => self.make_action(action, later),
         };
+        if let (Err(errno), Some(instead)) = (made, instead)
+            && instead.refusals.contains(&errno)
+        {
+            self.reporter.message(&instead.note);
+            for (reason, action) in instead.steps {
+                self.make(Step::new(reason, action), later);
+            }
+            return;
+        }
         if let Err(errno) = made {
             self.report_failure(&reason, &action, errno);
+        }
+        if made.is_ok() {
+            // also where it did not come out as meant
+            self.undos.extend(undo);
         }
         let as_meant =
             made.is_ok() && verify.is_none_or(|check| self.reporter.report_err(check(self.reporter)));
         if !as_meant && !optional {
             self.give_up()
-        }
-        if made.is_ok() {
-            self.undos.extend(undo);
         }
         if commits {
             self.undos.clear();
@@ -105,22 +125,49 @@ impl<'a> Execution<'a> {
             Action::InHelper(number, _) => self.helper.as_mut().ok_or(Errno::EBADF)?.ask(*number),
             Action::StartHelper => {
                 let find = |number| later.iter().find_map(|step| step.helper_call(number));
-                self.helper = Some(Helper::start(find)?);
+                let undoes = later.iter().flat_map(|step| &step.undo).any(Undo::is_in_helper);
+                let parent = if undoes { helper::Parent::Reaper } else { helper::Parent::Us };
+                self.helper = Some(Helper::start(parent, find)?);
                 Ok(())
             }
-            // made where it has two sides
-            Action::Fork(_) => Err(Errno::ENOSYS),
+            Action::InReaper(call) => call.make(&mut self.handles),
+            // made where they have two sides
+            Action::Fork(_) | Action::StartReaper => Err(Errno::ENOSYS),
         }
+    }
+
+    /// Starts the reaper, which makes those of the later steps that are its own and says what fails of them.
+    fn start_reaper(&mut self, later: &[Step]) -> Result<(), Errno> {
+        let name = self.reporter.tool();
+        let started = Reaper::start(name, || {
+            later.iter().take_while(|step| matches!(step.action, Action::InReaper(_))).all(|step| {
+                self.show(&step.reason, &step.action);
+                let made = self.make_action(&step.action, &[]);
+                if let Err(errno) = made {
+                    self.report_failure(&step.reason, &step.action, errno);
+                }
+                made.is_ok() || step.optional
+            })
+        });
+        match started? {
+            Some(reaper) => self.reaper = Some(reaper),
+            None => self.give_up(),
+        }
+        Ok(())
     }
 
     fn fork(&mut self, options: &ForkOptions) -> Result<Forked, Errno> {
         let before = self.signals.take().unwrap_or_else(SigSet::empty);
-        let forked = supervise::fork(options, &self.handles, &before)?;
+        let forked = supervise::fork(options, &self.handles, &before, self.reaper.take())?;
         let kept = match forked {
             // the parent takes back after the command what was made before
             Forked::Child(_) => UndoWhen::OnFailure,
             Forked::Supervisor(_) => UndoWhen::AfterCommand,
         };
+        if matches!(forked, Forked::Child(_)) {
+            // the parent looks; one that stays after a later fork has nothing to say
+            (self.on_exit, self.watch) = (None, None);
+        }
         self.undos.retain(|undo| undo.when == kept);
         Ok(forked)
     }
@@ -129,7 +176,7 @@ impl<'a> Execution<'a> {
         if let Some(helper) = self.helper.take() {
             helper.detach();
         }
-        let ended = supervisor.wait();
+        let ended = supervisor.wait(Timer::new(self.watch.take(), self.reporter));
         if let Some(look) = self.on_exit.take() {
             look(self.reporter, ended);
         }
@@ -142,19 +189,24 @@ impl<'a> Execution<'a> {
         self.take_back();
         // a helper is waited for
         self.helper = None;
+        if let Some(reaper) = self.reaper.take() {
+            reaper.end();
+        }
         self.restore_signals();
         sys::exit(FAILED)
     }
 
     fn become_command(&mut self) -> ! {
-        self.undos.retain(|undo| undo.when == UndoWhen::AfterCommand);
-        if let Some(helper) = self.helper.take() {
+        // one that is to take something back, should the command not start, ends by itself when it has
+        let is_needed = self.undos.iter().any(Undo::is_in_helper);
+        if let Some(helper) = self.helper.take_if(|_| !is_needed) {
             helper.shutdown();
         }
         // if no parent stays, the command gets its signals back here
         self.restore_signals();
         let status = self.command.become_it(self.reporter);
         self.take_back();
+        self.helper = None;
         sys::exit(status)
     }
 

@@ -11,14 +11,16 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::call::{Call, ForkOptions};
+use nix::errno::Errno;
+
+use crate::call::{self, Call, ForkOptions};
 use crate::chain_dry_run;
 use crate::exec::Command;
 use crate::execution::{Execution, OnExit};
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::{Reporter, Verbosity};
-use crate::step::{Action, Step, Undo, UndoWhen};
-use crate::supervise::Ended;
+use crate::step::{Action, Instead, Step, Undo, UndoWhen};
+use crate::supervise::{Ended, Watch};
 use system::sys;
 
 pub use crate::step::Reason;
@@ -29,6 +31,7 @@ pub struct Plan {
     handles: Handles,
     command: Command,
     on_exit: Option<OnExit>,
+    watch: Option<Watch>,
     /// How many calls are left to the helper.
     helper_calls: u32,
 }
@@ -37,7 +40,7 @@ impl Plan {
     /// A plan that only becomes the command.
     pub fn new(command: Command) -> Self {
         let handles = Handles::default();
-        Self { steps: Vec::new(), handles, command, on_exit: None, helper_calls: 0 }
+        Self { steps: Vec::new(), handles, command, on_exit: None, watch: None, helper_calls: 0 }
     }
 
     /// A slot for a descriptor that a call opens; messages show it as `<name>`.
@@ -70,6 +73,22 @@ impl Plan {
         self.steps.push(Step::new(reason.into(), Action::Fork(options)));
     }
 
+    /// Adds a reaper, process 1 of a PID namespace that the plan has made and nobody is in yet. It can be
+    /// neither traced nor read, and leaves session and directory of the caller; the steps that `limit`
+    /// adds are its own. The next fork is of the command: when that has ended, the parent that stays ends
+    /// the reaper, and so all in the namespace.
+    pub fn start_reaper(&mut self, limit: impl FnOnce(&mut Self)) {
+        self.steps.push(Step::new("start a reaper as process 1".into(), Action::StartReaper));
+        let first = self.steps.len();
+        self.step("keep it out of reach", call::WithdrawReaper);
+        limit(self);
+        for Step { action, .. } in self.steps.iter_mut().skip(first) {
+            if let Action::Call(call) = std::mem::replace(action, Action::StartReaper) {
+                *action = Action::InReaper(call);
+            }
+        }
+    }
+
     /// Lets the helper make the last step, and take it back.
     pub fn in_helper(&mut self) {
         if self.helper_calls == 0 && !self.steps.is_empty() {
@@ -78,10 +97,14 @@ impl Plan {
         }
         let Some(Step { action, undo, .. }) = self.steps.last_mut() else { return };
         for action in std::iter::once(action).chain(undo.iter_mut().map(|undo| &mut undo.action)) {
-            if let Action::Call(call) = std::mem::replace(action, Action::StartHelper) {
-                *action = Action::InHelper(self.helper_calls, call);
-                self.helper_calls += 1;
-            }
+            *action = match std::mem::replace(action, Action::StartHelper) {
+                Action::Call(call) => {
+                    self.helper_calls += 1;
+                    Action::InHelper(self.helper_calls - 1, call)
+                }
+                // a fork is nobody else's, and what is the helper's already stays so
+                other => other,
+            };
         }
     }
 
@@ -97,6 +120,27 @@ impl Plan {
         if let Some(step) = self.steps.last_mut() {
             step.optional = true;
         }
+    }
+
+    /// Says what is left out where the last step, which only a default wants, ends with one of these
+    /// errors. The plan then goes on with another call, or with none.
+    pub fn or_else(
+        &mut self,
+        refusals: &'static [Errno],
+        note: impl Into<Reason>,
+        instead: Vec<(Reason, Box<dyn Call>)>,
+    ) {
+        let Some(step) = self.steps.last_mut() else { return };
+        let in_helper = matches!(step.action, Action::InHelper(..));
+        let mut action = |call| {
+            if !in_helper {
+                return Action::Call(call);
+            }
+            self.helper_calls += 1;
+            Action::InHelper(self.helper_calls - 1, call)
+        };
+        let steps = instead.into_iter().map(|(reason, call)| (reason, action(call))).collect();
+        step.instead = Some(Instead { refusals, note: note.into(), steps });
     }
 
     /// Checks, once the last step is made, whether it came out as meant: what the kernel took
@@ -135,6 +179,12 @@ impl Plan {
         self.on_exit = Some(Box::new(look));
     }
 
+    /// What the parent that stays looks at from time to time while the command runs, first when it
+    /// starts.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
     /// The calls in order, for tests: one line each.
     pub fn lines(&self) -> Vec<String> {
         self.steps.iter().map(|step| step.action.shown().notation).collect()
@@ -146,7 +196,7 @@ impl Plan {
             self.print(reporter);
             sys::exit(chain_dry_run::continue_with_next(reporter, &self.command, &self.steps));
         }
-        Execution::new(reporter, self.handles, self.command, self.on_exit).run(self.steps)
+        Execution::new(reporter, self.handles, self.command, self.on_exit, self.watch).run(self.steps)
     }
 
     fn print(&self, reporter: &Reporter) {
@@ -170,7 +220,6 @@ mod tests {
     use nix::sched::CloneFlags;
 
     use super::*;
-    use crate::call;
 
     #[test]
     fn a_helper_is_forked_first_if_a_step_is_left_to_it() {
@@ -188,5 +237,18 @@ mod tests {
         let write = "write(</proc/7/uid_map>, \"0 0 1\", 5)";
         assert_eq!(plan(false), [groups, unshare, write]);
         assert_eq!(plan(true), ["fork()", groups, unshare, write]);
+    }
+
+    #[test]
+    fn a_fork_and_what_the_helper_has_already_cannot_be_left_to_it() {
+        let mut plan = Plan::new(Command::shell("sh".into()));
+        plan.step("map user ids", call::Write::new("/proc/7/uid_map", "0 0 1"));
+        plan.in_helper();
+        plan.in_helper();
+        plan.fork("start process 1", ForkOptions::default());
+        plan.in_helper();
+        assert_eq!(plan.lines(), ["fork()", "write(</proc/7/uid_map>, \"0 0 1\", 5)", "fork()"]);
+        assert_eq!(plan.helper_calls, 1);
+        assert!(matches!(plan.steps.last(), Some(Step { action: Action::Fork(_), .. })));
     }
 }

@@ -3,10 +3,12 @@
 //!
 //! The child stays in the caller's process group, so a terminal's Ctrl-C and
 //! Ctrl-Z reach it directly; signals that a process sent to the parent are passed
-//! on. For the first process of a PID namespace the kernel drops every signal
-//! that it neither catches nor blocks, so the parent does what the signal's
-//! default action would have done, which is nothing for a stop in an orphaned process group. When
-//! the parent is killed, the kernel kills the child (PR_SET_PDEATHSIG).
+//! on. When the parent is killed, the kernel kills the child (PR_SET_PDEATHSIG).
+//!
+//! In a new PID namespace the child is usually process 2, beside a [`Reaper`]. Where it is process 1
+//! by option, the kernel drops every signal that it neither catches nor blocks, so the parent does
+//! what the signal's default action would have done, which is nothing for a stop in an orphaned process
+//! group.
 //!
 //! One signal gets lost all the same: one that a process 1 catches, sent while it is within
 //! execve(2), which resets the handler before the signal is taken. Seen from outside that is
@@ -15,7 +17,9 @@
 //! This file is long because a parent's signals, stops and terminal decide together.
 
 mod orphan;
+mod reaper;
 mod signal_disposition;
+mod timer;
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -32,10 +36,14 @@ use nix::unistd::Pid;
 use crate::call::ForkOptions;
 use crate::exit::FAILED;
 use crate::handles::Handles;
+pub(crate) use reaper::Reaper;
 use signal_disposition::{
     ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition, open_proc,
 };
 use system::sys;
+
+pub(crate) use timer::Timer;
+pub use timer::Watch;
 
 /// Longest time a child may block a signal before its default action is no longer emulated. Shells block
 /// signals briefly while they start a program; a parent inside does until its own child has stopped.
@@ -61,6 +69,8 @@ pub(crate) enum Forked {
 pub(crate) struct Supervisor {
     child: i32,
     child_is_init: bool,
+    /// Process 1 of the child's PID namespace.
+    reaper: Option<Reaper>,
     signals: SignalFd,
     /// The child's status is read here: once it has mounted its own, /proc no longer shows it.
     proc: Option<ChildInProc>,
@@ -108,7 +118,12 @@ pub(crate) fn unblock_signals(before: &SigSet) {
 ///
 /// # Errors
 /// As pipe(2), signalfd(2), fork(2) and clone3(2).
-pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Result<Forked, Errno> {
+pub(crate) fn fork(
+    stay: &ForkOptions,
+    handles: &Handles,
+    before: &SigSet,
+    reaper: Option<Reaper>,
+) -> Result<Forked, Errno> {
     let (alive_read, liveness_pipe) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     // not sigwaitinfo(2), which takes the mask away while it waits: whoever looks at ours
     // to see whether a signal is dropped must find it
@@ -127,6 +142,7 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
         return Ok(Forked::Supervisor(Supervisor {
             child,
             child_is_init: stay.child_is_init,
+            reaper,
             signals,
             proc: proc.and_then(|proc| ChildInProc::find(proc, child)),
             terminal,
@@ -189,14 +205,14 @@ fn own_terminal() -> Option<(OwnedFd, Pid)> {
 
 impl Supervisor {
     /// Waits until the child has ended, standing in for it meanwhile.
-    pub(crate) fn wait(mut self) -> Ended {
+    pub(crate) fn wait(mut self, mut timer: Timer<'_>) -> Ended {
         sys::drop_code_pages();
         let ended = loop {
             if let Some(ended) = self.reap() {
                 break ended;
             }
             let shown = self.show_rest();
-            self.await_signal();
+            self.await_signal(&mut timer);
             if shown {
                 // before the signal is taken: until then it is seen waiting, and we are not at rest
                 block_signals();
@@ -209,6 +225,9 @@ impl Supervisor {
                 self.pass_on(&arrived);
             }
         };
+        if let Some(reaper) = self.reaper.take() {
+            reaper.end();
+        }
         self.restore_terminal();
         match (ended, self.stood_in_for) {
             (Ended::Killed(libc::SIGKILL), Some(signo)) => Ended::Killed(signo),
@@ -231,8 +250,9 @@ impl Supervisor {
     }
 
     /// Waits for a signal; while one is due, looks now and then what the child makes of it.
-    fn await_signal(&mut self) {
+    fn await_signal(&mut self, timer: &mut Timer<'_>) {
         while let Some((signo, deadline)) = self.deferred_signal {
+            timer.look(self.child);
             let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             if nix::poll::poll(&mut fds, PollTimeout::from(20u8)).is_ok_and(|ready| ready > 0) {
                 return;
@@ -245,8 +265,12 @@ impl Supervisor {
                 _ => {}
             }
         }
-        let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        let _ = nix::poll::poll(&mut fds, PollTimeout::NONE);
+        loop {
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            if nix::poll::poll(&mut fds, timer.look(self.child)) != Ok(0) {
+                return;
+            }
+        }
     }
 
     /// Looks at every child that changed: ours, and those that came to us as PID 1.
@@ -260,7 +284,11 @@ impl Supervisor {
                     libc::CLD_CONTINUED => (self.child_stopped, self.stop_requested) = (false, false),
                     _ => {}
                 },
-                Ok(Some(_)) => {}
+                Ok(Some(change)) => {
+                    let has_ended =
+                        matches!(change.code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED);
+                    self.reaper.take_if(|reaper| has_ended && reaper.pid == change.pid);
+                }
                 Ok(None) => return None,
                 // the child can only be gone if somebody else reaped it: nothing is left to wait for
                 Err(_) => return Some(Ended::Exited(FAILED)),

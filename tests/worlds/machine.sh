@@ -24,9 +24,23 @@ in_tmux() {
     cat "$out"
 }
 
+# logged_out USER: waits until nothing is left of a login before. A user's systemd ends some seconds after the last
+# login, logind.conf(5), and until then a job of cron would find it, or not, as the machine goes.
+logged_out() {
+    local runtime
+    runtime=/run/user/$(id -u "$1")
+    for _ in $(seq 120); do
+        [ -e "$runtime" ] || return 0
+        sleep 1
+    done
+    echo "$runtime is still there after 120 s"
+    loginctl list-sessions
+}
+
 # without a terminal, a session bus or most variables
 in_cron() {
     local user=$1 name=$2 out=/home/$1/cron
+    logged_out "$user"
     install -o "$user" /dev/null "$out"
     # each minute, until it has begun
     echo "* * * * * $user flock -n $out env CHAIN_TOOLS=$CHAIN_TOOLS $run run $name >>$out 2>&1" >/etc/cron.d/worlds
@@ -62,8 +76,10 @@ world podman-root podman_run podman --rootfs "$(overlay podman)"
 world podman-user podman_run podman --user alice --rootfs "$(overlay podman)"
 world rootless login alice podman run --rm --network none -v /world:/world:ro -e CHAIN_TOOLS=$CHAIN_TOOLS --rootfs /srv/rootless:O "$run" run
 if [ -x /opt/docker/dockerd ] && [[ $wanted == *docker-* ]]; then
-    start_docker
-    world docker-root docker_run
+    PATH=/opt/docker:$PATH start_docker
+    PATH=/opt/docker:$PATH world docker-root docker_run
+    PATH=/opt/docker:$PATH world docker-user docker_run --user 1000:1000
 fi
-if [ -d /world/apparmor ]; then world ubuntu apparmor; fi
+world chain-root chain "$(overlay chain)"
+world chain-user login alice ". /world/containers.sh; chain /srv/rootless"
 echo "[vm] over"
