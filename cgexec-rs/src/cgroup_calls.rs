@@ -83,6 +83,35 @@ impl Call for CreateCgroup {
     }
 }
 
+/// Makes the group in which the command runs, below the one that is locked: mkdir(2), open(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateLevel {
+    /// Its directory.
+    pub path: PathBuf,
+    /// Where it is held.
+    pub slot: FdSlot,
+}
+
+impl Call for CreateLevel {
+    fn shown(&self) -> Shown {
+        let path = quoted(&self.path);
+        Shown::new(
+            format!(
+                "mkdirat(AT_FDCWD, {path}, 0755), openat(AT_FDCWD, {path}, O_RDONLY|O_CLOEXEC|O_DIRECTORY)"
+            ),
+            "cgroups(7)",
+        )
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        cgroup::make_level(&self.path).map(|fd| handles.hold(self.slot, fd))
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        cgroup_hints::make(&self.path, errno)
+    }
+}
+
 /// Removes the control groups that a killed run left, the first at last, unless somebody holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveStaleCgroups(pub Vec<PathBuf>);

@@ -25,12 +25,12 @@ impl Outcome {
     /// Decides by the options and by what this machine permits. What an option asks for is done or
     /// refused; what only the default wants is skipped with one line.
     ///
-    /// `wait` tells whether a supervisor waits for the command.
-    pub fn resolve(options: Options, wait: bool, reporter: &Reporter) -> Result<Self, Failure> {
+    /// `namespace` tells whether the command gets a cgroup namespace.
+    pub fn resolve(options: Options, namespace: bool, reporter: &Reporter) -> Result<Self, Failure> {
         if !options.group.is_empty() {
             return Self::join(&options, reporter);
         }
-        let request = GroupRequest::of(options)?;
+        let request = GroupRequest { namespace, ..GroupRequest::of(options)? };
         if request.manager == Manager::None {
             return match request.needs_group() {
                 true => Err(Failure::new("without a group nothing is limited, counted or kept")
@@ -41,7 +41,7 @@ impl Outcome {
         let has_limits = !request.limits.is_empty();
         let must = request.needs_group() || request.manager != Manager::Auto;
         let found = Hierarchies::of_this_process(reporter);
-        match Self::create(request, &found, wait, reporter) {
+        match Self::create(&request, &found) {
             Ok(placement) => {
                 placement.skipped.iter().for_each(|limit| reporter.message(limit));
                 Ok(Self::Create(Box::new(placement)))
@@ -71,21 +71,14 @@ impl Outcome {
     }
 
     /// A place for the groups: where files suffice, else in a scope of systemd's.
-    fn create(
-        request: GroupRequest,
-        found: &Hierarchies,
-        wait: bool,
-        reporter: &Reporter,
-    ) -> Result<Placement, Failure> {
+    fn create(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, Failure> {
         match request.manager {
-            Manager::Systemd => scope::place(request, found, wait, reporter),
-            Manager::Auto => match Placement::choose(&request, found) {
-                Err(_) if scope::is_an_answer(&request, found) => {
-                    scope::place(request, found, wait, reporter)
-                }
+            Manager::Systemd => scope::place(request, found),
+            Manager::Auto => match Placement::choose(request, found) {
+                Err(_) if scope::is_an_answer(request, found) => scope::place(request, found),
                 chosen => chosen,
             },
-            Manager::Cgroupfs | Manager::None => Placement::choose(&request, found),
+            Manager::Cgroupfs | Manager::None => Placement::choose(request, found),
         }
     }
 }

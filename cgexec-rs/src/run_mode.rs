@@ -8,8 +8,6 @@ use crate::report_output::ReportOutput;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunMode {
-    /// Whether an option asks for a supervisor, also where none is needed.
-    pub wait: bool,
     pub cgroupns: CgroupNs,
     /// Whether the command becomes PID 1 of a new PID namespace, because this process is PID 1.
     pub new_init: bool,
@@ -48,7 +46,6 @@ impl RunMode {
             report.check_writable()?;
         }
         Ok(Self {
-            wait: options.wait || report.is_some(),
             cgroupns: match (options.cgroupns, admin && !options.no_cgroupns) {
                 (true, _) => CgroupNs::Always,
                 (_, true) => CgroupNs::NewGroup,

@@ -25,6 +25,8 @@ pub(crate) struct Execution<'a> {
     command: Command,
     on_exit: Option<OnExit>,
     helper: Option<Helper>,
+    /// Whether the helper ends with the parent that stays, and not before the command starts.
+    helper_stays: bool,
     /// What takes back the steps that were made, in their order.
     undos: Vec<Undo>,
     /// The signals that were blocked before this process blocked all.
@@ -39,9 +41,10 @@ impl<'a> Execution<'a> {
         handles: Handles,
         command: Command,
         on_exit: Option<OnExit>,
+        helper_stays: bool,
     ) -> Self {
         let (undos, cwd) = (Vec::new(), PathBuf::new());
-        Self { reporter, handles, command, on_exit, helper: None, undos, signals: None, cwd }
+        Self { reporter, handles, command, on_exit, helper: None, helper_stays, undos, signals: None, cwd }
     }
 
     /// Makes the steps and becomes the command.
@@ -126,7 +129,7 @@ impl<'a> Execution<'a> {
     }
 
     fn supervise(&mut self, supervisor: Supervisor) -> ! {
-        if let Some(helper) = self.helper.take() {
+        if let Some(helper) = self.helper.take_if(|_| !self.helper_stays) {
             helper.detach();
         }
         let ended = supervisor.wait();
@@ -134,6 +137,8 @@ impl<'a> Execution<'a> {
             look(self.reporter, ended);
         }
         self.take_back();
+        // one that stayed is waited for
+        self.helper = None;
         supervise::end_as(ended)
     }
 
@@ -149,7 +154,7 @@ impl<'a> Execution<'a> {
     fn become_command(&mut self) -> ! {
         self.undos.retain(|undo| undo.when == UndoWhen::AfterCommand);
         if let Some(helper) = self.helper.take() {
-            helper.shutdown();
+            if self.helper_stays { helper.detach() } else { helper.shutdown() }
         }
         // if no parent stays, the command gets its signals back here
         self.restore_signals();

@@ -31,13 +31,15 @@ pub struct Plan {
     on_exit: Option<OnExit>,
     /// How many calls are left to the helper.
     helper_calls: u32,
+    /// Whether the helper lives as long as the parent that stays.
+    helper_stays: bool,
 }
 
 impl Plan {
     /// A plan that only becomes the command.
     pub fn new(command: Command) -> Self {
         let handles = Handles::default();
-        Self { steps: Vec::new(), handles, command, on_exit: None, helper_calls: 0 }
+        Self { steps: Vec::new(), handles, command, on_exit: None, helper_calls: 0, helper_stays: false }
     }
 
     /// A slot for a descriptor that a call opens; messages show it as `<name>`.
@@ -83,6 +85,11 @@ impl Plan {
                 self.helper_calls += 1;
             }
         }
+    }
+
+    /// Lets the helper live until the parent that stays has taken everything back: where it is counts.
+    pub fn keep_helper(&mut self) {
+        self.helper_stays = true;
     }
 
     /// After the last step nothing is taken back, whatever fails: it cannot be any more.
@@ -146,7 +153,7 @@ impl Plan {
             self.print(reporter);
             sys::exit(chain_dry_run::continue_with_next(reporter, &self.command, &self.steps));
         }
-        Execution::new(reporter, self.handles, self.command, self.on_exit).run(self.steps)
+        Execution::new(reporter, self.handles, self.command, self.on_exit, self.helper_stays).run(self.steps)
     }
 
     fn print(&self, reporter: &Reporter) {

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
@@ -31,7 +32,7 @@ use nix::unistd::Pid;
 
 use crate::call::ForkOptions;
 use crate::exit::FAILED;
-use crate::handles::Handles;
+use crate::handles::{FdSlot, Handles};
 use signal_disposition::{
     ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition, open_proc,
 };
@@ -113,7 +114,8 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
     // not sigwaitinfo(2), which takes the mask away while it waits: whoever looks at ours
     // to see whether a signal is dropped must find it
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)?;
-    let group = stay.into.map(|name| handles.get(name)).transpose()?;
+    let group = |slot: Option<FdSlot>| slot.map(|slot| handles.get(slot)).transpose();
+    let (root, group) = (group(stay.cgroup_root)?, group(stay.into)?);
     let proc = if stay.child_is_init { open_proc() } else { None };
     let terminal = own_terminal();
     // an ignored SIGCHLD would reap the child before we learn how it ended
@@ -121,9 +123,14 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
     if chld_was_ignored {
         sys::set_ignored(libc::SIGCHLD, false);
     }
-    let (child, joins_by_hand) = fork_child(group)?;
-    if let Some(child) = child {
+    let forked = fork_child(root, group)?;
+    if let Some(child) = forked.child {
         drop(alive_read);
+        if let Some(between) = forked.between {
+            // the child waits for this: while somebody is in the group above its own, that hands on no controller
+            let _ = sys::wait_for(between);
+            let _ = nix::unistd::write(&liveness_pipe, b"1");
+        }
         return Ok(Forked::Supervisor(Supervisor {
             child,
             child_is_init: stay.child_is_init,
@@ -139,8 +146,8 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
         }));
     }
     drop(liveness_pipe);
-    let joined = end_with_parent(&alive_read).and_then(|()| match group {
-        Some(group) if joins_by_hand => sys::write_at(group, "cgroup.procs", b"0"),
+    let joined = end_with_parent(&alive_read, forked.is_below).and_then(|()| match group {
+        Some(group) if forked.joins_by_hand => join_by_hand(root, group),
         _ => Ok(()),
     });
     if chld_was_ignored {
@@ -150,22 +157,60 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
     Ok(Forked::Child(joined))
 }
 
-/// The child's pid for the parent, nothing for the child, and whether the child has to enter the group
-/// itself: before Linux 5.7, and in containers whose seccomp filter hides clone3(2).
-fn fork_child(group: Option<BorrowedFd<'_>>) -> Result<(Option<i32>, bool), Errno> {
-    match group.map(sys::fork_into) {
-        None => Ok((sys::fork()?, false)),
-        Some(Err(Errno::ENOSYS | Errno::E2BIG)) => Ok((sys::fork()?, true)),
-        Some(forked) => Ok((forked?, false)),
+/// What became of a fork.
+#[derive(Clone, Copy, Debug, Default)]
+struct ForkedChild {
+    /// For the parent, the child; nothing for the child.
+    child: Option<i32>,
+    /// For the parent, a child that was started first and has to be waited for.
+    between: Option<i32>,
+    /// Whether there was one.
+    is_below: bool,
+    /// Whether the child has to enter the groups itself: before Linux 5.7, and in containers whose seccomp
+    /// filter hides clone3(2).
+    joins_by_hand: bool,
+}
+
+fn fork_child(root: Option<BorrowedFd<'_>>, group: Option<BorrowedFd<'_>>) -> Result<ForkedChild, Errno> {
+    let by_hand = || Ok(ForkedChild { child: sys::fork()?, joins_by_hand: true, ..ForkedChild::default() });
+    match (root, group) {
+        (Some(root), Some(group)) => match sys::fork_below(root, group) {
+            Err(Errno::ENOSYS | Errno::E2BIG) => by_hand(),
+            forked => {
+                let forked = forked?;
+                let (child, between) = (forked.map(|both| both.second), forked.map(|both| both.first));
+                Ok(ForkedChild { child, between, is_below: true, joins_by_hand: false })
+            }
+        },
+        (_, Some(group)) => match sys::fork_into(group) {
+            Err(Errno::ENOSYS | Errno::E2BIG) => by_hand(),
+            forked => Ok(ForkedChild { child: forked?, ..ForkedChild::default() }),
+        },
+        (_, None) => Ok(ForkedChild { child: sys::fork()?, ..ForkedChild::default() }),
     }
 }
 
-/// The child: die with the parent, also if it died before we could ask for that.
-fn end_with_parent(liveness_pipe: &OwnedFd) -> Result<(), Errno> {
+/// The child enters its group, by way of the root of its cgroup namespace if it gets one.
+fn join_by_hand(root: Option<BorrowedFd<'_>>, group: BorrowedFd<'_>) -> Result<(), Errno> {
+    if let Some(root) = root {
+        sys::write_at(root, "cgroup.procs", b"0")?;
+        nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?;
+    }
+    sys::write_at(group, "cgroup.procs", b"0")
+}
+
+/// The child: die with the parent, also if it died before we could ask for that. With `waits` the parent first
+/// says that we may go on.
+fn end_with_parent(liveness_pipe: &OwnedFd, waits: bool) -> Result<(), Errno> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     // getppid() would not do: it is 0 for a parent in another PID namespace
-    let mut fds = [PollFd::new(liveness_pipe.as_fd(), PollFlags::empty())];
-    if nix::poll::poll(&mut fds, PollTimeout::ZERO)? > 0 {
+    let parent_is_gone = if waits {
+        nix::unistd::read(liveness_pipe, &mut [0])? == 0
+    } else {
+        let mut fds = [PollFd::new(liveness_pipe.as_fd(), PollFlags::empty())];
+        nix::poll::poll(&mut fds, PollTimeout::ZERO)? > 0
+    };
+    if parent_is_gone {
         sys::exit(128 + libc::SIGKILL);
     }
     Ok(())

@@ -75,7 +75,7 @@ fn plan_namespaces(plan: &mut Plan, map_to_root: Option<(u32, u32)>, new_pid: bo
     }
     if new_pid {
         let reason = "start process 1, so that no process outside is in sight, and wait for it";
-        plan.fork(reason, ForkOptions { into: None, child_is_init: true });
+        plan.fork(reason, ForkOptions { child_is_init: true, ..ForkOptions::default() });
     }
 }
 

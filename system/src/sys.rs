@@ -8,6 +8,7 @@ mod credentials;
 mod descriptors;
 mod error;
 mod files;
+mod fork_below;
 mod mounts;
 mod process;
 
@@ -24,11 +25,12 @@ pub use credentials::*;
 use descriptors::inherited;
 pub use descriptors::{close_on_exec, inherited_descriptors, look_at};
 pub use files::*;
+pub use fork_below::{Children, fork_below};
 pub use mounts::*;
 use process::forget_signal;
 pub use process::{
     Change, drop_code_pages, execve, fork, fork_into, is_ignored, kill, next_change, pending, pidfd_open,
-    set_death_signal, set_ignored, unblock, write_pid,
+    set_death_signal, set_ignored, unblock, wait_for, write_pid,
 };
 
 /// Writes a whole line to standard error, and lets a failure pass.

@@ -46,7 +46,7 @@ impl Process {
             Some(signal) => Some(("choose what comes when the parent dies", signal as i32)),
         };
         Ok(Self {
-            child: has_child.then_some((reason, ForkOptions { into: None, child_is_init })),
+            child: has_child.then_some((reason, ForkOptions { child_is_init, ..ForkOptions::default() })),
             death_signal: death_signal.filter(|_| has_child),
             pid_file: options.pid_file.clone(),
             has_init: options.init,

@@ -26,21 +26,31 @@ use system::sys;
 pub struct ForkOptions {
     /// An open cgroup v2 directory in which the child starts.
     pub into: Option<FdSlot>,
+    /// An open cgroup v2 directory above it, which becomes the root of a new cgroup namespace.
+    pub cgroup_root: Option<FdSlot>,
     /// The child is PID 1 of a new PID namespace, for which the kernel drops signals it does not catch.
     pub child_is_init: bool,
 }
 
 impl ForkOptions {
     pub(crate) fn shown(&self) -> Shown {
-        match self.into {
-            Some(group) => Shown::new(
+        match (self.cgroup_root, self.into) {
+            (Some(root), Some(group)) => Shown::new(
+                format!(
+                    "clone3({{flags=CLONE_VM|CLONE_VFORK|CLONE_NEWCGROUP|CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<{root}>}}, 88), \
+                     clone3({{flags=CLONE_PARENT|CLONE_INTO_CGROUP, exit_signal=0, stack=NULL, stack_size=0, cgroup=<{group}>}}, 88)"
+                ),
+                "clone3(2)",
+            )
+            .inspect("cat /proc/self/cgroup"),
+            (None, Some(group)) => Shown::new(
                 format!(
                     "clone3({{flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<{group}>}}, 88)"
                 ),
                 "clone3(2)",
             )
             .inspect("cat /proc/self/cgroup"),
-            None => Shown::new("fork()", "fork(2)").inspect("ps -o pid,ppid,comm"),
+            (_, None) => Shown::new("fork()", "fork(2)").inspect("ps -o pid,ppid,comm"),
         }
     }
 

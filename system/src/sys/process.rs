@@ -15,7 +15,7 @@ use nix::unistd::ForkResult;
 use super::error::errno;
 
 /// The child starts in the cgroup whose descriptor is given: clone3(2), Linux 5.7. libc's own overflows.
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+pub(super) const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Takes a pending signal away: sigtimedwait(2) that does not wait.
 pub(super) fn forget_signal(which: &SigSet) {
@@ -53,6 +53,14 @@ pub fn fork_into(group: BorrowedFd<'_>) -> Result<Option<i32>, Errno> {
         0 => Ok(None),
         pid => i32::try_from(pid).map(Some).map_err(|_| Errno::ERANGE),
     }
+}
+
+/// Waits until a child has ended: waitpid(2).
+///
+/// # Errors
+/// `ECHILD` if it is not ours, or waited for already.
+pub fn wait_for(pid: i32) -> Result<(), Errno> {
+    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None).map(drop)
 }
 
 /// What became of a child: waitid(2).
