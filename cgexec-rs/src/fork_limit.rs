@@ -8,7 +8,6 @@
 //! # Source
 //! Documentation/admin-guide/cgroup-v2.rst, "PID Interface Files".
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::counters::Counters;
@@ -85,6 +84,8 @@ fn all_below(group: &Path) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Groups are directories with files; any file system will do.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Groups inside a scope that systemd creates and delegates.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chain::Failure;
 
@@ -55,10 +55,9 @@ pub fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, F
     }
     let systemd = Systemd::find()?;
     let place = ScopePlace::find(v2, &systemd)?;
-    systemd.can_be_asked()?;
     let given = systemd.controllers(v2);
-    let (limits, skipped) = possible_limits(request, &systemd, v2, &given)?;
     let scope = new_scope(systemd, place, v2, request.cleanup);
+    let (limits, skipped) = possible_limits(request, &scope.path, &given)?;
     let enable = controllers_to_enable(&limits, request.account, &given);
     let anchor = Group::v2(scope.path.join(request.group_name()), &limits);
     let mut stale = StaleGroups::default();
@@ -103,8 +102,7 @@ fn new_scope(systemd: Systemd, place: ScopePlace, v2: &Hierarchy, cleanup: Clean
 /// The limits that a scope can have, and the others with the reason, where that is not an error.
 fn possible_limits(
     request: &GroupRequest,
-    systemd: &Systemd,
-    v2: &Hierarchy,
+    scope: &Path,
     given: &[String],
 ) -> Result<(Vec<Limit>, Vec<String>), Failure> {
     let (mut limits, mut skipped) = (Vec::new(), Vec::new());
@@ -114,7 +112,7 @@ fn possible_limits(
             limits.push(limit.clone());
             continue;
         }
-        let failure = refusal::not_among(&given.join(" "), &systemd.group(&v2.mount), &[name]);
+        let failure = refusal::not_among(&given.join(" "), scope, &[name]);
         if !request.attempt {
             return Err(failure);
         }

@@ -29,11 +29,13 @@ pub struct ScopePlace {
 
 impl ScopePlace {
     /// # Errors
-    /// If this process is in a service of the system's, or leaving its groups would leave a limit.
+    /// If this process is in a service of the system's, systemd cannot be asked, or leaving the own groups would leave
+    /// a limit.
     pub fn find(v2: &Hierarchy, systemd: &Systemd) -> Result<Self, Failure> {
         if let Some(unit) = unit_below(&v2.mount, &v2.own).filter(|unit| is_system_service(unit)) {
             return Err(refusal::in_service(&unit));
         }
+        systemd.can_be_asked()?;
         let manager = systemd.group(&v2.mount);
         // the first process of all has a scope, in which nothing else is to be
         let unit = unit_below(&manager, &v2.own).filter(|unit| !unit.ends_with("init.scope"));
