@@ -35,6 +35,8 @@ mod stale;
 mod stats;
 mod stats_reader;
 pub mod systemd;
+mod time_limit;
+mod time_watch;
 mod unit;
 mod v2_parent;
 mod version;

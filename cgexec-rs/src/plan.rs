@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All that a run does, in order: [`plan`] is the tool, the functions below it are its phrases.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use chain::call::ForkOptions;
 use chain::exec::Command;
@@ -21,6 +23,7 @@ use crate::report::Report;
 use crate::run_mode::{CgroupNs, RunMode};
 use crate::scope_call::StartScope;
 use crate::stale::StaleGroups;
+use crate::time_watch::{CpuClock, TimeWatch};
 use crate::version::Version;
 
 /// The plan of a run: the command in its groups with their limits, and no group left when it has
@@ -30,7 +33,7 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
         Outcome::Create(_) => mode.cgroupns != CgroupNs::No,
         Outcome::Join(_) | Outcome::None => mode.cgroupns == CgroupNs::Always,
     };
-    let report = Report::of(&outcome, &mode, &command);
+    let mut report = Report::of(&outcome, &mode, &command);
     let mut plan = Plan::new(command);
     match outcome {
         Outcome::None => {}
@@ -47,8 +50,9 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
             let into = create_levels(&mut plan, &place, into);
             kill_at_end(&mut plan, &place);
             set_limits(&mut plan, &place);
+            watch_time(&mut plan, &place, &mode, report.as_mut());
             let new_init = mode.new_init && !place.proc_is_covered;
-            start_child(&mut plan, &place, into, enters_cgroupns, new_init);
+            start_child(&mut plan, &place, into, enters_cgroupns, new_init, mode.times.waiting());
             enters_cgroupns = false;
         }
     }
@@ -245,6 +249,20 @@ fn set_limits(plan: &mut Plan, place: &Placement) {
     }
 }
 
+/// Lets the parent that stays end the command when its time is over.
+fn watch_time(plan: &mut Plan, place: &Placement, mode: &RunMode, report: Option<&mut Report>) {
+    if !mode.times.are_set() {
+        return;
+    }
+    let reached = Rc::new(Cell::new(None));
+    if let Some(report) = report {
+        report.out_of_time = Some(Rc::clone(&reached));
+    }
+    let clock = CpuClock::of(place.groups());
+    let mut watch = TimeWatch::new(mode.times, place.anchor.path.clone(), clock, reached);
+    plan.watch(Box::new(move |reporter, child| watch.look(reporter, child)));
+}
+
 /// Starts a child in the groups. A child of PID 1 becomes PID 1 of a new PID namespace, as
 /// the command would be without us; a new proc hides this process, whose root directory is still the
 /// old one when the command has a new one.
@@ -254,6 +272,7 @@ fn start_child(
     into: Option<StartPlace>,
     namespace: bool,
     new_init: bool,
+    waiting: String,
 ) {
     if new_init {
         let reason = "enter a new PID namespace, for the command to be process 1";
@@ -272,7 +291,7 @@ fn start_child(
         },
     };
     let who = if new_init { "process 1" } else { "a child" };
-    plan.fork(format!("start {who} in the group and wait for it"), options);
+    plan.fork(format!("start {who} in the group and wait for it{waiting}"), options);
     if new_init {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         plan.step("mount a proc that shows its processes", call::Mount::new("proc", "/proc", flags));

@@ -12,6 +12,7 @@ use crate::group_path::Parent;
 use crate::hierarchy::{Hierarchies, Hierarchy};
 use crate::levels::Levels;
 use crate::limits::Limit;
+use crate::time_limit::TimeLimits;
 
 /// The group that the options ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct GroupRequest {
     pub attempt: bool,
     /// Whether a report is asked for, for which controllers count without a limit.
     pub account: bool,
+    /// Whether processor time must be counted, and the run be in a group.
+    pub times: TimeLimits,
     pub parent: Option<Parent>,
     pub name: Option<Name>,
     pub cleanup: Cleanup,
@@ -42,6 +45,7 @@ impl GroupRequest {
             manager: options.manager,
             attempt: options.attempt,
             account: options.report().is_some(),
+            times: options.time.limits(),
             cleanup: options.cleanup(),
             namespace: false,
             parent: options.parent,
@@ -52,7 +56,7 @@ impl GroupRequest {
 
     /// Whether an option needs a group: the run fails if there can be none.
     pub fn needs_group(&self) -> bool {
-        (!self.limits.is_empty() && !self.attempt)
+        ((!self.limits.is_empty() || self.times.are_set()) && !self.attempt)
             || self.account
             || self.parent.is_some()
             || self.name.is_some()

@@ -5,6 +5,7 @@ use chain::Failure;
 
 use crate::cli::{Manager, Options};
 use crate::report_output::ReportOutput;
+use crate::time_limit::TimeLimits;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunMode {
@@ -12,6 +13,7 @@ pub struct RunMode {
     /// Whether the command becomes PID 1 of a new PID namespace, because this process is PID 1.
     pub new_init: bool,
     pub report: Option<ReportOutput>,
+    pub times: TimeLimits,
 }
 
 /// When the command enters a cgroup namespace.
@@ -45,6 +47,7 @@ impl RunMode {
         if let Some(report) = &report {
             report.check_writable()?;
         }
+        let times = options.time.limits();
         Ok(Self {
             cgroupns: match (options.cgroupns, admin && !options.no_cgroupns) {
                 (true, _) => CgroupNs::Always,
@@ -53,6 +56,7 @@ impl RunMode {
             },
             new_init: admin && is_init_with_proc(),
             report,
+            times,
         })
     }
 }
