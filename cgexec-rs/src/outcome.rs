@@ -5,11 +5,13 @@ use chain::{Failure, Reporter};
 
 use crate::cli::{Manager, Options};
 use crate::group::Group;
+use crate::group_path::Parent;
 use crate::hierarchy::Hierarchies;
 use crate::join;
 use crate::placement::Placement;
 use crate::request::GroupRequest;
 use crate::scope;
+use crate::unit;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -75,7 +77,13 @@ impl Outcome {
         match request.manager {
             Manager::Systemd => scope::place(request, found),
             Manager::Auto => match Placement::choose(request, found) {
-                Err(_) if scope::is_an_answer(request, found) => scope::place(request, found),
+                Err(_) if scope::is_an_answer(request, found) => {
+                    scope::place(request, found).or_else(|failure| {
+                        let inside = found.v2().filter(|v2| unit::is_delegated_by_a_users_systemd(v2));
+                        let request = GroupRequest { parent: Some(Parent::Current), ..request.clone() };
+                        inside.map_or(Err(failure), |_| Placement::choose(&request, found))
+                    })
+                }
                 chosen => chosen,
             },
             Manager::Cgroupfs | Manager::None => Placement::choose(request, found),

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use chain::Failure;
 use system::sys;
 
-use crate::control_file::ControlFile;
 use crate::group::Group;
 use crate::group_name::Cleanup;
 use crate::hierarchy::{Hierarchies, Hierarchy};
@@ -79,14 +78,6 @@ impl Placement {
 
     pub fn v2(&self) -> Option<&Group> {
         Some(&self.anchor).filter(|group| group.version == Version::V2)
-    }
-
-    /// Whether a second process, also for a moment, would be one too many.
-    pub fn limits_to_one_process(&self) -> bool {
-        let limits_to_one = |(_, setting): &(String, ControlFile)| {
-            setting.file == "pids.max" && matches!(setting.value.as_str(), "0" | "1")
-        };
-        self.groups().any(|group| group.settings.iter().any(limits_to_one))
     }
 
     pub fn v1(&self) -> impl Iterator<Item = &Group> {

@@ -13,7 +13,8 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::cgroup_calls::{
-    CreateCgroup, CreateLevel, KillCgroup, RemoveCgroup, RemoveEmptyCgroup, RemoveStaleCgroups, WriteCgroup,
+    CreateCgroup, CreateLevel, CreateNamespace, EnterNamespace, KillCgroup, RemoveCgroup, RemoveEmptyCgroup,
+    RemoveStaleCgroups, WriteCgroup,
 };
 use crate::group::Group;
 use crate::group_name::Cleanup;
@@ -274,33 +275,34 @@ fn start_child(
     new_init: bool,
     waiting: String,
 ) {
+    let levels = place.levels.as_ref().filter(|_| namespace).zip(into);
+    // version 1 comes before the namespace, so then the child moves down when it has entered all
+    let moves_down = place.v1().next().is_some();
+    let made = levels.filter(|_| !moves_down).map(|(levels, StartPlace { root, .. })| {
+        let slot = plan.slot("namespace");
+        plan.step("let it see that group as the root", CreateNamespace { root, slot });
+        EnterNamespace { namespace: slot, root: levels.root.clone(), leaf: levels.leaf.clone() }
+    });
     if new_init {
         let reason = "enter a new PID namespace, for the command to be process 1";
         plan.step(reason, call::Unshare(CloneFlags::CLONE_NEWPID));
     }
-    // a group above the one it runs in must be its own first, for the namespace; two children do that without a
-    // move, unless the first of them would be process 1 or one too many, or version 1 comes before the namespace
-    let moves_down = namespace && place.levels.is_some();
-    let at_once = moves_down && !new_init && place.v1().next().is_none() && !place.limits_to_one_process();
-    let options = match into {
-        None => ForkOptions { child_is_init: new_init, ..ForkOptions::default() },
-        Some(StartPlace { root, leaf }) => ForkOptions {
-            into: Some(if moves_down && !at_once { root } else { leaf }),
-            cgroup_root: at_once.then_some(root),
-            child_is_init: new_init,
-        },
-    };
+    let moved = levels.filter(|_| moves_down);
+    let group = into.map(|StartPlace { root, leaf }| if moved.is_some() { root } else { leaf });
     let who = if new_init { "process 1" } else { "a child" };
+    let options = ForkOptions { into: group, child_is_init: new_init };
     plan.fork(format!("start {who} in the group and wait for it{waiting}"), options);
     if new_init {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         plan.step("mount a proc that shows its processes", call::Mount::new("proc", "/proc", flags));
     }
     place.v1().for_each(|group| enter(plan, group));
-    if namespace && !at_once {
-        enter_namespace(plan);
+    match made {
+        Some(namespace) => plan.step("make the group above it the root of what it sees", namespace),
+        None if namespace => enter_namespace(plan),
+        None => {}
     }
-    if let Some(levels) = place.levels.as_ref().filter(|_| moves_down && !at_once) {
+    if let Some((levels, _)) = moved {
         plan.step("make room in the group", write(&levels.leaf, "cgroup.procs", "0"));
     }
 }

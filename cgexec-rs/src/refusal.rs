@@ -57,11 +57,14 @@ pub fn not_delegated(group: &Path) -> Failure {
 pub fn would_leave(limit: &HeldLimit) -> Failure {
     let HeldLimit { group, file, value } = limit;
     let unit = group.extension().is_some_and(|kind| kind == "scope" || kind == "service");
+    let user = if is_of_user(group) { "--user " } else { "" };
     let hint = if is_systemd() && unit {
-        "systemd-run --scope -p Delegate=yes with its own -p MemoryMax= and the like, and cgexec-rs as its command, \
-         makes the group below"
+        format!(
+            "with Delegate=yes and cgexec-rs as its first process there is: systemd-run {user}--scope -p Delegate=yes -p LIMIT cgexec-rs ..."
+        )
     } else {
         "start cgexec-rs as the only process of its group, or below a group that hands the controllers on"
+            .to_string()
     };
     refusal(
         format!(
@@ -120,6 +123,12 @@ pub fn shared(group: &Path) -> Failure {
     refusal(format!("{} holds other processes too, so it can hand no controller on", group.display()), hint)
 }
 
+/// Whether a group is below a user's systemd.
+fn is_of_user(group: &Path) -> bool {
+    let name = |group: &Path| group.file_name().and_then(|name| name.to_str()).map(str::to_string);
+    group.ancestors().any(|group| name(group).is_some_and(|name| name.starts_with("user@")))
+}
+
 /// The controllers that systemd hands on.
 pub const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
@@ -137,9 +146,7 @@ pub fn not_among(available: &str, parent: &Path, missing: &[&str]) -> Failure {
         parent.display(),
         or_none(available.trim())
     );
-    let of_user = parent.ancestors().any(|group| {
-        group.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("user@"))
-    });
+    let of_user = is_of_user(parent);
     if of_user && is_systemd() {
         return refusal(
             wrong,

@@ -91,11 +91,18 @@ impl Systemd {
 
     /// The limit of tasks that it gives to each unit; nothing if it has none, or does not say.
     pub fn default_tasks_max(&self) -> Option<u64> {
-        self.number(MANAGER, "DefaultTasksMax")
+        self.number("/org/freedesktop/systemd1", MANAGER, "DefaultTasksMax")
+    }
+
+    /// Whether a unit's group is its own to use: a user's systemd leaves no mark on it.
+    pub fn delegates(&self, unit: &str) -> bool {
+        let kind = if unit.ends_with(".scope") { "Scope" } else { "Service" };
+        let interface = format!("org.freedesktop.systemd1.{kind}");
+        self.number(&object_of(unit), &interface, "Delegate") == Some(1)
     }
 
     /// A property of an object, if it is a number.
-    fn number(&self, interface: &str, name: &str) -> Option<u64> {
+    fn number(&self, path: &str, interface: &str, name: &str) -> Option<u64> {
         let mut found = None;
         let ask = |mut connection: Connection, is_bus: bool| {
             if is_bus {
@@ -107,6 +114,7 @@ impl Systemd {
                 interface: "org.freedesktop.DBus.Properties",
                 member: "Get",
                 signature: "ss",
+                path,
                 ..call_of_manager(is_bus)
             };
             found = Some(connection.call(call, &body)?.number()?);
@@ -234,6 +242,19 @@ impl Scope {
             result => Err(Error::Refused(format!("job {result}"), format!("{} did not start", self.name))),
         }
     }
+}
+
+/// The object of a unit: all but letters and digits of its name, and a digit at its start, stand there as numbers.
+fn object_of(unit: &str) -> String {
+    let mut path = "/org/freedesktop/systemd1/unit/".to_string();
+    for (at, byte) in unit.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit()) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    path
 }
 
 /// A call of the manager, without its member.

@@ -55,6 +55,14 @@ impl ScopePlace {
     }
 }
 
+/// Whether the own group is that of a unit which a user's systemd has delegated; it leaves no mark that says so.
+pub fn is_delegated_by_a_users_systemd(v2: &Hierarchy) -> bool {
+    let Ok(systemd) = Systemd::find() else { return false };
+    let unit = unit_below(&systemd.group(&v2.mount), &v2.own).filter(|unit| *unit == v2.own);
+    let name = unit.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+    name.is_some_and(|name| systemd.delegates(name))
+}
+
 /// The limit of tasks that the scope can have just so: the one that systemd gives to each unit, or one that holds
 /// above the scope as well.
 fn tasks_that_stay(limit: &HeldLimit, slice: &Path, systemd: &Systemd) -> Option<u64> {

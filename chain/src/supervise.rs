@@ -3,10 +3,12 @@
 //!
 //! The child stays in the caller's process group, so a terminal's Ctrl-C and
 //! Ctrl-Z reach it directly; signals that a process sent to the parent are passed
-//! on. For the first process of a PID namespace the kernel drops every signal
-//! that it neither catches nor blocks, so the parent does what the signal's
-//! default action would have done, which is nothing for a stop in an orphaned process group. When
-//! the parent is killed, the kernel kills the child (PR_SET_PDEATHSIG).
+//! on. When the parent is killed, the kernel kills the child (PR_SET_PDEATHSIG).
+//!
+//! In a new PID namespace the child is usually process 2, beside a [`Reaper`]. Where it is process 1
+//! by option, the kernel drops every signal that it neither catches nor blocks, so the parent does
+//! what the signal's default action would have done, which is nothing for a stop in an orphaned process
+//! group.
 //!
 //! One signal gets lost all the same: one that a process 1 catches, sent while it is within
 //! execve(2), which resets the handler before the signal is taken. Seen from outside that is
@@ -15,6 +17,7 @@
 //! This file is long because a parent's signals, stops and terminal decide together.
 
 mod orphan;
+mod reaper;
 mod signal_disposition;
 mod timer;
 
@@ -24,7 +27,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
@@ -33,7 +35,8 @@ use nix::unistd::Pid;
 
 use crate::call::ForkOptions;
 use crate::exit::FAILED;
-use crate::handles::{FdSlot, Handles};
+use crate::handles::Handles;
+pub(crate) use reaper::Reaper;
 use signal_disposition::{
     ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition, open_proc,
 };
@@ -66,6 +69,8 @@ pub(crate) enum Forked {
 pub(crate) struct Supervisor {
     child: i32,
     child_is_init: bool,
+    /// Process 1 of the child's PID namespace.
+    reaper: Option<Reaper>,
     signals: SignalFd,
     /// The child's status is read here: once it has mounted its own, /proc no longer shows it.
     proc: Option<ChildInProc>,
@@ -113,13 +118,17 @@ pub(crate) fn unblock_signals(before: &SigSet) {
 ///
 /// # Errors
 /// As pipe(2), signalfd(2), fork(2) and clone3(2).
-pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Result<Forked, Errno> {
+pub(crate) fn fork(
+    stay: &ForkOptions,
+    handles: &Handles,
+    before: &SigSet,
+    reaper: Option<Reaper>,
+) -> Result<Forked, Errno> {
     let (alive_read, liveness_pipe) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     // not sigwaitinfo(2), which takes the mask away while it waits: whoever looks at ours
     // to see whether a signal is dropped must find it
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)?;
-    let group = |slot: Option<FdSlot>| slot.map(|slot| handles.get(slot)).transpose();
-    let (root, group) = (group(stay.cgroup_root)?, group(stay.into)?);
+    let group = stay.into.map(|name| handles.get(name)).transpose()?;
     let proc = if stay.child_is_init { open_proc() } else { None };
     let terminal = own_terminal();
     // an ignored SIGCHLD would reap the child before we learn how it ended
@@ -127,17 +136,13 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
     if chld_was_ignored {
         sys::set_ignored(libc::SIGCHLD, false);
     }
-    let forked = fork_child(root, group)?;
-    if let Some(child) = forked.child {
+    let (child, joins_by_hand) = fork_child(group)?;
+    if let Some(child) = child {
         drop(alive_read);
-        if let Some(between) = forked.between {
-            // the child waits for this: while somebody is in the group above its own, that hands on no controller
-            let _ = sys::wait_for(between);
-            let _ = nix::unistd::write(&liveness_pipe, b"1");
-        }
         return Ok(Forked::Supervisor(Supervisor {
             child,
             child_is_init: stay.child_is_init,
+            reaper,
             signals,
             proc: proc.and_then(|proc| ChildInProc::find(proc, child)),
             terminal,
@@ -150,8 +155,8 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
         }));
     }
     drop(liveness_pipe);
-    let joined = end_with_parent(&alive_read, forked.is_below).and_then(|()| match group {
-        Some(group) if forked.joins_by_hand => join_by_hand(root, group),
+    let joined = end_with_parent(&alive_read).and_then(|()| match group {
+        Some(group) if joins_by_hand => sys::write_at(group, "cgroup.procs", b"0"),
         _ => Ok(()),
     });
     if chld_was_ignored {
@@ -161,60 +166,22 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
     Ok(Forked::Child(joined))
 }
 
-/// What became of a fork.
-#[derive(Clone, Copy, Debug, Default)]
-struct ForkedChild {
-    /// For the parent, the child; nothing for the child.
-    child: Option<i32>,
-    /// For the parent, a child that was started first and has to be waited for.
-    between: Option<i32>,
-    /// Whether there was one.
-    is_below: bool,
-    /// Whether the child has to enter the groups itself: before Linux 5.7, and in containers whose seccomp
-    /// filter hides clone3(2).
-    joins_by_hand: bool,
-}
-
-fn fork_child(root: Option<BorrowedFd<'_>>, group: Option<BorrowedFd<'_>>) -> Result<ForkedChild, Errno> {
-    let by_hand = || Ok(ForkedChild { child: sys::fork()?, joins_by_hand: true, ..ForkedChild::default() });
-    match (root, group) {
-        (Some(root), Some(group)) => match sys::fork_below(root, group) {
-            Err(Errno::ENOSYS | Errno::E2BIG) => by_hand(),
-            forked => {
-                let forked = forked?;
-                let (child, between) = (forked.map(|both| both.second), forked.map(|both| both.first));
-                Ok(ForkedChild { child, between, is_below: true, joins_by_hand: false })
-            }
-        },
-        (_, Some(group)) => match sys::fork_into(group) {
-            Err(Errno::ENOSYS | Errno::E2BIG) => by_hand(),
-            forked => Ok(ForkedChild { child: forked?, ..ForkedChild::default() }),
-        },
-        (_, None) => Ok(ForkedChild { child: sys::fork()?, ..ForkedChild::default() }),
+/// The child's pid for the parent, nothing for the child, and whether the child has to enter the group
+/// itself: before Linux 5.7, and in containers whose seccomp filter hides clone3(2).
+fn fork_child(group: Option<BorrowedFd<'_>>) -> Result<(Option<i32>, bool), Errno> {
+    match group.map(sys::fork_into) {
+        None => Ok((sys::fork()?, false)),
+        Some(Err(Errno::ENOSYS | Errno::E2BIG)) => Ok((sys::fork()?, true)),
+        Some(forked) => Ok((forked?, false)),
     }
 }
 
-/// The child enters its group, by way of the root of its cgroup namespace if it gets one.
-fn join_by_hand(root: Option<BorrowedFd<'_>>, group: BorrowedFd<'_>) -> Result<(), Errno> {
-    if let Some(root) = root {
-        sys::write_at(root, "cgroup.procs", b"0")?;
-        nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?;
-    }
-    sys::write_at(group, "cgroup.procs", b"0")
-}
-
-/// The child: die with the parent, also if it died before we could ask for that. With `waits` the parent first
-/// says that we may go on.
-fn end_with_parent(liveness_pipe: &OwnedFd, waits: bool) -> Result<(), Errno> {
+/// The child: die with the parent, also if it died before we could ask for that.
+fn end_with_parent(liveness_pipe: &OwnedFd) -> Result<(), Errno> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     // getppid() would not do: it is 0 for a parent in another PID namespace
-    let parent_is_gone = if waits {
-        nix::unistd::read(liveness_pipe, &mut [0])? == 0
-    } else {
-        let mut fds = [PollFd::new(liveness_pipe.as_fd(), PollFlags::empty())];
-        nix::poll::poll(&mut fds, PollTimeout::ZERO)? > 0
-    };
-    if parent_is_gone {
+    let mut fds = [PollFd::new(liveness_pipe.as_fd(), PollFlags::empty())];
+    if nix::poll::poll(&mut fds, PollTimeout::ZERO)? > 0 {
         sys::exit(128 + libc::SIGKILL);
     }
     Ok(())
@@ -258,6 +225,9 @@ impl Supervisor {
                 self.pass_on(&arrived);
             }
         };
+        if let Some(reaper) = self.reaper.take() {
+            reaper.end();
+        }
         self.restore_terminal();
         match (ended, self.stood_in_for) {
             (Ended::Killed(libc::SIGKILL), Some(signo)) => Ended::Killed(signo),
@@ -314,7 +284,11 @@ impl Supervisor {
                     libc::CLD_CONTINUED => (self.child_stopped, self.stop_requested) = (false, false),
                     _ => {}
                 },
-                Ok(Some(_)) => {}
+                Ok(Some(change)) => {
+                    let has_ended =
+                        matches!(change.code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED);
+                    self.reaper.take_if(|reaper| has_ended && reaper.pid == change.pid);
+                }
                 Ok(None) => return None,
                 // the child can only be gone if somebody else reaped it: nothing is left to wait for
                 Err(_) => return Some(Ended::Exited(FAILED)),

@@ -180,3 +180,9 @@ fn sockets_are_found_also_without_the_variables() {
     assert_eq!(all[0], Path::new("/x/bus"));
     assert_eq!(all.len(), 3);
 }
+
+#[test]
+fn a_unit_is_an_object_whose_name_is_letters_and_digits() {
+    assert_eq!(object_of("vte-spawn-1.scope"), "/org/freedesktop/systemd1/unit/vte_2dspawn_2d1_2escope");
+    assert_eq!(object_of("1@x.service"), "/org/freedesktop/systemd1/unit/_31_40x_2eservice");
+}
