@@ -45,6 +45,7 @@ use std::ffi::OsString;
 
 use chain::args::{self, Parsed};
 use chain::exec::Command;
+use chain::handover::Handover;
 use chain::{Failure, Reporter};
 use system::namespace::capability::CAP_SYS_ADMIN;
 use system::sys;
@@ -58,7 +59,7 @@ use crate::run_mode::{CgroupNs, RunMode};
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
-    let Parsed { options, verbosity, operands } = args::parse::<Options>(&TOOL, argv);
+    let Parsed { options, verbosity, operands, .. } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
     if options.check {
         let check =
@@ -68,7 +69,12 @@ pub fn run(argv: Vec<OsString>) -> ! {
     }
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
     let (outcome, mode) = resolve(options, &reporter).unwrap_or_else(|failure| reporter.exit_with(&failure));
-    plan::plan(outcome, mode, command).execute(&reporter)
+    let handover = Handover::for_last_link(&command);
+    let mut plan = plan::plan(outcome, mode, command);
+    if let Some(handover) = handover {
+        handover.plan_here(&mut plan);
+    }
+    plan.execute(&reporter)
 }
 
 fn resolve(options: Options, reporter: &Reporter) -> Result<(Outcome, RunMode), Failure> {

@@ -19,6 +19,7 @@ pub const TOOL: Tool = Tool {
     operands: "[--] NEWROOT [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
+    advice: hints::advice,
 };
 
 /// The options as clap parses them.
@@ -35,6 +36,11 @@ pub struct Options {
     /// Keep the caller's processes in sight, although the roots of those outside lead out
     #[arg(long, conflicts_with = "plain")]
     pub share_pid: bool,
+
+    /// Let COMMAND be process 1, for which the kernel drops signals it does not catch: for
+    /// systemd and other inits
+    #[arg(long, conflicts_with = "plain")]
+    pub no_init: bool,
 
     /// As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)
     #[arg(long, conflicts_with_all = ["plain", "no_mount"])]

@@ -11,6 +11,7 @@ pub mod idmap;
 pub mod mountinfo;
 pub mod namespace;
 pub mod search;
+pub mod size;
 pub mod status;
 pub mod sys;
 pub mod walk;

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
+use system::search;
 use system::status::Status;
 use system::sys;
 
@@ -20,8 +21,7 @@ use system::idmap::IdKind;
 /// That it is missing, or why it would run without the rights it needs.
 pub fn find(kind: IdKind) -> Result<PathBuf, String> {
     let name = name(kind);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let dirs = std::env::split_paths(&path).chain(["/usr/bin".into(), "/bin".into()]);
+    let dirs = search::path_dirs().into_iter().chain(["/usr/bin".into(), "/bin".into()]);
     let mut candidates = dirs.filter(|dir| dir.is_absolute()).map(|dir| dir.join(name));
     let program = candidates
         .find(|path| path.is_file())

@@ -160,8 +160,10 @@ fn the_command_starts_in_a_leaf_and_sees_the_group_with_the_limits_as_the_root()
         [
             "mkdirat(AT_FDCWD, \"/cg/x/cmd\", 0755), openat(AT_FDCWD, \"/cg/x/cmd\", O_RDONLY|O_CLOEXEC|O_DIRECTORY)",
             "write(</cg/x/pids.max>, \"20\", 2)",
-            "clone3({flags=CLONE_VM|CLONE_VFORK|CLONE_NEWCGROUP|CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<group>}, 88), \
-             clone3({flags=CLONE_PARENT|CLONE_INTO_CGROUP, exit_signal=0, stack=NULL, stack_size=0, cgroup=<leaf>}, 88)",
+            "clone3({flags=CLONE_VM|CLONE_FILES|CLONE_VFORK|CLONE_NEWCGROUP|CLONE_INTO_CGROUP, exit_signal=0, stack=NULL, stack_size=0, cgroup=<group>}, 88), \
+             openat(AT_FDCWD, \"/proc/self/ns/cgroup\", O_RDONLY|O_CLOEXEC)",
+            "clone3({flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<leaf>}, 88)",
+            "setns(<namespace>, CLONE_NEWCGROUP)",
         ]
     );
 }
@@ -172,28 +174,24 @@ fn where_its_limits_could_be_written_from_inside_that_group_is_out_of_sight() {
     assert!(lines[1].starts_with("mkdirat(AT_FDCWD, \"/cg/x/ns\""), "{lines:#?}");
     assert!(lines[2].starts_with("mkdirat(AT_FDCWD, \"/cg/x/ns/cmd\""), "{lines:#?}");
     assert_eq!(lines[3], "write(</cg/x/cgroup.subtree_control>, \"+memory +pids\", 13)");
-    assert!(
-        lines[5].contains("cgroup=<root>}, 88), clone3(") && lines[5].ends_with("cgroup=<leaf>}, 88)"),
-        "{lines:#?}"
-    );
+    assert!(lines[5].contains("cgroup=<root>}, 88), openat("), "{lines:#?}");
+    assert!(lines[6].contains("cgroup=<leaf>"), "{lines:#?}");
 }
 
 #[test]
-fn what_two_children_cannot_do_one_does_by_a_move() {
-    let by_a_move = |lines: Vec<String>| {
-        let fork = lines.iter().position(|line| line.starts_with("clone3({flags=CLONE_INTO_CGROUP")).unwrap();
-        assert_eq!(
-            lines[lines.len() - 2..],
-            ["unshare(CLONE_NEWCGROUP)", "write(</cg/x/cmd/cgroup.procs>, \"0\", 1)"]
-        );
-        assert!(lines[fork].contains("cgroup=<group>"), "{lines:#?}");
-    };
-    // the first of two would be one too many
-    let one = Limit::Pids(Pids(Some(1)));
-    by_a_move(lines(with_levels(v2("/cg/x", &[one]), false)));
-    // version 1 comes before the namespace
+fn with_a_group_of_version_1_it_moves_down_when_it_has_entered_that() {
     let others = vec![v1("/cg/memory/x", &[MEMORY])];
-    by_a_move(lines(with_levels(Placement { others, ..v2("/cg/x", &[PIDS]) }, false)));
+    let lines = lines(with_levels(Placement { others, ..v2("/cg/x", &[PIDS]) }, false));
+    let fork = lines.iter().position(|line| line.starts_with("clone3({flags=CLONE_INTO_CGROUP")).unwrap();
+    assert!(lines[fork].contains("cgroup=<group>"), "{lines:#?}");
+    assert_eq!(
+        lines[fork + 1..],
+        [
+            "write(</cg/memory/x/tasks>, \"0\", 1)",
+            "unshare(CLONE_NEWCGROUP)",
+            "write(</cg/x/cmd/cgroup.procs>, \"0\", 1)"
+        ]
+    );
 }
 
 #[test]

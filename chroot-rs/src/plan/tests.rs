@@ -53,6 +53,7 @@ fn setup(words: &[&str], mounts: Result<MountProbe, WhyPlain>) -> Result<Setup, 
         ids: Ids::default(),
         path_works: true,
         mounts,
+        handover: None,
     };
     Setup::resolve(&options, probe, Command::shell("/bin/sh".into()))
 }
@@ -110,11 +111,17 @@ fn an_ordinary_user_alone_gets_a_user_namespace_first() {
 }
 
 #[test]
-fn where_other_processes_are_in_sight_it_starts_a_first_one_of_its_own() {
-    let lines = lines(&MountProbe { is_pid_1: false, ..machine() });
-    let at = position(&lines, "unshare(CLONE_NEWNS|CLONE_NEWPID)");
-    assert_eq!(lines[at + 1], "fork()");
-    assert!(at + 1 < position(&lines, "mount(\"proc\""));
+fn where_other_processes_are_in_sight_a_reaper_begins_a_namespace_without_them() {
+    let probe = MountProbe { is_pid_1: false, ..machine() };
+    let with_reaper = lines(&probe);
+    let at = position(&with_reaper, "unshare(CLONE_NEWNS|CLONE_NEWPID)");
+    let withdraw = "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE), setsid(), chdir(\"/\")";
+    assert_eq!(with_reaper[at + 1..at + 4], ["fork()", withdraw, "fork()"]);
+    assert!(at + 3 < position(&with_reaper, "mount(\"proc\""));
+    let alone = lines_with(&["--no-init"], &probe);
+    assert_eq!(alone[at + 1], "fork()");
+    assert!(!alone.iter().any(|line| line == withdraw || line == "setsid()"), "{alone:#?}");
+    assert_eq!(alone.len() + 2, with_reaper.len());
 }
 
 #[test]
