@@ -50,7 +50,7 @@ pub struct Hierarchies {
     pub private: bool,
     /// Whether nobody in a cgroup namespace may write the limits of its root.
     pub nsdelegate: bool,
-    /// Whether something is mounted over a part of /proc: see [`mountinfo::is_cover_of_proc`].
+    /// Whether something is mounted over a part of /proc: see [`mountinfo::Mount::may_cover`].
     pub proc_is_covered: bool,
 }
 
@@ -101,7 +101,7 @@ impl Hierarchies {
         let memberships: Vec<Membership> = Membership::all(own).collect();
         let mut found = Self::default();
         for mount in mountinfo::mounts(table) {
-            found.proc_is_covered |= mountinfo::is_cover_of_proc(&mount.at);
+            found.proc_is_covered |= mount.may_cover("/proc");
             let version = match mount.fstype {
                 b"cgroup" => Version::V1,
                 b"cgroup2" => Version::V2,

@@ -14,6 +14,7 @@ pub mod search;
 pub mod size;
 pub mod status;
 pub mod sys;
+pub mod visibility;
 pub mod walk;
 
 /// Makes the C entry point of a tool from its `fn(Vec<OsString>) -> !`.

@@ -12,7 +12,8 @@ use system::sys;
 
 use crate::idmap::IdMap;
 
-use chain::call::RunProgram;
+use chain::call::{Call, RunProgram, Write};
+use chain::plan::Reason;
 use system::idmap::IdKind;
 
 /// The program that writes a map.
@@ -42,6 +43,20 @@ pub fn call(kind: IdKind, program: &Path, pid: u32, map: &IdMap) -> RunProgram {
     let head = [name(kind).into(), pid.to_string().into()];
     let argv = head.into_iter().chain(numbers.split_whitespace().map(Into::into)).collect();
     RunProgram { program: program.to_path_buf(), argv }
+}
+
+/// The calls, made outside, that map `own`, the id of the caller, to 0 in the process `pid`.
+pub fn alone(kind: IdKind, pid: u32, own: u32) -> Vec<(Reason, Box<dyn Call>)> {
+    let mut calls: Vec<(Reason, Box<dyn Call>)> = Vec::new();
+    if kind == IdKind::Group {
+        // "deny" must come before gid_map: user_namespaces(7)
+        let deny = Write::new(format!("/proc/{pid}/setgroups"), "deny");
+        calls.push(("give up setgroups(2), without which no group may be mapped".into(), Box::new(deny)));
+    }
+    let noun = kind.noun();
+    let map = Write::new(format!("/proc/{pid}/{}", kind.map_file()), format!("0 {own} 1"));
+    calls.push((format!("be {noun} 0 inside, {noun} {own} outside").into(), Box::new(map)));
+    calls
 }
 
 /// The name of the program.
