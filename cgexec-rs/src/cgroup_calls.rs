@@ -94,13 +94,7 @@ pub struct CreateLevel {
 
 impl Call for CreateLevel {
     fn shown(&self) -> Shown {
-        let path = quoted(&self.path);
-        Shown::new(
-            format!(
-                "mkdirat(AT_FDCWD, {path}, 0755), openat(AT_FDCWD, {path}, O_RDONLY|O_CLOEXEC|O_DIRECTORY)"
-            ),
-            "cgroups(7)",
-        )
+        Shown::new(format!("mkdirat(AT_FDCWD, {}, 0755)", quoted(&self.path)), "cgroups(7)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
@@ -127,8 +121,7 @@ impl Call for CreateNamespace {
     fn shown(&self) -> Shown {
         let root = self.root;
         let call = format!(
-            "clone3({{flags=CLONE_VM|CLONE_FILES|CLONE_VFORK|CLONE_NEWCGROUP|CLONE_INTO_CGROUP, exit_signal=0, stack=NULL, stack_size=0, cgroup=<{root}>}}, 88), \
-             openat(AT_FDCWD, \"/proc/self/ns/cgroup\", O_RDONLY|O_CLOEXEC)"
+            "clone3({{flags=CLONE_VM|CLONE_FILES|CLONE_VFORK|CLONE_NEWCGROUP|CLONE_INTO_CGROUP, exit_signal=0, stack=NULL, stack_size=0, cgroup=<{root}>}}, 88)"
         );
         Shown::new(call, "cgroup_namespaces(7)")
     }
