@@ -15,6 +15,7 @@ mod mount_target;
 mod mounts;
 mod plan;
 mod probe;
+mod rights;
 mod root;
 mod root_mount;
 pub mod seccomp;

@@ -26,7 +26,10 @@ pub fn plan(setup: Setup) -> Plan {
         }
         Strategy::Pivot(pivot) => plan_pivot(&mut plan, setup.root, *pivot),
     }
+    setup.rights.plan_limits(&mut plan);
+    setup.rights.plan_before_credentials(&mut plan);
     setup.credentials.plan(&mut plan);
+    setup.rights.plan_capabilities(&mut plan);
     if let Some(path) = setup.path {
         plan.step("look for programs where they usually are", call::SetPath(path));
     }

@@ -16,6 +16,7 @@ use crate::extra_mount::ExtraMount;
 use crate::mount_target::TargetResolver;
 use crate::mounts::{ExistingMounts, FsProvision, KernelMounts};
 use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
+use crate::rights::Rights;
 use crate::root::{DirState, Root};
 use crate::root_mount::{RootMount, WriteMode};
 
@@ -28,6 +29,8 @@ pub struct Setup {
     pub root: Root,
     pub strategy: Strategy,
     pub credentials: Credentials,
+    /// What the command may do.
+    pub rights: Rights,
     /// A PATH that replaces the caller's.
     pub path: Option<OsString>,
     pub workdir: Option<PathBuf>,
@@ -70,6 +73,7 @@ impl Setup {
             return Err(failure.hint("--workdir=DIR starts in a directory of the new root"));
         }
         let mut notes = Vec::new();
+        let caller = probe.mounts.as_ref().ok().map(|mounts| mounts.rights.clone());
         let strategy = match probe.mounts {
             Ok(mounts) => {
                 notes.extend(left_out(options, &mounts));
@@ -78,10 +82,14 @@ impl Setup {
             Err(why) => plain(options, why, &mut notes)?,
         };
         let credentials = options.credentials.resolve(&probe.accounts, &probe.ids, &mut notes)?;
+        let rights = match caller {
+            Some(caller) => Rights::resolve(&options.rights, &caller, &credentials, &mut notes)?,
+            None => Rights::default(),
+        };
         let command = if probe.is_current_root { command } else { command.inside(&probe.root.path) };
         let path = (!probe.path_works).then(|| USUAL_PATH.into());
         let workdir = options.workdir.clone();
-        Ok(Self { root: probe.root, strategy, credentials, path, workdir, command, notes })
+        Ok(Self { root: probe.root, strategy, credentials, rights, path, workdir, command, notes })
     }
 }
 
@@ -109,6 +117,11 @@ impl PivotSetup {
 fn plain(options: &Options, why: WhyPlain, notes: &mut Vec<String>) -> Result<Strategy, Failure> {
     if options.want_mounts() {
         let failure = Failure::new("a mount was asked for, and none can be made here");
+        return Err(failure.hint(why.advice()));
+    }
+    if options.rights.are_requested() {
+        let failure =
+            Failure::new("rights were to be given up, and here nothing keeps the command from them");
         return Err(failure.hint(why.advice()));
     }
     // with --plain, and for the root there is, nothing is lost
