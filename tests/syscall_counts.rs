@@ -35,9 +35,9 @@ mod as_root {
         let budgets = [
             ("unshare", 56),
             ("cgexec", 68),
-            ("chroot", 184),
-            ("unshare, cgexec, chroot", 300),
-            ("cgexec, unshare, chroot", 290),
+            ("chroot", 224),
+            ("unshare, cgexec, chroot", 340),
+            ("cgexec, unshare, chroot", 330),
         ];
         let counted: Vec<_> =
             Link::all(&root).iter().map(|link| (link.name, calls_before_the_command(link))).collect();

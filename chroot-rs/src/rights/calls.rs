@@ -23,14 +23,10 @@ impl Call for JoinSessionKeyring {
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         match sys::join_session_keyring() {
-            // without keyrings there is no key
-            Err(Errno::ENOSYS) => Ok(()),
+            // a kernel without keyrings, or a filter around us that lets nobody at one
+            Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
             result => result,
         }
-    }
-
-    fn hint(&self, errno: Errno) -> Option<String> {
-        (errno == Errno::EDQUOT).then(|| "the user has too many keys: sysctl kernel.keys.maxkeys".to_string())
     }
 }
 
