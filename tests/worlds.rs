@@ -2,7 +2,8 @@
 //! `WORLDS.md` says what `worlds/known` says; `tests/run worlds` finds out whether that is so.
 
 use tests::documents;
-use tests::worlds::{PAGE, expected, page};
+use tests::worlds::known::expected;
+use tests::worlds::page::{PAGE, page};
 
 #[test]
 fn the_page_says_what_is_known() {

@@ -22,10 +22,13 @@ complete -c cgexec-rs -l io-weight -d 'Give COMMAND a part of busy disks by weig
 complete -c cgexec-rs -l blkio-weight -d 'The same in docker\'s unit: 10 to 1000' -r
 complete -c cgexec-rs -l hugetlb -d 'Let COMMAND use at most LIMIT bytes of huge pages of one size: 2M=64M' -r
 complete -c cgexec-rs -l set -d 'Write VALUE to a FILE of the group: memory.oom.group=1' -r
+complete -c cgexec-rs -l cpu-time -d 'End COMMAND, by SIGTERM and then SIGKILL, when all of its processes together have used so much processor time: 90, 1.5, 2m, 1h' -r
+complete -c cgexec-rs -l wall-time -d 'End COMMAND in the same way when it has run for so long' -r
+complete -c cgexec-rs -l kill-after -d 'The time between SIGTERM and SIGKILL [default: 10]' -r
 complete -c cgexec-rs -l parent -d 'Make the group below this one, a path from the top of the hierarchy; . is the own group' -r
 complete -c cgexec-rs -l name -d 'Call the group NAME' -r
 complete -c cgexec-rs -l manager -d 'Who makes the group: auto, systemd (a scope of its own), cgroupfs (files), or none for no group at all' -r
-complete -c cgexec-rs -l report -d 'Say at the end what COMMAND used: human or json' -r
+complete -c cgexec-rs -l report -d 'Say at the end what COMMAND used: human, json, or runexec for its lines' -r
 complete -c cgexec-rs -l report-file -d 'Write the report to FILE, not to standard error' -r -F
 complete -c cgexec-rs -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
 see\t''"

@@ -216,6 +216,17 @@ fn remove_once(path: &Path) -> Result<(), Errno> {
     nix::unistd::unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir)
 }
 
+/// The processes of a group and of those below, but for those of other PID namespaces, which cannot be
+/// named here.
+pub fn processes(path: &Path) -> Vec<i32> {
+    let mut pids = Vec::new();
+    each_group(path, &mut |group| {
+        let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        pids.extend(procs.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
+    });
+    pids
+}
+
 /// Calls `with` for each group of the tree, the deepest first.
 fn each_group(path: &Path, with: &mut dyn FnMut(&Path)) {
     if let Ok(entries) = fs::read_dir(path) {

@@ -2,6 +2,7 @@
 //! The options of cgexec-rs.
 
 mod limits;
+mod time;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use chain::args::Tool;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 pub use limits::LimitOptions;
+pub use time::TimeOptions;
 
 use crate::group_name::{Cleanup, Name};
 use crate::group_path::Parent;
@@ -25,6 +27,7 @@ pub const TOOL: Tool = Tool {
     operands: "[--] [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
+    advice: hints::advice,
 };
 
 /// The options, read.
@@ -36,13 +39,17 @@ pub struct Options {
         long,
         value_name = "CONTROLLERS:PATH",
         value_parser = bytes::<Target>(),
-        conflicts_with_all = ["parent", "name", "keep", "wait", "report", "report_file", "attempt", "check"]
+        conflicts_with_all = ["parent", "name", "keep", "wait", "report", "report_file", "attempt", "check", "cpu_time", "wall_time"]
     )]
     pub group: Vec<Target>,
 
     /// What is limited.
     #[command(flatten)]
     pub limits: LimitOptions,
+
+    /// How long it may take.
+    #[command(flatten)]
+    pub time: TimeOptions,
 
     /// Leave out what cannot be limited here, with a line that says so
     #[arg(long = "try", help_heading = "Limits")]
@@ -75,14 +82,14 @@ pub struct Options {
     pub no_cgroupns: bool,
 
     /// Become COMMAND and keep the process id; an empty group then stays until the next run removes it
-    #[arg(long, conflicts_with_all = ["wait", "keep", "report", "report_file"], help_heading = "Staying")]
+    #[arg(long, conflicts_with_all = ["wait", "keep", "report", "report_file", "cpu_time", "wall_time"], help_heading = "Staying")]
     pub exec: bool,
 
     /// Stay and wait for COMMAND, then end what is left and remove the group
     #[arg(long, help_heading = "Staying")]
     pub wait: bool,
 
-    /// Say at the end what COMMAND used: human or json
+    /// Say at the end what COMMAND used: human, json, or runexec for its lines
     #[arg(
         long,
         value_name = "FORM",
@@ -153,6 +160,8 @@ pub enum ReportFormat {
     Human,
     /// One line of JSON: report.schema.json.
     Json,
+    /// Lines as BenchExec's runexec(1) prints them.
+    Runexec,
 }
 
 impl FromStr for ReportFormat {
@@ -162,7 +171,8 @@ impl FromStr for ReportFormat {
         match text {
             "human" => Ok(Self::Human),
             "json" => Ok(Self::Json),
-            _ => Err("it is human or json".to_string()),
+            "runexec" => Ok(Self::Runexec),
+            _ => Err("it is human, json or runexec".to_string()),
         }
     }
 }

@@ -31,6 +31,8 @@ mod stale;
 mod stats;
 mod stats_reader;
 pub mod systemd;
+mod time_limit;
+mod time_watch;
 mod v2_parent;
 mod version;
 
@@ -51,7 +53,7 @@ use crate::run_mode::RunMode;
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
-    let Parsed { options, verbosity, operands } = args::parse::<Options>(&TOOL, argv);
+    let Parsed { options, verbosity, operands, .. } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
     if options.check {
         let check =

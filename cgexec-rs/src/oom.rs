@@ -11,6 +11,7 @@ use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::size::{Bytes, decimal};
 use crate::stats::Stats;
 use crate::stats_reader::is_full;
+use crate::time_limit::OutOfTime;
 
 /// Why the command ended as it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Cause {
     LimitBelow,
     /// At the limit of a group above, or because the machine had no more.
     LimitAbove,
+    /// At `--cpu-time` or `--wall-time`, whatever was killed before.
+    OutOfTime(OutOfTime),
 }
 
 impl Cause {
@@ -32,6 +35,9 @@ impl Cause {
     /// cgroup-v2.rst, memory.events.local: `oom` counts what the group's own limit caused, `oom_kill`
     /// its processes that any limit killed. Version 1 only counts kills, so there the peak decides.
     pub fn of(stats: &Stats, ended: Ended) -> Self {
+        if let Some(reached) = stats.out_of_time {
+            return Self::OutOfTime(reached);
+        }
         match (kills(stats), ended) {
             (0, Ended::Exited(_)) => Self::Exited,
             (0, Ended::Killed(_)) => Self::Signal,
@@ -51,6 +57,9 @@ impl Cause {
             Self::OwnLimit => "oom-own-limit",
             Self::LimitBelow => "oom-below",
             Self::LimitAbove => "oom-above",
+            // the words of BenchExec's runexec
+            Self::OutOfTime(OutOfTime::Cpu) => "cputime",
+            Self::OutOfTime(OutOfTime::Wall) => "walltime",
         }
     }
 }
@@ -139,7 +148,7 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
                 }
             })
         }
-        Cause::Signal | Cause::Exited => None,
+        Cause::Signal | Cause::Exited | Cause::OutOfTime(_) => None,
     }
 }
 

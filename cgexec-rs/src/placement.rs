@@ -56,6 +56,7 @@ impl Placement {
                 let _ = search.v1_group(v1);
             }
         }
+        search.add_cpu_clock()?;
         let v2 = match found.v2().map(|v2| search.v2_group(v2, &v2_limits)) {
             Some(Ok(v2)) => Some(v2),
             Some(Err(failure)) if !v2_limits.is_empty() => return Err(failure),
@@ -135,6 +136,15 @@ impl Search<'_> {
         self.v1_group(v1)?.limit(limit).map_err(|missing| {
             Failure::new(missing).hint("the kernel's cgroup_no_v1=all gives every controller to version 2")
         })
+    }
+
+    /// Version 2 counts processor time in every group; without it, cpuacct does.
+    fn add_cpu_clock(&mut self) -> Result<(), Failure> {
+        if self.request.times.cpu.is_none() || self.found.v2().is_some() {
+            return Ok(());
+        }
+        let cpuacct = self.found.v1("cpuacct").ok_or_else(|| refusal::no_cpu_clock(self.found))?;
+        self.v1_group(cpuacct).map(|_| ())
     }
 
     fn skip(&mut self, limit: &Limit, failure: &Failure) {

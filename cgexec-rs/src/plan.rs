@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All that a run does, in order: [`plan`] is the tool, the functions below it are its phrases.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use chain::call::ForkOptions;
 use chain::exec::Command;
@@ -20,6 +22,7 @@ use crate::placement::Placement;
 use crate::report::Report;
 use crate::run_mode::{CgroupNs, RunMode};
 use crate::stale::StaleGroups;
+use crate::time_watch::{CpuClock, TimeWatch};
 use crate::version::Version;
 
 /// The plan of a run: the command in its groups with their limits, and no group left when it has
@@ -29,7 +32,7 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
         Outcome::Create(_) => mode.cgroupns != CgroupNs::No,
         Outcome::Join(_) | Outcome::None => mode.cgroupns == CgroupNs::Always,
     };
-    let report = Report::of(&outcome, &mode, &command);
+    let mut report = Report::of(&outcome, &mode, &command);
     let mut plan = Plan::new(command);
     match outcome {
         Outcome::None => {}
@@ -44,7 +47,8 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
             let into = create_groups(&mut plan, &place);
             kill_at_end(&mut plan, &place);
             set_limits(&mut plan, &place);
-            start_child(&mut plan, into, mode.new_init && !place.proc_is_covered);
+            watch_time(&mut plan, &place, &mode, report.as_mut());
+            start_child(&mut plan, into, &mode, mode.new_init && !place.proc_is_covered);
             place.v1().for_each(|group| enter(&mut plan, group));
         }
     }
@@ -173,18 +177,34 @@ fn set_limits(plan: &mut Plan, place: &Placement) {
     }
 }
 
+/// Lets the parent that stays end the command when its time is over.
+fn watch_time(plan: &mut Plan, place: &Placement, mode: &RunMode, report: Option<&mut Report>) {
+    if !mode.times.are_set() {
+        return;
+    }
+    let reached = Rc::new(Cell::new(None));
+    if let Some(report) = report {
+        report.out_of_time = Some(Rc::clone(&reached));
+    }
+    let clock = CpuClock::of(place.groups());
+    let mut watch = TimeWatch::new(mode.times, place.anchor.path.clone(), clock, reached);
+    plan.watch(Box::new(move |reporter, child| watch.look(reporter, child)));
+}
+
 /// Starts a child in the version 2 group. A child of PID 1 becomes PID 1 of a new PID namespace, as
 /// the command would be without us; a new proc hides this process, whose root directory is still the
 /// old one when the command has a new one.
-fn start_child(plan: &mut Plan, into: Option<FdSlot>, new_init: bool) {
+fn start_child(plan: &mut Plan, into: Option<FdSlot>, mode: &RunMode, new_init: bool) {
+    let waiting = mode.times.waiting();
     if !new_init {
         let options = ForkOptions { into, child_is_init: false };
-        plan.fork("start a child in the group and wait for it", options);
+        plan.fork(format!("start a child in the group and wait for it{waiting}"), options);
         return;
     }
     let reason = "enter a new PID namespace, for the command to be process 1";
     plan.step(reason, call::Unshare(CloneFlags::CLONE_NEWPID));
-    plan.fork("start process 1 in the group and wait for it", ForkOptions { into, child_is_init: true });
+    let reason = format!("start process 1 in the group and wait for it{waiting}");
+    plan.fork(reason, ForkOptions { into, child_is_init: true });
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     plan.step("mount a proc that shows its processes", call::Mount::new("proc", "/proc", flags));
 }

@@ -145,6 +145,17 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Failure {
     )
 }
 
+/// No hierarchy that counts processor time.
+pub fn no_cpu_clock(found: &Hierarchies) -> Failure {
+    if found.list.is_empty() {
+        return no_hierarchy(found);
+    }
+    refusal(
+        "no mounted hierarchy counts processor time",
+        "mkdir -p /sys/fs/cgroup/cpuacct && mount -t cgroup -o cpuacct none /sys/fs/cgroup/cpuacct",
+    )
+}
+
 /// A limit that no group of systemd's can have.
 pub fn not_in_v2(limit: &Limit, found: &Hierarchies) -> Failure {
     match found.that_limits(limit) {

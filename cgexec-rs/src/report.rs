@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is printed when the command has ended: the limits that were hit, and the report.
 
+mod runexec;
+
+use std::cell::Cell;
 use std::fs;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use chain::Reporter;
@@ -19,6 +23,7 @@ use crate::report_output::ReportOutput;
 use crate::run_mode::RunMode;
 use crate::stats::Stats;
 use crate::stats_reader;
+use crate::time_limit::OutOfTime;
 use crate::version::Version;
 
 /// What is known before the command starts.
@@ -34,6 +39,8 @@ pub struct Report {
     pub ancestors: AncestorOoms,
     /// When the command started, for a report.
     pub started: Option<Instant>,
+    /// Which limit of time was reached, when the command has ended.
+    pub out_of_time: Option<Rc<Cell<Option<OutOfTime>>>>,
 }
 
 /// The report as report.schema.json describes it.
@@ -77,6 +84,7 @@ impl Report {
             ancestors: v2.map(|group| AncestorOoms::of(&group.path)).unwrap_or_default(),
             // the first look at the clock costs three pages
             started: mode.report.is_some().then(Instant::now),
+            out_of_time: None,
         })
     }
 
@@ -89,7 +97,8 @@ impl Report {
         if self.output.is_none() && limits.is_empty() && !killed {
             return;
         }
-        let stats = stats_reader::read(&self.groups);
+        let out_of_time = self.out_of_time.as_ref().and_then(|reached| reached.get());
+        let stats = Stats { out_of_time, ..stats_reader::read(&self.groups) };
         for line in lines(&stats, ended, &limits, &self.ancestors) {
             reporter.message(line);
         }
@@ -97,6 +106,7 @@ impl Report {
             let text = match output.format {
                 ReportFormat::Json => self.json(&stats, ended, wall),
                 ReportFormat::Human => human(&stats, ended, wall),
+                ReportFormat::Runexec => runexec::lines(&stats, ended, wall).join("\n"),
             };
             output.write(&text, reporter);
         }
@@ -181,6 +191,10 @@ fn human(stats: &Stats, ended: Ended, wall: Duration) -> String {
         let sum = |name| About(io.iter().filter_map(|disk| disk.counters.get(name)).sum());
         parts.push(format!("read {}, written {}", sum("rbytes"), sum("wbytes")));
     }
+    parts.extend(stats.out_of_time.map(|reached| match reached {
+        OutOfTime::Cpu => "reason: cpu time".to_string(),
+        OutOfTime::Wall => "reason: wall time".to_string(),
+    }));
     match leftovers {
         0 => {}
         1 => parts.push("1 process left".to_string()),

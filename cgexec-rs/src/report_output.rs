@@ -52,7 +52,9 @@ impl ReportOutput {
                     reporter.message(format_args!("cannot write the report to {}: {why}", file.display()));
                 }
             }
-            (None, ReportFormat::Json) => sys::write_stderr(format!("{text}\n").as_bytes()),
+            (None, ReportFormat::Json | ReportFormat::Runexec) => {
+                sys::write_stderr(format!("{text}\n").as_bytes())
+            }
             (None, ReportFormat::Human) => reporter.message(text),
         }
     }

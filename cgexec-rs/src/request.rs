@@ -11,6 +11,7 @@ use crate::group_name::{Cleanup, Name};
 use crate::group_path::Parent;
 use crate::hierarchy::Hierarchy;
 use crate::limits::Limit;
+use crate::time_limit::TimeLimits;
 
 /// The group that the options ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct GroupRequest {
     pub attempt: bool,
     /// Whether a report is asked for, for which controllers count without a limit.
     pub account: bool,
+    /// Whether processor time must be counted, and the run be in a group.
+    pub times: TimeLimits,
     pub parent: Option<Parent>,
     pub name: Option<Name>,
     pub cleanup: Cleanup,
@@ -39,6 +42,7 @@ impl GroupRequest {
             manager: options.manager,
             attempt: options.attempt,
             account: options.report().is_some(),
+            times: options.time.limits(),
             cleanup: options.cleanup(),
             parent: options.parent,
             name: options.name,
@@ -48,7 +52,7 @@ impl GroupRequest {
 
     /// Whether an option needs a group: the run fails if there can be none.
     pub fn needs_group(&self) -> bool {
-        (!self.limits.is_empty() && !self.attempt)
+        ((!self.limits.is_empty() || self.times.are_set()) && !self.attempt)
             || self.account
             || self.parent.is_some()
             || self.name.is_some()

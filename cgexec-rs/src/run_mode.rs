@@ -5,6 +5,7 @@ use chain::Failure;
 
 use crate::cli::{Manager, Options};
 use crate::report_output::ReportOutput;
+use crate::time_limit::TimeLimits;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunMode {
@@ -14,6 +15,7 @@ pub struct RunMode {
     /// Whether the command becomes PID 1 of a new PID namespace, because this process is PID 1.
     pub new_init: bool,
     pub report: Option<ReportOutput>,
+    pub times: TimeLimits,
 }
 
 /// When the command enters a cgroup namespace.
@@ -47,8 +49,9 @@ impl RunMode {
         if let Some(report) = &report {
             report.check_writable()?;
         }
+        let times = options.time.limits();
         Ok(Self {
-            wait: options.wait || report.is_some(),
+            wait: options.wait || report.is_some() || times.are_set(),
             cgroupns: match (options.cgroupns, admin && !options.no_cgroupns) {
                 (true, _) => CgroupNs::Always,
                 (_, true) => CgroupNs::NewGroup,
@@ -56,6 +59,7 @@ impl RunMode {
             },
             new_init: admin && is_init_with_proc(),
             report,
+            times,
         })
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::counters::Counters;
+use crate::time_limit::OutOfTime;
 
 /// A limit as its file shows it: `Some(None)` is no limit, `None` is not known.
 pub type LimitValue = Option<Option<u64>>;
@@ -27,6 +28,9 @@ pub struct Stats {
     pub pressure: BTreeMap<&'static str, Stall>,
     /// Processes that are still running.
     pub leftovers: u64,
+    /// The limit of time at which the command was asked to end.
+    #[serde(skip)]
+    pub out_of_time: Option<OutOfTime>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
 use crate::chain_dry_run::DRY_RUN;
@@ -29,6 +29,9 @@ pub struct Tool {
     pub version: &'static str,
     /// The exit status of a usage error: 125 for a link of a chain.
     pub usage_error: i32,
+    /// What is said of an option that it does not have, by the tool's name and the word as it was typed;
+    /// nothing if no other program is known to have it.
+    pub advice: fn(&str, &str) -> Option<String>,
 }
 
 /// A command line, read.
@@ -40,6 +43,8 @@ pub struct Parsed<O> {
     pub verbosity: Verbosity,
     /// Everything from the first operand on, byte for byte.
     pub operands: Vec<OsString>,
+    /// The word before the first operand, if it is an option: the operand may be meant as its value.
+    pub last_option: Option<String>,
 }
 
 /// The definition behind help, man page, completions and [`parse`].
@@ -104,15 +109,15 @@ pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Parse
     };
     if let Some(start) = without_options {
         let operands = argv.into_iter().skip(start).collect();
-        return Parsed { options: O::default(), verbosity: wished, operands };
+        return Parsed { options: O::default(), verbosity: wished, operands, last_option: None };
     }
-    match parse_with_clap(tool, argv) {
+    match parse_with_clap(tool, &argv) {
         // nothing that a dry run is asked of is made, whatever else is asked
         Ok(line) if line.verbosity == Verbosity::Quiet || wished == Verbosity::DryRun => {
             Parsed { verbosity: wished, ..line }
         }
         Ok(line) => line,
-        Err(error) => end_with(tool, &error),
+        Err(error) => end_with(tool, &error, &argv),
     }
 }
 
@@ -127,7 +132,7 @@ fn verbosity_of_chain() -> Verbosity {
     }
 }
 
-fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: Vec<OsString>) -> Result<Parsed<O>, clap::Error> {
+fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: &[OsString]) -> Result<Parsed<O>, clap::Error> {
     let mut matches = command::<O>(tool).try_get_matches_from(argv)?;
     let verbosity = if matches.get_flag("dry-run") {
         Verbosity::DryRun
@@ -138,20 +143,39 @@ fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: Vec<OsString>) -> Result<Pa
             None => Verbosity::Quiet,
         }
     };
-    let operands = matches.remove_many("operands").map(Iterator::collect).unwrap_or_default();
+    let operands: Vec<OsString> = matches.remove_many("operands").map(Iterator::collect).unwrap_or_default();
     let options = O::from_arg_matches_mut(&mut matches)?;
-    Ok(Parsed { options, verbosity, operands })
+    let before = argv.len().checked_sub(operands.len() + 1).and_then(|last| argv.get(last)?.to_str());
+    let last_option = before.filter(|word| word.starts_with('-') && *word != "--").map(str::to_string);
+    Ok(Parsed { options, verbosity, operands, last_option })
 }
 
 /// Ends the process as help, version or a usage error ask for.
-pub fn end_with(tool: &Tool, error: &clap::Error) -> ! {
+pub fn end_with(tool: &Tool, error: &clap::Error, argv: &[OsString]) -> ! {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         // the one thing that is said on standard output, because it was asked for
         sys::write_stdout(error.render().to_string().as_bytes());
         sys::exit(0);
     }
     let reporter = Reporter::new(tool.name, Verbosity::Quiet);
-    usage_error(tool, &reporter, &one_line(error), suggestion(error).as_deref())
+    let advice = unknown_option(error, argv).and_then(|word| (tool.advice)(tool.name, &word));
+    usage_error(tool, &reporter, &one_line(error), advice.or_else(|| suggestion(error)).as_deref())
+}
+
+/// The option that the tool does not have, as it was typed: `-it`, where clap knows `-t` alone.
+fn unknown_option(error: &clap::Error, argv: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return None };
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let letter = unknown.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+    let mut typed = argv.iter().skip(1).filter_map(|word| word.to_str());
+    let cluster = letter.and_then(|letter| {
+        typed.find(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(letter))
+    });
+    // letters that are all of another program's, or the one that this tool has not got
+    let is_cluster = cluster.is_some_and(|word| ["-it", "-ti"].iter().any(|it| word.starts_with(it)));
+    Some(cluster.filter(|_| is_cluster).and_then(|word| word.get(..3)).unwrap_or(unknown).to_string())
 }
 
 /// Says what is wrong with the command line, and ends with the tool's usage status.
@@ -180,7 +204,33 @@ fn one_line(error: &clap::Error) -> String {
 
 fn suggestion(error: &clap::Error) -> Option<String> {
     let near = error.get(ContextKind::SuggestedArg).or_else(|| error.get(ContextKind::SuggestedValue))?;
-    Some(format!("did you mean {near}?"))
+    let near = near.to_string();
+    let wrong = error.get(ContextKind::InvalidArg).filter(|_| error.kind() == ErrorKind::UnknownArgument);
+    // clap's nearest word may be far: --pid-file for --privileged
+    let is_near = wrong.is_none_or(|wrong| is_misspelling(&wrong.to_string(), &near));
+    is_near.then(|| format!("did you mean {near}?"))
+}
+
+/// Whether at most a third of the letters differ: one more, one less, another one.
+fn is_misspelling(wrong: &str, right: &str) -> bool {
+    let right = right.split([' ', '=', '[']).next().unwrap_or_default();
+    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
+    for (at, left) in wrong.chars().enumerate() {
+        let mut diagonal = at;
+        let mut before = at + 1;
+        let costs = right.chars().zip(row.iter_mut().skip(1));
+        for (letter, cost) in costs {
+            let replaced = diagonal + usize::from(letter != left);
+            diagonal = *cost;
+            before = replaced.min(*cost + 1).min(before + 1);
+            *cost = before;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = at + 1;
+        }
+    }
+    let distance = row.last().copied().unwrap_or_default();
+    distance <= 2.max(wrong.len() / 6)
 }
 
 /// The shell for a tool that was given no command: `$SHELL`, else `/bin/sh`.
@@ -188,5 +238,19 @@ pub fn default_shell() -> OsString {
     match std::env::var_os("SHELL") {
         Some(shell) if !shell.is_empty() => shell,
         _ => OsString::from("/bin/sh"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_misspelling;
+
+    #[test]
+    fn a_suggestion_is_near() {
+        assert!(is_misspelling("--memroy", "--memory"));
+        assert!(is_misspelling("--hostnme", "--hostname <NAME>"));
+        assert!(is_misspelling("--pid-flie", "--pid-file"));
+        assert!(!is_misspelling("--privileged", "--pid-file"));
+        assert!(!is_misspelling("--mount", "--no-mount"));
     }
 }

@@ -10,10 +10,10 @@ use crate::call::{Effect, ForkOptions};
 use crate::exec::Command;
 use crate::exit::FAILED;
 use crate::handles::Handles;
-use crate::helper::Helper;
+use crate::helper::{self, Helper};
 use crate::reporter::{Reporter, Verbosity};
 use crate::step::{Action, Reason, Step, Undo, UndoWhen};
-use crate::supervise::{self, Ended, Forked, Supervisor};
+use crate::supervise::{self, Ended, Forked, Supervisor, Timer, Watch};
 use system::sys;
 
 /// What the parent that stays looks at when the command has ended.
@@ -24,6 +24,7 @@ pub(crate) struct Execution<'a> {
     handles: Handles,
     command: Command,
     on_exit: Option<OnExit>,
+    watch: Option<Watch>,
     helper: Option<Helper>,
     /// What takes back the steps that were made, in their order.
     undos: Vec<Undo>,
@@ -39,9 +40,10 @@ impl<'a> Execution<'a> {
         handles: Handles,
         command: Command,
         on_exit: Option<OnExit>,
+        watch: Option<Watch>,
     ) -> Self {
         let (undos, cwd) = (Vec::new(), PathBuf::new());
-        Self { reporter, handles, command, on_exit, helper: None, undos, signals: None, cwd }
+        Self { reporter, handles, command, on_exit, watch, helper: None, undos, signals: None, cwd }
     }
 
     /// Makes the steps and becomes the command.
@@ -72,13 +74,14 @@ impl<'a> Execution<'a> {
         if let Err(errno) = made {
             self.report_failure(&reason, &action, errno);
         }
+        if made.is_ok() {
+            // also where it did not come out as meant
+            self.undos.extend(undo);
+        }
         let as_meant =
             made.is_ok() && verify.is_none_or(|check| self.reporter.report_err(check(self.reporter)));
         if !as_meant && !optional {
             self.give_up()
-        }
-        if made.is_ok() {
-            self.undos.extend(undo);
         }
         if commits {
             self.undos.clear();
@@ -105,7 +108,9 @@ impl<'a> Execution<'a> {
             Action::InHelper(number, _) => self.helper.as_mut().ok_or(Errno::EBADF)?.ask(*number),
             Action::StartHelper => {
                 let find = |number| later.iter().find_map(|step| step.helper_call(number));
-                self.helper = Some(Helper::start(find)?);
+                let undoes = later.iter().flat_map(|step| &step.undo).any(Undo::is_in_helper);
+                let parent = if undoes { helper::Parent::Reaper } else { helper::Parent::Us };
+                self.helper = Some(Helper::start(parent, find)?);
                 Ok(())
             }
             // made where it has two sides
@@ -129,7 +134,7 @@ impl<'a> Execution<'a> {
         if let Some(helper) = self.helper.take() {
             helper.detach();
         }
-        let ended = supervisor.wait();
+        let ended = supervisor.wait(Timer::new(self.watch.take(), self.reporter));
         if let Some(look) = self.on_exit.take() {
             look(self.reporter, ended);
         }
@@ -147,14 +152,16 @@ impl<'a> Execution<'a> {
     }
 
     fn become_command(&mut self) -> ! {
-        self.undos.retain(|undo| undo.when == UndoWhen::AfterCommand);
-        if let Some(helper) = self.helper.take() {
+        // one that is to take something back, should the command not start, ends by itself when it has
+        let is_needed = self.undos.iter().any(Undo::is_in_helper);
+        if let Some(helper) = self.helper.take_if(|_| !is_needed) {
             helper.shutdown();
         }
         // if no parent stays, the command gets its signals back here
         self.restore_signals();
         let status = self.command.become_it(self.reporter);
         self.take_back();
+        self.helper = None;
         sys::exit(status)
     }
 

@@ -4,12 +4,14 @@
 //! Only from outside may a user namespace be given more than one id, and may a mount namespace
 //! be kept in a file: user_namespaces(7), namespaces(7). So a helper is forked before unshare(2)
 //! and makes its calls when it is asked. It has the whole plan, because a fork copies it, and ends
-//! when it is told to or when nobody is left who could ask.
+//! when it is told to or when nobody is left who could ask, as when execve(2) closed the last socket.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, recv, send, shutdown, socketpair,
+};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
@@ -24,7 +26,17 @@ const END: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Helper {
     socket: Option<OwnedFd>,
-    pid: Pid,
+    /// None if it is not our child.
+    pid: Option<Pid>,
+}
+
+/// Whose child a helper is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// Ours: it ends before the command starts.
+    Us,
+    /// Process 1 or another reaper: the command may start beside it, and has no child that it does not know.
+    Reaper,
 }
 
 impl Helper {
@@ -32,13 +44,25 @@ impl Helper {
     ///
     /// # Errors
     /// As socketpair(2) and fork(2).
-    pub(crate) fn start<'a>(find: impl Fn(u32) -> Option<&'a dyn Call>) -> Result<Self, Errno> {
+    pub(crate) fn start<'a>(
+        parent: Parent,
+        find: impl Fn(u32) -> Option<&'a dyn Call>,
+    ) -> Result<Self, Errno> {
         // a socket, because a write to a pipe that nobody reads would be SIGPIPE
         let (ours, its) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-        match sys::fork()? {
-            Some(pid) => Ok(Self { socket: Some(ours), pid: Pid::from_raw(pid) }),
+        match sys::fork()?.map(Pid::from_raw) {
+            Some(pid) if parent == Parent::Us => Ok(Self { socket: Some(ours), pid: Some(pid) }),
+            Some(between) => {
+                // where the caller ignores SIGCHLD it has gone by itself
+                let _ = waitpid(between, None);
+                Ok(Self { socket: Some(ours), pid: None })
+            }
             None => {
                 drop(ours);
+                // if the second fork fails, the first request finds nobody
+                if parent == Parent::Reaper && !matches!(sys::fork(), Ok(None)) {
+                    sys::exit(0)
+                }
                 serve(&its, find)
             }
         }
@@ -76,10 +100,18 @@ impl Helper {
 }
 
 impl Drop for Helper {
-    /// Leaves no zombie. If it is not our child but our parent's, the parent that stays does this.
+    /// Waits for its end and leaves no zombie. If it is our parent's child, the parent that stays does this.
     fn drop(&mut self) {
-        if self.socket.take().is_some() {
-            let _ = waitpid(self.pid, None);
+        let Some(socket) = self.socket.take() else { return };
+        match self.pid {
+            Some(pid) => {
+                drop(socket);
+                let _ = waitpid(pid, None);
+            }
+            None => {
+                let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
+                while recv(socket.as_raw_fd(), &mut [0; 4], MsgFlags::empty()) == Err(Errno::EINTR) {}
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::execution::{Execution, OnExit};
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::{Reporter, Verbosity};
 use crate::step::{Action, Step, Undo, UndoWhen};
-use crate::supervise::Ended;
+use crate::supervise::{Ended, Watch};
 use system::sys;
 
 pub use crate::step::Reason;
@@ -29,6 +29,7 @@ pub struct Plan {
     handles: Handles,
     command: Command,
     on_exit: Option<OnExit>,
+    watch: Option<Watch>,
     /// How many calls are left to the helper.
     helper_calls: u32,
 }
@@ -37,7 +38,7 @@ impl Plan {
     /// A plan that only becomes the command.
     pub fn new(command: Command) -> Self {
         let handles = Handles::default();
-        Self { steps: Vec::new(), handles, command, on_exit: None, helper_calls: 0 }
+        Self { steps: Vec::new(), handles, command, on_exit: None, watch: None, helper_calls: 0 }
     }
 
     /// A slot for a descriptor that a call opens; messages show it as `<name>`.
@@ -78,10 +79,14 @@ impl Plan {
         }
         let Some(Step { action, undo, .. }) = self.steps.last_mut() else { return };
         for action in std::iter::once(action).chain(undo.iter_mut().map(|undo| &mut undo.action)) {
-            if let Action::Call(call) = std::mem::replace(action, Action::StartHelper) {
-                *action = Action::InHelper(self.helper_calls, call);
-                self.helper_calls += 1;
-            }
+            *action = match std::mem::replace(action, Action::StartHelper) {
+                Action::Call(call) => {
+                    self.helper_calls += 1;
+                    Action::InHelper(self.helper_calls - 1, call)
+                }
+                // a fork is nobody else's, and what is the helper's already stays so
+                other => other,
+            };
         }
     }
 
@@ -135,6 +140,12 @@ impl Plan {
         self.on_exit = Some(Box::new(look));
     }
 
+    /// What the parent that stays looks at from time to time while the command runs, first when it
+    /// starts.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
     /// The calls in order, for tests: one line each.
     pub fn lines(&self) -> Vec<String> {
         self.steps.iter().map(|step| step.action.shown().notation).collect()
@@ -146,7 +157,7 @@ impl Plan {
             self.print(reporter);
             sys::exit(chain_dry_run::continue_with_next(reporter, &self.command, &self.steps));
         }
-        Execution::new(reporter, self.handles, self.command, self.on_exit).run(self.steps)
+        Execution::new(reporter, self.handles, self.command, self.on_exit, self.watch).run(self.steps)
     }
 
     fn print(&self, reporter: &Reporter) {
@@ -188,5 +199,18 @@ mod tests {
         let write = "write(</proc/7/uid_map>, \"0 0 1\", 5)";
         assert_eq!(plan(false), [groups, unshare, write]);
         assert_eq!(plan(true), ["fork()", groups, unshare, write]);
+    }
+
+    #[test]
+    fn a_fork_and_what_the_helper_has_already_cannot_be_left_to_it() {
+        let mut plan = Plan::new(Command::shell("sh".into()));
+        plan.step("map user ids", call::Write::new("/proc/7/uid_map", "0 0 1"));
+        plan.in_helper();
+        plan.in_helper();
+        plan.fork("start process 1", ForkOptions::default());
+        plan.in_helper();
+        assert_eq!(plan.lines(), ["fork()", "write(</proc/7/uid_map>, \"0 0 1\", 5)", "fork()"]);
+        assert_eq!(plan.helper_calls, 1);
+        assert!(matches!(plan.steps.last(), Some(Step { action: Action::Fork(_), .. })));
     }
 }

@@ -73,6 +73,13 @@ pub(crate) struct Undo {
     pub(crate) when: UndoWhen,
 }
 
+impl Undo {
+    /// Whether the helper makes it.
+    pub(crate) fn is_in_helper(&self) -> bool {
+        matches!(self.action, Action::InHelper(..))
+    }
+}
+
 pub(crate) struct Step {
     pub(crate) reason: Reason,
     pub(crate) action: Action,

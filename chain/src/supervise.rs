@@ -16,6 +16,7 @@
 
 mod orphan;
 mod signal_disposition;
+mod timer;
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -36,6 +37,9 @@ use signal_disposition::{
     ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition, open_proc,
 };
 use system::sys;
+
+pub(crate) use timer::Timer;
+pub use timer::Watch;
 
 /// Longest time a child may block a signal before its default action is no longer emulated. Shells block
 /// signals briefly while they start a program; a parent inside does until its own child has stopped.
@@ -189,14 +193,14 @@ fn own_terminal() -> Option<(OwnedFd, Pid)> {
 
 impl Supervisor {
     /// Waits until the child has ended, standing in for it meanwhile.
-    pub(crate) fn wait(mut self) -> Ended {
+    pub(crate) fn wait(mut self, mut timer: Timer<'_>) -> Ended {
         sys::drop_code_pages();
         let ended = loop {
             if let Some(ended) = self.reap() {
                 break ended;
             }
             let shown = self.show_rest();
-            self.await_signal();
+            self.await_signal(&mut timer);
             if shown {
                 // before the signal is taken: until then it is seen waiting, and we are not at rest
                 block_signals();
@@ -231,8 +235,9 @@ impl Supervisor {
     }
 
     /// Waits for a signal; while one is due, looks now and then what the child makes of it.
-    fn await_signal(&mut self) {
+    fn await_signal(&mut self, timer: &mut Timer<'_>) {
         while let Some((signo, deadline)) = self.deferred_signal {
+            timer.look(self.child);
             let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             if nix::poll::poll(&mut fds, PollTimeout::from(20u8)).is_ok_and(|ready| ready > 0) {
                 return;
@@ -245,8 +250,12 @@ impl Supervisor {
                 _ => {}
             }
         }
-        let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        let _ = nix::poll::poll(&mut fds, PollTimeout::NONE);
+        loop {
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            if nix::poll::poll(&mut fds, timer.look(self.child)) != Ok(0) {
+                return;
+            }
+        }
     }
 
     /// Looks at every child that changed: ours, and those that came to us as PID 1.

@@ -30,7 +30,7 @@
 //! | `with_engine` | as root on this host, with Debian's docker.io |
 //! | `with_mirror` | as root on this host, with mmdebstrap and a mirror of Debian's packages |
 //!
-//! The sessions of the pages also run on the machines that people have, each a line of [`worlds::WORLDS`].
+//! The sessions of the pages also run on the machines that people have, each a line of [`worlds::list::WORLDS`].
 //!
 //! They may be nested: what is in `as_root::in_debian` is run as root only.
 //! All of them may count on busybox-static, strace and namespaces. A test that reads the

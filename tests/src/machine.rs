@@ -48,7 +48,8 @@ impl Machine {
             kernel: kernel.into(),
             disk: disk.into(),
             initramfs,
-            command_line: "systemd.show_status=0".to_string(),
+            // an emulated processor that waits for its turn is no lockup, of which the kernel would write into our lines
+            command_line: "systemd.show_status=0 nowatchdog".to_string(),
         };
         for (number, module) in DRIVER.iter().enumerate() {
             machine.module(number, module);

@@ -24,9 +24,23 @@ in_tmux() {
     cat "$out"
 }
 
+# logged_out USER: waits until nothing is left of a login before. A user's systemd ends some seconds after the last
+# login, logind.conf(5), and until then a job of cron would find it, or not, as the machine goes.
+logged_out() {
+    local runtime
+    runtime=/run/user/$(id -u "$1")
+    for _ in $(seq 120); do
+        [ -e "$runtime" ] || return 0
+        sleep 1
+    done
+    echo "$runtime is still there after 120 s"
+    loginctl list-sessions
+}
+
 # without a terminal, a session bus or most variables
 in_cron() {
     local user=$1 name=$2 out=/home/$1/cron
+    logged_out "$user"
     install -o "$user" /dev/null "$out"
     # each minute, until it has begun
     echo "* * * * * $user flock -n $out env CHAIN_TOOLS=$CHAIN_TOOLS $run run $name >>$out 2>&1" >/etc/cron.d/worlds

@@ -26,6 +26,7 @@ fn report() -> Report {
         groups: vec![group],
         ancestors: AncestorOoms::default(),
         started: Some(Instant::now()),
+        out_of_time: None,
     }
 }
 
@@ -61,6 +62,7 @@ fn a_report_of_everything_keeps_the_schema() {
         io: vec![DiskStats { dev: "8:0".into(), counters: counters(&[("rbytes", 4)]) }],
         pressure: [("cpu", Stall { some_usec: 1, full_usec: 2 })].into(),
         leftovers: 1,
+        out_of_time: None,
     };
     let json = keeps_the_schema(&stats, Ended::Killed(9));
     assert_eq!(json.number("exit/signal"), 9.0);

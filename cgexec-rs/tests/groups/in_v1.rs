@@ -60,3 +60,10 @@ fn a_fork_bomb_is_frozen_while_it_is_ended() {
     assert_eq!(report.text("hierarchy"), "v1");
     is_gone(&report);
 }
+
+#[test]
+#[ignore = "needs the VM with version 1 alone"]
+fn processor_time_is_counted_by_cpuacct() {
+    tests::vm::only_here();
+    super::time::processor_time_of_all_processes_is_one_sum();
+}

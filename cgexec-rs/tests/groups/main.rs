@@ -2,10 +2,12 @@
 //! Groups of a real kernel: limits that hold, what is said afterwards, and nothing left.
 #![cfg(test)]
 
+mod anywhere;
 mod delegated;
 mod hostile;
 mod in_v1;
 mod in_vm;
+mod time;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -87,44 +89,6 @@ fn once_of_five(mut measure: impl FnMut() -> Result<(), String>) {
 /// Uses so many MiB of memory, in one process.
 fn eats(mib: u32) -> String {
     format!("x=$(head -c {} /dev/zero | tr '\\0' x); : ${{#x}}", mib << 20)
-}
-
-mod anywhere {
-    use super::*;
-
-    #[test]
-    fn what_contradicts_itself_is_refused_before_anything_happens() {
-        for (options, wrong) in [
-            (
-                vec!["--memory-swap", "1M"],
-                "the following required arguments were not provided: --memory <BYTES>",
-            ),
-            (
-                vec!["-m", "2M", "--memory-swap", "1M"],
-                "--memory-swap is memory and swap together, so it is not less than --memory",
-            ),
-            (vec!["--exec", "--keep"], "the argument '--exec' cannot be used with '--keep'"),
-            (vec!["-g", ":x", "-m", "1M"], "-g joins a group as it is, limits are for a new one"),
-            (vec!["--manager", "none", "-m", "1M"], "without a group nothing is limited, counted or kept"),
-            (
-                vec!["--report-file", "/nowhere/x"],
-                "cannot write the report to /nowhere/x: its directory does not exist",
-            ),
-            (vec!["--set", "x.y=1"], "cannot limit: no mounted hierarchy has the controller x"),
-        ] {
-            let ended = shell(&options, "echo ran").ended(End::Exit(125));
-            assert!(ended.err().starts_with(&format!("cgexec-rs: {wrong}")), "{}", ended.err());
-            assert_eq!(ended.out(), "");
-        }
-    }
-
-    #[test]
-    fn what_cgexec_users_type_is_accepted() {
-        assert_eq!(
-            shell(&["-b", "--sticky", "--manager", "none"], "echo ran").ended(End::Exit(0)).out(),
-            "ran\n"
-        );
-    }
 }
 
 mod as_root {

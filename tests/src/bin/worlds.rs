@@ -6,7 +6,9 @@ use std::env;
 use std::fs;
 use std::process::ExitCode;
 
-use tests::worlds::{Seen, WORLDS, World, expected};
+use tests::worlds::known::expected;
+use tests::worlds::list::{WORLDS, World};
+use tests::worlds::seen::Seen;
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();

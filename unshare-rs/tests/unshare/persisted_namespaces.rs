@@ -47,6 +47,25 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root"]
+    fn nothing_is_kept_for_a_command_that_cannot_start() {
+        let said = in_private(
+            "for o in --net=made --pid=made \"--uts=one --net=made --fork\"; do
+                $T $o /nosuch; echo $?; $T $o /etc >/dev/null 2>&1; echo $?; ls; done
+                grep -c nsfs /proc/self/mountinfo",
+        );
+        let refused = "unshare-rs: command not found: \"/nosuch\"\n127\n126\n";
+        assert_eq!(said, format!("{}0\n", refused.repeat(3)));
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn the_command_has_no_child_that_it_did_not_start() {
+        let said = in_private("$T --net=n cat /proc/thread-self/children; ls");
+        assert_eq!(said, "n\n");
+    }
+
+    #[test]
+    #[ignore = "needs root"]
     fn what_is_taken_back_is_told() {
         let said = in_private("$T --explain --uts=u -w /no/such/directory true 2>&1 | tail -n 2");
         assert_eq!(

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A clock beside the signals: a parent that waits may have to look at the command now and then.
+
+use std::time::{Duration, Instant};
+
+use nix::poll::PollTimeout;
+
+use crate::reporter::Reporter;
+
+/// Looks at the command, whose pid it is given, and says how long it is until the next look; nothing
+/// for never again. It may be called earlier than it asked for.
+pub type Watch = Box<dyn FnMut(&Reporter, i32) -> Option<Duration>>;
+
+/// The longest time between two looks: poll(2) counts milliseconds in 31 bits.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// A watch, and when it looks next.
+pub(crate) struct Timer<'a> {
+    watch: Option<(Watch, Instant)>,
+    reporter: &'a Reporter,
+}
+
+impl<'a> Timer<'a> {
+    /// A timer that looks at once, or never where nothing is watched: the clock is then not read.
+    pub(crate) fn new(watch: Option<Watch>, reporter: &'a Reporter) -> Self {
+        Self { watch: watch.map(|watch| (watch, Instant::now())), reporter }
+    }
+
+    /// Looks if it is time, and says how long poll(2) may wait for something else.
+    pub(crate) fn look(&mut self, child: i32) -> PollTimeout {
+        let Some((watch, due)) = &mut self.watch else { return PollTimeout::NONE };
+        let mut now = Instant::now();
+        if now >= *due {
+            let Some(wait) = watch(self.reporter, child) else {
+                self.watch = None;
+                return PollTimeout::NONE;
+            };
+            now = Instant::now();
+            *due = now + wait.min(LONGEST);
+        }
+        // a part of a millisecond that is cut off would be a poll without a wait
+        let wait = due.saturating_duration_since(now) + Duration::from_millis(1);
+        PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::reporter::Verbosity;
+
+    const QUIET: Reporter = Reporter::new("test", Verbosity::Quiet);
+
+    #[test]
+    fn without_a_watch_there_is_no_end_of_waiting() {
+        assert_eq!(Timer::new(None, &QUIET).look(1), PollTimeout::NONE);
+    }
+
+    #[test]
+    fn it_looks_when_it_is_time_and_not_before() {
+        let looks = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&looks);
+        let watch: Watch = Box::new(move |_, child| {
+            assert_eq!(child, 7);
+            counted.set(counted.get() + 1);
+            // the first time it asks for another look at once, the second time for one in a year
+            match counted.get() {
+                1 => Some(Duration::ZERO),
+                2 => Some(Duration::MAX),
+                _ => None,
+            }
+        });
+        let mut timer = Timer::new(Some(watch), &QUIET);
+        assert_eq!((timer.look(7), looks.get()), (PollTimeout::from(1u8), 1));
+        let wait = timer.look(7).as_millis().unwrap();
+        assert!(looks.get() == 2 && (3_599_000..=3_600_001).contains(&wait), "{wait}");
+        timer.look(7);
+        assert_eq!(looks.get(), 2);
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The worlds, and how the sessions of one are run.
+
+use std::time::{Duration, Instant};
+
+use crate::session::{self, Session, SessionEnv, SessionKind};
+
+/// A machine, and who runs the sessions there.
+#[derive(Debug)]
+pub struct World {
+    /// Its name in `tests/worlds/known` and for the scripts.
+    pub name: &'static str,
+    /// What it is.
+    pub what: &'static str,
+    who: Who,
+    /// Only the pages whose path starts with one of these.
+    pages: &'static [&'static str],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Root,
+    /// Root where there is no control group of version 2 alone.
+    RootOfV1,
+    User,
+}
+
+const EVERY: &[&str] = &[""];
+/// What the way into a machine can make different: who is whose child, in which control group, with which terminal.
+const CHAIN: &[&str] = &[
+    "README.md",
+    "unshare-rs/README.md",
+    "cgexec-rs/README.md",
+    "chroot-rs/README.md",
+    "docs/course/09-",
+    "docs/course/10-",
+    "docs/course/12-",
+    "docs/course/13-",
+    "tests/options/cgexec-rs/memory.md",
+    "tests/options/cgexec-rs/pids-limit.md",
+];
+
+const fn world(name: &'static str, who: Who, pages: &'static [&'static str], what: &'static str) -> World {
+    World { name, what, who, pages }
+}
+
+/// All of them.
+pub static WORLDS: &[World] = &[
+    world(
+        "debian-root",
+        Who::Root,
+        EVERY,
+        "Debian 12, its kernel 6.1 and systemd: root logs in with ssh, on a terminal",
+    ),
+    world("debian-user", Who::User, EVERY, "the same: a user with subordinate ids logs in"),
+    world("debian-bob", Who::User, CHAIN, "the same: a user without subordinate ids"),
+    world("testing-root", Who::Root, EVERY, "the kernel of Debian testing (7.2), the rest as in debian-root"),
+    world("testing-user", Who::User, EVERY, "the same kernel, the rest as in debian-user"),
+    world(
+        "terminal",
+        Who::User,
+        CHAIN,
+        "debian-user, in a desktop's terminal: a scope of the user's systemd with TasksMax",
+    ),
+    world("tmux", Who::User, CHAIN, "debian-user, in tmux"),
+    world("cron", Who::User, CHAIN, "debian-user, from cron: no terminal, no XDG_RUNTIME_DIR"),
+    world("sudo", Who::Root, CHAIN, "debian-user becomes root by sudo, with its secure_path"),
+    world(
+        "openrc-root",
+        Who::Root,
+        EVERY,
+        "the same disk without systemd: control groups of version 2, which are root's",
+    ),
+    world("openrc-user", Who::User, CHAIN, "the same, a user"),
+    world("v1-root", Who::RootOfV1, CHAIN, "the same disk without systemd, with control groups of version 1"),
+    world("v1-user", Who::User, CHAIN, "the same, a user"),
+    world(
+        "host-root",
+        Who::RootOfV1,
+        EVERY,
+        "the machine that runs the tests; here without systemd, with control groups of both versions",
+    ),
+    world("host-user", Who::User, EVERY, "the same, a user with subordinate ids"),
+    world(
+        "runc-root",
+        Who::Root,
+        CHAIN,
+        "on that machine, in a container as `runc spec` describes it, root inside",
+    ),
+    world("runc-user", Who::User, CHAIN, "the same, a user inside"),
+    world(
+        "pod",
+        Who::Root,
+        CHAIN,
+        "in runc as in a pod: /sys/fs/cgroup read-only, a control group namespace, no terminal, another process 1, Docker's capabilities",
+    ),
+    world("podman-root", Who::Root, CHAIN, "in root's podman with its defaults, root inside"),
+    world("podman-user", Who::User, CHAIN, "the same, a user inside"),
+    world("rootless", Who::Root, CHAIN, "in a user's podman with its defaults, root inside"),
+    world("docker-root", Who::Root, CHAIN, "in Docker with its defaults, root inside"),
+];
+
+/// A session that hangs is one that went otherwise; in the emulator of a busy machine the longest takes a tenth of it.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(90);
+
+impl World {
+    /// The world of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        WORLDS.iter().find(|world| world.name == name)
+    }
+
+    pub(super) fn has(&self, session: &Session) -> bool {
+        let runs = match session.kind() {
+            SessionKind::Anyone => true,
+            SessionKind::Root => self.who != Who::User,
+            SessionKind::User => self.who == Who::User,
+            SessionKind::Vm => self.who == Who::Root,
+            SessionKind::Registry | SessionKind::Engine | SessionKind::Mirror => false,
+        };
+        runs && self.pages.iter().any(|start| session.page().starts_with(start))
+    }
+
+    /// Runs its sessions here, with a line for each, its seconds, and the difference for one that went otherwise.
+    pub fn run(&self, mut show: impl FnMut(&str)) {
+        for session in session::all().filter(|session| self.has(session)) {
+            let begin = Instant::now();
+            let failed = session.attempt(&SessionEnv::default(), SESSION_TIMEOUT).err();
+            let how = if failed.is_none() { "ran" } else { "failed" };
+            let seconds = begin.elapsed().as_secs_f32();
+            show(&format!("[session] {} {} {how} ({seconds:.1} s)", self.name, session.id()));
+            for line in failed.iter().flat_map(|why| why.lines()) {
+                show(&format!("| {line}"));
+            }
+        }
+        show(&format!("[session] {} over", self.name));
+    }
+}
