@@ -11,7 +11,7 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::call::{Call, ForkOptions};
+use crate::call::{self, Call, ForkOptions};
 use crate::chain_dry_run;
 use crate::exec::Command;
 use crate::execution::{Execution, OnExit};
@@ -69,6 +69,22 @@ impl Plan {
     /// takes back the steps before.
     pub fn fork(&mut self, reason: impl Into<Reason>, options: ForkOptions) {
         self.steps.push(Step::new(reason.into(), Action::Fork(options)));
+    }
+
+    /// Adds a reaper, process 1 of a PID namespace that the plan has made and nobody is in yet. It can be
+    /// neither traced nor read, and leaves session and directory of the caller; the steps that `limit`
+    /// adds are its own. The next fork is of the command: when that has ended, the parent that stays ends
+    /// the reaper, and so all in the namespace.
+    pub fn start_reaper(&mut self, limit: impl FnOnce(&mut Self)) {
+        self.steps.push(Step::new("start a reaper as process 1".into(), Action::StartReaper));
+        let first = self.steps.len();
+        self.step("keep it out of reach", call::WithdrawReaper);
+        limit(self);
+        for Step { action, .. } in self.steps.iter_mut().skip(first) {
+            if let Action::Call(call) = std::mem::replace(action, Action::StartReaper) {
+                *action = Action::InReaper(call);
+            }
+        }
     }
 
     /// Lets the helper make the last step, and take it back.
@@ -181,7 +197,6 @@ mod tests {
     use nix::sched::CloneFlags;
 
     use super::*;
-    use crate::call;
 
     #[test]
     fn a_helper_is_forked_first_if_a_step_is_left_to_it() {

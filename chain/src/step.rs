@@ -20,6 +20,10 @@ pub(crate) enum Action {
     /// The helper makes the call that has this number.
     InHelper(u32, Box<dyn Call>),
     StartHelper,
+    /// Process 1 of the new PID namespace. The steps after it that are [`Action::InReaper`] are its own.
+    StartReaper,
+    /// The reaper makes the call, before the next process is in its namespace.
+    InReaper(Box<dyn Call>),
     Fork(ForkOptions),
 }
 
@@ -34,16 +38,16 @@ impl Action {
 
     pub(crate) fn shown(&self) -> Shown {
         match self {
-            Self::Call(call) | Self::InHelper(_, call) => call.shown(),
-            Self::StartHelper => Shown::new("fork()", "fork(2)"),
+            Self::Call(call) | Self::InHelper(_, call) | Self::InReaper(call) => call.shown(),
+            Self::StartHelper | Self::StartReaper => Shown::new("fork()", "fork(2)"),
             Self::Fork(options) => options.shown(),
         }
     }
 
     pub(crate) fn hint(&self, errno: Errno) -> Option<String> {
         match self {
-            Self::Call(call) | Self::InHelper(_, call) => call.hint(errno),
-            Self::StartHelper => ForkOptions::default().hint(errno),
+            Self::Call(call) | Self::InHelper(_, call) | Self::InReaper(call) => call.hint(errno),
+            Self::StartHelper | Self::StartReaper => ForkOptions::default().hint(errno),
             Self::Fork(options) => options.hint(errno),
         }
     }
@@ -51,7 +55,8 @@ impl Action {
     pub(crate) fn effect(&self) -> Effect {
         match self {
             Self::Call(call) | Self::InHelper(_, call) => call.effect(),
-            Self::StartHelper => Effect::None,
+            // what changes a reaper changes nothing for others
+            Self::StartHelper | Self::StartReaper | Self::InReaper(_) => Effect::None,
             Self::Fork(options) => options.effect(),
         }
     }

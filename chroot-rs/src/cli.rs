@@ -38,6 +38,11 @@ pub struct Options {
     #[arg(long, conflicts_with = "plain")]
     pub share_pid: bool,
 
+    /// Let COMMAND be process 1, for which the kernel drops signals it does not catch: for
+    /// systemd and other inits
+    #[arg(long, conflicts_with = "plain")]
+    pub no_init: bool,
+
     /// As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)
     #[arg(long, conflicts_with_all = ["plain", "no_mount"])]
     pub unmask: bool,

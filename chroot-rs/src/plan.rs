@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The whole plan, from the caller's root to the command.
 
-use chain::call::{self, ForkOptions};
+use chain::call;
 use chain::reporter::quoted;
-use chain::{Plan, idmap};
+use chain::{Plan, ProcessOne, idmap};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
+use crate::rights::Rights;
 use crate::root::Root;
 use crate::setup::{PivotSetup, Setup, Strategy};
 use crate::{descriptors, root};
@@ -17,14 +18,16 @@ use crate::{descriptors, root};
 /// root's rights belongs before the credentials, which give them up.
 pub fn plan(setup: Setup) -> Plan {
     let mut plan = Plan::new(setup.command);
+    let left = setup.handover.map(|handover| handover.plan(&mut plan)).unwrap_or_default();
     match setup.strategy {
         Strategy::Plain { skip_chdir } => {
+            left.plan_namespace(&mut plan);
             plan.step("change the root directory", call::Chroot(setup.root.path));
             if !skip_chdir {
                 plan.step("start at the root", call::Chdir("/".into()));
             }
         }
-        Strategy::Pivot(pivot) => plan_pivot(&mut plan, setup.root, *pivot),
+        Strategy::Pivot(pivot) => plan_pivot(&mut plan, setup.root, *pivot, &setup.rights),
     }
     setup.rights.plan_limits(&mut plan);
     setup.rights.plan_before_credentials(&mut plan);
@@ -36,17 +39,18 @@ pub fn plan(setup: Setup) -> Plan {
     if let Some(dir) = setup.workdir {
         plan.step(format!("start in {}", quoted(&dir)), call::Chdir(dir));
     }
+    left.plan_pid_file(&mut plan);
     plan
 }
 
 /// A new mount namespace, the new root as a mount in it, the file systems inside, then pivot_root(2).
-fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
+fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
     descriptors::plan_close_on_exec(plan, pivot.escaping_fds);
     let new_root = plan.attach_fd("new root", root.dir);
     if pivot.root_mount.has_open_tree {
         root::chdir_to_root(plan, new_root);
     }
-    plan_namespaces(plan, pivot.map_to_root, pivot.new_pid);
+    plan_namespaces(plan, pivot.map_to_root, pivot.process_1, rights);
     plan.step("keep mounts from spreading outside", call::Mount::propagate("/", MsFlags::MS_PRIVATE));
     pivot.root_mount.plan(plan, new_root, pivot.write_mode, &root.path);
     pivot.kernel_mounts.plan_proc(plan, new_root);
@@ -61,24 +65,28 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
 }
 
 /// Enters a mount namespace, a user namespace in which the user and group `map_to_root` are root, and a
-/// PID namespace. The child that begins a PID namespace carries on with the plan.
-fn plan_namespaces(plan: &mut Plan, map_to_root: Option<(u32, u32)>, new_pid: bool) {
+/// PID namespace, so that no process outside is in sight. The child in it carries on with the plan.
+fn plan_namespaces(
+    plan: &mut Plan,
+    map_to_root: Option<(u32, u32)>,
+    process_1: Option<ProcessOne>,
+    rights: &Rights,
+) {
     let mut flags = CloneFlags::CLONE_NEWNS;
     flags.set(CloneFlags::CLONE_NEWUSER, map_to_root.is_some());
-    flags.set(CloneFlags::CLONE_NEWPID, new_pid);
-    let reason = match (map_to_root, new_pid) {
-        (Some(_), true) => "enter new user, mount and PID namespaces",
-        (Some(_), false) => "enter new user and mount namespaces",
-        (None, true) => "enter new mount and PID namespaces",
-        (None, false) => "enter a new mount namespace",
+    flags.set(CloneFlags::CLONE_NEWPID, process_1.is_some());
+    let reason = match (map_to_root, process_1) {
+        (Some(_), Some(_)) => "enter new user, mount and PID namespaces",
+        (Some(_), None) => "enter new user and mount namespaces",
+        (None, Some(_)) => "enter new mount and PID namespaces",
+        (None, None) => "enter a new mount namespace",
     };
     plan.step(reason, call::Unshare(flags));
     if let Some(caller) = map_to_root {
         idmap::map_one(plan, (0, 0), caller);
     }
-    if new_pid {
-        let reason = "start process 1, so that no process outside is in sight, and wait for it";
-        plan.fork(reason, ForkOptions { into: None, child_is_init: true });
+    if let Some(process_1) = process_1 {
+        process_1.plan(plan, |plan| rights.plan_reaper(plan));
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use chain::handover::Handover;
 use system::namespace::{Kind, capability};
 use system::{mountinfo, sys};
 
@@ -101,6 +102,8 @@ pub struct Probe {
     /// Whether the new root has one of the directories in PATH.
     pub path_works: bool,
     pub mounts: Result<MountProbe, WhyPlain>,
+    /// What the tool before left to this one.
+    pub handover: Option<Handover>,
 }
 
 impl Probe {
@@ -122,6 +125,7 @@ impl Probe {
             path_works: std::env::var_os("PATH").is_none_or(|path| root.has_one_of(&path)),
             mounts: privilege.map(|privilege| MountProbe::read(&root, privilege, &ids)),
             ids,
+            handover: Handover::inside(),
             root,
         }
     }

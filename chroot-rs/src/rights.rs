@@ -2,9 +2,8 @@
 //! What the command may do: its capabilities, its system calls, its session keyring.
 //!
 //! The order is the only one that works. The keyring first, because the filter refuses keyctl(2).
-//! The filter while CAP_SYS_ADMIN is there, after the last mount, which it would refuse, and before the
-//! process that waits for the command is left behind. Capabilities last, after the change of the user,
-//! which takes some.
+//! The filter while CAP_SYS_ADMIN is there, and after the last mount, which it would refuse. Capabilities
+//! last, after the change of the user, which takes some.
 
 mod caller;
 mod calls;
@@ -90,13 +89,26 @@ impl Rights {
         })
     }
 
-    /// What the process that waits for the command gives up as well: after the last mount, before the
-    /// last fork.
+    /// What process 1 gives up, which is in sight of the command and does nothing but wait: so it has no
+    /// capability, and nobody gets by it what the filter refuses.
+    pub fn plan_reaper(&self, plan: &mut Plan) {
+        self.plan_bounds(plan);
+        if self.sets.is_some() || self.bounding.is_some() {
+            plan.step("have no capability in it", calls::SetCapabilities::default());
+        }
+    }
+
+    /// What comes after the last mount and before the user changes.
     pub fn plan_limits(&self, plan: &mut Plan) {
         if self.leaves_keyring {
             plan.step("leave the caller's session keyring", calls::JoinSessionKeyring);
             plan.optional();
         }
+        self.plan_bounds(plan);
+    }
+
+    /// What no program that is started later gets back.
+    fn plan_bounds(&self, plan: &mut Plan) {
         if let Some(BoundingSet { dropped, kept, known, requested }) = &self.bounding {
             let which = if kept.count() == 0 { String::new() } else { format!(": {kept}") };
             let reason = format!("keep {} of {known} capabilities{which}", kept.count());

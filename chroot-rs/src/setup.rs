@@ -4,9 +4,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use chain::Failure;
 use chain::exec::Command;
+use chain::handover::Handover;
 use chain::reporter::ErrnoText;
+use chain::{Failure, ProcessOne};
 
 use crate::cli::Options;
 use crate::credentials::Credentials;
@@ -35,6 +36,8 @@ pub struct Setup {
     pub path: Option<OsString>,
     pub workdir: Option<PathBuf>,
     pub command: Command,
+    /// What the tool before left to this one.
+    pub handover: Option<Handover>,
     /// What a default had to leave out, a line each.
     pub notes: Vec<String>,
 }
@@ -55,8 +58,8 @@ pub struct PivotSetup {
     pub escaping_fds: Vec<EscapingFd>,
     /// The user and group that become root in a new user namespace, if one is needed.
     pub map_to_root: Option<(u32, u32)>,
-    /// Whether the command gets a new PID namespace.
-    pub new_pid: bool,
+    /// Who is process 1 of the new PID namespace, if the command gets one.
+    pub process_1: Option<ProcessOne>,
     pub root_mount: RootMount,
     pub write_mode: WriteMode,
     pub kernel_mounts: KernelMounts,
@@ -77,7 +80,11 @@ impl Setup {
         let strategy = match probe.mounts {
             Ok(mounts) => {
                 notes.extend(left_out(options, &mounts));
-                Strategy::Pivot(Box::new(PivotSetup::resolve(options, &probe.root, mounts)?))
+                let mut pivot = PivotSetup::resolve(options, &probe.root, mounts, probe.handover.as_ref())?;
+                pivot
+                    .escaping_fds
+                    .retain(|open| !probe.handover.as_ref().is_some_and(|it| it.holds(open.fd)));
+                Strategy::Pivot(Box::new(pivot))
             }
             Err(why) => plain(options, why, &mut notes)?,
         };
@@ -89,21 +96,26 @@ impl Setup {
         let command = if probe.is_current_root { command } else { command.inside(&probe.root.path) };
         let path = (!probe.path_works).then(|| USUAL_PATH.into());
         let workdir = options.workdir.clone();
-        Ok(Self { root: probe.root, strategy, credentials, rights, path, workdir, command, notes })
+        let handover = probe.handover;
+        Ok(Self { root: probe.root, strategy, credentials, rights, path, workdir, command, handover, notes })
     }
 }
 
 impl PivotSetup {
-    fn resolve(options: &Options, root: &Root, probe: MountProbe) -> Result<Self, Failure> {
-        // every process whose root is outside leads there, by /proc/PID/root and setns(2)
-        let new_pid = !(probe.is_pid_1 || probe.proc_is_covered || options.share_pid);
-        let kernel_mounts = kernel_mounts(options, &probe, new_pid);
+    fn resolve(
+        options: &Options,
+        root: &Root,
+        probe: MountProbe,
+        handover: Option<&Handover>,
+    ) -> Result<Self, Failure> {
+        let process_1 = process_1(options, &probe, handover.and_then(|left| left.process_1));
+        let kernel_mounts = kernel_mounts(options, &probe, process_1.is_some());
         let has_dev = probe.dev_dir == DirState::Directory && !options.no_mount;
         let targets = TargetResolver::new(root, options.ephemeral, &kernel_mounts, has_dev);
         Ok(Self {
             escaping_fds: if options.keep_fds { Vec::new() } else { probe.escaping_fds },
             map_to_root: (probe.privilege == Privilege::Unprivileged).then_some(probe.caller),
-            new_pid,
+            process_1,
             root_mount: probe.root_mount,
             write_mode: options.write_mode(),
             extra_mounts: targets.resolve_all(&options.mounts)?,
@@ -111,6 +123,15 @@ impl PivotSetup {
             dev: has_dev.then_some(probe.dev),
         })
     }
+}
+
+/// Who is process 1 of a new PID namespace. Every process whose root is outside leads there, by
+/// /proc/PID/root and setns(2), so none may be in sight. `left` is what the tool before left to this one:
+/// its own namespace, which `--share-pid` shares.
+fn process_1(options: &Options, probe: &MountProbe, left: Option<ProcessOne>) -> Option<ProcessOne> {
+    let is_needed = !(probe.is_pid_1 || probe.proc_is_covered || options.share_pid);
+    let usual = left.or(is_needed.then_some(ProcessOne::Reaper))?;
+    Some(if options.no_init { ProcessOne::Command } else { usual })
 }
 
 /// The strategy without mounts.

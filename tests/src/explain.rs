@@ -122,7 +122,10 @@ pub fn is_change(call: &Call) -> bool {
         "write" => call.args.starts_with("</proc/") || call.args.starts_with("</sys/"),
         "ioctl" => call.args.contains("SIOCSIFFLAGS"),
         // those that are made for many capabilities in a row are told once
-        "prctl" => call.args.starts_with("PR_SET_KEEPCAPS") || call.args.starts_with("PR_SET_NO_NEW_PRIVS"),
+        "prctl" => {
+            let told = ["PR_SET_DUMPABLE, SUID_DUMP_DISABLE", "PR_SET_KEEPCAPS", "PR_SET_NO_NEW_PRIVS"];
+            told.iter().any(|operation| call.args.starts_with(operation))
+        }
         "clone" | "clone3" => !call.args.contains("CLONE_THREAD"),
         name => CHANGING_CALLS.contains(&name),
     }

@@ -14,6 +14,9 @@ use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
 use crate::{deadline, scratch};
 
 /// The machine before a test, to be taken first in it: when the test is over, and everything
@@ -155,6 +158,7 @@ fn inhabited_by_others(group: &Path, ours: &BTreeMap<u32, String>) -> bool {
 
 /// The living processes below one, and what each of them runs.
 pub fn descendants(ancestor: u32) -> BTreeMap<u32, String> {
+    reap_adopted();
     let parents: BTreeMap<u32, (u32, String)> = fs::read_dir("/proc")
         .expect("/proc")
         .flatten()
@@ -172,6 +176,23 @@ pub fn descendants(ancestor: u32) -> BTreeMap<u32, String> {
     };
     let below = parents.iter().filter(|(pid, _)| descends(**pid));
     below.map(|(pid, (_, what))| (*pid, format!("{pid} {what}"))).collect()
+}
+
+/// Reaps the commands of killed supervisors, which came to us: until then the kernel keeps the process 1
+/// of their PID namespace. Nobody here waits for a child of another PID namespace.
+fn reap_adopted() {
+    let is_elsewhere = |pid: u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        numbers.is_some_and(|numbers| numbers.split_whitespace().count() > 1)
+    };
+    let own = process::id();
+    let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+    for pid in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+        if is_elsewhere(pid) {
+            let _ = waitpid(Pid::from_raw(pid.cast_signed()), Some(WaitPidFlag::WNOHANG));
+        }
+    }
 }
 
 /// The parent of a process that is not a zombie, and its command: `proc_pid_stat(5)`.

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use chain::exec::Command;
+use chain::handover;
 use system::namespace::capability::CAP_SYS_ADMIN;
 use system::sys;
 
@@ -29,6 +31,8 @@ pub struct Caller {
     pub ids: (u32, u32),
     /// Its number in /proc.
     pub pid: u32,
+    /// Whether the command is a tool of ours that makes a PID namespace which is left to it.
+    pub next_takes: bool,
     /// The subordinate ids of a user.
     pub ranges: fn(IdKind, u32) -> Vec<SubidRange>,
     /// The ids of its user namespace.
@@ -39,12 +43,13 @@ pub struct Caller {
 
 impl Caller {
     /// This process.
-    pub fn of_this_process() -> Self {
+    pub fn of_this_process(command: &Command) -> Self {
         let privilege = if sys::has_capability(CAP_SYS_ADMIN) { Privilege::Admin } else { Privilege::None };
         Self {
             privilege,
             ids: sys::effective_ids(),
             pid: pid_in_proc(),
+            next_takes: handover::is_taker(command),
             ranges: |kind, uid| Owner::new(uid).ranges(kind),
             existing: subid::existing,
             mapper: mapper::find,

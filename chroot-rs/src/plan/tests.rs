@@ -71,6 +71,7 @@ fn setup(words: &[&str], mounts: Result<MountProbe, WhyPlain>) -> Result<Setup, 
         ids: Ids::default(),
         path_works: true,
         mounts,
+        handover: None,
     };
     Setup::resolve(&options, probe, Command::shell("/bin/sh".into()))
 }
@@ -78,7 +79,7 @@ fn setup(words: &[&str], mounts: Result<MountProbe, WhyPlain>) -> Result<Setup, 
 /// The lines without those about rights, which rights/tests.rs has.
 fn lines_with(words: &[&str], probe: &MountProbe) -> Vec<String> {
     let mut lines = plan(setup(words, Ok(probe.clone())).unwrap()).lines();
-    let about_rights = ["keyctl(", "prctl(", "seccomp(", "capset("];
+    let about_rights = ["keyctl(", "prctl(PR_CAP", "prctl(PR_SET_KEEPCAPS", "seccomp(", "capset("];
     lines.retain(|line| !about_rights.iter().any(|start| line.starts_with(start)));
     lines
 }
@@ -132,11 +133,17 @@ fn an_ordinary_user_alone_gets_a_user_namespace_first() {
 }
 
 #[test]
-fn where_other_processes_are_in_sight_it_starts_a_first_one_of_its_own() {
-    let lines = lines(&MountProbe { is_pid_1: false, ..machine() });
-    let at = position(&lines, "unshare(CLONE_NEWNS|CLONE_NEWPID)");
-    assert_eq!(lines[at + 1], "fork()");
-    assert!(at + 1 < position(&lines, "mount(\"proc\""));
+fn where_other_processes_are_in_sight_a_reaper_begins_a_namespace_without_them() {
+    let probe = MountProbe { is_pid_1: false, ..machine() };
+    let with_reaper = lines(&probe);
+    let at = position(&with_reaper, "unshare(CLONE_NEWNS|CLONE_NEWPID)");
+    let withdraw = "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE), setsid(), chdir(\"/\")";
+    assert_eq!(with_reaper[at + 1..at + 4], ["fork()", withdraw, "fork()"]);
+    assert!(at + 3 < position(&with_reaper, "mount(\"proc\""));
+    let alone = lines_with(&["--no-init"], &probe);
+    assert_eq!(alone[at + 1], "fork()");
+    assert!(!alone.iter().any(|line| line == withdraw || line == "setsid()"), "{alone:#?}");
+    assert_eq!(alone.len() + 2, with_reaper.len());
 }
 
 #[test]
@@ -322,6 +329,17 @@ fn rights_go_between_the_last_mount_and_the_command() {
             "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, ..., 0, 0)",
         ]
     );
+}
+
+#[test]
+fn process_1_has_no_more_rights_before_the_command_is_beside_it() {
+    let probe = MountProbe { is_pid_1: false, ..machine() };
+    let lines = plan(setup(&["--no-mount"], Ok(probe)).unwrap()).lines();
+    let reaper = position(&lines, "prctl(PR_SET_DUMPABLE");
+    assert_eq!(lines[reaper + 1], "prctl(PR_CAPBSET_DROP, ...)");
+    assert!(lines[reaper + 2].starts_with("seccomp("), "{lines:#?}");
+    assert!(lines[reaper + 3].starts_with("capset("), "{lines:#?}");
+    assert_eq!(lines[reaper + 4], "fork()");
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Call for KeepPermitted {
 }
 
 /// Sets what is permitted and in force, and what is inheritable: capset(2).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetCapabilities {
     /// Permitted and effective.
     pub permitted: Capabilities,

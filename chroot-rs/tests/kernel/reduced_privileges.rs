@@ -54,7 +54,7 @@ mod as_user {
             let ended = run.arg("/bin/true").end().ended(End::Exit(125));
             assert_eq!(
                 ended.err(),
-                "chroot-rs: cannot start process 1, so that no process outside is in sight, and wait for it: \
+                "chroot-rs: cannot start a reaper as process 1: \
             fork(): Resource temporarily unavailable (EAGAIN)\n\
             chroot-rs: hint: a limit of processes is reached: ulimit -u, or pids.max of a control group\n"
             );

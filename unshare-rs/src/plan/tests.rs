@@ -10,11 +10,15 @@ use crate::caller::{Caller, Privilege};
 use crate::cli::{Options, TOOL};
 use crate::subid::SubidRange;
 
+/// What keeps the reaper out of reach.
+const REAPER: &str = "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE), setsid(), chdir(\"/\")";
+
 fn caller(privilege: Privilege) -> Caller {
     Caller {
         privilege,
         ids: (1000, 1000),
         pid: 42,
+        next_takes: false,
         ranges: |_, _| {
             vec![SubidRange { first: 100_000, count: 65_536 }, SubidRange { first: 300_000, count: 10 }]
         },
@@ -48,6 +52,8 @@ fn without_options_root_gets_the_container_set() {
             "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE, NULL)",
             "sethostname(\"container\", 9)",
             "ioctl(<socket>, SIOCSIFFLAGS, {ifr_name=\"lo\", ifr_flags=IFF_UP})",
+            "fork()",
+            REAPER,
             "fork()",
             "mount(\"proc\", \"/proc\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)",
         ]
@@ -250,9 +256,68 @@ fn an_interpreter_that_is_opened_at_once_is_registered_before_the_root_changes()
 }
 
 #[test]
-fn a_reaper_is_process_one_and_takes_a_pid_namespace() {
-    assert_eq!(lines(&["-p", "--init"], Privilege::Admin), ["unshare(CLONE_NEWPID)", "fork()", "fork()"]);
+fn a_reaper_is_process_one_of_a_container_and_elsewhere_by_option() {
+    let with_reaper = ["unshare(CLONE_NEWPID)", "fork()", REAPER, "fork()"];
+    let alone = ["unshare(CLONE_NEWPID)", "fork()"];
+    assert_eq!(lines(&["-p", "--init"], Privilege::Admin), with_reaper);
+    assert_eq!(lines(&["-p"], Privilege::Admin), alone);
     assert!(setup(&["-u", "--init"], Privilege::Admin).is_err());
+    let has_reaper = |args: &[&str]| lines(args, Privilege::Admin).contains(&REAPER.to_string());
+    assert!(has_reaper(&[]) && has_reaper(&["--no-init", "--init"]) && has_reaper(&["--kill-child"]));
+    assert!(!has_reaper(&["--no-init"]) && !has_reaper(&["--init", "--no-init"]));
+}
+
+#[test]
+fn a_command_that_outlives_its_parent_has_no_reaper_which_does_not() {
+    for option in ["--no-kill-child", "--kill-child=TERM"] {
+        assert!(!lines(&[option], Privilege::Admin).contains(&REAPER.to_string()));
+        assert!(setup(&[option, "--init"], Privilege::Admin).is_err());
+    }
+}
+
+/// The plan before one of our tools that takes what is left to it.
+fn lines_before_a_link(args: &[&str], privilege: Privilege) -> Vec<String> {
+    let caller = Caller { next_takes: true, ..caller(privilege) };
+    plan(setup_of(args, &caller).unwrap(), Command::shell("chroot-rs".into())).lines()
+}
+
+#[test]
+fn the_pid_namespace_is_left_to_the_link_that_starts_the_command() {
+    let user = lines_before_a_link(&[], Privilege::None);
+    assert!(!user.iter().any(|line| line.contains("CLONE_NEWPID") || line.contains("\"proc\"")), "{user:?}");
+    assert_eq!(user.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper\", 1)");
+    let command = lines_before_a_link(&["--no-init", "--share=net"], Privilege::None);
+    assert_eq!(command.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"command\", 1)");
+}
+
+#[test]
+fn what_is_asked_of_this_tool_alone_is_not_left_to_the_next() {
+    for args in [
+        &["--pid"] as &[_],
+        &["--share=pid"],
+        &["--share=mount"],
+        &["--no-mount-proc"],
+        &["--root=/r"],
+        &["--fork"],
+        &["--kill-child"],
+        &["--no-kill-child"],
+        &["--setuid=5"],
+    ] {
+        let lines = lines_before_a_link(args, Privilege::None);
+        assert!(!lines.iter().any(|line| line.contains("setenv")), "{args:?}: {lines:?}");
+    }
+    // root by capabilities alone has none of them after execve(2)
+    assert!(!lines_before_a_link(&[], Privilege::Admin).iter().any(|line| line.contains("setenv")));
+}
+
+#[test]
+fn the_number_of_the_command_is_told_last_by_the_link_that_starts_it() {
+    let args = ["--pid", "--pid-file=f"];
+    let alone = lines(&args, Privilege::Admin);
+    assert!(alone[0].starts_with("openat(AT_FDCWD, \"f\""), "{alone:?}");
+    assert_eq!(alone.last().unwrap(), "write(<pid file>, \"<pid>\\n\")");
+    let lines = lines_before_a_link(&args, Privilege::Admin);
+    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"none <pid file> <proc>\", 1)");
 }
 
 #[test]

@@ -133,7 +133,7 @@ mod as_anyone {
             "echo $$; (sh -c \"sleep 0.1 &\"); sleep 0.3; grep -l \"^State:.Z\" /proc/[0-9]*/status; exit 6";
         let text = format!("$T -rmp --mount-proc --init sh -c '{inside}' 2>/dev/null; echo $?");
         assert_eq!(script(&text).ok(), "2\n6\n");
-        let text = "$T -rp --init sh -c 'kill -TERM $$'; echo $?";
+        let text = "exec 2>/dev/null; $T -rp --init sh -c 'kill -TERM $$'; echo $?";
         assert_eq!(script(text).ok(), "143\n");
     }
 
