@@ -1,4 +1,8 @@
-complete -c chroot-rs -l bind -d 'Show a file or directory inside, at DST or its own path; repeatable' -r
+complete -c chroot-rs -l ephemeral -d 'Let everything be written to NEWROOT, at most SIZE, and forget it when the command ends' -r
+complete -c chroot-rs -l propagation -d 'How mounts that are made outside later spread in: private, not at all; slave, to what is bound' -r -f -a "private\t''
+slave\t''"
+complete -c chroot-rs -l bind -d 'Show a file or directory inside, at DST or its own path: ro, noexec, bind without mounts below; repeatable' -r
+complete -c chroot-rs -l bind-try -d 'The same as --bind, and nothing where there is no SRC' -r
 complete -c chroot-rs -l tmpfs -d 'Mount an empty file system in memory; repeatable, in order with --bind' -r
 complete -c chroot-rs -s w -l workdir -d 'Start in DIR, a directory inside, instead of "/"' -r -F
 complete -c chroot-rs -l userspec -d 'Run as this user and group: names of NEWROOT\'s own files, or numbers' -r
@@ -11,9 +15,9 @@ see\t''"
 complete -c chroot-rs -l plain -d 'Exactly chroot(2) and chdir(2), as chroot(1) does: no mounts, and root can get out'
 complete -c chroot-rs -l no-mount -d 'Change the root, but mount no proc, sys and dev'
 complete -c chroot-rs -l share-pid -d 'Keep the caller\'s processes in sight, although the roots of those outside lead out'
+complete -c chroot-rs -l no-init -d 'Let COMMAND be process 1, for which the kernel drops signals it does not catch: for systemd and other inits'
 complete -c chroot-rs -l unmask -d 'As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)'
 complete -c chroot-rs -l read-only -d 'Let nothing be written to NEWROOT and what is mounted below it'
-complete -c chroot-rs -l ephemeral -d 'Let everything be written to NEWROOT, and forget it when the command ends'
 complete -c chroot-rs -l resolv-conf -d 'Show the caller\'s /etc/resolv.conf inside, read-only'
 complete -c chroot-rs -l keep-fds -d 'Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, local sockets'
 complete -c chroot-rs -l privileged -d 'Keep everything: each capability, every system call, the machine\'s switches writable; root inside can get out'
