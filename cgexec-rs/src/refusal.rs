@@ -9,6 +9,7 @@ use chain::reporter::ErrnoText;
 use nix::errno::Errno;
 use system::sys;
 
+use crate::group_path::shown;
 use crate::hierarchy::{Hierarchies, Hierarchy};
 use crate::limits::Limit;
 use crate::version::Version;
@@ -20,8 +21,8 @@ fn refusal(message: impl Into<String>, hint: impl Into<String>) -> Failure {
 /// A parent that is not there.
 pub fn no_such_group(parent: &Path) -> Failure {
     refusal(
-        format!("no such group: {}", parent.display()),
-        format!("--parent is a group that exists: mkdir {}", parent.display()),
+        format!("no such group: {}", shown(parent).display()),
+        format!("--parent is a group that exists: mkdir {}", shown(parent).display()),
     )
 }
 
@@ -29,7 +30,7 @@ pub fn no_such_group(parent: &Path) -> Failure {
 pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Failure {
     if hierarchy.read_only {
         return refusal(
-            format!("{} is mounted read-only, as in a container", hierarchy.mount.display()),
+            format!("{} is mounted read-only, as in a container", shown(&hierarchy.mount).display()),
             "start the container with docker's --privileged, or podman's --security-opt unmask=/sys/fs/cgroup",
         );
     }
@@ -41,13 +42,13 @@ pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Failure {
         }
         (Version::V1, _) => "version 1 is root's: run it as root, or where version 2 has the controllers",
     };
-    refusal(format!("{} is not writable here", group.display()), hint)
+    refusal(format!("{} is not writable here", shown(group).display()), hint)
 }
 
 /// A group that systemd keeps for itself.
 pub fn not_delegated(group: &Path) -> Failure {
     refusal(
-        format!("systemd manages {} and has not delegated it", group.display()),
+        format!("systemd manages {} and has not delegated it", shown(group).display()),
         "--manager systemd asks it for a group of its own",
     )
 }
@@ -55,7 +56,7 @@ pub fn not_delegated(group: &Path) -> Failure {
 /// A group in which somebody enabled a controller while it held processes.
 pub fn threaded(group: &Path, kind: &str) -> Failure {
     refusal(
-        format!("{} is a threaded group ({kind}), which takes no processes", group.display()),
+        format!("{} is a threaded group ({kind}), which takes no processes", shown(group).display()),
         "somebody enabled a controller in a group that holds processes: cgroups(7)",
     )
 }
@@ -72,12 +73,15 @@ pub fn shared(group: &Path) -> Failure {
         // what is / here is not the root of the host: the processes have to move down first
         format!(
             "a container's init can move down first: cd {0} && mkdir init && echo 0 > init/cgroup.procs, for each process",
-            group.display()
+            shown(group).display()
         )
     } else {
         "start cgexec-rs in a group of its own, or below a group that hands the controllers on".to_string()
     };
-    refusal(format!("{} holds other processes too, so it can hand no controller on", group.display()), hint)
+    refusal(
+        format!("{} holds other processes too, so it can hand no controller on", shown(group).display()),
+        hint,
+    )
 }
 
 /// The controllers that systemd hands on.
@@ -89,7 +93,7 @@ pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Failure {
     let wrong = format!(
         "{} is not handed on to {} (available: {})",
         missing.join(" and "),
-        parent.display(),
+        shown(parent).display(),
         or_none(available.trim())
     );
     let of_user = parent.ancestors().any(|group| {
@@ -105,7 +109,7 @@ pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Failure {
     if is_systemd() && missing.iter().any(|name| !SYSTEMDS.contains(name)) {
         return refusal(wrong, "systemd hands on cpu, cpuset, io, memory and pids, and nothing else");
     }
-    let above = parent.parent().unwrap_or(parent).display().to_string();
+    let above = shown(parent.parent().unwrap_or(parent)).display().to_string();
     let names: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
     refusal(
         wrong,
