@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
 use crate::chain_dry_run::DRY_RUN;
@@ -29,6 +29,8 @@ pub struct Tool {
     pub version: &'static str,
     /// The exit status of a usage error: 125 for a link of a chain.
     pub usage_error: i32,
+    /// Options of other programs that people type here, and what does the same.
+    pub elsewhere: &'static [(&'static str, &'static str)],
 }
 
 /// A command line, read.
@@ -151,7 +153,8 @@ pub fn end_with(tool: &Tool, error: &clap::Error) -> ! {
         sys::exit(0);
     }
     let reporter = Reporter::new(tool.name, Verbosity::Quiet);
-    usage_error(tool, &reporter, &one_line(error), suggestion(error).as_deref())
+    let hint = typed_elsewhere(tool, error, std::env::args_os()).or_else(|| suggestion(error));
+    usage_error(tool, &reporter, &one_line(error), hint.as_deref())
 }
 
 /// Says what is wrong with the command line, and ends with the tool's usage status.
@@ -178,6 +181,21 @@ fn one_line(error: &clap::Error) -> String {
     if more.is_empty() { first.to_string() } else { format!("{first} {}", more.join(", ")) }
 }
 
+/// What does the same as an option of another program, which is unknown here or the beginning of an
+/// option that means something else: docker's --pid is no part of --pids-limit.
+fn typed_elsewhere(tool: &Tool, error: &clap::Error, argv: impl Iterator<Item = OsString>) -> Option<String> {
+    let ContextValue::String(wrong) = error.get(ContextKind::InvalidArg)? else { return None };
+    let name = |word: &str| word.split('=').next().unwrap_or_default().to_string();
+    let known = |typed: &str| tool.elsewhere.iter().find(|(option, _)| *option == typed);
+    if error.kind() == ErrorKind::UnknownArgument {
+        return known(&name(wrong)).map(|(_, hint)| hint.to_string());
+    }
+    let typed = argv.skip(1).take_while(|word| word != "--");
+    let typed = typed.filter_map(|word| Some(name(word.to_str()?)));
+    let mut begins = typed.filter(|typed| wrong.starts_with(typed.as_str()));
+    begins.find_map(|typed| known(&typed)).map(|(_, hint)| hint.to_string())
+}
+
 fn suggestion(error: &clap::Error) -> Option<String> {
     let near = error.get(ContextKind::SuggestedArg).or_else(|| error.get(ContextKind::SuggestedValue))?;
     Some(format!("did you mean {near}?"))
@@ -188,5 +206,44 @@ pub fn default_shell() -> OsString {
     match std::env::var_os("SHELL") {
         Some(shell) if !shell.is_empty() => shell,
         _ => OsString::from("/bin/sh"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, clap::Args)]
+    struct Few {
+        #[arg(long)]
+        pids_limit: Option<u64>,
+    }
+
+    const TOOL: Tool = Tool {
+        name: "few",
+        about: "Do little",
+        operands: "[COMMAND]",
+        version: "1",
+        usage_error: FAILED,
+        elsewhere: &[("--pid", "another program's"), ("--timeout", "timeout(1)")],
+    };
+
+    #[test]
+    fn an_option_of_another_program_leads_there() {
+        for (words, hint) in [
+            (&["--timeout", "5"][..], Some("timeout(1)")),
+            (&["--timeout=5"], Some("timeout(1)")),
+            (&["--pid=host"], Some("another program's")),
+            (&["--pid", "host"], Some("another program's")),
+            (&["--pids-limit", "many"], None),
+            (&["--pids-limit", "many", "--", "--pid"], None),
+            (&["--nonesuch", "--timeout"], None),
+        ] {
+            let argv = || ["few"].iter().chain(words).map(OsString::from);
+            let error = parse_with_clap::<Few>(&TOOL, argv().collect()).unwrap_err();
+            assert_eq!(typed_elsewhere(&TOOL, &error, argv()).as_deref(), hint, "{words:?}");
+        }
+        let argv = ["few", "--pid", "5"].map(OsString::from).to_vec();
+        assert_eq!(parse_with_clap::<Few>(&TOOL, argv).unwrap().options.pids_limit, Some(5));
     }
 }

@@ -4,6 +4,7 @@
 
 mod anywhere;
 mod delegated;
+mod hints;
 mod hostile;
 mod in_v1;
 mod in_vm;
