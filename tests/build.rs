@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const WRITTEN: [&str; 11] = [
+const WRITTEN: [&str; 12] = [
     "README.md",
     "CONTRIBUTING.md",
     "docs",
     "chain/man",
+    "hints/own.txt",
     "unshare-rs",
     "cgexec-rs",
     "chroot-rs",

@@ -27,18 +27,7 @@ pub const TOOL: Tool = Tool {
     operands: "[--] [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
-    elsewhere: &[
-        ("--cgroup-conf", "it is --set FILE=VALUE here"),
-        ("--cgroup-parent", "it is --parent PATH here"),
-        ("--device-cgroup-rule", "it is --device RULE here"),
-        ("--oom-score-adj", "choom(1) sets it: cgexec-rs -- choom -n 500 -- COMMAND"),
-        (
-            "--pid",
-            "unshare-rs --pid makes a PID namespace; here --move takes the ids of processes, and --pids-limit their number",
-        ),
-        ("--timeout", "it is --wall-time SECONDS here"),
-        ("--ulimit", "prlimit(1) sets it: cgexec-rs -- prlimit --nofile=1024 COMMAND"),
-    ],
+    advice: hints::advice,
 };
 
 /// The options, read.

@@ -55,7 +55,7 @@ use crate::run_mode::RunMode;
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
-    let Parsed { options, verbosity, operands } = args::parse::<Options>(&TOOL, argv);
+    let Parsed { options, verbosity, operands, .. } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
     if options.check {
         let check =

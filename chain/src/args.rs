@@ -29,8 +29,9 @@ pub struct Tool {
     pub version: &'static str,
     /// The exit status of a usage error: 125 for a link of a chain.
     pub usage_error: i32,
-    /// Options of other programs that people type here, and what does the same.
-    pub elsewhere: &'static [(&'static str, &'static str)],
+    /// What is said of an option that it does not have, by the tool's name and the word as it was typed;
+    /// nothing if no other program is known to have it.
+    pub advice: fn(&str, &str) -> Option<String>,
 }
 
 /// A command line, read.
@@ -42,6 +43,8 @@ pub struct Parsed<O> {
     pub verbosity: Verbosity,
     /// Everything from the first operand on, byte for byte.
     pub operands: Vec<OsString>,
+    /// The word before the first operand, if it is an option: the operand may be meant as its value.
+    pub last_option: Option<String>,
 }
 
 /// The definition behind help, man page, completions and [`parse`].
@@ -106,15 +109,15 @@ pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Parse
     };
     if let Some(start) = without_options {
         let operands = argv.into_iter().skip(start).collect();
-        return Parsed { options: O::default(), verbosity: wished, operands };
+        return Parsed { options: O::default(), verbosity: wished, operands, last_option: None };
     }
-    match parse_with_clap(tool, argv) {
+    match parse_with_clap(tool, &argv) {
         // nothing that a dry run is asked of is made, whatever else is asked
         Ok(line) if line.verbosity == Verbosity::Quiet || wished == Verbosity::DryRun => {
             Parsed { verbosity: wished, ..line }
         }
         Ok(line) => line,
-        Err(error) => end_with(tool, &error),
+        Err(error) => end_with(tool, &error, &argv),
     }
 }
 
@@ -129,7 +132,7 @@ fn verbosity_of_chain() -> Verbosity {
     }
 }
 
-fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: Vec<OsString>) -> Result<Parsed<O>, clap::Error> {
+fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: &[OsString]) -> Result<Parsed<O>, clap::Error> {
     let mut matches = command::<O>(tool).try_get_matches_from(argv)?;
     let verbosity = if matches.get_flag("dry-run") {
         Verbosity::DryRun
@@ -140,21 +143,52 @@ fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: Vec<OsString>) -> Result<Pa
             None => Verbosity::Quiet,
         }
     };
-    let operands = matches.remove_many("operands").map(Iterator::collect).unwrap_or_default();
+    let operands: Vec<OsString> = matches.remove_many("operands").map(Iterator::collect).unwrap_or_default();
     let options = O::from_arg_matches_mut(&mut matches)?;
-    Ok(Parsed { options, verbosity, operands })
+    let before = argv.len().checked_sub(operands.len() + 1).and_then(|last| argv.get(last)?.to_str());
+    let last_option = before.filter(|word| word.starts_with('-') && *word != "--").map(str::to_string);
+    Ok(Parsed { options, verbosity, operands, last_option })
 }
 
 /// Ends the process as help, version or a usage error ask for.
-pub fn end_with(tool: &Tool, error: &clap::Error) -> ! {
+pub fn end_with(tool: &Tool, error: &clap::Error, argv: &[OsString]) -> ! {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         // the one thing that is said on standard output, because it was asked for
         sys::write_stdout(error.render().to_string().as_bytes());
         sys::exit(0);
     }
     let reporter = Reporter::new(tool.name, Verbosity::Quiet);
-    let hint = typed_elsewhere(tool, error, std::env::args_os()).or_else(|| suggestion(error));
-    usage_error(tool, &reporter, &one_line(error), hint.as_deref())
+    let word = unknown_option(error, argv).or_else(|| abbreviation(error, argv));
+    let advice = word.and_then(|word| (tool.advice)(tool.name, &word));
+    usage_error(tool, &reporter, &one_line(error), advice.or_else(|| suggestion(error)).as_deref())
+}
+
+/// The option that the tool does not have, as it was typed: `-it`, where clap knows `-t` alone.
+fn unknown_option(error: &clap::Error, argv: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return None };
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let letter = unknown.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+    let mut typed = argv.iter().skip(1).filter_map(|word| word.to_str());
+    let cluster = letter.and_then(|letter| {
+        typed.find(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(letter))
+    });
+    // letters that are all of another program's, or the one that this tool has not got
+    let is_cluster = cluster.is_some_and(|word| ["-it", "-ti"].iter().any(|it| word.starts_with(it)));
+    Some(cluster.filter(|_| is_cluster).and_then(|word| word.get(..3)).unwrap_or(unknown).to_string())
+}
+
+/// The option that was read as the beginning of one that takes another value: docker's `--pid=host` is
+/// no `--pids-limit`.
+fn abbreviation(error: &clap::Error, argv: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else { return None };
+    let whole = wrong.split([' ', '=', '[']).next()?;
+    let typed = argv.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| *word != "--");
+    let mut names = typed.filter_map(|word| word.split('=').next());
+    names
+        .find(|name| name.starts_with("--") && whole != *name && whole.starts_with(*name))
+        .map(str::to_string)
 }
 
 /// Says what is wrong with the command line, and ends with the tool's usage status.
@@ -181,24 +215,35 @@ fn one_line(error: &clap::Error) -> String {
     if more.is_empty() { first.to_string() } else { format!("{first} {}", more.join(", ")) }
 }
 
-/// What does the same as an option of another program, which is unknown here or the beginning of an
-/// option that means something else: docker's --pid is no part of --pids-limit.
-fn typed_elsewhere(tool: &Tool, error: &clap::Error, argv: impl Iterator<Item = OsString>) -> Option<String> {
-    let ContextValue::String(wrong) = error.get(ContextKind::InvalidArg)? else { return None };
-    let name = |word: &str| word.split('=').next().unwrap_or_default().to_string();
-    let known = |typed: &str| tool.elsewhere.iter().find(|(option, _)| *option == typed);
-    if error.kind() == ErrorKind::UnknownArgument {
-        return known(&name(wrong)).map(|(_, hint)| hint.to_string());
-    }
-    let typed = argv.skip(1).take_while(|word| word != "--");
-    let typed = typed.filter_map(|word| Some(name(word.to_str()?)));
-    let mut begins = typed.filter(|typed| wrong.starts_with(typed.as_str()));
-    begins.find_map(|typed| known(&typed)).map(|(_, hint)| hint.to_string())
-}
-
 fn suggestion(error: &clap::Error) -> Option<String> {
     let near = error.get(ContextKind::SuggestedArg).or_else(|| error.get(ContextKind::SuggestedValue))?;
-    Some(format!("did you mean {near}?"))
+    let near = near.to_string();
+    let wrong = error.get(ContextKind::InvalidArg).filter(|_| error.kind() == ErrorKind::UnknownArgument);
+    // clap's nearest word may be far: --pid-file for --privileged
+    let is_near = wrong.is_none_or(|wrong| is_misspelling(&wrong.to_string(), &near));
+    is_near.then(|| format!("did you mean {near}?"))
+}
+
+/// Whether at most a third of the letters differ: one more, one less, another one.
+fn is_misspelling(wrong: &str, right: &str) -> bool {
+    let right = right.split([' ', '=', '[']).next().unwrap_or_default();
+    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
+    for (at, left) in wrong.chars().enumerate() {
+        let mut diagonal = at;
+        let mut before = at + 1;
+        let costs = right.chars().zip(row.iter_mut().skip(1));
+        for (letter, cost) in costs {
+            let replaced = diagonal + usize::from(letter != left);
+            diagonal = *cost;
+            before = replaced.min(*cost + 1).min(before + 1);
+            *cost = before;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = at + 1;
+        }
+    }
+    let distance = row.last().copied().unwrap_or_default();
+    distance <= 2.max(wrong.len() / 6)
 }
 
 /// The shell for a tool that was given no command: `$SHELL`, else `/bin/sh`.
@@ -211,39 +256,14 @@ pub fn default_shell() -> OsString {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[derive(Debug, Default, clap::Args)]
-    struct Few {
-        #[arg(long)]
-        pids_limit: Option<u64>,
-    }
-
-    const TOOL: Tool = Tool {
-        name: "few",
-        about: "Do little",
-        operands: "[COMMAND]",
-        version: "1",
-        usage_error: FAILED,
-        elsewhere: &[("--pid", "another program's"), ("--timeout", "timeout(1)")],
-    };
+    use super::is_misspelling;
 
     #[test]
-    fn an_option_of_another_program_leads_there() {
-        for (words, hint) in [
-            (&["--timeout", "5"][..], Some("timeout(1)")),
-            (&["--timeout=5"], Some("timeout(1)")),
-            (&["--pid=host"], Some("another program's")),
-            (&["--pid", "host"], Some("another program's")),
-            (&["--pids-limit", "many"], None),
-            (&["--pids-limit", "many", "--", "--pid"], None),
-            (&["--nonesuch", "--timeout"], None),
-        ] {
-            let argv = || ["few"].iter().chain(words).map(OsString::from);
-            let error = parse_with_clap::<Few>(&TOOL, argv().collect()).unwrap_err();
-            assert_eq!(typed_elsewhere(&TOOL, &error, argv()).as_deref(), hint, "{words:?}");
-        }
-        let argv = ["few", "--pid", "5"].map(OsString::from).to_vec();
-        assert_eq!(parse_with_clap::<Few>(&TOOL, argv).unwrap().options.pids_limit, Some(5));
+    fn a_suggestion_is_near() {
+        assert!(is_misspelling("--memroy", "--memory"));
+        assert!(is_misspelling("--hostnme", "--hostname <NAME>"));
+        assert!(is_misspelling("--pid-flie", "--pid-file"));
+        assert!(!is_misspelling("--privileged", "--pid-file"));
+        assert!(!is_misspelling("--mount", "--no-mount"));
     }
 }

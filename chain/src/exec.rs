@@ -40,24 +40,32 @@ pub struct Command {
     /// What the caller calls the root directory it runs in, where that is a new one: advice is
     /// followed outside.
     pub root: Option<PathBuf>,
+    /// What is said if it is not found, where the caller's words show what was meant.
+    pub not_found_hint: Option<String>,
 }
 
 impl Command {
     /// The command that operands name; nothing where there are none.
     pub fn from_operands(operands: Vec<OsString>) -> Option<Self> {
         let program = operands.first()?.clone();
-        Some(Self { program, argv: operands, root: None })
+        Some(Self { program, argv: operands, root: None, not_found_hint: None })
     }
 
     /// A shell without arguments.
     pub fn shell(program: OsString) -> Self {
-        Self { argv: vec![program.clone()], program, root: None }
+        Self { argv: vec![program.clone()], program, root: None, not_found_hint: None }
     }
 
     /// The same command, run in a new root.
     #[must_use]
     pub fn inside(self, root: &Path) -> Self {
         Self { root: Some(root.to_path_buf()), ..self }
+    }
+
+    /// The same command, with what is said if it is not found.
+    #[must_use]
+    pub fn or_hint(self, not_found_hint: Option<String>) -> Self {
+        Self { not_found_hint, ..self }
     }
 
     /// Says the last step of a plan that is not carried out.
@@ -133,7 +141,9 @@ impl Command {
             return NOT_RUNNABLE;
         }
         reporter.message(format_args!("command not found: {program}"));
-        if self.program == "--" {
+        if let Some(hint) = &self.not_found_hint {
+            reporter.hint(hint);
+        } else if self.program == "--" {
             reporter.hint("'--' goes before the operands of this tool");
         } else if self.program.as_bytes().starts_with(b"-") {
             reporter.hint("options go before the operands of this tool; here COMMAND is meant");

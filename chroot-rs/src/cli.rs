@@ -19,7 +19,7 @@ pub const TOOL: Tool = Tool {
     operands: "[--] NEWROOT [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
-    elsewhere: &[],
+    advice: hints::advice,
 };
 
 /// The options as clap parses them.

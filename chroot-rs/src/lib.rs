@@ -34,7 +34,7 @@ use crate::setup::Setup;
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
-    let Parsed { options, verbosity, operands } = args::parse::<Options>(&TOOL, argv);
+    let Parsed { options, verbosity, operands, .. } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
     let setup = prepare(&options, operands).unwrap_or_else(|failure| reporter.exit_with(&failure));
     for note in &setup.notes {

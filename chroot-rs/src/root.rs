@@ -52,7 +52,8 @@ impl Root {
         };
         let failure = Failure::new(format!("cannot change root directory to {}: {errno}", quoted(&path)));
         let Some(dir) = std::path::absolute(&path).ok().and_then(|path| unsearchable_parent(&path)) else {
-            return Err(failure);
+            let image = hints::image_for_directory(&path.to_string_lossy()).filter(|_| !path.exists());
+            return Err(Failure { hint: image, ..failure });
         };
         let user = sys::effective_ids().0;
         Err(failure.hint(format!("user {user} may not enter {}: chmod, or be its owner", quoted(&dir))))

@@ -31,7 +31,7 @@ pub const TOOL: Tool = Tool {
     operands: "SOURCE DIRECTORY",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: Kind::Usage.status(),
-    elsewhere: &[],
+    advice: hints::advice,
 };
 
 /// The options.

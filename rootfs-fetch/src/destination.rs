@@ -217,9 +217,14 @@ fn open_existing(
             if !full {
                 return Ok(Some(fd));
             }
-            let replace =
-                if replace_guard::check(directory).is_ok() { "; --replace replaces it" } else { "" };
+            let replace = if may_be_replaced(directory) { "; --replace deletes what is in it" } else { "" };
             Err(exists(" and is not empty").hint(format_args!("{}{replace}", replace_guard::OTHER_DIRECTORY)))
         }
     }
+}
+
+/// Whether `--replace` is a thing to advise: not for the machine's own directories, such as /etc.
+fn may_be_replaced(directory: &Path) -> bool {
+    let is_at_the_top = directory.canonicalize().is_ok_and(|path| path.components().count() <= 2);
+    !is_at_the_top && replace_guard::check(directory).is_ok()
 }

@@ -53,7 +53,7 @@ fn a_directory_that_has_something_is_refused_with_7_and_untouched() {
     assert_eq!(
         outcome.stderr,
         "rootfs-fetch: \"root\" exists and is not empty\n\
-         rootfs-fetch: hint: give the name of a directory that does not exist, or of an empty one; --replace replaces it\n"
+         rootfs-fetch: hint: give the name of a directory that does not exist, or of an empty one; --replace deletes what is in it\n"
     );
     assert_eq!(fs::read_dir(scratch.work().join("root")).unwrap().count(), 1);
 }

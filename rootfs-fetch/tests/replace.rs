@@ -81,7 +81,7 @@ fn replace_is_offered_only_where_it_helps() {
         assert_eq!(outcome.stderr, format!("rootfs-fetch: \"{directory}\" exists and {what}\n{ANOTHER}"));
     }
     let outcome = run(&scratch, ".", "/nonexistent", &[&tar, "old"]);
-    assert!(outcome.stderr.ends_with("an empty one; --replace replaces it\n"), "{outcome:?}");
+    assert!(outcome.stderr.ends_with("an empty one; --replace deletes what is in it\n"), "{outcome:?}");
 }
 
 /// Runs a script where it may mount, with the tool as `$TOOL`; its status, and what it said.

@@ -3,6 +3,7 @@
 //! pages and completions, and what the tools make of random command lines.
 
 mod arguments;
+mod foreign;
 mod manual;
 mod pages;
 

@@ -63,9 +63,22 @@ fn tables_of_options_are_those_of_the_definition() {
     }
 }
 
+#[test]
+fn the_list_of_options_for_hints_is_that_of_the_definition() {
+    let mut list = String::new();
+    for tool in definitions() {
+        for option in options(&tool) {
+            let (short, long) = written(option);
+            let short = short.map(|short| format!("{short} ")).unwrap_or_default();
+            list.push_str(&format!("{} {short}{long}\n", tool.get_name()));
+        }
+    }
+    same("hints/own.txt", &list);
+}
+
 /// A file is what was generated, or it is written where that was asked for.
 #[track_caller]
-fn same(file: &str, generated: &str) {
+pub fn same(file: &str, generated: &str) {
     if documents::text(file) == generated {
         return;
     }

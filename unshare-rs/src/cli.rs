@@ -29,7 +29,7 @@ pub const TOOL: Tool = Tool {
     operands: "[--] [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
-    elsewhere: &[],
+    advice: hints::advice,
 };
 
 /// All options.

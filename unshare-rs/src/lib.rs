@@ -29,13 +29,17 @@ use crate::setup::Setup;
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
-    let Parsed { options, verbosity, operands } = args::parse::<Options>(&TOOL, argv);
+    let Parsed { options, verbosity, operands, last_option } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
     let setup = Setup::resolve(&options, &Caller::of_this_process())
         .unwrap_or_else(|failure| reporter.exit_with(&failure));
     for note in &setup.notes {
         reporter.message(note);
     }
+    let unjoined = last_option
+        .zip(operands.first())
+        .and_then(|(option, value)| hints::unjoined(TOOL.name, &option, &value.to_string_lossy()));
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
+    let command = command.or_hint(unjoined);
     plan::plan(setup, command).execute(&reporter)
 }

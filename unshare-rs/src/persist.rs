@@ -4,7 +4,7 @@
 //! A bind mount of /proc/PID/ns/net on FILE does so. It is made outside, because a mount made
 //! inside would go with the mount namespace: namespaces(7), "The /proc/pid/ns/ directory".
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chain::Failure;
 use nix::sched::CloneFlags;
@@ -27,9 +27,9 @@ impl PersistedNamespace {
     /// The namespace and the file of `--net=FILE`.
     ///
     /// # Errors
-    /// docker's `--net=host` and `--net=none`, which here would create files of these names.
+    /// docker's `--net=host`, `--net=bridge` and the like, which here would create files of these names.
     pub fn from_option((option, file): &(&NamespaceOption, PathBuf)) -> Result<Self, Failure> {
-        reject_docker_syntax(option, file.to_str())?;
+        reject_docker_syntax(option, file)?;
         Ok(Self { kind: option.kind, file: file.clone(), create: !file.exists() })
     }
 
@@ -46,13 +46,26 @@ impl PersistedNamespace {
     }
 }
 
-fn reject_docker_syntax(option: &NamespaceOption, file: Option<&str>) -> Result<(), Failure> {
+/// Refuses a word of docker's or podman's for a network or another namespace; one that is no network is a
+/// file all the same if there is a file of this name.
+fn reject_docker_syntax(option: &NamespaceOption, file: &Path) -> Result<(), Failure> {
     let (name, long) = (option.kind.name, option.long);
-    let (file, instead) = match file {
-        Some(file @ "host") => (file, format!("to leave that of the machine: --share {long}")),
-        Some(file @ "none") => (file, format!("to enter it and no more: --{long}")),
+    let Some(word) = file.to_str() else { return Ok(()) };
+    let instead = match word.split(':').next().unwrap_or_default() {
+        "host" => format!("to leave that of the machine: --share {long}"),
+        "none" => format!("to enter it and no more: --{long}"),
+        _ if file.exists() => return Ok(()),
+        "private" | "shareable" => format!("to enter it and no more: --{long}"),
+        "bridge" | "default" | "pasta" | "slirp4netns" if option.kind.flag == CloneFlags::CLONE_NEWNET => {
+            "for a network that reaches out: 'pasta --config-net -- unshare-rs --share net,user --'"
+                .to_string()
+        }
+        "container" | "ns" => format!("to enter that of a process: 'nsenter --{long} --target PID'"),
+        "keep-id" | "auto" | "nomap" if option.kind.flag == CloneFlags::CLONE_NEWUSER => {
+            "to keep the own id: --map-current-user; for all of /etc/subuid: --map-auto".to_string()
+        }
         _ => return Ok(()),
     };
-    Err(Failure::new(format!("--{long}={file} keeps a new {name} namespace in a file named {file}"))
-        .hint(format!("{instead}; if the file is meant: --{long}=./{file}")))
+    Err(Failure::new(format!("--{long}={word} keeps a new {name} namespace in a file named {word}"))
+        .hint(format!("{instead}; if the file is meant: --{long}=./{word}")))
 }

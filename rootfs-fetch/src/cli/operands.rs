@@ -16,7 +16,7 @@ use rustix::fs::FileType;
 
 use crate::cli::{Options, TOOL};
 use crate::source::Source;
-use crate::source::suggest::suggestion;
+use crate::source::suggest::{TRANSPORTS, suggestion};
 
 /// SOURCE and what is wanted of it.
 #[derive(Debug)]
@@ -49,6 +49,9 @@ impl Operands {
         if options.list {
             return Err(Failure::new("--list is all there is to do: it takes no SOURCE"));
         }
+        if let Some(failure) = swapped(source.as_deref(), directory.as_deref()) {
+            return Err(failure);
+        }
         if let Some(third) = operands.next() {
             let quoted = quoted(&third);
             return Err(Failure::new(format!(
@@ -73,6 +76,22 @@ impl Operands {
         };
         Ok(Self { source, target })
     }
+}
+
+/// A SOURCE that stands where DIRECTORY belongs: `rootfs-fetch my-root docker://ubuntu`.
+fn swapped(source: Option<&OsStr>, directory: Option<&Path>) -> Option<Failure> {
+    let (first, second) = (source?.to_str()?, directory?.to_str()?);
+    let is_source = |word: &str| {
+        let transport = word.split_once(':').map_or("", |(transport, _)| transport);
+        transport == "docker" || TRANSPORTS.contains(&transport) || ["http", "https"].contains(&transport)
+    };
+    if !is_source(second) || is_source(first) || Path::new(second).exists() {
+        return None;
+    }
+    // a URL may have a password in it
+    let shown = if second.starts_with("http") { "SOURCE" } else { second };
+    let failure = Failure::new("SOURCE comes first, then DIRECTORY; here they are the other way round");
+    Some(failure.hint(format!("'rootfs-fetch {shown} {first}'")))
 }
 
 /// What a user who wrote one operand probably meant.
@@ -175,6 +194,19 @@ mod tests {
         let failure = Operands::parse(operands, &Options::default()).expect_err("there are too many");
         assert_eq!(failure.message, "unexpected operand \"u\": there is one SOURCE and one DIRECTORY");
         assert_eq!(failure.hint, None);
+    }
+
+    #[test]
+    fn operands_the_other_way_round_are_told() {
+        let swapped = |first: &str, second: &str| {
+            swapped(Some(OsStr::new(first)), Some(Path::new(second))).and_then(|failure| failure.hint)
+        };
+        let hint = swapped("my-root", "docker://ubuntu");
+        assert_eq!(hint.as_deref(), Some("'rootfs-fetch docker://ubuntu my-root'"));
+        assert_eq!(swapped("r", "distro:alpine").as_deref(), Some("'rootfs-fetch distro:alpine r'"));
+        assert_eq!(swapped("r", "https://u:secret@h/x").as_deref(), Some("'rootfs-fetch SOURCE r'"));
+        assert_eq!(swapped("docker://ubuntu", "host:x"), None);
+        assert_eq!(swapped("a.tar", "my:root"), None);
     }
 
     #[test]

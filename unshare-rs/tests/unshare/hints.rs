@@ -62,6 +62,33 @@ mod as_anyone {
             "unshare-rs: --net=none keeps a new network namespace in a file named none",
             "unshare-rs: hint: to enter it and no more: --net; if the file is meant: --net=./none",
         ]);
+        unshare(&["-r", "--net=bridge", "true"]).refused(&[
+            "unshare-rs: --net=bridge keeps a new network namespace in a file named bridge",
+            "unshare-rs: hint: for a network that reaches out: 'pasta --config-net -- unshare-rs --share net,user --'; \
+             if the file is meant: --net=./bridge",
+        ]);
+        assert!(!std::path::Path::new("bridge").exists());
+    }
+
+    #[test]
+    #[ignore = "needs user namespaces"]
+    fn a_value_that_became_the_command_is_told() {
+        for (line, hint) in [
+            (["-r", "--net", "host"], "docker's --net is '--share net' here"),
+            (
+                ["-r", "-u", "1000"],
+                "docker's -u is an option of chroot-rs here: 'chroot-rs --userspec USER[:GROUP] ubuntu-fs'",
+            ),
+            (["-r", "--kill-child", "TERM"], "a value is joined to its option: '--kill-child=TERM'"),
+        ] {
+            let ran = unshare(&line);
+            let [.., command] = line;
+            let said = format!("unshare-rs: command not found: \"{command}\"\nunshare-rs: hint: {hint}\n");
+            assert_eq!((ran.status, ran.err), (127, said));
+        }
+        // behind -- a command is meant
+        let ran = unshare(&["-r", "--net", "--", "host"]);
+        assert!(ran.err.contains("it is in no directory of PATH"), "{}", ran.err);
     }
 
     #[test]

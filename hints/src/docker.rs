@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every option of `docker run`. The file is as long as that list.
+
+use crate::Foreign;
+use crate::Here::{Line, NotHere, Nothing, Option};
+
+const fn flag(spellings: &'static [&'static str], here: crate::Here) -> Foreign {
+    Foreign { spellings, here }
+}
+
+const UNSHARE: &str = "unshare-rs";
+const CGEXEC: &str = "cgexec-rs";
+const CHROOT: &str = "chroot-rs";
+const FETCH: &str = "rootfs-fetch";
+
+const RESOLV_CONF: crate::Here = Option(CHROOT, "--bind ./resolv.conf:/etc/resolv.conf:ro");
+const RATES_RT: crate::Here =
+    NotHere("version 2 of control groups has no such limit; chrt(1) in the chain makes a command real-time");
+const HEALTH: crate::Here = NotHere("a service manager watches: WatchdogSec= in systemd.service(5)");
+const ADDRESS: crate::Here =
+    NotHere("pasta(1) copies the machine's addresses or takes one with --address: docs/network.md");
+const LABELS: crate::Here =
+    NotHere("nothing is kept about a container; cgexec-rs --name names its control group");
+const LOGS: crate::Here =
+    NotHere("standard output is the caller's: redirect it, or pipe it to logger(1) or systemd-cat(1)");
+pub(crate) const PUBLISH: crate::Here =
+    Line("pasta --config-net -t 8080 -- unshare-rs --share net,user -- chroot-rs ubuntu-fs");
+
+pub(crate) const CAPABILITIES: crate::Here =
+    NotHere("setpriv(1) behind chroot-rs takes rights away: docs/compare.md");
+
+/// In the order of `docker run --help`; what newer versions have besides comes last.
+pub static FLAGS: &[Foreign] = &[
+    flag(&["--add-host"], Option(CHROOT, "--bind ./hosts:/etc/hosts:ro")),
+    flag(
+        &["-a", "--attach"],
+        NotHere("the command has the caller's descriptors: redirect those it shall not have"),
+    ),
+    flag(&["--blkio-weight"], Option(CGEXEC, "--blkio-weight N")),
+    flag(&["--blkio-weight-device"], NotHere("a weight counts for all disks: cgexec-rs --blkio-weight N")),
+    flag(&["--cap-add"], CAPABILITIES),
+    flag(&["--cap-drop"], CAPABILITIES),
+    flag(&["--cgroup-parent"], Option(CGEXEC, "--parent PATH")),
+    flag(&["--cgroupns"], Option(CGEXEC, "--no-cgroupns")),
+    flag(&["--cidfile"], Option(UNSHARE, "--pid-file FILE")),
+    flag(&["--cpu-period"], Option(CGEXEC, "--cpu-period USEC")),
+    flag(&["--cpu-quota"], Option(CGEXEC, "--cpu-quota USEC")),
+    flag(&["--cpu-rt-period"], RATES_RT),
+    flag(&["--cpu-rt-runtime"], RATES_RT),
+    flag(&["-c", "--cpu-shares"], Option(CGEXEC, "--cpu-shares N")),
+    flag(&["--cpus"], Option(CGEXEC, "--cpus N")),
+    flag(&["--cpuset-cpus"], Option(CGEXEC, "--cpuset-cpus LIST")),
+    flag(&["--cpuset-mems"], Option(CGEXEC, "--cpuset-mems LIST")),
+    flag(
+        &["-d", "--detach"],
+        Line("setsid -f unshare-rs -- chroot-rs ubuntu-fs COMMAND >log 2>&1 </dev/null"),
+    ),
+    flag(&["--detach-keys"], NotHere("tmux(1) and dtach(1) detach from any command")),
+    flag(&["--device"], Option(CHROOT, "--bind /dev/fuse")),
+    flag(&["--device-cgroup-rule"], CAPABILITIES),
+    flag(&["--device-read-bps"], Option(CGEXEC, "--device-read-bps DISK:RATE")),
+    flag(&["--device-read-iops"], Option(CGEXEC, "--device-read-iops DISK:RATE")),
+    flag(&["--device-write-bps"], Option(CGEXEC, "--device-write-bps DISK:RATE")),
+    flag(&["--device-write-iops"], Option(CGEXEC, "--device-write-iops DISK:RATE")),
+    flag(
+        &["--disable-content-trust"],
+        Nothing("every layer is checked by its digest; rootfs-fetch --digest pins the image"),
+    ),
+    flag(&["--dns"], RESOLV_CONF),
+    flag(&["--dns-option"], RESOLV_CONF),
+    flag(&["--dns-search"], RESOLV_CONF),
+    flag(
+        &["--domainname"],
+        Line(
+            "unshare-rs -- sh -c 'echo NAME >/proc/sys/kernel/domainname; exec chroot-rs ubuntu-fs COMMAND'",
+        ),
+    ),
+    flag(&["--entrypoint"], Nothing("COMMAND is run as it is written")),
+    flag(&["-e", "--env"], Line("env NAME=VALUE chroot-rs ubuntu-fs COMMAND")),
+    flag(&["--env-file"], Line("env $(grep -v '^#' FILE) chroot-rs ubuntu-fs COMMAND")),
+    flag(&["--expose"], Nothing("it opens nothing; 'pasta -t PORT' before unshare-rs publishes a port")),
+    flag(
+        &["--gpus"],
+        NotHere("its driver's files and devices are bound one by one: chroot-rs --bind /dev/dri"),
+    ),
+    flag(&["--group-add"], Option(CHROOT, "--groups GROUP,...")),
+    flag(&["--health-cmd"], HEALTH),
+    flag(&["--health-interval"], HEALTH),
+    flag(&["--health-retries"], HEALTH),
+    flag(&["--health-start-period"], HEALTH),
+    flag(&["--health-timeout"], HEALTH),
+    flag(&["--help"], Option(UNSHARE, "--help")),
+    flag(&["-h", "--hostname"], Option(UNSHARE, "--hostname NAME")),
+    flag(&["--init"], Option(UNSHARE, "--init")),
+    flag(
+        &["-i", "--interactive", "-it", "-ti"],
+        Nothing("the command has the caller's terminal and standard input: leave it away"),
+    ),
+    flag(&["--ip"], ADDRESS),
+    flag(&["--ip6"], ADDRESS),
+    flag(&["--ipc"], Option(UNSHARE, "--share ipc")),
+    flag(&["--isolation"], NotHere("it is for Windows")),
+    flag(
+        &["--kernel-memory"],
+        NotHere("Linux gave it up; cgexec-rs --memory counts the kernel's memory, too"),
+    ),
+    flag(&["-l", "--label"], LABELS),
+    flag(&["--label-file"], LABELS),
+    flag(
+        &["--link"],
+        NotHere(
+            "containers share a network: unshare-rs --net=FILE for the first, nsenter --net=FILE for the next",
+        ),
+    ),
+    flag(&["--link-local-ip"], ADDRESS),
+    flag(&["--log-driver"], LOGS),
+    flag(&["--log-opt"], LOGS),
+    flag(&["--mac-address"], NotHere("pasta(1) sets it with --ns-mac-addr: docs/network.md")),
+    flag(&["-m", "--memory"], Option(CGEXEC, "--memory BYTES")),
+    flag(&["--memory-reservation"], Option(CGEXEC, "--memory-low BYTES")),
+    flag(&["--memory-swap"], Option(CGEXEC, "--memory-swap BYTES")),
+    flag(
+        &["--memory-swappiness"],
+        NotHere("version 2 of control groups has none; cgexec-rs --memory-swap-max 0 keeps it out of swap"),
+    ),
+    flag(&["--mount"], Option(CHROOT, "--bind SRC:DST[:ro]")),
+    flag(&["--name"], Option(CGEXEC, "--name NAME")),
+    flag(&["--network", "--net"], Option(UNSHARE, "--share net")),
+    flag(&["--network-alias"], NotHere("there is no network of containers that would resolve it")),
+    flag(&["--no-healthcheck"], Nothing("an image's HEALTHCHECK is never run")),
+    flag(
+        &["--oom-kill-disable"],
+        NotHere("version 2 of control groups has none; cgexec-rs --memory-high slows instead of killing"),
+    ),
+    flag(&["--oom-score-adj"], Line("choom -n 500 -- unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
+    flag(&["--pid"], Option(UNSHARE, "--share pid")),
+    flag(&["--pids-limit"], Option(CGEXEC, "--pids-limit N")),
+    flag(&["--platform"], Option(FETCH, "--platform OS/ARCH")),
+    flag(&["--privileged"], CAPABILITIES),
+    flag(&["-p", "--publish"], PUBLISH),
+    flag(&["-P", "--publish-all"], PUBLISH),
+    flag(&["--pull"], Line("test -d ubuntu-fs || rootfs-fetch docker://ubuntu ubuntu-fs")),
+    flag(&["--read-only"], Option(CHROOT, "--read-only")),
+    flag(&["--restart"], Line("until unshare-rs -- chroot-rs ubuntu-fs COMMAND; do sleep 1; done")),
+    flag(&["--rm"], Option(CHROOT, "--ephemeral")),
+    flag(&["--runtime"], NotHere("the chain is the runtime")),
+    flag(&["--security-opt"], CAPABILITIES),
+    flag(&["--shm-size"], Option(CHROOT, "--tmpfs /dev/shm:SIZE")),
+    flag(&["--sig-proxy"], Nothing("signals that a tool gets are passed on to the command")),
+    flag(&["--stop-signal"], Line("timeout --signal INT 60 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
+    flag(&["--stop-timeout"], Option(CGEXEC, "--kill-after SECONDS")),
+    flag(
+        &["--storage-opt"],
+        NotHere(
+            "a directory has no size of its own: chroot-rs --tmpfs DST:SIZE, or a quota of its file system",
+        ),
+    ),
+    flag(
+        &["--sysctl"],
+        Line("unshare-rs -- sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; exec chroot-rs ubuntu-fs COMMAND'"),
+    ),
+    flag(&["--tmpfs"], Option(CHROOT, "--tmpfs DST[:SIZE]")),
+    flag(
+        &["-t", "--tty"],
+        Nothing(
+            "the command has the caller's terminal; script(1) in the chain makes one where there is none",
+        ),
+    ),
+    flag(&["--ulimit"], Line("prlimit --nofile=1024 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
+    flag(&["-u", "--user"], Option(CHROOT, "--userspec USER[:GROUP]")),
+    flag(&["--userns"], Option(UNSHARE, "--user --map-auto")),
+    flag(&["--uts"], Option(UNSHARE, "--share uts")),
+    flag(&["-v", "--volume"], Option(CHROOT, "--bind SRC:DST[:ro]")),
+    flag(
+        &["--volume-driver"],
+        NotHere("mount it where you like and show it inside: chroot-rs --bind SRC:DST"),
+    ),
+    flag(&["--volumes-from"], NotHere("give the same chroot-rs --bind SRC:DST again")),
+    flag(&["-w", "--workdir"], Option(CHROOT, "--workdir DIR")),
+    flag(&["--annotation"], LABELS),
+    flag(&["--health-start-interval"], HEALTH),
+    flag(&["-q", "--quiet"], Option(FETCH, "--quiet")),
+    flag(&["--use-api-socket"], NotHere("there is no engine that has one")),
+];

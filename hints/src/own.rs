@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Our own options, for the one that is typed at the wrong tool. own.txt is written from the definitions of
+//! the options: `CHAIN_UPDATE=1 cargo test -p tests --test definitions manual`.
+
+/// A line for each option: the tool, its short form if there is one, and the long form with its value.
+pub const OPTIONS: &str = include_str!("../own.txt");
+
+/// No hint leads to an option that deletes.
+const NEVER_ADVISED: &str = "--replace";
+
+/// An option as a line of [`OPTIONS`] has it.
+struct Own {
+    tool: &'static str,
+    short: &'static str,
+    /// With its value: `--bind SRC[:DST[:ro]]`.
+    long: &'static str,
+}
+
+impl Own {
+    fn parse(line: &'static str) -> Option<Self> {
+        let (tool, rest) = line.split_once(' ')?;
+        let (short, long) = match rest.split_once(' ') {
+            Some((short, long)) if !short.starts_with("--") => (short, long),
+            _ => ("", rest),
+        };
+        Some(Self { tool, short, long })
+    }
+
+    fn is(&self, name: &str) -> bool {
+        name == self.short || self.long.split([' ', '[']).next() == Some(name)
+    }
+}
+
+fn all() -> impl Iterator<Item = Own> {
+    OPTIONS.lines().filter_map(Own::parse)
+}
+
+/// The tool that has an option, and the option with its value as it is typed.
+pub(crate) fn owner(name: &str) -> Option<(&'static str, &'static str)> {
+    all().find(|own| own.is(name) && name != NEVER_ADVISED).map(|own| (own.tool, own.long))
+}
+
+/// Whether a tool's option takes a value only with `=`.
+pub(crate) fn takes_joined_value(tool: &str, name: &str) -> bool {
+    all().any(|own| own.tool == tool && own.is(name) && !own.long.contains(' ') && own.long.contains("[="))
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Options of docker, and of our other tools, typed at a tool that has not got them: what is said is true, and
+//! docs/docker.md has a row for each option of `docker run`.
+
+use hints::docker::FLAGS;
+use hints::{Foreign, Here};
+use tests::{Run, daemon, documents, tools};
+
+use crate::manual::same;
+use crate::{definitions, options};
+
+const PAGE: &str = "docs/docker.md";
+const HEAD: &str = "| docker run | here |\n| --- | --- |\n";
+
+#[test]
+fn an_option_that_is_advised_exists() {
+    let tools = definitions();
+    let foreign = FLAGS.iter().chain(hints::others::OPTIONS.iter().flat_map(|(_, options)| *options));
+    for (tool, option) in foreign.filter_map(|flag| match flag.here {
+        Here::Option(tool, option) => Some((tool, option)),
+        _ => None,
+    }) {
+        let definition = tools.iter().find(|known| known.get_name() == tool).expect("one of the tools");
+        for word in option.split([' ', '=', '[']).filter(|word| word.starts_with("--")) {
+            let is_long = |known: &&clap::Arg| {
+                known.get_long_and_visible_aliases().is_some_and(|names| names.contains(&&word[2..]))
+            };
+            assert!(options(definition).any(|known| is_long(&known)), "{tool} has no {word}");
+        }
+    }
+}
+
+#[test]
+fn our_own_options_at_the_wrong_tool_lead_to_the_right_one() {
+    // hints/own.txt is built into the hints
+    if documents::updating() {
+        return;
+    }
+    let tools = definitions();
+    let has = |tool: &clap::Command, name: &str| options(tool).any(|known| known.get_long() == Some(name));
+    for owner in &tools {
+        for option in options(owner).filter_map(|option| option.get_long()) {
+            for other in tools.iter().filter(|other| !has(other, option)) {
+                let said = hints::advice(other.get_name(), &format!("--{option}"));
+                let said =
+                    said.unwrap_or_else(|| panic!("nothing is said of {} --{option}", other.get_name()));
+                let names_one = tools.iter().any(|tool| said.contains(tool.get_name()));
+                assert!(names_one || option == "replace" || said.contains("here"), "--{option}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_of_dockers_options_is_that_of_the_hints() {
+    let text = documents::text(PAGE);
+    let (before, rest) = text.split_once(HEAD).expect("a table in docs/docker.md");
+    let (_, after) = rest.split_once("\n\n").expect("an empty line after the table");
+    let rows: String = FLAGS.iter().map(row).collect();
+    same(PAGE, &format!("{before}{HEAD}{rows}\n{after}"));
+}
+
+/// A row: the option as docker has it, and what does the same here, with the page on which it was tried.
+fn row(flag: &Foreign) -> String {
+    let spellings = flag.spellings.iter().filter(|spelling| !["-it", "-ti", "--net"].contains(spelling));
+    let spellings: Vec<String> = spellings.map(|spelling| format!("`{spelling}`")).collect();
+    let here = match flag.here {
+        Here::Option(tool, option) => {
+            let name = option.split(' ').rfind(|word| word.starts_with("--")).unwrap_or_default();
+            // an alias has no page of its own
+            let page = format!("tests/options/{tool}/{}.md", name.trim_start_matches('-'));
+            assert!(!documents::text(&page).is_empty(), "{page} is not written");
+            format!("[`{tool} {option}`](../{page})")
+        }
+        Here::Line(line) => format!("`{line}`, [below](#with-another-program)"),
+        Here::Nothing(why) => format!("not needed: {why}"),
+        Here::NotHere(why) => format!("not here: {why}"),
+    };
+    format!("| {} | {} |\n", spellings.join(", "), here.replace('|', "\\|"))
+}
+
+#[test]
+fn each_line_with_another_program_was_run() {
+    let text = documents::text(PAGE);
+    let commands: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    for flag in FLAGS {
+        let Here::Line(line) = flag.here else { continue };
+        // it needs a tun device: docs/network.md
+        if line.starts_with("pasta ") {
+            continue;
+        }
+        // the program and its option, without what a reader puts in
+        let (program, rest) = line.split_once(' ').expect("a program with words");
+        let option = rest.split([' ', '=']).next().filter(|word| word.starts_with('-')).unwrap_or_default();
+        let is_shown = |command: &&&str| command.contains(program) && command.contains(option);
+        assert!(commands.iter().any(|command| is_shown(&command)), "no session shows {line}");
+    }
+}
+
+#[test]
+fn a_foreign_option_is_told_by_each_tool() {
+    for (tool, line, hint) in [
+        (tools().unshare(), &["-it", "ubuntu"][..], "docker's -it is not needed: "),
+        (tools().chroot(), &["--rm", "r"], "docker's --rm is '--ephemeral' here"),
+        (tools().chroot(), &["-v", "/a:/b", "r"], "docker's -v is '--bind SRC:DST[:ro]' here"),
+        (tools().cgexec(), &["--bind", "/a"], "--bind is an option of chroot-rs: "),
+        (tools().cgexec(), &["--ro-bind", "/a", "/b"], "bwrap's --ro-bind is an option of chroot-rs here: "),
+        (tools().fetch(), &["--rm", "docker://ubuntu"], "docker's --rm is an option of chroot-rs here: "),
+        (tools().fetch(), &["my-root", "docker://ubuntu"], "'rootfs-fetch docker://ubuntu my-root'"),
+        (tools().unshare(), &["--privileged", "true"], "docker's --privileged is "),
+        (tools().chroot(), &["ubuntu:24.04", "sh"], "an image becomes a directory first: "),
+    ] {
+        let said = Run::new(&tool).args(line).end().stderr;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(said.contains(&format!("hint: {hint}")), "{line:?}: {said}");
+        assert_eq!(said.lines().count(), 2, "{said}");
+    }
+}
+
+mod with_engine {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs Debian's docker.io"]
+    fn each_option_of_docker_run_has_a_row() {
+        let help = Run::new(daemon::program("docker")).args(["run", "--help"]).end().ok();
+        let words = help.lines().filter_map(|line| {
+            let line = line.trim_start();
+            line.starts_with('-').then(|| line.split("  ").next().unwrap_or_default())
+        });
+        let mut count = 0;
+        for word in words.flat_map(|line| line.split([' ', ',']).filter(|word| word.starts_with('-'))) {
+            count += 1;
+            assert!(FLAGS.iter().any(|flag| flag.spellings.contains(&word)), "{word} has no row in {PAGE}");
+        }
+        assert!(count > 90, "only {count} options were read:\n{help}");
+    }
+}
