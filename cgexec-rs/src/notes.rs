@@ -9,6 +9,11 @@ use crate::limits::size::Memory;
 use crate::placement::Placement;
 use crate::version::Version;
 
+const NO_SWAP: &str =
+    "without swap a command that needs more than --memory-high may stand still for ever; --memory ends it";
+const BUFFERED: &str = "in version 1 a rate of writing holds for direct and synchronous writes alone: \
+    the kernel writes back what is buffered without a limit";
+
 /// A line for each such limit.
 pub fn notes(place: &Placement) -> Vec<String> {
     let limits = |version| {
@@ -21,13 +26,9 @@ pub fn notes(place: &Placement) -> Vec<String> {
         Limit::Io(rate) => matches!(rate.count, Count::WriteBytes | Count::Writes) && rate.most.is_some(),
         _ => false,
     };
-    let standing_still = (high && (no_swap || !has_swap(&sys::read("/proc/swaps").unwrap_or_default())))
-        .then(|| {
-            "without swap a command that needs more than --memory-high may stand still for ever; --memory ends it"
-        });
-    let written_back = limits(Version::V1).any(buffered).then(|| {
-        "in version 1 a rate of writing holds for direct and synchronous writes alone: the kernel writes back what is buffered without a limit"
-    });
+    let standing_still =
+        (high && (no_swap || !has_swap(&sys::read("/proc/swaps").unwrap_or_default()))).then_some(NO_SWAP);
+    let written_back = limits(Version::V1).any(buffered).then_some(BUFFERED);
     standing_still.into_iter().chain(written_back).map(str::to_string).collect()
 }
 
