@@ -58,7 +58,7 @@ fn hand_over(mount: &Path, uid: u32, shell: i32) -> String {
     let own = format!("user-{uid}");
     format!(
         "as root: cd {} && echo {} >cgroup.subtree_control && mkdir -p {own}/shell && chown {uid} {own} \
-         {own}/cgroup.procs {own}/cgroup.subtree_control {own}/shell {own}/shell/cgroup.procs \
+         {own}/cgroup.procs {own}/cgroup.subtree_control {own}/shell {own}/shell/cgroup.procs {own}/shell/cgroup.subtree_control \
          && echo {shell} >{own}/shell/cgroup.procs",
         shown(mount).display(),
         enable.join(" "),

@@ -18,7 +18,7 @@ use crate::failure::Kind;
 use crate::net::client::Rules;
 use crate::net::url::Url;
 use crate::oci::cache::CacheLocation;
-use crate::oci::platform::Platform;
+use crate::oci::platform::{Platform, WantedPlatform};
 use crate::source::ABOUT;
 use crate::tree::name::Name;
 use crate::unpack::policy::{DEFAULT_MAX_ENTRIES, Devices, Owners, Policy};
@@ -65,7 +65,7 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["print_digest", "config"])]
     pub list: bool,
 
-    /// Take this platform of an image, instead of this machine's
+    /// Take an image for this platform, instead of this machine's
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub platform: Option<Platform>,
 
@@ -134,7 +134,7 @@ pub struct Options {
     pub squash: bool,
 
     /// Refuse an archive that unpacks to more bytes
-    #[arg(long, value_name = "BYTES", default_value = "256G", value_parser = size)]
+    #[arg(long, value_name = "BYTES", default_value = "256G", value_parser = system::size::bytes)]
     pub max_size: u64,
 
     /// Refuse an archive of more entries
@@ -180,7 +180,7 @@ impl Options {
     /// What the options ask of a fetch.
     pub fn into_config(self) -> FetchConfig {
         FetchConfig {
-            platform: self.platform.clone().unwrap_or_else(Platform::host),
+            platform: self.platform.clone().map_or_else(WantedPlatform::host, WantedPlatform::Named),
             cache: match &self.cache_dir {
                 _ if self.no_cache => CacheLocation::Nowhere,
                 Some(path) => CacheLocation::Directory(path.clone()),
@@ -228,16 +228,6 @@ impl Options {
     }
 }
 
-/// `512`, `64K`, `1M`, `8G`, `1T`: powers of 1024.
-fn size(text: &str) -> Result<u64, String> {
-    let units = [(['k', 'K'], 10), (['m', 'M'], 20), (['g', 'G'], 30), (['t', 'T'], 40)];
-    let unit = units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
-    let (digits, shift) = unit.unwrap_or((text, 0));
-    let count: u64 =
-        digits.parse().map_err(|_| "it must be a number of bytes, or one with K, M, G or T".to_string())?;
-    count.checked_mul(1 << shift).ok_or_else(|| "too large".to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,15 +242,5 @@ mod tests {
         for wrong in ["-1", "two", "", "99999999999999999999"] {
             assert_eq!(count::<u64>(wrong), Err("it must be a whole number, 0 or more".into()));
         }
-    }
-
-    #[test]
-    fn sizes_are_powers_of_1024() {
-        assert_eq!(size("512"), Ok(512));
-        assert_eq!(size("64K"), Ok(65536));
-        assert_eq!(size("256G"), Ok(256 << 30));
-        assert!(size("1X").is_err());
-        assert!(size("99999999999T").is_err());
-        assert!(size("").is_err());
     }
 }

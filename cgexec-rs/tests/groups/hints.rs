@@ -108,7 +108,7 @@ mod in_vm {
              [ -n \"$follow\" ] || cat /tmp/said; (eval \"$follow\") 2>/dev/null; {tool} -m 20M echo ran; kill $!"
         );
         let script = "g=/sys/fs/cgroup/box; mkdir $g; echo +memory >$g/../cgroup.subtree_control; \
-             echo 0 >$g/cgroup.procs; \"$0\" --mount --cgroup --share user -- sh -c \"$1\"; \
+             echo 0 >$g/cgroup.procs; \"$0\" --mount --cgroup -- sh -c \"$1\"; \
              echo 0 >/sys/fs/cgroup/cgroup.procs; until rmdir $g/init 2>/dev/null; do :; done; rmdir $g";
         let ended = Run::new("sh").args(["-c", script, &unshare, &inside]).end();
         assert_eq!(ended.out(), "ran\n", "{}", ended.err());
