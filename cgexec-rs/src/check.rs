@@ -9,6 +9,7 @@ use std::path::Path;
 use chain::Failure;
 
 use crate::cli::Manager;
+use crate::group_path::shown;
 use crate::hierarchy::Hierarchies;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::hugetlb::HugeTlb;
@@ -87,7 +88,8 @@ fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failur
             // the group with the limit
             let limited = placement.groups().find(|group| !group.limits.is_empty());
             let group = limited.unwrap_or(&placement.anchor);
-            let parent = group.path.parent().unwrap_or(Path::new("/")).display();
+            let parent = shown(group.path.parent().unwrap_or(Path::new("/")));
+            let parent = parent.display();
             let version = match group.version {
                 Version::V1 => "version 1",
                 Version::V2 => "version 2",

@@ -20,6 +20,8 @@ mod join;
 mod levels;
 mod limits;
 mod membership;
+mod moving;
+mod notes;
 mod oom;
 mod outcome;
 mod placement;
@@ -46,7 +48,7 @@ use std::ffi::OsString;
 use chain::args::{self, Parsed};
 use chain::exec::Command;
 use chain::handover::Handover;
-use chain::{Failure, Reporter};
+use chain::{Failure, Plan, Reporter};
 use system::namespace::capability::CAP_SYS_ADMIN;
 use system::sys;
 
@@ -67,6 +69,10 @@ pub fn run(argv: Vec<OsString>) -> ! {
         sys::write_stdout(check.text.as_bytes());
         sys::exit(if check.possible { 0 } else { chain::FAILED })
     }
+    if options.moves {
+        let plan = move_processes(options, &operands, &reporter);
+        plan.unwrap_or_else(|failure| reporter.exit_with(&failure)).execute(&reporter)
+    }
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
     let (outcome, mode) = resolve(options, &reporter).unwrap_or_else(|failure| reporter.exit_with(&failure));
     let handover = Handover::for_last_link(&command);
@@ -80,7 +86,17 @@ pub fn run(argv: Vec<OsString>) -> ! {
 fn resolve(options: Options, reporter: &Reporter) -> Result<(Outcome, RunMode), Failure> {
     let mode = RunMode::of(&options, sys::has_capability(CAP_SYS_ADMIN))?;
     let outcome = Outcome::resolve(options, mode.cgroupns != CgroupNs::No, reporter)?;
+    if let Outcome::Create(place) = &outcome {
+        notes::notes(place).iter().for_each(|note| reporter.message(note));
+    }
     Ok((outcome, mode))
+}
+
+/// The plan of `--move`.
+fn move_processes(options: Options, operands: &[OsString], reporter: &Reporter) -> Result<Plan, Failure> {
+    let pids = moving::pids(operands)?;
+    let outcome = moving::resolve(options, &pids, reporter)?;
+    Ok(plan::moving::plan(&outcome, &pids))
 }
 
 /// What a run could limit.

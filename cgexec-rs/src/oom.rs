@@ -8,6 +8,7 @@ use chain::supervise::Ended;
 use crate::counters::Counters;
 use crate::fork_limit::{LimitsAbove, Whose};
 use crate::group::Group;
+use crate::group_path::shown;
 use crate::limits::Limit;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::size::{Bytes, decimal};
@@ -132,7 +133,7 @@ fn forks(stats: &Stats, above: &AncestorOoms) -> Option<String> {
         |count: u64| if count == 1 { "1 fork refused".to_string() } else { format!("{count} forks refused") };
     let denied = stats.pids.denied?;
     let at_limit_above = |group: &Path, count: u64| {
-        format!("the limit of processes of {} above was hit: {}", group.display(), refused(count))
+        format!("the limit of processes of {} above was hit: {}", shown(group).display(), refused(count))
     };
     if denied == 0 {
         // the group with the limit has counted it
@@ -168,7 +169,10 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
         }
         Cause::LimitAbove => Some(match above.hit() {
             Some(group) => {
-                format!("memory ran out above this group, at the limit of {}: {killed}", group.display())
+                format!(
+                    "memory ran out above this group, at the limit of {}: {killed}",
+                    shown(group).display()
+                )
             }
             None => format!("memory ran out above this group's own limit: {killed}"),
         }),

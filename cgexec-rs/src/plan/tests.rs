@@ -19,7 +19,7 @@ fn v1(path: &str, limits: &[Limit]) -> Group {
 }
 
 /// A run with this anchor alone.
-fn placement(anchor: Group) -> Placement {
+pub(crate) fn placement(anchor: Group) -> Placement {
     Placement {
         stale: StaleGroups::default(),
         anchor,
@@ -34,7 +34,7 @@ fn placement(anchor: Group) -> Placement {
     }
 }
 
-fn v2(path: &str, limits: &[Limit]) -> Placement {
+pub(crate) fn v2(path: &str, limits: &[Limit]) -> Placement {
     placement(Group::v2(path.into(), limits))
 }
 

@@ -190,6 +190,9 @@ impl Environment {
             (false, Outcome::OwnOom) if self.kind == Kind::Inside => {
                 "the memory limit of a group that the command made was hit"
             }
+            (false, Outcome::ForkLimit) if self.kind == Kind::Inside => {
+                "the limit of processes of a group that the command made was hit"
+            }
             (true, _) => outcome.said(),
             // the run around it has a parent that stayed
             (false, Outcome::OomAbove | Outcome::OomAboveShell) => "the memory limit of 20 MiB was hit",

@@ -33,8 +33,8 @@ check 'with --exec too' 0 '^ran' in_scope -- cgexec-rs --exec -m 50M -- echo ran
 check 'for one in the same slice' 0 '^0::/mine\.slice/cgexec-[0-9a-f]{16}\.scope/' \
     systemd-run -q --scope --slice=mine cgexec-rs --no-cgroupns -m 50M $own
 
-# minbase has no pgrep(1)
-sleeping() { grep -lsaz -x 98765 /proc/[0-9]*/cmdline; }
+# minbase has no pgrep(1); what looks is not found
+sleeping() { grep -lsaz -x '9876[5]' /proc/[0-9]*/cmdline; }
 # stops WHO SYSTEMCTL UNIT: `systemctl stop` ends what cgexec-rs started in it
 stops() {
     local name="$1 stops with it" systemctl=$2 unit=$3 _
