@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chain::args::Tool;
 
 use crate::credentials::CredentialOptions;
+use crate::image::ImageOptions;
 use crate::mount_request::MountRequests;
 use crate::root_mount::WriteMode;
 
@@ -64,6 +65,10 @@ pub struct Options {
     /// `--userspec` and `--groups`.
     #[command(flatten)]
     pub credentials: CredentialOptions,
+
+    /// `--image-config`, `--entrypoint` and `--env`.
+    #[command(flatten)]
+    pub image: ImageOptions,
 
     /// Stay in the working directory; only where NEWROOT is "/" already
     #[arg(long)]

@@ -12,6 +12,7 @@ use crate::cli::Options;
 use crate::credentials::Credentials;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
+use crate::environment::Environment;
 use crate::extra_mount::ExtraMount;
 use crate::mount_target::TargetResolver;
 use crate::mounts::{ExistingMounts, FsProvision, KernelMounts};
@@ -31,6 +32,10 @@ pub struct Setup {
     /// A PATH that replaces the caller's.
     pub path: Option<OsString>,
     pub workdir: Option<PathBuf>,
+    /// The working directory of an image that has not got it.
+    pub missing_workdir: Option<PathBuf>,
+    /// Variables of the command.
+    pub environment: Environment,
     pub command: Command,
     /// What a default had to leave out, a line each.
     pub notes: Vec<String>,
@@ -81,7 +86,18 @@ impl Setup {
         let command = if probe.is_current_root { command } else { command.inside(&probe.root.path) };
         let path = (!probe.path_works).then(|| USUAL_PATH.into());
         let workdir = options.workdir.clone();
-        Ok(Self { root: probe.root, strategy, credentials, path, workdir, command, notes })
+        let (missing_workdir, environment) = (None, Environment::default());
+        Ok(Self {
+            root: probe.root,
+            strategy,
+            credentials,
+            path,
+            workdir,
+            missing_workdir,
+            environment,
+            command,
+            notes,
+        })
     }
 }
 
