@@ -74,6 +74,7 @@ impl Environment {
     }
 
     /// The value of one that is set here.
+    #[cfg(test)]
     pub fn value(&self, name: &str) -> Option<&OsStr> {
         let found = self.variables.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_os_str())

@@ -65,6 +65,24 @@ pub struct ImageUser {
     pub groups: Option<OsString>,
 }
 
+impl ImageUser {
+    /// Root where none is named. As docker has it, a number without an account is of group 0.
+    fn read(named: &str, accounts: &AccountFiles) -> Self {
+        let (user, group) = named.split_once(':').unwrap_or((named, ""));
+        let user = if user.is_empty() { "0" } else { user };
+        if !group.is_empty() {
+            return Self { userspec: format!("{user}:{group}").into(), groups: Some(group.into()) };
+        }
+        let id = number(user.as_bytes());
+        let is_known =
+            accounts.user(user.as_bytes()).is_some() || id.is_some_and(|uid| accounts.user_of(uid).is_some());
+        if is_known || id.is_none() {
+            return Self { userspec: user.into(), groups: None };
+        }
+        Self { userspec: format!("{user}:0").into(), groups: Some("0".into()) }
+    }
+}
+
 impl Image {
     /// Reads the file.
     ///
@@ -130,25 +148,12 @@ impl Image {
         Ok(argv)
     }
 
-    /// Its user; root where it names none. As docker has it, a number without an account is of group 0.
-    pub fn user(&self, accounts: &AccountFiles) -> ImageUser {
-        let (user, group) = self.user.split_once(':').unwrap_or((&self.user, ""));
-        let user = if user.is_empty() { "0" } else { user };
-        if !group.is_empty() {
-            return ImageUser { userspec: format!("{user}:{group}").into(), groups: Some(group.into()) };
-        }
-        let id = number(user.as_bytes());
-        let is_known =
-            accounts.user(user.as_bytes()).is_some() || id.is_some_and(|uid| accounts.user_of(uid).is_some());
-        let group = if is_known || id.is_none() { "" } else { ":0" };
-        ImageUser { userspec: format!("{user}{group}").into(), groups: None }
-    }
-
     /// Gives the options that were left out the values that the image has.
     pub fn fill_in(&self, options: &mut Options, accounts: &AccountFiles) {
         let credentials = &mut options.credentials;
-        if credentials.userspec.is_none() {
-            let ImageUser { userspec, groups } = self.user(accounts);
+        // what takes the place of the image's user is read by the same rules
+        let named = credentials.userspec.as_ref().map_or(Some(self.user.as_str()), |named| named.to_str());
+        if let Some(ImageUser { userspec, groups }) = named.map(|named| ImageUser::read(named, accounts)) {
             credentials.userspec = Some(userspec);
             credentials.groups = credentials.groups.take().or(groups);
         }

@@ -75,8 +75,8 @@ pub static FLAGS: &[Foreign] = &[
             "unshare-rs -- sh -c 'echo NAME >/proc/sys/kernel/domainname; exec chroot-rs ubuntu-fs COMMAND'",
         ),
     ),
-    flag(&["--entrypoint"], Nothing("COMMAND is run as it is written")),
-    flag(&["-e", "--env"], Line("env NAME=VALUE chroot-rs ubuntu-fs COMMAND")),
+    flag(&["--entrypoint"], Option(CHROOT, "--image-config FILE --entrypoint PROGRAM")),
+    flag(&["-e", "--env"], Option(CHROOT, "--env NAME=VALUE")),
     flag(&["--env-file"], Line("env $(grep -v '^#' FILE) chroot-rs ubuntu-fs COMMAND")),
     flag(&["--expose"], Nothing("it opens nothing; 'pasta -t PORT' before unshare-rs publishes a port")),
     flag(

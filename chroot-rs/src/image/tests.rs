@@ -51,13 +51,13 @@ fn a_user_is_read_as_docker_reads_it() {
         ("app", "app", None),
         ("1000", "1000", None),
         // without an account it is of group 0
-        ("4242", "4242:0", None),
+        ("4242", "4242:0", Some("0")),
         ("4242:50", "4242:50", Some("50")),
         ("app:staff", "app:staff", Some("staff")),
         (":staff", "0:staff", Some("staff")),
         ("nobody-here", "nobody-here", None),
     ] {
-        let read = image(&format!(r#"{{"User":"{user}"}}"#)).user(&accounts);
+        let read = ImageUser::read(user, &accounts);
         assert_eq!(read.userspec, userspec, "{user}");
         assert_eq!(read.groups.as_deref(), groups.map(OsStr::new), "{user}");
     }
