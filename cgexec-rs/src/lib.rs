@@ -40,6 +40,7 @@ use std::ffi::OsString;
 
 use chain::args::{self, Parsed};
 use chain::exec::Command;
+use chain::handover::Handover;
 use chain::{Failure, Reporter};
 use system::namespace::capability::CAP_SYS_ADMIN;
 use system::sys;
@@ -63,7 +64,12 @@ pub fn run(argv: Vec<OsString>) -> ! {
     }
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
     let (outcome, mode) = resolve(options, &reporter).unwrap_or_else(|failure| reporter.exit_with(&failure));
-    plan::plan(outcome, mode, command).execute(&reporter)
+    let handover = Handover::for_last_link(&command);
+    let mut plan = plan::plan(outcome, mode, command);
+    if let Some(handover) = handover {
+        handover.plan_here(&mut plan);
+    }
+    plan.execute(&reporter)
 }
 
 fn resolve(options: Options, reporter: &Reporter) -> Result<(Outcome, RunMode), Failure> {

@@ -13,6 +13,7 @@ mod namespace;
 mod notation;
 mod process;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -23,10 +24,13 @@ use crate::handles::Handles;
 pub use credentials::{KeepCapabilities, SetGroup, SetGroups, SetUser};
 pub use directory::{Chdir, Chroot, Enter, PivotRoot, Reopen};
 pub use file::{Mkdir, Mknod, Symlink, Umask, Unlink, Write};
-pub use mount::{FsMount, FsOpen, Mount, MoveMount, OpenTree, ReadOnlyTree, Unmount};
+pub use mount::{FsMount, FsOpen, FsSet, Mount, MoveMount, NoExecTree, OpenTree, ReadOnlyTree, Unmount};
 pub use namespace::{BringUp, SetHostname, Unshare};
 pub use notation::shell_word;
-pub use process::{CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, RunProgram, SetPath, WritePid};
+pub use process::{
+    CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, OpenPidFile, PidFile, RunProgram, SetPath,
+    WithdrawReaper, WritePid,
+};
 
 /// One change of the process or the system.
 ///
@@ -101,6 +105,8 @@ pub enum Effect {
     Changes(CloneFlags),
     /// Paths, because the root directory changes.
     NewRoot,
+    /// A variable of the environment, for the next tool: a dry run can set it too.
+    Variable(&'static str, OsString),
     /// The working directory, and nothing else: a dry run can change it too.
     Directory(PathBuf),
     /// The working directory, to one that the command will know by this path.

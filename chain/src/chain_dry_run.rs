@@ -64,6 +64,12 @@ pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: 
             "what follows is planned outside: inside there are other {kinds}, so steps may differ"
         ));
     }
+    for effect in &effects {
+        if let Effect::Variable(name, value) = effect {
+            // fails for no name and value of ours
+            let _ = sys::set_variable(name, value);
+        }
+    }
     become_it(reporter, command, &place)
 }
 

@@ -13,7 +13,7 @@ use crate::handles::Handles;
 use crate::helper::{self, Helper};
 use crate::reporter::{Reporter, Verbosity};
 use crate::step::{Action, Reason, Step, Undo, UndoWhen};
-use crate::supervise::{self, Ended, Forked, Supervisor, Timer, Watch};
+use crate::supervise::{self, Ended, Forked, Reaper, Supervisor, Timer, Watch};
 use system::sys;
 
 /// What the parent that stays looks at when the command has ended.
@@ -26,6 +26,8 @@ pub(crate) struct Execution<'a> {
     on_exit: Option<OnExit>,
     watch: Option<Watch>,
     helper: Option<Helper>,
+    /// Process 1 of the PID namespace that the next child is in.
+    reaper: Option<Reaper>,
     /// What takes back the steps that were made, in their order.
     undos: Vec<Undo>,
     /// The signals that were blocked before this process blocked all.
@@ -43,7 +45,8 @@ impl<'a> Execution<'a> {
         watch: Option<Watch>,
     ) -> Self {
         let (undos, cwd) = (Vec::new(), PathBuf::new());
-        Self { reporter, handles, command, on_exit, watch, helper: None, undos, signals: None, cwd }
+        let (helper, reaper, signals) = (None, None, None);
+        Self { reporter, handles, command, on_exit, watch, helper, reaper, undos, signals, cwd }
     }
 
     /// Makes the steps and becomes the command.
@@ -57,8 +60,12 @@ impl<'a> Execution<'a> {
 
     /// Makes a step. Only the process that goes on with the plan returns from it.
     fn make(&mut self, step: Step, later: &[Step]) {
-        let Step { reason, action, undo, verify, optional, commits } = step;
-        if !undo.is_empty() || matches!(action, Action::Fork(_)) {
+        let Step { reason, action, undo, verify, optional, instead, commits } = step;
+        if matches!(action, Action::InReaper(_)) {
+            // made by now
+            return;
+        }
+        if !undo.is_empty() || matches!(action, Action::Fork(_) | Action::StartReaper) {
             // no signal may end us between a step and what takes it back
             self.signals.get_or_insert_with(supervise::block_signals);
         }
@@ -69,8 +76,18 @@ impl<'a> Execution<'a> {
                 Ok(Forked::Supervisor(supervisor)) => self.supervise(supervisor),
                 Err(errno) => Err(errno),
             },
+            Action::StartReaper => self.start_reaper(later),
             action => self.make_action(action, later),
         };
+        if let (Err(errno), Some(instead)) = (made, instead)
+            && instead.refusals.contains(&errno)
+        {
+            self.reporter.message(&instead.note);
+            for (reason, action) in instead.steps {
+                self.make(Step::new(reason, action), later);
+            }
+            return;
+        }
         if let Err(errno) = made {
             self.report_failure(&reason, &action, errno);
         }
@@ -113,19 +130,44 @@ impl<'a> Execution<'a> {
                 self.helper = Some(Helper::start(parent, find)?);
                 Ok(())
             }
-            // made where it has two sides
-            Action::Fork(_) => Err(Errno::ENOSYS),
+            Action::InReaper(call) => call.make(&mut self.handles),
+            // made where they have two sides
+            Action::Fork(_) | Action::StartReaper => Err(Errno::ENOSYS),
         }
+    }
+
+    /// Starts the reaper, which makes those of the later steps that are its own and says what fails of them.
+    fn start_reaper(&mut self, later: &[Step]) -> Result<(), Errno> {
+        let name = self.reporter.tool();
+        let started = Reaper::start(name, || {
+            later.iter().take_while(|step| matches!(step.action, Action::InReaper(_))).all(|step| {
+                self.show(&step.reason, &step.action);
+                let made = self.make_action(&step.action, &[]);
+                if let Err(errno) = made {
+                    self.report_failure(&step.reason, &step.action, errno);
+                }
+                made.is_ok() || step.optional
+            })
+        });
+        match started? {
+            Some(reaper) => self.reaper = Some(reaper),
+            None => self.give_up(),
+        }
+        Ok(())
     }
 
     fn fork(&mut self, options: &ForkOptions) -> Result<Forked, Errno> {
         let before = self.signals.take().unwrap_or_else(SigSet::empty);
-        let forked = supervise::fork(options, &self.handles, &before)?;
+        let forked = supervise::fork(options, &self.handles, &before, self.reaper.take())?;
         let kept = match forked {
             // the parent takes back after the command what was made before
             Forked::Child(_) => UndoWhen::OnFailure,
             Forked::Supervisor(_) => UndoWhen::AfterCommand,
         };
+        if matches!(forked, Forked::Child(_)) {
+            // the parent looks; one that stays after a later fork has nothing to say
+            (self.on_exit, self.watch) = (None, None);
+        }
         self.undos.retain(|undo| undo.when == kept);
         Ok(forked)
     }
@@ -147,6 +189,9 @@ impl<'a> Execution<'a> {
         self.take_back();
         // a helper is waited for
         self.helper = None;
+        if let Some(reaper) = self.reaper.take() {
+            reaper.end();
+        }
         self.restore_signals();
         sys::exit(FAILED)
     }

@@ -11,13 +11,15 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::call::{Call, ForkOptions};
+use nix::errno::Errno;
+
+use crate::call::{self, Call, ForkOptions};
 use crate::chain_dry_run;
 use crate::exec::Command;
 use crate::execution::{Execution, OnExit};
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::{Reporter, Verbosity};
-use crate::step::{Action, Step, Undo, UndoWhen};
+use crate::step::{Action, Instead, Step, Undo, UndoWhen};
 use crate::supervise::{Ended, Watch};
 use system::sys;
 
@@ -71,6 +73,22 @@ impl Plan {
         self.steps.push(Step::new(reason.into(), Action::Fork(options)));
     }
 
+    /// Adds a reaper, process 1 of a PID namespace that the plan has made and nobody is in yet. It can be
+    /// neither traced nor read, and leaves session and directory of the caller; the steps that `limit`
+    /// adds are its own. The next fork is of the command: when that has ended, the parent that stays ends
+    /// the reaper, and so all in the namespace.
+    pub fn start_reaper(&mut self, limit: impl FnOnce(&mut Self)) {
+        self.steps.push(Step::new("start a reaper as process 1".into(), Action::StartReaper));
+        let first = self.steps.len();
+        self.step("keep it out of reach", call::WithdrawReaper);
+        limit(self);
+        for Step { action, .. } in self.steps.iter_mut().skip(first) {
+            if let Action::Call(call) = std::mem::replace(action, Action::StartReaper) {
+                *action = Action::InReaper(call);
+            }
+        }
+    }
+
     /// Lets the helper make the last step, and take it back.
     pub fn in_helper(&mut self) {
         if self.helper_calls == 0 && !self.steps.is_empty() {
@@ -102,6 +120,27 @@ impl Plan {
         if let Some(step) = self.steps.last_mut() {
             step.optional = true;
         }
+    }
+
+    /// Says what is left out where the last step, which only a default wants, ends with one of these
+    /// errors. The plan then goes on with another call, or with none.
+    pub fn or_else(
+        &mut self,
+        refusals: &'static [Errno],
+        note: impl Into<Reason>,
+        instead: Vec<(Reason, Box<dyn Call>)>,
+    ) {
+        let Some(step) = self.steps.last_mut() else { return };
+        let in_helper = matches!(step.action, Action::InHelper(..));
+        let mut action = |call| {
+            if !in_helper {
+                return Action::Call(call);
+            }
+            self.helper_calls += 1;
+            Action::InHelper(self.helper_calls - 1, call)
+        };
+        let steps = instead.into_iter().map(|(reason, call)| (reason, action(call))).collect();
+        step.instead = Some(Instead { refusals, note: note.into(), steps });
     }
 
     /// Checks, once the last step is made, whether it came out as meant: what the kernel took
@@ -181,7 +220,6 @@ mod tests {
     use nix::sched::CloneFlags;
 
     use super::*;
-    use crate::call;
 
     #[test]
     fn a_helper_is_forked_first_if_a_step_is_left_to_it() {

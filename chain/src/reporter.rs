@@ -41,6 +41,11 @@ impl Reporter {
         Self { tool, verbosity }
     }
 
+    /// The name before each message.
+    pub const fn tool(&self) -> &'static str {
+        self.tool
+    }
+
     /// Whether steps are said, made or both.
     pub const fn verbosity(&self) -> Verbosity {
         self.verbosity

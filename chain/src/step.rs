@@ -20,6 +20,10 @@ pub(crate) enum Action {
     /// The helper makes the call that has this number.
     InHelper(u32, Box<dyn Call>),
     StartHelper,
+    /// Process 1 of the new PID namespace. The steps after it that are [`Action::InReaper`] are its own.
+    StartReaper,
+    /// The reaper makes the call, before the next process is in its namespace.
+    InReaper(Box<dyn Call>),
     Fork(ForkOptions),
 }
 
@@ -34,16 +38,16 @@ impl Action {
 
     pub(crate) fn shown(&self) -> Shown {
         match self {
-            Self::Call(call) | Self::InHelper(_, call) => call.shown(),
-            Self::StartHelper => Shown::new("fork()", "fork(2)"),
+            Self::Call(call) | Self::InHelper(_, call) | Self::InReaper(call) => call.shown(),
+            Self::StartHelper | Self::StartReaper => Shown::new("fork()", "fork(2)"),
             Self::Fork(options) => options.shown(),
         }
     }
 
     pub(crate) fn hint(&self, errno: Errno) -> Option<String> {
         match self {
-            Self::Call(call) | Self::InHelper(_, call) => call.hint(errno),
-            Self::StartHelper => ForkOptions::default().hint(errno),
+            Self::Call(call) | Self::InHelper(_, call) | Self::InReaper(call) => call.hint(errno),
+            Self::StartHelper | Self::StartReaper => ForkOptions::default().hint(errno),
             Self::Fork(options) => options.hint(errno),
         }
     }
@@ -51,7 +55,8 @@ impl Action {
     pub(crate) fn effect(&self) -> Effect {
         match self {
             Self::Call(call) | Self::InHelper(_, call) => call.effect(),
-            Self::StartHelper => Effect::None,
+            // what changes a reaper changes nothing for others
+            Self::StartHelper | Self::StartReaper | Self::InReaper(_) => Effect::None,
             Self::Fork(options) => options.effect(),
         }
     }
@@ -64,6 +69,15 @@ pub(crate) enum UndoWhen {
     AfterCommand,
     /// Only when a later step has failed: once the command runs, the effect stays.
     OnFailure,
+}
+
+/// What is done in the place of a step that a default wants and the system refuses.
+pub(crate) struct Instead {
+    /// The errors that count as a refusal; any other is a failure.
+    pub(crate) refusals: &'static [Errno],
+    /// The line that says what is left out.
+    pub(crate) note: Reason,
+    pub(crate) steps: Vec<(Reason, Action)>,
 }
 
 /// How a step is taken back.
@@ -87,18 +101,29 @@ pub(crate) struct Step {
     pub(crate) verify: Option<Verify>,
     /// Whether the plan goes on without it.
     pub(crate) optional: bool,
+    pub(crate) instead: Option<Instead>,
     /// Whether nothing before it is taken back any more.
     pub(crate) commits: bool,
 }
 
 impl Step {
     pub(crate) fn new(reason: Reason, action: Action) -> Self {
-        Self { reason, action, undo: Vec::new(), verify: None, optional: false, commits: false }
+        Self {
+            reason,
+            action,
+            undo: Vec::new(),
+            verify: None,
+            optional: false,
+            instead: None,
+            commits: false,
+        }
     }
 
-    /// What the helper knows by this number, of the step or of what takes it back.
+    /// What the helper knows by this number, of the step, of what takes it back or of what is done in its place.
     pub(crate) fn helper_call(&self, number: u32) -> Option<&dyn Call> {
         let undo = self.undo.iter().map(|undo| &undo.action);
-        std::iter::once(&self.action).chain(undo).find_map(|action| action.helper_call(number))
+        let instead = self.instead.iter().flat_map(|instead| &instead.steps).map(|(_, action)| action);
+        let mut all = std::iter::once(&self.action).chain(undo).chain(instead);
+        all.find_map(|action| action.helper_call(number))
     }
 }

@@ -3,10 +3,12 @@
 //!
 //! The child stays in the caller's process group, so a terminal's Ctrl-C and
 //! Ctrl-Z reach it directly; signals that a process sent to the parent are passed
-//! on. For the first process of a PID namespace the kernel drops every signal
-//! that it neither catches nor blocks, so the parent does what the signal's
-//! default action would have done, which is nothing for a stop in an orphaned process group. When
-//! the parent is killed, the kernel kills the child (PR_SET_PDEATHSIG).
+//! on. When the parent is killed, the kernel kills the child (PR_SET_PDEATHSIG).
+//!
+//! In a new PID namespace the child is usually process 2, beside a [`Reaper`]. Where it is process 1
+//! by option, the kernel drops every signal that it neither catches nor blocks, so the parent does
+//! what the signal's default action would have done, which is nothing for a stop in an orphaned process
+//! group.
 //!
 //! One signal gets lost all the same: one that a process 1 catches, sent while it is within
 //! execve(2), which resets the handler before the signal is taken. Seen from outside that is
@@ -15,6 +17,7 @@
 //! This file is long because a parent's signals, stops and terminal decide together.
 
 mod orphan;
+mod reaper;
 mod signal_disposition;
 mod timer;
 
@@ -33,6 +36,7 @@ use nix::unistd::Pid;
 use crate::call::ForkOptions;
 use crate::exit::FAILED;
 use crate::handles::Handles;
+pub(crate) use reaper::Reaper;
 use signal_disposition::{
     ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition, open_proc,
 };
@@ -65,6 +69,8 @@ pub(crate) enum Forked {
 pub(crate) struct Supervisor {
     child: i32,
     child_is_init: bool,
+    /// Process 1 of the child's PID namespace.
+    reaper: Option<Reaper>,
     signals: SignalFd,
     /// The child's status is read here: once it has mounted its own, /proc no longer shows it.
     proc: Option<ChildInProc>,
@@ -112,7 +118,12 @@ pub(crate) fn unblock_signals(before: &SigSet) {
 ///
 /// # Errors
 /// As pipe(2), signalfd(2), fork(2) and clone3(2).
-pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Result<Forked, Errno> {
+pub(crate) fn fork(
+    stay: &ForkOptions,
+    handles: &Handles,
+    before: &SigSet,
+    reaper: Option<Reaper>,
+) -> Result<Forked, Errno> {
     let (alive_read, liveness_pipe) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     // not sigwaitinfo(2), which takes the mask away while it waits: whoever looks at ours
     // to see whether a signal is dropped must find it
@@ -131,6 +142,7 @@ pub(crate) fn fork(stay: &ForkOptions, handles: &Handles, before: &SigSet) -> Re
         return Ok(Forked::Supervisor(Supervisor {
             child,
             child_is_init: stay.child_is_init,
+            reaper,
             signals,
             proc: proc.and_then(|proc| ChildInProc::find(proc, child)),
             terminal,
@@ -213,6 +225,9 @@ impl Supervisor {
                 self.pass_on(&arrived);
             }
         };
+        if let Some(reaper) = self.reaper.take() {
+            reaper.end();
+        }
         self.restore_terminal();
         match (ended, self.stood_in_for) {
             (Ended::Killed(libc::SIGKILL), Some(signo)) => Ended::Killed(signo),
@@ -269,7 +284,11 @@ impl Supervisor {
                     libc::CLD_CONTINUED => (self.child_stopped, self.stop_requested) = (false, false),
                     _ => {}
                 },
-                Ok(Some(_)) => {}
+                Ok(Some(change)) => {
+                    let has_ended =
+                        matches!(change.code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED);
+                    self.reaper.take_if(|reaper| has_ended && reaper.pid == change.pid);
+                }
                 Ok(None) => return None,
                 // the child can only be gone if somebody else reaped it: nothing is left to wait for
                 Err(_) => return Some(Ended::Exited(FAILED)),

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use chain::call::{self, ForkOptions};
+use chain::call;
 use chain::reporter::quoted;
-use chain::{Plan, idmap};
+use chain::{Plan, ProcessOne, idmap};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
@@ -20,8 +20,10 @@ use crate::{descriptors, root};
 /// root's rights belongs before the credentials, which give them up.
 pub fn plan(setup: Setup) -> Plan {
     let mut plan = Plan::new(setup.command);
+    let left = setup.handover.map(|handover| handover.plan(&mut plan)).unwrap_or_default();
     match setup.strategy {
         Strategy::Plain { skip_chdir } => {
+            left.plan_namespace(&mut plan);
             plan.step("change the root directory", call::Chroot(setup.root.path));
             if !skip_chdir {
                 plan.step("start at the root", call::Chdir("/".into()));
@@ -38,6 +40,7 @@ pub fn plan(setup: Setup) -> Plan {
     if let Some(dir) = setup.workdir {
         plan.step(format!("start in {}", quoted(&dir)), call::Chdir(dir));
     }
+    left.plan_pid_file(&mut plan);
     plan
 }
 
@@ -55,39 +58,48 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
     if pivot.root_mount.has_open_tree {
         root::chdir_to_root(plan, new_root);
     }
-    plan_namespaces(plan, pivot.map_to_root, pivot.new_pid);
-    plan.step("keep mounts from spreading outside", call::Mount::propagate("/", MsFlags::MS_PRIVATE));
+    plan_namespaces(plan, pivot.map_to_root, pivot.process_1);
+    let (reason, propagation) = if pivot.follows_outside {
+        ("let mounts spread in, but not out", MsFlags::MS_SLAVE)
+    } else {
+        ("keep mounts from spreading outside", MsFlags::MS_PRIVATE)
+    };
+    plan.step(reason, call::Mount::propagate("/", propagation));
+    let extra_mounts = pivot.extra_mounts.into_iter().map(|mount| mount.plan_source(plan));
+    let extra_mounts: Vec<_> = extra_mounts.collect();
     pivot.root_mount.plan(plan, new_root, pivot.write_mode, &root.path);
+    if let Some(overlay) = pivot.overlay {
+        pivot.root_mount.plan_overlay(plan, new_root, &overlay);
+    }
     pivot.kernel_mounts.plan_proc(plan, new_root);
     pivot.kernel_mounts.plan_sys(plan, new_root);
     if let Some(dev) = pivot.dev {
         dev.plan(plan, new_root);
     }
-    for mount in pivot.extra_mounts {
-        mount.plan(plan, new_root);
+    for mount in extra_mounts {
+        mount.plan(plan, new_root, pivot.root_mount.umask);
     }
     pivot.root_mount.plan_pivot(plan, new_root);
 }
 
 /// Enters a mount namespace, a user namespace in which the user and group `map_to_root` are root, and a
-/// PID namespace. The child that begins a PID namespace carries on with the plan.
-fn plan_namespaces(plan: &mut Plan, map_to_root: Option<(u32, u32)>, new_pid: bool) {
+/// PID namespace, so that no process outside is in sight. The child in it carries on with the plan.
+fn plan_namespaces(plan: &mut Plan, map_to_root: Option<(u32, u32)>, process_1: Option<ProcessOne>) {
     let mut flags = CloneFlags::CLONE_NEWNS;
     flags.set(CloneFlags::CLONE_NEWUSER, map_to_root.is_some());
-    flags.set(CloneFlags::CLONE_NEWPID, new_pid);
-    let reason = match (map_to_root, new_pid) {
-        (Some(_), true) => "enter new user, mount and PID namespaces",
-        (Some(_), false) => "enter new user and mount namespaces",
-        (None, true) => "enter new mount and PID namespaces",
-        (None, false) => "enter a new mount namespace",
+    flags.set(CloneFlags::CLONE_NEWPID, process_1.is_some());
+    let reason = match (map_to_root, process_1) {
+        (Some(_), Some(_)) => "enter new user, mount and PID namespaces",
+        (Some(_), None) => "enter new user and mount namespaces",
+        (None, Some(_)) => "enter new mount and PID namespaces",
+        (None, None) => "enter a new mount namespace",
     };
     plan.step(reason, call::Unshare(flags));
     if let Some(caller) = map_to_root {
         idmap::map_one(plan, (0, 0), caller);
     }
-    if new_pid {
-        let reason = "start process 1, so that no process outside is in sight, and wait for it";
-        plan.fork(reason, ForkOptions { into: None, child_is_init: true });
+    if let Some(process_1) = process_1 {
+        process_1.plan(plan, |_| {});
     }
 }
 

@@ -22,13 +22,13 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 pub use credentials::*;
 use descriptors::inherited;
-pub use descriptors::{close_on_exec, inherited_descriptors, look_at};
+pub use descriptors::{close_all_but, close_on_exec, inherited_descriptors, look_at};
 pub use files::*;
 pub use mounts::*;
 use process::forget_signal;
 pub use process::{
-    Change, drop_code_pages, execve, fork, fork_into, is_ignored, kill, next_change, pending, pidfd_open,
-    set_death_signal, set_ignored, unblock, write_pid,
+    Change, drop_code_pages, execve, fork, fork_into, is_ignored, kill, next_change, overwrite_arguments,
+    pending, pidfd_open, set_death_signal, set_ignored, unblock,
 };
 
 /// Writes a whole line to standard error, and lets a failure pass.
@@ -86,6 +86,7 @@ pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString
     }
     // SAFETY: the caller's: `argc` pointers.
     let argv = unsafe { std::slice::from_raw_parts(argv, usize::try_from(argc).unwrap_or(0)) };
+    process::remember_arguments(argv);
     argv.iter()
         .map(|&arg| {
             // SAFETY: the caller's: each of them leads to a C string.
@@ -126,6 +127,17 @@ pub fn set_variable(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Result
     let (name, value) = (c_string(name.as_ref())?, c_string(value.as_ref())?);
     // SAFETY: both are C strings, and no other thread reads the environment: there is none.
     let result = unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
+    Errno::result(result).map(drop)
+}
+
+/// unsetenv(3).
+///
+/// # Errors
+/// `EINVAL` for a name that is empty or holds `=`.
+pub fn remove_variable(name: impl AsRef<OsStr>) -> Result<(), Errno> {
+    let name = c_string(name.as_ref())?;
+    // SAFETY: a C string, and no other thread reads the environment: there is none.
+    let result = unsafe { libc::unsetenv(name.as_ptr()) };
     Errno::result(result).map(drop)
 }
 

@@ -28,6 +28,7 @@ pub const CHANGING_CALLS: &[&str] = &[
     "move_mount",
     "open_tree",
     "pivot_root",
+    "prctl",
     "rmdir",
     "setdomainname",
     "setgid",
@@ -116,6 +117,7 @@ pub fn is_change(call: &Call) -> bool {
         "open_tree" | "mount_setattr" if call.args.starts_with("-1, ") => false,
         // only writes to files that change the kernel's state
         "write" => call.args.starts_with("</proc/") || call.args.starts_with("</sys/"),
+        "prctl" => call.args.starts_with("PR_SET_DUMPABLE, SUID_DUMP_DISABLE"),
         "ioctl" => call.args.contains("SIOCSIFFLAGS"),
         "clone" | "clone3" => !call.args.contains("CLONE_THREAD"),
         name => CHANGING_CALLS.contains(&name),

@@ -14,6 +14,9 @@ use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
 use crate::{deadline, scratch};
 
 /// The machine before a test, to be taken first in it: when the test is over, and everything
@@ -50,8 +53,9 @@ impl Snapshot {
     #[track_caller]
     pub fn all_ended(&self) {
         let alive = || descendants(process::id());
-        let ended =
-            deadline::wait("all processes to end", deadline::PATIENCE, || alive().is_empty().then_some(()));
+        let ended = deadline::wait("all processes to end", deadline::EVENT_TIMEOUT, || {
+            alive().is_empty().then_some(())
+        });
         if let Err(why) = ended {
             panic!("{why}: {:#?}", alive());
         }
@@ -60,7 +64,7 @@ impl Snapshot {
     /// Fails if anything is left that was not there before, or the other way round.
     ///
     /// The kernel takes processes, mounts and groups apart in the background; it
-    /// gets [`deadline::PATIENCE`].
+    /// gets [`deadline::EVENT_TIMEOUT`].
     #[track_caller]
     pub fn unchanged(&self) {
         if let Some(left) = self.left() {
@@ -71,7 +75,7 @@ impl Snapshot {
     /// What [`Self::unchanged`] fails with, if anything.
     pub fn left(&self) -> Option<String> {
         let same = || difference(&self.before, &machine()).is_empty().then_some(());
-        let settled = deadline::wait("the machine to be as before", deadline::PATIENCE, same);
+        let settled = deadline::wait("the machine to be as before", deadline::EVENT_TIMEOUT, same);
         settled.is_err().then(|| difference(&self.before, &machine()))
     }
 }
@@ -155,6 +159,7 @@ fn inhabited_by_others(group: &Path, ours: &BTreeMap<u32, String>) -> bool {
 
 /// The living processes below one, and what each of them runs.
 pub fn descendants(ancestor: u32) -> BTreeMap<u32, String> {
+    reap_adopted();
     let parents: BTreeMap<u32, (u32, String)> = fs::read_dir("/proc")
         .expect("/proc")
         .flatten()
@@ -172,6 +177,23 @@ pub fn descendants(ancestor: u32) -> BTreeMap<u32, String> {
     };
     let below = parents.iter().filter(|(pid, _)| descends(**pid));
     below.map(|(pid, (_, what))| (*pid, format!("{pid} {what}"))).collect()
+}
+
+/// Reaps the commands of killed supervisors, which came to us: until then the kernel keeps the process 1
+/// of their PID namespace. Nobody here waits for a child of another PID namespace.
+fn reap_adopted() {
+    let is_elsewhere = |pid: u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        numbers.is_some_and(|numbers| numbers.split_whitespace().count() > 1)
+    };
+    let own = process::id();
+    let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+    for pid in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+        if is_elsewhere(pid) {
+            let _ = waitpid(Pid::from_raw(pid.cast_signed()), Some(WaitPidFlag::WNOHANG));
+        }
+    }
 }
 
 /// The parent of a process that is not a zombie, and its command: `proc_pid_stat(5)`.

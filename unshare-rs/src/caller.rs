@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use system::namespace::capability::CAP_SYS_ADMIN;
+use chain::exec::Command;
+use chain::handover;
+use system::namespace::capability::{CAP_SETFCAP, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN};
 use system::sys;
 
 use crate::mapper;
@@ -25,10 +27,14 @@ pub enum Privilege {
 pub struct Caller {
     /// What it may do.
     pub privilege: Privilege,
+    /// Whether it may map any id of its user namespace, user 0 included: user_namespaces(7).
+    pub may_map: bool,
     /// Effective user and group.
     pub ids: (u32, u32),
     /// Its number in /proc.
     pub pid: u32,
+    /// Whether the command is a tool of ours that makes a PID namespace which is left to it.
+    pub next_takes: bool,
     /// The subordinate ids of a user.
     pub ranges: fn(IdKind, u32) -> Vec<SubidRange>,
     /// The ids of its user namespace.
@@ -39,12 +45,14 @@ pub struct Caller {
 
 impl Caller {
     /// This process.
-    pub fn of_this_process() -> Self {
+    pub fn of_this_process(command: &Command) -> Self {
         let privilege = if sys::has_capability(CAP_SYS_ADMIN) { Privilege::Admin } else { Privilege::None };
         Self {
             privilege,
+            may_map: [CAP_SETUID, CAP_SETGID, CAP_SETFCAP].into_iter().all(sys::has_capability),
             ids: sys::effective_ids(),
             pid: pid_in_proc(),
+            next_takes: handover::is_taker(command),
             ranges: |kind, uid| Owner::new(uid).ranges(kind),
             existing: subid::existing,
             mapper: mapper::find,

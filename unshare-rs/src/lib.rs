@@ -31,15 +31,15 @@ use crate::setup::Setup;
 pub fn run(argv: Vec<OsString>) -> ! {
     let Parsed { options, verbosity, operands, last_option } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
-    let setup = Setup::resolve(&options, &Caller::of_this_process())
-        .unwrap_or_else(|failure| reporter.exit_with(&failure));
-    for note in &setup.notes {
-        reporter.message(note);
-    }
     let unjoined = last_option
         .zip(operands.first())
         .and_then(|(option, value)| hints::unjoined(TOOL.name, &option, &value.to_string_lossy()));
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
+    let setup = Setup::resolve(&options, &Caller::of_this_process(&command))
+        .unwrap_or_else(|failure| reporter.exit_with(&failure));
+    for note in &setup.notes {
+        reporter.message(note);
+    }
     let command = command.or_hint(unjoined);
     plan::plan(setup, command).execute(&reporter)
 }

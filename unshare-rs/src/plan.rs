@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The plan: all that unshare-rs does.
 
+use std::path::PathBuf;
+
 use chain::Plan;
-use chain::call::{self, ForkOptions};
+use chain::call::{self, ForkOptions, PidFile};
 use chain::exec::Command;
+use chain::handover::{self, HandOver};
 use chain::idmap::map_own_id;
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use system::idmap::IdKind;
 
@@ -13,10 +17,14 @@ use crate::filesystem::BinfmtMount;
 use crate::ids::{IdSetup, MapWrite};
 use crate::mapper;
 use crate::persist::PersistedNamespace;
-use crate::setup::Setup;
+use crate::setup::{Hostname, LeftToNext, Setup};
 
 /// The usual flags for proc and other file systems without programs.
 const NO_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+
+const NO_NEW_PROC: &str = "the processes outside stay in sight: a part of /proc is covered, so the kernel gives no \
+    new one; a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
+    procMount: Unmasked (Kubernetes)";
 
 /// Every step, in order. The function is long because it leaves nothing out.
 ///
@@ -24,6 +32,7 @@ const NO_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFla
 pub fn plan(setup: Setup, command: Command) -> Plan {
     let Setup { pid, namespaces, ids, process, filesystem, .. } = setup;
     let mut plan = Plan::new(command);
+    let pid_file = process.pid_file.map(|path| open_pid_file(&mut plan, path));
     if let Some((uid, gid)) = ids.owner {
         plan.step("give up the own groups", call::SetGroups(Vec::new()));
         plan.step(format!("become group {gid}, which owns the namespace"), call::SetGroup(gid));
@@ -38,33 +47,42 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     if let Some((reason, flags)) = filesystem.propagation {
         plan.step(reason, call::Mount::propagate("/", flags));
     }
-    plan.step_if_some("set the hostname", setup.hostname.map(call::SetHostname));
+    if let Some(Hostname { name, is_default }) = setup.hostname {
+        plan.step("set the hostname", call::SetHostname(name));
+        if is_default {
+            let note =
+                "the hostname stays: sethostname(2) is refused here, as by the seccomp filter of a container";
+            plan.or_else(&[Errno::EPERM], note, Vec::new());
+        }
+    }
     plan.step_if_some("bring up lo", setup.loopback.then_some(call::BringUp("lo")));
     for (clock, offset) in setup.clocks {
         let offset = call::Write::new("/proc/self/timens_offsets", format!("{clock} {offset}"));
         plan.step(format!("move the {clock} clock"), offset);
     }
-    if let Some((reason, options)) = process.child {
-        plan.fork(reason, options);
+    match process.process_1 {
+        Some(process_1) => process_1.plan(&mut plan, |_| {}),
+        None if process.has_parent => plan.fork("start a child and wait for it", ForkOptions::default()),
+        None => {}
     }
     if let Some((reason, signo)) = process.death_signal {
         plan.step(reason, call::DeathSignal(signo));
     }
-    // before another proc is mounted: the PID is the one outside
-    plan.step_if_some("tell the number of this process", process.pid_file.map(call::WritePid));
     persist(&mut plan, with_child, pid);
     register_interpreter(&mut plan, filesystem.binfmt_outside_root);
     if let Some(root) = filesystem.root {
         plan.step("change the root directory", call::Chroot(root));
         plan.step("enter it", call::Chdir("/".into()));
     }
-    let proc = filesystem.proc.map(|dir| call::Mount::new("proc", dir, NO_EXEC));
-    plan.step_if_some("mount a proc that shows the processes inside", proc);
+    if let Some(proc) = filesystem.proc {
+        let mount = call::Mount::new("proc", proc.dir, NO_EXEC);
+        plan.step("mount a proc that shows the processes inside", mount);
+        if proc.is_default {
+            plan.or_else(&[Errno::EPERM], NO_NEW_PROC, Vec::new());
+        }
+    }
     register_interpreter(&mut plan, filesystem.binfmt);
     plan.step_if_some("enter the working directory", filesystem.workdir.map(call::Chdir));
-    if process.has_init {
-        plan.fork("be process 1, which reaps, and start a child", ForkOptions::default());
-    }
     if let Some(gid) = ids.gid {
         let drop_groups = ids.can_drop_groups.then(|| call::SetGroups(Vec::new()));
         plan.step_if_some("give up the supplementary groups", drop_groups);
@@ -79,7 +97,31 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
         let reason = if names.is_empty() { "clear the environment" } else { "keep only named variables" };
         plan.step(reason, call::KeepEnvironment(names));
     }
+    hand_over(&mut plan, setup.left_to_next, pid_file);
     plan
+}
+
+/// Opens the file for the number of the command, while paths are the caller's, and its /proc.
+fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
+    let slots = PidFile { file: plan.slot("pid file"), proc: plan.slot("proc") };
+    let reason = "open a file for the number of the command, and the proc that has it";
+    plan.step(reason, call::OpenPidFile { path, slots });
+    slots
+}
+
+/// Leaves to the next tool what it takes, and does the rest.
+fn hand_over(plan: &mut Plan, left: LeftToNext, pid_file: Option<PidFile>) {
+    let (process_1, handed_file) = (left.process_1, pid_file.filter(|_| left.pid_file));
+    if process_1.is_some() || handed_file.is_some() {
+        let reason = match process_1 {
+            Some(_) => "leave the PID namespace and its proc to the next tool",
+            None => "leave it to the next tool to tell the number of the command",
+        };
+        plan.step(reason, HandOver { process_1, pid_file: handed_file });
+    }
+    if handed_file.is_none() {
+        handover::plan_pid_file(plan, pid_file);
+    }
 }
 
 /// Maps users and groups, and denies or allows setgroups(2), for the process `pid`.
@@ -106,9 +148,14 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
                 plan.step(reason, call::Write::new(file, map.to_string()));
                 plan.in_helper();
             }
-            Some(MapWrite::ByProgram(program, map)) => {
+            Some(MapWrite::ByProgram { program, map, alone }) => {
                 plan.step(reason, mapper::call(kind, program, pid, map));
                 plan.in_helper();
+                if let Some(own) = alone {
+                    let noun = kind.noun();
+                    let note = format!("only {noun} 0 exists inside: {} refuses more", mapper::name(kind));
+                    plan.or_else(&[Errno::EPERM], note, mapper::alone(kind, pid, *own));
+                }
             }
         }
     }

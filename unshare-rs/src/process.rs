@@ -3,8 +3,7 @@
 
 use std::path::PathBuf;
 
-use chain::Failure;
-use chain::call::ForkOptions;
+use chain::{Failure, ProcessOne};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 
@@ -14,31 +13,28 @@ use crate::namespaces::Namespaces;
 /// The processes that the options and the namespaces need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
-    /// The fork of a child that runs the rest of the plan, and its reason.
-    pub child: Option<(&'static str, ForkOptions)>,
+    /// Who is process 1, in a new PID namespace.
+    pub process_1: Option<ProcessOne>,
+    /// Whether a parent stays and waits.
+    pub has_parent: bool,
     /// The signal that the child receives when its parent dies, if not SIGKILL, and the reason.
     /// 0 is no signal.
     pub death_signal: Option<(&'static str, i32)>,
-    /// Where the PID of the child is written.
+    /// Where the number of the command is written.
     pub pid_file: Option<PathBuf>,
-    /// Whether PID 1 stays as an init and the command is its child.
-    pub has_init: bool,
 }
 
 impl Process {
     /// What the options ask for, in these new namespaces.
     ///
     /// # Errors
-    /// `--init` without a new PID namespace.
-    pub fn from_options(options: &ProcessOptions, namespaces: Namespaces) -> Result<Self, Failure> {
-        let child_is_init = namespaces.has(CloneFlags::CLONE_NEWPID);
-        if options.init && !child_is_init {
-            return Err(Failure::new("--init is process 1 of a new PID namespace, and none is made")
-                .hint("add --pid"));
-        }
+    /// `--init` without a new PID namespace, or with a command that outlives its parent.
+    pub fn from_options(
+        options: &ProcessOptions,
+        namespaces: Namespaces,
+        is_container: bool,
+    ) -> Result<Self, Failure> {
         let has_child = options.imply_fork() || namespaces.need_child();
-        let reason =
-            if child_is_init { "start process 1 and wait for it" } else { "start a child and wait for it" };
         let death_signal = match options.kill_child {
             _ if options.no_kill_child => Some(("outlive the parent", 0)),
             // without another wish a fork asks for SIGKILL
@@ -46,10 +42,33 @@ impl Process {
             Some(signal) => Some(("choose what comes when the parent dies", signal as i32)),
         };
         Ok(Self {
-            child: has_child.then_some((reason, ForkOptions { into: None, child_is_init })),
+            process_1: process_1(options, namespaces, is_container, death_signal.is_some())?,
+            has_parent: has_child,
             death_signal: death_signal.filter(|_| has_child),
             pid_file: options.pid_file.clone(),
-            has_init: options.init,
         })
+    }
+}
+
+/// Who is process 1. A reaper ends with its parent, and everything with it.
+fn process_1(
+    options: &ProcessOptions,
+    namespaces: Namespaces,
+    is_container: bool,
+    outlives_parent: bool,
+) -> Result<Option<ProcessOne>, Failure> {
+    match (namespaces.has(CloneFlags::CLONE_NEWPID), options.init) {
+        (false, true) => {
+            Err(Failure::new("--init is process 1 of a new PID namespace, and none is made")
+                .hint("add --pid"))
+        }
+        (false, false) => Ok(None),
+        (true, true) if outlives_parent => {
+            Err(Failure::new("--init is killed when the parent dies, and everything inside ends with it")
+                .hint("leave --init or the other signal away"))
+        }
+        (true, true) => Ok(Some(ProcessOne::Reaper)),
+        (true, false) if !is_container || options.no_init || outlives_parent => Ok(Some(ProcessOne::Command)),
+        (true, false) => Ok(Some(ProcessOne::Reaper)),
     }
 }

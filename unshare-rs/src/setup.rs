@@ -2,8 +2,9 @@
 //! What unshare-rs will set up: options and caller combined, with every default filled in.
 
 use std::ffi::OsString;
+use std::path::Path;
 
-use chain::Failure;
+use chain::{Failure, ProcessOne};
 use nix::sched::CloneFlags;
 use system::namespace::CLONE_NEWTIME;
 
@@ -28,19 +29,39 @@ pub struct Setup {
     /// Users, groups and capabilities.
     pub ids: IdSetup,
     /// The hostname to set.
-    pub hostname: Option<OsString>,
+    pub hostname: Option<Hostname>,
     /// Whether to bring lo up.
     pub loopback: bool,
     /// Clocks to move.
     pub clocks: Vec<(&'static str, Offset)>,
     /// The processes between this one and the command.
     pub process: Process,
+    /// What is left to the next tool of the chain.
+    pub left_to_next: LeftToNext,
     /// Mounts and directories.
     pub filesystem: Filesystem,
     /// The variables to keep, unless all of them are kept.
     pub environment: Option<Vec<OsString>>,
     /// What a default would do and cannot, and options without an effect: a line each.
     pub notes: Vec<String>,
+}
+
+/// A hostname to set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hostname {
+    /// The name.
+    pub name: OsString,
+    /// Whether no option asks for it, and the command can do with the one there is.
+    pub is_default: bool,
+}
+
+/// What the next tool of the chain does instead of this one, because it knows the command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftToNext {
+    /// It makes the PID namespace, with this process 1, and mounts its proc.
+    pub process_1: Option<ProcessOne>,
+    /// It writes the number of the command into the file of `--pid-file`.
+    pub pid_file: bool,
 }
 
 impl Setup {
@@ -54,7 +75,8 @@ impl Setup {
         let named = named_namespaces(options)?;
         let is_container = named.is_empty();
         let namespaces = if is_container { container_namespaces(options, caller)? } else { named };
-        let has = |flag| namespaces.has(flag);
+        let all = namespaces;
+        let has = |flag| all.has(flag);
         if options.hostname.is_some() && !has(CloneFlags::CLONE_NEWUTS) {
             return Err(Failure::new("--hostname would rename this machine: the UTS namespace is shared")
                 .hint("leave uts out of --share"));
@@ -64,10 +86,30 @@ impl Setup {
         } else {
             IdSetup::from_options(&options.ids, caller)?
         };
-        let default_hostname = (is_container && has(CloneFlags::CLONE_NEWUTS)).then(|| "container".into());
+        let chosen_hostname = options.hostname.clone().map(|name| Hostname { name, is_default: false });
+        let default_hostname = (is_container && has(CloneFlags::CLONE_NEWUTS))
+            .then(|| Hostname { name: "container".into(), is_default: true });
         let unused = options.filesystem.propagation.is_some() && !has(CloneFlags::CLONE_NEWNS);
         let unused =
             unused.then(|| "--propagation changes nothing without a new mount namespace".to_string());
+        let mut process = Process::from_options(&options.process, namespaces, is_container)?;
+        let mut filesystem = Filesystem::from_options(options, namespaces, is_container);
+        let left_to_next = LeftToNext {
+            process_1: process.process_1.filter(|_| {
+                let keeps_rights = has(CloneFlags::CLONE_NEWUSER) || caller.ids.0 == 0;
+                let keeps_rights = keeps_rights && ids.uid.is_none_or(|uid| uid == 0);
+                let has_usual_proc =
+                    filesystem.proc.as_ref().is_some_and(|proc| proc.dir == Path::new("/proc"));
+                let is_taken = caller.next_takes && is_container && filesystem.root.is_none();
+                is_taken && keeps_rights && has_usual_proc && !options.process.describe_parent()
+            }),
+            pid_file: caller.next_takes && filesystem.root.is_none(),
+        };
+        let mut namespaces = namespaces;
+        if left_to_next.process_1.is_some() {
+            namespaces = namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWPID));
+            (process.process_1, process.has_parent, filesystem.proc) = (None, false, None);
+        }
         let clocks = [("monotonic", options.monotonic), ("boottime", options.boottime)];
         Ok(Self {
             pid: caller.pid,
@@ -75,11 +117,12 @@ impl Setup {
             persisted,
             notes: ids.notes.iter().cloned().chain(unused).collect(),
             ids,
-            hostname: options.hostname.clone().or(default_hostname),
+            hostname: chosen_hostname.or(default_hostname),
             loopback: has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
             clocks: clocks.into_iter().filter_map(|(clock, offset)| Some((clock, offset?))).collect(),
-            process: Process::from_options(&options.process, namespaces)?,
-            filesystem: Filesystem::from_options(options, namespaces, is_container),
+            process,
+            left_to_next,
+            filesystem,
             environment: options.environment.kept(),
         })
     }

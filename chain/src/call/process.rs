@@ -7,12 +7,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
+use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::cause::PROCESS_LIMIT;
-use super::notation::{shell_word, signal_name};
+use super::notation::signal_name;
 use super::{Call, Effect, Shown};
 use crate::exec;
 use crate::exit::{NOT_FOUND, NOT_RUNNABLE};
@@ -121,18 +123,82 @@ impl Call for RunProgram {
     }
 }
 
-/// Creates or empties a file and writes the number of this process into it, as the current /proc has it.
+/// What keeps a process 1 that only reaps from those it reaps for: nobody traces it or opens what it has
+/// in /proc, ptrace(2); it is in a session of its own, and its directory is the root, so that
+/// pivot_root(2) takes it along.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WritePid(pub PathBuf);
+pub struct WithdrawReaper;
 
-impl Call for WritePid {
+impl Call for WithdrawReaper {
     fn shown(&self) -> Shown {
-        Shown::new(format!("write(<{}>, \"<pid>\\n\")", self.0.display()), "write(2)")
-            .inspect(format!("cat {}", shell_word(&self.0)))
+        let calls = "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE), setsid(), chdir(\"/\")";
+        Shown::new(calls, "PR_SET_DUMPABLE(2const)").inspect("ps -o pid,sid,args 1")
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
-        sys::write_pid(&self.0)
+        nix::sys::prctl::set_dumpable(false)?;
+        nix::unistd::setsid()?;
+        nix::unistd::chdir("/")
+    }
+}
+
+/// An open file for the number of a process, and the /proc whose numbers are meant: that of outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PidFile {
+    /// The file.
+    pub file: FdSlot,
+    /// The directory.
+    pub proc: FdSlot,
+}
+
+/// Opens a file for the number of a process, empties it, and opens the /proc whose numbers are meant: open(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenPidFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Where both are kept.
+    pub slots: PidFile,
+}
+
+impl Call for OpenPidFile {
+    fn shown(&self) -> Shown {
+        let path = quoted(&self.path);
+        let file = format!("openat(AT_FDCWD, {path}, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0644)");
+        let proc = "openat(AT_FDCWD, \"/proc\", O_PATH|O_DIRECTORY|O_CLOEXEC)";
+        Shown::new(format!("{file}, {proc}"), "open(2)")
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_CLOEXEC;
+        let file = nix::fcntl::open(&self.path, flags, Mode::from_bits_truncate(0o644))?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let proc = nix::fcntl::open("/proc", flags, Mode::empty())?;
+        handles.hold(self.slots.file, file);
+        handles.hold(self.slots.proc, proc);
+        Ok(())
+    }
+}
+
+/// Writes the number that a /proc has for this process into an open file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WritePid(pub PidFile);
+
+impl Call for WritePid {
+    fn shown(&self) -> Shown {
+        Shown::new(format!("write(<{}>, \"<pid>\\n\")", self.0.file), "write(2)")
+    }
+
+    /// # Errors
+    /// `ENOENT` without /proc, as write(2).
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        // not getpid(2)'s number, which is that inside
+        let pid = nix::fcntl::readlinkat(handles.get(self.0.proc)?, "self")?;
+        let mut line = pid.into_encoded_bytes();
+        line.push(b'\n');
+        match nix::unistd::write(handles.get(self.0.file)?, &line)? {
+            written if written == line.len() => Ok(()),
+            _ => Err(Errno::EIO),
+        }
     }
 }
 

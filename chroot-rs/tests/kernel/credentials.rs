@@ -124,11 +124,12 @@ mod as_root {
         let jail = jail();
         for options in [&[][..], &["--userspec=worker"], &["--userspec=:staff"]] {
             let running = jail.run(Isolation::Chain, options, "exec sleep 1000").start();
-            let child = format!("/proc/{}/task/{}/children", running.pid(), running.pid());
+            // the command, beside process 1
+            let children = format!("/proc/{}/task/{}/children", running.pid(), running.pid());
             let asleep = || {
-                let child = fs::read_to_string(&child).ok()?;
-                let name = fs::read_to_string(format!("/proc/{}/comm", child.trim())).ok()?;
-                (name == "sleep\n").then_some(())
+                let children = fs::read_to_string(&children).ok()?;
+                let name = |child| fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
+                children.split_whitespace().any(|child| name(child) == "sleep\n").then_some(())
             };
             tests::deadline::until("sleep to run inside", asleep);
             nix::sys::signal::kill(running.pid(), nix::sys::signal::Signal::SIGKILL).unwrap();

@@ -2,7 +2,7 @@
 //! What descriptors were inherited.
 
 use std::ops::ControlFlow;
-use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::path::Path;
 
 use libc::c_int;
@@ -31,6 +31,32 @@ pub fn close_on_exec(fd: c_int) -> Result<(), Errno> {
     // SAFETY: F_SETFD takes two numbers and touches no memory.
     let result = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     Errno::result(result).map(drop)
+}
+
+/// Closes every descriptor but one, also those that somebody owns: for a process that uses none any more.
+pub fn close_all_but(kept: BorrowedFd<'_>) {
+    let kept = kept.as_raw_fd();
+    let others = [(0, kept - 1), (kept + 1, c_int::MAX)].into_iter().filter(|(first, last)| first <= last);
+    let closed = others.map(|(first, last)| {
+        // SAFETY: numbers only; who owned such a descriptor does not use it again, by the caller's promise.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }
+    });
+    if closed.fold(0, |worst, result| worst.min(result)) == 0 {
+        return;
+    }
+    // before Linux 5.9
+    let mut open = Vec::new();
+    let listed = for_each_entry(Path::new("/proc/self/fd"), &mut |name| {
+        open.extend(name.to_str().and_then(|name| name.parse::<c_int>().ok()));
+        ControlFlow::Continue(())
+    });
+    if listed.is_err() {
+        open = (0..descriptor_limit()).collect();
+    }
+    for fd in open.into_iter().filter(|fd| *fd != kept) {
+        // SAFETY: as above; a number that is not open is refused.
+        unsafe { libc::close(fd) };
+    }
 }
 
 /// Looks at an inherited descriptor, which nobody here owns.

@@ -3,13 +3,11 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use libc::{c_char, c_int};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::signal::SigSet;
-use nix::sys::stat::Mode;
 use nix::unistd::ForkResult;
 
 use super::error::errno;
@@ -165,21 +163,30 @@ pub fn drop_code_pages() {
     unsafe { libc::madvise(start.cast_mut().cast(), length, libc::MADV_DONTNEED) };
 }
 
-/// Makes or empties a file and writes the number of this process and a newline into it. The
-/// number is the one that /proc has for us, which is not getpid(2)'s in a PID namespace whose
-/// own /proc is not mounted yet: the one outside, then.
-///
-/// # Errors
-/// As open(2) and write(2), `ENOENT` without /proc.
-pub fn write_pid(path: &Path) -> Result<(), Errno> {
-    let pid = nix::fcntl::readlink("/proc/self")?;
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_CLOEXEC;
-    let fd = nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o644))?;
-    let mut line = pid.into_encoded_bytes();
-    line.push(b'\n');
-    match nix::unistd::write(&fd, &line)? {
-        written if written == line.len() => Ok(()),
-        _ => Err(Errno::EIO),
+/// Where the arguments lie that this process was started with, as /proc/PID/cmdline shows them.
+static ARGUMENTS: AtomicPtr<c_char> = AtomicPtr::new(std::ptr::null_mut());
+static ARGUMENTS_LENGTH: AtomicUsize = AtomicUsize::new(0);
+
+/// Keeps where the arguments of `main()` lie: in a row, execve(2) puts them there.
+pub(super) fn remember_arguments(argv: &[*const c_char]) {
+    let (Some(&first), Some(&last)) = (argv.first(), argv.last()) else { return };
+    // SAFETY: each argument of main() is a C string.
+    let last_length = unsafe { CStr::from_ptr(last) }.count_bytes();
+    ARGUMENTS_LENGTH.store((last.addr() + last_length).saturating_sub(first.addr()), Ordering::Relaxed);
+    ARGUMENTS.store(first.cast_mut(), Ordering::Relaxed);
+}
+
+/// Overwrites the arguments that /proc/PID/cmdline shows by a name, cut off where it has no room.
+pub fn overwrite_arguments(name: &str) {
+    let (first, length) = (ARGUMENTS.load(Ordering::Relaxed), ARGUMENTS_LENGTH.load(Ordering::Relaxed));
+    if first.is_null() {
+        return;
+    }
+    // SAFETY: the arguments of main() are writable, C11 5.1.2.2.1, and lie in a row of this length, whose
+    // last byte, a NUL, is left; nobody reads them again, for `arguments` made copies.
+    let arguments = unsafe { std::slice::from_raw_parts_mut(first.cast::<u8>(), length) };
+    for (at, byte) in arguments.iter_mut().enumerate() {
+        *byte = name.as_bytes().get(at).copied().unwrap_or(0);
     }
 }
 

@@ -26,11 +26,17 @@ pub struct ProcessOptions {
     #[arg(long)]
     pub forward_signals: bool,
 
-    /// Let process 1 be a reaper and COMMAND its child; takes a new PID namespace
+    /// Let process 1 be a reaper and COMMAND process 2, as in a container; takes a new
+    /// PID namespace
     #[arg(long)]
     pub init: bool,
 
-    /// Write the number that the first process inside has outside to FILE
+    /// Let COMMAND be process 1 of a container, for which the kernel drops signals it
+    /// does not catch: for systemd and other inits
+    #[arg(long, overrides_with = "init")]
+    pub no_init: bool,
+
+    /// Write the number that COMMAND has outside to FILE
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
 }
@@ -39,6 +45,11 @@ impl ProcessOptions {
     /// Whether an option needs a child.
     pub fn imply_fork(&self) -> bool {
         self.fork || self.kill_child.is_some() || self.forward_signals || self.init
+    }
+
+    /// Whether an option is about the parent that waits, so that it is this tool.
+    pub fn describe_parent(&self) -> bool {
+        self.fork || self.kill_child.is_some() || self.no_kill_child || self.forward_signals
     }
 }
 

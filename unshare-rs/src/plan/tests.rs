@@ -8,19 +8,29 @@ use chain::{Failure, args};
 use super::*;
 use crate::caller::{Caller, Privilege};
 use crate::cli::{Options, TOOL};
+use crate::idmap::{Block, IdMap, IdRange};
 use crate::subid::SubidRange;
+
+/// What keeps the reaper out of reach.
+const REAPER: &str = "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE), setsid(), chdir(\"/\")";
 
 fn caller(privilege: Privilege) -> Caller {
     Caller {
         privilege,
+        may_map: false,
         ids: (1000, 1000),
         pid: 42,
+        next_takes: false,
         ranges: |_, _| {
             vec![SubidRange { first: 100_000, count: 65_536 }, SubidRange { first: 300_000, count: 10 }]
         },
         existing: |_| vec![SubidRange { first: 0, count: u32::MAX }],
         mapper: |kind| Ok(Path::new("/usr/bin").join(mapper::name(kind))),
     }
+}
+
+fn block(inside: u32, outside: u32, count: u32) -> Block {
+    Block::At(IdRange { inside, outside, count })
 }
 
 fn setup(args: &[&str], privilege: Privilege) -> Result<Setup, Failure> {
@@ -49,6 +59,8 @@ fn without_options_root_gets_the_container_set() {
             "sethostname(\"container\", 9)",
             "ioctl(<socket>, SIOCSIFFLAGS, {ifr_name=\"lo\", ifr_flags=IFF_UP})",
             "fork()",
+            REAPER,
+            "fork()",
             "mount(\"proc\", \"/proc\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)",
         ]
     );
@@ -67,6 +79,27 @@ fn an_ordinary_user_is_root_inside_with_all_subordinate_ids() {
             format!("execve(\"/usr/bin/newgidmap\", [\"newgidmap\", {map}], environ)"),
         ]
     );
+}
+
+#[test]
+fn root_who_may_map_but_enter_no_namespace_maps_every_id() {
+    let caller = Caller { may_map: true, ids: (0, 0), ..caller(Privilege::None) };
+    let setup = setup_of(&[], &caller).unwrap();
+    assert_eq!(setup.notes, [""; 0]);
+    let lines = plan(setup, Command::shell("/bin/true".into())).lines();
+    let map = |kind: &str| format!("write(</proc/42/{kind}_map>, \"0 0 4294967295\", 14)");
+    assert_eq!(lines[2..4], [map("uid"), map("gid")]);
+    let named = setup_of(&["--map-users=0:5:9"], &caller).unwrap();
+    assert_eq!(named.ids.users, Some(MapWrite::ByRoot(IdMap::around(None, &[block(0, 5, 9)]).unwrap())));
+}
+
+#[test]
+fn where_newgidmap_refuses_the_own_group_alone_is_mapped() {
+    let shown = |kind| mapper::alone(kind, 42, 1000).iter().map(|(_, call)| call.shown().notation).collect();
+    let (users, groups): (Vec<_>, Vec<_>) = (shown(IdKind::User), shown(IdKind::Group));
+    assert_eq!(users, ["write(</proc/42/uid_map>, \"0 1000 1\", 8)"]);
+    let deny = "write(</proc/42/setgroups>, \"deny\", 4)";
+    assert_eq!(groups, [deny, "write(</proc/42/gid_map>, \"0 1000 1\", 8)"]);
 }
 
 #[test]
@@ -250,9 +283,68 @@ fn an_interpreter_that_is_opened_at_once_is_registered_before_the_root_changes()
 }
 
 #[test]
-fn a_reaper_is_process_one_and_takes_a_pid_namespace() {
-    assert_eq!(lines(&["-p", "--init"], Privilege::Admin), ["unshare(CLONE_NEWPID)", "fork()", "fork()"]);
+fn a_reaper_is_process_one_of_a_container_and_elsewhere_by_option() {
+    let with_reaper = ["unshare(CLONE_NEWPID)", "fork()", REAPER, "fork()"];
+    let alone = ["unshare(CLONE_NEWPID)", "fork()"];
+    assert_eq!(lines(&["-p", "--init"], Privilege::Admin), with_reaper);
+    assert_eq!(lines(&["-p"], Privilege::Admin), alone);
     assert!(setup(&["-u", "--init"], Privilege::Admin).is_err());
+    let has_reaper = |args: &[&str]| lines(args, Privilege::Admin).contains(&REAPER.to_string());
+    assert!(has_reaper(&[]) && has_reaper(&["--no-init", "--init"]) && has_reaper(&["--kill-child"]));
+    assert!(!has_reaper(&["--no-init"]) && !has_reaper(&["--init", "--no-init"]));
+}
+
+#[test]
+fn a_command_that_outlives_its_parent_has_no_reaper_which_does_not() {
+    for option in ["--no-kill-child", "--kill-child=TERM"] {
+        assert!(!lines(&[option], Privilege::Admin).contains(&REAPER.to_string()));
+        assert!(setup(&[option, "--init"], Privilege::Admin).is_err());
+    }
+}
+
+/// The plan before one of our tools that takes what is left to it.
+fn lines_before_a_link(args: &[&str], privilege: Privilege) -> Vec<String> {
+    let caller = Caller { next_takes: true, ..caller(privilege) };
+    plan(setup_of(args, &caller).unwrap(), Command::shell("chroot-rs".into())).lines()
+}
+
+#[test]
+fn the_pid_namespace_is_left_to_the_link_that_starts_the_command() {
+    let user = lines_before_a_link(&[], Privilege::None);
+    assert!(!user.iter().any(|line| line.contains("CLONE_NEWPID") || line.contains("\"proc\"")), "{user:?}");
+    assert_eq!(user.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper\", 1)");
+    let command = lines_before_a_link(&["--no-init", "--share=net"], Privilege::None);
+    assert_eq!(command.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"command\", 1)");
+}
+
+#[test]
+fn what_is_asked_of_this_tool_alone_is_not_left_to_the_next() {
+    for args in [
+        &["--pid"] as &[_],
+        &["--share=pid"],
+        &["--share=mount"],
+        &["--no-mount-proc"],
+        &["--root=/r"],
+        &["--fork"],
+        &["--kill-child"],
+        &["--no-kill-child"],
+        &["--setuid=5"],
+    ] {
+        let lines = lines_before_a_link(args, Privilege::None);
+        assert!(!lines.iter().any(|line| line.contains("setenv")), "{args:?}: {lines:?}");
+    }
+    // root by capabilities alone has none of them after execve(2)
+    assert!(!lines_before_a_link(&[], Privilege::Admin).iter().any(|line| line.contains("setenv")));
+}
+
+#[test]
+fn the_number_of_the_command_is_told_last_by_the_link_that_starts_it() {
+    let args = ["--pid", "--pid-file=f"];
+    let alone = lines(&args, Privilege::Admin);
+    assert!(alone[0].starts_with("openat(AT_FDCWD, \"f\""), "{alone:?}");
+    assert_eq!(alone.last().unwrap(), "write(<pid file>, \"<pid>\\n\")");
+    let lines = lines_before_a_link(&args, Privilege::Admin);
+    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"none <pid file> <proc>\", 1)");
 }
 
 #[test]

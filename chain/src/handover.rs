@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a link leaves to the link that starts the command.
+//!
+//! Three links would each make a PID namespace with a process 1 of its own. One is enough, and the last
+//! link is the one that knows what the command may do. So a link whose command is one of our
+//! links that start a command leaves the namespace and its /proc to it, by a variable of the environment. The link that
+//! becomes any other command does what it says, and removes it. A PID namespace that was made and is
+//! still empty cannot be handed on: the next fork of anybody would be its process 1.
+//!
+//! The file of `--pid-file` is handed on open, with the /proc of outside, for only the last link
+//! knows which process is the command.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::mount::MsFlags;
+use nix::sched::CloneFlags;
+
+use crate::Plan;
+use crate::call::{self, Call, Effect, PidFile, Shown};
+use crate::exec::Command;
+use crate::handles::Handles;
+use crate::process_one::ProcessOne;
+use system::sys;
+
+/// The variable. Its value: who is process 1, and the two descriptors of the file.
+const VARIABLE: &str = "CHAIN_PROCESS_1";
+
+/// The links that obey the variable.
+const TAKERS: [&str; 2] = ["cgexec-rs", "chroot-rs"];
+
+/// What an earlier link left to this one.
+#[derive(Debug)]
+pub struct Handover {
+    /// Who is to be process 1 of a PID namespace to be made.
+    pub process_1: Option<ProcessOne>,
+    /// The descriptors of the file and of /proc, as they were inherited, and copies of them.
+    pid_file: Option<[(RawFd, OwnedFd); 2]>,
+}
+
+/// What was taken of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    /// Who is to be process 1 of a PID namespace to be made.
+    pub process_1: Option<ProcessOne>,
+    pid_file: Option<PidFile>,
+}
+
+impl Handover {
+    /// What this process was left, unless the command leaves it to the next link.
+    pub fn for_last_link(command: &Command) -> Option<Self> {
+        let value = std::env::var(VARIABLE).ok()?;
+        if is_taker(command) { None } else { Self::read(&value) }
+    }
+
+    /// What this process was left, if its command is a program of another root.
+    pub fn inside() -> Option<Self> {
+        Self::read(&std::env::var(VARIABLE).ok()?)
+    }
+
+    fn read(value: &str) -> Option<Self> {
+        let mut words = value.split(' ');
+        let process_1 = match words.next()? {
+            "reaper" => Some(ProcessOne::Reaper),
+            "command" => Some(ProcessOne::Command),
+            "none" => None,
+            _ => return None,
+        };
+        let mut copy = || {
+            let fd = words.next()?.parse().ok().filter(|fd: &RawFd| *fd >= 0)?;
+            let copied = sys::look_at(fd, |open| open.try_clone_to_owned());
+            Some((fd, copied.ok()?))
+        };
+        let pid_file = copy().and_then(|file| Some([file, copy()?]));
+        Some(Self { process_1, pid_file })
+    }
+
+    /// Takes it and does all of it, at the end of a plan that knows nothing of processes.
+    pub fn plan_here(self, plan: &mut Plan) {
+        let taken = self.plan(plan);
+        taken.plan_namespace(plan);
+        taken.plan_pid_file(plan);
+    }
+
+    /// Whether this descriptor was left, so that it is no business of the command.
+    pub fn holds(&self, fd: RawFd) -> bool {
+        self.pid_file.iter().flatten().any(|(left, _)| *left == fd)
+    }
+
+    /// Takes it, so that the command finds nothing of it.
+    pub fn plan(self, plan: &mut Plan) -> Taken {
+        let reason = match self.process_1 {
+            Some(_) => "make the PID namespace that the tool before left to this one",
+            None => "tell the number of the process, which the tool before left to this one",
+        };
+        plan.step(reason, Take);
+        let pid_file = self.pid_file.map(|[(file_fd, file), (proc_fd, proc)]| {
+            for (fd, path) in [(file_fd, "pid file"), (proc_fd, "/proc")] {
+                let keep = call::CloseOnExec { fd, path: path.into() };
+                plan.step("keep what it left open from the command", keep);
+            }
+            PidFile { file: plan.attach_fd("pid file", file), proc: plan.attach_fd("proc", proc) }
+        });
+        Taken { process_1: self.process_1, pid_file }
+    }
+}
+
+impl Taken {
+    /// Makes the PID namespace and mounts its proc over the one of outside.
+    pub fn plan_namespace(self, plan: &mut Plan) {
+        let Some(process_1) = self.process_1 else { return };
+        plan.step("enter a new PID namespace", call::Unshare(CloneFlags::CLONE_NEWPID));
+        process_1.plan(plan, |_| {});
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let proc = call::Mount::new("proc", "/proc", flags);
+        plan.step("mount a proc that shows the processes inside", proc);
+    }
+
+    /// Tells the number of the command, once it needs nothing more.
+    pub fn plan_pid_file(self, plan: &mut Plan) {
+        plan_pid_file(plan, self.pid_file);
+    }
+}
+
+/// Tells the number of this process, if there is a file for it.
+pub fn plan_pid_file(plan: &mut Plan, file: Option<PidFile>) {
+    plan.step_if_some("tell the number of this process", file.map(call::WritePid));
+}
+
+/// Whether the command is a link of ours that takes what is left to it: the file beside this program,
+/// not one of the same name.
+pub fn is_taker(command: &Command) -> bool {
+    let name = Path::new(&command.program).file_name().unwrap_or_default();
+    if !TAKERS.iter().any(|taker| name == *taker) {
+        return false;
+    }
+    let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+    let sibling = fs::read_link("/proc/self/exe").ok().map(|own| own.with_file_name(name));
+    let sibling = sibling.and_then(|sibling| identity(&sibling));
+    sibling.is_some() && command.resolve().and_then(|place| identity(&place)) == sibling
+}
+
+/// Leaves the PID namespace, the file for the number of the command, or both to the next link: setenv(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    /// Who is to be process 1 of a PID namespace to be made.
+    pub process_1: Option<ProcessOne>,
+    /// What is open for the next link.
+    pub pid_file: Option<PidFile>,
+}
+
+impl HandOver {
+    fn word(self) -> &'static str {
+        match self.process_1 {
+            Some(ProcessOne::Reaper) => "reaper",
+            Some(ProcessOne::Command) => "command",
+            None => "none",
+        }
+    }
+}
+
+impl Call for HandOver {
+    fn shown(&self) -> Shown {
+        let open = self.pid_file.map(|PidFile { file, proc }| format!(" <{file}> <{proc}>"));
+        let value = format!("{}{}", self.word(), open.unwrap_or_default());
+        Shown::new(format!("setenv(\"{VARIABLE}\", \"{value}\", 1)"), "setenv(3)")
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        let mut value = self.word().to_string();
+        for slot in self.pid_file.iter().flat_map(|PidFile { file, proc }| [*file, *proc]) {
+            let fd = handles.get(slot)?;
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            value.push_str(&format!(" {}", fd.as_raw_fd()));
+        }
+        sys::set_variable(VARIABLE, value)
+    }
+
+    /// In a dry run nothing is open.
+    fn effect(&self) -> Effect {
+        Effect::Variable(VARIABLE, OsString::from(self.word()))
+    }
+}
+
+/// Removes the variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Take;
+
+impl Call for Take {
+    fn shown(&self) -> Shown {
+        Shown::new(format!("unsetenv(\"{VARIABLE}\")"), "unsetenv(3)")
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        sys::remove_variable(VARIABLE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_read_as_it_is_written() {
+        for process_1 in [Some(ProcessOne::Reaper), Some(ProcessOne::Command), None] {
+            let left = HandOver { process_1, pid_file: None };
+            assert_eq!(Handover::read(left.word()).unwrap().process_1, process_1);
+        }
+        assert!(Handover::read("").is_none());
+        assert!(Handover::read("yes").is_none());
+        // descriptors that are not open are none
+        assert!(Handover::read("reaper 1000000 1000001").unwrap().pid_file.is_none());
+    }
+
+    #[test]
+    fn a_program_of_the_name_elsewhere_takes_nothing() {
+        assert!(!is_taker(&Command::shell("sh".into())));
+        assert!(!is_taker(&Command::shell("/no/such/chroot-rs".into())));
+    }
+}
