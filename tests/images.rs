@@ -112,7 +112,8 @@ fn root() -> Vec<u8> {
     std::fs::write(root.path("etc/passwd"), passwd).expect("passwd");
     let group = "root:x:0:\napp:x:1001:\nwheel:x:10:root\nstaff:x:50:app\n";
     std::fs::write(root.path("etc/group"), group).expect("group");
-    let tar = Run::new("tar").arg("-C").arg(root.path("")).args(["--numeric-owner", "--owner=0", "--group=0"]);
+    let tar =
+        Run::new("tar").arg("-C").arg(root.path("")).args(["--numeric-owner", "--owner=0", "--group=0"]);
     tar.args(["-cf", "-", "."]).end().ended(End::Exit(0)).stdout
 }
 
@@ -136,7 +137,8 @@ impl Example {
         let layout = Layout::new(scratch.path("layout"));
         let layer = layout.layer(&root(), Packing::Gzip);
         for case in &CASES {
-            let image = layout.image_that_runs(std::slice::from_ref(&layer), architecture(), &(case.config)());
+            let image =
+                layout.image_that_runs(std::slice::from_ref(&layer), architecture(), &(case.config)());
             layout.tag(image, case.name);
         }
         Self { scratch, layout }
