@@ -35,6 +35,9 @@ pub struct Hierarchy {
     pub read_only: bool,
 }
 
+/// A file of /proc that could not be read, and why.
+type Unread = (&'static str, Errno);
+
 /// All hierarchies, in the order of the mount table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hierarchies {
@@ -43,11 +46,13 @@ pub struct Hierarchies {
     /// Whether there is another one, whose mount does not show the current group.
     pub hidden: bool,
     /// The file of /proc that could not be read, and why; then there is no hierarchy.
-    pub unread: Option<(&'static str, Errno)>,
+    pub unread: Option<Unread>,
     /// Whether a dry run did not open it.
     pub unopened: bool,
     /// Whether some of them are seen through detached mounts.
     pub private: bool,
+    /// Whether nobody in a cgroup namespace may write the limits of its root.
+    pub nsdelegate: bool,
     /// Whether something is mounted over a part of /proc: see [`mountinfo::Mount::may_cover`].
     pub proc_is_covered: bool,
 }
@@ -57,6 +62,17 @@ impl Hierarchies {
     pub fn of_this_process(reporter: &Reporter) -> Self {
         let mounts = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
         let own = sys::read("/proc/self/cgroup").map_err(|errno| ("/proc/self/cgroup", errno));
+        Self::of(mounts, own, reporter)
+    }
+
+    /// The same with the groups of another process.
+    pub fn of_process(pid: i32, reporter: &Reporter) -> Self {
+        let mounts = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
+        let own = sys::read(&format!("/proc/{pid}/cgroup")).map_err(|errno| ("/proc/PID/cgroup", errno));
+        Self::of(mounts, own, reporter)
+    }
+
+    fn of(mounts: Result<Vec<u8>, Unread>, own: Result<Vec<u8>, Unread>, reporter: &Reporter) -> Self {
         let (mounts, own) = match mounts.and_then(|mounts| Ok((mounts, own?))) {
             Ok(both) => both,
             Err(unread) => return Self { unread: Some(unread), ..Self::default() },
@@ -106,6 +122,8 @@ impl Hierarchies {
                 _ => continue,
             };
             let options = String::from_utf8_lossy(mount.super_options);
+            found.nsdelegate |=
+                version == Version::V2 && options.split(',').any(|option| option == "nsdelegate");
             // the options of a version 1 file system are its controllers and flags
             let is_controller = |name: &&str| version == Version::V1 && !matches!(*name, "rw" | "ro");
             let v1_controllers: Vec<String> =

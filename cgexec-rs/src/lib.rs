@@ -10,13 +10,18 @@ pub mod cli;
 mod control_file;
 mod counters;
 pub mod dbus;
+mod fork_limit;
 mod group;
 mod group_name;
 mod group_path;
+mod held_limits;
 pub mod hierarchy;
 mod join;
+mod levels;
 mod limits;
 mod membership;
+mod moving;
+mod notes;
 mod oom;
 mod outcome;
 mod placement;
@@ -27,12 +32,14 @@ mod report_output;
 mod request;
 mod run_mode;
 mod scope;
+mod scope_call;
 mod stale;
 mod stats;
 mod stats_reader;
 pub mod systemd;
 mod time_limit;
 mod time_watch;
+mod unit;
 mod v2_parent;
 mod version;
 
@@ -41,7 +48,7 @@ use std::ffi::OsString;
 use chain::args::{self, Parsed};
 use chain::exec::Command;
 use chain::handover::Handover;
-use chain::{Failure, Reporter};
+use chain::{Failure, Plan, Reporter};
 use system::namespace::capability::CAP_SYS_ADMIN;
 use system::sys;
 
@@ -50,7 +57,7 @@ use crate::cli::{Options, TOOL};
 use crate::hierarchy::Hierarchies;
 use crate::outcome::Outcome;
 use crate::request::GroupRequest;
-use crate::run_mode::RunMode;
+use crate::run_mode::{CgroupNs, RunMode};
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
@@ -61,6 +68,10 @@ pub fn run(argv: Vec<OsString>) -> ! {
             check(options, &operands, &reporter).unwrap_or_else(|failure| reporter.exit_with(&failure));
         sys::write_stdout(check.text.as_bytes());
         sys::exit(if check.possible { 0 } else { chain::FAILED })
+    }
+    if options.moves {
+        let plan = move_processes(options, &operands, &reporter);
+        plan.unwrap_or_else(|failure| reporter.exit_with(&failure)).execute(&reporter)
     }
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
     let (outcome, mode) = resolve(options, &reporter).unwrap_or_else(|failure| reporter.exit_with(&failure));
@@ -74,8 +85,18 @@ pub fn run(argv: Vec<OsString>) -> ! {
 
 fn resolve(options: Options, reporter: &Reporter) -> Result<(Outcome, RunMode), Failure> {
     let mode = RunMode::of(&options, sys::has_capability(CAP_SYS_ADMIN))?;
-    let outcome = Outcome::resolve(options, mode.wait, reporter)?;
+    let outcome = Outcome::resolve(options, mode.cgroupns != CgroupNs::No, reporter)?;
+    if let Outcome::Create(place) = &outcome {
+        notes::notes(place).iter().for_each(|note| reporter.message(note));
+    }
     Ok((outcome, mode))
+}
+
+/// The plan of `--move`.
+fn move_processes(options: Options, operands: &[OsString], reporter: &Reporter) -> Result<Plan, Failure> {
+    let pids = moving::pids(operands)?;
+    let outcome = moving::resolve(options, &pids, reporter)?;
+    Ok(plan::moving::plan(&outcome, &pids))
 }
 
 /// What a run could limit.

@@ -120,7 +120,7 @@ impl Limit {
                 vec![ControlFile::new(file, weight.to_string()).checked_by(seen)]
             }
             Self::HugeTlb(huge) => huge_pages(huge, "max", "max"),
-            Self::Raw(raw) => vec![ControlFile::new(&raw.file, &raw.value).checked_by(ReadBack::Unknown)],
+            Self::Raw(raw) => vec![ControlFile::new(&raw.file, &raw.value).checked_by(raw.read_back())],
         }
     }
 
@@ -183,7 +183,9 @@ fn only_v2(limit: &Limit) -> String {
     let what = match limit {
         Limit::High(_) => "--memory-high",
         Limit::Min(_) => "--memory-min",
-        _ => "--oom-group",
+        Limit::OomGroup => "--oom-group",
+        // every other limit is of both versions
+        other => return format!("version 1 does not limit {other}"),
     };
     format!(
         "{what} is of version 2 alone, and the controller {} is in version 1 here",

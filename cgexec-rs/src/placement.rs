@@ -10,10 +10,12 @@ use system::sys;
 use crate::group::Group;
 use crate::group_name::Cleanup;
 use crate::hierarchy::{Hierarchies, Hierarchy};
+use crate::levels::Levels;
 use crate::limits::Limit;
 use crate::refusal;
 use crate::request::GroupRequest;
-use crate::stale::{StaleGroups, is_unused};
+use crate::scope::NewScope;
+use crate::stale::{StaleGroups, is_unused, with_levels};
 use crate::v2_parent::{V2Parent, choose_parent, controllers};
 use crate::version::Version;
 
@@ -30,8 +32,10 @@ pub struct Placement {
     pub cleanup: Cleanup,
     /// Whether a limit that cannot be set is skipped.
     pub attempt: bool,
-    /// Whether systemd created the parent.
-    pub by_systemd: bool,
+    /// The groups below the one of version 2, if it can have any.
+    pub levels: Option<Levels>,
+    /// The scope that the parent is.
+    pub scope: Option<NewScope>,
     /// Whether a mount covers a part of /proc, so that a user namespace cannot mount a new one.
     pub proc_is_covered: bool,
     /// Limits that this machine does not support, with the reason, where that is not an error.
@@ -39,7 +43,7 @@ pub struct Placement {
 }
 
 /// The version 1 controllers that count for a report.
-const ACCOUNTING: [&str; 5] = ["memory", "pids", "cpuacct", "cpu", "blkio"];
+const ACCOUNTING: [&str; 4] = ["memory", "pids", "cpuacct", "blkio"];
 
 impl Placement {
     /// Finds a place for a group with these limits.
@@ -51,7 +55,9 @@ impl Placement {
             Search { request, found, name: request.group_name(), v1: Vec::new(), skipped: Vec::new() };
         let v2_limits = search.add_v1_limits()?;
         if request.account {
-            for v1 in ACCOUNTING.iter().filter_map(|name| found.v1(name)) {
+            let counts = |name: &&&str| **name != "cpuacct" || found.v2().is_none();
+            let counting = ACCOUNTING.iter().filter(counts).filter_map(|name| found.v1(name));
+            for v1 in counting.filter(|v1| !takes_real_time_away(v1)) {
                 // a report without these numbers is still a report
                 let _ = search.v1_group(v1);
             }
@@ -91,7 +97,7 @@ impl Placement {
                 continue;
             }
             if is_unused(&group.path) {
-                stale.empty.push(group.path.clone());
+                stale.empty.extend(with_levels(group.path.clone()));
             } else if group.path.is_dir() {
                 return Err(Failure::new(format!("the group {} is in use", group.path.display()))
                     .hint("-g joins a group that exists; another --name makes one"));
@@ -100,6 +106,12 @@ impl Placement {
         self.stale = stale;
         Ok(())
     }
+}
+
+/// Whether a new group in it has no real-time bandwidth, so that no process of it can be scheduled so:
+/// cpu's with CONFIG_RT_GROUP_SCHED. A report must not change what the command can do.
+fn takes_real_time_away(v1: &Hierarchy) -> bool {
+    v1.v1_controllers.iter().any(|name| name == "cpu") && v1.own.join("cpu.rt_runtime_us").exists()
 }
 
 /// A search for a place: the groups found so far.
@@ -203,6 +215,8 @@ impl Search<'_> {
             }
         }
         let (v2_parent, v2) = v2.unzip();
+        let levels = v2_parent.as_ref().zip(v2.as_ref());
+        let levels = levels.and_then(|(parent, group)| request.levels(&group.path, parent.hands_on(), found));
         let anchor = v2.or_else(|| self.v1.pop()).ok_or_else(|| refusal::no_hierarchy(found))?;
         let mut placement = Placement {
             stale: StaleGroups::default(),
@@ -211,7 +225,8 @@ impl Search<'_> {
             v2_parent,
             cleanup: request.cleanup,
             attempt: request.attempt,
-            by_systemd: false,
+            levels,
+            scope: None,
             proc_is_covered: found.proc_is_covered,
             skipped: self.skipped,
         };

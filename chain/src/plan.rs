@@ -29,18 +29,29 @@ pub use crate::step::Reason;
 pub struct Plan {
     steps: Vec<Step>,
     handles: Handles,
-    command: Command,
+    command: Option<Command>,
     on_exit: Option<OnExit>,
     watch: Option<Watch>,
     /// How many calls are left to the helper.
     helper_calls: u32,
+    /// Whether the helper lives as long as the parent that stays.
+    helper_stays: bool,
 }
 
 impl Plan {
     /// A plan that only becomes the command.
     pub fn new(command: Command) -> Self {
-        let handles = Handles::default();
-        Self { steps: Vec::new(), handles, command, on_exit: None, watch: None, helper_calls: 0 }
+        Self::ending_with(Some(command))
+    }
+
+    /// A plan that ends, with status 0, after its last step: nothing is run, and nothing taken back.
+    pub fn without_command() -> Self {
+        Self::ending_with(None)
+    }
+
+    fn ending_with(command: Option<Command>) -> Self {
+        let (steps, handles) = (Vec::new(), Handles::default());
+        Self { steps, handles, command, on_exit: None, watch: None, helper_calls: 0, helper_stays: false }
     }
 
     /// A slot for a descriptor that a call opens; messages show it as `<name>`.
@@ -106,6 +117,11 @@ impl Plan {
                 other => other,
             };
         }
+    }
+
+    /// Lets the helper live until the parent that stays has taken everything back: where it is counts.
+    pub fn keep_helper(&mut self) {
+        self.helper_stays = true;
     }
 
     /// After the last step nothing is taken back, whatever fails: it cannot be any more.
@@ -194,9 +210,11 @@ impl Plan {
     pub fn execute(self, reporter: &Reporter) -> ! {
         if reporter.verbosity() == Verbosity::DryRun {
             self.print(reporter);
-            sys::exit(chain_dry_run::continue_with_next(reporter, &self.command, &self.steps));
+            let Some(command) = &self.command else { sys::exit(0) };
+            sys::exit(chain_dry_run::continue_with_next(reporter, command, &self.steps));
         }
-        Execution::new(reporter, self.handles, self.command, self.on_exit, self.watch).run(self.steps)
+        let Self { steps, handles, command, on_exit, watch, helper_stays, .. } = self;
+        Execution::new(reporter, handles, command, on_exit, watch, helper_stays).run(steps)
     }
 
     fn print(&self, reporter: &Reporter) {
@@ -204,7 +222,8 @@ impl Plan {
             let shown = action.shown();
             reporter.step(reason, shown.notation, shown.page);
         }
-        self.command.say(reporter);
+        let Some(command) = &self.command else { return };
+        command.say(reporter);
         let committed = self.steps.iter().rposition(|step| step.commits).map_or(0, |last| last + 1);
         let open = self.steps.iter().skip(committed).rev();
         let undos = open.flat_map(|step| step.undo.iter().rev());

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use chain::args::Tool;
 
 use crate::credentials::CredentialOptions;
+use crate::image::ImageOptions;
 use crate::mount_request::{MountRequests, parse_size};
+use crate::rights::RightsOptions;
 use crate::root_mount::WriteMode;
 
 /// The tool's name and texts.
@@ -74,6 +76,14 @@ pub struct Options {
     /// `--userspec` and `--groups`.
     #[command(flatten)]
     pub credentials: CredentialOptions,
+
+    /// `--image-config`, `--entrypoint` and `--env`.
+    #[command(flatten)]
+    pub image: ImageOptions,
+
+    /// `--cap-add`, `--privileged` and the like.
+    #[command(flatten)]
+    pub rights: RightsOptions,
 
     /// Stay in the working directory; only where NEWROOT is "/" already
     #[arg(long)]

@@ -42,13 +42,13 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             option(&["--die-with-parent"], DIES),
             option(&["--new-session"], Line("setsid --wait unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
             option(&["--chdir"], Option(CHROOT, "--workdir DIR")),
-            option(&["--setenv"], Line("env NAME=VALUE chroot-rs ubuntu-fs COMMAND")),
+            option(&["--setenv"], Option(CHROOT, "--env NAME=VALUE")),
             option(&["--unsetenv"], Line("env -u NAME chroot-rs ubuntu-fs COMMAND")),
             option(&["--clearenv"], Option(UNSHARE, "--clear-env")),
             option(&["--as-pid-1"], Option(UNSHARE, "--pid")),
             option(&["--uid"], Option(CHROOT, "--userspec USER")),
             option(&["--gid"], Option(CHROOT, "--userspec :GROUP")),
-            option(&["--add-seccomp-fd"], crate::docker::CAPABILITIES),
+            option(&["--add-seccomp-fd"], Option(CHROOT, "--seccomp FILE")),
             option(&["--tmp-overlay", "--overlay", "--overlay-src"], Option(CHROOT, "--ephemeral")),
             option(&["--remount-ro"], Option(CHROOT, "--read-only")),
             option(&["--dir", "--file", "--symlink", "--chmod", "--perms"], IN_ROOT),
@@ -74,10 +74,10 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             ),
             option(&["--private-users"], Option(UNSHARE, "--user --map-auto")),
             option(&["--port"], crate::docker::PUBLISH),
-            option(&["-E"], Line("env NAME=VALUE chroot-rs ubuntu-fs COMMAND")),
-            option(&["--capability"], crate::docker::CAPABILITIES),
-            option(&["--drop-capability"], crate::docker::CAPABILITIES),
-            option(&["--system-call-filter"], crate::docker::CAPABILITIES),
+            option(&["-E"], Option(CHROOT, "--env NAME=VALUE")),
+            option(&["--capability"], Option(CHROOT, "--cap-add CAP")),
+            option(&["--drop-capability"], Option(CHROOT, "--cap-drop CAP")),
+            option(&["--system-call-filter"], Option(CHROOT, "--seccomp FILE")),
             option(&["-M", "--machine"], Option(UNSHARE, "--hostname NAME")),
             option(&["--as-pid2"], Option(UNSHARE, "--init")),
             option(&["-S", "--slice"], Option(CGEXEC, "--parent PATH")),
@@ -112,7 +112,7 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
                 NotHere("rootfs-fetch reads what 'docker login' or 'podman login' wrote"),
             ),
             option(&["--arch", "--variant"], Option(FETCH, "--platform linux/ARM64")),
-            option(&["--timeout"], Line("timeout 60 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
+            option(&["--timeout"], Option("cgexec-rs", "--wall-time SECONDS")),
             option(&["--uidmap"], Option(UNSHARE, "--map-users INSIDE:OUTSIDE:COUNT")),
             option(&["--gidmap"], Option(UNSHARE, "--map-groups INSIDE:OUTSIDE:COUNT")),
             option(&["--env-host"], Nothing("the command has the caller's environment")),
@@ -120,3 +120,8 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
         ],
     ),
 ];
+
+/// Whether one of these programs has an option of this name.
+pub fn has(name: &str) -> bool {
+    OPTIONS.iter().any(|(_, options)| options.iter().any(|option| option.spellings.contains(&name)))
+}

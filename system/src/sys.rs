@@ -4,12 +4,14 @@
 //! One call a function, one `unsafe` a block; what keeps each one sound stands
 //! at its SAFETY line. Errors are errno values, as the manual pages list them.
 
+mod cgroup_namespace;
 mod credentials;
 mod descriptors;
 mod error;
 mod files;
 mod mounts;
 mod process;
+mod rights;
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -20,6 +22,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+pub use cgroup_namespace::cgroup_namespace;
 pub use credentials::*;
 use descriptors::inherited;
 pub use descriptors::{close_all_but, close_on_exec, inherited_descriptors, look_at};
@@ -30,6 +33,7 @@ pub use process::{
     Change, drop_code_pages, execve, fork, fork_into, is_ignored, kill, next_change, overwrite_arguments,
     pending, pidfd_open, set_death_signal, set_ignored, unblock,
 };
+pub use rights::*;
 
 /// Writes a whole line to standard error, and lets a failure pass.
 ///
