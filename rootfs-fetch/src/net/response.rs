@@ -78,9 +78,9 @@ pub struct Response {
 #[derive(Debug)]
 enum Body {
     /// As the server sends them.
-    Sent(TimedStream),
+    Sent(Box<TimedStream>),
     /// Unpacked, where the server packed them unasked.
-    Gunzipped(Box<MultiGzDecoder<TimedStream>>),
+    Gunzipped(Box<MultiGzDecoder<Box<TimedStream>>>),
 }
 
 impl Response {
@@ -100,7 +100,8 @@ impl Response {
         }
         let length = response.content_length();
         let url = url.clone();
-        let body = Body::Sent(TimedStream::new(response, url.clone(), runtime, patience));
+        let body = TimedStream::new(response, url.clone(), runtime, patience);
+        let body = Body::Sent(Box::new(body));
         Ok(Self { head, url, length, body })
     }
 
