@@ -148,6 +148,8 @@ const SHIFT_RIGHT: u8 = 0x74;
 const JUMP_UNLESS_EQUAL: u8 = 0x55;
 const JUMP_UNLESS_SAME: u8 = 0x5d;
 const EXIT: u8 = 0x95;
+/// Instructions of an answer.
+const ANSWER: usize = 2;
 
 /// The program for version 2: it answers 1 for what a rule allows, 0 for anything else.
 ///
@@ -165,7 +167,15 @@ pub fn program(rules: &[DeviceRule]) -> Vec<u64> {
         instruction(LOAD_WORD, 4, 1, 4, 0),
         instruction(LOAD_WORD, 5, 1, 8, 0),
     ];
-    usual.iter().chain(rules).for_each(|rule| program.extend(rule.instructions()));
+    for rule in usual.iter().chain(rules) {
+        let part = rule.instructions();
+        let allows_all = part.len() == ANSWER;
+        program.extend(part);
+        if allows_all {
+            // the kernel takes no program with instructions that are never reached
+            return program;
+        }
+    }
     program.extend([instruction(SET, 0, 0, 0, 0), instruction(EXIT, 0, 0, 0, 0)]);
     program
 }
@@ -191,7 +201,7 @@ impl DeviceRule {
         let length = tests.len();
         let part = tests.into_iter().enumerate().map(|(at, (code, to, from, number))| {
             // over the rest of the tests, and the answer of two instructions
-            let rest = u16::try_from(length - at - 1 + 2).unwrap_or_default();
+            let rest = u16::try_from(length - at - 1 + ANSWER).unwrap_or_default();
             let jump = if matches!(code, JUMP_UNLESS_EQUAL | JUMP_UNLESS_SAME) { rest } else { 0 };
             instruction(code, to, from, jump, number)
         });
@@ -284,7 +294,9 @@ mod tests {
             let answer = answers(&program, kind, access, major, minor);
             assert_eq!(answer, allowed, "{kind} {access} {major}:{minor}");
         }
-        let all = super::program(&[rule("a *:* rwm")]);
+        let all = super::program(&[rule("a *:* rwm"), rule("b 8:* r")]);
+        let (last, never_reached) = (all.last(), super::program(&[rule("b 8:* r")]).len());
+        assert!(last == Some(&instruction(EXIT, 0, 0, 0, 0)) && all.len() < never_reached);
         assert_eq!(answers(&all, BLOCK, READ | WRITE | MKNOD, 259, 0), 1);
     }
 }
