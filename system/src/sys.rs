@@ -5,6 +5,7 @@
 //! at its SAFETY line. Errors are errno values, as the manual pages list them.
 
 mod bpf;
+mod cgroup_namespace;
 mod credentials;
 mod descriptors;
 mod error;
@@ -23,6 +24,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 pub use bpf::attach_device_program;
+pub use cgroup_namespace::cgroup_namespace;
 pub use credentials::*;
 use descriptors::inherited;
 pub use descriptors::{close_all_but, close_on_exec, inherited_descriptors, look_at};
