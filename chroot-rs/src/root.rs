@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The new root directory, held open: whoever renames its path replaces nothing.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -115,13 +115,8 @@ impl Root {
             .unwrap_or_else(|| OsString::from("/bin/sh"))
     }
 
-    /// Whether the root has one of a PATH's directories; true for a PATH without an absolute one.
-    pub fn has_one_of(&self, path: &OsStr) -> bool {
-        let mut dirs = std::env::split_paths(path).filter(|dir| dir.is_absolute()).peekable();
-        dirs.peek().is_none() || dirs.any(|dir| self.has(&dir))
-    }
-
-    fn has(&self, path: &Path) -> bool {
+    /// Whether an absolute path leads to something inside.
+    pub fn has(&self, path: &Path) -> bool {
         path.is_absolute() && self.open_inside(path, OFlag::O_PATH).is_ok()
     }
 
