@@ -18,6 +18,7 @@ use crate::ids::Ids;
 use crate::mask::{self, Mask};
 use crate::mounts::ExistingMounts;
 use crate::overlay::OverlayProbe;
+use crate::rights::CallerRights;
 use crate::root::{DirState, Root};
 use crate::root_mount::{RootMount, WriteMode};
 use crate::standard_pipes;
@@ -180,6 +181,7 @@ impl Probe {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountProbe {
     pub privilege: Privilege,
+    pub rights: CallerRights,
     /// The effective user and group of this process.
     pub caller: (u32, u32),
     /// What they are in a new user namespace.
@@ -230,6 +232,7 @@ impl MountProbe {
         let can_unmount = is_machine || (proc_mounts + sys_mounts > 0 && may_unmount());
         Self {
             privilege,
+            rights: CallerRights::read(privilege),
             caller,
             inside: if privilege == Privilege::Unprivileged {
                 own_id_kept().unwrap_or_default()

@@ -19,6 +19,7 @@ use crate::mount_target::TargetResolver;
 use crate::mounts::{ExistingMounts, FsProvision, KernelMounts};
 use crate::overlay::{Overlay, OverlayProbe, PieceKind, hidden};
 use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
+use crate::rights::Rights;
 use crate::root::{DirState, Root};
 use crate::root_mount::{RootMount, WriteMode};
 
@@ -36,6 +37,8 @@ pub struct Setup {
     pub mended: Vec<Mended>,
     /// Standard descriptors that the user of the command is to own.
     pub pipes: Vec<RawFd>,
+    /// What the command may do.
+    pub rights: Rights,
     pub workdir: Option<PathBuf>,
     pub command: Command,
     /// What the tool before left to this one.
@@ -81,6 +84,7 @@ impl Setup {
             return Err(failure.hint("--workdir=DIR starts in a directory of the new root"));
         }
         let mut notes = Vec::new();
+        let caller = probe.mounts.as_ref().ok().map(|mounts| mounts.rights.clone());
         let strategy = match probe.mounts {
             Ok(mounts) => {
                 notes.extend(left_out(options, &mounts));
@@ -93,6 +97,10 @@ impl Setup {
             Err(why) => plain(options, why, &mut notes)?,
         };
         let credentials = options.credentials.resolve(&probe.accounts, &probe.ids, &mut notes)?;
+        let rights = match caller {
+            Some(caller) => Rights::resolve(&options.rights, &caller, &credentials, &mut notes)?,
+            None => Rights::default(),
+        };
         let command = if probe.is_current_root { command } else { command.inside(&probe.root.path) };
         let inside = match &strategy {
             Strategy::Pivot(pivot) => pivot.map_caller.map(|(inside, _)| inside.0),
@@ -105,7 +113,18 @@ impl Setup {
         let stays = options.skip_chdir && matches!(strategy, Strategy::Pivot(_));
         let workdir = options.workdir.clone().or_else(|| std::env::current_dir().ok().filter(|_| stays));
         let handover = probe.handover;
-        Ok(Self { root: probe.root, strategy, credentials, mended, pipes, workdir, command, handover, notes })
+        Ok(Self {
+            root: probe.root,
+            strategy,
+            credentials,
+            rights,
+            mended,
+            pipes,
+            workdir,
+            command,
+            handover,
+            notes,
+        })
     }
 }
 
@@ -151,6 +170,11 @@ fn process_1(options: &Options, probe: &MountProbe, left: Option<ProcessOne>) ->
 fn plain(options: &Options, why: WhyPlain, notes: &mut Vec<String>) -> Result<Strategy, Failure> {
     if options.want_mounts() {
         let failure = Failure::new("a mount was asked for, and none can be made here");
+        return Err(failure.hint(why.advice()));
+    }
+    if options.rights.are_requested() {
+        let failure =
+            Failure::new("rights were to be given up, and here nothing keeps the command from them");
         return Err(failure.hint(why.advice()));
     }
     // with --plain, and for the root there is, nothing is lost
