@@ -37,13 +37,15 @@ pub struct ChangeOptions {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["plain", "read_only", "ephemeral"])]
     pub changes: Option<PathBuf>,
 
-    /// Of DIR of --changes: print what was created, changed and removed, a line each, and run nothing
+    /// Of DIR of --changes: print what was created, changed and removed, a line each or as json, and run nothing
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text",
+          hide_possible_values = true,
           requires = "changes", conflicts_with_all = ["apply", "discard"])]
     pub list: Option<Format>,
 
-    /// Of DIR of --changes: make NEWROOT what it was for the command, and run nothing
+    /// Of DIR of --changes: make NEWROOT what it was for the command, with force also where both changed, and run nothing
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "unchanged",
+          hide_possible_values = true,
           requires = "changes", conflicts_with = "discard")]
     pub apply: Option<When>,
 
@@ -52,21 +54,19 @@ pub struct ChangeOptions {
     pub discard: bool,
 }
 
-/// How changes are printed.
+/// How changes are printed: in words with a path in quotes, or an object a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[expect(missing_docs, reason = "a doc comment would be a long help")]
 pub enum Format {
-    /// Words and a path in quotes.
     Text,
-    /// An object a line.
     Json,
 }
 
-/// Which changes are applied.
+/// Which changes are applied: where nothing of NEWROOT that they concern was changed since, or always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[expect(missing_docs, reason = "a doc comment would be a long help")]
 pub enum When {
-    /// Where nothing of NEWROOT that they concern was changed since.
     Unchanged,
-    /// Always.
     Force,
 }
 

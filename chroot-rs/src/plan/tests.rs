@@ -76,7 +76,7 @@ fn setup(words: &[&str], mounts: Result<MountProbe, WhyPlain>) -> Result<Setup, 
         ids: Ids::default(),
         broken_variables: Vec::new(),
         uid: 0,
-        standard_pipes: vec![1],
+        standard_pipes: Vec::new(),
         mounts,
         handover: None,
     };
@@ -323,7 +323,7 @@ fn the_plan_ends_with_credentials_variables_and_working_directory() {
     let setup = setup(&words, Err(WhyPlain::Requested)).unwrap();
     let root = Root::open("/".into()).unwrap();
     let mended = Mended::all(&[Variable::TmpDir], &root, &AccountFiles::default(), 5);
-    let setup = Setup { mended, ..setup };
+    let setup = Setup { mended, pipes: vec![1], ..setup };
     assert_eq!(
         plan(setup).lines(),
         [
