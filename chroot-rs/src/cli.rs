@@ -7,6 +7,7 @@ use chain::args::Tool;
 
 use crate::changes::ChangeOptions;
 use crate::credentials::CredentialOptions;
+use crate::image::ImageOptions;
 use crate::mount_request::{MountRequests, parse_size};
 use crate::rights::RightsOptions;
 use crate::root_mount::WriteMode;
@@ -80,6 +81,10 @@ pub struct Options {
     /// `--userspec` and `--groups`.
     #[command(flatten)]
     pub credentials: CredentialOptions,
+
+    /// `--image-config`, `--entrypoint` and `--env`.
+    #[command(flatten)]
+    pub image: ImageOptions,
 
     /// `--cap-add`, `--privileged` and the like.
     #[command(flatten)]

@@ -1,107 +1,111 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Variables of the caller that lead nowhere in the new root, and what they are inside.
+//! The variables that the command gets: those of an image, and those of `--env`.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
-use chain::{Plan, call};
-use system::accounts::AccountFiles;
+use chain::Plan;
+use chain::call::{self, Call, Shown};
+use chain::handles::Handles;
+use chain::reporter::quoted;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use nix::errno::Errno;
+use system::sys;
 
-use crate::mount_request::MountRequests;
-use crate::root::Root;
+/// A variable; without a value it is taken over from the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    pub name: OsString,
+    pub value: Option<OsString>,
+}
 
-/// Replaces a PATH without a directory that exists inside, as on a machine that keeps programs elsewhere.
-const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// A variable that names files: environ(7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Variable {
-    Path,
-    Home,
-    Shell,
-    /// Programs make files in `/tmp` without it.
-    TmpDir,
-    XdgRuntimeDir,
+/// Reads `NAME[=VALUE]`.
+pub fn parser() -> impl TypedValueParser<Value = Variable> {
+    OsStringValueParser::new().try_map(Variable::parse)
 }
 
 impl Variable {
-    const ALL: [Self; 5] = [Self::Path, Self::Home, Self::Shell, Self::TmpDir, Self::XdgRuntimeDir];
+    fn parse(text: OsString) -> Result<Self, &'static str> {
+        let bytes = text.as_bytes();
+        let (name, value) = match bytes.iter().position(|byte| *byte == b'=') {
+            Some(at) => {
+                let (name, rest) = bytes.split_at_checked(at).unwrap_or((bytes, b""));
+                (name, Some(OsString::from_vec(rest.iter().skip(1).copied().collect())))
+            }
+            None => (bytes, None),
+        };
+        match name {
+            b"" => Err("a variable has a name: NAME or NAME=VALUE"),
+            name => Ok(Self { name: OsStr::from_bytes(name).to_owned(), value }),
+        }
+    }
+}
 
-    /// Whether passwd(5) has its value.
-    pub fn is_of_user(self) -> bool {
-        matches!(self, Self::Home | Self::Shell)
+/// Variables to set, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// Whether the command gets no other variable.
+    is_whole: bool,
+    variables: Vec<(OsString, OsString)>,
+}
+
+impl Environment {
+    /// One that leaves nothing of the caller's.
+    pub fn whole() -> Self {
+        Self { is_whole: true, variables: Vec::new() }
     }
 
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Path => "PATH",
-            Self::Home => "HOME",
-            Self::Shell => "SHELL",
-            Self::TmpDir => "TMPDIR",
-            Self::XdgRuntimeDir => "XDG_RUNTIME_DIR",
+    /// Sets one, which keeps its place.
+    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        let (name, value) = (name.into(), value.into());
+        match self.variables.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.variables.push((name, value)),
         }
     }
 
-    /// Those that lead nowhere in a root with these mounts.
-    pub fn broken(root: &Root, mounts: &MountRequests) -> Vec<Self> {
-        let is_there = |path: &Path| {
-            let ours = ["/dev", "/proc", "/sys"].iter().any(|dir| path.starts_with(dir));
-            !path.is_absolute() || ours || mounts.may_show(path) || root.has(path)
-        };
-        let leads_nowhere = |variable: &Self| {
-            std::env::var_os(variable.name()).is_some_and(|value| match variable {
-                Self::Path => {
-                    let mut dirs = std::env::split_paths(&value).filter(|dir| dir.is_absolute()).peekable();
-                    dirs.peek().is_some() && !dirs.any(|dir| is_there(&dir))
-                }
-                _ => !value.is_empty() && !is_there(Path::new(&value)),
-            })
-        };
-        Self::ALL.into_iter().filter(leads_nowhere).collect()
-    }
-}
-
-/// A variable with its value inside; without one it is removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mended {
-    variable: Variable,
-    value: Option<OsString>,
-}
-
-impl Mended {
-    /// What broken variables are for a user of the new root's passwd(5).
-    pub fn all(broken: &[Variable], root: &Root, accounts: &AccountFiles, uid: u32) -> Vec<Self> {
-        let user = accounts.user_of(uid);
-        let is_there = |path: &OsString| root.has(Path::new(path));
-        let value = |variable| match variable {
-            Variable::Path => Some(OsString::from(USUAL_PATH)),
-            Variable::Home => Some(
-                user.as_ref().and_then(|user| user.home()).filter(is_there).unwrap_or_else(|| "/".into()),
-            ),
-            Variable::Shell => Some(
-                user.as_ref()
-                    .and_then(|user| user.shell())
-                    .filter(is_there)
-                    .unwrap_or_else(|| "/bin/sh".into()),
-            ),
-            Variable::TmpDir | Variable::XdgRuntimeDir => None,
-        };
-        broken.iter().map(|variable| Self { variable: *variable, value: value(*variable) }).collect()
+    /// Adds those of `--env`.
+    pub fn set_all(&mut self, wanted: &[Variable]) {
+        for Variable { name, value } in wanted {
+            if let Some(value) = value.clone().or_else(|| std::env::var_os(name)) {
+                self.set(name, value);
+            }
+        }
     }
 
-    /// Changes it, for the search of the command and for the command.
+    /// The value of one that is set here.
+    #[cfg(test)]
+    pub fn value(&self, name: &str) -> Option<&OsStr> {
+        let found = self.variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_os_str())
+    }
+
+    /// Sets them before the command is looked for.
     pub fn plan(self, plan: &mut Plan) {
-        let name = self.variable.name();
-        let reason = match self.variable {
-            Variable::Path => "look for programs where they usually are".to_string(),
-            Variable::Home => "have a home directory that is there".to_string(),
-            Variable::Shell => "have a shell that is there".to_string(),
-            Variable::TmpDir | Variable::XdgRuntimeDir => format!("forget a {name} that is not there"),
-        };
-        match self.value {
-            Some(value) => plan.step(reason, call::SetVariable { name, value }),
-            None => plan.step(reason, call::UnsetVariable(name)),
+        if self.is_whole {
+            plan.step("keep nothing of the caller's environment", call::KeepEnvironment(Vec::new()));
         }
+        for (name, value) in self.variables {
+            plan.step(format!("set {}", name.display()), SetVariable { name, value });
+        }
+    }
+}
+
+/// Sets a variable of the environment: setenv(3). Not a system call, so strace(1) does not see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SetVariable {
+    name: OsString,
+    value: OsString,
+}
+
+impl Call for SetVariable {
+    fn shown(&self) -> Shown {
+        Shown::new(format!("setenv({}, {}, 1)", quoted(&self.name), quoted(&self.value)), "setenv(3)")
+            .inspect("env")
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        sys::set_variable(&self.name, &self.value)
     }
 }
 
@@ -110,30 +114,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn home_and_shell_are_those_of_the_roots_own_passwd_if_they_are_there() {
-        let root = Root::open("/".into()).unwrap();
-        let passwd = b"root:x:0:0::/root:/no/such/shell\nuser:x:7:7::/no/such/home:/bin/sh\n";
-        let accounts = AccountFiles::new(passwd.to_vec(), Vec::new());
-        let mended = |uid| {
-            let all = Mended::all(&[Variable::Home, Variable::Shell], &root, &accounts, uid);
-            all.into_iter().map(|mended| mended.value.unwrap()).collect::<Vec<_>>()
-        };
-        for (uid, expected) in [(0, ["/root", "/bin/sh"]), (7, ["/", "/bin/sh"]), (9, ["/", "/bin/sh"])] {
-            assert_eq!(mended(uid), expected, "{uid}");
-        }
-    }
-
-    #[test]
-    fn what_may_be_made_anywhere_is_forgotten() {
-        let root = Root::open("/".into()).unwrap();
-        let accounts = AccountFiles::default();
-        let mut plan = Plan::new(chain::exec::Command::shell("sh".into()));
-        for mended in Mended::all(&[Variable::TmpDir, Variable::Path], &root, &accounts, 0) {
-            mended.plan(&mut plan);
-        }
-        assert_eq!(
-            plan.lines(),
-            ["unsetenv(\"TMPDIR\")".into(), format!("setenv(\"PATH\", \"{USUAL_PATH}\", 1)")]
-        );
+    fn a_variable_has_a_name_and_perhaps_a_value() {
+        let parse = |text: &str| Variable::parse(text.into()).map(|read| (read.name, read.value));
+        assert_eq!(parse("A=b=c"), Ok(("A".into(), Some("b=c".into()))));
+        assert_eq!(parse("A="), Ok(("A".into(), Some("".into()))));
+        assert_eq!(parse("A"), Ok(("A".into(), None)));
+        assert!(parse("=b").is_err() && parse("").is_err());
     }
 }

@@ -10,10 +10,10 @@ use system::namespace::{Kind, capability};
 use system::visibility::Refused;
 use system::{mountinfo, sys};
 
+use crate::broken_variables::Variable;
 use crate::cli::Options;
 use crate::descriptors::{self, EscapingFd};
 use crate::dev::{self, Dev};
-use crate::environment::Variable;
 use crate::ids::Ids;
 use crate::mask::{self, Mask};
 use crate::mounts::ExistingMounts;

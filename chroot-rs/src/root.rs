@@ -115,7 +115,7 @@ impl Root {
             .unwrap_or_else(|| OsString::from("/bin/sh"))
     }
 
-    /// Whether an absolute path leads to something inside.
+    /// Whether a process inside finds something at an absolute path.
     pub fn has(&self, path: &Path) -> bool {
         path.is_absolute() && self.open_inside(path, OFlag::O_PATH).is_ok()
     }

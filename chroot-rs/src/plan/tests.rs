@@ -5,11 +5,11 @@ use chain::exec::Command;
 use clap::{Args as _, FromArgMatches as _};
 
 use super::*;
+use crate::broken_variables::{Mended, Variable};
 use crate::capabilities::Capabilities;
 use crate::cli::Options;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
-use crate::environment::{Mended, Variable};
 use crate::ids::Ids;
 use crate::mounts::ExistingMounts;
 use crate::overlay::{OverlayProbe, Piece, PieceKind};
