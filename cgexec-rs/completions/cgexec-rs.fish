@@ -40,7 +40,7 @@ complete -c cgexec-rs -l keep -d 'Leave the group, and what still runs in it, wh
 complete -c cgexec-rs -l cgroupns -d 'Let COMMAND see the group as the root of all groups: a cgroup namespace; the default where a group is made and that is permitted'
 complete -c cgexec-rs -l no-cgroupns -d 'Let COMMAND see where the group is'
 complete -c cgexec-rs -l exec -d 'Become COMMAND and keep the process id; an empty group then stays until the next run removes it'
-complete -c cgexec-rs -l wait -d 'Stay and wait for COMMAND, then end what is left and remove the group'
+complete -c cgexec-rs -l wait -d 'Stay and wait for COMMAND, then end what is left and remove the group: the default'
 complete -c cgexec-rs -l check -d 'Say what can be limited here, or whether the limits that are given can, and run nothing'
 complete -c cgexec-rs -s b -l from-top -d 'Does nothing: paths already start at the top of the hierarchy, as with cgexec -b'
 complete -c cgexec-rs -s s -l sticky -d 'Does nothing: there is no daemon that moves processes'
