@@ -192,7 +192,7 @@ _cgexec__rs_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --group | -g | --memory | -m | --memory-high | --memory-low | --memory-reservation | --memory-min | --memory-swap | --memory-swap-max | --pids-limit | --cpus | --cpu-quota | --cpu-period | --cpu-weight | --cpu-shares | --cpuset-cpus | --cpuset-mems | --io-max | --device-read-bps | --device-write-bps | --device-read-iops | --device-write-iops | --io-weight | --blkio-weight | --hugetlb | --set | --cpu-time | --wall-time | --kill-after | --parent | --name | --manager | --report-file) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --group | -g | --memory | -m | --memory-high | --memory-low | --memory-reservation | --memory-min | --memory-swap | --memory-swap-max | --pids-limit | --cpus | --cpu-quota | --cpu-period | --cpu-weight | --cpu-shares | --cpuset-cpus | --cpuset-mems | --io-max | --device-read-bps | --device-write-bps | --device-read-iops | --device-write-iops | --io-weight | --blkio-weight | --hugetlb | --device | --set | --cpu-time | --wall-time | --kill-after | --parent | --name | --manager | --report-file) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac
