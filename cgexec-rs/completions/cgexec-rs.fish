@@ -47,3 +47,4 @@ complete -c cgexec-rs -s s -l sticky -d 'Does nothing: there is no daemon that m
 complete -c cgexec-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c cgexec-rs -s h -l help -d 'Print help'
 complete -c cgexec-rs -s V -l version -d 'Print version'
+complete -c cgexec-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --group -g --memory -m --memory-high --memory-low --memory-reservation --memory-min --memory-swap --memory-swap-max --pids-limit --cpus --cpu-quota --cpu-period --cpu-weight --cpu-shares --cpuset-cpus --cpuset-mems --io-max --device-read-bps --device-write-bps --device-read-iops --device-write-iops --io-weight --blkio-weight --hugetlb --set --cpu-time --wall-time --kill-after --parent --name --manager --report-file)'
