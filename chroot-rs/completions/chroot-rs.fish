@@ -8,6 +8,7 @@ see\t''"
 complete -c chroot-rs -l plain -d 'Exactly chroot(2) and chdir(2), as chroot(1) does: no mounts, and root can get out'
 complete -c chroot-rs -l no-mount -d 'Change the root, but mount no proc, sys and dev'
 complete -c chroot-rs -l share-pid -d 'Keep the caller\'s processes in sight, although the roots of those outside lead out'
+complete -c chroot-rs -l no-init -d 'Let COMMAND be process 1, for which the kernel drops signals it does not catch: for systemd and other inits'
 complete -c chroot-rs -l unmask -d 'As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)'
 complete -c chroot-rs -l read-only -d 'Let nothing be written to NEWROOT and what is mounted below it'
 complete -c chroot-rs -l ephemeral -d 'Let everything be written to NEWROOT, and forget it when the command ends'
