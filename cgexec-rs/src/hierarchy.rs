@@ -48,7 +48,7 @@ pub struct Hierarchies {
     pub unopened: bool,
     /// Whether some of them are seen through detached mounts.
     pub private: bool,
-    /// Whether something is mounted over a part of /proc: see [`mountinfo::is_cover_of_proc`].
+    /// Whether something is mounted over a part of /proc: see [`mountinfo::Mount::may_cover`].
     pub proc_is_covered: bool,
 }
 
@@ -99,7 +99,7 @@ impl Hierarchies {
         let memberships: Vec<Membership> = Membership::all(own).collect();
         let mut found = Self::default();
         for mount in mountinfo::mounts(table) {
-            found.proc_is_covered |= mountinfo::is_cover_of_proc(&mount.at);
+            found.proc_is_covered |= mount.may_cover("/proc");
             let version = match mount.fstype {
                 b"cgroup" => Version::V1,
                 b"cgroup2" => Version::V2,

@@ -24,7 +24,7 @@ use crate::handles::Handles;
 pub use credentials::{KeepCapabilities, SetGroup, SetGroups, SetUser};
 pub use directory::{Chdir, Chroot, Enter, PivotRoot, Reopen};
 pub use file::{Mkdir, Mknod, Symlink, Umask, Unlink, Write};
-pub use mount::{FsMount, FsOpen, Mount, MoveMount, OpenTree, ReadOnlyTree, Unmount};
+pub use mount::{FsMount, FsOpen, FsSet, Mount, MoveMount, NoExecTree, OpenTree, ReadOnlyTree, Unmount};
 pub use namespace::{BringUp, SetHostname, Unshare};
 pub use notation::shell_word;
 pub use process::{

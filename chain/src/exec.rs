@@ -21,11 +21,8 @@ use nix::unistd::AccessFlags;
 use crate::exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
 use crate::reporter::{ErrnoText, Quoted, Reporter, Verbosity, quoted};
 use system::elf;
-use system::search::unsearchable_parent;
+use system::search::{self, unsearchable_parent};
 use system::sys;
-
-/// Where a program is looked for when PATH is unset: confstr(3)'s _CS_PATH on Linux.
-const STANDARD_PATH: &str = "/bin:/usr/bin";
 
 /// How much of a long PATH a hint shows, in bytes.
 const PATH_SHOWN: usize = 400;
@@ -120,15 +117,7 @@ impl Command {
         if self.program.as_bytes().contains(&b'/') || self.program.is_empty() {
             return vec![PathBuf::from(&self.program)];
         }
-        let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(STANDARD_PATH));
-        // an empty part is the working directory: environ(7)
-        path.as_bytes()
-            .split(|byte| *byte == b':')
-            .map(|dir| {
-                let dir = if dir.is_empty() { b"." } else { dir };
-                Path::new(OsStr::from_bytes(dir)).join(&self.program)
-            })
-            .collect()
+        search::path_dirs().into_iter().map(|dir| dir.join(&self.program)).collect()
     }
 
     fn not_found(&self, reporter: &Reporter, errno: Errno) -> i32 {
@@ -148,7 +137,7 @@ impl Command {
         } else if self.program.as_bytes().starts_with(b"-") {
             reporter.hint("options go before the operands of this tool; here COMMAND is meant");
         } else if !self.program.is_empty() && !self.program.as_bytes().contains(&b'/') {
-            let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(STANDARD_PATH));
+            let path = search::path();
             let dirs = path.as_bytes().get(..PATH_SHOWN).unwrap_or(path.as_bytes());
             let more = if dirs.len() < path.len() { "..." } else { "" };
             let inside = self.root.as_ref().map(|root| format!(" inside {}", quoted(root)));

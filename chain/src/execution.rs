@@ -60,7 +60,7 @@ impl<'a> Execution<'a> {
 
     /// Makes a step. Only the process that goes on with the plan returns from it.
     fn make(&mut self, step: Step, later: &[Step]) {
-        let Step { reason, action, undo, verify, optional, commits } = step;
+        let Step { reason, action, undo, verify, optional, instead, commits } = step;
         if matches!(action, Action::InReaper(_)) {
             // made by now
             return;
@@ -79,6 +79,15 @@ impl<'a> Execution<'a> {
             Action::StartReaper => self.start_reaper(later),
             action => self.make_action(action, later),
         };
+        if let (Err(errno), Some(instead)) = (made, instead)
+            && instead.refusals.contains(&errno)
+        {
+            self.reporter.message(&instead.note);
+            for (reason, action) in instead.steps {
+                self.make(Step::new(reason, action), later);
+            }
+            return;
+        }
         if let Err(errno) = made {
             self.report_failure(&reason, &action, errno);
         }

@@ -11,13 +11,15 @@
 
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
+
 use crate::call::{self, Call, ForkOptions};
 use crate::chain_dry_run;
 use crate::exec::Command;
 use crate::execution::{Execution, OnExit};
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::{Reporter, Verbosity};
-use crate::step::{Action, Step, Undo, UndoWhen};
+use crate::step::{Action, Instead, Step, Undo, UndoWhen};
 use crate::supervise::{Ended, Watch};
 use system::sys;
 
@@ -118,6 +120,27 @@ impl Plan {
         if let Some(step) = self.steps.last_mut() {
             step.optional = true;
         }
+    }
+
+    /// Says what is left out where the last step, which only a default wants, ends with one of these
+    /// errors. The plan then goes on with another call, or with none.
+    pub fn or_else(
+        &mut self,
+        refusals: &'static [Errno],
+        note: impl Into<Reason>,
+        instead: Vec<(Reason, Box<dyn Call>)>,
+    ) {
+        let Some(step) = self.steps.last_mut() else { return };
+        let in_helper = matches!(step.action, Action::InHelper(..));
+        let mut action = |call| {
+            if !in_helper {
+                return Action::Call(call);
+            }
+            self.helper_calls += 1;
+            Action::InHelper(self.helper_calls - 1, call)
+        };
+        let steps = instead.into_iter().map(|(reason, call)| (reason, action(call))).collect();
+        step.instead = Some(Instead { refusals, note: note.into(), steps });
     }
 
     /// Checks, once the last step is made, whether it came out as meant: what the kernel took

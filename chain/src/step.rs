@@ -71,6 +71,15 @@ pub(crate) enum UndoWhen {
     OnFailure,
 }
 
+/// What is done in the place of a step that a default wants and the system refuses.
+pub(crate) struct Instead {
+    /// The errors that count as a refusal; any other is a failure.
+    pub(crate) refusals: &'static [Errno],
+    /// The line that says what is left out.
+    pub(crate) note: Reason,
+    pub(crate) steps: Vec<(Reason, Action)>,
+}
+
 /// How a step is taken back.
 pub(crate) struct Undo {
     pub(crate) reason: Reason,
@@ -92,18 +101,29 @@ pub(crate) struct Step {
     pub(crate) verify: Option<Verify>,
     /// Whether the plan goes on without it.
     pub(crate) optional: bool,
+    pub(crate) instead: Option<Instead>,
     /// Whether nothing before it is taken back any more.
     pub(crate) commits: bool,
 }
 
 impl Step {
     pub(crate) fn new(reason: Reason, action: Action) -> Self {
-        Self { reason, action, undo: Vec::new(), verify: None, optional: false, commits: false }
+        Self {
+            reason,
+            action,
+            undo: Vec::new(),
+            verify: None,
+            optional: false,
+            instead: None,
+            commits: false,
+        }
     }
 
-    /// What the helper knows by this number, of the step or of what takes it back.
+    /// What the helper knows by this number, of the step, of what takes it back or of what is done in its place.
     pub(crate) fn helper_call(&self, number: u32) -> Option<&dyn Call> {
         let undo = self.undo.iter().map(|undo| &undo.action);
-        std::iter::once(&self.action).chain(undo).find_map(|action| action.helper_call(number))
+        let instead = self.instead.iter().flat_map(|instead| &instead.steps).map(|(_, action)| action);
+        let mut all = std::iter::once(&self.action).chain(undo).chain(instead);
+        all.find_map(|action| action.helper_call(number))
     }
 }

@@ -23,13 +23,25 @@ _chroot__rs() {
 
     case "${cmd}" in
         chroot__rs)
-            opts="-w -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --bind --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --skip-chdir --explain --dry-run --help --version"
+            opts="-w -h -V --plain --no-mount --share-pid --unmask --read-only --ephemeral --propagation --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --skip-chdir --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --ephemeral)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --propagation)
+                    COMPREPLY=($(compgen -W "private slave" -- "${cur}"))
+                    return 0
+                    ;;
                 --bind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bind-try)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,4 +1,8 @@
-complete -c chroot-rs -l bind -d 'Show a file or directory inside, at DST or its own path; repeatable' -r
+complete -c chroot-rs -l ephemeral -d 'Let everything be written to NEWROOT, at most SIZE, and forget it when the command ends' -r
+complete -c chroot-rs -l propagation -d 'How mounts that are made outside later spread in: private, not at all; slave, to what is bound' -r -f -a "private\t'No'
+slave\t'Where they are made on a mount that is shown inside'"
+complete -c chroot-rs -l bind -d 'Show a file or directory inside, at DST or its own path: ro, noexec, bind without mounts below; repeatable' -r
+complete -c chroot-rs -l bind-try -d 'The same as --bind, and nothing where there is no SRC' -r
 complete -c chroot-rs -l tmpfs -d 'Mount an empty file system in memory; repeatable, in order with --bind' -r
 complete -c chroot-rs -s w -l workdir -d 'Start in DIR, a directory inside, instead of "/"' -r -F
 complete -c chroot-rs -l userspec -d 'Run as this user and group: names of NEWROOT\'s own files, or numbers' -r
@@ -11,10 +15,9 @@ complete -c chroot-rs -l share-pid -d 'Keep the caller\'s processes in sight, al
 complete -c chroot-rs -l no-init -d 'Let COMMAND be process 1, for which the kernel drops signals it does not catch: for systemd and other inits'
 complete -c chroot-rs -l unmask -d 'As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)'
 complete -c chroot-rs -l read-only -d 'Let nothing be written to NEWROOT and what is mounted below it'
-complete -c chroot-rs -l ephemeral -d 'Let everything be written to NEWROOT, and forget it when the command ends'
 complete -c chroot-rs -l resolv-conf -d 'Show the caller\'s /etc/resolv.conf inside, read-only'
 complete -c chroot-rs -l keep-fds -d 'Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, local sockets'
 complete -c chroot-rs -l skip-chdir -d 'Stay in the working directory; only where NEWROOT is "/" already'
 complete -c chroot-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
-complete -c chroot-rs -s h -l help -d 'Print help'
+complete -c chroot-rs -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c chroot-rs -s V -l version -d 'Print version'

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chain::args::Tool;
 
 use crate::credentials::CredentialOptions;
-use crate::mount_request::MountRequests;
+use crate::mount_request::{MountRequests, parse_size};
 use crate::root_mount::WriteMode;
 
 /// The tool's name and texts.
@@ -50,9 +50,14 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["plain", "ephemeral"])]
     pub read_only: bool,
 
-    /// Let everything be written to NEWROOT, and forget it when the command ends
-    #[arg(long, conflicts_with = "plain")]
-    pub ephemeral: bool,
+    /// Let everything be written to NEWROOT, at most SIZE, and forget it when the command ends
+    #[arg(long, conflicts_with = "plain", value_name = "SIZE", num_args = 0..=1, require_equals = true,
+          value_parser = EphemeralSize::parse, default_missing_value = "")]
+    pub ephemeral: Option<EphemeralSize>,
+
+    /// How mounts that are made outside later spread in: private, not at all; slave, to what is bound
+    #[arg(long, value_name = "MODE", conflicts_with = "plain", hide_possible_values = true)]
+    pub propagation: Option<Propagation>,
 
     /// `--bind`, `--tmpfs`, `--resolv-conf`.
     #[command(flatten)]
@@ -75,15 +80,37 @@ pub struct Options {
     pub skip_chdir: bool,
 }
 
+/// The most that is written to an ephemeral root, as tmpfs(5) reads it; half of the memory without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EphemeralSize(pub Option<String>);
+
+impl EphemeralSize {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let size = parse_size(text).ok_or("a size is a number with k, m or g, or with % of the memory")?;
+        Ok(Self(Some(size)))
+    }
+}
+
+/// Whether mounts that are made outside later are seen inside: mount_namespaces(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[expect(missing_docs, reason = "the help of the option says what each does")]
+pub enum Propagation {
+    Private,
+    Slave,
+}
+
 impl Options {
     /// Whether an option needs mounts.
     pub fn want_mounts(&self) -> bool {
-        self.write_mode() != WriteMode::Persistent || !self.mounts.0.is_empty()
+        self.write_mode() != WriteMode::Persistent || !self.mounts.0.is_empty() || self.propagation.is_some()
     }
 
     /// What happens to changes the command makes.
     pub const fn write_mode(&self) -> WriteMode {
-        match (self.read_only, self.ephemeral) {
+        match (self.read_only, self.ephemeral.is_some()) {
             (true, _) => WriteMode::ReadOnly,
             (false, true) => WriteMode::Ephemeral,
             (false, false) => WriteMode::Persistent,

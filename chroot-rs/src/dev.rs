@@ -42,9 +42,12 @@ pub struct Dev {
 }
 
 impl Dev {
-    pub fn names() -> impl Iterator<Item = &'static str> {
+    /// What is in it.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let devices = DEVICES.iter().map(|(name, _, _)| *name);
-        devices.chain(LINKS.iter().map(|(_, name)| *name)).chain(["pts", "shm", "mqueue", "console"])
+        let mqueue = self.mqueue.then_some("mqueue");
+        let console = self.terminal.is_some().then_some("console");
+        devices.chain(LINKS.iter().map(|(_, name)| *name)).chain(["pts", "shm"]).chain(mqueue).chain(console)
     }
 
     pub fn plan(&self, plan: &mut Plan, new_root: FdSlot) {

@@ -9,6 +9,7 @@ use chain::{Plan, call};
 use nix::mount::MsFlags;
 use system::walk::Walked;
 
+use crate::mount_request::BindOptions;
 use crate::root::chdir_inside;
 
 /// A mount with its place.
@@ -22,8 +23,8 @@ pub struct ExtraMount {
 /// What is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountSource {
-    /// A file of the caller's, or a directory with the mounts below it.
-    Host { path: PathBuf, is_dir: bool, read_only: bool },
+    /// A file of the caller's, or a directory.
+    Host { path: PathBuf, is_dir: bool, options: BindOptions },
     /// An empty file system in memory.
     Tmpfs { options: String },
 }
@@ -34,23 +35,39 @@ impl MountSource {
     }
 }
 
+/// A mount whose source is held, so that it stays what the caller had there whatever is mounted since.
+pub struct OpenedMount {
+    mount: ExtraMount,
+    source: FdSlot,
+}
+
 impl ExtraMount {
-    /// Creates the mount point if it is missing, and mounts.
-    pub fn plan(self, plan: &mut Plan, new_root: FdSlot) {
+    /// Takes the source. That comes before the first mount is made, which may lie over it.
+    pub fn plan_source(self, plan: &mut Plan) -> OpenedMount {
         let slot = plan.slot("source");
-        if let MountSource::Host { path, read_only, .. } = &self.source {
-            let copy = call::OpenTree { path: path.clone(), slot };
+        if let MountSource::Host { path, options, .. } = &self.source {
+            let copy = call::OpenTree { path: path.clone(), slot, recursive: options.recursive };
             plan.step(format!("take {} as a mount of its own", quoted(path)), copy);
-            if *read_only {
+            if options.read_only {
                 plan.step("make it read-only", call::ReadOnlyTree(slot));
             }
+            if options.no_exec {
+                plan.step("let nothing be run from it", call::NoExecTree(slot));
+            }
         }
-        let mount_point = self.plan_mount_point(plan, new_root);
-        match self.source {
+        OpenedMount { mount: self, source: slot }
+    }
+}
+
+impl OpenedMount {
+    /// Creates the mount point if it is missing, and mounts.
+    pub fn plan(self, plan: &mut Plan, new_root: FdSlot, umask: u32) {
+        let mount_point = self.mount.plan_mount_point(plan, new_root, umask);
+        match self.mount.source {
             MountSource::Host { .. } => {
                 let target = mount_point.file_name().unwrap_or_default().into();
                 let reason = format!("show it at {}", shown(&mount_point));
-                plan.step(reason, call::MoveMount { slot, target });
+                plan.step(reason, call::MoveMount { slot: self.source, target });
             }
             MountSource::Tmpfs { options } => {
                 chdir_inside(plan, new_root, mount_point);
@@ -60,10 +77,12 @@ impl ExtraMount {
             }
         }
     }
+}
 
+impl ExtraMount {
     /// Makes the directory above the mount point the working directory, creates what is missing, and
     /// returns the path of the mount point.
-    fn plan_mount_point(&self, plan: &mut Plan, new_root: FdSlot) -> PathBuf {
+    fn plan_mount_point(&self, plan: &mut Plan, new_root: FdSlot, umask: u32) -> PathBuf {
         let Walked { real, missing } = &self.target;
         let Some((last, dirs)) = missing.split_last() else {
             chdir_inside(plan, new_root, real.parent().unwrap_or(Path::new("")));
@@ -71,6 +90,10 @@ impl ExtraMount {
         };
         let mut path = real.clone();
         chdir_inside(plan, new_root, &path);
+        let hides = umask & 0o755 != 0;
+        if hides {
+            plan.step("let everybody see what is made", call::Umask(0o22));
+        }
         for name in dirs {
             path.push(name);
             let mkdir = call::Mkdir { path: name.into(), mode: 0o755 };
@@ -83,6 +106,9 @@ impl ExtraMount {
             plan.step(reason, call::Mknod::file(last, 0o644));
         } else {
             plan.step(reason, call::Mkdir { path: last.into(), mode: 0o755 });
+        }
+        if hides {
+            plan.step("take the umask back", call::Umask(umask));
         }
         path
     }

@@ -13,6 +13,8 @@ mod mask;
 mod mount_request;
 mod mount_target;
 mod mounts;
+mod nested_mounts;
+mod overlay;
 mod plan;
 mod probe;
 mod root;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The mounts that options ask for: `--bind`, `--tmpfs` and `--resolv-conf`, in the order of the command
-//! line, because a later mount can lie on an earlier one.
+//! The mounts that options ask for: `--bind`, `--bind-try`, `--tmpfs` and `--resolv-conf`, in the order of
+//! the command line, because a later mount can lie on an earlier one.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -12,17 +12,66 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 /// A mount that an option asks for. Sources are absolute paths outside, targets absolute paths inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountRequest {
-    /// `--bind SRC[:DST[:ro]]`
-    Bind { source: PathBuf, target: PathBuf, read_only: bool },
+    /// `--bind SRC[:DST[:OPTIONS]]`, and `--bind-try`, for which SRC may be missing.
+    Bind { source: PathBuf, target: PathBuf, options: BindOptions, may_be_missing: bool },
     /// `--tmpfs DST[:SIZE]`; the size as tmpfs(5) reads it: bytes with k, m or g, or % of the memory.
     Tmpfs { target: PathBuf, size: Option<String> },
     /// `--resolv-conf`
     ResolvConf,
 }
 
+/// What `--bind` shows of its source, in the words of podman's `--volume` and mount(8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindOptions {
+    /// `ro`
+    pub read_only: bool,
+    /// `noexec`
+    pub no_exec: bool,
+    /// `rbind`: with the mounts below it. `bind` is without them.
+    pub recursive: bool,
+}
+
+impl Default for BindOptions {
+    fn default() -> Self {
+        Self { read_only: false, no_exec: false, recursive: true }
+    }
+}
+
+impl BindOptions {
+    fn parse(text: &OsStr) -> Result<Self, String> {
+        let mut options = Self::default();
+        for word in text.as_bytes().split(|byte| *byte == b',') {
+            match word {
+                b"ro" => options.read_only = true,
+                b"rw" => options.read_only = false,
+                b"noexec" => options.no_exec = true,
+                b"exec" => options.no_exec = false,
+                b"bind" => options.recursive = false,
+                b"rbind" => options.recursive = true,
+                _ => {
+                    return Err(format!(
+                        "after DST comes a list of ro, rw, noexec, exec, bind, rbind; {COLON}"
+                    ));
+                }
+            }
+        }
+        Ok(options)
+    }
+}
+
+const COLON: &str = "a colon in a path is written '\\:'";
+
 impl MountRequest {
     fn parse_bind(text: OsString) -> Result<Self, String> {
-        let mut parts = split(&text).into_iter();
+        Self::parse_any_bind(&text, false)
+    }
+
+    fn parse_bind_try(text: OsString) -> Result<Self, String> {
+        Self::parse_any_bind(&text, true)
+    }
+
+    fn parse_any_bind(text: &OsStr, may_be_missing: bool) -> Result<Self, String> {
+        let mut parts = split(text).into_iter();
         let source = parts.next().unwrap_or_default();
         if source.is_empty() {
             return Err("SRC is empty".to_string());
@@ -32,17 +81,12 @@ impl MountRequest {
             Some(target) if !target.is_empty() => PathBuf::from(target),
             _ => source.clone(),
         };
-        let read_only = match parts.next().as_deref().map(OsStr::as_bytes) {
-            None | Some(b"rw") => false,
-            Some(b"ro") => true,
-            Some(_) => {
-                return Err("after DST comes 'ro' or 'rw'; a colon in a path is written '\\:'".to_string());
-            }
-        };
+        let options = parts.next().map(|words| BindOptions::parse(&words)).transpose()?.unwrap_or_default();
         if parts.next().is_some() {
-            return Err("it has a part too many; a colon in a path is written '\\:'".to_string());
+            return Err(format!("it has a part too many; {COLON}"));
         }
-        Ok(Self::Bind { source, target: inside(target)?, read_only })
+        let target = inside(target).map_err(|why| format!("{why}; {COLON}"))?;
+        Ok(Self::Bind { source, target, options, may_be_missing })
     }
 
     fn parse_tmpfs(text: OsString) -> Result<Self, String> {
@@ -61,13 +105,24 @@ impl MountRequest {
     }
 }
 
-/// A size as tmpfs(5) reads it. docker's `10MB` and `10MiB` are its `10M`.
-fn parse_size(text: &str) -> Option<String> {
+/// A size as tmpfs(5) reads it: a number of bytes that the kernel can count, or a share of the memory.
+/// docker's `10MB` and `10MiB` are its `10M`.
+pub fn parse_size(text: &str) -> Option<String> {
     let units = ['k', 'K', 'm', 'M', 'g', 'G'];
     let without = text.strip_suffix("iB").or_else(|| text.strip_suffix('B'));
     let size = without.filter(|size| size.ends_with(units)).unwrap_or(text);
     let digits = size.strip_suffix(units).or_else(|| size.strip_suffix('%')).unwrap_or(size);
-    digits.parse::<u64>().is_ok_and(|number| number > 0).then(|| size.to_string())
+    let unit: u64 = match size.as_bytes().last() {
+        Some(b'k' | b'K') => 1 << 10,
+        Some(b'm' | b'M') => 1 << 20,
+        Some(b'g' | b'G') => 1 << 30,
+        // of a share the kernel makes bytes itself, and no machine has a hundredth of this
+        Some(b'%') => 1 << 46,
+        _ => 1,
+    };
+    // it is rounded up to pages, and the size of a file is signed
+    let bytes = digits.parse::<u64>().ok()?.checked_mul(unit)?;
+    (1..=i64::MAX as u64 - (64 << 10)).contains(&bytes).then(|| size.to_string())
 }
 
 fn inside(target: PathBuf) -> Result<PathBuf, String> {
@@ -96,14 +151,26 @@ fn split(text: &OsStr) -> Vec<OsString> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountRequests(pub Vec<MountRequest>);
 
+impl MountRequests {
+    /// Whether something of outside is shown.
+    pub fn have_bind(&self) -> bool {
+        self.0.iter().any(|request| matches!(request, MountRequest::Bind { .. }))
+    }
+}
+
 impl clap::Args for MountRequests {
     fn augment_args(command: Command) -> Command {
         let option = |name: &'static str| Arg::new(name).long(name).conflicts_with("plain");
         let bind = option("bind")
             .action(ArgAction::Append)
-            .value_name("SRC[:DST[:ro]]")
+            .value_name("SRC[:DST[:OPTION,...]]")
             .value_parser(OsStringValueParser::new().try_map(MountRequest::parse_bind))
-            .help("Show a file or directory inside, at DST or its own path; repeatable");
+            .help("Show a file or directory inside, at DST or its own path: ro, noexec, bind without mounts below; repeatable");
+        let bind_try = option("bind-try")
+            .action(ArgAction::Append)
+            .value_name("SRC[:DST[:OPTION,...]]")
+            .value_parser(OsStringValueParser::new().try_map(MountRequest::parse_bind_try))
+            .help("The same as --bind, and nothing where there is no SRC");
         let tmpfs = option("tmpfs")
             .action(ArgAction::Append)
             .value_name("DST[:SIZE]")
@@ -112,7 +179,7 @@ impl clap::Args for MountRequests {
         let resolv_conf = option("resolv-conf")
             .action(ArgAction::SetTrue)
             .help("Show the caller's /etc/resolv.conf inside, read-only");
-        command.args([bind, tmpfs, resolv_conf])
+        command.args([bind, bind_try, tmpfs, resolv_conf])
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -123,7 +190,7 @@ impl clap::Args for MountRequests {
 impl clap::FromArgMatches for MountRequests {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut found: Vec<(usize, MountRequest)> = Vec::new();
-        for name in ["bind", "tmpfs"] {
+        for name in ["bind", "bind-try", "tmpfs"] {
             let requests = matches.get_many(name).into_iter().flatten().cloned();
             found.extend(matches.indices_of(name).into_iter().flatten().zip(requests));
         }
@@ -147,16 +214,16 @@ mod tests {
 
     use super::*;
 
-    fn bind(written: &str) -> Result<(String, String, bool), String> {
+    fn bind(written: &str) -> Result<(String, String, BindOptions), String> {
         let text = |path: PathBuf| path.into_os_string().into_string().unwrap();
         match MountRequest::parse_bind(written.into())? {
-            MountRequest::Bind { source, target, read_only } => Ok((text(source), text(target), read_only)),
+            MountRequest::Bind { source, target, options, .. } => Ok((text(source), text(target), options)),
             other => panic!("{other:?}"),
         }
     }
 
-    fn three(source: &str, target: &str, read_only: bool) -> (String, String, bool) {
-        (source.into(), target.into(), read_only)
+    fn three(source: &str, target: &str, read_only: bool) -> (String, String, BindOptions) {
+        (source.into(), target.into(), BindOptions { read_only, ..BindOptions::default() })
     }
 
     #[test]
@@ -167,6 +234,10 @@ mod tests {
         assert_eq!(bind("/a::ro").unwrap(), three("/a", "/a", true));
         assert_eq!(bind("/a\\:x:/b\\:y:rw").unwrap(), three("/a:x", "/b:y", false));
         assert_eq!(bind("/a\\b").unwrap(), three("/a\\b", "/a\\b", false));
+        let all = BindOptions { read_only: true, no_exec: true, recursive: false };
+        assert_eq!(bind("/a:/b:ro,bind,noexec").unwrap().2, all);
+        assert_eq!(bind("/a:/b:bind,rbind,noexec,exec").unwrap().2, BindOptions::default());
+        assert!(bind("/etc/a:b").unwrap_err().contains("written '\\:'"));
     }
 
     #[test]
@@ -197,6 +268,9 @@ mod tests {
             "/run:0",
             "/run:k",
             "/run:1kk",
+            "/run:9223372036854775809",
+            "/run:9007199254740992k",
+            "/run:131073%",
             "/run:1B",
             "/run:-1",
             "/run:1,uid=0",

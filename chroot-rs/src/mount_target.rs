@@ -7,20 +7,24 @@
 //! appears in between makes the call fail.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use chain::Failure;
+use chain::call::shell_word;
 use chain::reporter::{ErrnoText, quoted};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, readlink, readlinkat};
 use nix::sys::stat::{SFlag, fstatat, stat};
+use system::search::unsearchable_parent;
 use system::walk::{Walked, walk};
 
 use crate::dev::Dev;
 use crate::extra_mount::{ExtraMount, MountSource};
-use crate::mount_request::{MountRequest, MountRequests};
+use crate::mount_request::{BindOptions, MountRequest, MountRequests};
 use crate::mounts::{FsProvision, KernelMounts};
 use crate::root::Root;
+use crate::root_mount::WriteMode;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -34,8 +38,7 @@ enum Overlaid {
 /// Finds the places, one request after the other: a later one can lie on an earlier one.
 pub struct TargetResolver<'a> {
     root: &'a Root,
-    /// Whether missing directories may be made anywhere in the root, because they vanish.
-    ephemeral: bool,
+    write_mode: WriteMode,
     overlaid: Vec<(PathBuf, Overlaid)>,
     /// Paths that the plan makes.
     made: Vec<PathBuf>,
@@ -43,17 +46,17 @@ pub struct TargetResolver<'a> {
 
 impl<'a> TargetResolver<'a> {
     /// A resolver for a root that has these mounts.
-    pub fn new(root: &'a Root, ephemeral: bool, kernel: &KernelMounts, has_dev: bool) -> Self {
-        let mut resolver = Self { root, ephemeral, overlaid: Vec::new(), made: Vec::new() };
+    pub fn new(root: &'a Root, write_mode: WriteMode, kernel: &KernelMounts, dev: Option<&Dev>) -> Self {
+        let mut resolver = Self { root, write_mode, overlaid: Vec::new(), made: Vec::new() };
         for (name, provision) in [("proc", kernel.proc), ("sys", kernel.sys)] {
             if provision != FsProvision::Skip {
                 // it has the same names inside as outside
                 resolver.overlaid.push((name.into(), Overlaid::Host(Path::new("/").join(name))));
             }
         }
-        if has_dev {
+        if let Some(dev) = dev {
             resolver.overlaid.push(("dev".into(), Overlaid::Memory));
-            resolver.made.extend(Dev::names().map(|name| Path::new("dev").join(name)));
+            resolver.made.extend(dev.names().map(|name| Path::new("dev").join(name)));
         }
         resolver
     }
@@ -61,25 +64,47 @@ impl<'a> TargetResolver<'a> {
     /// # Errors
     /// A source or a target that is missing, or a directory where the other is a file.
     pub fn resolve_all(mut self, requests: &MountRequests) -> Result<Vec<ExtraMount>, Failure> {
-        requests.0.iter().map(|request| self.resolve(request)).collect()
+        let all = requests.0.iter().map(|request| self.resolve(request));
+        all.filter_map(Result::transpose).collect()
     }
 
-    fn resolve(&mut self, request: &MountRequest) -> Result<ExtraMount, Failure> {
+    fn resolve(&mut self, request: &MountRequest) -> Result<Option<ExtraMount>, Failure> {
         match request {
-            MountRequest::Bind { source, target, read_only } => self.bind(source, target, *read_only),
-            MountRequest::Tmpfs { target, size } => self.tmpfs(target, size.as_deref()),
-            MountRequest::ResolvConf => self.resolv_conf(),
+            MountRequest::Bind { source, may_be_missing: true, .. }
+                if matches!(stat(source), Err(Errno::ENOENT | Errno::ENOTDIR)) =>
+            {
+                Ok(None)
+            }
+            MountRequest::Bind { source, target, options, .. } => {
+                self.bind(source, target, *options).map(Some)
+            }
+            MountRequest::Tmpfs { target, size } => self.tmpfs(target, size.as_deref()).map(Some),
+            MountRequest::ResolvConf => self.resolv_conf().map(Some),
         }
     }
 
-    fn bind(&mut self, path: &Path, target: &Path, read_only: bool) -> Result<ExtraMount, Failure> {
-        let found = stat(path).map_err(|errno| {
-            Failure::new(format!("cannot bind {}: {}", quoted(path), ErrnoText(errno)))
-                .hint("--bind=SRC:DST shows SRC of the caller at DST of the new root")
+    fn bind(&mut self, path: &Path, target: &Path, options: BindOptions) -> Result<ExtraMount, Failure> {
+        let cannot = |why: &dyn Display| Failure::new(format!("cannot bind {}: {why}", quoted(path)));
+        let found = stat(path).map_err(|errno| match unsearchable_parent(path) {
+            Some(dir) => cannot(&ErrnoText(errno)).hint(format!("{} may not be entered", quoted(&dir))),
+            None => cannot(&ErrnoText(errno))
+                .hint("--bind=SRC:DST shows SRC of the caller at DST of the new root"),
         })?;
+        if found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits() && path.starts_with("/dev/fd") {
+            return Err(cannot(&"it is a pipe, which has no place in a file system")
+                .hint("f=$(mktemp) && COMMAND >\"$f\", then --bind \"$f:DST:ro\""));
+        }
         let is_dir = is_directory(found.st_mode);
-        let walked = self.walk(target);
-        let source = MountSource::Host { path: path.to_path_buf(), is_dir, read_only };
+        let mut walked = self.walk(target);
+        if let Some(link) = self.link_itself(target).filter(|_| !is_dir) {
+            // what the link leads to may be somebody else's: a zone of localtime(5), a file of a service
+            walked = Walked { real: link, missing: Vec::new() };
+            return Ok(ExtraMount {
+                source: MountSource::Host { path: path.to_path_buf(), is_dir, options },
+                target: walked,
+            });
+        }
+        let source = MountSource::Host { path: path.to_path_buf(), is_dir, options };
         let real = self.check(&walked, target, &source)?;
         if is_dir {
             self.overlaid.push((real, Overlaid::Host(path.to_path_buf())));
@@ -105,16 +130,27 @@ impl<'a> TargetResolver<'a> {
             return Err(Failure::new(format!("cannot show {RESOLV_CONF}: the caller has none"))
                 .hint("--bind=FILE:/etc/resolv.conf shows another file there"));
         };
-        let source = MountSource::Host { path, is_dir: false, read_only: true };
+        let options = BindOptions { read_only: true, ..BindOptions::default() };
+        let source = MountSource::Host { path, is_dir: false, options };
         let target = Path::new(RESOLV_CONF);
-        let (etc, walked) = (self.walk(Path::new("/etc")), self.walk(target));
-        let link = etc.real.join("resolv.conf");
+        let walked = self.walk(target);
         // a link to a file that a service would make: the file is mounted on the link itself
-        if !walked.missing.is_empty() && etc.missing.is_empty() && self.link(&link).is_ok() {
+        if let Some(link) = self.link_itself(target).filter(|_| !walked.missing.is_empty()) {
             return Ok(ExtraMount { source, target: Walked { real: link, missing: Vec::new() } });
         }
-        self.check(&walked, target, &source)?;
+        // an empty file is what every engine leaves in the root for this
+        let may_make = self.write_mode == WriteMode::Persistent && self.overlaid(&walked.real).is_none();
+        if walked.missing.is_empty() || !may_make {
+            self.check(&walked, target, &source)?;
+        }
         Ok(ExtraMount { source, target: walked })
+    }
+
+    /// The path of the link that a target is, if it is one.
+    fn link_itself(&self, target: &Path) -> Option<PathBuf> {
+        let above = self.walk(target.parent()?);
+        let link = above.real.join(target.file_name()?);
+        (above.missing.is_empty() && self.link(&link).is_ok()).then_some(link)
     }
 
     /// The path of a mount point, if it is fit for the source or can be made.
@@ -127,11 +163,11 @@ impl<'a> TargetResolver<'a> {
             Some((Overlaid::Memory, _)) => true,
             // what lies there is the caller's, and stays as it is
             Some((Overlaid::Host(_), _)) => false,
-            None => self.ephemeral,
+            None => self.write_mode == WriteMode::Ephemeral,
         };
         if !can_make || walked.missing.iter().any(|name| name == "..") {
             let failure = format!("nothing to mount on: the new root has no {}", quoted(target));
-            return Err(Failure::new(failure).hint(self.how_to_make(walked, target, source)));
+            return Err(Failure::new(failure).hint(self.how_to_make(walked, source)));
         }
         for name in &walked.missing {
             real.push(name);
@@ -152,21 +188,30 @@ impl<'a> TargetResolver<'a> {
             .hint("a directory is mounted on a directory, a file on a file"))
     }
 
-    fn how_to_make(&self, walked: &Walked, target: &Path, source: &MountSource) -> String {
+    /// The command that makes a place outside. Its path is the one that the target leads to, which no link
+    /// can lead out of the root.
+    fn how_to_make(&self, walked: &Walked, source: &MountSource) -> String {
+        let mut below = walked.real.clone();
+        for name in &walked.missing {
+            if name == ".." {
+                below.pop();
+            } else {
+                below.push(name);
+            }
+        }
         let (path, or) = match self.overlaid(&walked.real) {
-            Some((Overlaid::Host(host), below)) => {
-                (host.join(below).join(walked.missing.iter().collect::<PathBuf>()), "")
+            Some((Overlaid::Host(host), _)) => {
+                let at = self.overlaid.iter().rev().find(|(at, _)| walked.real.starts_with(at));
+                let inside = at.and_then(|(at, _)| below.strip_prefix(at).ok()).unwrap_or(&below);
+                (host.join(inside), "")
             }
-            _ => {
-                let below = target.strip_prefix("/").unwrap_or(target);
-                (self.root.path.join(below), "; or --ephemeral, which makes it for this run")
-            }
+            _ => (self.root.path.join(&below), "; or --ephemeral, which makes it for this run"),
         };
         let above = path.parent().unwrap_or(Path::new("/"));
         let make = match source.is_file() {
-            true if above.is_dir() => format!("touch {}", path.display()),
-            true => format!("mkdir -p {} && touch {}", above.display(), path.display()),
-            false => format!("mkdir -p {}", path.display()),
+            true if above.is_dir() => format!("touch {}", shell_word(&path)),
+            true => format!("mkdir -p {} && touch {}", shell_word(above), shell_word(&path)),
+            false => format!("mkdir -p {}", shell_word(&path)),
         };
         make + or
     }

@@ -44,6 +44,8 @@ pub struct KernelMounts {
     /// Whether the caller's control groups are mounted below sys.
     pub cgroup2: bool,
     pub masks: Vec<Mask>,
+    /// Whether a new sysfs can be written to.
+    pub sys_is_writable: bool,
 }
 
 impl KernelMounts {
@@ -62,7 +64,7 @@ impl KernelMounts {
         self.plan_masks(plan, new_root, "proc");
     }
 
-    /// Mounts sysfs, read-only.
+    /// Mounts sysfs.
     pub fn plan_sys(&self, plan: &mut Plan, new_root: FdSlot) {
         if self.sys == FsProvision::Skip {
             return;
@@ -70,14 +72,21 @@ impl KernelMounts {
         chdir_inside(plan, new_root, "sys");
         if self.sys == FsProvision::Fresh {
             self.uncover(plan, new_root, "sys", self.existing.sys_mounts);
-            plan.step("mount sysfs read-only", call::Mount::new("sysfs", ".", READ_ONLY));
+            let (reason, flags) = match self.sys_is_writable {
+                true => ("mount sysfs", NO_SUID_DEV_EXEC),
+                false => ("mount sysfs read-only", READ_ONLY),
+            };
+            plan.step(reason, call::Mount::new("sysfs", ".", flags));
             if self.cgroup2 {
                 chdir_inside(plan, new_root, "sys/fs/cgroup");
                 plan.step("show the own control group", call::Mount::new("cgroup2", ".", READ_ONLY));
             }
         } else {
             let slot = plan.slot("sys");
-            plan.step("take a copy of the caller's /sys", call::OpenTree { path: "/sys".into(), slot });
+            plan.step(
+                "take a copy of the caller's /sys",
+                call::OpenTree { path: "/sys".into(), slot, recursive: true },
+            );
             plan.step("make the copy read-only", call::ReadOnlyTree(slot));
             plan.step("show it inside", call::MoveMount { slot, target: ".".into() });
         }

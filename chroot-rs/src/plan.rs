@@ -47,15 +47,25 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
         root::chdir_to_root(plan, new_root);
     }
     plan_namespaces(plan, pivot.map_to_root, pivot.process_1);
-    plan.step("keep mounts from spreading outside", call::Mount::propagate("/", MsFlags::MS_PRIVATE));
+    let (reason, propagation) = if pivot.follows_outside {
+        ("let mounts spread in, but not out", MsFlags::MS_SLAVE)
+    } else {
+        ("keep mounts from spreading outside", MsFlags::MS_PRIVATE)
+    };
+    plan.step(reason, call::Mount::propagate("/", propagation));
+    let extra_mounts = pivot.extra_mounts.into_iter().map(|mount| mount.plan_source(plan));
+    let extra_mounts: Vec<_> = extra_mounts.collect();
     pivot.root_mount.plan(plan, new_root, pivot.write_mode, &root.path);
+    if let Some(overlay) = pivot.overlay {
+        pivot.root_mount.plan_overlay(plan, new_root, &overlay);
+    }
     pivot.kernel_mounts.plan_proc(plan, new_root);
     pivot.kernel_mounts.plan_sys(plan, new_root);
     if let Some(dev) = pivot.dev {
         dev.plan(plan, new_root);
     }
-    for mount in pivot.extra_mounts {
-        mount.plan(plan, new_root);
+    for mount in extra_mounts {
+        mount.plan(plan, new_root, pivot.root_mount.umask);
     }
     pivot.root_mount.plan_pivot(plan, new_root);
 }

@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use chain::handover::Handover;
+use nix::sched::CloneFlags;
 use system::namespace::{Kind, capability};
+use system::visibility::Refused;
 use system::{mountinfo, sys};
 
 use crate::cli::Options;
@@ -13,6 +15,7 @@ use crate::dev::{self, Dev};
 use crate::ids::Ids;
 use crate::mask::{self, Mask};
 use crate::mounts::ExistingMounts;
+use crate::overlay::OverlayProbe;
 use crate::root::{DirState, Root};
 use crate::root_mount::RootMount;
 use system::accounts::AccountFiles;
@@ -46,15 +49,17 @@ impl WhyPlain {
         match self {
             Self::Requested => "--plain makes no mounts",
             Self::SameRoot => "NEWROOT is '/', where everything is mounted already",
-            Self::NoAdmin => "that takes CAP_SYS_ADMIN",
+            Self::NoAdmin => {
+                "that takes CAP_SYS_ADMIN, which 'unshare-rs --' before it gives in a user namespace of its own"
+            }
             Self::InChroot => "this process is in a chroot itself, where mounts cannot be kept inside",
         }
     }
 }
 
 impl Privilege {
-    fn read(is_current_root: bool) -> Result<Self, WhyPlain> {
-        if is_current_root {
+    fn read(is_current_root: bool, want_mounts: bool) -> Result<Self, WhyPlain> {
+        if is_current_root && !want_mounts {
             return Err(WhyPlain::SameRoot);
         }
         if !sys::has_capability(capability::CAP_SYS_ADMIN) {
@@ -74,6 +79,16 @@ impl Privilege {
             tty_group: ids.has_group(5),
             mqueue: self.owns(Kind::IPC) && Path::new("/proc/sys/fs/mqueue").is_dir(),
             umask,
+        }
+    }
+
+    /// The file systems that the kernel does not give: only a user namespace is refused any.
+    fn refused_mounts(self) -> Refused {
+        match self {
+            Self::Machine => Refused::default(),
+            Self::Namespace => Refused::read(CloneFlags::CLONE_NEWNS),
+            // its network namespace is not its own, so it gets no sysfs in any case
+            Self::Unprivileged => Refused::read(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER),
         }
     }
 
@@ -109,8 +124,11 @@ impl Probe {
     /// Reads what the options need.
     pub fn read(root: Root, options: &Options) -> Self {
         let is_current_root = root.is_current_root();
-        let privilege =
-            if options.plain { Err(WhyPlain::Requested) } else { Privilege::read(is_current_root) };
+        let privilege = if options.plain {
+            Err(WhyPlain::Requested)
+        } else {
+            Privilege::read(is_current_root, options.want_mounts())
+        };
         let named = options.credentials.are_requested();
         let ids = match privilege {
             Ok(Privilege::Unprivileged) => Ids::one(),
@@ -122,7 +140,7 @@ impl Probe {
             is_current_root,
             accounts: if named { root.account_files() } else { AccountFiles::default() },
             path_works: std::env::var_os("PATH").is_none_or(|path| root.has_one_of(&path)),
-            mounts: privilege.map(|privilege| MountProbe::read(&root, privilege, &ids)),
+            mounts: privilege.map(|privilege| MountProbe::read(&root, privilege, &ids, options)),
             ids,
             handover: Handover::inside(),
             root,
@@ -139,10 +157,11 @@ pub struct MountProbe {
     pub escaping_fds: Vec<EscapingFd>,
     /// Whether this is process 1 of its PID namespace.
     pub is_pid_1: bool,
-    /// Whether a mount over a part of /proc keeps the kernel from mounting a new proc.
+    /// Whether mounts over parts of /proc keep the kernel from mounting a new proc.
     pub proc_is_covered: bool,
     /// Whether this process's user namespace owns its PID namespace.
     pub owns_pid: bool,
+    /// Whether it owns its network namespace, and the kernel gives it a new sysfs.
     pub owns_net: bool,
     /// Whether it owns its cgroup namespace, and that is not the first one.
     pub owns_cgroup: bool,
@@ -156,10 +175,15 @@ pub struct MountProbe {
     pub existing: ExistingMounts,
     pub root_mount: RootMount,
     pub dev: Dev,
+    /// What an overlay has to know; empty without one.
+    pub overlay: OverlayProbe,
+    /// Whether mounts that are made outside spread into the caller's mounts; looked at where they may be
+    /// shown inside.
+    pub is_slave: bool,
 }
 
 impl MountProbe {
-    fn read(root: &Root, privilege: Privilege, ids: &Ids) -> Self {
+    fn read(root: &Root, privilege: Privilege, ids: &Ids, options: &Options) -> Self {
         let is_machine = privilege == Privilege::Machine;
         let is_pid_1 = nix::unistd::getpid().as_raw() == 1;
         let umask = sys::current_umask();
@@ -167,17 +191,19 @@ impl MountProbe {
         let (proc_dir, proc_mounts) = root.dir_state("proc");
         let (sys_dir, sys_mounts) = root.dir_state("sys");
         let (dev_dir, _) = root.dir_state("dev");
+        let refused = privilege.refused_mounts();
+        let caller = sys::effective_ids();
+        let overlay = options.ephemeral.is_some().then(|| OverlayProbe::read(root, privilege, ids, caller.0));
         let may_unmount = || privilege == Privilege::Namespace && root.can_unmount_below();
         let can_unmount = is_machine || (proc_mounts + sys_mounts > 0 && may_unmount());
         Self {
             privilege,
-            caller: sys::effective_ids(),
+            caller,
             escaping_fds: descriptors::escaping_fds(),
             is_pid_1,
-            // only a user namespace is refused: user_namespaces(7)
-            proc_is_covered: !is_machine && !is_pid_1 && mountinfo::cover_of_proc().is_some(),
+            proc_is_covered: refused.proc,
             owns_pid: privilege.owns(Kind::PID),
-            owns_net: privilege.owns(Kind::NET),
+            owns_net: privilege.owns(Kind::NET) && !refused.sysfs,
             owns_cgroup: !Kind::CGROUP.is_initial() && privilege.owns(Kind::CGROUP),
             has_mount_setattr: has_open_tree && sys::has_mount_setattr(),
             masks: if is_machine { mask::all() } else { Vec::new() },
@@ -193,6 +219,8 @@ impl MountProbe {
                 covers_old_root: mountinfo::is_root_first_mount(),
             },
             dev: privilege.read_dev(ids, umask),
+            overlay: overlay.unwrap_or_default(),
+            is_slave: options.mounts.have_bind() && mountinfo::is_root_slave(),
         }
     }
 }

@@ -26,7 +26,6 @@ const MAX_READ_BYTES: u64 = 4 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirState {
     Directory,
-    /// Missing, or not a directory.
     Missing,
     /// A symlink on the way: its owner would choose where a mount lands.
     Symlink,
@@ -80,7 +79,7 @@ impl Root {
             Err(Errno::ELOOP) => DirState::Symlink,
             // O_DIRECTORY reports a symlink so where openat2 is missing
             Err(Errno::ENOTDIR) if nix::fcntl::readlinkat(&self.dir, name).is_ok() => DirState::Symlink,
-            Err(Errno::ENOENT | Errno::ENOTDIR) => DirState::Missing,
+            Err(Errno::ENOENT) => DirState::Missing,
             Err(errno) => DirState::Refused(errno),
         };
         (state, 0)
@@ -88,7 +87,8 @@ impl Root {
 
     fn mounts_on(&self, opened: &OwnedFd) -> usize {
         let device = |fd: &OwnedFd| fstat(fd).map(|stat| stat.st_dev);
-        if device(opened) == device(&self.dir) {
+        // a subvolume of btrfs(5) has a device of its own and is no mount
+        if device(opened) == device(&self.dir) || sys::is_mount_root_at(opened.as_fd()) == Some(false) {
             return 0;
         }
         mountinfo::stacked_on(opened.as_fd()).unwrap_or_default()

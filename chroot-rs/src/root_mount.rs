@@ -36,7 +36,8 @@ pub struct RootMount {
 }
 
 impl RootMount {
-    /// Mounts the new root on itself. With open_tree(2) it is the working directory already.
+    /// Mounts the new root on itself. With open_tree(2) it is the working directory already. What becomes
+    /// an overlay is only taken.
     pub fn plan(&self, plan: &mut Plan, new_root: FdSlot, write_mode: WriteMode, path: &Path) {
         // the other modes are options: without open_tree(2) they fail with its error
         if !self.has_open_tree && write_mode == WriteMode::Persistent {
@@ -44,40 +45,14 @@ impl RootMount {
             plan.step("go to the mount on top", call::Reopen { path: path.to_path_buf(), slot: new_root });
             return;
         }
-        let tree = call::OpenTree { path: ".".into(), slot: new_root };
+        let tree = call::OpenTree { path: ".".into(), slot: new_root, recursive: true };
         plan.step("take the new root as a mount of its own", tree);
         match write_mode {
-            WriteMode::Ephemeral => return self.plan_overlay(plan, new_root),
+            WriteMode::Ephemeral => return,
             WriteMode::ReadOnly => plan.step("let nothing be written to it", call::ReadOnlyTree(new_root)),
             WriteMode::Persistent => {}
         }
         plan.step("mount it on itself", call::MoveMount { slot: new_root, target: ".".into() });
-    }
-
-    /// Mounts an overlay of the root and an empty directory in memory. All of it lies on a new
-    /// tmpfs and is named from there, so that the options hold no name the caller chose.
-    fn plan_overlay(&self, plan: &mut Plan, new_root: FdSlot) {
-        let slot = plan.slot("changes");
-        plan.step("open an empty file system in memory", call::FsOpen { fstype: "tmpfs", slot });
-        plan.step("make it", call::FsMount(slot));
-        plan.step("mount it over the new root", call::MoveMount { slot, target: ".".into() });
-        plan.step("go there", call::Enter { slot, dir: "".into() });
-        plan.step("give directories exactly their modes", call::Umask(0));
-        let dirs = [("upper", "what is written"), ("work", "the overlay itself"), ("root", "the new root")];
-        for (name, purpose) in dirs {
-            let mkdir = call::Mkdir { path: name.into(), mode: self.mode };
-            plan.step(format!("make a directory for {purpose}"), mkdir);
-        }
-        plan.step("take the umask back", call::Umask(self.umask));
-        let into_place = call::MoveMount { slot: new_root, target: "root".into() };
-        plan.step("put the new root in its place", into_place);
-        let mut options = "lowerdir=root,upperdir=upper,workdir=work".to_string();
-        if self.userxattr {
-            options.push_str(",userxattr");
-        }
-        let overlay = call::Mount::new("overlay", "root", MsFlags::empty()).with_data(options);
-        plan.step("lay what is written over it", overlay);
-        plan.step("go to what both give", call::Reopen { path: "root".into(), slot: new_root });
     }
 
     /// Makes the mount the root and removes the old root from view.

@@ -2,23 +2,28 @@
 //! Decides everything, from the options and the probe. The plan only lists it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chain::exec::Command;
 use chain::handover::Handover;
 use chain::reporter::ErrnoText;
 use chain::{Failure, ProcessOne};
 
-use crate::cli::Options;
+use crate::cli::{EphemeralSize, Options, Propagation};
 use crate::credentials::Credentials;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
 use crate::extra_mount::ExtraMount;
 use crate::mount_target::TargetResolver;
 use crate::mounts::{ExistingMounts, FsProvision, KernelMounts};
+use crate::overlay::{Overlay, OverlayProbe, PieceKind, hidden};
 use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
 use crate::root::{DirState, Root};
 use crate::root_mount::{RootMount, WriteMode};
+
+/// Why the caller's /proc is shown, and who can change it.
+const NO_NEW_PROC: &str = "a part of /proc is covered, so the kernel gives no new one; a container lifts it with \
+    --security-opt systempaths=unconfined (docker), unmask=ALL (podman), procMount: Unmasked (Kubernetes)";
 
 /// Replaces a PATH without a directory that exists inside, as on a machine that keeps programs elsewhere.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -59,6 +64,9 @@ pub struct PivotSetup {
     pub process_1: Option<ProcessOne>,
     pub root_mount: RootMount,
     pub write_mode: WriteMode,
+    pub overlay: Option<Overlay>,
+    /// Whether mounts that are made outside later are seen inside.
+    pub follows_outside: bool,
     pub kernel_mounts: KernelMounts,
     pub dev: Option<Dev>,
     pub extra_mounts: Vec<ExtraMount>,
@@ -87,7 +95,9 @@ impl Setup {
         let credentials = options.credentials.resolve(&probe.accounts, &probe.ids, &mut notes)?;
         let command = if probe.is_current_root { command } else { command.inside(&probe.root.path) };
         let path = (!probe.path_works).then(|| USUAL_PATH.into());
-        let workdir = options.workdir.clone();
+        // a mount was made of the root the caller has, and its directories are at the same paths
+        let stays = options.skip_chdir && matches!(strategy, Strategy::Pivot(_));
+        let workdir = options.workdir.clone().or_else(|| std::env::current_dir().ok().filter(|_| stays));
         let handover = probe.handover;
         Ok(Self { root: probe.root, strategy, credentials, path, workdir, command, handover, notes })
     }
@@ -102,14 +112,19 @@ impl PivotSetup {
     ) -> Result<Self, Failure> {
         let process_1 = process_1(options, &probe, handover.and_then(|left| left.process_1));
         let kernel_mounts = kernel_mounts(options, &probe, process_1.is_some());
-        let has_dev = probe.dev_dir == DirState::Directory && !options.no_mount;
-        let targets = TargetResolver::new(root, options.ephemeral, &kernel_mounts, has_dev);
+        let has_dev = has_dir(options, probe.dev_dir) && !options.no_mount;
+        let overlay = overlay(options, &probe)?;
+        let dev = has_dev.then_some(&probe.dev);
+        let targets = TargetResolver::new(root, options.write_mode(), &kernel_mounts, dev);
+        let follows_outside = options.propagation.map_or(probe.is_slave, |mode| mode == Propagation::Slave);
         Ok(Self {
             escaping_fds: if options.keep_fds { Vec::new() } else { probe.escaping_fds },
             map_to_root: (probe.privilege == Privilege::Unprivileged).then_some(probe.caller),
             process_1,
             root_mount: probe.root_mount,
             write_mode: options.write_mode(),
+            overlay,
+            follows_outside,
             extra_mounts: targets.resolve_all(&options.mounts)?,
             kernel_mounts,
             dev: has_dev.then_some(probe.dev),
@@ -141,21 +156,59 @@ fn plain(options: &Options, why: WhyPlain, notes: &mut Vec<String>) -> Result<St
 }
 
 fn kernel_mounts(options: &Options, probe: &MountProbe, new_pid: bool) -> KernelMounts {
-    let provide = |dir: DirState, fresh: bool, bind: bool| match dir {
-        DirState::Directory if options.no_mount => FsProvision::Skip,
-        DirState::Directory if fresh => FsProvision::Fresh,
-        DirState::Directory if bind => FsProvision::Bind,
+    let provide = |dir: DirState, fresh: bool, bind: bool| match has_dir(options, dir) && !options.no_mount {
+        true if fresh => FsProvision::Fresh,
+        true if bind => FsProvision::Bind,
         _ => FsProvision::Skip,
     };
     KernelMounts {
-        proc: provide(probe.proc_dir, new_pid || probe.owns_pid, true),
+        proc: provide(probe.proc_dir, (new_pid || probe.owns_pid) && !probe.proc_is_covered, true),
         // a copy has to be made read-only
         sys: provide(probe.sys_dir, probe.owns_net, probe.has_mount_setattr),
         // an overlay shows the directories of the root, not what is mounted on them
-        existing: if options.ephemeral { ExistingMounts::default() } else { probe.existing },
+        existing: if options.ephemeral.is_some() { ExistingMounts::default() } else { probe.existing },
         cgroup2: probe.owns_cgroup,
         masks: if options.unmask { Vec::new() } else { probe.masks.clone() },
+        sys_is_writable: options.unmask,
     }
+}
+
+/// Whether the new root has a directory, or an overlay in which it is made.
+fn has_dir(options: &Options, dir: DirState) -> bool {
+    dir == DirState::Directory || (dir == DirState::Missing && options.ephemeral.is_some())
+}
+
+/// The overlay of an ephemeral root.
+fn overlay(options: &Options, probe: &MountProbe) -> Result<Option<Overlay>, Failure> {
+    let Some(EphemeralSize(size)) = &options.ephemeral else { return Ok(None) };
+    // one by one, each entry that the caller owns can be changed
+    if let (Some(owner), true) = (probe.overlay.foreign_owner, probe.overlay.pieces.is_empty()) {
+        let failure = format!("--ephemeral cannot change NEWROOT: its owner, user {owner}, has no id inside");
+        return Err(Failure::new(failure).hint(
+            "cp -a NEWROOT COPY makes one of your own; or --read-only, with --tmpfs where something is written",
+        ));
+    }
+    let dirs = [("proc", probe.proc_dir), ("sys", probe.sys_dir), ("dev", probe.dev_dir)];
+    let missing = dirs.into_iter().filter(|(_, dir)| *dir == DirState::Missing && !options.no_mount);
+    let made = missing.map(|(name, _)| name).collect();
+    Ok(Some(Overlay { size: size.clone(), probe: probe.overlay.clone(), made }))
+}
+
+/// What an overlay does not show as it is.
+fn left_out_of_overlay(overlay: &OverlayProbe) -> Vec<String> {
+    let mut notes: Vec<String> =
+        overlay.hidden.iter().map(|path| hidden(&Path::new("/").join(path))).collect();
+    let read_only = overlay.pieces.iter().filter(|piece| piece.kind == PieceKind::ReadOnly);
+    let read_only: Vec<String> = read_only.map(|piece| format!("/{}", piece.name.display())).collect();
+    if !read_only.is_empty() {
+        let why = "something is mounted below, and a user namespace may not look under it";
+        notes.push(format!("read-only in spite of --ephemeral: {}: {why}", read_only.join(", ")));
+    }
+    if overlay.foreign_owner.is_some() {
+        let why = "they have no id inside";
+        notes.push(format!("files and directories of other users cannot be changed: {why}"));
+    }
+    notes
 }
 
 /// What a default has to leave out.
@@ -163,17 +216,25 @@ fn left_out(options: &Options, probe: &MountProbe) -> Vec<String> {
     let mut notes = Vec::new();
     if probe.proc_is_covered && !options.share_pid {
         let danger = "the processes outside stay in sight, and root inside could get out";
-        notes.push(format!("{danger}: a part of /proc is covered, so the kernel gives no new one"));
+        notes.push(format!("{danger}: {NO_NEW_PROC}"));
     }
+    notes.extend(left_out_of_overlay(&probe.overlay));
     if options.no_mount {
         return notes;
     }
     let existing = probe.existing;
-    if existing.proc_mounts > 0 && !existing.can_unmount && !options.ephemeral {
+    if existing.proc_mounts > 0 && !existing.can_unmount && options.ephemeral.is_none() {
         let danger = "is covered, and root inside could uncover it and get out: umount it before";
         notes.push(format!("what is mounted on /proc in the new root already {danger}"));
     }
-    for (name, dir) in [("proc", probe.proc_dir), ("sys", probe.sys_dir), ("dev", probe.dev_dir)] {
+    let dirs = [("proc", probe.proc_dir), ("sys", probe.sys_dir), ("dev", probe.dev_dir)];
+    let missing = dirs.iter().filter(|(_, dir)| *dir == DirState::Missing && options.ephemeral.is_none());
+    let missing: Vec<String> = missing.map(|(name, _)| format!("/{name}")).collect();
+    if !missing.is_empty() {
+        let how = "mkdir, or --ephemeral, which makes them";
+        notes.push(format!("left out {}: the new root has no such directory: {how}", missing.join(", ")));
+    }
+    for (name, dir) in dirs {
         let why = match dir {
             DirState::Symlink => "it is a symbolic link in the new root".to_string(),
             DirState::Refused(errno) => ErrnoText(errno).to_string(),

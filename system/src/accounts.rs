@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Users and groups as the new root's own files name them: passwd(5), group(5).
+//! Users and groups as two files name them, of this machine or of a new root: passwd(5), group(5).
 //!
-//! Never through NSS: it would load libraries of the new root, or ask the machine's
-//! directory service about somebody else's users. Lines that are not of the form are
+//! Never through NSS: its services come with the dynamic loader, which a static program lacks, and a new
+//! root's users are not those of the machine's directory service. Lines that are not of the form are
 //! passed over, and so are those of NIS, which start with `+` or `-`.
 
 use std::ffi::{OsStr, OsString};

@@ -11,8 +11,10 @@ pub mod idmap;
 pub mod mountinfo;
 pub mod namespace;
 pub mod search;
+pub mod size;
 pub mod status;
 pub mod sys;
+pub mod visibility;
 pub mod walk;
 
 /// Makes the C entry point of a tool from its `fn(Vec<OsString>) -> !`.

@@ -28,10 +28,41 @@ pub struct Mount<'a> {
     pub options: &'a [u8],
     /// Whether mounts made on it spread: mount_namespaces(7).
     pub shared: bool,
+    /// Whether mounts made elsewhere spread to it.
+    pub slave: bool,
     /// The type of its file system.
     pub fstype: &'a [u8],
     /// The options of the file system itself, with commas between.
     pub super_options: &'a [u8],
+}
+
+/// Directories that the kernel keeps empty, so that nothing is covered by a mount.
+const KEPT_EMPTY: [&str; 16] = [
+    "/proc/fs/nfsd",
+    "/proc/openprom",
+    "/proc/sys/fs/binfmt_misc",
+    "/proc/xen",
+    "/sys/firmware/efi/efivars",
+    "/sys/fs/bpf",
+    "/sys/fs/cgroup",
+    "/sys/fs/fuse/connections",
+    "/sys/fs/pstore",
+    "/sys/fs/resctrl",
+    "/sys/fs/selinux",
+    "/sys/fs/smackfs",
+    "/sys/kernel/config",
+    "/sys/kernel/debug",
+    "/sys/kernel/security",
+    "/sys/kernel/tracing",
+];
+
+impl Mount<'_> {
+    /// Whether it may keep the kernel from giving a user namespace a new file system of the sort that is
+    /// mounted at `dir`, /proc or /sys, because a new one would show what this covers.
+    pub fn may_cover(&self, dir: &str) -> bool {
+        let is_below = self.at.starts_with(dir) && *self.at != *Path::new(dir);
+        is_below && !KEPT_EMPTY.iter().any(|empty| self.at.starts_with(empty))
+    }
 }
 
 /// The table of this process, as text.
@@ -47,10 +78,11 @@ pub fn mounts(table: &[u8]) -> impl Iterator<Item = Mount<'_>> {
     table.split(|byte| *byte == b'\n').filter_map(mount)
 }
 
-/// What is mounted over a part of /proc: see [`is_cover_of_proc`].
+/// What is mounted over a part of /proc and may keep the kernel from giving a new one.
 pub fn cover_of_proc() -> Option<PathBuf> {
     let table = table().ok()?;
-    mounts(&table).map(|mount| mount.at).find(|at| is_cover_of_proc(at)).map(Cow::into_owned)
+    let cover = mounts(&table).find(|mount| mount.may_cover("/proc"));
+    cover.map(|mount| mount.at.into_owned())
 }
 
 /// Whether this process's root is the first of all mounts, into which an initramfs is unpacked.
@@ -67,10 +99,11 @@ pub fn is_root_first_mount() -> bool {
     in_memory && is_rootfs()
 }
 
-/// Whether a mount lies over a part of /proc: while there is one, the kernel gives no new proc
-/// to a user namespace, because it would show what is covered: user_namespaces(7).
-pub fn is_cover_of_proc(at: &Path) -> bool {
-    at != Path::new("/proc") && at.starts_with("/proc")
+/// Whether mounts that are made outside spread to this process's root, and from there nowhere.
+pub fn is_root_slave() -> bool {
+    let table = table().unwrap_or_default();
+    let top = mounts(&table).filter(|mount| mount.at == Path::new("/")).last();
+    top.is_some_and(|mount| mount.slave && !mount.shared)
 }
 
 /// A line: id, parent, device, root, mount point, options, tags, "-", type, source, super options.
@@ -78,12 +111,23 @@ fn mount(line: &[u8]) -> Option<Mount<'_>> {
     let mut fields = line.split(|byte| *byte == b' ');
     let (id, parent) = (number(fields.next()?)?, number(fields.next()?)?);
     let (root, at, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
-    let mut shared = false;
+    let (mut shared, mut slave) = (false, false);
     for tag in fields.by_ref().take_while(|field| *field != b"-") {
         shared |= tag.starts_with(b"shared:");
+        slave |= tag.starts_with(b"master:");
     }
     let (fstype, super_options) = (fields.next()?, fields.nth(1)?);
-    Some(Mount { id, parent, root: unescape(root), at: unescape(at), options, shared, fstype, super_options })
+    Some(Mount {
+        id,
+        parent,
+        root: unescape(root),
+        at: unescape(at),
+        options,
+        shared,
+        slave,
+        fstype,
+        super_options,
+    })
 }
 
 fn number(text: &[u8]) -> Option<u64> {
@@ -141,11 +185,28 @@ mod tests {
             at: Path::new("/a b").into(),
             options: b"rw",
             shared: true,
+            slave: true,
             fstype: b"tmpfs",
             super_options: b"rw,mode=755",
         };
         assert_eq!(found[1], expected);
         assert!(!found[0].shared && found[0].super_options == b"rw,errors=continue");
+    }
+
+    #[test]
+    fn only_a_mount_that_hides_something_may_cover() {
+        let covers = |at: &str, dir| {
+            let line = format!("1 0 0:1 / {at} rw - tmpfs t rw\n");
+            mounts(line.as_bytes()).any(|mount| mount.may_cover(dir))
+        };
+        for at in ["/proc/sys", "/proc/kcore", "/proc/fs", "/proc/sys/fs/binfmt"] {
+            assert!(covers(at, "/proc") && !covers(at, "/sys"), "{at}");
+        }
+        for at in ["/proc", "/procs/x", "/proc/sys/fs/binfmt_misc", "/proc/sys/fs/binfmt_misc/x", "/proc/xen"]
+        {
+            assert!(!covers(at, "/proc"), "{at}");
+        }
+        assert!(covers("/sys/firmware", "/sys") && !covers("/sys/fs/cgroup/unified", "/sys"));
     }
 
     #[test]

@@ -10,12 +10,18 @@ use crate::sys;
 
 /// Capabilities by their number: capabilities(7).
 pub mod capability {
+    /// setgroups(2), and the map of groups of a user namespace.
+    pub const CAP_SETGID: u32 = 6;
+    /// The map of users of a user namespace.
+    pub const CAP_SETUID: u32 = 7;
     /// chroot(2).
     pub const CAP_SYS_CHROOT: u32 = 18;
     /// mount(2), unshare(2), sethostname(2) and much more.
     pub const CAP_SYS_ADMIN: u32 = 21;
     /// mknod(2) of devices.
     pub const CAP_MKNOD: u32 = 27;
+    /// A map of a user namespace that has user 0.
+    pub const CAP_SETFCAP: u32 = 31;
 }
 
 /// A new time namespace: time_namespaces(7), Linux 5.6. nix and libc do not have it for unshare(2).

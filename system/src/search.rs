@@ -1,12 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which directory of a path stops a process: each one above the last name has to be searched,
-//! path_resolution(7), and `EACCES` does not say which one may not be.
+//! Where programs are looked for, and which directory of a path stops a process: each one above the last
+//! name has to be searched, path_resolution(7), and `EACCES` does not say which one may not be.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::AccessFlags;
+
+/// Where a program is looked for when PATH is unset: confstr(3)'s _CS_PATH on Linux.
+const STANDARD_PATH: &str = "/bin:/usr/bin";
+
+/// PATH, or what execvp(3) takes without it.
+pub fn path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| OsString::from(STANDARD_PATH))
+}
+
+/// The directories of [`path`], in their order. An empty one is the working directory: environ(7).
+pub fn path_dirs() -> Vec<PathBuf> {
+    dirs(&path())
+}
+
+fn dirs(path: &OsStr) -> Vec<PathBuf> {
+    let dirs = path.as_bytes().split(|byte| *byte == b':');
+    dirs.map(|dir| PathBuf::from(OsStr::from_bytes(if dir.is_empty() { b"." } else { dir }))).collect()
+}
 
 /// The first directory of a path that the effective user may not search, if that is the trouble.
 pub fn unsearchable_parent(path: &Path) -> Option<PathBuf> {
@@ -23,6 +43,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn an_empty_part_of_path_is_the_working_directory() {
+        assert_eq!(dirs(OsStr::new("/bin::lib:")), ["/bin", ".", "lib", "."].map(PathBuf::from));
+        assert_eq!(dirs(OsStr::new("")), [PathBuf::from(".")]);
+    }
 
     #[test]
     fn the_directory_without_the_x_bit_is_named() {

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use crate::deadline;
 
 /// How long a server may take to end when it is asked to.
-const GRACE: Duration = Duration::from_secs(10);
+const TERM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server that runs as long as this lives, and never longer than the thread that started it.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Daemon {
     pub fn until<T>(&mut self, what: &str, mut ready: impl FnMut(&str) -> Option<T>) -> T {
         let child = &mut self.child;
         let log = &self.log;
-        let found = deadline::wait(what, deadline::PATIENCE, || {
+        let found = deadline::wait(what, deadline::EVENT_TIMEOUT, || {
             let said = fs::read_to_string(log).unwrap_or_default();
             match ready(&said) {
                 Some(found) => Some(Ok(found)),
@@ -73,7 +73,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         // it may have ended by itself
         let _ = kill(self.pid(), Signal::SIGTERM);
-        let ended = deadline::wait("a server to end", GRACE, || self.child.try_wait().ok().flatten());
+        let ended = deadline::wait("a server to end", TERM_TIMEOUT, || self.child.try_wait().ok().flatten());
         if let Err(why) = ended {
             eprintln!("{why}; it is killed");
             let _ = self.child.kill();

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what should take milliseconds, also on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const EVENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Asks `look` again and again until it has an answer.
 ///
@@ -27,10 +27,10 @@ pub fn wait<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<
     }
 }
 
-/// [`wait`] with [`PATIENCE`], and a failed test where that runs out.
+/// [`wait`] with [`EVENT_TIMEOUT`], and a failed test where that runs out.
 #[track_caller]
 pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    match wait(what, PATIENCE, look) {
+    match wait(what, EVENT_TIMEOUT, look) {
         Ok(found) => found,
         Err(why) => panic!("{why}"),
     }

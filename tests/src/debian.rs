@@ -19,10 +19,10 @@ use crate::scratch::Scratch;
 use crate::tools::tools;
 
 /// A download and the set-up of about a hundred packages.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+const MMDEBSTRAP_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// apt and dpkg do a lot, also on a machine that is busy with other things.
-const PATIENCE_INSIDE: Duration = Duration::from_secs(120);
+const APT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A Debian that goes when the test ends.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Debian {
         fs::create_dir(debian.root()).expect("a directory for it");
         // not its devices, which take root, and which chroot-rs gives to whoever enters
         let tar = owner(["tar", "-C"]).arg(debian.root()).args(["--numeric-owner", "--exclude=./dev/*"]);
-        tar.arg("-xf").arg(archive()).patience(PATIENCE).end().ok();
+        tar.arg("-xf").arg(archive()).patience(MMDEBSTRAP_TIMEOUT).end().ok();
         debian
     }
 
@@ -62,7 +62,7 @@ impl Debian {
             ("DEBIAN_FRONTEND", "noninteractive"),
             ("LC_ALL", "C"),
         ];
-        link.run(command.iter().copied()).patience(PATIENCE_INSIDE).with(|run| {
+        link.run(command.iter().copied()).patience(APT_TIMEOUT).with(|run| {
             run.env_clear().envs(here);
         })
     }
@@ -81,7 +81,8 @@ impl Default for Debian {
 
 impl Drop for Debian {
     fn drop(&mut self) {
-        let ended = owner(["rm", "-rf", "--one-file-system"]).arg(self.root()).patience(PATIENCE).end();
+        let ended =
+            owner(["rm", "-rf", "--one-file-system"]).arg(self.root()).patience(MMDEBSTRAP_TIMEOUT).end();
         // a second panic would hide the first
         if !ended.stderr.is_empty() {
             eprintln!("{} stays: {}", self.root().display(), ended.err());
@@ -107,7 +108,7 @@ fn archive() -> PathBuf {
         return archive.into();
     }
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = Run::new(tests.join("debian")).patience(PATIENCE).end().ok();
+    let path = Run::new(tests.join("debian")).patience(MMDEBSTRAP_TIMEOUT).end().ok();
     tests.join("..").join(path.trim_end())
 }
 

@@ -14,7 +14,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::deadline::PATIENCE;
+use crate::deadline::EVENT_TIMEOUT;
 
 /// A command line to be run in a process group of its own.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub struct Ended {
 impl Run {
     /// A command without arguments, with an empty standard input.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self { command: Command::new(program), stdin: Vec::new(), patience: PATIENCE }
+        Self { command: Command::new(program), stdin: Vec::new(), patience: EVENT_TIMEOUT }
     }
 
     /// Adds one argument.

@@ -36,8 +36,8 @@ use crate::scratch::Scratch;
 pub use crate::session_kind::{SessionEnv, SessionKind};
 use crate::tools::tools;
 
-/// A VM under emulation is slow, and a session has several commands.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A VM under emulation is slow, and a session has several commands; the longest takes a tenth of it on a busy machine.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Ends what a command said, before its status: nothing that anybody writes in a page.
 const MARK: char = '\x1e';
@@ -164,7 +164,7 @@ impl Session {
 
     /// Types the commands and compares; `Err` shows the difference, and with `CHAIN_UPDATE=1` the page is rewritten.
     fn run(&self, surroundings: &SessionEnv) -> Result<(), String> {
-        let Some((happened, diff)) = self.happened(surroundings, PATIENCE)? else { return Ok(()) };
+        let Some((happened, diff)) = self.happened(surroundings)? else { return Ok(()) };
         if documents::updating() {
             self.rewrite(&happened);
             return Ok(());
@@ -176,18 +176,14 @@ impl Session {
     ///
     /// # Errors
     /// With the difference, or with what did not end in time.
-    pub fn attempt(&self, surroundings: &SessionEnv, patience: Duration) -> Result<(), String> {
-        self.happened(surroundings, patience)?.map_or(Ok(()), |(_, diff)| Err(diff))
+    pub fn attempt(&self, surroundings: &SessionEnv) -> Result<(), String> {
+        self.happened(surroundings)?.map_or(Ok(()), |(_, diff)| Err(diff))
     }
 
     /// What happened, and how it differs from the page, if it does.
-    fn happened(
-        &self,
-        surroundings: &SessionEnv,
-        patience: Duration,
-    ) -> Result<Option<(String, String)>, String> {
+    fn happened(&self, surroundings: &SessionEnv) -> Result<Option<(String, String)>, String> {
         let exchanges = exchanges(&self.text).map_err(|why| format!("{}:{}: {why}", self.page, self.line))?;
-        let answers = type_in(&exchanges, surroundings, patience)?;
+        let answers = type_in(&exchanges, surroundings)?;
         let happened: String = exchanges
             .iter()
             .zip(answers)
@@ -242,18 +238,14 @@ fn exchanges(text: &str) -> Result<Vec<Exchange>, String> {
 }
 
 /// Runs the commands in one shell; each answer is what was said and how it ended.
-fn type_in(
-    exchanges: &[Exchange],
-    surroundings: &SessionEnv,
-    patience: Duration,
-) -> Result<Vec<String>, String> {
+fn type_in(exchanges: &[Exchange], surroundings: &SessionEnv) -> Result<Vec<String>, String> {
     let scratch = Scratch::new();
     let mut script = format!("exec 2>&1\nended() {{ set -- $?; printf '{MARK}%s{MARK}' $1; return $1; }}\n");
     for exchange in exchanges {
         script.push_str(&format!("eval '{}'; ended\n", exchange.command.replace('\'', r"'\''")));
     }
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_string());
-    let run = Run::new("sh").args(["-c", &script]).patience(patience);
+    let run = Run::new("sh").args(["-c", &script]).patience(SESSION_TIMEOUT);
     let mut places = vec![tools().dir().to_path_buf()];
     places.extend(surroundings.programs.iter().cloned());
     places.extend(std::env::split_paths(&path));

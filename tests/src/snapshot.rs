@@ -53,8 +53,9 @@ impl Snapshot {
     #[track_caller]
     pub fn all_ended(&self) {
         let alive = || descendants(process::id());
-        let ended =
-            deadline::wait("all processes to end", deadline::PATIENCE, || alive().is_empty().then_some(()));
+        let ended = deadline::wait("all processes to end", deadline::EVENT_TIMEOUT, || {
+            alive().is_empty().then_some(())
+        });
         if let Err(why) = ended {
             panic!("{why}: {:#?}", alive());
         }
@@ -63,7 +64,7 @@ impl Snapshot {
     /// Fails if anything is left that was not there before, or the other way round.
     ///
     /// The kernel takes processes, mounts and groups apart in the background; it
-    /// gets [`deadline::PATIENCE`].
+    /// gets [`deadline::EVENT_TIMEOUT`].
     #[track_caller]
     pub fn unchanged(&self) {
         if let Some(left) = self.left() {
@@ -74,7 +75,7 @@ impl Snapshot {
     /// What [`Self::unchanged`] fails with, if anything.
     pub fn left(&self) -> Option<String> {
         let same = || difference(&self.before, &machine()).is_empty().then_some(());
-        let settled = deadline::wait("the machine to be as before", deadline::PATIENCE, same);
+        let settled = deadline::wait("the machine to be as before", deadline::EVENT_TIMEOUT, same);
         settled.is_err().then(|| difference(&self.before, &machine()))
     }
 }

@@ -15,7 +15,7 @@ use nix::pty::{Winsize, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::stat::Mode;
 use nix::unistd::setsid;
 
-use crate::deadline::{self, PATIENCE};
+use crate::deadline::{self, EVENT_TIMEOUT};
 use crate::run::End;
 
 /// What Ctrl-C sends.
@@ -63,7 +63,7 @@ impl Terminal {
     /// What a terminal echoes counts too: ask for what the keys do not contain.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> String {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + EVENT_TIMEOUT;
         loop {
             if let Some(at) = self.seen.find(text) {
                 let rest = self.seen.split_off(at + text.len());
@@ -72,7 +72,7 @@ impl Terminal {
             match self.screen.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(piece) => self.seen.push_str(&String::from_utf8_lossy(&piece)),
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!("waited {} s for {text:?}, saw {:?}", PATIENCE.as_secs(), self.seen)
+                    panic!("waited {} s for {text:?}, saw {:?}", EVENT_TIMEOUT.as_secs(), self.seen)
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     panic!("the terminal was closed before {text:?}, saw {:?}", self.seen)

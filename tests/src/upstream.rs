@@ -14,7 +14,7 @@ use crate::scratch::Scratch;
 use crate::tools::tools;
 
 /// Downloads.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// chroot(1) as coreutils' tests call it, and chroot-rs behind it.
 ///
@@ -106,7 +106,7 @@ fn source() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let source = tests.join("../.cache/upstream");
     if !source.exists() {
-        Run::new(tests.join("upstream")).patience(PATIENCE).end().ok();
+        Run::new(tests.join("upstream")).patience(DOWNLOAD_TIMEOUT).end().ok();
     }
     source
 }

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Worlds in other containers, of the machine and of this host: a script reads it.
-# $root is a root directory of Debian's, /world or $world has the tools; $wanted are the worlds that run.
+# $root is a root directory of Debian's, /world or $world has the tools, which are below /world in each container;
+# $wanted are the worlds that run, and a Docker engine is in PATH.
 world=${world:-/world}
 export CHAIN_TOOLS=$world/tools
 run=$world/tools/worlds
+inside=/world/tools
 state=${state:-/run/worlds}
 mkdir -p "$state"
 
@@ -35,7 +37,7 @@ bundle() {
     local at=$state/bundles/$1
     mkdir -p "$at"
     (cd "$at" && rm -f config.json && runc spec) &&
-        jq --arg root "$(overlay "$1")" --arg world "$world" --arg tools "$CHAIN_TOOLS" '
+        jq --arg root "$(overlay "$1")" --arg world "$world" --arg tools "$inside" '
             .root.path = $root | .process.terminal = false | .process.env += ["CHAIN_TOOLS=" + $tools]
             | .mounts += [{destination: "/world", type: "bind", source: $world, options: ["rbind", "ro"]},
                 {destination: "/tmp", type: "tmpfs", source: "tmpfs"}]' "$at/config.json" |
@@ -72,32 +74,41 @@ podman_run() {
     "$podman" run --rm --network none -v "$world:/world:ro" -e CHAIN_TOOLS="/world/tools" "$@" /world/tools/worlds run "$name"
 }
 
-# an engine with all of its state in one directory, with an image that has nothing: what is in it is mounted
+# start_docker [OPTION]...: an engine with all of its state in one directory, with an image that has nothing: what is in it is mounted
 start_docker() {
     local at=$state/docker
     mkdir -p "$at"
     mount -t tmpfs tmpfs "$at"
     echo '{}' >"$at/settings.json"
-    PATH=/opt/docker:$PATH dockerd --config-file "$at/settings.json" --data-root "$at/data" --exec-root "$at/exec" \
+    dockerd --config-file "$at/settings.json" --data-root "$at/data" --exec-root "$at/exec" \
         --pidfile "$at/pid" --host "unix://$at/socket" --bridge=none --iptables=false --ip6tables=false \
-        --ip-forward=false --ip-masq=false >"$at/log" 2>&1 &
+        --ip-forward=false --ip-masq=false "$@" >"$at/log" 2>&1 &
+    engine=$!
     export DOCKER_HOST=unix://$at/socket
     for _ in $(seq 120); do
-        ! PATH=/opt/docker:$PATH docker version >/dev/null 2>&1 || break
+        ! docker version >/dev/null 2>&1 || break
         sleep 1
     done
+    docker version >/dev/null || tail -n 20 "$at/log"
     # links as in Debian's root; /etc can be written
     mkdir -p "$at/small/usr" "$at/small/var" "$at/small/tmp"
     chmod 1777 "$at/small/tmp"
     cp -a "$root/etc" "$root"/{bin,sbin,lib,lib64} "$at/small/"
-    tar -C "$at/small" -c . | PATH=/opt/docker:$PATH docker import - worlds:1
+    tar -C "$at/small" -c . | docker import - worlds:1
 }
 
 # docker_run [OPTION]... NAME
 docker_run() {
     local name=${*: -1}
     set -- "${@:1:$#-1}"
-    PATH=/opt/docker:$PATH docker run --rm --network none -v "$world:/world:ro" -v "$root/usr:/usr:ro" \
+    docker run --rm --network none -v "$world:/world:ro" -v "$root/usr:/usr:ro" \
         -v "$root/var:/var:ro" --tmpfs /tmp:exec,mode=1777 -e CHAIN_TOOLS=/world/tools "$@" worlds:1 \
         /world/tools/worlds run "$name"
+}
+
+# chain NEWROOT NAME: in a container of our own chain
+chain() {
+    local at=$1 name=$2
+    PATH=$world/tools:$PATH:/usr/sbin:/sbin unshare-rs -- cgexec-rs -- chroot-rs --ephemeral --bind "$world:/world:ro" \
+        --tmpfs /tmp "$at" /bin/sh -c "CHAIN_TOOLS=$inside exec $inside/worlds run $name"
 }

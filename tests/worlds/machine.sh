@@ -76,8 +76,10 @@ world podman-root podman_run podman --rootfs "$(overlay podman)"
 world podman-user podman_run podman --user alice --rootfs "$(overlay podman)"
 world rootless login alice podman run --rm --network none -v /world:/world:ro -e CHAIN_TOOLS=$CHAIN_TOOLS --rootfs /srv/rootless:O "$run" run
 if [ -x /opt/docker/dockerd ] && [[ $wanted == *docker-* ]]; then
-    start_docker
-    world docker-root docker_run
+    PATH=/opt/docker:$PATH start_docker
+    PATH=/opt/docker:$PATH world docker-root docker_run
+    PATH=/opt/docker:$PATH world docker-user docker_run --user 1000:1000
 fi
-if [ -d /world/apparmor ]; then world ubuntu apparmor; fi
+world chain-root chain "$(overlay chain)"
+world chain-user login alice ". /world/containers.sh; chain /srv/rootless"
 echo "[vm] over"

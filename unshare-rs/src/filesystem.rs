@@ -19,12 +19,21 @@ pub struct Filesystem {
     pub binfmt_outside_root: Option<BinfmtMount>,
     /// The new root directory.
     pub root: Option<PathBuf>,
-    /// Where a new proc is mounted.
-    pub proc: Option<PathBuf>,
+    /// The new proc.
+    pub proc: Option<ProcMount>,
     /// The table of interpreters inside the root.
     pub binfmt: Option<BinfmtMount>,
     /// The working directory.
     pub workdir: Option<PathBuf>,
+}
+
+/// A proc to mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcMount {
+    /// Where.
+    pub dir: PathBuf,
+    /// Whether no option asks for it, and the command can do without.
+    pub is_default: bool,
 }
 
 /// A binfmt_misc to mount. Every one of a user namespace shows the same table.
@@ -51,7 +60,11 @@ impl Filesystem {
             propagation: propagation.step().filter(|_| new_mounts),
             binfmt_outside_root,
             root: filesystem.root.clone(),
-            proc: filesystem.mount_proc.clone().or(default_proc.then(|| "/proc".into())),
+            proc: match &filesystem.mount_proc {
+                Some(dir) => Some(ProcMount { dir: dir.clone(), is_default: false }),
+                None if default_proc => Some(ProcMount { dir: "/proc".into(), is_default: !binfmt_proc }),
+                None => None,
+            },
             binfmt,
             workdir: filesystem.wd.clone(),
         }

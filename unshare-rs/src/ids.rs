@@ -28,7 +28,14 @@ pub enum MapWrite {
     /// Root, outside.
     ByRoot(IdMap),
     /// newuidmap(1) or newgidmap(1), outside.
-    ByProgram(PathBuf, IdMap),
+    ByProgram {
+        /// Its path.
+        program: PathBuf,
+        /// What it writes.
+        map: IdMap,
+        /// The id outside that alone becomes 0 where the program refuses; without one that is a failure.
+        alone: Option<u32>,
+    },
 }
 
 /// The ids before the new user namespace, in it, and of the command.
@@ -77,10 +84,15 @@ impl IdSetup {
         Ok(Self::new(options, users, groups))
     }
 
-    /// The default of an ordinary user: root and every subordinate id, or root alone if the
+    /// The default of root without CAP_SYS_ADMIN who may write maps: every id there is. That of an ordinary user: root and every subordinate id, or root alone if the
     /// subordinate ids cannot be mapped, with a note that says why.
     pub fn container(options: &IdOptions, caller: &Caller) -> Self {
         let (uid, gid) = caller.ids;
+        if let (true, 0, Some(users), Some(groups)) =
+            (caller.may_map, uid, all_ids(IdKind::User, caller), all_ids(IdKind::Group, caller))
+        {
+            return Self::new(options, Some(users), Some(groups));
+        }
         let users = root_and_subids(IdKind::User, uid, caller);
         match (users, root_and_subids(IdKind::Group, gid, caller)) {
             (Ok(users), Ok(groups)) => Self::new(options, Some(users), Some(groups)),
@@ -140,24 +152,30 @@ fn map_write(
         Failure::new(overlap)
             .hint(format!("ranges of {noun} ids may not overlap, inside or outside: user_namespaces(7)"))
     })?;
-    Ok(Some(match (single, caller.privilege) {
-        (Some((inside, outside)), _) if may_write_itself && map == IdMap::one(inside, outside) => {
+    Ok(Some(match single {
+        Some((inside, outside)) if may_write_itself && map == IdMap::one(inside, outside) => {
             MapWrite::ByItself { inside, outside }
         }
-        (_, Privilege::Admin) => MapWrite::ByRoot(map),
-        (_, Privilege::None) => {
+        _ if caller.privilege == Privilege::Admin || caller.may_map => MapWrite::ByRoot(map),
+        _ => {
             let program = (caller.mapper)(kind);
             let program = program.map_err(|why| cannot(why, "--map-root-user does without it"))?;
-            MapWrite::ByProgram(program, map)
+            MapWrite::ByProgram { program, map, alone: None }
         }
     }))
+}
+
+/// Every id of the caller's user namespace, as it is there.
+fn all_ids(kind: IdKind, caller: &Caller) -> Option<MapWrite> {
+    let blocks = source_blocks(kind, MapSource::All, caller).ok()?;
+    IdMap::around(None, &blocks).ok().map(MapWrite::ByRoot)
 }
 
 /// Root, which is `own` outside, and every subordinate id from 1.
 fn root_and_subids(kind: IdKind, own: u32, caller: &Caller) -> Result<MapWrite, String> {
     let map = IdMap::around(Some((0, own)), &source_blocks(kind, MapSource::Auto, caller)?)
         .map_err(|overlap| format!("{}: {overlap}", kind.subid_file()))?;
-    Ok(MapWrite::ByProgram((caller.mapper)(kind)?, map))
+    Ok(MapWrite::ByProgram { program: (caller.mapper)(kind)?, map, alone: Some(own) })
 }
 
 /// The ids that a source stands for.

@@ -6,12 +6,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
+use system::search;
 use system::status::Status;
 use system::sys;
 
 use crate::idmap::IdMap;
 
-use chain::call::RunProgram;
+use chain::call::{Call, RunProgram, Write};
+use chain::plan::Reason;
 use system::idmap::IdKind;
 
 /// The program that writes a map.
@@ -20,8 +22,7 @@ use system::idmap::IdKind;
 /// That it is missing, or why it would run without the rights it needs.
 pub fn find(kind: IdKind) -> Result<PathBuf, String> {
     let name = name(kind);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let dirs = std::env::split_paths(&path).chain(["/usr/bin".into(), "/bin".into()]);
+    let dirs = search::path_dirs().into_iter().chain(["/usr/bin".into(), "/bin".into()]);
     let mut candidates = dirs.filter(|dir| dir.is_absolute()).map(|dir| dir.join(name));
     let program = candidates
         .find(|path| path.is_file())
@@ -42,6 +43,20 @@ pub fn call(kind: IdKind, program: &Path, pid: u32, map: &IdMap) -> RunProgram {
     let head = [name(kind).into(), pid.to_string().into()];
     let argv = head.into_iter().chain(numbers.split_whitespace().map(Into::into)).collect();
     RunProgram { program: program.to_path_buf(), argv }
+}
+
+/// The calls, made outside, that map `own`, the id of the caller, to 0 in the process `pid`.
+pub fn alone(kind: IdKind, pid: u32, own: u32) -> Vec<(Reason, Box<dyn Call>)> {
+    let mut calls: Vec<(Reason, Box<dyn Call>)> = Vec::new();
+    if kind == IdKind::Group {
+        // "deny" must come before gid_map: user_namespaces(7)
+        let deny = Write::new(format!("/proc/{pid}/setgroups"), "deny");
+        calls.push(("give up setgroups(2), without which no group may be mapped".into(), Box::new(deny)));
+    }
+    let noun = kind.noun();
+    let map = Write::new(format!("/proc/{pid}/{}", kind.map_file()), format!("0 {own} 1"));
+    calls.push((format!("be {noun} 0 inside, {noun} {own} outside").into(), Box::new(map)));
+    calls
 }
 
 /// The name of the program.

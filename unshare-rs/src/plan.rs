@@ -8,6 +8,7 @@ use chain::call::{self, ForkOptions, PidFile};
 use chain::exec::Command;
 use chain::handover::{self, HandOver};
 use chain::idmap::map_own_id;
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use system::idmap::IdKind;
 
@@ -16,10 +17,14 @@ use crate::filesystem::BinfmtMount;
 use crate::ids::{IdSetup, MapWrite};
 use crate::mapper;
 use crate::persist::PersistedNamespace;
-use crate::setup::{LeftToNext, Setup};
+use crate::setup::{Hostname, LeftToNext, Setup};
 
 /// The usual flags for proc and other file systems without programs.
 const NO_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+
+const NO_NEW_PROC: &str = "the processes outside stay in sight: a part of /proc is covered, so the kernel gives no \
+    new one; a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
+    procMount: Unmasked (Kubernetes)";
 
 /// Every step, in order. The function is long because it leaves nothing out.
 ///
@@ -42,7 +47,14 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     if let Some((reason, flags)) = filesystem.propagation {
         plan.step(reason, call::Mount::propagate("/", flags));
     }
-    plan.step_if_some("set the hostname", setup.hostname.map(call::SetHostname));
+    if let Some(Hostname { name, is_default }) = setup.hostname {
+        plan.step("set the hostname", call::SetHostname(name));
+        if is_default {
+            let note =
+                "the hostname stays: sethostname(2) is refused here, as by the seccomp filter of a container";
+            plan.or_else(&[Errno::EPERM], note, Vec::new());
+        }
+    }
     plan.step_if_some("bring up lo", setup.loopback.then_some(call::BringUp("lo")));
     for (clock, offset) in setup.clocks {
         let offset = call::Write::new("/proc/self/timens_offsets", format!("{clock} {offset}"));
@@ -62,8 +74,13 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
         plan.step("change the root directory", call::Chroot(root));
         plan.step("enter it", call::Chdir("/".into()));
     }
-    let proc = filesystem.proc.map(|dir| call::Mount::new("proc", dir, NO_EXEC));
-    plan.step_if_some("mount a proc that shows the processes inside", proc);
+    if let Some(proc) = filesystem.proc {
+        let mount = call::Mount::new("proc", proc.dir, NO_EXEC);
+        plan.step("mount a proc that shows the processes inside", mount);
+        if proc.is_default {
+            plan.or_else(&[Errno::EPERM], NO_NEW_PROC, Vec::new());
+        }
+    }
     register_interpreter(&mut plan, filesystem.binfmt);
     plan.step_if_some("enter the working directory", filesystem.workdir.map(call::Chdir));
     if let Some(gid) = ids.gid {
@@ -131,9 +148,14 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
                 plan.step(reason, call::Write::new(file, map.to_string()));
                 plan.in_helper();
             }
-            Some(MapWrite::ByProgram(program, map)) => {
+            Some(MapWrite::ByProgram { program, map, alone }) => {
                 plan.step(reason, mapper::call(kind, program, pid, map));
                 plan.in_helper();
+                if let Some(own) = alone {
+                    let noun = kind.noun();
+                    let note = format!("only {noun} 0 exists inside: {} refuses more", mapper::name(kind));
+                    plan.or_else(&[Errno::EPERM], note, mapper::alone(kind, pid, *own));
+                }
             }
         }
     }

@@ -29,7 +29,7 @@ pub struct Setup {
     /// Users, groups and capabilities.
     pub ids: IdSetup,
     /// The hostname to set.
-    pub hostname: Option<OsString>,
+    pub hostname: Option<Hostname>,
     /// Whether to bring lo up.
     pub loopback: bool,
     /// Clocks to move.
@@ -44,6 +44,15 @@ pub struct Setup {
     pub environment: Option<Vec<OsString>>,
     /// What a default would do and cannot, and options without an effect: a line each.
     pub notes: Vec<String>,
+}
+
+/// A hostname to set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hostname {
+    /// The name.
+    pub name: OsString,
+    /// Whether no option asks for it, and the command can do with the one there is.
+    pub is_default: bool,
 }
 
 /// What the next tool of the chain does instead of this one, because it knows the command.
@@ -77,7 +86,9 @@ impl Setup {
         } else {
             IdSetup::from_options(&options.ids, caller)?
         };
-        let default_hostname = (is_container && has(CloneFlags::CLONE_NEWUTS)).then(|| "container".into());
+        let chosen_hostname = options.hostname.clone().map(|name| Hostname { name, is_default: false });
+        let default_hostname = (is_container && has(CloneFlags::CLONE_NEWUTS))
+            .then(|| Hostname { name: "container".into(), is_default: true });
         let unused = options.filesystem.propagation.is_some() && !has(CloneFlags::CLONE_NEWNS);
         let unused =
             unused.then(|| "--propagation changes nothing without a new mount namespace".to_string());
@@ -87,7 +98,8 @@ impl Setup {
             process_1: process.process_1.filter(|_| {
                 let keeps_rights = has(CloneFlags::CLONE_NEWUSER) || caller.ids.0 == 0;
                 let keeps_rights = keeps_rights && ids.uid.is_none_or(|uid| uid == 0);
-                let has_usual_proc = filesystem.proc.as_deref() == Some(Path::new("/proc"));
+                let has_usual_proc =
+                    filesystem.proc.as_ref().is_some_and(|proc| proc.dir == Path::new("/proc"));
                 let is_taken = caller.next_takes && is_container && filesystem.root.is_none();
                 is_taken && keeps_rights && has_usual_proc && !options.process.describe_parent()
             }),
@@ -105,7 +117,7 @@ impl Setup {
             persisted,
             notes: ids.notes.iter().cloned().chain(unused).collect(),
             ids,
-            hostname: options.hostname.clone().or(default_hostname),
+            hostname: chosen_hostname.or(default_hostname),
             loopback: has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
             clocks: clocks.into_iter().filter_map(|(clock, offset)| Some((clock, offset?))).collect(),
             process,

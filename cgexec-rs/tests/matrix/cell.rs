@@ -18,7 +18,7 @@ use crate::machine_state::{groups, processes};
 use crate::outcome::{Expected, Outcome, RunMode, SLEEP};
 
 /// Emulation is slow, and systemd takes away an empty scope when it comes to it.
-const PATIENCE: Duration = Duration::from_secs(40);
+const CELL_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Runs every cell of each environment, and fails with all that went otherwise.
 #[track_caller]
@@ -65,7 +65,7 @@ fn run(
 
 fn start(words: Vec<OsString>) -> Run {
     let (program, args) = words.split_first().expect("a program");
-    Run::new(program).args(args).patience(PATIENCE)
+    Run::new(program).args(args).patience(CELL_TIMEOUT)
 }
 
 fn as_expected(ended: &Ended, expected: &Expected) -> Result<(), String> {
@@ -85,7 +85,7 @@ fn as_expected(ended: &Ended, expected: &Expected) -> Result<(), String> {
 
 /// Sends SIGKILL to cgexec-rs, or to what it became, once the command has started all it starts.
 fn kill_cgexec(mode: RunMode, outcome: Outcome) -> Result<(), String> {
-    deadline::wait("the command", PATIENCE, || (sleepers().len() == 2).then_some(()))?;
+    deadline::wait("the command", CELL_TIMEOUT, || (sleepers().len() == 2).then_some(()))?;
     let script = outcome.script();
     let found = processes(|words| {
         let is_it = match (mode, words) {
@@ -122,14 +122,14 @@ fn sleepers_are_as_documented(
         return Err("what was left in the background is gone".to_string());
     }
     if !stays {
-        deadline::wait("what was left to end", PATIENCE, || sleepers().is_empty().then_some(()))?;
+        deadline::wait("what was left to end", CELL_TIMEOUT, || sleepers().is_empty().then_some(()))?;
     }
     if stays && mode == RunMode::Exec {
         for pid in sleepers() {
             // gone in between is as good
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
-        deadline::wait("them to end", PATIENCE, || sleepers().is_empty().then_some(()))?;
+        deadline::wait("them to end", CELL_TIMEOUT, || sleepers().is_empty().then_some(()))?;
     }
     Ok(())
 }
@@ -153,12 +153,12 @@ fn nothing_is_left(
             fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| !procs.is_empty())
         };
         let all_left = || (!new().iter().any(has_processes)).then_some(());
-        deadline::wait("the groups to be empty", PATIENCE, all_left)?;
+        deadline::wait("the groups to be empty", CELL_TIMEOUT, all_left)?;
     }
-    if by_the_next && !new().is_empty() && !(waits && gone(PATIENCE)) {
+    if by_the_next && !new().is_empty() && !(waits && gone(CELL_TIMEOUT)) {
         start(environment.one_more()).end().ok();
     }
-    if gone(PATIENCE) && sleepers().is_empty() {
+    if gone(CELL_TIMEOUT) && sleepers().is_empty() {
         return Ok(());
     }
     Err(format!("{:?} is left, and processes {:?}", new(), sleepers()))

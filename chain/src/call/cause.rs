@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use system::status::Status;
 use system::{mountinfo, sys};
 
 /// For fork(2) and its like at `EAGAIN`.
@@ -34,6 +35,25 @@ pub(super) fn inside_chroot() -> Option<String> {
     (!root_is_mount).then(|| {
         "this process runs in a chroot(2), where the kernel refuses this; whoever made it can use chroot-rs, \
          which enters the root by pivot_root(2)"
+            .to_string()
+    })
+}
+
+/// The AppArmor profile that may be what refuses a call with `EACCES`: an engine gives one to a container.
+pub(super) fn apparmor_profile() -> Option<String> {
+    let profile = read("/proc/self/attr/current").filter(|profile| profile.ends_with("(enforce)"))?;
+    let name = profile.trim_end_matches("(enforce)").trim();
+    Some(format!(
+        "the AppArmor profile {name} is in force, as in a container: docker and podman lift it with \
+         --security-opt apparmor=unconfined"
+    ))
+}
+
+/// A seccomp filter that may be what refuses a call with `EPERM`.
+pub(super) fn seccomp() -> Option<String> {
+    let is_filtered = Status::of_this_process().field("Seccomp") == Some("2");
+    is_filtered.then(|| {
+        "a seccomp filter is in force, as in a container: docker and podman lift it with --security-opt seccomp=unconfined"
             .to_string()
     })
 }

@@ -31,6 +31,16 @@ impl Write {
 }
 
 impl Write {
+    /// Who maps the user 0 of the namespace above needs a capability there, since Linux 5.12:
+    /// user_namespaces(7).
+    fn root_unmapped(&self) -> Option<String> {
+        let outside = |line: &str| line.split_whitespace().nth(1) == Some("0");
+        std::str::from_utf8(&self.data).ok()?.lines().any(outside).then(|| {
+            "the map has user 0, which takes CAP_SETFCAP outside: --cap-add SETFCAP (docker, podman), or be another user"
+                .to_string()
+        })
+    }
+
     fn page(&self) -> &'static str {
         let path = self.path.as_os_str().as_bytes();
         if path.ends_with(b"_map") || path.ends_with(b"/setgroups") {
@@ -57,6 +67,7 @@ impl Call for Write {
     fn hint(&self, errno: Errno) -> Option<String> {
         match self.path.file_name()?.as_bytes() {
             b"setgroups" if errno == Errno::EPERM => setgroups_settled().or_else(user_namespace_knob),
+            b"uid_map" if errno == Errno::EPERM => user_namespace_knob().or_else(|| self.root_unmapped()),
             b"uid_map" | b"setgroups" if matches!(errno, Errno::EPERM | Errno::EACCES) => {
                 user_namespace_knob()
             }

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 
-use super::cause::{inside_chroot, user_namespace_knob};
+use super::cause::{apparmor_profile, inside_chroot, user_namespace_knob};
 use super::notation::OrNull;
 use super::{Call, Effect, Shown};
 use crate::flags;
@@ -115,9 +115,11 @@ impl Call for Mount {
             }
             _ if self.flags.intersects(MsFlags::MS_PRIVATE | MsFlags::MS_SLAVE) => match errno {
                 Errno::EINVAL => inside_chroot(),
-                Errno::EPERM | Errno::EACCES => user_namespace_knob(),
+                Errno::EPERM => user_namespace_knob(),
+                Errno::EACCES => user_namespace_knob().or_else(apparmor_profile),
                 _ => None,
             },
+            _ if errno == Errno::EACCES => apparmor_profile(),
             _ => None,
         }
     }
@@ -146,29 +148,37 @@ impl Call for Unmount {
     }
 }
 
-/// Opens a recursive copy of the mounts at a path, not attached anywhere yet: open_tree(2), Linux 5.2.
+/// Opens a copy of the mount at a path, not attached anywhere yet: open_tree(2), Linux 5.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenTree {
     /// The top of the tree.
     pub path: PathBuf,
     /// Where the copy is held.
     pub slot: FdSlot,
+    /// Whether the mounts below come with it.
+    pub recursive: bool,
 }
 
 impl Call for OpenTree {
     fn shown(&self) -> Shown {
         let path = quoted(&self.path);
+        let recursive = if self.recursive { "|AT_RECURSIVE" } else { "" };
         Shown::new(
-            format!("open_tree(AT_FDCWD, {path}, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)"),
+            format!("open_tree(AT_FDCWD, {path}, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC{recursive})"),
             "open_tree(2)",
         )
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
-        sys::open_tree(&self.path).map(|fd| handles.hold(self.slot, fd))
+        sys::open_tree(&self.path, self.recursive).map(|fd| handles.hold(self.slot, fd))
     }
 
     fn hint(&self, errno: Errno) -> Option<String> {
+        if errno == Errno::EINVAL && !self.recursive {
+            let advice = "what is mounted below it came from outside of this user namespace and cannot be left out: \
+                without 'bind' it comes along";
+            return Some(advice.to_string());
+        }
         needs_linux("5.2", errno)
     }
 }
@@ -196,7 +206,30 @@ impl Call for FsOpen {
     }
 }
 
-/// Makes a mount of a file system with default options, not attached anywhere yet: fsconfig(2),
+/// Sets an option of a file system that is to be made: fsconfig(2), Linux 5.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FsSet {
+    /// Its context.
+    pub slot: FdSlot,
+    /// The option.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+}
+
+impl Call for FsSet {
+    fn shown(&self) -> Shown {
+        let Self { slot, name, value } = self;
+        let value = quoted(Path::new(value));
+        Shown::new(format!("fsconfig(<{slot}>, FSCONFIG_SET_STRING, \"{name}\", {value}, 0)"), "fsconfig(2)")
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        sys::fs_set(handles.get(self.slot)?, self.name, &self.value)
+    }
+}
+
+/// Makes a mount of a file system, not attached anywhere yet: fsconfig(2),
 /// fsmount(2). The slot of the context holds the mount from then on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FsMount(pub FdSlot);
@@ -231,6 +264,31 @@ impl Call for ReadOnlyTree {
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
         sys::read_only_tree(handles.get(self.0)?)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        needs_linux("5.12", errno)
+    }
+}
+
+/// Lets nothing be run from a tree that is not attached anywhere: mount_setattr(2), Linux 5.12.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoExecTree(pub FdSlot);
+
+impl Call for NoExecTree {
+    fn shown(&self) -> Shown {
+        Shown::new(
+            format!(
+                "mount_setattr(<{}>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, \
+             {{attr_set=MOUNT_ATTR_NOEXEC, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)",
+                self.0
+            ),
+            "mount_setattr(2)",
+        )
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        sys::no_exec_tree(handles.get(self.0)?)
     }
 
     fn hint(&self, errno: Errno) -> Option<String> {
@@ -317,8 +375,8 @@ fn proc_refused() -> Option<String> {
     let over = over.display();
     Some(format!(
         "{over} is mounted over a part of /proc, so the kernel gives no new one here; \
-         a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman) \
-         or --unmask (chroot-rs)"
+         a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
+         procMount: Unmasked (Kubernetes) or --unmask (chroot-rs)"
     ))
 }
 

@@ -8,14 +8,13 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
-use super::cause::{inside_chroot, read, user_namespace_knob};
+use super::cause::{inside_chroot, read, seccomp, user_namespace_knob};
 use super::{Call, Effect, Shown};
 use crate::flags;
 use crate::handles::Handles;
 use crate::reporter::quoted;
 use system::idmap::inner_ids;
 use system::namespace::Kind;
-use system::status::Status;
 use system::sys;
 
 /// Enters new namespaces: unshare(2).
@@ -94,14 +93,6 @@ fn missing_kind(flags: CloneFlags) -> Option<String> {
         .then(|| format!("this kernel has no such namespace: {}", missing.join(", ")))
 }
 
-fn seccomp() -> Option<String> {
-    let is_filtered = Status::of_this_process().field("Seccomp") == Some("2");
-    is_filtered.then(|| {
-        "a seccomp filter is in force, as in a container: docker and podman lift it with --security-opt seccomp=unconfined"
-            .to_string()
-    })
-}
-
 /// sethostname(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetHostname(pub OsString);
@@ -114,6 +105,10 @@ impl Call for SetHostname {
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         nix::unistd::sethostname(&self.0)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        if errno == Errno::EPERM { seccomp() } else { None }
     }
 }
 

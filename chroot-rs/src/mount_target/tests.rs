@@ -36,9 +36,11 @@ impl Dir {
         let kernel =
             KernelMounts { proc: FsProvision::Fresh, sys: FsProvision::Fresh, ..KernelMounts::default() };
         let mut plan = Plan::new(chain::exec::Command::shell("/bin/sh".into()));
-        for extra in TargetResolver::new(&root, ephemeral, &kernel, true).resolve_all(&requests)? {
+        let mode = if ephemeral { WriteMode::Ephemeral } else { WriteMode::Persistent };
+        let dev = Dev { mqueue: true, ..Dev::default() };
+        for extra in TargetResolver::new(&root, mode, &kernel, Some(&dev)).resolve_all(&requests)? {
             let new_root = plan.slot("new root");
-            extra.plan(&mut plan, new_root);
+            extra.plan_source(&mut plan).plan(&mut plan, new_root, 0o22);
         }
         Ok(plan.lines())
     }
@@ -133,4 +135,44 @@ fn what_is_missing_in_the_callers_directory_is_the_callers_to_make() {
     let dir = Dir::new("callers");
     let advice = dir.lines(false, &[&dir.bind("/opt"), &dir.bind("/opt/nope")]).unwrap_err().hint.unwrap();
     assert_eq!(advice, format!("mkdir -p {}/source/nope", dir.0.display()));
+}
+
+#[test]
+fn a_file_on_a_link_covers_the_link_and_not_what_it_leads_to() {
+    let dir = Dir::new("zone");
+    symlink("/etc/file", dir.0.join("opt/localtime")).unwrap();
+    for target in ["/opt/localtime", "/gone"] {
+        let file = format!("--bind={}:{target}", dir.0.join("etc/file").display());
+        let lines = dir.lines(false, &[&file]).unwrap();
+        let name = target.rsplit('/').next().unwrap();
+        assert_eq!(lines.last(), Some(&show(name)), "{target}");
+    }
+}
+
+#[test]
+fn the_hint_names_a_path_in_the_root_wherever_links_and_dots_lead() {
+    let dir = Dir::new("hints");
+    let root = dir.0.display();
+    for (target, place) in [("/gone", "nope/x"), ("/new/../../../etc/x", "etc/x"), ("/var/it's", "run/it's")]
+    {
+        let hint = dir.lines(false, &[&dir.bind(target)]).unwrap_err().hint.unwrap();
+        let word = shell_word(&PathBuf::from(format!("{root}/{place}")));
+        assert_eq!(hint, format!("mkdir -p {word}; or --ephemeral, which makes it for this run"), "{target}");
+    }
+}
+
+#[test]
+fn what_our_dev_does_not_have_is_made_in_it() {
+    let dir = Dir::new("console");
+    let file = format!("--bind={}:/dev/console", dir.0.join("etc/file").display());
+    let lines = dir.lines(false, &[&file]).unwrap();
+    assert_eq!(lines[1..3], ["fchdir(<new root/dev>)", "mknodat(AT_FDCWD, \"console\", S_IFREG|0644)"]);
+}
+
+#[test]
+fn a_source_that_may_be_missing_is_passed_over() {
+    let dir = Dir::new("try");
+    assert_eq!(dir.lines(false, &["--bind-try=/no/such:/opt"]).unwrap(), [""; 0]);
+    assert!(dir.lines(false, &["--bind=/no/such:/opt"]).is_err());
+    assert_eq!(dir.lines(false, &["--bind-try=/etc:/opt"]).unwrap().len(), 3);
 }

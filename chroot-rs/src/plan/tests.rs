@@ -10,6 +10,7 @@ use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
 use crate::ids::Ids;
 use crate::mounts::ExistingMounts;
+use crate::overlay::{OverlayProbe, Piece, PieceKind};
 use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
 use crate::root::DirState;
 use crate::root_mount::RootMount;
@@ -40,6 +41,8 @@ fn machine() -> MountProbe {
             covers_old_root: false,
         },
         dev: Dev { mknod: true, terminal: None, tty_group: true, mqueue: true, umask: 0o22 },
+        overlay: OverlayProbe::default(),
+        is_slave: false,
     }
 }
 
@@ -122,6 +125,22 @@ fn where_other_processes_are_in_sight_a_reaper_begins_a_namespace_without_them()
     assert_eq!(alone[at + 1], "fork()");
     assert!(!alone.iter().any(|line| line == withdraw || line == "setsid()"), "{alone:#?}");
     assert_eq!(alone.len() + 2, with_reaper.len());
+}
+
+#[test]
+fn where_the_kernel_gives_no_new_proc_the_callers_is_shown_and_its_processes_said() {
+    for is_pid_1 in [false, true] {
+        let probe = MountProbe { is_pid_1, proc_is_covered: true, ..machine() };
+        let plan = lines(&probe);
+        assert!(
+            plan.contains(&"mount(\"/proc\", \".\", NULL, MS_BIND|MS_REC, NULL)".to_string()),
+            "{plan:#?}"
+        );
+        assert!(!plan.iter().any(|line| line.contains("CLONE_NEWPID")), "{plan:#?}");
+        let said =
+            "the processes outside stay in sight, and root inside could get out: a part of /proc is covered";
+        assert!(notes(&[], probe)[0].starts_with(said));
+    }
 }
 
 #[test]
@@ -288,13 +307,12 @@ fn the_plan_ends_with_credentials_path_and_working_directory() {
 #[test]
 fn what_a_default_leaves_out_is_noted_and_what_an_option_asks_for_is_refused() {
     let noted = setup(&[], Err(WhyPlain::NoAdmin)).unwrap().notes;
-    assert_eq!(
-        noted,
-        ["plain chroot(2), no mounts, and root inside could get out: that takes CAP_SYS_ADMIN"]
-    );
+    let why =
+        "that takes CAP_SYS_ADMIN, which 'unshare-rs --' before it gives in a user namespace of its own";
+    assert_eq!(noted, [format!("plain chroot(2), no mounts, and root inside could get out: {why}")]);
     let refused = setup(&["--read-only"], Err(WhyPlain::NoAdmin)).unwrap_err();
     assert_eq!(refused.message, "a mount was asked for, and none can be made here");
-    assert_eq!(refused.hint.unwrap(), "that takes CAP_SYS_ADMIN");
+    assert_eq!(refused.hint.unwrap(), why);
 
     let link = MountProbe { dev_dir: DirState::Symlink, ..machine() };
     assert_eq!(notes(&[], link.clone()), ["left out /dev: it is a symbolic link in the new root"]);
@@ -343,13 +361,101 @@ fn what_is_written_to_an_ephemeral_root_goes_to_a_tmpfs_laid_over_it() {
             "mkdirat(AT_FDCWD, \"upper\", 0755)",
             "mkdirat(AT_FDCWD, \"work\", 0755)",
             "mkdirat(AT_FDCWD, \"root\", 0755)",
-            "umask(022)",
             "move_mount(<new root>, \"\", AT_FDCWD, \"root\", MOVE_MOUNT_F_EMPTY_PATH)",
             "mount(\"overlay\", \"root\", \"overlay\", 0, \"lowerdir=root,upperdir=upper,workdir=work\")",
             "chdir(\"root\")",
+            "umask(022)",
         ]
     );
     let root_mount = RootMount { userxattr: true, ..machine().root_mount };
     let of_user = lines_with(&["--ephemeral"], &MountProbe { root_mount, ..machine() });
     assert!(of_user.iter().any(|line| line.ends_with("workdir=work,userxattr\")")), "{of_user:#?}");
+}
+
+#[test]
+fn what_is_mounted_below_an_ephemeral_root_is_overlaid_too_or_said_to_be_hidden() {
+    let overlay = OverlayProbe {
+        nested: vec!["mnt".into(), "mnt/b".into()],
+        hidden: vec!["etc/hosts".into()],
+        ..OverlayProbe::default()
+    };
+    let probe = MountProbe { overlay, ..machine() };
+    let lines = lines_with(&["--ephemeral=64m"], &probe);
+    assert!(lines.contains(&"fsconfig(<changes>, FSCONFIG_SET_STRING, \"size\", \"64m\", 0)".to_string()));
+    let overlays: Vec<_> = lines.iter().filter(|line| line.contains("\"overlay\"")).collect();
+    let mount = |at: &str, lower: &str, number: &str| {
+        let options = format!("lowerdir={lower},upperdir=upper{number},workdir=work{number}");
+        format!("mount(\"overlay\", \"{at}\", \"overlay\", 0, \"{options}\")")
+    };
+    let expected = [
+        mount("root", "lower", ""),
+        mount("root/mnt", "lower/mnt", "-0"),
+        mount("root/mnt/b", "lower/mnt/b", "-1"),
+    ];
+    assert_eq!(overlays, expected.iter().collect::<Vec<_>>());
+    let said = "hidden by --ephemeral: \"/etc/hosts\", where another file system is mounted: --bind shows it";
+    assert_eq!(notes(&["--ephemeral"], probe), [said]);
+}
+
+#[test]
+fn where_the_whole_takes_no_overlay_each_entry_of_the_root_gets_one() {
+    let piece = |name: &str, kind| Piece { name: name.into(), kind, mode: 0o755 };
+    let pieces = vec![
+        piece("bin", PieceKind::Link("usr/bin".into())),
+        piece("proc", PieceKind::Empty),
+        piece("run", PieceKind::ReadOnly),
+        piece("usr", PieceKind::Overlaid),
+    ];
+    let overlay = OverlayProbe { pieces, foreign_owner: Some(0), ..OverlayProbe::default() };
+    let probe = MountProbe { overlay, ..machine() };
+    let lines = lines_with(&["--ephemeral"], &probe);
+    let at = position(&lines, "symlinkat(\"usr/bin\", AT_FDCWD, \"root/bin\")");
+    assert_eq!(lines[at + 1], "mkdirat(AT_FDCWD, \"root/proc\", 0755)");
+    let at = position(&lines, "open_tree(AT_FDCWD, \"lower/run\"");
+    assert!(
+        lines[at + 1].contains("MOUNT_ATTR_RDONLY") && lines[at + 2].contains("\"root/run\""),
+        "{lines:#?}"
+    );
+    assert!(lines.iter().any(|line| line.contains("lowerdir=lower/usr,upperdir=upper-3")), "{lines:#?}");
+    let said = notes(&["--ephemeral"], probe.clone());
+    assert!(said[0].starts_with("read-only in spite of --ephemeral: /run: "), "{said:?}");
+    let whole = OverlayProbe { pieces: Vec::new(), ..probe.overlay.clone() };
+    let refused = setup(&["--ephemeral"], Ok(MountProbe { overlay: whole, ..probe })).unwrap_err();
+    assert_eq!(refused.message, "--ephemeral cannot change NEWROOT: its owner, user 0, has no id inside");
+}
+
+#[test]
+fn sources_are_taken_before_the_first_mount_can_lie_over_them() {
+    let lines = lines_with(&["--ephemeral", "--bind=/etc:/mnt:bind,noexec"], &machine());
+    let source = position(&lines, "open_tree(AT_FDCWD, \"/etc\", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC)");
+    assert!(source < position(&lines, "open_tree(AT_FDCWD, \".\"") && source < position(&lines, "fsopen"));
+    assert!(lines[source + 1].contains("attr_set=MOUNT_ATTR_NOEXEC"), "{lines:#?}");
+}
+
+#[test]
+fn directories_that_the_root_lacks_are_made_where_that_is_forgotten_and_said_else() {
+    let probe = MountProbe { proc_dir: DirState::Missing, dev_dir: DirState::Missing, ..machine() };
+    let said =
+        "left out /proc, /dev: the new root has no such directory: mkdir, or --ephemeral, which makes them";
+    assert_eq!(notes(&[], probe.clone()), [said]);
+    assert_eq!(notes(&["--ephemeral"], probe.clone()), [""; 0]);
+    let lines = lines_with(&["--ephemeral"], &probe);
+    let made = position(&lines, "mkdirat(AT_FDCWD, \"dev\", 0755)");
+    assert!(made < position(&lines, "fchdir(<new root/dev>)") && made < position(&lines, "mount(\"proc\""));
+}
+
+#[test]
+fn mounts_of_outside_are_followed_where_that_is_asked_for_or_was_before() {
+    let slave = "mount(NULL, \"/\", NULL, MS_REC|MS_SLAVE, NULL)".to_string();
+    let before = MountProbe { is_slave: true, ..machine() };
+    assert!(lines_with(&["--propagation=slave"], &machine()).contains(&slave));
+    assert!(lines(&before).contains(&slave) && !lines(&machine()).contains(&slave));
+    assert!(!lines_with(&["--propagation=private"], &before).contains(&slave));
+}
+
+#[test]
+fn a_writable_sysfs_is_mounted_on_request_alone() {
+    let writable = "mount(\"sysfs\", \".\", \"sysfs\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)".to_string();
+    assert!(lines_with(&["--unmask"], &machine()).contains(&writable));
+    assert!(!lines(&machine()).contains(&writable));
 }

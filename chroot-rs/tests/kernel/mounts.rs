@@ -4,10 +4,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use tests::{End, Scratch};
+use tests::accounts::unused_id;
+use tests::{End, Run, Scratch, tools};
 
 use crate::jail::{Isolation, Jail, SECRET, mount_table};
-use crate::root_locations::has_overlay;
+use crate::root_locations::{has_overlay, run_outside};
 
 mod as_anyone {
     use super::*;
@@ -89,15 +90,17 @@ mod as_anyone {
             )
             .end()
         };
-        let ended = run(&["--resolv-conf"]).ended(End::Exit(125));
-        assert!(
-            ended.err().contains("nothing to mount on: the new root has no \"/etc/resolv.conf\"\n"),
-            "{}",
-            ended.err()
-        );
         if has_overlay() {
             assert_eq!(run(&["--resolv-conf", "--ephemeral"]).out(), resolver);
+            assert!(!place.exists());
         }
+        // an empty file is made for it
+        assert_eq!(run(&["--resolv-conf"]).out(), resolver);
+        assert_eq!(fs::read_to_string(&place).unwrap(), "");
+        fs::remove_file(&place).unwrap();
+        let refused = run(&["--resolv-conf", "--read-only"]).ended(End::Exit(125));
+        let said = "nothing to mount on: the new root has no \"/etc/resolv.conf\"\n";
+        assert!(refused.err().contains(said), "{}", refused.err());
         fs::write(&place, "").unwrap();
         assert_eq!(run(&["--resolv-conf"]).out(), resolver);
         assert_eq!(fs::read_to_string(&place).unwrap(), "");
@@ -130,5 +133,74 @@ mod as_anyone {
         let said =
             "chroot-rs: cannot start in \"/nope\": chdir(\"/nope\"): No such file or directory (ENOENT)\n";
         assert!(ended.err().ends_with(said), "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_directory_of_the_root_that_is_bound_keeps_what_is_written_in_spite_of_the_overlay() {
+        if !has_overlay() {
+            return;
+        }
+        let jail = Jail::new();
+        let kept = jail.root.path("root");
+        let bind = format!("--bind={}:/mnt", kept.display());
+        let ended = jail.run(Isolation::Default, &["--ephemeral", &bind], "echo kept >/mnt/f");
+        assert_eq!(ended.end().out(), "");
+        assert_eq!(fs::read_to_string(kept.join("f")).unwrap(), "kept\n");
+        // and what lies above shows the root as it is
+        let above = format!("--bind={}:/mnt", jail.root.path("..").canonicalize().unwrap().display());
+        let inside = format!("ls /mnt/{}", jail.root.path("").file_name().unwrap().display());
+        let seen = jail.run(Isolation::Default, &["--ephemeral", &above], &inside).end().ok();
+        assert!(seen.contains("bin\n") && !seen.contains("upper"), "{seen}");
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn the_machines_own_root_takes_the_same_mounts() {
+        let shown = Scratch::new();
+        fs::write(shown.path("f"), "shown\n").unwrap();
+        let run = |options: &[&str], script: &str| {
+            Run::new(tools().chroot()).args(options).args(["/", "/bin/sh", "-c", script]).end()
+        };
+        let bind = format!("--bind={}:/mnt", shown.path("").display());
+        assert_eq!(run(&[&bind], "cat /mnt/f").out(), "shown\n");
+        assert_eq!(run(&["--tmpfs=/mnt"], "echo x >/mnt/f; cat /mnt/f").out(), "x\n");
+        assert_eq!(run(&["--read-only"], "(echo x >/etc/x) 2>/dev/null || echo refused").out(), "refused\n");
+        if has_overlay() {
+            let script = "echo x >/etc/chain-test-x; cat /etc/chain-test-x";
+            assert_eq!(run(&["--ephemeral"], script).out(), "x\n");
+            assert!(!fs::exists("/etc/chain-test-x").unwrap());
+        }
+    }
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn what_is_mounted_below_an_ephemeral_root_can_be_written_to_and_is_forgotten_too() {
+        if !has_overlay() {
+            return;
+        }
+        let script = r#"mount -t tmpfs t "$2"; echo outside >"$2"/f; mkdir "$2"/b; mount -t tmpfs t "$2"/b; touch "$2"/b/g
+            "$3" --ephemeral "$1" /bin/sh -c 'cat /tmp/f; ls /tmp/b; echo inside >/tmp/f; rm /tmp/b/g; cat /tmp/f; ls /tmp/b'
+            cat "$2"/f; ls "$2"/b"#;
+        let jail = Jail::new();
+        let ended = run_outside(&jail, script).end();
+        assert_eq!(ended.out(), "outside\ng\ninside\noutside\ng\n", "{}", ended.err());
+        assert_eq!(ended.err(), "");
+    }
+
+    #[test]
+    #[ignore = "needs root, setpriv and busybox-static"]
+    fn an_ephemeral_root_of_somebody_else_is_refused_before_anything_is_done() {
+        let (jail, id) = (Jail::new(), unused_id().to_string());
+        let run = Run::new("setpriv").args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
+        let ended =
+            run.arg(tools().chroot()).arg("--ephemeral").arg(jail.root.path("")).arg("/bin/true").end();
+        let said = "chroot-rs: --ephemeral cannot change NEWROOT: its owner, user 0, has no id inside\n\
+            chroot-rs: hint: cp -a NEWROOT COPY makes one of your own; or --read-only, with --tmpfs where something is written\n";
+        assert_eq!((ended.end, ended.err()), (End::Exit(125), said.to_string()));
     }
 }

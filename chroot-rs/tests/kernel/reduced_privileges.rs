@@ -4,6 +4,10 @@
 use tests::{End, Run, tools};
 
 use crate::jail::Jail;
+use crate::root_locations::run_outside;
+
+const WHY: &str =
+    "that takes CAP_SYS_ADMIN, which 'unshare-rs --' before it gives in a user namespace of its own";
 
 mod as_root {
     use super::*;
@@ -26,17 +30,48 @@ mod as_root {
             };
             let ended = run(&[]).ended(End::Exit(0));
             let plain = "chroot-rs: plain chroot(2), no mounts, and root inside could get out";
-            assert_eq!(
-                (ended.out(), ended.err()),
-                ("inside\n".into(), format!("{plain}: that takes CAP_SYS_ADMIN\n"))
-            );
+            assert_eq!((ended.out(), ended.err()), ("inside\n".into(), format!("{plain}: {WHY}\n")));
             let refused = run(&["--read-only"]).ended(End::Exit(125));
-            assert_eq!(
-                refused.err(),
-                "chroot-rs: a mount was asked for, and none can be made here\n\
-            chroot-rs: hint: that takes CAP_SYS_ADMIN\n"
-            );
+            let said = "chroot-rs: a mount was asked for, and none can be made here\n";
+            assert_eq!(refused.err(), format!("{said}chroot-rs: hint: {WHY}\n"));
+            // followed, where the caller may write the map of a user namespace
+            let unshare = ["--bounding-set=-sys_admin", &tools().unshare().display().to_string(), "--"];
+            let chain = Run::new("setpriv").args(unshare).arg(tools().chroot()).arg("--read-only");
+            let script = "grep -c 4294967295 /proc/self/uid_map; cat /proc/self/setgroups";
+            let ended = chain.arg(jail.root.path("")).args(["/bin/sh", "-c", script]).end();
+            assert_eq!((ended.out(), ended.err()), ("1\nallow\n".into(), String::new()));
         }
+    }
+}
+
+mod as_anyone {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn only_a_mount_that_hides_a_part_of_proc_keeps_the_processes_outside_in_sight() {
+        let script = r#"look='test -e /proc/$OUTSIDE && echo in sight || echo alone'
+            below() { unshare --user --map-root-user --mount "$@"; }
+            mount -t tmpfs t /proc/sys/fs/binfmt_misc; mount -t tmpfs t /proc/sys/fs/binfmt_misc
+            "$3" "$1" /bin/sh -c "$look"; below "$3" "$1" /bin/sh -c "$look"
+            mount -t tmpfs t /proc/fs; "$3" "$1" /bin/sh -c "$look"; below "$3" "$1" /bin/sh -c "$look""#;
+        let ended = run_outside(&Jail::new(), script).end().ended(End::Exit(0));
+        assert_eq!(ended.out(), "alone\nalone\nalone\nin sight\n", "{}", ended.err());
+        let said = "chroot-rs: the processes outside stay in sight, and root inside could get out: \
+            a part of /proc is covered, so the kernel gives no new one; a container lifts it with \
+            --security-opt systempaths=unconfined (docker), unmask=ALL (podman), procMount: Unmasked (Kubernetes)\n";
+        assert_eq!(ended.err(), said);
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn the_chain_runs_where_parts_of_proc_and_sys_are_masked() {
+        let script = r#"mount -t tmpfs t /proc/fs; mount -t tmpfs t /sys/firmware; mount -o remount,bind,ro /sys
+            unshare --user --map-root-user --mount -- $UNSHARE -- "$3" "$1" /bin/sh -c 'ls -d /proc/self/fd /sys/kernel'"#;
+        let jail = Jail::new();
+        let run = run_outside(&jail, script).env("UNSHARE", tools().unshare());
+        let ended = run.end().ended(End::Exit(0));
+        assert_eq!(ended.out(), "/proc/self/fd\n/sys/kernel\n", "{}", ended.err());
     }
 }
 

@@ -56,8 +56,8 @@ fn in_standard(name: &OsStr) -> Option<PathBuf> {
 }
 
 fn in_path(name: &OsStr) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
-    std::env::split_paths(&path)
+    system::search::path_dirs()
+        .into_iter()
         .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join(name))
         .find(|path| is_program(path))

@@ -19,13 +19,13 @@ use super::error::errno;
 /// Whole trees of mounts: open_tree(2), mount_setattr(2).
 const AT_RECURSIVE: c_int = 0x8000;
 
-/// open_tree(2) with OPEN_TREE_CLONE: a recursive copy of the mounts at `path`.
+/// open_tree(2) with OPEN_TREE_CLONE: a copy of the mount at `path`, or of all below it too.
 ///
 /// # Errors
 /// `ENOSYS` before Linux 5.2, `EPERM` without CAP_SYS_ADMIN, `EINVAL` where a mount may not be copied.
-pub fn open_tree(path: &Path) -> Result<OwnedFd, Errno> {
-    let flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+pub fn open_tree(path: &Path, recursive: bool) -> Result<OwnedFd, Errno> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     mount::open_tree(CWD, path, flags).map_err(errno)
 }
 
@@ -60,6 +60,14 @@ pub fn fs_flag(context: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
     mount::fsconfig_set_flag(context, name).map_err(errno)
 }
 
+/// fsconfig(2): sets an option to a value.
+///
+/// # Errors
+/// `EINVAL` for an option or a value that the file system does not take.
+pub fn fs_set(context: BorrowedFd<'_>, name: &str, value: &str) -> Result<(), Errno> {
+    mount::fsconfig_set_string(context, name, value).map_err(errno)
+}
+
 /// fsconfig(2) and fsmount(2): makes the file system, with its default options, and a mount of it.
 ///
 /// # Errors
@@ -67,6 +75,13 @@ pub fn fs_flag(context: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
 pub fn fs_mount(context: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     mount::fsconfig_create(context).map_err(errno)?;
     mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).map_err(errno)
+}
+
+/// Whether the file system can be made and mounted; the mount is not kept.
+pub fn is_mountable(context: BorrowedFd<'_>, read_only: bool) -> bool {
+    let attributes = if read_only { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
+    mount::fsconfig_create(context).is_ok()
+        && mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).is_ok()
 }
 
 /// move_mount(2): attaches the tree that `tree` refers to at `target`.
@@ -82,8 +97,19 @@ pub fn move_mount(tree: BorrowedFd<'_>, target: &Path) -> Result<(), Errno> {
 /// # Errors
 /// `ENOSYS` before Linux 5.12, `EPERM`, `EINVAL`.
 pub fn read_only_tree(tree: BorrowedFd<'_>) -> Result<(), Errno> {
-    let attr =
-        libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    set_tree(tree, libc::MOUNT_ATTR_RDONLY)
+}
+
+/// The same so that nothing is run from it.
+///
+/// # Errors
+/// As [`read_only_tree`].
+pub fn no_exec_tree(tree: BorrowedFd<'_>) -> Result<(), Errno> {
+    set_tree(tree, libc::MOUNT_ATTR_NOEXEC)
+}
+
+fn set_tree(tree: BorrowedFd<'_>, attr_set: u64) -> Result<(), Errno> {
+    let attr = libc::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd: 0 };
     // SAFETY: the struct lives through the call and its size is told.
     let result = unsafe {
         libc::syscall(
@@ -123,7 +149,15 @@ pub fn open_without_symlinks(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd
 
 /// Whether a directory is the top of a mount: statx(2), Linux 5.8. Nothing where the kernel cannot tell.
 pub fn is_mount_root(path: &Path) -> Option<bool> {
-    let found = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::empty()).ok()?;
+    mount_root(rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::empty()).ok()?)
+}
+
+/// The same of an open directory.
+pub fn is_mount_root_at(dir: BorrowedFd<'_>) -> Option<bool> {
+    mount_root(rustix::fs::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::empty()).ok()?)
+}
+
+fn mount_root(found: rustix::fs::Statx) -> Option<bool> {
     let root = StatxAttributes::MOUNT_ROOT;
     found.stx_attributes_mask.contains(root).then_some(found.stx_attributes.contains(root))
 }

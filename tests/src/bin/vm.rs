@@ -18,7 +18,7 @@ use tests::machine::Machine;
 use tests::vm::{Hierarchies, Vm, Who};
 
 /// Emulation takes about ten times as long as the machine it runs on.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
+const MACHINE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         let program = fs::canonicalize(program).unwrap_or_else(|_| program.into());
         vm.job(who, &program, args);
     }
-    match vm.boot(PATIENCE, |line| println!("{line}")) {
+    match vm.boot(MACHINE_TIMEOUT, |line| println!("{line}")) {
         Ok(statuses) => ExitCode::from(u8::from(statuses.iter().any(|status| *status != 0))),
         Err(why) => {
             eprintln!("vm: {why}");
@@ -84,7 +84,7 @@ fn boot_disk(image: &Path, kernel: &Path, tools: &Path, words: &[String]) -> Exi
     for word in words.iter().filter(|word| *word != "--") {
         machine.words(word);
     }
-    match machine.boot(PATIENCE, |line| println!("{line}")) {
+    match machine.boot(MACHINE_TIMEOUT, |line| println!("{line}")) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("vm: {why}");

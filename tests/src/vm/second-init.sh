@@ -1,31 +1,11 @@
 #!/bin/sh
 # Makes the machine that the tests expect, runs /jobs, and stops the machine.
 # Lines that start with [vm] are for the host.
-mount -t proc -o nosuid,nodev,noexec proc /proc
-mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
-mount -t devtmpfs -o mode=755 devtmpfs /dev
-mkdir -p /dev/pts /dev/shm
-mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
-mount -t tmpfs -o mode=1777 tmpfs /dev/shm
-mount -t tmpfs -o mode=755 tmpfs /run
-mount -t tmpfs -o mode=1777 tmpfs /tmp
-ln -s /proc/self/fd /dev/fd
-if grep -q chain.v1 /proc/cmdline; then
-    # as distributions did before version 2, without it beside
-    mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
-    for controller in memory pids cpu,cpuacct cpuset blkio freezer; do
-        mkdir "/sys/fs/cgroup/$controller"
-        mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller"
-    done
-else
-    # as systemd mounts it
-    mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 /sys/fs/cgroup
-fi
+. /bin/mounts.sh
 for module in /modules/*.ko; do
     [ ! -e "$module" ] || insmod "$module"
 done
 hostname vm
-ip link set lo up
 chown user:user /home/user
 export PATH=/tools:/bin HOME=/root CHAIN_TOOLS=/tools CHAIN_VM=1
 

@@ -8,6 +8,7 @@ use chain::{Failure, args};
 use super::*;
 use crate::caller::{Caller, Privilege};
 use crate::cli::{Options, TOOL};
+use crate::idmap::{Block, IdMap, IdRange};
 use crate::subid::SubidRange;
 
 /// What keeps the reaper out of reach.
@@ -16,6 +17,7 @@ const REAPER: &str = "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE), setsid(), chdir
 fn caller(privilege: Privilege) -> Caller {
     Caller {
         privilege,
+        may_map: false,
         ids: (1000, 1000),
         pid: 42,
         next_takes: false,
@@ -25,6 +27,10 @@ fn caller(privilege: Privilege) -> Caller {
         existing: |_| vec![SubidRange { first: 0, count: u32::MAX }],
         mapper: |kind| Ok(Path::new("/usr/bin").join(mapper::name(kind))),
     }
+}
+
+fn block(inside: u32, outside: u32, count: u32) -> Block {
+    Block::At(IdRange { inside, outside, count })
 }
 
 fn setup(args: &[&str], privilege: Privilege) -> Result<Setup, Failure> {
@@ -73,6 +79,27 @@ fn an_ordinary_user_is_root_inside_with_all_subordinate_ids() {
             format!("execve(\"/usr/bin/newgidmap\", [\"newgidmap\", {map}], environ)"),
         ]
     );
+}
+
+#[test]
+fn root_who_may_map_but_enter_no_namespace_maps_every_id() {
+    let caller = Caller { may_map: true, ids: (0, 0), ..caller(Privilege::None) };
+    let setup = setup_of(&[], &caller).unwrap();
+    assert_eq!(setup.notes, [""; 0]);
+    let lines = plan(setup, Command::shell("/bin/true".into())).lines();
+    let map = |kind: &str| format!("write(</proc/42/{kind}_map>, \"0 0 4294967295\", 14)");
+    assert_eq!(lines[2..4], [map("uid"), map("gid")]);
+    let named = setup_of(&["--map-users=0:5:9"], &caller).unwrap();
+    assert_eq!(named.ids.users, Some(MapWrite::ByRoot(IdMap::around(None, &[block(0, 5, 9)]).unwrap())));
+}
+
+#[test]
+fn where_newgidmap_refuses_the_own_group_alone_is_mapped() {
+    let shown = |kind| mapper::alone(kind, 42, 1000).iter().map(|(_, call)| call.shown().notation).collect();
+    let (users, groups): (Vec<_>, Vec<_>) = (shown(IdKind::User), shown(IdKind::Group));
+    assert_eq!(users, ["write(</proc/42/uid_map>, \"0 1000 1\", 8)"]);
+    let deny = "write(</proc/42/setgroups>, \"deny\", 4)";
+    assert_eq!(groups, [deny, "write(</proc/42/gid_map>, \"0 1000 1\", 8)"]);
 }
 
 #[test]

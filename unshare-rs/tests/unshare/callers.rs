@@ -195,3 +195,39 @@ mod as_user {
         assert_eq!(script(text).out, "0\n");
     }
 }
+
+mod as_root {
+    use tests::accounts::unused_id;
+
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root, setpriv and newuidmap"]
+    fn where_newuidmap_refuses_the_own_id_alone_is_mapped() {
+        // it knows no user without a name
+        let id = unused_id();
+        let text = format!(
+            "unshare --mount sh -ec 'f=$(mktemp); echo {id}:100000:65536 >$f; chmod 644 $f; mount --bind $f /etc/subuid
+            mount --bind $f /etc/subgid; rm $f
+            exec setpriv --reuid={id} --regid={id} --clear-groups '$T' -- cat /proc/self/uid_map /proc/self/gid_map'"
+        );
+        let ran = script(&text);
+        let line = format!("         0 {id:>10}          1\n");
+        assert_eq!((ran.status, ran.out), (0, line.repeat(2)), "{}", ran.err);
+        let own: Vec<&str> = ran.err.lines().filter(|line| line.starts_with("unshare-rs")).collect();
+        let said = ["user 0 exists inside: newuidmap", "group 0 exists inside: newgidmap"];
+        assert_eq!(own, said.map(|said| format!("unshare-rs: only {said} refuses more")));
+    }
+
+    #[test]
+    #[ignore = "needs root and setpriv"]
+    fn root_without_the_right_to_mount_maps_every_id_and_is_told_what_a_map_takes() {
+        let text = "setpriv --bounding-set=-sys_admin $T -- sh -c 'cat /proc/self/uid_map; cat /proc/self/setgroups'";
+        assert_eq!(script(text).ok(), "         0          0 4294967295\nallow\n");
+        let ran = script("setpriv --bounding-set=-sys_admin,-setfcap $T -- true");
+        assert_eq!(ran.status, 125);
+        let hint = "unshare-rs: hint: the map has user 0, which takes CAP_SETFCAP outside: \
+            --cap-add SETFCAP (docker, podman), or be another user\n";
+        assert!(ran.err.ends_with(hint), "{}", ran.err);
+    }
+}

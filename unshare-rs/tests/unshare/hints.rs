@@ -25,8 +25,8 @@ mod as_anyone {
             "unshare-rs: cannot mount a proc that shows the processes inside: mount(\"proc\", \"/proc\", \"proc\", \
              MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL): Operation not permitted (EPERM)",
             "unshare-rs: hint: /proc/fs is mounted over a part of /proc, so the kernel gives no new one here; \
-             a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman) \
-             or --unmask (chroot-rs)",
+             a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
+             procMount: Unmasked (Kubernetes) or --unmask (chroot-rs)",
         ]);
     }
 

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reads what is mounted below the new root, and what an overlay can do with it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{AtFlags, readlinkat};
+use nix::sys::stat::{SFlag, fstat, fstatat};
+use system::{mountinfo, sys};
+
+use crate::ids::Ids;
+use crate::overlay::{OverlayProbe, Piece, PieceKind};
+use crate::probe::Privilege;
+use crate::root::Root;
+
+/// Where our own mounts come, so that nothing there is shown.
+const OURS: [&str; 3] = ["proc", "sys", "dev"];
+
+/// File systems without anybody's files.
+const OF_THE_KERNEL: [&[u8]; 18] = [
+    b"autofs",
+    b"binfmt_misc",
+    b"bpf",
+    b"cgroup",
+    b"cgroup2",
+    b"configfs",
+    b"debugfs",
+    b"devpts",
+    b"devtmpfs",
+    b"fusectl",
+    b"hugetlbfs",
+    b"mqueue",
+    b"nsfs",
+    b"proc",
+    b"pstore",
+    b"rpc_pipefs",
+    b"sysfs",
+    b"tracefs",
+];
+
+/// The user that stands for all who have no id: /proc/sys/kernel/overflowuid.
+const NOBODY: u32 = 65534;
+
+impl OverlayProbe {
+    /// Reads the mounts below a root, for an overlay that this process makes with its privilege.
+    pub fn read(root: &Root, privilege: Privilege, ids: &Ids, caller: u32) -> Self {
+        let table = mountinfo::table().unwrap_or_default();
+        let below = below(&table, root);
+        let (nested, hidden): (Vec<_>, Vec<_>) =
+            below.iter().filter(|(_, of_kernel)| !of_kernel).map(|(path, _)| path.clone()).partition(
+                |path| {
+                    // a colon and a comma have a meaning in the options of an overlay
+                    let plain = !path.as_os_str().as_bytes().iter().any(|byte| b",:\\".contains(byte));
+                    plain && is_directory(root, path)
+                },
+            );
+        let are_locked = match privilege {
+            Privilege::Machine => false,
+            Privilege::Namespace => !below.is_empty() && !root.can_unmount_below(),
+            Privilege::Unprivileged => !below.is_empty(),
+        };
+        let mut probe =
+            Self { foreign_owner: foreign_owner(root, privilege, ids, caller), ..Self::default() };
+        if are_locked {
+            let all: Vec<&Path> = below.iter().map(|(path, _)| path.as_path()).collect();
+            probe.pieces = pieces(root, &all);
+        } else {
+            (probe.nested, probe.hidden) = (nested, hidden);
+        }
+        probe
+    }
+}
+
+/// The places below the root where something is mounted, without those of our own mounts, and whether it
+/// is one of the kernel's file systems.
+fn below(table: &[u8], root: &Root) -> Vec<(PathBuf, bool)> {
+    let Ok(at) = root.path.canonicalize() else { return Vec::new() };
+    let mut seen = BTreeSet::new();
+    for mount in mountinfo::mounts(table) {
+        let Ok(path) = mount.at.strip_prefix(&at) else { continue };
+        let first = path.components().next().map(|part| part.as_os_str());
+        if first.is_none_or(|first| OURS.iter().any(|ours| first == OsStr::new(ours))) {
+            continue;
+        }
+        let of_kernel = OF_THE_KERNEL.contains(&mount.fstype);
+        seen.insert((path.to_path_buf(), of_kernel));
+    }
+    // sorted: what lies above comes first
+    let mut paths: Vec<(PathBuf, bool)> = Vec::new();
+    for (path, of_kernel) in seen {
+        match paths.last_mut() {
+            // the last one that was mounted there may be either
+            Some((last, also)) if *last == path => *also &= of_kernel,
+            _ => paths.push((path, of_kernel)),
+        }
+    }
+    paths
+}
+
+fn is_directory(root: &Root, path: &Path) -> bool {
+    sys::open_without_symlinks(std::os::fd::AsFd::as_fd(&root.dir), path).is_ok()
+}
+
+/// The entries of a root with these mounts below.
+fn pieces(root: &Root, mounts: &[&Path]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let dir = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&root.dir)));
+    let _ = sys::for_each_entry(&dir, &mut |name| {
+        let name = Path::new(name);
+        let Ok(found) = fstatat(&root.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) else {
+            return ControlFlow::Continue(());
+        };
+        let plain = !name.as_os_str().as_bytes().iter().any(|byte| b",:\\".contains(byte));
+        let has_mounts = mounts.iter().any(|at| at.starts_with(name) && *at != name);
+        let kind = match SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFLNK => match readlinkat(&root.dir, name) {
+                Ok(target) => PieceKind::Link(target.into()),
+                Err(_) => return ControlFlow::Continue(()),
+            },
+            SFlag::S_IFDIR if OURS.iter().any(|ours| name == Path::new(ours)) => PieceKind::Empty,
+            SFlag::S_IFDIR if has_mounts || !plain => PieceKind::ReadOnly,
+            SFlag::S_IFDIR => PieceKind::Overlaid,
+            _ => PieceKind::File,
+        };
+        pieces.push(Piece { name: name.to_path_buf(), kind, mode: found.st_mode & 0o7777 });
+        ControlFlow::Continue(())
+    });
+    pieces.sort_by(|one, other| one.name.cmp(&other.name));
+    pieces
+}
+
+/// The owner of the root, if nobody of the user namespace is that.
+fn foreign_owner(root: &Root, privilege: Privilege, ids: &Ids, caller: u32) -> Option<u32> {
+    let owner = fstat(&root.dir).ok()?;
+    let is_foreign = match privilege {
+        Privilege::Machine => false,
+        Privilege::Unprivileged => owner.st_uid != caller,
+        Privilege::Namespace => owner.st_uid == NOBODY && (owner.st_gid == NOBODY || !ids.has_user(NOBODY)),
+    };
+    is_foreign.then_some(owner.st_uid)
+}
