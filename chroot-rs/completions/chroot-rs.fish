@@ -1,6 +1,6 @@
 complete -c chroot-rs -l ephemeral -d 'Let everything be written to NEWROOT, at most SIZE, and forget it when the command ends' -r
-complete -c chroot-rs -l propagation -d 'How mounts that are made outside later spread in: private, not at all; slave, to what is bound' -r -f -a "private\t'No'
-slave\t'Where they are made on a mount that is shown inside'"
+complete -c chroot-rs -l propagation -d 'How mounts that are made outside later spread in: private, not at all; slave, to what is bound' -r -f -a "private\t''
+slave\t''"
 complete -c chroot-rs -l bind -d 'Show a file or directory inside, at DST or its own path: ro, noexec, bind without mounts below; repeatable' -r
 complete -c chroot-rs -l bind-try -d 'The same as --bind, and nothing where there is no SRC' -r
 complete -c chroot-rs -l tmpfs -d 'Mount an empty file system in memory; repeatable, in order with --bind' -r
@@ -19,5 +19,5 @@ complete -c chroot-rs -l resolv-conf -d 'Show the caller\'s /etc/resolv.conf ins
 complete -c chroot-rs -l keep-fds -d 'Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, local sockets'
 complete -c chroot-rs -l skip-chdir -d 'Stay in the working directory; only where NEWROOT is "/" already'
 complete -c chroot-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
-complete -c chroot-rs -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c chroot-rs -s h -l help -d 'Print help'
 complete -c chroot-rs -s V -l version -d 'Print version'
