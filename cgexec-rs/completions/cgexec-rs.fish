@@ -32,6 +32,7 @@ complete -c cgexec-rs -l report -d 'Say at the end what COMMAND used: human, jso
 complete -c cgexec-rs -l report-file -d 'Write the report to FILE, not to standard error' -r -F
 complete -c cgexec-rs -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
 see\t''"
+complete -c cgexec-rs -l move -d 'Move running processes, whose ids are the operands, into the group of -g or into a new one, which stays while they run; no COMMAND is run'
 complete -c cgexec-rs -l oom-group -d 'End all of the group, not one process, when memory runs out'
 complete -c cgexec-rs -l cpu-idle -d 'Give COMMAND only the processor time that nobody else wants'
 complete -c cgexec-rs -l try -d 'Leave out what cannot be limited here, with a line that says so'

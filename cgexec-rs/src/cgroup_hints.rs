@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What helps when a call on a group fails: the same errno has another cause at each file.
 
+mod exclusive;
+
 use std::fs;
 use std::path::Path;
 
 use nix::errno::Errno;
 use system::status::Status;
+
+use crate::refusal;
 
 /// A write to a file of a group; nothing for a file of anything else.
 pub fn write(path: &Path, errno: Errno) -> Option<String> {
@@ -43,6 +47,10 @@ fn hand_on(group: &Path, errno: Errno) -> Option<String> {
 
 fn enter(group: &Path, errno: Errno) -> Option<String> {
     match errno {
+        Errno::EACCES if refusal::is_systemd() && !nix::unistd::geteuid().is_root() => Some(
+            "from a scope of the own systemd it can be reached: systemd-run --user --scope -- cgexec-rs -g CONTROLLERS:PATH COMMAND"
+                .to_string(),
+        ),
         Errno::EACCES => Some(
             "moving takes the right to write cgroup.procs in the nearest group above both places, too: cgroups(7)"
                 .to_string(),
@@ -52,6 +60,8 @@ fn enter(group: &Path, errno: Errno) -> Option<String> {
         Errno::EOPNOTSUPP => kind(group).map(|kind| format!("{} is {kind}: cgroups(7)", group.display())),
         Errno::ENOSPC => Some("no disk is full: the cpuset has no processors or memory nodes yet".to_string()),
         Errno::ENODEV => Some("somebody removed the group meanwhile".to_string()),
+        Errno::ESRCH => Some("the process has ended meanwhile: ps -e lists those that run".to_string()),
+        Errno::EINVAL => Some("a thread of the kernel stays where it is: ps -ef shows its name in brackets".to_string()),
         _ => None,
     }
 }
@@ -70,9 +80,17 @@ fn set(group: &Path, file: &str, errno: Errno) -> Option<String> {
         Errno::ENOENT => {
             Some(format!("its hierarchy has no {file}; the files of versions 1 and 2 differ: cgroups(7)"))
         }
+        Errno::ENODEV | Errno::EINVAL if file.starts_with("rdma.") => {
+            Some("the devices it can name: ls /sys/class/infiniband".to_string())
+        }
+        Errno::EINVAL if matches!(file, "cpu.max.burst" | "cpu.cfs_burst_us") => {
+            Some("a burst is at most the quota, which --cpus or --cpu-quota sets before it".to_string())
+        }
         Errno::ENODEV => Some("no such disk: lsblk shows them, and a partition is none".to_string()),
         Errno::ERANGE if file.starts_with("cpuset.") => missing_processor(group, file),
-        Errno::EINVAL if file.starts_with("cpuset.") => missing_processor(group, file),
+        Errno::EINVAL if file.starts_with("cpuset.") => {
+            exclusive::taken(group, file).or_else(|| missing_processor(group, file))
+        }
         Errno::EOPNOTSUPP if file.contains("weight") => {
             Some("a weight needs the bfq scheduler, or iocost set up: io.cost.qos".to_string())
         }

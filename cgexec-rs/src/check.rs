@@ -10,6 +10,7 @@ use chain::Failure;
 use system::sys;
 
 use crate::cli::Manager;
+use crate::group_path::shown;
 use crate::hierarchy::Hierarchies;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::hugetlb::HugeTlb;
@@ -90,7 +91,8 @@ fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failur
             // the group with the limit
             let limited = placement.groups().find(|group| !group.limits.is_empty());
             let group = limited.unwrap_or(&placement.anchor);
-            let parent = group.path.parent().unwrap_or(Path::new("/")).display();
+            let parent = shown(group.path.parent().unwrap_or(Path::new("/")));
+            let parent = parent.display();
             let version = match group.version {
                 Version::V1 => "version 1",
                 Version::V2 => "version 2",

@@ -43,6 +43,14 @@ pub struct Options {
     )]
     pub group: Vec<Target>,
 
+    /// Move running processes, whose ids are the operands, into the group of -g or into a new one, which
+    /// stays while they run; no COMMAND is run
+    #[arg(
+        long = "move",
+        conflicts_with_all = ["wait", "exec", "report", "report_file", "check", "cgroupns", "cpu_time", "wall_time"]
+    )]
+    pub moves: bool,
+
     /// What is limited.
     #[command(flatten)]
     pub limits: LimitOptions,

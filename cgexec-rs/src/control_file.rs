@@ -151,6 +151,16 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_that_is_none_is_an_error_with_the_kernels_reason() {
+        let raw: crate::limits::raw::Raw = "cpuset.cpus.partition=root".parse().unwrap();
+        let file = ControlFile::new(&raw.file, &raw.value).checked_by(raw.read_back());
+        assert_eq!(look(&file, "root"), Ok(None));
+        let why = "root invalid (Cpu list in cpuset.cpus not exclusive)";
+        let said = format!("cpuset.cpus.partition holds \"{why}\" instead of \"root\"");
+        assert_eq!(look(&file, why), Err(said));
+    }
+
+    #[test]
     fn a_raw_value_that_reads_otherwise_is_only_told() {
         let raw = ControlFile::new("pids.max", "0020").checked_by(ReadBack::Unknown);
         assert_eq!(look(&raw, "20"), Ok(Some("pids.max holds \"20\" instead of \"0020\"".to_string())));

@@ -21,8 +21,11 @@ impl Counters {
         self.0.iter().find(|(found, _)| found == name).map(|(_, count)| *count)
     }
 
-    /// Adds a counter that is known.
+    /// Adds a counter that is known; what another source has said stays.
     pub fn set(&mut self, name: &str, count: Option<u64>) {
+        if self.get(name).is_some() {
+            return;
+        }
         self.0.extend(count.map(|count| (name.to_string(), count)));
     }
 

@@ -39,6 +39,15 @@ impl Parent {
     }
 }
 
+/// A group's directory as a message names it. One that no mount shows is seen through a descriptor
+/// of ours, which nobody else can follow: its path starts at the root of the cgroup namespace.
+pub fn shown(group: &Path) -> PathBuf {
+    match group.strip_prefix("/proc/self/fd") {
+        Ok(below) => Path::new("/").join(below.components().skip(1).collect::<PathBuf>()),
+        Err(_) => group.to_path_buf(),
+    }
+}
+
 /// A path of groups without its leading slashes.
 ///
 /// # Errors
@@ -56,6 +65,14 @@ mod tests {
     use std::os::unix::ffi::OsStrExt as _;
 
     use super::*;
+
+    #[test]
+    fn a_descriptor_of_ours_is_not_shown_for_a_group() {
+        let shows = |group: &str| shown(Path::new(group)).display().to_string();
+        assert_eq!(shows("/proc/self/fd/5/box/x"), "/box/x");
+        assert_eq!(shows("/proc/self/fd/5"), "/");
+        assert_eq!(shows("/sys/fs/cgroup/x"), "/sys/fs/cgroup/x");
+    }
 
     #[test]
     fn a_parent_lies_below_the_root_of_its_hierarchy() {

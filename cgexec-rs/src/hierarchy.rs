@@ -35,6 +35,9 @@ pub struct Hierarchy {
     pub read_only: bool,
 }
 
+/// A file of /proc that could not be read, and why.
+type Unread = (&'static str, Errno);
+
 /// All hierarchies, in the order of the mount table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hierarchies {
@@ -43,7 +46,7 @@ pub struct Hierarchies {
     /// Whether there is another one, whose mount does not show the current group.
     pub hidden: bool,
     /// The file of /proc that could not be read, and why; then there is no hierarchy.
-    pub unread: Option<(&'static str, Errno)>,
+    pub unread: Option<Unread>,
     /// Whether a dry run did not open it.
     pub unopened: bool,
     /// Whether some of them are seen through detached mounts.
@@ -57,6 +60,17 @@ impl Hierarchies {
     pub fn of_this_process(reporter: &Reporter) -> Self {
         let mounts = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
         let own = sys::read("/proc/self/cgroup").map_err(|errno| ("/proc/self/cgroup", errno));
+        Self::of(mounts, own, reporter)
+    }
+
+    /// The same with the groups of another process.
+    pub fn of_process(pid: i32, reporter: &Reporter) -> Self {
+        let mounts = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
+        let own = sys::read(&format!("/proc/{pid}/cgroup")).map_err(|errno| ("/proc/PID/cgroup", errno));
+        Self::of(mounts, own, reporter)
+    }
+
+    fn of(mounts: Result<Vec<u8>, Unread>, own: Result<Vec<u8>, Unread>, reporter: &Reporter) -> Self {
         let (mounts, own) = match mounts.and_then(|mounts| Ok((mounts, own?))) {
             Ok(both) => both,
             Err(unread) => return Self { unread: Some(unread), ..Self::default() },

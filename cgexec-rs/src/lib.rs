@@ -17,6 +17,8 @@ pub mod hierarchy;
 mod join;
 mod limits;
 mod membership;
+mod moving;
+mod notes;
 mod oom;
 mod outcome;
 mod placement;
@@ -41,7 +43,7 @@ use std::ffi::OsString;
 use chain::args::{self, Parsed};
 use chain::exec::Command;
 use chain::handover::Handover;
-use chain::{Failure, Reporter};
+use chain::{Failure, Plan, Reporter};
 use system::namespace::capability::CAP_SYS_ADMIN;
 use system::sys;
 
@@ -62,6 +64,10 @@ pub fn run(argv: Vec<OsString>) -> ! {
         sys::write_stdout(check.text.as_bytes());
         sys::exit(if check.possible { 0 } else { chain::FAILED })
     }
+    if options.moves {
+        let plan = move_processes(options, &operands, &reporter);
+        plan.unwrap_or_else(|failure| reporter.exit_with(&failure)).execute(&reporter)
+    }
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
     let (outcome, mode) = resolve(options, &reporter).unwrap_or_else(|failure| reporter.exit_with(&failure));
     let handover = Handover::for_last_link(&command);
@@ -75,7 +81,17 @@ pub fn run(argv: Vec<OsString>) -> ! {
 fn resolve(options: Options, reporter: &Reporter) -> Result<(Outcome, RunMode), Failure> {
     let mode = RunMode::of(&options, sys::has_capability(CAP_SYS_ADMIN))?;
     let outcome = Outcome::resolve(options, mode.wait, reporter)?;
+    if let Outcome::Create(place) = &outcome {
+        notes::notes(place).iter().for_each(|note| reporter.message(note));
+    }
     Ok((outcome, mode))
+}
+
+/// The plan of `--move`.
+fn move_processes(options: Options, operands: &[OsString], reporter: &Reporter) -> Result<Plan, Failure> {
+    let pids = moving::pids(operands)?;
+    let outcome = moving::resolve(options, &pids, reporter)?;
+    Ok(plan::moving::plan(&outcome, &pids))
 }
 
 /// What a run could limit.

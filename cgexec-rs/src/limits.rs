@@ -120,7 +120,7 @@ impl Limit {
                 vec![ControlFile::new(file, weight.to_string()).checked_by(seen)]
             }
             Self::HugeTlb(huge) => huge_pages(huge, "max", "max"),
-            Self::Raw(raw) => vec![ControlFile::new(&raw.file, &raw.value).checked_by(ReadBack::Unknown)],
+            Self::Raw(raw) => vec![ControlFile::new(&raw.file, &raw.value).checked_by(raw.read_back())],
         }
     }
 

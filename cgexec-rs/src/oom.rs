@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use chain::supervise::Ended;
 
 use crate::counters::Counters;
+use crate::group_path::shown;
 use crate::limits::Limit;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::size::{Bytes, decimal};
@@ -130,7 +131,10 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
         }
         Cause::LimitAbove => Some(match above.hit() {
             Some(group) => {
-                format!("memory ran out above this group, at the limit of {}: {killed}", group.display())
+                format!(
+                    "memory ran out above this group, at the limit of {}: {killed}",
+                    shown(group).display()
+                )
             }
             None => format!("memory ran out above this group's own limit: {killed}"),
         }),

@@ -39,7 +39,7 @@ pub struct Placement {
 }
 
 /// The version 1 controllers that count for a report.
-const ACCOUNTING: [&str; 5] = ["memory", "pids", "cpuacct", "cpu", "blkio"];
+const ACCOUNTING: [&str; 4] = ["memory", "pids", "cpuacct", "blkio"];
 
 impl Placement {
     /// Finds a place for a group with these limits.
@@ -51,7 +51,9 @@ impl Placement {
             Search { request, found, name: request.group_name(), v1: Vec::new(), skipped: Vec::new() };
         let v2_limits = search.add_v1_limits()?;
         if request.account {
-            for v1 in ACCOUNTING.iter().filter_map(|name| found.v1(name)) {
+            let counts = |name: &&&str| **name != "cpuacct" || found.v2().is_none();
+            let counting = ACCOUNTING.iter().filter(counts).filter_map(|name| found.v1(name));
+            for v1 in counting.filter(|v1| !takes_real_time_away(v1)) {
                 // a report without these numbers is still a report
                 let _ = search.v1_group(v1);
             }
@@ -100,6 +102,12 @@ impl Placement {
         self.stale = stale;
         Ok(())
     }
+}
+
+/// Whether a new group in it has no real-time bandwidth, so that no process of it can be scheduled so:
+/// cpu's with CONFIG_RT_GROUP_SCHED. A report must not change what the command can do.
+fn takes_real_time_away(v1: &Hierarchy) -> bool {
+    v1.v1_controllers.iter().any(|name| name == "cpu") && v1.own.join("cpu.rt_runtime_us").exists()
 }
 
 /// A search for a place: the groups found so far.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All that a run does, in order: [`plan`] is the tool, the functions below it are its phrases.
 
+pub mod moving;
+
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -223,4 +225,4 @@ fn write(group: &Path, file: &str, value: &str) -> WriteCgroup {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

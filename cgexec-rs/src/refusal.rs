@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why there can be no group, and what helps here.
 
+mod container;
+
 use std::fs;
 use std::path::Path;
 
@@ -9,6 +11,7 @@ use chain::reporter::ErrnoText;
 use nix::errno::Errno;
 use system::sys;
 
+use crate::group_path::shown;
 use crate::hierarchy::{Hierarchies, Hierarchy};
 use crate::limits::Limit;
 use crate::version::Version;
@@ -20,8 +23,8 @@ fn refusal(message: impl Into<String>, hint: impl Into<String>) -> Failure {
 /// A parent that is not there.
 pub fn no_such_group(parent: &Path) -> Failure {
     refusal(
-        format!("no such group: {}", parent.display()),
-        format!("--parent is a group that exists: mkdir {}", parent.display()),
+        format!("no such group: {}", shown(parent).display()),
+        format!("--parent is a group that exists: mkdir {}", shown(parent).display()),
     )
 }
 
@@ -29,25 +32,43 @@ pub fn no_such_group(parent: &Path) -> Failure {
 pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Failure {
     if hierarchy.read_only {
         return refusal(
-            format!("{} is mounted read-only, as in a container", hierarchy.mount.display()),
-            "start the container with docker's --privileged, or podman's --security-opt unmask=/sys/fs/cgroup",
+            format!("{} is mounted read-only, as in a container", shown(&hierarchy.mount).display()),
+            container::writable_hierarchy(),
         );
     }
     let hint = match (hierarchy.version, is_systemd()) {
         (Version::V2, true) => "--manager systemd asks systemd for a group of its own",
         (Version::V2, false) => {
-            "root can, or hand the user a group: chown of a directory there and its cgroup.* files, \
-             and the shell started in it"
+            return refusal(
+                format!("{} is not writable here", shown(group).display()),
+                hand_over(&hierarchy.mount, nix::unistd::getuid().as_raw(), nix::unistd::getppid().as_raw()),
+            );
         }
         (Version::V1, _) => "version 1 is root's: run it as root, or where version 2 has the controllers",
     };
-    refusal(format!("{} is not writable here", group.display()), hint)
+    refusal(format!("{} is not writable here", shown(group).display()), hint)
+}
+
+/// What root types to give a user a part of version 2, with their shell in a leaf of it, where no
+/// systemd does. `available` are the controllers that the top can hand on.
+fn hand_over(mount: &Path, uid: u32, shell: i32) -> String {
+    let available = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
+    let useful = available.split_whitespace().filter(|name| SYSTEMDS.contains(name));
+    let enable: Vec<String> = useful.map(|name| format!("+{name}")).collect();
+    let own = format!("user-{uid}");
+    format!(
+        "as root: cd {} && echo {} >cgroup.subtree_control && mkdir -p {own}/shell && chown {uid} {own} \
+         {own}/cgroup.procs {own}/cgroup.subtree_control {own}/shell {own}/shell/cgroup.procs {own}/shell/cgroup.subtree_control \
+         && echo {shell} >{own}/shell/cgroup.procs",
+        shown(mount).display(),
+        enable.join(" "),
+    )
 }
 
 /// A group that systemd keeps for itself.
 pub fn not_delegated(group: &Path) -> Failure {
     refusal(
-        format!("systemd manages {} and has not delegated it", group.display()),
+        format!("systemd manages {} and has not delegated it", shown(group).display()),
         "--manager systemd asks it for a group of its own",
     )
 }
@@ -55,7 +76,7 @@ pub fn not_delegated(group: &Path) -> Failure {
 /// A group in which somebody enabled a controller while it held processes.
 pub fn threaded(group: &Path, kind: &str) -> Failure {
     refusal(
-        format!("{} is a threaded group ({kind}), which takes no processes", group.display()),
+        format!("{} is a threaded group ({kind}), which takes no processes", shown(group).display()),
         "somebody enabled a controller in a group that holds processes: cgroups(7)",
     )
 }
@@ -71,17 +92,33 @@ pub fn shared(group: &Path) -> Failure {
     let hint = if own_root && !group.starts_with("/proc") {
         // what is / here is not the root of the host: the processes have to move down first
         format!(
-            "a container's init can move down first: cd {0} && mkdir init && echo 0 > init/cgroup.procs, for each process",
-            group.display()
+            "every process can move down first: cd {0} && mkdir -p init && for p in $(cat cgroup.procs); do echo $p >init/cgroup.procs; done",
+            shown(group).display()
         )
     } else {
         "start cgexec-rs in a group of its own, or below a group that hands the controllers on".to_string()
     };
-    refusal(format!("{} holds other processes too, so it can hand no controller on", group.display()), hint)
+    refusal(
+        format!("{} holds other processes too, so it can hand no controller on", shown(group).display()),
+        hint,
+    )
 }
 
 /// The controllers that systemd hands on.
 pub const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+
+/// systemd hands on no hugetlb, misc or rdma.
+const NOT_SYSTEMDS: &str = "systemd hands on no such controller; as root, --manager cgroupfs --parent / makes the group at the top, until systemd's next reload";
+
+/// What root types to let a user's systemd have every controller. A new login is not enough for users
+/// who linger, or have another session.
+fn delegate_more(uid: u32) -> String {
+    format!(
+        "as root: mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
+         >/etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; systemctl restart user@{uid}, \
+         which ends what the user runs"
+    )
+}
 
 /// A controller that the groups above keep.
 pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Failure {
@@ -89,23 +126,19 @@ pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Failure {
     let wrong = format!(
         "{} is not handed on to {} (available: {})",
         missing.join(" and "),
-        parent.display(),
+        shown(parent).display(),
         or_none(available.trim())
     );
     let of_user = parent.ancestors().any(|group| {
         group.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("user@"))
     });
-    if of_user && is_systemd() {
-        return refusal(
-            wrong,
-            "as root: mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
-             > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; then log in again",
-        );
-    }
     if is_systemd() && missing.iter().any(|name| !SYSTEMDS.contains(name)) {
-        return refusal(wrong, "systemd hands on cpu, cpuset, io, memory and pids, and nothing else");
+        return refusal(wrong, NOT_SYSTEMDS);
     }
-    let above = parent.parent().unwrap_or(parent).display().to_string();
+    if of_user && is_systemd() {
+        return refusal(wrong, delegate_more(nix::unistd::getuid().as_raw()));
+    }
+    let above = shown(parent.parent().unwrap_or(parent)).display().to_string();
     let names: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
     refusal(
         wrong,
@@ -138,11 +171,41 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Failure {
     }
     refusal(
         format!("no mounted hierarchy has the controller {names} (there are: {})", there_are(found)),
-        match wsl() {
-            true => "add kernelCommandLine=cgroup_no_v1=all below [wsl2] in .wslconfig".to_string(),
-            false => "cat /proc/cgroups shows what this kernel has".to_string(),
-        },
+        why_missing(limit.controller(Version::V2)),
     )
+}
+
+/// What helps where a kernel offers no controller.
+fn why_missing(controller: &str) -> String {
+    let text = |file: &str| fs::read_to_string(file).unwrap_or_default();
+    if switched_off(controller, &text("/proc/cgroups"), &text("/proc/cmdline")) {
+        return switch_on(controller, text("/proc/device-tree/model").starts_with("Raspberry Pi"));
+    }
+    match wsl() {
+        true => "add kernelCommandLine=cgroup_no_v1=all below [wsl2] in .wslconfig".to_string(),
+        false => "cat /proc/cgroups shows what this kernel has".to_string(),
+    }
+}
+
+/// Whether the kernel has the controller and was started without it: the last column of /proc/cgroups,
+/// which newer kernels leave it out of, or cgroup_disable=.
+fn switched_off(controller: &str, cgroups: &str, cmdline: &str) -> bool {
+    let column = cgroups.lines().find_map(|line| line.strip_prefix(controller)?.strip_prefix('\t'));
+    let disabled = cmdline.split_whitespace().filter_map(|word| word.strip_prefix("cgroup_disable="));
+    column.is_some_and(|rest| rest.ends_with("\t0"))
+        || disabled.flat_map(|names| names.split(',')).any(|name| name == controller)
+}
+
+fn switch_on(controller: &str, raspberry_pi: bool) -> String {
+    match raspberry_pi {
+        // its firmware switches memory off, and later words win
+        true => {
+            format!("as root: sed -i 's/$/ cgroup_enable={controller}/' /boot/firmware/cmdline.txt && reboot")
+        }
+        false => format!(
+            "the kernel was started without it: take cgroup_disable={controller} from its command line, and reboot"
+        ),
+    }
 }
 
 /// No hierarchy that counts processor time.
@@ -224,5 +287,25 @@ mod tests {
         let said = no_hierarchy(&found).message;
         assert_eq!(said, "cannot read /proc/self/mountinfo: Too many open files (EMFILE)");
         assert_eq!(no_hierarchy(&Hierarchies::default()).message, "no control group hierarchy is mounted");
+    }
+
+    #[test]
+    fn a_controller_that_was_switched_off_can_be_switched_on() {
+        let table = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t0\t20\t1\nmemory\t0\t20\t0\n";
+        assert!(switched_off("memory", table, "quiet"));
+        assert!(!switched_off("cpuset", table, "quiet"));
+        assert!(!switched_off("cpu", table, "quiet"));
+        assert!(switched_off("memory", "", "ro cgroup_disable=pids,memory quiet"));
+        assert!(!switched_off("memory", "", "cgroup_enable=memory"));
+        let pi = "as root: sed -i 's/$/ cgroup_enable=memory/' /boot/firmware/cmdline.txt && reboot";
+        assert_eq!(switch_on("memory", true), pi);
+        assert!(switch_on("memory", false).contains("take cgroup_disable=memory from its command line"));
+    }
+
+    #[test]
+    fn a_users_systemd_gets_more_controllers_by_commands_for_that_user() {
+        let hint = delegate_more(1000);
+        assert!(hint.contains("Delegate=cpu cpuset io memory pids\\n' >/etc/"), "{hint}");
+        assert!(hint.contains("; systemctl daemon-reload; systemctl restart user@1000"), "{hint}");
     }
 }

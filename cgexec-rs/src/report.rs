@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 
 use crate::cli::ReportFormat;
 use crate::group::Group;
+use crate::group_path::shown;
 use crate::limits::Limit;
 use crate::limits::size::{About, Bytes};
 use crate::oom::{AncestorOoms, Cause, lines, seconds};
@@ -114,7 +115,7 @@ impl Report {
 
     /// The report as one line of JSON.
     pub fn json(&self, stats: &Stats, ended: Ended, wall: Duration) -> String {
-        let group = self.groups.first().map(|group| group.path.display().to_string());
+        let group = self.groups.first().map(|group| shown(&group.path).display().to_string());
         let json = Json {
             version: 1,
             command: &self.command,
@@ -180,6 +181,7 @@ fn human(stats: &Stats, ended: Ended, wall: Duration) -> String {
         let limit = memory.limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
         parts.push(format!("memory {}{}", About(peak), limit.unwrap_or_default()));
     }
+    parts.extend(memory.uncounted.map(|why| format!("memory not counted: {why}")));
     if let Some(peak) = memory.swap_peak.filter(|peak| *peak > 0) {
         parts.push(format!("swap {}", About(peak)));
     }

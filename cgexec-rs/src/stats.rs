@@ -37,6 +37,9 @@ pub struct Stats {
 pub struct MemoryStats {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak: Option<u64>,
+    /// Why there is no peak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncounted: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swap_peak: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

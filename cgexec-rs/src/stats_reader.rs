@@ -19,7 +19,19 @@ pub fn read(groups: &[Group]) -> Stats {
         read_pids(&mut stats, &group.path);
         stats.leftovers = stats.leftovers.max(processes_in(&group.path));
     }
+    if stats.memory.peak.is_none() {
+        stats.memory.uncounted = Some(why_uncounted(groups));
+    }
     stats
+}
+
+/// Why there is no peak of memory.
+fn why_uncounted(groups: &[Group]) -> &'static str {
+    let has = |file: &str| groups.iter().any(|group| group.path.join(file).exists());
+    match has("memory.current") {
+        true => "its peak is counted since Linux 5.19",
+        false => "no group of the run has the controller memory",
+    }
 }
 
 fn read_v2(stats: &mut Stats, group: &Path) {
@@ -43,10 +55,8 @@ fn read_v2(stats: &mut Stats, group: &Path) {
 /// Documentation/admin-guide/cgroup-v1/memory.rst, cpuacct.rst, blkio-controller.rst
 fn read_v1(stats: &mut Stats, group: &Path) {
     let memory = &mut stats.memory;
-    let peak = number(group, "memory.max_usage_in_bytes");
-    keep(&mut memory.peak, peak);
-    let both = number(group, "memory.memsw.max_usage_in_bytes");
-    keep(&mut memory.swap_peak, both.zip(peak).map(|(both, memory)| both.saturating_sub(memory)));
+    // there is no peak of swap: memsw.max_usage_in_bytes is one of both together, of another moment
+    keep(&mut memory.peak, number(group, "memory.max_usage_in_bytes"));
     let limit = number(group, "memory.limit_in_bytes");
     // no limit reads as the largest number of whole pages
     keep(&mut memory.limit, limit.map(|limit| (limit < i64::MAX as u64 / 2).then_some(limit)));
@@ -59,15 +69,29 @@ fn read_v1(stats: &mut Stats, group: &Path) {
         memory.full_below |= below.iter().any(|(kills, full)| *kills > 0 && *full);
     }
     let usec = |nanoseconds: Option<u64>| nanoseconds.map(|nanoseconds| nanoseconds / 1000);
-    stats.cpu.set("usage_usec", usec(number(group, "cpuacct.usage")));
-    stats.cpu.set("user_usec", usec(number(group, "cpuacct.usage_user")));
-    stats.cpu.set("system_usec", usec(number(group, "cpuacct.usage_sys")));
+    let parts = [number(group, "cpuacct.usage_user"), number(group, "cpuacct.usage_sys")];
+    if let (Some(usage), None) = (usec(number(group, "cpuacct.usage")), stats.cpu.get("usage_usec")) {
+        let (user, system) = parts_of(usage, parts).unzip();
+        stats.cpu.set("usage_usec", Some(usage));
+        stats.cpu.set("user_usec", user);
+        stats.cpu.set("system_usec", system);
+    }
     let cpu = Counters::read(&group.join("cpu.stat"));
     stats.cpu.set("nr_periods", cpu.get("nr_periods"));
     stats.cpu.set("nr_throttled", cpu.get("nr_throttled"));
     stats.cpu.set("throttled_usec", usec(cpu.get("throttled_time")));
     let bytes = text(group, "blkio.throttle.io_service_bytes_recursive");
     stats.io.extend(v1_io(&bytes, &text(group, "blkio.throttle.io_serviced_recursive")));
+}
+
+/// User and system time that add up to the whole: version 1 samples both at the clock's ticks, and only
+/// the whole is exact, so the samples say in which proportion it is divided, as the kernel does it for
+/// cpu.stat and times(2).
+fn parts_of(usage: u64, [user, system]: [Option<u64>; 2]) -> Option<(u64, u64)> {
+    let (user, system) = (u128::from(user?), u128::from(system?));
+    let system = (u128::from(usage) * system).checked_div(user + system)?;
+    let system = u64::try_from(system).ok()?;
+    Some((usage - system, system))
 }
 
 fn read_pids(stats: &mut Stats, group: &Path) {
@@ -194,6 +218,44 @@ mod tests {
             v1_io(bytes, "8:0 Read 3\n8:0 Write 4\n"),
             disk(&[("rbytes", 1), ("wbytes", 2), ("rios", 3), ("wios", 4)])
         );
+    }
+
+    #[test]
+    fn the_parts_of_processor_time_add_up_to_the_whole() {
+        assert_eq!(parts_of(1000, [Some(30_000_000), Some(10_000_000)]), Some((750, 250)));
+        // sampled at ticks they can be more than the whole
+        assert_eq!(parts_of(7, [Some(4_000_000), Some(4_000_000)]), Some((4, 3)));
+        assert_eq!(parts_of(7, [Some(0), Some(0)]), None, "no tick has seen it");
+        assert_eq!(parts_of(7, [None, Some(1)]), None);
+        assert_eq!(parts_of(u64::MAX, [Some(0), Some(u64::MAX)]), Some((0, u64::MAX)));
+    }
+
+    #[test]
+    fn what_version_2_counts_is_not_told_by_version_1_again() {
+        let top = std::env::temp_dir().join(format!("cgexec-twice-{}", std::process::id()));
+        for (file, text) in [
+            ("v2/cpu.stat", "usage_usec 100\nuser_usec 60\nsystem_usec 40\n"),
+            ("v1/cpuacct.usage", "90000\n"),
+            ("v1/cpuacct.usage_user", "95000\n"),
+            ("v1/cpuacct.usage_sys", "1\n"),
+            ("v1/memory.max_usage_in_bytes", "5000000\n"),
+            ("v1/memory.memsw.max_usage_in_bytes", "6000000\n"),
+        ] {
+            fs::create_dir_all(top.join(file).parent().unwrap()).unwrap();
+            fs::write(top.join(file), text).unwrap();
+        }
+        let group = |version, name| Group::new(version, top.join(name));
+        let both = read(&[group(Version::V2, "v2"), group(Version::V1, "v1")]);
+        let cpu = ["usage_usec", "user_usec", "system_usec"].map(|name| both.cpu.get(name));
+        assert_eq!((cpu, both.cpu.0.len()), ([Some(100), Some(60), Some(40)], 3));
+        assert_eq!((both.memory.peak, both.memory.swap_peak), (Some(5_000_000), None));
+        assert_eq!(both.memory.uncounted, None);
+        let alone = read(&[group(Version::V2, "v2")]);
+        assert_eq!(alone.memory.uncounted, Some("no group of the run has the controller memory"));
+        fs::write(top.join("v2/memory.current"), "1\n").unwrap();
+        let old = read(&[group(Version::V2, "v2")]);
+        assert_eq!(old.memory.uncounted, Some("its peak is counted since Linux 5.19"));
+        fs::remove_dir_all(top).unwrap();
     }
 
     #[test]

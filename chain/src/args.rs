@@ -158,7 +158,8 @@ pub fn end_with(tool: &Tool, error: &clap::Error, argv: &[OsString]) -> ! {
         sys::exit(0);
     }
     let reporter = Reporter::new(tool.name, Verbosity::Quiet);
-    let advice = unknown_option(error, argv).and_then(|word| (tool.advice)(tool.name, &word));
+    let word = unknown_option(error, argv).or_else(|| abbreviation(error, argv));
+    let advice = word.and_then(|word| (tool.advice)(tool.name, &word));
     usage_error(tool, &reporter, &one_line(error), advice.or_else(|| suggestion(error)).as_deref())
 }
 
@@ -176,6 +177,18 @@ fn unknown_option(error: &clap::Error, argv: &[OsString]) -> Option<String> {
     // letters that are all of another program's, or the one that this tool has not got
     let is_cluster = cluster.is_some_and(|word| ["-it", "-ti"].iter().any(|it| word.starts_with(it)));
     Some(cluster.filter(|_| is_cluster).and_then(|word| word.get(..3)).unwrap_or(unknown).to_string())
+}
+
+/// The option that was read as the beginning of one that takes another value: docker's `--pid=host` is
+/// no `--pids-limit`.
+fn abbreviation(error: &clap::Error, argv: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else { return None };
+    let whole = wrong.split([' ', '=', '[']).next()?;
+    let typed = argv.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| *word != "--");
+    let mut names = typed.filter_map(|word| word.split('=').next());
+    names
+        .find(|name| name.starts_with("--") && whole != *name && whole.starts_with(*name))
+        .map(str::to_string)
 }
 
 /// Says what is wrong with the command line, and ends with the tool's usage status.

@@ -22,7 +22,8 @@ pub(crate) type OnExit = Box<dyn FnOnce(&Reporter, Ended)>;
 pub(crate) struct Execution<'a> {
     reporter: &'a Reporter,
     handles: Handles,
-    command: Command,
+    /// What it becomes at the end; without it, the run ends with its last step.
+    command: Option<Command>,
     on_exit: Option<OnExit>,
     watch: Option<Watch>,
     helper: Option<Helper>,
@@ -40,7 +41,7 @@ impl<'a> Execution<'a> {
     pub(crate) fn new(
         reporter: &'a Reporter,
         handles: Handles,
-        command: Command,
+        command: Option<Command>,
         on_exit: Option<OnExit>,
         watch: Option<Watch>,
     ) -> Self {
@@ -204,7 +205,8 @@ impl<'a> Execution<'a> {
         }
         // if no parent stays, the command gets its signals back here
         self.restore_signals();
-        let status = self.command.become_it(self.reporter);
+        let Some(command) = &self.command else { sys::exit(0) };
+        let status = command.become_it(self.reporter);
         self.take_back();
         self.helper = None;
         sys::exit(status)

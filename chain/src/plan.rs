@@ -29,7 +29,7 @@ pub use crate::step::Reason;
 pub struct Plan {
     steps: Vec<Step>,
     handles: Handles,
-    command: Command,
+    command: Option<Command>,
     on_exit: Option<OnExit>,
     watch: Option<Watch>,
     /// How many calls are left to the helper.
@@ -39,6 +39,15 @@ pub struct Plan {
 impl Plan {
     /// A plan that only becomes the command.
     pub fn new(command: Command) -> Self {
+        Self::ending_with(Some(command))
+    }
+
+    /// A plan that ends, with status 0, after its last step: nothing is run, and nothing taken back.
+    pub fn without_command() -> Self {
+        Self::ending_with(None)
+    }
+
+    fn ending_with(command: Option<Command>) -> Self {
         let handles = Handles::default();
         Self { steps: Vec::new(), handles, command, on_exit: None, watch: None, helper_calls: 0 }
     }
@@ -194,7 +203,8 @@ impl Plan {
     pub fn execute(self, reporter: &Reporter) -> ! {
         if reporter.verbosity() == Verbosity::DryRun {
             self.print(reporter);
-            sys::exit(chain_dry_run::continue_with_next(reporter, &self.command, &self.steps));
+            let Some(command) = &self.command else { sys::exit(0) };
+            sys::exit(chain_dry_run::continue_with_next(reporter, command, &self.steps));
         }
         Execution::new(reporter, self.handles, self.command, self.on_exit, self.watch).run(self.steps)
     }
@@ -204,7 +214,8 @@ impl Plan {
             let shown = action.shown();
             reporter.step(reason, shown.notation, shown.page);
         }
-        self.command.say(reporter);
+        let Some(command) = &self.command else { return };
+        command.say(reporter);
         let committed = self.steps.iter().rposition(|step| step.commits).map_or(0, |last| last + 1);
         let open = self.steps.iter().skip(committed).rev();
         let undos = open.flat_map(|step| step.undo.iter().rev());

@@ -23,7 +23,7 @@ _chroot__rs() {
 
     case "${cmd}" in
         chroot__rs)
-            opts="-w -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --propagation --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --skip-chdir --explain --dry-run --help --version"
+            opts="-w -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --propagation --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --privileged --cap-add --cap-drop --no-new-privs --seccomp --skip-chdir --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -62,6 +62,18 @@ _chroot__rs() {
                     return 0
                     ;;
                 --groups)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cap-add)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cap-drop)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seccomp)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -7,6 +7,9 @@ complete -c chroot-rs -l tmpfs -d 'Mount an empty file system in memory; repeata
 complete -c chroot-rs -s w -l workdir -d 'Start in DIR, a directory inside, instead of "/"' -r -F
 complete -c chroot-rs -l userspec -d 'Run as this user and group: names of NEWROOT\'s own files, or numbers' -r
 complete -c chroot-rs -l groups -d 'Have exactly these supplementary groups; empty for none' -r
+complete -c chroot-rs -l cap-add -d 'Keep this capability too, as NET_ADMIN, or ALL; for a user of --userspec it is then in force' -r
+complete -c chroot-rs -l cap-drop -d 'Give up this capability too, as NET_RAW, or ALL' -r
+complete -c chroot-rs -l seccomp -d 'Refuse system calls by the usual list (default), by docker\'s profile in FILE, or none (unconfined)' -r
 complete -c chroot-rs -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
 see\t''"
 complete -c chroot-rs -l plain -d 'Exactly chroot(2) and chdir(2), as chroot(1) does: no mounts, and root can get out'
@@ -17,6 +20,8 @@ complete -c chroot-rs -l unmask -d 'As root of the machine: leave its switches i
 complete -c chroot-rs -l read-only -d 'Let nothing be written to NEWROOT and what is mounted below it'
 complete -c chroot-rs -l resolv-conf -d 'Show the caller\'s /etc/resolv.conf inside, read-only'
 complete -c chroot-rs -l keep-fds -d 'Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, local sockets'
+complete -c chroot-rs -l privileged -d 'Keep everything: each capability, every system call, the machine\'s switches writable; root inside can get out'
+complete -c chroot-rs -l no-new-privs -d 'Let no program inside give more rights than its caller has, as su and sudo do'
 complete -c chroot-rs -l skip-chdir -d 'Stay in the working directory; only where NEWROOT is "/" already'
 complete -c chroot-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c chroot-rs -s h -l help -d 'Print help'

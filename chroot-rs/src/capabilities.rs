@@ -89,7 +89,7 @@ impl Capabilities {
 
     /// What a command has unless options say otherwise.
     pub fn default_set() -> Self {
-        Self(DEFAULT.iter().fold(0, |set, number| set | 1 << number))
+        DEFAULT.iter().copied().collect()
     }
 
     /// This set after `--cap-add` and `--cap-drop`: as docker has it, `ALL` first, then what is
@@ -114,6 +114,23 @@ impl Capabilities {
         Self(self.0 & other.0)
     }
 
+    /// What is in this set or the other.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What is in this set and not in the other.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The number of each capability in it.
+    pub fn numbers(self) -> impl Iterator<Item = u32> {
+        (0..u64::BITS).filter(move |number| self.has(*number))
+    }
+
     /// How many there are.
     pub fn count(self) -> u32 {
         self.0.count_ones()
@@ -129,6 +146,12 @@ pub fn parse(name: &str) -> Result<u64, String> {
     let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
     let known = NAMES.iter().find(|(known, _)| *known == full);
     known.map(|(_, number)| 1 << number).ok_or_else(|| format!("no such capability: {name}"))
+}
+
+impl FromIterator<u32> for Capabilities {
+    fn from_iter<I: IntoIterator<Item = u32>>(numbers: I) -> Self {
+        Self(numbers.into_iter().fold(0, |set, number| set | 1 << number))
+    }
 }
 
 /// One capability by name, or `ALL`.

@@ -7,6 +7,7 @@ use chain::args::Tool;
 
 use crate::credentials::CredentialOptions;
 use crate::mount_request::{MountRequests, parse_size};
+use crate::rights::RightsOptions;
 use crate::root_mount::WriteMode;
 
 /// The tool's name and texts.
@@ -74,6 +75,10 @@ pub struct Options {
     /// `--userspec` and `--groups`.
     #[command(flatten)]
     pub credentials: CredentialOptions,
+
+    /// `--cap-add`, `--privileged` and the like.
+    #[command(flatten)]
+    pub rights: RightsOptions,
 
     /// Stay in the working directory; only where NEWROOT is "/" already
     #[arg(long)]

@@ -17,6 +17,7 @@ mod nested_mounts;
 mod overlay;
 mod plan;
 mod probe;
+mod rights;
 mod root;
 mod root_mount;
 pub mod seccomp;

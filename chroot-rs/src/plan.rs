@@ -7,6 +7,7 @@ use chain::{Plan, ProcessOne, idmap};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
+use crate::rights::Rights;
 use crate::root::Root;
 use crate::setup::{PivotSetup, Setup, Strategy};
 use crate::{descriptors, root};
@@ -26,9 +27,12 @@ pub fn plan(setup: Setup) -> Plan {
                 plan.step("start at the root", call::Chdir("/".into()));
             }
         }
-        Strategy::Pivot(pivot) => plan_pivot(&mut plan, setup.root, *pivot),
+        Strategy::Pivot(pivot) => plan_pivot(&mut plan, setup.root, *pivot, &setup.rights),
     }
+    setup.rights.plan_limits(&mut plan);
+    setup.rights.plan_before_credentials(&mut plan);
     setup.credentials.plan(&mut plan);
+    setup.rights.plan_capabilities(&mut plan);
     if let Some(path) = setup.path {
         plan.step("look for programs where they usually are", call::SetPath(path));
     }
@@ -40,13 +44,13 @@ pub fn plan(setup: Setup) -> Plan {
 }
 
 /// A new mount namespace, the new root as a mount in it, the file systems inside, then pivot_root(2).
-fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
+fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
     descriptors::plan_close_on_exec(plan, pivot.escaping_fds);
     let new_root = plan.attach_fd("new root", root.dir);
     if pivot.root_mount.has_open_tree {
         root::chdir_to_root(plan, new_root);
     }
-    plan_namespaces(plan, pivot.map_to_root, pivot.process_1);
+    plan_namespaces(plan, pivot.map_to_root, pivot.process_1, rights);
     let (reason, propagation) = if pivot.follows_outside {
         ("let mounts spread in, but not out", MsFlags::MS_SLAVE)
     } else {
@@ -72,7 +76,12 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup) {
 
 /// Enters a mount namespace, a user namespace in which the user and group `map_to_root` are root, and a
 /// PID namespace, so that no process outside is in sight. The child in it carries on with the plan.
-fn plan_namespaces(plan: &mut Plan, map_to_root: Option<(u32, u32)>, process_1: Option<ProcessOne>) {
+fn plan_namespaces(
+    plan: &mut Plan,
+    map_to_root: Option<(u32, u32)>,
+    process_1: Option<ProcessOne>,
+    rights: &Rights,
+) {
     let mut flags = CloneFlags::CLONE_NEWNS;
     flags.set(CloneFlags::CLONE_NEWUSER, map_to_root.is_some());
     flags.set(CloneFlags::CLONE_NEWPID, process_1.is_some());
@@ -87,7 +96,7 @@ fn plan_namespaces(plan: &mut Plan, map_to_root: Option<(u32, u32)>, process_1: 
         idmap::map_one(plan, (0, 0), caller);
     }
     if let Some(process_1) = process_1 {
-        process_1.plan(plan, |_| {});
+        process_1.plan(plan, |plan| rights.plan_reaper(plan));
     }
 }
 

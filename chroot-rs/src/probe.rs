@@ -16,6 +16,7 @@ use crate::ids::Ids;
 use crate::mask::{self, Mask};
 use crate::mounts::ExistingMounts;
 use crate::overlay::OverlayProbe;
+use crate::rights::CallerRights;
 use crate::root::{DirState, Root};
 use crate::root_mount::RootMount;
 use system::accounts::AccountFiles;
@@ -152,6 +153,7 @@ impl Probe {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountProbe {
     pub privilege: Privilege,
+    pub rights: CallerRights,
     /// The effective user and group of this process.
     pub caller: (u32, u32),
     pub escaping_fds: Vec<EscapingFd>,
@@ -198,6 +200,7 @@ impl MountProbe {
         let can_unmount = is_machine || (proc_mounts + sys_mounts > 0 && may_unmount());
         Self {
             privilege,
+            rights: CallerRights::read(privilege),
             caller,
             escaping_fds: descriptors::escaping_fds(),
             is_pid_1,

@@ -42,7 +42,7 @@ enum Rule {
 }
 
 /// A filter, ready for the kernel.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Filter(Vec<sock_filter>);
 
 impl Filter {

@@ -18,6 +18,7 @@ use crate::mount_target::TargetResolver;
 use crate::mounts::{ExistingMounts, FsProvision, KernelMounts};
 use crate::overlay::{Overlay, OverlayProbe, PieceKind, hidden};
 use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
+use crate::rights::Rights;
 use crate::root::{DirState, Root};
 use crate::root_mount::{RootMount, WriteMode};
 
@@ -34,6 +35,8 @@ pub struct Setup {
     pub root: Root,
     pub strategy: Strategy,
     pub credentials: Credentials,
+    /// What the command may do.
+    pub rights: Rights,
     /// A PATH that replaces the caller's.
     pub path: Option<OsString>,
     pub workdir: Option<PathBuf>,
@@ -81,6 +84,7 @@ impl Setup {
             return Err(failure.hint("--workdir=DIR starts in a directory of the new root"));
         }
         let mut notes = Vec::new();
+        let caller = probe.mounts.as_ref().ok().map(|mounts| mounts.rights.clone());
         let strategy = match probe.mounts {
             Ok(mounts) => {
                 notes.extend(left_out(options, &mounts));
@@ -93,13 +97,17 @@ impl Setup {
             Err(why) => plain(options, why, &mut notes)?,
         };
         let credentials = options.credentials.resolve(&probe.accounts, &probe.ids, &mut notes)?;
+        let rights = match caller {
+            Some(caller) => Rights::resolve(&options.rights, &caller, &credentials, &mut notes)?,
+            None => Rights::default(),
+        };
         let command = if probe.is_current_root { command } else { command.inside(&probe.root.path) };
         let path = (!probe.path_works).then(|| USUAL_PATH.into());
         // a mount was made of the root the caller has, and its directories are at the same paths
         let stays = options.skip_chdir && matches!(strategy, Strategy::Pivot(_));
         let workdir = options.workdir.clone().or_else(|| std::env::current_dir().ok().filter(|_| stays));
         let handover = probe.handover;
-        Ok(Self { root: probe.root, strategy, credentials, path, workdir, command, handover, notes })
+        Ok(Self { root: probe.root, strategy, credentials, rights, path, workdir, command, handover, notes })
     }
 }
 
@@ -145,6 +153,11 @@ fn process_1(options: &Options, probe: &MountProbe, left: Option<ProcessOne>) ->
 fn plain(options: &Options, why: WhyPlain, notes: &mut Vec<String>) -> Result<Strategy, Failure> {
     if options.want_mounts() {
         let failure = Failure::new("a mount was asked for, and none can be made here");
+        return Err(failure.hint(why.advice()));
+    }
+    if options.rights.are_requested() {
+        let failure =
+            Failure::new("rights were to be given up, and here nothing keeps the command from them");
         return Err(failure.hint(why.advice()));
     }
     // with --plain, and for the root there is, nothing is lost

@@ -148,7 +148,7 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--shm-size"], Option(CHROOT, "--tmpfs /dev/shm:SIZE")),
     flag(&["--sig-proxy"], Nothing("signals that a tool gets are passed on to the command")),
     flag(&["--stop-signal"], Line("timeout --signal INT 60 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
-    flag(&["--stop-timeout"], Line("timeout --kill-after 10 60 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
+    flag(&["--stop-timeout"], Option(CGEXEC, "--kill-after SECONDS")),
     flag(
         &["--storage-opt"],
         NotHere(

@@ -42,7 +42,9 @@ pub fn advice(tool: &str, word: &str) -> Option<String> {
     if let Some(here) = find(docker::FLAGS, name) {
         return Some(here.advice(tool, name, "docker"));
     }
-    if let Some((owner, written)) = own::owner(name) {
+    // podman's --timeout is not that of a download
+    let is_download = |owner: &str| owner == "rootfs-fetch" && others::has(name);
+    if let Some((owner, written)) = own::owner(name).filter(|(owner, _)| !is_download(owner)) {
         return Some(format!("{name} is an option of {owner}: '{}'", in_place(owner, written)));
     }
     others::OPTIONS.iter().find_map(|(program, options)| {

@@ -112,7 +112,7 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
                 NotHere("rootfs-fetch reads what 'docker login' or 'podman login' wrote"),
             ),
             option(&["--arch", "--variant"], Option(FETCH, "--platform linux/ARM64")),
-            option(&["--timeout"], Line("timeout 60 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
+            option(&["--timeout"], Option("cgexec-rs", "--wall-time SECONDS")),
             option(&["--uidmap"], Option(UNSHARE, "--map-users INSIDE:OUTSIDE:COUNT")),
             option(&["--gidmap"], Option(UNSHARE, "--map-groups INSIDE:OUTSIDE:COUNT")),
             option(&["--env-host"], Nothing("the command has the caller's environment")),
@@ -120,3 +120,8 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
         ],
     ),
 ];
+
+/// Whether one of these programs has an option of this name.
+pub fn has(name: &str) -> bool {
+    OPTIONS.iter().any(|(_, options)| options.iter().any(|option| option.spellings.contains(&name)))
+}

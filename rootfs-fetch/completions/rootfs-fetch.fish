@@ -2,7 +2,7 @@ complete -c rootfs-fetch -l digest -d 'Refuse the archive, or the image\'s manif
 complete -c rootfs-fetch -l checksums -d 'Check the archive by this file of checksums: SHA256SUMS, or one named after the archive' -r
 complete -c rootfs-fetch -l keyring -d 'Refuse checksums that are not signed by a key in this file; gpgv(1) checks it' -r -F
 complete -c rootfs-fetch -l mirror -d 'Ask this mirror of the distribution, instead of its own server' -r
-complete -c rootfs-fetch -l platform -d 'Take this platform of an image, instead of this machine\'s' -r
+complete -c rootfs-fetch -l platform -d 'Take an image for this platform, instead of this machine\'s' -r
 complete -c rootfs-fetch -l config -d 'Write the configuration of the image to this file; without a DIRECTORY, do nothing else' -r -F
 complete -c rootfs-fetch -l cacert -d 'Trust the authorities in this file too, in PEM' -r -F
 complete -c rootfs-fetch -l timeout -d 'Give up on a server that is silent, or next to it, for so many seconds' -r

@@ -18,7 +18,7 @@ use crate::failure::Kind;
 use crate::net::client::Rules;
 use crate::net::url::Url;
 use crate::oci::cache::CacheLocation;
-use crate::oci::platform::Platform;
+use crate::oci::platform::{Platform, WantedPlatform};
 use crate::source::ABOUT;
 use crate::tree::name::Name;
 use crate::unpack::policy::{DEFAULT_MAX_ENTRIES, Devices, Owners, Policy};
@@ -65,7 +65,7 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["print_digest", "config"])]
     pub list: bool,
 
-    /// Take this platform of an image, instead of this machine's
+    /// Take an image for this platform, instead of this machine's
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub platform: Option<Platform>,
 
@@ -180,7 +180,7 @@ impl Options {
     /// What the options ask of a fetch.
     pub fn into_config(self) -> FetchConfig {
         FetchConfig {
-            platform: self.platform.clone().unwrap_or_else(Platform::host),
+            platform: self.platform.clone().map_or_else(WantedPlatform::host, WantedPlatform::Named),
             cache: match &self.cache_dir {
                 _ if self.no_cache => CacheLocation::Nowhere,
                 Some(path) => CacheLocation::Directory(path.clone()),

@@ -11,7 +11,7 @@ use crate::destination::IfExists;
 use crate::digest::Digest;
 use crate::net::url::Url;
 use crate::oci::cache::CacheLocation;
-use crate::oci::platform::Platform;
+use crate::oci::platform::WantedPlatform;
 use crate::unpack::policy::Policy;
 
 /// Everything but the source and the directory.
@@ -26,7 +26,7 @@ pub struct FetchConfig {
     /// A server to use instead of the distribution's own.
     pub mirror: Option<Url>,
     /// Which variant of an image is unpacked.
-    pub platform: Platform,
+    pub platform: WantedPlatform,
     /// Where blobs of registries are kept.
     pub cache: CacheLocation,
     /// Bytes to which an archive may unpack.

@@ -62,12 +62,7 @@ impl Destination {
     /// # Errors
     /// Exists, if DIRECTORY is there and not an empty directory; I/O.
     pub fn prepare(directory: &Path, existing: IfExists) -> Result<Self> {
-        let (parent_path, name) = parent_and_name(directory)?;
-        let parent = crate::tree::open_plain(&parent_path).map_err(|error| {
-            let call = format!("openat({}, O_DIRECTORY)", quoted(&parent_path));
-            let kind = if error == Errno::ACCESS { Kind::Denied } else { Kind::Io };
-            Failure::call(format_args!("make {}", quoted(directory)), call, error).kind(kind)
-        })?;
+        let (parent, name) = open_parent(directory)?;
         let found = open_existing(&parent, &name, directory, existing)?;
         let (root, staging) = match found {
             Some(root) if existing == IfExists::Merge => (root, Staging::Merge),
@@ -90,6 +85,15 @@ impl Destination {
             }
         };
         Ok(Self { directory: directory.to_path_buf(), parent, name, root, existing, staging })
+    }
+
+    /// Checks DIRECTORY as [`Self::prepare`] does, and makes nothing.
+    ///
+    /// # Errors
+    /// Exists, if DIRECTORY is there and not an empty directory; I/O.
+    pub fn check(directory: &Path, existing: IfExists) -> Result<()> {
+        let (parent, name) = open_parent(directory)?;
+        open_existing(&parent, &name, directory, existing).map(drop)
     }
 
     /// Whether the tree is merged into files that stay.
@@ -170,6 +174,17 @@ impl Destination {
             Staging::Merge => Ok(()),
         }
     }
+}
+
+/// Opens the directory that holds DIRECTORY; with DIRECTORY's name in it.
+fn open_parent(directory: &Path) -> Result<(OwnedFd, OsString)> {
+    let (path, name) = parent_and_name(directory)?;
+    let parent = crate::tree::open_plain(&path).map_err(|error| {
+        let call = format!("openat({}, O_DIRECTORY)", quoted(&path));
+        let kind = if error == Errno::ACCESS { Kind::Denied } else { Kind::Io };
+        Failure::call(format_args!("make {}", quoted(directory)), call, error).kind(kind)
+    })?;
+    Ok((parent, name))
 }
 
 /// The directory that holds DIRECTORY, and DIRECTORY's name in it.

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One run, from SOURCE to DIRECTORY: open the source, fill a sibling, rename it.
 
+mod dry_run;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use chain::{Reporter, Verbosity};
 
 use crate::archive::stream::Stream;
-use crate::archive::tar::reader::{Reader, skip_rest};
 use crate::config::{FetchConfig, Output};
 use crate::destination::{Destination, IfExists};
 use crate::digest::Digest;
@@ -15,18 +16,18 @@ use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::net::client::Net;
 use crate::oci::image::{Image, ImageFormat, Layers, LocalImage};
+use crate::oci::layout::Layout;
 use crate::oci::model::Layer;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::source::input::{Input, Opener, write_image_config};
 use crate::tree::Tree;
 use crate::tree::directories::Origin;
-use crate::tree::name::Name;
-use crate::unpack::listing::Listing;
 use crate::unpack::policy::Policy;
 use crate::unpack::report::Report;
-use crate::unpack::selection::SelectionCounts;
 use crate::unpack::{ArchiveKind, Unpacker};
+
+const IS_IMAGE: &str = "this archive is a container image: its layers are unpacked";
 
 /// A source that becomes a directory.
 #[derive(Debug)]
@@ -47,13 +48,47 @@ impl Fetch<'_> {
     /// Fetches and unpacks; a dry run lists what would be unpacked.
     ///
     /// # Errors
-    /// Every [`Failure`]; DIRECTORY is then as it was.
+    /// Every [`Failure`]; DIRECTORY is then as it was, but for what [`IfExists::Merge`] has added to it.
     pub fn run(&self) -> Result<()> {
-        let input = self.opener().open(&self.source, |length| self.progress(length))?;
-        if self.reporter.verbosity() == Verbosity::DryRun {
-            return self.list(input);
+        if let Some(local) = self.image_in_file()? {
+            self.reporter.message(IS_IMAGE);
+            let image = self.opener().local_image(&local)?;
+            return Fetch { source: Source::Image(local), ..*self }.carry_out(Input::Image(image));
         }
-        self.make(input)
+        self.carry_out(self.opener().open(&self.source, |length| self.progress(length))?)
+    }
+
+    fn carry_out(&self, input: Input) -> Result<()> {
+        if self.is_dry_run() { self.list(input) } else { self.make(input) }
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.reporter.verbosity() == Verbosity::DryRun
+    }
+
+    /// The image that an archive in a file is, where that must be known before it is unpacked:
+    /// if only a part is chosen, if it is added to what is there, or if nothing is made at all.
+    fn image_in_file(&self) -> Result<Option<LocalImage>> {
+        let Source::File(path) = &self.source else { return Ok(None) };
+        // a pipe can be opened once
+        if self.is_whole() && !self.is_dry_run() || !path.is_file() {
+            return Ok(None);
+        }
+        let FetchConfig { max_bytes, .. } = self.config;
+        let files = match Layout::archive(path, self.opener().temp_dir, *max_bytes, self.interrupt()) {
+            Ok(files) => files,
+            Err(failure) if failure.by_signal().is_some() => return Err(failure),
+            // what is wrong with it is told where it is unpacked
+            Err(_) => return Ok(None),
+        };
+        let Some(format) = ImageFormat::detect(&files) else { return Ok(None) };
+        self.opener().check_archive(&self.source)?;
+        Ok(Some(LocalImage { format, path: path.clone(), tag: None }))
+    }
+
+    /// Whether the whole archive becomes a new tree.
+    fn is_whole(&self) -> bool {
+        self.config.policy.selection.is_everything() && self.config.if_exists != IfExists::Merge
     }
 
     fn opener(&self) -> Opener<'_> {
@@ -114,7 +149,7 @@ impl Fetch<'_> {
     fn image_config(&self, input: &Input) -> Result<Option<Vec<u8>>> {
         match (&self.config.image_config, input) {
             (None, _) | (Some(_), Input::Archive(..)) => Ok(None),
-            (Some(_), Input::Image(image)) => image.config().map(Some),
+            (Some(_), Input::Image(image)) => Ok(Some(image.config().to_vec())),
             (Some(_), Input::Host(_)) => {
                 Err(Failure::new(Kind::Usage, "the host's programs have no configuration"))
             }
@@ -127,9 +162,17 @@ impl Fetch<'_> {
         if !matches!(self.source, Source::File(_) | Source::Stdin | Source::Url(_)) {
             return Ok(None);
         }
-        let is_whole =
-            self.config.policy.selection.is_everything() && self.config.if_exists != IfExists::Merge;
-        let format = if is_whole { ImageFormat::detect(destination.root()) } else { None };
+        // that of a file was looked for before
+        let format = match self.config.if_exists {
+            IfExists::Merge => None,
+            _ => ImageFormat::detect(&Layout::Directory(destination.open_root()?)),
+        };
+        if format.is_some() && !self.is_whole() {
+            return Err(Failure::damaged(
+                "this archive is a container image, of which no part can be chosen",
+            )
+            .hint("save it in a file: then its layers are unpacked, and the part is chosen of them"));
+        }
         if format.is_none() && self.config.image_config.is_some() {
             return Err(Failure::damaged("the archive is no image: it has no configuration"));
         }
@@ -148,7 +191,7 @@ impl Fetch<'_> {
 
     /// Starts again with the image that the unpacked archive turned out to be.
     fn unpack_as_image(&self, unpacked: Destination, format: ImageFormat) -> Result<()> {
-        self.reporter.message("this archive is a container image: its layers are unpacked");
+        self.reporter.message(IS_IMAGE);
         if let Source::File(path) = &self.source {
             unpacked.abandon()?;
             let local = LocalImage { format, path: path.clone(), tag: None };
@@ -161,7 +204,7 @@ impl Fetch<'_> {
                 .hint("save it in a file, and name that oci-archive:FILE or docker-archive:FILE"));
         }
         let root = unpacked.open_root();
-        let image = root.and_then(|root| Image::unpacked(root, format, &self.config.platform));
+        let image = root.and_then(|root| self.opener().unpacked_image(root, format));
         let source = Source::Image(LocalImage { format, path: self.directory.into(), tag: None });
         let made = image.and_then(|image| Fetch { source, ..*self }.make(Input::Image(image)));
         let removed = unpacked.abandon();
@@ -169,8 +212,7 @@ impl Fetch<'_> {
     }
 
     fn progress(&self, length: Option<u64>) -> Progress {
-        let is_run = self.reporter.verbosity() != Verbosity::DryRun;
-        let shown = is_run && self.config.output == Output::Summary;
+        let shown = !self.is_dry_run() && self.config.output == Output::Summary;
         if shown { Progress::start(length) } else { Progress::hidden() }
     }
 
@@ -225,49 +267,6 @@ impl Fetch<'_> {
         let bytes = layers.open(layer)?;
         Stream::start(bytes, layer.content.clone(), self.config.max_bytes, self.interrupt())
             .map(Stream::known_to_be_whole)
-    }
-
-    /// Prints what would be made.
-    fn list(&self, input: Input) -> Result<()> {
-        match input {
-            Input::Archive(mut stream, _) => {
-                let counts = self.list_archive(&mut stream, Reader::default(), SelectionCounts::default())?;
-                self.config.policy.selection.check(counts)
-            }
-            Input::Image(image) => {
-                let layers = image.begin(self.opener().temp_dir, &Progress::hidden())?;
-                let list_layer = |counts, layer: &Layer| {
-                    self.reporter.message(format_args!("layer {}", layer.path));
-                    self.list_archive(&mut self.layer(&layers, layer)?, Reader::of_layer(), counts)
-                };
-                let counts = image.layers().iter().try_fold(SelectionCounts::default(), list_layer)?;
-                self.config.policy.selection.check(counts)
-            }
-            Input::Host(plan) => {
-                plan.paths().iter().for_each(|path| self.reporter.message(path.display()));
-                Ok(())
-            }
-        }
-    }
-
-    fn list_archive(
-        &self,
-        stream: &mut Stream,
-        mut reader: Reader,
-        mut counts: SelectionCounts,
-    ) -> Result<SelectionCounts> {
-        while let Some(entry) = reader.next(stream)? {
-            self.interrupt().check()?;
-            counts.seen += 1;
-            if let Some(name) = self.config.policy.selection.select(&Name::parse(&entry.raw_name)?) {
-                counts.selected += 1;
-                if self.config.output != Output::Quiet {
-                    self.reporter.message(Listing(&entry, &name));
-                }
-            }
-            skip_rest(stream, entry.stored, 0)?;
-        }
-        Ok(counts)
     }
 }
 

@@ -2,7 +2,8 @@
 //! rootfs-fetch: a root directory from an image, an archive, or the host's own programs.
 //!
 //! [`fetch::Fetch::run`] is the whole run: open the source, create a sibling of DIRECTORY, fill it,
-//! rename it to DIRECTORY. If anything fails, the sibling is removed and DIRECTORY is unchanged.
+//! rename it to DIRECTORY. If anything fails, the sibling is removed and DIRECTORY is unchanged. With
+//! `--into` there is no sibling: DIRECTORY itself is added to, and what was added stays.
 //!
 //! Layers, each of which imports only those below it:
 //!
@@ -90,7 +91,6 @@ fn fetch(
     let dry_run = reporter.verbosity() == Verbosity::DryRun;
     if let Target::Directory(directory) = &operands.target
         && config.if_exists == IfExists::Replace
-        && !dry_run
     {
         // fail before the download; it is checked again before the old tree is removed
         replace_guard::check(directory)?;

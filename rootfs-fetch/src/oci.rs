@@ -2,6 +2,7 @@
 //! Container images: in a registry, in an image layout, in what `docker save` writes.
 
 pub mod cache;
+pub mod choice;
 pub mod docker_archive;
 pub mod image;
 pub mod layout;

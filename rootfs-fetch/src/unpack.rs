@@ -69,6 +69,42 @@ pub enum ArchiveKind {
     Layer,
 }
 
+/// Refuses more entries than are allowed.
+///
+/// # Errors
+/// Damaged.
+pub fn check_count(entries: u64, most: u64) -> Result<()> {
+    if entries <= most {
+        return Ok(());
+    }
+    Err(Failure::damaged(format_args!("refused: the archive has more than {most} entries"))
+        .hint("--max-files allows more"))
+}
+
+/// Refuses an entry that no tree can take; whether it is one, and no mark that takes away.
+///
+/// # Errors
+/// Damaged.
+pub fn check_entry(entry: &Entry, name: &Name, kind: ArchiveKind) -> Result<bool> {
+    if kind == ArchiveKind::Layer && whiteout::mark(name)? != Mark::None {
+        return Ok(false);
+    }
+    check_kind(name, entry).map(|()| true)
+}
+
+fn check_kind(name: &Name, entry: &Entry) -> Result<()> {
+    match &entry.kind {
+        EntryKind::Directory => Ok(()),
+        _ if name.is_root() => {
+            Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"))
+        }
+        EntryKind::Symlink(target) if target.is_empty() || target.contains(&0) => {
+            Err(Failure::damaged(format_args!("refused {name}: a symbolic link to nothing")))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Unpacker {
     /// Starts to fill a tree.
     pub fn new(mut tree: Tree, policy: Policy, reporter: Reporter) -> Self {
@@ -136,13 +172,9 @@ impl Unpacker {
 
     fn count(&mut self) -> Result<()> {
         self.entries.seen += 1;
-        let most = self.policy.max_entries;
         // a name may ask for a thousand directories on its way
-        if self.entries.seen > most || self.tree.directories().count() > most {
-            return Err(Failure::damaged(format_args!("refused: the archive has more than {most} entries"))
-                .hint("--max-files allows more"));
-        }
-        Ok(())
+        let made = self.tree.directories().count();
+        check_count(self.entries.seen.max(made), self.policy.max_entries)
     }
 
     /// Makes one entry.
@@ -174,9 +206,7 @@ impl Unpacker {
         if self.policy.verbose {
             self.reporter.message(Listing(&entry, name));
         }
-        if name.is_root() && entry.kind != EntryKind::Directory {
-            return Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"));
-        }
+        check_kind(name, &entry)?;
         metadata::apply_policy(&mut entry, &self.policy, &mut self.report)?;
         if entry.kind != EntryKind::Directory {
             acl_names::resolve(&mut self.tree, &mut entry);
@@ -260,9 +290,6 @@ impl Unpacker {
     }
 
     fn symlink(&mut self, name: &Name, target: &[u8], entry: &Entry) -> Result<()> {
-        if target.is_empty() || target.contains(&0) {
-            return Err(Failure::damaged(format_args!("refused {name}: a symbolic link to nothing")));
-        }
         let entry_path = self.entry_path(name)?;
         self.new_at(&entry_path, name, "symlinkat()", |entry_path| {
             rustix::fs::symlinkat(target, entry_path.dir(), entry_path.leaf())

@@ -7,17 +7,19 @@ use std::fs;
 use rootfs_fetch::digest::Digest;
 use serde_json::json;
 use tests::fetch::{As, Scratch, assert_refused, text};
-use tests::layout::{Layout, for_platform, media, tagged, with};
+use tests::layout::{Layout, Packing, media, tagged, with};
 use tests::tar::Tar;
 
 #[test]
 fn the_layer_of_a_platform_is_taken() {
     let scratch = Scratch::new();
     let layout = Layout::new(scratch.work().join("image"));
-    let image = |name: &str| layout.image_of(&[Tar::new().file("arch", name.as_bytes()).end()]);
+    let image = |name: &str| {
+        let layer = layout.layer(&Tar::new().file("arch", name.as_bytes()).end(), Packing::Gzip);
+        layout.image(&[layer], name)
+    };
     let index = json!({"schemaVersion": 2, "mediaType": media::INDEX, "manifests": [
-        for_platform(image("riscv64"), "riscv64"), for_platform(image("s390x"), "s390x"),
-        for_platform(image("attestation"), "unknown"),
+        image("riscv64"), image("s390x"), image("unknown"),
     ]});
     layout.write_index(&[layout.json(&index, media::INDEX)]);
     let fetch =
@@ -37,10 +39,12 @@ fn a_tag_chooses_one_of_several_images_and_is_needed() {
     layout.write_index(&[image("v1"), image("v2")]);
     assert_eq!(scratch.feed(As::Caller, b"", &["oci:image:v2", "root"]).code, Some(0));
     assert_eq!(text(scratch.work().join("root/tag")), "v2");
-    for source in ["oci:image", "oci:image:v3"] {
+    for (source, hint) in
+        [("oci:image", "'oci:image:@0' is v1, 'oci:image:@1' is v2"), ("oci:image:v3", "it has v1, v2")]
+    {
         let outcome = scratch.feed(As::Caller, b"", &[source, "other"]);
         assert_eq!(outcome.code, Some(3), "{outcome:?}");
-        assert!(outcome.stderr.contains("v1, v2"), "{outcome:?}");
+        assert!(outcome.stderr.ends_with(&format!("rootfs-fetch: hint: {hint}\n")), "{outcome:?}");
     }
 }
 

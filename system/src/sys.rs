@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod mounts;
 mod process;
+mod rights;
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -30,6 +31,7 @@ pub use process::{
     Change, drop_code_pages, execve, fork, fork_into, is_ignored, kill, next_change, overwrite_arguments,
     pending, pidfd_open, set_death_signal, set_ignored, unblock,
 };
+pub use rights::*;
 
 /// Writes a whole line to standard error, and lets a failure pass.
 ///

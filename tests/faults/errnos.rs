@@ -2,7 +2,8 @@
 //! With which errnos a call can fail: its manual page, and what policies and full machines add.
 
 /// The errnos by call. EPERM is in each: a seccomp filter or a security module may refuse anything.
-const BY_CALL: [(&str, &str); 47] = [
+const BY_CALL: [(&str, &str); 50] = [
+    ("capset", "EINVAL"),
     ("chdir", "EACCES ELOOP ENOENT ENOMEM ENOTDIR EIO"),
     ("chroot", "EACCES ENOENT ENOMEM ENOTDIR"),
     ("clone", "EAGAIN ENOMEM ENOSPC EUSERS"),
@@ -18,6 +19,7 @@ const BY_CALL: [(&str, &str); 47] = [
     ("fsopen", "EMFILE ENFILE ENODEV ENOMEM ENOSYS"),
     ("ftruncate", "EFBIG EIO"),
     ("ioctl", "EACCES ENODEV ENOMEM ENOTTY"),
+    ("keyctl", "EDQUOT ENOMEM ENOSYS"),
     ("linkat", "EACCES EDQUOT EIO EMLINK ENOSPC EXDEV"),
     ("mkdirat", "EACCES EDQUOT EMLINK ENOENT ENOMEM ENOSPC EROFS"),
     ("mknodat", "EACCES EDQUOT EEXIST ENOMEM ENOSPC EROFS"),
@@ -33,6 +35,7 @@ const BY_CALL: [(&str, &str); 47] = [
     ("prctl", "EINVAL ENOSYS"),
     ("read", "EIO EISDIR"),
     ("renameat2", "EACCES EBUSY EDQUOT EEXIST EIO ENOSPC EROFS"),
+    ("seccomp", "EACCES EINVAL ENOMEM ENOSYS"),
     ("setdomainname", "EINVAL"),
     ("setgroups", "EINVAL ENOMEM"),
     ("sethostname", "EINVAL"),

@@ -5,6 +5,7 @@ use crate::trace::Call;
 
 /// The calls that change a process or the system: `--explain` must print each.
 pub const CHANGING_CALLS: &[&str] = &[
+    "capset",
     "chdir",
     "chroot",
     "clone",
@@ -19,6 +20,7 @@ pub const CHANGING_CALLS: &[&str] = &[
     "fsmount",
     "fsopen",
     "ioctl",
+    "keyctl",
     "mkdir",
     "mkdirat",
     "mknod",
@@ -30,6 +32,7 @@ pub const CHANGING_CALLS: &[&str] = &[
     "pivot_root",
     "prctl",
     "rmdir",
+    "seccomp",
     "setdomainname",
     "setgid",
     "setgroups",
@@ -94,7 +97,7 @@ impl ExplainedStep {
     /// Whether this call is this step.
     ///
     /// A step shows a descriptor without a path by a name: `<new root/proc>` matches any descriptor
-    /// whose path ends with `/proc`. strace shows fork(3) as clone(2).
+    /// whose path ends with `/proc`. `...` stands for anything. strace shows fork(3) as clone(2).
     pub fn is(&self, call: &Call) -> bool {
         if self.call == "fork()" {
             return matches!(call.name.as_str(), "clone" | "fork" | "vfork")
@@ -117,8 +120,12 @@ pub fn is_change(call: &Call) -> bool {
         "open_tree" | "mount_setattr" if call.args.starts_with("-1, ") => false,
         // only writes to files that change the kernel's state
         "write" => call.args.starts_with("</proc/") || call.args.starts_with("</sys/"),
-        "prctl" => call.args.starts_with("PR_SET_DUMPABLE, SUID_DUMP_DISABLE"),
         "ioctl" => call.args.contains("SIOCSIFFLAGS"),
+        // those that are made for many capabilities in a row are told once
+        "prctl" => {
+            let told = ["PR_SET_DUMPABLE, SUID_DUMP_DISABLE", "PR_SET_KEEPCAPS", "PR_SET_NO_NEW_PRIVS"];
+            told.iter().any(|operation| call.args.starts_with(operation))
+        }
         "clone" | "clone3" => !call.args.contains("CLONE_THREAD"),
         name => CHANGING_CALLS.contains(&name),
     }
@@ -164,8 +171,11 @@ fn as_told(call: &str) -> String {
     }
 }
 
-/// Equal, where `<name/end>` in `told` stands for any `<…/end>`.
+/// Equal, where `<name/end>` in `told` stands for any `<…/end>`, and `...` for anything.
 fn matches(told: &str, call: &str) -> bool {
+    if let Some((before, after)) = told.split_once("...").filter(|_| !told.contains('"')) {
+        return call.strip_prefix(before).is_some_and(|rest| rest.ends_with(after));
+    }
     let Some((before, name, after)) = named_descriptor(told) else { return told == call };
     let Some(rest) = call.strip_prefix(before) else { return false };
     // strace 6.1 shows the descriptor in clone3's arguments as a bare number
@@ -231,6 +241,13 @@ mod tests {
         assert!(!fchdir.is(&call("fchdir", "</tmp/root/sys>")));
         let mkdir = told(r#"mkdirat(AT_FDCWD, "pts", 0755)"#);
         assert!(mkdir.is(&call("mkdirat", r#"AT_FDCWD</dev>, "pts", 0755"#)));
+    }
+
+    #[test]
+    fn three_dots_are_what_takes_too_many_words() {
+        let dropped = told("prctl(PR_CAPBSET_DROP, ...)");
+        assert!(dropped.is(&call("prctl", "PR_CAPBSET_DROP, CAP_SYS_ADMIN")));
+        assert!(!dropped.is(&call("prctl", "PR_SET_PDEATHSIG, SIGKILL")));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use std::str::FromStr;
 
+use crate::control_file::ReadBack;
+
 /// A file and what is written to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw {
@@ -26,6 +28,14 @@ const OWN: [&str; 9] = [
 ];
 
 impl Raw {
+    /// How it is seen that the value held: a partition of processors says in its own file why it is none.
+    pub fn read_back(&self) -> ReadBack {
+        match self.file.as_str() {
+            "cpuset.cpus.partition" => ReadBack::AsWritten,
+            _ => ReadBack::Unknown,
+        }
+    }
+
     /// The controller whose file it is.
     pub fn controller(&self) -> &str {
         self.file.split_once('.').map_or("", |(controller, _)| controller)

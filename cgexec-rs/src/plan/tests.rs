@@ -16,7 +16,7 @@ fn v1(path: &str, limits: &[Limit]) -> Group {
 }
 
 /// A run with this anchor alone.
-fn placement(anchor: Group) -> Placement {
+pub(crate) fn placement(anchor: Group) -> Placement {
     Placement {
         stale: StaleGroups::default(),
         anchor,
@@ -30,7 +30,7 @@ fn placement(anchor: Group) -> Placement {
     }
 }
 
-fn v2(path: &str, limits: &[Limit]) -> Placement {
+pub(crate) fn v2(path: &str, limits: &[Limit]) -> Placement {
     placement(Group::v2(path.into(), limits))
 }
 

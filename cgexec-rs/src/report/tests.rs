@@ -49,6 +49,7 @@ fn a_report_of_a_kernel_that_counts_nothing_keeps_the_schema() {
 fn a_report_of_everything_keeps_the_schema() {
     let memory = MemoryStats {
         peak: Some(1),
+        uncounted: None,
         swap_peak: Some(2),
         limit: Some(None),
         events_local: counters(&[("oom", 1), ("oom_kill", 1)]),

@@ -4,9 +4,12 @@
 
 mod anywhere;
 mod delegated;
+mod hints;
 mod hostile;
 mod in_v1;
 mod in_vm;
+mod moving;
+mod reports;
 mod time;
 
 use std::fs;
@@ -46,6 +49,14 @@ fn groups() -> Vec<PathBuf> {
     below(Path::new("/sys/fs/cgroup"), &mut found);
     found.sort();
     found
+}
+
+/// Every group of this name.
+fn groups_named(name: &str) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let groups =
+        mounts.lines().filter(|line| line.contains(" cgroup")).filter_map(|line| line.split(' ').nth(1));
+    groups.map(|mount| Path::new(mount).join(name)).filter(|path| path.is_dir()).collect()
 }
 
 /// The groups of a run, in every hierarchy.
@@ -361,31 +372,5 @@ mod as_root {
             groups().iter().all(|path| before.contains(path)).then_some(())
         });
         assert_eq!(asleep("98764"), 0);
-    }
-
-    #[test]
-    #[ignore = "needs root"]
-    fn a_strangers_kill_is_not_called_a_limit() {
-        let ended = shell(&["-m", "50M"], "kill -9 $$").ended(End::Signal(9));
-        assert_eq!(ended.err(), "cgexec-rs: somebody sent SIGKILL; it was not the memory limit\n");
-    }
-
-    #[test]
-    #[ignore = "needs root"]
-    fn a_report_goes_to_its_file() {
-        let scratch = Scratch::new();
-        let file = scratch.path("report");
-        let file = file.to_str().unwrap();
-        let ended = shell(&["--report=json", "--report-file", file], "exit 3").ended(End::Exit(3));
-        assert_eq!(ended.err(), "");
-        assert_eq!(parse(&fs::read_to_string(file).unwrap()).unwrap().number("exit/code"), 3.0);
-        assert_eq!(fs::metadata(file).unwrap().mode() & 0o111, 0);
-        let pipe = scratch.path("pipe").display().to_string();
-        Run::new("mkfifo").arg(&pipe).end().ok();
-        let ended = shell(&["--report-file", &pipe, "--pids-limit", "9"], "exit 3").ended(End::Exit(3));
-        assert_eq!(
-            ended.err(),
-            format!("cgexec-rs: cannot write the report to {pipe}: nobody reads the pipe\n")
-        );
     }
 }

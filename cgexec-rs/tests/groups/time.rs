@@ -71,9 +71,8 @@ mod as_root {
     fn a_command_that_takes_too_long_is_ended() {
         let ended = shell(&["--wall-time", "0.3", "--report"], "sleep 60 & sleep 60");
         let err = ended.ended(End::Signal(15)).err();
-        let first =
-            "cgexec-rs: the limit of 0.3 s was hit: SIGTERM to 3 processes\ncgexec-rs: signal 15, wall 0.";
-        assert!(err.starts_with(first), "{err}");
+        let first = "cgexec-rs: the limit of 0.3 s was hit: SIGTERM to ";
+        assert!(err.starts_with(first) && err.contains("\ncgexec-rs: signal 15, wall 0."), "{err}");
         assert!(err.contains(", reason: wall time"), "{err}");
     }
 

@@ -5,6 +5,7 @@ use chain::exec::Command;
 use clap::{Args as _, FromArgMatches as _};
 
 use super::*;
+use crate::capabilities::Capabilities;
 use crate::cli::Options;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
@@ -12,14 +13,31 @@ use crate::ids::Ids;
 use crate::mounts::ExistingMounts;
 use crate::overlay::{OverlayProbe, Piece, PieceKind};
 use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
+use crate::rights::CallerRights;
 use crate::root::DirState;
 use crate::root_mount::RootMount;
+use crate::seccomp;
 use system::accounts::AccountFiles;
+
+/// All 41 capabilities.
+fn root_of_the_machine() -> CallerRights {
+    let known = Capabilities((1 << 41) - 1);
+    CallerRights {
+        known,
+        permitted: known,
+        inheritable: Capabilities::default(),
+        ambient: Capabilities::default(),
+        uid: 0,
+        has_host_root: true,
+        filter: seccomp::Privilege::Machine,
+    }
+}
 
 /// Root of the machine, as process 1, with a complete new root.
 fn machine() -> MountProbe {
     MountProbe {
         privilege: Privilege::Machine,
+        rights: root_of_the_machine(),
         caller: (1000, 1000),
         escaping_fds: Vec::new(),
         is_pid_1: true,
@@ -61,8 +79,12 @@ fn setup(words: &[&str], mounts: Result<MountProbe, WhyPlain>) -> Result<Setup, 
     Setup::resolve(&options, probe, Command::shell("/bin/sh".into()))
 }
 
+/// The lines without those about rights, which rights/tests.rs has.
 fn lines_with(words: &[&str], probe: &MountProbe) -> Vec<String> {
-    plan(setup(words, Ok(probe.clone())).unwrap()).lines()
+    let mut lines = plan(setup(words, Ok(probe.clone())).unwrap()).lines();
+    let about_rights = ["keyctl(", "prctl(PR_CAP", "prctl(PR_SET_KEEPCAPS", "seccomp(", "capset("];
+    lines.retain(|line| !about_rights.iter().any(|start| line.starts_with(start)));
+    lines
 }
 
 fn lines(probe: &MountProbe) -> Vec<String> {
@@ -302,6 +324,48 @@ fn the_plan_ends_with_credentials_path_and_working_directory() {
             "chdir(\"/srv\")",
         ]
     );
+}
+
+#[test]
+fn rights_go_between_the_last_mount_and_the_command() {
+    let words = ["--userspec=5:6", "--groups=7", "--cap-add=net_admin", "--no-mount"];
+    let mut lines = plan(setup(&words, Ok(machine())).unwrap()).lines();
+    let at = position(&lines, "chdir(\"/\")");
+    let seccomp = position(&lines, "seccomp(SECCOMP_SET_MODE_FILTER, 0, {len=");
+    assert_eq!(seccomp, at + 3, "{lines:#?}");
+    let mut after = lines.split_off(at + 1);
+    after.remove(2);
+    assert_eq!(
+        after,
+        [
+            "keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL)",
+            "prctl(PR_CAPBSET_DROP, ...)",
+            "prctl(PR_SET_KEEPCAPS, 1)",
+            "setgroups(1, [7])",
+            "setresgid(6, 6, 6)",
+            "setresuid(5, 5, 5)",
+            "capset({version=_LINUX_CAPABILITY_VERSION_3, pid=0}, {...})",
+            "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, ..., 0, 0)",
+        ]
+    );
+}
+
+#[test]
+fn process_1_has_no_more_rights_before_the_command_is_beside_it() {
+    let probe = MountProbe { is_pid_1: false, ..machine() };
+    let lines = plan(setup(&["--no-mount"], Ok(probe)).unwrap()).lines();
+    let reaper = position(&lines, "prctl(PR_SET_DUMPABLE");
+    assert_eq!(lines[reaper + 1], "prctl(PR_CAPBSET_DROP, ...)");
+    assert!(lines[reaper + 2].starts_with("seccomp("), "{lines:#?}");
+    assert!(lines[reaper + 3].starts_with("capset("), "{lines:#?}");
+    assert_eq!(lines[reaper + 4], "fork()");
+}
+
+#[test]
+fn rights_are_given_up_only_where_the_root_is_pivoted() {
+    let refused = setup(&["--cap-drop=ALL"], Err(WhyPlain::NoAdmin)).unwrap_err();
+    assert_eq!(refused.message, "rights were to be given up, and here nothing keeps the command from them");
+    assert_eq!(refused.hint.unwrap(), WhyPlain::NoAdmin.advice());
 }
 
 #[test]

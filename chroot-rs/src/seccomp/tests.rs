@@ -259,7 +259,7 @@ fn a_profile_of_dockers_is_read() {
 
 #[test]
 fn what_is_wrong_with_a_profile_is_told() {
-    let wrong = |text: &str| profile(text, 0).err().expect("an error");
+    let wrong = |text: &str| profile(text, 0).expect_err("an error");
     assert!(wrong("no").starts_with("it is not JSON: "));
     assert_eq!(wrong("{}"), "it has no \"defaultAction\"");
     assert_eq!(wrong(r#"{"defaultAction": "ALLOW"}"#), "it has an unknown action: \"ALLOW\"");

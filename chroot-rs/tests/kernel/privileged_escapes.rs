@@ -26,14 +26,28 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root and busybox-static"]
-    fn root_of_the_machine_gets_out_by_what_is_no_matter_of_directories() {
+    fn root_of_the_machine_with_every_right_gets_out_by_what_is_no_matter_of_directories() {
         let jail = jail();
+        let since_6_12 = jail.escapes(Isolation::Chroot, NAMESPACES);
         for isolation in [Isolation::Chroot, Isolation::Default, Isolation::Chain] {
+            let privileged = ["--privileged"];
+            let options = if isolation == Isolation::Chroot { &[][..] } else { &privileged };
+            let escapes = |trick: &str| jail.escapes_with(isolation, options, trick);
             for trick in [NODE, &by_handle(&jail)] {
-                assert!(jail.escapes(isolation, trick), "{isolation:?} {trick}");
+                assert!(escapes(trick), "{isolation:?} {trick}");
             }
-            let since_6_12 = jail.escapes(Isolation::Chroot, NAMESPACES);
-            assert_eq!(jail.escapes(isolation, NAMESPACES), since_6_12, "{isolation:?}");
+            assert_eq!(escapes(NAMESPACES), since_6_12, "{isolation:?}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn by_default_root_of_the_machine_is_held() {
+        let jail = jail();
+        for isolation in [Isolation::Default, Isolation::Chain] {
+            for trick in [NODE, NAMESPACES, &by_handle(&jail)] {
+                assert!(!jail.escapes_with(isolation, &[], trick), "{isolation:?} {trick}");
+            }
         }
     }
 

@@ -9,57 +9,75 @@
 //! # Source
 //! moby's image/spec: v1.2.md, "Combined Image JSON + Filesystem Changeset Format"; v1.md.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Kind, Result};
+use crate::oci::choice::{Listed, choose, nearest, only};
 use crate::oci::layout::Layout;
-use crate::oci::model::{
-    ConfigLocation, Layer, MAX_JSON_BYTES, Query, ResolvedImage, missing, names, not_found, parse,
-};
+use crate::oci::model::{Layer, MAX_JSON_BYTES, Query, ResolvedImage, list, missing, parse};
+use crate::oci::platform::Platform;
 
+/// The list of images.
+pub const MANIFEST: &str = "manifest.json";
 /// The file that lists images by name and tag.
-const REPOSITORIES: &str = "repositories";
+pub const REPOSITORIES: &str = "repositories";
+
+/// Whether the bytes are a `manifest.json` of docker's, and not of whatever else has a file of that name.
+pub fn is_manifest(data: &[u8]) -> bool {
+    let value: Option<Value> = serde_json::from_slice(data).ok();
+    let is_image = |image: &Value| {
+        image.get("Config").is_some_and(Value::is_string)
+            && image.get("Layers").is_some_and(|layers| layers.is_array() || layers.is_null())
+    };
+    let images = value.as_ref().and_then(Value::as_array);
+    images.is_some_and(|images| !images.is_empty() && images.iter().all(is_image))
+}
 
 /// An image in a `docker save` archive.
 ///
 /// # Errors
 /// Not found, damaged.
 pub fn find(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
-    let Some(data) = layout.read("manifest.json", MAX_JSON_BYTES)? else {
-        return legacy(layout, query.tag);
+    let Some(data) = layout.read(MANIFEST, MAX_JSON_BYTES)? else {
+        return legacy(layout, query);
     };
-    let list = parse(&data, "manifest.json")?;
-    let images = list.as_array().ok_or_else(|| Failure::damaged("manifest.json is no list of images"))?;
+    let images = parse(&data, MANIFEST)?;
+    let images = images.as_array().ok_or_else(|| Failure::damaged("manifest.json is no list of images"))?;
     let tags = |image: &Value| -> Vec<String> {
         let tags = image.get("RepoTags").and_then(Value::as_array).into_iter().flatten();
         tags.filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let named = |image: &&Value| query.tag.is_none_or(|tag| tags(image).iter().any(|one| names(one, tag)));
-    let mut chosen = images.iter().filter(named);
-    let all: Vec<String> = images.iter().flat_map(tags).collect();
-    let image = match (chosen.next(), chosen.next()) {
-        (Some(image), None) => image,
-        (None, _) => return Err(not_found(&format!("the image {:?}", query.tag.unwrap_or_default()), &all)),
-        (Some(_), Some(_)) => {
-            return Err(Failure::new(
-                Kind::NotFound,
-                "the archive has several images, and no name was given",
-            )
-            .hint(format_args!("its names: {}", all.join(", "))));
+    let part = |image: &Value, name| image.get(name).map_or_else(String::new, Value::to_string);
+    let listed = images.iter().enumerate().map(|(position, image)| Listed {
+        position,
+        names: tags(image),
+        identity: format!("{} {}", part(image, "Config"), part(image, "Layers")),
+        image,
+    });
+    let mut chosen = choose(listed.collect(), query)?;
+    if chosen.len() > 1 {
+        let mut offers = Vec::new();
+        for one in chosen {
+            let platform = described(layout, one.image)?.platform;
+            offers.push((one, platform));
         }
-    };
-    layers_of(layout, image)
+        chosen = nearest(offers, query)?;
+    }
+    described(layout, only(chosen, query)?.image)
 }
 
-fn layers_of(layout: &Layout, image: &Value) -> Result<ResolvedImage> {
+/// The image that an entry of `manifest.json` describes.
+fn described(layout: &Layout, image: &Value) -> Result<ResolvedImage> {
     let wrong = || Failure::damaged("manifest.json does not describe its image");
     let part = image.get("Config").and_then(Value::as_str).ok_or_else(wrong)?;
-    let layers = image.get("Layers").and_then(Value::as_array).ok_or_else(wrong)?;
     let data = layout.read(part, MAX_JSON_BYTES)?.ok_or_else(|| missing(part))?;
     let config = parse(&data, part)?;
-    let contents = config.pointer("/rootfs/diff_ids").and_then(Value::as_array).ok_or_else(wrong)?;
+    // an image without a layer has no list of them either
+    let layers = array(list(image, "Layers")).ok_or_else(wrong)?;
+    let contents = config.get("rootfs").and_then(|rootfs| list(rootfs, "diff_ids"));
+    let contents = array(contents).ok_or_else(wrong)?;
     if contents.len() != layers.len() {
         return Err(wrong());
     }
@@ -74,25 +92,34 @@ fn layers_of(layout: &Layout, image: &Value) -> Result<ResolvedImage> {
             })
         })
         .collect::<Result<_>>()?;
-    Ok(ResolvedImage { layers, config: ConfigLocation::File(part.to_owned()), digests: Vec::new() })
+    Ok(ResolvedImage { layers, platform: Platform::of_json(&config), config: data, digests: Vec::new() })
+}
+
+/// A list, which is empty if it is missing; nothing for what is no list.
+fn array(value: Option<&Value>) -> Option<&[Value]> {
+    match value {
+        None => Some(&[]),
+        Some(value) => value.as_array().map(Vec::as_slice),
+    }
 }
 
 /// An image of an archive without `manifest.json`.
-fn legacy(layout: &Layout, name: Option<&str>) -> Result<ResolvedImage> {
+fn legacy(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
     let data = layout.read(REPOSITORIES, MAX_JSON_BYTES)?;
     let data =
         data.ok_or_else(|| Failure::new(Kind::NotFound, "there is no image: manifest.json is missing"))?;
     let list = parse(&data, REPOSITORIES)?;
-    let top = topmost(&list, name)?;
-    // it describes both the image and its topmost layer
-    let config = ConfigLocation::File(format!("{top}/json"));
-    let mut next = Some(top);
+    let mut next = Some(topmost(&list, query)?);
+    // the topmost layer's describes the image too
+    let mut config = None;
     let mut seen = HashSet::new();
     let mut layers = Vec::new();
     while let Some(id) = next {
         let about = format!("{id}/json");
         let data = layout.read(&about, MAX_JSON_BYTES)?.ok_or_else(|| missing(&about))?;
-        let parent = parse(&data, &about)?.get("parent").and_then(Value::as_str).map(str::to_owned);
+        let described = parse(&data, &about)?;
+        let parent = described.get("parent").and_then(Value::as_str).map(str::to_owned);
+        config.get_or_insert((data, Platform::of_json(&described)));
         layers.push(Layer { path: format!("{id}/layer.tar"), stored: None, content: None });
         if !seen.insert(id) {
             return Err(Failure::damaged("the layers of the image stand upon each other in a circle"));
@@ -101,27 +128,27 @@ fn legacy(layout: &Layout, name: Option<&str>) -> Result<ResolvedImage> {
         next = parent.filter(|parent| !parent.is_empty());
     }
     layers.reverse();
-    Ok(ResolvedImage { layers, config, digests: Vec::new() })
+    let (config, platform) = config.unwrap_or_default();
+    Ok(ResolvedImage { layers, config, platform, digests: Vec::new() })
 }
 
 /// The id of the topmost layer of the image.
-fn topmost(list: &Value, name: Option<&str>) -> Result<String> {
+fn topmost(list: &Value, query: Query<'_>) -> Result<String> {
     let wrong = || Failure::damaged("repositories does not name images");
-    let mut images = Vec::new();
+    // one image may have several names
+    let mut images: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (repository, tags) in list.as_object().ok_or_else(wrong)? {
         let tags: &Map<String, Value> = tags.as_object().ok_or_else(wrong)?;
         for (tag, id) in tags {
-            images.push((format!("{repository}:{tag}"), id.as_str().ok_or_else(wrong)?.to_owned()));
+            let id = id.as_str().ok_or_else(wrong)?.to_owned();
+            images.entry(id).or_default().push(format!("{repository}:{tag}"));
         }
     }
-    let all: Vec<String> = images.iter().map(|(image, _)| image.clone()).collect();
-    images.retain(|(image, _)| name.is_none_or(|name| names(image, name)));
-    // one image may have several names
-    images.dedup_by(|one, other| one.1 == other.1);
-    match (images.len(), images.pop()) {
-        (1, Some((_, id))) => Ok(id),
-        (0, _) => Err(not_found(&format!("the image {:?}", name.unwrap_or_default()), &all)),
-        _ => Err(Failure::new(Kind::NotFound, "the archive has several images, and no name was given")
-            .hint(format_args!("its names: {}", all.join(", ")))),
-    }
+    let listed = images.into_iter().enumerate().map(|(position, (id, names))| Listed {
+        position,
+        names,
+        identity: id.clone(),
+        image: id,
+    });
+    Ok(only(choose(listed.collect(), query)?, query)?.image)
 }

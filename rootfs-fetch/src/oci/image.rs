@@ -2,11 +2,11 @@
 //! Container images: layers on top of each other, each verified by its digest.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::AtFlags;
+use serde_json::Value;
 
 use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Result};
@@ -15,8 +15,8 @@ use crate::oci::docker_archive;
 use crate::oci::layout::{BlobReader, Layout};
 use crate::oci::manifest;
 use crate::oci::model::MAX_JSON_BYTES;
-use crate::oci::model::{ConfigLocation, DocumentKind, Layer, Query, ResolvedImage};
-use crate::oci::platform::Platform;
+use crate::oci::model::{ImageChoice, Layer, Query, ResolvedImage, not_found};
+use crate::oci::platform::{Platform, WantedPlatform};
 use crate::oci::registry::download::{Blob, Downloads};
 use crate::oci::registry::repository::Repository;
 use crate::progress::Progress;
@@ -33,17 +33,37 @@ pub enum ImageFormat {
 }
 
 impl ImageFormat {
-    /// The format of an image that was unpacked into a directory; nothing for a root directory.
-    pub fn detect(root: BorrowedFd<'_>) -> Option<Self> {
-        let has = |name| rustix::fs::statat(root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-        // docker save writes both since version 25, and the layout has the digests
-        if has("oci-layout") && has("index.json") && has("blobs") {
+    /// The format of an image among whose files these are; nothing for a root directory, or anything else.
+    pub fn detect(files: &Layout) -> Option<Self> {
+        // what cannot be read, a directory or a large file, is not what an image has
+        let read = |name| files.read(name, MAX_JSON_BYTES).ok().flatten();
+        // docker save writes both lists since version 25, and the layout has the digests
+        if read("oci-layout").is_some() && read("index.json").is_some_and(|data| is_index(&data)) {
             return Some(Self::OciArchive);
         }
-        // a root directory has etc, an image does not
-        let is_docker_archive = has("repositories") || has("manifest.json") && has("blobs");
-        (is_docker_archive && !has("etc")).then_some(Self::DockerArchive)
+        let is_list = read(docker_archive::MANIFEST).is_some_and(|data| docker_archive::is_manifest(&data));
+        let is_docker_archive =
+            is_list || read(docker_archive::REPOSITORIES).is_some_and(|data| is_object(&data));
+        is_docker_archive.then_some(Self::DockerArchive)
     }
+
+    /// The prefix of SOURCE.
+    pub fn transport(self) -> &'static str {
+        match self {
+            Self::OciDirectory => "oci:",
+            Self::OciArchive => "oci-archive:",
+            Self::DockerArchive => "docker-archive:",
+        }
+    }
+}
+
+fn is_index(data: &[u8]) -> bool {
+    let value: Option<Value> = serde_json::from_slice(data).ok();
+    value.is_some_and(|value| value.get("manifests").is_some_and(|list| list.is_array() || list.is_null()))
+}
+
+fn is_object(data: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(data).is_ok_and(|value| value.is_object())
 }
 
 /// An image on this machine.
@@ -53,7 +73,7 @@ pub struct LocalImage {
     pub format: ImageFormat,
     /// Its path.
     pub path: PathBuf,
-    /// Its tag, if there are several images.
+    /// Its name or tag, or `@` and its position, if there are several images.
     pub tag: Option<OsString>,
 }
 
@@ -73,6 +93,22 @@ impl LocalImage {
             },
             None => whole(),
         }
+    }
+}
+
+impl LocalImage {
+    /// SOURCE without its tag.
+    fn source(&self) -> String {
+        format!("{}{}", self.format.transport(), self.path.display())
+    }
+}
+
+/// Which image a tag means: `@1` is a position.
+fn choice(tag: Option<&str>) -> ImageChoice<'_> {
+    let Some(tag) = tag else { return ImageChoice::Only };
+    match tag.strip_prefix('@').and_then(|position| position.parse().ok()) {
+        Some(position) => ImageChoice::At(position),
+        None => ImageChoice::Named(tag),
     }
 }
 
@@ -106,7 +142,7 @@ impl Image {
     /// Not found, damaged, I/O.
     pub fn open(
         reference: &LocalImage,
-        platform: &Platform,
+        platform: &WantedPlatform,
         temp_dir: &Path,
         max_bytes: u64,
         interrupt: &Interrupt,
@@ -118,15 +154,18 @@ impl Image {
             }
         };
         let tag = reference.tag.as_deref().map(OsStr::to_string_lossy);
-        Self::of_blobs(blobs, reference.format, Query { tag: tag.as_deref(), platform })
+        let query = Query { image: choice(tag.as_deref()), platform, source: &reference.source() };
+        Self::of_blobs(blobs, reference.format, query)
     }
 
     /// The image in an archive that was unpacked to `root`.
     ///
     /// # Errors
     /// Not found, damaged, I/O.
-    pub fn unpacked(root: OwnedFd, format: ImageFormat, platform: &Platform) -> Result<Self> {
-        Self::of_blobs(Layout::Directory(root), format, Query { tag: None, platform })
+    pub fn unpacked(root: OwnedFd, format: ImageFormat, platform: &WantedPlatform) -> Result<Self> {
+        let source = format!("{}FILE", format.transport());
+        let query = Query { image: ImageChoice::Only, platform, source: &source };
+        Self::of_blobs(Layout::Directory(root), format, query)
     }
 
     fn of_blobs(blobs: Layout, format: ImageFormat, query: Query<'_>) -> Result<Self> {
@@ -134,6 +173,7 @@ impl Image {
             ImageFormat::DockerArchive => docker_archive::find(&blobs, query)?,
             ImageFormat::OciDirectory | ImageFormat::OciArchive => manifest::oci(&blobs, query)?,
         };
+        check_platform(&found, query.platform)?;
         Ok(Self { store: Store::Here(blobs), found })
     }
 
@@ -141,9 +181,10 @@ impl Image {
     ///
     /// # Errors
     /// Not found, denied, network; damaged, also if the layers claim more than `max_bytes` bytes.
-    pub fn from_registry(repository: Repository, platform: &Platform, max_bytes: u64) -> Result<Self> {
+    pub fn from_registry(repository: Repository, platform: &WantedPlatform, max_bytes: u64) -> Result<Self> {
         let (data, digest) = repository.top()?;
         let found = manifest::registry(&repository, &data, digest, platform)?;
+        check_platform(&found, platform)?;
         let image = Self { store: Store::Registry(repository), found };
         if image.size().is_none_or(|size| size > max_bytes) {
             return Err(Failure::damaged(format_args!("refused: the image has more than {max_bytes} bytes"))
@@ -175,25 +216,13 @@ impl Image {
     }
 
     /// The configuration document.
-    ///
-    /// # Errors
-    /// Damaged, if it is missing or does not have its digest; as reading or fetching.
-    pub fn config(&self) -> Result<Vec<u8>> {
-        match (&self.found.config, &self.store) {
-            (ConfigLocation::Blob(digest, size), Store::Here(blobs)) => {
-                manifest::checked(blobs, digest, *size, DocumentKind::Config)
-            }
-            (ConfigLocation::Blob(digest, size), Store::Registry(repository)) => {
-                manifest::checked(repository, digest, *size, DocumentKind::Config)
-            }
-            (ConfigLocation::File(name), Store::Here(blobs)) => {
-                let data = blobs.read(name, MAX_JSON_BYTES)?;
-                data.ok_or_else(|| Failure::damaged("the image is not complete: it has no configuration"))
-            }
-            (ConfigLocation::File(_), Store::Registry(_)) => {
-                Err(Failure::damaged("the image has no configuration"))
-            }
-        }
+    pub fn config(&self) -> &[u8] {
+        &self.found.config
+    }
+
+    /// The platform it is for, as its configuration says.
+    pub fn platform(&self) -> Option<&Platform> {
+        self.found.platform.as_ref()
     }
 
     /// Starts to fetch layers that are in a registry, into files in `temp_dir` if
@@ -225,6 +254,16 @@ impl Image {
             damaged |= !cache.check(digest, *size)?;
         }
         Ok(damaged)
+    }
+}
+
+/// Holds an image to the platform the user named.
+fn check_platform(found: &ResolvedImage, wanted: &WantedPlatform) -> Result<()> {
+    match (wanted, &found.platform) {
+        (WantedPlatform::Named(wanted), Some(platform)) if wanted.distance(platform).is_none() => {
+            Err(not_found(&format!("the platform {wanted}"), &[platform.to_string()]))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,15 +8,21 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
+use crate::oci::choice::{Listed, choose, nearest, only};
+use crate::oci::docker_archive;
 use crate::oci::layout::Layout;
 use crate::oci::model::{
-    ConfigLocation, DocumentKind, Documents, Layer, MAX_JSON_BYTES, Query, ResolvedImage, missing, not_found,
-    parse,
+    DocumentKind, Documents, ImageChoice, Layer, MAX_JSON_BYTES, Query, ResolvedImage, list, missing, parse,
 };
-use crate::oci::platform::Platform;
+use crate::oci::platform::{Platform, WantedPlatform};
 
 /// How deep indexes may be nested.
 const MAX_INDEX_DEPTH: usize = 4;
+/// Most images whose configuration is read to see their platform.
+const MAX_CONFIGURATIONS: usize = 64;
+/// What the configuration of an image is called, beside its own types: Docker 1.10 and some registries
+/// lost the type of it. This is docker's own list, moby's distribution/registry.go.
+const LOST_TYPES: [&str; 4] = ["application/octet-stream", "application/json", "text/html", ""];
 
 impl Documents for Layout {
     fn document(&self, digest: &Digest, _: DocumentKind) -> Result<Option<Vec<u8>>> {
@@ -44,7 +50,9 @@ struct Descriptor {
     size: u64,
     media_type: String,
     platform: Option<Platform>,
-    tag: Option<String>,
+    names: Vec<String>,
+    /// Whether it is about another image, and no image.
+    is_attestation: bool,
 }
 
 impl Descriptor {
@@ -52,18 +60,19 @@ impl Descriptor {
         let wrong = || Failure::damaged("the image refers to a part without a digest or size");
         let text = |at: &str| value.pointer(at).and_then(Value::as_str).map(str::to_owned);
         let digest = text("/digest").ok_or_else(wrong)?;
-        let platform = match (text("/platform/os"), text("/platform/architecture")) {
-            (Some(os), Some(architecture)) => {
-                Some(Platform { os, architecture, variant: text("/platform/variant") })
-            }
-            _ => None,
-        };
+        let platform = value.get("platform").and_then(Platform::of_json);
+        let is_attestation = text("/annotations/vnd.docker.reference.type").is_some()
+            || platform.as_ref().is_some_and(|platform| platform.to_string() == "unknown/unknown");
+        // containerd writes the whole name, and the tag beside it
+        let names = text("/annotations/io.containerd.image.name").into_iter();
+        let names = names.chain(text("/annotations/org.opencontainers.image.ref.name"));
         Ok(Self {
-            digest: digest.parse().map_err(|wrong| Failure::damaged(format_args!("{digest:?}: {wrong}")))?,
+            digest: parse_digest(&digest)?,
             size: value.get("size").and_then(Value::as_u64).ok_or_else(wrong)?,
             media_type: text("/mediaType").unwrap_or_default(),
             platform,
-            tag: text("/annotations/org.opencontainers.image.ref.name"),
+            names: names.collect(),
+            is_attestation,
         })
     }
 
@@ -82,34 +91,30 @@ impl Descriptor {
     }
 }
 
+/// The digest in a document; the specification has lower case alone, and stores compare the text.
+fn parse_digest(text: &str) -> Result<Digest> {
+    let wrong = |why: &str| Failure::damaged(format_args!("{text:?}: {why}"));
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(wrong("a digest in an image must be in lower case"));
+    }
+    text.parse().map_err(|why: String| wrong(&why))
+}
+
 /// An image in an OCI layout.
 ///
 /// # Errors
-/// Not found, for a tag or platform that is not there; damaged.
+/// Not found, for a name or platform that is not there, or that several images have; damaged.
 pub fn oci(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
     let data = layout.read("index.json", MAX_JSON_BYTES)?;
     let data =
         data.ok_or_else(|| Failure::new(Kind::NotFound, "there is no image: index.json is missing"))?;
-    let all = descriptors(&parse(&data, "index.json")?)?;
-    let tagged: Vec<Descriptor> = match query.tag {
-        None => all,
-        Some(tag) => {
-            let tags: Vec<String> = all.iter().filter_map(|one| one.tag.clone()).collect();
-            let chosen: Vec<Descriptor> =
-                all.into_iter().filter(|one| one.tag.as_deref() == Some(tag)).collect();
-            if chosen.is_empty() {
-                return Err(not_found(&format!("the tag {tag:?}"), &tags));
-            }
-            chosen
-        }
-    };
-    let mut tags: Vec<String> = tagged.iter().filter_map(|one| one.tag.clone()).collect();
-    tags.dedup();
-    if query.tag.is_none() && tags.len() > 1 {
-        return Err(Failure::new(Kind::NotFound, "the layout has several images, and no tag was given")
-            .hint(format_args!("its tags: {}", tags.join(", "))));
+    let index = parse(&data, "index.json")?;
+    if list(&index, "manifests").is_none() && layout.open(docker_archive::MANIFEST)?.is_some() {
+        // Docker 25.0 wrote no list where it saved an image by its id
+        return docker_archive::find(layout, query);
     }
-    resolve(layout, tagged, query.platform, Vec::new())
+    let chosen = choose(offers(&index)?, query)?;
+    resolve(layout, chosen, Asked { query, one_of_several: only }, Vec::new())
 }
 
 /// The image that a document of a registry leads to.
@@ -120,32 +125,90 @@ pub fn registry(
     documents: &dyn Documents,
     data: &[u8],
     digest: Digest,
-    platform: &Platform,
+    platform: &WantedPlatform,
 ) -> Result<ResolvedImage> {
     let value = parse(data, &digest.blob())?;
-    inside(documents, &value, platform, vec![digest])
+    let query = Query { image: ImageChoice::Only, platform, source: "" };
+    inside(documents, &value, Asked { query, one_of_several: first }, vec![digest])
+}
+
+/// What is asked for, and what is done with several images for the same platform.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    query: Query<'a>,
+    one_of_several: fn(Vec<Listed<Descriptor>>, Query<'_>) -> Result<Listed<Descriptor>>,
+}
+
+/// The first of several for the same platform: image-spec, image-index.md.
+fn first(mut images: Vec<Listed<Descriptor>>, query: Query<'_>) -> Result<Listed<Descriptor>> {
+    images.truncate(1);
+    only(images, query)
 }
 
 fn resolve(
     documents: &dyn Documents,
-    offers: Vec<Descriptor>,
-    platform: &Platform,
+    offers: Vec<Listed<Descriptor>>,
+    asked: Asked<'_>,
+    path: Vec<Digest>,
+) -> Result<ResolvedImage> {
+    let with_platform = |offer: Listed<Descriptor>| {
+        let platform = offer.image.platform.clone();
+        (offer, platform)
+    };
+    let near = nearest(offers.into_iter().map(with_platform).collect(), asked.query)?;
+    let says_nothing = near.iter().all(|offer| offer.image.platform.is_none());
+    let near =
+        if near.len() > 1 && says_nothing { by_configuration(documents, near, asked, &path)? } else { near };
+    let chosen = (asked.one_of_several)(near, asked.query)?;
+    at(documents, chosen.image, asked, path)
+}
+
+/// The nearest of images whose index does not say their platforms: their configurations do.
+fn by_configuration(
+    documents: &dyn Documents,
+    images: Vec<Listed<Descriptor>>,
+    asked: Asked<'_>,
+    path: &[Digest],
+) -> Result<Vec<Listed<Descriptor>>> {
+    if images.len() > MAX_CONFIGURATIONS {
+        return Ok(images);
+    }
+    let mut found = Vec::new();
+    let mut without = None;
+    for image in images {
+        match at(documents, image.image.clone(), asked, path.to_vec()) {
+            Ok(resolved) => found.push((image, resolved.platform)),
+            // an index that has not the platform
+            Err(failure) if failure.is(Kind::NotFound) => without = Some(failure),
+            Err(failure) => return Err(failure),
+        }
+    }
+    match (found.is_empty(), without) {
+        (true, Some(failure)) => Err(failure),
+        _ => nearest(found, asked.query),
+    }
+}
+
+/// The image that a descriptor leads to.
+fn at(
+    documents: &dyn Documents,
+    descriptor: Descriptor,
+    asked: Asked<'_>,
     mut path: Vec<Digest>,
 ) -> Result<ResolvedImage> {
-    let chosen = choose(offers, platform)?;
-    if path.contains(&chosen.digest) || path.len() == MAX_INDEX_DEPTH {
+    if path.contains(&descriptor.digest) || path.len() == MAX_INDEX_DEPTH {
         return Err(Failure::damaged("indexes of the image refer to indexes without end"));
     }
-    let value = chosen.json(documents)?;
-    path.push(chosen.digest);
-    inside(documents, &value, platform, path)
+    let value = descriptor.json(documents)?;
+    path.push(descriptor.digest);
+    inside(documents, &value, asked, path)
 }
 
 /// Reads an index or an image manifest.
 fn inside(
     documents: &dyn Documents,
     value: &Value,
-    platform: &Platform,
+    asked: Asked<'_>,
     path: Vec<Digest>,
 ) -> Result<ResolvedImage> {
     if value.get("schemaVersion").and_then(Value::as_u64) == Some(1) {
@@ -154,26 +217,43 @@ fn inside(
         )
         .hint("push the image again with a tool of this decade"));
     }
-    match (value.get("manifests"), value.get("layers")) {
-        (Some(_), None) => resolve(documents, descriptors(value)?, platform, path),
-        (None, Some(layers)) => {
-            let layers =
-                layers.as_array().ok_or_else(|| Failure::damaged("the layers of the image are no list"))?;
-            let kind = value.pointer("/config/mediaType").and_then(Value::as_str).unwrap_or_default();
-            if !(kind.contains("image.config") || kind.contains("container.image")) {
-                return Err(Failure::damaged(format_args!("this is no image of a root, but {kind:?}")));
-            }
-            let config = Descriptor::read(value.get("config").unwrap_or(&Value::Null))?;
-            let layers = layers.iter().map(|layer| Descriptor::read(layer).and_then(|it| stored(&it)));
-            Ok(ResolvedImage {
-                layers: layers.collect::<Result<_>>()?,
-                config: ConfigLocation::Blob(config.digest, config.size),
-                digests: path,
-            })
+    match (list(value, "manifests"), list(value, "layers")) {
+        (Some(_), None) => {
+            let asked = Asked { one_of_several: first, ..asked };
+            resolve(documents, offers(value)?, asked, path)
         }
+        (None, Some(Value::Array(layers))) => image(documents, value, layers, path),
+        (None, Some(_)) => Err(Failure::damaged("the layers of the image are no list")),
+        // FROM scratch alone, as Go writes it
+        (None, None) if value.get("config").is_some() => image(documents, value, &[], path),
         // CVE-2021-41190: a document that can be read as either
         _ => Err(Failure::damaged("a manifest of the image is neither an index nor an image, or both")),
     }
+}
+
+/// Reads an image manifest, and the configuration it refers to.
+fn image(
+    documents: &dyn Documents,
+    manifest: &Value,
+    layers: &[Value],
+    path: Vec<Digest>,
+) -> Result<ResolvedImage> {
+    let kind = manifest.pointer("/config/mediaType").and_then(Value::as_str).unwrap_or_default();
+    let no_image = || Failure::damaged(format_args!("this is no image of a root, but {kind:?}"));
+    if !(kind.contains("image.config") || kind.contains("container.image") || LOST_TYPES.contains(&kind)) {
+        return Err(no_image());
+    }
+    let config = Descriptor::read(manifest.get("config").unwrap_or(&Value::Null))?;
+    let layers = layers.iter().map(|layer| Descriptor::read(layer).and_then(|it| stored(&it)));
+    let layers = layers.collect::<Result<_>>()?;
+    let data = checked(documents, &config.digest, config.size, DocumentKind::Config)?;
+    let about = match parse(&data, "the configuration") {
+        // under a type that anything may have, it is one only if it reads as one
+        Ok(about) if about.is_object() || !LOST_TYPES.contains(&kind) => about,
+        Err(failure) if !LOST_TYPES.contains(&kind) => return Err(failure),
+        _ => return Err(no_image()),
+    };
+    Ok(ResolvedImage { layers, platform: Platform::of_json(&about), config: data, digests: path })
 }
 
 fn stored(layer: &Descriptor) -> Result<Layer> {
@@ -192,29 +272,20 @@ fn stored(layer: &Descriptor) -> Result<Layer> {
     Ok(Layer { path: layer.digest.blob(), stored: Some((layer.digest.clone(), layer.size)), content: None })
 }
 
-/// The best offer for a platform; an offer without one fits every platform.
-fn choose(offers: Vec<Descriptor>, platform: &Platform) -> Result<Descriptor> {
-    let mut names: Vec<String> =
-        offers.iter().filter_map(|offer| offer.platform.as_ref()).map(Platform::to_string).collect();
-    names.retain(|name| name != "unknown/unknown");
-    let best = offers
-        .into_iter()
-        .filter_map(|offer| {
-            let distance =
-                offer.platform.as_ref().map_or(Some(u32::MAX), |offered| platform.distance(offered));
-            distance.map(|distance| (distance, offer))
-        })
-        .min_by_key(|(distance, _)| *distance);
-    best.map(|(_, offer)| offer).ok_or_else(|| not_found(&format!("the platform {platform}"), &names))
-}
-
-fn descriptors(index: &Value) -> Result<Vec<Descriptor>> {
-    if index.get("layers").is_some() {
+/// The images of an index; what is about an image is none.
+fn offers(index: &Value) -> Result<Vec<Listed<Descriptor>>> {
+    if list(index, "layers").is_some() {
         return Err(Failure::damaged("a manifest of the image is neither an index nor an image, or both"));
     }
     let list = index.get("manifests").and_then(Value::as_array);
-    list.ok_or_else(|| Failure::damaged("the index of the image has no list"))?
-        .iter()
-        .map(Descriptor::read)
-        .collect()
+    let list = list.ok_or_else(|| Failure::damaged("the index of the image has no list"))?;
+    let descriptors: Vec<Descriptor> = list.iter().map(Descriptor::read).collect::<Result<_>>()?;
+    let offers = descriptors.into_iter().enumerate().filter(|(_, image)| !image.is_attestation);
+    let listed = offers.map(|(position, mut image)| Listed {
+        position,
+        names: std::mem::take(&mut image.names),
+        identity: image.digest.to_string(),
+        image,
+    });
+    Ok(listed.collect())
 }

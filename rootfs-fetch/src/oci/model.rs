@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
-use crate::oci::platform::Platform;
+use crate::oci::platform::{Platform, WantedPlatform};
 
 /// What registries allow a manifest to be.
 pub const MAX_JSON_BYTES: u64 = 4 << 20;
@@ -24,10 +24,23 @@ pub struct Layer {
 /// Which image of several is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
-    /// The tag, if one was given.
-    pub tag: Option<&'a str>,
+    /// Its name or position.
+    pub image: ImageChoice<'a>,
     /// The platform.
-    pub platform: &'a Platform,
+    pub platform: &'a WantedPlatform,
+    /// SOURCE without a name or position, for hints.
+    pub source: &'a str,
+}
+
+/// Which of the images that are kept together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageChoice<'a> {
+    /// The only one.
+    Only,
+    /// One of this name or tag.
+    Named(&'a str),
+    /// The one at this position, counted from 0: `@1`.
+    At(usize),
 }
 
 /// A place that has the documents of an image.
@@ -53,24 +66,12 @@ pub enum DocumentKind {
 pub struct ResolvedImage {
     /// Its layers, the lowest first.
     pub layers: Vec<Layer>,
-    /// Its configuration.
-    pub config: ConfigLocation,
+    /// Its configuration, as it is stored.
+    pub config: Vec<u8>,
+    /// The platform that the configuration names.
+    pub platform: Option<Platform>,
     /// The digests of the documents that lead to it, its manifest's last.
     pub digests: Vec<Digest>,
-}
-
-/// Where the configuration of an image is.
-#[derive(Clone, Debug)]
-pub enum ConfigLocation {
-    /// A blob with this digest and size in bytes.
-    Blob(Digest, u64),
-    /// A file without a digest.
-    File(String),
-}
-
-/// Whether a name asks for an image; `ubuntu` means `ubuntu:latest`.
-pub fn names(full: &str, asked: &str) -> bool {
-    full == asked || full.strip_suffix(":latest") == Some(asked)
 }
 
 /// Parses a JSON document of the image.
@@ -85,6 +86,11 @@ pub fn parse(data: &[u8], name: &str) -> Result<Value> {
 /// A part that the image refers to is missing.
 pub fn missing(part: &str) -> Failure {
     Failure::damaged(format_args!("the image is not complete: {part:?} is missing"))
+}
+
+/// A list of a JSON object. Go writes one that is empty as null, which counts as missing.
+pub fn list<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.get(name).filter(|list| !list.is_null())
 }
 
 /// The image has no such tag or platform; the hint lists those it has.

@@ -15,19 +15,82 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+/// The platform that is wanted of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WantedPlatform {
+    /// Named by the user: the image must have it.
+    Named(Platform),
+    /// This machine's: an image of only another one is taken, and the user is told.
+    Host(Platform),
+}
+
+impl WantedPlatform {
+    /// This machine's.
+    pub fn host() -> Self {
+        Self::Host(Platform::host())
+    }
+
+    /// Which it is.
+    pub fn platform(&self) -> &Platform {
+        match self {
+            Self::Named(platform) | Self::Host(platform) => platform,
+        }
+    }
+}
+
+/// How `uname -m`, Debian and others call what Go has another name for, and the variant they mean.
+const SPELLINGS: [(&str, &str, Option<&str>); 12] = [
+    ("x86_64", "amd64", None),
+    ("x86-64", "amd64", None),
+    ("aarch64", "arm64", None),
+    ("i386", "386", None),
+    ("i686", "386", None),
+    ("x86", "386", None),
+    ("armhf", "arm", Some("v7")),
+    ("armv7l", "arm", Some("v7")),
+    ("armel", "arm", Some("v6")),
+    ("armv6l", "arm", Some("v6")),
+    ("loongarch64", "loong64", None),
+    ("ppc64el", "ppc64le", None),
+];
+/// Go's names of the architectures that Linux runs on.
+const ARCHITECTURES: [&str; 13] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
+    "riscv64", "s390x",
+];
+
+/// The architecture in Go's words, and the variant its other spelling means.
+fn spelled(architecture: &str) -> (String, Option<&'static str>) {
+    let lower = architecture.to_ascii_lowercase();
+    match SPELLINGS.iter().find(|(other, ..)| *other == lower) {
+        Some(&(_, known, variant)) => (known.to_owned(), variant),
+        None => (lower, None),
+    }
+}
+
 impl Platform {
+    /// A platform as an index, a configuration or a user writes it.
+    pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
+        let (architecture, meant) = spelled(architecture);
+        let variant = variant.filter(|variant| !variant.is_empty()).or(meant).map(str::to_ascii_lowercase);
+        Self { os: os.to_ascii_lowercase(), architecture, variant }
+    }
+
+    /// What an object of an index or a configuration says; nothing if it does not say.
+    pub fn of_json(value: &serde_json::Value) -> Option<Self> {
+        let text = |name| value.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+        Some(Self::new(text("os")?, text("architecture")?, text("variant")))
+    }
+
     /// This machine's.
     pub fn host() -> Self {
         let (architecture, variant) = match std::env::consts::ARCH {
-            "x86_64" => ("amd64", None),
-            "x86" => ("386", None),
             "aarch64" => ("arm64", Some("v8")),
             "arm" => ("arm", Some("v7")),
             "powerpc64" if cfg!(target_endian = "little") => ("ppc64le", None),
-            "loongarch64" => ("loong64", None),
             other => (other, None),
         };
-        Self { os: "linux".into(), architecture: architecture.into(), variant: variant.map(str::to_owned) }
+        Self::new("linux", architecture, variant)
     }
 
     /// How far an offered platform is from this one; nothing if it cannot run.
@@ -50,14 +113,24 @@ impl FromStr for Platform {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut parts = text.split('/').map(str::to_owned);
-        match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(os), Some(architecture), variant, None) if !os.is_empty() && !architecture.is_empty() => {
-                Ok(Self { os, architecture, variant })
+        let parts: Vec<&str> = text.split('/').collect();
+        let is_architecture = |part: &str| ARCHITECTURES.contains(&spelled(part).0.as_str());
+        match parts.as_slice() {
+            _ if parts.iter().any(|part| part.is_empty()) => Err(wrong()),
+            // as docker and containerd have it, what Linux runs on stands for linux/ before it
+            [architecture] if is_architecture(architecture) => Ok(Self::new("linux", architecture, None)),
+            [architecture, variant] if is_architecture(architecture) => {
+                Ok(Self::new("linux", architecture, Some(variant)))
             }
-            _ => Err("a platform is OS/ARCHITECTURE[/VARIANT], as linux/arm64".into()),
+            [os, architecture] => Ok(Self::new(os, architecture, None)),
+            [os, architecture, variant] => Ok(Self::new(os, architecture, Some(variant))),
+            _ => Err(wrong()),
         }
     }
+}
+
+fn wrong() -> String {
+    "a platform is OS/ARCHITECTURE[/VARIANT], as linux/arm64".into()
 }
 
 impl fmt::Display for Platform {
@@ -91,9 +164,31 @@ mod tests {
     }
 
     #[test]
+    fn an_architecture_has_the_names_that_people_and_uname_give_it() {
+        for (written, meant) in [
+            ("linux/x86_64", "linux/amd64"),
+            ("linux/aarch64", "linux/arm64"),
+            ("arm64", "linux/arm64"),
+            ("x86_64", "linux/amd64"),
+            ("amd64/v2", "linux/amd64/v2"),
+            ("armhf", "linux/arm/v7"),
+            ("arm/v6", "linux/arm/v6"),
+            ("linux/armhf/v6", "linux/arm/v6"),
+            ("Linux/ARM64", "linux/arm64"),
+            ("windows/amd64", "windows/amd64"),
+        ] {
+            assert_eq!(platform(written).to_string(), meant, "{written}");
+        }
+        assert_eq!(platform("amd64/v2").distance(&platform("linux/amd64")), Some(1));
+        let json = serde_json::json!({"os": "linux", "architecture": "x86_64", "variant": ""});
+        assert_eq!(Platform::of_json(&json), Some(platform("linux/amd64")));
+        assert_eq!(Platform::of_json(&serde_json::json!({"os": "linux", "architecture": ""})), None);
+    }
+
+    #[test]
     fn a_platform_has_two_or_three_parts() {
         assert_eq!(platform("linux/arm/v7").to_string(), "linux/arm/v7");
-        for wrong in ["linux", "a/b/c/d", "/amd64", ""] {
+        for wrong in ["linux", "a/b/c/d", "/amd64", "", "linux/", "linux/arm/", "amd64/"] {
             assert!(wrong.parse::<Platform>().is_err(), "{wrong}");
         }
     }

@@ -3,6 +3,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use chain::reporter::quoted;
 
 use crate::archive::open::open;
 use crate::archive::stream::Stream;
-use crate::config::FetchConfig;
+use crate::config::{FetchConfig, Output};
 use crate::digest::{CheckedReader, Digest, digest_of};
 use crate::failure::{Failure, Kind, Result};
 use crate::host;
@@ -19,7 +20,8 @@ use crate::interrupt::Interrupt;
 use crate::net::client::Net;
 use crate::net::transfer::{Expected, Transfer};
 use crate::oci::cache::{Cache, CacheLocation};
-use crate::oci::image::{Image, LocalImage};
+use crate::oci::image::{Image, ImageFormat, LocalImage};
+use crate::oci::platform::WantedPlatform;
 use crate::oci::reference::Reference;
 use crate::oci::registry::repository::Repository;
 use crate::oci::registry::session::Session;
@@ -107,7 +109,19 @@ impl Opener<'_> {
                     .hint("name its transport: docker://, oci:, oci-archive: or docker-archive:"));
             }
         };
-        self.check_digest(image)?.config()
+        Ok(self.check_digest(image)?.config().to_vec())
+    }
+
+    /// Reads an archive to its end, so that it has the expected digest.
+    ///
+    /// # Errors
+    /// Damaged; as reading.
+    pub fn check_archive(&self, source: &Source) -> Result<()> {
+        if self.config.digest.is_none() {
+            return Ok(());
+        }
+        let (bytes, _) = self.bytes(source)?;
+        std::io::copy(&mut self.checked(bytes), &mut std::io::sink()).map(drop).map_err(Failure::read)
     }
 
     /// Verifies the digest, if one is expected.
@@ -152,13 +166,34 @@ impl Opener<'_> {
     /// As [`Image::open`].
     pub fn local_image(&self, reference: &LocalImage) -> Result<Image> {
         let FetchConfig { platform, max_bytes, .. } = self.config;
-        Image::open(reference, platform, self.temp_dir, *max_bytes, self.interrupt())
+        Image::open(reference, platform, self.temp_dir, *max_bytes, self.interrupt()).map(|it| self.told(it))
+    }
+
+    /// The image in an archive that was unpacked to `root`.
+    ///
+    /// # Errors
+    /// As [`Image::unpacked`].
+    pub fn unpacked_image(&self, root: OwnedFd, format: ImageFormat) -> Result<Image> {
+        Image::unpacked(root, format, &self.config.platform).map(|image| self.told(image))
+    }
+
+    /// Tells if an image is for another machine than this one, which nobody asked for.
+    fn told(&self, image: Image) -> Image {
+        if let (WantedPlatform::Host(host), Some(platform)) = (&self.config.platform, image.platform())
+            && host.distance(platform).is_none()
+            && self.config.output != Output::Quiet
+        {
+            let line = format_args!("the image is for {platform}, and this machine is {host}");
+            self.reporter.message(line);
+        }
+        image
     }
 
     fn registry_image(&self, name: &Reference) -> Result<Image> {
         let session = Session::new(self.net.clone(), name.clone());
         let repository = Repository::new(session, self.cache()?.map(Arc::new));
-        Image::from_registry(repository, &self.config.platform, self.config.max_bytes)
+        let FetchConfig { platform, max_bytes, .. } = self.config;
+        Image::from_registry(repository, platform, *max_bytes).map(|image| self.told(image))
     }
 
     /// The cache. If the default one cannot be used, the run continues without it.

@@ -73,7 +73,8 @@ fn published_archive(
 ) -> Result<Source> {
     let release: DistroRelease =
         String::from_utf8_lossy(name).parse().map_err(|why| Failure::new(Kind::Usage, why))?;
-    let site = Site { net: documents.net, mirror: config.mirror.as_ref(), platform: &config.platform };
+    let site =
+        Site { net: documents.net, mirror: config.mirror.as_ref(), platform: config.platform.platform() };
     let found = release.find(site, |url| documents.verified(&ChecksumsFile::Url(url.clone())))?;
     let digest = found.digest()?;
     // a digest of another algorithm is compared when the archive is read

@@ -16,10 +16,11 @@ use rootfs_fetch::interrupt::Interrupt;
 use rootfs_fetch::net::resolve;
 use rootfs_fetch::net::url::Url;
 use rootfs_fetch::oci::docker_archive;
+use rootfs_fetch::oci::image::ImageFormat;
 use rootfs_fetch::oci::layout::Layout;
 use rootfs_fetch::oci::manifest;
-use rootfs_fetch::oci::model::Query;
-use rootfs_fetch::oci::platform::Platform;
+use rootfs_fetch::oci::model::{ImageChoice, Query};
+use rootfs_fetch::oci::platform::WantedPlatform;
 use rootfs_fetch::oci::reference::Reference;
 use rootfs_fetch::oci::registry::challenge;
 use rootfs_fetch::tree::Tree;
@@ -78,9 +79,13 @@ pub fn manifest(data: &[u8]) {
     else {
         return;
     };
-    let query = Query { tag: None, platform: &Platform::host() };
-    let _ = manifest::oci(&blobs, query);
-    let _ = docker_archive::find(&blobs, query);
+    let _ = ImageFormat::detect(&blobs);
+    let platform = WantedPlatform::host();
+    for image in [ImageChoice::Only, ImageChoice::At(0), ImageChoice::Named("a")] {
+        let query = Query { image, platform: &platform, source: "oci:d" };
+        let _ = manifest::oci(&blobs, query);
+        let _ = docker_archive::find(&blobs, query);
+    }
 }
 
 /// The name of an image, a URL and where it leads, a challenge: what people and servers write.

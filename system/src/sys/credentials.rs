@@ -91,3 +91,18 @@ pub fn owner_of_namespace(namespace: &impl std::os::fd::AsFd) -> Result<OwnedFd,
     let fd = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_USERNS) };
     owned(fd)
 }
+
+/// The user who made a user namespace, as this process's own namespace knows it: ioctl_ns(2),
+/// NS_GET_OWNER_UID. One that is not mapped is the overflow id.
+///
+/// # Errors
+/// `EINVAL` for another kind of namespace.
+pub fn owner_of_user_namespace(namespace: &impl std::os::fd::AsFd) -> Result<u32, Errno> {
+    // _IO(0xb7, 0x4)
+    const NS_GET_OWNER_UID: libc::Ioctl = 0xb704;
+    let mut owner: libc::uid_t = 0;
+    let fd = namespace.as_fd().as_raw_fd();
+    // SAFETY: the ioctl writes one uid_t, which lives through the call.
+    let result = unsafe { libc::ioctl(fd, NS_GET_OWNER_UID, &raw mut owner) };
+    Errno::result(result).map(|_| owner)
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Processes that run already.
+
+use super::*;
+
+/// The groups of a process, without those that it shares with this test.
+fn new_groups(pid: i32) -> Vec<String> {
+    let of = |pid: &str| fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let own = of("self");
+    of(&pid.to_string()).lines().filter(|line| !own.contains(line)).map(str::to_string).collect()
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_running_process_gets_a_limit_and_its_group_goes_when_it_has_ended() {
+        let sleeper = Run::new("sleep").arg("60").start();
+        let pid = sleeper.pid();
+        let moved = cgexec(&["--move", "--pids-limit", "7", &pid.to_string()]).end().ended(End::Exit(0));
+        let groups = new_groups(pid.as_raw());
+        let _ = kill(pid, Signal::SIGTERM);
+        sleeper.end().ended(End::Signal(15));
+        assert_eq!((moved.out(), moved.err()), (String::new(), String::new()));
+        assert!(
+            !groups.is_empty() && groups.iter().all(|group| group.contains("/cgexec-exec-")),
+            "{groups:?}"
+        );
+        let name = groups[0].rsplit('/').next().unwrap().to_string();
+        let left = || super::groups().into_iter().filter(|path| path.ends_with(&name)).count();
+        tests::deadline::until("the next run to leave no group", || {
+            shell(&[], "true").ended(End::Exit(0));
+            (left() == 0).then_some(())
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_running_process_joins_a_group_that_exists_and_others_do_not() {
+        let name = format!("moved-{}", std::process::id());
+        let ended = shell(
+            &["--keep", "--name", &name, "--pids-limit", "9", "--no-cgroupns"],
+            "grep pids /proc/self/cgroup || grep '^0::' /proc/self/cgroup",
+        );
+        let own = ended.ended(End::Exit(0)).out();
+        let own = own.trim().rsplit(':').next().unwrap().trim_start_matches('/').to_string();
+        let sleeper = Run::new("sleep").arg("60").start();
+        let pid = sleeper.pid();
+        let target = format!("pids:{own}");
+        let moved = cgexec(&["--move", "-g", &target, &pid.to_string()]).end();
+        let groups = new_groups(pid.as_raw());
+        let _ = kill(pid, Signal::SIGTERM);
+        sleeper.end().ended(End::Signal(15));
+        let left = super::groups_named(&name);
+        left.iter().for_each(|path| {
+            tests::deadline::until("the group to be empty", || fs::remove_dir(path).is_ok().then_some(()))
+        });
+        assert_eq!(moved.ended(End::Exit(0)).err(), "");
+        assert!(groups.len() == 1 && groups[0].ends_with(&name), "{groups:?}");
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn what_cannot_be_moved_is_said() {
+        let ended = cgexec(&["--move", "--pids-limit", "7", "4194304"]).end().ended(End::Exit(125));
+        assert!(ended.err().starts_with("cgexec-rs: there is no process 4194304\n"), "{}", ended.err());
+        // a thread of the kernel is in a group, and stays there
+        let ended = cgexec(&["--move", "--pids-limit", "7", "2"]).end().ended(End::Exit(125));
+        assert!(ended.err().contains("cgexec-rs: hint: "), "{}", ended.err());
+        let name = ended.err();
+        assert!(name.contains("cannot move process 2 into the group "), "{name}");
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The options about rights: `--cap-add` and the like, in docker's spelling.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::capabilities::Capabilities;
+
+/// `--seccomp` as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SeccompChoice {
+    /// The table of this program.
+    Default,
+    /// Every call passes, but for typing into the terminal.
+    Unconfined,
+    /// A profile of docker's in a file.
+    File(PathBuf),
+}
+
+impl SeccompChoice {
+    // what is no word is the name of a file
+    fn parse(text: OsString) -> Result<Self, Infallible> {
+        Ok(match text.to_str() {
+            Some("default") => Self::Default,
+            Some("unconfined") => Self::Unconfined,
+            _ => Self::File(text.into()),
+        })
+    }
+}
+
+/// What the command may do, where an option says so.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RightsOptions {
+    /// Keep everything: each capability, every system call, the machine's switches writable; root inside can get out
+    #[arg(long, conflicts_with_all = ["plain", "cap_drop", "seccomp"])]
+    pub privileged: bool,
+
+    /// Keep this capability too, as NET_ADMIN, or ALL; for a user of --userspec it is then in force
+    #[arg(long, value_name = "CAP", value_delimiter = ',', conflicts_with = "plain")]
+    pub cap_add: Vec<Capabilities>,
+
+    /// Give up this capability too, as NET_RAW, or ALL
+    #[arg(long, value_name = "CAP", value_delimiter = ',', conflicts_with = "plain")]
+    pub cap_drop: Vec<Capabilities>,
+
+    /// Let no program inside give more rights than its caller has, as su and sudo do
+    #[arg(long, conflicts_with = "plain")]
+    pub no_new_privs: bool,
+
+    /// Refuse system calls by the usual list (default), by docker's profile in FILE, or none (unconfined)
+    #[arg(long, value_name = "default|unconfined|FILE", conflicts_with = "plain",
+        value_parser = parser())]
+    pub seccomp: Option<SeccompChoice>,
+}
+
+fn parser() -> impl clap::builder::TypedValueParser<Value = SeccompChoice> {
+    use clap::builder::{OsStringValueParser, TypedValueParser as _};
+    OsStringValueParser::new().try_map(SeccompChoice::parse)
+}
+
+impl RightsOptions {
+    /// Whether an option changes what the command may do.
+    pub const fn are_requested(&self) -> bool {
+        self.changes_capabilities() || self.no_new_privs || self.seccomp.is_some()
+    }
+
+    /// Whether an option names a capability.
+    pub const fn changes_capabilities(&self) -> bool {
+        !self.cap_add.is_empty() || !self.cap_drop.is_empty()
+    }
+}
