@@ -2,7 +2,8 @@
 //! Process 1 of a container is a reaper beside the command: signals, pipelines and ends are as outside, one
 //! PID namespace is made a chain, and nobody inside gets at the reaper.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use tests::{End, Link, Run, Scratch, tools};
 
@@ -206,5 +207,20 @@ mod as_anyone {
         }
         let begins = fs::read(tools().chroot()).unwrap();
         assert!(begins.starts_with(b"\x7fELF"), "the program of outside was overwritten");
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn an_init_that_fails_as_process_2_is_told_how_to_be_process_1() {
+        let root = Scratch::busybox_root();
+        fs::remove_file(root.path("bin/init")).ok();
+        let script = "#!/bin/sh\ntest $$ = 1 || { echo I am not process 1 >&2; exit 100; }\n";
+        fs::write(root.path("bin/init"), script).unwrap();
+        fs::set_permissions(root.path("bin/init"), Permissions::from_mode(0o755)).unwrap();
+        let chain = || Link::unshare().then(Link::chroot(&root), "unshare, chroot");
+        let failed = chain().run(["init"]).end().ended(End::Exit(100));
+        let hint = "chroot-rs: hint: an init wants to be process 1: chroot-rs --no-init makes it that";
+        assert_eq!(failed.err().lines().last(), Some(hint));
+        chain().with("--no-init").run(["init"]).end().ended(End::Exit(0));
     }
 }

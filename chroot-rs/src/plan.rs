@@ -2,11 +2,13 @@
 //! The whole plan, from the caller's root to the command.
 
 use chain::call;
+use chain::process_one;
 use chain::reporter::quoted;
 use chain::{Plan, ProcessOne, idmap};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
+use crate::cli::TOOL;
 use crate::rights::Rights;
 use crate::root::Root;
 use crate::setup::{PivotSetup, Setup, Strategy};
@@ -17,6 +19,7 @@ use crate::{descriptors, root};
 /// A step that limits what the command may do belongs after the root has changed. One that needs
 /// root's rights belongs before the credentials, which give them up.
 pub fn plan(setup: Setup) -> Plan {
+    let is_init = process_one::is_init(&setup.command);
     let mut plan = Plan::new(setup.command);
     let left = setup.handover.map(|handover| handover.plan(&mut plan)).unwrap_or_default();
     match setup.strategy {
@@ -27,7 +30,12 @@ pub fn plan(setup: Setup) -> Plan {
                 plan.step("start at the root", call::Chdir("/".into()));
             }
         }
-        Strategy::Pivot(pivot) => plan_pivot(&mut plan, setup.root, *pivot, &setup.rights),
+        Strategy::Pivot(pivot) => {
+            if is_init && pivot.process_1 == Some(ProcessOne::Reaper) {
+                process_one::plan_advice(&mut plan, TOOL.name);
+            }
+            plan_pivot(&mut plan, setup.root, *pivot, &setup.rights);
+        }
     }
     setup.rights.plan_limits(&mut plan);
     setup.rights.plan_before_credentials(&mut plan);
