@@ -29,3 +29,19 @@ complete -c chroot-rs -l skip-chdir -d 'Stay in the working directory; only wher
 complete -c chroot-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c chroot-rs -s h -l help -d 'Print help'
 complete -c chroot-rs -s V -l version -d 'Print version'
+function __chroot_rs_has_newroot
+    set -l words (commandline -cop)
+    set -l is_value 0
+    for word in $words[2..]
+        if test $is_value = 1
+            set is_value 0
+        else if contains -- $word --propagation --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp
+            set is_value 1
+        else if not string match -q -- '-*' $word
+            return 0
+        end
+    end
+    return 1
+end
+complete -c chroot-rs -n 'not __chroot_rs_has_newroot' -x -a '(__fish_complete_directories)'
+complete -c chroot-rs -n __chroot_rs_has_newroot -x -a '(__fish_complete_subcommand --fcs-skip=2 - --propagation --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp)'
