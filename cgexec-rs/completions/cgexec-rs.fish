@@ -21,6 +21,7 @@ complete -c cgexec-rs -l device-write-iops -d 'Let COMMAND write at most RATE ti
 complete -c cgexec-rs -l io-weight -d 'Give COMMAND a part of busy disks by weight: 1 to 10000, 100 is as others have' -r
 complete -c cgexec-rs -l blkio-weight -d 'The same in docker\'s unit: 10 to 1000' -r
 complete -c cgexec-rs -l hugetlb -d 'Let COMMAND use at most LIMIT bytes of huge pages of one size: 2M=64M' -r
+complete -c cgexec-rs -l device -d 'Let COMMAND use no devices but those of a container\'s /dev and this one: \'c 10:229 rwm\', as with docker\'s --device-cgroup-rule, or /dev/fuse:rwm; root only' -r
 complete -c cgexec-rs -l set -d 'Write VALUE to a FILE of the group: memory.oom.group=1' -r
 complete -c cgexec-rs -l cpu-time -d 'End COMMAND, by SIGTERM and then SIGKILL, when all of its processes together have used so much processor time: 90, 1.5, 2m, 1h' -r
 complete -c cgexec-rs -l wall-time -d 'End COMMAND in the same way when it has run for so long' -r
@@ -40,10 +41,11 @@ complete -c cgexec-rs -l keep -d 'Leave the group, and what still runs in it, wh
 complete -c cgexec-rs -l cgroupns -d 'Let COMMAND see the group as the root of all groups: a cgroup namespace; the default where a group is made and that is permitted'
 complete -c cgexec-rs -l no-cgroupns -d 'Let COMMAND see where the group is'
 complete -c cgexec-rs -l exec -d 'Become COMMAND and keep the process id; an empty group then stays until the next run removes it'
-complete -c cgexec-rs -l wait -d 'Stay and wait for COMMAND, then end what is left and remove the group'
+complete -c cgexec-rs -l wait -d 'Stay and wait for COMMAND, then end what is left and remove the group: the default'
 complete -c cgexec-rs -l check -d 'Say what can be limited here, or whether the limits that are given can, and run nothing'
 complete -c cgexec-rs -s b -l from-top -d 'Does nothing: paths already start at the top of the hierarchy, as with cgexec -b'
 complete -c cgexec-rs -s s -l sticky -d 'Does nothing: there is no daemon that moves processes'
 complete -c cgexec-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c cgexec-rs -s h -l help -d 'Print help'
 complete -c cgexec-rs -s V -l version -d 'Print version'
+complete -c cgexec-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --group -g --memory -m --memory-high --memory-low --memory-reservation --memory-min --memory-swap --memory-swap-max --pids-limit --cpus --cpu-quota --cpu-period --cpu-weight --cpu-shares --cpuset-cpus --cpuset-mems --io-max --device-read-bps --device-write-bps --device-read-iops --device-write-iops --io-weight --blkio-weight --hugetlb --device --set --cpu-time --wall-time --kill-after --parent --name --manager --report-file)'

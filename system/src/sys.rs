@@ -4,6 +4,7 @@
 //! One call a function, one `unsafe` a block; what keeps each one sound stands
 //! at its SAFETY line. Errors are errno values, as the manual pages list them.
 
+mod bpf;
 mod cgroup_namespace;
 mod credentials;
 mod descriptors;
@@ -22,6 +23,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+pub use bpf::attach_device_program;
 pub use cgroup_namespace::cgroup_namespace;
 pub use credentials::*;
 use descriptors::inherited;
@@ -141,6 +143,17 @@ pub fn set_variable(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Result
 pub fn remove_variable(name: impl AsRef<OsStr>) -> Result<(), Errno> {
     let name = c_string(name.as_ref())?;
     // SAFETY: a C string, and no other thread reads the environment: there is none.
+    let result = unsafe { libc::unsetenv(name.as_ptr()) };
+    Errno::result(result).map(drop)
+}
+
+/// unsetenv(3).
+///
+/// # Errors
+/// `EINVAL` for a name that is empty or holds `=`.
+pub fn unset_variable(name: impl AsRef<OsStr>) -> Result<(), Errno> {
+    let name = c_string(name.as_ref())?;
+    // SAFETY: it is a C string, and no other thread reads the environment: there is none.
     let result = unsafe { libc::unsetenv(name.as_ptr()) };
     Errno::result(result).map(drop)
 }
