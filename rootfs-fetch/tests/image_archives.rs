@@ -131,3 +131,48 @@ fn what_docker_save_wrote_before_it_wrote_manifests_is_read_too() {
     }
     assert_eq!(scratch.left(), ["old.tar", "root"]);
 }
+
+#[test]
+fn names_in_the_lists_of_an_image_lead_nowhere_outside() {
+    let layer = Tar::new().file("a", b"upper").end();
+    let config = json!({"rootfs": {"diff_ids": [Digest::of(&layer).to_string()]}}).to_string();
+    for (config_name, layer_name) in [
+        ("../../outside/secret", "l.tar"),
+        ("/outside/secret", "l.tar"),
+        ("c.json", "../outside/secret"),
+        ("c.json", "out/secret"),
+        ("out/secret", "l.tar"),
+        ("link", "l.tar"),
+        ("c.json", "link"),
+        ("c.json", "circle"),
+        ("c.json", ".."),
+        ("c.json", ""),
+    ] {
+        let list = json!([{"Config": config_name, "RepoTags": null, "Layers": [layer_name]}]).to_string();
+        let tar = Tar::new()
+            .symlink("out", "../../outside")
+            .symlink("link", "../../../outside/secret")
+            .symlink("circle", "circle")
+            .file("c.json", config.as_bytes())
+            .file("l.tar", &layer)
+            .file("manifest.json", list.as_bytes())
+            .end();
+        let scratch = Scratch::new();
+        fs::write(scratch.work().join("saved.tar"), &tar).unwrap();
+        let before = scratch.surroundings();
+        for source in ["-", "saved.tar", "docker-archive:saved.tar"] {
+            for walk in [false, true] {
+                let mut command = scratch.command(As::Caller);
+                command.args([source, "root"]);
+                if walk {
+                    command.env("ROOTFS_FETCH_NO_OPENAT2", "1");
+                }
+                let outcome = tests::fetch::feed(command, &tar);
+                assert_eq!(outcome.code, Some(4), "{config_name} {layer_name} {source} {outcome:?}");
+                assert!(!outcome.stderr.contains("do not touch"), "{outcome:?}");
+                assert_eq!(scratch.left(), ["saved.tar"]);
+            }
+        }
+        assert_eq!(scratch.surroundings(), before);
+    }
+}

@@ -57,8 +57,7 @@ impl Rules {
     }
 
     fn is_insecure_registry(&self, origin: &Origin) -> bool {
-        let names = [origin.authority(), origin.authority_with_port()];
-        self.insecure_registries.iter().any(|one| names.iter().any(|name| name.eq_ignore_ascii_case(one)))
+        origin.is_one_of(&self.insecure_registries)
     }
 }
 
@@ -73,6 +72,8 @@ pub struct Net {
     /// Reading the authorities takes time, which plain HTTP does not need.
     plain: OnceLock<Result<Client>>,
     secure: OnceLock<Result<Client>>,
+    /// Servers with which the host's configuration allows plain HTTP.
+    plain_servers: Mutex<Vec<String>>,
     /// The clients of servers with settings of their own, by host and port.
     special: Mutex<HashMap<String, Result<Option<Client>>>>,
 }
@@ -89,6 +90,7 @@ impl Net {
             runtime: OnceLock::new(),
             plain: OnceLock::new(),
             secure: OnceLock::new(),
+            plain_servers: Mutex::default(),
             special: Mutex::default(),
         })
     }
@@ -183,6 +185,17 @@ impl Net {
     /// The rules.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// Allows plain HTTP with a server, `host` or `host:port`.
+    pub fn allow_plain(&self, server: &str) {
+        self.plain_servers.lock().unwrap_or_else(PoisonError::into_inner).push(server.to_owned());
+    }
+
+    /// Whether plain HTTP may be spoken with a server that is elsewhere.
+    pub fn allows_plain(&self, origin: &Origin) -> bool {
+        let servers = self.plain_servers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rules.allows_plain(origin) || origin.is_one_of(&servers)
     }
 
     /// Whether a signal asked us to end.
@@ -345,7 +358,7 @@ impl Net {
 
     /// Refuses plain HTTP to other machines, unless it is allowed.
     fn permit(&self, origin: &Origin) -> Result<()> {
-        if origin.scheme == Scheme::Https || origin.is_loopback() || self.rules.allows_plain(origin) {
+        if origin.scheme == Scheme::Https || origin.is_loopback() || self.allows_plain(origin) {
             return Ok(());
         }
         let line = format_args!("refused {origin}: plain HTTP is read and changed by anybody on the way");

@@ -52,6 +52,12 @@ impl Origin {
         if self.port == default { self.bracketed_host() } else { self.authority_with_port() }
     }
 
+    /// Whether it is in a list of `host` and `host:port`.
+    pub fn is_one_of(&self, servers: &[String]) -> bool {
+        let names = [self.authority(), self.authority_with_port()];
+        servers.iter().any(|one| names.iter().any(|name| name.eq_ignore_ascii_case(one)))
+    }
+
     /// `host:port`, always.
     pub fn authority_with_port(&self) -> String {
         format!("{}:{}", self.bracketed_host(), self.port)

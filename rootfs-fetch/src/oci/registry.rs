@@ -7,5 +7,6 @@
 pub mod challenge;
 pub mod credentials;
 pub mod download;
+pub mod mirrors;
 pub mod repository;
 pub mod session;

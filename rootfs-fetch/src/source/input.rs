@@ -23,6 +23,7 @@ use crate::oci::cache::{Cache, CacheLocation};
 use crate::oci::image::{Image, ImageFormat, LocalImage};
 use crate::oci::platform::WantedPlatform;
 use crate::oci::reference::Reference;
+use crate::oci::registry::mirrors::{self, Place};
 use crate::oci::registry::repository::Repository;
 use crate::oci::registry::session::Session;
 use crate::progress::Progress;
@@ -189,8 +190,29 @@ impl Opener<'_> {
         image
     }
 
+    /// The image in the first place that has it; only a mirror's failure is not the end.
     fn registry_image(&self, name: &Reference) -> Result<Image> {
-        let session = Session::new(self.net.clone(), name.clone(), *self.reporter);
+        let mut failed = None;
+        for place in mirrors::places(name)? {
+            match self.image_at(&place) {
+                Err(failure) if place.is_mirror && failure.by_signal().is_none() => {
+                    if self.config.output != Output::Quiet {
+                        let mirror = &place.reference.registry;
+                        self.reporter.message(format_args!("the mirror {mirror} is passed over: {failure}"));
+                    }
+                    failed = Some(failure);
+                }
+                other => return other,
+            }
+        }
+        Err(failed.unwrap_or_else(|| Failure::new(Kind::NotFound, "there is no place to ask for it")))
+    }
+
+    fn image_at(&self, place: &Place) -> Result<Image> {
+        if place.plain_http {
+            self.net.allow_plain(place.reference.server());
+        }
+        let session = Session::new(self.net.clone(), place.reference.clone(), *self.reporter);
         let repository = Repository::new(session, self.cache()?.map(Arc::new));
         let FetchConfig { platform, max_bytes, .. } = self.config;
         Image::from_registry(repository, platform, *max_bytes).map(|image| self.told(image))

@@ -166,3 +166,41 @@ fn a_server_that_is_busy_for_long_is_told() {
         format!("127.0.0.1:{} is busy (HTTP 429): it is asked again in 3 s, as it wishes", server.port());
     assert!(outcome.stderr.contains(&line), "{outcome:?}");
 }
+
+#[test]
+fn mirrors_are_asked_before_the_registry_and_passed_over_if_they_fail() {
+    let scratch = Scratch::new();
+    let empty = Server::bytes(|_| Some(answer("404 No", "", b"")));
+    let (mirror, registry) = (registry(|_| None), registry(|_| None));
+    let conf = format!(
+        "[[registry]]\nprefix = \"r.invalid/team\"\nlocation = \"127.0.0.1:{}/own\"\n\
+         [[registry.mirror]]\nlocation = \"127.0.0.1:{}/m\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{}\"\n\
+         pull-from-mirror = \"digest-only\"\n[[registry]]\nprefix = \"blocked.invalid\"\nblocked = true\n",
+        registry.port(),
+        empty.port(),
+        mirror.port(),
+    );
+    fs::write(scratch.path("registries.conf"), conf).unwrap();
+    let fetch = |args: &[&str]| {
+        let mut command = tool(&scratch, args);
+        command.env("CONTAINERS_REGISTRIES_CONF", scratch.path("registries.conf"));
+        feed(command, b"")
+    };
+    let outcome = fetch(&["docker://r.invalid/team/app", "one"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let line = format!("rootfs-fetch: the mirror 127.0.0.1:{} is passed over: ", empty.port());
+    assert!(outcome.stderr.starts_with(&line), "{outcome:?}");
+    assert_eq!((count(&empty, "/v2/m/app/"), count(&registry, "/v2/own/app/manifests/")), (1, 1));
+    assert!(mirror.heads().is_empty());
+    let digest =
+        tool(&scratch, &["--print-digest", &format!("docker://127.0.0.1:{}/own/app", registry.port())]);
+    let digest = String::from_utf8({ digest }.output().unwrap().stdout).unwrap();
+    let outcome = fetch(&["--no-cache", &format!("docker://r.invalid/team/app@{}", digest.trim()), "two"]);
+    assert_eq!((outcome.code, count(&mirror, "/v2/app/manifests/")), (Some(0), 1), "{outcome:?}");
+    let outcome = fetch(&["docker://blocked.invalid/it", "three"]);
+    let line = format!(
+        "rootfs-fetch: blocked.invalid/it:latest is blocked by \"{}\"\n",
+        scratch.path("registries.conf").display()
+    );
+    assert_eq!((outcome.code, outcome.stderr), (Some(5), line));
+}

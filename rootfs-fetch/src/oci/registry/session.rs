@@ -84,7 +84,7 @@ impl Session {
             // the connection does not leave this machine
             return Ok(if self.speaks_plainly(&plain, &secure)? { plain } else { secure });
         }
-        if rules.allows_plain(&plain.origin) {
+        if self.net.allows_plain(&plain.origin) {
             return match self.net.ask(&Request::get(secure.clone())) {
                 // we believe that it has no TLS without proof; that much was allowed
                 Err(
