@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tests::Run;
@@ -113,6 +113,41 @@ mod in_tree {
         let wrong = packages.iter().filter(|package| !is_allowed(text(package, "license"), &allowed));
         let wrong: Vec<_> = wrong.map(|package| (text(package, "name"), text(package, "license"))).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    /// The files of the tree that name a licence in their first lines, without those that are made or fetched.
+    fn licences(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        // in two parts, so that this file is none of them
+        let mark = concat!("SPDX-License-", "Identifier:");
+        for entry in fs::read_dir(folder).expect("a folder of the tree") {
+            let entry = entry.expect("an entry");
+            let path = entry.path();
+            let is_ours = !["target", ".git", ".cache"].contains(&&*entry.file_name().to_string_lossy());
+            let kind = entry.file_type().expect("its type");
+            if kind.is_dir() && is_ours {
+                licences(&path, found);
+            } else if kind.is_file() {
+                let text = fs::read(&path).expect("a file of the tree");
+                let text = String::from_utf8_lossy(&text);
+                let named =
+                    text.lines().take(20).find_map(|line| Some(line.split_once(mark)?.1.trim().to_string()));
+                found.extend(named.map(|licence| (path, licence)));
+            }
+        }
+    }
+
+    #[test]
+    fn no_file_is_under_another_licence_than_all() {
+        let reuse = fs::read_to_string(top("REUSE.toml")).expect("REUSE.toml");
+        let (_, licence) = reuse.split_once("SPDX-License-Identifier = \"").expect("a licence");
+        let (licence, _) = licence.split_once('"').expect("its end");
+        for package in packages().iter().filter(|package| package["source"].is_null()) {
+            assert_eq!(text(package, "license"), licence, "{}", text(package, "name"));
+        }
+        let mut found = Vec::new();
+        licences(&top(""), &mut found);
+        found.retain(|(_, other)| other != licence);
+        assert!(found.is_empty(), "{found:?}");
     }
 
     #[test]

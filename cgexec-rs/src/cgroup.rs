@@ -56,6 +56,20 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
     Err(Errno::EEXIST)
 }
 
+/// Creates the group in which a command runs, below the one that is locked: mkdir(2), open(2).
+///
+/// # Errors
+/// As [`make`].
+pub fn make_level(path: &Path) -> Result<OwnedFd, Errno> {
+    nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o755))?;
+    sys::open_directory(path)
+}
+
+/// Whether no process is in the group itself.
+pub fn holds_no_process(group: &Path) -> bool {
+    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
+}
+
 /// Whether the run that made the group is gone.
 pub fn is_stale(path: &Path) -> bool {
     sys::try_lock_dir(path).is_ok()

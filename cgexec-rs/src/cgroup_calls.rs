@@ -83,6 +83,94 @@ impl Call for CreateCgroup {
     }
 }
 
+/// Makes the group in which the command runs, below the one that is locked: mkdir(2), open(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateLevel {
+    /// Its directory.
+    pub path: PathBuf,
+    /// Where it is held.
+    pub slot: FdSlot,
+}
+
+impl Call for CreateLevel {
+    fn shown(&self) -> Shown {
+        Shown::new(format!("mkdirat(AT_FDCWD, {}, 0755)", quoted(&self.path)), "cgroups(7)")
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        cgroup::make_level(&self.path).map(|fd| handles.hold(self.slot, fd))
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        cgroup_hints::make(&self.path, errno)
+    }
+}
+
+/// Makes a cgroup namespace with a group as its root, and opens it: clone3(2).
+///
+/// Where that is impossible, [`EnterNamespace`] has another way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateNamespace {
+    /// The group.
+    pub root: FdSlot,
+    /// Where the namespace is held.
+    pub slot: FdSlot,
+}
+
+impl Call for CreateNamespace {
+    fn shown(&self) -> Shown {
+        let root = self.root;
+        let call = format!(
+            "clone3({{flags=CLONE_VM|CLONE_FILES|CLONE_VFORK|CLONE_NEWCGROUP|CLONE_INTO_CGROUP, exit_signal=0, stack=NULL, stack_size=0, cgroup=<{root}>}}, 88)"
+        );
+        Shown::new(call, "cgroup_namespaces(7)")
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        match sys::cgroup_namespace(handles.get(self.root)?) {
+            Ok(namespace) => handles.hold(self.slot, namespace),
+            // before Linux 5.7, in containers whose seccomp filter hides clone3(2), and without /proc
+            Err(Errno::ENOSYS | Errno::E2BIG | Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+        Ok(())
+    }
+}
+
+/// Enters a cgroup namespace whose root is a group above: setns(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnterNamespace {
+    /// Where the namespace is held, if it could be made.
+    pub namespace: FdSlot,
+    /// The group that is its root.
+    pub root: PathBuf,
+    /// The group of this process, below.
+    pub leaf: PathBuf,
+}
+
+impl Call for EnterNamespace {
+    fn shown(&self) -> Shown {
+        Shown::new(format!("setns(<{}>, CLONE_NEWCGROUP)", self.namespace), "setns(2)")
+            .inspect("readlink /proc/self/ns/cgroup")
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        match handles.get(self.namespace) {
+            Ok(namespace) => nix::sched::setns(namespace, CloneFlags::CLONE_NEWCGROUP),
+            // the other way: it moves to the root and back, which takes a while
+            Err(_) => {
+                sys::write_file(&self.root.join("cgroup.procs"), b"0")?;
+                nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?;
+                sys::write_file(&self.leaf.join("cgroup.procs"), b"0")
+            }
+        }
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Changes(CloneFlags::CLONE_NEWCGROUP)
+    }
+}
+
 /// Removes the control groups that a killed run left, the first at last, unless somebody holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveStaleCgroups(pub Vec<PathBuf>);

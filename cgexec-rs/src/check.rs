@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use chain::Failure;
-use system::sys;
 
 use crate::cli::Manager;
 use crate::group_path::shown;
@@ -18,10 +17,8 @@ use crate::limits::io::IoWeight;
 use crate::limits::size::Memory;
 use crate::limits::{Limit, Pids};
 use crate::placement::Placement;
-use crate::refusal;
 use crate::request::GroupRequest;
 use crate::scope;
-use crate::systemd::Systemd;
 use crate::version::Version;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -116,25 +113,10 @@ fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failur
 
 /// Whether systemd would take the question, and has the controllers to give.
 fn in_scope(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failure> {
-    let v2 = found.v2().ok_or_else(|| refusal::no_hierarchy(found))?;
-    let systemd = Systemd::find()?;
-    systemd.can_be_asked()?;
-    let manager = systemd.group(&v2.mount);
-    let given = sys::read(&manager.join("cgroup.controllers").display().to_string()).unwrap_or_default();
-    let given = String::from_utf8_lossy(&given).into_owned();
-    for limit in &request.limits {
-        let name = limit.controller(Version::V2);
-        let has = given.split_whitespace().any(|given| given == name);
-        let gives = refusal::SYSTEMDS.contains(&name);
-        if found.that_limits(limit).is_none_or(|there| there.version == Version::V1) {
-            return Err(refusal::not_in_v2(limit, found));
-        }
-        if !has || !gives {
-            return Err(refusal::not_handed_on(&manager, &[name]));
-        }
-    }
+    let placement = scope::place(request, found)?;
+    let whose = placement.scope.map(|scope| scope.systemd.whose()).unwrap_or_default();
     Ok(Location {
-        group: format!("in a scope that {} hands over", systemd.whose()),
+        group: format!("in a scope that {whose} hands over"),
         limit: "version 2, in the scope".to_string(),
     })
 }

@@ -51,6 +51,8 @@ pub struct Hierarchies {
     pub unopened: bool,
     /// Whether some of them are seen through detached mounts.
     pub private: bool,
+    /// Whether nobody in a cgroup namespace may write the limits of its root.
+    pub nsdelegate: bool,
     /// Whether something is mounted over a part of /proc: see [`mountinfo::Mount::may_cover`].
     pub proc_is_covered: bool,
 }
@@ -120,6 +122,8 @@ impl Hierarchies {
                 _ => continue,
             };
             let options = String::from_utf8_lossy(mount.super_options);
+            found.nsdelegate |=
+                version == Version::V2 && options.split(',').any(|option| option == "nsdelegate");
             // the options of a version 1 file system are its controllers and flags
             let is_controller = |name: &&str| version == Version::V1 && !matches!(*name, "rw" | "ro");
             let v1_controllers: Vec<String> =

@@ -10,6 +10,8 @@ use chain::Failure;
 use crate::group::Group;
 use crate::group_path::below_root;
 use crate::hierarchy::{Hierarchies, Hierarchy};
+use crate::levels;
+use crate::version::Version;
 
 /// A group to join, and in which hierarchies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +75,11 @@ pub fn resolve(targets: &[Target], found: &Hierarchies) -> Result<Vec<Group>, Fa
             }
         }
     }
-    Ok(joined.into_iter().map(|(hierarchy, group)| Group::new(hierarchy.version, group)).collect())
+    let group = |(hierarchy, group): (&Hierarchy, PathBuf)| match hierarchy.version {
+        Version::V1 => Group::new(Version::V1, group),
+        Version::V2 => Group::new(Version::V2, levels::joined(group)),
+    };
+    Ok(joined.into_iter().map(group).collect())
 }
 
 impl Target {
@@ -108,7 +114,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::version::Version;
 
     fn target(text: &str) -> Result<Target, &'static str> {
         OsString::from(text).try_into()

@@ -10,11 +10,14 @@ pub mod cli;
 mod control_file;
 mod counters;
 pub mod dbus;
+mod fork_limit;
 mod group;
 mod group_name;
 mod group_path;
+mod held_limits;
 pub mod hierarchy;
 mod join;
+mod levels;
 mod limits;
 mod membership;
 mod moving;
@@ -29,12 +32,14 @@ mod report_output;
 mod request;
 mod run_mode;
 mod scope;
+mod scope_call;
 mod stale;
 mod stats;
 mod stats_reader;
 pub mod systemd;
 mod time_limit;
 mod time_watch;
+mod unit;
 mod v2_parent;
 mod version;
 
@@ -52,7 +57,7 @@ use crate::cli::{Options, TOOL};
 use crate::hierarchy::Hierarchies;
 use crate::outcome::Outcome;
 use crate::request::GroupRequest;
-use crate::run_mode::RunMode;
+use crate::run_mode::{CgroupNs, RunMode};
 
 /// Runs the tool with its argument vector; becomes the command and does not return.
 pub fn run(argv: Vec<OsString>) -> ! {
@@ -80,7 +85,7 @@ pub fn run(argv: Vec<OsString>) -> ! {
 
 fn resolve(options: Options, reporter: &Reporter) -> Result<(Outcome, RunMode), Failure> {
     let mode = RunMode::of(&options, sys::has_capability(CAP_SYS_ADMIN))?;
-    let outcome = Outcome::resolve(options, mode.wait, reporter)?;
+    let outcome = Outcome::resolve(options, mode.cgroupns != CgroupNs::No, reporter)?;
     if let Outcome::Create(place) = &outcome {
         notes::notes(place).iter().for_each(|note| reporter.message(note));
     }

@@ -183,7 +183,9 @@ fn only_v2(limit: &Limit) -> String {
     let what = match limit {
         Limit::High(_) => "--memory-high",
         Limit::Min(_) => "--memory-min",
-        _ => "--oom-group",
+        Limit::OomGroup => "--oom-group",
+        // every other limit is of both versions
+        other => return format!("version 1 does not limit {other}"),
     };
     format!(
         "{what} is of version 2 alone, and the controller {} is in version 1 here",

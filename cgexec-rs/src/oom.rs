@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use chain::supervise::Ended;
 
 use crate::counters::Counters;
+use crate::fork_limit::{LimitsAbove, Whose};
+use crate::group::Group;
 use crate::group_path::shown;
 use crate::limits::Limit;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
@@ -13,6 +15,7 @@ use crate::limits::size::{Bytes, decimal};
 use crate::stats::Stats;
 use crate::stats_reader::is_full;
 use crate::time_limit::OutOfTime;
+use crate::version::Version;
 
 /// Why the command ended as it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,16 +82,32 @@ fn kills(stats: &Stats) -> u64 {
     memory.events.get("oom_kill").max(memory.events_local.get("oom_kill")).unwrap_or(0)
 }
 
-/// How often memory had run out at the limits of the groups above, before the run.
+/// How often the limits of the groups above had been hit, before the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AncestorOoms(Vec<(PathBuf, u64)>);
+pub struct AncestorOoms {
+    ooms: Vec<(PathBuf, u64)>,
+    forks: LimitsAbove,
+}
 
 impl AncestorOoms {
-    /// Looks at every group above one of version 2 that counts memory.
-    pub fn of(group: &Path) -> Self {
+    /// Looks at every group above the one of version 2 that counts memory, and above the one that counts processes.
+    pub fn of<'a>(groups: impl Iterator<Item = &'a Group>) -> Self {
         let ooms = |group: &Path| Counters::read(&group.join("memory.events.local")).get("oom");
-        let above = group.ancestors().skip(1);
-        Self(above.map_while(|group| Some((group.to_path_buf(), ooms(group)?))).collect())
+        let counts_processes = |group: &Group| {
+            let parent = group.path.parent().unwrap_or(&group.path);
+            group.version == Version::V2 || parent.join("pids.max").exists()
+        };
+        let mut all = Self::default();
+        for group in groups {
+            if group.version == Version::V2 {
+                let above = group.path.ancestors().skip(1);
+                all.ooms = above.map_while(|group| Some((group.to_path_buf(), ooms(group)?))).collect();
+            }
+            if counts_processes(group) {
+                all.forks = LimitsAbove::of(&group.path);
+            }
+        }
+        all
     }
 
     /// The group above whose limit was hit since.
@@ -97,23 +116,42 @@ impl AncestorOoms {
     }
 
     fn grown(&self, now: impl Fn(&Path) -> Option<u64>) -> Option<&Path> {
-        self.0.iter().find(|(group, before)| now(group) > Some(*before)).map(|(group, _)| group.as_path())
+        self.ooms.iter().find(|(group, before)| now(group) > Some(*before)).map(|(group, _)| group.as_path())
     }
 }
 
 /// One line for each limit that was hit.
 pub fn lines(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -> Vec<String> {
     let memory = memory(stats, ended, limits, above);
-    let forks = stats.pids.denied.filter(|count| *count > 0).map(|count| {
-        let forks = if count == 1 { "1 fork".to_string() } else { format!("{count} forks") };
-        match stats.pids.limit {
-            Some(Some(1)) => format!("the limit of 1 process was hit: {forks} refused"),
-            Some(Some(limit)) => format!("the limit of {limit} processes was hit: {forks} refused"),
-            _ => format!("a limit of processes above this group was hit: {forks} refused"),
-        }
-    });
+    let forks = forks(stats, above);
     let slowed = slowed(stats, limits);
     [memory, forks, throttled(stats, limits), slowed].into_iter().flatten().collect()
+}
+
+fn forks(stats: &Stats, above: &AncestorOoms) -> Option<String> {
+    let refused =
+        |count: u64| if count == 1 { "1 fork refused".to_string() } else { format!("{count} forks refused") };
+    let denied = stats.pids.denied?;
+    let at_limit_above = |group: &Path, count: u64| {
+        format!("the limit of processes of {} above was hit: {}", shown(group).display(), refused(count))
+    };
+    if denied == 0 {
+        // the group with the limit has counted it
+        let (group, count) = above.forks.hit().and_then(|(group, count)| Some((group, count?)))?;
+        return Some(at_limit_above(group, count));
+    }
+    let refusals = refused(denied);
+    Some(match (stats.pids.whose, stats.pids.limit) {
+        (Whose::Own, Some(Some(1))) => format!("the limit of 1 process was hit: {refusals}"),
+        (Whose::Own, Some(Some(limit))) => format!("the limit of {limit} processes was hit: {refusals}"),
+        (Whose::Below, _) => {
+            format!("the limit of processes of a group that the command made was hit: {refusals}")
+        }
+        (Whose::Own | Whose::Above, _) => match above.forks.hit() {
+            Some((group, count)) => at_limit_above(group, count.unwrap_or(denied)),
+            None => format!("a limit of processes above this group was hit: {refusals}"),
+        },
+    })
 }
 
 fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -> Option<String> {
@@ -265,7 +303,8 @@ mod tests {
 
     #[test]
     fn the_group_above_that_had_no_more_is_named() {
-        let above = AncestorOoms(vec![("/cg/a".into(), 3), ("/cg".into(), 1)]);
+        let ooms = vec![("/cg/a".into(), 3), ("/cg".into(), 1)];
+        let above = AncestorOoms { ooms, ..AncestorOoms::default() };
         assert_eq!(
             above.grown(|group| Some(if group == Path::new("/cg") { 2 } else { 3 })),
             Some(Path::new("/cg"))

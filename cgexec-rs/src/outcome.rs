@@ -5,11 +5,13 @@ use chain::{Failure, Reporter};
 
 use crate::cli::{Manager, Options};
 use crate::group::Group;
+use crate::group_path::Parent;
 use crate::hierarchy::Hierarchies;
 use crate::join;
 use crate::placement::Placement;
 use crate::request::GroupRequest;
 use crate::scope;
+use crate::unit;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -25,12 +27,12 @@ impl Outcome {
     /// Decides by the options and by what this machine permits. What an option asks for is done or
     /// refused; what only the default wants is skipped with one line.
     ///
-    /// `wait` tells whether a supervisor waits for the command.
-    pub fn resolve(options: Options, wait: bool, reporter: &Reporter) -> Result<Self, Failure> {
+    /// `namespace` tells whether the command gets a cgroup namespace.
+    pub fn resolve(options: Options, namespace: bool, reporter: &Reporter) -> Result<Self, Failure> {
         if !options.group.is_empty() {
             return Self::join(&options, reporter);
         }
-        let request = GroupRequest::of(options)?;
+        let request = GroupRequest { namespace, ..GroupRequest::of(options)? };
         if request.manager == Manager::None {
             return match request.needs_group() {
                 true => Err(Failure::new("without a group nothing is limited, counted or kept")
@@ -41,7 +43,7 @@ impl Outcome {
         let has_limits = !request.limits.is_empty();
         let must = request.needs_group() || request.manager != Manager::Auto;
         let found = Hierarchies::of_this_process(reporter);
-        match Self::create(request, &found, wait, reporter) {
+        match Self::create(&request, &found) {
             Ok(placement) => {
                 placement.skipped.iter().for_each(|limit| reporter.message(limit));
                 Ok(Self::Create(Box::new(placement)))
@@ -71,21 +73,20 @@ impl Outcome {
     }
 
     /// A place for the groups: where files suffice, else in a scope of systemd's.
-    fn create(
-        request: GroupRequest,
-        found: &Hierarchies,
-        wait: bool,
-        reporter: &Reporter,
-    ) -> Result<Placement, Failure> {
+    fn create(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, Failure> {
         match request.manager {
-            Manager::Systemd => scope::place(request, found, wait, reporter),
-            Manager::Auto => match Placement::choose(&request, found) {
-                Err(_) if scope::is_an_answer(&request, found) => {
-                    scope::place(request, found, wait, reporter)
+            Manager::Systemd => scope::place(request, found),
+            Manager::Auto => match Placement::choose(request, found) {
+                Err(_) if scope::is_an_answer(request, found) => {
+                    scope::place(request, found).or_else(|failure| {
+                        let inside = found.v2().filter(|v2| unit::is_delegated_by_a_users_systemd(v2));
+                        let request = GroupRequest { parent: Some(Parent::Current), ..request.clone() };
+                        inside.map_or(Err(failure), |_| Placement::choose(&request, found))
+                    })
                 }
                 chosen => chosen,
             },
-            Manager::Cgroupfs | Manager::None => Placement::choose(&request, found),
+            Manager::Cgroupfs | Manager::None => Placement::choose(request, found),
         }
     }
 }

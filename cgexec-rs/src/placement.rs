@@ -10,10 +10,12 @@ use system::sys;
 use crate::group::Group;
 use crate::group_name::Cleanup;
 use crate::hierarchy::{Hierarchies, Hierarchy};
+use crate::levels::Levels;
 use crate::limits::Limit;
 use crate::refusal;
 use crate::request::GroupRequest;
-use crate::stale::{StaleGroups, is_unused};
+use crate::scope::NewScope;
+use crate::stale::{StaleGroups, is_unused, with_levels};
 use crate::v2_parent::{V2Parent, choose_parent, controllers};
 use crate::version::Version;
 
@@ -30,8 +32,10 @@ pub struct Placement {
     pub cleanup: Cleanup,
     /// Whether a limit that cannot be set is skipped.
     pub attempt: bool,
-    /// Whether systemd created the parent.
-    pub by_systemd: bool,
+    /// The groups below the one of version 2, if it can have any.
+    pub levels: Option<Levels>,
+    /// The scope that the parent is.
+    pub scope: Option<NewScope>,
     /// Whether a mount covers a part of /proc, so that a user namespace cannot mount a new one.
     pub proc_is_covered: bool,
     /// Limits that this machine does not support, with the reason, where that is not an error.
@@ -93,7 +97,7 @@ impl Placement {
                 continue;
             }
             if is_unused(&group.path) {
-                stale.empty.push(group.path.clone());
+                stale.empty.extend(with_levels(group.path.clone()));
             } else if group.path.is_dir() {
                 return Err(Failure::new(format!("the group {} is in use", group.path.display()))
                     .hint("-g joins a group that exists; another --name makes one"));
@@ -211,6 +215,8 @@ impl Search<'_> {
             }
         }
         let (v2_parent, v2) = v2.unzip();
+        let levels = v2_parent.as_ref().zip(v2.as_ref());
+        let levels = levels.and_then(|(parent, group)| request.levels(&group.path, parent.hands_on(), found));
         let anchor = v2.or_else(|| self.v1.pop()).ok_or_else(|| refusal::no_hierarchy(found))?;
         let mut placement = Placement {
             stale: StaleGroups::default(),
@@ -219,7 +225,8 @@ impl Search<'_> {
             v2_parent,
             cleanup: request.cleanup,
             attempt: request.attempt,
-            by_systemd: false,
+            levels,
+            scope: None,
             proc_is_covered: found.proc_is_covered,
             skipped: self.skipped,
         };

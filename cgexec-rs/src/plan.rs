@@ -15,7 +15,8 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use crate::cgroup_calls::{
-    CreateCgroup, KillCgroup, RemoveCgroup, RemoveEmptyCgroup, RemoveStaleCgroups, WriteCgroup,
+    CreateCgroup, CreateLevel, CreateNamespace, EnterNamespace, KillCgroup, RemoveCgroup, RemoveEmptyCgroup,
+    RemoveStaleCgroups, WriteCgroup,
 };
 use crate::group::Group;
 use crate::group_name::Cleanup;
@@ -23,6 +24,7 @@ use crate::outcome::Outcome;
 use crate::placement::Placement;
 use crate::report::Report;
 use crate::run_mode::{CgroupNs, RunMode};
+use crate::scope_call::StartScope;
 use crate::stale::StaleGroups;
 use crate::time_watch::{CpuClock, TimeWatch};
 use crate::version::Version;
@@ -30,7 +32,7 @@ use crate::version::Version;
 /// The plan of a run: the command in its groups with their limits, and no group left when it has
 /// ended.
 pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
-    let enters_cgroupns = match outcome {
+    let mut enters_cgroupns = match outcome {
         Outcome::Create(_) => mode.cgroupns != CgroupNs::No,
         Outcome::Join(_) | Outcome::None => mode.cgroupns == CgroupNs::Always,
     };
@@ -43,21 +45,22 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
             enter_without_supervisor(&mut plan, &place);
         }
         Outcome::Create(place) => {
+            ask_for_scope(&mut plan, &place);
             remove_stale(&mut plan, &place.stale);
             move_to_sibling(&mut plan, &place);
             enable_controllers(&mut plan, &place);
             let into = create_groups(&mut plan, &place);
+            let into = create_levels(&mut plan, &place, into);
             kill_at_end(&mut plan, &place);
             set_limits(&mut plan, &place);
             watch_time(&mut plan, &place, &mode, report.as_mut());
-            start_child(&mut plan, into, &mode, mode.new_init && !place.proc_is_covered);
-            place.v1().for_each(|group| enter(&mut plan, group));
+            let new_init = mode.new_init && !place.proc_is_covered;
+            start_child(&mut plan, &place, into, enters_cgroupns, new_init, mode.times.waiting());
+            enters_cgroupns = false;
         }
     }
     if enters_cgroupns {
-        // after the command is in its groups: they become its roots
-        let call = call::Unshare(CloneFlags::CLONE_NEWCGROUP);
-        plan.step("make the group the root of what it sees", call);
+        enter_namespace(&mut plan);
     }
     if let Some(report) = report {
         plan.on_exit(move |reporter, ended| report.print(reporter, ended));
@@ -65,10 +68,35 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
     plan
 }
 
+/// After the command is in its groups: they become its roots.
+fn enter_namespace(plan: &mut Plan) {
+    let call = call::Unshare(CloneFlags::CLONE_NEWCGROUP);
+    plan.step("make the group the root of what it sees", call);
+}
+
+/// Asks for the scope that is the parent. A keeper that is in it lets this process stay where it is.
+fn ask_for_scope(plan: &mut Plan, place: &Placement) {
+    let Some(scope) = &place.scope else { return };
+    plan.step("ask systemd for a group of its own", StartScope::new(scope.clone()));
+    if !scope.has_keeper {
+        return;
+    }
+    plan.in_helper();
+    plan.keep_helper();
+    let aside = sibling(place);
+    let slot = plan.slot("aside");
+    // it goes with the scope
+    plan.step("make a group for the helper to wait in", CreateCgroup { path: aside.clone(), slot });
+    let reason = "let it wait there, so that the group of systemd's holds no process";
+    plan.step(reason, write(&aside, "cgroup.procs", "0"));
+    plan.in_helper();
+}
+
 /// This process becomes the command: it enters the groups itself, and a later run removes them. It
 /// must leave its own group before that can enable controllers.
 fn enter_without_supervisor(plan: &mut Plan, place: &Placement) {
     let leaves = place.v2_parent.as_ref().is_some_and(|parent| parent.leave);
+    ask_for_scope(plan, place);
     remove_stale(plan, &place.stale);
     if !leaves {
         enable_controllers(plan, place);
@@ -100,12 +128,17 @@ fn remove_stale(plan: &mut Plan, stale: &StaleGroups) {
     }
 }
 
+/// A group beside the anchor, for who must not be in the parent.
+fn sibling(place: &Placement) -> PathBuf {
+    let mut sibling = place.anchor.path.clone().into_os_string();
+    sibling.push("-aside");
+    sibling.into()
+}
+
 /// Moves this process out of the parent, which enables no controller while it holds a process.
 fn move_to_sibling(plan: &mut Plan, place: &Placement) {
     let Some(parent) = place.v2_parent.as_ref().filter(|parent| parent.leave) else { return };
-    let mut sibling = place.anchor.path.clone().into_os_string();
-    sibling.push("-aside");
-    let sibling = PathBuf::from(sibling);
+    let sibling = sibling(place);
     let slot = plan.slot("aside");
     plan.step("make a group to wait in", CreateCgroup { path: sibling.clone(), slot });
     plan.undo("remove the group that was waited in", RemoveCgroup(sibling.clone()));
@@ -134,20 +167,60 @@ fn enable_controllers(plan: &mut Plan, place: &Placement) {
     }
 }
 
-/// Creates the groups; the slot of the version 2 group is where a child can start.
-fn create_groups(plan: &mut Plan, place: &Placement) -> Option<FdSlot> {
+/// Where the command starts in version 2.
+#[derive(Clone, Copy)]
+struct StartPlace {
+    /// The group that becomes the root of its cgroup namespace.
+    root: FdSlot,
+    /// The group it runs in.
+    leaf: FdSlot,
+}
+
+/// Creates the groups; that of version 2 is where a child can start.
+fn create_groups(plan: &mut Plan, place: &Placement) -> Option<StartPlace> {
     let mut into = None;
     for group in place.groups() {
         let slot = plan.slot("group");
         plan.step("make a group", CreateCgroup { path: group.path.clone(), slot });
-        if place.cleanup != Cleanup::Never {
-            plan.undo("remove the group", RemoveCgroup(group.path.clone()));
+        let remove = RemoveCgroup(group.path.clone());
+        match place.cleanup {
+            Cleanup::Never => plan.undo_if_failed("remove the group", remove),
+            _ => plan.undo("remove the group", remove),
         }
         if group.version == Version::V2 {
-            into = Some(slot);
+            into = Some(StartPlace { root: slot, leaf: slot });
         }
     }
     into
+}
+
+/// Creates the groups below that of version 2.
+fn create_levels(plan: &mut Plan, place: &Placement, into: Option<StartPlace>) -> Option<StartPlace> {
+    let (Some(levels), Some(StartPlace { root, .. })) = (&place.levels, into) else { return into };
+    let mut create = |name, reason, path: &PathBuf| {
+        let slot = plan.slot(name);
+        plan.step(reason, CreateLevel { path: path.clone(), slot });
+        let remove = RemoveCgroup(path.clone());
+        match place.cleanup {
+            Cleanup::Never => plan.undo_if_failed("remove it", remove),
+            _ => plan.undo("remove it", remove),
+        }
+        slot
+    };
+    let mut into = root;
+    if levels.has_own_root() {
+        into = create("root", "make a group below it, for the command to see as the root", &levels.root);
+    }
+    let leaf =
+        create("leaf", "make a group below it, in which the command leaves room beside it", &levels.leaf);
+    if levels.has_own_root() {
+        let all = format!("+{}", levels.hand_on.join(" +"));
+        plan.step(
+            "hand on what it may limit inside",
+            write(&place.anchor.path, "cgroup.subtree_control", &all),
+        );
+    }
+    Some(StartPlace { root: into, leaf })
 }
 
 /// Kills at the end what is left in the groups. The last step, which creates the last group, takes it
@@ -193,22 +266,47 @@ fn watch_time(plan: &mut Plan, place: &Placement, mode: &RunMode, report: Option
     plan.watch(Box::new(move |reporter, child| watch.look(reporter, child)));
 }
 
-/// Starts a child in the version 2 group. A child of PID 1 becomes PID 1 of a new PID namespace, as
+/// Starts a child in the groups. A child of PID 1 becomes PID 1 of a new PID namespace, as
 /// the command would be without us; a new proc hides this process, whose root directory is still the
 /// old one when the command has a new one.
-fn start_child(plan: &mut Plan, into: Option<FdSlot>, mode: &RunMode, new_init: bool) {
-    let waiting = mode.times.waiting();
-    if !new_init {
-        let options = ForkOptions { into, child_is_init: false };
-        plan.fork(format!("start a child in the group and wait for it{waiting}"), options);
-        return;
+fn start_child(
+    plan: &mut Plan,
+    place: &Placement,
+    into: Option<StartPlace>,
+    namespace: bool,
+    new_init: bool,
+    waiting: String,
+) {
+    let levels = place.levels.as_ref().filter(|_| namespace).zip(into);
+    // version 1 comes before the namespace, so then the child moves down when it has entered all
+    let moves_down = place.v1().next().is_some();
+    let made = levels.filter(|_| !moves_down).map(|(levels, StartPlace { root, .. })| {
+        let slot = plan.slot("namespace");
+        plan.step("let it see that group as the root", CreateNamespace { root, slot });
+        EnterNamespace { namespace: slot, root: levels.root.clone(), leaf: levels.leaf.clone() }
+    });
+    if new_init {
+        let reason = "enter a new PID namespace, for the command to be process 1";
+        plan.step(reason, call::Unshare(CloneFlags::CLONE_NEWPID));
     }
-    let reason = "enter a new PID namespace, for the command to be process 1";
-    plan.step(reason, call::Unshare(CloneFlags::CLONE_NEWPID));
-    let reason = format!("start process 1 in the group and wait for it{waiting}");
-    plan.fork(reason, ForkOptions { into, child_is_init: true });
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    plan.step("mount a proc that shows its processes", call::Mount::new("proc", "/proc", flags));
+    let moved = levels.filter(|_| moves_down);
+    let group = into.map(|StartPlace { root, leaf }| if moved.is_some() { root } else { leaf });
+    let who = if new_init { "process 1" } else { "a child" };
+    let options = ForkOptions { into: group, child_is_init: new_init };
+    plan.fork(format!("start {who} in the group and wait for it{waiting}"), options);
+    if new_init {
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        plan.step("mount a proc that shows its processes", call::Mount::new("proc", "/proc", flags));
+    }
+    place.v1().for_each(|group| enter(plan, group));
+    match made {
+        Some(namespace) => plan.step("make the group above it the root of what it sees", namespace),
+        None if namespace => enter_namespace(plan),
+        None => {}
+    }
+    if let Some((levels, _)) = moved {
+        plan.step("make room in the group", write(&levels.leaf, "cgroup.procs", "0"));
+    }
 }
 
 fn enter(plan: &mut Plan, group: &Group) {

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use system::sys;
 
 use crate::group_path::shown;
+use crate::held_limits::HeldLimit;
 use crate::hierarchy::{Hierarchies, Hierarchy};
 use crate::limits::Limit;
 use crate::version::Version;
@@ -73,6 +74,48 @@ pub fn not_delegated(group: &Path) -> Failure {
     )
 }
 
+/// A group whose limit would no longer hold for who leaves it.
+pub fn would_leave(limit: &HeldLimit) -> Failure {
+    let HeldLimit { group, file, value } = limit;
+    let unit = group.extension().is_some_and(|kind| kind == "scope" || kind == "service");
+    let user = if is_of_user(group) { "--user " } else { "" };
+    let hint = if is_systemd() && unit {
+        format!(
+            "with Delegate=yes and cgexec-rs as its first process there is: systemd-run {user}--scope -p Delegate=yes -p LIMIT cgexec-rs ..."
+        )
+    } else {
+        "start cgexec-rs as the only process of its group, or below a group that hands the controllers on"
+            .to_string()
+    };
+    refusal(
+        format!(
+            "there is no room below {}, and outside of it its {file} of {value} would not hold",
+            group.display()
+        ),
+        hint,
+    )
+}
+
+/// A service whose stop would not reach a scope.
+pub fn in_service(unit: &Path) -> Failure {
+    let name = unit.file_name().unwrap_or_default().to_string_lossy();
+    let asked = if is_delegated(unit) {
+        return shared(unit);
+    } else if name.starts_with("run-") {
+        "systemd-run -p Delegate=yes, with cgexec-rs as its command".to_string()
+    } else {
+        format!(
+            "systemctl edit {name}, with the lines [Service] and Delegate=yes, and systemctl restart {name}"
+        )
+    };
+    refusal(format!("{name} is a service, and systemd has not delegated its group"), asked)
+}
+
+/// Whether systemd has marked a unit as delegated.
+pub fn is_delegated(unit: &Path) -> bool {
+    [c"user.delegate", c"trusted.delegate"].into_iter().any(|name| sys::has_attribute(unit, name, b"1"))
+}
+
 /// A group in which somebody enabled a controller while it held processes.
 pub fn threaded(group: &Path, kind: &str) -> Failure {
     refusal(
@@ -104,6 +147,12 @@ pub fn shared(group: &Path) -> Failure {
     )
 }
 
+/// Whether a group is below a user's systemd.
+fn is_of_user(group: &Path) -> bool {
+    let name = |group: &Path| group.file_name().and_then(|name| name.to_str()).map(str::to_string);
+    group.ancestors().any(|group| name(group).is_some_and(|name| name.starts_with("user@")))
+}
+
 /// The controllers that systemd hands on.
 pub const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
@@ -123,15 +172,18 @@ fn delegate_more(uid: u32) -> String {
 /// A controller that the groups above keep.
 pub fn not_handed_on(parent: &Path, missing: &[&str]) -> Failure {
     let available = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
+    not_among(&available, parent, missing)
+}
+
+/// The same, of a group that is not there yet.
+pub fn not_among(available: &str, parent: &Path, missing: &[&str]) -> Failure {
     let wrong = format!(
         "{} is not handed on to {} (available: {})",
         missing.join(" and "),
         shown(parent).display(),
         or_none(available.trim())
     );
-    let of_user = parent.ancestors().any(|group| {
-        group.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("user@"))
-    });
+    let of_user = is_of_user(parent);
     if is_systemd() && missing.iter().any(|name| !SYSTEMDS.contains(name)) {
         return refusal(wrong, NOT_SYSTEMDS);
     }

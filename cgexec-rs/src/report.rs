@@ -76,13 +76,15 @@ impl Report {
     /// The report of a run that creates groups.
     pub fn of(outcome: &Outcome, mode: &RunMode, command: &Command) -> Option<Self> {
         let Outcome::Create(place) = outcome else { return None };
-        let v2 = place.v2().filter(|group| mode.report.is_some() || !group.limits.is_empty());
+        let groups: Vec<Group> = place.v2().into_iter().chain(place.v1()).cloned().collect();
+        let looks = mode.report.is_some() || groups.iter().any(|group| !group.limits.is_empty());
+        let looked_at = groups.iter().filter(|_| looks);
         Some(Self {
             output: mode.report.clone(),
             command: command.argv.iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
-            manager: if place.by_systemd { "systemd" } else { "cgroupfs" },
-            groups: place.v2().into_iter().chain(place.v1()).cloned().collect(),
-            ancestors: v2.map(|group| AncestorOoms::of(&group.path)).unwrap_or_default(),
+            manager: if place.scope.is_some() { "systemd" } else { "cgroupfs" },
+            ancestors: AncestorOoms::of(looked_at),
+            groups,
             // the first look at the clock costs three pages
             started: mode.report.is_some().then(Instant::now),
             out_of_time: None,

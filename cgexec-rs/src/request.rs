@@ -2,14 +2,15 @@
 //! The group that the options ask for.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chain::Failure;
 
 use crate::cli::{Manager, Options};
 use crate::group_name::{Cleanup, Name};
 use crate::group_path::Parent;
-use crate::hierarchy::Hierarchy;
+use crate::hierarchy::{Hierarchies, Hierarchy};
+use crate::levels::Levels;
 use crate::limits::Limit;
 use crate::time_limit::TimeLimits;
 
@@ -27,6 +28,8 @@ pub struct GroupRequest {
     pub parent: Option<Parent>,
     pub name: Option<Name>,
     pub cleanup: Cleanup,
+    /// Whether the command gets a cgroup namespace.
+    pub namespace: bool,
 }
 
 impl GroupRequest {
@@ -44,6 +47,7 @@ impl GroupRequest {
             account: options.report().is_some(),
             times: options.time.limits(),
             cleanup: options.cleanup(),
+            namespace: false,
             parent: options.parent,
             name: options.name,
             limits,
@@ -62,6 +66,15 @@ impl GroupRequest {
     /// The name for the group: that of `--name`, or a new one.
     pub fn group_name(&self) -> OsString {
         self.name.as_ref().map_or_else(|| self.cleanup.new_name().into(), |name| name.0.clone())
+    }
+
+    /// The groups below a version 2 group that has these controllers. A run that becomes its command makes none:
+    /// nobody would be left who waits between them.
+    pub fn levels(&self, group: &Path, controllers: Vec<String>, found: &Hierarchies) -> Option<Levels> {
+        if self.cleanup == Cleanup::ByLaterRun {
+            return None;
+        }
+        Levels::below(group, controllers, self.namespace && !found.nsdelegate)
     }
 
     /// The parent for the group in a version 1 hierarchy.

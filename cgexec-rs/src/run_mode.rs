@@ -9,8 +9,6 @@ use crate::time_limit::TimeLimits;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunMode {
-    /// Whether an option asks for a supervisor, also where none is needed.
-    pub wait: bool,
     pub cgroupns: CgroupNs,
     /// Whether the command becomes PID 1 of a new PID namespace, because this process is PID 1.
     pub new_init: bool,
@@ -51,7 +49,6 @@ impl RunMode {
         }
         let times = options.time.limits();
         Ok(Self {
-            wait: options.wait || report.is_some() || times.are_set(),
             cgroupns: match (options.cgroupns, admin && !options.no_cgroupns) {
                 (true, _) => CgroupNs::Always,
                 (_, true) => CgroupNs::NewGroup,

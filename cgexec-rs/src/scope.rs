@@ -1,21 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Groups inside a scope that systemd creates and delegates.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use chain::{Failure, Reporter, Verbosity};
+use chain::Failure;
 
 use crate::group::Group;
 use crate::group_name::Cleanup;
-use crate::group_path::Parent;
 use crate::hierarchy::{Hierarchies, Hierarchy};
+use crate::limits::Limit;
 use crate::placement::Placement;
 use crate::refusal;
 use crate::request::GroupRequest;
 use crate::stale::StaleGroups;
 use crate::systemd::{Scope, Systemd};
-use crate::v2_parent::{V2Parent, controllers};
+use crate::unit::ScopePlace;
+use crate::v2_parent::{ACCOUNTING, V2Parent, controllers, is_alone_in};
 use crate::version::Version;
+
+/// A scope to be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewScope {
+    pub systemd: Systemd,
+    pub scope: Scope,
+    /// Its directory.
+    pub path: PathBuf,
+    /// Whether a process of ours is the one that is in it, and this one stays in its unit: only then does the unit
+    /// know of the command, and end it when it is stopped.
+    pub has_keeper: bool,
+}
 
 /// Whether a scope helps where the caller may not create a group: systemd has version 2 to delegate,
 /// and the caller has not.
@@ -30,71 +43,99 @@ pub fn is_an_answer(request: &GroupRequest, found: &Hierarchies) -> bool {
         && request.limits.iter().all(in_v2)
 }
 
-/// Asks systemd for a scope and finds a place in it. Without `wait` this process becomes the command:
-/// systemd removes the scope.
-///
-/// The request is made before there is a plan, because the plan depends on the answer: which group
-/// systemd's configuration chooses, and which controllers it delegates. A dry run shows the request,
-/// does not make it, and shows the groups where systemd creates scopes by default.
+/// Finds a place in a scope that systemd can be asked for. Only the plan asks for it.
 ///
 /// # Errors
-/// If systemd creates no scope, or the scope has no place for the group.
-pub fn place(
-    request: GroupRequest,
-    found: &Hierarchies,
-    wait: bool,
-    reporter: &Reporter,
-) -> Result<Placement, Failure> {
-    let cleanup = if wait { request.cleanup } else { Cleanup::ByLaterRun };
-    let request = GroupRequest { cleanup, ..request };
+/// If systemd cannot be asked, leaving the own unit would leave a limit, or a controller is not delegated.
+pub fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, Failure> {
     let v2 = found.v2().ok_or_else(|| refusal::no_hierarchy(found))?;
     let of_v1 = |limit| found.that_limits(limit).is_none_or(|there| there.version == Version::V1);
     if let Some(limit) = request.limits.iter().find(|limit| !request.attempt && of_v1(limit)) {
         return Err(refusal::not_in_v2(limit, found));
     }
     let systemd = Systemd::find()?;
-    let scope = Scope { name: format!("{}.scope", Cleanup::ByUs.new_name()) };
-    reporter.step("ask systemd for a group of its own", &scope, "org.freedesktop.systemd1(5)");
-    if reporter.verbosity() == Verbosity::DryRun {
-        return Ok(expected(&request, found, v2.mount.join(systemd.slice()).join(&scope.name)));
-    }
-    systemd.start(&scope)?;
-    place_inside(request, &scope, &Hierarchies::of_this_process(reporter))
-}
-
-/// A place in the scope that this process is in now.
-fn place_inside(request: GroupRequest, scope: &Scope, found: &Hierarchies) -> Result<Placement, Failure> {
-    match found.v2() {
-        Some(Hierarchy { own, .. }) if own.ends_with(&scope.name) => {
-            let request = GroupRequest { parent: Some(Parent::Current), ..request };
-            let mut placement = Placement::choose(&request, found)?;
-            placement.stale.add_sibling_scopes(own);
-            Ok(Placement { by_systemd: true, ..placement })
-        }
-        other => {
-            let own = other.map(|v2| v2.own.display().to_string());
-            Err(Failure::new(format!(
-                "systemd made {}, and this process is in {}",
-                scope.name,
-                own.as_deref().unwrap_or("a group out of sight")
-            ))
-            .hint("a cgroup namespace stands between both: run cgexec-rs before it is made"))
-        }
-    }
-}
-
-/// The place that a dry run shows.
-fn expected(request: &GroupRequest, found: &Hierarchies, path: PathBuf) -> Placement {
-    let enable = controllers(&request.limits);
-    Placement {
-        stale: StaleGroups::default(),
-        anchor: Group::v2(path.join(request.group_name()), &request.limits),
+    let place = ScopePlace::find(v2, &systemd)?;
+    let given = systemd.controllers(v2);
+    let scope = new_scope(systemd, place, v2, request.cleanup);
+    let (limits, skipped) = possible_limits(request, &scope.path, &given)?;
+    let enable = controllers_to_enable(&limits, request.account, &given);
+    let anchor = Group::v2(scope.path.join(request.group_name()), &limits);
+    let mut stale = StaleGroups::default();
+    stale.add_sibling_scopes(&scope.path);
+    Ok(Placement {
+        stale,
+        levels: request.levels(&anchor.path, enable.clone(), found),
+        anchor,
         others: Vec::new(),
-        v2_parent: Some(V2Parent { path, leave: !enable.is_empty(), enable }),
+        v2_parent: Some(V2Parent {
+            path: scope.path.clone(),
+            // a keeper moves down, and nobody else is in there
+            leave: !scope.has_keeper && !enable.is_empty(),
+            enable,
+        }),
         cleanup: request.cleanup,
         attempt: request.attempt,
-        by_systemd: true,
+        scope: Some(scope),
         proc_is_covered: found.proc_is_covered,
-        skipped: Vec::new(),
+        skipped,
+    })
+}
+
+fn new_scope(systemd: Systemd, place: ScopePlace, v2: &Hierarchy, cleanup: Cleanup) -> NewScope {
+    let name = format!("{}.scope", Cleanup::ByUs.new_name());
+    let path = place.slice.join(&name);
+    let becomes_command = cleanup == Cleanup::ByLaterRun;
+    let has_keeper = place.unit.is_some() && !becomes_command;
+    // a scope ends when its last process leaves, and would take the command with it
+    let would_end = |unit: &String| becomes_command && unit.ends_with(".scope") && is_alone_in(&v2.own);
+    let slice =
+        place.slice.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".slice"));
+    let scope = Scope {
+        name,
+        slice: slice.unwrap_or("-.slice").to_string(),
+        bound_to: place.unit.filter(|unit| !would_end(unit)),
+        tasks_max: place.tasks_max,
+    };
+    NewScope { systemd, scope, path, has_keeper }
+}
+
+/// The limits that a scope can have, and the others with the reason, where that is not an error.
+fn possible_limits(
+    request: &GroupRequest,
+    scope: &Path,
+    given: &[String],
+) -> Result<(Vec<Limit>, Vec<String>), Failure> {
+    let (mut limits, mut skipped) = (Vec::new(), Vec::new());
+    for limit in &request.limits {
+        let name = limit.controller(Version::V2);
+        if name == "cgroup" || given.iter().any(|given| given == name) {
+            limits.push(limit.clone());
+            continue;
+        }
+        let failure = refusal::not_among(&given.join(" "), scope, &[name]);
+        if !request.attempt {
+            return Err(failure);
+        }
+        skipped.push(format!("does not limit {limit}: {failure}"));
     }
+    Ok((limits, skipped))
+}
+
+/// Those that the limits need, and where there are any those that another cgexec-rs inside may need, too.
+fn controllers_to_enable(limits: &[Limit], account: bool, given: &[String]) -> Vec<String> {
+    let mut enable = controllers(limits);
+    let mut add = |names: &[&str]| {
+        for name in names.iter().map(|name| name.to_string()).filter(|name| given.contains(name)) {
+            if !enable.contains(&name) {
+                enable.push(name);
+            }
+        }
+    };
+    if account {
+        add(&ACCOUNTING);
+    }
+    if !limits.is_empty() {
+        add(&["memory", "pids"]);
+    }
+    enable
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use system::sys;
 
-use crate::cgroup;
 use crate::group_name::Cleanup;
+use crate::{cgroup, levels};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StaleGroups {
@@ -30,7 +30,7 @@ impl StaleGroups {
             let path = parent.join(name);
             match Cleanup::of(&path).filter(|_| sys::is_writable(&path)) {
                 Some(Cleanup::ByUs) if cgroup::is_stale(&path) => stale.killed.push(vec![path]),
-                Some(Cleanup::ByLaterRun) if is_unused(&path) => stale.empty.push(path),
+                Some(Cleanup::ByLaterRun) if is_unused(&path) => stale.empty.extend(with_levels(path)),
                 _ => {}
             }
             ControlFlow::Continue(())
@@ -66,6 +66,10 @@ impl StaleGroups {
             }
         }
         for path in std::mem::take(&mut self.empty) {
+            if levels::is_named_as_one(&path) {
+                self.empty.push(path);
+                continue;
+            }
             let others =
                 others_of(&path).into_iter().filter(|other| sys::is_writable(other) && is_unused(other));
             for path in others.chain([path]) {
@@ -90,11 +94,14 @@ impl StaleGroups {
     }
 }
 
-/// Whether a group holds no process and no group, and no run is about to use it.
+/// Whether a group holds no process and no group but its levels, and no run is about to use it.
 pub fn is_unused(path: &Path) -> bool {
-    let processes = fs::read_to_string(path.join("cgroup.procs"));
-    let has_group = fs::read_dir(path).map(|mut entries| {
-        entries.any(|entry| entry.is_ok_and(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())))
-    });
-    processes.is_ok_and(|text| text.is_empty()) && has_group.is_ok_and(|has| !has) && cgroup::is_stale(path)
+    levels::are_all_below(path) && cgroup::is_stale(path)
+}
+
+/// A group and its levels, in the order in which they can be removed.
+pub fn with_levels(path: PathBuf) -> Vec<PathBuf> {
+    let mut all = levels::existing(&path);
+    all.push(path);
+    all
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::counters::Counters;
+use crate::fork_limit::Whose;
 use crate::time_limit::OutOfTime;
 
 /// A limit as its file shows it: `Some(None)` is no limit, `None` is not known.
@@ -64,6 +65,8 @@ pub struct PidsStats {
     /// Forks that a limit refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub denied: Option<u64>,
+    #[serde(skip)]
+    pub whose: Whose,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::counters::Counters;
+use crate::fork_limit;
 use crate::group::Group;
 use crate::stats::{DiskStats, LimitValue, Stall, Stats};
 use crate::version::Version;
@@ -97,7 +98,9 @@ fn parts_of(usage: u64, [user, system]: [Option<u64>; 2]) -> Option<(u64, u64)> 
 fn read_pids(stats: &mut Stats, group: &Path) {
     keep(&mut stats.pids.peak, number(group, "pids.peak"));
     keep(&mut stats.pids.limit, limit(group, "pids.max"));
-    keep(&mut stats.pids.denied, Counters::read(&group.join("pids.events")).get("max"));
+    if let Some((denied, whose)) = fork_limit::refused(group) {
+        (stats.pids.denied, stats.pids.whose) = (Some(denied), whose);
+    }
 }
 
 fn keep<T>(known: &mut Option<T>, new: Option<T>) {
@@ -110,11 +113,11 @@ fn text(group: &Path, file: &str) -> String {
     fs::read_to_string(group.join(file)).unwrap_or_default()
 }
 
-fn number(group: &Path, file: &str) -> Option<u64> {
+pub fn number(group: &Path, file: &str) -> Option<u64> {
     text(group, file).trim().parse().ok()
 }
 
-fn limit(group: &Path, file: &str) -> LimitValue {
+pub fn limit(group: &Path, file: &str) -> LimitValue {
     match text(group, file).trim() {
         "max" => Some(None),
         text => text.parse().ok().map(Some),
@@ -193,7 +196,7 @@ fn processes_in(group: &Path) -> u64 {
     own + groups_in(group).map(|group| processes_in(&group)).sum::<u64>()
 }
 
-fn groups_in(group: &Path) -> impl Iterator<Item = PathBuf> {
+pub fn groups_in(group: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(group).into_iter().flatten().flatten();
     let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     groups.map(|entry| entry.path())

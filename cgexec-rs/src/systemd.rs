@@ -18,11 +18,13 @@ use system::sys;
 
 use crate::dbus::wire::MethodCall;
 use crate::dbus::{Body, Connection, Error};
+use crate::hierarchy::Hierarchy;
 use crate::refusal;
 
 /// systemd answers in milliseconds, unless the machine is just starting.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(25);
 const WITHOUT_SYSTEMD: &str = "--manager cgroupfs works with files alone";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const JOB_REMOVED: &str = "type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
 
 /// Which systemd answers to us.
@@ -35,10 +37,16 @@ pub struct Systemd {
 }
 
 /// A scope to be asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Its name, which ends in .scope.
     pub name: String,
+    /// The slice that it is in.
+    pub slice: String,
+    /// The unit that stops it when it is stopped.
+    pub bound_to: Option<String>,
+    /// The most processes and threads in it; without, as many as the slice may have.
+    pub tasks_max: Option<u64>,
 }
 
 impl Systemd {
@@ -54,12 +62,15 @@ impl Systemd {
         let map = sys::read("/proc/self/uid_map").unwrap_or_default();
         let user = outer_id(&map, sys::effective_ids().0).filter(|uid| *uid != 0);
         Ok(match user {
-            None => Self {
-                sockets: vec!["/run/systemd/private".into(), "/run/dbus/system_bus_socket".into()],
-                user,
-            },
+            None => Self::of_the_system(),
             Some(uid) => Self { sockets: user_sockets(uid, |name| std::env::var_os(name)), user },
         })
+    }
+
+    /// The one that every process is below.
+    pub fn of_the_system() -> Self {
+        let sockets = vec!["/run/systemd/private".into(), "/run/dbus/system_bus_socket".into()];
+        Self { sockets, user: None }
     }
 
     /// Connects to one of its sockets, and asks nothing.
@@ -75,14 +86,54 @@ impl Systemd {
     /// # Errors
     /// If systemd creates no scope, or no socket answers.
     pub fn start(&self, scope: &Scope) -> Result<(), Failure> {
-        // systemd's own socket has no bus behind it
-        self.with_a_socket(|connection, socket| scope.start(connection, !socket.ends_with("systemd/private")))
+        self.with_a_socket(|connection, is_bus| scope.start(connection, is_bus))
     }
 
-    fn with_a_socket(&self, talk: impl Fn(Connection, &Path) -> Result<(), Error>) -> Result<(), Failure> {
+    /// The limit of tasks that it gives to each unit; nothing if it has none, or does not say.
+    pub fn default_tasks_max(&self) -> Option<u64> {
+        self.number("/org/freedesktop/systemd1", MANAGER, "DefaultTasksMax")
+    }
+
+    /// Whether a unit's group is its own to use: a user's systemd leaves no mark on it.
+    pub fn delegates(&self, unit: &str) -> bool {
+        let kind = if unit.ends_with(".scope") { "Scope" } else { "Service" };
+        let interface = format!("org.freedesktop.systemd1.{kind}");
+        self.number(&object_of(unit), &interface, "Delegate") == Some(1)
+    }
+
+    /// A property of an object, if it is a number.
+    fn number(&self, path: &str, interface: &str, name: &str) -> Option<u64> {
+        let mut found = None;
+        let ask = |mut connection: Connection, is_bus: bool| {
+            if is_bus {
+                connection.join_bus(JOB_REMOVED)?;
+            }
+            let mut body = Body::default();
+            body.text(interface).text(name);
+            let call = MethodCall {
+                interface: "org.freedesktop.DBus.Properties",
+                member: "Get",
+                signature: "ss",
+                path,
+                ..call_of_manager(is_bus)
+            };
+            found = Some(connection.call(call, &body)?.number()?);
+            Ok(())
+        };
+        // one that cannot be asked this can be asked for no scope, which is told then
+        self.with_a_socket(ask).ok()?;
+        found
+    }
+
+    fn with_a_socket(
+        &self,
+        mut talk: impl FnMut(Connection, bool) -> Result<(), Error>,
+    ) -> Result<(), Failure> {
         let mut tried: Vec<String> = Vec::new();
         for socket in self.sockets.iter().filter(|socket| socket.exists()) {
-            match Connection::open(socket, REPLY_TIMEOUT).and_then(|connection| talk(connection, socket)) {
+            // systemd's own socket has no bus behind it
+            let is_bus = !socket.ends_with("systemd/private");
+            match Connection::open(socket, REPLY_TIMEOUT).and_then(|connection| talk(connection, is_bus)) {
                 Ok(()) => return Ok(()),
                 Err(error @ Error::Refused(..)) => {
                     return Err(Failure::new(format!("{} made no scope: {error}", self.whose()))
@@ -117,6 +168,15 @@ impl Systemd {
         }
     }
 
+    /// The controllers that a scope can have.
+    pub fn controllers(&self, v2: &Hierarchy) -> Vec<String> {
+        let file = self.group(&v2.mount).join("cgroup.controllers");
+        let text = sys::read(&file.display().to_string()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let names = text.split_whitespace().filter(|name| refusal::SYSTEMDS.contains(name));
+        names.map(str::to_string).collect()
+    }
+
     /// The slice for scopes, unless systemd is configured otherwise.
     pub fn slice(&self) -> PathBuf {
         match self.user {
@@ -128,11 +188,16 @@ impl Systemd {
 
 impl Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "StartTransientUnit(\"{}\", \"fail\", [PIDs=[0], Delegate=true, CollectMode=inactive-or-failed])",
-            self.name
-        )
+        let Self { name, slice, bound_to, tasks_max } = self;
+        write!(f, "StartTransientUnit(\"{name}\", \"fail\", [PIDs=[0], Delegate=true, Slice={slice}, ")?;
+        if let Some(unit) = bound_to {
+            write!(f, "BindsTo=[{unit}], After=[{unit}], ")?;
+        }
+        match tasks_max {
+            Some(most) => write!(f, "TasksMax={most}, ")?,
+            None => f.write_str("TasksMax=infinity, ")?,
+        }
+        f.write_str("CollectMode=inactive-or-failed])")
     }
 }
 
@@ -149,16 +214,21 @@ impl Scope {
             // 0 is who asks, also where the asker sees another id of itself
             properties.property("PIDs", "au", |value| value.array(4, |pids| pids.u32(0)));
             properties.property("Delegate", "b", |value| value.boolean(true));
+            properties.property("Slice", "s", |value| value.text(&self.slice));
+            if let Some(unit) = &self.bound_to {
+                properties.property("BindsTo", "as", |value| value.array(4, |units| units.text(unit)));
+                // stopped before it, that is, not while it is already gone
+                properties.property("After", "as", |value| value.array(4, |units| units.text(unit)));
+            }
+            properties.property("TasksMax", "t", |value| value.u64(self.tasks_max.unwrap_or(u64::MAX)));
             properties.property("CollectMode", "s", |value| value.text("inactive-or-failed"));
             properties.property("Description", "s", |value| value.text("A command of cgexec-rs"))
         });
         body.array(8, |none| none);
         let call = MethodCall {
-            destination: bus.then_some("org.freedesktop.systemd1"),
-            path: "/org/freedesktop/systemd1",
-            interface: "org.freedesktop.systemd1.Manager",
             member: "StartTransientUnit",
             signature: "ssa(sv)a(sa(sv))",
+            ..call_of_manager(bus)
         };
         let job = connection.call(call, &body)?.texts()?.into_iter().next();
         let job = job.ok_or(Error::Malformed("no job"))?;
@@ -171,6 +241,30 @@ impl Scope {
             "done" => Ok(()),
             result => Err(Error::Refused(format!("job {result}"), format!("{} did not start", self.name))),
         }
+    }
+}
+
+/// The object of a unit: all but letters and digits of its name, and a digit at its start, stand there as numbers.
+fn object_of(unit: &str) -> String {
+    let mut path = "/org/freedesktop/systemd1/unit/".to_string();
+    for (at, byte) in unit.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit()) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    path
+}
+
+/// A call of the manager, without its member.
+fn call_of_manager(bus: bool) -> MethodCall<'static> {
+    MethodCall {
+        destination: bus.then_some("org.freedesktop.systemd1"),
+        path: "/org/freedesktop/systemd1",
+        interface: MANAGER,
+        member: "",
+        signature: "",
     }
 }
 

@@ -3,9 +3,10 @@
 //!
 //! In version 2 a group either holds processes or enables controllers for its children
 //! ("no internal processes"); only the real root does both. So a limit needs a parent
-//! without processes: the root, an ancestor that enables the controller already, or the
+//! without processes: the root, an ancestor that enables the controller already or holds no process, or the
 //! current group, if this process is alone in it and moves out first.
-//! A writable group is not enough: systemd must have delegated it.
+//! A writable group is not enough: systemd must have delegated it. And no group is left that has a
+//! limit: what held for the caller holds for the command.
 //!
 //! Documentation/admin-guide/cgroup-v2.rst; systemd's docs/CGROUP_DELEGATION.md
 
@@ -18,9 +19,9 @@ use system::sys;
 
 use crate::hierarchy::{Hierarchy, has_word};
 use crate::limits::Limit;
-use crate::refusal;
 use crate::request::GroupRequest;
 use crate::version::Version;
+use crate::{cgroup, held_limits, levels, refusal};
 
 /// A parent in version 2, and what must happen before limits work below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +33,20 @@ pub struct V2Parent {
     pub leave: bool,
 }
 
+impl V2Parent {
+    /// The controllers that a group below it has.
+    pub fn hands_on(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path.join("cgroup.subtree_control")).unwrap_or_default();
+        let mut names: Vec<String> = text.split_whitespace().map(str::to_string).collect();
+        names.extend(
+            self.enable.iter().filter(|name| !text.split_whitespace().any(|known| known == *name)).cloned(),
+        );
+        names
+    }
+}
+
 /// The controllers that count for a report.
-const ACCOUNTING: [&str; 3] = ["memory", "pids", "io"];
+pub const ACCOUNTING: [&str; 3] = ["memory", "pids", "io"];
 
 /// The controllers that limits need, each once.
 pub fn controllers(limits: &[Limit]) -> Vec<String> {
@@ -74,18 +87,25 @@ fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Failure> {
     if is_real_root(&v2.own) {
         return with_controllers(own?, needed, false);
     }
+    // beside the leaf of another run there is room, and nothing has to move
     if let Ok(own) = &own
         && is_alone_in(own)
+        && !levels::is_leaf(own)
     {
         return with_controllers(own.clone(), needed, true);
     }
     let above = v2.own.ancestors().skip(1).take_while(|group| group.starts_with(&v2.mount));
+    let mut left = v2.own.as_path();
     for group in above {
-        let Ok(group) = usable(v2, group) else { break };
-        let enabled = |name: &String| has_word(&group.join("cgroup.subtree_control"), name);
-        if needed.iter().all(enabled) || is_real_root(&group) || holds_no_process(&group) {
-            return with_controllers(group, needed, false);
+        let Ok(usable) = usable(v2, group) else { break };
+        if let Some(limit) = held_limits::of(left).first() {
+            return Err(refusal::would_leave(limit));
         }
+        let enabled = |name: &String| has_word(&usable.join("cgroup.subtree_control"), name);
+        if needed.iter().all(enabled) || is_real_root(&usable) || cgroup::holds_no_process(&usable) {
+            return with_controllers(usable, needed, false);
+        }
+        left = group;
     }
     Err(own.err().unwrap_or_else(|| refusal::shared(&v2.own)))
 }
@@ -100,7 +120,11 @@ fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<V2Parent,
     }
     let leave = !needed.is_empty() && !is_real_root(&parent) && parent == v2.own && is_alone_in(&parent);
     let parent = with_controllers(parent, needed, leave)?;
-    if parent.enable.is_empty() || leave || is_real_root(&parent.path) || holds_no_process(&parent.path) {
+    if parent.enable.is_empty()
+        || leave
+        || is_real_root(&parent.path)
+        || cgroup::holds_no_process(&parent.path)
+    {
         return Ok(parent);
     }
     Err(refusal::shared(&parent.path))
@@ -136,13 +160,9 @@ fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Failure> {
 
 /// Whether systemd, where it runs, has given the group away.
 fn is_delegated(mount: &Path, group: &Path) -> bool {
-    let marked = |unit: &Path| {
-        let names = [c"user.delegate", c"trusted.delegate"];
-        names.into_iter().any(|name| sys::has_attribute(unit, name, b"1"))
-    };
     // the root of a cgroup namespace is where a group was handed to somebody: cgroup_namespaces(7)
     let below_a_boundary = || mount.join("cgroup.type").exists();
-    !refusal::is_systemd() || below_a_boundary() || is_given_away(mount, group, marked)
+    !refusal::is_systemd() || below_a_boundary() || is_given_away(mount, group, refusal::is_delegated)
 }
 
 /// What lies below a unit was made by the unit, and a unit with Delegate= carries a mark. But below
@@ -167,14 +187,10 @@ fn is_real_root(group: &Path) -> bool {
     group.join("cgroup.procs").exists() && !group.join("cgroup.type").exists()
 }
 
-fn is_alone_in(group: &Path) -> bool {
+pub fn is_alone_in(group: &Path) -> bool {
     let own = std::process::id().to_string();
     // 0 stands for a process of another PID namespace: not alone
     fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.lines().all(|pid| pid == own))
-}
-
-fn holds_no_process(group: &Path) -> bool {
-    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
 }
 
 #[cfg(test)]

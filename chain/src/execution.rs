@@ -27,6 +27,8 @@ pub(crate) struct Execution<'a> {
     on_exit: Option<OnExit>,
     watch: Option<Watch>,
     helper: Option<Helper>,
+    /// Whether the helper ends with the parent that stays, and not before the command starts.
+    helper_stays: bool,
     /// Process 1 of the PID namespace that the next child is in.
     reaper: Option<Reaper>,
     /// What takes back the steps that were made, in their order.
@@ -44,10 +46,11 @@ impl<'a> Execution<'a> {
         command: Option<Command>,
         on_exit: Option<OnExit>,
         watch: Option<Watch>,
+        helper_stays: bool,
     ) -> Self {
         let (undos, cwd) = (Vec::new(), PathBuf::new());
         let (helper, reaper, signals) = (None, None, None);
-        Self { reporter, handles, command, on_exit, watch, helper, reaper, undos, signals, cwd }
+        Self { reporter, handles, command, on_exit, watch, helper, helper_stays, reaper, undos, signals, cwd }
     }
 
     /// Makes the steps and becomes the command.
@@ -174,7 +177,7 @@ impl<'a> Execution<'a> {
     }
 
     fn supervise(&mut self, supervisor: Supervisor) -> ! {
-        if let Some(helper) = self.helper.take() {
+        if let Some(helper) = self.helper.take_if(|_| !self.helper_stays) {
             helper.detach();
         }
         let ended = supervisor.wait(Timer::new(self.watch.take(), self.reporter));
@@ -182,6 +185,8 @@ impl<'a> Execution<'a> {
             look(self.reporter, ended);
         }
         self.take_back();
+        // one that stayed is waited for
+        self.helper = None;
         supervise::end_as(ended)
     }
 
@@ -201,7 +206,7 @@ impl<'a> Execution<'a> {
         // one that is to take something back, should the command not start, ends by itself when it has
         let is_needed = self.undos.iter().any(Undo::is_in_helper);
         if let Some(helper) = self.helper.take_if(|_| !is_needed) {
-            helper.shutdown();
+            if self.helper_stays { helper.detach() } else { helper.shutdown() }
         }
         // if no parent stays, the command gets its signals back here
         self.restore_signals();

@@ -34,6 +34,8 @@ pub struct Plan {
     watch: Option<Watch>,
     /// How many calls are left to the helper.
     helper_calls: u32,
+    /// Whether the helper lives as long as the parent that stays.
+    helper_stays: bool,
 }
 
 impl Plan {
@@ -48,8 +50,8 @@ impl Plan {
     }
 
     fn ending_with(command: Option<Command>) -> Self {
-        let handles = Handles::default();
-        Self { steps: Vec::new(), handles, command, on_exit: None, watch: None, helper_calls: 0 }
+        let (steps, handles) = (Vec::new(), Handles::default());
+        Self { steps, handles, command, on_exit: None, watch: None, helper_calls: 0, helper_stays: false }
     }
 
     /// A slot for a descriptor that a call opens; messages show it as `<name>`.
@@ -115,6 +117,11 @@ impl Plan {
                 other => other,
             };
         }
+    }
+
+    /// Lets the helper live until the parent that stays has taken everything back: where it is counts.
+    pub fn keep_helper(&mut self) {
+        self.helper_stays = true;
     }
 
     /// After the last step nothing is taken back, whatever fails: it cannot be any more.
@@ -206,7 +213,8 @@ impl Plan {
             let Some(command) = &self.command else { sys::exit(0) };
             sys::exit(chain_dry_run::continue_with_next(reporter, command, &self.steps));
         }
-        Execution::new(reporter, self.handles, self.command, self.on_exit, self.watch).run(self.steps)
+        let Self { steps, handles, command, on_exit, watch, helper_stays, .. } = self;
+        Execution::new(reporter, handles, command, on_exit, watch, helper_stays).run(steps)
     }
 
     fn print(&self, reporter: &Reporter) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chain::args::Tool;
 
 use crate::credentials::CredentialOptions;
+use crate::image::ImageOptions;
 use crate::mount_request::{MountRequests, parse_size};
 use crate::rights::RightsOptions;
 use crate::root_mount::WriteMode;
@@ -75,6 +76,10 @@ pub struct Options {
     /// `--userspec` and `--groups`.
     #[command(flatten)]
     pub credentials: CredentialOptions,
+
+    /// `--image-config`, `--entrypoint` and `--env`.
+    #[command(flatten)]
+    pub image: ImageOptions,
 
     /// `--cap-add`, `--privileged` and the like.
     #[command(flatten)]

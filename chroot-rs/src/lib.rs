@@ -7,8 +7,11 @@ pub mod cli;
 mod credentials;
 mod descriptors;
 mod dev;
+mod environment;
 mod extra_mount;
 mod ids;
+mod image;
+mod make_directories;
 mod mask;
 mod mount_request;
 mod mount_target;
@@ -28,9 +31,10 @@ use std::path::PathBuf;
 
 use chain::args::{self, Parsed};
 use chain::exec::Command;
-use chain::{Failure, Reporter};
+use chain::{Failure, Reporter, Verbosity};
 
 use crate::cli::{Options, TOOL};
+use crate::image::Image;
 use crate::probe::Probe;
 use crate::root::Root;
 use crate::setup::Setup;
@@ -39,22 +43,42 @@ use crate::setup::Setup;
 pub fn run(argv: Vec<OsString>) -> ! {
     let Parsed { options, verbosity, operands, .. } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
-    let setup = prepare(&options, operands).unwrap_or_else(|failure| reporter.exit_with(&failure));
-    for note in &setup.notes {
+    let (setup, remarks) = prepare(options, operands).unwrap_or_else(|failure| reporter.exit_with(&failure));
+    let remarks = remarks.iter().filter(|_| reporter.verbosity() != Verbosity::Quiet);
+    for note in setup.notes.iter().chain(remarks) {
         reporter.message(note);
     }
     plan::plan(setup).execute(&reporter)
 }
 
-/// Reads the system and decides, and changes nothing.
-fn prepare(options: &Options, mut operands: Vec<OsString>) -> Result<Setup, Failure> {
+/// Reads the system and decides, and changes nothing. What an image says of itself comes along.
+fn prepare(mut options: Options, mut operands: Vec<OsString>) -> Result<(Setup, Vec<String>), Failure> {
     if operands.is_empty() {
         return Err(Failure::new("missing operand: NEWROOT").hint("chroot-rs ubuntu-fs /bin/bash"));
     }
-    let command = operands.split_off(1);
+    let mut command = operands.split_off(1);
     let root = Root::open(operands.pop().map(PathBuf::from).unwrap_or_default())?;
+    let image = options.image.image_config.as_deref().map(Image::read).transpose()?;
+    if let Some(image) = &image {
+        command = image.command(options.image.entrypoint.as_deref(), command)?;
+    }
+    let accounts = image.as_ref().map(|image| {
+        let accounts = root.account_files();
+        image.fill_in(&mut options, &accounts);
+        accounts
+    });
     let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));
-    Setup::resolve(options, Probe::read(root, options), command)
+    let mut setup = Setup::resolve(&options, Probe::read(root, &options), command)?;
+    if let (Some(image), Some(accounts)) = (&image, &accounts) {
+        let home = accounts.user_of(setup.credentials.uid.unwrap_or_default()).and_then(|user| user.home());
+        let home = home.unwrap_or_else(|| "/".into());
+        setup.environment = image.environment(&home, &mut setup.notes);
+        // the image has a PATH of its own
+        setup.path = None;
+        setup.missing_workdir = setup.workdir.clone().filter(|dir| !setup.root.has(dir));
+    }
+    setup.environment.set_all(&options.image.env);
+    Ok((setup, image.map(|image| image.remarks).unwrap_or_default()))
 }
 
 fn interactive_shell(root: &Root) -> Command {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The whole plan, from the caller's root to the command.
 
+use std::path::PathBuf;
+
 use chain::call;
 use chain::reporter::quoted;
 use chain::{Plan, ProcessOne, idmap};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
+use crate::make_directories::MakeDirectories;
 use crate::rights::Rights;
 use crate::root::Root;
 use crate::setup::{PivotSetup, Setup, Strategy};
@@ -29,6 +32,7 @@ pub fn plan(setup: Setup) -> Plan {
         }
         Strategy::Pivot(pivot) => plan_pivot(&mut plan, setup.root, *pivot, &setup.rights),
     }
+    plan_missing_workdir(&mut plan, setup.missing_workdir);
     setup.rights.plan_limits(&mut plan);
     setup.rights.plan_before_credentials(&mut plan);
     setup.credentials.plan(&mut plan);
@@ -36,11 +40,19 @@ pub fn plan(setup: Setup) -> Plan {
     if let Some(path) = setup.path {
         plan.step("look for programs where they usually are", call::SetPath(path));
     }
+    setup.environment.plan(&mut plan);
     if let Some(dir) = setup.workdir {
         plan.step(format!("start in {}", quoted(&dir)), call::Chdir(dir));
     }
     left.plan_pid_file(&mut plan);
     plan
+}
+
+/// Makes a working directory, as root still, with those above it that are missing: docker makes it, too.
+fn plan_missing_workdir(plan: &mut Plan, missing: Option<PathBuf>) {
+    let Some(dir) = missing else { return };
+    let reason = format!("make {}, which the image starts in", quoted(&dir));
+    plan.step(reason, MakeDirectories(dir));
 }
 
 /// A new mount namespace, the new root as a mount in it, the file systems inside, then pivot_root(2).

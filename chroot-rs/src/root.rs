@@ -121,7 +121,8 @@ impl Root {
         dirs.peek().is_none() || dirs.any(|dir| self.has(&dir))
     }
 
-    fn has(&self, path: &Path) -> bool {
+    /// Whether a process inside finds something at an absolute path.
+    pub fn has(&self, path: &Path) -> bool {
         path.is_absolute() && self.open_inside(path, OFlag::O_PATH).is_ok()
     }
 

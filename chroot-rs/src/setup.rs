@@ -13,6 +13,7 @@ use crate::cli::{EphemeralSize, Options, Propagation};
 use crate::credentials::Credentials;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
+use crate::environment::Environment;
 use crate::extra_mount::ExtraMount;
 use crate::mount_target::TargetResolver;
 use crate::mounts::{ExistingMounts, FsProvision, KernelMounts};
@@ -40,6 +41,10 @@ pub struct Setup {
     /// A PATH that replaces the caller's.
     pub path: Option<OsString>,
     pub workdir: Option<PathBuf>,
+    /// The working directory of an image that has not got it.
+    pub missing_workdir: Option<PathBuf>,
+    /// Variables of the command.
+    pub environment: Environment,
     pub command: Command,
     /// What the tool before left to this one.
     pub handover: Option<Handover>,
@@ -114,8 +119,20 @@ impl Setup {
         // a mount was made of the root the caller has, and its directories are at the same paths
         let stays = options.skip_chdir && matches!(strategy, Strategy::Pivot(_));
         let workdir = options.workdir.clone().or_else(|| std::env::current_dir().ok().filter(|_| stays));
-        let handover = probe.handover;
-        Ok(Self { root: probe.root, strategy, credentials, rights, path, workdir, command, handover, notes })
+        let (missing_workdir, environment) = (None, Environment::default());
+        Ok(Self {
+            root: probe.root,
+            strategy,
+            credentials,
+            rights,
+            path,
+            workdir,
+            missing_workdir,
+            environment,
+            command,
+            handover: probe.handover,
+            notes,
+        })
     }
 }
 

@@ -26,9 +26,6 @@ const LOGS: crate::Here =
 pub(crate) const PUBLISH: crate::Here =
     Line("pasta --config-net -t 8080 -- unshare-rs --share net,user -- chroot-rs ubuntu-fs");
 
-pub(crate) const CAPABILITIES: crate::Here =
-    NotHere("setpriv(1) behind chroot-rs takes rights away: docs/compare.md");
-
 /// In the order of `docker run --help`; what newer versions have besides comes last.
 pub static FLAGS: &[Foreign] = &[
     flag(&["--add-host"], Option(CHROOT, "--bind ./hosts:/etc/hosts:ro")),
@@ -38,8 +35,8 @@ pub static FLAGS: &[Foreign] = &[
     ),
     flag(&["--blkio-weight"], Option(CGEXEC, "--blkio-weight N")),
     flag(&["--blkio-weight-device"], NotHere("a weight counts for all disks: cgexec-rs --blkio-weight N")),
-    flag(&["--cap-add"], CAPABILITIES),
-    flag(&["--cap-drop"], CAPABILITIES),
+    flag(&["--cap-add"], Option(CHROOT, "--cap-add CAP")),
+    flag(&["--cap-drop"], Option(CHROOT, "--cap-drop CAP")),
     flag(&["--cgroup-parent"], Option(CGEXEC, "--parent PATH")),
     flag(&["--cgroupns"], Option(CGEXEC, "--no-cgroupns")),
     flag(&["--cidfile"], Option(UNSHARE, "--pid-file FILE")),
@@ -57,7 +54,12 @@ pub static FLAGS: &[Foreign] = &[
     ),
     flag(&["--detach-keys"], NotHere("tmux(1) and dtach(1) detach from any command")),
     flag(&["--device"], Option(CHROOT, "--bind /dev/fuse")),
-    flag(&["--device-cgroup-rule"], CAPABILITIES),
+    flag(
+        &["--device-cgroup-rule"],
+        NotHere(
+            "the command can make no device; one that it is to have is shown: chroot-rs --bind /dev/NAME",
+        ),
+    ),
     flag(&["--device-read-bps"], Option(CGEXEC, "--device-read-bps DISK:RATE")),
     flag(&["--device-read-iops"], Option(CGEXEC, "--device-read-iops DISK:RATE")),
     flag(&["--device-write-bps"], Option(CGEXEC, "--device-write-bps DISK:RATE")),
@@ -75,8 +77,8 @@ pub static FLAGS: &[Foreign] = &[
             "unshare-rs -- sh -c 'echo NAME >/proc/sys/kernel/domainname; exec chroot-rs ubuntu-fs COMMAND'",
         ),
     ),
-    flag(&["--entrypoint"], Nothing("COMMAND is run as it is written")),
-    flag(&["-e", "--env"], Line("env NAME=VALUE chroot-rs ubuntu-fs COMMAND")),
+    flag(&["--entrypoint"], Option(CHROOT, "--image-config FILE --entrypoint PROGRAM")),
+    flag(&["-e", "--env"], Option(CHROOT, "--env NAME=VALUE")),
     flag(&["--env-file"], Line("env $(grep -v '^#' FILE) chroot-rs ubuntu-fs COMMAND")),
     flag(&["--expose"], Nothing("it opens nothing; 'pasta -t PORT' before unshare-rs publishes a port")),
     flag(
@@ -136,7 +138,7 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--pid"], Option(UNSHARE, "--share pid")),
     flag(&["--pids-limit"], Option(CGEXEC, "--pids-limit N")),
     flag(&["--platform"], Option(FETCH, "--platform OS/ARCH")),
-    flag(&["--privileged"], CAPABILITIES),
+    flag(&["--privileged"], Option(CHROOT, "--privileged")),
     flag(&["-p", "--publish"], PUBLISH),
     flag(&["-P", "--publish-all"], PUBLISH),
     flag(&["--pull"], Line("test -d ubuntu-fs || rootfs-fetch docker://ubuntu ubuntu-fs")),
@@ -144,7 +146,7 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--restart"], Line("until unshare-rs -- chroot-rs ubuntu-fs COMMAND; do sleep 1; done")),
     flag(&["--rm"], Option(CHROOT, "--ephemeral")),
     flag(&["--runtime"], NotHere("the chain is the runtime")),
-    flag(&["--security-opt"], CAPABILITIES),
+    flag(&["--security-opt"], Option(CHROOT, "--seccomp FILE")),
     flag(&["--shm-size"], Option(CHROOT, "--tmpfs /dev/shm:SIZE")),
     flag(&["--sig-proxy"], Nothing("signals that a tool gets are passed on to the command")),
     flag(&["--stop-signal"], Line("timeout --signal INT 60 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),

@@ -24,10 +24,16 @@ pub struct User<'a> {
     pub uid: u32,
     /// The primary group.
     pub gid: u32,
+    home: &'a [u8],
     shell: &'a [u8],
 }
 
 impl User<'_> {
+    /// The home directory, if the line names one.
+    pub fn home(&self) -> Option<OsString> {
+        (!self.home.is_empty()).then(|| OsStr::from_bytes(self.home).to_owned())
+    }
+
     /// The login shell, if the line names one.
     pub fn shell(&self) -> Option<OsString> {
         (!self.shell.is_empty()).then(|| OsStr::from_bytes(self.shell).to_owned())
@@ -71,7 +77,8 @@ impl AccountFiles {
             let mut fields = line.split(|byte| *byte == b':');
             let name = fields.next()?;
             let (uid, gid) = (number(fields.nth(1)?)?, number(fields.next()?)?);
-            Some(User { name, uid, gid, shell: fields.nth(2).unwrap_or_default() })
+            let home = fields.nth(1).unwrap_or_default();
+            Some(User { name, uid, gid, home, shell: fields.next().unwrap_or_default() })
         })
     }
 

@@ -4,6 +4,7 @@
 //! One call a function, one `unsafe` a block; what keeps each one sound stands
 //! at its SAFETY line. Errors are errno values, as the manual pages list them.
 
+mod cgroup_namespace;
 mod credentials;
 mod descriptors;
 mod error;
@@ -21,6 +22,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+pub use cgroup_namespace::cgroup_namespace;
 pub use credentials::*;
 use descriptors::inherited;
 pub use descriptors::{close_all_but, close_on_exec, inherited_descriptors, look_at};

@@ -107,7 +107,12 @@ fn a_foreign_option_is_told_by_each_tool() {
         (tools().cgexec(), &["--ro-bind", "/a", "/b"], "bwrap's --ro-bind is an option of chroot-rs here: "),
         (tools().fetch(), &["--rm", "docker://ubuntu"], "docker's --rm is an option of chroot-rs here: "),
         (tools().fetch(), &["my-root", "docker://ubuntu"], "'rootfs-fetch docker://ubuntu my-root'"),
-        (tools().unshare(), &["--privileged", "true"], "docker's --privileged is "),
+        (
+            tools().unshare(),
+            &["--privileged", "true"],
+            "docker's --privileged is an option of chroot-rs here: ",
+        ),
+        (tools().unshare(), &["--cap-add=ALL"], "docker's --cap-add is an option of chroot-rs here: "),
         (tools().chroot(), &["ubuntu:24.04", "sh"], "an image becomes a directory first: "),
     ] {
         let said = Run::new(&tool).args(line).end().stderr;

@@ -121,15 +121,21 @@ impl Layout {
 
     /// Stores an image of layers, for one architecture, and returns what refers to it.
     pub fn image(&self, layers: &[Layer], architecture: &str) -> Value {
+        let config = json!({
+            "Env": ["PATH=/bin", "GREETING=hello there"],
+            "Cmd": ["/bin/sh", "-c", "echo \"$GREETING\""],
+            "WorkingDir": "/tmp",
+        });
+        self.image_that_runs(layers, architecture, &config)
+    }
+
+    /// The same, with what the image says of how it is run.
+    pub fn image_that_runs(&self, layers: &[Layer], architecture: &str, run: &Value) -> Value {
         let contents: Vec<&String> = layers.iter().map(|layer| &layer.content).collect();
         let config = json!({
             "architecture": architecture,
             "os": "linux",
-            "config": {
-                "Env": ["PATH=/bin", "GREETING=hello there"],
-                "Cmd": ["/bin/sh", "-c", "echo \"$GREETING\""],
-                "WorkingDir": "/tmp",
-            },
+            "config": run,
             "rootfs": {"type": "layers", "diff_ids": contents},
         });
         let stored: Vec<&Value> = layers.iter().map(|layer| &layer.descriptor).collect();

@@ -52,6 +52,23 @@ in_cron() {
     flock "$out" cat "$out"
 }
 
+# A user whose programs have the rights of root in a user namespace only if their AppArmor profile has the rule
+# `userns,`, as on Ubuntu since 23.10, where the kernel's own switch says so; the tools' profiles are loaded.
+in_apparmor() {
+    local name=$1 at=/opt/apparmor
+    local lib=$at/usr/lib/x86_64-linux-gnu tools=/usr/local/bin
+    cp "$CHAIN_TOOLS"/* "$tools/"
+    {
+        printf 'abi <abi/4.0>,\nprofile restricted {\n'
+        printf '  %s,\n' capability network mount remount umount pivot_root ptrace signal dbus unix mqueue \
+            '/{,**} rwlkmpix'
+        echo '}'
+    } >/run/restricted
+    "$lib/ld-linux-x86-64.so.2" --library-path "$lib" $at/usr/sbin/apparmor_parser --config-file /dev/null \
+        --base $at/etc/apparmor.d --skip-cache --replace /run/restricted /world/unshare-rs.apparmor /world/chroot-rs.apparmor
+    login alice sh -c "'echo exec restricted >/proc/self/attr/apparmor/exec; CHAIN_TOOLS=$tools exec $run run $name'"
+}
+
 wanted=$(sed -n 's/.*chain\.worlds=\([^ ]*\).*/\1/p' /proc/cmdline)
 uname -r
 systemctl --failed --no-legend
@@ -65,6 +82,7 @@ world debian-bob login bob "$run" run
 world terminal in_terminal
 world tmux in_tmux
 world cron in_cron alice
+[ ! -d /opt/apparmor ] || world apparmor in_apparmor
 world sudo login alice sudo CHAIN_TOOLS=$CHAIN_TOOLS "$run" run
 
 root=/srv/root

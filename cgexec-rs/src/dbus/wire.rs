@@ -36,6 +36,12 @@ impl Body {
         self
     }
 
+    /// `t`
+    pub fn u64(&mut self, value: u64) -> &mut Self {
+        self.align(8).0.extend(value.to_ne_bytes());
+        self
+    }
+
     /// `b`
     pub fn boolean(&mut self, value: bool) -> &mut Self {
         self.u32(value.into())
@@ -212,6 +218,21 @@ impl Message {
     }
 }
 
+impl Message {
+    /// The number in the variant that the body is: a property's value.
+    ///
+    /// # Errors
+    /// Where the body holds anything else.
+    pub fn number(&self) -> Result<u64, Error> {
+        let mut reader = Reader { bytes: &self.body, at: 0 };
+        match (self.signature.as_str(), reader.signature()?.as_str()) {
+            ("v", "t") => reader.u64(),
+            ("v", "u" | "b") => reader.u32().map(u64::from),
+            _ => Err(Error::Malformed("no number")),
+        }
+    }
+}
+
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -237,6 +258,12 @@ impl Reader<'_> {
         self.align(4);
         let bytes = self.take(4)?.try_into().map_err(|_| Error::Malformed("a number cut off"))?;
         Ok(u32::from_ne_bytes(bytes))
+    }
+
+    fn u64(&mut self) -> Result<u64, Error> {
+        self.align(8);
+        let bytes = self.take(8)?.try_into().map_err(|_| Error::Malformed("a number cut off"))?;
+        Ok(u64::from_ne_bytes(bytes))
     }
 
     fn text(&mut self) -> Result<String, Error> {

@@ -2,8 +2,11 @@
 //! The plans of cgexec-rs, as text: no right and no kernel is needed.
 
 use super::*;
+use crate::levels::Levels;
 use crate::limits::size::Memory;
 use crate::limits::{Limit, Pids};
+use crate::scope::NewScope;
+use crate::systemd::{Scope, Systemd};
 use crate::v2_parent::V2Parent;
 
 const MEMORY: Limit = Limit::Memory(Memory(Some(50 << 20)));
@@ -24,7 +27,8 @@ pub(crate) fn placement(anchor: Group) -> Placement {
         v2_parent: None,
         cleanup: Cleanup::ByUs,
         attempt: false,
-        by_systemd: false,
+        levels: None,
+        scope: None,
         proc_is_covered: false,
         skipped: Vec::new(),
     }
@@ -142,4 +146,96 @@ fn where_we_are_process_1_the_command_becomes_it() {
     let at = lines.iter().position(|line| line == "unshare(CLONE_NEWPID)").unwrap();
     assert!(lines[at + 1].starts_with("clone3({flags=CLONE_INTO_CGROUP"), "{lines:#?}");
     assert_eq!(lines[at + 2], "mount(\"proc\", \"/proc\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)");
+}
+
+fn with_levels(place: Placement, hides_limits: bool) -> Placement {
+    let levels = Levels::below(&place.anchor.path, vec!["memory".into(), "pids".into()], hides_limits);
+    Placement { levels, ..place }
+}
+
+#[test]
+fn the_command_starts_in_a_leaf_and_sees_the_group_with_the_limits_as_the_root() {
+    assert_eq!(
+        lines(with_levels(v2("/cg/x", &[PIDS]), false))[1..],
+        [
+            "mkdirat(AT_FDCWD, \"/cg/x/cmd\", 0755)",
+            "write(</cg/x/pids.max>, \"20\", 2)",
+            "clone3({flags=CLONE_VM|CLONE_FILES|CLONE_VFORK|CLONE_NEWCGROUP|CLONE_INTO_CGROUP, exit_signal=0, stack=NULL, stack_size=0, cgroup=<group>}, 88)",
+            "clone3({flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<leaf>}, 88)",
+            "setns(<namespace>, CLONE_NEWCGROUP)",
+        ]
+    );
+}
+
+#[test]
+fn where_its_limits_could_be_written_from_inside_that_group_is_out_of_sight() {
+    let lines = lines(with_levels(v2("/cg/x", &[PIDS]), true));
+    assert!(lines[1].starts_with("mkdirat(AT_FDCWD, \"/cg/x/ns\""), "{lines:#?}");
+    assert!(lines[2].starts_with("mkdirat(AT_FDCWD, \"/cg/x/ns/cmd\""), "{lines:#?}");
+    assert_eq!(lines[3], "write(</cg/x/cgroup.subtree_control>, \"+memory +pids\", 13)");
+    assert!(lines[5].contains("CLONE_NEWCGROUP") && lines[5].contains("cgroup=<root>"), "{lines:#?}");
+    assert!(lines[6].contains("cgroup=<leaf>"), "{lines:#?}");
+}
+
+#[test]
+fn with_a_group_of_version_1_it_moves_down_when_it_has_entered_that() {
+    let others = vec![v1("/cg/memory/x", &[MEMORY])];
+    let lines = lines(with_levels(Placement { others, ..v2("/cg/x", &[PIDS]) }, false));
+    let fork = lines.iter().position(|line| line.starts_with("clone3({flags=CLONE_INTO_CGROUP")).unwrap();
+    assert!(lines[fork].contains("cgroup=<group>"), "{lines:#?}");
+    assert_eq!(
+        lines[fork + 1..],
+        [
+            "write(</cg/memory/x/tasks>, \"0\", 1)",
+            "unshare(CLONE_NEWCGROUP)",
+            "write(</cg/x/cmd/cgroup.procs>, \"0\", 1)"
+        ]
+    );
+}
+
+#[test]
+fn without_a_namespace_it_starts_in_the_leaf() {
+    let lines = lines_of(with_levels(v2("/cg/x", &[PIDS]), false), RunMode::default());
+    assert!(lines.last().unwrap().starts_with("clone3({flags=CLONE_INTO_CGROUP"), "{lines:#?}");
+    assert!(lines.last().unwrap().contains("cgroup=<leaf>"), "{lines:#?}");
+}
+
+fn in_scope(has_keeper: bool) -> Placement {
+    let scope = Scope {
+        name: "cgexec-0.scope".to_string(),
+        slice: "app.slice".to_string(),
+        bound_to: Some("x.service".to_string()),
+        tasks_max: Some(2719),
+    };
+    let path = PathBuf::from("/cg/app.slice/cgexec-0.scope");
+    let systemd = Systemd::of_the_system();
+    let parent = V2Parent { path: path.clone(), enable: vec!["pids".into()], leave: !has_keeper };
+    Placement {
+        scope: Some(NewScope { systemd, scope, path, has_keeper }),
+        v2_parent: Some(parent),
+        ..v2("/cg/app.slice/cgexec-0.scope/x", &[PIDS])
+    }
+}
+
+#[test]
+fn a_scope_is_asked_for_by_who_keeps_it_and_the_parent_stays_in_its_unit() {
+    let lines = lines(in_scope(true));
+    assert_eq!(
+        lines[..5],
+        [
+            "fork()",
+            "StartTransientUnit(\"cgexec-0.scope\", \"fail\", [PIDs=[0], Delegate=true, Slice=app.slice, BindsTo=[x.service], \
+             After=[x.service], TasksMax=2719, CollectMode=inactive-or-failed])",
+            "mkdirat(AT_FDCWD, \"/cg/app.slice/cgexec-0.scope/x-aside\", 0700), flock(<aside>, LOCK_EX|LOCK_NB), fchmod(<aside>, 0755)",
+            "write(</cg/app.slice/cgexec-0.scope/x-aside/cgroup.procs>, \"0\", 1)",
+            "write(</cg/app.slice/cgexec-0.scope/cgroup.subtree_control>, \"+pids\", 5)",
+        ]
+    );
+}
+
+#[test]
+fn from_a_session_it_goes_into_its_scope_itself() {
+    let lines = lines(in_scope(false));
+    assert!(lines[0].starts_with("StartTransientUnit("), "{lines:#?}");
+    assert_eq!(lines[2], "write(</cg/app.slice/cgexec-0.scope/x-aside/cgroup.procs>, \"0\", 1)");
 }

@@ -59,7 +59,7 @@ fn a_report_of_everything_keeps_the_schema() {
     let stats = Stats {
         memory,
         cpu: counters(&[("usage_usec", 1), ("throttled_usec", 2)]),
-        pids: PidsStats { peak: Some(3), limit: Some(Some(7)), denied: Some(0) },
+        pids: PidsStats { peak: Some(3), limit: Some(Some(7)), denied: Some(0), ..PidsStats::default() },
         io: vec![DiskStats { dev: "8:0".into(), counters: counters(&[("rbytes", 4)]) }],
         pressure: [("cpu", Stall { some_usec: 1, full_usec: 2 })].into(),
         leftovers: 1,

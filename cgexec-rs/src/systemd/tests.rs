@@ -75,7 +75,11 @@ fn played(greeting: &'static [u8], says: Vec<Vec<u8>>) -> (Result<(), Error>, Ve
         heard.truncate(len);
         heard
     });
-    let scope = Scope { name: "cgexec-test.scope".to_string() };
+    let scope = Scope {
+        name: "cgexec-test.scope".to_string(),
+        bound_to: Some("x.service".to_string()),
+        ..Scope::default()
+    };
     let result =
         Connection::over(ours, Duration::from_secs(5)).and_then(|connection| scope.start(connection, false));
     (result, peer.join().unwrap())
@@ -93,7 +97,16 @@ fn a_scope_is_asked_for_and_waited_for() {
     assert_eq!(result, Ok(()));
     assert!(heard.starts_with(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n"));
     let heard = String::from_utf8_lossy(&heard).into_owned();
-    for word in ["StartTransientUnit", "cgexec-test.scope", "PIDs", "Delegate", "CollectMode"] {
+    for word in [
+        "StartTransientUnit",
+        "cgexec-test.scope",
+        "PIDs",
+        "Delegate",
+        "BindsTo",
+        "After",
+        "x.service",
+        "TasksMax",
+    ] {
         assert!(heard.contains(word), "{word}");
     }
 }
@@ -133,7 +146,11 @@ fn a_peer_that_never_comes_to_the_point_is_left_in_time() {
         // until nobody listens
         while theirs.write_all(&chatter).is_ok() {}
     });
-    let scope = Scope { name: "cgexec-test.scope".to_string() };
+    let scope = Scope {
+        name: "cgexec-test.scope".to_string(),
+        bound_to: Some("x.service".to_string()),
+        ..Scope::default()
+    };
     let (reporter, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
         let connection = Connection::over(ours, Duration::from_millis(200)).unwrap();
@@ -162,4 +179,10 @@ fn sockets_are_found_also_without_the_variables() {
     });
     assert_eq!(all[0], Path::new("/x/bus"));
     assert_eq!(all.len(), 3);
+}
+
+#[test]
+fn a_unit_is_an_object_whose_name_is_letters_and_digits() {
+    assert_eq!(object_of("vte-spawn-1.scope"), "/org/freedesktop/systemd1/unit/vte_2dspawn_2d1_2escope");
+    assert_eq!(object_of("1@x.service"), "/org/freedesktop/systemd1/unit/_31_40x_2eservice");
 }

@@ -24,6 +24,7 @@ pub fn message(data: &[u8]) {
             let length: usize = texts.iter().map(String::len).sum();
             assert!(length <= len, "what is read was there");
         }
+        let _ = message.number();
         assert!(len <= rest.len(), "a message ends where there are still bytes");
         rest = rest.get(len..).unwrap_or_default();
     }
@@ -36,7 +37,7 @@ pub fn conversation(data: &[u8]) {
         return;
     };
     let all = theirs.write_all(answer).and_then(|()| theirs.shutdown(Shutdown::Write));
-    let scope = Scope { name: "cgexec-0123456789abcdef.scope".to_string() };
+    let scope = Scope { name: "cgexec-0123456789abcdef.scope".to_string(), ..Scope::default() };
     // the end of the answer ends the conversation, not the clock
     let timeout = Duration::from_secs(60);
     if let (Ok(()), Ok(connection)) = (all, Connection::over(ours, timeout)) {

@@ -285,17 +285,23 @@ mod as_root {
         // no report: on a hybrid host it would bring a group of each hierarchy that counts
         let ended = shell(&["--keep", "--name", &name, "--no-cgroupns"], "grep '^0::' /proc/self/cgroup");
         let out = ended.ended(End::Exit(0)).out();
-        let own = out.trim().trim_start_matches("0::").trim_start_matches('/');
+        // in a leaf, where there are controllers to hand on
+        let own = out.trim().trim_start_matches("0::/").trim_end_matches("/cmd");
         let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
         let group = mounts.iter().map(|mount| Path::new(mount).join(own)).find(|path| path.is_dir());
-        fs::remove_dir(group.expect("the kept group")).unwrap();
+        let group = group.expect("the kept group");
+        if group.join("cmd").is_dir() {
+            fs::remove_dir(group.join("cmd")).unwrap();
+        }
+        fs::remove_dir(group).unwrap();
     }
 
     #[test]
     #[ignore = "needs root"]
     fn the_command_sees_its_group_as_the_root_unless_it_is_told_not_to() {
         let own = "grep '^0::' /proc/self/cgroup";
-        assert_eq!(shell(&[], own).ended(End::Exit(0)).out(), "0::/\n");
+        let root = shell(&[], own).ended(End::Exit(0)).out();
+        assert!(["0::/\n", "0::/cmd\n"].contains(&root.as_str()), "{root}");
         let seen = shell(&["--no-cgroupns"], own).ended(End::Exit(0)).out();
         assert!(seen.contains("/cgexec-"), "{seen}");
     }
@@ -372,5 +378,45 @@ mod as_root {
             groups().iter().all(|path| before.contains(path)).then_some(())
         });
         assert_eq!(asleep("98764"), 0);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_kept_group_of_a_run_that_failed_is_not_kept() {
+        let before = groups();
+        let name = format!("refused-{}", std::process::id());
+        for limit in ["pids.max=many", "memory.nonesuch=1"] {
+            shell(&["--keep", "--name", &name, "--set", limit], "echo ran").ended(End::Exit(125));
+        }
+        let left: Vec<PathBuf> = ["", "pids", "memory", "unified", "freezer"]
+            .map(|hierarchy| Path::new("/sys/fs/cgroup").join(hierarchy).join(&name))
+            .into_iter()
+            .filter(|group| group.is_dir())
+            .collect();
+        assert_eq!(left, Vec::<PathBuf>::new());
+        assert!(groups().iter().all(|group| before.contains(group) || !group.ends_with(&name)));
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn the_limit_of_processes_that_was_hit_is_the_one_that_is_named() {
+        let program = Path::new(env!("CARGO_BIN_EXE_cgexec-rs"));
+        let program = if program.is_file() { program.to_path_buf() } else { tools().cgexec() };
+        let forks = "for i in 1 2 3 4 5 6 7 8 9; do sleep 0.5 & done; wait";
+        let nested =
+            |inner: &str| format!("{} --pids-limit {inner} -- sh -c '{forks}'; true", program.display());
+        let lines = |ended: Ended| {
+            let err = ended.err();
+            err.lines().filter(|line| line.starts_with("cgexec-rs: ")).map(str::to_string).collect::<Vec<_>>()
+        };
+        let outer = lines(shell(&["--pids-limit", "6"], &nested("50")));
+        assert!(outer[0].starts_with("cgexec-rs: the limit of processes of "), "{outer:#?}");
+        // where each group counts its own refusals, those of the inner one are gone with it
+        let rest = &outer[1..];
+        let own = |line: &String| line.starts_with("cgexec-rs: the limit of 6 processes was hit: ");
+        assert!(rest.iter().all(own), "{outer:#?}");
+        let inner = lines(shell(&["--pids-limit", "50"], &nested("4")));
+        assert!(inner[0].starts_with("cgexec-rs: the limit of 4 processes was hit: "), "{inner:#?}");
+        assert!(!inner.iter().any(|line| line.contains("50")), "{inner:#?}");
     }
 }

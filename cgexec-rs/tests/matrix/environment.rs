@@ -42,6 +42,7 @@ impl Environment {
             Self::in_namespaces("a user's group, in namespaces"),
             Self::root_with_systemd(),
             Self::service(),
+            Self::undelegated_service(),
             Self::login(),
             Self::in_namespaces("a login with systemd, in namespaces"),
             Self::sudo(),
@@ -100,6 +101,14 @@ impl Environment {
         })
     }
 
+    /// A service that systemd has not delegated: no scope outlives it.
+    pub fn undelegated_service() -> Self {
+        Self {
+            refusal: Some(" is a service, and systemd has not delegated its group"),
+            ..Self::new("a service without it", Kind::Service, || words("systemd-run -q --wait --pipe"))
+        }
+    }
+
     /// A user whose systemd runs, without any of the variables that a login sets.
     pub fn sudo() -> Self {
         Self::new("a user by sudo, with systemd", Kind::Plain, || {
@@ -133,9 +142,12 @@ impl Environment {
     pub fn words(&self, mode: RunMode, outcome: Outcome) -> Vec<OsString> {
         let cgexec: OsString = tools().cgexec().into();
         let mut all = (self.words)();
-        if let Some(around) = outcome.around() {
+        for around in outcome.around() {
             all.push(cgexec.clone());
             all.extend(around.iter().chain(&["--"]).map(OsString::from));
+            if outcome.has_shell_between() {
+                all.extend(["sh", "-c", "\"$@\"; exit $?", "sh"].map(OsString::from));
+            }
         }
         all.extend([cgexec, mode.option().into()]);
         // where nothing can be limited, what is fine is a run without limits
@@ -178,9 +190,15 @@ impl Environment {
             (false, Outcome::OwnOom) if self.kind == Kind::Inside => {
                 "the memory limit of a group that the command made was hit"
             }
+            (false, Outcome::ForkLimit) if self.kind == Kind::Inside => {
+                "the limit of processes of a group that the command made was hit"
+            }
             (true, _) => outcome.said(),
             // the run around it has a parent that stayed
-            (false, Outcome::OomAbove) => "the memory limit of 20 MiB was hit",
+            (false, Outcome::OomAbove | Outcome::OomAboveShell) => "the memory limit of 20 MiB was hit",
+            // the one between says that, and takes what was counted with it
+            (false, Outcome::OomAboveTwice) => "memory ran out above this group",
+            (false, Outcome::ForkLimitAbove) => "the limit of 6 processes was hit",
             (false, _) => "",
         };
         let end = outcome.status().map_or_else(|| self.killed(mode, outcome), End::Exit);

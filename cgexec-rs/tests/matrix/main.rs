@@ -90,7 +90,12 @@ mod under_systemd {
     #[ignore = "needs the VM with systemd, as root"]
     fn root_a_service_and_sudo_have_every_outcome() {
         tests::vm::only_here();
-        run_all(&[Environment::root_with_systemd(), Environment::service(), Environment::sudo()]);
+        run_all(&[
+            Environment::root_with_systemd(),
+            Environment::service(),
+            Environment::undelegated_service(),
+            Environment::sudo(),
+        ]);
     }
 }
 

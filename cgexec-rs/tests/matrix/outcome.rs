@@ -29,7 +29,10 @@ pub enum Outcome {
     Fine,
     OwnOom,
     OomAbove,
+    OomAboveShell,
+    OomAboveTwice,
     ForkLimit,
+    ForkLimitAbove,
     Throttled,
     Daemon,
     BadValue,
@@ -50,11 +53,14 @@ pub struct Expected {
 pub const SLEEP: &str = "98765";
 
 impl Outcome {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Fine,
         Self::OwnOom,
         Self::OomAbove,
+        Self::OomAboveShell,
+        Self::OomAboveTwice,
         Self::ForkLimit,
+        Self::ForkLimitAbove,
         Self::Throttled,
         Self::Daemon,
         Self::BadValue,
@@ -67,7 +73,10 @@ impl Outcome {
             Self::Fine => "fine",
             Self::OwnOom => "own limit of memory",
             Self::OomAbove => "a limit of memory above",
+            Self::OomAboveShell => "the same, a shell between",
+            Self::OomAboveTwice => "the same, two groups above",
             Self::ForkLimit => "fork refused",
+            Self::ForkLimitAbove => "fork refused above, a shell between",
             Self::Throttled => "throttled",
             Self::Daemon => "a daemon left",
             Self::BadValue => "bad value",
@@ -80,7 +89,10 @@ impl Outcome {
     pub const fn script(self) -> &'static str {
         match self {
             Self::Fine => "echo fine; exit 7",
-            Self::OwnOom | Self::OomAbove => "exec tail /dev/zero",
+            Self::OwnOom | Self::OomAbove | Self::OomAboveShell | Self::OomAboveTwice => {
+                "exec tail /dev/zero"
+            }
+            Self::ForkLimitAbove => "for i in 1 2 3 4 5 6 7 8; do sleep 0.5 & done; exit 4",
             Self::ForkLimit => "for i in 1 2 3 4 5 6 7 8; do sleep 0.5 & echo $i; done; exit 4",
             // processor time in ticks of a hundredth of a second: proc_pid_stat(5); with nothing started
             // but what has to be, which a part of a processor would make slow; systemd would put
@@ -103,7 +115,10 @@ impl Outcome {
         match self {
             Self::Fine => &["-m", "60M", "--pids-limit", "20"],
             Self::OwnOom => &["-m", "20M", "--memory-swap-max", "0"],
-            Self::OomAbove => &["-m", "80M", "--memory-swap-max", "0"],
+            Self::OomAbove | Self::OomAboveShell | Self::OomAboveTwice => {
+                &["-m", "80M", "--memory-swap-max", "0"]
+            }
+            Self::ForkLimitAbove => &["--pids-limit", "50"],
             Self::ForkLimit => &["--pids-limit", "5"],
             Self::Throttled => &["--cpus", "0.1"],
             Self::Daemon | Self::Killed => &["--pids-limit", "20"],
@@ -112,12 +127,20 @@ impl Outcome {
         }
     }
 
-    /// The limits of the run around it.
-    pub const fn around(self) -> Option<&'static [&'static str]> {
+    /// The limits of the runs around it, from the outermost on.
+    pub const fn around(self) -> &'static [&'static [&'static str]] {
+        const MEMORY: &[&str] = &["--wait", "--no-cgroupns", "-m", "20M", "--memory-swap-max", "0"];
         match self {
-            Self::OomAbove => Some(&["--wait", "--no-cgroupns", "-m", "20M", "--memory-swap-max", "0"]),
-            _ => None,
+            Self::OomAbove | Self::OomAboveShell => &[MEMORY],
+            Self::OomAboveTwice => &[MEMORY, &["--wait", "--no-cgroupns", "-m", "70M"]],
+            Self::ForkLimitAbove => &[&["--wait", "--no-cgroupns", "--pids-limit", "6"]],
+            _ => &[],
         }
+    }
+
+    /// Whether each run around it is that of a shell, which waits in the same group.
+    pub const fn has_shell_between(self) -> bool {
+        matches!(self, Self::OomAboveShell | Self::OomAboveTwice | Self::ForkLimitAbove)
     }
 
     /// The exit status, where limits can be set and no signal ends it.
@@ -125,8 +148,10 @@ impl Outcome {
         match self {
             Self::Fine => Some(7),
             Self::OwnOom | Self::OomAbove | Self::Killed => None,
+            // what a shell makes of a signal
+            Self::OomAboveShell | Self::OomAboveTwice => Some(137),
             // what a shell says of a fork that failed
-            Self::ForkLimit => Some(2),
+            Self::ForkLimit | Self::ForkLimitAbove => Some(2),
             Self::Throttled => Some(5),
             Self::Daemon => Some(3),
             Self::BadValue | Self::MissingController => Some(125),
@@ -149,7 +174,8 @@ impl Outcome {
         match self {
             Self::Fine | Self::Daemon | Self::Killed => "",
             Self::OwnOom => "the memory limit of 20 MiB was hit: 1 process killed",
-            Self::OomAbove => "memory ran out above this group",
+            Self::OomAbove | Self::OomAboveShell | Self::OomAboveTwice => "memory ran out above this group",
+            Self::ForkLimitAbove => "the limit of processes of ",
             Self::ForkLimit => "the limit of 5 processes was hit: ",
             Self::Throttled => "the limit of 0.1 processors slowed the command down: in ",
             Self::BadValue => "cannot limit pids.max to many: write(",

@@ -7,12 +7,12 @@ check 'a user gets a scope of their own systemd' 0 "$scope" cgexec-rs --no-cgrou
 check 'with limits' 0 '^52428800
 7
 50000 100000' cgexec-rs --no-cgroupns -m 50M --pids-limit 7 --cpus 0.5 -- \
-    sh -c 'cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); cat memory.max pids.max cpu.max'
+    sh -c 'g=$(cut -d: -f3 /proc/self/cgroup); cd "/sys/fs/cgroup${g%/cmd}"; cat memory.max pids.max cpu.max'
 check 'a controller that users are not given comes with what to write where' 125 \
     'cpuset is not handed on to .* \(available: cpu memory pids\).*user@\.service\.d/delegate\.conf' cgexec-rs --cpuset-cpus 0 true
 check 'or is left out' 0 'does not limit the processors to 0: ' cgexec-rs --try --cpuset-cpus 0 -m 5M true
-check 'a daemon that left its session ends with a parent that stays' 3 '^.?$' \
-    cgexec-rs --wait -m 20M -- sh -c 'setsid sleep 1000 >/dev/null 2>&1 & exit 3'
+check 'a daemon that left its session ends with the command' 3 '^.?$' \
+    cgexec-rs -m 20M -- sh -c 'setsid sleep 1000 >/dev/null 2>&1 & exit 3'
 check 'inside of new user and PID namespaces' 137 '^1
 .*the memory limit of 30 MiB was hit: 1 process killed' \
     unshare-rs -- sh -c 'echo $$; cgexec-rs --report -m 30M -- tail /dev/zero'
@@ -22,6 +22,6 @@ check 'a command that is not there has its own status' 127 'command not found: "
 # the systemd of a user marks no scope as delegated, and its slices are not ours
 check 'a scope that systemd-run asked for is left for one of our own' 0 "$scope" \
     systemd-run --user --scope -q -p Delegate=yes cgexec-rs --no-cgroupns -m 7M $own
-check 'unless that is what was asked for' 0 '/run-[^/]*\.scope/cgexec-[0-9a-f]{16}.$' \
+check 'unless that is what was asked for' 0 '/run-[^/]*\.scope/cgexec-[0-9a-f]{16}/cmd.$' \
     systemd-run --user --scope -q -p Delegate=yes cgexec-rs --parent . --no-cgroupns -m 7M $own
 run_tests under_login

@@ -67,22 +67,27 @@ fn without_id() -> Option<String> {
     })
 }
 
+/// Which of several limits is reached cannot be seen: how many namespaces there are is nowhere counted.
 fn namespace_limit(flags: CloneFlags) -> Option<String> {
-    let mut limits = Kind::of(flags).filter_map(|kind| {
+    let limits = Kind::of(flags).filter_map(|kind| {
         let limit = kind.limit();
         let value: u64 = read(&format!("/proc/sys/user/{limit}"))?.parse().ok()?;
         Some((value, limit))
     });
-    let (value, limit) = limits.clone().find(|(value, _)| *value == 0).or_else(|| limits.next())?;
-    // how deep they nest cannot be seen from inside
-    let deep = if value > 0 && flags.contains(CloneFlags::CLONE_NEWUSER) {
-        ", or user namespaces nest deeper than 32"
-    } else {
-        ""
+    let mut limits: Vec<(u64, String)> = limits.collect();
+    if let Some(none) = limits.iter().find(|(value, _)| *value == 0) {
+        limits = vec![none.clone()];
+    }
+    let named: Vec<String> = limits.iter().map(|(value, limit)| format!("user.{limit} is {value}")).collect();
+    let which = match named.as_slice() {
+        [] => return None,
+        [_] => "the limit of namespaces is reached",
+        _ => "a limit of namespaces is reached, one of these",
     };
-    Some(format!(
-        "no disk is full: the limit of namespaces is reached, user.{limit} is {value} (sysctl){deep}"
-    ))
+    // how deep they nest cannot be seen from inside
+    let nests = flags.contains(CloneFlags::CLONE_NEWUSER) && limits.iter().all(|(value, _)| *value > 0);
+    let deep = if nests { ", or user namespaces nest deeper than 32" } else { "" };
+    Some(format!("no disk is full: {which}, {} (sysctl){deep}", named.join(", ")))
 }
 
 fn missing_kind(flags: CloneFlags) -> Option<String> {

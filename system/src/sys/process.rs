@@ -13,7 +13,7 @@ use nix::unistd::ForkResult;
 use super::error::errno;
 
 /// The child starts in the cgroup whose descriptor is given: clone3(2), Linux 5.7. libc's own overflows.
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+pub(super) const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Takes a pending signal away: sigtimedwait(2) that does not wait.
 pub(super) fn forget_signal(which: &SigSet) {

@@ -81,6 +81,9 @@ fn boot_disk(image: &Path, kernel: &Path, tools: &Path, words: &[String]) -> Exi
     {
         machine.file(&script.file_name().to_string_lossy(), &script.path());
     }
+    for tool in ["unshare-rs", "chroot-rs"] {
+        machine.file(&format!("{tool}.apparmor"), &Path::new("dist/apparmor").join(tool));
+    }
     for word in words.iter().filter(|word| *word != "--") {
         machine.words(word);
     }

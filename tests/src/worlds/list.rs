@@ -57,6 +57,13 @@ pub static WORLDS: &[World] = &[
     world("testing-root", Who::Root, EVERY, "the kernel of Debian testing (7.2), the rest as in debian-root"),
     world("testing-user", Who::User, EVERY, "the same kernel, the rest as in debian-user"),
     world(
+        "apparmor",
+        Who::User,
+        CHAIN,
+        "the same kernel, a user whose programs may not make user namespaces, as on Ubuntu, with the AppArmor \
+         profiles of our packages",
+    ),
+    world(
         "terminal",
         Who::User,
         CHAIN,

@@ -17,9 +17,9 @@ const NOT_RUN: &[(&str, &str)] = &[
         "one machine of theirs each; the programs are built for the processor of this one",
     ),
     (
-        "Ubuntu's restriction of user namespaces",
-        "its switch, kernel.apparmor_restrict_unprivileged_userns, is in Ubuntu's kernels alone; Debian's do not have it, \
-         the newest included",
+        "Ubuntu's own kernel",
+        "its switch, kernel.apparmor_restrict_unprivileged_userns, is in no kernel of Debian's; the world apparmor has a \
+         profile in its place",
     ),
     (
         "podman on the machine that runs the tests",

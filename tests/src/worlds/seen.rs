@@ -15,6 +15,8 @@ const MAX_DIFFERENCE_LINES: usize = 14;
 pub struct Seen {
     /// By world and session.
     sessions: BTreeMap<(String, String), Outcome>,
+    /// The worlds whose script has started.
+    begun: BTreeSet<String>,
     over: BTreeSet<String>,
     /// Whose difference is being read.
     last: Option<(String, String)>,
@@ -33,6 +35,8 @@ impl Seen {
     /// Takes a line of [`World::run`], whatever stands before it; others are left.
     pub fn line(&mut self, line: &str) {
         let line = line.trim_end();
+        let begun = line.split_once("begins: world ").and_then(|(_, words)| words.split(' ').next());
+        self.begun.extend(begun.map(String::from));
         let Some((_, words)) = line.split_once("[session] ") else {
             let last = self.last.as_ref().and_then(|last| self.sessions.get_mut(last));
             match (last, line.strip_prefix('|')) {
@@ -62,7 +66,9 @@ impl Seen {
 
     /// Whether anything of this world was seen.
     pub fn has(&self, world: &World) -> bool {
-        self.over.contains(world.name) || self.sessions.keys().any(|(name, _)| name == world.name)
+        self.begun.contains(world.name)
+            || self.over.contains(world.name)
+            || self.sessions.keys().any(|(name, _)| name == world.name)
     }
 
     /// What went otherwise than is known, a line each, and the difference below it, indented.
@@ -176,6 +182,13 @@ mod tests {
             surprises("cron", log),
             [format!("went otherwise: README.md#1\n    | the log has: {log}")]
         );
+    }
+
+    #[test]
+    fn a_world_whose_script_failed_at_once_has_been_seen() {
+        let world = World::named("cron").expect("a world");
+        assert!(!seen("").has(world));
+        assert!(seen("[vm] begins: world cron (01:26:40)\r\n[vm] ended: 127").has(world));
     }
 
     #[test]

@@ -95,3 +95,16 @@ fn no_bytes_at_all_break_the_reader() {
         }
     }
 }
+
+#[test]
+fn a_property_is_a_number_in_a_variant() {
+    let reply = |signature: &str, write: &dyn Fn(&mut Body)| {
+        let mut body = Body::default();
+        write(&mut body);
+        Message { signature: signature.to_string(), body: body.0, ..Message::default() }.number()
+    };
+    assert_eq!(reply("v", &|body| _ = body.variant("t", |value| value.u64(2719))), Ok(2719));
+    assert_eq!(reply("v", &|body| _ = body.variant("b", |value| value.boolean(true))), Ok(1));
+    assert!(reply("v", &|body| _ = body.variant("s", |value| value.text("7"))).is_err());
+    assert!(reply("v", &|_| ()).is_err());
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Limits that hold for a process: those of its group and of each group above.
+//!
+//! Who leaves a group leaves its limits, so before that each file that can hold one is read.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use system::sys;
+
+/// A file of a group that limits something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldLimit {
+    pub group: PathBuf,
+    pub file: String,
+    pub value: String,
+}
+
+/// The limits of one group.
+pub fn of(group: &Path) -> Vec<HeldLimit> {
+    let mut limits = Vec::new();
+    // a group that cannot be listed shows no limits
+    let _ = sys::for_each_entry(group, &mut |name: &OsStr| {
+        let Some(file) = name.to_str().filter(|name| can_limit(name)) else {
+            return ControlFlow::Continue(());
+        };
+        let value = fs::read_to_string(group.join(file)).unwrap_or_default();
+        if is_set(file, value.trim()) {
+            let (file, value) = (file.to_string(), value.trim().replace('\n', "; "));
+            limits.push(HeldLimit { group: group.to_path_buf(), file, value });
+        }
+        ControlFlow::Continue(())
+    });
+    limits.sort_by(|one, other| one.file.cmp(&other.file));
+    limits
+}
+
+/// What a process must have left to be in `target`: the groups that are not above that.
+pub fn left_for<'a>(own: &'a Path, target: &'a Path) -> impl Iterator<Item = &'a Path> {
+    own.ancestors().take_while(move |group| !target.starts_with(group))
+}
+
+fn can_limit(file: &str) -> bool {
+    file.ends_with(".max") || matches!(file, "memory.high" | "cpuset.cpus" | "cpuset.mems")
+}
+
+/// Whether a file limits anything.
+///
+/// # Source
+/// Documentation/admin-guide/cgroup-v2.rst: "max" alone, after a name, or in each pair of a disk or a device; cpu.max
+/// has the period behind it, and a cpuset that is not set is empty.
+fn is_set(file: &str, value: &str) -> bool {
+    if file == "cpu.max" {
+        return value.split(' ').next() != Some("max");
+    }
+    let limits = |word: &str| match word.rsplit_once('=') {
+        Some((_, value)) => value != "max",
+        None => false,
+    };
+    value.lines().any(|line| match line.rsplit_once(' ') {
+        _ if line.contains('=') => line.split(' ').any(limits),
+        Some((_, last)) => last != "max",
+        None => line != "max",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_whatever_is_not_max() {
+        for (file, value) in [
+            ("memory.max", "31457280"),
+            ("cpu.max", "50000 100000"),
+            ("cpuset.cpus", "0"),
+            ("io.max", "8:0 rbps=max wbps=1048576 riops=max wiops=max"),
+            ("misc.max", "sev 5\nsev_es max"),
+            ("rdma.max", "mlx4_0 hca_handle=2 hca_object=max"),
+            ("pids.max", "0"),
+        ] {
+            assert!(can_limit(file) && is_set(file, value), "{file} {value}");
+        }
+        for (file, value) in [
+            ("memory.max", "max"),
+            ("cpu.max", "max 100000"),
+            ("cpuset.cpus", ""),
+            ("io.max", ""),
+            ("io.max", "8:0 rbps=max wbps=max riops=max wiops=max"),
+            ("misc.max", "sev max\nsev_es max"),
+            ("hugetlb.2MB.max", "max"),
+        ] {
+            assert!(can_limit(file) && !is_set(file, value), "{file} {value}");
+        }
+        for file in ["cgroup.max.depth", "memory.current", "cpu.max.burst", "memory.low"] {
+            assert!(!can_limit(file), "{file}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_are_the_groups_that_are_not_above_the_target() {
+        let left = |own: &'static str, target: &'static str| {
+            left_for(Path::new(own), Path::new(target))
+                .map(|group| group.display().to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            left("/cg/a.slice/x.scope/y", "/cg/a.slice"),
+            ["/cg/a.slice/x.scope/y", "/cg/a.slice/x.scope"]
+        );
+        assert_eq!(left("/cg/a.slice/x.scope", "/cg/b.slice"), ["/cg/a.slice/x.scope", "/cg/a.slice"]);
+        assert_eq!(left("/cg", "/cg/b.slice"), [""; 0]);
+    }
+}

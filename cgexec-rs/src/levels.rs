@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The groups below the one with the limits: the command runs in a leaf.
+//!
+//! In version 2 a group with processes hands no controller on, so a command in the very group that is limited
+//! could have no limited group beside it, and another cgexec-rs would have to leave. In a leaf below, it finds
+//! room: the group with the limits holds no process. A cgroup namespace shows that group as the root, whose
+//! limits nobody can write from inside where the hierarchy is mounted with nsdelegate; elsewhere one
+//! more group lies between, and the limits are out of sight: cgroup_namespaces(7).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cgroup;
+
+/// The group of the command.
+const LEAF: &str = "cmd";
+/// The root of its cgroup namespace, where that is not the group with the limits.
+const ROOT: &str = "ns";
+
+/// The groups below a group with limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Levels {
+    /// The root of the command's cgroup namespace, if it has one.
+    pub root: PathBuf,
+    /// Where the command runs.
+    pub leaf: PathBuf,
+    /// What the group with the limits hands on to the root below it.
+    pub hand_on: Vec<String>,
+}
+
+impl Levels {
+    /// The levels of a group that `controllers` are handed on to; none where there are no controllers, and so
+    /// no room to be made.
+    pub fn below(group: &Path, controllers: Vec<String>, hides_limits: bool) -> Option<Self> {
+        if controllers.is_empty() {
+            return None;
+        }
+        let root = if hides_limits { group.join(ROOT) } else { group.to_path_buf() };
+        let leaf = root.join(LEAF);
+        Some(Self { root, leaf, hand_on: if hides_limits { controllers } else { Vec::new() } })
+    }
+
+    /// Whether the root is a group of its own.
+    pub fn has_own_root(&self) -> bool {
+        !self.hand_on.is_empty()
+    }
+}
+
+/// Whether a group is the leaf of a group that holds no process: there is room beside it.
+pub fn is_leaf(group: &Path) -> bool {
+    group.ends_with(LEAF) && group.parent().is_some_and(cgroup::holds_no_process)
+}
+
+/// Whether a group has the name of a level.
+pub fn is_named_as_one(group: &Path) -> bool {
+    group.ends_with(LEAF) || group.ends_with(ROOT)
+}
+
+/// Where a process runs that joins a group: in its leaf, if it has one.
+pub fn joined(group: PathBuf) -> PathBuf {
+    match existing(&group).into_iter().next() {
+        Some(leaf) if leaf.ends_with(LEAF) && cgroup::holds_no_process(&group) => leaf,
+        _ => group,
+    }
+}
+
+/// The levels that a group has, the deepest first.
+pub fn existing(group: &Path) -> Vec<PathBuf> {
+    let root = group.join(ROOT);
+    let levels = [root.join(LEAF), root, group.join(LEAF)];
+    levels.into_iter().filter(|level| level.join("cgroup.procs").exists()).collect()
+}
+
+/// Whether a group is empty but for its levels, which are empty too.
+pub fn are_all_below(group: &Path) -> bool {
+    let levels = existing(group);
+    let below = |group: &Path| {
+        let entries = fs::read_dir(group).into_iter().flatten().flatten();
+        let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        groups.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    std::iter::once(group).chain(levels.iter().map(PathBuf::as_path)).all(|group| {
+        cgroup::holds_no_process(group) && below(group).iter().all(|group| levels.contains(group))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Groups are directories with a file; any file system will do.
+    fn group(path: &Path) {
+        fs::create_dir_all(path).unwrap();
+        fs::write(path.join("cgroup.procs"), "").unwrap();
+    }
+
+    #[test]
+    fn whoever_joins_a_group_with_levels_runs_in_its_leaf() {
+        let top = std::env::temp_dir().join(format!("cgexec-levels-{}", std::process::id()));
+        for part in ["flat", "one/cmd", "two/ns/cmd", "theirs/cmd"] {
+            Path::new(part)
+                .ancestors()
+                .filter(|part| !part.as_os_str().is_empty())
+                .for_each(|part| group(&top.join(part)));
+        }
+        // somebody's own group, which happens to have one of that name
+        fs::write(top.join("theirs/cgroup.procs"), "7\n").unwrap();
+        for (name, leaf) in
+            [("flat", "flat"), ("one", "one/cmd"), ("two", "two/ns/cmd"), ("theirs", "theirs")]
+        {
+            assert_eq!(joined(top.join(name)), top.join(leaf));
+        }
+        assert!(
+            is_leaf(&top.join("two/ns/cmd"))
+                && !is_leaf(&top.join("theirs/cmd"))
+                && !is_leaf(&top.join("flat"))
+        );
+        assert!(are_all_below(&top.join("one")) && are_all_below(&top.join("two")));
+        group(&top.join("one/cmd/more"));
+        assert!(!are_all_below(&top.join("one")));
+        fs::remove_dir_all(top).unwrap();
+    }
+
+    #[test]
+    fn limits_that_could_be_written_from_inside_are_out_of_sight() {
+        let below = |hides| Levels::below(Path::new("/cg/x"), vec!["memory".into()], hides).unwrap();
+        assert_eq!((below(false).root, below(false).leaf), ("/cg/x".into(), "/cg/x/cmd".into()));
+        assert_eq!((below(true).root, below(true).leaf), ("/cg/x/ns".into(), "/cg/x/ns/cmd".into()));
+        assert_eq!(Levels::below(Path::new("/cg/x"), Vec::new(), true), None);
+    }
+}

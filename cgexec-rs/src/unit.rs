@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The unit of systemd's that this process runs in, and where a scope may be that is asked for from there.
+//!
+//! A scope takes the process out of its unit, so it is asked for only where nothing is lost by that: the limits
+//! that held go on to hold, and what stops the unit stops the scope. The scope is in the slice of the unit and
+//! bound to it; limits of slices hold for both. A service of the system's is never left: systemd would not find
+//! there what it started.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use chain::Failure;
+
+use crate::held_limits::{self, HeldLimit};
+use crate::hierarchy::Hierarchy;
+use crate::refusal;
+use crate::systemd::Systemd;
+
+/// Where a scope may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopePlace {
+    /// The directory of its slice.
+    pub slice: PathBuf,
+    /// The own unit, where it is of the same systemd.
+    pub unit: Option<String>,
+    /// The limit of tasks that the left unit had; systemd gives each unit one of its own.
+    pub tasks_max: Option<u64>,
+}
+
+impl ScopePlace {
+    /// # Errors
+    /// If this process is in a service of the system's, systemd cannot be asked, or leaving the own groups would leave
+    /// a limit.
+    pub fn find(v2: &Hierarchy, systemd: &Systemd) -> Result<Self, Failure> {
+        if let Some(unit) = unit_below(&v2.mount, &v2.own).filter(|unit| is_system_service(unit)) {
+            return Err(refusal::in_service(&unit));
+        }
+        systemd.can_be_asked()?;
+        let manager = systemd.group(&v2.mount);
+        // the first process of all has a scope, in which nothing else is to be
+        let unit = unit_below(&manager, &v2.own).filter(|unit| !unit.ends_with("init.scope"));
+        let slice = match unit.as_deref().and_then(Path::parent) {
+            Some(slice) => slice.to_path_buf(),
+            None => v2.mount.join(systemd.slice()),
+        };
+        let mut tasks_max = None;
+        for limit in held_limits::left_for(&v2.own, &slice).flat_map(held_limits::of) {
+            match tasks_that_stay(&limit, &slice, systemd) {
+                Some(tasks) => tasks_max = Some(tasks_max.map_or(tasks, |known: u64| known.min(tasks))),
+                None => return Err(refusal::would_leave(&limit)),
+            }
+        }
+        let unit = unit.and_then(|unit| Some(unit.file_name()?.to_str()?.to_string()));
+        Ok(Self { slice, unit, tasks_max })
+    }
+}
+
+/// Whether the own group is that of a unit which a user's systemd has delegated; it leaves no mark that says so.
+pub fn is_delegated_by_a_users_systemd(v2: &Hierarchy) -> bool {
+    let Ok(systemd) = Systemd::find() else { return false };
+    let unit = unit_below(&systemd.group(&v2.mount), &v2.own).filter(|unit| *unit == v2.own);
+    let name = unit.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+    name.is_some_and(|name| systemd.delegates(name))
+}
+
+/// The limit of tasks that the scope can have just so: the one that systemd gives to each unit, or one that holds
+/// above the scope as well.
+fn tasks_that_stay(limit: &HeldLimit, slice: &Path, systemd: &Systemd) -> Option<u64> {
+    let tasks: u64 = (limit.file == "pids.max").then(|| limit.value.parse().ok())??;
+    let above = slice.ancestors().flat_map(held_limits::of);
+    let holds_above = |above: HeldLimit| {
+        above.file == "pids.max" && above.value.parse::<u64>().is_ok_and(|above| above <= tasks)
+    };
+    (above.into_iter().any(holds_above) || systemd.default_tasks_max() == Some(tasks)).then_some(tasks)
+}
+
+/// The first unit below the group of a systemd on the way down to `own`.
+fn unit_below(manager: &Path, own: &Path) -> Option<PathBuf> {
+    let below = own.strip_prefix(manager).ok()?;
+    let mut path = manager.to_path_buf();
+    below.components().find_map(|part| {
+        path.push(part);
+        path.extension().is_some_and(|kind| kind == "service" || kind == "scope").then(|| path.clone())
+    })
+}
+
+/// A service that is no other systemd.
+fn is_system_service(unit: &Path) -> bool {
+    let is_manager = unit.file_name().is_some_and(|name| name.as_bytes().starts_with(b"user@"));
+    unit.extension().is_some_and(|kind| kind == "service") && !is_manager
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_is_that_of_the_systemd_that_is_asked() {
+        let unit = |manager: &str, own: &str| unit_below(Path::new(manager), Path::new(own));
+        let user = "/cg/user.slice/user-1000.slice/user@1000.service";
+        let scope = format!("{user}/app.slice/app-x.slice/vte-spawn-1.scope");
+        assert_eq!(unit("/cg", &scope), Some(user.into()));
+        assert_eq!(unit(user, &format!("{scope}/below")), Some(scope.into()));
+        assert_eq!(unit(user, "/cg/user.slice/user-1000.slice/session-1.scope"), None);
+        assert_eq!(unit("/cg", "/cg/box"), None);
+        assert!(is_system_service(Path::new("/cg/system.slice/x.service")));
+        assert!(!is_system_service(Path::new(user)) && !is_system_service(Path::new("/cg/x.scope")));
+    }
+}

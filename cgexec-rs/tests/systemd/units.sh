@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# What holds for a unit holds for what cgexec-rs starts in it, and what stops the unit stops that; root.sh reads it.
+
+# in_service PROPERTY... -- COMMAND...: what it says in a service of the system's
+in_service() {
+    local properties=()
+    while [ "$1" != -- ]; do properties+=(-p "$1"); shift; done
+    shift
+    systemd-run -q --wait --pipe -E PATH="$PATH" "${properties[@]}" "$@"
+}
+in_scope() {
+    local properties=()
+    while [ "$1" != -- ]; do properties+=(-p "$1"); shift; done
+    shift
+    systemd-run -q --scope "${properties[@]}" "$@"
+}
+
+refused='is a service, and systemd has not delegated its group.*hint: '
+check 'a service is never left' 125 "cannot limit: run-.*\.service $refused.*Delegate=yes" in_service -- cgexec-rs -m 50M -- echo ran
+check 'nor by default, with a line' 0 'no group of its own: run-.*\.service is a service.*
+ran' in_service -- cgexec-rs -- echo ran
+check 'nor with a shell between' 125 'is a service, and systemd has not delegated' in_service -- sh -c 'cgexec-rs --wait -m 50M -- echo ran; exit $?'
+check 'a service with Delegate=yes whose shell stays has no room' 125 'holds other processes too' \
+    in_service Delegate=yes -- sh -c 'cgexec-rs -m 50M -- echo ran; exit $?'
+# which systemd-run(1) tells of any signal
+check 'the limits of a service with Delegate=yes go on to hold' 255 'memory ran out above this group, at the limit of .*\.service: 1' \
+    in_service Delegate=yes MemoryMax=20M MemorySwapMax=0 -- cgexec-rs -m 200M -- tail /dev/zero
+check 'a scope with a limit is not left' 125 'outside of it its memory.max of 31457280 would not hold' in_scope MemoryMax=30M -- cgexec-rs -m 50M -- echo ran
+check 'nor by default' 0 'no group of its own: .* its cpuset.cpus of 0 would not hold.*
+ran' in_scope AllowedCPUs=0 -- cgexec-rs -- echo ran
+check 'a scope without a limit is' 0 '^ran' in_scope -- cgexec-rs -m 50M -- echo ran
+check 'with --exec too' 0 '^ran' in_scope -- cgexec-rs --exec -m 50M -- echo ran
+check 'for one in the same slice' 0 '^0::/mine\.slice/cgexec-[0-9a-f]{16}\.scope/' \
+    systemd-run -q --scope --slice=mine cgexec-rs --no-cgroupns -m 50M $own
+
+# minbase has no pgrep(1); what looks is not found
+sleeping() { grep -lsaz -x '9876[5]' /proc/[0-9]*/cmdline; }
+# stops WHO SYSTEMCTL UNIT: `systemctl stop` ends what cgexec-rs started in it
+stops() {
+    local name="$1 stops with it" systemctl=$2 unit=$3 _
+    for _ in $(seq 300); do [ -z "$(sleeping)" ] || break; sleep 0.1; done
+    if [ -n "$(sleeping)" ] && $systemctl stop "$unit"; then
+        for _ in $(seq 300); do [ -n "$(sleeping)" ] || break; sleep 0.1; done
+        if [ -z "$(sleeping)" ]; then echo "ok $name"; else echo "FAILED $name: $(sleeping)"; fi
+    else
+        echo "FAILED $name: it never slept, or is no unit"
+    fi
+    sleeping | tr -dc '0-9\n' | xargs -r kill -9 2>/dev/null
+}
+run='setsid sleep 98765 >/dev/null 2>&1 & sleep 98765'
+systemd-run -q --scope --unit=stopped sh -c "cgexec-rs -m 50M -- sh -c '$run'; true" &
+stops "a scope's command" systemctl stopped.scope
+systemd-run -q --unit=stopped -p Delegate=yes -E PATH="$PATH" cgexec-rs -m 50M -- sh -c "$run"
+stops "a service's command" systemctl stopped.service

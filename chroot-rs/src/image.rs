@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What an image is made for: its command, environment, working directory and user.
+//!
+//! The file is the image's configuration as `rootfs-fetch --config` writes it, and is read only where it is
+//! asked for.
+//!
+//! # Source
+//! image-spec's config.md; what overrides what is docker's: moby, daemon/commit.go, `merge`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use chain::Failure;
+use chain::reporter::quoted;
+use serde_json::Value;
+use system::accounts::{AccountFiles, number};
+
+use crate::cli::Options;
+use crate::environment::{Environment, Variable};
+
+/// The most that is read: what registries allow a configuration to be.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// What docker gives an image that names none.
+const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+const HINT: &str = "'rootfs-fetch --config FILE docker://ubuntu ubuntu-fs' writes one";
+
+/// The options about images and the environment.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ImageOptions {
+    /// Run what the image in NEWROOT is made for, as its configuration says that rootfs-fetch --config wrote:
+    /// command, environment, working directory, user; COMMAND takes the place of its Cmd
+    #[arg(long, value_name = "FILE", conflicts_with = "skip_chdir")]
+    pub image_config: Option<PathBuf>,
+
+    /// Run PROGRAM in the place of the image's Entrypoint and Cmd; empty for COMMAND alone
+    #[arg(long, value_name = "PROGRAM", requires = "image_config")]
+    pub entrypoint: Option<OsString>,
+
+    /// Set a variable for COMMAND, or take the caller's value; repeatable
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = crate::environment::parser())]
+    pub env: Vec<Variable>,
+}
+
+/// A configuration, as far as running it needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    entrypoint: Vec<OsString>,
+    cmd: Vec<OsString>,
+    env: Vec<String>,
+    user: String,
+    working_dir: String,
+    /// What the image says of itself that changes nothing here, a line each.
+    pub remarks: Vec<String>,
+}
+
+/// Who the image's command runs as: the words of `--userspec` and `--groups`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageUser {
+    pub userspec: OsString,
+    /// Of a named group docker gives no supplementary ones.
+    pub groups: Option<OsString>,
+}
+
+impl ImageUser {
+    /// Root where none is named. As docker has it, a number without an account is of group 0.
+    fn read(named: &str, accounts: &AccountFiles) -> Self {
+        let (user, group) = named.split_once(':').unwrap_or((named, ""));
+        let user = if user.is_empty() { "0" } else { user };
+        if !group.is_empty() {
+            return Self { userspec: format!("{user}:{group}").into(), groups: Some(group.into()) };
+        }
+        let id = number(user.as_bytes());
+        let is_known =
+            accounts.user(user.as_bytes()).is_some() || id.is_some_and(|uid| accounts.user_of(uid).is_some());
+        if is_known || id.is_none() {
+            return Self { userspec: user.into(), groups: None };
+        }
+        Self { userspec: format!("{user}:0").into(), groups: Some("0".into()) }
+    }
+}
+
+impl Image {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// It cannot be read, is not JSON, or has a field of another form than images have.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let mut text = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut text));
+        if let Err(why) = read {
+            let why =
+                chain::reporter::ErrnoText(nix::errno::Errno::from_raw(why.raw_os_error().unwrap_or(0)));
+            return Err(Failure::new(format!("cannot read {}: {why}", quoted(path))).hint(HINT));
+        }
+        Self::parse(&text).map_err(|why| {
+            Failure::new(format!("{} is no configuration of an image: {why}", quoted(path))).hint(HINT)
+        })
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, String> {
+        let document: Value = serde_json::from_slice(text).map_err(|why| format!("it is not JSON: {why}"))?;
+        if !document.is_object() {
+            return Err("it is not an object".to_string());
+        }
+        let config = document.get("config").unwrap_or(&Value::Null);
+        if !config.is_object() && !config.is_null() {
+            return Err("its \"config\" is not an object".to_string());
+        }
+        let words = |key| words(config, key).map(|words| words.into_iter().map(OsString::from).collect());
+        Ok(Self {
+            entrypoint: words("Entrypoint")?,
+            cmd: words("Cmd")?,
+            env: self::words(config, "Env")?,
+            user: text_of(config, "User")?,
+            working_dir: text_of(config, "WorkingDir")?,
+            remarks: remarks(config),
+        })
+    }
+
+    /// The command: the image's own, or what `--entrypoint` and COMMAND make of it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn command(
+        &self,
+        entrypoint: Option<&OsStr>,
+        command: Vec<OsString>,
+    ) -> Result<Vec<OsString>, Failure> {
+        let (mut argv, cmd) = match entrypoint {
+            // with another Entrypoint the Cmd, which was made for the first, goes too
+            Some(program) if program.is_empty() => (Vec::new(), &[][..]),
+            Some(program) => (vec![program.to_owned()], &[][..]),
+            None => (self.entrypoint.clone(), self.cmd.as_slice()),
+        };
+        if command.is_empty() {
+            argv.extend_from_slice(cmd)
+        } else {
+            argv.extend(command)
+        }
+        if argv.first().is_none_or(|program| program.is_empty()) {
+            return Err(Failure::new("the image has no command, and none was given")
+                .hint("chroot-rs --image-config FILE ubuntu-fs /bin/sh"));
+        }
+        Ok(argv)
+    }
+
+    /// Gives the options that were left out the values that the image has.
+    pub fn fill_in(&self, options: &mut Options, accounts: &AccountFiles) {
+        let credentials = &mut options.credentials;
+        // what takes the place of the image's user is read by the same rules
+        let named = credentials.userspec.as_ref().map_or(Some(self.user.as_str()), |named| named.to_str());
+        if let Some(ImageUser { userspec, groups }) = named.map(|named| ImageUser::read(named, accounts)) {
+            credentials.userspec = Some(userspec);
+            credentials.groups = credentials.groups.take().or(groups);
+        }
+        options.workdir = options.workdir.take().or_else(|| self.workdir());
+    }
+
+    /// Its working directory, which is absolute.
+    pub fn workdir(&self) -> Option<PathBuf> {
+        (!self.working_dir.is_empty()).then(|| Path::new("/").join(&self.working_dir))
+    }
+
+    /// The whole environment of its command: nothing of the caller's but TERM.
+    pub fn environment(&self, home: &OsStr, notes: &mut Vec<String>) -> Environment {
+        let mut environment = Environment::whole();
+        environment.set("PATH", USUAL_PATH);
+        if let Ok(hostname) = nix::unistd::gethostname() {
+            environment.set("HOSTNAME", hostname);
+        }
+        if let Some(term) = std::env::var_os("TERM") {
+            environment.set("TERM", term);
+        }
+        environment.set("HOME", home);
+        for entry in &self.env {
+            match entry.split_once('=') {
+                Some((name, value)) if !name.is_empty() => environment.set(name, value),
+                _ => notes.push(format!("left out of the image's Env: {}", quoted(entry))),
+            }
+        }
+        environment
+    }
+}
+
+/// A list of words; one alone is a list, too, and null is none.
+fn words(config: &Value, key: &str) -> Result<Vec<String>, String> {
+    let wrong = || format!("its {key} is no list of words");
+    match config.get(key) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::String(word)) => Ok(vec![word.clone()]),
+        Some(Value::Array(list)) => {
+            list.iter().map(|word| word.as_str().map(str::to_string).ok_or_else(wrong)).collect()
+        }
+        Some(_) => Err(wrong()),
+    }
+}
+
+fn text_of(config: &Value, key: &str) -> Result<String, String> {
+    match config.get(key) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(format!("its {key} is no text")),
+    }
+}
+
+/// What an image says to who runs it.
+fn remarks(config: &Value) -> Vec<String> {
+    let names = |key| {
+        let object = config.get(key).and_then(Value::as_object)?;
+        let names: Vec<&str> = object.keys().map(String::as_str).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let signal = config.get("StopSignal").and_then(Value::as_str).filter(|signal| !signal.is_empty());
+    [
+        signal.map(|signal| {
+            format!("the image is stopped with {signal}: kill -s {signal}, timeout -s {signal}")
+        }),
+        names("ExposedPorts").map(|ports| format!("the image listens on {ports}")),
+        names("Volumes").map(|paths| format!("the image keeps its data in {paths}: --bind or --tmpfs")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;
