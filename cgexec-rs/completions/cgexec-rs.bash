@@ -183,8 +183,43 @@ _cgexec__rs() {
     esac
 }
 
+_cgexec__rs_operands() {
+    local at=1 cur=$2
+    while (( at < COMP_CWORD )); do
+        case ${COMP_WORDS[at]} in
+            --) (( at++ )); break ;;
+            --group | -g | --memory | -m | --memory-high | --memory-low | --memory-reservation | --memory-min | --memory-swap | --memory-swap-max | --pids-limit | --cpus | --cpu-quota | --cpu-period | --cpu-weight | --cpu-shares | --cpuset-cpus | --cpuset-mems | --io-max | --device-read-bps | --device-write-bps | --device-read-iops | --device-write-iops | --io-weight | --blkio-weight | --hugetlb | --set | --cpu-time | --wall-time | --kill-after | --parent | --name | --manager | --report-file) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            -*) ;;
+            *) break ;;
+        esac
+        (( at++ ))
+        while (( at < COMP_CWORD )) && [[ ${COMP_WORDS[at]} == [=:] ]]; do (( at += 2 )); done
+    done
+    if (( at > COMP_CWORD )) || { (( at == COMP_CWORD )) && [[ $cur == -* ]]; }; then
+        _cgexec__rs "$@"
+        return
+    fi
+    if (( at == COMP_CWORD )); then
+        COMPREPLY=($(compgen -c -- "$cur"))
+        return
+    fi
+    local command=${COMP_WORDS[at]##*/} loader
+    for loader in _comp_load _completion_loader; do
+        complete -p "$command" &>/dev/null || { declare -F $loader >/dev/null && $loader "$command"; }
+    done
+    COMP_WORDS=("${COMP_WORDS[@]:at}")
+    (( COMP_CWORD -= at ))
+    COMP_LINE=${COMP_WORDS[*]} COMP_POINT=${#COMP_LINE}
+    if [[ $(complete -p "$command" 2>/dev/null) =~ \ -F\ ([^ ]+) ]]; then
+        "${BASH_REMATCH[1]}" "$command" "$cur" "${COMP_WORDS[COMP_CWORD-1]}"
+    else
+        COMPREPLY=($(compgen -f -- "$cur"))
+        compopt -o filenames 2>/dev/null
+    fi
+}
+
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _cgexec__rs -o nosort -o bashdefault -o default cgexec-rs
+    complete -F _cgexec__rs_operands -o nosort -o bashdefault -o default cgexec-rs
 else
-    complete -F _cgexec__rs -o bashdefault -o default cgexec-rs
+    complete -F _cgexec__rs_operands -o bashdefault -o default cgexec-rs
 fi

@@ -93,7 +93,7 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["wait", "keep", "report", "report_file", "cpu_time", "wall_time"], help_heading = "Staying")]
     pub exec: bool,
 
-    /// Stay and wait for COMMAND, then end what is left and remove the group
+    /// Stay and wait for COMMAND, then end what is left and remove the group: the default
     #[arg(long, help_heading = "Staying")]
     pub wait: bool,
 

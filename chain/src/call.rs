@@ -30,8 +30,8 @@ pub use mount::{
 pub use namespace::{BringUp, SetHostname, Unshare};
 pub use notation::shell_word;
 pub use process::{
-    CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, OpenPidFile, PidFile, RunProgram, SetPath,
-    WithdrawReaper, WritePid,
+    CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, OpenPidFile, PidFile, RunProgram, SetVariable,
+    UnsetVariable, WithdrawReaper, WritePid,
 };
 
 /// One change of the process or the system.

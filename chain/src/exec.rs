@@ -42,18 +42,20 @@ pub struct Command {
     pub root: Option<PathBuf>,
     /// What is said if it is not found, where the caller's words show what was meant.
     pub not_found_hint: Option<String>,
+    /// The caller's PATH, where it is searched after that of the command's environment.
+    pub callers_path: Option<OsString>,
 }
 
 impl Command {
     /// The command that operands name; nothing where there are none.
     pub fn from_operands(operands: Vec<OsString>) -> Option<Self> {
         let program = operands.first()?.clone();
-        Some(Self { program, argv: operands, root: None, not_found_hint: None })
+        Some(Self { program, argv: operands, root: None, not_found_hint: None, callers_path: None })
     }
 
     /// A shell without arguments.
     pub fn shell(program: OsString) -> Self {
-        Self { argv: vec![program.clone()], program, root: None, not_found_hint: None }
+        Self { argv: vec![program.clone()], program, root: None, not_found_hint: None, callers_path: None }
     }
 
     /// The same command, run in a new root.
@@ -66,6 +68,12 @@ impl Command {
     #[must_use]
     pub fn or_hint(self, not_found_hint: Option<String>) -> Self {
         Self { not_found_hint, ..self }
+    }
+
+    /// The same command, found by the caller's PATH too, although its environment may have none.
+    #[must_use]
+    pub fn found_by_caller(self) -> Self {
+        Self { callers_path: std::env::var_os("PATH"), ..self }
     }
 
     /// Says the last step of a plan that is not carried out.
@@ -120,7 +128,8 @@ impl Command {
         if self.program.as_bytes().contains(&b'/') || self.program.is_empty() {
             return vec![PathBuf::from(&self.program)];
         }
-        search::path_dirs().into_iter().map(|dir| dir.join(&self.program)).collect()
+        let own = self.callers_path.as_deref().map(search::dirs).unwrap_or_default();
+        search::path_dirs().into_iter().chain(own).map(|dir| dir.join(&self.program)).collect()
     }
 
     fn not_found(&self, reporter: &Reporter, errno: Errno) -> i32 {

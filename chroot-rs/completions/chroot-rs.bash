@@ -23,7 +23,7 @@ _chroot__rs() {
 
     case "${cmd}" in
         chroot__rs)
-            opts="-w -e -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --propagation --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --image-config --entrypoint --env --privileged --cap-add --cap-drop --nosuid --no-new-privs --seccomp --skip-chdir --explain --dry-run --help --version"
+            opts="-w -e -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --changes --list --apply --discard --propagation --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --image-config --entrypoint --env --privileged --cap-add --cap-drop --no-new-privs --seccomp --skip-chdir --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -31,6 +31,18 @@ _chroot__rs() {
             case "${prev}" in
                 --ephemeral)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --changes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --list)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --apply)
+                    COMPREPLY=($(compgen -W "unchanged force" -- "${cur}"))
                     return 0
                     ;;
                 --propagation)
@@ -107,8 +119,49 @@ _chroot__rs() {
     esac
 }
 
+_chroot__rs_operands() {
+    local at=1 cur=$2
+    while (( at < COMP_CWORD )); do
+        case ${COMP_WORDS[at]} in
+            --) (( at++ )); break ;;
+            --propagation | --bind | --bind-try | --tmpfs | --workdir | -w | --userspec | --groups | --image-config | --entrypoint | --env | -e | --cap-add | --cap-drop | --seccomp) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            -*) ;;
+            *) break ;;
+        esac
+        (( at++ ))
+        while (( at < COMP_CWORD )) && [[ ${COMP_WORDS[at]} == [=:] ]]; do (( at += 2 )); done
+    done
+    if (( at > COMP_CWORD )) || { (( at == COMP_CWORD )) && [[ $cur == -* ]]; }; then
+        _chroot__rs "$@"
+        return
+    fi
+    if (( at == COMP_CWORD )); then
+        COMPREPLY=($(compgen -d -- "$cur"))
+        compopt -o filenames 2>/dev/null
+        return
+    fi
+    (( at++ ))
+    if (( at == COMP_CWORD )); then
+        COMPREPLY=($(compgen -c -- "$cur"))
+        return
+    fi
+    local command=${COMP_WORDS[at]##*/} loader
+    for loader in _comp_load _completion_loader; do
+        complete -p "$command" &>/dev/null || { declare -F $loader >/dev/null && $loader "$command"; }
+    done
+    COMP_WORDS=("${COMP_WORDS[@]:at}")
+    (( COMP_CWORD -= at ))
+    COMP_LINE=${COMP_WORDS[*]} COMP_POINT=${#COMP_LINE}
+    if [[ $(complete -p "$command" 2>/dev/null) =~ \ -F\ ([^ ]+) ]]; then
+        "${BASH_REMATCH[1]}" "$command" "$cur" "${COMP_WORDS[COMP_CWORD-1]}"
+    else
+        COMPREPLY=($(compgen -f -- "$cur"))
+        compopt -o filenames 2>/dev/null
+    fi
+}
+
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _chroot__rs -o nosort -o bashdefault -o default chroot-rs
+    complete -F _chroot__rs_operands -o nosort -o bashdefault -o default chroot-rs
 else
-    complete -F _chroot__rs -o bashdefault -o default chroot-rs
+    complete -F _chroot__rs_operands -o bashdefault -o default chroot-rs
 fi

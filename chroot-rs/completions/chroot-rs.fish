@@ -1,4 +1,9 @@
 complete -c chroot-rs -l ephemeral -d 'Let everything be written to NEWROOT, at most SIZE, and forget it when the command ends' -r
+complete -c chroot-rs -l changes -d 'Let everything be written to NEWROOT, and keep it in DIR, apart from NEWROOT, also for the next run' -r -F
+complete -c chroot-rs -l list -d 'Of DIR of --changes: print what was created, changed and removed, a line each or as json, and run nothing' -r -f -a "text\t''
+json\t''"
+complete -c chroot-rs -l apply -d 'Of DIR of --changes: make NEWROOT what it was for the command, with force also where both changed, and run nothing' -r -f -a "unchanged\t''
+force\t''"
 complete -c chroot-rs -l propagation -d 'How mounts that are made outside later spread in: private, not at all; slave, to what is bound' -r -f -a "private\t''
 slave\t''"
 complete -c chroot-rs -l bind -d 'Show a file or directory inside, at DST or its own path: ro, noexec, bind without mounts below; repeatable' -r
@@ -21,6 +26,7 @@ complete -c chroot-rs -l share-pid -d 'Keep the caller\'s processes in sight, al
 complete -c chroot-rs -l no-init -d 'Let COMMAND be process 1, for which the kernel drops signals it does not catch: for systemd and other inits'
 complete -c chroot-rs -l unmask -d 'Where the machine\'s root exists inside: leave its switches in /proc and /sys writable (/proc/sys, ...)'
 complete -c chroot-rs -l read-only -d 'Let nothing be written to NEWROOT and what is mounted below it'
+complete -c chroot-rs -l discard -d 'Of DIR of --changes: throw the changes away, and run nothing'
 complete -c chroot-rs -l resolv-conf -d 'Show the caller\'s /etc/resolv.conf inside, read-only'
 complete -c chroot-rs -l keep-fds -d 'Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, sockets'
 complete -c chroot-rs -l privileged -d 'Keep everything: each capability, every system call, the machine\'s switches writable; root inside can get out'
@@ -30,3 +36,19 @@ complete -c chroot-rs -l skip-chdir -d 'Stay in the working directory; only wher
 complete -c chroot-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c chroot-rs -s h -l help -d 'Print help'
 complete -c chroot-rs -s V -l version -d 'Print version'
+function __chroot_rs_has_newroot
+    set -l words (commandline -cop)
+    set -l is_value 0
+    for word in $words[2..]
+        if test $is_value = 1
+            set is_value 0
+        else if contains -- $word --propagation --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp
+            set is_value 1
+        else if not string match -q -- '-*' $word
+            return 0
+        end
+    end
+    return 1
+end
+complete -c chroot-rs -n 'not __chroot_rs_has_newroot' -x -a '(__fish_complete_directories)'
+complete -c chroot-rs -n __chroot_rs_has_newroot -x -a '(__fish_complete_subcommand --fcs-skip=2 - --propagation --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp)'

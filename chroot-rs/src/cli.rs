@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use chain::args::Tool;
 
+use crate::changes::ChangeOptions;
 use crate::credentials::CredentialOptions;
 use crate::image::ImageOptions;
 use crate::mount_request::{MountRequests, parse_size};
@@ -56,6 +57,10 @@ pub struct Options {
     #[arg(long, conflicts_with = "plain", value_name = "SIZE", num_args = 0..=1, require_equals = true,
           value_parser = EphemeralSize::parse, default_missing_value = "")]
     pub ephemeral: Option<EphemeralSize>,
+
+    /// `--changes` and what is done with them.
+    #[command(flatten)]
+    pub changes: ChangeOptions,
 
     /// How mounts that are made outside later spread in: private, not at all; slave, to what is bound
     #[arg(long, value_name = "MODE", conflicts_with = "plain", hide_possible_values = true)]
@@ -120,7 +125,7 @@ impl Options {
 
     /// What happens to changes the command makes.
     pub const fn write_mode(&self) -> WriteMode {
-        match (self.read_only, self.ephemeral.is_some()) {
+        match (self.read_only, self.ephemeral.is_some() || self.changes.changes.is_some()) {
             (true, _) => WriteMode::ReadOnly,
             (false, true) => WriteMode::Ephemeral,
             (false, false) => WriteMode::Persistent,

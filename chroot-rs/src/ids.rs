@@ -33,6 +33,12 @@ impl Ids {
         Self { users: only.clone(), groups: only, setgroups_denied: true, has_no_groups: has_no_groups() }
     }
 
+    /// The ids of a namespace that maps the caller to its own id and no other.
+    pub fn only(uid: u32, gid: u32) -> Self {
+        let one = |id: u32| Some(std::iter::once(id.into()..u64::from(id) + 1).collect::<Vec<_>>());
+        Self { users: one(uid), groups: one(gid), setgroups_denied: true, has_no_groups: has_no_groups() }
+    }
+
     pub fn has_user(&self, uid: u32) -> bool {
         has(self.users.as_deref(), uid)
     }

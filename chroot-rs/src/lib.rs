@@ -2,7 +2,9 @@
 //! chroot-rs: change the root directory so that nothing inside can see out, then become the next command.
 #![forbid(unsafe_code)]
 
+mod broken_variables;
 pub mod capabilities;
+pub mod changes;
 pub mod cli;
 mod credentials;
 mod descriptors;
@@ -25,6 +27,7 @@ mod root;
 mod root_mount;
 pub mod seccomp;
 mod setup;
+mod standard_pipes;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -32,6 +35,7 @@ use std::path::PathBuf;
 use chain::args::{self, Parsed};
 use chain::exec::Command;
 use chain::{Failure, Reporter, Verbosity};
+use system::sys;
 
 use crate::cli::{Options, TOOL};
 use crate::image::Image;
@@ -43,6 +47,12 @@ use crate::setup::Setup;
 pub fn run(argv: Vec<OsString>) -> ! {
     let Parsed { options, verbosity, operands, .. } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
+    if options.changes.run_nothing() {
+        match open_root(operands).and_then(|(root, _)| options.changes.act(&root)) {
+            Ok(()) => sys::exit(0),
+            Err(failure) => reporter.exit_with(&failure),
+        }
+    }
     let (setup, remarks) = prepare(options, operands).unwrap_or_else(|failure| reporter.exit_with(&failure));
     let remarks = remarks.iter().filter(|_| reporter.verbosity() != Verbosity::Quiet);
     for note in setup.notes.iter().chain(remarks) {
@@ -52,12 +62,8 @@ pub fn run(argv: Vec<OsString>) -> ! {
 }
 
 /// Reads the system and decides, and changes nothing. What an image says of itself comes along.
-fn prepare(mut options: Options, mut operands: Vec<OsString>) -> Result<(Setup, Vec<String>), Failure> {
-    if operands.is_empty() {
-        return Err(Failure::new("missing operand: NEWROOT").hint("chroot-rs ubuntu-fs /bin/bash"));
-    }
-    let mut command = operands.split_off(1);
-    let root = Root::open(operands.pop().map(PathBuf::from).unwrap_or_default())?;
+fn prepare(mut options: Options, operands: Vec<OsString>) -> Result<(Setup, Vec<String>), Failure> {
+    let (root, mut command) = open_root(operands)?;
     let image = options.image.image_config.as_deref().map(Image::read).transpose()?;
     if let Some(image) = &image {
         command = image.command(options.image.entrypoint.as_deref(), command)?;
@@ -73,12 +79,21 @@ fn prepare(mut options: Options, mut operands: Vec<OsString>) -> Result<(Setup, 
         let home = accounts.user_of(setup.credentials.uid.unwrap_or_default()).and_then(|user| user.home());
         let home = home.unwrap_or_else(|| "/".into());
         setup.environment = image.environment(&home, &mut setup.notes);
-        // the image has a PATH of its own
-        setup.path = None;
+        // the image has a PATH and a HOME of its own
+        setup.mended.clear();
         setup.missing_workdir = setup.workdir.clone().filter(|dir| !setup.root.has(dir));
     }
     setup.environment.set_all(&options.image.env);
     Ok((setup, image.map(|image| image.remarks).unwrap_or_default()))
+}
+
+/// NEWROOT, and the words of the command.
+fn open_root(mut operands: Vec<OsString>) -> Result<(Root, Vec<OsString>), Failure> {
+    if operands.is_empty() {
+        return Err(Failure::new("missing operand: NEWROOT").hint("chroot-rs ubuntu-fs /bin/bash"));
+    }
+    let command = operands.split_off(1);
+    Ok((Root::open(operands.pop().map(PathBuf::from).unwrap_or_default())?, command))
 }
 
 fn interactive_shell(root: &Root) -> Command {

@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -152,6 +152,16 @@ fn split(text: &OsStr) -> Vec<OsString> {
 pub struct MountRequests(pub Vec<MountRequest>);
 
 impl MountRequests {
+    /// Whether a path inside may be in one of the mounts.
+    pub fn may_show(&self, path: &Path) -> bool {
+        self.0.iter().any(|request| match request {
+            MountRequest::Bind { target, .. } | MountRequest::Tmpfs { target, .. } => {
+                path.starts_with(target)
+            }
+            MountRequest::ResolvConf => false,
+        })
+    }
+
     /// Whether something of outside is shown.
     pub fn have_bind(&self) -> bool {
         self.0.iter().any(|request| matches!(request, MountRequest::Bind { .. }))
@@ -210,8 +220,6 @@ impl clap::FromArgMatches for MountRequests {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn bind(written: &str) -> Result<(String, String, BindOptions), String> {

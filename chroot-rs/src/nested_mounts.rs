@@ -11,6 +11,7 @@ use nix::fcntl::{AtFlags, readlinkat};
 use nix::sys::stat::{SFlag, fstat, fstatat};
 use system::{mountinfo, sys};
 
+use crate::changes::{SINCE, UPPER, WORK};
 use crate::ids::Ids;
 use crate::overlay::{OverlayProbe, Piece, PieceKind};
 use crate::probe::Privilege;
@@ -46,7 +47,7 @@ const NOBODY: u32 = 65534;
 
 impl OverlayProbe {
     /// Reads the mounts below a root, for an overlay that this process makes with its privilege.
-    pub fn read(root: &Root, privilege: Privilege, ids: &Ids, caller: u32) -> Self {
+    pub fn read(root: &Root, privilege: Privilege, ids: &Ids, caller: u32, changes: Option<&Path>) -> Self {
         let table = mountinfo::table().unwrap_or_default();
         let below = below(&table, root);
         let (nested, hidden): (Vec<_>, Vec<_>) =
@@ -66,12 +67,29 @@ impl OverlayProbe {
             Self { foreign_owner: foreign_owner(root, privilege, ids, caller), ..Self::default() };
         if are_locked {
             let all: Vec<&Path> = below.iter().map(|(path, _)| path.as_path()).collect();
-            probe.pieces = pieces(root, &all);
+            probe.pieces = pieces(root, &all, caller);
         } else {
             (probe.nested, probe.hidden) = (nested, hidden);
         }
+        if let Some(dir) = changes {
+            probe.missing = missing(dir, root.mode(), &probe.pieces);
+        }
         probe
     }
+}
+
+/// What the directory of `--changes` lacks, with modes.
+fn missing(dir: &Path, mode: u32, pieces: &[Piece]) -> Vec<(PathBuf, u32)> {
+    let mut all = vec![(PathBuf::new(), 0o700), (UPPER.into(), mode), (WORK.into(), 0o700)];
+    for piece in pieces.iter().filter(|piece| piece.kind == PieceKind::Overlaid) {
+        all.push((Path::new(UPPER).join(&piece.name), piece.mode));
+        all.push((Path::new(WORK).join(&piece.name), 0o700));
+        let below = |(way, mode): &(PathBuf, u32)| (Path::new(UPPER).join(&piece.name).join(way), *mode);
+        all.extend(piece.ways.iter().map(below));
+    }
+    all.push((SINCE.into(), 0o600));
+    all.retain(|(below, _)| std::fs::symlink_metadata(dir.join(below)).is_err());
+    all
 }
 
 /// The places below the root where something is mounted, without those of our own mounts, and whether it
@@ -105,7 +123,7 @@ fn is_directory(root: &Root, path: &Path) -> bool {
 }
 
 /// The entries of a root with these mounts below.
-fn pieces(root: &Root, mounts: &[&Path]) -> Vec<Piece> {
+fn pieces(root: &Root, mounts: &[&Path], caller: u32) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let dir = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&root.dir)));
     let _ = sys::for_each_entry(&dir, &mut |name| {
@@ -125,11 +143,34 @@ fn pieces(root: &Root, mounts: &[&Path]) -> Vec<Piece> {
             SFlag::S_IFDIR => PieceKind::Overlaid,
             _ => PieceKind::File,
         };
-        pieces.push(Piece { name: name.to_path_buf(), kind, mode: found.st_mode & 0o7777 });
+        let ways = if kind == PieceKind::Overlaid { ways(root, name, caller) } else { Vec::new() };
+        pieces.push(Piece { name: name.to_path_buf(), kind, mode: found.st_mode & 0o7777, ways });
         ControlFlow::Continue(())
     });
     pieces.sort_by(|one, other| one.name.cmp(&other.name));
     pieces
+}
+
+/// The directories of others below an entry of the root that lead to the caller's home and working directory.
+fn ways(root: &Root, name: &Path, caller: u32) -> Vec<(PathBuf, u32)> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let mut ways: Vec<(PathBuf, u32)> = Vec::new();
+    for place in home.into_iter().chain(std::env::current_dir()) {
+        let Ok(below) = place.strip_prefix(Path::new("/").join(name)) else { continue };
+        let above: Vec<&Path> = below.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
+        for dir in above.into_iter().rev() {
+            let found = fstatat(&root.dir, &name.join(dir), AtFlags::AT_SYMLINK_NOFOLLOW);
+            let Ok(found) = found else { break };
+            let is_directory = found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits();
+            if !is_directory || found.st_uid == caller {
+                break;
+            }
+            if !ways.iter().any(|(known, _)| known == dir) {
+                ways.push((dir.to_path_buf(), found.st_mode & 0o7777));
+            }
+        }
+    }
+    ways
 }
 
 /// The owner of the root, if nobody of the user namespace is that.

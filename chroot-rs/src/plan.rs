@@ -13,7 +13,7 @@ use crate::make_directories::MakeDirectories;
 use crate::rights::Rights;
 use crate::root::Root;
 use crate::setup::{PivotSetup, Setup, Strategy};
-use crate::{descriptors, root};
+use crate::{descriptors, root, standard_pipes};
 
 /// Every step between now and the command.
 ///
@@ -33,12 +33,15 @@ pub fn plan(setup: Setup) -> Plan {
         Strategy::Pivot(pivot) => plan_pivot(&mut plan, setup.root, *pivot, &setup.rights),
     }
     plan_missing_workdir(&mut plan, setup.missing_workdir);
+    if let Some(uid) = setup.credentials.uid {
+        standard_pipes::plan_owner(&mut plan, &setup.pipes, uid);
+    }
     setup.rights.plan_limits(&mut plan);
     setup.rights.plan_before_credentials(&mut plan);
     setup.credentials.plan(&mut plan);
     setup.rights.plan_capabilities(&mut plan);
-    if let Some(path) = setup.path {
-        plan.step("look for programs where they usually are", call::SetPath(path));
+    for variable in setup.mended {
+        variable.plan(&mut plan);
     }
     setup.environment.plan(&mut plan);
     if let Some(dir) = setup.workdir {
@@ -62,7 +65,7 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
     if pivot.root_mount.has_open_tree {
         root::chdir_to_root(plan, new_root);
     }
-    plan_namespaces(plan, pivot.map_to_root, pivot.process_1, rights);
+    plan_namespaces(plan, pivot.map_caller, pivot.process_1, rights);
     let (reason, propagation) = if pivot.follows_outside {
         ("let mounts spread in, but not out", MsFlags::MS_SLAVE)
     } else {
@@ -71,9 +74,10 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
     plan.step(reason, call::Mount::propagate("/", propagation));
     let extra_mounts = pivot.extra_mounts.into_iter().map(|mount| mount.plan_source(plan, pivot.limits));
     let extra_mounts: Vec<_> = extra_mounts.collect();
+    let kept = pivot.overlay.as_ref().and_then(|overlay| overlay.plan_kept(plan, pivot.root_mount.umask));
     pivot.root_mount.plan(plan, new_root, pivot.write_mode, &root.path);
     if let Some(overlay) = pivot.overlay {
-        pivot.root_mount.plan_overlay(plan, new_root, &overlay);
+        pivot.root_mount.plan_overlay(plan, new_root, &overlay, kept);
     }
     pivot.limits.plan_root(plan, new_root);
     pivot.kernel_mounts.plan_proc(plan, new_root);
@@ -87,26 +91,26 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
     pivot.root_mount.plan_pivot(plan, new_root);
 }
 
-/// Enters a mount namespace, a user namespace in which the user and group `map_to_root` are root, and a
+/// Enters a mount namespace, a user namespace with the caller's ids inside and outside, and a
 /// PID namespace, so that no process outside is in sight. The child in it carries on with the plan.
 fn plan_namespaces(
     plan: &mut Plan,
-    map_to_root: Option<(u32, u32)>,
+    map_caller: Option<((u32, u32), (u32, u32))>,
     process_1: Option<ProcessOne>,
     rights: &Rights,
 ) {
     let mut flags = CloneFlags::CLONE_NEWNS;
-    flags.set(CloneFlags::CLONE_NEWUSER, map_to_root.is_some());
+    flags.set(CloneFlags::CLONE_NEWUSER, map_caller.is_some());
     flags.set(CloneFlags::CLONE_NEWPID, process_1.is_some());
-    let reason = match (map_to_root, process_1) {
+    let reason = match (map_caller, process_1) {
         (Some(_), Some(_)) => "enter new user, mount and PID namespaces",
         (Some(_), None) => "enter new user and mount namespaces",
         (None, Some(_)) => "enter new mount and PID namespaces",
         (None, None) => "enter a new mount namespace",
     };
     plan.step(reason, call::Unshare(flags));
-    if let Some(caller) = map_to_root {
-        idmap::map_one(plan, (0, 0), caller);
+    if let Some((inside, outside)) = map_caller {
+        idmap::map_one(plan, inside, outside);
     }
     if let Some(process_1) = process_1 {
         process_1.plan(plan, |plan| rights.plan_reaper(plan));

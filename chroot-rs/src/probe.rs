@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reads the system once, before anything is decided. A probe is never changed: setup.rs decides.
 
+use std::os::fd::RawFd;
 use std::path::Path;
 
 use chain::handover::Handover;
@@ -9,6 +10,7 @@ use system::namespace::{Kind, capability};
 use system::visibility::Refused;
 use system::{mountinfo, sys};
 
+use crate::broken_variables::Variable;
 use crate::cli::Options;
 use crate::descriptors::{self, EscapingFd};
 use crate::dev::{self, Dev};
@@ -18,7 +20,8 @@ use crate::mounts::ExistingMounts;
 use crate::overlay::OverlayProbe;
 use crate::rights::CallerRights;
 use crate::root::{DirState, Root};
-use crate::root_mount::RootMount;
+use crate::root_mount::{RootMount, WriteMode};
+use crate::standard_pipes;
 use system::accounts::AccountFiles;
 
 /// Where this process has CAP_SYS_ADMIN, which mount(2) needs.
@@ -106,6 +109,16 @@ impl Privilege {
     }
 }
 
+/// The ids of this process, where it has them and no others in a user namespace of its own: who made that
+/// kept them on purpose, as `unshare-rs --map-current-user` does.
+pub fn own_id_kept() -> Option<(u32, u32)> {
+    let (uid, gid) = sys::effective_ids();
+    let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
+    let mut fields = map.split_whitespace().map(str::parse::<u32>);
+    let is_kept = fields.next()?.ok()? == uid && fields.nth(1)?.ok()? == 1 && fields.next().is_none();
+    (is_kept && uid != 0).then_some((uid, gid))
+}
+
 /// What was read.
 #[derive(Debug)]
 pub struct Probe {
@@ -116,8 +129,12 @@ pub struct Probe {
     pub accounts: AccountFiles,
     /// The ids of the user namespace that the command runs in.
     pub ids: Ids,
-    /// Whether the new root has one of the directories in PATH.
-    pub path_works: bool,
+    /// The variables that lead nowhere in the new root.
+    pub broken_variables: Vec<Variable>,
+    /// The effective user.
+    pub uid: u32,
+    /// The standard descriptors that are pipes; looked at where the command becomes another user.
+    pub standard_pipes: Vec<RawFd>,
     pub mounts: Result<MountProbe, WhyPlain>,
     /// What the tool before left to this one.
     pub handover: Option<Handover>,
@@ -134,15 +151,26 @@ impl Probe {
         };
         let named = options.credentials.are_requested();
         let ids = match privilege {
-            Ok(Privilege::Unprivileged) => Ids::one(),
+            Ok(Privilege::Unprivileged) => match own_id_kept() {
+                Some((uid, gid)) => Ids::only(uid, gid),
+                None => Ids::one(),
+            },
             Ok(Privilege::Namespace) => Ids::here(),
             Err(_) if named => Ids::here(),
             Ok(Privilege::Machine) | Err(_) => Ids::default(),
         };
+        let broken_variables = if is_current_root || options.plain {
+            Vec::new()
+        } else {
+            Variable::broken(&root, &options.mounts)
+        };
+        let needs_accounts = named || broken_variables.iter().any(|variable| variable.is_of_user());
         Self {
             is_current_root,
-            accounts: if named { root.account_files() } else { AccountFiles::default() },
-            path_works: std::env::var_os("PATH").is_none_or(|path| root.has_one_of(&path)),
+            accounts: if needs_accounts { root.account_files() } else { AccountFiles::default() },
+            broken_variables,
+            uid: sys::effective_ids().0,
+            standard_pipes: if named { standard_pipes::read() } else { Vec::new() },
             mounts: privilege.map(|privilege| MountProbe::read(&root, privilege, &ids, options)),
             ids,
             handover: Handover::inside(),
@@ -158,6 +186,8 @@ pub struct MountProbe {
     pub rights: CallerRights,
     /// The effective user and group of this process.
     pub caller: (u32, u32),
+    /// What they are in a new user namespace.
+    pub inside: (u32, u32),
     pub escaping_fds: Vec<EscapingFd>,
     /// Whether this is process 1 of its PID namespace.
     pub is_pid_1: bool,
@@ -201,7 +231,9 @@ impl MountProbe {
         let shows_net = privilege.owns(Kind::NET) && !refused.sysfs;
         let rights = CallerRights::read(privilege);
         let caller = sys::effective_ids();
-        let overlay = options.ephemeral.is_some().then(|| OverlayProbe::read(root, privilege, ids, caller.0));
+        let changes = options.changes.directory();
+        let overlay = || OverlayProbe::read(root, privilege, ids, caller.0, changes.as_deref());
+        let overlay = (options.write_mode() == WriteMode::Ephemeral).then(overlay);
         let may_unmount = || privilege == Privilege::Namespace && root.can_unmount_below();
         let can_unmount = is_machine || (proc_mounts + sys_mounts > 0 && may_unmount());
         Self {
@@ -211,6 +243,11 @@ impl MountProbe {
             dev: privilege.read_dev(ids, umask, rights.has_host_root),
             rights,
             caller,
+            inside: if privilege == Privilege::Unprivileged {
+                own_id_kept().unwrap_or_default()
+            } else {
+                (0, 0)
+            },
             escaping_fds: descriptors::escaping_fds(),
             is_pid_1,
             proc_is_covered: refused.proc,

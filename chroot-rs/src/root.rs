@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The new root directory, held open: whoever renames its path replaces nothing.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -113,12 +113,6 @@ impl Root {
             .filter(has)
             .or_else(|| self.account_files().user(b"root")?.shell().filter(has))
             .unwrap_or_else(|| OsString::from("/bin/sh"))
-    }
-
-    /// Whether the root has one of a PATH's directories; true for a PATH without an absolute one.
-    pub fn has_one_of(&self, path: &OsStr) -> bool {
-        let mut dirs = std::env::split_paths(path).filter(|dir| dir.is_absolute()).peekable();
-        dirs.peek().is_none() || dirs.any(|dir| self.has(&dir))
     }
 
     /// Whether a process inside finds something at an absolute path.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Decides everything, from the options and the probe. The plan only lists it.
 
-use std::ffi::OsString;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
 use chain::exec::Command;
@@ -9,6 +9,7 @@ use chain::handover::Handover;
 use chain::reporter::ErrnoText;
 use chain::{Failure, ProcessOne};
 
+use crate::broken_variables::Mended;
 use crate::cli::{EphemeralSize, Options, Propagation};
 use crate::credentials::Credentials;
 use crate::descriptors::EscapingFd;
@@ -27,19 +28,18 @@ use crate::root_mount::{RootMount, WriteMode};
 const NO_NEW_PROC: &str = "a part of /proc is covered, so the kernel gives no new one; a container lifts it with \
     --security-opt systempaths=unconfined (docker), unmask=ALL (podman), procMount: Unmasked (Kubernetes)";
 
-/// Replaces a PATH without a directory that exists inside, as on a machine that keeps programs elsewhere.
-const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// Everything the plan does.
 #[derive(Debug)]
 pub struct Setup {
     pub root: Root,
     pub strategy: Strategy,
     pub credentials: Credentials,
+    /// Variables of the caller's that lead nowhere inside.
+    pub mended: Vec<Mended>,
+    /// Standard descriptors that the user of the command is to own.
+    pub pipes: Vec<RawFd>,
     /// What the command may do.
     pub rights: Rights,
-    /// A PATH that replaces the caller's.
-    pub path: Option<OsString>,
     pub workdir: Option<PathBuf>,
     /// The working directory of an image that has not got it.
     pub missing_workdir: Option<PathBuf>,
@@ -66,8 +66,8 @@ pub enum Strategy {
 pub struct PivotSetup {
     /// Descriptors to keep from the command.
     pub escaping_fds: Vec<EscapingFd>,
-    /// The user and group that become root in a new user namespace, if one is needed.
-    pub map_to_root: Option<(u32, u32)>,
+    /// The caller's user and group inside and outside of a new user namespace, if one is needed.
+    pub map_caller: Option<((u32, u32), (u32, u32))>,
     /// Who is process 1 of the new PID namespace, if the command gets one.
     pub process_1: Option<ProcessOne>,
     pub root_mount: RootMount,
@@ -115,7 +115,13 @@ impl Setup {
             None => Rights::default(),
         };
         let command = if probe.is_current_root { command } else { command.inside(&probe.root.path) };
-        let path = (!probe.path_works).then(|| USUAL_PATH.into());
+        let inside = match &strategy {
+            Strategy::Pivot(pivot) => pivot.map_caller.map(|(inside, _)| inside.0),
+            Strategy::Plain { .. } => None,
+        };
+        let uid = credentials.uid.or(inside).unwrap_or(probe.uid);
+        let mended = Mended::all(&probe.broken_variables, &probe.root, &probe.accounts, uid);
+        let pipes = if uid == probe.uid { Vec::new() } else { probe.standard_pipes };
         // a mount was made of the root the caller has, and its directories are at the same paths
         let stays = options.skip_chdir && matches!(strategy, Strategy::Pivot(_));
         let workdir = options.workdir.clone().or_else(|| std::env::current_dir().ok().filter(|_| stays));
@@ -125,7 +131,8 @@ impl Setup {
             strategy,
             credentials,
             rights,
-            path,
+            mended,
+            pipes,
             workdir,
             missing_workdir,
             environment,
@@ -153,7 +160,7 @@ impl PivotSetup {
         let follows_outside = options.propagation.map_or(probe.is_slave, |mode| mode == Propagation::Slave);
         Ok(Self {
             escaping_fds: if options.keep_fds { Vec::new() } else { probe.escaping_fds },
-            map_to_root: (probe.privilege == Privilege::Unprivileged).then_some(probe.caller),
+            map_caller: (probe.privilege == Privilege::Unprivileged).then_some((probe.inside, probe.caller)),
             process_1,
             root_mount: probe.root_mount,
             limits,
@@ -206,7 +213,11 @@ fn kernel_mounts(options: &Options, probe: &MountProbe, new_pid: bool) -> Kernel
         // a copy has to be made read-only
         sys: provide(probe.sys_dir, probe.owns_net, probe.has_mount_setattr),
         // an overlay shows the directories of the root, not what is mounted on them
-        existing: if options.ephemeral.is_some() { ExistingMounts::default() } else { probe.existing },
+        existing: if options.write_mode() == WriteMode::Ephemeral {
+            ExistingMounts::default()
+        } else {
+            probe.existing
+        },
         cgroup2: probe.owns_cgroup,
         masks: if options.unmask || options.rights.privileged { Vec::new() } else { probe.masks.clone() },
         sys_parts: if options.rights.privileged { Vec::new() } else { probe.sys_parts.clone() },
@@ -216,15 +227,19 @@ fn kernel_mounts(options: &Options, probe: &MountProbe, new_pid: bool) -> Kernel
 
 /// Whether the new root has a directory, or an overlay in which it is made.
 fn has_dir(options: &Options, dir: DirState) -> bool {
-    dir == DirState::Directory || (dir == DirState::Missing && options.ephemeral.is_some())
+    dir == DirState::Directory || (dir == DirState::Missing && options.write_mode() == WriteMode::Ephemeral)
 }
 
 /// The overlay of an ephemeral root.
 fn overlay(options: &Options, probe: &MountProbe) -> Result<Option<Overlay>, Failure> {
-    let Some(EphemeralSize(size)) = &options.ephemeral else { return Ok(None) };
+    if options.write_mode() != WriteMode::Ephemeral {
+        return Ok(None);
+    }
+    let size = options.ephemeral.as_ref().and_then(|EphemeralSize(size)| size.clone());
     // one by one, each entry that the caller owns can be changed
     if let (Some(owner), true) = (probe.overlay.foreign_owner, probe.overlay.pieces.is_empty()) {
-        let failure = format!("--ephemeral cannot change NEWROOT: its owner, user {owner}, has no id inside");
+        let option = if options.changes.changes.is_some() { "--changes" } else { "--ephemeral" };
+        let failure = format!("{option} cannot change NEWROOT: its owner, user {owner}, has no id inside");
         return Err(Failure::new(failure).hint(
             "cp -a NEWROOT COPY makes one of your own; or --read-only, with --tmpfs where something is written",
         ));
@@ -232,18 +247,26 @@ fn overlay(options: &Options, probe: &MountProbe) -> Result<Option<Overlay>, Fai
     let dirs = [("proc", probe.proc_dir), ("sys", probe.sys_dir), ("dev", probe.dev_dir)];
     let missing = dirs.into_iter().filter(|(_, dir)| *dir == DirState::Missing && !options.no_mount);
     let made = missing.map(|(name, _)| name).collect();
-    Ok(Some(Overlay { size: size.clone(), probe: probe.overlay.clone(), made }))
+    let changes = options.changes.directory();
+    Ok(Some(Overlay { size, probe: probe.overlay.clone(), made, changes }))
 }
 
 /// What an overlay does not show as it is.
-fn left_out_of_overlay(overlay: &OverlayProbe) -> Vec<String> {
+fn left_out_of_overlay(options: &Options, overlay: &OverlayProbe) -> Vec<String> {
     let mut notes: Vec<String> =
         overlay.hidden.iter().map(|path| hidden(&Path::new("/").join(path))).collect();
     let read_only = overlay.pieces.iter().filter(|piece| piece.kind == PieceKind::ReadOnly);
     let read_only: Vec<String> = read_only.map(|piece| format!("/{}", piece.name.display())).collect();
     if !read_only.is_empty() {
         let why = "something is mounted below, and a user namespace may not look under it";
-        notes.push(format!("read-only in spite of --ephemeral: {}: {why}", read_only.join(", ")));
+        notes.push(format!("read-only: {}: {why}", read_only.join(", ")));
+    }
+    if options.changes.changes.is_some() && !overlay.nested.is_empty() {
+        let nested: Vec<String> = overlay.nested.iter().map(|dir| format!("/{}", dir.display())).collect();
+        notes.push(format!(
+            "read-only: {}: --changes keeps what is written to NEWROOT's own file system",
+            nested.join(", ")
+        ));
     }
     if overlay.foreign_owner.is_some() {
         let why = "they have no id inside";
@@ -259,17 +282,19 @@ fn left_out(options: &Options, probe: &MountProbe) -> Vec<String> {
         let danger = "the processes outside stay in sight, and root inside could get out";
         notes.push(format!("{danger}: {NO_NEW_PROC}"));
     }
-    notes.extend(left_out_of_overlay(&probe.overlay));
+    notes.extend(left_out_of_overlay(options, &probe.overlay));
     if options.no_mount {
         return notes;
     }
     let existing = probe.existing;
-    if existing.proc_mounts > 0 && !existing.can_unmount && options.ephemeral.is_none() {
+    if existing.proc_mounts > 0 && !existing.can_unmount && options.write_mode() != WriteMode::Ephemeral {
         let danger = "is covered, and root inside could uncover it and get out: umount it before";
         notes.push(format!("what is mounted on /proc in the new root already {danger}"));
     }
     let dirs = [("proc", probe.proc_dir), ("sys", probe.sys_dir), ("dev", probe.dev_dir)];
-    let missing = dirs.iter().filter(|(_, dir)| *dir == DirState::Missing && options.ephemeral.is_none());
+    let missing = dirs
+        .iter()
+        .filter(|(_, dir)| *dir == DirState::Missing && options.write_mode() != WriteMode::Ephemeral);
     let missing: Vec<String> = missing.map(|(name, _)| format!("/{name}")).collect();
     if !missing.is_empty() {
         let how = "mkdir, or --ephemeral, which makes them";

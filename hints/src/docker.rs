@@ -180,6 +180,10 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--volumes-from"], NotHere("give the same chroot-rs --bind SRC:DST again")),
     flag(&["-w", "--workdir"], Option(CHROOT, "--workdir DIR")),
     flag(&["--annotation"], LABELS),
+    flag(
+        &["--cpu-count", "--cpu-percent", "--io-maxbandwidth", "--io-maxiops"],
+        NotHere("it is for Windows"),
+    ),
     flag(&["--health-start-interval"], HEALTH),
     flag(&["-q", "--quiet"], Option(FETCH, "--quiet")),
     flag(&["--use-api-socket"], NotHere("there is no engine that has one")),

@@ -99,8 +99,35 @@ _rootfs__fetch() {
     esac
 }
 
+_rootfs__fetch_operands() {
+    local at=1 cur=$2
+    while (( at < COMP_CWORD )); do
+        case ${COMP_WORDS[at]} in
+            --) (( at++ )); break ;;
+            --digest | --checksums | --keyring | --mirror | --platform | --config | --cacert | --timeout | --cache-dir | --strip-components | --subdir | --exclude | --max-size | --max-files) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            -*) ;;
+            *) break ;;
+        esac
+        (( at++ ))
+        while (( at < COMP_CWORD )) && [[ ${COMP_WORDS[at]} == [=:] ]]; do (( at += 2 )); done
+    done
+    if (( at > COMP_CWORD )) || { (( at == COMP_CWORD )) && [[ $cur == -* ]]; }; then
+        _rootfs__fetch "$@"
+        return
+    fi
+    if [[ ${COMP_WORDS[COMP_CWORD-2]}${COMP_WORDS[COMP_CWORD-1]} == distro: ]]; then
+        COMPREPLY=($(compgen -W "alpine archlinux debian fedora gentoo opensuse rocky ubuntu void" -- "$cur"))
+    elif (( at == COMP_CWORD )); then
+        COMPREPLY=($(compgen -W "docker:// distro: host: oci: oci-archive: docker-archive: https://" -- "$cur") $(compgen -f -- "$cur"))
+        [[ ${#COMPREPLY[@]} -ne 1 || $COMPREPLY != *[:/] ]] || compopt -o nospace 2>/dev/null
+    else
+        COMPREPLY=($(compgen -d -- "$cur"))
+        compopt -o filenames 2>/dev/null
+    fi
+}
+
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _rootfs__fetch -o nosort -o bashdefault -o default rootfs-fetch
+    complete -F _rootfs__fetch_operands -o nosort -o bashdefault -o default rootfs-fetch
 else
-    complete -F _rootfs__fetch -o bashdefault -o default rootfs-fetch
+    complete -F _rootfs__fetch_operands -o bashdefault -o default rootfs-fetch
 fi

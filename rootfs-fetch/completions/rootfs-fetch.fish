@@ -29,3 +29,4 @@ complete -c rootfs-fetch -l squash -d 'Make entries yours whose owner has no id 
 complete -c rootfs-fetch -l dry-run -d 'List each entry and make nothing, as CHAIN_DRY_RUN=1 does'
 complete -c rootfs-fetch -s h -l help -d 'Print help'
 complete -c rootfs-fetch -s V -l version -d 'Print version'
+complete -c rootfs-fetch -a 'docker:// distro: host: oci: oci-archive: docker-archive: https:// distro:alpine distro:archlinux distro:debian distro:fedora distro:gentoo distro:opensuse distro:rocky distro:ubuntu distro:void'

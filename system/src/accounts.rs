@@ -125,7 +125,8 @@ mod tests {
         assert_eq!(names.user_of(0).unwrap().name, b"root");
         assert_eq!(names.user(b"\xff").unwrap().uid, 7);
         assert_eq!(names.user(b"root").unwrap().shell().unwrap(), "/bin/sh");
-        assert_eq!(names.user(b"toor").unwrap().shell(), None);
+        assert_eq!(names.user(b"root").unwrap().home().unwrap(), "/root");
+        assert_eq!((names.user(b"toor").unwrap().shell(), names.user(b"toor").unwrap().home()), (None, None));
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub fn path_dirs() -> Vec<PathBuf> {
     dirs(&path())
 }
 
-fn dirs(path: &OsStr) -> Vec<PathBuf> {
+/// The directories of a PATH.
+pub fn dirs(path: &OsStr) -> Vec<PathBuf> {
     let dirs = path.as_bytes().split(|byte| *byte == b':');
     dirs.map(|dir| PathBuf::from(OsStr::from_bytes(if dir.is_empty() { b"." } else { dir }))).collect()
 }

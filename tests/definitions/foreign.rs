@@ -129,9 +129,11 @@ mod with_engine {
     #[ignore = "needs Debian's docker.io"]
     fn each_option_of_docker_run_has_a_row() {
         let help = Run::new(daemon::program("docker")).args(["run", "--help"]).end().ok();
+        // what is further in goes on with a description
         let words = help.lines().filter_map(|line| {
-            let line = line.trim_start();
-            line.starts_with('-').then(|| line.split("  ").next().unwrap_or_default())
+            let option = line.trim_start();
+            let is_option = option.starts_with('-') && line.len() - option.len() <= 6;
+            is_option.then(|| option.split("  ").next().unwrap_or_default())
         });
         let mut count = 0;
         for word in words.flat_map(|line| line.split([' ', ',']).filter(|word| word.starts_with('-'))) {

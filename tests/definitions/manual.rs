@@ -11,6 +11,7 @@ use tests::documents;
 
 use crate::{definitions, options, page, written};
 
+mod operands;
 mod with_shells;
 
 /// The written sections of a man page: its title, and the file that has it as roff.
@@ -43,10 +44,8 @@ fn completions_are_those_of_the_definition() {
                 Shell::Fish => format!("{name}.fish"),
                 _ => format!("{name}.bash"),
             };
-            same(
-                &format!("{name}/completions/{file}"),
-                &String::from_utf8(script).expect("a script is text"),
-            );
+            let script = String::from_utf8(script).expect("a script is text");
+            same(&format!("{name}/completions/{file}"), &operands::with_operands(shell, &tool, &script));
         }
     }
 }

@@ -211,8 +211,43 @@ _unshare__rs() {
     esac
 }
 
+_unshare__rs_operands() {
+    local at=1 cur=$2
+    while (( at < COMP_CWORD )); do
+        case ${COMP_WORDS[at]} in
+            --) (( at++ )); break ;;
+            --pid-file | --propagation | --root | -R | --wd | -w | --whitelist-env | --load-interp | -l | --map-user | --map-group | --map-users | --map-groups | --owner | --setgroups | --setuid | -S | --setgid | -G | --hostname | --share | --monotonic | --boottime) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            -*) ;;
+            *) break ;;
+        esac
+        (( at++ ))
+        while (( at < COMP_CWORD )) && [[ ${COMP_WORDS[at]} == [=:] ]]; do (( at += 2 )); done
+    done
+    if (( at > COMP_CWORD )) || { (( at == COMP_CWORD )) && [[ $cur == -* ]]; }; then
+        _unshare__rs "$@"
+        return
+    fi
+    if (( at == COMP_CWORD )); then
+        COMPREPLY=($(compgen -c -- "$cur"))
+        return
+    fi
+    local command=${COMP_WORDS[at]##*/} loader
+    for loader in _comp_load _completion_loader; do
+        complete -p "$command" &>/dev/null || { declare -F $loader >/dev/null && $loader "$command"; }
+    done
+    COMP_WORDS=("${COMP_WORDS[@]:at}")
+    (( COMP_CWORD -= at ))
+    COMP_LINE=${COMP_WORDS[*]} COMP_POINT=${#COMP_LINE}
+    if [[ $(complete -p "$command" 2>/dev/null) =~ \ -F\ ([^ ]+) ]]; then
+        "${BASH_REMATCH[1]}" "$command" "$cur" "${COMP_WORDS[COMP_CWORD-1]}"
+    else
+        COMPREPLY=($(compgen -f -- "$cur"))
+        compopt -o filenames 2>/dev/null
+    fi
+}
+
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _unshare__rs -o nosort -o bashdefault -o default unshare-rs
+    complete -F _unshare__rs_operands -o nosort -o bashdefault -o default unshare-rs
 else
-    complete -F _unshare__rs -o bashdefault -o default unshare-rs
+    complete -F _unshare__rs_operands -o bashdefault -o default unshare-rs
 fi

@@ -49,3 +49,4 @@ complete -c unshare-rs -l no-loopback -d 'Leave lo down in a new network namespa
 complete -c unshare-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c unshare-rs -s h -l help -d 'Print help'
 complete -c unshare-rs -s V -l version -d 'Print version'
+complete -c unshare-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --pid-file --propagation --root -R --wd -w --whitelist-env --load-interp -l --map-user --map-group --map-users --map-groups --owner --setgroups --setuid -S --setgid -G --hostname --share --monotonic --boottime)'

@@ -41,5 +41,6 @@ pub fn run(argv: Vec<OsString>) -> ! {
         reporter.message(note);
     }
     let command = command.or_hint(unjoined);
+    let command = if setup.environment.is_some() { command.found_by_caller() } else { command };
     plan::plan(setup, command).execute(&reporter)
 }

@@ -75,7 +75,8 @@ impl Namespaces {
 
     /// This set without the kinds of another.
     pub fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+        // `!` would drop the flag of time namespaces, which nix does not know
+        Self(CloneFlags::from_bits_retain(self.0.bits() & !other.0.bits()))
     }
 
     /// Whether a kind is in the set.
@@ -112,11 +113,14 @@ impl Namespaces {
     }
 }
 
-/// The list of `--share`: `net,ipc`, by the name of the option or of the file in /proc/PID/ns.
+/// The list of `--share`: `none`, or `net,ipc`, by the name of the option or of the file in /proc/PID/ns.
 impl FromStr for Namespaces {
     type Err = String;
 
     fn from_str(list: &str) -> Result<Self, String> {
+        if list == "none" {
+            return Ok(Self::NONE);
+        }
         list.split(',').try_fold(Self::NONE, |set, name| {
             let is_named = |option: &&NamespaceOption| option.long == name || option.kind.file == name;
             let option = OPTIONS.iter().find(is_named).ok_or_else(|| {
@@ -179,6 +183,7 @@ mod tests {
         let both = Namespaces::NONE.with(CloneFlags::CLONE_NEWNS).with(CloneFlags::CLONE_NEWNET);
         assert_eq!("mount,net".parse(), Ok(both));
         assert_eq!("mnt,net".parse(), Ok(both));
+        assert_eq!("none".parse(), Ok(Namespaces::NONE));
     }
 
     #[test]

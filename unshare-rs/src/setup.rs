@@ -134,7 +134,8 @@ fn named_namespaces(options: &Options) -> Result<Namespaces, Failure> {
     let implied = [
         (CloneFlags::CLONE_NEWNS, options.filesystem.mount_proc.is_some() || mounts_binfmt),
         (CloneFlags::CLONE_NEWUSER, options.ids.imply_user() || mounts_binfmt),
-        (CLONE_NEWTIME, options.monotonic.is_some() || options.boottime.is_some()),
+        // with --share it is one more of the container set
+        (CLONE_NEWTIME, moves_a_clock(options) && options.share.is_none()),
     ];
     let implied = implied.into_iter().filter(|(_, is_implied)| *is_implied);
     let named = implied.fold(options.namespaces.selected, |named, (flag, _)| named.with(flag));
@@ -149,11 +150,16 @@ fn named_namespaces(options: &Options) -> Result<Namespaces, Failure> {
     }
 }
 
+fn moves_a_clock(options: &Options) -> bool {
+    options.monotonic.is_some() || options.boottime.is_some()
+}
+
 /// The namespaces of a container, without those of `--share`.
 fn container_namespaces(options: &Options, caller: &Caller) -> Result<Namespaces, Failure> {
     let shared = options.share.unwrap_or(Namespaces::NONE);
+    let time = if moves_a_clock(options) { CLONE_NEWTIME } else { CloneFlags::empty() };
     if caller.privilege == Privilege::Admin {
-        return Ok(Namespaces::CONTAINER.without(shared));
+        return Ok(Namespaces::CONTAINER.with(time).without(shared));
     }
     if shared.has(CloneFlags::CLONE_NEWUSER) {
         return Err(Failure::new(
@@ -161,5 +167,5 @@ fn container_namespaces(options: &Options, caller: &Caller) -> Result<Namespaces
         )
         .hint("leave user out of --share"));
     }
-    Ok(Namespaces::CONTAINER.with(CloneFlags::CLONE_NEWUSER).without(shared))
+    Ok(Namespaces::CONTAINER.with(time | CloneFlags::CLONE_NEWUSER).without(shared))
 }

@@ -236,18 +236,39 @@ impl Call for CloseOnExec {
     }
 }
 
-/// Sets PATH, for the search of the command and for the command itself: environ(7). Not a system
+/// Sets a variable, for the command and, if it is PATH, for the search of it: environ(7). Not a system
 /// call, so strace(1) does not see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetPath(pub OsString);
+pub struct SetVariable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: OsString,
+}
 
-impl Call for SetPath {
+impl Call for SetVariable {
     fn shown(&self) -> Shown {
-        Shown::new(format!("setenv(\"PATH\", {}, 1)", quoted(&self.0)), "setenv(3)").inspect("echo \"$PATH\"")
+        let Self { name, value } = self;
+        Shown::new(format!("setenv(\"{name}\", {}, 1)", quoted(value)), "setenv(3)")
+            .inspect(format!("echo \"${name}\""))
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
-        sys::set_variable("PATH", &self.0)
+        sys::set_variable(self.name, &self.value)
+    }
+}
+
+/// Removes a variable: unsetenv(3). Not a system call either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsetVariable(pub &'static str);
+
+impl Call for UnsetVariable {
+    fn shown(&self) -> Shown {
+        Shown::new(format!("unsetenv(\"{}\")", self.0), "unsetenv(3)").inspect("env")
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        sys::unset_variable(self.0)
     }
 }
 

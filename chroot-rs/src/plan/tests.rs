@@ -5,6 +5,7 @@ use chain::exec::Command;
 use clap::{Args as _, FromArgMatches as _};
 
 use super::*;
+use crate::broken_variables::{Mended, Variable};
 use crate::capabilities::Capabilities;
 use crate::cli::Options;
 use crate::descriptors::EscapingFd;
@@ -39,6 +40,7 @@ fn machine() -> MountProbe {
         privilege: Privilege::Machine,
         rights: root_of_the_machine(),
         caller: (1000, 1000),
+        inside: (0, 0),
         escaping_fds: Vec::new(),
         is_pid_1: true,
         proc_is_covered: false,
@@ -81,7 +83,9 @@ fn setup(words: &[&str], mounts: Result<MountProbe, WhyPlain>) -> Result<Setup, 
         is_current_root: false,
         accounts: AccountFiles::default(),
         ids: Ids::default(),
-        path_works: true,
+        broken_variables: Vec::new(),
+        uid: 0,
+        standard_pipes: Vec::new(),
         mounts,
         handover: None,
     };
@@ -144,6 +148,12 @@ fn an_ordinary_user_alone_gets_a_user_namespace_first() {
     let lines = lines(&probe);
     assert_eq!(lines[1], "unshare(CLONE_NEWNS|CLONE_NEWUSER)");
     assert_eq!(lines[2], "write(</proc/self/uid_map>, \"0 1000 1\", 8)");
+}
+
+#[test]
+fn who_kept_the_own_id_in_a_user_namespace_keeps_it_inside() {
+    let probe = MountProbe { privilege: Privilege::Unprivileged, inside: (1000, 1000), ..machine() };
+    assert_eq!(lines(&probe)[2], "write(</proc/self/uid_map>, \"1000 1000 1\", 11)");
 }
 
 #[test]
@@ -357,19 +367,22 @@ fn plain_is_two_calls() {
 }
 
 #[test]
-fn the_plan_ends_with_credentials_path_and_working_directory() {
+fn the_plan_ends_with_credentials_variables_and_working_directory() {
     let words = ["--plain", "--userspec=5:6", "--groups=7", "--workdir=/srv"];
     let setup = setup(&words, Err(WhyPlain::Requested)).unwrap();
-    let setup = Setup { path: Some("/bin".into()), ..setup };
+    let root = Root::open("/".into()).unwrap();
+    let mended = Mended::all(&[Variable::TmpDir], &root, &AccountFiles::default(), 5);
+    let setup = Setup { mended, pipes: vec![1], ..setup };
     assert_eq!(
         plan(setup).lines(),
         [
             "chroot(\"fs\")",
             "chdir(\"/\")",
+            "fchown(1, 5, -1)",
             "setgroups(1, [7])",
             "setresgid(6, 6, 6)",
             "setresuid(5, 5, 5)",
-            "setenv(\"PATH\", \"/bin\", 1)",
+            "unsetenv(\"TMPDIR\")",
             "chdir(\"/srv\")",
         ]
     );
@@ -512,13 +525,14 @@ fn what_is_mounted_below_an_ephemeral_root_is_overlaid_too_or_said_to_be_hidden(
         mount("root/mnt/b", "lower/mnt/b", "-1"),
     ];
     assert_eq!(overlays, expected.iter().collect::<Vec<_>>());
-    let said = "hidden by --ephemeral: \"/etc/hosts\", where another file system is mounted: --bind shows it";
+    let said = "hidden: \"/etc/hosts\", which takes no overlay: --bind shows it";
     assert_eq!(notes(&["--ephemeral"], probe), [said]);
 }
 
 #[test]
 fn where_the_whole_takes_no_overlay_each_entry_of_the_root_gets_one() {
-    let piece = |name: &str, kind| Piece { name: name.into(), kind, mode: 0o755 };
+    let piece =
+        |name: &str, kind| Piece { name: name.into(), kind, mode: 0o755, ways: vec![("a".into(), 0o711)] };
     let pieces = vec![
         piece("bin", PieceKind::Link("usr/bin".into())),
         piece("proc", PieceKind::Empty),
@@ -536,8 +550,9 @@ fn where_the_whole_takes_no_overlay_each_entry_of_the_root_gets_one() {
         "{lines:#?}"
     );
     assert!(lines.iter().any(|line| line.contains("lowerdir=lower/usr,upperdir=upper-3")), "{lines:#?}");
+    assert!(lines.contains(&"mkdirat(AT_FDCWD, \"upper-3/a\", 0711)".to_string()), "{lines:#?}");
     let said = notes(&["--ephemeral"], probe.clone());
-    assert!(said[0].starts_with("read-only in spite of --ephemeral: /run: "), "{said:?}");
+    assert!(said[0].starts_with("read-only: /run: "), "{said:?}");
     let whole = OverlayProbe { pieces: Vec::new(), ..probe.overlay.clone() };
     let refused = setup(&["--ephemeral"], Ok(MountProbe { overlay: whole, ..probe })).unwrap_err();
     assert_eq!(refused.message, "--ephemeral cannot change NEWROOT: its owner, user 0, has no id inside");
@@ -577,4 +592,29 @@ fn a_writable_sysfs_is_mounted_on_request_alone() {
     let writable = "mount(\"sysfs\", \".\", \"sysfs\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)".to_string();
     assert!(lines_with(&["--unmask"], &machine()).contains(&writable));
     assert!(!lines(&machine()).contains(&writable));
+}
+
+#[test]
+fn what_is_kept_goes_to_the_two_directories_of_an_overlay() {
+    let overlay = OverlayProbe {
+        missing: vec![("".into(), 0o700), ("upper".into(), 0o755), ("since".into(), 0o600)],
+        nested: vec!["mnt".into()],
+        ..OverlayProbe::default()
+    };
+    let probe = MountProbe { overlay, ..machine() };
+    let lines = lines_with(&["--changes=/kept"], &probe);
+    let at = position(&lines, "mkdirat(AT_FDCWD, \"/kept\", 0700)");
+    assert_eq!(
+        lines[at + 1..at + 3],
+        ["mkdirat(AT_FDCWD, \"/kept/upper\", 0755)", "mknodat(AT_FDCWD, \"/kept/since\", S_IFREG|0600)"]
+    );
+    assert!(
+        position(&lines, "open_tree(AT_FDCWD, \"/kept\"") < position(&lines, "open_tree(AT_FDCWD, \".\"")
+    );
+    let options =
+        "lowerdir=lower,upperdir=changes/upper,workdir=changes/work,redirect_dir=off,index=off,metacopy=off";
+    assert!(lines.iter().any(|line| line.contains(options)), "{lines:#?}");
+    assert!(lines.iter().filter(|line| line.contains("\"overlay\"")).count() == 1);
+    let said = "read-only: /mnt: --changes keeps what is written to NEWROOT's own file system";
+    assert_eq!(notes(&["--changes=/kept"], probe), [said]);
 }

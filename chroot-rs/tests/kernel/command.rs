@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use tests::{End, Run, tools};
+use tests::{End, Run, Scratch, tools};
 
 use crate::jail::{Jail, has_gnu_chroot};
 use crate::root_locations::run_outside;
@@ -59,6 +59,35 @@ mod as_anyone {
         assert_eq!(seen("/nix/store/bin:/run/wrappers/bin").unwrap(), usual);
         assert_eq!(seen("/nope:/bin:/usr/games").unwrap(), "/nope:/bin:/usr/games\n");
         assert_eq!(seen(&format!("{usual}:").replace('\n', "")).unwrap(), format!("{}:\n", usual.trim()));
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn variables_that_lead_nowhere_are_those_of_the_roots_own_user_or_gone() {
+        let (jail, shown) = (Jail::new(), Scratch::new());
+        let run = |options: &[&str], there: bool| {
+            let value = |name: &str| if there { name.to_string() } else { format!("/no/such{name}") };
+            let run = Run::new(tools().chroot()).args(options).arg(jail.root.path("")).args(["env"]);
+            let names =
+                [("HOME", "/tmp"), ("SHELL", "/bin/ash"), ("TMPDIR", "/etc"), ("XDG_RUNTIME_DIR", "/dev")];
+            let run = names.iter().fold(run, |run, (name, path)| run.env(name, value(path)));
+            let out = run.end().ended(End::Exit(0)).out();
+            let found = names.iter().map(|(name, _)| {
+                let line = out.lines().find(|line| line.starts_with(&format!("{name}=")));
+                line.unwrap_or_default().to_string()
+            });
+            found.collect::<Vec<_>>()
+        };
+        assert_eq!(run(&[], false), ["HOME=/root", "SHELL=/bin/sh", "", ""]);
+        assert_eq!(run(&[], true), ["HOME=/tmp", "SHELL=/bin/ash", "TMPDIR=/etc", "XDG_RUNTIME_DIR=/dev"]);
+        // what a mount shows is there
+        let home = shown.path("home");
+        fs::create_dir(&home).unwrap();
+        let bind = format!("--bind={}:/no/such", shown.path("").display());
+        fs::create_dir_all(jail.root.path("no/such")).unwrap();
+        let run = Run::new(tools().chroot()).arg(&bind).arg(jail.root.path("")).args(["env"]);
+        let out = run.env("HOME", "/no/such/home").end().ended(End::Exit(0)).out();
+        assert!(out.lines().any(|line| line == "HOME=/no/such/home"), "{out}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! chroot-rs against a real kernel: what it promises, tried from inside.
 #![cfg(test)]
 
+mod changes;
 mod command;
 mod credentials;
 mod descriptors;

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What `--replace` refuses to replace: the working and home directory, and a tree with mounts.
+//! What `--replace` refuses to replace: the working and home directory, a tree with mounts, and one that
+//! an ordinary user may not remove.
 //!
-//! The first two are almost always a mistake. The last cannot work: mounts move with the exchanged
-//! tree, and its removal would stop at the first mount.
+//! The first two are almost always a mistake. The others cannot work: mounts move with the exchanged
+//! tree, and its removal would stop at the first mount, or at the first directory of somebody else.
 
 use std::collections::BTreeMap;
 use std::iter;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::reporter::quoted;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, Mode, OFlags};
 use system::mountinfo;
 
 use crate::failure::{Failure, Kind, Result};
@@ -38,6 +40,18 @@ pub fn check(directory: &Path) -> Result<()> {
             return Err(refused(&format!("the {place} directory is in it")).hint(OTHER_DIRECTORY));
         }
     }
+    if !rustix::process::geteuid().is_root()
+        && let Some(dir) = foreign_directory(&real)
+    {
+        let dir = directory.join(dir.strip_prefix(&real).unwrap_or(&dir));
+        let hint = format!(
+            "where it is one of your subordinate ids, all goes inside: unshare-rs -- rm -rf {}, or unshare-rs --share \
+             net -- rootfs-fetch --replace",
+            shell_word(directory)
+        );
+        let why = format!("{} is not empty and belongs to another user", quoted(&dir));
+        return Err(refused(&why).kind(Kind::Denied).hint(hint));
+    }
     let Some(mount) = mount_in(&real) else { return Ok(()) };
     let Ok(below) = mount.strip_prefix(&real) else { return Ok(()) };
     if below.as_os_str().is_empty() {
@@ -45,6 +59,28 @@ pub fn check(directory: &Path) -> Result<()> {
     }
     let mount = directory.join(below);
     Err(refused(&format!("{} is a mount point", quoted(&mount))).hint(umount(&mount)))
+}
+
+/// A directory in a tree that keeps this user from removing the tree.
+fn foreign_directory(real: &Path) -> Option<PathBuf> {
+    let own = rustix::process::geteuid().as_raw();
+    let mut todo = vec![real.to_path_buf()];
+    while let Some(dir) = todo.pop() {
+        let is_own = std::fs::symlink_metadata(&dir).is_ok_and(|meta| meta.uid() == own);
+        let Ok(entries) = std::fs::read_dir(&dir) else { return (!is_own).then_some(dir) };
+        let mut is_empty = true;
+        for entry in entries.flatten() {
+            is_empty = false;
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                todo.push(entry.path());
+            }
+        }
+        // the tree itself may be another's: its parent decides, and rename(2) says so
+        if !is_own && !is_empty && rustix::fs::access(&dir, Access::WRITE_OK).is_err() {
+            return Some(dir);
+        }
+    }
+    None
 }
 
 /// The mount at or below a directory to unmount first; nothing without /proc.
@@ -70,12 +106,16 @@ fn first_to_go(table: &[u8], real: &Path, on: u64) -> Option<PathBuf> {
 
 /// The command, quoted for a shell.
 fn umount(mount: &Path) -> String {
-    let path = mount.to_string_lossy();
+    format!("umount {}", shell_word(mount))
+}
+
+fn shell_word(path: &Path) -> String {
+    let path = path.to_string_lossy();
     let is_plain = |char: char| char.is_alphanumeric() || "/._-+,:@%".contains(char);
     if path.chars().all(is_plain) {
-        return format!("umount {path}");
+        return path.into_owned();
     }
-    format!("umount '{}'", path.replace('\'', r"'\''"))
+    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

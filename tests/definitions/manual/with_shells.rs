@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use clap::{Arg, Command};
-use tests::{Run, Scratch, documents};
+use tests::{Run, Scratch, documents, tools};
 
 use crate::{definitions, options};
 
@@ -75,6 +75,95 @@ fn zsh_finds_the_completion_and_completes_an_option() {
         let zsh = Run::new("zsh").args(["-f", "-c", &script]).env("HOME", scratch.path(""));
         let seen = zsh.end().ok();
         assert!(seen.contains("--explain") && !seen.contains("comparguments"), "{name}: {seen}");
+    }
+}
+
+/// What is typed before Tab, and what it becomes or what is offered; `new-root` is a directory.
+const CHAINS: [(&str, &str); 8] = [
+    ("unshare-rs -- cgexec-r", "cgexec-rs"),
+    ("unshare-rs -- cgexec-rs --memory-swap-", "--memory-swap-max"),
+    ("unshare-rs -- cgexec-rs --memory 1G -- chroot-rs new-ro", "new-root"),
+    ("chroot-rs new-root unshare-r", "unshare-rs"),
+    ("chroot-rs --bind /a:/b new-root unshare-rs --map-cur", "--map-current-user"),
+    ("chroot-rs --bind new-ro", "new-root"),
+    ("rootfs-fetch docker-a", "docker-archive:"),
+    ("rootfs-fetch host: new-ro", "new-root"),
+];
+
+/// A directory with all scripts of a shell in it, a root, and the PATH with the tools.
+fn chain_scratch(file: impl Fn(&str) -> String) -> (Scratch, String) {
+    let scratch = Scratch::new();
+    for tool in definitions() {
+        written(&scratch, &tool, &format!("completions/{}", file(tool.get_name())));
+    }
+    fs::create_dir(scratch.path("new-root")).expect("a directory");
+    let path = format!("{}:{}", tools().dir().display(), std::env::var("PATH").unwrap_or_default());
+    (scratch, path)
+}
+
+#[test]
+#[ignore = "needs bash"]
+fn bash_completes_a_chain() {
+    let (scratch, path) = chain_scratch(|name| format!("{name}.bash"));
+    for (typed, wanted) in CHAINS {
+        // bash makes words of their own of = and :
+        let words = typed.replace('=', " = ").replace(':', " : ");
+        let tool = typed.split(' ').next().unwrap_or_default();
+        let script = format!(
+            "for script in ./*.bash; do source $script; done; COMP_WORDS=({words}); \
+             COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 )); _{}_operands {tool} \"${{COMP_WORDS[COMP_CWORD]}}\" \
+             \"${{COMP_WORDS[COMP_CWORD-1]}}\"; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            tool.replace('-', "__")
+        );
+        let bash = Run::new("bash").args(["--norc", "-c", &script]).env("PATH", &path);
+        let offered = bash
+            .with(|bash| {
+                bash.current_dir(scratch.path(""));
+            })
+            .end()
+            .ok();
+        assert!(offered.lines().any(|line| line == wanted), "{typed}: {offered}");
+    }
+}
+
+#[test]
+#[ignore = "needs fish"]
+fn fish_completes_a_chain() {
+    let (scratch, path) = chain_scratch(|name| format!("{name}.fish"));
+    for (typed, wanted) in CHAINS {
+        let script = format!("for script in ./*.fish; source $script; end; complete -C '{typed}'");
+        let fish = Run::new("fish").args(["--no-config", "-c", &script]).env("PATH", &path);
+        let fish = fish.env("HOME", scratch.path("")).with(|fish| {
+            fish.current_dir(scratch.path(""));
+        });
+        let offered = fish.end().ok();
+        let is_wanted =
+            |line: &str| line.split('\t').next().unwrap_or_default().trim_end_matches('/') == wanted;
+        assert!(offered.lines().any(is_wanted), "{typed}: {offered}");
+    }
+}
+
+#[test]
+#[ignore = "needs zsh"]
+fn zsh_completes_a_chain() {
+    let (scratch, path) = chain_scratch(|name| format!("_{name}"));
+    for (typed, wanted) in CHAINS {
+        let script = format!(
+            "zmodload zsh/zpty && zpty z zsh -f -i &&
+             zpty -w z 'fpath=({dir} $fpath); autoload -Uz compinit; compinit -D -u; PS1=; print -n re; print ady' &&
+             zpty -r -m z seen '*ready*' && zpty -n -w z $'{typed}\\t' &&
+             zpty -r -m z seen '*{wanted}*' && print -r -- $seen",
+            dir = scratch.path("").display()
+        );
+        let zsh =
+            Run::new("zsh").args(["-f", "-c", &script]).env("HOME", scratch.path("")).env("PATH", &path);
+        let seen = zsh
+            .with(|zsh| {
+                zsh.current_dir(scratch.path(""));
+            })
+            .end()
+            .ok();
+        assert!(seen.contains(wanted) && !seen.contains("bad pattern"), "{typed}: {seen}");
     }
 }
 

@@ -374,3 +374,14 @@ fn a_hostname_is_what_the_kernel_takes() {
     let argv = ["unshare-rs".to_string(), "--hostname".to_string(), "x".repeat(64)];
     assert!(args::command::<Options>(&TOOL).try_get_matches_from(argv).is_ok());
 }
+
+#[test]
+fn with_the_container_set_clocks_are_moved_in_a_time_namespace_more() {
+    let plan = lines(&["--share=none", "--boottime=7"], Privilege::Admin);
+    assert!(plan[0].contains("CLONE_NEWTIME") && plan[0].contains("CLONE_NEWNET"), "{plan:?}");
+    assert!(
+        plan.contains(&"write(</proc/self/timens_offsets>, \"boottime 7 0\", 12)".to_string()),
+        "{plan:?}"
+    );
+    assert_eq!(lines(&["--boottime=7"], Privilege::Admin)[0], "unshare(CLONE_NEWTIME)");
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Changes that are kept, listed, applied and thrown away.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+
+use tests::{End, Ended, Run, Scratch, tools};
+
+use crate::root_locations::has_overlay;
+
+/// A root and a directory of changes.
+struct Tried {
+    root: Scratch,
+    kept: Scratch,
+}
+
+impl Tried {
+    fn new() -> Self {
+        let (root, kept) = (Scratch::busybox_root(), Scratch::new());
+        for dir in ["old/sub", "opaque"] {
+            fs::create_dir_all(root.path(dir)).unwrap();
+        }
+        for (file, text) in [("etc/a", "a\n"), ("etc/b", "b\n"), ("old/sub/f", "f\n"), ("opaque/gone", "g\n")]
+        {
+            fs::write(root.path(file), text).unwrap();
+        }
+        Self { root, kept }
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.kept.path("changes")
+    }
+
+    fn run(&self, options: &[&str], command: &[&str]) -> Ended {
+        self.run_by(Run::new(tools().chroot()), options, command)
+    }
+
+    fn run_by(&self, run: Run, options: &[&str], command: &[&str]) -> Ended {
+        run.arg("--changes").arg(self.dir()).args(options).arg(self.root.path("")).args(command).end()
+    }
+
+    fn change(&self, script: &str) {
+        self.run(&[], &["/bin/sh", "-euc", script]).ended(End::Exit(0));
+    }
+
+    fn list(&self) -> String {
+        self.run(&["--list"], &[]).ok()
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.root.path(file)).unwrap_or_else(|why| why.to_string())
+    }
+}
+
+mod as_anyone {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn what_a_command_did_is_kept_apart_listed_and_the_start_of_the_next_run() {
+        if !has_overlay() {
+            return;
+        }
+        let tried = Tried::new();
+        tried.change(
+            "echo new >/etc/new; echo more >>/etc/a; rm /etc/b; rm -r /old; rm -r /opaque; mkdir /opaque
+            echo f >/opaque/f; ln -s a /etc/link; mv /etc/group /etc/moved; chmod 700 /tmp; touch /etc/passwd",
+        );
+        assert_eq!((tried.read("etc/a"), tried.read("etc/b")), ("a\n".into(), "b\n".into()));
+        let listed = "changed \"/etc/a\"\nremoved \"/etc/b\"\nremoved \"/etc/group\"\ncreated \"/etc/link\"\n\
+            created \"/etc/moved\"\ncreated \"/etc/new\"\nremoved \"/old\"\ncreated \"/opaque/f\"\n\
+            removed \"/opaque/gone\"\nchanged \"/tmp\"\n";
+        assert_eq!(tried.list(), listed);
+        tried.change("test ! -e /old; cat /etc/a | grep -q more; rm /etc/new");
+        assert_eq!(tried.list(), listed.replace("created \"/etc/new\"\n", ""));
+        let json = tried.run(&["--list=json"], &[]).ok();
+        let first = "{\"change\":\"changed\",\"path\":\"/etc/a\",\"type\":\"file\",\"conflict\":false}\n";
+        assert!(json.starts_with(first), "{json}");
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn applied_the_root_is_what_the_command_left_of_it() {
+        if !has_overlay() {
+            return;
+        }
+        let tried = Tried::new();
+        tried.change(
+            "echo new >/etc/new; ln /etc/new /tmp/second; chmod 4711 /etc/new; echo more >>/etc/a; rm /etc/b
+            rm -r /old; echo file >/old; rm -r /opaque; mkdir /opaque; echo f >/opaque/f; rm /etc/group
+            mkdir /etc/group; mkfifo /tmp/pipe",
+        );
+        tried.run(&["--apply"], &[]).ok();
+        assert_eq!(tried.read("etc/a"), "a\nmore\n");
+        assert_eq!((tried.read("old"), tried.read("opaque/f")), ("file\n".into(), "f\n".into()));
+        assert!(!tried.root.path("etc/b").exists() && !tried.root.path("opaque/gone").exists());
+        assert!(tried.root.path("etc/group").is_dir());
+        let (one, other) = (tried.root.path("etc/new"), tried.root.path("tmp/second"));
+        let (one, other) = (fs::metadata(one).unwrap(), fs::metadata(other).unwrap());
+        assert_eq!((one.ino(), one.permissions().mode() & 0o7777), (other.ino(), 0o4711));
+        assert_eq!(tried.list(), "");
+        // the directory can be used again
+        tried.change("echo again >/etc/again");
+        assert_eq!(tried.list(), "created \"/etc/again\"\n");
+        tried.run(&["--discard"], &[]).ok();
+        assert_eq!(tried.list(), "");
+        assert!(!tried.root.path("etc/again").exists());
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn what_was_changed_on_both_sides_is_told_and_not_replaced_unasked() {
+        if !has_overlay() {
+            return;
+        }
+        let tried = Tried::new();
+        tried.change("echo inside >>/etc/a; rm -r /old");
+        fs::write(tried.root.path("etc/a"), "outside\n").unwrap();
+        fs::write(tried.root.path("old/sub/f"), "outside\n").unwrap();
+        let listed = "changed \"/etc/a\", in NEWROOT, too\nremoved \"/old\", in NEWROOT, too\n";
+        assert_eq!(tried.list(), listed);
+        let refused = tried.run(&["--apply"], &[]).ended(End::Exit(125));
+        let said = "chroot-rs: nothing is applied: changed in NEWROOT, too: \"/etc/a\" (2 in all)\n\
+            chroot-rs: hint: --list says which they are; --apply=force replaces them\n";
+        assert_eq!((refused.err(), tried.read("etc/a")), (said.into(), "outside\n".into()));
+        tried.run(&["--apply=force"], &[]).ok();
+        assert_eq!(tried.read("etc/a"), "a\ninside\n");
+        assert!(!tried.root.path("old").exists());
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static, namespaces and prlimit"]
+    fn an_apply_that_was_interrupted_is_done_by_the_next() {
+        if !has_overlay() {
+            return;
+        }
+        let tried = Tried::new();
+        tried.change("echo x >>/etc/a; head -c 100000 /dev/zero >/etc/m; rm /etc/b; rm -r /opaque; mkdir /opaque; echo >/opaque/f");
+        let limited = Run::new("prlimit").arg("--fsize=5000").arg(tools().chroot());
+        let ended = tried.run_by(limited, &["--apply"], &[]);
+        assert_ne!(ended.end, End::Exit(0));
+        // what came before is done, and what comes after is still there
+        assert_eq!(tried.read("etc/a"), "a\nx\n");
+        assert!(!tried.root.path("etc/m").exists() && tried.root.path("opaque/gone").exists());
+        tried.run(&["--apply"], &[]).ok();
+        assert_eq!(fs::metadata(tried.root.path("etc/m")).unwrap().len(), 100_000);
+        assert!(!tried.root.path("etc/b").exists() && !tried.root.path("opaque/gone").exists());
+        let names = fs::read_dir(tried.root.path("etc")).unwrap();
+        assert!(!names.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(".chroot")));
+        assert_eq!(tried.list(), "");
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn the_machines_own_root_is_tried_and_applied_to() {
+        if !has_overlay() {
+            return;
+        }
+        let (place, kept) = (Scratch::new(), Scratch::new());
+        let run = |options: &[&str], command: &[&str]| {
+            let run = Run::new(tools().chroot()).arg("--changes").arg(kept.path("changes")).args(options);
+            run.arg("/").args(command).env("HOME", place.path("home")).end()
+        };
+        fs::create_dir(place.path("home")).unwrap();
+        let file = place.path("home/tried");
+        run(&[], &["/bin/sh", "-c", &format!("echo x >{}", file.display())]).ended(End::Exit(0));
+        assert!(!file.exists());
+        let listed = run(&["--list"], &[]);
+        assert_eq!(listed.out(), format!("created \"{}\"\n", file.display()));
+        run(&["--apply"], &[]).ended(End::Exit(0));
+        assert_eq!(fs::read_to_string(file).unwrap(), "x\n");
+    }
+}
