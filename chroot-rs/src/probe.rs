@@ -229,8 +229,10 @@ impl MountProbe {
         let (dev_dir, _) = root.dir_state("dev");
         let refused = privilege.refused_mounts();
         let shows_net = privilege.owns(Kind::NET) && !refused.sysfs;
-        let rights = CallerRights::read(privilege);
         let caller = sys::effective_ids();
+        let inside =
+            if privilege == Privilege::Unprivileged { own_id_kept().unwrap_or_default() } else { (0, 0) };
+        let rights = CallerRights::read(privilege, inside.0);
         let changes = options.changes.directory();
         let overlay = || OverlayProbe::read(root, privilege, ids, caller.0, changes.as_deref());
         let overlay = (options.write_mode() == WriteMode::Ephemeral).then(overlay);
@@ -243,11 +245,7 @@ impl MountProbe {
             dev: privilege.read_dev(ids, umask, rights.has_host_root),
             rights,
             caller,
-            inside: if privilege == Privilege::Unprivileged {
-                own_id_kept().unwrap_or_default()
-            } else {
-                (0, 0)
-            },
+            inside,
             escaping_fds: descriptors::escaping_fds(),
             is_pid_1,
             proc_is_covered: refused.proc,

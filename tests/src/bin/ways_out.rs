@@ -215,7 +215,7 @@ fn io_uring() -> bool {
 fn in_child(way: impl FnOnce() -> bool) -> Outcome {
     // SAFETY: one thread.
     match unsafe { fork() }.expect("a process") {
-        ForkResult::Child => std::process::exit(i32::from(!way())),
+        ForkResult::Child => system::sys::exit(i32::from(!way())),
         ForkResult::Parent { child } => Some(waitpid(child, None) == Ok(WaitStatus::Exited(child, 0))),
     }
 }
