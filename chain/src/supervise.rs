@@ -18,6 +18,7 @@
 
 mod listen_pid;
 mod orphan;
+mod parent;
 mod reaper;
 mod signal_disposition;
 mod timer;
@@ -37,6 +38,7 @@ use nix::unistd::Pid;
 use crate::call::ForkOptions;
 use crate::exit::FAILED;
 use crate::handles::Handles;
+use parent::end_with_parent;
 pub(crate) use reaper::Reaper;
 use signal_disposition::{
     ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition, open_proc,
@@ -179,17 +181,6 @@ fn fork_child(group: Option<BorrowedFd<'_>>) -> Result<(Option<i32>, bool), Errn
         Some(Err(Errno::ENOSYS | Errno::E2BIG)) => Ok((sys::fork()?, true)),
         Some(forked) => Ok((forked?, false)),
     }
-}
-
-/// The child: die with the parent, also if it died before we could ask for that.
-fn end_with_parent(liveness_pipe: &OwnedFd) -> Result<(), Errno> {
-    prctl::set_pdeathsig(Signal::SIGKILL)?;
-    // getppid() would not do: it is 0 for a parent in another PID namespace
-    let mut fds = [PollFd::new(liveness_pipe.as_fd(), PollFlags::empty())];
-    if nix::poll::poll(&mut fds, PollTimeout::ZERO)? > 0 {
-        sys::exit(128 + libc::SIGKILL);
-    }
-    Ok(())
 }
 
 /// A stop that waits to be read by us.

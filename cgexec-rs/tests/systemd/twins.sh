@@ -21,7 +21,9 @@ writes() {
     # ours runs in a leaf below its limits
     show='g=$(cut -d: -f3 /proc/self/cgroup); cat "/sys/fs/cgroup${g%/cmd}/'$file'"'
     theirs=$(systemd-run -q --scope -p "$property" sh -c "$show")
-    check "systemd-run -p $property writes as $* does" 0 "^${theirs:-nothing}.?$" cgexec-rs --no-cgroupns "$@" -- sh -c "$show"
+    # what is said of a limit stands elsewhere
+    check "systemd-run -p $property writes as $* does" 0 "^${theirs:-nothing}.?$" \
+        sh -c 'exec "$@" 2>/dev/null' sh cgexec-rs --no-cgroupns "$@" -- sh -c "$show"
 }
 
 mkdir /sys/fs/cgroup/box

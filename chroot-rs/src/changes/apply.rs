@@ -232,3 +232,38 @@ fn copy_attributes(upper: &Dir, lower: &Dir, from: &OsStr, to: &OsStr, found: &S
 fn chmod(dir: BorrowedFd<'_>, name: &OsStr, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::chmodat(dir, name, Mode::from_raw_mode(mode & 0o7777), AtFlags::empty())?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_applied_with_its_attributes_and_loses_those_it_has_no_more() {
+        let dir = std::env::temp_dir().join(format!("chroot-rs-apply-{}", std::process::id()));
+        for name in ["upper", "lower"] {
+            fs::create_dir_all(dir.join(name)).unwrap();
+        }
+        let (above, below) = (dir.join("upper/f"), dir.join("lower/f"));
+        fs::write(&above, "new").unwrap();
+        fs::write(&below, "old").unwrap();
+        let set = |path: &Path, name: &std::ffi::CStr| {
+            rustix::fs::setxattr(path, name, b"value", XattrFlags::empty()).is_ok()
+        };
+        // not every file system has them
+        let has_them =
+            set(&above, c"user.test") && set(&above, c"user.overlay.origin") && set(&below, c"user.gone");
+        let (upper, lower) = (Dir::at(&dir.join("upper")).unwrap(), Dir::at(&dir.join("lower")).unwrap());
+        let applied = Apply::default().directory(&upper, &lower, &lower, Path::new(""));
+        let found = attributes(&below).unwrap();
+        let (text, is_alone) =
+            (fs::read_to_string(&below).unwrap(), fs::read_dir(dir.join("lower")).unwrap().count());
+        fs::remove_dir_all(&dir).unwrap();
+        assert!(applied.is_ok());
+        assert_eq!((text.as_str(), is_alone), ("new", 1));
+        if has_them {
+            assert_eq!(found, [(c"user.test".to_owned(), b"value".to_vec())]);
+        }
+    }
+}

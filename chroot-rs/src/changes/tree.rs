@@ -153,13 +153,13 @@ pub fn is_opaque(dir: &Dir, name: &OsStr) -> bool {
 /// # Errors
 /// As listxattr(2) and getxattr(2).
 pub fn attributes(path: &Path) -> io::Result<Vec<(CString, Vec<u8>)>> {
-    let length = match rustix::fs::llistxattr(path, &mut [0u8; 0]) {
+    let length = match rustix::fs::llistxattr_query(path) {
         Ok(length) => length,
         Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Err(why) => return Err(why.into()),
     };
     let mut list = vec![0u8; length];
-    let length = rustix::fs::llistxattr(path, &mut list)?;
+    let length = rustix::fs::llistxattr(path, list.as_mut_slice())?;
     list.truncate(length);
     let mut found = Vec::new();
     for name in list.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
@@ -167,9 +167,9 @@ pub fn attributes(path: &Path) -> io::Result<Vec<(CString, Vec<u8>)>> {
             continue;
         }
         let name = CString::new(name).map_err(io::Error::other)?;
-        let length = rustix::fs::lgetxattr(path, &name, &mut [0u8; 0])?;
+        let length = rustix::fs::lgetxattr_query(path, &name)?;
         let mut value = vec![0u8; length];
-        let length = rustix::fs::lgetxattr(path, &name, &mut value)?;
+        let length = rustix::fs::lgetxattr(path, &name, value.as_mut_slice())?;
         value.truncate(length);
         found.push((name, value));
     }
