@@ -204,7 +204,7 @@ fn assert_first_command() {
             })
             .end()
             .ended(End::Exit(7));
-        // the shell is process 1 there, or cgexec-rs is, which waits for it; ls and wc make two more
+        // the reaper is process 1 there, and the shell process 2; ls and wc make two more
         let said = ended.out();
         assert!(said.starts_with("container\n0\n") && said.lines().count() == 3, "{said}");
         let processes: u32 = said.lines().last().expect("three lines").trim().parse().expect("a number");

@@ -17,13 +17,17 @@ use tests::{Link, Rng, Scratch, Snapshot, deadline, terminal};
 enum Way {
     /// A signal to its first process.
     Signal(Signal),
+    /// SIGKILL to any of its processes that is a tool: a supervisor, a helper, the reaper.
+    AnyTool,
     /// A signal to its process group, as keys send it.
     Group(Signal),
     /// The terminal's window, closed.
     Close,
 }
 
-const WAYS: [Way; 7] = [
+const WAYS: [Way; 9] = [
+    Way::AnyTool,
+    Way::AnyTool,
     Way::Signal(Signal::SIGKILL),
     Way::Signal(Signal::SIGTERM),
     Way::Signal(Signal::SIGINT),
@@ -37,6 +41,7 @@ impl Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Signal(signal) => write!(f, "{signal}"),
+            Self::AnyTool => f.write_str("SIGKILL to one of its tools"),
             Self::Group(signal) => write!(f, "{signal} to the group"),
             Self::Close => f.write_str("a closed terminal"),
         }
@@ -57,7 +62,7 @@ fn orders(root: &Scratch) -> [Link; 2] {
 }
 
 /// Starts a chain, ends it after `pause`; how its first process ended.
-fn end(chain: &Link, way: Way, pause: Duration) -> Result<(), String> {
+fn end(chain: &Link, way: Way, pause: Duration, rng: &mut Rng) -> Result<(), String> {
     let words = chain.words(COMMAND);
     let (program, args) = words.split_first().expect("a chain has a program");
     let mut command = Command::new(program);
@@ -75,11 +80,23 @@ fn end(chain: &Link, way: Way, pause: Duration) -> Result<(), String> {
         match way {
             Way::Group(signal) => killpg(pid, signal).expect("a group to send a signal to"),
             Way::Signal(signal) => kill(pid, signal).expect("a process to send a signal to"),
+            Way::AnyTool => {
+                let tools: Vec<_> = std::iter::once(pid).chain(tools_below(child.id())).collect();
+                // the chain may have ended meanwhile
+                let _ = kill(*rng.choose(&tools), Signal::SIGKILL);
+            }
             Way::Close => {}
         }
         child
     };
     ended(&mut child, way)
+}
+
+/// The processes below one that are tools of ours.
+fn tools_below(pid: u32) -> Vec<Pid> {
+    let below = tests::snapshot::descendants(pid).into_iter();
+    let tools = below.filter(|(_, what)| what.split(' ').nth(1).is_some_and(|name| name.ends_with("-rs:")));
+    tools.map(|(pid, _)| Pid::from_raw(pid.cast_signed())).collect()
 }
 
 /// The first process ends, and by what it was sent.
@@ -88,6 +105,9 @@ fn ended(child: &mut Child, way: Way) -> Result<(), String> {
     let signal = match way {
         Way::Signal(signal) | Way::Group(signal) => signal,
         Way::Close => Signal::SIGHUP,
+        // the others say that one of them is gone, each in its way
+        Way::AnyTool if !status.success() => return Ok(()),
+        Way::AnyTool => Signal::SIGKILL,
     } as i32;
     // the signal may come later than the failure to hand on a terminal that is gone
     let failed = matches!(way, Way::Close) && status.code() == Some(chain::FAILED);
@@ -113,7 +133,7 @@ fn kill_chains(runs: usize) {
         let way = *rng.choose(&WAYS);
         let order = rng.choose(&orders);
         let pause = rng.duration_up_to(whole);
-        if let Err(why) = end(order, way, pause) {
+        if let Err(why) = end(order, way, pause, &mut rng) {
             wrong.push(format!("run {number}, {}, after {pause:?}: {why}", order.name));
         }
         // nobody lives on without who started it

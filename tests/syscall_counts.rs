@@ -35,9 +35,9 @@ mod as_root {
         let budgets = [
             ("unshare", 69),
             ("cgexec", 68),
-            ("chroot", 240),
-            ("unshare, cgexec, chroot", 350),
-            ("cgexec, unshare, chroot", 340),
+            ("chroot", 262),
+            ("unshare, cgexec, chroot", 370),
+            ("cgexec, unshare, chroot", 365),
         ];
         let counted: Vec<_> =
             Link::all(&root).iter().map(|link| (link.name, calls_before_the_command(link))).collect();

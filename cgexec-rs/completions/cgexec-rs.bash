@@ -23,7 +23,7 @@ _cgexec__rs() {
 
     case "${cmd}" in
         cgexec__rs)
-            opts="-g -m -b -s -h -V --group --move --memory --memory-high --memory-reservation --memory-low --memory-min --memory-swap --memory-swap-max --oom-group --pids-limit --cpus --cpu-quota --cpu-period --cpu-weight --cpu-shares --cpu-idle --cpuset-cpus --cpuset-mems --io-max --device-read-bps --device-write-bps --device-read-iops --device-write-iops --io-weight --blkio-weight --hugetlb --set --cpu-time --wall-time --kill-after --try --parent --name --keep --manager --cgroupns --no-cgroupns --exec --wait --report --report-file --check --from-top --sticky --explain --dry-run --help --version"
+            opts="-g -m -b -s -h -V --group --move --memory --memory-high --memory-reservation --memory-low --memory-min --memory-swap --memory-swap-max --oom-group --pids-limit --cpus --cpu-quota --cpu-period --cpu-weight --cpu-shares --cpu-idle --cpuset-cpus --cpuset-mems --io-max --device-read-bps --device-write-bps --device-read-iops --device-write-iops --io-weight --blkio-weight --hugetlb --device --set --cpu-time --wall-time --kill-after --try --parent --name --keep --manager --cgroupns --no-cgroupns --exec --wait --report --report-file --check --from-top --sticky --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -133,6 +133,10 @@ _cgexec__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --set)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -188,7 +192,7 @@ _cgexec__rs_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --group | -g | --memory | -m | --memory-high | --memory-low | --memory-reservation | --memory-min | --memory-swap | --memory-swap-max | --pids-limit | --cpus | --cpu-quota | --cpu-period | --cpu-weight | --cpu-shares | --cpuset-cpus | --cpuset-mems | --io-max | --device-read-bps | --device-write-bps | --device-read-iops | --device-write-iops | --io-weight | --blkio-weight | --hugetlb | --set | --cpu-time | --wall-time | --kill-after | --parent | --name | --manager | --report-file) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --group | -g | --memory | -m | --memory-high | --memory-low | --memory-reservation | --memory-min | --memory-swap | --memory-swap-max | --pids-limit | --cpus | --cpu-quota | --cpu-period | --cpu-weight | --cpu-shares | --cpuset-cpus | --cpuset-mems | --io-max | --device-read-bps | --device-write-bps | --device-read-iops | --device-write-iops | --io-weight | --blkio-weight | --hugetlb | --device | --set | --cpu-time | --wall-time | --kill-after | --parent | --name | --manager | --report-file) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac

@@ -21,6 +21,7 @@ complete -c cgexec-rs -l device-write-iops -d 'Let COMMAND write at most RATE ti
 complete -c cgexec-rs -l io-weight -d 'Give COMMAND a part of busy disks by weight: 1 to 10000, 100 is as others have' -r
 complete -c cgexec-rs -l blkio-weight -d 'The same in docker\'s unit: 10 to 1000' -r
 complete -c cgexec-rs -l hugetlb -d 'Let COMMAND use at most LIMIT bytes of huge pages of one size: 2M=64M' -r
+complete -c cgexec-rs -l device -d 'Let COMMAND use no devices but those of a container\'s /dev and this one: \'c 10:229 rwm\', as with docker\'s --device-cgroup-rule, or /dev/fuse:rwm; root only' -r
 complete -c cgexec-rs -l set -d 'Write VALUE to a FILE of the group: memory.oom.group=1' -r
 complete -c cgexec-rs -l cpu-time -d 'End COMMAND, by SIGTERM and then SIGKILL, when all of its processes together have used so much processor time: 90, 1.5, 2m, 1h' -r
 complete -c cgexec-rs -l wall-time -d 'End COMMAND in the same way when it has run for so long' -r
@@ -47,4 +48,4 @@ complete -c cgexec-rs -s s -l sticky -d 'Does nothing: there is no daemon that m
 complete -c cgexec-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c cgexec-rs -s h -l help -d 'Print help'
 complete -c cgexec-rs -s V -l version -d 'Print version'
-complete -c cgexec-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --group -g --memory -m --memory-high --memory-low --memory-reservation --memory-min --memory-swap --memory-swap-max --pids-limit --cpus --cpu-quota --cpu-period --cpu-weight --cpu-shares --cpuset-cpus --cpuset-mems --io-max --device-read-bps --device-write-bps --device-read-iops --device-write-iops --io-weight --blkio-weight --hugetlb --set --cpu-time --wall-time --kill-after --parent --name --manager --report-file)'
+complete -c cgexec-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --group -g --memory -m --memory-high --memory-low --memory-reservation --memory-min --memory-swap --memory-swap-max --pids-limit --cpus --cpu-quota --cpu-period --cpu-weight --cpu-shares --cpuset-cpus --cpuset-mems --io-max --device-read-bps --device-write-bps --device-read-iops --device-write-iops --io-weight --blkio-weight --hugetlb --device --set --cpu-time --wall-time --kill-after --parent --name --manager --report-file)'

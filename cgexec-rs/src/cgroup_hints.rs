@@ -94,6 +94,10 @@ fn set(group: &Path, file: &str, errno: Errno) -> Option<String> {
         Errno::EOPNOTSUPP if file.contains("weight") => {
             Some("a weight needs the bfq scheduler, or iocost set up: io.cost.qos".to_string())
         }
+        Errno::EPERM if file.starts_with("devices.") => Some(
+            "only root of the machine limits devices, and allows what the groups above allow: cat devices.list there"
+                .to_string(),
+        ),
         Errno::EACCES | Errno::EPERM => Some(not_ours(group)),
         _ => None,
     }

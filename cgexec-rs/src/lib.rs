@@ -10,6 +10,7 @@ pub mod cli;
 mod control_file;
 mod counters;
 pub mod dbus;
+mod device_policy;
 mod fork_limit;
 mod group;
 mod group_name;

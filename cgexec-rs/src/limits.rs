@@ -2,6 +2,7 @@
 //! Limits: each a value with its unit, and the files that take it in either version.
 
 pub mod cpu;
+pub mod device;
 pub mod hugetlb;
 pub mod io;
 pub mod list;
@@ -15,6 +16,7 @@ use std::str::FromStr;
 use crate::control_file::{ControlFile, PAGE, ReadBack};
 use crate::version::Version;
 use cpu::{Bandwidth, CpuWeight, PERIOD_USEC};
+use device::DeviceRule;
 use hugetlb::HugeTlb;
 use io::{IoWeight, Rate};
 use list::List;
@@ -48,6 +50,8 @@ pub enum Limit {
     Io(Rate),
     IoWeight(IoWeight),
     HugeTlb(HugeTlb),
+    /// `--device`: these and the usual ones
+    Devices(Vec<DeviceRule>),
     Raw(Raw),
 }
 
@@ -63,6 +67,9 @@ impl Limit {
             Self::Io(_) | Self::IoWeight(_) if version == Version::V1 => "blkio",
             Self::Io(_) | Self::IoWeight(_) => "io",
             Self::HugeTlb(_) => "hugetlb",
+            Self::Devices(_) if version == Version::V1 => "devices",
+            // no controller, and no file: a program is attached
+            Self::Devices(_) => "cgroup",
             Self::Raw(raw) => raw.controller(),
         }
     }
@@ -120,6 +127,7 @@ impl Limit {
                 vec![ControlFile::new(file, weight.to_string()).checked_by(seen)]
             }
             Self::HugeTlb(huge) => huge_pages(huge, "max", "max"),
+            Self::Devices(_) => Vec::new(),
             Self::Raw(raw) => vec![ControlFile::new(&raw.file, &raw.value).checked_by(raw.read_back())],
         }
     }
@@ -158,6 +166,11 @@ impl Limit {
                 vec![ControlFile::new(file, weight.bfq.to_string())]
             }
             Self::HugeTlb(huge) => huge_pages(huge, "limit_in_bytes", "-1"),
+            Self::Devices(rules) => {
+                let write = |file, rule| ControlFile::new(file, rule).checked_by(ReadBack::Unknown);
+                let allow = device::allowed(rules).into_iter().map(|rule| write("devices.allow", rule));
+                std::iter::once(write("devices.deny", "a".to_string())).chain(allow).collect()
+            }
             Self::Pids(_) | Self::CpuIdle | Self::Raw(_) => self.v2(parent),
         })
     }
@@ -223,6 +236,10 @@ impl Display for Limit {
             Self::Io(rate) => rate.fmt(f),
             Self::IoWeight(weight) => write!(f, "its part of a busy disk to weight {}", weight.iocost),
             Self::HugeTlb(huge) => size(&format!("huge pages of {} to", huge.name()), &huge.most),
+            Self::Devices(rules) => {
+                f.write_str("devices to the usual ones")?;
+                rules.iter().try_for_each(|rule| write!(f, ", {rule}"))
+            }
             Self::Raw(raw) => write!(f, "{} to {}", raw.file, raw.value),
         }
     }

@@ -21,13 +21,15 @@ pub fn notes(place: &Placement) -> Vec<String> {
         groups.flat_map(|group| &group.limits)
     };
     let high = limits(Version::V2).any(|limit| matches!(limit, Limit::High(Memory(Some(_)))));
+    let ends = limits(Version::V2).any(|limit| matches!(limit, Limit::Memory(Memory(Some(_)))));
     let no_swap = limits(Version::V2).any(|limit| matches!(limit, Limit::Swap { swap: Memory(Some(0)), .. }));
     let buffered = |limit: &Limit| match limit {
         Limit::Io(rate) => matches!(rate.count, Count::WriteBytes | Count::Writes) && rate.most.is_some(),
         _ => false,
     };
     let standing_still =
-        (high && (no_swap || !has_swap(&sys::read("/proc/swaps").unwrap_or_default()))).then_some(NO_SWAP);
+        (high && !ends && (no_swap || !has_swap(&sys::read("/proc/swaps").unwrap_or_default())))
+            .then_some(NO_SWAP);
     let written_back = limits(Version::V1).any(buffered).then_some(BUFFERED);
     standing_still.into_iter().chain(written_back).map(str::to_string).collect()
 }
@@ -55,6 +57,8 @@ mod tests {
     fn a_limit_that_only_slows_down_is_told_where_there_is_no_swap() {
         let high = Limit::High(Memory(Some(1 << 20)));
         let none = Limit::Swap { memory: None, swap: Memory(Some(0)) };
+        let ended = [high.clone(), none.clone(), Limit::Memory(Memory(Some(2 << 20)))];
+        assert_eq!(notes(&v2("/cg/x", &ended)), [""; 0]);
         let said = notes(&v2("/cg/x", &[high, none]));
         assert_eq!(said.len(), 1);
         assert!(

@@ -18,8 +18,10 @@ use crate::cgroup_calls::{
     CreateCgroup, CreateLevel, CreateNamespace, EnterNamespace, KillCgroup, RemoveCgroup, RemoveEmptyCgroup,
     RemoveStaleCgroups, WriteCgroup,
 };
+use crate::device_policy::AttachDeviceProgram;
 use crate::group::Group;
 use crate::group_name::Cleanup;
+use crate::limits::Limit;
 use crate::outcome::Outcome;
 use crate::placement::Placement;
 use crate::report::Report;
@@ -249,6 +251,7 @@ fn set_limits(plan: &mut Plan, place: &Placement) {
                 plan.optional();
             }
         }
+        limit_devices(plan, group, place.attempt);
     }
 }
 
@@ -264,6 +267,21 @@ fn watch_time(plan: &mut Plan, place: &Placement, mode: &RunMode, report: Option
     let clock = CpuClock::of(place.groups());
     let mut watch = TimeWatch::new(mode.times, place.anchor.path.clone(), clock, reached);
     plan.watch(Box::new(move |reporter, child| watch.look(reporter, child)));
+}
+
+/// Version 2 has no file for the rules about devices.
+fn limit_devices(plan: &mut Plan, group: &Group, attempt: bool) {
+    let rules = group.limits.iter().filter_map(|limit| match limit {
+        Limit::Devices(rules) if group.version == Version::V2 => Some((limit, rules)),
+        _ => None,
+    });
+    for (limit, rules) in rules {
+        let call = AttachDeviceProgram { group: group.path.clone(), rules: rules.clone() };
+        plan.step(format!("limit {limit}"), call);
+        if attempt {
+            plan.optional();
+        }
+    }
 }
 
 /// Starts a child in the groups. A child of PID 1 becomes PID 1 of a new PID namespace, as

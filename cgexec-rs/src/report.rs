@@ -144,7 +144,8 @@ impl Report {
             for (_, setting) in &group.settings {
                 let name = setting.file.as_str();
                 if !limits.iter().any(|(known, _)| *known == name) {
-                    let text = fs::read_to_string(group.path.join(name)).unwrap_or_default();
+                    // devices.deny and its like can only be written
+                    let Ok(text) = fs::read_to_string(group.path.join(name)) else { continue };
                     limits.push((name, text.trim().to_string()));
                 }
             }

@@ -147,10 +147,14 @@ impl<'a> Execution<'a> {
             later.iter().take_while(|step| matches!(step.action, Action::InReaper(_))).all(|step| {
                 self.show(&step.reason, &step.action);
                 let made = self.make_action(&step.action, &[]);
-                if let Err(errno) = made {
-                    self.report_failure(&step.reason, &step.action, errno);
+                match made {
+                    // one that is optional is told by the command's own process, which makes it, too
+                    Err(errno) if !step.optional => {
+                        self.report_failure(&step.reason, &step.action, errno);
+                        false
+                    }
+                    _ => true,
                 }
-                made.is_ok() || step.optional
             })
         });
         match started? {

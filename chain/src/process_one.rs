@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who is process 1 of a new PID namespace.
 
+use std::path::Path;
+
 use crate::Plan;
 use crate::call::ForkOptions;
+use crate::exec::Command;
+use crate::supervise::Ended;
+
+/// Programs that are process 1 or nothing.
+const INITS: [&str; 7] =
+    ["init", "systemd", "s6-svscan", "s6-overlay-suexec", "runit", "runit-init", "openrc-init"];
 
 /// Process 1 of a PID namespace, for which the kernel drops signals it does not catch, and whose end
 /// ends the namespace: pid_namespaces(7).
@@ -29,5 +37,32 @@ impl ProcessOne {
                 plan.fork("start process 1 and wait for it", options);
             }
         }
+    }
+}
+
+/// Whether a command is an init, which is told to be process 1 where it fails as process 2.
+pub fn is_init(command: &Command) -> bool {
+    let name = Path::new(&command.program).file_name().unwrap_or_default();
+    INITS.iter().any(|init| name == *init)
+}
+
+/// Advises an init that has failed as process 2.
+pub fn plan_advice(plan: &mut Plan, tool: &'static str) {
+    plan.on_exit(move |reporter, ended| {
+        if matches!(ended, Ended::Exited(1..=124)) {
+            reporter.hint(format_args!("an init wants to be process 1: {tool} --no-init makes it that"));
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_init_is_known_by_its_name() {
+        let is_init = |program: &str| is_init(&Command::shell(program.into()));
+        assert!(is_init("/sbin/init") && is_init("/lib/systemd/systemd") && is_init("init"));
+        assert!(!is_init("/bin/sh") && !is_init("/etc/init.d/x"));
     }
 }

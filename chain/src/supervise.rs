@@ -17,6 +17,7 @@
 //! This file is long because a parent's signals, stops and terminal decide together.
 
 mod orphan;
+mod parent;
 mod reaper;
 mod signal_disposition;
 mod timer;
@@ -36,6 +37,7 @@ use nix::unistd::Pid;
 use crate::call::ForkOptions;
 use crate::exit::FAILED;
 use crate::handles::Handles;
+use parent::end_with_parent;
 pub(crate) use reaper::Reaper;
 use signal_disposition::{
     ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition, open_proc,
@@ -174,17 +176,6 @@ fn fork_child(group: Option<BorrowedFd<'_>>) -> Result<(Option<i32>, bool), Errn
         Some(Err(Errno::ENOSYS | Errno::E2BIG)) => Ok((sys::fork()?, true)),
         Some(forked) => Ok((forked?, false)),
     }
-}
-
-/// The child: die with the parent, also if it died before we could ask for that.
-fn end_with_parent(liveness_pipe: &OwnedFd) -> Result<(), Errno> {
-    prctl::set_pdeathsig(Signal::SIGKILL)?;
-    // getppid() would not do: it is 0 for a parent in another PID namespace
-    let mut fds = [PollFd::new(liveness_pipe.as_fd(), PollFlags::empty())];
-    if nix::poll::poll(&mut fds, PollTimeout::ZERO)? > 0 {
-        sys::exit(128 + libc::SIGKILL);
-    }
-    Ok(())
 }
 
 /// A stop that waits to be read by us.

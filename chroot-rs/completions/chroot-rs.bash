@@ -124,7 +124,7 @@ _chroot__rs_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --propagation | --bind | --bind-try | --tmpfs | --workdir | -w | --userspec | --groups | --image-config | --entrypoint | --env | -e | --cap-add | --cap-drop | --seccomp) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --changes | --propagation | --bind | --bind-try | --tmpfs | --workdir | -w | --userspec | --groups | --image-config | --entrypoint | --env | -e | --cap-add | --cap-drop | --seccomp) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac

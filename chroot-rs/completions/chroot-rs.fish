@@ -41,7 +41,7 @@ function __chroot_rs_has_newroot
     for word in $words[2..]
         if test $is_value = 1
             set is_value 0
-        else if contains -- $word --propagation --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp
+        else if contains -- $word --changes --propagation --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp
             set is_value 1
         else if not string match -q -- '-*' $word
             return 0
@@ -50,4 +50,4 @@ function __chroot_rs_has_newroot
     return 1
 end
 complete -c chroot-rs -n 'not __chroot_rs_has_newroot' -x -a '(__fish_complete_directories)'
-complete -c chroot-rs -n __chroot_rs_has_newroot -x -a '(__fish_complete_subcommand --fcs-skip=2 - --propagation --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp)'
+complete -c chroot-rs -n __chroot_rs_has_newroot -x -a '(__fish_complete_subcommand --fcs-skip=2 - --changes --propagation --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp)'

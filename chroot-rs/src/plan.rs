@@ -4,11 +4,13 @@
 use std::path::PathBuf;
 
 use chain::call;
+use chain::process_one;
 use chain::reporter::quoted;
 use chain::{Plan, ProcessOne, idmap};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
+use crate::cli::TOOL;
 use crate::make_directories::MakeDirectories;
 use crate::rights::Rights;
 use crate::root::Root;
@@ -20,6 +22,7 @@ use crate::{descriptors, root, standard_pipes};
 /// A step that limits what the command may do belongs after the root has changed. One that needs
 /// root's rights belongs before the credentials, which give them up.
 pub fn plan(setup: Setup) -> Plan {
+    let is_init = process_one::is_init(&setup.command);
     let mut plan = Plan::new(setup.command);
     let left = setup.handover.map(|handover| handover.plan(&mut plan)).unwrap_or_default();
     match setup.strategy {
@@ -30,7 +33,12 @@ pub fn plan(setup: Setup) -> Plan {
                 plan.step("start at the root", call::Chdir("/".into()));
             }
         }
-        Strategy::Pivot(pivot) => plan_pivot(&mut plan, setup.root, *pivot, &setup.rights),
+        Strategy::Pivot(pivot) => {
+            if is_init && pivot.process_1 == Some(ProcessOne::Reaper) {
+                process_one::plan_advice(&mut plan, TOOL.name);
+            }
+            plan_pivot(&mut plan, setup.root, *pivot, &setup.rights);
+        }
     }
     plan_missing_workdir(&mut plan, setup.missing_workdir);
     if let Some(uid) = setup.credentials.uid {

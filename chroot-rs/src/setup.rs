@@ -92,7 +92,8 @@ impl Setup {
         let caller = probe.mounts.as_ref().ok().map(|mounts| mounts.rights.clone());
         let strategy = match probe.mounts {
             Ok(mounts) => {
-                notes.extend(left_out(options, &mounts));
+                let left = probe.handover.as_ref().is_some_and(|left| left.process_1.is_some());
+                notes.extend(left_out(options, &mounts, left));
                 let mut pivot = PivotSetup::resolve(options, &probe.root, mounts, probe.handover.as_ref())?;
                 pivot
                     .escaping_fds
@@ -265,9 +266,9 @@ fn left_out_of_overlay(options: &Options, overlay: &OverlayProbe) -> Vec<String>
 }
 
 /// What a default has to leave out.
-fn left_out(options: &Options, probe: &MountProbe) -> Vec<String> {
+fn left_out(options: &Options, probe: &MountProbe, makes_pid: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    if probe.proc_is_covered && !options.share_pid {
+    if probe.proc_is_covered && !options.share_pid && !makes_pid {
         let danger = "the processes outside stay in sight, and root inside could get out";
         notes.push(format!("{danger}: {NO_NEW_PROC}"));
     }

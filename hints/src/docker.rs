@@ -54,12 +54,7 @@ pub static FLAGS: &[Foreign] = &[
     ),
     flag(&["--detach-keys"], NotHere("tmux(1) and dtach(1) detach from any command")),
     flag(&["--device"], Option(CHROOT, "--bind /dev/fuse")),
-    flag(
-        &["--device-cgroup-rule"],
-        NotHere(
-            "the command can make no device; one that it is to have is shown: chroot-rs --bind /dev/NAME",
-        ),
-    ),
+    flag(&["--device-cgroup-rule"], Option(CGEXEC, "--device RULE")),
     flag(&["--device-read-bps"], Option(CGEXEC, "--device-read-bps DISK:RATE")),
     flag(&["--device-read-iops"], Option(CGEXEC, "--device-read-iops DISK:RATE")),
     flag(&["--device-write-bps"], Option(CGEXEC, "--device-write-bps DISK:RATE")),

@@ -4,6 +4,7 @@
 //! One call a function, one `unsafe` a block; what keeps each one sound stands
 //! at its SAFETY line. Errors are errno values, as the manual pages list them.
 
+mod bpf;
 mod cgroup_namespace;
 mod credentials;
 mod descriptors;
@@ -22,6 +23,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+pub use bpf::attach_device_program;
 pub use cgroup_namespace::cgroup_namespace;
 pub use credentials::*;
 use descriptors::inherited;

@@ -8,11 +8,12 @@ use chain::call::{self, ForkOptions, PidFile};
 use chain::exec::Command;
 use chain::handover::{self, HandOver};
 use chain::idmap::map_own_id;
+use chain::process_one::{self, ProcessOne};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use system::idmap::IdKind;
 
-use crate::cli::SetgroupsRule;
+use crate::cli::{SetgroupsRule, TOOL};
 use crate::filesystem::BinfmtMount;
 use crate::ids::{IdSetup, MapWrite};
 use crate::mapper;
@@ -31,7 +32,11 @@ const NO_NEW_PROC: &str = "the processes outside stay in sight: a part of /proc 
 /// Steps that need the namespaces of the caller are made by a helper, which stays in them.
 pub fn plan(setup: Setup, command: Command) -> Plan {
     let Setup { pid, namespaces, ids, process, filesystem, .. } = setup;
+    let is_init = process_one::is_init(&command);
     let mut plan = Plan::new(command);
+    if is_init && process.process_1 == Some(ProcessOne::Reaper) {
+        process_one::plan_advice(&mut plan, TOOL.name);
+    }
     let pid_file = process.pid_file.map(|path| open_pid_file(&mut plan, path));
     if let Some((uid, gid)) = ids.owner {
         plan.step("give up the own groups", call::SetGroups(Vec::new()));

@@ -2,6 +2,7 @@
 //! The options that limit: docker's names first, systemd's meaning second.
 
 use crate::limits::cpu::{Bandwidth, CpuWeight, Cpus, PERIOD_USEC, PeriodUsec, QuotaUsec};
+use crate::limits::device::DeviceRule;
 use crate::limits::hugetlb::HugeTlb;
 use crate::limits::io::{Count, IoWeight, Rate, Rates};
 use crate::limits::list::List;
@@ -91,6 +92,10 @@ pub struct LimitOptions {
     /// Let COMMAND use at most LIMIT bytes of huge pages of one size: 2M=64M
     #[arg(long, value_name = "SIZE=LIMIT")]
     pub hugetlb: Vec<HugeTlb>,
+    /// Let COMMAND use no devices but those of a container's /dev and this one: 'c 10:229 rwm', as with
+    /// docker's --device-cgroup-rule, or /dev/fuse:rwm; root only
+    #[arg(long, value_name = "RULE")]
+    pub device: Vec<DeviceRule>,
     /// Write VALUE to a FILE of the group: memory.oom.group=1
     #[arg(long, value_name = "FILE=VALUE")]
     pub set: Vec<Raw>,
@@ -138,6 +143,9 @@ impl LimitOptions {
         let rates = rates.chain(&self.device_read_iops).chain(&self.device_write_iops);
         limits.extend(rates.map(|rate| Limit::Io(*rate)));
         limits.extend(self.hugetlb.iter().map(|huge| Limit::HugeTlb(*huge)));
+        if !self.device.is_empty() {
+            limits.push(Limit::Devices(self.device.clone()));
+        }
         limits.extend(self.set.iter().cloned().map(Limit::Raw));
         Ok(limits)
     }

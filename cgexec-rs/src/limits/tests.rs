@@ -88,6 +88,16 @@ fn each_limit_is_written_in_the_words_of_its_version() {
 }
 
 #[test]
+fn devices_are_denied_before_some_are_allowed() {
+    let limit = Limit::Devices(vec!["c 10:229 rw".parse().unwrap()]);
+    let v1 = written(limit.settings(Version::V1, Path::new("/nowhere"))).unwrap();
+    assert!(v1.starts_with("devices.deny=a devices.allow=c *:* m devices.allow=b *:* m "), "{v1}");
+    assert!(v1.ends_with(" devices.allow=c 136:* rwm devices.allow=c 10:229 rw"), "{v1}");
+    assert_eq!(written(limit.settings(Version::V2, Path::new("/nowhere"))).unwrap(), "");
+    assert_eq!(limit.to_string(), "devices to the usual ones, c 10:229 rw");
+}
+
+#[test]
 fn what_version_1_does_not_have_is_said() {
     assert_eq!(
         Limit::OomGroup.settings(Version::V1, Path::new("/")).unwrap_err(),

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::levels::Levels;
+use crate::limits::Pids;
 use crate::limits::size::Memory;
-use crate::limits::{Limit, Pids};
 use crate::scope::NewScope;
 use crate::systemd::{Scope, Systemd};
 use crate::v2_parent::V2Parent;
@@ -146,6 +146,17 @@ fn where_we_are_process_1_the_command_becomes_it() {
     let at = lines.iter().position(|line| line == "unshare(CLONE_NEWPID)").unwrap();
     assert!(lines[at + 1].starts_with("clone3({flags=CLONE_INTO_CGROUP"), "{lines:#?}");
     assert_eq!(lines[at + 2], "mount(\"proc\", \"/proc\", \"proc\", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)");
+}
+
+#[test]
+fn in_version_2_devices_are_limited_by_a_program() {
+    let lines = lines(v2("/cg/x", &[Limit::Devices(vec!["c 10:229 rw".parse().unwrap()])]));
+    assert!(
+        lines[1].starts_with("bpf(BPF_PROG_LOAD, {prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=")
+            && lines[1].contains("bpf(BPF_PROG_ATTACH, {target_fd=</cg/x>, "),
+        "{lines:#?}"
+    );
+    assert!(lines[2].starts_with("clone3("), "{lines:#?}");
 }
 
 fn with_levels(place: Placement, hides_limits: bool) -> Placement {

@@ -4,6 +4,7 @@
 
 mod anywhere;
 mod delegated;
+mod devices;
 mod hints;
 mod hostile;
 mod in_v1;

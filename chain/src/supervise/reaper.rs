@@ -16,7 +16,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, 
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
-use super::end_with_parent;
+use super::parent::end_with_parent;
 use crate::exit::FAILED;
 use system::sys;
 

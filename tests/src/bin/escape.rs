@@ -7,6 +7,8 @@
 //! | `socket` | descriptor | takes a directory from a socket: unix(7), `SCM_RIGHTS` |
 //! | `pidfd` | descriptor | enters the mount namespace of a process: setns(2) |
 //! | `handle` | bytes | opens the file by its handle: open_by_handle_at(2) |
+//! | `trace` | | attaches to the process whose number FILE is: ptrace(2) |
+//! | `overwrite` | | opens FILE, the program of a process, and writes to it when that has ended |
 //! | `namespaces` | | goes through the mount namespaces of the machine: `NS_MNT_GET_PREV` |
 
 use std::error::Error;
@@ -16,8 +18,10 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::stat::Mode;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +42,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             tests::file_handle::open(more)?.read_to_string(&mut text)?;
             text
         }
+        "trace" => {
+            nix::sys::ptrace::attach(nix::unistd::Pid::from_raw(file.parse()?))
+                .map_err(|errno| format!("{errno:?}"))?;
+            "traced".to_string()
+        }
+        "overwrite" => overwrite(file)?,
         "namespaces" => through_namespaces(file)?,
         _ => return Err("no such way".into()),
     };
@@ -63,6 +73,23 @@ fn directory_from(socket: RawFd) -> Result<OwnedFd, Box<dyn Error>> {
         }
     }
     Err("nothing came with the message".into())
+}
+
+/// A program that runs cannot be written to (ETXTBSY), but one that was opened before its process ended can
+/// after that.
+fn overwrite(program: &str) -> Result<String, Box<dyn Error>> {
+    let named = open(program, OFlag::O_PATH, Mode::empty()).map_err(|errno| format!("{errno:?}"))?;
+    let named = format!("/proc/self/fd/{}", named.as_raw_fd());
+    loop {
+        match open(named.as_str(), OFlag::O_WRONLY, Mode::empty()) {
+            Ok(file) => {
+                nix::unistd::write(file, b"overwritten")?;
+                return Ok("overwritten".to_string());
+            }
+            Err(Errno::ETXTBSY) => {}
+            Err(errno) => return Err(format!("{errno:?}").into()),
+        }
+    }
 }
 
 /// From the own mount namespace to each one that was made before it.

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which devices a command can use, by files in version 1 and by a program in version 2.
+
+use super::*;
+
+/// Whether a script with a redirection to a device runs.
+fn opens(options: &[&str], redirection: &str) -> bool {
+    let ended = shell(options, &format!("true {redirection} && echo opened"));
+    assert!(ended.err().is_empty() || ended.err().contains("not permitted"), "{}", ended.err());
+    ended.out() == "opened\n"
+}
+
+fn rules_hold() {
+    // the log of the kernel is there on every machine, and in no container's /dev
+    assert!(opens(&[], "</dev/kmsg"));
+    let fuse = ["--device", "c 10:229 rwm"];
+    assert!(opens(&fuse, "</dev/null >/dev/null"));
+    assert!(!opens(&fuse, "</dev/kmsg"));
+    let read = ["--device", "c 10:229 rwm", "--device", "/dev/kmsg:r"];
+    assert!(opens(&read, "</dev/kmsg"));
+    assert!(!opens(&read, ">/dev/kmsg"));
+    assert!(opens(&["--device", "a *:* rwm"], "</dev/kmsg >/dev/null"));
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root"]
+    fn only_the_usual_devices_and_those_of_the_rules_can_be_used() {
+        rules_hold();
+    }
+}
+
+mod in_vm {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM"]
+    fn in_version_2_a_program_says_which_devices_can_be_used() {
+        tests::vm::only_here();
+        rules_hold();
+    }
+}

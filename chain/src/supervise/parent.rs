@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A child that ends with its parent.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+
+use system::sys;
+
+/// Asks for SIGKILL when the parent dies, and ends at once if it died before: `liveness` is an end of a pipe or
+/// socket whose other end only the parent holds.
+///
+/// # Errors
+/// As PR_SET_PDEATHSIG(2const) and poll(2).
+pub(super) fn end_with_parent(liveness: &OwnedFd) -> Result<(), Errno> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // getppid() would not do: it is 0 for a parent in another PID namespace
+    let mut fds = [PollFd::new(liveness.as_fd(), PollFlags::empty())];
+    if nix::poll::poll(&mut fds, PollTimeout::ZERO)? > 0 {
+        sys::exit(128 + libc::SIGKILL);
+    }
+    Ok(())
+}
