@@ -23,7 +23,7 @@ _rootfs__fetch() {
 
     case "${cmd}" in
         rootfs__fetch)
-            opts="-q -v -S -h -V --quiet --verbose --digest --checksums --keyring --mirror --list --platform --config --print-digest --cacert --insecure-http --timeout --cache-dir --no-cache --strip-components --subdir --exclude --replace --into --devices --sparse --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
+            opts="-q -v -S -h -V --quiet --verbose --digest --checksums --keyring --mirror --list --platform --config --print-digest --cacert --insecure-http --insecure-registry --insecure-tls --timeout --cache-dir --no-cache --strip-components --subdir --exclude --replace --into --devices --mode --sparse --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -57,6 +57,10 @@ _rootfs__fetch() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --insecure-registry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -74,6 +78,14 @@ _rootfs__fetch() {
                     return 0
                     ;;
                 --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --devices)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mode)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

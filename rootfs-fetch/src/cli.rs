@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chain::Reporter;
 use chain::args::Tool;
 use clap::Parser as _;
 use clap::builder::TypedValueParser as _;
@@ -85,6 +86,14 @@ pub struct Options {
     #[arg(long)]
     pub insecure_http: bool,
 
+    /// Allow unencrypted HTTP with this registry, and with --insecure-tls any certificate of its
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub insecure_registry: Vec<String>,
+
+    /// Take any certificate of the servers that --insecure-registry names
+    #[arg(long, requires = "insecure_registry")]
+    pub insecure_tls: bool,
+
     /// Give up on a server that is silent, or next to it, for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds)]
     pub timeout: u64,
@@ -117,9 +126,14 @@ pub struct Options {
     #[arg(long, conflicts_with = "replace")]
     pub into: bool,
 
-    /// Make device nodes too, as root; they are left out otherwise
-    #[arg(long)]
-    pub devices: bool,
+    /// Make device nodes too, as root, each its owner's alone or with the archive's mode; they are left
+    /// out otherwise
+    #[arg(long, value_name = "keep-mode", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = devices)]
+    pub devices: Option<Devices>,
+
+    /// Give DIRECTORY itself this mode, in octal; without this, the archive's under the caller's umask
+    #[arg(long, value_name = "MODE", value_parser = mode)]
+    pub mode: Option<u32>,
 
     /// Turn long runs of zeros in files into holes, as is done for images anyway
     #[arg(short = 'S', long)]
@@ -147,6 +161,20 @@ fn name(text: &str) -> Result<Name, String> {
         .map_err(|_| "it must be a name inside the archive, without \"..\"".to_string())
 }
 
+fn devices(text: &str) -> Result<Devices, String> {
+    match text {
+        "" => Ok(Devices::Make),
+        "keep-mode" => Ok(Devices::KeepMode),
+        _ => Err("it takes nothing, or =keep-mode".into()),
+    }
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o7777);
+    mode.ok_or_else(|| "it must be a mode in octal, as 0755".to_string())
+}
+
 /// The longest wait: a day.
 const MAX_TIMEOUT_SECONDS: u64 = 86_400;
 
@@ -169,11 +197,14 @@ impl Default for Options {
 
 impl Options {
     /// How servers are reached.
-    pub fn net_rules(&self) -> Rules {
+    pub fn net_rules(&self, reporter: Reporter) -> Rules {
         Rules {
             authorities: self.cacert.clone(),
             insecure_http: self.insecure_http,
+            insecure_registries: self.insecure_registry.clone(),
+            insecure_tls: self.insecure_tls,
             patience: Duration::from_secs(self.timeout),
+            reporter: (!self.quiet).then_some(reporter),
         }
     }
 
@@ -214,7 +245,8 @@ impl Options {
                 Owners::Keep if self.squash => Owners::Squash,
                 owners => owners,
             },
-            devices: if self.devices { Devices::Make } else { Devices::LeaveOut },
+            devices: self.devices.unwrap_or(Devices::LeaveOut),
+            root_mode: self.mode,
             sparse: self.sparse,
             max_entries: self.max_files,
             verbose: self.verbose,
@@ -231,6 +263,14 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mode_is_octal() {
+        assert_eq!((mode("0755"), mode("700"), mode("1777")), (Ok(0o755), Ok(0o700), Ok(0o1777)));
+        for wrong in ["", "888", "u+x", "-1", "+7", "17777", "0x1"] {
+            assert_eq!(mode(wrong), Err("it must be a mode in octal, as 0755".into()), "{wrong}");
+        }
+    }
 
     #[test]
     fn what_is_no_number_is_told_what_it_must_be() {

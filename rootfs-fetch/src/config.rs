@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a fetch is to do, whoever asks for it. The defaults are those of the options in [`crate::cli`].
+//! What a fetch is to do, whoever asks for it: the options of a run, as the types that carry them out.
 
 use std::ffi::OsString;
 use std::fmt;

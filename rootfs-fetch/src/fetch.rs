@@ -3,6 +3,7 @@
 
 mod dry_run;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -123,6 +124,9 @@ impl Fetch<'_> {
         destination.commit()?;
         if self.config.output != Output::Quiet {
             report.report_losses(self.reporter);
+            if report.privileged > 0 && self.config.policy.uid.is_root() {
+                within_reach(self.directory, report.privileged, self.reporter);
+            }
             let digest = match input {
                 Input::Image(image) => image.digest(),
                 _ => self.config.digest.as_ref(),
@@ -267,6 +271,20 @@ impl Fetch<'_> {
         let bytes = layers.open(layer)?;
         Stream::start(bytes, layer.content.clone(), self.config.max_bytes, self.interrupt())
             .map(Stream::known_to_be_whole)
+    }
+}
+
+/// Says that anybody on this machine can start programs of the tree that run as somebody else.
+fn within_reach(directory: &Path, programs: u64, reporter: &Reporter) {
+    let passes = |path: &Path, bits| path.metadata().is_ok_and(|meta| meta.permissions().mode() & bits != 0);
+    let Ok(real) = directory.canonicalize() else { return };
+    if passes(&real, 0o011) && real.ancestors().skip(1).all(|above| passes(above, 0o001)) {
+        let what = if programs == 1 { "1 program" } else { &format!("{programs} programs") };
+        reporter.message(format_args!(
+            "{what} with set-user-ID, set-group-ID or capabilities can be started by every user of this \
+             machine: a directory of mode 0700 around {} keeps them from it",
+            directory.display()
+        ));
     }
 }
 

@@ -4,11 +4,31 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use chain::reporter::quoted;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::failure::{Failure, Result};
+
+static UMASK: OnceLock<Mode> = OnceLock::new();
+
+/// Reads the caller's file mode creation mask, which then stays, but for what it would take from the
+/// owner. To be called before there are threads.
+pub fn take_umask() {
+    UMASK.get_or_init(|| {
+        // reading it is setting it: umask(2)
+        let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO) & (Mode::RWXG | Mode::RWXO);
+        rustix::process::umask(mask);
+        mask
+    });
+}
+
+/// The file mode creation mask.
+pub fn umask() -> Mode {
+    take_umask();
+    UMASK.get().copied().unwrap_or(Mode::empty())
+}
 
 /// Writes all bytes.
 ///

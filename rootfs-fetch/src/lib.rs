@@ -63,8 +63,8 @@ use crate::source::verify::verify_source;
 pub fn run(argv: Vec<OsString>) -> ExitCode {
     let parsed = args::parse::<Options>(&TOOL, cli::operands::in_order(argv));
     let reporter = Reporter::new(TOOL.name, parsed.verbosity);
-    // modes are the archive's, whatever the caller's mask
-    rustix::process::umask(rustix::fs::Mode::empty());
+    // helpers, the cache and --config keep the caller's mask; modes are the archive's all the same
+    io::take_umask();
     let options = parsed.options;
     if options.list && parsed.operands.is_empty() {
         return finish(io::write_all(rustix::stdio::stdout(), source::distro::list().as_bytes()), &reporter);
@@ -73,7 +73,7 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
         args::usage_error(&TOOL, &reporter, &failure.message, failure.hint.as_deref())
     });
     let interrupt = Interrupt::watch();
-    let net = Net::new(options.net_rules(), &interrupt);
+    let net = Net::new(options.net_rules(reporter), &interrupt);
     let fetched = fetch(&operands, options.into_config(), &net, &reporter).map_err(|failure| {
         interrupt::let_go();
         interrupt.check().err().unwrap_or(failure)

@@ -10,6 +10,7 @@
 pub mod addresses;
 pub mod client;
 pub mod error;
+pub mod host_tls;
 pub mod origin;
 pub mod proxy;
 pub mod request;

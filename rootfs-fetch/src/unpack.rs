@@ -302,7 +302,7 @@ impl Unpacker {
 
     fn node(&mut self, name: &Name, entry: &Entry, kind: FileType, device: u64) -> Result<()> {
         let entry_path = self.entry_path(name)?;
-        let mode = Mode::from_raw_mode(entry.mode & 0o777);
+        let mode = Mode::from_raw_mode(metadata::node_mode(entry, &self.policy) & 0o777);
         self.new_at(&entry_path, name, "mknodat()", |entry_path| {
             rustix::fs::mknodat(entry_path.dir(), entry_path.leaf(), kind, mode, device)
         })?;

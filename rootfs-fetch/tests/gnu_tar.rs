@@ -123,7 +123,7 @@ mod as_root {
         );
         shell(&scratch, "tar -C src --format=posix --sparse --numeric-owner -cf a.tar .");
         shell(&scratch, "mkdir theirs && tar -C theirs --numeric-owner -xpf a.tar");
-        let outcome = scratch.feed(As::Caller, b"", &["-q", "--devices", "a.tar", "ours"]);
+        let outcome = scratch.feed(As::Caller, b"", &["-q", "--devices=keep-mode", "a.tar", "ours"]);
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
         same(&scratch);
     }

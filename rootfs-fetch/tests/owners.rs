@@ -4,7 +4,7 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use tests::fetch::{As, Scratch, is_root};
+use tests::fetch::{As, Outcome, Scratch, feed, is_root};
 use tests::tar::{Head, Tar};
 
 #[test]
@@ -155,5 +155,83 @@ mod as_root {
         }
         let pipe = scratch.work().join("root").join(std::ffi::OsStr::from_bytes(b"pipe\xff"));
         assert_eq!(pipe.metadata().unwrap().mode() & 0o7777, 0o4620);
+    }
+}
+
+mod modes {
+    use super::*;
+
+    fn mode_of(scratch: &Scratch, name: &str) -> u32 {
+        scratch.work().join(name).symlink_metadata().unwrap().mode() & 0o7777
+    }
+
+    /// Runs the tool in a shell with this umask.
+    fn masked(scratch: &Scratch, umask: &str, archive: &[u8], args: &str) -> Outcome {
+        let mut shell = scratch.as_who(As::Caller, "sh");
+        let line = format!("umask {umask}; exec {} {args}", scratch.path("tool").display());
+        shell.args(["-c", &line]);
+        feed(shell, archive)
+    }
+
+    #[test]
+    fn the_callers_umask_is_for_the_directory_itself_and_not_for_what_is_in_it() {
+        let tar = Tar::new()
+            .entry(&Head::new(b'5', "./").mode(0o777), b"")
+            .entry(&Head::new(b'0', "a").mode(0o666), b"")
+            .entry(&Head::new(b'5', "d").mode(0o777), b"")
+            .entry(&Head::new(b'6', "pipe").mode(0o666), b"")
+            .end();
+        for (umask, args, expected) in [
+            ("077", "-q - root", 0o700),
+            ("022", "-q - root", 0o755),
+            ("000", "-q - root", 0o777),
+            ("0777", "-q - root", 0o700),
+            ("077", "-q --mode 0711 - root", 0o711),
+        ] {
+            let scratch = Scratch::new();
+            let outcome = masked(&scratch, umask, &tar, args);
+            assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{umask}");
+            let modes: Vec<u32> =
+                ["root", "root/a", "root/d", "root/pipe"].map(|name| mode_of(&scratch, name)).to_vec();
+            assert_eq!(modes, [expected, 0o666, 0o777, 0o666], "{umask} {args}");
+        }
+        // without an entry for it, too
+        let scratch = Scratch::new();
+        assert_eq!(masked(&scratch, "027", &Tar::new().file("a", b"x").end(), "-q - root").code, Some(0));
+        assert_eq!(mode_of(&scratch, "root"), 0o750);
+    }
+
+    #[test]
+    fn the_configuration_of_an_image_has_the_callers_umask() {
+        let scratch = Scratch::new();
+        let layout = tests::layout::Layout::new(scratch.work().join("image"));
+        layout.write_index(&[layout.image_of(&[])]);
+        assert_eq!(masked(&scratch, "027", b"", "--config c.json image").code, Some(0));
+        assert_eq!(mode_of(&scratch, "c.json"), 0o640);
+    }
+
+    #[test]
+    fn a_device_is_its_owners_alone_and_programs_within_reach_are_told() {
+        if !tests::fetch::is_root() {
+            return;
+        }
+        let mut device = Head::new(b'3', "null").mode(0o666);
+        device.device = (1, 3);
+        let tar = Tar::new()
+            .entry(&device, b"")
+            .entry(&Head::new(b'0', "su").mode(0o4755), b"")
+            .entry(&Head::new(b'0', "data").mode(0o2644), b"")
+            .end();
+        for (args, mode) in [("--devices - root", 0o600), ("--devices=keep-mode - root", 0o666)] {
+            let scratch = Scratch::new();
+            let outcome = masked(&scratch, "022", &tar, args);
+            assert_eq!((outcome.code, mode_of(&scratch, "root/null")), (Some(0), mode), "{outcome:?}");
+            let line = "rootfs-fetch: 1 program with set-user-ID, set-group-ID or capabilities can be started \
+                by every user of this machine: a directory of mode 0700 around root keeps them from it";
+            assert_eq!(outcome.stderr.lines().next(), Some(line));
+            let scratch = Scratch::new();
+            let outcome = masked(&scratch, "077", &tar, args);
+            assert!(!outcome.stderr.contains("can be started"), "{outcome:?}");
+        }
     }
 }

@@ -2,24 +2,27 @@
 //! Requests as the rest of the program makes them: redirects are followed under our own rules,
 //! and transient failures are retried.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use chain::Reporter;
 use reqwest::{Client, Method, Proxy};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::net::addresses::Addresses;
 use crate::net::error::{RequestError, cannot_get};
+use crate::net::host_tls::HostFiles;
 use crate::net::origin::is_inside;
 use crate::net::proxy::{Proxies, why_no_tunnel};
 use crate::net::request::Request;
 use crate::net::response::Response;
-use crate::net::retry::{RetryPolicy, is_transient, pause};
+use crate::net::retry::{LONG_PAUSE, RetryPolicy, is_transient, pause};
 use crate::net::runtime::Runtime;
-use crate::net::tls;
+use crate::net::tls::{self, Trust};
 use crate::net::url::{Origin, Scheme, Url};
 
 const MAX_REDIRECTS: usize = 10;
@@ -37,8 +40,26 @@ pub struct Rules {
     pub authorities: Option<PathBuf>,
     /// Plain HTTP to any server, not to this machine alone.
     pub insecure_http: bool,
+    /// Registries, with their ports, to which plain HTTP is allowed.
+    pub insecure_registries: Vec<String>,
+    /// Whether any certificate of these registries is taken.
+    pub insecure_tls: bool,
     /// How long each step may take.
     pub patience: Duration,
+    /// Says what takes long.
+    pub reporter: Option<Reporter>,
+}
+
+impl Rules {
+    /// Whether plain HTTP may be spoken with a server.
+    pub fn allows_plain(&self, origin: &Origin) -> bool {
+        self.insecure_http || self.is_insecure_registry(origin)
+    }
+
+    fn is_insecure_registry(&self, origin: &Origin) -> bool {
+        let names = [origin.authority(), origin.authority_with_port()];
+        self.insecure_registries.iter().any(|one| names.iter().any(|name| name.eq_ignore_ascii_case(one)))
+    }
 }
 
 /// The network.
@@ -52,6 +73,8 @@ pub struct Net {
     /// Reading the authorities takes time, which plain HTTP does not need.
     plain: OnceLock<Result<Client>>,
     secure: OnceLock<Result<Client>>,
+    /// The clients of servers with settings of their own, by host and port.
+    special: Mutex<HashMap<String, Result<Option<Client>>>>,
 }
 
 impl Net {
@@ -66,6 +89,7 @@ impl Net {
             runtime: OnceLock::new(),
             plain: OnceLock::new(),
             secure: OnceLock::new(),
+            special: Mutex::default(),
         })
     }
 
@@ -74,19 +98,46 @@ impl Net {
     /// # Errors
     /// Not found, I/O or damaged.
     pub fn check(&self) -> Result<()> {
-        if self.rules.authorities.is_some() { self.client(Scheme::Https).map(drop) } else { Ok(()) }
+        if self.rules.authorities.is_some() { self.secure().map(drop) } else { Ok(()) }
     }
 
-    fn client(&self, scheme: Scheme) -> Result<&Client> {
-        let client = match scheme {
-            Scheme::Http => self.plain.get_or_init(|| self.build(tls::trusting_nobody()?)),
-            Scheme::Https => self.secure.get_or_init(|| self.build(tls::config(self.authorities())?)),
-        };
-        client.as_ref().map_err(Clone::clone)
+    fn secure(&self) -> Result<&Client> {
+        let authorities: Vec<PathBuf> = self.rules.authorities.iter().cloned().collect();
+        let trust = Trust { authorities: &authorities, ..Trust::default() };
+        self.secure.get_or_init(|| self.build(tls::config(trust)?)).as_ref().map_err(Clone::clone)
     }
 
-    fn authorities(&self) -> Option<&std::path::Path> {
-        self.rules.authorities.as_deref()
+    fn client(&self, origin: &Origin) -> Result<Client> {
+        if origin.scheme == Scheme::Http {
+            let plain = self.plain.get_or_init(|| self.build(tls::trusting_nobody()?));
+            return plain.clone();
+        }
+        let mut special = self.special.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = special.entry(origin.authority_with_port()).or_insert_with(|| self.own_client(origin));
+        match own.clone()? {
+            Some(client) => Ok(client),
+            None => self.secure().cloned(),
+        }
+    }
+
+    /// The client of a server that has settings of its own.
+    fn own_client(&self, origin: &Origin) -> Result<Option<Client>> {
+        let files = HostFiles::find(origin)?;
+        let anybody = self.rules.insecure_tls && self.rules.is_insecure_registry(origin);
+        if files.is_empty() && !anybody {
+            return Ok(None);
+        }
+        if let Some(reporter) = self.rules.reporter.filter(|_| anybody) {
+            reporter.message(format_args!(
+                "the certificate of {} is not checked: whoever is on the way can be it, read everything \
+                 and change what has no digest",
+                origin.authority()
+            ));
+        }
+        let authorities: Vec<PathBuf> =
+            self.rules.authorities.iter().chain(&files.authorities).cloned().collect();
+        let trust = Trust { authorities: &authorities, client: files.client.as_ref(), anybody };
+        self.build(tls::config(trust)?).map(Some)
     }
 
     fn build(&self, tls: rustls::ClientConfig) -> Result<Client> {
@@ -154,14 +205,28 @@ impl Net {
                     policy.failed(slow).ok_or_else(broken)?
                 }
                 Err(error) => return Err(error.into_failure(&request.url)),
-                Ok(response) if is_transient(response.head.status) => match policy.refused(&response.head) {
-                    Some(next) => next,
-                    None => return Ok(response),
-                },
+                Ok(response) if is_transient(response.head.status) => {
+                    match policy.refused(&response.head, self.rules.patience) {
+                        Some(next) => self.tell_pause(&response, next),
+                        None => return Ok(response),
+                    }
+                }
                 Ok(response) => return Ok(response),
             };
             pause(next, &self.interrupt)?;
         }
+    }
+
+    /// Says that a server asks to wait, where that takes long.
+    fn tell_pause(&self, response: &Response, pause: Duration) -> Duration {
+        if let Some(reporter) = self.rules.reporter.filter(|_| pause >= LONG_PAUSE) {
+            let (server, status) = (response.url.origin.authority(), response.head.status);
+            let seconds = pause.as_secs();
+            reporter.message(format_args!(
+                "{server} is busy (HTTP {status}): it is asked again in {seconds} s, as it wishes"
+            ));
+        }
+        pause
     }
 
     /// Sends a request once, and those that redirects lead to.
@@ -248,7 +313,7 @@ impl Net {
         let proxy = self.proxies.for_origin(origin)?;
         let peer = proxy.as_ref().map_or(origin, |proxy| &proxy.origin);
         self.addresses.find(&peer.host, &self.interrupt).map_err(unreachable)?;
-        let (runtime, sent) = (self.runtime()?, self.client(origin.scheme)?.execute(request.build()?));
+        let (runtime, sent) = (self.runtime()?, self.client(origin)?.execute(request.build()?));
         let sent = async {
             // to see the kernel's events, then to act on them: idle connections may be closed by now
             tokio::task::yield_now().await;
@@ -280,7 +345,7 @@ impl Net {
 
     /// Refuses plain HTTP to other machines, unless it is allowed.
     fn permit(&self, origin: &Origin) -> Result<()> {
-        if origin.scheme == Scheme::Https || origin.is_loopback() || self.rules.insecure_http {
+        if origin.scheme == Scheme::Https || origin.is_loopback() || self.rules.allows_plain(origin) {
             return Ok(());
         }
         let line = format_args!("refused {origin}: plain HTTP is read and changed by anybody on the way");

@@ -74,10 +74,33 @@ fn of_tls(error: &rustls::Error, origin: &Origin) -> RequestError {
         rustls::Error::InvalidCertificate(why) => {
             format!("its certificate is not trusted: {}", certificate(why))
         }
+        rustls::Error::AlertReceived(alert) if asks_for_client(*alert) => {
+            let line = format_args!(
+                "cannot connect to {}: it wants a certificate of the client, or refuses the one it got",
+                origin.authority()
+            );
+            let hint = format_args!(
+                "put it in ~/.config/containers/certs.d/{}/ as client.cert and client.key",
+                origin.authority()
+            );
+            return Failure::new(Kind::Denied, line).hint(hint).into();
+        }
         other => other.to_string(),
     };
     let failure = Failure::new(Kind::Network, format_args!("cannot trust {origin}: {why}"));
     failure.hint("--cacert FILE trusts the authority in it too").into()
+}
+
+fn asks_for_client(alert: rustls::AlertDescription) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::CertificateUnknown
+    )
 }
 
 fn certificate(why: &rustls::CertificateError) -> String {
@@ -87,7 +110,17 @@ fn certificate(why: &rustls::CertificateError) -> String {
         Error::Expired | Error::ExpiredContext { .. } => "it has expired".into(),
         Error::NotValidYet | Error::NotValidYetContext { .. } => "it is not valid yet".into(),
         Error::NotValidForName | Error::NotValidForNameContext { .. } => "it is for another name".into(),
-        other => other.to_string(),
+        Error::UnsupportedSignatureAlgorithmContext { .. }
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "it is signed in a way that is not known here: P-521, or P-384 with SHA-512".into()
+        }
+        // webpki has more words for what is wrong than TLS
+        other => match other.to_string() {
+            text if text.contains("UnsupportedCertVersion") => {
+                "it is of version 1 of X.509, which has no names of servers: it must be made anew".into()
+            }
+            text => text,
+        },
     }
 }
 

@@ -45,7 +45,7 @@ impl Request {
             let wrong = |_| -> Failure {
                 cannot_get(&self.url, format_args!("the field {name} would have control characters"))
             };
-            request.headers_mut().insert(*name, HeaderValue::from_str(value).map_err(wrong)?);
+            request.headers_mut().append(*name, HeaderValue::from_str(value).map_err(wrong)?);
         }
         if !self.body.is_empty() {
             *request.body_mut() = Some(self.body.clone().into());
@@ -69,6 +69,8 @@ mod tests {
         let request = get().with("Accept", "x").build().expect("a request");
         assert_eq!(request.url().as_str(), "http://h:81/a?b");
         assert_eq!(request.headers().len(), 1);
+        let twice = get().with("Accept", "x").with("Accept", "y").build().expect("a request");
+        assert_eq!(twice.headers().get_all("accept").iter().count(), 2);
         assert!(get().with("Accept", "x\r\nEvil: y").build().is_err());
     }
 

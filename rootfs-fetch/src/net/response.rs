@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use flate2::read::MultiGzDecoder;
 use hyper::body::{Buf as _, Bytes};
 
 use crate::failure::{Failure, Result};
@@ -12,6 +13,8 @@ use crate::net::error::{RequestError, broken, of_body};
 use crate::net::runtime::Runtime;
 use crate::net::url::Url;
 
+/// How gzip begins: RFC 1952.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// A larger body that is not wanted costs more to read than a new connection.
 const MAX_UNWANTED_BYTES: u64 = 64 * 1024;
 /// A body that comes slower than this, in bytes a second, counts as stopped.
@@ -68,7 +71,16 @@ pub struct Response {
     /// Where it came from, after redirects.
     pub url: Url,
     length: Option<u64>,
-    body: TimedStream,
+    body: Body,
+}
+
+/// The bytes of an answer.
+#[derive(Debug)]
+enum Body {
+    /// As the server sends them.
+    Sent(Box<TimedStream>),
+    /// Unpacked, where the server packed them unasked.
+    Gunzipped(Box<MultiGzDecoder<Box<TimedStream>>>),
 }
 
 impl Response {
@@ -89,12 +101,54 @@ impl Response {
         let length = response.content_length();
         let url = url.clone();
         let body = TimedStream::new(response, url.clone(), runtime, patience);
+        let body = Body::Sent(Box::new(body));
         Ok(Self { head, url, length, body })
     }
 
     /// The length of the body in bytes, if the server announced it.
     pub fn length(&self) -> Option<u64> {
         self.length
+    }
+
+    /// Whether the server says that it has packed the body.
+    fn is_gzip(&self) -> bool {
+        let coding = self.head.one("content-encoding").unwrap_or_default().to_ascii_lowercase();
+        matches!(coding.as_str(), "gzip" | "x-gzip")
+    }
+
+    /// The same with the body as it was before the server packed it, which nobody asked for: digests are
+    /// of that. A body of `size` bytes is what was asked for, whatever the server says of it.
+    #[must_use]
+    pub fn without_coding(self, size: u64) -> Self {
+        let is_packed = self.is_gzip() && self.head.status == 200 && self.length != Some(size);
+        match self.body {
+            Body::Sent(body) if is_packed => {
+                let body = Body::Gunzipped(Box::new(MultiGzDecoder::new(body)));
+                Self { length: None, body, ..self }
+            }
+            body => Self { body, ..self },
+        }
+    }
+
+    /// Whether bytes of the body are not those of the file, so that no part of it can be asked for.
+    pub fn is_decoded(&self) -> bool {
+        matches!(self.body, Body::Gunzipped(_))
+    }
+
+    /// All of a small document; one that the server packed is unpacked.
+    ///
+    /// # Errors
+    /// As [`Self::all`].
+    pub fn document(self, max: u64) -> Result<Vec<u8>> {
+        let (is_gzip, url) = (self.is_gzip(), self.url.clone());
+        let data = self.all(max)?;
+        if !is_gzip || !data.starts_with(&GZIP_MAGIC) {
+            return Ok(data);
+        }
+        let mut plain = Vec::new();
+        let unpacked = MultiGzDecoder::new(data.as_slice()).take(max + 1).read_to_end(&mut plain);
+        unpacked.map_err(|error| Failure::damaged(format_args!("{url} is no gzip, as it says: {error}")))?;
+        if plain.len() as u64 > max { Err(too_large(&url, max)) } else { Ok(plain) }
     }
 
     /// Reads a small body that is not wanted, so that its connection can be used again.
@@ -108,20 +162,26 @@ impl Response {
     /// # Errors
     /// Network; damaged, if it has more than `max` bytes.
     pub fn all(mut self, max: u64) -> Result<Vec<u8>> {
-        let too_large = |url: &Url| Failure::damaged(format_args!("refused {url}: larger than {max} bytes"));
         if self.length().is_some_and(|length| length > max) {
-            return Err(too_large(&self.url));
+            return Err(too_large(&self.url, max));
         }
         let mut data = Vec::new();
         let read = self.by_ref().take(max + 1).read_to_end(&mut data);
         read.map_err(|error| broken(&self.url, &error))?;
-        if data.len() as u64 > max { Err(too_large(&self.url)) } else { Ok(data) }
+        if data.len() as u64 > max { Err(too_large(&self.url, max)) } else { Ok(data) }
     }
+}
+
+fn too_large(url: &Url, max: u64) -> Failure {
+    Failure::damaged(format_args!("refused {url}: larger than {max} bytes"))
 }
 
 impl Read for Response {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.body.read(into)
+        match &mut self.body {
+            Body::Sent(body) => body.read(into),
+            Body::Gunzipped(body) => body.read(into),
+        }
     }
 }
 

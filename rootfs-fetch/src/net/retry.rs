@@ -11,8 +11,10 @@ use crate::net::response::Head;
 /// Failures in a row after which we give up.
 const MAX_FAILURES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// If a server asks for a longer pause, the user gets the error instead.
+/// If a server asks for a longer pause than this and --timeout, the user gets the error instead.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// A pause that a user would wonder at.
+pub const LONG_PAUSE: Duration = Duration::from_secs(3);
 
 /// Counts failures in a row and says whether to retry.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,11 +30,12 @@ impl RetryPolicy {
     }
 
     /// The same for an answer that asks to come back, perhaps at a given time.
-    pub fn refused(&mut self, head: &Head) -> Option<Duration> {
+    /// It may be as long as `patience`.
+    pub fn refused(&mut self, head: &Head, patience: Duration) -> Option<Duration> {
         let pause = self.failed(false)?;
         let asked = head.one("retry-after").and_then(|value| retry_after(value, SystemTime::now()));
         let pause = asked.map_or(pause, |asked| asked.max(FIRST_PAUSE));
-        (pause <= MAX_PAUSE).then_some(pause)
+        (pause <= MAX_PAUSE.max(patience)).then_some(pause)
     }
 
     /// Starts counting anew, after progress.
@@ -88,9 +91,12 @@ mod tests {
     #[test]
     fn a_server_says_when_to_come_back() {
         let head = |value: &str| Head::of(429, &[("retry-after", value)]);
-        let pause = |value: &str| RetryPolicy::default().refused(&head(value));
+        let within =
+            |value: &str, seconds| RetryPolicy::default().refused(&head(value), Duration::from_secs(seconds));
+        let pause = |value: &str| within(value, 30);
         assert_eq!(pause("2"), Some(Duration::from_secs(2)));
         assert_eq!(pause("61"), None);
+        assert_eq!(within("600", 600), Some(Duration::from_secs(600)));
         assert_eq!(pause("soon"), Some(FIRST_PAUSE));
     }
 

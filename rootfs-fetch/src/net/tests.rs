@@ -21,9 +21,21 @@ fn net() -> Arc<Net> {
     patient(1)
 }
 
+/// What [`net`] may do.
+fn rules() -> Rules {
+    Rules {
+        authorities: None,
+        insecure_http: true,
+        insecure_registries: Vec::new(),
+        insecure_tls: false,
+        patience: Duration::from_secs(1),
+        reporter: None,
+    }
+}
+
 fn patient(seconds: u64) -> Arc<Net> {
     let patience = Duration::from_secs(seconds);
-    Net::new(Rules { authorities: None, insecure_http: true, patience }, &Interrupt::default())
+    Net::new(Rules { patience, ..rules() }, &Interrupt::default())
 }
 
 /// Serves each connection with `serve`; the URL to ask, and how many connections there were.
@@ -287,7 +299,7 @@ fn a_redirect_does_not_lead_out_of_tls_nor_into_this_machine() {
 
 #[test]
 fn plain_http_is_for_this_machine_alone() {
-    let rules = Rules { authorities: None, insecure_http: false, patience: Duration::from_secs(1) };
+    let rules = Rules { insecure_http: false, ..rules() };
     let net = Net::new(rules, &Interrupt::default());
     let request = Request::get("http://192.0.2.1/x".parse().expect("a URL"));
     let Err(failure) = net.fetch(&request) else { panic!("it was asked") };

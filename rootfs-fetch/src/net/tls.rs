@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! TLS: which servers to trust.
 
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chain::reporter::quoted;
@@ -10,33 +9,50 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::failure::{Failure, Kind, Result};
 
-/// The settings of TLS that trust the system's authorities, and those in the file `more`.
+/// Whom to trust, and what to show.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trust<'a> {
+    /// Files of authorities beside the system's.
+    pub authorities: &'a [PathBuf],
+    /// The client's certificate and its key.
+    pub client: Option<&'a (PathBuf, PathBuf)>,
+    /// Whether any certificate is taken.
+    pub anybody: bool,
+}
+
+/// The settings of TLS that trust the system's authorities, and those in the files of `trust`.
 /// SSL_CERT_FILE and SSL_CERT_DIR replace the system's, as for OpenSSL.
 ///
 /// # Errors
-/// Not found, I/O or damaged, for `more`; network, if there is no authority to trust.
-pub fn config(more: Option<&Path>) -> Result<ClientConfig> {
+/// Not found, I/O or damaged, for a file that was named; network, if there is no authority to trust.
+pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     // what cannot be read is skipped: the other authorities may be enough
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let named = more.map(read).transpose()?.unwrap_or_default();
-    if let Some(path) = more {
-        for certificate in &named {
+    let mut named = Vec::new();
+    for path in trust.authorities {
+        for certificate in read(path)? {
             roots.add(certificate.clone()).map_err(|error| no_certificate(path, &error))?;
+            named.push(certificate);
         }
+    }
+    if trust.anybody {
+        let mut config = trusting(Arc::new(roots), trust.client)?;
+        config.dangerous().set_certificate_verifier(Arc::new(Anybody(provider())));
+        return Ok(config);
     }
     if roots.is_empty() {
         return Err(Failure::new(Kind::Network, "no certificate authorities are installed to trust in TLS")
             .hint("install ca-certificates, or give them with --cacert FILE"));
     }
     let roots = Arc::new(roots);
-    let mut config = trusting(roots.clone())?;
+    let mut config = trusting(roots.clone(), trust.client)?;
     if !named.is_empty() {
         let inner = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
         let inner = inner.map_err(|error| unusable(&error))?;
@@ -50,13 +66,23 @@ pub fn config(more: Option<&Path>) -> Result<ClientConfig> {
 /// # Errors
 /// Network, if this build has no TLS.
 pub fn trusting_nobody() -> Result<ClientConfig> {
-    trusting(Arc::new(RootCertStore::empty()))
+    trusting(Arc::new(RootCertStore::empty()), None)
 }
 
-fn trusting(roots: Arc<RootCertStore>) -> Result<ClientConfig> {
+fn trusting(roots: Arc<RootCertStore>, client: Option<&(PathBuf, PathBuf)>) -> Result<ClientConfig> {
     let versions = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| unusable(&error))?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    let builder = builder.with_root_certificates(roots);
+    let mut config = match client {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let secret = PrivateKeyDer::from_pem_slice(&contents(key)?)
+                .map_err(|error| Failure::damaged(format_args!("{} is no key: {error}", quoted(key))))?;
+            builder
+                .with_client_auth_cert(read(certificate)?, secret)
+                .map_err(|error| no_certificate(certificate, &error))?
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -71,11 +97,7 @@ fn unusable(error: &dyn std::fmt::Display) -> Failure {
 
 /// The certificates of a file the user named.
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let data = std::fs::read(path).map_err(|error| {
-        let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
-        let failure = Failure::call("read the certificates", format_args!("open({})", quoted(path)), errno);
-        if error.kind() == io::ErrorKind::NotFound { failure.kind(Kind::NotFound) } else { failure }
-    })?;
+    let data = contents(path)?;
     let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&data).collect();
     let certificates = read.map_err(|error| no_certificate(path, &error))?;
     if certificates.is_empty() {
@@ -84,8 +106,56 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     Ok(certificates)
 }
 
+fn contents(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        let call = format!("open({})", quoted(path));
+        Failure::call("read the certificates", call, error).or_not_found()
+    })
+}
+
 fn no_certificate(path: &Path, error: &dyn std::fmt::Display) -> Failure {
     Failure::damaged(format_args!("{} is no certificate: {error}", quoted(path)))
+}
+
+/// Takes any certificate: the connection is secret, but from whom is not known.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        server: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, server, signature, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        server: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, server, signature, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// Also trusts exactly the certificates that the user named, as OpenSSL does. Recipes for a private

@@ -130,7 +130,8 @@ impl Transfer {
             self.retries.failed(slow).ok_or_else(|| broken(&self.response.url, error).within(broke()))?;
         pause(next, self.net.interrupt())?;
         let mut fields = Vec::new();
-        if self.at > 0 {
+        // a part of what the server packed is no part of the file
+        if self.at > 0 && !self.response.is_decoded() {
             if self.validator.is_none() && !self.expected.checked {
                 // the rest could be another file's
                 return Err(broken(&self.response.url, error).within(broke()));
@@ -244,7 +245,10 @@ pub fn refusal(head: &Head, url: &Url, why: Option<&str>) -> Option<Failure> {
     let failure = cannot_get(url, format_args!("the server answers {status} {reason}{why}"));
     Some(
         match head.one("retry-after") {
-            Some(after) => failure.hint(format_args!("it asks to come back after {after}{}", unit(after))),
+            Some(after) => failure.hint(format_args!(
+                "it asks to come back after {after}{}; --timeout SECONDS waits longer",
+                unit(after)
+            )),
             None => failure,
         }
         .kind(kind),

@@ -190,7 +190,7 @@ impl Opener<'_> {
     }
 
     fn registry_image(&self, name: &Reference) -> Result<Image> {
-        let session = Session::new(self.net.clone(), name.clone());
+        let session = Session::new(self.net.clone(), name.clone(), *self.reporter);
         let repository = Repository::new(session, self.cache()?.map(Arc::new));
         let FetchConfig { platform, max_bytes, .. } = self.config;
         Image::from_registry(repository, platform, *max_bytes).map(|image| self.told(image))

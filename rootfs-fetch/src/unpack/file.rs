@@ -8,16 +8,20 @@ use rustix::fs::{Mode, OFlags};
 use crate::archive::stream::Stream;
 use crate::archive::tar::sparse::Map;
 use crate::failure::{Failure, Result};
-use crate::io::write_all;
+use crate::io::{umask, write_all};
 use crate::tree::entry_path::EntryPath;
 
-/// Makes a new file; never opens one that exists, never follows a link.
+/// Makes a new file of this mode, whatever the caller's mask; never opens one that exists, never follows a link.
 ///
 /// # Errors
 /// As openat(2).
 pub fn create(entry_path: &EntryPath, mode: Mode) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, mode)
+    let fd = rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, mode)?;
+    if mode.intersects(umask()) {
+        rustix::fs::fchmod(&fd, mode)?;
+    }
+    Ok(fd)
 }
 
 /// Writes the next `size` bytes of the stream.

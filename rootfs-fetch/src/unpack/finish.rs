@@ -4,6 +4,7 @@
 use chain::reporter::Quoted;
 
 use crate::failure::{Failure, Result};
+use crate::io::umask;
 use crate::tree::Tree;
 use crate::tree::directories::Origin;
 use crate::unpack::policy::Policy;
@@ -37,7 +38,13 @@ pub fn directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Res
         if let Some(metadata) = &mut metadata {
             acl_names::resolve(tree, metadata);
         }
-        metadata::finish_directory(&fd, metadata.as_deref(), policy, report)
+        let is_new_root = inode == root && directory.origin == Origin::Made;
+        if let Some(metadata) = metadata.as_mut().filter(|_| is_new_root) {
+            metadata.mode = policy.root_mode.unwrap_or(metadata.mode & !umask().as_raw_mode());
+        }
+        let usual =
+            if is_new_root { policy.root_mode.unwrap_or(0o755 & !umask().as_raw_mode()) } else { 0o755 };
+        metadata::finish_directory(&fd, metadata.as_deref(), usual, policy, report)
             .map_err(|failure| failure.within(Quoted(&tree.directories().real(inode))))?;
     }
     Ok(())

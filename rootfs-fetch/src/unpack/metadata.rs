@@ -12,8 +12,9 @@ use rustix::process::{Gid, Uid};
 
 use crate::archive::tar::{Entry, EntryKind};
 use crate::failure::{Failure, Result};
+use crate::io::umask;
 use crate::tree::entry_path::EntryPath;
-use crate::unpack::policy::{Owners, Policy};
+use crate::unpack::policy::{Devices, Owners, Policy};
 use crate::unpack::report::Report;
 
 const SET_ID: u32 = 0o6000;
@@ -72,11 +73,25 @@ pub fn mode_while_written(entry: &Entry) -> Mode {
     if entry.xattrs.is_empty() { Mode::from_raw_mode(entry.mode & 0o777) } else { Mode::RWXU }
 }
 
+/// The mode of a node: a device is its owner's alone, whatever the archive says, unless that was asked for.
+pub fn node_mode(entry: &Entry, policy: &Policy) -> u32 {
+    match entry.kind {
+        EntryKind::CharDevice(..) | EntryKind::BlockDevice(..) if policy.devices != Devices::KeepMode => {
+            entry.mode & 0o600
+        }
+        _ => entry.mode,
+    }
+}
+
 /// Finishes a file that is open for writing.
 pub fn finish_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut Report) -> Result<()> {
     let fd = fd.as_fd();
     let owned = chown(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
     let mode = mode_of(entry, owned, report);
+    let has_capabilities = entry.xattrs.iter().any(|(name, _)| name == b"security.capability");
+    if mode & SET_ID != 0 && mode & 0o111 != 0 || has_capabilities {
+        report.privileged += 1;
+    }
     let plain = entry.xattrs.is_empty();
     // a file capability is lost to chmod no more than to reading, but an ACL is changed by it: mode first
     if !plain || mode & !0o777 != 0 || policy.may_inherit {
@@ -98,15 +113,16 @@ pub fn finish_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut R
     set_times(report, || rustix::fs::futimens(fd, &times(entry)))
 }
 
-/// Finishes a directory; one the archive does not mention gets the usual mode.
+/// Finishes a directory; one the archive does not mention gets the `usual` mode.
 pub fn finish_directory(
     fd: impl AsFd,
     entry: Option<&Entry>,
+    usual: u32,
     policy: &Policy,
     report: &mut Report,
 ) -> Result<()> {
     let fd = fd.as_fd();
-    let Some(entry) = entry else { return chmod(fd, 0o755) };
+    let Some(entry) = entry else { return chmod(fd, usual) };
     chown(entry, policy, |uid, gid| rustix::fs::fchown(fd, uid, gid))?;
     set_xattrs(fd, entry, report, |name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))?;
     chmod(fd, entry.mode)?;
@@ -123,11 +139,11 @@ pub fn finish_special(
     chown(entry, policy, |uid, gid| {
         rustix::fs::chownat(entry_path.dir(), entry_path.leaf(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
     })?;
-    // mknodat(2) gave it the rest of its mode: our umask is 0
-    let more = entry.mode & !0o777 != 0 || policy.may_inherit;
+    let mode = node_mode(entry, policy);
+    // mknodat(2) gave it the rest of its mode
+    let more = mode & !0o777 != 0 || mode & umask().as_raw_mode() != 0 || policy.may_inherit;
     if more && !matches!(entry.kind, EntryKind::Symlink(_)) {
-        chmod_name(entry_path, entry.mode)
-            .map_err(|error| Failure::call("set its mode", "chmod()", error))?;
+        chmod_name(entry_path, mode).map_err(|error| Failure::call("set its mode", "chmod()", error))?;
     }
     if !entry.xattrs.is_empty() {
         let path = through_proc(entry_path.dir(), entry_path.leaf());

@@ -21,8 +21,10 @@ pub enum Owners {
 pub enum Devices {
     /// Left out and counted.
     LeaveOut,
-    /// Made, or the run fails.
+    /// Made, each its owner's alone, or the run fails.
     Make,
+    /// Made with the mode that the archive gives them, or the run fails.
+    KeepMode,
 }
 
 /// The default limit of entries.
@@ -43,6 +45,8 @@ pub struct Policy {
     pub sparse: bool,
     /// Most entries.
     pub max_entries: u64,
+    /// The mode of DIRECTORY; without it, the archive's under the caller's mask.
+    pub root_mode: Option<u32>,
     /// The caller's; calls that would set it are skipped.
     pub uid: Uid,
     /// Likewise.
@@ -64,6 +68,7 @@ impl Policy {
             verbose: false,
             sparse: false,
             max_entries: DEFAULT_MAX_ENTRIES,
+            root_mode: None,
             uid,
             gid: rustix::process::getegid(),
             may_inherit: false,

@@ -22,6 +22,8 @@ pub struct Report {
     pub xattrs: u64,
     /// Set-user-ID and set-group-ID bits left out.
     pub set_id: u64,
+    /// Programs with set-user-ID, set-group-ID or file capabilities.
+    pub privileged: u64,
     /// Entries that had another owner and are the caller's now.
     pub owners: u64,
     /// Names that began with a slash.

@@ -10,10 +10,10 @@
 use std::fmt;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD as ALPHABET;
@@ -21,7 +21,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use chain::reporter::quoted;
 use serde_json::Value;
 
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::{Failure, Result};
 use crate::oci::reference::Reference;
 
 /// What Docker calls its own registry in these files.
@@ -52,22 +52,46 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Finds the credentials for an image; nothing if there are none.
+/// What was found for an image.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Its credentials, if there are any.
+    pub credentials: Option<Credentials>,
+    /// A line for each helper that could not be asked: most images are anybody's, so the run goes on.
+    pub failed_helpers: Vec<String>,
+}
+
+/// Finds the credentials for an image.
 ///
 /// # Errors
-/// Damaged, denied or I/O, for a file that is there and cannot be read; denied, for a helper
-/// that fails.
-pub fn find(reference: &Reference) -> Result<Option<Credentials>> {
+/// Damaged, denied or I/O, for a file that is there and cannot be read.
+pub fn find(reference: &Reference) -> Result<Found> {
+    let mut found = Found::default();
     for path in files() {
         if let Some(file) = read(&path)? {
-            let found = in_file(&file, reference).map_err(|failure| failure.within(quoted(&path)))?;
-            if found.is_some() {
-                return Ok(found);
+            let failed = &mut found.failed_helpers;
+            let mut ask = |name: &str, server: &str| {
+                by_helper(name, server).unwrap_or_else(|why| {
+                    failed.push(format!(
+                        "cannot ask docker-credential-{name} for credentials, as {} has it: {why}; \
+                         going on without",
+                        quoted(&path)
+                    ));
+                    None
+                })
+            };
+            found.credentials =
+                in_file(&file, reference, &mut ask).map_err(|failure| failure.within(quoted(&path)))?;
+            if found.credentials.is_some() {
+                break;
             }
         }
     }
-    Ok(None)
+    Ok(found)
 }
+
+/// Asks the helper of a name for the credentials of a server.
+type Ask<'a> = &'a mut dyn FnMut(&str, &str) -> Option<Credentials>;
 
 /// The files that may have them; one that is named in the environment is the only one.
 fn files() -> Vec<PathBuf> {
@@ -102,12 +126,17 @@ fn read(path: &Path) -> Result<Option<Value>> {
     parsed.map(Some).map_err(|_| Failure::damaged(format_args!("{} is no JSON", quoted(path))))
 }
 
-fn in_file(file: &Value, reference: &Reference) -> Result<Option<Credentials>> {
+fn in_file(file: &Value, reference: &Reference, ask: Ask<'_>) -> Result<Option<Credentials>> {
     let key = if reference.registry == "docker.io" { HUB_KEY } else { reference.registry.as_str() };
-    let helper = file.pointer("/credHelpers").and_then(Value::as_object);
-    let helper = helper.and_then(|helpers| helpers.get(&reference.registry).or_else(|| helpers.get(key)));
-    if let Some(helper) = helper.and_then(Value::as_str) {
-        return by_helper(helper, key);
+    let helpers = file.pointer("/credHelpers").and_then(Value::as_object);
+    let helper = helpers.and_then(|helpers| {
+        let named = |(name, _): &(&String, &Value)| is_registry(host(name).unwrap_or(name), reference);
+        helpers.iter().find(named).and_then(|(_, helper)| helper.as_str())
+    });
+    if let Some(helper) = helper.filter(|helper| !helper.is_empty())
+        && let Some(found) = ask(helper, key)
+    {
+        return Ok(Some(found));
     }
     if let Some(found) = file.get("auths").and_then(Value::as_object).and_then(|auths| best(auths, reference))
     {
@@ -117,10 +146,15 @@ fn in_file(file: &Value, reference: &Reference) -> Result<Option<Credentials>> {
             return Ok(found);
         }
     }
-    match file.get("credsStore").and_then(Value::as_str) {
-        Some(store) => by_helper(store, key),
-        None => Ok(None),
-    }
+    let store = file.get("credsStore").and_then(Value::as_str).filter(|store| !store.is_empty());
+    // one that was named for this registry alone comes instead of that for all
+    Ok(store.filter(|_| helper.is_none()).and_then(|store| ask(store, key)))
+}
+
+/// Whether a host in a file is the registry of an image; docker.io has had several.
+fn is_registry(host: &str, reference: &Reference) -> bool {
+    let hub = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+    host.eq_ignore_ascii_case(&reference.registry) || reference.registry == "docker.io" && hub.contains(&host)
 }
 
 /// The entry for the image: that of its repository, of what it is in, of its registry.
@@ -136,19 +170,20 @@ fn best<'a>(auths: &'a serde_json::Map<String, Value>, reference: &Reference) ->
             None => break,
         }
     }
-    let hub: &[&str] =
-        if reference.registry == "docker.io" { &["index.docker.io", "registry-1.docker.io"] } else { &[] };
-    auths
-        .iter()
-        .find(|(key, _)| host(key) == reference.registry || hub.contains(&host(key)))
-        .map(|(_, value)| value)
+    let of_registry =
+        |(key, _): &(&String, &Value)| host(key).is_some_and(|host| is_registry(host, reference));
+    auths.iter().find(of_registry).map(|(_, value)| value)
 }
 
-/// Docker once wrote `https://host/v1/`.
-fn host(key: &str) -> &str {
-    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
-    // a path without a scheme is a repository, and not this one
-    key.map_or("", |key| key.split('/').next().unwrap_or_default())
+/// The host of a key: Docker once wrote `https://host/v1/`.
+fn host(key: &str) -> Option<&str> {
+    let after_scheme = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let (host, path) = match after_scheme.unwrap_or(key).split_once('/') {
+        Some((host, path)) => (host, path.trim_end_matches('/')),
+        None => (after_scheme.unwrap_or(key), ""),
+    };
+    // any other path without a scheme is a repository, and not this one
+    (after_scheme.is_some() || matches!(path, "" | "v1" | "v2")).then_some(host)
 }
 
 fn entry(entry: &Value) -> Result<Option<Credentials>> {
@@ -170,8 +205,9 @@ fn entry(entry: &Value) -> Result<Option<Credentials>> {
     if plain.contains(':') { Ok(Some(Credentials::Password(plain))) } else { Err(wrong()) }
 }
 
-/// Sends the server to a helper and reads its answer; nothing after the timeout.
-fn exchange(child: &mut Child, server: &str) -> Option<Vec<u8>> {
+/// Sends the server to a helper and reads its answer; nothing if it has not ended in time.
+fn exchange(child: &mut Child, server: &str) -> Option<(Vec<u8>, ExitStatus)> {
+    let deadline = Instant::now() + HELPER_TIMEOUT;
     if let Some(mut input) = child.stdin.take() {
         // a helper that does not read does not answer either
         let _ = input.write_all(server.as_bytes());
@@ -185,31 +221,41 @@ fn exchange(child: &mut Child, server: &str) -> Option<Vec<u8>> {
         };
         drop(thread::Builder::new().spawn(read));
     }
-    answer.recv_timeout(HELPER_TIMEOUT).ok()
+    let answer = answer.recv_timeout(HELPER_TIMEOUT).ok()?;
+    // it may have closed its output and stayed
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some((answer, status)),
+            Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
+            _ => return None,
+        }
+    }
 }
 
-/// Asks `docker-credential-NAME get`.
-fn by_helper(name: &str, server: &str) -> Result<Option<Credentials>> {
-    let program = format!("docker-credential-{name}");
-    let failed =
-        |why: &str| Failure::new(Kind::Denied, format_args!("cannot ask {program} for credentials: {why}"));
-    if name.is_empty() || name.contains('/') {
-        return Err(failed("that is no name of a helper"));
+/// Asks `docker-credential-NAME get`; nothing if it has none for this server.
+///
+/// # Errors
+/// Why it could not be asked.
+fn by_helper(name: &str, server: &str) -> std::result::Result<Option<Credentials>, String> {
+    if name.contains('/') {
+        return Err("that is no name of a helper".into());
     }
-    let mut command = Command::new(&program);
+    let mut command = Command::new(format!("docker-credential-{name}"));
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|error| failed(&crate::net::error::why(&error)))?;
-    let Some(answer) = exchange(&mut child, server) else {
+    let mut child = command.spawn().map_err(|error| crate::net::error::why(&error))?;
+    let Some((answer, status)) = exchange(&mut child, server) else {
         let _ = child.kill();
         let _ = child.wait();
-        return Err(failed("it does not answer"));
+        return Err(format!("no answer in {} s", HELPER_TIMEOUT.as_secs()));
     };
-    let status = child.wait().map_err(|error| failed(&crate::net::error::why(&error)))?;
     if !status.success() {
         let none = String::from_utf8_lossy(&answer).contains("credentials not found");
-        return if none { Ok(None) } else { Err(failed(&format!("it ended with {status}"))) };
+        return if none { Ok(None) } else { Err(format!("it ended with {status}")) };
     }
-    let value: Value = serde_json::from_slice(&answer).map_err(|_| failed("its answer is no JSON"))?;
+    if answer.trim_ascii().is_empty() {
+        return Err("its answer is empty".into());
+    }
+    let value: Value = serde_json::from_slice(&answer).map_err(|_| "its answer is no JSON".to_string())?;
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(match (text("Username"), text("Secret")) {
         (_, secret) if secret.is_empty() => None,
@@ -225,7 +271,8 @@ mod tests {
     use super::*;
 
     fn found(file: &Value, reference: &str) -> Option<Credentials> {
-        in_file(file, &reference.parse().expect("a reference")).expect("a good file")
+        let reference = reference.parse().expect("a reference");
+        in_file(file, &reference, &mut |_, _| None).expect("a good file")
     }
 
     fn password(text: &str) -> Option<Credentials> {
@@ -255,6 +302,49 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_has_keys_with_a_scheme_and_without() {
+        for key in [
+            "docker.io",
+            "https://docker.io",
+            "index.docker.io",
+            "https://index.docker.io/v1/",
+            "http://index.docker.io",
+            "index.docker.io/v1/",
+            "registry-1.docker.io",
+            "https://registry-1.docker.io/v2/",
+        ] {
+            assert_eq!(found(&json!({"auths": {key: {"auth": "YTox"}}}), "ubuntu"), password("a:1"), "{key}");
+        }
+        for key in ["R.example", "https://r.example", "http://r.example/", "r.example/v2/", "r.example/"] {
+            let file = json!({"auths": {key: {"auth": "YTox"}}});
+            assert_eq!(found(&file, "r.example/x"), password("a:1"), "{key}");
+        }
+        for key in ["r.example/team", "https://other.example", "r.example:5000", "docker.io.evil.example"] {
+            let file = json!({"auths": {key: {"auth": "YTox"}}});
+            assert_eq!((found(&file, "r.example/x"), found(&file, "ubuntu")), (None, None), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_helper_for_one_registry_comes_before_that_for_all() {
+        let file =
+            json!({"credHelpers": {"r.example": "one", "index.docker.io": "hub"}, "credsStore": "all"});
+        let asked = |reference: &str| {
+            let mut asked = Vec::new();
+            let reference = reference.parse().expect("a reference");
+            let mut ask = |name: &str, server: &str| {
+                asked.push(format!("{name} {server}"));
+                None
+            };
+            assert_eq!(in_file(&file, &reference, &mut ask).expect("a good file"), None);
+            asked
+        };
+        assert_eq!(asked("r.example/x"), ["one r.example"]);
+        assert_eq!(asked("ubuntu"), [format!("hub {HUB_KEY}")]);
+        assert_eq!(asked("other.example/x"), ["all other.example"]);
+    }
+
+    #[test]
     fn tokens_and_plain_passwords_are_taken_too() {
         let file = json!({"auths": {
             "i.example": {"auth": "YTox", "identitytoken": "it"}, "t.example": {"registrytoken": "rt"},
@@ -270,7 +360,7 @@ mod tests {
     fn what_is_wrong_is_told_without_the_secret() {
         let file = json!({"auths": {"r.example": {"auth": "c2VjcmV0"}}});
         let reference = "r.example/x".parse().expect("a reference");
-        let line = in_file(&file, &reference).expect_err("it is refused").to_string();
+        let line = in_file(&file, &reference, &mut |_, _| None).expect_err("it is refused").to_string();
         assert_eq!(line, "an entry in it is no user and password in base64");
         assert_eq!(format!("{:?}", password("a:1")), "Some(Credentials)");
     }

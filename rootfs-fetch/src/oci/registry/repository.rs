@@ -92,7 +92,8 @@ impl Repository {
 
     fn asking(&self, version: &str) -> Result<Request> {
         let request = Request::get(self.session.url(&format!("manifests/{version}"))?);
-        Ok(request.with("Accept", KINDS.join(", ")))
+        // a field for each: some registries read one value of a field alone
+        Ok(KINDS.into_iter().fold(request, |request, kind| request.with("Accept", kind)))
     }
 
     fn manifest(&self, version: &str) -> Result<Vec<u8>> {
@@ -100,7 +101,7 @@ impl Repository {
         let kind = response.head.one("content-type").unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let url = response.url.clone();
-        let data = response.all(MAX_JSON_BYTES)?;
+        let data = response.document(MAX_JSON_BYTES)?;
         let value: Option<Value> = serde_json::from_slice(&data).ok();
         let inside = value.as_ref().and_then(|value| value.get("mediaType")).and_then(Value::as_str);
         let is = |name| value.as_ref().is_some_and(|value| value.get(name).is_some());
@@ -126,7 +127,7 @@ impl Repository {
         let open = move |fields| {
             let mut request = Request::get(url.clone());
             request.fields = fields;
-            session.send(&request).and_then(file)
+            session.send(&request).and_then(file).map(|response| response.without_coding(size))
         };
         let expected = Expected { size: Some(size), checked: true };
         Transfer::start(self.session.net(), expected, Box::new(open))
@@ -155,7 +156,7 @@ impl Documents for Repository {
             DocumentKind::Manifest => self.manifest(&digest.to_string())?,
             DocumentKind::Config => {
                 let request = Request::get(self.session.url(&format!("blobs/{digest}"))?);
-                self.session.send(&request).and_then(file)?.all(MAX_JSON_BYTES)?
+                self.session.send(&request).and_then(file)?.document(MAX_JSON_BYTES)?
             }
         };
         if digest.matches(&data) {

@@ -11,6 +11,7 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use chain::Reporter;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde_json::Value;
@@ -40,15 +41,17 @@ pub struct Session {
     /// Where its API begins.
     base: OnceLock<Result<Url>>,
     credentials: OnceLock<Result<Option<Credentials>>>,
+    /// Says which credential helpers could not be asked.
+    reporter: Reporter,
     /// The field that was accepted last.
     authorization: Mutex<Option<String>>,
 }
 
 impl Session {
     /// Nobody is asked yet.
-    pub fn new(net: Arc<Net>, reference: Reference) -> Self {
+    pub fn new(net: Arc<Net>, reference: Reference, reporter: Reporter) -> Self {
         let (base, credentials) = (OnceLock::new(), OnceLock::new());
-        Self { net, reference, base, credentials, authorization: Mutex::default() }
+        Self { net, reference, base, credentials, reporter, authorization: Mutex::default() }
     }
 
     /// The network.
@@ -77,11 +80,11 @@ impl Session {
         let of = |scheme| Url::of_authority(scheme, server, "/v2/").map_err(wrong);
         let (plain, secure) = (of(Scheme::Http)?, of(Scheme::Https)?);
         let rules = self.net.rules();
-        if plain.origin.is_loopback() && rules.authorities.is_none() {
+        if plain.origin.is_loopback() && rules.authorities.is_none() && !rules.insecure_tls {
             // the connection does not leave this machine
             return Ok(if self.speaks_plainly(&plain, &secure)? { plain } else { secure });
         }
-        if rules.insecure_http {
+        if rules.allows_plain(&plain.origin) {
             return match self.net.ask(&Request::get(secure.clone())) {
                 // we believe that it has no TLS without proof; that much was allowed
                 Err(
@@ -147,6 +150,12 @@ impl Session {
         }
     }
 
+    fn find_credentials(&self) -> Result<Option<Credentials>> {
+        let found = credentials::find(&self.reference)?;
+        found.failed_helpers.iter().for_each(|line| self.reporter.message(line));
+        Ok(found.credentials)
+    }
+
     fn said(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,7 +169,7 @@ impl Session {
         }
         let challenges: Vec<Challenge> = head.all("www-authenticate").flat_map(challenge::parse).collect();
         let find = |scheme: &str| challenges.iter().find(|one| one.scheme == scheme);
-        let credentials = self.credentials.get_or_init(|| credentials::find(&self.reference));
+        let credentials = self.credentials.get_or_init(|| self.find_credentials());
         let credentials = credentials.as_ref().map_err(Clone::clone)?.as_ref();
         let value = match (find("bearer"), find("basic"), credentials) {
             (Some(_), _, Some(Credentials::Token(token))) => Some(format!("Bearer {token}")),

@@ -2,6 +2,8 @@
 //! URLs and registries on this machine: what is asked, of whom, and what is left.
 #![cfg(test)]
 
+mod manners;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What real registries and logins need beyond the specification: helpers that are not there, headers
+//! of one value, bodies that are packed unasked, servers that are busy.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::json;
+use tests::fetch::{Outcome, Scratch, feed};
+use tests::server::{Server, answer};
+
+use crate::{OK, archive, count, registry, run, tool};
+
+/// A run with a file of credentials, and with programs of this scratch directory before the system's.
+fn with_login(scratch: &Scratch, login: &serde_json::Value, args: &[&str]) -> Outcome {
+    fs::write(scratch.path("auth.json"), login.to_string()).unwrap();
+    let mut command = tool(scratch, args);
+    command.env("REGISTRY_AUTH_FILE", scratch.path("auth.json"));
+    command.env("PATH", format!("{}:/usr/bin:/bin", scratch.path("").display()));
+    feed(command, b"")
+}
+
+fn helper(scratch: &Scratch, name: &str, script: &str) {
+    let path = scratch.path(format!("docker-credential-{name}"));
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A registry that gives its images to everybody, after a question.
+fn asking(refuses: bool) -> (Server, Server) {
+    let realm = Server::bytes(move |_| {
+        Some(if refuses { answer("401 Who", "", b"") } else { answer(OK, "", br#"{"token":"T"}"#) })
+    });
+    let challenge = format!("WWW-Authenticate: Bearer realm=\"{}\",service=\"s\"\r\n", realm.url("token"));
+    let server = registry(move |head| {
+        let known = head.contains("Authorization: Bearer T\r\n");
+        (!known).then(|| Some(answer("401 Who", &challenge, b"")))
+    });
+    (realm, server)
+}
+
+#[test]
+fn a_helper_that_cannot_be_asked_is_told_and_the_run_goes_on_without() {
+    for (login, script, why) in [
+        (json!({"credsStore": "gone"}), None, Some("No such file or directory (ENOENT)")),
+        (json!({"credsStore": "bad"}), Some("exit 3"), Some("it ended with exit status: 3")),
+        (json!({"credsStore": "bad"}), Some("cat >/dev/null"), Some("its answer is empty")),
+        (json!({"credsStore": "bad"}), Some("cat >/dev/null; echo x"), Some("its answer is no JSON")),
+        (json!({"credsStore": "none"}), Some("echo credentials not found in it; exit 1"), None),
+        (json!({"credsStore": ""}), None, None),
+    ] {
+        let scratch = Scratch::new();
+        let store = login["credsStore"].as_str().unwrap();
+        if let Some(script) = script {
+            helper(&scratch, store, script);
+        }
+        let (_realm, server) = asking(false);
+        let name = format!("docker://127.0.0.1:{}/it", server.port());
+        let outcome = with_login(&scratch, &login, &["-q", &name, "root"]);
+        let file = scratch.path("auth.json");
+        let line = |why| {
+            format!(
+                "rootfs-fetch: cannot ask docker-credential-{store} for credentials, as \"{}\" has it: {why}; \
+                 going on without\n",
+                file.display()
+            )
+        };
+        assert_eq!((outcome.code, outcome.stderr), (Some(0), why.map(line).unwrap_or_default()), "{login}");
+    }
+}
+
+#[test]
+fn a_registry_that_refuses_who_has_no_credentials_ends_the_run_with_5() {
+    let scratch = Scratch::new();
+    let (_realm, server) = asking(true);
+    let name = format!("docker://127.0.0.1:{}/it", server.port());
+    let outcome = with_login(&scratch, &json!({"credsStore": "gone"}), &[&name, "root"]);
+    assert_eq!(outcome.code, Some(5), "{outcome:?}");
+    assert!(outcome.stderr.contains("docker-credential-gone") && outcome.stderr.contains("auth.json"));
+}
+
+#[test]
+fn a_helper_has_the_callers_umask() {
+    let scratch = Scratch::new();
+    let seen = scratch.path("umask");
+    helper(&scratch, "mask", &format!("umask >{}; echo credentials not found; exit 1", seen.display()));
+    let (_realm, server) = asking(false);
+    let name = format!("docker://127.0.0.1:{}/it", server.port());
+    fs::write(scratch.path("auth.json"), r#"{"credsStore":"mask"}"#).unwrap();
+    let mut shell = scratch.as_who(tests::fetch::As::Caller, "sh");
+    let run = format!("umask 027; exec {} --no-cache {name} root", scratch.path("tool").display());
+    shell.args(["-c", &run]).env("REGISTRY_AUTH_FILE", scratch.path("auth.json"));
+    shell.env("PATH", format!("{}:/usr/bin:/bin", scratch.path("").display())).env("HOME", scratch.path("h"));
+    let outcome = feed(shell, b"");
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert_eq!(fs::read_to_string(seen).unwrap(), "0027\n");
+}
+
+#[test]
+fn each_media_type_has_a_field_of_its_own() {
+    let scratch = Scratch::new();
+    let server = registry(|_| None);
+    assert_eq!(run(&scratch, &[&format!("docker://127.0.0.1:{}/it", server.port()), "root"]).code, Some(0));
+    let heads = server.heads();
+    let asked = heads.iter().find(|head| head.contains("/manifests/")).unwrap();
+    let fields: Vec<&str> = asked.lines().filter(|line| line.starts_with("Accept: ")).collect();
+    assert_eq!(fields.len(), 4, "{asked}");
+    assert!(fields.iter().all(|field| !field.contains(',')), "{asked}");
+}
+
+/// A registry whose every answer is packed, and says so.
+fn packing(lies: bool) -> Server {
+    let plain = registry(|_| None);
+    Server::bytes(move |head| {
+        let path = head.split(' ').nth(1).unwrap();
+        let mut asked = std::net::TcpStream::connect(("127.0.0.1", plain.port())).unwrap();
+        write!(asked, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut said = Vec::new();
+        std::io::Read::read_to_end(&mut asked, &mut said).unwrap();
+        let end = said.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let body = said.split_off(end);
+        let kind = "Content-Encoding: gzip\r\nContent-Type: application/vnd.oci.image.manifest.v1+json\r\n";
+        let kind = if path.contains("/manifests/") { kind } else { "Content-Encoding: gzip\r\n" };
+        let body = if lies { body } else { tests::server::gzip(&body) };
+        Some(answer(OK, kind, &body))
+    })
+}
+
+#[test]
+fn what_a_registry_packs_unasked_is_unpacked_before_it_is_checked() {
+    // and what only says that it is packed is taken as it is
+    for lies in [false, true] {
+        let scratch = Scratch::new();
+        let server = packing(lies);
+        for cache in [&["--no-cache"][..], &[]] {
+            let name = format!("docker://127.0.0.1:{}/it", server.port());
+            let outcome = run(&scratch, &[cache, &["-q", "--replace", &name, "root"]].concat());
+            assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{lies}");
+            assert_eq!(fs::metadata(scratch.work().join("root/note")).unwrap().len(), 3_000_000);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_busy_for_long_is_told() {
+    let scratch = Scratch::new();
+    let server = Server::bytes(|head| {
+        let first = !head.contains("/later");
+        let busy = head.starts_with("GET /a.tar") && first;
+        Some(if busy { answer("429 Many", "Retry-After: 100\r\n", b"") } else { answer(OK, "", &archive()) })
+    });
+    let outcome = run(&scratch, &[&server.url("a.tar"), "root"]);
+    assert_eq!(outcome.code, Some(6), "{outcome:?}");
+    let hint = "rootfs-fetch: hint: it asks to come back after 100 s; --timeout SECONDS waits longer\n";
+    assert!(outcome.stderr.ends_with(hint), "{outcome:?}");
+    // a wait that is short enough is said, and ends in the file
+    let asked = std::sync::atomic::AtomicBool::new(false);
+    let server = Server::bytes(move |_| {
+        let again = asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+        Some(if again { answer(OK, "", &archive()) } else { answer("429 Many", "Retry-After: 3\r\n", b"") })
+    });
+    let outcome = run(&scratch, &[&server.url("a.tar"), "root"]);
+    assert_eq!((outcome.code, count(&server, "/a.tar")), (Some(0), 2), "{outcome:?}");
+    let line =
+        format!("127.0.0.1:{} is busy (HTTP 429): it is asked again in 3 s, as it wishes", server.port());
+    assert!(outcome.stderr.contains(&line), "{outcome:?}");
+}
