@@ -99,7 +99,18 @@ fn common_options(is_link: bool) -> [Arg; 2] {
 }
 
 /// Reads the command line of a link. Help, version and usage errors end the process.
+///
+/// So does a program that was installed to give rights to whoever starts it: it runs what it is told to, and
+/// reads and writes the files it is told to.
 pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Parsed<O> {
+    if sys::gives_rights_away() {
+        let reporter = Reporter::new(tool.name, Verbosity::Quiet);
+        reporter.message("this program must not give rights to who starts it, and is set-user-ID, set-group-ID or has capabilities");
+        let program = std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| tool.name.into());
+        let program = crate::call::shell_word(&program);
+        reporter.hint(format_args!("chmod ug-s {program}; setcap -r {program}"));
+        sys::exit(tool.usage_error);
+    }
     let wished = verbosity_of_chain();
     let without_options = match argv.get(1) {
         None => Some(1),

@@ -24,7 +24,9 @@ use crate::handles::Handles;
 pub use credentials::{KeepCapabilities, SetGroup, SetGroups, SetUser};
 pub use directory::{Chdir, Chroot, Enter, PivotRoot, Reopen};
 pub use file::{Mkdir, Mknod, Symlink, Umask, Unlink, Write};
-pub use mount::{FsMount, FsOpen, FsSet, Mount, MoveMount, NoExecTree, OpenTree, ReadOnlyTree, Unmount};
+pub use mount::{
+    FsMount, FsOpen, FsSet, LimitTree, Mount, MoveMount, NoExecTree, OpenTree, ReadOnlyTree, Unmount,
+};
 pub use namespace::{BringUp, SetHostname, Unshare};
 pub use notation::shell_word;
 pub use process::{

@@ -12,9 +12,12 @@ use std::fmt::{self, Display};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::AccessFlags;
 
@@ -253,21 +256,39 @@ enum ExecFailure {
 fn diagnose(place: &Path, errno: Errno) -> ExecFailure {
     match errno {
         Errno::ENOENT | Errno::ENOEXEC => {
-            File::open(place).map_or(ExecFailure::Unknown, |file| read_head(file, errno))
+            open_program(place).map_or(ExecFailure::Unknown, |file| read_head(file, errno))
         }
-        Errno::EACCES if place.is_dir() => ExecFailure::Because("it is a directory"),
+        Errno::EACCES if !place.is_file() => ExecFailure::Because(no_file(place)),
         Errno::EACCES if is_on_noexec(place) => {
             ExecFailure::Because("it lies on a file system mounted noexec")
         }
         Errno::EACCES if place.is_file() && !may_run(place) => ExecFailure::Because("it is not executable"),
-        Errno::EACCES => match File::open(place).map(|file| read_head(file, Errno::ENOENT)) {
-            Ok(ExecFailure::Interpreter(helper)) => ExecFailure::Helper(helper.into()),
-            Ok(ExecFailure::Loader(helper)) => ExecFailure::Helper(helper),
+        Errno::EACCES => match open_program(place).map(|file| read_head(file, Errno::ENOENT)) {
+            Some(ExecFailure::Interpreter(helper)) => ExecFailure::Helper(helper.into()),
+            Some(ExecFailure::Loader(helper)) => ExecFailure::Helper(helper),
             _ => ExecFailure::Unknown,
         },
         Errno::ETXTBSY => ExecFailure::Because("somebody has it open for writing"),
         Errno::E2BIG => ExecFailure::Because("its arguments and environment are too long"),
         _ => ExecFailure::Unknown,
+    }
+}
+
+/// Opens a program to look at it. A FIFO that nobody writes to would be waited for.
+fn open_program(place: &Path) -> Option<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let file = File::from(nix::fcntl::open(place, flags, Mode::empty()).ok()?);
+    file.metadata().is_ok_and(|meta| meta.is_file()).then_some(file)
+}
+
+/// What is there instead of a file.
+fn no_file(place: &Path) -> &'static str {
+    match place.metadata().map(|meta| meta.file_type()) {
+        Ok(kind) if kind.is_dir() => "it is a directory",
+        Ok(kind) if kind.is_fifo() => "it is a FIFO",
+        Ok(kind) if kind.is_socket() => "it is a socket",
+        Ok(kind) if kind.is_char_device() || kind.is_block_device() => "it is a device",
+        _ => "it is no file that can be run",
     }
 }
 

@@ -16,6 +16,7 @@
 //!
 //! This file is long because a parent's signals, stops and terminal decide together.
 
+mod listen_pid;
 mod orphan;
 mod parent;
 mod reaper;
@@ -138,6 +139,7 @@ pub(crate) fn fork(
     if chld_was_ignored {
         sys::set_ignored(libc::SIGCHLD, false);
     }
+    let listens = listen_pid::is_own();
     let (child, joins_by_hand) = fork_child(group)?;
     if let Some(child) = child {
         drop(alive_read);
@@ -157,6 +159,9 @@ pub(crate) fn fork(
         }));
     }
     drop(liveness_pipe);
+    if listens {
+        listen_pid::take();
+    }
     let joined = end_with_parent(&alive_read).and_then(|()| match group {
         Some(group) if joins_by_hand => sys::write_at(group, "cgroup.procs", b"0"),
         _ => Ok(()),

@@ -23,7 +23,7 @@ _chroot__rs() {
 
     case "${cmd}" in
         chroot__rs)
-            opts="-w -e -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --changes --list --apply --discard --propagation --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --image-config --entrypoint --env --privileged --cap-add --cap-drop --no-new-privs --seccomp --skip-chdir --explain --dry-run --help --version"
+            opts="-w -e -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --changes --list --apply --discard --propagation --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --image-config --entrypoint --env --privileged --cap-add --cap-drop --nosuid --no-new-privs --seccomp --skip-chdir --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -45,7 +45,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "plain")]
     pub no_init: bool,
 
-    /// As root of the machine: leave its switches in /proc and /sys writable (/proc/sys, ...)
+    /// Where the machine's root exists inside: leave its switches in /proc and /sys writable (/proc/sys, ...)
     #[arg(long, conflicts_with_all = ["plain", "no_mount"])]
     pub unmask: bool,
 
@@ -70,7 +70,7 @@ pub struct Options {
     #[command(flatten)]
     pub mounts: MountRequests,
 
-    /// Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, local sockets
+    /// Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, sockets
     #[arg(long)]
     pub keep_fds: bool,
 

@@ -1,35 +1,52 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Inherited descriptors that lead out of the new root.
+//! Inherited descriptors, and which of them the command gets.
 //!
-//! A file, a pipe or a device that the caller opened is meant for the command and passed on. A
-//! descriptor that leads to more than itself is not: a directory reaches every name below, and by `..`
-//! every other one. Local sockets are closed too, because their other end can pass a directory at any
-//! time, except for the standard three and those that systemd counts in `LISTEN_FDS`.
+//! Above the standard three it gets what leads to nothing but itself: files, pipes, terminals and harmless
+//! devices. A directory reaches every name below, and by `..` every other one; a socket passes directories
+//! (unix(7)) or leads to its network namespace (ioctl_ns(2), SIOCGSKNS); a file of the kernel's own file
+//! systems changes the machine; and most handles of the kernel, such as those of processes, filters,
+//! rings and events, lead further than they seem. What systemd counts in `LISTEN_FDS`, for this process, is
+//! meant for the command, and so are standard input, output and error.
 
 use std::ops::Range;
-use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{BorrowedFd, RawFd};
+use std::path::PathBuf;
 
 use chain::{Plan, call};
-use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, getsockname};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::{SFlag, fstat, major, minor};
 use nix::sys::statfs::{FsType, fstatfs};
 use system::sys;
 
-/// linux/magic.h; nix does not have them.
-const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
-const PID_FS_MAGIC: FsType = FsType(0x5049_4446);
-
-/// Descriptors without a file system, by the name in /proc/PID/fd. A pidfd gives the namespaces of its
-/// process, setns(2), and copies of its descriptors, pidfd_getfd(2). fsopen(2) gives a file system to
-/// mount, fanotify(7) descriptors of files opened outside, and a ring can run in a thread of the process
-/// that made it: io_uring_setup(2), IORING_SETUP_SQPOLL.
-const ANONYMOUS: [(&str, &str); 4] = [
-    ("anon_inode:[pidfd]", "a process"),
-    ("anon_inode:[fscontext]", "a file system"),
-    ("anon_inode:[fanotify]", "a watch of files"),
-    ("anon_inode:[io_uring]", "a ring of calls"),
+/// File systems of which no file is passed on, and what it is, from linux/magic.h: those through which
+/// the kernel shows itself.
+const OF_THE_KERNEL: [(i64, &str); 14] = [
+    (0x9fa0, KERNEL_FILE),      // proc
+    (0x6265_6572, KERNEL_FILE), // sysfs
+    (0x0027_e0eb, KERNEL_FILE), // cgroup
+    (0x6367_7270, KERNEL_FILE), // cgroup2
+    (0x6462_6720, KERNEL_FILE), // debugfs
+    (0x7472_6163, KERNEL_FILE), // tracefs
+    (0x7363_6673, KERNEL_FILE), // securityfs
+    (0xcafe_4a11, KERNEL_FILE), // bpf
+    (0x4249_4e4d, KERNEL_FILE), // binfmt_misc
+    (0xf97c_ff8c, KERNEL_FILE), // selinux
+    (0x6265_6570, KERNEL_FILE), // configfs
+    (0xde5e_81e4, KERNEL_FILE), // efivarfs
+    (0x6e73_6673, "a namespace"),
+    (0x5049_4446, "a process"), // a pidfd: setns(2), pidfd_getfd(2)
 ];
+
+const KERNEL_FILE: &str = "a file of the kernel's";
+
+/// The file system of descriptors that have none, such as those of eventfd(2), userfaultfd(2), bpf(2),
+/// and of processes before Linux 6.9: linux/magic.h.
+const ANON_INODE_FS_MAGIC: i64 = 0x0904_1934;
+
+/// Major and minor number of devices that are the same for everybody: null, zero, full, random, urandom, tty.
+const HARMLESS: [(u64, u64); 6] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0)];
+/// What makes terminals, and the other ends of terminals: Documentation/admin-guide/devices.txt.
+const PTMX: (u64, u64) = (5, 2);
+const MASTERS: [Range<u64>; 2] = [2..3, 128..136];
 
 /// The first descriptor that a service gets: SD_LISTEN_FDS_START, sd_listen_fds(3).
 const FIRST_OF_SERVICE: RawFd = 3;
@@ -45,13 +62,14 @@ pub struct EscapingFd {
 }
 
 pub fn escaping_fds() -> Vec<EscapingFd> {
-    let named = std::env::var("LISTEN_FDS").ok();
+    let is_own = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+    let named = std::env::var("LISTEN_FDS").ok().filter(|_| is_own);
     let of_service = named.map_or(0..0, |count| service_descriptors(&count));
     let look = |fd: RawFd| {
-        let shown = || std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
-        let socket_stays = fd < FIRST_OF_SERVICE || of_service.contains(&fd);
-        let kind = sys::look_at(fd, |open| kind(open, &shown, socket_stays))?;
-        Some(EscapingFd { fd, kind, shown: shown() })
+        let is_meant = fd < FIRST_OF_SERVICE || of_service.contains(&fd);
+        let kind = sys::look_at(fd, |open| kind(open, is_meant))?;
+        let shown = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
+        Some(EscapingFd { fd, kind, shown })
     };
     sys::inherited_descriptors().into_iter().filter_map(look).collect()
 }
@@ -68,30 +86,35 @@ fn service_descriptors(count: &str) -> Range<RawFd> {
     FIRST_OF_SERVICE..FIRST_OF_SERVICE.saturating_add(count.parse().unwrap_or(0))
 }
 
-/// A noun for a descriptor that leads out.
-fn kind(fd: BorrowedFd<'_>, shown: &dyn Fn() -> PathBuf, socket_stays: bool) -> Option<&'static str> {
-    let mode = fstat(fd).ok()?.st_mode;
-    match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
+/// A noun for a descriptor that leads out. Of those that are meant for the command only few do.
+fn kind(fd: BorrowedFd<'_>, is_meant: bool) -> Option<&'static str> {
+    let stat = fstat(fd).ok()?;
+    let unless_meant = |kind| (!is_meant).then_some(kind);
+    match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
         SFlag::S_IFDIR => return Some("a directory"),
-        SFlag::S_IFSOCK => return (!socket_stays && is_local(fd)).then_some("a local socket"),
-        SFlag::S_IFCHR | SFlag::S_IFBLK | SFlag::S_IFIFO => return None,
+        SFlag::S_IFSOCK => return unless_meant("a socket"),
+        SFlag::S_IFIFO => return None,
+        SFlag::S_IFBLK => return unless_meant("a disk"),
+        SFlag::S_IFCHR if is_harmless(fd, (major(stat.st_rdev), minor(stat.st_rdev))) => return None,
+        SFlag::S_IFCHR => return unless_meant("a device"),
         _ => {}
     }
-    match fstatfs(fd).ok()?.filesystem_type() {
-        NSFS_MAGIC => Some("a namespace"),
-        PID_FS_MAGIC => Some("a process"),
-        _ => {
-            let shown = shown();
-            ANONYMOUS.iter().find(|(name, _)| shown == Path::new(name)).map(|(_, kind)| *kind)
-        }
+    let FsType(magic) = fstatfs(fd).ok()?.filesystem_type();
+    // 32 bits, whatever the type is
+    let magic = i64::from(magic as u32);
+    if magic == ANON_INODE_FS_MAGIC {
+        return Some("a handle of the kernel's");
+    }
+    match OF_THE_KERNEL.iter().find(|(known, _)| *known == magic) {
+        Some((_, KERNEL_FILE)) => unless_meant(KERNEL_FILE),
+        found => found.map(|(_, kind)| *kind),
     }
 }
 
-/// Whether a socket can pass descriptors: unix(7), SCM_RIGHTS. One that was opened with O_PATH can be
-/// connected to.
-fn is_local(socket: BorrowedFd<'_>) -> bool {
-    getsockname::<SockaddrStorage>(socket.as_raw_fd())
-        .map_or(true, |address| address.family() == Some(AddressFamily::Unix))
+/// Whether a character device is harmless, or the end of a terminal that programs run on.
+fn is_harmless(fd: BorrowedFd<'_>, number: (u64, u64)) -> bool {
+    let is_master = number == PTMX || MASTERS.iter().any(|majors| majors.contains(&number.0));
+    HARMLESS.contains(&number) || (!is_master && nix::unistd::isatty(fd).unwrap_or(false))
 }
 
 #[cfg(test)]
@@ -104,19 +127,24 @@ mod tests {
     use super::*;
 
     fn kind_of(fd: &impl AsFd) -> Option<&'static str> {
-        kind(fd.as_fd(), &PathBuf::new, false)
+        kind(fd.as_fd(), false)
     }
 
     #[test]
     fn what_leads_to_more_than_itself_leads_out() {
-        assert_eq!(kind_of(&File::open("/").unwrap()), Some("a directory"));
-        assert_eq!(kind_of(&File::open("/proc/self/ns/mnt").unwrap()), Some("a namespace"));
-        assert_eq!(kind_of(&UnixDatagram::unbound().unwrap()), Some("a local socket"));
-        // what has no file system of its own has no type either
-        let file = File::open("/proc/self/exe").unwrap();
-        for (name, what) in ANONYMOUS {
-            assert_eq!(kind(file.as_fd(), &|| name.into(), false), Some(what));
+        for (path, what) in [
+            ("/", "a directory"),
+            ("/proc/self/ns/mnt", "a namespace"),
+            ("/proc/self/status", KERNEL_FILE),
+            ("/sys/kernel/uevent_seqnum", KERNEL_FILE),
+            ("/dev/ptmx", "a device"),
+        ] {
+            assert_eq!(kind_of(&File::open(path).unwrap()), Some(what), "{path}");
         }
+        assert_eq!(kind_of(&UnixDatagram::unbound().unwrap()), Some("a socket"));
+        assert_eq!(kind_of(&UdpSocket::bind("127.0.0.1:0").unwrap()), Some("a socket"));
+        let event = nix::sys::eventfd::EventFd::new().unwrap();
+        assert_eq!(kind_of(&event), Some("a handle of the kernel's"));
     }
 
     #[test]
@@ -124,8 +152,16 @@ mod tests {
         assert_eq!(kind_of(&File::open("/dev/null").unwrap()), None);
         assert_eq!(kind_of(&File::open("/proc/self/exe").unwrap()), None);
         assert_eq!(kind_of(&std::io::pipe().unwrap().0), None);
-        assert_eq!(kind_of(&UdpSocket::bind("127.0.0.1:0").unwrap()), None);
-        assert_eq!(kind(UnixDatagram::unbound().unwrap().as_fd(), &PathBuf::new, true), None);
+    }
+
+    #[test]
+    fn of_what_is_meant_for_the_command_only_few_lead_out() {
+        let meant = |fd: &dyn AsFd| kind(fd.as_fd(), true);
+        assert_eq!(meant(&UnixDatagram::unbound().unwrap()), None);
+        assert_eq!(meant(&File::open("/proc/self/status").unwrap()), None);
+        assert_eq!(meant(&File::open("/dev/ptmx").unwrap()), None);
+        assert_eq!(meant(&File::open("/").unwrap()), Some("a directory"));
+        assert_eq!(meant(&File::open("/proc/self/ns/mnt").unwrap()), Some("a namespace"));
     }
 
     #[test]

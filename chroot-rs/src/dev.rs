@@ -9,7 +9,7 @@ use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sys::stat::{fstat, stat};
 
-use crate::mounts::NO_SUID_DEV_EXEC;
+use crate::mounts::{NO_SUID_DEV_EXEC, read_only_device};
 use crate::root::chdir_inside;
 
 /// The devices that programs expect, with major and minor number:
@@ -31,6 +31,10 @@ pub struct Dev {
     /// Whether devices are made with mknod(2), which needs root outside of every user namespace;
     /// else the caller's are bound on empty files.
     pub mknod: bool,
+    /// Whether the user 0 of the machine, who owns the devices, exists inside.
+    pub has_host_root: bool,
+    /// Whether no other device can be opened there.
+    pub is_limited: bool,
     /// The caller's terminal, which becomes /dev/console: ttyname(3) finds no name for it in a new devpts.
     pub terminal: Option<PathBuf>,
     /// Whether the group 5, tty, exists.
@@ -52,7 +56,10 @@ impl Dev {
 
     pub fn plan(&self, plan: &mut Plan, new_root: FdSlot) {
         chdir_inside(plan, new_root, "dev");
-        let devices = call::Mount::new("tmpfs", ".", MsFlags::MS_NOSUID).with_data("mode=755,size=64k");
+        let limited = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        // a node that is made is bound from here, and takes these flags with it
+        let flags = if self.is_limited && !self.mknod { limited } else { MsFlags::MS_NOSUID };
+        let devices = call::Mount::new("tmpfs", ".", flags).with_data("mode=755,size=64k");
         plan.step("mount a tmpfs for devices", devices);
         chdir_inside(plan, new_root, "dev");
         plan.step("give devices exactly their modes", call::Umask(0));
@@ -60,8 +67,15 @@ impl Dev {
             if self.mknod {
                 let device = call::Mknod::char_device(name, 0o666, (major, minor));
                 plan.step(format!("make /dev/{name}"), device);
+                if self.is_limited {
+                    let itself = call::Mount::bind(name, name, MsFlags::empty());
+                    plan.step(format!("take /dev/{name} as a mount of its own"), itself);
+                }
             } else {
                 bind_file(plan, &Path::new("/dev").join(name), name);
+                if self.is_limited && self.has_host_root {
+                    plan.step(format!("let nobody change the mode of {name}"), read_only_device(name));
+                }
             }
         }
         for (target, link) in LINKS {
@@ -72,6 +86,10 @@ impl Dev {
             bind_file(plan, terminal, "console");
         }
         self.plan_mounts(plan);
+        if self.is_limited && self.mknod {
+            let remount = call::Mount::remount(".", limited | MsFlags::MS_BIND);
+            plan.step("let no other device be opened there", remount);
+        }
         plan.step("take the umask back", call::Umask(self.umask));
     }
 

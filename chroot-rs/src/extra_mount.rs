@@ -10,6 +10,7 @@ use nix::mount::MsFlags;
 use system::walk::Walked;
 
 use crate::mount_request::BindOptions;
+use crate::rights::MountLimits;
 use crate::root::chdir_inside;
 
 /// A mount with its place.
@@ -43,9 +44,9 @@ pub struct OpenedMount {
 
 impl ExtraMount {
     /// Takes the source. That comes before the first mount is made, which may lie over it.
-    pub fn plan_source(self, plan: &mut Plan) -> OpenedMount {
+    pub fn plan_source(self, plan: &mut Plan, limits: MountLimits) -> OpenedMount {
         let slot = plan.slot("source");
-        if let MountSource::Host { path, options, .. } = &self.source {
+        if let MountSource::Host { path, options, is_dir } = &self.source {
             let copy = call::OpenTree { path: path.clone(), slot, recursive: options.recursive };
             plan.step(format!("take {} as a mount of its own", quoted(path)), copy);
             if options.read_only {
@@ -53,6 +54,10 @@ impl ExtraMount {
             }
             if options.no_exec {
                 plan.step("let nothing be run from it", call::NoExecTree(slot));
+            }
+            // a device that is bound by itself is meant
+            if *is_dir {
+                limits.plan_bind(plan, slot);
             }
         }
         OpenedMount { mount: self, source: slot }

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Paths of proc and sys that are covered, so that root inside does not change the machine by accident.
 //!
-//! The list is the OCI runtimes' default (readonlyPaths and maskedPaths in runc's `spec`). It guards
-//! against accidents only: root of the machine can unmount it. In a user namespace nothing is covered,
-//! because these files refuse to be changed there, and a covered part of /proc keeps the kernel from
-//! mounting a new proc in namespaces below: user_namespaces(7).
+//! The list is the OCI runtimes' default (readonlyPaths and maskedPaths in runc's `spec`). The files belong
+//! to user 0 of the machine, whatever its capabilities are; so they are covered where it exists inside.
+//! In a user namespace without it nothing is covered: there the files refuse to be changed, and a
+//! covered part of /proc keeps the kernel from mounting a new proc in namespaces below:
+//! user_namespaces(7).
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use nix::unistd::AccessFlags;
 use system::sys;
 
 /// How a path is covered.
@@ -24,9 +27,9 @@ pub enum Cover {
 }
 
 /// A covered path: `proc` or `sys`, and the path below.
-pub type Mask = (&'static str, &'static str, Cover);
+pub type Mask = (&'static str, Cow<'static, str>, Cover);
 
-const MASKS: [Mask; 16] = [
+const MASKS: [(&str, &str, Cover); 17] = [
     ("proc", "bus", Cover::ReadOnly),
     ("proc", "fs", Cover::ReadOnly),
     ("proc", "irq", Cover::ReadOnly),
@@ -34,6 +37,7 @@ const MASKS: [Mask; 16] = [
     ("proc", "sysrq-trigger", Cover::ReadOnly),
     ("proc", "acpi", Cover::Directory),
     ("proc", "asound", Cover::Directory),
+    ("proc", "interrupts", Cover::File),
     ("proc", "kcore", Cover::File),
     ("proc", "keys", Cover::File),
     ("proc", "latency_stats", Cover::File),
@@ -48,11 +52,33 @@ const MASKS: [Mask; 16] = [
 /// The paths that exist on this kernel.
 pub fn all() -> Vec<Mask> {
     let in_proc = known_in_proc();
-    let is_there = |(dir, name, _): &Mask| match *dir {
+    let is_there = |(dir, name, _): &(&str, &str, Cover)| match *dir {
         "proc" => in_proc.contains(name),
         _ => Path::new("/").join(dir).join(name).exists(),
     };
-    MASKS.into_iter().filter(is_there).collect()
+    let masks =
+        MASKS.iter().filter(|mask| is_there(mask)).map(|(dir, name, cover)| (*dir, (*name).into(), *cover));
+    masks.chain(thermal_throttle()).collect()
+}
+
+/// How hot each processor was, in the sysfs of machines that say so.
+fn thermal_throttle() -> Vec<Mask> {
+    const CPUS: &str = "devices/system/cpu";
+    let mut found = Vec::new();
+    let Ok(()) = nix::unistd::access("/sys/devices/system/cpu/cpu0/thermal_throttle", AccessFlags::F_OK)
+    else {
+        return found;
+    };
+    let _ = sys::for_each_entry(&Path::new("/sys").join(CPUS), &mut |name| {
+        let number = name.as_bytes().strip_prefix(b"cpu").unwrap_or_default();
+        if let (Some(name), true) =
+            (name.to_str(), !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+        {
+            found.push(("sys", format!("{CPUS}/{name}/thermal_throttle").into(), Cover::Directory));
+        }
+        ControlFlow::Continue(())
+    });
+    found
 }
 
 /// Names of the list that /proc has. Listing /proc takes the kernel less time than looking up each

@@ -5,6 +5,8 @@
 //! following a symlink, so a link that the owner of the new root puts there cannot move the mount
 //! outside.
 
+use std::path::{Path, PathBuf};
+
 use chain::handles::FdSlot;
 use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
@@ -16,6 +18,13 @@ use crate::root::chdir_inside;
 pub const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
 const READ_ONLY: MsFlags = NO_SUID_DEV_EXEC.union(MsFlags::MS_RDONLY);
+
+/// Makes the mount of a device read-only: what is the same file outside keeps its mode and owner. The device
+/// can be written to all the same.
+pub fn read_only_device(name: &str) -> call::Mount {
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    call::Mount::remount(name, flags | MsFlags::MS_BIND)
+}
 
 /// How a file system of the kernel comes into the new root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +53,8 @@ pub struct KernelMounts {
     /// Whether the caller's control groups are mounted below sys.
     pub cgroup2: bool,
     pub masks: Vec<Mask>,
+    /// Of a copied sysfs, what is shown; all of it if nothing is named here.
+    pub sys_parts: Vec<&'static str>,
     /// Whether a new sysfs can be written to.
     pub sys_is_writable: bool,
 }
@@ -82,15 +93,36 @@ impl KernelMounts {
                 plan.step("show the own control group", call::Mount::new("cgroup2", ".", READ_ONLY));
             }
         } else {
-            let slot = plan.slot("sys");
-            plan.step(
-                "take a copy of the caller's /sys",
-                call::OpenTree { path: "/sys".into(), slot, recursive: true },
-            );
-            plan.step("make the copy read-only", call::ReadOnlyTree(slot));
-            plan.step("show it inside", call::MoveMount { slot, target: ".".into() });
+            self.plan_copied_sys(plan, new_root);
         }
         self.plan_masks(plan, new_root, "sys");
+    }
+
+    /// Shows parts of the caller's sysfs, read-only; all of it with every right.
+    fn plan_copied_sys(&self, plan: &mut Plan, new_root: FdSlot) {
+        let slot = plan.slot("sys");
+        let copy = |plan: &mut Plan, path: PathBuf, target: &Path| {
+            let reason = format!("take a copy of the caller's {}", path.display());
+            plan.step(reason, call::OpenTree { path, slot, recursive: true });
+            plan.step("make the copy read-only", call::ReadOnlyTree(slot));
+            plan.step("show it inside", call::MoveMount { slot, target: target.into() });
+        };
+        if self.sys_parts.is_empty() {
+            return copy(plan, "/sys".into(), Path::new("."));
+        }
+        let empty = call::Mount::new("tmpfs", ".", NO_SUID_DEV_EXEC).with_data("mode=755,size=64k");
+        plan.step("mount a directory for parts of the caller's /sys", empty);
+        chdir_inside(plan, new_root, "sys");
+        for name in &self.sys_parts {
+            plan.step(format!("make /sys/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
+            copy(plan, Path::new("/sys").join(name), Path::new(name));
+        }
+        let remount = call::Mount::remount(".", READ_ONLY | MsFlags::MS_BIND);
+        plan.step("let nothing else be made there", remount);
+    }
+
+    fn sys_is_whole(&self) -> bool {
+        self.sys == FsProvision::Fresh || self.sys_parts.is_empty()
     }
 
     /// Unmounts, in this mount namespace, what is on `dir` already. A proc there may show processes
@@ -114,24 +146,37 @@ impl KernelMounts {
 
     /// Covers paths of `dir`, which has just been mounted, so that no name in it can be replaced.
     fn plan_masks(&self, plan: &mut Plan, new_root: FdSlot, dir: &str) {
-        let mut masks = self.masks.iter().filter(|(of, _, _)| *of == dir).peekable();
+        // what is not shown needs no cover
+        let shown = |name: &str| dir != "sys" || self.sys_is_whole() || name.starts_with("devices/");
+        let mut masks = self.masks.iter().filter(|(of, name, _)| *of == dir && shown(name)).peekable();
         if masks.peek().is_some() {
             chdir_inside(plan, new_root, dir);
         }
         for (_, name, cover) in masks {
+            let name = &**name;
             match cover {
+                Cover::ReadOnly if dir == "proc" && self.proc == FsProvision::Bind => {
+                    // something may be mounted below, as binfmt_misc is
+                    let slot = plan.slot("mask");
+                    let tree = call::OpenTree { path: name.into(), slot, recursive: true };
+                    plan.step(format!("take /{dir}/{name} as a mount of its own"), tree);
+                    plan.step(format!("make /{dir}/{name} read-only"), call::ReadOnlyTree(slot));
+                    plan.step("cover it with that", call::MoveMount { slot, target: name.into() });
+                }
                 Cover::ReadOnly => {
-                    let bind = call::Mount::bind(*name, *name, MsFlags::empty());
+                    let bind = call::Mount::bind(name, name, MsFlags::empty());
                     plan.step(format!("take /{dir}/{name} as a mount of its own"), bind);
-                    let remount = call::Mount::remount(*name, MsFlags::MS_BIND | READ_ONLY);
+                    let remount = call::Mount::remount(name, MsFlags::MS_BIND | READ_ONLY);
                     plan.step(format!("make /{dir}/{name} read-only"), remount);
                 }
                 Cover::File => {
-                    let bind = call::Mount::bind("/dev/null", *name, MsFlags::empty());
+                    let bind = call::Mount::bind("/dev/null", name, MsFlags::empty());
                     plan.step(format!("let /{dir}/{name} read as empty"), bind);
+                    // it is the device of outside
+                    plan.step("let nobody change the mode of that", read_only_device(name));
                 }
                 Cover::Directory => {
-                    let empty = call::Mount::new("tmpfs", *name, READ_ONLY);
+                    let empty = call::Mount::new("tmpfs", name, READ_ONLY);
                     plan.step(format!("let /{dir}/{name} list as empty"), empty);
                 }
             }

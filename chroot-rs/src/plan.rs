@@ -80,13 +80,14 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
         ("keep mounts from spreading outside", MsFlags::MS_PRIVATE)
     };
     plan.step(reason, call::Mount::propagate("/", propagation));
-    let extra_mounts = pivot.extra_mounts.into_iter().map(|mount| mount.plan_source(plan));
+    let extra_mounts = pivot.extra_mounts.into_iter().map(|mount| mount.plan_source(plan, pivot.limits));
     let extra_mounts: Vec<_> = extra_mounts.collect();
     let kept = pivot.overlay.as_ref().and_then(|overlay| overlay.plan_kept(plan, pivot.root_mount.umask));
     pivot.root_mount.plan(plan, new_root, pivot.write_mode, &root.path);
     if let Some(overlay) = pivot.overlay {
         pivot.root_mount.plan_overlay(plan, new_root, &overlay, kept);
     }
+    pivot.limits.plan_root(plan, new_root);
     pivot.kernel_mounts.plan_proc(plan, new_root);
     pivot.kernel_mounts.plan_sys(plan, new_root);
     if let Some(dev) = pivot.dev {

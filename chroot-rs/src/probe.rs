@@ -76,9 +76,11 @@ impl Privilege {
         Ok(if Kind::USER.is_initial() { Self::Machine } else { Self::Namespace })
     }
 
-    fn read_dev(self, ids: &Ids, umask: u32) -> Dev {
+    fn read_dev(self, ids: &Ids, umask: u32, has_host_root: bool) -> Dev {
         Dev {
             mknod: self == Self::Machine && sys::has_capability(capability::CAP_MKNOD),
+            has_host_root,
+            is_limited: true,
             terminal: dev::terminal(),
             tty_group: ids.has_group(5),
             mqueue: self.owns(Kind::IPC) && Path::new("/proc/sys/fs/mqueue").is_dir(),
@@ -199,8 +201,10 @@ pub struct MountProbe {
     pub owns_cgroup: bool,
     /// Whether a tree of mounts can be made read-only: Linux 5.12.
     pub has_mount_setattr: bool,
-    /// The paths to cover that this kernel has; none in a user namespace.
+    /// The paths to cover that this kernel has; none where user 0 of the machine does not exist.
     pub masks: Vec<Mask>,
+    /// What can be shown of the caller's sysfs, where there is no new one.
+    pub sys_parts: Vec<&'static str>,
     pub proc_dir: DirState,
     pub sys_dir: DirState,
     pub dev_dir: DirState,
@@ -224,7 +228,11 @@ impl MountProbe {
         let (sys_dir, sys_mounts) = root.dir_state("sys");
         let (dev_dir, _) = root.dir_state("dev");
         let refused = privilege.refused_mounts();
+        let shows_net = privilege.owns(Kind::NET) && !refused.sysfs;
         let caller = sys::effective_ids();
+        let inside =
+            if privilege == Privilege::Unprivileged { own_id_kept().unwrap_or_default() } else { (0, 0) };
+        let rights = CallerRights::read(privilege, inside.0);
         let changes = options.changes.directory();
         let overlay = || OverlayProbe::read(root, privilege, ids, caller.0, changes.as_deref());
         let overlay = (options.write_mode() == WriteMode::Ephemeral).then(overlay);
@@ -232,21 +240,19 @@ impl MountProbe {
         let can_unmount = is_machine || (proc_mounts + sys_mounts > 0 && may_unmount());
         Self {
             privilege,
-            rights: CallerRights::read(privilege),
+            masks: if rights.has_host_root { mask::all() } else { Vec::new() },
+            sys_parts: if shows_net { Vec::new() } else { sys_parts() },
+            dev: privilege.read_dev(ids, umask, rights.has_host_root),
+            rights,
             caller,
-            inside: if privilege == Privilege::Unprivileged {
-                own_id_kept().unwrap_or_default()
-            } else {
-                (0, 0)
-            },
+            inside,
             escaping_fds: descriptors::escaping_fds(),
             is_pid_1,
             proc_is_covered: refused.proc,
             owns_pid: privilege.owns(Kind::PID),
-            owns_net: privilege.owns(Kind::NET) && !refused.sysfs,
+            owns_net: shows_net,
             owns_cgroup: !Kind::CGROUP.is_initial() && privilege.owns(Kind::CGROUP),
             has_mount_setattr: has_open_tree && sys::has_mount_setattr(),
-            masks: if is_machine { mask::all() } else { Vec::new() },
             proc_dir,
             sys_dir,
             dev_dir,
@@ -258,9 +264,14 @@ impl MountProbe {
                 userxattr: !is_machine,
                 covers_old_root: mountinfo::is_root_first_mount(),
             },
-            dev: privilege.read_dev(ids, umask),
             overlay: overlay.unwrap_or_default(),
             is_slave: options.mounts.have_bind() && mountinfo::is_root_slave(),
         }
     }
+}
+
+/// The directories of sysfs that are the kernel's devices and modules, and no switches or mounts of others.
+fn sys_parts() -> Vec<&'static str> {
+    let parts = ["block", "bus", "class", "dev", "devices", "module"];
+    parts.into_iter().filter(|name| Path::new("/sys").join(name).is_dir()).collect()
 }

@@ -7,6 +7,7 @@
 
 mod caller;
 mod calls;
+mod mounts;
 mod options;
 
 use std::fs::File;
@@ -22,6 +23,7 @@ use crate::seccomp::Filter;
 use crate::seccomp::profile::{self, Facts};
 
 pub use caller::CallerRights;
+pub use mounts::MountLimits;
 pub use options::{RightsOptions, SeccompChoice};
 
 /// The most that is read of a profile; docker's has 20 kB.

@@ -20,7 +20,7 @@ use crate::mount_target::TargetResolver;
 use crate::mounts::{ExistingMounts, FsProvision, KernelMounts};
 use crate::overlay::{Overlay, OverlayProbe, PieceKind, hidden};
 use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
-use crate::rights::Rights;
+use crate::rights::{MountLimits, Rights};
 use crate::root::{DirState, Root};
 use crate::root_mount::{RootMount, WriteMode};
 
@@ -71,6 +71,7 @@ pub struct PivotSetup {
     /// Who is process 1 of the new PID namespace, if the command gets one.
     pub process_1: Option<ProcessOne>,
     pub root_mount: RootMount,
+    pub limits: MountLimits,
     pub write_mode: WriteMode,
     pub overlay: Option<Overlay>,
     /// Whether mounts that are made outside later are seen inside.
@@ -94,7 +95,14 @@ impl Setup {
             Ok(mounts) => {
                 let left = probe.handover.as_ref().is_some_and(|left| left.process_1.is_some());
                 notes.extend(left_out(options, &mounts, left));
-                let mut pivot = PivotSetup::resolve(options, &probe.root, mounts, probe.handover.as_ref())?;
+                let limits = MountLimits::resolve(
+                    &options.rights,
+                    options.no_mount,
+                    mounts.has_mount_setattr,
+                    &mut notes,
+                )?;
+                let mut pivot =
+                    PivotSetup::resolve(options, &probe.root, mounts, limits, probe.handover.as_ref())?;
                 pivot
                     .escaping_fds
                     .retain(|open| !probe.handover.as_ref().is_some_and(|it| it.holds(open.fd)));
@@ -141,6 +149,7 @@ impl PivotSetup {
         options: &Options,
         root: &Root,
         probe: MountProbe,
+        limits: MountLimits,
         handover: Option<&Handover>,
     ) -> Result<Self, Failure> {
         let process_1 = process_1(options, &probe, handover.and_then(|left| left.process_1));
@@ -155,12 +164,13 @@ impl PivotSetup {
             map_caller: (probe.privilege == Privilege::Unprivileged).then_some((probe.inside, probe.caller)),
             process_1,
             root_mount: probe.root_mount,
+            limits,
             write_mode: options.write_mode(),
             overlay,
             follows_outside,
             extra_mounts: targets.resolve_all(&options.mounts)?,
             kernel_mounts,
-            dev: has_dev.then_some(probe.dev),
+            dev: has_dev.then_some(Dev { is_limited: !options.rights.privileged, ..probe.dev }),
         })
     }
 }
@@ -210,7 +220,8 @@ fn kernel_mounts(options: &Options, probe: &MountProbe, new_pid: bool) -> Kernel
             probe.existing
         },
         cgroup2: probe.owns_cgroup,
-        masks: if options.unmask { Vec::new() } else { probe.masks.clone() },
+        masks: if options.unmask || options.rights.privileged { Vec::new() } else { probe.masks.clone() },
+        sys_parts: if options.rights.privileged { Vec::new() } else { probe.sys_parts.clone() },
         sys_is_writable: options.unmask,
     }
 }

@@ -70,6 +70,10 @@ impl ExplainedStep {
     /// Reads `TOOL: REASON: CALL  # PAGE`; other lines are not steps.
     pub fn parse(line: &str) -> Option<Self> {
         let (said, page) = line.rsplit_once("  # ")?;
+        if page.ends_with("(3)") {
+            // of the environment, which the kernel does not know
+            return None;
+        }
         let (tool, said) = said.split_once(": ")?;
         // a reason may quote anything, so the call is the first part that looks like one
         let (at, _) =

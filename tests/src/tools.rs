@@ -59,6 +59,11 @@ impl Tools {
         self.program("escape")
     }
 
+    /// The program that tries each way out of a container.
+    pub fn ways_out(&self) -> PathBuf {
+        self.program("ways_out")
+    }
+
     fn program(&self, name: &str) -> PathBuf {
         let path = self.dir.join(name);
         assert!(path.is_file(), "{} is not built: cargo build --workspace --bins", path.display());

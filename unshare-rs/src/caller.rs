@@ -27,7 +27,8 @@ pub enum Privilege {
 pub struct Caller {
     /// What it may do.
     pub privilege: Privilege,
-    /// Whether it may map any id of its user namespace, user 0 included: user_namespaces(7).
+    /// Whether it may, without CAP_SYS_ADMIN, map any id of its user namespace, user 0 included:
+    /// user_namespaces(7).
     pub may_map: bool,
     /// Effective user and group.
     pub ids: (u32, u32),
@@ -49,7 +50,8 @@ impl Caller {
         let privilege = if sys::has_capability(CAP_SYS_ADMIN) { Privilege::Admin } else { Privilege::None };
         Self {
             privilege,
-            may_map: [CAP_SETUID, CAP_SETGID, CAP_SETFCAP].into_iter().all(sys::has_capability),
+            may_map: privilege == Privilege::None
+                && [CAP_SETUID, CAP_SETGID, CAP_SETFCAP].into_iter().all(sys::has_capability),
             ids: sys::effective_ids(),
             pid: pid_in_proc(),
             next_takes: handover::is_taker(command),

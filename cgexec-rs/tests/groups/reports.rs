@@ -47,7 +47,7 @@ mod as_root {
     #[ignore = "needs root"]
     fn a_machine_without_swap_reports_none() {
         let used = fs::read_to_string("/proc/swaps").unwrap().lines().count() > 1;
-        let ended = shell(&["-m", "50M", "--report=json"], &eats(20)).ended(End::Exit(0));
+        let ended = shell(&["-m", "50M", "--report=json"], &eats(4)).ended(End::Exit(0));
         let line = ended.err();
         assert!(used || !line.contains("swap_peak") || line.contains("\"swap_peak\":0"), "{line}");
         assert_eq!(line.matches("usage_usec").count(), 1, "{line}");

@@ -296,6 +296,47 @@ impl Call for NoExecTree {
     }
 }
 
+/// Lets no device of a tree be opened, and no program of it give the rights of its owner:
+/// mount_setattr(2), Linux 5.12.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitTree {
+    /// The top of the tree.
+    pub slot: FdSlot,
+    /// MOUNT_ATTR_NODEV.
+    pub no_dev: bool,
+    /// MOUNT_ATTR_NOSUID.
+    pub no_suid: bool,
+    /// Whether what is mounted below is meant, too.
+    pub recursive: bool,
+}
+
+impl Call for LimitTree {
+    fn shown(&self) -> Shown {
+        let Self { slot, no_dev, no_suid, recursive } = self;
+        let named = [(no_suid, "MOUNT_ATTR_NOSUID"), (no_dev, "MOUNT_ATTR_NODEV")];
+        let named: Vec<&str> =
+            named.into_iter().filter(|(is_set, _)| **is_set).map(|(_, name)| name).collect();
+        let depth = if *recursive { "|AT_RECURSIVE" } else { "" };
+        Shown::new(
+            format!(
+                "mount_setattr(<{slot}>, \"\", AT_EMPTY_PATH{depth}, \
+             {{attr_set={}, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)",
+                named.join("|")
+            ),
+            "mount_setattr(2)",
+        )
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        let Self { slot, no_dev, no_suid, recursive } = *self;
+        sys::limit_tree(handles.get(slot)?, no_dev, no_suid, recursive)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        needs_linux("5.12", errno)
+    }
+}
+
 /// Attaches a tree: move_mount(2), Linux 5.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MoveMount {

@@ -104,3 +104,20 @@ fn a_name_with_a_slash_is_not_searched_for() {
     let command = Command::from_operands(vec!["./x".into(), "y".into()]).unwrap();
     assert_eq!(command.candidates(), [PathBuf::from("./x")]);
 }
+
+#[test]
+fn what_is_no_file_is_named_and_never_waited_for() {
+    let dir = std::env::temp_dir().join(format!("exec-chain-{}-no-file", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let fifo = dir.join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let socket = dir.join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let whats = [&fifo, &socket, &dir].map(|place| diagnose(place, Errno::EACCES));
+    let unknown = diagnose(&fifo, Errno::ENOEXEC);
+    drop(listener);
+    std::fs::remove_dir_all(&dir).unwrap();
+    let because = |what| ExecFailure::Because(what);
+    assert_eq!(whats, [because("it is a FIFO"), because("it is a socket"), because("it is a directory")]);
+    assert_eq!(unknown, ExecFailure::Unknown);
+}

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use clap::FromArgMatches as _;
 
 use super::*;
+use crate::rights::MountLimits;
 use chain::Plan;
 
 /// A root with links, gone when dropped.
@@ -40,7 +41,7 @@ impl Dir {
         let dev = Dev { mqueue: true, ..Dev::default() };
         for extra in TargetResolver::new(&root, mode, &kernel, Some(&dev)).resolve_all(&requests)? {
             let new_root = plan.slot("new root");
-            extra.plan_source(&mut plan).plan(&mut plan, new_root, 0o22);
+            extra.plan_source(&mut plan, MountLimits::default()).plan(&mut plan, new_root, 0o22);
         }
         Ok(plan.lines())
     }

@@ -49,6 +49,7 @@ fn machine() -> MountProbe {
         owns_cgroup: false,
         has_mount_setattr: true,
         masks: Vec::new(),
+        sys_parts: Vec::new(),
         proc_dir: DirState::Directory,
         sys_dir: DirState::Directory,
         dev_dir: DirState::Directory,
@@ -60,7 +61,15 @@ fn machine() -> MountProbe {
             userxattr: false,
             covers_old_root: false,
         },
-        dev: Dev { mknod: true, terminal: None, tty_group: true, mqueue: true, umask: 0o22 },
+        dev: Dev {
+            mknod: true,
+            has_host_root: true,
+            is_limited: true,
+            terminal: None,
+            tty_group: true,
+            mqueue: true,
+            umask: 0o22,
+        },
         overlay: OverlayProbe::default(),
         is_slave: false,
     }
@@ -123,6 +132,8 @@ fn root_pivots_in_a_mount_namespace_of_its_own() {
             "mount(NULL, \"/\", NULL, MS_REC|MS_PRIVATE, NULL)",
             "open_tree(AT_FDCWD, \".\", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)",
             "move_mount(<new root>, \"\", AT_FDCWD, \".\", MOVE_MOUNT_F_EMPTY_PATH)",
+            "mount_setattr(<new root>, \"\", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_NODEV, \
+             attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}, 32)",
             "fchdir(<new root>)",
             "pivot_root(\".\", \".\")",
             "umount2(\".\", MNT_DETACH)",
@@ -230,6 +241,44 @@ fn devices_are_made_by_root_and_shown_to_others() {
 }
 
 #[test]
+fn no_device_can_be_opened_but_those_of_dev() {
+    let of_root = lines(&machine());
+    let at = position(&of_root, "mknodat(AT_FDCWD, \"null\"");
+    assert_eq!(of_root[at + 1], "mount(\"null\", \"null\", NULL, MS_BIND, NULL)");
+    let remount = "mount(NULL, \".\", NULL, MS_NOSUID|MS_NODEV|MS_REMOUNT|MS_BIND, NULL)";
+    assert!(position(&of_root, remount) > position(&of_root, "mount(\"mqueue\""));
+    let all = "mount_setattr(<new root>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, {attr_set=MOUNT_ATTR_NODEV,";
+    assert!(position(&of_root, all) < position(&of_root, "mount(\"proc\""));
+    let privileged = lines_with(&["--privileged"], &machine());
+    assert!(!privileged.iter().any(|line| line.contains("NODEV,")), "{privileged:#?}");
+    assert!(!privileged.contains(&remount.to_string()));
+    let nosuid = lines_with(&["--nosuid"], &machine());
+    position(&nosuid, &all.replace("=MOUNT", "=MOUNT_ATTR_NOSUID|MOUNT"));
+}
+
+#[test]
+fn devices_of_outside_keep_their_modes_where_their_owner_exists_inside() {
+    let read_only = "mount(NULL, \"null\", NULL, MS_RDONLY|MS_NOSUID|MS_NOEXEC|MS_REMOUNT|MS_BIND, NULL)";
+    let bound =
+        |has_host_root| lines(&with_dev(|dev| (dev.mknod, dev.has_host_root) = (false, has_host_root)));
+    assert!(bound(true).contains(&read_only.to_string()));
+    assert!(!bound(false).contains(&read_only.to_string()));
+}
+
+#[test]
+fn never_all_of_the_callers_sys_is_shown_unless_every_right_is_kept() {
+    let probe = MountProbe { owns_net: false, sys_parts: vec!["block", "class"], ..machine() };
+    let taken = |words: &[&str]| -> Vec<String> {
+        let lines = lines_with(words, &probe);
+        lines.into_iter().filter(|line| line.starts_with("open_tree(AT_FDCWD, \"/sys")).collect()
+    };
+    let flags = "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)";
+    let part = |path| format!("open_tree(AT_FDCWD, \"{path}\", {flags}");
+    assert_eq!(taken(&[]), [part("/sys/block"), part("/sys/class")]);
+    assert_eq!(taken(&["--privileged"]), [part("/sys")]);
+}
+
+#[test]
 fn the_umask_is_taken_back_after_the_devices() {
     let lines = lines(&machine());
     assert!(position(&lines, "umask(000)") < position(&lines, "mknodat"));
@@ -258,9 +307,9 @@ fn what_belongs_to_a_namespace_above_is_copied() {
 fn the_switches_of_the_machine_are_covered_once_they_are_mounted() {
     use crate::mask::Cover;
     let masks = vec![
-        ("proc", "sys", Cover::ReadOnly),
-        ("proc", "kcore", Cover::File),
-        ("sys", "firmware", Cover::Directory),
+        ("proc", "sys".into(), Cover::ReadOnly),
+        ("proc", "kcore".into(), Cover::File),
+        ("sys", "firmware".into(), Cover::Directory),
     ];
     let lines = lines(&MountProbe { masks, ..machine() });
     let at = position(&lines, "mount(\"proc\"");
@@ -397,15 +446,21 @@ fn what_a_default_leaves_out_is_noted_and_what_an_option_asks_for_is_refused() {
 
     let old = MountProbe { owns_net: false, has_mount_setattr: false, ..machine() };
     assert!(!lines(&old).iter().any(|line| line.contains("/sys>")));
+    let takes = "takes mount_setattr(2), Linux 5.12";
     assert_eq!(
-        notes(&[], old),
-        ["left out /sys: to make it read-only here takes mount_setattr(2), Linux 5.12"]
+        notes(&[], old.clone()),
+        [
+            format!("left out /sys: to make it read-only here {takes}"),
+            format!("devices that lie in the new root can be opened: that {takes}")
+        ]
     );
+    let refused = setup(&["--nosuid"], Ok(old)).unwrap_err();
+    assert_eq!(refused.message, format!("cannot take set-user-ID programs their rights: that {takes}"));
 }
 
 #[test]
 fn options_leave_steps_out() {
-    let masks = vec![("proc", "kcore", crate::mask::Cover::File)];
+    let masks = vec![("proc", "kcore".into(), crate::mask::Cover::File)];
     let way_out = EscapingFd { fd: 7, kind: "a directory", shown: "/root".into() };
     let probe = MountProbe { masks, escaping_fds: vec![way_out], is_pid_1: false, ..machine() };
     let words = ["--unmask", "--keep-fds", "--share-pid"];

@@ -34,8 +34,9 @@ pub struct CallerRights {
 }
 
 impl CallerRights {
-    /// Reads the rights of this process, or says those that a new user namespace gives it.
-    pub fn read(privilege: Privilege) -> Self {
+    /// Reads the rights of this process, or says those that a new user namespace gives it, in which the
+    /// user is `inside`.
+    pub fn read(privilege: Privilege, inside: u32) -> Self {
         let last = sys::last_capability();
         let known = Capabilities(u64::MAX >> (63 - u64::from(last)));
         let has_host_root = has_host_root(privilege);
@@ -47,7 +48,7 @@ impl CallerRights {
         let none = Capabilities::default();
         if privilege == Privilege::Unprivileged {
             let (permitted, inheritable, ambient) = (known, none, none);
-            return Self { known, permitted, inheritable, ambient, uid: 0, has_host_root, filter };
+            return Self { known, permitted, inheritable, ambient, uid: inside, has_host_root, filter };
         }
         let bits = sys::capabilities().unwrap_or_default();
         let inheritable = Capabilities(bits.inheritable);

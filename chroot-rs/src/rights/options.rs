@@ -44,6 +44,10 @@ pub struct RightsOptions {
     #[arg(long, value_name = "CAP", value_delimiter = ',', conflicts_with = "plain")]
     pub cap_drop: Vec<Capabilities>,
 
+    /// Let set-user-ID bits and file capabilities in NEWROOT and what is bound count for nothing
+    #[arg(long, conflicts_with = "plain")]
+    pub nosuid: bool,
+
     /// Let no program inside give more rights than its caller has, as su and sudo do
     #[arg(long, conflicts_with = "plain")]
     pub no_new_privs: bool,
@@ -62,7 +66,7 @@ fn parser() -> impl clap::builder::TypedValueParser<Value = SeccompChoice> {
 impl RightsOptions {
     /// Whether an option changes what the command may do.
     pub const fn are_requested(&self) -> bool {
-        self.changes_capabilities() || self.no_new_privs || self.seccomp.is_some()
+        self.changes_capabilities() || self.no_new_privs || self.nosuid || self.seccomp.is_some()
     }
 
     /// Whether an option names a capability.

@@ -83,14 +83,14 @@ fn escapes(
 }
 
 /// Which of these the command finds open, each under its number.
-fn passed(fds: Vec<(&'static str, OwnedFd)>, set: impl FnOnce(Run) -> Run) -> String {
+fn passed(isolation: Isolation, fds: Vec<(&'static str, OwnedFd)>, count: &str) -> String {
     let tests = fds.iter().map(|(name, fd)| {
         format!("test -e /proc/self/fd/{0} || test -L /proc/self/fd/{0} && echo {name}\n", fd.as_raw_fd())
     });
     let script = tests.collect::<String>() + "true";
     let jail = Jail::new();
-    let run = jail.run(Isolation::Default, &[], &script);
-    set(fds.into_iter().fold(run, |run, (_, fd)| run.leaving_open(fd))).end().ok()
+    let run = jail.run(isolation, &[], &script).env("LISTEN_FDS", count);
+    fds.into_iter().fold(run, |run, (_, fd)| run.leaving_open(fd)).end().ok()
 }
 
 mod as_root {
@@ -169,9 +169,11 @@ mod as_anyone {
             ("network", UdpSocket::bind("0.0.0.0:0").unwrap().into()),
             ("event", event),
             ("directory", opened("/", OFlag::O_RDONLY)),
+            ("status", opened("/proc/self/status", OFlag::O_RDONLY)),
+            ("master", opened("/dev/ptmx", OFlag::O_RDWR | OFlag::O_NOCTTY)),
             ("local", UnixDatagram::unbound().unwrap().into()),
         ];
-        assert_eq!(passed(fds, |run| run), "file\nreader\nwriter\ndevice\nnetwork\nevent\n");
+        assert_eq!(passed(Isolation::Default, fds, ""), "file\nreader\nwriter\ndevice\n");
     }
 
     #[test]
@@ -185,7 +187,9 @@ mod as_anyone {
                 ("directory", opened("/", OFlag::O_RDONLY)),
             ]
         };
-        assert_eq!(passed(fds(), |run| run.env("LISTEN_FDS", "1000")), "listener\n");
-        assert_eq!(passed(fds(), |run| run.env("LISTEN_FDS", "0")), "");
+        assert_eq!(passed(Isolation::Service, fds(), "1000"), "listener\n");
+        assert_eq!(passed(Isolation::Service, fds(), "0"), "");
+        // those that are counted for another process are no business of the command
+        assert_eq!(passed(Isolation::Default, fds(), "1000"), "");
     }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Isolation {
     Chroot,
     /// chroot-rs as it is.
     Default,
+    /// The same, as a service manager starts it: the descriptors that `LISTEN_FDS` counts are for it.
+    Service,
     /// The chain: namespaces, PID namespace included, then chroot-rs.
     Chain,
     /// The same, where a process with the old root waits as process 1.
@@ -74,6 +76,10 @@ impl Jail {
                 ["unshare", "--mount", "--propagation", "private", "chroot"].map(OsString::from).to_vec()
             }
             Isolation::Default => vec![tools().chroot().into()],
+            Isolation::Service => {
+                let start = ["/bin/sh", "-c", "LISTEN_PID=$$ exec \"$@\"", "sh"].map(OsString::from);
+                start.into_iter().chain([tools().chroot().into()]).collect()
+            }
             Isolation::Chain => vec![tools().unshare().into(), "--".into(), tools().chroot().into()],
             Isolation::User => {
                 let user = ["--user", "--map-root-user", "--"].map(OsString::from);

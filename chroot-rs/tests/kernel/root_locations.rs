@@ -9,7 +9,7 @@ use crate::jail::Jail;
 
 /// Checks that dev, proc and sys are complete and that `/` is the new root.
 pub(crate) const CHECK_COMPLETE: &str = "test -c /dev/null && echo >/dev/null && test -d /dev/pts && test -e /proc/self/stat \
-    && test -d /sys/kernel && test ! -e /proc/../../../../../../$SECRET && echo whole";
+    && test -d /sys/class && test ! -e /proc/../../../../../../$SECRET && echo whole";
 
 /// Where a root may lie: each script leaves one in `$place`, of the root in `$1`, at `$2` or below.
 const LOCATIONS: [(&str, &str); 12] = [

@@ -97,7 +97,7 @@ pub fn move_mount(tree: BorrowedFd<'_>, target: &Path) -> Result<(), Errno> {
 /// # Errors
 /// `ENOSYS` before Linux 5.12, `EPERM`, `EINVAL`.
 pub fn read_only_tree(tree: BorrowedFd<'_>) -> Result<(), Errno> {
-    set_tree(tree, libc::MOUNT_ATTR_RDONLY)
+    set_tree(tree, libc::MOUNT_ATTR_RDONLY, AT_RECURSIVE)
 }
 
 /// The same so that nothing is run from it.
@@ -105,10 +105,20 @@ pub fn read_only_tree(tree: BorrowedFd<'_>) -> Result<(), Errno> {
 /// # Errors
 /// As [`read_only_tree`].
 pub fn no_exec_tree(tree: BorrowedFd<'_>) -> Result<(), Errno> {
-    set_tree(tree, libc::MOUNT_ATTR_NOEXEC)
+    set_tree(tree, libc::MOUNT_ATTR_NOEXEC, AT_RECURSIVE)
 }
 
-fn set_tree(tree: BorrowedFd<'_>, attr_set: u64) -> Result<(), Errno> {
+/// The same so that no device in it is opened, and no program in it gives the rights of its owner.
+///
+/// # Errors
+/// As [`read_only_tree`].
+pub fn limit_tree(tree: BorrowedFd<'_>, no_dev: bool, no_suid: bool, recursive: bool) -> Result<(), Errno> {
+    let attribute = |is_set, bit| if is_set { bit } else { 0 };
+    let attr_set = attribute(no_dev, libc::MOUNT_ATTR_NODEV) | attribute(no_suid, libc::MOUNT_ATTR_NOSUID);
+    set_tree(tree, attr_set, if recursive { AT_RECURSIVE } else { 0 })
+}
+
+fn set_tree(tree: BorrowedFd<'_>, attr_set: u64, depth: c_int) -> Result<(), Errno> {
     let attr = libc::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd: 0 };
     // SAFETY: the struct lives through the call and its size is told.
     let result = unsafe {
@@ -116,7 +126,7 @@ fn set_tree(tree: BorrowedFd<'_>, attr_set: u64) -> Result<(), Errno> {
             libc::SYS_mount_setattr,
             tree.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH | AT_RECURSIVE,
+            libc::AT_EMPTY_PATH | depth,
             &raw const attr,
             size_of::<libc::mount_attr>(),
         )

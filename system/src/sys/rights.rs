@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a process may do, and how it gives that up: capabilities, filters, keyrings.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
 use libc::{c_int, c_long, sock_filter, sock_fprog};
 use nix::errno::Errno;
 
@@ -112,6 +115,26 @@ pub fn raise_ambient(number: u32) -> Result<(), Errno> {
 /// `EINVAL` before Linux 3.5.
 pub fn set_no_new_privs() -> Result<(), Errno> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, [1, 0, 0, 0]).map(drop)
+}
+
+/// Whether this program's file gave this process rights that its caller has not: set-user-ID and
+/// set-group-ID bits, file capabilities.
+///
+/// # Source
+/// getauxval(3). AT_SECURE alone would not do: SELinux sets it where a program changes its domain.
+pub fn gives_rights_away() -> bool {
+    let value = |kind| {
+        // SAFETY: only reads what the kernel left on the stack.
+        unsafe { libc::getauxval(kind) }
+    };
+    if value(libc::AT_SECURE) == 0 {
+        return false;
+    }
+    let differ = value(libc::AT_UID) != value(libc::AT_EUID) || value(libc::AT_GID) != value(libc::AT_EGID);
+    let program = Path::new("/proc/self/exe");
+    let has_bits = || std::fs::metadata(program).is_ok_and(|meta| meta.mode() & 0o6000 != 0);
+    let mut space = [0_u8; 64];
+    differ || has_bits() || rustix::fs::getxattr(program, "security.capability", &mut space[..]).is_ok()
 }
 
 /// Has the kernel run a program before every system call: seccomp(2).

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         }
     };
     let mut vm = Vm::new(Path::new(kernel), hierarchies);
-    for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report", "escape"] {
+    for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report", "escape", "ways_out"] {
         vm.tool(&Path::new(tools).join(tool));
     }
     // crun is for tests/benches/start-limited
@@ -72,7 +72,9 @@ fn main() -> ExitCode {
 
 fn boot_disk(image: &Path, kernel: &Path, tools: &Path, words: &[String]) -> ExitCode {
     let mut machine = Machine::new(kernel, image);
-    for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report", "escape", "worlds"] {
+    for tool in
+        ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report", "escape", "ways_out", "worlds"]
+    {
         machine.tool(&tools.join(tool));
     }
     let scripts =
