@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sessions: what a page shows of a shell, typed and compared.
 //!
 //! A session is a fenced block of a Markdown page, its fence marked `console`:
