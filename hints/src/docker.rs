@@ -87,7 +87,7 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--health-timeout"], HEALTH),
     flag(&["--help"], Option(UNSHARE, "--help")),
     flag(&["-h", "--hostname"], Option(UNSHARE, "--hostname NAME")),
-    flag(&["--init"], Option(UNSHARE, "--init")),
+    flag(&["--init"], Nothing("a reaper is process 1 by default; unshare-rs --no-init leaves it out")),
     flag(
         &["-i", "--interactive", "-it", "-ti"],
         Nothing("the command has the caller's terminal and standard input: leave it away"),

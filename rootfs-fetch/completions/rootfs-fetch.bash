@@ -116,7 +116,7 @@ _rootfs__fetch_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --digest | --checksums | --keyring | --mirror | --platform | --config | --cacert | --timeout | --cache-dir | --strip-components | --subdir | --exclude | --max-size | --max-files) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --digest | --checksums | --keyring | --mirror | --platform | --config | --cacert | --insecure-registry | --timeout | --cache-dir | --strip-components | --subdir | --exclude | --mode | --max-size | --max-files) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac

@@ -94,8 +94,13 @@ fn kill_cgexec(mode: RunMode, outcome: Outcome) -> Result<(), String> {
         };
         is_it && words.iter().any(|word| word == script)
     });
+    // what keeps a scope has the same words, and no child
+    let is_parent = |pid: &&i32| {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        mode == RunMode::Exec || children.is_ok_and(|children| !children.is_empty())
+    };
     // around it there may be another one, which is older
-    let at = found.last().copied().ok_or("no cgexec-rs to be killed")?;
+    let at = found.iter().rev().find(is_parent).copied().ok_or("no cgexec-rs to be killed")?;
     kill(Pid::from_raw(at), Signal::SIGKILL).map_err(|errno| format!("kill({at}): {errno}"))
 }
 
