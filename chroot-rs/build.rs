@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Turns seccomp/syscalls.tsv into one sorted table of ranges for each architecture.
 
 // a build that cannot go on stops with a message, which is what expect does

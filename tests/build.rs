@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Builds what is written into the test programs, because `tests/run` starts them as
 //! users, and in a VM, who cannot read these sources.
 

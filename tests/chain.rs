@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The contract of a link: what its exit statuses mean.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Many chains at once: each is as if it were alone, and all of them leave nothing.
 
 use std::process::{Command, Stdio};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What others wrote and is built in: under which licence, from where, and each of it once.
 //!
 //! cargo-deny says more, as what is known to be wrong with a version; this needs nothing

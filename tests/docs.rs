@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What README.md, the README of each tool and the course show is what happens.
 
 use std::os::unix::fs::symlink;

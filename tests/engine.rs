@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! rootfs-fetch and what a real Docker engine writes.
 
 use std::fs;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Everyday programs inside: those that look at mounts, processes and terminals, become other
 //! users, want shared memory or a network. And the tools themselves.
 

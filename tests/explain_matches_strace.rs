@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `--explain` tells what is done, all of it, in order, and nothing else.
 
 use std::ffi::OsStr;

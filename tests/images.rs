@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Images as they were made to run: examples/run, which is `docker run` on these tools, and a real engine
 //! beside it.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the kernel does for a container, and that nothing of it stays.
 
 use std::collections::BTreeMap;

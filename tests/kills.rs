@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The whole chain ended at any moment, in any way: nobody and nothing outlives it.
 
 use std::fmt::{self, Display};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Limits hold, a hit is said, and the group goes whatever happened.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A machine that lacks what every machine has: each tool works, or says why not.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A package manager inside: it wants many ids, setgroups(2), devices, and its own /proc. And the
 //! packages of these tools, installed and tried there.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a link was not asked to change comes through as it was sent.
 
 use std::ffi::{OsStr, OsString};

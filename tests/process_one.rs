@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Process 1 of a container is a reaper beside the command: signals, pipelines and ends are as outside, one
 //! PID namespace is made a chain, and nobody inside gets at the reaper.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The files of a crate import each other in one direction: no circle.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How many system calls a start takes. The figures of time are `tests/benches/start`'s; this is what
 //! of it can be asserted: a call more shows here, whatever else the machine does.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! At a terminal, and under signals: a tool is not there, only the command is.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! coreutils' tests of chroot(1) and util-linux' tests of unshare(1), passed by ours.
 
 use tests::upstream::{Slash, coreutils, util_linux};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ways out of a container, tried; the table in chroot-rs/README.md is what comes out.
 
 use std::collections::BTreeMap;

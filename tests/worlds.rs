@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `WORLDS.md` says what `worlds/known` says; `tests/run worlds` finds out whether that is so.
 
 use tests::documents;

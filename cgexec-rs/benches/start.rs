@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a start in a group of its own costs, against cgexec(1) of libcgroup: interleaved runs,
 //! medians of paired ratios. cgexec-rs/benches/start runs it.
 #![allow(clippy::print_stdout, reason = "the table is what it is run for")]

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A control group from mkdir(2) to rmdir(2), even if the run that created it is killed.
 //!
 //! A run holds the lock of its group's directory as long as it lives, so a group whose lock is free

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The calls of a plan on control groups.
 
 use std::path::{Path, PathBuf};

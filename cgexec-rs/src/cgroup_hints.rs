@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What helps when a call on a group fails: the same errno has another cause at each file.
 
 mod exclusive;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `--check`: what can be limited here, and what helps where it cannot.
 //!
 //! The answers come from the code that a run uses, and nothing is created.

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A file of a group, the value to write, and how to verify it.
 //!
 //! The kernel rounds sizes down to pages, clamps some numbers silently, and accepts processors that a

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Files of `name value` lines, "flat keyed" in cgroup-v2.rst.
 
 use std::fs;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! As much of D-Bus as it takes to ask systemd for a scope: a method call, its reply, one signal.
 //!
 //! Kept by hand: a library brings 18 to 85 crates, and zbus, which was tried, sends the inner user id

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The call that gives a version 2 group its rules about devices.
 
 use std::os::fd::AsFd as _;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whose limit of processes refused a fork.
 //!
 //! Which group counts a refusal depends on the kernel: since Linux 6.12 the one whose limit was hit, with

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A group to create: its directory and its limits.
 
 use std::fs;

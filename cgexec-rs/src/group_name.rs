@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The names of groups: a group without `--name` has a name that says who removes it.
 
 use std::ffi::OsString;

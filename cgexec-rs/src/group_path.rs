@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Paths of groups as options give them: from the root of a hierarchy.
 
 use std::ffi::{OsStr, OsString};

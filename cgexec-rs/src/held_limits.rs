@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Limits that hold for a process: those of its group and of each group above.
 //!
 //! Who leaves a group leaves its limits, so before that each file that can hold one is read.

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The mounted hierarchies, and the current group in each.
 //!
 //! Version 2 can be mounted anywhere (on hybrid hosts at /sys/fs/cgroup/unified), controllers can be

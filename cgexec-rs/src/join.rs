@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Joining a group that exists, in libcgroup's notation: `CONTROLLERS:PATH`.
 
 use std::ffi::{OsStr, OsString};

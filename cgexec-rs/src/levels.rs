@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The groups below the one with the limits: the command runs in a leaf.
 //!
 //! In version 2 a group with processes hands no controller on, so a command in the very group that is limited

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! cgexec-rs: enter a control group with limits, then become the next command.
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Limits: each a value with its unit, and the files that take it in either version.
 
 pub mod cpu;

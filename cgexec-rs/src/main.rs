@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The door of cgexec-rs: what is behind it is in the library.
 #![no_main]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The group of this process in each hierarchy: /proc/self/cgroup.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where processes that run already are moved to: `--move`.
 //!
 //! A new group lies below the one that they are in, so that every limit that held for them still

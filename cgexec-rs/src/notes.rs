@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Limits that hold less than their names promise: said before the command starts.
 
 use system::sys;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which limit was hit, and whose limit it was.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a run does about groups: decided here, before there is a plan.
 
 use chain::{Failure, Reporter};

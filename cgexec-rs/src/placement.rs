@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where the groups of a run go: which hierarchies, which parents, and what must happen there first.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! All that a run does, in order: [`plan`] is the tool, the functions below it are its phrases.
 
 pub mod moving;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why there can be no group, and what helps here.
 
 mod container;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is printed when the command has ended: the limits that were hit, and the report.
 
 mod runexec;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where a report goes, and its format.
 
 use std::fs::File;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The group that the options ask for.
 
 use std::ffi::OsString;

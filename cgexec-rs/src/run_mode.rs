@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How the command is run: who waits for it, what it sees, what is reported at the end.
 
 use chain::Failure;

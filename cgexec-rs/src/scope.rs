@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Groups inside a scope that systemd creates and delegates.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The call of a plan that asks systemd for a scope.
 
 use std::cell::RefCell;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Groups of earlier runs that this run removes.
 //!
 //! A run holds the lock of its groups as long as it lives, so a free lock shows that the run was

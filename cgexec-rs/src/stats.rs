@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a run used, as report.schema.json describes it. Sizes are bytes, times microseconds; what a
 //! kernel does not count is absent.
 

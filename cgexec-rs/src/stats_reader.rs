@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reads what a run used from its groups, before they are removed.
 
 use std::fs;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A scope of systemd's: a group that systemd creates, delegates, and removes when it is empty.
 //!
 //! Limits are set by files inside the scope, not by systemd: it leaves a delegated group alone, and

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Limits of time: how long the command may run, and how much processor time it may use. The kernel
 //! has no such limit for a group, so the parent that stays looks at the clock.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Ends a command that runs for too long, or uses too much processor time.
 
 use std::cell::Cell;

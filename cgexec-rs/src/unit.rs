@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The unit of systemd's that this process runs in, and where a scope may be that is asked for from there.
 //!
 //! A scope takes the process out of its unit, so it is asked for only where nothing is lost by that: the limits

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The parent of a new version 2 group, below the current group if possible.
 //!
 //! In version 2 a group either holds processes or enables controllers for its children

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The two versions of control groups.
 
 /// The version of a hierarchy: cgroups(7).

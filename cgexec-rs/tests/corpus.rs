@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The fuzz corpus, replayed: each seed as it is, cut, and with bytes changed.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One run, measured by BenchExec's runexec and by cgexec-rs inside of it: docs/measure.md.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line of a link: its own options, then operands that are never read.
 //!
 //! Options stop at the first operand, as POSIX utilities and getopt_long's `+`

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The system calls that a plan can hold, as values.
 //!
 //! Each call is one struct. How it is shown, how it is made and what helps when it fails stand

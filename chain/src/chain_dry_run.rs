@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The next link of a chain that is only planned.
 //!
 //! A dry run becomes the next tool of ours, which plans and makes nothing either, because

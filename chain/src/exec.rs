@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Becoming the command: the PATH search, execve(2), and what is really wrong when it fails.
 //!
 //! The search is our own, because execvp(3) hands every file that the kernel

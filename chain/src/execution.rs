@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A plan on its way: one step after the other, and what has to be taken back by now.
 
 use std::path::PathBuf;

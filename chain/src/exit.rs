@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The exit statuses that every link of a chain shares.
 
 /// The tool failed before its command ran.

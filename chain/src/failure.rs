@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why a tool stopped before its command ran, as its user reads it.
 
 use std::fmt::{self, Display};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Flag words by name, in the order in which strace(1) shows them: by value.
 
 use std::fmt::{self, Display};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The descriptors that calls of a plan open for later calls.
 
 use std::fmt::{self, Display};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a link leaves to the link that starts the command.
 //!
 //! Three links would each make a PID namespace with a process 1 of its own. One is enough, and the last

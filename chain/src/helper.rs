@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A helper that stays outside, for what a process in new namespaces may no longer do itself.
 //!
 //! Only from outside may a user namespace be given more than one id, and may a mount namespace

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The map of a user namespace that a process may write itself.
 //!
 //! A process may write its own map with one id only, and that must be its own:

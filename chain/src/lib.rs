@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Library shared by the tools of a chain: plans, calls, exec, messages.
 //!
 //! Each tool is one sentence: read the options, read the system, make a

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A plan: reasons and calls, in order, and the command at the end.
 //!
 //! The same list gives the run, `--explain`, `--dry-run`, every error line and

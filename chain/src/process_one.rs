@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who is process 1 of a new PID namespace.
 
 use std::path::Path;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Messages of a tool: the only place that prints.
 //!
 //! Standard output belongs to the command, so everything is said on standard

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A step of a plan: a reason, what is done, and how it is taken back.
 
 use std::borrow::Cow;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The parent that stays: it forwards, reaps, and ends as the child ended.
 //!
 //! The child stays in the caller's process group, so a terminal's Ctrl-C and

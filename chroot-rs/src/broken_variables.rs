@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Variables of the caller that lead nowhere in the new root, and what they are inside.
 
 use std::ffi::OsString;

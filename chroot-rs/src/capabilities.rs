@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Capabilities: the parts into which the rights of root are divided. capabilities(7)
 //!
 //! The command keeps the list that docker's containers have, without MKNOD: enough to install

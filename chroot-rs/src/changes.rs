@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Changes that are kept: `--changes DIR`, and what is done with them afterwards.
 //!
 //! DIR has overlayfs' own form, `upper` and `work`, so it is the start of the next run. It is compared with

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options of chroot-rs.
 
 use std::path::PathBuf;

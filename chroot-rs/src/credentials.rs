@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The user and groups of the command: `--userspec` and `--groups`, by GNU chroot's rules.
 //!
 //! A name comes before a number, `+` means a number, a user without a group gets the user's own,

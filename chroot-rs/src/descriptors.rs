@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Inherited descriptors, and which of them the command gets.
 //!
 //! Above the standard three it gets what leads to nothing but itself: files, pipes, terminals and harmless

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A small /dev for the new root: harmless devices, terminals, shared memory.
 
 use std::os::fd::AsFd as _;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The variables that the command gets: those of an image, and those of `--env`.
 
 use std::ffi::{OsStr, OsString};

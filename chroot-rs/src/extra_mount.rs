@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A mount that an option asks for, at the place that was found for it.
 
 use std::path::{Path, PathBuf};

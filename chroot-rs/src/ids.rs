@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The users and groups that exist where the command runs: user_namespaces(7).
 
 use std::ops::Range;

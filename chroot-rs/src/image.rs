@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an image is made for: its command, environment, working directory and user.
 //!
 //! The file is the image's configuration as `rootfs-fetch --config` writes it, and is read only where it is

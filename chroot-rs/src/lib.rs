@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! chroot-rs: change the root directory so that nothing inside can see out, then become the next command.
 #![forbid(unsafe_code)]
 

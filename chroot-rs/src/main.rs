@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The entry point of chroot-rs. The program itself is the library, which tests can call.
 #![no_main]
 

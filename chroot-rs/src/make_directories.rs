@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A directory with those above it.
 
 use std::fs::Permissions;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Paths of proc and sys that are covered, so that root inside does not change the machine by accident.
 //!
 //! The list is the OCI runtimes' default (readonlyPaths and maskedPaths in runc's `spec`). The files belong

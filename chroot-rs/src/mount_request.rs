@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The mounts that options ask for: `--bind`, `--bind-try`, `--tmpfs` and `--resolv-conf`, in the order of
 //! the command line, because a later mount can lie on an earlier one.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finds the places of mounts that options ask for, in the new root as it will be with our own
 //! mounts on it.
 //!

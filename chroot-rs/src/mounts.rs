@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! proc and sysfs in the new root.
 //!
 //! Each is mounted on the working directory, which was entered through an open descriptor without

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reads what is mounted below the new root, and what an overlay can do with it.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The overlay that takes what is written to an ephemeral root.
 //!
 //! An overlay shows one file system and no mounts on it, so each that is mounted below the root gets an

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The whole plan, from the caller's root to the command.
 
 use std::path::PathBuf;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reads the system once, before anything is decided. A probe is never changed: setup.rs decides.
 
 use std::os::fd::RawFd;

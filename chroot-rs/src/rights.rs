@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the command may do: its capabilities, its system calls, its session keyring.
 //!
 //! The order is the only one that works. The keyring first, because the filter refuses keyctl(2).

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The new root directory, held open: whoever renames its path replaces nothing.
 
 use std::ffi::OsString;

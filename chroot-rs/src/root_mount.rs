@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The mount that becomes the root. pivot_root(2) needs a mount point, so the new root is mounted
 //! on itself: as it is, read-only, or below an overlay that takes the changes.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The system-call filter: which calls the command may make, as a program for the kernel.
 //!
 //! A filter is a program of classic BPF that the kernel runs before every system call: seccomp(2).

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Decides everything, from the options and the probe. The plan only lists it.
 
 use std::os::fd::RawFd;

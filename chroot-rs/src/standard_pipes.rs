@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pipes as standard input, output and error belong to who made them, and only their owner may open them
 //! again by a name: `/dev/stdout` is `/proc/self/fd/1`, pipe(7).
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every option of `docker run`. The file is as long as that list.
 
 use crate::Foreign;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is said to somebody who types an option of another program: docker's, bubblewrap's,
 //! systemd-nspawn's, or one of ours at the wrong tool.
 //!

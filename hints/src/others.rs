@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Options of bubblewrap, systemd-nspawn and podman that docker does not have.
 
 use crate::Foreign;

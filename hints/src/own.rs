@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Our own options, for the one that is typed at the wrong tool. own.txt is written from the definitions of
 //! the options: `CHAIN_UPDATE=1 cargo test -p tests --test definitions manual`.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is said of a value in the wrong place.
 
 use crate::{docker, own};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The runs of `benches/unpack`: rounds of one tool after the other, each into a fresh
 //! directory; then the medians, their ratios, and the goals.
 //!

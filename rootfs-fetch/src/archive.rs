@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the bytes of an archive to its entries: compression is undone, tar is read.
 
 pub mod chunks;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a fetch is to do, whoever asks for it: the options of a run, as the types that carry them out.
 
 use std::ffi::OsString;

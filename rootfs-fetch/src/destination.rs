@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! DIRECTORY is created complete or not at all.
 //!
 //! The tree grows in `DIRECTORY.partial-XXXXXXXXXX`, a sibling that only the caller can

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Digests such as `sha256:…`, and readers that verify them.
 
 use std::fmt;

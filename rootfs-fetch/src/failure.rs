@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why a run failed: a message, a hint, and the kind that decides the exit status.
 
 use std::fmt::{self, Display};

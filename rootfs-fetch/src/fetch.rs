@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One run, from SOURCE to DIRECTORY: open the source, fill a sibling, rename it.
 
 mod dry_run;

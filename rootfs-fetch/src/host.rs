@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A root directory from the host's own programs, without a network.
 //!
 //! The programs are located, then what they need, by reading ELF headers and the

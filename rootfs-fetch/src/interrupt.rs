@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! SIGINT, SIGTERM and SIGHUP: clean up, then end by the signal.
 //!
 //! The signals are blocked and a thread waits for them, so no call is

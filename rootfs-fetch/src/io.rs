@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writing to descriptors, and files without a name.
 
 use std::fs::File;

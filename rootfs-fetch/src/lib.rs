@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! rootfs-fetch: a root directory from an image, an archive, or the host's own programs.
 //!
 //! [`fetch::Fetch::run`] is the whole run: open the source, create a sibling of DIRECTORY, fill it,

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The door of rootfs-fetch.
 
 use std::process::ExitCode;

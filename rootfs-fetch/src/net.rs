@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! HTTP for fetching files, by reqwest, behind blocking readers.
 //!
 //! [`client::Net`] sends requests, follows redirects and retries; [`transfer::Transfer`] resumes a

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Container images: in a registry, in an image layout, in what `docker save` writes.
 
 pub mod cache;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The progress bar, on terminals only: bytes read of the source, speed, remaining time.
 
 use std::io::Read;

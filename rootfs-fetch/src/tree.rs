@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tree that is being made: an open root, and no way out of it.
 //!
 //! A name is opened in two steps. Its directory is resolved by the kernel as if

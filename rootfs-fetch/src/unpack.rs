@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Entries become files: each made new, the last of a name wins, directories finished last.
 
 mod acl_names;

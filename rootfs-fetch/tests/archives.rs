@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Archives as they are met: every format and compression, order and owner.
 #![cfg(test)]
 

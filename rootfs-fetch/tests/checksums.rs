@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `--checksums` and `--keyring`: archives that somebody vouches for, and those nobody does.
 #![cfg(test)]
 

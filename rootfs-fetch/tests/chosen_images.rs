@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One image of several, for the platform that was asked for: never the first without a word.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! DIRECTORY is complete or absent, the exit code says why, and nothing else stays.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `distro:` against a server that has what the real ones are said to have, in their forms. It is
 //! long because it has the files of each distribution of the table.
 #![cfg(test)]

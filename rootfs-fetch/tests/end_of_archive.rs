@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where an archive ends: with and without its mark, padded or not, and with more behind it.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an archive is, is told by its contents, never by a name that looks like something else.
 #![cfg(test)]
 

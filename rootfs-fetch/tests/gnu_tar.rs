@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The same archive through GNU tar and through us gives the same tree.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `host:` gives a root whose programs run in it.
 #![cfg(test)]
 

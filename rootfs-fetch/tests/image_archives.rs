@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Images in one file: layouts in an archive, what docker save wrote and writes, and what turns out to be one.
 #![cfg(test)]
 

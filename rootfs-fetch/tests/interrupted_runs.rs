@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Killed or out of space at any moment: DIRECTORY is complete or absent, and the next run cleans up.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Layers over layers: what they add, and what they take away.
 #![cfg(test)]
 

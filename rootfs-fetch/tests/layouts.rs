@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Image layouts: tags, platforms, digests, and how they can lie.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A kernel, or a container's filter, without openat2(2): the same trees, and the same refusals.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whose the files become, who else may use them, and what else is known of them.
 #![cfg(test)]
 

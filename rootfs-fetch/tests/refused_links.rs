@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! File systems that refuse what tar keeps: links, owners, times.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What `--replace` does not take away: what is mounted, where somebody works, where somebody lives.
 #![cfg(test)]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Users and groups as two files name them, of this machine or of a new root: passwd(5), group(5).
 //!
 //! Never through NSS: its services come with the dynamic loader, which a static program lacks, and a new

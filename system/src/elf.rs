@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The head of an ELF file: the machine it is for, and the loader it needs. elf(5)
 //!
 //! By hand, because a library for it costs a short-lived program more than these lines.

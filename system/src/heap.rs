@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The heap of a tool that is built with musl: a bump allocator over 256 KiB that falls back to malloc.
 //!
 //! A link lives for a moment and becomes another program, which throws its memory away as a

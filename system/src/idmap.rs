@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The maps of a user namespace: user_namespaces(7).
 
 use std::ops::Range;

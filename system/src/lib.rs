@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The system below the tools: its calls, mounts, namespaces, ids, accounts and programs.
 //!
 //! Whatever reads or changes the system and knows neither a plan nor a message stands here,

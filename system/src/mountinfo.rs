@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The mounts that a process sees: proc_pid_mountinfo(5).
 
 use std::borrow::Cow;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The eight kinds of namespace, in one table, and what this process may do in its own: namespaces(7).
 
 use std::fs::{self, File};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where programs are looked for, and which directory of a path stops a process: each one above the last
 //! name has to be searched, path_resolution(7), and `EACCES` does not say which one may not be.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sizes as people write them, read by hand for docker's units: k and m are powers of 1024.
 
 /// A number and a unit, powers of 1024: 50M, 1.5G, 10mb, 2KiB.

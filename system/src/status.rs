@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What /proc shows of a process: proc_pid_status(5).
 
 /// The text of a status file.

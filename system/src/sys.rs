@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The system calls that nix does not have, and every `unsafe` of the project but the heap's.
 //!
 //! One call a function, one `unsafe` a block; what keeps each one sound stands

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether the kernel gives a user namespace a new proc or sysfs.
 //!
 //! It does where the ones that are there show everything: what covers a part of them would be seen again

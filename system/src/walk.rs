@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Follows a path and its links as a process inside a root would, so that it cannot lead outside.
 
 use std::ffi::OsString;

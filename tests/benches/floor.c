@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // The floor under a start: what the chain makes, in one static process without a C library.
 //

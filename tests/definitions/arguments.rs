@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Any command line: it is refused in the tool's own words, or done; never a panic.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Options of docker, and of our other tools, typed at a tool that has not got them: what is said is true, and
 //! docs/docker.md has a row for each option of `docker run`.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The one definition of each tool's options, and what has to agree with it: the option pages, the man
 //! pages and completions, and what the tools make of random command lines.
 

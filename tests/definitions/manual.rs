@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Man pages, completions and tables of options follow from the one definition of the options.
 //!
 //! They are committed, so that a packager needs no cargo to install them;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `options/TOOL/OPTION.md`: each option of each tool has a page whose sessions are true.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! With which errnos a call can fail: its manual page, and what policies and full machines add.
 
 /// The errnos by call. EPERM is in each: a seccomp filter or a security module may refuse anything.

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The calls of a plan that can be made to fail, each told apart from the others in strace's words.
 
 use tests::explain::{CHANGING_CALLS, is_change};

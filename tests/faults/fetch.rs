@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! rootfs-fetch, which has no plan: each call that makes, fills or names a file of the root.
 
 use std::fs;

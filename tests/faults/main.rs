@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Each single call of each plan refused: one line says which, nothing stays behind.
 
 use tests::{Link, Scratch, Snapshot, Trace};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a tool made of a refused call, and whether that is right.
 
 use std::path::Path;

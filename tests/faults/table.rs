@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `docs/faults.md`: what every tool says of every call that fails, written by the test.
 //!
 //! A plan is another one for another caller and another layout of control groups, so each of

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Layers that are not what was promised.
 
 use tests::server::{Then, gzip, noise};

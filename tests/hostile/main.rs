@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! rootfs-fetch against servers that lie, break, dawdle and never end: the right error, in time,
 //! and nothing left; and what merely goes wrong once is tried again.
 

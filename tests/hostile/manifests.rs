@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Manifests and lists of them that lie about what they are.
 
 use serde_json::{Value, json};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Status codes and headers: what is tried again, what is followed, and where that ends.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tokens and passwords: where they may go, and where never.
 
 use std::sync::Arc;

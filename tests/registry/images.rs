@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The images that the tests put into a registry.
 
 use serde_json::Value;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! rootfs-fetch and a real registry: what comes out is what other tools make of the same image.
 
 use std::ffi::OsString;

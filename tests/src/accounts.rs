@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Numbers that no account of this machine has.
 
 use std::fs;

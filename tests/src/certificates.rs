@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An authority for one test, and a certificate of it for this machine's loopback, by openssl(1).
 
 use std::path::PathBuf;

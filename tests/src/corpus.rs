@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A fuzz corpus, replayed without a fuzzer: each seed as it is, cut, and with bytes changed.
 
 use std::fs;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An archive as the kernel unpacks it for its first root: cpio(5), the "new" format.
 
 use std::io::Write as _;

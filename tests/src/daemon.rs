@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Servers that a test needs: finds, starts and waits for them, and ends them by their process id.
 
 use std::env;

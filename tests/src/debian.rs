@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A root directory of Debian's own programs: apt, dpkg, useradd, ps, sudo, python3 and a shell.
 //!
 //! `tests/debian` downloads it once; each test unpacks its own. It belongs to many ids, so an

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The option pages, READMEs, man pages and completions, as they were when the tests were built.
 
 use std::borrow::Cow;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A real Docker engine, with everything it writes in one directory, and mounts of its own.
 
 use std::fs;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The steps that `--explain` prints, and whether a call in strace's log is one of them.
 
 use crate::trace::Call;

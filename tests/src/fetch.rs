@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! rootfs-fetch under test: a directory to unpack in, what surrounds it and must not change, and runs
 //! of the tool there.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A file by its handle instead of its name: name_to_handle_at(2), open_by_handle_at(2). A handle is
 //! good for the whole file system, whatever directory of it is the root.
 

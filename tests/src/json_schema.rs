@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! As much of JSON Schema as a report needs: an unknown keyword is an error.
 
 pub use serde_json::Value;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Images in an OCI layout, made byte by byte: image-spec's image-layout.md.
 
 use std::fs::{self, File};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Support library of the tests of all crates.
 //!
 //! The tests use the tools as their users do, through the built programs.

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Each way to the command that must leave it alone: one tool, or all three in a row.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A usual machine, in qemu(1): Debian on a disk, which `tests/worlds/image` makes, started by its systemd
 //! or by an init of ours.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A real registry: Debian's docker-registry on a free port of the loopback, filled by skopeo(1).
 
 use std::fs;

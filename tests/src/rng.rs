@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pseudo-random numbers that a seed reproduces.
 
 use std::env;

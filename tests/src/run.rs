@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A command under test: starts it, waits for it with a deadline, and keeps its output.
 
 use std::ffi::{OsStr, OsString};

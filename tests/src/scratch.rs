@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Directories for one test, and small root file systems in them.
 
 use std::env;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A seccomp filter as a container has one: it refuses a single thing, in all that is started below.
 //!
 //! seccomp(2), "Filters": a little program that looks at the number and the arguments of each call.

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An HTTP server that answers as a test tells it, right or wrong, and keeps the requests.
 
 mod answer;

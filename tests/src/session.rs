@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sessions: what a page shows of a shell, typed and compared.
 //!
 //! A session is a fenced block of a Markdown page, its fence marked `console`:
@@ -254,7 +253,8 @@ fn type_in(exchanges: &[Exchange], surroundings: &SessionEnv) -> Result<Vec<Stri
     let run =
         run.env("LC_ALL", "C").env("SHELL", "/bin/sh").env("PWD", scratch.path("").components().as_path());
     let run = run.with(|sh| {
-        sh.env_remove("CHAIN_EXPLAIN").env_remove("CHAIN_DRY_RUN");
+        // a TMPDIR that is not below NEWROOT is a step more
+        sh.env_remove("CHAIN_EXPLAIN").env_remove("CHAIN_DRY_RUN").env_remove("TMPDIR");
         sh.current_dir(scratch.path("")).envs(variables);
     });
     let ended = run.start().end_in_time()?;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where a session of a page runs, and what it can use there: the word after `console`.
 
 use std::ffi::OsString;

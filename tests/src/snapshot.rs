@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A fingerprint of all that a tool could leave behind on the machine.
 //!
 //! Taken before, compared after: mounts, cgroups, processes, temporary files. Temporary files are those in a

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! tar archives made byte by byte, so that they can be wrong in any way.
 #![allow(missing_docs, reason = "the fields and entry types are those of tar(5)")]
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A terminal under test: a person's keys go in, what they would see comes out.
 
 use std::fs::File;

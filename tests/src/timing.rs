@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How long programs take: in each round every program runs once, so that other load on the machine
 //! slows all of them alike.
 

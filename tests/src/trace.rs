@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a program asks of the kernel, as strace(1) sees it, and calls made to fail.
 
 use std::collections::HashMap;

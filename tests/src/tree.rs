@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A directory tree, an entry for each file, to be compared with another.
 
 use std::collections::{BTreeMap, HashMap};

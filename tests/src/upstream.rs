@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tests that coreutils and util-linux have of their own programs, run against ours.
 //!
 //! `tests/upstream` downloads them once; they are under the GPL and not in this repository.

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A machine of our own, in qemu(1): a kernel with one cgroup v2 hierarchy and nothing
 //! else, or with those of version 1 alone, a busybox root, and the test programs that run there.
 

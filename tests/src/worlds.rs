@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Worlds: the machines that people have. Each session of each page is run in each of them, and
 //! `tests/WORLDS.md` says what came out.
 //!

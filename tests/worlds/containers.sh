@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: MIT OR Apache-2.0
 # Worlds in other containers, of the machine and of this host: a script reads it.
 # $root is a root directory of Debian's, /world or $world has the tools, which are below /world in each container;
 # $wanted are the worlds that run, and a Docker engine is in PATH.

@@ -1,5 +1,4 @@
 #!/bin/bash
-# SPDX-License-Identifier: MIT OR Apache-2.0
 # Runs the worlds in containers of this host, as root: tests/run worlds.
 # host.sh DIRECTORY ARCHIVE PROGRAMS WORLD,WORLD...: DIRECTORY has the tools, ARCHIVE is the root of
 # tests/worlds/image, and PROGRAMS a PATH with runc and a Docker engine.

@@ -1,5 +1,4 @@
 #!/bin/bash
-# SPDX-License-Identifier: MIT OR Apache-2.0
 # Runs the worlds of this machine, which systemd has started as it starts any: tests/run worlds.
 # chain.worlds=WORLD,WORLD... on the kernel's command line are those that run.
 . /world/containers.sh

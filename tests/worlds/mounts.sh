@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: MIT OR Apache-2.0
 # What the init of a machine without systemd mounts, and loopback: an sh(1) reads it.
 # chain.v1 on the kernel's command line mounts the control groups of version 1, as distributions did before
 # version 2, without it beside.

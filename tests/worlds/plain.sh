@@ -1,5 +1,4 @@
 #!/bin/bash
-# SPDX-License-Identifier: MIT OR Apache-2.0
 # The init of the same machine without systemd: the control groups belong to root, and nobody manages them.
 # chain.v1 on the kernel's command line mounts those of version 1 instead.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Users and groups of this machine by name and by number.
 //!
 //! Names that /etc/passwd and /etc/group do not have come from getent(1). The C library would load

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The process that calls: its rights, its ids, and the ids it may map.
 
 use std::path::PathBuf;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options of unshare-rs.
 
 use std::ffi::OsString;

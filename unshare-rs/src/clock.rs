@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Offsets of the clocks of a time namespace: time_namespaces(7).
 
 use std::fmt::{self, Display};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The file system as the command sees it: propagation of mounts, root, proc, interpreters, directory.
 
 use std::ffi::{OsStr, OsString};

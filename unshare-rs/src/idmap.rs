@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A map of ids: which ids exist in a new user namespace, and what they are outside.
 //!
 //! The kernel takes a list of ranges, which may not overlap inside or outside:

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ids of a new user namespace: who owns it, how it maps users and groups, who the command is.
 //!
 //! A process may map only its own user and group, each to one id. A larger map is written from

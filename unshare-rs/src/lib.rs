@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! unshare-rs: enter new namespaces, then become the next command.
 #![forbid(unsafe_code)]
 

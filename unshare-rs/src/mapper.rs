@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! newuidmap(1) and newgidmap(1), which write the maps of an ordinary user.
 
 use std::fs;

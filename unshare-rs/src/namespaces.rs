@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sets of namespaces, and the options that select them.
 //!
 //! A namespace gives the processes in it their own instance of one global resource:

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Namespaces that a file keeps when no process is left in them: the FILE of `--net=FILE`.
 //!
 //! A bind mount of /proc/PID/ns/net on FILE does so. It is made outside, because a mount made

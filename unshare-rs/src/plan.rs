@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The plan: all that unshare-rs does.
 
 use std::path::PathBuf;

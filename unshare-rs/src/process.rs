@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The processes: the child that enters the namespaces, an init above the command, the PID file.
 
 use std::path::PathBuf;

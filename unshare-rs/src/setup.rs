@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What unshare-rs will set up: options and caller combined, with every default filled in.
 
 use std::ffi::OsString;

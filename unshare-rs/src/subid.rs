@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Subordinate ids: those that an ordinary user may map into a user namespace. subuid(5), subgid(5)
 
 use std::fs;

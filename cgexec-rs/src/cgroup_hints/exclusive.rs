@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Groups of version 1 that have their processors or memory nodes for themselves: cpuset(7).
 
 use std::collections::BTreeSet;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options that limit: docker's names first, systemd's meaning second.
 
 use crate::limits::cpu::{Bandwidth, CpuWeight, Cpus, PERIOD_USEC, PeriodUsec, QuotaUsec};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A conversation over a unix socket: who we are, a call, its answer, a signal.
 
 use std::io::{self, Read as _};

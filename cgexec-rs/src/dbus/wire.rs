@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Messages as bytes. Everything is in this machine's byte order, since both ends are on it.
 //!
 //! The reader takes any bytes: it checks each length against what is there, and never allocates

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Processor time: a quota of each period, and a weight among the neighbours.
 
 use std::str::FromStr;

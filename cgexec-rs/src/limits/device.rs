@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which devices may be used: docker's rules, for version 1 as they are, for version 2 as a program
 //! that the kernel asks.
 

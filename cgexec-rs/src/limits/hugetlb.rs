@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Huge pages: `SIZE=LIMIT`.
 
 use std::str::FromStr;

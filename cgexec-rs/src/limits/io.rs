@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Input and output: rates of a disk, and a weight among the neighbours.
 
 use std::fmt::{self, Display};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A list of processors or memory nodes: `0-3,7`, as cpuset(7) has it.
 
 use std::fmt::{self, Display};

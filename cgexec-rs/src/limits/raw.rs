@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Any file of the group by its name: `FILE=VALUE`.
 
 use std::str::FromStr;

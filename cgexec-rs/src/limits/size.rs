@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sizes: bytes, as people write and read them. Kept by hand for docker's units
 //! (k and m are powers of 1024), for "max", and to print a size exactly if a unit divides it.
 

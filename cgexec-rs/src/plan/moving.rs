@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `--move`: processes that run already go into a group, and nothing is run.
 
 use chain::Plan;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which engine made the container that this is, and what makes its control groups writable.
 
 use std::path::Path;

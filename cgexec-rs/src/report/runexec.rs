@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The report as BenchExec's runexec prints it, for the scripts that read that.
 
 use std::time::Duration;

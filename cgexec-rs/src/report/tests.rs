@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reports keep their schema, whatever was counted: no right is needed.
 
 use ::tests::json_schema::{Fields as _, Value, parse, validate};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The conversation with systemd, against one that is played over a socket pair.
 
 use std::io::{Read as _, Write as _};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The fuzz targets: each reader of foreign bytes, fed with any. `fuzz/` runs them under
 //! libFuzzer, `tests/corpus.rs` replays its corpus with mutations of its own.
 

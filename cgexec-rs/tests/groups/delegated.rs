@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A user with a part of the hierarchy of their own.
 
 use super::*;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which devices a command can use, by files in version 1 and by a program in version 2.
 
 use super::*;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A hint, followed to the letter, ends in the command running.
 
 use super::*;

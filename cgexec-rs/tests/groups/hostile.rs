@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Commands that work against their group, and runs that stand in each other's way.
 
 use std::ffi::OsStr;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What takes a kernel with version 2 alone.
 
 use super::*;

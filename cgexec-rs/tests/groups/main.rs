@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Groups of a real kernel: limits that hold, what is said afterwards, and nothing left.
 #![cfg(test)]
 

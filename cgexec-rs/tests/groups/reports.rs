@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Figures that are true, and where they go.
 
 use super::*;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Limits of time, over the processes of a group together.
 
 use super::*;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A cell of the matrix, run.
 
 use std::collections::BTreeSet;

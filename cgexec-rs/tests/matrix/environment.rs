@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The places in which cgexec-rs is started.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What there is on the machine: groups of ours, and processes by their words.
 
 use std::collections::BTreeSet;

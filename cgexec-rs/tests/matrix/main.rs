@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every kind of place a command can be limited in, both ways to run it, and every way it can end:
 //! the documented status, the documented line, and nothing left. MATRIX.md shows the table.
 #![cfg(test)]

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ways a run can end, and what is done to make it.
 
 use tests::End;

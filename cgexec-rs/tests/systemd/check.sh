@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: MIT OR Apache-2.0
 # check NAME STATUS PATTERN COMMAND...: what a command says, both streams, is a match of an
 # extended regular expression, and its status is STATUS.
 export PATH=/tools:$PATH SYSTEMD_PAGER=cat CHAIN_TOOLS=/tools

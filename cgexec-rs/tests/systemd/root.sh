@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: MIT OR Apache-2.0
 # As root, in a session: the same as a login leaves.
 . /check.sh
 

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: MIT OR Apache-2.0
 # The same asked of cgexec(1) of libcgroup, of systemd-run(1) and of us; root.sh reads it.
 
 # joins OPTIONS COMMAND...: both show the same and end alike

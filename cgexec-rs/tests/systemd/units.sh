@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: MIT OR Apache-2.0
 # What holds for a unit holds for what cgexec-rs starts in it, and what stops the unit stops that; root.sh reads it.
 
 # in_service PROPERTY... -- COMMAND...: what it says in a service of the system's

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Causes of a failure that several families share, each looked for before it is named.
 
 use std::fs;

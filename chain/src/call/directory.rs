@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The root directory and the working directory.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Files: those of the kernel that are written, and those that are made and removed.
 
 use std::os::unix::ffi::OsStrExt as _;

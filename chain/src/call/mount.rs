@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Mounts: mount(2), umount2(2), and the calls of Linux 5.2 that work on descriptors.
 
 use std::fs;

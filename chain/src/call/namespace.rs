@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! New namespaces, and what only the owner of one may set in it.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Parts of strace(1)'s notation, and paths as a shell reads them.
 
 use std::fmt::{self, Display};

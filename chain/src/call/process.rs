@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Processes: their children, descriptors and environment.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Descriptors that a service manager passes on: sd_listen_fds(3).
 //!
 //! `LISTEN_PID` is the number of the process that they are for. A process that forks for the command

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether a terminal's stop stops anybody here. In an orphaned process group, which no shell could
 //! resume, the kernel drops it: under a terminal emulator or ssh that started the tool and no shell.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A child that ends with its parent.
 
 use std::os::fd::{AsFd as _, OwnedFd};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The reaper: process 1 of a PID namespace, beside the command and not above it.
 //!
 //! The supervisor outside forks it, and then the command, which is process 2 of the namespace and the

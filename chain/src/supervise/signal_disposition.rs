@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What becomes of a signal in a child that is process 1, as /proc shows it.
 
 use std::io::Read as _;

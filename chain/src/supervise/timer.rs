@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A clock beside the signals: a parent that waits may have to look at the command now and then.
 
 use std::time::{Duration, Instant};

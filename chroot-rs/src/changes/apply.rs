@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Makes NEWROOT what the command left of it.
 //!
 //! Each file is written beside its place and renamed over it, and the upper directory stays whole until the

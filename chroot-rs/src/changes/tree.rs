@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the upper directory of an overlay says of the directory below it.
 //!
 //! A name that is gone is a whiteout there, a character device 0/0 or an empty file with an attribute; a

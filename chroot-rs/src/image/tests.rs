@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 use super::*;
 
 fn image(config: &str) -> Image {

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rights that there are before any is given up.
 
 use std::fs::{self, File};

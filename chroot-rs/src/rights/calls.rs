@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The calls that give rights up, as calls of a plan. `...` stands for what takes too many words, as
 //! strace(1) has it.
 

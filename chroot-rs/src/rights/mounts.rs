@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What no mount inside gives: devices, and with `--nosuid` the rights of a program's owner.
 
 use chain::handles::FdSlot;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options about rights: `--cap-add` and the like, in docker's spelling.
 
 use std::convert::Infallible;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 use chain::exec::Command;
 use clap::{Args as _, FromArgMatches as _};
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A filter from a file: the JSON profiles of docker, podman and the OCI runtime specification.
 //!
 //! # Source

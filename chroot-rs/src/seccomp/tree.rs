@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! From ranges of numbers to classic BPF: a binary tree for each architecture.
 //!
 //! # Source

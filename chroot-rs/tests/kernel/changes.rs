@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Changes that are kept, listed, applied and thrown away.
 
 use std::fs;

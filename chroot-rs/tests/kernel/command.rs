@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What becomes the command, where it is found, and what is said where it cannot be run.
 
 use std::fs;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `--userspec`, `--groups` and the exit statuses: what GNU chroot does, we do.
 
 use std::fs;

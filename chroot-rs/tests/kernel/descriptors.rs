@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a caller leaves open: what leads out is closed, what is meant for the command is passed on.
 
 use std::fs::File;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ways out of a chroot, each tried against chroot(1), where it works, and against chroot-rs.
 //!
 //! The table in chroot-rs/README.md says the same.

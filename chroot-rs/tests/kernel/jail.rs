@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A root file system, a secret file outside of it, and the ways to change the root to it.
 
 use std::ffi::OsString;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! chroot-rs against a real kernel: what it promises, tried from inside.
 #![cfg(test)]
 

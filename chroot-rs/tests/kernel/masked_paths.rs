@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The switches of the machine: out of reach for root by accident, and never covered for others.
 
 use std::path::Path;

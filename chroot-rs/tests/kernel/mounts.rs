@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the caller wants mounted besides, and what becomes of what is written.
 
 use std::fs;

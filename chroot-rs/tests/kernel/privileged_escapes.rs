@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Escapes that need the machine's root and no particular root directory: root of a user namespace cannot use them.
 
 use crate::jail::{Isolation, Jail};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What people run inside, and what it needs of proc, sys and dev.
 
 use std::process::Command;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Callers without a capability or at a limit. The tests need util-linux' setpriv and prlimit.
 
 use tests::{End, Run, tools};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The mounts and directories that a root may lie on.
 
 use std::fs;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A root whose owner put symlinks where something is mounted or read.
 
 use std::fs;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Roots that lie in unusual places, and machines that can do less.
 
 use std::ffi::OsStr;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Chunks of bytes that a thread fills ahead of their reader.
 //!
 //! Used chunks are filled again, so memory is bounded, and a chunk is still in the processor's cache.

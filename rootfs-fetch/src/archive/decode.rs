@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Detects the compression of an archive by its first bytes, and decodes it.
 
 use std::io::{BufRead, Cursor, Read, copy, sink};

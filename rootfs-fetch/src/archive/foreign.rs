@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Formats that are not tar archives, by their magic numbers, to name them in an error.
 //!
 //! # Source

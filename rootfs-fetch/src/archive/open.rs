@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Opening an archive that is a file.
 
 use std::os::fd::OwnedFd;

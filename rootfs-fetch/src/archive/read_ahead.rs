@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reading, and hashing, on another thread than decoding, which takes longer than anything else.
 
 use std::io::{self, BufRead, Read};

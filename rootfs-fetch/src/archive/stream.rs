@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The decoded bytes of an archive. Another thread decodes them.
 
 use std::io::Read;

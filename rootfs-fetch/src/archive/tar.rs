@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tar format: from 512-byte blocks to entries.
 //!
 //! Our own parser, because the maintained sans-IO one (tar-core 0.1.0) does not

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The operands, SOURCE and DIRECTORY, and the options around them.
 //!
 //! A link of a chain stops reading options at its first operand, where a command begins. Here none

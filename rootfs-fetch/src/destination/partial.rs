@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The sibling `DIRECTORY.partial-XXXXXXXXXX`: its name, its lock, and the remains of dead runs.
 //!
 //! The last letters are a checksum of the others, so that a user's `DIRECTORY.partial-backup`

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What `--replace` refuses to replace: the working and home directory, a tree with mounts, and one that
 //! an ordinary user may not remove.
 //!

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A run that makes nothing: it lists what would be made, and ends as the run would.
 
 use chain::Reporter;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Copies a path of the host into a tree: its directories, the links on the way, the file.
 
 use std::collections::{HashSet, VecDeque};

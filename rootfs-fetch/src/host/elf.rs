@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an ELF file needs before it can run, read from its headers.
 //!
 //! # Source

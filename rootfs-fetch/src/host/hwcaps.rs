@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Variants of libraries for newer processors: `DIRECTORY/glibc-hwcaps/x86-64-v3/NAME`.
 //!
 //! The loader searches these subdirectories of each directory first, the highest level that

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Locates libraries in the order of ld.so(8), without running it.
 
 use std::collections::HashMap;

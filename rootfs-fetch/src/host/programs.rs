@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The programs to copy, and where they are.
 
 use std::ffi::{OsStr, OsString};

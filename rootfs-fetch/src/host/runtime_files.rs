@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Files that programs open by name and no ELF header lists: terminals, a locale, modules.
 
 use std::ffi::OsStr;

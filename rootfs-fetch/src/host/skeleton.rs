@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Files and directories that a root directory needs besides its programs.
 
 use chain::reporter::Quoted;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The addresses of hosts, looked up once a run: what was judged is what is connected to.
 
 use std::collections::HashMap;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests as the rest of the program makes them: redirects are followed under our own rules,
 //! and transient failures are retried.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why a request has no answer, found in the chain of causes of reqwest's errors.
 
 use std::error::Error;

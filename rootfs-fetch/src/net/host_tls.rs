@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is set for one server alone: authorities and a client certificate in `certs.d`, as docker and
 //! podman read it, and `--insecure-registry` with `--insecure-tls`.
 //!

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A server: scheme, host and port.
 
 use std::fmt;

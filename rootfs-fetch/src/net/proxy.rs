@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Proxies of the environment: http_proxy, https_proxy, all_proxy, no_proxy.
 //!
 //! Kept by hand: reqwest's reading takes HTTP_PROXY in capitals, has no ports in no_proxy, and

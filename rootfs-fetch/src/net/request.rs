@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A request, as the rest of the program writes it.
 
 use base64::Engine as _;

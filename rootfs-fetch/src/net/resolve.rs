@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Looks up the addresses of a name without the C library's resolver.
 //!
 //! In a static program getaddrinfo(3) loads the host's modules of nsswitch.conf(5) into a

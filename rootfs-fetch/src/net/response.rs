@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An answer: its head, and its body as a blocking reader with time limits.
 
 use std::io::{self, Read};

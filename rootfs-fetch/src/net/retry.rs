@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which failures are transient, how often a request is retried, and the pauses between.
 
 use std::thread;

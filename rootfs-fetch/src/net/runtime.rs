@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where reqwest's futures run: on the thread that waits for them.
 //!
 //! The runtime has no thread of its own. Connections make progress only while a thread waits

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The network against servers of a few lines: answers byte by byte, silence, dead addresses.
 
 use std::io::{self, Read as _, Write as _};

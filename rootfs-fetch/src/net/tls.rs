@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! TLS: which servers to trust.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A file on its way: where the connection breaks, another one goes on from there.
 
 use std::io::{self, Read};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! URLs: parsed once, displayed without the secrets in them.
 //!
 //! The `url` crate parses as browsers do: `2130706433` and `127.1` are 127.0.0.1. What browsers

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The cache of fetched blobs: files named by their digests.
 //!
 //! A file gets its name only when it is complete and verified, so concurrent and killed runs do no

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One image of several that are kept together: by its name, its position, its platform.
 //!
 //! The first of several is never taken only because it is the first.

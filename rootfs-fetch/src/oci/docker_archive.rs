@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What `docker save` writes.
 //!
 //! Since version 1.10 `manifest.json` lists images with their layers, and each image's configuration

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Container images: layers on top of each other, each verified by its digest.
 
 use std::ffi::{OsStr, OsString};

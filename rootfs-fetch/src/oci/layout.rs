@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The files of an image on this machine: in a directory, or in a tar archive that is read in place.
 
 use std::collections::HashMap;

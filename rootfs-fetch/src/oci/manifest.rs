@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a tag to the layers for one platform: indexes and manifests.
 //!
 //! # Source

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What images consist of, wherever they are kept.
 
 use serde_json::Value;

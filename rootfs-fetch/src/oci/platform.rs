@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The platform of an image: operating system, architecture, variant.
 
 use std::fmt;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `[REGISTRY/]NAME[:TAG][@DIGEST]`, with Docker's defaults for omitted parts.
 //!
 //! # Source

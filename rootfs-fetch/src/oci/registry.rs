@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Registries: images over HTTP, each part asked for by its digest.
 //!
 //! # Source

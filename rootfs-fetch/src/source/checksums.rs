@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Files of checksums, such as SHA256SUMS.
 //!
 //! # Source

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `distro:`: root archives that distributions publish.
 
 pub mod pattern;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Opening a source: an archive that is read, an image whose manifest is known, the host.
 
 use std::fs::{File, Metadata};

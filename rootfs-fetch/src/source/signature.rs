@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Signatures of files of checksums, verified by gpgv(1).
 
 use std::fs::File;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Words that were nearly right.
 
 /// The known word that is nearest to a word, if it is near: at most two letters are added, missing,

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hints for an operand that is neither a file nor a transport.
 
 use std::path::Path;

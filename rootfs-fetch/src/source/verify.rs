@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is known of an archive before it is fetched: where a distribution publishes it, its digest.
 
 use std::ffi::OsStr;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The directories created so far, and the metadata each gets at the end.
 //!
 //! While the tree grows every directory belongs to the caller with mode 0700; owner, mode and time

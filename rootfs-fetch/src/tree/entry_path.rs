@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where an entry is created: an open directory and the last part of the name.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

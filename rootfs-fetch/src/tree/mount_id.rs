@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The mount of an open directory: what is mounted in a tree does not belong to the tree.
 
 use std::os::fd::{AsFd, AsRawFd as _};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A name in the tree: relative, without `.`, `..`, empty parts or NUL.
 //!
 //! An archive's names become this type where they are read, so nothing after

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Removes a tree of any depth with two open directories and without recursion.
 //!
 //! The children of a subdirectory are moved up next to it and removed there, so

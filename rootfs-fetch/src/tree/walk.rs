@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Resolves a name part by part, to create missing directories and where openat2(2) is missing.
 
 use std::collections::VecDeque;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Access control lists that name people: GNU tar writes names where it knows some.
 //!
 //! They are those of the tree, never of this machine: its own /etc/passwd and /etc/group say

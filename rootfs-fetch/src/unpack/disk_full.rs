@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The hint for a full disk: how much space the archive needs, and how much there was.
 //!
 //! The rest of the archive is read for its sizes, unless that takes too long.

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The contents of a regular file, written from the decoder's chunks without a copy.
 
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The last step: directories get owner, mode and time, each after those in it.
 
 use chain::reporter::Quoted;

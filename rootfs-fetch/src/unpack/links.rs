@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hard links: a second name for what this archive made, also where it comes first.
 
 use rustix::fs::{AtFlags, FileType};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An entry in one line, as ls(1) would show it: for `-v` and `--dry-run`.
 
 use std::fmt;

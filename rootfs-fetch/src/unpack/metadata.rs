@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Owner, extended attributes, mode and times, in the one order that works.
 //!
 //! chown(2) clears set-id bits and file capabilities, writing clears them too,

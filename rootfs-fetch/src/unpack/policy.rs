@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whose the files become, and what is made at all.
 
 use rustix::process::{Gid, Uid};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What was made, and what had to be left out, counted.
 
 use std::fmt;

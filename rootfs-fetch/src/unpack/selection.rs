@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which names of an archive are wanted, and what they are called in DIRECTORY.
 
 use crate::failure::{Failure, Kind, Result};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a layer takes away from those below it: `.wh.NAME`, and `.wh..wh..opq` for all.
 //!
 //! A whiteout hides what lower layers brought and nothing of its own layer,

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Archives that try to reach out of the root, to confuse, or to exhaust; each is
 //! named after its trick and made here, byte by byte. Whoever runs the tool, with
 //! openat2(2) and without: nothing around the target changes, a refusal is one

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Archives that nobody here wrote: each gives the tree that GNU tar, or bsdtar, makes of it, or
 //! stands in a list with the reason why not.
 //!

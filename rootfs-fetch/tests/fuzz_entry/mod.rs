@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The fuzz targets: each feeds arbitrary bytes to a parser of untrusted input. `fuzz/` runs them
 //! under libFuzzer, `tests/corpus.rs` replays the corpus with mutations of its own.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! URLs and registries on this machine: what is asked, of whom, and what is left.
 #![cfg(test)]
 

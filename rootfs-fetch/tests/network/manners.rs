@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What real registries and logins need beyond the specification: helpers that are not there, headers
 //! of one value, bodies that are packed unasked, servers that are busy.
 

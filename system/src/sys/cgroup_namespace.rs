@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A cgroup namespace whose root is a group that this process is not in.
 //!
 //! clone3(2) makes the group in which a child starts the root of the child's new cgroup namespace. The child

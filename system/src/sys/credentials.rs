@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Users, groups and capabilities.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};

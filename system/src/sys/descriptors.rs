@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What descriptors were inherited.
 
 use std::ops::ControlFlow;

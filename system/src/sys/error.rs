@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Errors of rustix as those of nix, which all others are.
 
 use nix::errno::Errno;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Files, directories and their locks.
 
 use std::ffi::{CStr, CString, OsStr};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Processes and their signals.
 
 use std::ffi::{CStr, CString};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a process may do, and how it gives that up: capabilities, filters, keyrings.
 
 use std::os::unix::fs::MetadataExt as _;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is compared with what, and how far it is to get.
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a start costs that does not depend on the machine's mood: system calls, page faults,
 //! instructions; and the memory of what stays behind.
 

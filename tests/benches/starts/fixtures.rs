@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where the commands are started: a root to enter, groups to join, a bundle for the OCI runtimes,
 //! a mount namespace that they accept, an engine for docker.
 

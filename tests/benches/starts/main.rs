@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How long a container takes to start, against its peers: interleaved pairs, medians of their ratios.
 //!
 //! Run by `tests/benches/start`, which installs the peers and builds the tools. What is compared

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Starts, timed from outside: what a caller waits for.
 
 use std::process::Stdio;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where any command line may be tried: a world of bubblewrap's, read-only but for an empty /tmp,
 //! without network, and entered as nobody, so that no argument reaches the machine.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Random command lines: a tool's own options and values, and what nobody meant.
 
 use std::ffi::OsString;

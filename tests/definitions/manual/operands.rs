@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What clap_complete does not know of: behind the options of a link begins a command line of its own, and what
 //! comes before it is a directory, or a source of rootfs-fetch.
 

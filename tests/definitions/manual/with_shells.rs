@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Completions are asked for as the shells ask, and manual pages read as mandoc(1) reads them.
 
 use std::collections::BTreeSet;

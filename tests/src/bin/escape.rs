@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `escape WAY FILE [MORE]`: tries to read FILE, which lies outside of the root, by a way that no
 //! shell has words for, and prints it. It is run inside.
 //!

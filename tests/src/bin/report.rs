@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `report FILE [ARG]...` writes to FILE (`-`: standard output) what it received, a line for
 //! each thing, so that a test can compare what came with what was sent.
 #![no_main]

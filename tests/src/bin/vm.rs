@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `vm [--v1] KERNEL TOOLS -- WHO PROGRAM [ARG]... [-- WHO PROGRAM [ARG]...]...`
 //!
 //! Boots KERNEL, with the tools in the directory TOOLS, and runs each test PROGRAM as

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ways_out [HANDLE]`: tries, from inside, each way by which containers have been left or have changed their
 //! machine, and prints a line for each: its name, and whether it is open. It asks and opens, and changes
 //! nothing. HANDLE is a file of outside, as [`tests::file_handle`] has it.

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `worlds run WORLD` runs the sessions of a world where it is started.
 //! `worlds check LOG...` holds what the logs say against what is known, with a line for each world.
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A server with files, archives to put on it, and the tool as its client.
 
 use serde_json::json;

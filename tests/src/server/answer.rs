@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a server says: as it should be, or wrong in one way.
 
 use std::io::{self, Write};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An image, and how a registry that means well answers for it: distribution-spec.
 
 use std::collections::BTreeMap;

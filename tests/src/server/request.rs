@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a client asks: RFC 9112.
 
 use std::io::{self, Read};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What does not run as its page says: the file `tests/worlds/known`.
 
 use std::collections::BTreeSet;

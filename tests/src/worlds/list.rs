@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The worlds, and how the sessions of one are run.
 
 use std::time::Instant;

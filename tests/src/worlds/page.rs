@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The page that says what ran where: `tests/WORLDS.md`.
 
 use std::fmt::Write as _;

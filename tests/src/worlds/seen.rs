@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the logs of the worlds say, held against what is known.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options about mounts, root and working directory.
 
 use std::ffi::OsString;

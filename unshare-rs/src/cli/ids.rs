@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options about users and groups.
 
 use std::str::FromStr;

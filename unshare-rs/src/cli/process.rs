@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options about the child and the parent that waits for it.
 
 use std::path::PathBuf;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The plans of unshare-rs, as text: no right and no kernel is needed.
 
 use std::path::Path;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Callers in an odd state, signals, and what util-linux' own tests ask of unshare(1).
 
 use super::harness::script;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs unshare-rs as its users do, and what came of it.
 
 use std::ffi::OsStr;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Each piece of advice, with a system that calls for it. Switches are in their own file.
 
 use tests::accounts::unused_id;

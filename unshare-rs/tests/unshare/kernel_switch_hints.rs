@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Advice about switches of the kernel, of distributions and of containers.
 //!
 //! Where this machine has no such switch, it is put up: files over a part of /proc/sys, in

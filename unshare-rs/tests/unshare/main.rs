@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! unshare-rs as it is used: the built program against the kernel.
 //!
 //! A module's name says who runs its tests: `as_root`, `as_user` (an ordinary user with

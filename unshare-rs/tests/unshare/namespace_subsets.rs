@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every subset of the eight kinds of namespace: new is exactly what was asked for.
 
 use super::harness::{Ran, run, unshare};

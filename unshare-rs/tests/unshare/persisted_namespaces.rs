@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Namespaces kept in files, and nothing kept where a later step fails.
 
 use super::harness::script;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The same command lines given to util-linux' unshare(1) and to unshare-rs.
 //!
 //! Each must end the same way and say the same on standard output. What is meant to differ

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! At a terminal: one unshare-rs, and three in a row of which the inner ones are process 1.
 
 use std::fs::File;

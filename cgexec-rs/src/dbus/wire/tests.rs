@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bytes of messages, good and bad.
 
 use super::*;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Access control lists: the text that star and GNU tar put into pax headers, and the bytes
 //! that the kernel wants of the same.
 //!

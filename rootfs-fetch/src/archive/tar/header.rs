@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The 512-byte header: v7, ustar, star and old GNU.
 
 use crate::archive::tar::number::number;

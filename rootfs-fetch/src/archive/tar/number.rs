@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Numbers as archives write them: octal, base 256, decimal.
 
 /// A number: octal digits between spaces and NULs, or base 256 as GNU and star write it.

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The records of a pax header: `LENGTH KEY=VALUE\n`, which override a header's fields.
 
 use base64::Engine as _;

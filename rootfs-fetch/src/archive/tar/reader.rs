@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a stream of blocks to entries: headers, what precedes and overrides them, end marks.
 
 use chain::reporter::Quoted;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The map of a file with holes: which stretches of it the archive holds.
 
 use crate::archive::tar::header::BLOCK;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! hosts(5) and DNS, for a machine without getent(1): a bare container, a small router.
 //!
 //! Kept by hand around `simple-dns`: hickory-resolver brings 33 crates, and a second version of

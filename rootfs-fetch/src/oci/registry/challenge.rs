@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! WWW-Authenticate: how a server asks who we are.
 //!
 //! Kept by hand: http-auth refuses a field in which one challenge cannot be read, and values

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The credentials that `docker login`, `podman login` or `skopeo login` stored for a registry.
 //!
 //! Kept by hand: docker_credential reads one file, has neither registrytoken nor keys of

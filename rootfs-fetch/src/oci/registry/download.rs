@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Downloads of an image's layers, several at once, each read while it arrives.
 //!
 //! Layers are applied in order, so a layer that is not next is written to a file: in the cache or,

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The parts of an image in a registry, or in the cache if they were fetched before.
 //!
 //! A part that has a digest is never asked for twice. A tag may mean another image today, so

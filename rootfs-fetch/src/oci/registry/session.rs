@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests to one registry, with whatever it wants to know of who asks.
 //!
 //! A request goes out without a word about us, and with a token once a server has asked for one

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finds file names with a version in pages of any format.
 
 use std::cmp::Ordering;

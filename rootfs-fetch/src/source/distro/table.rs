@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table of distributions in `table.txt`, whose first lines describe its format.
 
 use crate::failure::{Failure, Kind, Result};
