@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::counters::Counters;
-use crate::stats_reader::{groups_in, limit, number};
+use crate::group_files::{groups_in, limit, number};
 
 /// Where the limit is that was hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

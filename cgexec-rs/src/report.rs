@@ -108,7 +108,7 @@ impl Report {
             let text = match output.format {
                 ReportFormat::Json => self.json(&stats, ended, wall),
                 ReportFormat::Human => human(&stats, ended, wall),
-                ReportFormat::Runexec => runexec::lines(&stats, ended, wall).join("\n"),
+                ReportFormat::Runexec => runexec::lines(&stats, ended, microseconds(wall)).join("\n"),
             };
             output.write(&text, reporter);
         }

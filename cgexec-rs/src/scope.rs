@@ -1,6 +1,6 @@
 //! Groups inside a scope that systemd creates and delegates.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chain::Failure;
 
@@ -8,6 +8,7 @@ use crate::group::Group;
 use crate::group_name::Cleanup;
 use crate::hierarchy::{Hierarchies, Hierarchy};
 use crate::limits::Limit;
+use crate::new_scope::NewScope;
 use crate::placement::Placement;
 use crate::refusal;
 use crate::request::GroupRequest;
@@ -16,18 +17,6 @@ use crate::systemd::{Scope, Systemd};
 use crate::unit::ScopePlace;
 use crate::v2_parent::{ACCOUNTING, V2Parent, controllers, is_alone_in};
 use crate::version::Version;
-
-/// A scope to be asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewScope {
-    pub systemd: Systemd,
-    pub scope: Scope,
-    /// Its directory.
-    pub path: PathBuf,
-    /// Whether a process of ours is the one that is in it, and this one stays in its unit: only then does the unit
-    /// know of the command, and end it when it is stopped.
-    pub has_keeper: bool,
-}
 
 /// Whether a scope helps where the caller may not create a group: systemd has version 2 to delegate,
 /// and the caller has not.

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 
-use crate::scope::NewScope;
+use crate::new_scope::NewScope;
 
 /// Asks systemd for a scope with the process that asks in it, over D-Bus, and waits until it is there.
 #[derive(Debug)]

@@ -7,10 +7,8 @@ use serde::Serialize;
 
 use crate::counters::Counters;
 use crate::fork_limit::Whose;
+use crate::group_files::LimitValue;
 use crate::time_limit::OutOfTime;
-
-/// A limit as its file shows it: `Some(None)` is no limit, `None` is not known.
-pub type LimitValue = Option<Option<u64>>;
 
 /// What a run used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -1,12 +1,12 @@
 //! Reads what a run used from its groups, before they are removed.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::counters::Counters;
 use crate::fork_limit;
 use crate::group::Group;
-use crate::stats::{DiskStats, LimitValue, Stall, Stats};
+use crate::group_files::{groups_in, limit, number, text};
+use crate::stats::{DiskStats, Stall, Stats};
 use crate::version::Version;
 
 pub fn read(groups: &[Group]) -> Stats {
@@ -108,21 +108,6 @@ fn keep<T>(known: &mut Option<T>, new: Option<T>) {
     }
 }
 
-fn text(group: &Path, file: &str) -> String {
-    fs::read_to_string(group.join(file)).unwrap_or_default()
-}
-
-pub fn number(group: &Path, file: &str) -> Option<u64> {
-    text(group, file).trim().parse().ok()
-}
-
-pub fn limit(group: &Path, file: &str) -> LimitValue {
-    match text(group, file).trim() {
-        "max" => Some(None),
-        text => text.parse().ok().map(Some),
-    }
-}
-
 /// Processes of a group that were killed for want of memory: memory.oom_control, Linux 4.13.
 fn v1_oom_kills(group: &Path) -> Option<u64> {
     Counters::read(&group.join("memory.oom_control")).get("oom_kill")
@@ -195,14 +180,10 @@ fn processes_in(group: &Path) -> u64 {
     own + groups_in(group).map(|group| processes_in(&group)).sum::<u64>()
 }
 
-pub fn groups_in(group: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir(group).into_iter().flatten().flatten();
-    let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    groups.map(|entry| entry.path())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -16,7 +16,7 @@ use chain::reporter::quoted;
 use serde_json::Value;
 use system::accounts::{AccountFiles, number};
 
-use crate::cli::Options;
+use crate::credentials::CredentialOptions;
 use crate::environment::{Environment, Variable};
 
 /// The most that is read: what registries allow a configuration to be.
@@ -148,15 +148,19 @@ impl Image {
     }
 
     /// Gives the options that were left out the values that the image has.
-    pub fn fill_in(&self, options: &mut Options, accounts: &AccountFiles) {
-        let credentials = &mut options.credentials;
+    pub fn fill_in(
+        &self,
+        credentials: &mut CredentialOptions,
+        workdir: &mut Option<PathBuf>,
+        accounts: &AccountFiles,
+    ) {
         // what takes the place of the image's user is read by the same rules
         let named = credentials.userspec.as_ref().map_or(Some(self.user.as_str()), |named| named.to_str());
         if let Some(ImageUser { userspec, groups }) = named.map(|named| ImageUser::read(named, accounts)) {
             credentials.userspec = Some(userspec);
             credentials.groups = credentials.groups.take().or(groups);
         }
-        options.workdir = options.workdir.take().or_else(|| self.workdir());
+        *workdir = workdir.take().or_else(|| self.workdir());
     }
 
     /// Its working directory, which is absolute.

@@ -69,7 +69,7 @@ fn prepare(mut options: Options, operands: Vec<OsString>) -> Result<(Setup, Vec<
     }
     let accounts = image.as_ref().map(|image| {
         let accounts = root.account_files();
-        image.fill_in(&mut options, &accounts);
+        image.fill_in(&mut options.credentials, &mut options.workdir, &accounts);
         accounts
     });
     let command = Command::from_operands(command).unwrap_or_else(|| interactive_shell(&root));

@@ -99,7 +99,8 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
 }
 
 /// Enters a mount namespace, a user namespace with the caller's ids inside and outside, and a
-/// PID namespace, so that no process outside is in sight. The child in it carries on with the plan.
+/// PID namespace, so that no process outside is in sight. The child in it carries on with the plan. What
+/// leaves the bounding set does so before there are two processes that would have to do it.
 fn plan_namespaces(
     plan: &mut Plan,
     map_caller: Option<((u32, u32), (u32, u32))>,
@@ -119,6 +120,7 @@ fn plan_namespaces(
     if let Some((inside, outside)) = map_caller {
         idmap::map_one(plan, inside, outside);
     }
+    rights.plan_bounding_set(plan);
     if let Some(process_1) = process_1 {
         process_1.plan(plan, |plan| rights.plan_reaper(plan));
     }

@@ -1,8 +1,9 @@
 //! What the command may do: its capabilities, its system calls, its session keyring.
 //!
-//! The order is the only one that works. The keyring first, because the filter refuses keyctl(2).
-//! The filter while CAP_SYS_ADMIN is there, and after the last mount, which it would refuse. Capabilities
-//! last, after the change of the user, which takes some.
+//! The bounding set goes before all: process 1 and the command inherit it, and what is permitted now stays.
+//! Of the others the order is the only one that works. The keyring first, because the filter refuses
+//! keyctl(2). The filter while CAP_SYS_ADMIN is there, and after the last mount, which it would refuse.
+//! Capabilities last, after the change of the user, which takes some.
 
 mod caller;
 mod calls;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use chain::reporter::quoted;
 use chain::{Failure, Plan};
+use libc::c_long;
 
 use crate::capabilities::{CAP_SETPCAP, Capabilities};
 use crate::credentials::Credentials;
@@ -27,6 +29,21 @@ pub use options::{RightsOptions, SeccompChoice};
 
 /// The most that is read of a profile; docker's has 20 kB.
 const MAX_PROFILE_BYTES: u64 = 4 << 20;
+
+/// What process 1 has yet to do under its filter, and gives nobody anything: it has no capability left,
+/// closes what it has open, says that it is ready, and waits.
+const REAPER_CALLS: &[c_long] = &[
+    libc::SYS_capset,
+    libc::SYS_close,
+    libc::SYS_close_range,
+    libc::SYS_sendto,
+    libc::SYS_madvise,
+    libc::SYS_exit_group,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_pause,
+    // pause(3) of architectures without pause(2)
+    libc::SYS_ppoll,
+];
 
 /// A filter, and the end of the sentence "the tool will now".
 #[derive(Clone, Debug)]
@@ -90,10 +107,25 @@ impl Rights {
         })
     }
 
+    /// What no program that is started later gets back; process 1 and the command are forked after it. A new
+    /// user namespace has to be entered by then, because it fills the set.
+    pub fn plan_bounding_set(&self, plan: &mut Plan) {
+        let Some(BoundingSet { dropped, kept, known, requested }) = &self.bounding else { return };
+        let which = if kept.count() == 0 { String::new() } else { format!(": {kept}") };
+        let reason = format!("keep {} of {known} capabilities{which}", kept.count());
+        plan.step(reason, calls::DropFromBoundingSet(*dropped));
+        if !requested {
+            plan.optional();
+        }
+    }
+
     /// What process 1 gives up, which is in sight of the command and does nothing but wait: so it has no
-    /// capability, and nobody gets by it what the filter refuses.
+    /// capability, and nobody gets by it what the filter refuses. It waits whatever a profile refuses.
     pub fn plan_reaper(&self, plan: &mut Plan) {
-        self.plan_bounds(plan);
+        self.plan_filters(plan, |ReasonedFilter { filter, requested, .. }| match requested {
+            true => filter.letting_pass(REAPER_CALLS),
+            false => filter.clone(),
+        });
         if self.sets.is_some() || self.bounding.is_some() {
             plan.step("have no capability in it", calls::SetCapabilities::default());
         }
@@ -105,25 +137,17 @@ impl Rights {
             plan.step("leave the caller's session keyring", calls::JoinSessionKeyring);
             plan.optional();
         }
-        self.plan_bounds(plan);
+        self.plan_filters(plan, |filter| filter.filter.clone());
     }
 
-    /// What no program that is started later gets back.
-    fn plan_bounds(&self, plan: &mut Plan) {
-        if let Some(BoundingSet { dropped, kept, known, requested }) = &self.bounding {
-            let which = if kept.count() == 0 { String::new() } else { format!(": {kept}") };
-            let reason = format!("keep {} of {known} capabilities{which}", kept.count());
-            plan.step(reason, calls::DropFromBoundingSet(*dropped));
-            if !requested {
-                plan.optional();
-            }
-        }
+    /// The filters, as `adapt` makes them of those that were decided on.
+    fn plan_filters(&self, plan: &mut Plan, adapt: impl Fn(&ReasonedFilter) -> Filter) {
         if self.no_new_privs {
             plan.step("let no program give more rights", calls::NoNewPrivs);
         }
-        for ReasonedFilter { reason, filter, requested } in &self.filters {
-            let call = calls::InstallFilter { filter: filter.clone(), requested: *requested };
-            plan.step(*reason, call);
+        for reasoned in &self.filters {
+            let ReasonedFilter { reason, requested, .. } = *reasoned;
+            plan.step(reason, calls::InstallFilter { filter: adapt(reasoned), requested });
             if !requested {
                 plan.optional();
             }

@@ -8,7 +8,7 @@
 pub mod profile;
 mod tree;
 
-use libc::sock_filter;
+use libc::{c_long, sock_filter};
 
 use self::tree::{Action, Condition, Leaf, Test, program};
 use crate::capabilities::*;
@@ -60,6 +60,15 @@ impl Filter {
             rules.iter().map(|(start, rule)| (*start, leaf(*rule))).collect()
         };
         Self(program(TABLES.iter().map(|(arch, rules)| (*arch, only(rules)))))
+    }
+
+    /// The same filter, but for these calls of the machine's own architecture, which pass.
+    pub fn letting_pass(&self, calls: &[c_long]) -> Self {
+        let Some((native, _)) = TABLES.first() else { return self.clone() };
+        let calls: Vec<u32> = calls.iter().filter_map(|call| u32::try_from(*call).ok()).collect();
+        let mut instructions = tree::pass(*native, &calls);
+        instructions.extend_from_slice(&self.0);
+        Self(instructions)
     }
 
     /// The instructions, for seccomp(2).

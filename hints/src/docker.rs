@@ -1,9 +1,9 @@
 //! Every option of `docker run`. The file is as long as that list.
 
-use crate::Foreign;
-use crate::Here::{Line, NotHere, Nothing, Option};
+use crate::foreign::Foreign;
+use crate::foreign::Here::{self, Line, NotHere, Nothing, Option};
 
-const fn flag(spellings: &'static [&'static str], here: crate::Here) -> Foreign {
+const fn flag(spellings: &'static [&'static str], here: Here) -> Foreign {
     Foreign { spellings, here }
 }
 
@@ -12,17 +12,16 @@ const CGEXEC: &str = "cgexec-rs";
 const CHROOT: &str = "chroot-rs";
 const FETCH: &str = "rootfs-fetch";
 
-const RESOLV_CONF: crate::Here = Option(CHROOT, "--bind ./resolv.conf:/etc/resolv.conf:ro");
-const RATES_RT: crate::Here =
+const RESOLV_CONF: Here = Option(CHROOT, "--bind ./resolv.conf:/etc/resolv.conf:ro");
+const RATES_RT: Here =
     NotHere("version 2 of control groups has no such limit; chrt(1) in the chain makes a command real-time");
-const HEALTH: crate::Here = NotHere("a service manager watches: WatchdogSec= in systemd.service(5)");
-const ADDRESS: crate::Here =
+const HEALTH: Here = NotHere("a service manager watches: WatchdogSec= in systemd.service(5)");
+const ADDRESS: Here =
     NotHere("pasta(1) copies the machine's addresses or takes one with --address: docs/network.md");
-const LABELS: crate::Here =
-    NotHere("nothing is kept about a container; cgexec-rs --name names its control group");
-const LOGS: crate::Here =
+const LABELS: Here = NotHere("nothing is kept about a container; cgexec-rs --name names its control group");
+const LOGS: Here =
     NotHere("standard output is the caller's: redirect it, or pipe it to logger(1) or systemd-cat(1)");
-pub(crate) const PUBLISH: crate::Here =
+pub(crate) const PUBLISH: Here =
     Line("pasta --config-net -t 8080 -- unshare-rs --share net,user -- chroot-rs ubuntu-fs");
 
 /// In the order of `docker run --help`; what newer versions have besides comes last.

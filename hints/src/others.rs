@@ -1,7 +1,7 @@
 //! Options of bubblewrap, systemd-nspawn and podman that docker does not have.
 
-use crate::Foreign;
-use crate::Here::{self, Line, NotHere, Nothing, Option};
+use crate::foreign::Foreign;
+use crate::foreign::Here::{self, Line, NotHere, Nothing, Option};
 
 const fn option(spellings: &'static [&'static str], here: Here) -> Foreign {
     Foreign { spellings, here }

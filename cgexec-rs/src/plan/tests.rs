@@ -4,7 +4,7 @@ use super::*;
 use crate::levels::Levels;
 use crate::limits::Pids;
 use crate::limits::size::Memory;
-use crate::scope::NewScope;
+use crate::new_scope::NewScope;
 use crate::systemd::{Scope, Systemd};
 use crate::v2_parent::V2Parent;
 

@@ -1,18 +1,17 @@
 //! The report as BenchExec's runexec prints it, for the scripts that read that.
 
-use std::time::Duration;
-
 use chain::supervise::Ended;
 
 use crate::oom::Cause;
 use crate::stats::Stats;
 use crate::time_limit::OutOfTime;
 
-/// A `name=value` for each number that is known, with runexec's names and units.
+/// A `name=value` for each number that is known, with runexec's names and units. `wall_usec` is how long the run
+/// took, in microseconds.
 ///
 /// # Source
 /// BenchExec's doc/run-results.md.
-pub fn lines(stats: &Stats, ended: Ended, wall: Duration) -> Vec<String> {
+pub fn lines(stats: &Stats, ended: Ended, wall_usec: u64) -> Vec<String> {
     let seconds =
         |microseconds: u64| format!("{}.{:06}s", microseconds / 1_000_000, microseconds % 1_000_000);
     let bytes = |count: u64| format!("{count}B");
@@ -28,7 +27,7 @@ pub fn lines(stats: &Stats, ended: Ended, wall: Duration) -> Vec<String> {
         ("terminationreason", reason(Cause::of(stats, ended)).map(str::to_string)),
         ("returnvalue", status.map(|status| status.to_string())),
         ("exitsignal", signal.map(|signal| signal.to_string())),
-        ("walltime", Some(seconds(super::microseconds(wall)))),
+        ("walltime", Some(seconds(wall_usec))),
         ("cputime", stats.cpu.get("usage_usec").map(seconds)),
         ("memory", stats.memory.peak.map(bytes)),
         ("blkio-read", sum("rbytes").map(bytes)),
@@ -60,7 +59,7 @@ mod tests {
 
     #[test]
     fn what_is_known_has_runexecs_names_and_units() {
-        let wall = Duration::from_millis(1500);
+        let wall = 1_500_000;
         assert_eq!(lines(&Stats::default(), Ended::Exited(3), wall), ["returnvalue=3", "walltime=1.500000s"]);
         let stats = Stats {
             cpu: Counters(vec![("usage_usec".to_string(), 1_000_042)]),

@@ -49,6 +49,7 @@ fn refused(words: &[&str], caller: &CallerRights) -> String {
 
 fn lines(rights: &Rights) -> Vec<String> {
     let mut plan = Plan::new(Command::shell("sh".into()));
+    rights.plan_bounding_set(&mut plan);
     rights.plan_limits(&mut plan);
     rights.plan_before_credentials(&mut plan);
     rights.plan_capabilities(&mut plan);
@@ -70,7 +71,7 @@ const CAPSET: &str = "capset({version=_LINUX_CAPABILITY_VERSION_3";
 #[test]
 fn by_default_root_keeps_dockers_list() {
     let rights = rights(&[], &root(), None);
-    assert_eq!(lines(&rights), [KEYRING, BOUNDING, FILTER, CAPSET]);
+    assert_eq!(lines(&rights), [BOUNDING, KEYRING, FILTER, CAPSET]);
     let bounding = rights.bounding.unwrap();
     assert_eq!((bounding.kept, bounding.known), (Capabilities::default_set(), 41));
     assert_eq!(bounding.dropped.count(), 28);
@@ -158,7 +159,7 @@ fn a_profile_is_read_and_a_wrong_one_refused() {
     let missing = refused(&[&option], &root());
     assert!(missing.ends_with("profile.json\" as a filter: No such file or directory (ENOENT)"), "{missing}");
     std::fs::write(&path, "{\"defaultAction\": \"SCMP_ACT_ALLOW\"}").unwrap();
-    assert_eq!(lines(&rights(&[&option], &root(), None)), [KEYRING, BOUNDING, FILTER, FILTER, CAPSET]);
+    assert_eq!(lines(&rights(&[&option], &root(), None)), [BOUNDING, KEYRING, FILTER, FILTER, CAPSET]);
     std::fs::write(&path, "{").unwrap();
     let wrong = refused(&[&option], &root());
     assert!(wrong.contains("as a filter: it is not JSON: "), "{wrong}");

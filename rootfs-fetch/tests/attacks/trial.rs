@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An attack, as everybody the tests can be, and with openat2(2) and without.
 
 use std::fs;

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where an image is asked for: mirrors and other places that the host's configuration names.
 //!
 //! Names without a registry are docker.io's, as everywhere here: unqualified-search-registries is
