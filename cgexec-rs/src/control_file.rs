@@ -7,6 +7,8 @@
 use std::fs;
 use std::path::Path;
 
+use chain::reporter::ErrnoText;
+
 use crate::limits::size::Bytes;
 
 /// A write to a file of a group.
@@ -60,7 +62,10 @@ impl ControlFile {
             Ok(text) => self.compare(file, text.trim()),
             // what may only be written has nothing to say
             Err(_) if self.read_back == ReadBack::Unknown => Ok(None),
-            Err(why) => Err(format!("{file} cannot be read back: {}", why.kind())),
+            Err(why) => {
+                let errno = nix::errno::Errno::from_raw(why.raw_os_error().unwrap_or_default());
+                Err(format!("{file} cannot be read back: {}", ErrnoText(errno)))
+            }
         }
     }
 

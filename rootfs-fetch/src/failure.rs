@@ -87,12 +87,20 @@ impl Failure {
         let errno = Errno::from_io_error(&error.into()).unwrap_or(Errno::IO);
         let kind = match errno {
             Errno::ACCESS | Errno::PERM => Kind::Denied,
-            // no archive made from a file system needs these
-            Errno::NAMETOOLONG | Errno::LOOP | Errno::NOTDIR => Kind::Damaged,
             _ => Kind::Io,
         };
         let text = ErrnoText(nix::errno::Errno::from_raw(errno.raw_os_error()));
         Self { errno: Some(errno), ..Self::new(kind, format_args!("cannot {reason}: {call}: {text}")) }
+    }
+
+    /// The same for a call that names what the archive names: what no archive made from a file system
+    /// needs is damage.
+    pub fn entry_call(reason: impl Display, call: impl Display, error: impl Into<io::Error>) -> Self {
+        let failure = Self::call(reason, call, error);
+        match failure.errno {
+            Some(Errno::NAMETOOLONG | Errno::LOOP | Errno::NOTDIR) => failure.kind(Kind::Damaged),
+            _ => failure,
+        }
     }
 
     /// Reading failed. An errno comes from the input; any other error is a decoder's or a digest's
@@ -142,11 +150,14 @@ impl Failure {
         if self.by_signal().is_some() { self } else { Self { kind, ..self } }
     }
 
-    /// The same failure, of kind [`Kind::NotFound`] if the call failed because a file is missing.
+    /// The same failure, of kind [`Kind::NotFound`] if the call failed because a file is missing, or its
+    /// path one that no file can have.
     #[must_use]
     pub fn or_not_found(self) -> Self {
         match self.errno {
-            Some(Errno::NOENT | Errno::NOTDIR) => self.kind(Kind::NotFound),
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => {
+                self.kind(Kind::NotFound)
+            }
             _ => self,
         }
     }
@@ -214,5 +225,15 @@ mod tests {
         assert!(failure.is(Kind::Io) && failure.is_full() && failure.report().hint.is_none());
         let message = "cannot make it: mkdirat(\"a\"): No space left on device (ENOSPC)";
         assert_eq!(failure.to_string(), message);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_is_damage_in_an_archive_and_nowhere_else() {
+        for errno in [Errno::NAMETOOLONG, Errno::LOOP, Errno::NOTDIR] {
+            assert!(Failure::entry_call("make it", "mkdirat()", errno).is(Kind::Damaged), "{errno}");
+            let of_the_user = Failure::call("open it", "openat()", errno);
+            assert!(of_the_user.is(Kind::Io), "{errno}");
+            assert!(of_the_user.or_not_found().is(Kind::NotFound), "{errno}");
+        }
     }
 }

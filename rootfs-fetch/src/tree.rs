@@ -194,7 +194,7 @@ impl Tree {
             return Ok(self.root.inode());
         }
         let entry_path = self.entry_path(name)?;
-        let failed = |error| Failure::call(format_args!("make {name}"), "mkdirat()", error);
+        let failed = |error| Failure::entry_call(format_args!("make {name}"), "mkdirat()", error);
         loop {
             let origin = match rustix::fs::mkdirat(entry_path.dir(), entry_path.leaf(), Mode::RWXU) {
                 Ok(()) => Origin::Made,
@@ -230,7 +230,7 @@ impl Tree {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let names = rustix::fs::openat(&*dir, ".", flags, Mode::empty())
             .and_then(|open| remove::names(open.as_fd(), usize::MAX))
-            .map_err(|error| Failure::call(format_args!("look into {name}"), "getdents64()", error))?;
+            .map_err(|error| Failure::entry_call(format_args!("look into {name}"), "getdents64()", error))?;
         Ok(names.into_iter().map(|(name, kind)| (name, kind == FileType::Directory)).collect())
     }
 
@@ -274,7 +274,7 @@ impl Tree {
 fn in_the_way(name: &Name, error: Errno) -> Failure {
     let (directory, _) = name.split();
     let call = format!("openat2(root, {}, RESOLVE_IN_ROOT)", Quoted(directory));
-    Failure::call(format_args!("make {name}"), call, error)
+    Failure::entry_call(format_args!("make {name}"), call, error)
 }
 
 /// Opens a directory around the tree, by a path of the caller's: links are followed.

@@ -366,7 +366,7 @@ impl Unpacker {
         {
             files.insert(Inode::of(&stat));
         }
-        made.map_err(|error| Failure::call(format_args!("make {name}"), call, error))
+        made.map_err(|error| Failure::entry_call(format_args!("make {name}"), call, error))
     }
 
     /// The one directory at the top of the tree, if the root seems to be in there.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use rootfs_fetch::digest::Digest;
 use tests::fetch::{As, Scratch};
@@ -175,4 +176,25 @@ fn a_directory_is_added_to_on_purpose_and_keeps_what_it_has() {
     assert_eq!(into(Tar::new().file("etc", b"a file")).code, Some(4));
     assert_eq!(fs::read(root.join("etc/mine")).unwrap(), b"mine");
     assert_eq!(scratch.left(), ["root"]);
+}
+
+#[test]
+fn a_path_of_the_users_that_cannot_be_is_no_damaged_archive() {
+    let scratch = Scratch::new();
+    symlink("round", scratch.work().join("round")).unwrap();
+    fs::write(scratch.work().join("file"), "").unwrap();
+    let long = format!("{}.tar", "n".repeat(300));
+    for (source, errno) in [("round", "ELOOP"), (long.as_str(), "ENAMETOOLONG"), ("file/a.tar", "ENOTDIR")] {
+        let outcome = scratch.feed(As::Caller, b"", &[source, "root"]);
+        assert_eq!(outcome.code, Some(3), "{source} {outcome:?}");
+        assert!(outcome.stderr.contains(&format!("({errno})")), "{source} {outcome:?}");
+    }
+    for (directory, errno) in
+        [(long.as_str(), "ENAMETOOLONG"), ("round/root", "ELOOP"), ("file/root", "ENOTDIR")]
+    {
+        let outcome = scratch.feed(As::Caller, &bootstrap(), &["-", directory]);
+        assert_eq!(outcome.code, Some(1), "{directory} {outcome:?}");
+        assert!(outcome.stderr.contains(&format!("({errno})")), "{directory} {outcome:?}");
+    }
+    assert_eq!(scratch.left(), ["file", "round"]);
 }

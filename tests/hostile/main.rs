@@ -5,6 +5,7 @@ mod bodies;
 mod manifests;
 mod manners;
 mod secrets;
+mod trust;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -35,6 +35,17 @@ impl Certificates {
         made
     }
 
+    /// A client's certificate, signed by the authority of [`Self::signed`], and its private key.
+    #[track_caller]
+    pub fn client(&self, scratch: &Scratch) -> (PathBuf, PathBuf) {
+        let (certificate, key) = (scratch.path("client.pem"), scratch.path("client.key"));
+        let request = ask("a client").args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        let request = request.arg("-CA").arg(&self.authority);
+        let request = request.arg("-CAkey").arg(scratch.path("authority.key"));
+        request.arg("-keyout").arg(&key).arg("-out").arg(&certificate).end().ok();
+        (certificate, key)
+    }
+
     /// A server's certificate that signs itself, as the recipes for a registry of one's own make it:
     /// openssl calls it an authority too.
     #[track_caller]

@@ -51,7 +51,7 @@ impl Link {
             option(
                 Self::unshare(),
                 "unshare --user",
-                &["--user", "--map-root-user", "--pid", "--mount-proc"],
+                &["--user", "--map-root-user", "--uts", "--hostname", "box", "--pid", "--mount-proc"],
             ),
             Self::cgexec(),
             Self::chroot(root),

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::certificates::Certificates;
 
@@ -63,7 +64,15 @@ impl Server {
         certificates: &Certificates,
         script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::listen("127.0.0.1", Some(Arc::new(settings(certificates))), Box::new(script))
+        Self::listen("127.0.0.1", Some(Arc::new(settings(certificates, false))), Box::new(script))
+    }
+
+    /// The same for clients alone that have a certificate of the same authority.
+    pub fn tls_for_clients(
+        certificates: &Certificates,
+        script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen("127.0.0.1", Some(Arc::new(settings(certificates, true))), Box::new(script))
     }
 
     fn listen(host: &str, tls: Option<Arc<ServerConfig>>, script: Box<Script>) -> Self {
@@ -175,11 +184,21 @@ fn reset(socket: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn settings(certificates: &Certificates) -> ServerConfig {
+fn settings(certificates: &Certificates, asks_who: bool) -> ServerConfig {
     let chain = CertificateDer::from_pem_file(&certificates.server).expect("a certificate");
     let key = PrivateKeyDer::from_pem_file(&certificates.key).expect("a private key");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let settings = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let settings = settings.expect("versions of TLS").with_no_client_auth();
+    let settings =
+        ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+    let settings = settings.expect("versions of TLS");
+    let settings = if asks_who {
+        let authority = CertificateDer::from_pem_file(&certificates.authority).expect("a certificate");
+        let mut known = RootCertStore::empty();
+        known.add(authority).expect("an authority");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(known), provider).build();
+        settings.with_client_cert_verifier(verifier.expect("who is known"))
+    } else {
+        settings.with_no_client_auth()
+    };
     settings.with_single_cert(vec![chain], key).expect("a key that fits its certificate")
 }

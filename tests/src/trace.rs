@@ -30,6 +30,11 @@ impl Call {
     pub fn worked(&self) -> bool {
         !self.result.starts_with("-1 ")
     }
+
+    /// Whether it is one that was made to fail.
+    pub fn was_refused(&self) -> bool {
+        self.result.ends_with(" (INJECTED)")
+    }
 }
 
 /// A run under strace that is being described.
@@ -226,6 +231,8 @@ mod tests {
             let results: Vec<_> = traced.calls.iter().map(|call| (call.text(), call.worked())).collect();
             let expected = [("chdir(\"/\")", true), ("chdir(\"/tmp\")", false), ("chdir(\"/etc\")", true)];
             assert_eq!(results, expected.map(|(text, worked)| (text.to_string(), worked)));
+            let refused: Vec<_> = traced.calls.iter().map(Call::was_refused).collect();
+            assert_eq!(refused, [false, true, false]);
             assert_eq!(traced.ended.end, End::Exit(0));
         }
     }

@@ -50,11 +50,7 @@ impl<'a> Copier<'a> {
             if meta.is_symlink() {
                 links += 1;
                 if links > MAX_LINKS {
-                    return Err(Failure::call(
-                        "copy it",
-                        format_args!("open({})", quoted(path)),
-                        Errno::LOOP,
-                    ));
+                    return Err(lost(path, "open()", Errno::LOOP.into()));
                 }
                 let target = std::fs::read_link(&here).map_err(|error| lost(&here, "readlink()", error))?;
                 self.link(&here, &target)?;

@@ -118,4 +118,21 @@ mod tests {
         assert!(find("alone").expect_err("no key").to_string().contains("has no key beside it"));
         std::fs::remove_dir_all(top).expect("it goes");
     }
+
+    #[test]
+    fn a_host_that_is_a_path_has_no_directory() {
+        let top = std::env::temp_dir().join(format!("rootfs-fetch-paths-{}", std::process::id()));
+        let inside = top.join("certs.d/x");
+        std::fs::create_dir_all(&inside).expect("a directory");
+        for directory in [&top, &top.join("certs.d"), &inside] {
+            std::fs::write(directory.join("ca.crt"), "").expect("a file");
+        }
+        for host in ["..", ".", "../certs.d/x", "x/..", "/", "x/"] {
+            let url: Url = "https://h/".parse().expect("a URL");
+            let origin = Origin { host: host.into(), ..url.origin };
+            let found = HostFiles::find_in(&origin, [top.join("certs.d")]).expect("nothing");
+            assert!(found.is_empty(), "{host}: {found:?}");
+        }
+        std::fs::remove_dir_all(top).expect("it goes");
+    }
 }

@@ -155,7 +155,7 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(BlobReader, u64)>> {
     };
     match opened {
         Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(Failure::call("read the image", format_args!("openat({name:?})"), error)),
+        Err(error) => Err(Failure::entry_call("read the image", format_args!("openat({name:?})"), error)),
         Ok(fd) => {
             let file = File::from(fd);
             let meta = file.metadata().map_err(Failure::read)?;

@@ -22,7 +22,7 @@ const MAX_BATCH: usize = 4096;
 /// # Errors
 /// As unlinkat(2); what could not be removed stays.
 pub fn entry(dir: BorrowedFd<'_>, name: &[u8], gone: &mut dyn FnMut(Inode)) -> Result<()> {
-    let failed = |error| Failure::call(format_args!("remove {}", Quoted(name)), "unlinkat()", error);
+    let failed = |error| Failure::entry_call(format_args!("remove {}", Quoted(name)), "unlinkat()", error);
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         // what Linux says of a directory, and what POSIX says

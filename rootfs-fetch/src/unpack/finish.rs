@@ -31,7 +31,7 @@ pub fn directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Res
         let fd = opened.map_err(|error| {
             let shown = tree.directories().real(inode);
             let call = "openat(O_DIRECTORY|O_NOFOLLOW)";
-            Failure::call(format_args!("finish {}", Quoted(&shown)), call, error)
+            Failure::entry_call(format_args!("finish {}", Quoted(&shown)), call, error)
         })?;
         let mut metadata = directory.metadata;
         if let Some(metadata) = &mut metadata {

@@ -142,7 +142,8 @@ pub fn finish_special(
     // mknodat(2) gave it the rest of its mode
     let more = mode & !0o777 != 0 || mode & umask().as_raw_mode() != 0 || policy.may_inherit;
     if more && !matches!(entry.kind, EntryKind::Symlink(_)) {
-        chmod_name(entry_path, mode).map_err(|error| Failure::call("set its mode", "chmod()", error))?;
+        chmod_name(entry_path, mode)
+            .map_err(|error| Failure::entry_call("set its mode", "chmod()", error))?;
     }
     if !entry.xattrs.is_empty() {
         let path = through_proc(entry_path.dir(), entry_path.leaf());
@@ -207,7 +208,7 @@ fn chown(
         Err(Errno::INVAL) if policy.owners == Owners::Squash => Ok(Owned::Squashed),
         Err(error) => {
             let call = format!("fchownat({}, {})", uid.as_raw(), gid.as_raw());
-            let failure = Failure::call("set its owner", call, error);
+            let failure = Failure::entry_call("set its owner", call, error);
             Err(match error {
                 Errno::INVAL => failure
                     .hint("this user namespace has no such id: --squash makes such entries the caller's"),
@@ -226,7 +227,7 @@ fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
 }
 
 fn attribute(error: Errno) -> Failure {
-    Failure::call("set an extended attribute", "fsetxattr()", error)
+    Failure::entry_call("set an extended attribute", "fsetxattr()", error)
 }
 
 /// Whether the file system is full indeed.
@@ -259,7 +260,7 @@ fn set_times(report: &mut Report, set: impl FnOnce() -> rustix::io::Result<()>) 
         Err(Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
             report.times += 1
         }
-        other => other.map_err(|error| Failure::call("set its time", "utimensat()", error))?,
+        other => other.map_err(|error| Failure::entry_call("set its time", "utimensat()", error))?,
     }
     Ok(())
 }

@@ -306,6 +306,31 @@ fn a_redirect_from_elsewhere_to_this_machine_is_not_followed_however_it_is_spell
 }
 
 #[test]
+fn a_mirror_elsewhere_leads_to_nothing_on_this_machine() {
+    for host in THIS_MACHINE {
+        let scratch = Scratch::new();
+        let here = registry(|_| None);
+        let location = format!("Location: http://{host}:{}/v2/it/manifests/latest\r\n", here.port());
+        // both places are elsewhere, and behind the proxy
+        let elsewhere = Server::bytes(move |_| Some(answer("302 Found", &location, b"")));
+        let rules = "[[registry]]\nlocation = \"elsewhere.invalid\"\n\
+            [[registry.mirror]]\nlocation = \"mirror.invalid\"\ninsecure = true\n";
+        fs::write(scratch.path("registries.conf"), rules).unwrap();
+        let mut command = tool(&scratch, &["--insecure-http", "docker://elsewhere.invalid/it", "root"]);
+        command.env("CONTAINERS_REGISTRIES_CONF", scratch.path("registries.conf"));
+        command.env("http_proxy", format!("http://127.0.0.1:{}", elsewhere.port()));
+        command.env("no_proxy", THIS_MACHINE.join(","));
+        let outcome = feed(command, b"");
+        assert!(here.heads().is_empty(), "{host} {:?}", here.heads());
+        assert_eq!(outcome.code, Some(6), "{host} {outcome:?}");
+        let passed_over = outcome.stderr.contains("the mirror mirror.invalid is passed over");
+        assert!(passed_over && elsewhere.heads().len() > 1, "{host} {outcome:?}");
+        assert_eq!(outcome.stderr.matches("an address of this machine's own").count(), 2, "{outcome:?}");
+        assert!(scratch.left().is_empty(), "{host}");
+    }
+}
+
+#[test]
 fn a_token_server_on_this_machine_is_not_asked_for_a_registry_elsewhere() {
     for host in THIS_MACHINE {
         let scratch = Scratch::new();
