@@ -77,7 +77,7 @@ mod as_root {
             // this program has the pages in it, and needs nothing else
             fs::copy(env::current_exe().expect("its path"), debian.path("srv/docs")).expect("a copy");
             let page = documents::text("docs/course/README.md");
-            let enter = "unshare-rs -- cgexec-rs -- chroot-rs --unmask debian-fs bash -c ";
+            let enter = "unshare-rs -- cgexec-rs -- chroot-rs --privileged debian-fs bash -c ";
             let (_, rest) = page.split_once(enter).expect("the page says how a Debian is entered");
             let (inside, _) = rest.split_once('\n').expect("it is one line");
             let test = module_path!().split_once("::").expect("a module").1;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getsid};
 
 use tests::{Link, Rng, Scratch, Snapshot, deadline, terminal};
 
@@ -73,7 +73,7 @@ fn end(chain: &Link, way: Way, pause: Duration, rng: &mut Rng) -> Result<(), Str
         drop(window);
         child
     } else {
-        let child = command.process_group(0).spawn().expect("a chain");
+        let mut child = command.process_group(0).spawn().expect("a chain");
         thread::sleep(pause);
         let pid = Pid::from_raw(child.id().cast_signed());
         match way {
@@ -81,8 +81,14 @@ fn end(chain: &Link, way: Way, pause: Duration, rng: &mut Rng) -> Result<(), Str
             Way::Signal(signal) => kill(pid, signal).expect("a process to send a signal to"),
             Way::AnyTool => {
                 let tools: Vec<_> = std::iter::once(pid).chain(tools_below(child.id())).collect();
+                let tool = *rng.choose(&tools);
+                // the reaper leads a session
+                let is_missed = tool == pid || getsid(Some(tool)) == Ok(tool);
                 // the chain may have ended meanwhile
-                let _ = kill(*rng.choose(&tools), Signal::SIGKILL);
+                let _ = kill(tool, Signal::SIGKILL);
+                if !is_missed && goes_on(&mut child) {
+                    kill(pid, Signal::SIGKILL).expect("a process to send a signal to");
+                }
             }
             Way::Close => {}
         }
@@ -96,6 +102,19 @@ fn tools_below(pid: u32) -> Vec<Pid> {
     let below = tests::snapshot::descendants(pid).into_iter();
     let tools = below.filter(|(_, what)| what.split(' ').nth(1).is_some_and(|name| name.ends_with("-rs:")));
     tools.map(|(pid, _)| Pid::from_raw(pid.cast_signed())).collect()
+}
+
+/// Whether a chain comes to its command without one of its tools, because that was a helper that had made its
+/// steps already.
+fn goes_on(child: &mut Child) -> bool {
+    let is_command = |what: &str| what.split(' ').nth(1) == Some("sleep:");
+    deadline::until("a chain to end or to come to its command", || {
+        let below = tests::snapshot::descendants(child.id());
+        match child.try_wait().expect("a child") {
+            Some(_) => Some(false),
+            None => below.values().any(|what| is_command(what)).then_some(true),
+        }
+    })
 }
 
 /// The first process ends, and by what it was sent.

@@ -72,6 +72,9 @@ impl OverlayProbe {
         }
         if let Some(dir) = changes {
             probe.missing = missing(dir, root.mode(), &probe.pieces);
+            let there = dir.ancestors().find(|path| path.exists());
+            let keeps = there.is_none_or(sys::keeps_user_attributes);
+            probe.lacks_attributes = privilege != Privilege::Machine && !keeps;
         }
         probe
     }

@@ -27,6 +27,9 @@ pub struct OverlayProbe {
     pub pieces: Vec<Piece>,
     /// Directories of `--changes` that are to be made, below that, with their modes.
     pub missing: Vec<(PathBuf, u32)>,
+    /// Whether the file system of `--changes` lacks the attribute by which an overlay of a user's tells that a
+    /// directory shows nothing of the one below.
+    pub lacks_attributes: bool,
     /// The owner of the root who has no id inside, so that nothing of theirs can be changed.
     pub foreign_owner: Option<u32>,
 }

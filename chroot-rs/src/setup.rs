@@ -268,6 +268,10 @@ fn left_out_of_overlay(options: &Options, overlay: &OverlayProbe) -> Vec<String>
             nested.join(", ")
         ));
     }
+    if overlay.lacks_attributes {
+        let why = "the file system of --changes keeps no user.* attributes, as tmpfs before Linux 6.6";
+        notes.push(format!("directories of NEWROOT with files in them cannot be removed: {why}"));
+    }
     if overlay.foreign_owner.is_some() {
         let why = "they have no id inside";
         notes.push(format!("files and directories of other users cannot be changed: {why}"));

@@ -142,7 +142,10 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--security-opt"], Option(CHROOT, "--seccomp FILE")),
     flag(&["--shm-size"], Option(CHROOT, "--tmpfs /dev/shm:SIZE")),
     flag(&["--sig-proxy"], Nothing("signals that a tool gets are passed on to the command")),
-    flag(&["--stop-signal"], Line("timeout --signal INT 60 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
+    flag(
+        &["--stop-signal"],
+        Line("timeout --foreground --signal INT 60 unshare-rs -- chroot-rs ubuntu-fs COMMAND"),
+    ),
     flag(&["--stop-timeout"], Option(CGEXEC, "--kill-after SECONDS")),
     flag(
         &["--storage-opt"],

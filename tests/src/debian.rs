@@ -101,8 +101,11 @@ pub fn owner<const N: usize>(command: [&str; N]) -> Run {
 }
 
 /// What `tests/debian` made: `CHAIN_DEBIAN`, as tests/run has it, or the one of this tree.
+///
+/// # Panics
+/// Where there is none and it cannot be made.
 #[track_caller]
-fn archive() -> PathBuf {
+pub fn archive() -> PathBuf {
     if let Some(archive) = env::var_os("CHAIN_DEBIAN") {
         return archive.into();
     }

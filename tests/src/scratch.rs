@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::OnceLock;
@@ -20,9 +20,23 @@ impl Scratch {
     /// An empty directory that everybody may enter.
     #[track_caller]
     pub fn new() -> Self {
+        Self::within(&env::temp_dir())
+    }
+
+    /// The same on the file system of `/`, if it can be: in the home directory where the temporary one is a tmpfs.
+    #[track_caller]
+    pub fn of_machine() -> Self {
+        let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
+        let dirs = [Some(env::temp_dir()), env::var_os("HOME").map(PathBuf::from)];
+        let of_root = dirs.into_iter().flatten().find(|dir| device(dir) == device(Path::new("/")));
+        Self::within(&of_root.unwrap_or_else(env::temp_dir))
+    }
+
+    #[track_caller]
+    fn within(dir: &Path) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = env::temp_dir().join(format!("{}{count}", prefix()));
+        let path = dir.join(format!("{}{count}", prefix()));
         fs::create_dir(&path).expect("a new directory in the temporary directory");
         fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("a mode for it");
         Self { path }

@@ -83,7 +83,7 @@ impl Vm {
     #[track_caller]
     pub fn new(kernel: &Path, hierarchies: Hierarchies) -> Self {
         let mut root = Cpio::default();
-        let directories = ["bin", "dev", "etc", "home", "home/user", "lib", "modules", "proc"];
+        let directories = ["bin", "dev", "etc", "home", "home/user", "lib", "mnt", "modules", "proc"];
         for path in directories.iter().chain(&["root", "run", "sys", "tests", "tmp", "tools", "usr"]) {
             root.directory(path, 0o755);
         }

@@ -52,7 +52,8 @@ pub(super) fn apparmor_profile() -> Option<String> {
 pub(super) fn seccomp() -> Option<String> {
     let is_filtered = Status::of_this_process().field("Seccomp") == Some("2");
     is_filtered.then(|| {
-        "a seccomp filter is in force, as in a container: docker and podman lift it with --security-opt seccomp=unconfined"
+        "a seccomp filter is in force, as in a container: chroot-rs lifts it with --seccomp unconfined, docker and podman \
+         with --security-opt seccomp=unconfined"
             .to_string()
     })
 }

@@ -619,4 +619,11 @@ fn what_is_kept_goes_to_the_two_directories_of_an_overlay() {
     assert!(lines.iter().filter(|line| line.contains("\"overlay\"")).count() == 1);
     let said = "read-only: /mnt: --changes keeps what is written to NEWROOT's own file system";
     assert_eq!(notes(&["--changes=/kept"], probe), [said]);
+    let probe = MountProbe {
+        overlay: OverlayProbe { lacks_attributes: true, ..OverlayProbe::default() },
+        ..machine()
+    };
+    let said = "directories of NEWROOT with files in them cannot be removed: \
+        the file system of --changes keeps no user.* attributes, as tmpfs before Linux 6.6";
+    assert_eq!(notes(&["--changes=/kept"], probe), [said]);
 }

@@ -87,6 +87,12 @@ pub fn has_attribute(path: &Path, name: &CStr, value: &[u8]) -> bool {
     len.is_ok_and(|len| found.get(..len) == Some(value))
 }
 
+/// Whether a file system keeps attributes of users: `user.*` of xattr(7), which tmpfs has since Linux 6.6.
+/// A path that cannot be read is thought to lie on one that does.
+pub fn keeps_user_attributes(path: &Path) -> bool {
+    !matches!(rustix::fs::getxattr_query(path, c"user.overlay.opaque"), Err(rustix::io::Errno::OPNOTSUPP))
+}
+
 /// Whether execve(2) of a file gives capabilities: it has the attribute of capabilities(7).
 pub fn has_file_capabilities(path: &Path) -> bool {
     rustix::fs::getxattr_query(path, c"security.capability").is_ok_and(|len| len > 0)

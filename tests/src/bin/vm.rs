@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         vm.tool(&Path::new(tools).join(tool));
     }
     // crun is for tests/benches/start-limited
-    for program in ["strace", "newuidmap", "newgidmap", "crun"] {
+    for program in ["strace", "newuidmap", "newgidmap", "bash", "setpriv", "prlimit", "choom", "crun"] {
         vm.program(program);
     }
     for job in parts {

@@ -78,7 +78,7 @@ mod as_anyone {
     #[ignore = "needs user namespaces"]
     fn a_switch_that_is_not_set_is_not_blamed_but_a_filter_is() {
         let advice = "unshare-rs: hint: a seccomp filter is in force, as in a container: \
-            docker and podman lift it with --security-opt seccomp=unconfined";
+            chroot-rs lifts it with --seccomp unconfined, docker and podman with --security-opt seccomp=unconfined";
         for (switch, value) in [(APPARMOR, 0), ("unprivileged_userns_clone", 1)] {
             let text = with_switch(switch, value, "exec '$T' -UT true");
             filtered(&text, libc::EPERM).refused(&[REFUSED, advice]);
