@@ -225,7 +225,7 @@ fn two_runs_into_one_directory_give_one_complete_tree() {
 }
 
 #[test]
-fn the_mask_of_the_caller_does_not_change_the_modes() {
+fn the_mask_of_the_caller_is_for_the_directory_and_changes_no_mode_in_it() {
     let scratch = Scratch::new();
     let tool = scratch.path("tool");
     let mut command = Command::new("sh");
@@ -236,7 +236,7 @@ fn the_mask_of_the_caller_does_not_change_the_modes() {
     assert_eq!(outcome.code, Some(0));
     let mode =
         |name| scratch.work().join("root").join(name).metadata().unwrap().permissions().mode() & 0o7777;
-    assert_eq!((mode("open"), mode("d"), mode("e"), mode(".")), (0o666, 0o777, 0o755, 0o755));
+    assert_eq!((mode("open"), mode("d"), mode("e"), mode(".")), (0o666, 0o777, 0o755, 0o700));
 }
 
 #[test]
