@@ -29,7 +29,7 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--add-host"], Option(CHROOT, "--bind ./hosts:/etc/hosts:ro")),
     flag(
         &["-a", "--attach"],
-        NotHere("the command has the caller's descriptors: redirect those it shall not have"),
+        NotHere("the command has the caller's descriptors: redirect those it should not have"),
     ),
     flag(&["--blkio-weight"], Option(CGEXEC, "--blkio-weight N")),
     flag(&["--blkio-weight-device"], NotHere("a weight counts for all disks: cgexec-rs --blkio-weight N")),
@@ -89,7 +89,7 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--init"], Nothing("a reaper is process 1 by default; unshare-rs --no-init leaves it out")),
     flag(
         &["-i", "--interactive", "-it", "-ti"],
-        Nothing("the command has the caller's terminal and standard input: leave it away"),
+        Nothing("the command has the caller's terminal and standard input: leave it out"),
     ),
     flag(&["--ip"], ADDRESS),
     flag(&["--ip6"], ADDRESS),

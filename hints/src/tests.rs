@@ -10,7 +10,7 @@ fn dockers_word_is_told_in_the_words_of_the_tool_that_has_it() {
     assert_eq!(
         advice("unshare-rs", "-it").as_deref(),
         Some(
-            "docker's -it is not needed: the command has the caller's terminal and standard input: leave it away"
+            "docker's -it is not needed: the command has the caller's terminal and standard input: leave it out"
         )
     );
 }

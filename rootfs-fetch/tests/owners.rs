@@ -136,6 +136,29 @@ mod as_root {
     use super::*;
 
     #[test]
+    #[ignore = "needs root"]
+    fn set_id_programs_within_reach_of_others_are_told_and_those_out_of_it_are_not() {
+        let scratch = Scratch::new();
+        let mode = |path: std::path::PathBuf, mode| {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        // from /tmp on, whatever made it
+        for path in [scratch.path(""), scratch.work()] {
+            mode(path, 0o755);
+        }
+        let tar = Tar::new().entry(&Head::new(b'0', "su").mode(0o4755), b"").end();
+        let said = |args: &[&str]| {
+            let outcome = scratch.feed(As::Caller, &tar, args);
+            assert_eq!(outcome.code, Some(0), "{outcome:?}");
+            outcome.stderr.contains("1 program with set-user-ID, set-group-ID or capabilities can be started")
+        };
+        assert!(said(&["-", "open"]));
+        assert!(!said(&["--mode", "0700", "-", "closed"]));
+        mode(scratch.work(), 0o700);
+        assert!(!said(&["-", "below"]));
+    }
+
+    #[test]
     #[ignore = "needs root, for attributes of what is no file, and their modes"]
     fn a_name_that_is_no_text_keeps_its_attributes_and_its_mode() {
         let scratch = Scratch::new();
