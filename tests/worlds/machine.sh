@@ -11,9 +11,9 @@ login() {
         "CHAIN_TOOLS=$CHAIN_TOOLS $*"
 }
 
-# as a desktop starts a shell in a terminal: a scope of the user's systemd, with a limit of tasks
+# as a desktop starts a shell in a terminal: a scope of the user's systemd, with its default limit of tasks
 in_terminal() {
-    login alice systemd-run --user --scope -q -p TasksMax=500 --unit=vte-spawn-12345678 "$run" run "$1"
+    login alice systemd-run --user --scope -q --unit=vte-spawn-12345678 "$run" run "$1"
 }
 
 # the server is not a child of who asks
