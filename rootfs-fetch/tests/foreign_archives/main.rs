@@ -53,7 +53,8 @@ fn wrong(archive: &Path, who: As, how: Option<&How>) -> Option<String> {
     let before = scratch.surroundings();
     let mut command = scratch.command(who);
     let root = who == As::Caller && is_root();
-    command.args(root.then_some("--devices"));
+    // a device is its owner's alone otherwise: tests/options/rootfs-fetch/devices.md
+    command.args(root.then_some("--devices=keep-mode"));
     if let Some(With(option, _)) = how {
         command.arg(option);
     }
@@ -86,6 +87,8 @@ mod peers {
     #[test]
     #[ignore = "needs the archives that tests/fetch-foreign fetches, GNU tar and bsdtar"]
     fn each_gives_the_tree_a_peer_makes_or_a_listed_reason() {
+        // our directory is made under it, and that of the peers is not
+        nix::sys::stat::umask(nix::sys::stat::Mode::empty());
         let mut archives: Vec<PathBuf> = std::fs::read_dir(directory())
             .expect("tests/fetch-foreign was run")
             .flat_map(|set| std::fs::read_dir(set.unwrap().path()).unwrap())
