@@ -18,6 +18,9 @@ use nix::unistd::Pid;
 
 use crate::{deadline, scratch};
 
+/// How the names of the control groups begin that hold the containers of [`crate::engine::Engine`].
+pub(crate) const ENGINE_GROUP_PREFIX: &str = "chain-engine-";
+
 /// The machine before a test, to be taken first in it: when the test is over, and everything
 /// that it made is dropped, the machine has to be the same, or the test fails.
 ///
@@ -101,7 +104,7 @@ fn machine() -> BTreeSet<String> {
     let groups = cgroup_mounts(&mountinfo).into_iter().flat_map(|root| directories(&root));
     // a group in which somebody lives who does not descend from us is another's, as of a second run
     let ours = descendants(process::id());
-    let groups = groups.filter(|dir| !inhabited_by_others(dir, &ours));
+    let groups = groups.filter(|dir| !inhabited_by_others(dir, &ours) && !is_engines(dir));
     let groups = groups.map(|dir| format!("cgroup: {}", dir.display()));
     let processes = ours.values().map(|what| format!("process: {what}"));
     let files = fs::read_dir(env::temp_dir()).into_iter().flatten().flatten();
@@ -124,6 +127,12 @@ fn difference(before: &BTreeSet<String>, after: &BTreeSet<String>) -> String {
     gone.chain(new).collect::<Vec<_>>().join("\n")
 }
 
+/// Whether a control group is an engine's: it comes and goes while other tests look at the machine, and the
+/// engine sees to it that it goes.
+fn is_engines(group: &Path) -> bool {
+    group.components().any(|part| part.as_os_str().as_bytes().starts_with(ENGINE_GROUP_PREFIX.as_bytes()))
+}
+
 /// Where cgroup hierarchies are mounted: `proc_pid_mountinfo(5)`, the type comes after ` - `.
 pub fn cgroup_mounts(mountinfo: &str) -> Vec<PathBuf> {
     let of_cgroups = |line: &&str| {
@@ -135,7 +144,7 @@ pub fn cgroup_mounts(mountinfo: &str) -> Vec<PathBuf> {
 }
 
 /// All directories below one, without it.
-fn directories(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn directories(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     // a group may go while we look
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
