@@ -187,7 +187,7 @@ mod as_user {
     fn no_helper_and_no_zombie_is_left() {
         // the reaper, and the command once it sleeps: a third child would be waited for in vain
         let text =
-            "$T -- sh -c 'exec sleep 1000' & until [ \"$(echo $(ps -o stat=,comm= --ppid $!))\" = 'Ss unshare-rs S sleep' ]
+            "$T -- sh -c 'exec sleep 1000' & until [ \"$(echo $(ps -o s=,comm= --ppid $!))\" = 'S unshare-rs S sleep' ]
             do sleep 0.02; done; echo they alone; kill $!";
         assert_eq!(script(text).ok(), "they alone\n");
         let text = "$T -c --map-auto ps -o stat=,comm= --ppid $$ | grep -v 'ps$' | grep -c 'Z\\|unshare-rs'";
