@@ -13,8 +13,8 @@ use super::{Call, Effect, Shown};
 use crate::flags;
 use crate::handles::Handles;
 use crate::reporter::quoted;
-use system::namespace::Kind;
 use system::mountinfo;
+use system::namespace::Kind;
 
 const PROPAGATION: MsFlags =
     MsFlags::MS_PRIVATE.union(MsFlags::MS_SLAVE).union(MsFlags::MS_SHARED).union(MsFlags::MS_UNBINDABLE);
