@@ -31,7 +31,7 @@ pub use process::{
     CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, OpenPidFile, PidFile, RunProgram, SetVariable,
     UnsetVariable, WithdrawReaper, WritePid,
 };
-pub use tree::{FsMount, FsOpen, FsSet, LimitTree, MoveMount, NoExecTree, OpenTree, ReadOnlyTree};
+pub use tree::{FsMount, FsOpen, FsSet, MoveMount, OpenTree, SetTree};
 
 /// One change of the process or the system.
 ///

@@ -6,9 +6,10 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use super::{Call, Effect, Shown};
+use crate::flags;
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
-use system::sys;
+use system::sys::{self, MountAttrFlags};
 
 /// Opens a copy of the mount at a path, not attached anywhere yet: open_tree(2), Linux 5.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,90 +109,45 @@ impl Call for FsMount {
     }
 }
 
-/// Makes all of a tree that is not attached anywhere read-only: mount_setattr(2), Linux 5.12.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadOnlyTree(pub FdSlot);
-
-impl Call for ReadOnlyTree {
-    fn shown(&self) -> Shown {
-        Shown::new(
-            format!(
-                "mount_setattr(<{}>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, \
-             {{attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)",
-                self.0
-            ),
-            "mount_setattr(2)",
-        )
-    }
-
-    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
-        sys::read_only_tree(handles.get(self.0)?)
-    }
-
-    fn hint(&self, errno: Errno) -> Option<String> {
-        needs_linux("5.12", errno)
-    }
-}
-
-/// Lets nothing be run from a tree that is not attached anywhere: mount_setattr(2), Linux 5.12.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoExecTree(pub FdSlot);
-
-impl Call for NoExecTree {
-    fn shown(&self) -> Shown {
-        Shown::new(
-            format!(
-                "mount_setattr(<{}>, \"\", AT_EMPTY_PATH|AT_RECURSIVE, \
-             {{attr_set=MOUNT_ATTR_NOEXEC, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)",
-                self.0
-            ),
-            "mount_setattr(2)",
-        )
-    }
-
-    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
-        sys::no_exec_tree(handles.get(self.0)?)
-    }
-
-    fn hint(&self, errno: Errno) -> Option<String> {
-        needs_linux("5.12", errno)
-    }
-}
-
-/// Lets no device of a tree be opened, and no program of it give the rights of its owner:
-/// mount_setattr(2), Linux 5.12.
+/// Sets attributes of a tree that is not attached anywhere: mount_setattr(2), Linux 5.12.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitTree {
+pub struct SetTree {
     /// The top of the tree.
     pub slot: FdSlot,
-    /// MOUNT_ATTR_NODEV.
-    pub no_dev: bool,
-    /// MOUNT_ATTR_NOSUID.
-    pub no_suid: bool,
-    /// Whether what is mounted below is meant, too.
+    /// The attributes.
+    pub attributes: MountAttrFlags,
+    /// Whether the mounts below get them as well.
     pub recursive: bool,
 }
 
-impl Call for LimitTree {
+impl SetTree {
+    /// Lets nothing in the tree be written.
+    pub fn read_only(slot: FdSlot) -> Self {
+        Self { slot, attributes: MountAttrFlags::MOUNT_ATTR_RDONLY, recursive: true }
+    }
+
+    /// Lets nothing in the tree be run.
+    pub fn no_exec(slot: FdSlot) -> Self {
+        Self { slot, attributes: MountAttrFlags::MOUNT_ATTR_NOEXEC, recursive: true }
+    }
+}
+
+impl Call for SetTree {
     fn shown(&self) -> Shown {
-        let Self { slot, no_dev, no_suid, recursive } = self;
-        let named = [(no_suid, "MOUNT_ATTR_NOSUID"), (no_dev, "MOUNT_ATTR_NODEV")];
-        let named: Vec<&str> =
-            named.into_iter().filter(|(is_set, _)| **is_set).map(|(_, name)| name).collect();
+        let Self { slot, attributes, recursive } = self;
+        let attributes = flags::MountAttributes(*attributes);
         let depth = if *recursive { "|AT_RECURSIVE" } else { "" };
         Shown::new(
             format!(
                 "mount_setattr(<{slot}>, \"\", AT_EMPTY_PATH{depth}, \
-             {{attr_set={}, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)",
-                named.join("|")
+             {{attr_set={attributes}, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=0}}, 32)"
             ),
             "mount_setattr(2)",
         )
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
-        let Self { slot, no_dev, no_suid, recursive } = *self;
-        sys::limit_tree(handles.get(slot)?, no_dev, no_suid, recursive)
+        sys::set_tree(handles.get(self.slot)?, self.attributes, self.recursive)
     }
 
     fn hint(&self, errno: Errno) -> Option<String> {
