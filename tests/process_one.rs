@@ -218,7 +218,7 @@ mod as_anyone {
         fs::set_permissions(root.path("bin/init"), Permissions::from_mode(0o755)).unwrap();
         let chain = || Link::unshare().then(Link::chroot(&root), "unshare, chroot");
         let failed = chain().run(["init"]).end().ended(End::Exit(100));
-        let hint = "chroot-rs: hint: an init wants to be process 1: chroot-rs --no-init makes it that";
+        let hint = "chroot-rs: hint: an init must be process 1: run it with chroot-rs --no-init";
         assert_eq!(failed.err().lines().last(), Some(hint));
         chain().with("--no-init").run(["init"]).end().ended(End::Exit(0));
     }

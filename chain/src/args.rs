@@ -104,7 +104,7 @@ fn common_options(is_link: bool) -> [Arg; 2] {
 pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Parsed<O> {
     if sys::gives_rights_away() {
         let reporter = Reporter::new(tool.name, Verbosity::Quiet);
-        reporter.message("this program must not give rights to who starts it, and is set-user-ID, set-group-ID or has capabilities");
+        reporter.message("this program must not give its caller rights, but its file is set-user-ID, set-group-ID or has capabilities");
         let program = std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| tool.name.into());
         let program = crate::call::shell_word(&program);
         reporter.hint(format_args!("chmod ug-s {program}; setcap -r {program}"));

@@ -290,7 +290,7 @@ fn no_file(place: &Path) -> &'static str {
         Ok(kind) if kind.is_fifo() => "it is a FIFO",
         Ok(kind) if kind.is_socket() => "it is a socket",
         Ok(kind) if kind.is_char_device() || kind.is_block_device() => "it is a device",
-        _ => "it is no file that can be run",
+        _ => "it is not a regular file",
     }
 }
 

@@ -94,14 +94,14 @@ impl Handover {
     /// Takes it, so that the command finds nothing of it.
     pub fn plan(self, plan: &mut Plan) -> Taken {
         let reason = match self.process_1 {
-            Some(_) => "make the PID namespace that the tool before left to this one",
-            None => "tell the number of the process, which the tool before left to this one",
+            Some(_) => "create the PID namespace that the previous tool left to this one",
+            None => "write the number of the process, which the previous tool left to this one",
         };
         plan.step(reason, Take);
         let pid_file = self.pid_file.map(|[(file_fd, file), (proc_fd, proc)]| {
             for (fd, path) in [(file_fd, "pid file"), (proc_fd, "/proc")] {
                 let keep = call::CloseOnExec { fd, path: path.into() };
-                plan.step("keep what it left open from the command", keep);
+                plan.step("keep the command from inheriting what that tool left open", keep);
             }
             PidFile { file: plan.attach_fd("pid file", file), proc: plan.attach_fd("proc", proc) }
         });
@@ -128,7 +128,7 @@ impl Taken {
 
 /// Tells the number of this process, if there is a file for it.
 pub fn plan_pid_file(plan: &mut Plan, file: Option<PidFile>) {
-    plan.step_if_some("tell the number of this process", file.map(call::WritePid));
+    plan.step_if_some("write the number of this process", file.map(call::WritePid));
 }
 
 /// Whether the command is a link of ours that takes what is left to it: the file beside this program,

@@ -49,7 +49,7 @@ pub fn is_init(command: &Command) -> bool {
 pub fn plan_advice(plan: &mut Plan, tool: &'static str) {
     plan.on_exit(move |reporter, ended| {
         if matches!(ended, Ended::Exited(1..=124)) {
-            reporter.hint(format_args!("an init wants to be process 1: {tool} --no-init makes it that"));
+            reporter.hint(format_args!("an init must be process 1: run it with {tool} --no-init"));
         }
     });
 }

@@ -61,7 +61,7 @@ fn reject_docker_syntax(option: &NamespaceOption, file: &Path) -> Result<(), Fai
         }
         "container" | "ns" => format!("to enter that of a process: 'nsenter --{long} --target PID'"),
         "keep-id" | "auto" | "nomap" if option.kind.flag == CloneFlags::CLONE_NEWUSER => {
-            "to keep the own id: --map-current-user; for all of /etc/subuid: --map-auto".to_string()
+            "to keep your own id: --map-current-user; for all of /etc/subuid: --map-auto".to_string()
         }
         _ => return Ok(()),
     };

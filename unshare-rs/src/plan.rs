@@ -54,8 +54,7 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     if let Some(Hostname { name, is_default }) = setup.hostname {
         plan.step("set the hostname", call::SetHostname(name));
         if is_default {
-            let note =
-                "the hostname stays: sethostname(2) is refused here, as by the seccomp filter of a container";
+            let note = "the hostname stays: sethostname(2) is refused here, perhaps by the seccomp filter of a container";
             plan.or_else(&[Errno::EPERM], note, Vec::new());
         }
     }
@@ -119,7 +118,7 @@ fn hand_over(plan: &mut Plan, left: LeftToNext, pid_file: Option<PidFile>) {
     if process_1.is_some() || handed_file.is_some() {
         let reason = match process_1 {
             Some(_) => "leave the PID namespace and its proc to the next tool",
-            None => "leave it to the next tool to tell the number of the command",
+            None => "leave it to the next tool to write the number of the command",
         };
         plan.step(reason, HandOver { process_1, pid_file: handed_file });
     }

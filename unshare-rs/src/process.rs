@@ -64,7 +64,7 @@ fn process_1(
         (false, false) => Ok(None),
         (true, true) if outlives_parent => {
             Err(Failure::new("--init is killed when the parent dies, and everything inside ends with it")
-                .hint("leave --init or the other signal away"))
+                .hint("drop --init or the other signal"))
         }
         (true, true) => Ok(Some(ProcessOne::Reaper)),
         (true, false) if !is_container || options.no_init || outlives_parent => Ok(Some(ProcessOne::Command)),

@@ -30,12 +30,12 @@ impl Write {
 }
 
 impl Write {
-    /// Who maps the user 0 of the namespace above needs a capability there, since Linux 5.12:
+    /// To map user 0 of the namespace above, a process needs a capability there since Linux 5.12:
     /// user_namespaces(7).
     fn root_unmapped(&self) -> Option<String> {
         let outside = |line: &str| line.split_whitespace().nth(1) == Some("0");
         std::str::from_utf8(&self.data).ok()?.lines().any(outside).then(|| {
-            "the map has user 0, which takes CAP_SETFCAP outside: --cap-add SETFCAP (docker, podman), or be another user"
+            "a map with user 0 needs CAP_SETFCAP outside: --cap-add SETFCAP (docker, podman), or run as another user"
                 .to_string()
         })
     }

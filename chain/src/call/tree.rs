@@ -38,8 +38,8 @@ impl Call for OpenTree {
 
     fn hint(&self, errno: Errno) -> Option<String> {
         if errno == Errno::EINVAL && !self.recursive {
-            let advice = "what is mounted below it came from outside of this user namespace and cannot be left out: \
-                without 'bind' it comes along";
+            let advice = "the mounts below it belong to another user namespace and cannot be left out: \
+                drop 'bind' to include them";
             return Some(advice.to_string());
         }
         needs_linux("5.2", errno)

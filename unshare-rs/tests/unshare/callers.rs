@@ -225,8 +225,8 @@ mod as_root {
         assert_eq!(script(text).ok(), "         0          0 4294967295\nallow\n");
         let ran = script("setpriv --bounding-set=-sys_admin,-setfcap $T -- true");
         assert_eq!(ran.status, 125);
-        let hint = "unshare-rs: hint: the map has user 0, which takes CAP_SETFCAP outside: \
-            --cap-add SETFCAP (docker, podman), or be another user\n";
+        let hint = "unshare-rs: hint: a map with user 0 needs CAP_SETFCAP outside: \
+            --cap-add SETFCAP (docker, podman), or run as another user\n";
         assert!(ran.err.ends_with(hint), "{}", ran.err);
     }
 }
