@@ -28,7 +28,7 @@ pub struct Tool {
     pub version: &'static str,
     /// The exit status of a usage error: 125 for a link of a chain.
     pub usage_error: i32,
-    /// What is said of an option that it does not have, by the tool's name and the word as it was typed;
+    /// The hint for an option that it does not have, by the tool's name and the word as it was typed;
     /// nothing if no other program is known to have it.
     pub advice: fn(&str, &str) -> Option<String>,
 }
@@ -99,8 +99,8 @@ fn common_options(is_link: bool) -> [Arg; 2] {
 
 /// Reads the command line of a link. Help, version and usage errors end the process.
 ///
-/// So does a program that was installed to give rights to whoever starts it: it runs what it is told to, and
-/// reads and writes the files it is told to.
+/// So does a program file that gives rights to its caller, who could then run any command and read and write
+/// any file with them.
 pub fn parse<O: clap::Args + Default>(tool: &Tool, argv: Vec<OsString>) -> Parsed<O> {
     if sys::gives_rights_away() {
         let reporter = Reporter::new(tool.name, Verbosity::Quiet);
@@ -184,13 +184,12 @@ fn unknown_option(error: &clap::Error, argv: &[OsString]) -> Option<String> {
     let cluster = letter.and_then(|letter| {
         typed.find(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(letter))
     });
-    // letters that are all of another program's, or the one that this tool has not got
+    // the whole cluster if it is docker's, else the letter that this tool does not have
     let is_cluster = cluster.is_some_and(|word| ["-it", "-ti"].iter().any(|it| word.starts_with(it)));
     Some(cluster.filter(|_| is_cluster).and_then(|word| word.get(..3)).unwrap_or(unknown).to_string())
 }
 
-/// The option that was read as the beginning of one that takes another value: docker's `--pid=host` is
-/// no `--pids-limit`.
+/// The option that was read as the beginning of a longer one: docker's `--pid=host` is not `--pids-limit`.
 fn abbreviation(error: &clap::Error, argv: &[OsString]) -> Option<String> {
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else { return None };
     let whole = wrong.split([' ', '=', '[']).next()?;

@@ -39,7 +39,7 @@ pub struct Command {
     /// What the caller calls the root directory it runs in, where that is a new one: advice is
     /// followed outside.
     pub root: Option<PathBuf>,
-    /// What is said if it is not found, where the caller's words show what was meant.
+    /// The hint if it is not found, where the command line shows what was meant.
     pub not_found_hint: Option<String>,
     /// The caller's PATH, where it is searched after that of the command's environment.
     pub callers_path: Option<OsString>,
@@ -66,7 +66,7 @@ impl Command {
         Self { root: Some(root.to_path_buf()), ..self }
     }
 
-    /// The same command, with what is said if it is not found.
+    /// The same command, with a hint for when it is not found.
     #[must_use]
     pub fn or_hint(self, not_found_hint: Option<String>) -> Self {
         Self { not_found_hint, ..self }
@@ -276,7 +276,7 @@ fn diagnose(place: &Path, errno: Errno) -> ExecFailure {
     }
 }
 
-/// Opens a program to look at it. A FIFO that nobody writes to would be waited for.
+/// Opens a program to look at it, without waiting for a writer of a FIFO.
 fn open_program(place: &Path) -> Option<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let file = File::from(nix::fcntl::open(place, flags, Mode::empty()).ok()?);

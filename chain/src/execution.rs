@@ -140,7 +140,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Starts the reaper, which makes those of the later steps that are its own and says what fails of them.
+    /// Starts the reaper, which makes its own ones of the later steps and reports what fails.
     fn start_reaper(&mut self, later: &[Step]) -> Result<(), Errno> {
         let name = self.reporter.tool();
         let started = Reaper::start(name, || {
@@ -148,7 +148,7 @@ impl<'a> Execution<'a> {
                 self.show(&step.reason, &step.action);
                 let made = self.make_action(&step.action, &[]);
                 match made {
-                    // one that is optional is told by the command's own process, which makes it, too
+                    // the process of the command makes an optional one as well, and reports it
                     Err(errno) if !step.optional => {
                         self.report_failure(&step.reason, &step.action, errno);
                         false
@@ -173,7 +173,7 @@ impl<'a> Execution<'a> {
             Forked::Supervisor(_) => UndoWhen::AfterCommand,
         };
         if matches!(forked, Forked::Child(_)) {
-            // the parent looks; one that stays after a later fork has nothing to say
+            // the parent looks; one that stays after a later fork does not look again
             (self.on_exit, self.watch) = (None, None);
         }
         self.undos.retain(|undo| undo.when == kept);

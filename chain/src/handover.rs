@@ -1,13 +1,13 @@
 //! What a link leaves to the link that starts the command.
 //!
-//! Three links would each make a PID namespace with a process 1 of its own. One is enough, and the last
-//! link is the one that knows what the command may do. So a link whose command is one of our
-//! links that start a command leaves the namespace and its /proc to it, by a variable of the environment. The link that
-//! becomes any other command does what it says, and removes it. A PID namespace that was made and is
-//! still empty cannot be handed on: the next fork of anybody would be its process 1.
+//! Three links would each create a PID namespace with its own process 1. One is enough, and the last link
+//! decides what the command may do. So a link whose command is another of our links that
+//! start a command leaves the namespace and its /proc to that link, through an environment variable. The link
+//! that becomes any other command obeys the variable and removes it. An empty PID namespace cannot be handed
+//! on: the next fork, whatever it is for, would be its process 1.
 //!
-//! The file of `--pid-file` is handed on open, with the /proc of outside, for only the last link
-//! knows which process is the command.
+//! The file of `--pid-file` is handed on open, with the outer /proc, because only the last link knows
+//! which process is the command.
 
 use std::ffi::OsString;
 use std::fs;
@@ -79,14 +79,14 @@ impl Handover {
         Some(Self { process_1, pid_file })
     }
 
-    /// Takes it and does all of it, at the end of a plan that knows nothing of processes.
+    /// Takes it and does all of it, at the end of a plan without processes of its own.
     pub fn plan_here(self, plan: &mut Plan) {
         let taken = self.plan(plan);
         taken.plan_namespace(plan);
         taken.plan_pid_file(plan);
     }
 
-    /// Whether this descriptor was left, so that it is no business of the command.
+    /// Whether the earlier link left this descriptor, which the command must not inherit.
     pub fn holds(&self, fd: RawFd) -> bool {
         self.pid_file.iter().flatten().any(|(left, _)| *left == fd)
     }
@@ -110,7 +110,7 @@ impl Handover {
 }
 
 impl Taken {
-    /// Makes the PID namespace and mounts its proc over the one of outside.
+    /// Creates the PID namespace and mounts its proc over the outer one.
     pub fn plan_namespace(self, plan: &mut Plan) {
         let Some(process_1) = self.process_1 else { return };
         plan.step("enter a new PID namespace", call::Unshare(CloneFlags::CLONE_NEWPID));
@@ -120,19 +120,19 @@ impl Taken {
         plan.step("mount a proc that shows the processes inside", proc);
     }
 
-    /// Tells the number of the command, once it needs nothing more.
+    /// Writes the number of the command, as the last step.
     pub fn plan_pid_file(self, plan: &mut Plan) {
         plan_pid_file(plan, self.pid_file);
     }
 }
 
-/// Tells the number of this process, if there is a file for it.
+/// Writes the number of this process, if there is a file for it.
 pub fn plan_pid_file(plan: &mut Plan, file: Option<PidFile>) {
     plan.step_if_some("write the number of this process", file.map(call::WritePid));
 }
 
 /// Whether the command is a link of ours that takes what is left to it: the file beside this program,
-/// not one of the same name.
+/// not another of the same name.
 pub fn is_taker(command: &Command) -> bool {
     let name = Path::new(&command.program).file_name().unwrap_or_default();
     if !TAKERS.iter().any(|taker| name == *taker) {
@@ -212,7 +212,7 @@ mod tests {
         }
         assert!(Handover::read("").is_none());
         assert!(Handover::read("yes").is_none());
-        // descriptors that are not open are none
+        // descriptors that are not open are ignored
         assert!(Handover::read("reaper 1000000 1000001").unwrap().pid_file.is_none());
     }
 

@@ -3,7 +3,7 @@
 //! Only from outside may a user namespace be given more than one id, and may a mount namespace
 //! be kept in a file: user_namespaces(7), namespaces(7). So a helper is forked before unshare(2)
 //! and makes its calls when it is asked. It has the whole plan, because a fork copies it, and ends
-//! when it is told to or when nobody is left who could ask, as when execve(2) closed the last socket.
+//! on request or when the last socket is closed, for example by execve(2).
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
@@ -58,7 +58,7 @@ impl Helper {
             }
             None => {
                 drop(ours);
-                // if the second fork fails, the first request finds nobody
+                // if the second fork fails, the first request fails
                 if parent == Parent::Reaper && !matches!(sys::fork(), Ok(None)) {
                     sys::exit(0)
                 }

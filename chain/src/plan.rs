@@ -83,9 +83,9 @@ impl Plan {
         self.steps.push(Step::new(reason.into(), Action::Fork(options)));
     }
 
-    /// Adds a reaper, process 1 of a PID namespace that the plan has made and nobody is in yet. It can be
-    /// neither traced nor read, and leaves session and directory of the caller; the steps that `limit`
-    /// adds are its own. The next fork is of the command: when that has ended, the parent that stays ends
+    /// Adds a reaper, process 1 of a PID namespace that the plan has created and that is still empty. It can be
+    /// neither traced nor read, and leaves the caller's session and directory; it alone makes the steps that
+    /// `limit` adds. The next fork is for the command: when the command has ended, the parent that stays ends
     /// the reaper, and so all in the namespace.
     pub fn start_reaper(&mut self, limit: impl FnOnce(&mut Self)) {
         self.steps.push(Step::new("start a reaper as process 1".into(), Action::StartReaper));
@@ -112,13 +112,14 @@ impl Plan {
                     self.helper_calls += 1;
                     Action::InHelper(self.helper_calls - 1, call)
                 }
-                // a fork is nobody else's, and what is the helper's already stays so
+                // only this process can fork for itself, and what the helper makes already stays with it
                 other => other,
             };
         }
     }
 
-    /// Lets the helper live until the parent that stays has taken everything back: where it is counts.
+    /// Lets the helper live until the parent that stays has taken everything back, for undo steps that must
+    /// be made where the helper is.
     pub fn keep_helper(&mut self) {
         self.helper_stays = true;
     }
@@ -137,8 +138,8 @@ impl Plan {
         }
     }
 
-    /// Says what is left out where the last step, which only a default wants, ends with one of these
-    /// errors. The plan then goes on with another call, or with none.
+    /// Lets the last step, which is only a default, fail with one of these errors: `note` is printed, and the
+    /// plan goes on with the calls of `instead`.
     pub fn or_else(
         &mut self,
         refusals: &'static [Errno],

@@ -39,7 +39,7 @@ impl ProcessOne {
     }
 }
 
-/// Whether a command is an init, which is told to be process 1 where it fails as process 2.
+/// Whether a command is an init, which may fail as process 2.
 pub fn is_init(command: &Command) -> bool {
     let name = Path::new(&command.program).file_name().unwrap_or_default();
     INITS.iter().any(|init| name == *init)

@@ -54,7 +54,7 @@ impl Action {
     pub(crate) fn effect(&self) -> Effect {
         match self {
             Self::Call(call) | Self::InHelper(_, call) => call.effect(),
-            // what changes a reaper changes nothing for others
+            // a change of the reaper changes no other process
             Self::StartHelper | Self::StartReaper | Self::InReaper(_) => Effect::None,
             Self::Fork(options) => options.effect(),
         }
@@ -70,11 +70,11 @@ pub(crate) enum UndoWhen {
     OnFailure,
 }
 
-/// What is done in the place of a step that a default wants and the system refuses.
+/// What is done instead of a default step that the system refuses.
 pub(crate) struct Instead {
     /// The errors that count as a refusal; any other is a failure.
     pub(crate) refusals: &'static [Errno],
-    /// The line that says what is left out.
+    /// The line that is printed: what is left out.
     pub(crate) note: Reason,
     pub(crate) steps: Vec<(Reason, Action)>,
 }
@@ -118,7 +118,7 @@ impl Step {
         }
     }
 
-    /// What the helper knows by this number, of the step, of what takes it back or of what is done in its place.
+    /// The helper's call with this number: the step's, one that takes it back, or one made instead.
     pub(crate) fn helper_call(&self, number: u32) -> Option<&dyn Call> {
         let undo = self.undo.iter().map(|undo| &undo.action);
         let instead = self.instead.iter().flat_map(|instead| &instead.steps).map(|(_, action)| action);

@@ -37,7 +37,7 @@ pub enum Here {
 }
 
 impl Here {
-    /// The line about an option of this name, for who typed it at a tool.
+    /// The hint about an option of this name that was typed at a tool.
     pub(crate) fn advice(self, tool: &str, name: &str, program: &str) -> String {
         match self {
             Self::Option(owner, option) if owner == tool => format!("{program}'s {name} is '{option}' here"),

@@ -1,5 +1,5 @@
-//! What is said to somebody who types an option of another program: docker's, bubblewrap's,
-//! systemd-nspawn's, or one of ours at the wrong tool.
+//! Hints for a user who types an option of another program: docker's, bubblewrap's, systemd-nspawn's, or
+//! one of ours at the wrong tool.
 //!
 //! The words are data: [`docker::FLAGS`], [`others::OPTIONS`], [`own::OPTIONS`]. The first is also the table
 //! of docs/docker.md.
@@ -14,7 +14,7 @@ use foreign::{FETCH, find};
 pub use foreign::{Foreign, Here};
 pub use values::{image_for_directory, unjoined};
 
-/// What a tool says of an option that it does not have; nothing if no program is known that has it.
+/// The hint for an option that a tool does not have; nothing if no known program has it.
 ///
 /// `word` is the option as it was typed, with or without a value: `-it`, `--volume=/a:/b`.
 pub fn advice(tool: &str, word: &str) -> Option<String> {

@@ -1,4 +1,4 @@
-//! What is said of a value in the wrong place.
+//! Hints about a value in the wrong place.
 
 use crate::foreign::find;
 use crate::{docker, own};
@@ -6,8 +6,8 @@ use crate::{docker, own};
 /// Values of docker's options that are neither a number nor have a colon.
 const WORDS: [&str; 8] = ["host", "none", "bridge", "private", "shareable", "default", "auto", "keep-id"];
 
-/// What is said where `value` is not found as a command and stands behind an option of `tool` that takes a
-/// value only with `=`: `unshare-rs --net host`, `-u 1000`, `-p 8080:80`.
+/// The hint where `value` is not found as a command and follows an option of `tool` that accepts a value
+/// only with `=`: `unshare-rs --net host`, `-u 1000`, `-p 8080:80`.
 pub fn unjoined(tool: &str, option: &str, value: &str) -> Option<String> {
     // first what costs nothing: this runs at every start, before it is known whether there is a command
     if !looks_like_a_value(value) {
@@ -35,8 +35,8 @@ fn looks_like_a_value(value: &str) -> bool {
         || WORDS.contains(&value)
 }
 
-/// What is said where NEWROOT is not there and may be the name of an image; `-fs` as in this project's
-/// pages is not part of it.
+/// The hint where NEWROOT does not exist and may be the name of an image; `-fs`, as in this project's pages,
+/// is not part of that name.
 pub fn image_for_directory(path: &str) -> Option<String> {
     let is_name = |each: char| each.is_ascii_lowercase() || each.is_ascii_digit() || "._-/:@".contains(each);
     let starts_well = path.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());

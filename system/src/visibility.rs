@@ -52,7 +52,7 @@ fn is_granted(fstype: &str, read_only: bool, namespaces: CloneFlags) -> bool {
     })
 }
 
-/// Whether `check` holds in a child. A caller that ignores SIGCHLD does not learn it, and is told no.
+/// Whether `check` holds in a child. For a caller that ignores SIGCHLD the answer is no.
 fn in_child(check: impl FnOnce() -> bool) -> bool {
     match sys::fork() {
         Ok(None) => sys::exit(i32::from(!check())),

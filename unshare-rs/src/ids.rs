@@ -83,8 +83,9 @@ impl IdSetup {
         Ok(Self::new(options, users, groups))
     }
 
-    /// The default of root without CAP_SYS_ADMIN who may write maps: every id there is. That of an ordinary user: root and every subordinate id, or root alone if the
-    /// subordinate ids cannot be mapped, with a note that says why.
+    /// The default. For root that may write maps but lacks CAP_SYS_ADMIN: every id there is. For an ordinary
+    /// user: root and every subordinate id, or root alone if the subordinate ids cannot be mapped, with a note
+    /// that gives the reason.
     pub fn container(options: &IdOptions, caller: &Caller) -> Self {
         let (uid, gid) = caller.ids;
         if let (true, 0, Some(users), Some(groups)) =

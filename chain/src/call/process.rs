@@ -122,9 +122,9 @@ impl Call for RunProgram {
     }
 }
 
-/// What keeps a process 1 that only reaps from those it reaps for: nobody traces it or opens what it has
-/// in /proc, ptrace(2); it is in a session of its own, and its directory is the root, so that
-/// pivot_root(2) takes it along.
+/// Puts a process 1 that only reaps out of reach of the processes inside: they cannot trace it or open its
+/// files in /proc, ptrace(2); it has its own session, and its working directory is the root, so that
+/// pivot_root(2) moves it as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WithdrawReaper;
 
@@ -141,7 +141,7 @@ impl Call for WithdrawReaper {
     }
 }
 
-/// An open file for the number of a process, and the /proc whose numbers are meant: that of outside.
+/// An open file for the number of a process, and the outer /proc, whose numbers are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PidFile {
     /// The file.
@@ -150,7 +150,7 @@ pub struct PidFile {
     pub proc: FdSlot,
 }
 
-/// Opens a file for the number of a process, empties it, and opens the /proc whose numbers are meant: open(2).
+/// Opens a file for the number of a process, empties it, and opens the /proc whose numbers are written: open(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenPidFile {
     /// Its path.
@@ -190,7 +190,7 @@ impl Call for WritePid {
     /// # Errors
     /// `ENOENT` without /proc, as write(2).
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
-        // not getpid(2)'s number, which is that inside
+        // getpid(2) would return the number inside
         let pid = nix::fcntl::readlinkat(handles.get(self.0.proc)?, "self")?;
         let mut line = pid.into_encoded_bytes();
         line.push(b'\n');

@@ -5,8 +5,8 @@
 //! by default, and the supervisor sees it stop and end. The reaper takes processes that lose
 //! their parent, and when it ends the kernel ends all in the namespace: pid_namespaces(7).
 //!
-//! It is a process of outside that is in sight of the command. So before the command is forked it has what
-//! the command may do and no more, no descriptor, and nobody can trace it or read its memory.
+//! It comes from outside, and the command can see it. So before the command is forked the reaper has only the
+//! rights that the command will have and no open descriptor, and cannot be traced, nor its memory read.
 
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
@@ -19,8 +19,8 @@ use super::parent::end_with_parent;
 use crate::exit::FAILED;
 use system::sys;
 
-/// The answer of a reaper that said itself which step failed; others are 0 or an errno.
-const HAS_TOLD: i32 = -1;
+/// The answer of a reaper that has reported the failed step itself; other answers are 0 or an errno.
+const HAS_REPORTED: i32 = -1;
 
 /// A reaper that waits.
 #[derive(Debug)]
@@ -29,12 +29,11 @@ pub(crate) struct Reaper {
 }
 
 impl Reaper {
-    /// Forks a reaper and waits until it has made its steps. `make_steps` runs in it and says whether all
-    /// are made; if not, there is none. `name` is what /proc/1/cmdline shows. Every signal is blocked by
-    /// then.
+    /// Forks a reaper and waits until it has made its steps. `make_steps` runs in it and returns whether all
+    /// are made; if not, no reaper is left. /proc/1/cmdline shows `name`. The caller has blocked every signal.
     ///
     /// # Errors
-    /// As socketpair(2), fork(2) and PR_SET_PDEATHSIG(2const); `ECHILD` if somebody ended it.
+    /// As socketpair(2), fork(2) and PR_SET_PDEATHSIG(2const); `ECHILD` if the reaper was killed.
     pub(crate) fn start(name: &str, make_steps: impl FnOnce() -> bool) -> Result<Option<Self>, Errno> {
         let (ours, its) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         let Some(pid) = sys::fork()? else {
@@ -47,9 +46,9 @@ impl Reaper {
         let answered = recv(ours.as_raw_fd(), &mut answer, MsgFlags::empty());
         match (answered, i32::from_ne_bytes(answer)) {
             (Ok(4), 0) => Ok(Some(reaper)),
-            // somebody ended it
+            // it was killed before it could answer
             (Ok(_), 0) => reaper.end_for(Err(Errno::ECHILD)),
-            (Ok(_), HAS_TOLD) => reaper.end_for(Ok(None)),
+            (Ok(_), HAS_REPORTED) => reaper.end_for(Ok(None)),
             (Ok(_), errno) => reaper.end_for(Err(Errno::from_raw(errno))),
             (Err(errno), _) => reaper.end_for(Err(errno)),
         }
@@ -72,13 +71,13 @@ fn reap(name: &str, socket: &OwnedFd, make_steps: impl FnOnce() -> bool) -> ! {
     sys::set_ignored(libc::SIGCHLD, true);
     let outcome = match end_with_parent(socket) {
         Ok(()) if make_steps() => 0,
-        Ok(()) => HAS_TOLD,
+        Ok(()) => HAS_REPORTED,
         Err(errno) => errno as i32,
     };
     sys::overwrite_arguments(name);
     sys::close_all_but(socket.as_fd());
-    let told = send(socket.as_raw_fd(), &outcome.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL);
-    if outcome != 0 || told.is_err() {
+    let sent = send(socket.as_raw_fd(), &outcome.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL);
+    if outcome != 0 || sent.is_err() {
         sys::exit(FAILED);
     }
     let _ = nix::unistd::close(socket.as_raw_fd());

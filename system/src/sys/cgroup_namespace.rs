@@ -20,8 +20,8 @@ const OPEN_FLAGS: libc::c_int = libc::O_RDONLY | libc::O_CLOEXEC;
 /// A new cgroup namespace with this root, open: clone3(2), cgroup_namespaces(7).
 ///
 /// # Errors
-/// As [`super::fork_into`], `EPERM` without CAP_SYS_ADMIN, `ENOENT` without /proc; `ENOSYS` also on processors for
-/// which nobody has written it.
+/// As [`super::fork_into`], `EPERM` without CAP_SYS_ADMIN, `ENOENT` without /proc; `ENOSYS` also on processors
+/// without an implementation here.
 pub fn cgroup_namespace(root: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     // SAFETY: all zero is a valid clone_args.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -34,7 +34,7 @@ pub fn cgroup_namespace(root: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     // until then it is in the group; without a signal for its parent it is one for __WALL
     let _ = waitpid(Pid::from_raw(child), Some(WaitPidFlag::__WALL));
     let fd = returned(opened)?;
-    // SAFETY: the child opened it in the table that both share, and nobody else knows of it.
+    // SAFETY: the child opened it in the table that both share, and nothing else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

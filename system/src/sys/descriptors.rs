@@ -32,12 +32,12 @@ pub fn close_on_exec(fd: c_int) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-/// Closes every descriptor but one, also those that somebody owns: for a process that uses none any more.
+/// Closes every descriptor but one, also those that a value here owns: for a process that uses none of them again.
 pub fn close_all_but(kept: BorrowedFd<'_>) {
     let kept = kept.as_raw_fd();
     let others = [(0, kept - 1), (kept + 1, c_int::MAX)].into_iter().filter(|(first, last)| first <= last);
     let closed = others.map(|(first, last)| {
-        // SAFETY: numbers only; who owned such a descriptor does not use it again, by the caller's promise.
+        // SAFETY: numbers only; the caller promises that no owner of such a descriptor uses it again.
         unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }
     });
     if closed.fold(0, |worst, result| worst.min(result)) == 0 {

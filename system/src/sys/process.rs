@@ -182,7 +182,7 @@ pub fn overwrite_arguments(name: &str) {
         return;
     }
     // SAFETY: the arguments of main() are writable, C11 5.1.2.2.1, and lie in a row of this length, whose
-    // last byte, a NUL, is left; nobody reads them again, for `arguments` made copies.
+    // last byte, a NUL, is left; they are not read again, for `arguments` made copies.
     let arguments = unsafe { std::slice::from_raw_parts_mut(first.cast::<u8>(), length) };
     for (at, byte) in arguments.iter_mut().enumerate() {
         *byte = name.as_bytes().get(at).copied().unwrap_or(0);

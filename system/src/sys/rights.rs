@@ -79,7 +79,7 @@ pub fn last_capability() -> u32 {
     last
 }
 
-/// Takes a capability from the bounding set, which no program gets back: PR_CAPBSET_DROP(2const).
+/// Removes a capability from the bounding set, for good: PR_CAPBSET_DROP(2const).
 ///
 /// # Errors
 /// `EPERM` without CAP_SETPCAP, `EINVAL` for a number that the kernel does not know.
@@ -87,7 +87,7 @@ pub fn drop_from_bounding_set(number: u32) -> Result<(), Errno> {
     prctl(libc::PR_CAPBSET_DROP, [number.into(), 0, 0, 0]).map(drop)
 }
 
-/// Lets a change of the user take no permitted capability: PR_SET_KEEPCAPS(2const).
+/// Keeps the permitted capabilities when the user changes: PR_SET_KEEPCAPS(2const).
 ///
 /// # Errors
 /// `EPERM` where a securebit forbids it.
@@ -109,7 +109,7 @@ pub fn raise_ambient(number: u32) -> Result<(), Errno> {
     prctl(libc::PR_CAP_AMBIENT, [libc::PR_CAP_AMBIENT_RAISE as u64, number.into(), 0, 0]).map(drop)
 }
 
-/// Lets execve(2) give nothing that this process has not: PR_SET_NO_NEW_PRIVS(2const).
+/// Keeps execve(2) from giving new rights: PR_SET_NO_NEW_PRIVS(2const).
 ///
 /// # Errors
 /// `EINVAL` before Linux 3.5.
@@ -117,8 +117,8 @@ pub fn set_no_new_privs() -> Result<(), Errno> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, [1, 0, 0, 0]).map(drop)
 }
 
-/// Whether this program's file gave this process rights that its caller has not: set-user-ID and
-/// set-group-ID bits, file capabilities.
+/// Whether this program's file gave this process rights that its caller does not have: by set-user-ID and
+/// set-group-ID bits or file capabilities.
 ///
 /// # Source
 /// getauxval(3). AT_SECURE alone would not do: SELinux sets it where a program changes its domain.
@@ -140,8 +140,8 @@ pub fn gives_rights_away() -> bool {
 ///
 /// # Errors
 /// `EACCES` without CAP_SYS_ADMIN in the user namespace and without no_new_privs; `EINVAL` for a
-/// program that is none, or a kernel without filters; `ENOSYS` without seccomp(2); `ENOMEM` also
-/// where all filters in force are too long together.
+/// program that is not valid, or a kernel without filters; `ENOSYS` without seccomp(2); `ENOMEM` also
+/// where the filters in force are too long together.
 pub fn install_filter(program: &[sock_filter]) -> Result<(), Errno> {
     const SECCOMP_SET_MODE_FILTER: c_long = 1;
     let len = u16::try_from(program.len()).map_err(|_| Errno::EINVAL)?;
@@ -151,7 +151,7 @@ pub fn install_filter(program: &[sock_filter]) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-/// Takes a new session keyring in the place of the caller's: KEYCTL_JOIN_SESSION_KEYRING(2const).
+/// Replaces the caller's session keyring by a new one: KEYCTL_JOIN_SESSION_KEYRING(2const).
 ///
 /// # Errors
 /// `EDQUOT` where the user has too many keys, `ENOSYS` in a kernel without keyrings.
