@@ -65,10 +65,7 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["-e", "--env"], Option(CHROOT, "--env NAME=VALUE")),
     flag(&["--env-file"], Line("env $(grep -v '^#' FILE) chroot-rs ubuntu-fs COMMAND")),
     flag(&["--expose"], Nothing("it opens nothing; 'pasta -t PORT' before unshare-rs publishes a port")),
-    flag(
-        &["--gpus"],
-        NotHere("its driver's files and devices are bound one by one: chroot-rs --bind /dev/dri"),
-    ),
+    flag(&["--gpus"], NotHere("bind its driver's files and devices one by one: chroot-rs --bind /dev/dri")),
     flag(&["--group-add"], Option(CHROOT, "--groups GROUP,...")),
     flag(&["--health-cmd"], HEALTH),
     flag(&["--health-interval"], HEALTH),
@@ -86,10 +83,7 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--ip6"], ADDRESS),
     flag(&["--ipc"], Option(UNSHARE, "--share ipc")),
     flag(&["--isolation"], NotHere("it is for Windows")),
-    flag(
-        &["--kernel-memory"],
-        NotHere("Linux gave it up; cgexec-rs --memory counts the kernel's memory, too"),
-    ),
+    flag(&["--kernel-memory"], NotHere("Linux dropped it; cgexec-rs --memory includes the kernel's memory")),
     flag(&["-l", "--label"], LABELS),
     flag(&["--label-file"], LABELS),
     flag(
@@ -107,16 +101,18 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--memory-swap"], Option(CGEXEC, "--memory-swap BYTES")),
     flag(
         &["--memory-swappiness"],
-        NotHere("version 2 of control groups has none; cgexec-rs --memory-swap-max 0 keeps it out of swap"),
+        NotHere("version 2 of control groups does not have it; cgexec-rs --memory-swap-max 0 forbids swap"),
     ),
     flag(&["--mount"], Option(CHROOT, "--bind SRC:DST[:ro]")),
     flag(&["--name"], Option(CGEXEC, "--name NAME")),
     flag(&["--network", "--net"], Option(UNSHARE, "--share net")),
-    flag(&["--network-alias"], NotHere("there is no network of containers that would resolve it")),
+    flag(&["--network-alias"], NotHere("there is no container network with its own names")),
     flag(&["--no-healthcheck"], Nothing("an image's HEALTHCHECK is never run")),
     flag(
         &["--oom-kill-disable"],
-        NotHere("version 2 of control groups has none; cgexec-rs --memory-high slows instead of killing"),
+        NotHere(
+            "version 2 of control groups does not have it; cgexec-rs --memory-high slows instead of killing",
+        ),
     ),
     flag(&["--oom-score-adj"], Line("choom -n 500 -- unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
     flag(&["--pid"], Option(UNSHARE, "--share pid")),
@@ -132,7 +128,7 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--runtime"], NotHere("the chain is the runtime")),
     flag(&["--security-opt"], Option(CHROOT, "--seccomp FILE")),
     flag(&["--shm-size"], Option(CHROOT, "--tmpfs /dev/shm:SIZE")),
-    flag(&["--sig-proxy"], Nothing("signals that a tool gets are passed on to the command")),
+    flag(&["--sig-proxy"], Nothing("each tool passes its signals on to the command")),
     flag(
         &["--stop-signal"],
         Line("timeout --foreground --signal INT 60 unshare-rs -- chroot-rs ubuntu-fs COMMAND"),
@@ -151,9 +147,7 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--tmpfs"], Option(CHROOT, "--tmpfs DST[:SIZE]")),
     flag(
         &["-t", "--tty"],
-        Nothing(
-            "the command has the caller's terminal; script(1) in the chain makes one where there is none",
-        ),
+        Nothing("the command has the caller's terminal; without one, script(1) in the chain creates it"),
     ),
     flag(&["--ulimit"], Line("prlimit --nofile=1024 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
     flag(&["-u", "--user"], Option(CHROOT, "--userspec USER[:GROUP]")),
@@ -173,5 +167,5 @@ pub static FLAGS: &[Foreign] = &[
     ),
     flag(&["--health-start-interval"], HEALTH),
     flag(&["-q", "--quiet"], Option(FETCH, "--quiet")),
-    flag(&["--use-api-socket"], NotHere("there is no engine that has one")),
+    flag(&["--use-api-socket"], NotHere("there is no engine, and so no socket of it")),
 ];

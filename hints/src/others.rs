@@ -44,7 +44,7 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             option(&["--dir", "--file", "--symlink", "--chmod", "--perms"], IN_ROOT),
             option(&["--size"], Option(CHROOT, "--tmpfs DST:SIZE")),
             option(&["--info-fd", "--json-status-fd"], Option(UNSHARE, "--pid-file FILE")),
-            option(&["--args"], NotHere("xargs(1) makes a command line of a file")),
+            option(&["--args"], NotHere("xargs(1) builds a command line from a file")),
         ],
     ),
     (
@@ -76,7 +76,7 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             option(&["--template"], Line("cp -a --reflink=auto TEMPLATE ubuntu-fs")),
             option(
                 &["-b", "--boot"],
-                NotHere("an init is a command as any other: 'chroot-rs debian-fs /sbin/init'"),
+                NotHere("an init is a command like any other: 'chroot-rs debian-fs /sbin/init'"),
             ),
             option(&["--pipe", "-P", "--console"], Nothing("the command has the caller's descriptors")),
             option(&["--register", "--keep-unit", "--notify-ready"], SERVICE),
@@ -93,7 +93,7 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             option(
                 &["--pod"],
                 NotHere(
-                    "containers share namespaces by files: unshare-rs --net=FILE, then nsenter --net=FILE",
+                    "containers share namespaces through files: unshare-rs --net=FILE, then nsenter --net=FILE",
                 ),
             ),
             option(&["--tls-verify"], Option(FETCH, "--insecure-http")),
