@@ -7,7 +7,7 @@ complete -c unshare-rs -s U -l user -d 'Enter a new user namespace: own user and
 complete -c unshare-rs -s C -l cgroup -d 'Enter a new cgroup namespace: the own control group is the root' -r
 complete -c unshare-rs -s T -l time -d 'Enter a new time namespace: own offsets of the monotonic and boot clocks' -r
 complete -c unshare-rs -l kill-child -d 'Send the child SIGNAL when this process dies [default: KILL, also without this option]; implies --fork' -r
-complete -c unshare-rs -l pid-file -d 'Write the number that COMMAND has outside to FILE' -r -F
+complete -c unshare-rs -l pid-file -d 'Write the PID of COMMAND, as seen from outside, to FILE' -r -F
 complete -c unshare-rs -l mount-proc -d 'Mount a new proc at DIR [default: /proc]; implies --mount' -r -F
 complete -c unshare-rs -l propagation -d 'How mounts spread to and from a new mount namespace: private, shared, slave or unchanged [default: private]' -r -f -a "private\t'Neither way'
 shared\t'Both ways, among those who share them'
@@ -36,8 +36,8 @@ see\t''"
 complete -c unshare-rs -s f -l fork -d 'Run COMMAND as a child and stay until it ends; implied by --pid and --time'
 complete -c unshare-rs -l no-kill-child -d 'Let the child outlive this process'
 complete -c unshare-rs -l forward-signals -d 'Pass signals on to the child, which is done without this option, too; implies --fork'
-complete -c unshare-rs -l init -d 'Let process 1 be a reaper and COMMAND process 2, as in a container; takes a new PID namespace'
-complete -c unshare-rs -l no-init -d 'Let COMMAND be process 1 of a container, for which the kernel drops signals it does not catch: for systemd and other inits'
+complete -c unshare-rs -l init -d 'Run a reaper as process 1 and COMMAND as process 2, as in a container; needs a new PID namespace'
+complete -c unshare-rs -l no-init -d 'Run COMMAND as process 1 of a container, for systemd and other inits; the kernel drops signals that process 1 does not catch'
 complete -c unshare-rs -l no-mount-proc -d 'Leave /proc as it is, also in a container'
 complete -c unshare-rs -l clear-env -d 'Give COMMAND an empty environment'
 complete -c unshare-rs -s r -l map-root-user -d 'Be root inside: map the own user and group to 0; implies --user'

@@ -25,17 +25,17 @@ pub struct ProcessOptions {
     #[arg(long)]
     pub forward_signals: bool,
 
-    /// Let process 1 be a reaper and COMMAND process 2, as in a container; takes a new
+    /// Run a reaper as process 1 and COMMAND as process 2, as in a container; needs a new
     /// PID namespace
     #[arg(long)]
     pub init: bool,
 
-    /// Let COMMAND be process 1 of a container, for which the kernel drops signals it
-    /// does not catch: for systemd and other inits
+    /// Run COMMAND as process 1 of a container, for systemd and other inits; the kernel
+    /// drops signals that process 1 does not catch
     #[arg(long, overrides_with = "init")]
     pub no_init: bool,
 
-    /// Write the number that COMMAND has outside to FILE
+    /// Write the PID of COMMAND, as seen from outside, to FILE
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
 }
