@@ -139,8 +139,7 @@ impl Hierarchies {
                 found.hidden = true;
                 continue;
             };
-            let read_only = options.split(',').any(|option| option == "ro")
-                || mount.options.split(|byte| *byte == b',').any(|option| option == b"ro");
+            let read_only = options.split(',').any(|option| option == "ro") || mount.is_read_only();
             let own = join(&mount.at, &below);
             found.add(Hierarchy { version, mount: mount.at.into_owned(), own, v1_controllers, read_only });
         }

@@ -234,26 +234,10 @@ fn suggestion(error: &clap::Error) -> Option<String> {
     is_near.then(|| format!("did you mean {near}?"))
 }
 
-/// Whether at most a third of the letters differ: one more, one less, another one.
+/// Whether at most two letters are added, missing or different; in a long word one in six.
 fn is_misspelling(wrong: &str, right: &str) -> bool {
     let right = right.split([' ', '=', '[']).next().unwrap_or_default();
-    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
-    for (at, left) in wrong.chars().enumerate() {
-        let mut diagonal = at;
-        let mut before = at + 1;
-        let costs = right.chars().zip(row.iter_mut().skip(1));
-        for (letter, cost) in costs {
-            let replaced = diagonal + usize::from(letter != left);
-            diagonal = *cost;
-            before = replaced.min(*cost + 1).min(before + 1);
-            *cost = before;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = at + 1;
-        }
-    }
-    let distance = row.last().copied().unwrap_or_default();
-    distance <= 2.max(wrong.len() / 6)
+    strsim::levenshtein(wrong, right) <= 2.max(wrong.len() / 6)
 }
 
 /// The shell for a tool that was given no command: `$SHELL`, else `/bin/sh`.

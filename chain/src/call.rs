@@ -11,6 +11,7 @@ mod mount;
 mod namespace;
 mod notation;
 mod process;
+mod tree;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,15 +24,14 @@ use crate::handles::Handles;
 pub use credentials::{KeepCapabilities, SetGroup, SetGroups, SetUser};
 pub use directory::{Chdir, Chroot, Enter, PivotRoot, Reopen};
 pub use file::{Mkdir, Mknod, Symlink, Umask, Unlink, Write};
-pub use mount::{
-    FsMount, FsOpen, FsSet, LimitTree, Mount, MoveMount, NoExecTree, OpenTree, ReadOnlyTree, Unmount,
-};
+pub use mount::{Mount, Unmount};
 pub use namespace::{BringUp, SetHostname, Unshare};
 pub use notation::shell_word;
 pub use process::{
     CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, OpenPidFile, PidFile, RunProgram, SetVariable,
     UnsetVariable, WithdrawReaper, WritePid,
 };
+pub use tree::{FsMount, FsOpen, FsSet, MoveMount, OpenTree, SetTree};
 
 /// One change of the process or the system.
 ///

@@ -48,13 +48,16 @@ pub struct Command {
 impl Command {
     /// The command that operands name; nothing where there are none.
     pub fn from_operands(operands: Vec<OsString>) -> Option<Self> {
-        let program = operands.first()?.clone();
-        Some(Self { program, argv: operands, root: None, not_found_hint: None, callers_path: None })
+        Some(Self::new(operands.first()?.clone(), operands))
     }
 
     /// A shell without arguments.
     pub fn shell(program: OsString) -> Self {
-        Self { argv: vec![program.clone()], program, root: None, not_found_hint: None, callers_path: None }
+        Self::new(program.clone(), vec![program])
+    }
+
+    fn new(program: OsString, argv: Vec<OsString>) -> Self {
+        Self { program, argv, root: None, not_found_hint: None, callers_path: None }
     }
 
     /// The same command, run in a new root.
@@ -261,7 +264,7 @@ fn diagnose(place: &Path, errno: Errno) -> ExecFailure {
         Errno::EACCES if is_on_noexec(place) => {
             ExecFailure::Because("it lies on a file system mounted noexec")
         }
-        Errno::EACCES if place.is_file() && !may_run(place) => ExecFailure::Because("it is not executable"),
+        Errno::EACCES if !may_run(place) => ExecFailure::Because("it is not executable"),
         Errno::EACCES => match open_program(place).map(|file| read_head(file, Errno::ENOENT)) {
             Some(ExecFailure::Interpreter(helper)) => ExecFailure::Helper(helper.into()),
             Some(ExecFailure::Loader(helper)) => ExecFailure::Helper(helper),

@@ -12,7 +12,8 @@ use crate::handles::Handles;
 use crate::helper::{self, Helper};
 use crate::reporter::{Reporter, Verbosity};
 use crate::step::{Action, Reason, Step, Undo, UndoWhen};
-use crate::supervise::{self, Ended, Forked, Reaper, Supervisor, Timer, Watch};
+use crate::supervise::fork::{Forked, fork};
+use crate::supervise::{self, Ended, Reaper, Supervisor, Timer, Watch};
 use system::sys;
 
 /// What the parent that stays looks at when the command has ended.
@@ -165,7 +166,7 @@ impl<'a> Execution<'a> {
 
     fn fork(&mut self, options: &ForkOptions) -> Result<Forked, Errno> {
         let before = self.signals.take().unwrap_or_else(SigSet::empty);
-        let forked = supervise::fork(options, &self.handles, &before, self.reaper.take())?;
+        let forked = fork(options, &self.handles, &before, self.reaper.take())?;
         let kept = match forked {
             // the parent takes back after the command what was made before
             Forked::Child(_) => UndoWhen::OnFailure,

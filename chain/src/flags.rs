@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use system::namespace::CLONE_NEWTIME;
+use system::sys::MountAttrFlags;
 
 /// Flags of unshare(2) and clone(2).
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,9 @@ pub struct Mount(pub MsFlags);
 /// Flags of umount2(2).
 #[derive(Clone, Copy, Debug)]
 pub struct Unmount(pub MntFlags);
+/// Attributes of mount_setattr(2).
+#[derive(Clone, Copy, Debug)]
+pub struct MountAttributes(pub MountAttrFlags);
 
 impl Display for Clone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,6 +35,12 @@ impl Display for Mount {
 }
 
 impl Display for Unmount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        joined(f, self.0.iter_names().map(|(name, _)| name))
+    }
+}
+
+impl Display for MountAttributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         joined(f, self.0.iter_names().map(|(name, _)| name))
     }

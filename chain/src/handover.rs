@@ -196,7 +196,7 @@ impl Call for Take {
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
-        sys::remove_variable(VARIABLE)
+        sys::unset_variable(VARIABLE)
     }
 }
 

@@ -49,10 +49,10 @@ impl ExtraMount {
             let copy = call::OpenTree { path: path.clone(), slot, recursive: options.recursive };
             plan.step(format!("take {} as a mount of its own", quoted(path)), copy);
             if options.read_only {
-                plan.step("make it read-only", call::ReadOnlyTree(slot));
+                plan.step("make it read-only", call::SetTree::read_only(slot));
             }
             if options.no_exec {
-                plan.step("let nothing be run from it", call::NoExecTree(slot));
+                plan.step("let nothing be run from it", call::SetTree::no_exec(slot));
             }
             // a device that is bound by itself is meant
             if *is_dir {

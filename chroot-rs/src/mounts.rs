@@ -103,7 +103,7 @@ impl KernelMounts {
         let copy = |plan: &mut Plan, path: PathBuf, target: &Path| {
             let reason = format!("take a copy of the caller's {}", path.display());
             plan.step(reason, call::OpenTree { path, slot, recursive: true });
-            plan.step("make the copy read-only", call::ReadOnlyTree(slot));
+            plan.step("make the copy read-only", call::SetTree::read_only(slot));
             plan.step("show it inside", call::MoveMount { slot, target: target.into() });
         };
         if self.sys_parts.is_empty() {
@@ -159,7 +159,7 @@ impl KernelMounts {
                     let slot = plan.slot("mask");
                     let tree = call::OpenTree { path: name.into(), slot, recursive: true };
                     plan.step(format!("take /{dir}/{name} as a mount of its own"), tree);
-                    plan.step(format!("make /{dir}/{name} read-only"), call::ReadOnlyTree(slot));
+                    plan.step(format!("make /{dir}/{name} read-only"), call::SetTree::read_only(slot));
                     plan.step("cover it with that", call::MoveMount { slot, target: name.into() });
                 }
                 Cover::ReadOnly => {

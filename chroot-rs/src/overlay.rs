@@ -249,7 +249,7 @@ fn plan_read_only(plan: &mut Plan, shown: &str, lower: PathBuf, at: PathBuf) {
     let slot = plan.slot("piece");
     let copy = call::OpenTree { path: lower, slot, recursive: true };
     plan.step(format!("take {shown} as a mount of its own"), copy);
-    plan.step("make it read-only", call::ReadOnlyTree(slot));
+    plan.step("make it read-only", call::SetTree::read_only(slot));
     plan.step("show it", call::MoveMount { slot, target: at });
 }
 

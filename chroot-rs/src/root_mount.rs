@@ -48,7 +48,9 @@ impl RootMount {
         plan.step("take the new root as a mount of its own", tree);
         match write_mode {
             WriteMode::Ephemeral => return,
-            WriteMode::ReadOnly => plan.step("let nothing be written to it", call::ReadOnlyTree(new_root)),
+            WriteMode::ReadOnly => {
+                plan.step("let nothing be written to it", call::SetTree::read_only(new_root))
+            }
             WriteMode::Persistent => {}
         }
         plan.step("mount it on itself", call::MoveMount { slot: new_root, target: ".".into() });

@@ -1,16 +1,7 @@
 //! Every option of `docker run`. The file is as long as that list.
 
-use crate::foreign::Foreign;
 use crate::foreign::Here::{self, Line, NotHere, Nothing, Option};
-
-const fn flag(spellings: &'static [&'static str], here: Here) -> Foreign {
-    Foreign { spellings, here }
-}
-
-const UNSHARE: &str = "unshare-rs";
-const CGEXEC: &str = "cgexec-rs";
-const CHROOT: &str = "chroot-rs";
-const FETCH: &str = "rootfs-fetch";
+use crate::foreign::{CGEXEC, CHROOT, FETCH, Foreign, UNSHARE, option as flag};
 
 const RESOLV_CONF: Here = Option(CHROOT, "--bind ./resolv.conf:/etc/resolv.conf:ro");
 const RATES_RT: Here =

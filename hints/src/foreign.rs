@@ -1,5 +1,10 @@
 //! An option of another program, and what does the same here.
 
+pub(crate) const UNSHARE: &str = "unshare-rs";
+pub(crate) const CGEXEC: &str = "cgexec-rs";
+pub(crate) const CHROOT: &str = "chroot-rs";
+pub(crate) const FETCH: &str = "rootfs-fetch";
+
 /// An option of another program.
 #[derive(Clone, Copy, Debug)]
 pub struct Foreign {
@@ -7,6 +12,15 @@ pub struct Foreign {
     pub spellings: &'static [&'static str],
     /// What does the same here.
     pub here: Here,
+}
+
+pub(crate) const fn option(spellings: &'static [&'static str], here: Here) -> Foreign {
+    Foreign { spellings, here }
+}
+
+/// The entry for an option of this name.
+pub(crate) fn find(options: &[Foreign], name: &str) -> Option<Here> {
+    options.iter().find(|option| option.spellings.contains(&name)).map(|option| option.here)
 }
 
 /// What does here what an option does elsewhere.
@@ -40,8 +54,8 @@ impl Here {
 /// An option in the line of its tool.
 pub(crate) fn in_place(tool: &str, option: &str) -> String {
     match tool {
-        "chroot-rs" => format!("chroot-rs {option} ubuntu-fs"),
-        "rootfs-fetch" => format!("rootfs-fetch {option} docker://ubuntu ubuntu-fs"),
+        CHROOT => format!("chroot-rs {option} ubuntu-fs"),
+        FETCH => format!("rootfs-fetch {option} docker://ubuntu ubuntu-fs"),
         _ => format!("{tool} {option} --"),
     }
 }

@@ -10,6 +10,7 @@ pub mod others;
 pub mod own;
 mod values;
 
+use foreign::{FETCH, find};
 pub use foreign::{Foreign, Here};
 pub use values::{image_for_directory, unjoined};
 
@@ -21,19 +22,13 @@ pub fn advice(tool: &str, word: &str) -> Option<String> {
     if let Some(here) = find(docker::FLAGS, name) {
         return Some(here.advice(tool, name, "docker"));
     }
+    let other = others::OPTIONS.iter().find_map(|(program, options)| Some((program, find(options, name)?)));
     // podman's --timeout is not that of a download
-    let is_download = |owner: &str| owner == "rootfs-fetch" && others::has(name);
+    let is_download = |owner: &str| owner == FETCH && other.is_some();
     if let Some((owner, written)) = own::owner(name).filter(|(owner, _)| !is_download(owner)) {
         return Some(format!("{name} is an option of {owner}: '{}'", foreign::in_place(owner, written)));
     }
-    others::OPTIONS.iter().find_map(|(program, options)| {
-        let here = find(options, name)?;
-        Some(here.advice(tool, name, program))
-    })
-}
-
-fn find(options: &[Foreign], name: &str) -> Option<Here> {
-    options.iter().find(|option| option.spellings.contains(&name)).map(|option| option.here)
+    other.map(|(program, here)| here.advice(tool, name, program))
 }
 
 #[cfg(test)]

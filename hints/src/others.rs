@@ -1,16 +1,7 @@
 //! Options of bubblewrap, systemd-nspawn and podman that docker does not have.
 
-use crate::foreign::Foreign;
 use crate::foreign::Here::{self, Line, NotHere, Nothing, Option};
-
-const fn option(spellings: &'static [&'static str], here: Here) -> Foreign {
-    Foreign { spellings, here }
-}
-
-const UNSHARE: &str = "unshare-rs";
-const CGEXEC: &str = "cgexec-rs";
-const CHROOT: &str = "chroot-rs";
-const FETCH: &str = "rootfs-fetch";
+use crate::foreign::{CGEXEC, CHROOT, FETCH, Foreign, UNSHARE, option};
 
 const BIND_RO: Here = Option(CHROOT, "--bind SRC:DST:ro");
 const BIND: Here = Option(CHROOT, "--bind SRC:DST");
@@ -111,7 +102,7 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
                 NotHere("rootfs-fetch reads what 'docker login' or 'podman login' wrote"),
             ),
             option(&["--arch", "--variant"], Option(FETCH, "--platform linux/ARM64")),
-            option(&["--timeout"], Option("cgexec-rs", "--wall-time SECONDS")),
+            option(&["--timeout"], Option(CGEXEC, "--wall-time SECONDS")),
             option(&["--uidmap"], Option(UNSHARE, "--map-users INSIDE:OUTSIDE:COUNT")),
             option(&["--gidmap"], Option(UNSHARE, "--map-groups INSIDE:OUTSIDE:COUNT")),
             option(&["--env-host"], Nothing("the command has the caller's environment")),
@@ -119,8 +110,3 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
         ],
     ),
 ];
-
-/// Whether one of these programs has an option of this name.
-pub fn has(name: &str) -> bool {
-    OPTIONS.iter().any(|(_, options)| options.iter().any(|option| option.spellings.contains(&name)))
-}

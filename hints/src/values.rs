@@ -1,5 +1,6 @@
 //! What is said of a value in the wrong place.
 
+use crate::foreign::find;
 use crate::{docker, own};
 
 /// Values of docker's options that are neither a number nor have a colon.
@@ -8,17 +9,20 @@ const WORDS: [&str; 8] = ["host", "none", "bridge", "private", "shareable", "def
 /// What is said where `value` is not found as a command and stands behind an option of `tool` that takes a
 /// value only with `=`: `unshare-rs --net host`, `-u 1000`, `-p 8080:80`.
 pub fn unjoined(tool: &str, option: &str, value: &str) -> Option<String> {
+    // first what costs nothing: this runs at every start, before it is known whether there is a command
+    if !looks_like_a_value(value) {
+        return None;
+    }
     let name = match option.strip_prefix("--") {
         Some(_) => option.to_string(),
         // the last of several letters is the one before the value
         None => format!("-{}", option.strip_prefix('-')?.chars().next_back()?),
     };
-    if !own::takes_joined_value(tool, &name) || !looks_like_a_value(value) {
+    if !own::takes_joined_value(tool, &name) {
         return None;
     }
-    let foreign = docker::FLAGS.iter().find(|flag| flag.spellings.contains(&name.as_str()));
-    Some(match foreign {
-        Some(flag) => flag.here.advice(tool, &name, "docker"),
+    Some(match find(docker::FLAGS, &name) {
+        Some(here) => here.advice(tool, &name, "docker"),
         None => format!("a value is joined to its option: '{name}={value}'"),
     })
 }

@@ -56,6 +56,11 @@ const KEPT_EMPTY: [&str; 16] = [
 ];
 
 impl Mount<'_> {
+    /// Whether this mount lets nothing be written, whatever its file system allows.
+    pub fn is_read_only(&self) -> bool {
+        self.options.split(|byte| *byte == b',').any(|option| option == b"ro")
+    }
+
     /// Whether it may keep the kernel from giving a user namespace a new file system of the sort that is
     /// mounted at `dir`, /proc or /sys, because a new one would show what this covers.
     pub fn may_cover(&self, dir: &str) -> bool {

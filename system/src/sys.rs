@@ -139,17 +139,6 @@ pub fn set_variable(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Result
 ///
 /// # Errors
 /// `EINVAL` for a name that is empty or holds `=`.
-pub fn remove_variable(name: impl AsRef<OsStr>) -> Result<(), Errno> {
-    let name = c_string(name.as_ref())?;
-    // SAFETY: a C string, and no other thread reads the environment: there is none.
-    let result = unsafe { libc::unsetenv(name.as_ptr()) };
-    Errno::result(result).map(drop)
-}
-
-/// unsetenv(3).
-///
-/// # Errors
-/// `EINVAL` for a name that is empty or holds `=`.
 pub fn unset_variable(name: impl AsRef<OsStr>) -> Result<(), Errno> {
     let name = c_string(name.as_ref())?;
     // SAFETY: it is a C string, and no other thread reads the environment: there is none.

@@ -30,10 +30,9 @@ impl Refused {
     pub fn read(namespaces: CloneFlags) -> Self {
         let table = mountinfo::table().unwrap_or_default();
         let mounts = || mountinfo::mounts(&table);
-        let is_read_only = |options: &[u8]| options.split(|byte| *byte == b',').any(|word| word == b"ro");
         let is_whole = |dir: &str, read_only: bool| {
             let mut at = mounts().filter(|mount| *mount.at == *Path::new(dir));
-            at.any(|mount| *mount.root == *Path::new("/") && (read_only || !is_read_only(mount.options)))
+            at.any(|mount| *mount.root == *Path::new("/") && (read_only || !mount.is_read_only()))
         };
         let refused = |dir: &str, fstype, read_only| {
             let in_doubt = !is_whole(dir, read_only) || mounts().any(|mount| mount.may_cover(dir));

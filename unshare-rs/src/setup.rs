@@ -73,7 +73,7 @@ impl Setup {
         let persisted = files.iter().map(PersistedNamespace::from_option).collect::<Result<_, _>>()?;
         let named = named_namespaces(options)?;
         let is_container = named.is_empty();
-        let namespaces = if is_container { container_namespaces(options, caller)? } else { named };
+        let mut namespaces = if is_container { container_namespaces(options, caller)? } else { named };
         let all = namespaces;
         let has = |flag| all.has(flag);
         if options.hostname.is_some() && !has(CloneFlags::CLONE_NEWUTS) {
@@ -93,18 +93,20 @@ impl Setup {
             unused.then(|| "--propagation changes nothing without a new mount namespace".to_string());
         let mut process = Process::from_options(&options.process, namespaces, is_container)?;
         let mut filesystem = Filesystem::from_options(options, namespaces, is_container);
+        let next_takes = caller.next_takes && filesystem.root.is_none();
+        // capabilities alone do not outlive execve(2)
+        let next_has_rights =
+            (has(CloneFlags::CLONE_NEWUSER) || caller.ids.0 == 0) && ids.uid.is_none_or(|uid| uid == 0);
+        let has_usual_proc = filesystem.proc.as_ref().is_some_and(|proc| proc.dir == Path::new("/proc"));
+        let next_takes_process_1 = next_takes
+            && next_has_rights
+            && has_usual_proc
+            && is_container
+            && !options.process.describe_parent();
         let left_to_next = LeftToNext {
-            process_1: process.process_1.filter(|_| {
-                let keeps_rights = has(CloneFlags::CLONE_NEWUSER) || caller.ids.0 == 0;
-                let keeps_rights = keeps_rights && ids.uid.is_none_or(|uid| uid == 0);
-                let has_usual_proc =
-                    filesystem.proc.as_ref().is_some_and(|proc| proc.dir == Path::new("/proc"));
-                let is_taken = caller.next_takes && is_container && filesystem.root.is_none();
-                is_taken && keeps_rights && has_usual_proc && !options.process.describe_parent()
-            }),
-            pid_file: caller.next_takes && filesystem.root.is_none(),
+            process_1: process.process_1.filter(|_| next_takes_process_1),
+            pid_file: next_takes,
         };
-        let mut namespaces = namespaces;
         if left_to_next.process_1.is_some() {
             namespaces = namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWPID));
             (process.process_1, process.has_parent, filesystem.proc) = (None, false, None);

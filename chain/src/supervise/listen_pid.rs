@@ -18,5 +18,5 @@ pub(super) fn is_own() -> bool {
 pub(super) fn take() {
     // out of memory is all that can happen, and then the command does not take it
     let _ = sys::set_variable(VARIABLE, std::process::id().to_string());
-    let _ = sys::remove_variable(BY_INODE);
+    let _ = sys::unset_variable(BY_INODE);
 }

@@ -11,7 +11,7 @@ use crate::reporter::Reporter;
 pub type Watch = Box<dyn FnMut(&Reporter, i32) -> Option<Duration>>;
 
 /// The longest time between two looks: poll(2) counts milliseconds in 31 bits.
-const LONGEST: Duration = Duration::from_secs(3600);
+const MAX_TIME_BETWEEN_LOOKS: Duration = Duration::from_secs(3600);
 
 /// A watch, and when it looks next.
 pub(crate) struct Timer<'a> {
@@ -35,7 +35,7 @@ impl<'a> Timer<'a> {
                 return PollTimeout::NONE;
             };
             now = Instant::now();
-            *due = now + wait.min(LONGEST);
+            *due = now + wait.min(MAX_TIME_BETWEEN_LOOKS);
         }
         // a part of a millisecond that is cut off would be a poll without a wait
         let wait = due.saturating_duration_since(now) + Duration::from_millis(1);

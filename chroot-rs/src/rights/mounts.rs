@@ -2,6 +2,7 @@
 
 use chain::handles::FdSlot;
 use chain::{Failure, Plan, call};
+use system::sys::MountAttrFlags;
 
 use super::RightsOptions;
 
@@ -53,12 +54,15 @@ impl MountLimits {
 
     fn plan_tree(self, plan: &mut Plan, slot: FdSlot, recursive: bool) {
         let Self { no_dev, no_suid, .. } = self;
-        let reason = match (no_dev, no_suid) {
-            (true, true) => "let no device be opened there, and no program give rights",
-            (true, false) => "let no device be opened there",
-            (false, true) => "let no program there give rights",
+        let (no_devices, no_rights) = (MountAttrFlags::MOUNT_ATTR_NODEV, MountAttrFlags::MOUNT_ATTR_NOSUID);
+        let (reason, attributes) = match (no_dev, no_suid) {
+            (true, true) => {
+                ("let no device be opened there, and no program give rights", no_devices | no_rights)
+            }
+            (true, false) => ("let no device be opened there", no_devices),
+            (false, true) => ("let no program there give rights", no_rights),
             (false, false) => return,
         };
-        plan.step(reason, call::LimitTree { slot, no_dev, no_suid, recursive });
+        plan.step(reason, call::SetTree { slot, attributes, recursive });
     }
 }

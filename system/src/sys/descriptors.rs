@@ -44,15 +44,7 @@ pub fn close_all_but(kept: BorrowedFd<'_>) {
         return;
     }
     // before Linux 5.9
-    let mut open = Vec::new();
-    let listed = for_each_entry(Path::new("/proc/self/fd"), &mut |name| {
-        open.extend(name.to_str().and_then(|name| name.parse::<c_int>().ok()));
-        ControlFlow::Continue(())
-    });
-    if listed.is_err() {
-        open = (0..descriptor_limit()).collect();
-    }
-    for fd in open.into_iter().filter(|fd| *fd != kept) {
+    for fd in candidates().into_iter().filter(|fd| *fd != kept) {
         // SAFETY: as above; a number that is not open is refused.
         unsafe { libc::close(fd) };
     }
@@ -66,16 +58,20 @@ pub fn look_at<T>(fd: c_int, look: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
 
 /// The descriptors that were inherited: those without FD_CLOEXEC.
 pub fn inherited_descriptors() -> Vec<c_int> {
-    let mut candidates = Vec::new();
+    candidates().into_iter().filter(|fd| inherited(*fd)).collect()
+}
+
+/// The numbers of the open descriptors, and perhaps more: without /proc, all that there may be.
+fn candidates() -> Vec<c_int> {
+    let mut open = Vec::new();
     let listed = for_each_entry(Path::new("/proc/self/fd"), &mut |name| {
-        candidates.extend(name.to_str().and_then(|name| name.parse::<c_int>().ok()));
+        open.extend(name.to_str().and_then(|name| name.parse::<c_int>().ok()));
         ControlFlow::Continue(())
     });
     if listed.is_err() {
-        // without /proc: as many as there may be
-        candidates = (0..descriptor_limit()).collect();
+        open = (0..descriptor_limit()).collect();
     }
-    candidates.into_iter().filter(|fd| inherited(*fd)).collect()
+    open
 }
 
 /// The highest number a descriptor can have had: what the limit may have been raised to, within reason.

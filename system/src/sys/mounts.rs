@@ -9,9 +9,8 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::Mode;
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
-use rustix::mount::{
-    self, FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags,
-};
+pub use rustix::mount::MountAttrFlags;
+use rustix::mount::{self, FsMountFlags, FsOpenFlags, FsPickFlags, MoveMountFlags, OpenTreeFlags};
 
 use super::error::errno;
 
@@ -91,34 +90,14 @@ pub fn move_mount(tree: BorrowedFd<'_>, target: &Path) -> Result<(), Errno> {
     mount::move_mount(tree, c"", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(errno)
 }
 
-/// mount_setattr(2): the tree and all below it read-only.
+/// mount_setattr(2): sets attributes of the mount `tree`, or of all below it too.
 ///
 /// # Errors
 /// `ENOSYS` before Linux 5.12, `EPERM`, `EINVAL`.
-pub fn read_only_tree(tree: BorrowedFd<'_>) -> Result<(), Errno> {
-    set_tree(tree, libc::MOUNT_ATTR_RDONLY, AT_RECURSIVE)
-}
-
-/// The same so that nothing is run from it.
-///
-/// # Errors
-/// As [`read_only_tree`].
-pub fn no_exec_tree(tree: BorrowedFd<'_>) -> Result<(), Errno> {
-    set_tree(tree, libc::MOUNT_ATTR_NOEXEC, AT_RECURSIVE)
-}
-
-/// The same so that no device in it is opened, and no program in it gives the rights of its owner.
-///
-/// # Errors
-/// As [`read_only_tree`].
-pub fn limit_tree(tree: BorrowedFd<'_>, no_dev: bool, no_suid: bool, recursive: bool) -> Result<(), Errno> {
-    let attribute = |is_set, bit| if is_set { bit } else { 0 };
-    let attr_set = attribute(no_dev, libc::MOUNT_ATTR_NODEV) | attribute(no_suid, libc::MOUNT_ATTR_NOSUID);
-    set_tree(tree, attr_set, if recursive { AT_RECURSIVE } else { 0 })
-}
-
-fn set_tree(tree: BorrowedFd<'_>, attr_set: u64, depth: c_int) -> Result<(), Errno> {
-    let attr = libc::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd: 0 };
+pub fn set_tree(tree: BorrowedFd<'_>, attributes: MountAttrFlags, recursive: bool) -> Result<(), Errno> {
+    let attr =
+        libc::mount_attr { attr_set: attributes.bits().into(), attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let depth = if recursive { AT_RECURSIVE } else { 0 };
     // SAFETY: the struct lives through the call and its size is told.
     let result = unsafe {
         libc::syscall(

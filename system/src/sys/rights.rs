@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 use super::error::errno;
+use super::files::has_file_capabilities;
 
 /// Capabilities of this process, a bit each: capabilities(7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,8 +133,7 @@ pub fn gives_rights_away() -> bool {
     let differ = value(libc::AT_UID) != value(libc::AT_EUID) || value(libc::AT_GID) != value(libc::AT_EGID);
     let program = Path::new("/proc/self/exe");
     let has_bits = || std::fs::metadata(program).is_ok_and(|meta| meta.mode() & 0o6000 != 0);
-    let mut space = [0_u8; 64];
-    differ || has_bits() || rustix::fs::getxattr(program, "security.capability", &mut space[..]).is_ok()
+    differ || has_bits() || has_file_capabilities(program)
 }
 
 /// Has the kernel run a program before every system call: seccomp(2).
