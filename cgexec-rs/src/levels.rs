@@ -6,10 +6,10 @@
 //! limits nobody can write from inside where the hierarchy is mounted with nsdelegate; elsewhere one
 //! more group lies between, and the limits are out of sight: cgroup_namespaces(7).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cgroup;
+use crate::group_files::groups_in;
 
 /// The group of the command.
 const LEAF: &str = "cmd";
@@ -73,18 +73,15 @@ pub fn existing(group: &Path) -> Vec<PathBuf> {
 /// Whether a group is empty but for its levels, which are empty too.
 pub fn are_all_below(group: &Path) -> bool {
     let levels = existing(group);
-    let below = |group: &Path| {
-        let entries = fs::read_dir(group).into_iter().flatten().flatten();
-        let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        groups.map(|entry| entry.path()).collect::<Vec<_>>()
-    };
-    std::iter::once(group).chain(levels.iter().map(PathBuf::as_path)).all(|group| {
-        cgroup::holds_no_process(group) && below(group).iter().all(|group| levels.contains(group))
-    })
+    std::iter::once(group)
+        .chain(levels.iter().map(PathBuf::as_path))
+        .all(|group| cgroup::holds_no_process(group) && groups_in(group).all(|group| levels.contains(&group)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Groups are directories with a file; any file system will do.

@@ -56,8 +56,8 @@ impl Outcome {
                 Err(Failure { message: format!("cannot {what}: {failure}"), ..failure })
             }
             Err(Failure { message, hint, .. }) => {
-                let hint = hint.unwrap_or_default();
-                reporter.message(format_args!("no group of its own: {message}; {hint}"));
+                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                reporter.message(format_args!("no group of its own: {message}{hint}"));
                 Ok(Self::None)
             }
         }

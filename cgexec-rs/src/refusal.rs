@@ -1,6 +1,7 @@
 //! Why there can be no group, and what helps here.
 
 mod container;
+mod hand_over;
 
 use std::fs;
 use std::path::Path;
@@ -36,33 +37,16 @@ pub fn not_writable(hierarchy: &Hierarchy, group: &Path) -> Failure {
             container::writable_hierarchy(),
         );
     }
-    let hint = match (hierarchy.version, is_systemd()) {
-        (Version::V2, true) => "--manager systemd asks systemd for a group of its own",
+    let wrong = format!("{} is not writable here", shown(group).display());
+    match (hierarchy.version, is_systemd()) {
+        (Version::V2, true) => refusal(wrong, "--manager systemd asks systemd for a group of its own"),
         (Version::V2, false) => {
-            return refusal(
-                format!("{} is not writable here", shown(group).display()),
-                hand_over(&hierarchy.mount, nix::unistd::getuid().as_raw(), nix::unistd::getppid().as_raw()),
-            );
+            Failure { hint: hand_over::hint(&hierarchy.mount, &SYSTEMDS), ..Failure::new(wrong) }
         }
-        (Version::V1, _) => "version 1 is root's: run it as root, or where version 2 has the controllers",
-    };
-    refusal(format!("{} is not writable here", shown(group).display()), hint)
-}
-
-/// What root types to give a user a part of version 2, with their shell in a leaf of it, where no
-/// systemd does. `available` are the controllers that the top can hand on.
-fn hand_over(mount: &Path, uid: u32, shell: i32) -> String {
-    let available = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
-    let useful = available.split_whitespace().filter(|name| SYSTEMDS.contains(name));
-    let enable: Vec<String> = useful.map(|name| format!("+{name}")).collect();
-    let own = format!("user-{uid}");
-    format!(
-        "as root: cd {} && echo {} >cgroup.subtree_control && mkdir -p {own}/shell && chown {uid} {own} \
-         {own}/cgroup.procs {own}/cgroup.subtree_control {own}/shell {own}/shell/cgroup.procs {own}/shell/cgroup.subtree_control \
-         && echo {shell} >{own}/shell/cgroup.procs",
-        shown(mount).display(),
-        enable.join(" "),
-    )
+        (Version::V1, _) => {
+            refusal(wrong, "version 1 is root's: run it as root, or where version 2 has the controllers")
+        }
+    }
 }
 
 /// A group that systemd keeps for itself.
@@ -147,7 +131,7 @@ pub fn shared(group: &Path) -> Failure {
 }
 
 /// Whether a group is below a user's systemd.
-fn is_of_user(group: &Path) -> bool {
+pub fn is_of_user(group: &Path) -> bool {
     let name = |group: &Path| group.file_name().and_then(|name| name.to_str()).map(str::to_string);
     group.ancestors().any(|group| name(group).is_some_and(|name| name.starts_with("user@")))
 }
@@ -187,7 +171,7 @@ pub fn not_among(available: &str, parent: &Path, missing: &[&str]) -> Failure {
         return refusal(wrong, NOT_SYSTEMDS);
     }
     if of_user && is_systemd() {
-        return refusal(wrong, delegate_more(nix::unistd::getuid().as_raw()));
+        return Failure { hint: hand_over::outer_user().map(delegate_more), ..Failure::new(wrong) };
     }
     let above = shown(parent.parent().unwrap_or(parent)).display().to_string();
     let names: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();

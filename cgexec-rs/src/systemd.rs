@@ -8,11 +8,13 @@
 
 use std::ffi::OsStr;
 use std::fmt::{self, Display};
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chain::Failure;
+use system::idmap::outer_id;
 use system::sys;
 
 use crate::dbus::wire::MethodCall;
@@ -58,7 +60,7 @@ impl Systemd {
             return Err(Failure::new("systemd does not run here, or /run of the host is not in sight")
                 .hint(WITHOUT_SYSTEMD));
         }
-        let map = sys::read("/proc/self/uid_map").unwrap_or_default();
+        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         let user = outer_id(&map, sys::effective_ids().0).filter(|uid| *uid != 0);
         Ok(match user {
             None => Self::of_the_system(),
@@ -265,17 +267,6 @@ fn call_of_manager(bus: bool) -> MethodCall<'static> {
         member: "",
         signature: "",
     }
-}
-
-/// The id outside of this user namespace: user_namespaces(7).
-fn outer_id(map: &[u8], inside: u32) -> Option<u32> {
-    let text = String::from_utf8_lossy(map);
-    text.lines().find_map(|line| {
-        let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>());
-        let (from, to, count) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-        let offset = inside.checked_sub(from).filter(|offset| *offset < count)?;
-        to.checked_add(offset)
-    })
 }
 
 /// Where a user's own systemd listens: sudo, su and cron drop the variables and not the sockets.

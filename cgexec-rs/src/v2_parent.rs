@@ -197,6 +197,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_group_with_a_limit_is_not_left() {
+        let top = std::env::temp_dir().join(format!("cgexec-leave-{}", std::process::id()));
+        for group in ["", "a", "a/b", "a/b/c"].map(|group| top.join(group)) {
+            fs::create_dir_all(&group).unwrap();
+            fs::write(group.join("cgroup.procs"), "1\n").unwrap();
+            fs::write(group.join("cgroup.type"), "domain\n").unwrap();
+            fs::write(group.join("cgroup.controllers"), "memory\n").unwrap();
+        }
+        fs::write(top.join("cgroup.subtree_control"), "memory\n").unwrap();
+        let v2 = Hierarchy {
+            version: Version::V2,
+            mount: top.clone(),
+            own: top.join("a/b/c"),
+            v1_controllers: Vec::new(),
+            read_only: false,
+        };
+        let parent = || parent_for(&v2, &["memory".to_string()]);
+        for (file, text) in [("a/b/pids.max", "max\n"), ("a/b/c/cpu.max", "max 100000\n")] {
+            fs::write(top.join(file), text).unwrap();
+        }
+        assert_eq!(parent().map(|parent| parent.path), Ok(top.clone()));
+        fs::write(top.join("a/memory.max"), "5\n").unwrap();
+        let refused = parent().unwrap_err().message;
+        assert!(refused.contains("its memory.max of 5 would not hold"), "{refused}");
+        fs::remove_dir_all(top).unwrap();
+    }
+
+    #[test]
     fn what_a_systemd_keeps_for_itself_is_not_ours_however_writable() {
         let mount = Path::new("/cg");
         let ours =

@@ -46,3 +46,26 @@ pub fn inner_ids(map: &str) -> Vec<Range<u64>> {
     };
     map.lines().filter_map(range).collect()
 }
+
+/// What an id inside the namespace is outside: there the range of a line starts at its second number.
+pub fn outer_id(map: &str, inside: u32) -> Option<u32> {
+    map.lines().find_map(|line| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>());
+        let (from, to, count) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+        let offset = inside.checked_sub(from).filter(|offset| *offset < count)?;
+        to.checked_add(offset)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_inside_has_its_number_outside() {
+        assert_eq!(outer_id("         0          0 4294967295\n", 0), Some(0));
+        assert_eq!(outer_id("0 1000 1\n1 100000 65536\n", 0), Some(1000));
+        assert_eq!(outer_id("0 1000 1\n1 100000 65536\n", 5), Some(100_004));
+        assert_eq!(outer_id("", 0), None);
+    }
+}

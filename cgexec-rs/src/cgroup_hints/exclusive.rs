@@ -1,11 +1,11 @@
-//! Groups of version 1 that have their processors or memory nodes for themselves: cpuset(7).
+//! Groups of version 1 that share their processors or memory nodes with no group beside them: cpuset(7).
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The group beside `group` that has some of them for itself, and what it leaves to others. `file` is
-/// cpuset.cpus or cpuset.mems.
+/// The groups beside `group` that share none of theirs, and what they leave. `file` is cpuset.cpus or
+/// cpuset.mems.
 pub fn taken(group: &Path, file: &str) -> Option<String> {
     let (flag, option) = match file {
         "cpuset.cpus" => ("cpuset.cpu_exclusive", "--cpuset-cpus"),
@@ -25,14 +25,13 @@ pub fn taken(group: &Path, file: &str) -> Option<String> {
     if names.is_empty() {
         return None;
     }
-    let whose = names.join(" and ");
+    let closed = format!("{flag} of {} keeps other groups out", names.join(" and "));
+    if left.is_empty() {
+        let open = names.iter().map(|group| format!("echo 0 >{group}/{flag}"));
+        return Some(format!("{closed}: {}", open.collect::<Vec<_>>().join("; ")));
+    }
     let left: Vec<String> = left.iter().map(u32::to_string).collect();
-    Some(match left.as_slice() {
-        [] => format!("{whose} has all of them for itself: echo 0 >{}/{flag}", names.join("/")),
-        left => {
-            format!("{whose} has its own for itself ({flag}); {option} {} takes what is left", left.join(","))
-        }
-    })
+    Some(format!("{closed}; {option} {} uses the rest", left.join(",")))
 }
 
 /// The numbers of a list: 0-3,7
@@ -67,13 +66,24 @@ mod tests {
         assert_eq!(
             taken("cpuset.cpus"),
             Some(format!(
-                "{own} has its own for itself (cpuset.cpu_exclusive); --cpuset-cpus 0,3 takes what is left"
+                "cpuset.cpu_exclusive of {own} keeps other groups out; --cpuset-cpus 0,3 uses the rest"
             ))
         );
         assert_eq!(taken("cpuset.mems"), None);
         fs::write(top.join("own/cpuset.cpus"), "0-3\n").unwrap();
-        let all = format!("{own} has all of them for itself: echo 0 >{own}/cpuset.cpu_exclusive");
+        let all = format!(
+            "cpuset.cpu_exclusive of {own} keeps other groups out: echo 0 >{own}/cpuset.cpu_exclusive"
+        );
         assert_eq!(taken("cpuset.cpus"), Some(all));
+        // two that have half of them each
+        for (group, half) in [("own", "0-1\n"), ("other", "2-3\n")] {
+            fs::write(top.join(group).join("cpuset.cpus"), half).unwrap();
+            fs::write(top.join(group).join("cpuset.cpu_exclusive"), "1\n").unwrap();
+        }
+        let said = taken("cpuset.cpus").unwrap();
+        for group in ["own", "other"].map(|group| top.join(group).display().to_string()) {
+            assert!(said.contains(&format!("echo 0 >{group}/cpuset.cpu_exclusive")), "{said}");
+        }
         fs::remove_dir_all(top).unwrap();
     }
 }

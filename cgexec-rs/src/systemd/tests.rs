@@ -161,14 +161,6 @@ fn a_peer_that_never_comes_to_the_point_is_left_in_time() {
 }
 
 #[test]
-fn the_user_is_the_one_outside_of_the_user_namespace() {
-    assert_eq!(outer_id(b"         0          0 4294967295\n", 0), Some(0));
-    assert_eq!(outer_id(b"0 1000 1\n1 100000 65536\n", 0), Some(1000));
-    assert_eq!(outer_id(b"0 1000 1\n1 100000 65536\n", 5), Some(100_004));
-    assert_eq!(outer_id(b"", 0), None);
-}
-
-#[test]
 fn sockets_are_found_also_without_the_variables() {
     let none = user_sockets(1000, |_| None);
     assert_eq!(none, [Path::new("/run/user/1000/bus"), Path::new("/run/user/1000/systemd/private")]);
