@@ -2,10 +2,9 @@
 
 use std::str::FromStr;
 
-use system::idmap::IdKind;
+use system::idmap::{IdKind, IdRange};
 
-use crate::accounts;
-use crate::idmap::IdRange;
+use system::nss;
 
 /// The options about users and groups.
 #[derive(Debug, Default, clap::Args)]
@@ -106,11 +105,11 @@ pub enum SetgroupsRule {
 }
 
 fn user_id(text: &str) -> Result<u32, String> {
-    accounts::id(IdKind::User, text)
+    nss::id(IdKind::User, text)
 }
 
 fn group_id(text: &str) -> Result<u32, String> {
-    accounts::id(IdKind::Group, text)
+    nss::id(IdKind::Group, text)
 }
 
 fn owner_ids(text: &str) -> Result<(u32, u32), String> {

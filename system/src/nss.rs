@@ -8,8 +8,8 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use system::accounts::AccountFiles;
-use system::idmap::IdKind;
+use crate::accounts::AccountFiles;
+use crate::idmap::IdKind;
 
 /// The id of a name, or an id in decimal. What is both is a name: POSIX, chown.
 ///
