@@ -51,6 +51,16 @@ pub fn inner_ids(map: &str) -> Vec<Range<u64>> {
     map.lines().filter_map(range).collect()
 }
 
+/// The ids outside of a map: the second number of a line, and the third is how many.
+pub fn outer_ids(map: &str) -> Vec<Range<u64>> {
+    let range = |line: &str| {
+        let mut fields = line.split_whitespace().skip(1).filter_map(|field| field.parse::<u64>().ok());
+        let (first, count) = (fields.next()?, fields.next()?);
+        Some(first..first.saturating_add(count))
+    };
+    map.lines().filter_map(range).collect()
+}
+
 /// What an id inside the namespace is outside: there the range of a line starts at its second number.
 pub fn outer_id(map: &str, inside: u32) -> Option<u32> {
     map.lines().find_map(|line| {

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod elf;
+pub mod free_ids;
 pub mod heap;
 pub mod idmap;
 pub mod mountinfo;

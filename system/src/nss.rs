@@ -39,6 +39,15 @@ pub fn user_name(uid: u32) -> Option<String> {
     if *first == uid { name.clone() } else { look_up() }
 }
 
+/// Whether an account has the id.
+pub fn has_name(kind: IdKind, id: u32) -> bool {
+    let found = |files: &AccountFiles| match kind {
+        IdKind::User => files.user_of(id).map(drop),
+        IdKind::Group => files.group_ids().contains(&id).then_some(()),
+    };
+    find(kind, &id.to_string(), found).is_some()
+}
+
 /// What `found` finds in the file of the accounts, or else in the output of getent(1) for `key`.
 fn find<T>(kind: IdKind, key: &str, found: impl Fn(&AccountFiles) -> Option<T>) -> Option<T> {
     let (file, service) = match kind {

@@ -1,6 +1,7 @@
 //! Subordinate ids: those that an ordinary user may map into a user namespace. subuid(5), subgid(5)
 
 use std::fs;
+use std::ops::Range;
 
 use crate::idmap::{IdKind, SubidRange, inner_ids};
 use crate::nss;
@@ -43,6 +44,11 @@ impl Owner {
         let owner = self.name.clone().unwrap_or_else(|| self.uid.to_string());
         format!("{owner}:{first}:65536")
     }
+}
+
+/// The subordinate ids of all users, in the file.
+pub fn all(kind: IdKind) -> Vec<Range<u64>> {
+    entries(&read(kind.subid_file())).map(|(_, range)| u64::from(range.first)..range.end()).collect()
 }
 
 /// The lines of subuid(5) that are whole: `alice:100000:65536`.
