@@ -37,6 +37,8 @@ use crate::tools::tools;
 
 /// A VM under emulation is slow, and a session has several commands; the longest takes a tenth of it on a busy machine.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(120);
+/// The same for a session that starts a hundred jobs on an emulated processor.
+const CLUSTER_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// Ends what a command said, before its status: nothing that anybody writes in a page.
 const MARK: char = '\x1e';
@@ -136,6 +138,8 @@ pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
             ("console", "registry") => SessionKind::Registry,
             ("console", "engine") => SessionKind::Engine,
             ("console", "mirror") => SessionKind::Mirror,
+            ("console", "cluster") => SessionKind::Cluster,
+            ("console", "cluster root") => SessionKind::ClusterRoot,
             ("console", other) => panic!("{page}:{}: {other:?} is no world", number + 1),
             _ => continue,
         };
@@ -182,7 +186,11 @@ impl Session {
     /// What happened, and how it differs from the page, if it does.
     fn happened(&self, surroundings: &SessionEnv) -> Result<Option<(String, String)>, String> {
         let exchanges = exchanges(&self.text).map_err(|why| format!("{}:{}: {why}", self.page, self.line))?;
-        let answers = type_in(&exchanges, surroundings)?;
+        let patience = match self.world {
+            SessionKind::Cluster | SessionKind::ClusterRoot => CLUSTER_TIMEOUT,
+            _ => SESSION_TIMEOUT,
+        };
+        let answers = type_in(&exchanges, surroundings, patience)?;
         let happened: String = exchanges
             .iter()
             .zip(answers)
@@ -237,14 +245,18 @@ fn exchanges(text: &str) -> Result<Vec<Exchange>, String> {
 }
 
 /// Runs the commands in one shell; each answer is what was said and how it ended.
-fn type_in(exchanges: &[Exchange], surroundings: &SessionEnv) -> Result<Vec<String>, String> {
+fn type_in(
+    exchanges: &[Exchange],
+    surroundings: &SessionEnv,
+    patience: Duration,
+) -> Result<Vec<String>, String> {
     let scratch = Scratch::new();
     let mut script = format!("exec 2>&1\nended() {{ set -- $?; printf '{MARK}%s{MARK}' $1; return $1; }}\n");
     for exchange in exchanges {
         script.push_str(&format!("eval '{}'; ended\n", exchange.command.replace('\'', r"'\''")));
     }
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_string());
-    let run = Run::new("sh").args(["-c", &script]).patience(SESSION_TIMEOUT);
+    let run = Run::new("sh").args(["-c", &script]).patience(patience);
     let mut places = vec![tools().dir().to_path_buf()];
     places.extend(surroundings.programs.iter().cloned());
     places.extend(std::env::split_paths(&path));

@@ -84,6 +84,16 @@ world cron in_cron alice
 [ ! -d /opt/apparmor ] || world apparmor in_apparmor
 world sudo login alice sudo CHAIN_TOOLS=$CHAIN_TOOLS "$run" run
 
+if [[ ,$wanted, == *,cluster-* ]]; then
+    . /world/cluster.sh
+    start_network
+    start_slurm
+    # where packages put them: pasta(1) of Debian starts nothing from elsewhere
+    cp "$CHAIN_TOOLS"/*-rs "$CHAIN_TOOLS"/rootfs-fetch /usr/bin/
+    CHAIN_TOOLS=/usr/bin world cluster-user login alice "$run" run
+    CHAIN_TOOLS=/usr/bin world cluster-root login root "$run" run
+fi
+
 root=/srv/root
 [ ! -e /world/look.sh ] || . /world/look.sh
 world runc-root runc_spec '.'
