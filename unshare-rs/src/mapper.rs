@@ -54,7 +54,7 @@ fn why_refused() -> Option<String> {
     match nss::account(uid) {
         None => Some(format!("user {uid} has no account")),
         Some(account) if account.gid != gid => Some(format!(
-            "its group {gid} is not {}, the primary group of {}: leave newgrp or sg first",
+            "its group {gid} is not {}, the primary group of {}: exit newgrp or sg first",
             account.gid, account.name
         )),
         Some(_) => None,
