@@ -69,6 +69,13 @@ pub fn holds_no_process(group: &Path) -> bool {
     fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
 }
 
+/// Whether no other process is in the group itself.
+pub fn is_alone_in(group: &Path) -> bool {
+    let own = std::process::id().to_string();
+    // 0 stands for a process of another PID namespace: not alone
+    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.lines().all(|pid| pid == own))
+}
+
 /// Whether the run that made the group is gone.
 pub fn is_stale(path: &Path) -> bool {
     sys::try_lock_dir(path).is_ok()

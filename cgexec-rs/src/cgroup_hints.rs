@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use system::status::Status;
 
-use crate::refusal;
+use crate::unit_group;
 
 /// A write to a file of a group; nothing for a file of anything else.
 pub fn write(path: &Path, errno: Errno) -> Option<String> {
@@ -46,7 +46,7 @@ fn hand_on(group: &Path, errno: Errno) -> Option<String> {
 
 fn enter(group: &Path, errno: Errno) -> Option<String> {
     match errno {
-        Errno::EACCES if refusal::is_systemd() && !nix::unistd::geteuid().is_root() => Some(
+        Errno::EACCES if unit_group::is_systemd() && !nix::unistd::geteuid().is_root() => Some(
             "from a scope of the own systemd it can be reached: systemd-run --user --scope -- cgexec-rs -g CONTROLLERS:PATH COMMAND"
                 .to_string(),
         ),

@@ -46,7 +46,7 @@ pub struct Options {
     /// stays while they run; no COMMAND is run
     #[arg(
         long = "move",
-        conflicts_with_all = ["wait", "exec", "report", "report_file", "check", "cgroupns", "cpu_time", "wall_time"]
+        conflicts_with_all = ["wait", "exec", "report", "report_file", "check", "cgroupns", "cpu_time", "wall_time", "kill_after"]
     )]
     pub moves: bool,
 

@@ -42,6 +42,7 @@ pub mod systemd;
 mod time_limit;
 mod time_watch;
 mod unit;
+mod unit_group;
 mod v2_parent;
 mod version;
 

@@ -13,8 +13,8 @@ use crate::group_name::Cleanup;
 use crate::hierarchy::Hierarchies;
 use crate::outcome::Outcome;
 use crate::placement::Placement;
-use crate::refusal;
 use crate::request::GroupRequest;
+use crate::unit_group;
 
 /// The processes that the operands name.
 ///
@@ -89,8 +89,8 @@ fn with_systemd(failure: Failure, found: &Hierarchies) -> Failure {
     let mut names = v2.own.ancestors().filter_map(|group| group.file_name()?.to_str());
     let unit = names.find(|name| name.ends_with(".service") || name.ends_with(".scope"));
     match unit {
-        Some(unit) if refusal::is_systemd() => {
-            let user = if refusal::is_of_user(&v2.own) { "--user " } else { "" };
+        Some(unit) if unit_group::is_systemd() => {
+            let user = if unit_group::is_of_user(&v2.own) { "--user " } else { "" };
             failure.hint(format!(
                 "systemctl {user}set-property --runtime {unit} MemoryMax=50M limits what runs in it: systemd.resource-control(5)"
             ))

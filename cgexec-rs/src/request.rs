@@ -35,7 +35,7 @@ impl GroupRequest {
     /// Reads the options.
     ///
     /// # Errors
-    /// For limits that contradict each other.
+    /// For limits that contradict each other, and for `--kill-after` without a time limit.
     pub fn of(options: Options) -> Result<Self, Failure> {
         let limits = options.limits.limits().map_err(|contradiction| {
             Failure::new(contradiction).hint("docker counts so; --memory-swap-max counts swap alone")
@@ -44,7 +44,7 @@ impl GroupRequest {
             manager: options.manager,
             attempt: options.attempt,
             account: options.report().is_some(),
-            times: options.time.limits(),
+            times: options.time.limits()?,
             cleanup: options.cleanup(),
             namespace: false,
             parent: options.parent,

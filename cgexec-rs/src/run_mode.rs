@@ -46,7 +46,7 @@ impl RunMode {
         if let Some(report) = &report {
             report.check_writable()?;
         }
-        let times = options.time.limits();
+        let times = options.time.limits()?;
         Ok(Self {
             cgroupns: match (options.cgroupns, admin && !options.no_cgroupns) {
                 (true, _) => CgroupNs::Always,

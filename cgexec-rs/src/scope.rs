@@ -15,20 +15,26 @@ use crate::request::GroupRequest;
 use crate::stale::StaleGroups;
 use crate::systemd::{Scope, Systemd};
 use crate::unit::ScopePlace;
-use crate::v2_parent::{ACCOUNTING, V2Parent, controllers, is_alone_in};
+use crate::v2_parent::{ACCOUNTING, V2Parent, controllers};
 use crate::version::Version;
+use crate::{cgroup, unit_group};
 
 /// Whether a scope helps where the caller may not create a group: systemd has version 2 to delegate,
 /// and the caller has not.
 pub fn is_an_answer(request: &GroupRequest, found: &Hierarchies) -> bool {
     let in_v2 = |limit| found.that_limits(limit).is_some_and(|there| there.version == Version::V2);
-    refusal::is_systemd()
+    unit_group::is_systemd()
         && request.parent.is_none()
         && request.cleanup != Cleanup::Never
         // from inside a cgroup namespace a scope of its systemd is out of sight
         && !found.private
-        && found.v2().is_some_and(|v2| !v2.read_only)
+        && found.v2().is_some_and(|v2| !v2.read_only && !is_in_delegated_service(v2))
         && request.limits.iter().all(in_v2)
+}
+
+/// Whether the group is that of a system service which is delegated: all there can be is below it.
+fn is_in_delegated_service(v2: &Hierarchy) -> bool {
+    unit_group::system_service(&v2.mount, &v2.own).is_some_and(|unit| unit_group::is_delegated(&unit))
 }
 
 /// Finds a place in a scope that systemd can be asked for. Only the plan asks for it.
@@ -41,7 +47,7 @@ pub fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, F
     if let Some(limit) = request.limits.iter().find(|limit| !request.attempt && of_v1(limit)) {
         return Err(refusal::not_in_v2(limit, found));
     }
-    let systemd = Systemd::find()?;
+    let systemd = Systemd::find(&v2.own)?;
     let place = ScopePlace::find(v2, &systemd)?;
     let given = systemd.controllers(v2);
     let scope = new_scope(systemd, place, v2, request.cleanup);
@@ -75,7 +81,8 @@ fn new_scope(systemd: Systemd, place: ScopePlace, v2: &Hierarchy, cleanup: Clean
     let becomes_command = cleanup == Cleanup::ByLaterRun;
     let has_keeper = place.unit.is_some() && !becomes_command;
     // a scope ends when its last process leaves, and would take the command with it
-    let would_end = |unit: &String| becomes_command && unit.ends_with(".scope") && is_alone_in(&v2.own);
+    let would_end =
+        |unit: &String| becomes_command && unit.ends_with(".scope") && cgroup::is_alone_in(&v2.own);
     let slice =
         place.slice.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".slice"));
     let scope = Scope {

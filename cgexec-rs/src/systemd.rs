@@ -20,7 +20,7 @@ use system::sys;
 use crate::dbus::wire::MethodCall;
 use crate::dbus::{Body, Connection, Error};
 use crate::hierarchy::Hierarchy;
-use crate::refusal;
+use crate::{refusal, unit_group};
 
 /// systemd answers in milliseconds, unless the machine is just starting.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(25);
@@ -51,17 +51,18 @@ pub struct Scope {
 }
 
 impl Systemd {
-    /// The systemd that this process can ask.
+    /// The systemd that a process in the group `own` can ask: an ordinary user's own, and root's own in a unit of it.
     ///
     /// # Errors
     /// If systemd does not run.
-    pub fn find() -> Result<Self, Failure> {
-        if !refusal::is_systemd() {
+    pub fn find(own: &Path) -> Result<Self, Failure> {
+        if !unit_group::is_systemd() {
             return Err(Failure::new("systemd does not run here, or /run of the host is not in sight")
                 .hint(WITHOUT_SYSTEMD));
         }
         let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        let user = outer_id(&map, sys::effective_ids().0).filter(|uid| *uid != 0);
+        let of_root = own.iter().any(|name| name == "user@0.service");
+        let user = outer_id(&map, sys::effective_ids().0).filter(|uid| *uid != 0 || of_root);
         Ok(match user {
             None => Self::of_the_system(),
             Some(uid) => Self { sockets: user_sockets(uid, |name| std::env::var_os(name)), user },

@@ -178,7 +178,7 @@ mod in_vm {
         let ended = ended.ended(End::Exit(0));
         // no controller was handed on, which would have made it a threaded group
         assert_eq!(ended.out(), "125\nran\ndomain\n", "{}", ended.err());
-        let refusal = "cgexec-rs: cannot limit: /sys/fs/cgroup/full holds other processes too, so it can hand no controller on\n";
+        let refusal = "cgexec-rs: cannot limit: /sys/fs/cgroup/full holds other processes, so it cannot enable controllers for groups below it\n";
         assert!(ended.err().starts_with(refusal), "{}", ended.err());
         assert!(
             ended.err().contains("cgexec-rs: hint: start cgexec-rs in a group of its own"),

@@ -86,7 +86,7 @@ fn from_inside_a_cgroup_namespace_the_reason_is_said() {
     // which no other test hands on
     let ended = shell(&[], &format!("exec {program} --set rdma.max=max true")).ended(End::Exit(125));
     assert!(
-        ended.err().contains("rdma is not handed on to the groups that are in sight (available: "),
+        ended.err().contains("rdma is not available in the mounted hierarchy (available: "),
         "{}",
         ended.err()
     );

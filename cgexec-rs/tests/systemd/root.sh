@@ -8,7 +8,7 @@ check 'and sees its group as the root of all groups' 0 '^0::/cmd.$' cgexec-rs -m
 check 'its limits are those that were asked for' 0 '^52428800' cgexec-rs --no-cgroupns -m 50M -- sh -c "$(limits memory.max)"
 check 'the controllers of a disk and of processors too' 0 '^0' cgexec-rs --no-cgroupns --cpuset-cpus 0 --io-weight 50 -- \
     sh -c "$(limits cpuset.cpus.effective)"
-check 'what systemd does not hand on is said' 125 'hugetlb is not handed on to .*\.scope \(available: cpuset cpu io memory pids\)' \
+check 'what systemd does not hand on is said' 125 'hugetlb is not available in .*\.scope \(available: cpuset cpu io memory pids\)' \
     cgexec-rs --hugetlb 2M=4M true
 check 'the process id stays with --exec' 0 '^same' bash -c 'exec cgexec-rs --exec -m 20M -- sh -c "test \$\$ = $$ && echo same"'
 check 'somebody stays by default, and says what was hit' 137 'the memory limit of 20 MiB was hit: 1 process killed' \
@@ -19,6 +19,7 @@ check 'a dry run asks for nothing' 0 'StartTransientUnit' cgexec-rs --dry-run -m
 check 'and runs nothing' 2 'No such file' ls /was-run
 check 'files alone are refused there' 125 'systemd manages .* and has not delegated it' cgexec-rs --manager cgroupfs -m 5M true
 . /units.sh
+. /hints.sh
 check 'a service with Delegate=yes needs no scope' 0 '^0::/system\.slice/run-.*\.service/cgexec-[0-9a-f]{16}' \
     systemd-run -q --wait --pipe -p Delegate=yes /tools/cgexec-rs --no-cgroupns -m 20M $own
 . /twins.sh
@@ -44,7 +45,7 @@ check 'sudo and cron, without any variable' 0 'user@1000\.service/app\.slice/cge
 of_alice="$alice XDG_RUNTIME_DIR=/run/user/1000"
 check "a user's service gets a scope in its slice" 0 'app\.slice/cgexec-[0-9a-f]{16}\.scope/' \
     $of_alice systemd-run --user -q --wait --pipe -E PATH="$PATH" cgexec-rs --no-cgroupns -m 50M $own
-check 'unless it has a limit' 125 'its memory.max of 31457280 would not hold' \
+check 'unless it has a limit' 125 'the memory.max of 31457280 would not hold' \
     $of_alice systemd-run --user -q --wait --pipe -p MemoryMax=30M -E PATH="$PATH" cgexec-rs -m 50M true
 $of_alice systemd-run --user -q --unit=stopped -E PATH="$PATH" sh -c "cgexec-rs -m 50M -- sh -c '$run'; true"
 stops "a user's service" "$of_alice systemctl --user" stopped.service
