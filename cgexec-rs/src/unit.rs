@@ -1,9 +1,9 @@
-//! The unit of systemd's that this process runs in, and where a scope may be that is asked for from there.
+//! The systemd unit that this process runs in, and where a scope for the command can be.
 //!
-//! A scope takes the process out of its unit, so it is asked for only where nothing is lost by that: the limits
-//! that held go on to hold, and what stops the unit stops the scope. The scope is in the slice of the unit and
-//! bound to it; limits of slices hold for both. A service of the system's is never left: systemd would not find
-//! there what it started.
+//! A scope takes the process out of its unit, so one is requested only where nothing is lost: the same limits
+//! still hold, and stopping the unit stops the scope. The scope is in the slice of the unit and bound to the
+//! unit; limits of slices hold for both. A system service is never left: systemd would not find its processes
+//! there.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use crate::unit_group::{system_service, unit_below};
 pub struct ScopePlace {
     /// The directory of its slice.
     pub slice: PathBuf,
-    /// The own unit, where it is of the same systemd.
+    /// The current unit, if the same systemd manages it.
     pub unit: Option<String>,
     /// The limit of tasks that the left unit had; systemd gives each unit one of its own.
     pub tasks_max: Option<u64>,
@@ -28,15 +28,14 @@ pub struct ScopePlace {
 
 impl ScopePlace {
     /// # Errors
-    /// If this process is in a service of the system's, systemd cannot be asked, or leaving the own groups would leave
-    /// a limit.
+    /// If this process is in a system service, systemd cannot be reached, or the process would leave a limit.
     pub fn find(v2: &Hierarchy, systemd: &Systemd) -> Result<Self, Failure> {
         if let Some(unit) = system_service(&v2.mount, &v2.own) {
             return Err(refusal::service::not_delegated(&unit, &v2.own));
         }
         systemd.can_be_asked()?;
         let manager = systemd.group(&v2.mount);
-        // the first process of all has a scope, in which nothing else is to be
+        // the scope of process 1 must hold no other process
         let unit = unit_below(&manager, &v2.own).filter(|unit| !unit.ends_with("init.scope"));
         let slice = match unit.as_deref().and_then(Path::parent) {
             Some(slice) => slice.to_path_buf(),
@@ -54,7 +53,7 @@ impl ScopePlace {
     }
 }
 
-/// Whether the own group is that of a unit which a user's systemd has delegated; it leaves no mark that says so.
+/// Whether the current group is that of a unit which a user's systemd has delegated; it sets no mark on the group.
 pub fn is_delegated_by_a_users_systemd(v2: &Hierarchy) -> bool {
     let Ok(systemd) = Systemd::find(&v2.own) else { return false };
     let unit = unit_below(&systemd.group(&v2.mount), &v2.own).filter(|unit| *unit == v2.own);

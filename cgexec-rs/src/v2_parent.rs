@@ -4,8 +4,8 @@
 //! ("no internal processes"); only the real root does both. So a limit needs a parent
 //! without processes: the root, an ancestor that enables the controller already or holds no process, or the
 //! current group, if this process is alone in it and moves out first.
-//! A writable group is not enough: systemd must have delegated it. And no group is left that has a
-//! limit: what held for the caller holds for the command.
+//! A writable group is not enough: systemd must have delegated it. A group with a limit is never left:
+//! each limit of the caller also holds for the command.
 //!
 //! Documentation/admin-guide/cgroup-v2.rst; systemd's docs/CGROUP_DELEGATION.md
 
@@ -160,7 +160,7 @@ fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Failure> {
 
 /// Whether systemd, where it runs, has given the group away.
 fn is_delegated(mount: &Path, group: &Path) -> bool {
-    // the root of a cgroup namespace is where a group was handed to somebody: cgroup_namespaces(7)
+    // the root of a cgroup namespace is a delegated group: cgroup_namespaces(7)
     let below_a_boundary = || mount.join("cgroup.type").exists();
     !unit_group::is_systemd() || below_a_boundary() || is_given_away(mount, group, unit_group::is_delegated)
 }
@@ -237,7 +237,7 @@ mod tests {
         for theirs in ["", "/app.slice", "/init.scope", "/app.slice/x.scope", "/app.slice/app-x.slice"] {
             assert!(!ours(&format!("{user}{theirs}")), "{theirs}");
         }
-        // neither a slice nor in a unit: whoever made it, systemd would not know of ours
+        // neither a slice nor in a unit: systemd would not know of a group below it
         assert!(!ours("docker/x"));
     }
 }

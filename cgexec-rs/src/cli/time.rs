@@ -10,11 +10,11 @@ use crate::time_limit::{TimeLimits, duration};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct TimeOptions {
-    /// End COMMAND, by SIGTERM and then SIGKILL, when all of its processes together have used so much
+    /// End COMMAND with SIGTERM, then SIGKILL, when its processes together have used SECONDS of
     /// processor time: 90, 1.5, 2m, 1h
     #[arg(long, value_name = "SECONDS", value_parser = duration)]
     pub cpu_time: Option<Duration>,
-    /// End COMMAND in the same way when it has run for so long
+    /// End COMMAND in the same way after SECONDS
     #[arg(long, value_name = "SECONDS", value_parser = duration)]
     pub wall_time: Option<Duration>,
     /// The time between SIGTERM and SIGKILL [default: 10]

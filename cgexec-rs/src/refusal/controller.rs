@@ -72,7 +72,7 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Failure {
                 "{names} is not available in the mounted hierarchy (available: {})",
                 or_none(&all(found))
             ),
-            "whoever creates this cgroup namespace must enable the controller: an outer cgexec-rs does for each limit it sets, even to max",
+            "the creator of this cgroup namespace must enable the controller: an outer cgexec-rs does so for each limit, even for max",
         );
     }
     refusal(

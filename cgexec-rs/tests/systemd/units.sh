@@ -42,7 +42,7 @@ stops() {
         for _ in $(seq 300); do [ -n "$(sleeping)" ] || break; sleep 0.1; done
         if [ -z "$(sleeping)" ]; then echo "ok $name"; else echo "FAILED $name: $(sleeping)"; fi
     else
-        echo "FAILED $name: it never slept, or is no unit"
+        echo "FAILED $name: it never slept, or the unit does not exist"
     fi
     sleeping | tr -dc '0-9\n' | xargs -r kill -9 2>/dev/null
 }
