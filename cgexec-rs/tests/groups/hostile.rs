@@ -85,7 +85,7 @@ mod as_root {
         for options in [vec!["--parent", "nonesuch"], vec!["--parent", "nonesuch", "--pids-limit", "4"]] {
             let ended = shell(&options, "echo ran").ended(End::Exit(125));
             assert!(ended.err().contains(": no such group: /sys/fs/cgroup/"), "{}", ended.err());
-            assert!(ended.err().contains("hint: --parent is a group that exists: mkdir "), "{}", ended.err());
+            assert!(ended.err().contains("hint: create it first: mkdir "), "{}", ended.err());
         }
     }
 

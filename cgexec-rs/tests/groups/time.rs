@@ -18,11 +18,11 @@ mod anywhere {
             ),
             (
                 vec!["--cpu-time", "0"],
-                "invalid value '0' for '--cpu-time <SECONDS>': a command that may run for no",
+                "invalid value '0' for '--cpu-time <SECONDS>': the time must be more than 0",
             ),
             (
                 vec!["--wall-time", "1y"],
-                "invalid value '1y' for '--wall-time <SECONDS>': a time is a number of seconds",
+                "invalid value '1y' for '--wall-time <SECONDS>': expected seconds, or a number with",
             ),
             (
                 vec!["--manager", "none", "--wall-time", "1"],
