@@ -169,9 +169,11 @@ fn zsh_completes_a_chain() {
 #[test]
 #[ignore = "needs mandoc"]
 fn mandoc_finds_nothing_wrong_in_a_manual_page() {
-    for tool in definitions() {
-        let scratch = Scratch::new();
-        let page = written(&scratch, &tool, &format!("man/{}.1", tool.get_name()));
+    let scratch = Scratch::new();
+    let overview = scratch.path("exec-chain.7");
+    fs::write(&overview, include_str!("../../../dist/exec-chain.7")).expect("a file of the scratch");
+    let pages = definitions().map(|tool| written(&scratch, &tool, &format!("man/{}.1", tool.get_name())));
+    for page in pages.into_iter().chain(overview.to_str().map(String::from)) {
         let said = Run::new("mandoc").args(["-T", "lint", &page]).end();
         // the pages have no date, as they have no release yet
         let said = said.out() + &said.err();
