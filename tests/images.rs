@@ -231,11 +231,7 @@ fn check_engine(engine: impl Fn() -> Run, printed: impl Fn(String) -> String) {
             let run = engine().args(["run", "--rm", "--network=none"]).patience(ENGINE_TIMEOUT);
             let ended = run.args(words(typed, &tag(case))).end();
             let what = format!("{}: {typed}: {}", case.name, ended.err());
-            assert_eq!(
-                (printed(ended.out()), ended.end),
-                ((*out).to_string(), End::Exit(*status)),
-                "{what}"
-            );
+            assert_eq!((printed(ended.out()), ended.end), ((*out).to_string(), End::Exit(*status)), "{what}");
         }
     }
 }

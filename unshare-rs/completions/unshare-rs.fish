@@ -22,18 +22,25 @@ complete -c unshare-rs -l map-user -d 'Map the own user to this one; implies --u
 complete -c unshare-rs -l map-group -d 'Map the own group to this one and deny setgroups(2); implies --user' -r
 complete -c unshare-rs -l map-users -d 'Map COUNT users from OUTSIDE on to those from INSIDE on; or \'auto\': every range of /etc/subuid, from 0 on; \'subids\': those ranges, each id with its own number; \'all\': every user there is, with its own number; implies --user' -r
 complete -c unshare-rs -l map-groups -d 'The same for groups and /etc/subgid' -r
-complete -c unshare-rs -l userns -d 'Give COMMAND 65536 ids that no account of this machine has, and be root among them: auto; needs root' -r
 complete -c unshare-rs -l owner -d 'Let this user and group own the user namespace; implies --user' -r
 complete -c unshare-rs -l setgroups -d 'Allow or deny setgroups(2) in a new user namespace: allow, deny' -r -f -a "allow\t'It works as in the parent user namespace'
 deny\t'It fails, and nothing can allow it again'"
 complete -c unshare-rs -s S -l setuid -d 'Become this user inside' -r
 complete -c unshare-rs -s G -l setgid -d 'Become this group inside and give up the supplementary groups' -r
 complete -c unshare-rs -l hostname -d 'Set the hostname; implies --uts where namespaces are named' -r
-complete -c unshare-rs -l share -d 'Leave these namespaces out of the container set: net, ipc, ...' -r
 complete -c unshare-rs -l monotonic -d 'Move the monotonic clock by this many seconds; implies --time' -r
 complete -c unshare-rs -l boottime -d 'Move the boot clock by this many seconds; implies --time' -r
 complete -c unshare-rs -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
 see\t''"
+complete -c unshare-rs -l share -d 'Leave these namespaces out of the container set: net, ipc, ...' -r -f -a "mount\t''
+uts\t''
+ipc\t''
+net\t''
+pid\t''
+user\t''
+cgroup\t''
+none\t''"
+complete -c unshare-rs -l userns -d 'Give COMMAND 65536 ids that no account of this machine has, and be root among them: auto; needs root' -r -f -a "auto\t''"
 complete -c unshare-rs -s f -l fork -d 'Run COMMAND as a child and stay until it ends; implied by --pid and --time'
 complete -c unshare-rs -l no-kill-child -d 'Let the child outlive this process'
 complete -c unshare-rs -l forward-signals -d 'Pass signals on to the child, which is done without this option, too; implies --fork'
@@ -50,4 +57,4 @@ complete -c unshare-rs -l no-loopback -d 'Leave lo down in a new network namespa
 complete -c unshare-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c unshare-rs -s h -l help -d 'Print help'
 complete -c unshare-rs -s V -l version -d 'Print version'
-complete -c unshare-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --pid-file --propagation --root -R --wd -w --whitelist-env --load-interp -l --map-user --map-group --map-users --map-groups --userns --owner --setgroups --setuid -S --setgid -G --hostname --share --monotonic --boottime)'
+complete -c unshare-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --pid-file --propagation --root -R --wd -w --whitelist-env --load-interp -l --map-user --map-group --map-users --map-groups --owner --setgroups --setuid -S --setgid -G --hostname --monotonic --boottime --share --userns)'

@@ -78,7 +78,7 @@ fn zsh_finds_the_completion_and_completes_an_option() {
 }
 
 /// What is typed before Tab, and what it becomes or what is offered; `new-root` is a directory.
-const CHAINS: [(&str, &str); 8] = [
+const CHAINS: [(&str, &str); 12] = [
     ("unshare-rs -- cgexec-r", "cgexec-rs"),
     ("unshare-rs -- cgexec-rs --memory-swap-", "--memory-swap-max"),
     ("unshare-rs -- cgexec-rs --memory 1G -- chroot-rs new-ro", "new-root"),
@@ -86,6 +86,10 @@ const CHAINS: [(&str, &str); 8] = [
     ("chroot-rs --bind /a:/b new-root unshare-rs --map-cur", "--map-current-user"),
     ("chroot-rs --bind new-ro", "new-root"),
     ("rootfs-fetch docker-a", "docker-archive:"),
+    ("rootfs-fetch distro:alp", "alpine"),
+    ("cgexec-rs --manager cgr", "cgroupfs"),
+    ("unshare-rs --share mo", "mount"),
+    ("unshare-rs -- chroot-rs --cap-add NET_A", "NET_ADMIN"),
     ("rootfs-fetch host: new-ro", "new-root"),
 ];
 
