@@ -81,7 +81,7 @@ pub struct Options {
 
     /// Let COMMAND see the group as the root of all groups: a cgroup namespace; the default where
     /// a group is made and that is permitted
-    #[arg(long, overrides_with = "no_cgroupns", help_heading = "The group")]
+    #[arg(long, conflicts_with = "no_cgroupns", help_heading = "The group")]
     pub cgroupns: bool,
 
     /// Let COMMAND see where the group is

@@ -27,7 +27,7 @@ impl Process {
     /// What the options ask for, in these new namespaces.
     ///
     /// # Errors
-    /// `--init` without a new PID namespace, or with a command that outlives its parent.
+    /// `--init` or `--no-init` without a new PID namespace, or `--init` with a command that outlives its parent.
     pub fn from_options(
         options: &ProcessOptions,
         namespaces: Namespaces,
@@ -60,6 +60,10 @@ fn process_1(
         (false, true) => {
             Err(Failure::new("--init is process 1 of a new PID namespace, and none is made")
                 .hint("add --pid"))
+        }
+        (false, false) if options.no_init => {
+            Err(Failure::new("--no-init makes COMMAND process 1 of a new PID namespace, and none is made")
+                .hint("add --pid, or leave pid out of --share"))
         }
         (false, false) => Ok(None),
         (true, true) if outlives_parent => {

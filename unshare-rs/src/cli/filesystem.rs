@@ -14,7 +14,7 @@ pub struct FilesystemOptions {
     pub mount_proc: Option<PathBuf>,
 
     /// Leave /proc as it is, also in a container
-    #[arg(long, overrides_with = "mount_proc")]
+    #[arg(long, conflicts_with = "mount_proc")]
     pub no_mount_proc: bool,
 
     /// How mounts spread to and from a new mount namespace: private, shared, slave or

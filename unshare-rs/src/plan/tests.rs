@@ -288,8 +288,24 @@ fn a_reaper_is_process_one_of_a_container_and_elsewhere_by_option() {
     assert_eq!(lines(&["-p"], Privilege::Admin), alone);
     assert!(setup(&["-u", "--init"], Privilege::Admin).is_err());
     let has_reaper = |args: &[&str]| lines(args, Privilege::Admin).contains(&REAPER.to_string());
-    assert!(has_reaper(&[]) && has_reaper(&["--no-init", "--init"]) && has_reaper(&["--kill-child"]));
-    assert!(!has_reaper(&["--no-init"]) && !has_reaper(&["--init", "--no-init"]));
+    assert!(has_reaper(&[]) && has_reaper(&["--init"]) && has_reaper(&["--kill-child"]));
+    assert!(!has_reaper(&["--no-init"]));
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let pairs =
+        [["--init", "--no-init"], ["--mount-proc", "--no-mount-proc"], ["--kill-child", "--no-kill-child"]];
+    for [one, other] in pairs {
+        for args in [["unshare-rs", one, other], ["unshare-rs", other, one]] {
+            let refused = args::command::<Options>(&TOOL).try_get_matches_from(args).unwrap_err();
+            assert_eq!(refused.kind(), clap::error::ErrorKind::ArgumentConflict, "{args:?}");
+        }
+    }
+    for args in [&["--no-init", "--share=pid"][..], &["--no-init", "--uts"]] {
+        let message = setup(args, Privilege::Admin).unwrap_err().message;
+        assert_eq!(message, "--no-init makes COMMAND process 1 of a new PID namespace, and none is made");
+    }
 }
 
 #[test]
