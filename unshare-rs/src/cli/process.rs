@@ -11,7 +11,7 @@ pub struct ProcessOptions {
     #[arg(short, long)]
     pub fork: bool,
 
-    /// Send the child SIGNAL when this process dies [default: KILL, also without
+    /// Send the child SIGNAL when this process dies [default: KILL, even without
     /// this option]; implies --fork
     #[arg(long, value_name = "SIGNAL", num_args = 0..=1, require_equals = true,
         default_missing_value = "KILL", value_parser = signal)]
@@ -21,7 +21,7 @@ pub struct ProcessOptions {
     #[arg(long, conflicts_with = "kill_child")]
     pub no_kill_child: bool,
 
-    /// Pass signals on to the child, which is done without this option, too; implies --fork
+    /// Pass signals on to the child (already the default); implies --fork
     #[arg(long)]
     pub forward_signals: bool,
 

@@ -161,7 +161,7 @@ fn shared_namespaces_are_left_as_they_are() {
 #[test]
 fn a_shared_hostname_is_not_changed() {
     let failure = setup(&["--share", "uts", "--hostname", "web"], Privilege::Admin).unwrap_err();
-    assert_eq!(failure.message, "--hostname would rename this machine: the UTS namespace is shared");
+    assert_eq!(failure.message, "--hostname would rename this machine, because the UTS namespace is shared");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn an_ordinary_user_cannot_share_the_user_namespace() {
     let failure = setup(&["--share", "user,net"], Privilege::None).unwrap_err();
     assert_eq!(
         failure,
-        Failure::new("without a user namespace of its own an ordinary user gets no other namespace")
+        Failure::new("an ordinary user needs a new user namespace to enter any other namespace")
             .hint("leave user out of --share")
     );
     assert!(setup(&["--share", "user,net"], Privilege::Admin).is_ok());
@@ -304,7 +304,7 @@ fn options_that_contradict_each_other_are_refused() {
     }
     for args in [&["--no-init", "--share=pid"][..], &["--no-init", "--uts"]] {
         let message = setup(args, Privilege::Admin).unwrap_err().message;
-        assert_eq!(message, "--no-init makes COMMAND process 1 of a new PID namespace, and none is made");
+        assert_eq!(message, "--no-init needs a new PID namespace, and there is none");
     }
 }
 
