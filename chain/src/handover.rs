@@ -6,6 +6,9 @@
 //! that becomes any other command obeys the variable and removes it. An empty PID namespace cannot be handed
 //! on: the next fork, whatever it is for, would be its process 1.
 //!
+//! The same holds for the mount namespace, where nothing has to be mounted in it before the last link:
+//! each costs a copy of all mounts, and chroot-rs creates its own in any case.
+//!
 //! The file of `--pid-file` is handed on open, with the outer /proc, because only the last link knows
 //! which process is the command.
 
@@ -27,8 +30,11 @@ use crate::handles::Handles;
 use crate::process_one::ProcessOne;
 use system::sys;
 
-/// The variable. Its value: who is process 1, and the two descriptors of the file.
+/// The variable. Its value: who is process 1, whether a mount namespace is to be made, and the two descriptors
+/// of the file.
 const VARIABLE: &str = "CHAIN_PROCESS_1";
+/// The word for a mount namespace.
+const MOUNT: &str = "mount";
 
 /// The links that obey the variable.
 const TAKERS: [&str; 2] = ["cgexec-rs", "chroot-rs"];
@@ -38,6 +44,8 @@ const TAKERS: [&str; 2] = ["cgexec-rs", "chroot-rs"];
 pub struct Handover {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
+    /// Whether a mount namespace is to be made from which no mount spreads and into which none does.
+    pub mount: bool,
     /// The descriptors of the file and of /proc, as they were inherited, and copies of them.
     pid_file: Option<[(RawFd, OwnedFd); 2]>,
 }
@@ -47,6 +55,7 @@ pub struct Handover {
 pub struct Taken {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
+    mount: bool,
     pid_file: Option<PidFile>,
 }
 
@@ -63,20 +72,21 @@ impl Handover {
     }
 
     fn read(value: &str) -> Option<Self> {
-        let mut words = value.split(' ');
+        let mut words = value.split(' ').peekable();
         let process_1 = match words.next()? {
             "reaper" => Some(ProcessOne::Reaper),
             "command" => Some(ProcessOne::Command),
             "none" => None,
             _ => return None,
         };
+        let mount = words.next_if_eq(&MOUNT).is_some();
         let mut copy = || {
             let fd = words.next()?.parse().ok().filter(|fd: &RawFd| *fd >= 0)?;
             let copied = sys::look_at(fd, |open| open.try_clone_to_owned());
             Some((fd, copied.ok()?))
         };
         let pid_file = copy().and_then(|file| Some([file, copy()?]));
-        Some(Self { process_1, pid_file })
+        Some(Self { process_1, mount, pid_file })
     }
 
     /// Takes it and does all of it, at the end of a plan without processes of its own.
@@ -93,9 +103,10 @@ impl Handover {
 
     /// Takes it, so that the command finds nothing of it.
     pub fn plan(self, plan: &mut Plan) -> Taken {
-        let reason = match self.process_1 {
-            Some(_) => "create the PID namespace that the previous tool left to this one",
-            None => "write the number of the process, which the previous tool left to this one",
+        let reason = match (self.process_1, self.mount) {
+            (Some(_), true) => "create the mount and PID namespaces that the previous tool left to this one",
+            (Some(_), false) => "create the PID namespace that the previous tool left to this one",
+            (None, _) => "write the number of the process, which the previous tool left to this one",
         };
         plan.step(reason, Take);
         let pid_file = self.pid_file.map(|[(file_fd, file), (proc_fd, proc)]| {
@@ -105,15 +116,22 @@ impl Handover {
             }
             PidFile { file: plan.attach_fd("pid file", file), proc: plan.attach_fd("proc", proc) }
         });
-        Taken { process_1: self.process_1, pid_file }
+        Taken { process_1: self.process_1, mount: self.mount, pid_file }
     }
 }
 
 impl Taken {
-    /// Creates the PID namespace and mounts its proc over the outer one.
+    /// Creates the namespaces and mounts the proc of the new PID namespace over the outer one.
     pub fn plan_namespace(self, plan: &mut Plan) {
         let Some(process_1) = self.process_1 else { return };
-        plan.step("enter a new PID namespace", call::Unshare(CloneFlags::CLONE_NEWPID));
+        if self.mount {
+            let flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
+            plan.step("enter new mount and PID namespaces", call::Unshare(flags));
+            let private = call::Mount::propagate("/", MsFlags::MS_PRIVATE);
+            plan.step("keep mounts from spreading outside", private);
+        } else {
+            plan.step("enter a new PID namespace", call::Unshare(CloneFlags::CLONE_NEWPID));
+        }
         process_1.plan(plan, |_| {});
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         let proc = call::Mount::new("proc", "/proc", flags);
@@ -149,29 +167,32 @@ pub fn is_taker(command: &Command) -> bool {
 pub struct HandOver {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
+    /// Whether a mount namespace is to be made, too.
+    pub mount: bool,
     /// What is open for the next link.
     pub pid_file: Option<PidFile>,
 }
 
 impl HandOver {
-    fn word(self) -> &'static str {
-        match self.process_1 {
+    fn words(self) -> String {
+        let process_1 = match self.process_1 {
             Some(ProcessOne::Reaper) => "reaper",
             Some(ProcessOne::Command) => "command",
             None => "none",
-        }
+        };
+        if self.mount { format!("{process_1} {MOUNT}") } else { process_1.to_string() }
     }
 }
 
 impl Call for HandOver {
     fn shown(&self) -> Shown {
         let open = self.pid_file.map(|PidFile { file, proc }| format!(" <{file}> <{proc}>"));
-        let value = format!("{}{}", self.word(), open.unwrap_or_default());
+        let value = format!("{}{}", self.words(), open.unwrap_or_default());
         Shown::new(format!("setenv(\"{VARIABLE}\", \"{value}\", 1)"), "setenv(3)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
-        let mut value = self.word().to_string();
+        let mut value = self.words();
         for slot in self.pid_file.iter().flat_map(|PidFile { file, proc }| [*file, *proc]) {
             let fd = handles.get(slot)?;
             fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
@@ -182,7 +203,7 @@ impl Call for HandOver {
 
     /// In a dry run nothing is open.
     fn effect(&self) -> Effect {
-        Effect::Variable(VARIABLE, OsString::from(self.word()))
+        Effect::Variable(VARIABLE, OsString::from(self.words()))
     }
 }
 
@@ -207,8 +228,11 @@ mod tests {
     #[test]
     fn what_is_left_is_read_as_it_is_written() {
         for process_1 in [Some(ProcessOne::Reaper), Some(ProcessOne::Command), None] {
-            let left = HandOver { process_1, pid_file: None };
-            assert_eq!(Handover::read(left.word()).unwrap().process_1, process_1);
+            for mount in [false, true] {
+                let left = HandOver { process_1, mount, pid_file: None };
+                let read = Handover::read(&left.words()).unwrap();
+                assert_eq!((read.process_1, read.mount), (process_1, mount));
+            }
         }
         assert!(Handover::read("").is_none());
         assert!(Handover::read("yes").is_none());

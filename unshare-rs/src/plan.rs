@@ -116,11 +116,12 @@ fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
 fn hand_over(plan: &mut Plan, left: LeftToNext, pid_file: Option<PidFile>) {
     let (process_1, handed_file) = (left.process_1, pid_file.filter(|_| left.pid_file));
     if process_1.is_some() || handed_file.is_some() {
-        let reason = match process_1 {
-            Some(_) => "leave the PID namespace and its proc to the next tool",
-            None => "leave it to the next tool to write the number of the command",
+        let reason = match (process_1, left.mount) {
+            (Some(_), true) => "leave the mount and PID namespaces and their proc to the next tool",
+            (Some(_), false) => "leave the PID namespace and its proc to the next tool",
+            (None, _) => "leave it to the next tool to write the number of the command",
         };
-        plan.step(reason, HandOver { process_1, pid_file: handed_file });
+        plan.step(reason, HandOver { process_1, mount: left.mount, pid_file: handed_file });
     }
     if handed_file.is_none() {
         handover::plan_pid_file(plan, pid_file);

@@ -132,7 +132,7 @@ pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
 /// As open(2) and getdents64(2).
 pub fn for_each_entry(path: &Path, with: &mut dyn FnMut(&OsStr) -> ControlFlow<()>) -> Result<(), Errno> {
     let dir = open_directory(path)?;
-    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut buffer = [MaybeUninit::uninit(); 2048];
     let mut entries = RawDir::new(dir, &mut buffer);
     while let Some(entry) = entries.next() {
         let entry = entry.map_err(errno)?;

@@ -317,6 +317,21 @@ fn the_pid_namespace_is_left_to_the_link_that_starts_the_command() {
 }
 
 #[test]
+fn without_a_user_namespace_the_mount_namespace_is_left_to_it_as_well() {
+    let root = |args: &[&str]| {
+        let caller = Caller { next_takes: true, ids: (0, 0), ..caller(Privilege::Admin) };
+        plan(setup_of(args, &caller).unwrap(), Command::shell("chroot-rs".into())).lines()
+    };
+    let lines = root(&[]);
+    assert!(!lines.iter().any(|line| line.contains("CLONE_NEWNS") || line.contains("mount(")), "{lines:?}");
+    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper mount\", 1)");
+    // mounts that are asked for are made here
+    for args in [&["--propagation=slave"] as &[_], &["--share=pid"]] {
+        assert!(root(args).iter().any(|line| line.contains("CLONE_NEWNS")), "{args:?}");
+    }
+}
+
+#[test]
 fn what_is_asked_of_this_tool_alone_is_not_left_to_the_next() {
     for args in [
         &["--pid"] as &[_],
