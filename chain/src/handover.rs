@@ -9,6 +9,9 @@
 //! The same holds for the mount namespace, where nothing has to be mounted in it before the last link:
 //! each costs a copy of all mounts, and chroot-rs creates its own in any case.
 //!
+//! The user namespace of `--userns auto` is left as well: the last link mounts what root of the machine may mount before
+//! it enters the namespace.
+//!
 //! The file of `--pid-file` is handed on open, with the outer /proc, because only the last link knows
 //! which process is the command.
 
@@ -27,14 +30,18 @@ use crate::Plan;
 use crate::call::{self, Call, Effect, PidFile, Shown};
 use crate::exec::Command;
 use crate::handles::Handles;
+use crate::plan::Reason;
 use crate::process_one::ProcessOne;
+use crate::user_namespace::FreeIds;
 use system::sys;
 
-/// The variable. Its value: who is process 1, whether a mount namespace is to be made, and the two descriptors
+/// The variable. Its value: who is process 1, which namespaces are to be made, and the two descriptors
 /// of the file.
 const VARIABLE: &str = "CHAIN_PROCESS_1";
 /// The word for a mount namespace.
 const MOUNT: &str = "mount";
+/// The word of the value for a user namespace.
+const USERNS: &str = "userns";
 
 /// The links that obey the variable.
 const TAKERS: [&str; 2] = ["cgexec-rs", "chroot-rs"];
@@ -46,6 +53,8 @@ pub struct Handover {
     pub process_1: Option<ProcessOne>,
     /// Whether a mount namespace is to be made from which no mount spreads and into which none does.
     pub mount: bool,
+    /// Whether to create a user namespace with ids that no account has.
+    pub userns: bool,
     /// The descriptors of the file and of /proc, as they were inherited, and copies of them.
     pid_file: Option<[(RawFd, OwnedFd); 2]>,
 }
@@ -56,6 +65,7 @@ pub struct Taken {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
     mount: bool,
+    user_namespace: Option<FreeIds>,
     pid_file: Option<PidFile>,
 }
 
@@ -80,19 +90,23 @@ impl Handover {
             _ => return None,
         };
         let mount = words.next_if_eq(&MOUNT).is_some();
+        let userns = words.next_if_eq(&USERNS).is_some();
         let mut copy = || {
             let fd = words.next()?.parse().ok().filter(|fd: &RawFd| *fd >= 0)?;
             let copied = sys::look_at(fd, |open| open.try_clone_to_owned());
             Some((fd, copied.ok()?))
         };
         let pid_file = copy().and_then(|file| Some([file, copy()?]));
-        Some(Self { process_1, mount, pid_file })
+        Some(Self { process_1, mount, userns, pid_file })
     }
 
     /// Takes it and does all of it, at the end of a plan without processes of its own.
     pub fn plan_here(self, plan: &mut Plan) {
         let taken = self.plan(plan);
         taken.plan_namespace(plan);
+        if let Some(user_namespace) = taken.user_namespace {
+            user_namespace.plan_entry(plan);
+        }
         taken.plan_pid_file(plan);
     }
 
@@ -103,10 +117,9 @@ impl Handover {
 
     /// Takes it, so that the command finds nothing of it.
     pub fn plan(self, plan: &mut Plan) -> Taken {
-        let reason = match (self.process_1, self.mount) {
-            (Some(_), true) => "create the mount and PID namespaces that the previous tool left to this one",
-            (Some(_), false) => "create the PID namespace that the previous tool left to this one",
-            (None, _) => "write the number of the process, which the previous tool left to this one",
+        let reason = match left_namespaces(self.process_1, self.mount, self.userns) {
+            Some(which) => format!("create {which} that the previous tool left to this one").into(),
+            None => Reason::from("write the number of the process, which the previous tool left to this one"),
         };
         plan.step(reason, Take);
         let pid_file = self.pid_file.map(|[(file_fd, file), (proc_fd, proc)]| {
@@ -116,7 +129,8 @@ impl Handover {
             }
             PidFile { file: plan.attach_fd("pid file", file), proc: plan.attach_fd("proc", proc) }
         });
-        Taken { process_1: self.process_1, mount: self.mount, pid_file }
+        let user_namespace = self.userns.then(|| FreeIds::plan_creation(plan));
+        Taken { process_1: self.process_1, mount: self.mount, user_namespace, pid_file }
     }
 }
 
@@ -149,6 +163,17 @@ pub fn plan_pid_file(plan: &mut Plan, file: Option<PidFile>) {
     plan.step_if_some("write the number of this process", file.map(call::WritePid));
 }
 
+/// "the mount and PID namespaces", or those that are left; nothing if none is.
+pub fn left_namespaces(process_1: Option<ProcessOne>, mount: bool, userns: bool) -> Option<String> {
+    let kinds = [(userns, "user"), (mount, "mount"), (process_1.is_some(), "PID")];
+    let left: Vec<&str> = kinds.into_iter().filter_map(|(left, kind)| left.then_some(kind)).collect();
+    Some(match left.as_slice() {
+        [] => return None,
+        [one] => format!("the {one} namespace"),
+        [first @ .., last] => format!("the {} and {last} namespaces", first.join(", ")),
+    })
+}
+
 /// Whether the command is a link of ours that takes what is left to it: the file beside this program,
 /// not another of the same name.
 pub fn is_taker(command: &Command) -> bool {
@@ -169,6 +194,8 @@ pub struct HandOver {
     pub process_1: Option<ProcessOne>,
     /// Whether a mount namespace is to be made, too.
     pub mount: bool,
+    /// Whether the next link creates a user namespace with ids that no account has.
+    pub userns: bool,
     /// What is open for the next link.
     pub pid_file: Option<PidFile>,
 }
@@ -180,7 +207,8 @@ impl HandOver {
             Some(ProcessOne::Command) => "command",
             None => "none",
         };
-        if self.mount { format!("{process_1} {MOUNT}") } else { process_1.to_string() }
+        let words = [(self.mount, MOUNT), (self.userns, USERNS)].into_iter().filter(|(left, _)| *left);
+        words.fold(process_1.to_string(), |words, (_, word)| format!("{words} {word}"))
     }
 }
 
@@ -228,10 +256,10 @@ mod tests {
     #[test]
     fn what_is_left_is_read_as_it_is_written() {
         for process_1 in [Some(ProcessOne::Reaper), Some(ProcessOne::Command), None] {
-            for mount in [false, true] {
-                let left = HandOver { process_1, mount, pid_file: None };
+            for (mount, userns) in [(false, false), (true, false), (false, true), (true, true)] {
+                let left = HandOver { process_1, mount, userns, pid_file: None };
                 let read = Handover::read(&left.words()).unwrap();
-                assert_eq!((read.process_1, read.mount), (process_1, mount));
+                assert_eq!((read.process_1, read.mount, read.userns), (process_1, mount, userns));
             }
         }
         assert!(Handover::read("").is_none());

@@ -8,7 +8,7 @@ use nix::sched::CloneFlags;
 use system::namespace::CLONE_NEWTIME;
 
 use crate::caller::{Caller, Privilege};
-use crate::cli::Options;
+use crate::cli::{Options, Userns};
 use crate::clock::Offset;
 use crate::filesystem::Filesystem;
 use crate::ids::IdSetup;
@@ -25,6 +25,8 @@ pub struct Setup {
     pub namespaces: Namespaces,
     /// Those of them that a file keeps.
     pub persisted: Vec<PersistedNamespace>,
+    /// Whether to enter a user namespace with ids that no account has first.
+    pub free_ids: bool,
     /// Users, groups and capabilities.
     pub ids: IdSetup,
     /// The hostname to set.
@@ -62,6 +64,8 @@ pub struct LeftToNext {
     /// It makes the mount namespace, too. In a user namespace of ours it does not: there its reading of the
     /// system would need one that it may mount in.
     pub mount: bool,
+    /// It creates the user namespace with ids that no account has.
+    pub free_ids: bool,
     /// It writes the number of the command into the file of `--pid-file`.
     pub pid_file: bool,
 }
@@ -83,7 +87,14 @@ impl Setup {
             return Err(Failure::new("--hostname would rename this machine: the UTS namespace is shared")
                 .hint("leave uts out of --share"));
         }
-        let ids = if is_container && has(CloneFlags::CLONE_NEWUSER) {
+        let has_free_ids = options.ids.userns == Some(Userns::Auto);
+        if has_free_ids {
+            check_free_ids(options, caller)?;
+            namespaces = namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWUSER));
+        }
+        let ids = if has_free_ids {
+            IdSetup::default()
+        } else if is_container && has(CloneFlags::CLONE_NEWUSER) {
             IdSetup::container(&options.ids, caller)
         } else {
             IdSetup::from_options(&options.ids, caller)?
@@ -111,6 +122,7 @@ impl Setup {
         let left_to_next = LeftToNext {
             process_1,
             mount: process_1.is_some() && !has(CloneFlags::CLONE_NEWUSER) && !has_mounts,
+            free_ids: has_free_ids && next_takes && caller.privilege == Privilege::Admin,
             pid_file: next_takes,
         };
         if left_to_next.mount {
@@ -127,6 +139,7 @@ impl Setup {
             namespaces,
             persisted,
             notes: ids.notes.iter().cloned().chain(unused).collect(),
+            free_ids: has_free_ids && !left_to_next.free_ids,
             ids,
             hostname: chosen_hostname.or(default_hostname),
             loopback: has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
@@ -158,6 +171,21 @@ fn named_namespaces(options: &Options) -> Result<Namespaces, Failure> {
         // alone, --hostname is the hostname of a container
         (false, None) if options.hostname.is_some() => Ok(named.with(CloneFlags::CLONE_NEWUTS)),
         _ => Ok(named),
+    }
+}
+
+/// Refuses what `--userns auto` cannot go with.
+fn check_free_ids(options: &Options, caller: &Caller) -> Result<(), Failure> {
+    let kept = options.namespaces.files.iter().any(|(it, _)| it.kind.flag == CloneFlags::CLONE_NEWUSER);
+    let shared = options.share.is_some_and(|shared| shared.has(CloneFlags::CLONE_NEWUSER));
+    if caller.privilege == Privilege::None && !caller.may_map {
+        Err(Failure::new("--userns auto takes ids that only root may map")
+            .hint("leave it out: without it, your own ids and those of /etc/subuid are mapped"))
+    } else if options.ids.map_ids() || kept || shared {
+        Err(Failure::new("--userns auto chooses the ids, and no other option can")
+            .hint("leave out the other options about users and groups"))
+    } else {
+        Ok(())
     }
 }
 
