@@ -421,7 +421,7 @@ fn free_ids_are_left_to_a_next_tool_that_mounts_as_root_of_the_machine() {
     let setup = setup_of(&["--userns", "auto"], &caller).unwrap();
     assert!(setup.left_to_next.free_ids && !setup.free_ids);
     let lines = plan(setup, Command::shell("/bin/true".into())).lines();
-    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper userns\", 1)");
+    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper mount userns\", 1)");
     assert!(!lines.iter().any(|line| line.contains("NEWUSER")), "{lines:?}");
 }
 
