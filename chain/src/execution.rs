@@ -79,7 +79,7 @@ impl<'a> Execution<'a> {
 
     /// Makes a step. Only the process that goes on with the plan returns from it.
     fn make(&mut self, step: Step, later: &[Step]) {
-        let Step { reason, action, undo, verify, optional, instead, commits } = step;
+        let Step { reason, action, undo, verify, optional, instead, commits, begins_early, .. } = step;
         if matches!(action, Action::InReaper(_)) {
             // made by now
             return;
@@ -108,6 +108,8 @@ impl<'a> Execution<'a> {
             return;
         }
         if let Err(errno) = made {
+            // one that has reported a failure of its own has said enough
+            self.await_reaper();
             self.report_failure(&reason, &action, errno);
         }
         if made.is_ok() {
@@ -121,6 +123,19 @@ impl<'a> Execution<'a> {
         }
         if commits {
             self.undos.clear();
+        }
+        if begins_early && self.reporter.verbosity() == Verbosity::Quiet {
+            self.begin_early(later);
+        }
+    }
+
+    /// Has the helper begin with what it may make beside the next steps.
+    fn begin_early(&mut self, later: &[Step]) {
+        let Some(helper) = &mut self.helper else { return };
+        for step in later.iter().filter(|step| step.early) {
+            if let Action::InHelper(number, _) = step.action {
+                helper.begin(number);
+            }
         }
     }
 

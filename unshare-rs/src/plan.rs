@@ -12,12 +12,14 @@ use chain::process_one::{self, ProcessOne};
 use chain::user_namespace::FreeIds;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
+use nix::sched::CloneFlags;
 use system::idmap::IdKind;
 
 use crate::cli::{SetgroupsRule, TOOL};
 use crate::filesystem::{BinfmtMount, Propagate};
 use crate::ids::{IdSetup, MapWrite};
 use crate::mapper;
+use crate::namespaces::Namespaces;
 use crate::persist::PersistedNamespace;
 use crate::setup::{Hostname, LeftToNext, Setup};
 
@@ -47,10 +49,18 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     if setup.free_ids {
         FreeIds::plan_creation(&mut plan).plan_entry(&mut plan);
     }
-    if !namespaces.is_empty() {
-        plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
+    let maps_last = ids.are_mapped_by_programs() && setup.persisted.is_empty();
+    let user = Namespaces::NONE.with(CloneFlags::CLONE_NEWUSER);
+    let (first, rest) =
+        if maps_last { (user, namespaces.without(user)) } else { (namespaces, Namespaces::NONE) };
+    enter(&mut plan, first);
+    if maps_last {
+        // programs take time, and what follows needs no id
+        plan.begin_early();
+        enter(&mut plan, rest);
+    } else {
+        map_ids(&mut plan, &ids, pid);
     }
-    map_ids(&mut plan, &ids, pid);
     let (with_child, at_once): (Vec<_>, _) = setup.persisted.into_iter().partition(|it| it.needs_child());
     persist(&mut plan, at_once, pid);
     if let Some((reason, flags)) = filesystem.propagation {
@@ -67,6 +77,9 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     for (clock, offset) in setup.clocks {
         let offset = call::Write::new("/proc/self/timens_offsets", format!("{clock} {offset}"));
         plan.step(format!("move the {clock} clock"), offset);
+    }
+    if maps_last {
+        map_ids(&mut plan, &ids, pid);
     }
     match process.process_1 {
         Some(process_1) => process_1.plan(&mut plan, |_| {}),
@@ -107,6 +120,12 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     }
     hand_over(&mut plan, setup.left_to_next, pid_file);
     plan
+}
+
+fn enter(plan: &mut Plan, namespaces: Namespaces) {
+    if !namespaces.is_empty() {
+        plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
+    }
 }
 
 /// Opens the file for the number of the command, while paths are the caller's, and its /proc.
@@ -162,6 +181,7 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
             Some(MapWrite::ByProgram { program, map, alone }) => {
                 plan.step(reason, mapper::call(kind, program, pid, map));
                 plan.in_helper();
+                plan.early();
                 if let Some(own) = alone {
                     let noun = kind.noun();
                     let note = format!("only {noun} 0 exists inside: {} refuses more", mapper::name(kind));

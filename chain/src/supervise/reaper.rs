@@ -112,9 +112,10 @@ fn reap(name: &str, socket: &OwnedFd, parent: &OwnedFd, make_steps: impl FnOnce(
     sys::overwrite_arguments(name);
     sys::close_all_but(socket.as_fd());
     let sent = send(socket.as_raw_fd(), &outcome.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL);
-    if outcome != 0 || sent.is_err() {
+    if sent.is_err() {
         sys::exit(FAILED);
     }
+    // after a failure, too: our end would end the process of the command before it could fail
     let _ = nix::unistd::close(socket.as_raw_fd());
     sys::drop_code_pages();
     loop {
