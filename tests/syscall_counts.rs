@@ -36,8 +36,8 @@ mod as_root {
             ("unshare", 78),
             ("cgexec", 68),
             ("chroot", 250),
-            ("unshare, cgexec, chroot", 350),
-            ("cgexec, unshare, chroot", 348),
+            ("unshare, cgexec, chroot", 356),
+            ("cgexec, unshare, chroot", 354),
         ];
         let counted: Vec<_> =
             Link::all(&root).iter().map(|link| (link.name, calls_before_the_command(link))).collect();
