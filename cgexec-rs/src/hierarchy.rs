@@ -52,7 +52,7 @@ pub struct Hierarchies {
     pub unopened: bool,
     /// Whether some of them are seen through detached mounts.
     pub private: bool,
-    /// Whether nobody in a cgroup namespace may write the limits of its root.
+    /// Whether the limits of the root of a cgroup namespace cannot be written from inside.
     pub nsdelegate: bool,
 }
 

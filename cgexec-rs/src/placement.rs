@@ -97,7 +97,7 @@ impl Placement {
                 stale.empty.extend(with_levels(group.path.clone()));
             } else if group.path.is_dir() {
                 return Err(Failure::new(format!("the group {} is in use", group.path.display()))
-                    .hint("-g joins a group that exists; another --name makes one"));
+                    .hint("use -g to join it, or another --name"));
             }
         }
         self.stale = stale;
@@ -143,7 +143,7 @@ impl Search<'_> {
 
     fn add_v1_limit(&mut self, v1: &Hierarchy, limit: &Limit) -> Result<(), Failure> {
         self.v1_group(v1)?.limit(limit).map_err(|missing| {
-            Failure::new(missing).hint("the kernel's cgroup_no_v1=all gives every controller to version 2")
+            Failure::new(missing).hint("boot with cgroup_no_v1=all to use version 2 for every controller")
         })
     }
 
