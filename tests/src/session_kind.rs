@@ -14,6 +14,8 @@ pub enum SessionKind {
     User,
     /// `console vm`: by root in a VM with cgroup v2 alone.
     Vm,
+    /// `console systemd`: by root on a machine with systemd and cgroup v2 alone.
+    Systemd,
     /// `console registry`: by root and by an ordinary user, with `$REGISTRY`, a registry on this machine.
     Registry,
     /// `console engine`: by root, with a Docker engine behind `$DOCKER_HOST`.
@@ -22,7 +24,7 @@ pub enum SessionKind {
     Mirror,
     /// `console cluster`: by an ordinary user on a machine with systemd, Slurm, a second host and user-mode networks.
     Cluster,
-    /// `console cluster root`: there, by root.
+    /// `console cluster-root`: there, by root.
     ClusterRoot,
 }
 
