@@ -137,6 +137,7 @@ mod tests {
             std::fs::create_dir_all(mount.join(group)).unwrap();
         }
         let hierarchy = Hierarchy {
+            mount_id: 0,
             version: Version::V1,
             mount: mount.clone(),
             own: mount.clone(),

@@ -35,8 +35,6 @@ pub struct Placement {
     pub levels: Option<Levels>,
     /// The scope that the parent is.
     pub scope: Option<NewScope>,
-    /// Whether a mount covers a part of /proc, so that a user namespace cannot mount a new one.
-    pub proc_is_covered: bool,
     /// Limits that this machine does not support, with the reason, where that is not an error.
     pub skipped: Vec<String>,
 }
@@ -226,7 +224,6 @@ impl Search<'_> {
             attempt: request.attempt,
             levels,
             scope: None,
-            proc_is_covered: found.proc_is_covered,
             skipped: self.skipped,
         };
         placement.find_stale_siblings(request.name.is_some())?;

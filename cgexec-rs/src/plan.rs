@@ -55,8 +55,7 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
             kill_at_end(&mut plan, &place);
             set_limits(&mut plan, &place);
             watch_time(&mut plan, &place, &mode, report.as_mut());
-            let new_init = mode.new_init && !place.proc_is_covered;
-            start_child(&mut plan, &place, into, enters_cgroupns, new_init, mode.times.waiting());
+            start_child(&mut plan, &place, into, enters_cgroupns, mode.new_init, mode.times.waiting());
             enters_cgroupns = false;
         }
     }

@@ -60,7 +60,10 @@ impl RunMode {
     }
 }
 
-/// Whether this is PID 1 of a PID namespace with a proc of its own, which can be mounted anew.
+/// Whether this is PID 1 of a PID namespace with a proc of its own, which can be mounted anew: nothing covers a
+/// part of it.
 fn is_init_with_proc() -> bool {
-    std::process::id() == 1 && std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1")
+    std::process::id() == 1
+        && std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1")
+        && system::mountinfo::cover_of_proc().is_none()
 }

@@ -69,7 +69,6 @@ pub fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, F
         cleanup: request.cleanup,
         attempt: request.attempt,
         scope: Some(scope),
-        proc_is_covered: found.proc_is_covered,
         skipped,
     })
 }

@@ -202,6 +202,7 @@ mod tests {
         }
         fs::write(top.join("cgroup.subtree_control"), "memory\n").unwrap();
         let v2 = Hierarchy {
+            mount_id: 0,
             version: Version::V2,
             mount: top.clone(),
             own: top.join("a/b/c"),

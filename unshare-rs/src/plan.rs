@@ -7,24 +7,27 @@ use chain::call::{self, ForkOptions, PidFile};
 use chain::exec::Command;
 use chain::handover::{self, HandOver};
 use chain::idmap::map_own_id;
+use chain::plan::Reason;
 use chain::process_one::{self, ProcessOne};
 use chain::user_namespace::FreeIds;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
+use nix::sched::CloneFlags;
 use system::idmap::IdKind;
 
 use crate::cli::{SetgroupsRule, TOOL};
 use crate::filesystem::{BinfmtMount, Propagate};
 use crate::ids::{IdSetup, MapWrite};
 use crate::mapper;
+use crate::namespaces::Namespaces;
 use crate::persist::PersistedNamespace;
 use crate::setup::{Hostname, LeftToNext, Setup};
 
 /// The usual flags for proc and other file systems without programs.
 const NO_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
-const NO_NEW_PROC: &str = "the processes outside stay in sight: a part of /proc is covered, so the kernel gives no \
-    new one; a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
+const NO_NEW_PROC: &str = "the processes outside stay visible: a part of /proc is covered, so the kernel refuses a new \
+    one; a container lifts this with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
     procMount: Unmasked (Kubernetes)";
 
 /// Every step, in order. The function is long because it leaves nothing out.
@@ -39,17 +42,25 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     }
     let pid_file = process.pid_file.map(|path| open_pid_file(&mut plan, path));
     if let Some((uid, gid)) = ids.owner {
-        plan.step("give up the own groups", call::SetGroups(Vec::new()));
+        plan.step("drop the supplementary groups", call::SetGroups(Vec::new()));
         plan.step(format!("become group {gid}, which owns the namespace"), call::SetGroup(gid));
         plan.step(format!("become user {uid}, who owns the namespace"), call::SetUser(uid));
     }
     if setup.free_ids {
         FreeIds::plan_creation(&mut plan).plan_entry(&mut plan);
     }
-    if !namespaces.is_empty() {
-        plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
+    let maps_last = ids.are_mapped_by_programs() && setup.persisted.is_empty();
+    let user = Namespaces::NONE.with(CloneFlags::CLONE_NEWUSER);
+    let (first, rest) =
+        if maps_last { (user, namespaces.without(user)) } else { (namespaces, Namespaces::NONE) };
+    enter(&mut plan, first);
+    if maps_last {
+        // programs take time, and what follows needs no id
+        plan.begin_early();
+        enter(&mut plan, rest);
+    } else {
+        map_ids(&mut plan, &ids, pid);
     }
-    map_ids(&mut plan, &ids, pid);
     let (with_child, at_once): (Vec<_>, _) = setup.persisted.into_iter().partition(|it| it.needs_child());
     persist(&mut plan, at_once, pid);
     if let Some((reason, flags)) = filesystem.propagation {
@@ -58,7 +69,7 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     if let Some(Hostname { name, is_default }) = setup.hostname {
         plan.step("set the hostname", call::SetHostname(name));
         if is_default {
-            let note = "the hostname stays: sethostname(2) is refused here, perhaps by the seccomp filter of a container";
+            let note = "the hostname is unchanged: the kernel refused sethostname(2), perhaps because of a container's seccomp filter";
             plan.or_else(&[Errno::EPERM], note, Vec::new());
         }
     }
@@ -66,6 +77,9 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     for (clock, offset) in setup.clocks {
         let offset = call::Write::new("/proc/self/timens_offsets", format!("{clock} {offset}"));
         plan.step(format!("move the {clock} clock"), offset);
+    }
+    if maps_last {
+        map_ids(&mut plan, &ids, pid);
     }
     match process.process_1 {
         Some(process_1) => process_1.plan(&mut plan, |_| {}),
@@ -92,14 +106,14 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     plan.step_if_some("enter the working directory", filesystem.workdir.map(call::Chdir));
     if let Some(gid) = ids.gid {
         let drop_groups = ids.can_drop_groups.then(|| call::SetGroups(Vec::new()));
-        plan.step_if_some("give up the supplementary groups", drop_groups);
+        plan.step_if_some("drop the supplementary groups", drop_groups);
         plan.step(format!("become group {gid}"), call::SetGroup(gid));
     }
     if let Some(uid) = ids.uid {
         plan.step(format!("become user {uid}"), call::SetUser(uid));
     }
     let keep_capabilities = ids.keep_capabilities.then_some(call::KeepCapabilities);
-    plan.step_if_some("let the command keep the capabilities", keep_capabilities);
+    plan.step_if_some("let the command keep its capabilities", keep_capabilities);
     if let Some(names) = setup.environment {
         let reason = if names.is_empty() { "clear the environment" } else { "keep only named variables" };
         plan.step(reason, call::KeepEnvironment(names));
@@ -108,10 +122,16 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     plan
 }
 
+fn enter(plan: &mut Plan, namespaces: Namespaces) {
+    if !namespaces.is_empty() {
+        plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
+    }
+}
+
 /// Opens the file for the number of the command, while paths are the caller's, and its /proc.
 fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
     let slots = PidFile { file: plan.slot("pid file"), proc: plan.slot("proc") };
-    let reason = "open a file for the number of the command, and the proc that has it";
+    let reason = "open a file for the PID of the command, and the proc that shows it";
     plan.step(reason, call::OpenPidFile { path, slots });
     slots
 }
@@ -119,14 +139,15 @@ fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
 /// Leaves to the next tool what it takes, and does the rest.
 fn hand_over(plan: &mut Plan, left: LeftToNext, pid_file: Option<PidFile>) {
     let (process_1, handed_file) = (left.process_1, pid_file.filter(|_| left.pid_file));
-    if process_1.is_some() || left.free_ids || handed_file.is_some() {
-        let reason = match process_1 {
-            Some(_) if left.free_ids => "leave the user and PID namespaces and the proc to the next tool",
-            Some(_) => "leave the PID namespace and its proc to the next tool",
-            None if left.free_ids => "leave the user namespace to the next tool",
-            None => "leave it to the next tool to write the number of the command",
+    let LeftToNext { mount, free_ids: userns, .. } = left;
+    let namespaces = handover::left_namespaces(process_1, mount, userns);
+    if namespaces.is_some() || handed_file.is_some() {
+        let proc = if process_1.is_some() { " and the proc" } else { "" };
+        let reason: Reason = match namespaces {
+            Some(which) => format!("leave {which}{proc} to the next tool").into(),
+            None => "leave the writing of the PID to the next tool".into(),
         };
-        plan.step(reason, HandOver { process_1, userns: left.free_ids, pid_file: handed_file });
+        plan.step(reason, HandOver { process_1, mount, userns, pid_file: handed_file });
     }
     if handed_file.is_none() {
         handover::plan_pid_file(plan, pid_file);
@@ -160,9 +181,11 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
             Some(MapWrite::ByProgram { program, map, alone }) => {
                 plan.step(reason, mapper::call(kind, program, pid, map));
                 plan.in_helper();
+                plan.early();
                 if let Some(own) = alone {
                     let noun = kind.noun();
-                    let note = format!("only {noun} 0 exists inside: {} refuses more", mapper::name(kind));
+                    let note =
+                        format!("only {noun} 0 exists inside: {} refused the other ids", mapper::name(kind));
                     plan.or_else(&[Errno::EPERM], note, mapper::alone(kind, pid, *own));
                 }
             }
@@ -180,7 +203,7 @@ fn persist(plan: &mut Plan, namespaces: Vec<PersistedNamespace>, pid: u32) {
         let PersistedNamespace { kind, file, create } = namespace;
         let name = kind.name;
         if create {
-            let reason = format!("make a file for the {name} namespace");
+            let reason = format!("create a file for the {name} namespace");
             plan.step(reason, call::Mknod::file(&file, 0o600));
             plan.undo_if_failed("remove its file", call::Unlink(file.clone()));
             plan.in_helper();
@@ -188,7 +211,7 @@ fn persist(plan: &mut Plan, namespaces: Vec<PersistedNamespace>, pid: u32) {
         let mount = call::Mount::bind(source, &file, MsFlags::empty());
         plan.step(format!("keep the {name} namespace in a file"), mount);
         let unmount = call::Unmount { target: file, flags: MntFlags::MNT_DETACH };
-        plan.undo_if_failed(format!("let go of the {name} namespace"), unmount);
+        plan.undo_if_failed(format!("release the {name} namespace"), unmount);
         plan.in_helper();
     }
 }

@@ -61,6 +61,9 @@ pub struct Hostname {
 pub struct LeftToNext {
     /// It makes the PID namespace, with this process 1, and mounts its proc.
     pub process_1: Option<ProcessOne>,
+    /// It makes the mount namespace, too. In a user namespace of ours it does not: there its reading of the
+    /// system would need one that it may mount in.
+    pub mount: bool,
     /// It creates the user namespace with ids that no account has.
     pub free_ids: bool,
     /// It writes the number of the command into the file of `--pid-file`.
@@ -81,8 +84,10 @@ impl Setup {
         let all = namespaces;
         let has = |flag| all.has(flag);
         if options.hostname.is_some() && !has(CloneFlags::CLONE_NEWUTS) {
-            return Err(Failure::new("--hostname would rename this machine: the UTS namespace is shared")
-                .hint("leave uts out of --share"));
+            return Err(Failure::new(
+                "--hostname would rename this machine, because the UTS namespace is shared",
+            )
+            .hint("leave uts out of --share"));
         }
         let has_free_ids = options.ids.userns == Some(Userns::Auto);
         if has_free_ids {
@@ -114,11 +119,18 @@ impl Setup {
             && has_usual_proc
             && is_container
             && !options.process.describe_parent();
+        let has_mounts = options.filesystem.propagation.is_some() || filesystem.binfmt.is_some();
+        let process_1 = process.process_1.filter(|_| next_takes_process_1);
         let left_to_next = LeftToNext {
-            process_1: process.process_1.filter(|_| next_takes_process_1),
+            process_1,
+            mount: process_1.is_some() && !has(CloneFlags::CLONE_NEWUSER) && !has_mounts,
             free_ids: has_free_ids && next_takes && caller.privilege == Privilege::Admin,
             pid_file: next_takes,
         };
+        if left_to_next.mount {
+            namespaces = namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWNS));
+            filesystem.propagation = None;
+        }
         if left_to_next.process_1.is_some() {
             namespaces = namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWPID));
             (process.process_1, process.has_parent, filesystem.proc) = (None, false, None);
@@ -155,9 +167,9 @@ fn named_namespaces(options: &Options) -> Result<Namespaces, Failure> {
     let named = implied.fold(options.namespaces.selected, |named, (flag, _)| named.with(flag));
     match (named.is_empty(), options.share) {
         (false, Some(_)) => Err(Failure::new(
-            "--share takes namespaces out of the container set, and here they are named one by one",
+            "--share changes the container namespaces, which are not created when namespaces are named",
         )
-        .hint("name the ones to enter, or leave them all to the container set")),
+        .hint("leave out either --share or the options that name namespaces")),
         // alone, --hostname is the hostname of a container
         (false, None) if options.hostname.is_some() => Ok(named.with(CloneFlags::CLONE_NEWUTS)),
         _ => Ok(named),
@@ -191,10 +203,8 @@ fn container_namespaces(options: &Options, caller: &Caller) -> Result<Namespaces
         return Ok(Namespaces::CONTAINER.with(time).without(shared));
     }
     if shared.has(CloneFlags::CLONE_NEWUSER) {
-        return Err(Failure::new(
-            "without a user namespace of its own an ordinary user gets no other namespace",
-        )
-        .hint("leave user out of --share"));
+        return Err(Failure::new("an ordinary user needs a new user namespace to enter any other namespace")
+            .hint("leave user out of --share"));
     }
     Ok(Namespaces::CONTAINER.with(time | CloneFlags::CLONE_NEWUSER).without(shared))
 }

@@ -28,7 +28,6 @@ pub(crate) fn placement(anchor: Group) -> Placement {
         attempt: false,
         levels: None,
         scope: None,
-        proc_is_covered: false,
         skipped: Vec::new(),
     }
 }

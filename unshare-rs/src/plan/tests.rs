@@ -68,10 +68,12 @@ fn without_options_root_gets_the_container_set() {
 fn an_ordinary_user_is_root_inside_with_all_subordinate_ids() {
     let lines = lines(&[], Privilege::None);
     assert_eq!(lines[0], "fork()");
-    assert!(lines[1].contains("CLONE_NEWUSER"), "{lines:?}");
+    // the maps are begun with the namespace, and waited for when nothing is left that needs no id
+    assert_eq!(lines[1], "unshare(CLONE_NEWUSER)");
+    assert!(lines[5].contains("SIOCSIFFLAGS"), "{lines:?}");
     let map = "\"42\", \"0\", \"1000\", \"1\", \"1\", \"100000\", \"65536\", \"65537\", \"300000\", \"10\"";
     assert_eq!(
-        lines[2..4],
+        lines[6..8],
         [
             format!("execve(\"/usr/bin/newuidmap\", [\"newuidmap\", {map}], environ)"),
             format!("execve(\"/usr/bin/newgidmap\", [\"newgidmap\", {map}], environ)"),
@@ -161,7 +163,7 @@ fn shared_namespaces_are_left_as_they_are() {
 #[test]
 fn a_shared_hostname_is_not_changed() {
     let failure = setup(&["--share", "uts", "--hostname", "web"], Privilege::Admin).unwrap_err();
-    assert_eq!(failure.message, "--hostname would rename this machine: the UTS namespace is shared");
+    assert_eq!(failure.message, "--hostname would rename this machine, because the UTS namespace is shared");
 }
 
 #[test]
@@ -169,7 +171,7 @@ fn an_ordinary_user_cannot_share_the_user_namespace() {
     let failure = setup(&["--share", "user,net"], Privilege::None).unwrap_err();
     assert_eq!(
         failure,
-        Failure::new("without a user namespace of its own an ordinary user gets no other namespace")
+        Failure::new("an ordinary user needs a new user namespace to enter any other namespace")
             .hint("leave user out of --share")
     );
     assert!(setup(&["--share", "user,net"], Privilege::Admin).is_ok());
@@ -288,8 +290,24 @@ fn a_reaper_is_process_one_of_a_container_and_elsewhere_by_option() {
     assert_eq!(lines(&["-p"], Privilege::Admin), alone);
     assert!(setup(&["-u", "--init"], Privilege::Admin).is_err());
     let has_reaper = |args: &[&str]| lines(args, Privilege::Admin).contains(&REAPER.to_string());
-    assert!(has_reaper(&[]) && has_reaper(&["--no-init", "--init"]) && has_reaper(&["--kill-child"]));
-    assert!(!has_reaper(&["--no-init"]) && !has_reaper(&["--init", "--no-init"]));
+    assert!(has_reaper(&[]) && has_reaper(&["--init"]) && has_reaper(&["--kill-child"]));
+    assert!(!has_reaper(&["--no-init"]));
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let pairs =
+        [["--init", "--no-init"], ["--mount-proc", "--no-mount-proc"], ["--kill-child", "--no-kill-child"]];
+    for [one, other] in pairs {
+        for args in [["unshare-rs", one, other], ["unshare-rs", other, one]] {
+            let refused = args::command::<Options>(&TOOL).try_get_matches_from(args).unwrap_err();
+            assert_eq!(refused.kind(), clap::error::ErrorKind::ArgumentConflict, "{args:?}");
+        }
+    }
+    for args in [&["--no-init", "--share=pid"][..], &["--no-init", "--uts"]] {
+        let message = setup(args, Privilege::Admin).unwrap_err().message;
+        assert_eq!(message, "--no-init needs a new PID namespace, and there is none");
+    }
 }
 
 #[test]
@@ -313,6 +331,21 @@ fn the_pid_namespace_is_left_to_the_link_that_starts_the_command() {
     assert_eq!(user.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper\", 1)");
     let command = lines_before_a_link(&["--no-init", "--share=net"], Privilege::None);
     assert_eq!(command.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"command\", 1)");
+}
+
+#[test]
+fn without_a_user_namespace_the_mount_namespace_is_left_to_it_as_well() {
+    let root = |args: &[&str]| {
+        let caller = Caller { next_takes: true, ids: (0, 0), ..caller(Privilege::Admin) };
+        plan(setup_of(args, &caller).unwrap(), Command::shell("chroot-rs".into())).lines()
+    };
+    let lines = root(&[]);
+    assert!(!lines.iter().any(|line| line.contains("CLONE_NEWNS") || line.contains("mount(")), "{lines:?}");
+    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper mount\", 1)");
+    // mounts that are asked for are made here
+    for args in [&["--propagation=slave"] as &[_], &["--share=pid"]] {
+        assert!(root(args).iter().any(|line| line.contains("CLONE_NEWNS")), "{args:?}");
+    }
 }
 
 #[test]
@@ -406,7 +439,7 @@ fn free_ids_are_left_to_a_next_tool_that_mounts_as_root_of_the_machine() {
     let setup = setup_of(&["--userns", "auto"], &caller).unwrap();
     assert!(setup.left_to_next.free_ids && !setup.free_ids);
     let lines = plan(setup, Command::shell("/bin/true".into())).lines();
-    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper userns\", 1)");
+    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper mount userns\", 1)");
     assert!(!lines.iter().any(|line| line.contains("NEWUSER")), "{lines:?}");
 }
 
