@@ -248,6 +248,7 @@ impl Options {
             root_mode: self.mode,
             sparse: self.sparse,
             max_entries: self.max_files,
+            max_copied_bytes: self.max_size,
             verbose: self.verbose,
             selection: Selection {
                 below: self.subdir.clone(),

@@ -52,6 +52,9 @@ pub struct Unpacker {
     left_out: HashSet<Name>,
     /// Files that no more links can be made to, and the copies that take their place.
     copied: HashMap<Name, Name>,
+    /// Bytes of the copies.
+    copied_bytes: u64,
+    interrupt: Interrupt,
     /// What the layer has made, while one of an image is applied.
     layer: Option<Made>,
     /// What was made so far, where something was there before us.
@@ -119,6 +122,8 @@ impl Unpacker {
             waiting_bytes: 0,
             left_out: HashSet::new(),
             copied: HashMap::new(),
+            copied_bytes: 0,
+            interrupt: Interrupt::default(),
             layer: None,
             files,
             usage,
@@ -135,6 +140,7 @@ impl Unpacker {
             ArchiveKind::Layer => (Reader::of_layer(), Some(Made::default())),
         };
         self.layer = layer;
+        self.interrupt = interrupt.clone();
         while let Some(entry) = reader.next(stream)? {
             interrupt.check()?;
             self.count()?;
