@@ -81,7 +81,7 @@ fn common_options(is_link: bool) -> [Arg; 2] {
         )
     } else {
         (
-            "Accepted as by the tools that run a command; there are no steps to say",
+            "Accepted for consistency with the other tools; has no effect",
             "List each entry and make nothing, as CHAIN_DRY_RUN=1 does",
         )
     };

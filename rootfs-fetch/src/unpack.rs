@@ -80,7 +80,7 @@ pub fn check_count(entries: u64, most: u64) -> Result<()> {
         return Ok(());
     }
     Err(Failure::damaged(format_args!("refused: the archive has more than {most} entries"))
-        .hint("--max-files allows more"))
+        .hint("raise the limit with --max-files"))
 }
 
 /// Refuses an entry that no tree can take; whether it is one, and no mark that takes away.

@@ -70,7 +70,7 @@ fn copies_of_links_count_as_what_is_unpacked() {
     let tar = a_bomb_of_links(1 << 20, 20);
     let outcome = injected(&scratch, "linkat", "EMLINK", &tar, &["--max-size", "8M", "-", "root"]);
     let said = "rootfs-fetch: refused: copies of hard links would take more than 8388608 bytes\n\
-                rootfs-fetch: hint: --max-size allows more\n";
+                rootfs-fetch: hint: raise the limit with --max-size\n";
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(4), said));
     assert_eq!(scratch.left(), Vec::<String>::new());
     let outcome = injected(&scratch, "linkat", "EMLINK", &tar, &["--max-size", "40M", "-", "root"]);
@@ -157,7 +157,7 @@ fn times_that_a_file_system_refuses_are_counted() {
     let scratch = Scratch::new();
     let tar = Tar::new().dir("d", 0o755).file("d/a", b"x").symlink("d/l", "a").end();
     let outcome = injected(&scratch, "utimensat", "EPERM", &tar, &["-", "root"]);
-    let line = "rootfs-fetch: 3 files have their time of now: the file system refused the archive's";
+    let line = "rootfs-fetch: 3 files have the current time: the file system refused the archive's";
     assert_eq!((outcome.code, outcome.stderr.lines().next()), (Some(0), Some(line)));
 }
 
@@ -173,7 +173,7 @@ fn owners_that_a_file_system_refuses_have_a_hint_that_works() {
     let tar = Tar::new().entry(&head, b"x").end();
     let outcome = injected(&scratch, "fchown,fchownat", "EPERM", &tar, &["-", "root"]);
     assert_eq!(outcome.code, Some(5), "{outcome:?}");
-    let hint = "hint: this file system keeps no owners: --no-same-owner makes everything the caller's";
+    let hint = "hint: this file system does not keep owners: use --no-same-owner";
     assert!(outcome.stderr.contains(hint), "{outcome:?}");
     let outcome =
         injected(&scratch, "fchown,fchownat", "EPERM", &tar, &["-q", "--no-same-owner", "-", "root"]);
@@ -192,7 +192,7 @@ fn another_name_of_a_device_that_is_left_out_is_left_out_too() {
         .end();
     let outcome = scratch.feed(As::Caller, &tar, &["-", "root"]);
     let line =
-        "rootfs-fetch: 4 device nodes left out: chroot-rs mounts a /dev; --devices makes them, as root";
+        "rootfs-fetch: 4 device nodes skipped: chroot-rs mounts a /dev; as root, --devices creates them";
     assert_eq!((outcome.code, outcome.stderr.lines().next()), (Some(0), Some(line)));
     // one whose name a file has since is that file's
     let tar = Tar::new().entry(&Head::new(b'3', "n"), b"").file("n", b"x").hardlink("m", "n").end();

@@ -144,7 +144,7 @@ impl Net {
         }
         if let Some(reporter) = self.rules.reporter.filter(|_| anybody) {
             reporter.message(format_args!(
-                "the certificate of {} is not checked: whoever is on the way can be it, read everything \
+                "the certificate of {} is not verified: an attacker can impersonate it, read everything \
                  and change what has no digest",
                 origin.authority()
             ));
@@ -249,7 +249,7 @@ impl Net {
             let (server, status) = (response.url.origin.authority(), response.head.status);
             let seconds = pause.as_secs();
             reporter.message(format_args!(
-                "{server} is busy (HTTP {status}): it is asked again in {seconds} s, as it wishes"
+                "{server} is busy (HTTP {status}): trying again in {seconds} s, as it asks"
             ));
         }
         pause
@@ -297,7 +297,7 @@ impl Net {
             return Ok(Some("that is plain HTTP"));
         }
         let inside = self.leads_inside(first, to)?;
-        Ok(inside.then_some("that is an address of this machine's own"))
+        Ok(inside.then_some("it is an address of this machine"))
     }
 
     /// Whether one server leads to this machine or its link, and is elsewhere itself.
@@ -380,7 +380,7 @@ impl Net {
         if origin.scheme == Scheme::Https || origin.is_loopback() || self.allows_plain(origin) {
             return Ok(());
         }
-        let line = format_args!("refused {origin}: plain HTTP is read and changed by anybody on the way");
+        let line = format_args!("refused {origin}: plain HTTP can be read and changed on the way");
         Err(Failure::new(Kind::Network, line).hint("use https://, or allow it with --insecure-http"))
     }
 }

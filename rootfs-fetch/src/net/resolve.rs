@@ -35,7 +35,7 @@ pub fn resolve(host: &str, patience: Duration, interrupt: &Interrupt) -> Result<
         None => dns::resolve(host, deadline, interrupt)?,
     };
     if addresses.is_empty() {
-        return Err(Failure::new(Kind::Network, format_args!("cannot find {host:?}: no host of that name")));
+        return Err(Failure::new(Kind::Network, format_args!("cannot find {host:?}: unknown host")));
     }
     Ok(addresses)
 }

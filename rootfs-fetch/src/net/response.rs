@@ -146,7 +146,8 @@ impl Response {
         }
         let mut plain = Vec::new();
         let unpacked = MultiGzDecoder::new(data.as_slice()).take(max + 1).read_to_end(&mut plain);
-        unpacked.map_err(|error| Failure::damaged(format_args!("{url} is no gzip, as it says: {error}")))?;
+        unpacked
+            .map_err(|error| Failure::damaged(format_args!("{url} is labelled gzip and is not: {error}")))?;
         if plain.len() as u64 > max { Err(too_large(&url, max)) } else { Ok(plain) }
     }
 

@@ -50,8 +50,8 @@ pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
         return Ok(config);
     }
     if roots.is_empty() {
-        return Err(Failure::new(Kind::Network, "no certificate authorities are installed to trust in TLS")
-            .hint("install ca-certificates, or give them with --cacert FILE"));
+        return Err(Failure::new(Kind::Network, "no trusted certificate authorities are installed")
+            .hint("install ca-certificates, or use --cacert FILE"));
     }
     let roots = Arc::new(roots);
     let mut config = trusting(roots.clone(), trust.client)?;
@@ -77,8 +77,9 @@ fn trusting(roots: Arc<RootCertStore>, client: Option<&(PathBuf, PathBuf)>) -> R
     let mut config = match client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let secret = PrivateKeyDer::from_pem_slice(&contents(key)?)
-                .map_err(|error| Failure::damaged(format_args!("{} is no key: {error}", quoted(key))))?;
+            let secret = PrivateKeyDer::from_pem_slice(&contents(key)?).map_err(|error| {
+                Failure::damaged(format_args!("{} is not a private key: {error}", quoted(key)))
+            })?;
             builder
                 .with_client_auth_cert(read(certificate)?, secret)
                 .map_err(|error| no_certificate(certificate, &error))?
@@ -120,7 +121,7 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn no_certificate(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::damaged(format_args!("{} is no certificate: {error}", quoted(path)))
+    Failure::damaged(format_args!("{} is not a certificate: {error}", quoted(path)))
 }
 
 /// Whether a signature is of an algorithm that is known, for keys of another kind.

@@ -43,7 +43,8 @@ pub fn find(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
         return legacy(layout, query);
     };
     let images = parse(&data, MANIFEST)?;
-    let images = images.as_array().ok_or_else(|| Failure::damaged("manifest.json is no list of images"))?;
+    let images =
+        images.as_array().ok_or_else(|| Failure::damaged("manifest.json is not a list of images"))?;
     let tags = |image: &Value| -> Vec<String> {
         let tags = image.get("RepoTags").and_then(Value::as_array).into_iter().flatten();
         tags.filter_map(Value::as_str).map(str::to_owned).collect()

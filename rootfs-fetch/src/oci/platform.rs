@@ -129,7 +129,7 @@ impl FromStr for Platform {
 }
 
 fn wrong() -> String {
-    "a platform is OS/ARCHITECTURE[/VARIANT], as linux/arm64".into()
+    "expected OS/ARCHITECTURE[/VARIANT], such as linux/arm64".into()
 }
 
 impl fmt::Display for Platform {

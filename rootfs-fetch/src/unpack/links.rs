@@ -38,9 +38,9 @@ impl Unpacker {
         let target = Name::parse(raw_target)?;
         let Some(target) = self.policy.selection.select(&target) else {
             return Err(Failure::damaged(format_args!(
-                "{name} is a hard link to {target}, which was left out"
+                "{name} is a hard link to {target}, which was skipped"
             ))
-            .hint("--exclude the link too, or keep both"));
+            .hint("exclude both names or neither"));
         };
         if target.is_root() {
             return Err(Failure::damaged(format_args!("refused {name}: a hard link to nothing")));
@@ -113,7 +113,7 @@ impl Unpacker {
                 return Err(Failure::damaged(format_args!(
                     "refused: copies of hard links would take more than {max_bytes} bytes"
                 ))
-                .hint("--max-size allows more"));
+                .hint("raise the limit with --max-size"));
             }
         }
         Ok(true)

@@ -36,7 +36,7 @@ pub fn apply_policy(entry: &mut Entry, policy: &Policy, report: &mut Report) -> 
         Owners::Keep if exists => return Ok(()),
         Owners::Keep => {
             return Err(Failure::damaged("the owner of an entry is out of range")
-                .hint("--squash makes such entries the caller's"));
+                .hint("to own such entries, use --squash"));
         }
         Owners::Squash if exists => return Ok(()),
         Owners::Squash | Owners::Caller => {}
@@ -211,10 +211,11 @@ fn chown(
             let failure = Failure::entry_call("set its owner", call, error);
             Err(match error {
                 Errno::INVAL => failure
-                    .hint("this user namespace has no such id: --squash makes such entries the caller's"),
+                    .hint("this user namespace does not map that id: to own such entries, use --squash"),
                 // NFS with root_squash, FUSE, FAT
-                Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS => failure
-                    .hint("this file system keeps no owners: --no-same-owner makes everything the caller's"),
+                Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS => {
+                    failure.hint("this file system does not keep owners: use --no-same-owner")
+                }
                 _ => failure,
             })
         }

@@ -21,7 +21,7 @@ pub const SLICE: Duration = Duration::from_millis(100);
 
 /// The failure when no answer comes in time.
 pub fn late() -> Failure {
-    Failure::new(Kind::Network, "nobody answers what the address of the host is")
+    Failure::new(Kind::Network, "no name server answers")
 }
 
 /// Addresses by /etc/hosts, then by the servers of /etc/resolv.conf.
@@ -160,8 +160,7 @@ impl Servers {
 }
 
 fn query(name: &str, kind: TYPE) -> Result<(u16, Vec<u8>)> {
-    let wrong =
-        || Failure::new(Kind::Network, format_args!("cannot find {name:?}: that is no name of a host"));
+    let wrong = || Failure::new(Kind::Network, format_args!("cannot find {name:?}: not a host name"));
     let mut id = [0; 2];
     // a guess less for who would answer in the server's place; the port is another
     let _ = rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty());

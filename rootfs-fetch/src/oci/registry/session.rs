@@ -75,7 +75,7 @@ impl Session {
     /// Finds out whether the registry speaks TLS, where plain HTTP is allowed.
     fn find_base(&self) -> Result<Url> {
         let server = self.reference.server();
-        let wrong = |_| Failure::new(Kind::Usage, format_args!("{server:?} is no name of a registry"));
+        let wrong = |_| Failure::new(Kind::Usage, format_args!("{server:?} is not the name of a registry"));
         let of = |scheme| Url::of_authority(scheme, server, "/v2/").map_err(wrong);
         let (plain, secure) = (of(Scheme::Http)?, of(Scheme::Https)?);
         let rules = self.net.rules();
@@ -204,17 +204,13 @@ impl Session {
         match status {
             200..=299 => {}
             401 | 403 => {
-                let who = if credentials.is_some() {
-                    "the credentials for it are"
-                } else {
-                    "nobody without credentials is"
-                };
+                let who = if credentials.is_some() { "the credentials are" } else { "anonymous access is" };
                 let line = format_args!(
                     "cannot get a token for {}: {who} not accepted by {at} (HTTP {status})",
                     self.reference
                 );
                 return Err(Failure::new(Kind::Denied, line)
-                    .hint("log in anew, as by 'docker login' or 'skopeo login'"));
+                    .hint("log in again with 'docker login' or 'skopeo login'"));
             }
             status => return Err(cannot_get(&at, format_args!("the token server answers {status}"))),
         }
