@@ -78,7 +78,7 @@ impl Fetch<'_> {
         let files = match Layout::archive(path, self.opener().temp_dir, *max_bytes, self.interrupt()) {
             Ok(files) => files,
             Err(failure) if failure.by_signal().is_some() => return Err(failure),
-            // what is wrong with it is told where it is unpacked
+            // unpacking it reports the error
             Err(_) => return Ok(None),
         };
         let Some(format) = ImageFormat::detect(&files) else { return Ok(None) };
@@ -240,7 +240,7 @@ impl Fetch<'_> {
             }
             Input::Image(image) => {
                 if destination.is_merge() {
-                    // there is no second try: what is added stays
+                    // a second try is impossible: what is added stays
                     image.forget_damaged()?;
                 }
                 let mut unpacker = unpacker(tree);
@@ -273,7 +273,7 @@ impl Fetch<'_> {
     }
 }
 
-/// Says that anybody on this machine can start programs of the tree that run as somebody else.
+/// Warns if other users of this machine can run programs of the tree with another user's rights.
 fn within_reach(directory: &Path, programs: u64, reporter: &Reporter) {
     let passes = |path: &Path, bits| path.metadata().is_ok_and(|meta| meta.permissions().mode() & bits != 0);
     let Ok(real) = directory.canonicalize() else { return };

@@ -66,7 +66,7 @@ impl Source {
             return Ok(Self::Stdin);
         }
         if let Some(remote) = operand.to_str().and_then(remote) {
-            // what is wrong is told without the operand: a URL may have a password in it
+            // the message omits the operand: a URL may have a password in it
             return remote.map_err(|why| Failure::new(Kind::Usage, why));
         }
         if let Some(programs) = bytes.strip_prefix(b"host:") {

@@ -391,7 +391,7 @@ impl Unpacker {
     /// Finishes the directories, and ends.
     pub fn finish(mut self) -> Result<Report> {
         self.policy.selection.check(self.entries)?;
-        // only for a line of advice, so a failure is no failure of the run
+        // this is only for a hint, so a failure does not end the run
         self.report.nested = self.nested().unwrap_or_default();
         finish::directories(&mut self.tree, &self.policy, &mut self.report)?;
         Ok(self.report)

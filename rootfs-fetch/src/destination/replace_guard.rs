@@ -2,7 +2,7 @@
 //! an ordinary user may not remove.
 //!
 //! The first two are almost always a mistake. The others cannot work: mounts move with the exchanged
-//! tree, and its removal would stop at the first mount, or at the first directory of somebody else.
+//! tree, and its removal would stop at the first mount, or at the first directory of another user.
 
 use std::collections::BTreeMap;
 use std::iter;

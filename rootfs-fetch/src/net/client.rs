@@ -45,7 +45,7 @@ pub struct Rules {
     pub insecure_tls: bool,
     /// How long each step may take.
     pub patience: Duration,
-    /// Says what takes long.
+    /// Prints what takes long.
     pub reporter: Option<Reporter>,
 }
 
@@ -113,7 +113,7 @@ impl Net {
             if proxy.is_some_and(Proxy::has_tls) {
                 return self.secure().cloned();
             }
-            let plain = self.plain.get_or_init(|| self.build(tls::trusting_nobody()?));
+            let plain = self.plain.get_or_init(|| self.build(tls::without_authorities()?));
             return plain.clone();
         }
         let mut special = self.special.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,11 +138,11 @@ impl Net {
     /// The client of a server that has settings of its own.
     fn own_client(&self, origin: &Origin) -> Result<Option<Client>> {
         let files = HostFiles::find(origin)?;
-        let anybody = self.rules.insecure_tls && self.rules.is_insecure_registry(origin);
-        if files.is_empty() && !anybody {
+        let any_certificate = self.rules.insecure_tls && self.rules.is_insecure_registry(origin);
+        if files.is_empty() && !any_certificate {
             return Ok(None);
         }
-        if let Some(reporter) = self.rules.reporter.filter(|_| anybody) {
+        if let Some(reporter) = self.rules.reporter.filter(|_| any_certificate) {
             reporter.message(format_args!(
                 "the certificate of {} is not verified: an attacker can impersonate it, read everything \
                  and change what has no digest",
@@ -151,13 +151,13 @@ impl Net {
         }
         let authorities: Vec<PathBuf> =
             self.rules.authorities.iter().chain(&files.authorities).cloned().collect();
-        let trust = Trust { authorities: &authorities, client: files.client.as_ref(), anybody };
+        let trust = Trust { authorities: &authorities, client: files.client.as_ref(), any_certificate };
         self.build(tls::config(trust)?).map(Some)
     }
 
     fn build(&self, tls: rustls::ClientConfig) -> Result<Client> {
         let proxies = self.proxies.clone();
-        // what is wrong with a proxy is told before, by `ask`
+        // `ask` has reported a wrong proxy before
         let proxy = move |url: &url::Url| {
             let url: Url = url.as_str().parse().ok()?;
             proxies.for_origin(&url.origin).ok()?.map(|proxy| proxy.url)
@@ -243,7 +243,7 @@ impl Net {
         }
     }
 
-    /// Says that a server asks to wait, where that takes long.
+    /// Prints that a server asks to wait, if the wait is long.
     fn tell_pause(&self, response: &Response, pause: Duration) -> Duration {
         if let Some(reporter) = self.rules.reporter.filter(|_| pause >= LONG_PAUSE) {
             let (server, status) = (response.url.origin.authority(), response.head.status);

@@ -115,7 +115,7 @@ impl Response {
         matches!(coding.as_str(), "gzip" | "x-gzip")
     }
 
-    /// The same with the body as it was before the server packed it, which nobody asked for: digests are
+    /// The same with the body as it was before the server compressed it unasked: digests are
     /// of that. A body of `size` bytes is what was asked for, whatever the server says of it.
     #[must_use]
     pub fn without_coding(self, size: u64) -> Self {

@@ -17,15 +17,15 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 
 use crate::failure::{Failure, Kind, Result};
 
-/// Whom to trust, and what to show.
+/// The trusted authorities, and the client's certificate.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trust<'a> {
     /// Files of authorities beside the system's.
     pub authorities: &'a [PathBuf],
     /// The client's certificate and its key.
     pub client: Option<&'a (PathBuf, PathBuf)>,
-    /// Whether any certificate is taken.
-    pub anybody: bool,
+    /// Whether any certificate is accepted.
+    pub any_certificate: bool,
 }
 
 /// The settings of TLS that trust the system's authorities, and those in the files of `trust`.
@@ -44,7 +44,7 @@ pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
             named.push(certificate);
         }
     }
-    if trust.anybody {
+    if trust.any_certificate {
         let mut config = trusting(Arc::new(roots), trust.client)?;
         config.dangerous().set_certificate_verifier(verifier(Check::Skipped));
         return Ok(config);
@@ -66,7 +66,7 @@ pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
 ///
 /// # Errors
 /// Network, if this build has no TLS.
-pub fn trusting_nobody() -> Result<ClientConfig> {
+pub fn without_authorities() -> Result<ClientConfig> {
     trusting(Arc::new(RootCertStore::empty()), None)
 }
 

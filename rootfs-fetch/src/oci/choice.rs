@@ -175,7 +175,7 @@ mod tests {
         }
         let wrong = "the image does not have the name \"ubuntu\"; it has docker.io/library/ubuntu:24.04, debian:latest, debian:12";
         assert_eq!(chosen(images, ImageChoice::Named("ubuntu")), Err(wrong.into()));
-        // a tag alone is no name of a repository
+        // a tag alone is not the name of a repository
         assert!(chosen(&[&["v1"]], ImageChoice::Named("docker.io/library/v1")).is_err());
     }
 

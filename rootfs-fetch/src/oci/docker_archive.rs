@@ -95,7 +95,7 @@ fn described(layout: &Layout, image: &Value) -> Result<ResolvedImage> {
     Ok(ResolvedImage { layers, platform: Platform::of_json(&config), config: data, digests: Vec::new() })
 }
 
-/// A list, which is empty if it is missing; nothing for what is no list.
+/// A list, which is empty if it is missing; nothing for another type.
 fn array(value: Option<&Value>) -> Option<&[Value]> {
     match value {
         None => Some(&[]),

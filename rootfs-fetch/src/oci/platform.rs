@@ -19,7 +19,7 @@ pub struct Platform {
 pub enum WantedPlatform {
     /// Named by the user: the image must have it.
     Named(Platform),
-    /// This machine's: an image of only another one is taken, and the user is told.
+    /// This machine's: an image for only another platform is used, with a message.
     Host(Platform),
 }
 

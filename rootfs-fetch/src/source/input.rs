@@ -177,7 +177,7 @@ impl Opener<'_> {
         Image::unpacked(root, format, &self.config.platform).map(|image| self.told(image))
     }
 
-    /// Tells if an image is for another machine than this one, which nobody asked for.
+    /// Prints a line if an image is for another platform, and --platform was not given.
     fn told(&self, image: Image) -> Image {
         if let (WantedPlatform::Host(host), Some(platform)) = (&self.config.platform, image.platform())
             && host.distance(platform).is_none()

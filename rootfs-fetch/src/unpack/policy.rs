@@ -38,7 +38,7 @@ pub struct Policy {
     pub devices: Devices,
     /// Which entries are made, and under which names.
     pub selection: Selection,
-    /// Whether each entry is said.
+    /// Whether each entry is printed.
     pub verbose: bool,
     /// Whether long runs of zeros become holes.
     pub sparse: bool,

@@ -9,7 +9,7 @@ use indicatif::HumanCount;
 /// Counts of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Names made that are no directories.
+    /// Created names that are not directories.
     pub files: u64,
     /// Directories of the archive.
     pub directories: u64,

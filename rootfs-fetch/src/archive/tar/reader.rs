@@ -95,7 +95,7 @@ impl Reader {
                     let data = metadata(stream, &header, &mut before)?;
                     once(&mut before.link, text(&data).to_vec())?;
                 }
-                // the label of a volume is no entry
+                // the label of a volume is not an entry
                 b'V' => stream.skip(padded(header.size()?))?,
                 _ => return self.entry(stream, &header, before).map(Some),
             }

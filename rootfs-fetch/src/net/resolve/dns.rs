@@ -27,7 +27,7 @@ pub fn late() -> Failure {
 /// Addresses by /etc/hosts, then by the servers of /etc/resolv.conf.
 ///
 /// # Errors
-/// Network, if nobody answers.
+/// Network, if no server answers.
 pub fn resolve(host: &str, deadline: Instant, interrupt: &Interrupt) -> Result<Vec<IpAddr>> {
     let known = hosts(&read("/etc/hosts"), host);
     if !known.is_empty() {
@@ -286,7 +286,7 @@ mod tests {
                     reply.answers.push(ResourceRecord::new(question.qname.clone(), CLASS::IN, 1, rdata));
                 }
                 let bytes = reply.build_bytes_vec().expect("a reply");
-                // what somebody else sends is not taken for the answer
+                // a packet of another sender is not the answer
                 let _ = socket.send_to(&[&(query.id() ^ 1).to_be_bytes(), &bytes[2..]].concat(), from);
                 let _ = socket.send_to(&bytes, from);
             }

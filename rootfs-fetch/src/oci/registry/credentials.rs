@@ -34,7 +34,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What a registry is told, and is never shown.
+/// Secrets for a registry, never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// `user:password`.
@@ -56,7 +56,7 @@ impl fmt::Debug for Credentials {
 pub struct Found {
     /// Its credentials, if there are any.
     pub credentials: Option<Credentials>,
-    /// A line for each helper that could not be asked: most images are anybody's, so the run goes on.
+    /// A line for each helper that failed: most images are public, so the run continues.
     pub failed_helpers: Vec<String>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A part that has a digest is never asked for twice. A tag may mean another image today, so
 //! it is asked for each time, first by HEAD: if the registry names a manifest that is in the
-//! cache, that is all that is asked (and it is no pull, where pulls are counted).
+//! cache, that is the only request (and does not count as a pull).
 
 use std::sync::Arc;
 
@@ -134,7 +134,7 @@ impl Repository {
         self.cache.as_ref()?.document(digest, MAX_JSON_BYTES)
     }
 
-    /// Keeps a document that has been checked; a cache that is full or gone is no failure here.
+    /// Keeps a document that has been checked; a full or missing cache is not a failure here.
     fn keep(&self, digest: &Digest, data: &[u8]) {
         if let Some(cache) = &self.cache
             && cache.keep_document(digest, data).is_err()
