@@ -29,7 +29,7 @@ complete -c rootfs-fetch -l into -d 'Unpack into an existing DIRECTORY; only fil
 complete -c rootfs-fetch -s S -l sparse -d 'Turn long runs of zeros in files into holes; always done for images'
 complete -c rootfs-fetch -l no-same-owner -d 'Make yourself the owner of everything, even as root'
 complete -c rootfs-fetch -l squash -d 'Own entries whose owner is not mapped in this user namespace, instead of failing'
-complete -c rootfs-fetch -l dry-run -d 'List each entry and make nothing, as CHAIN_DRY_RUN=1 does'
+complete -c rootfs-fetch -l dry-run -d 'List each entry and create nothing, like CHAIN_DRY_RUN=1'
 complete -c rootfs-fetch -s h -l help -d 'Print help'
 complete -c rootfs-fetch -s V -l version -d 'Print version'
 complete -c rootfs-fetch -a 'docker:// distro: host: oci: oci-archive: docker-archive: https:// distro:alpine distro:archlinux distro:debian distro:fedora distro:gentoo distro:opensuse distro:rocky distro:ubuntu distro:void'
