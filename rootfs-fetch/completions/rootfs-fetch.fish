@@ -2,7 +2,6 @@ complete -c rootfs-fetch -l digest -d 'Fail unless the archive, or the image\'s 
 complete -c rootfs-fetch -l checksums -d 'Check the archive against this file of checksums, such as SHA256SUMS or ARCHIVE.sha256' -r
 complete -c rootfs-fetch -l keyring -d 'Fail unless the checksums are signed by a key in this file; needs gpgv(1)' -r -F
 complete -c rootfs-fetch -l mirror -d 'Use this mirror of the distribution instead of its own server' -r
-complete -c rootfs-fetch -l platform -d 'Use the image for this platform instead of this machine\'s' -r
 complete -c rootfs-fetch -l config -d 'Write the image\'s configuration to this file; without DIRECTORY, do nothing else' -r -F
 complete -c rootfs-fetch -l cacert -d 'Also trust the certificate authorities in this PEM file' -r -F
 complete -c rootfs-fetch -l insecure-registry -d 'Allow plain HTTP with this registry and, with --insecure-tls, any certificate' -r
@@ -11,12 +10,17 @@ complete -c rootfs-fetch -l cache-dir -d 'Keep downloads from registries in this
 complete -c rootfs-fetch -l strip-components -d 'Strip this many leading components from each path' -r
 complete -c rootfs-fetch -l subdir -d 'Unpack only what is below this directory of the archive' -r
 complete -c rootfs-fetch -l exclude -d 'Skip entries that match, and everything below them' -r
-complete -c rootfs-fetch -l devices -d 'Create device nodes (root only), for their owner alone or with the archive\'s mode; they are skipped otherwise' -r
 complete -c rootfs-fetch -l mode -d 'Give DIRECTORY itself this mode, in octal; the default is the archive\'s, less the umask' -r
 complete -c rootfs-fetch -l max-size -d 'Refuse an archive that unpacks to more than BYTES' -r
 complete -c rootfs-fetch -l max-files -d 'Refuse an archive with more than COUNT entries' -r
 complete -c rootfs-fetch -l explain -d 'Accepted for consistency with the other tools; has no effect' -r -f -a "1\t''
 see\t''"
+complete -c rootfs-fetch -l devices -d 'Create device nodes (root only), for their owner alone or with the archive\'s mode; they are skipped otherwise' -r -f -a "keep-mode\t''"
+complete -c rootfs-fetch -l platform -d 'Use the image for this platform instead of this machine\'s' -r -f -a "linux/amd64\t''
+linux/arm64\t''
+linux/arm/v7\t''
+linux/riscv64\t''
+linux/s390x\t''"
 complete -c rootfs-fetch -s q -l quiet -d 'Print only errors'
 complete -c rootfs-fetch -s v -l verbose -d 'Print each entry as it is unpacked'
 complete -c rootfs-fetch -l list -d 'Print the distributions of distro:, with some releases and the server of each'
