@@ -4,20 +4,23 @@
 //! NEWROOT, applied to it, or thrown away; none of these runs a command.
 
 mod apply;
+mod lock;
 mod tree;
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::Failure;
 use chain::reporter::{ErrnoText, quoted};
 use nix::errno::Errno;
+use rustix::fs::{AtFlags, FileType, Mode};
 
 use crate::root::Root;
 use apply::Apply;
+pub use lock::Lock;
 use tree::{Change, Comparison, Dir};
 
 /// The file that says when the changes were begun.
@@ -95,6 +98,11 @@ impl ChangeOptions {
         };
         let lower = Dir::at(&Path::new("/proc/self/fd").join(fd_name(root)))
             .map_err(|why| failed("read", &root.path, &why))?;
+        // nothing is changed below a command that still runs
+        let _lock = match self.list {
+            Some(_) => None,
+            None => Some(locked(dir)?),
+        };
         if self.discard {
             return throw_away(dir);
         }
@@ -131,19 +139,42 @@ fn begun(dir: &Path) -> Option<(i64, u64)> {
     Some((since.mtime(), since.mtime_nsec().try_into().ok()?))
 }
 
+fn locked(dir: &Path) -> Result<OwnedFd, Failure> {
+    lock::lock(dir).map_err(|why| match why.kind() {
+        io::ErrorKind::WouldBlock => failed("lock", dir, &why).hint(lock::in_use()),
+        _ => failed("lock", dir, &why),
+    })
+}
+
 /// Throws changes away; DIR can be used again. Half of them would say something else than all, so they get
 /// another name first.
 fn throw_away(dir: &Path) -> Result<(), Failure> {
     let cannot = |why: io::Error| failed("throw away the changes in", dir, &why);
     let open = Dir::at(dir).map_err(cannot)?;
-    let remove = || apply::remove(&open, OsStr::new(GONE), open.stat(OsStr::new(GONE))?.as_ref());
-    remove().map_err(cannot)?;
+    let remove = |name| apply::remove(&open, OsStr::new(name), open.stat(OsStr::new(name))?.as_ref());
+    remove(GONE).map_err(cannot)?;
     std::fs::rename(dir.join(UPPER), dir.join(GONE)).map_err(cannot)?;
-    remove().map_err(cannot)?;
+    remove(GONE).map_err(cannot)?;
+    empty_work(&open).map_err(cannot)?;
     match std::fs::remove_file(dir.join(SINCE)) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Err(cannot(why)),
         _ => Ok(()),
     }
+}
+
+/// Empties the overlay's own directory. The kernel leaves one in it that its owner may not read, so that
+/// `rm -r` of a user fails there; the directory itself stays, as the sign of changes that are gone.
+fn empty_work(open: &Dir) -> io::Result<()> {
+    let work = Dir::open(open.0.as_fd(), OsStr::new(WORK))?;
+    for name in work.names()? {
+        if let Some(found) = work.stat(&name)? {
+            if tree::file_type(&found) == FileType::Directory {
+                rustix::fs::chmodat(&work.0, &name, Mode::RWXU, AtFlags::empty())?;
+            }
+            apply::remove(&work, &name, Some(&found))?;
+        }
+    }
+    Ok(())
 }
 
 fn print(changes: &[Change], format: Format) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chain::args::Tool;
 
+use crate::cgroup_view::CgroupView;
 use crate::changes::ChangeOptions;
 use crate::credentials::CredentialOptions;
 use crate::image::ImageOptions;
@@ -65,6 +66,10 @@ pub struct Options {
     #[arg(long, value_name = "MODE", conflicts_with = "plain", hide_possible_values = true)]
     pub propagation: Option<Propagation>,
 
+    /// Show the command's control groups in /sys/fs/cgroup: ro, rw or none; ro where it has a cgroup namespace
+    #[arg(long, value_name = "ro|rw|none", conflicts_with_all = ["plain", "no_mount"], hide_possible_values = true)]
+    pub cgroup: Option<CgroupView>,
+
     /// `--bind`, `--tmpfs`, `--resolv-conf`.
     #[command(flatten)]
     pub mounts: MountRequests,
@@ -119,7 +124,10 @@ pub enum Propagation {
 impl Options {
     /// Whether an option needs mounts.
     pub fn want_mounts(&self) -> bool {
-        self.write_mode() != WriteMode::Persistent || !self.mounts.0.is_empty() || self.propagation.is_some()
+        self.write_mode() != WriteMode::Persistent
+            || !self.mounts.0.is_empty()
+            || self.propagation.is_some()
+            || self.cgroup.is_some()
     }
 
     /// What happens to changes the command makes.

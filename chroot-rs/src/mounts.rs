@@ -10,6 +10,7 @@ use chain::handles::FdSlot;
 use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
 
+use crate::cgroup_view::CgroupMount;
 use crate::mask::{Cover, Mask};
 use crate::root::chdir_inside;
 
@@ -49,8 +50,8 @@ pub struct KernelMounts {
     pub proc: FsProvision,
     pub sys: FsProvision,
     pub existing: ExistingMounts,
-    /// Whether the caller's control groups are mounted below sys.
-    pub cgroup2: bool,
+    /// The command's control groups, mounted below sys.
+    pub cgroup: Option<CgroupMount>,
     pub masks: Vec<Mask>,
     /// Of a copied sysfs, what is shown; all of it if nothing is named here.
     pub sys_parts: Vec<&'static str>,
@@ -87,9 +88,8 @@ impl KernelMounts {
                 false => ("mount sysfs read-only", READ_ONLY),
             };
             plan.step(reason, call::Mount::new("sysfs", ".", flags));
-            if self.cgroup2 {
-                chdir_inside(plan, new_root, "sys/fs/cgroup");
-                plan.step("show the own control group", call::Mount::new("cgroup2", ".", READ_ONLY));
+            if let Some(cgroup) = self.cgroup {
+                cgroup.plan(plan, new_root);
             }
         } else {
             self.plan_copied_sys(plan, new_root);
@@ -107,7 +107,11 @@ impl KernelMounts {
             plan.step("show it inside", call::MoveMount { slot, target: target.into() });
         };
         if self.sys_parts.is_empty() {
-            return copy(plan, "/sys".into(), Path::new("."));
+            copy(plan, "/sys".into(), Path::new("."));
+            if let Some(cgroup) = self.cgroup {
+                cgroup.plan(plan, new_root);
+            }
+            return;
         }
         let empty = call::Mount::new("tmpfs", ".", NO_SUID_DEV_EXEC).with_data("mode=755,size=64k");
         plan.step("mount a directory for parts of the caller's /sys", empty);
@@ -115,6 +119,13 @@ impl KernelMounts {
         for name in &self.sys_parts {
             plan.step(format!("make /sys/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
             copy(plan, Path::new("/sys").join(name), Path::new(name));
+        }
+        if let Some(cgroup) = self.cgroup {
+            for dir in ["fs", "fs/cgroup"] {
+                plan.step(format!("make /sys/{dir}"), call::Mkdir { path: dir.into(), mode: 0o755 });
+            }
+            cgroup.plan(plan, new_root);
+            chdir_inside(plan, new_root, "sys");
         }
         let remount = call::Mount::remount(".", READ_ONLY | MsFlags::MS_BIND);
         plan.step("let nothing else be made there", remount);

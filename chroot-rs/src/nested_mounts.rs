@@ -70,11 +70,14 @@ impl OverlayProbe {
         } else {
             (probe.nested, probe.hidden) = (nested, hidden);
         }
+        let is_users = privilege != Privilege::Machine;
         if let Some(dir) = changes {
             probe.missing = missing(dir, root.mode(), &probe.pieces);
             let there = dir.ancestors().find(|path| path.exists());
             let keeps = there.is_none_or(sys::keeps_user_attributes);
-            probe.lacks_attributes = privilege != Privilege::Machine && !keeps;
+            probe.lacks_attributes = is_users && !keeps;
+        } else {
+            probe.lacks_attributes = is_users && !sys::tmpfs_keeps_user_attributes();
         }
         probe
     }

@@ -72,7 +72,13 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
     if pivot.root_mount.has_open_tree {
         root::chdir_to_root(plan, new_root);
     }
+    if let Some(overlay) = &pivot.overlay {
+        overlay.plan_directory(plan, pivot.root_mount.umask);
+    }
     plan_namespaces(plan, pivot.map_caller, pivot.process_1, rights);
+    if pivot.process_1.is_none() && pivot.overlay.as_ref().is_some_and(|overlay| overlay.changes.is_some()) {
+        plan.fork("stay as the parent, which keeps the changes locked", call::ForkOptions::default());
+    }
     let (reason, propagation) = if pivot.follows_outside {
         ("let mounts spread in, but not out", MsFlags::MS_SLAVE)
     } else {
@@ -81,7 +87,7 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
     plan.step(reason, call::Mount::propagate("/", propagation));
     let extra_mounts = pivot.extra_mounts.into_iter().map(|mount| mount.plan_source(plan, pivot.limits));
     let extra_mounts: Vec<_> = extra_mounts.collect();
-    let kept = pivot.overlay.as_ref().and_then(|overlay| overlay.plan_kept(plan, pivot.root_mount.umask));
+    let kept = pivot.overlay.as_ref().and_then(|overlay| overlay.plan_kept(plan));
     pivot.root_mount.plan(plan, new_root, pivot.write_mode, &root.path);
     if let Some(overlay) = pivot.overlay {
         pivot.root_mount.plan_overlay(plan, new_root, &overlay, kept);

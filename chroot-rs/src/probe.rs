@@ -10,6 +10,7 @@ use system::visibility::Refused;
 use system::{mountinfo, sys};
 
 use crate::broken_variables::Variable;
+use crate::cgroup_view::CgroupProbe;
 use crate::cli::Options;
 use crate::descriptors::{self, EscapingFd};
 use crate::dev::{self, Dev};
@@ -21,6 +22,7 @@ use crate::rights::CallerRights;
 use crate::root::{DirState, Root};
 use crate::root_mount::{RootMount, WriteMode};
 use crate::standard_pipes;
+use crate::subordinate_files;
 use system::accounts::AccountFiles;
 
 /// Where this process has CAP_SYS_ADMIN, which mount(2) needs.
@@ -196,8 +198,8 @@ pub struct MountProbe {
     pub owns_pid: bool,
     /// Whether it owns its network namespace, and the kernel gives it a new sysfs.
     pub owns_net: bool,
-    /// Whether it owns its cgroup namespace, and that is not the first one.
-    pub owns_cgroup: bool,
+    /// Its cgroup namespace.
+    pub cgroup: CgroupProbe,
     /// Whether a tree of mounts can be made read-only: Linux 5.12.
     pub has_mount_setattr: bool,
     /// The paths to cover that this kernel has; none where user 0 of the machine does not exist.
@@ -210,6 +212,8 @@ pub struct MountProbe {
     pub existing: ExistingMounts,
     pub root_mount: RootMount,
     pub dev: Dev,
+    /// Whether files of the root belong to ids that 'unshare-rs' before chroot-rs would map.
+    pub has_unmapped_files: bool,
     /// What an overlay has to know; empty without one.
     pub overlay: OverlayProbe,
     /// Whether mounts that are made outside spread into the caller's mounts; looked at where they may be
@@ -250,7 +254,10 @@ impl MountProbe {
             proc_is_covered: refused.proc,
             owns_pid: privilege.owns(Kind::PID),
             owns_net: shows_net,
-            owns_cgroup: !Kind::CGROUP.is_initial() && privilege.owns(Kind::CGROUP),
+            cgroup: CgroupProbe::read(
+                !Kind::CGROUP.is_initial() && privilege.owns(Kind::CGROUP),
+                options.cgroup,
+            ),
             has_mount_setattr: has_open_tree && sys::has_mount_setattr(),
             proc_dir,
             sys_dir,
@@ -263,6 +270,7 @@ impl MountProbe {
                 userxattr: !is_machine,
                 covers_old_root: mountinfo::is_root_first_mount(),
             },
+            has_unmapped_files: privilege == Privilege::Unprivileged && subordinate_files::are_there(root),
             overlay: overlay.unwrap_or_default(),
             is_slave: options.mounts.have_bind() && mountinfo::is_root_slave(),
         }

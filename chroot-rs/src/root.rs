@@ -119,6 +119,12 @@ impl Root {
         path.is_absolute() && self.open_inside(path, OFlag::O_PATH).is_ok()
     }
 
+    /// The user and the group of a file inside.
+    pub fn owner_of(&self, path: &Path) -> Option<(u32, u32)> {
+        let found = fstat(self.open_inside(path, OFlag::O_PATH | OFlag::O_NOFOLLOW).ok()?).ok()?;
+        Some((found.st_uid, found.st_gid))
+    }
+
     /// The beginning of a file inside; nothing for a device or a pipe, which could block.
     fn read(&self, path: &str) -> Option<Vec<u8>> {
         let file = self.open_inside(Path::new(path), OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?;

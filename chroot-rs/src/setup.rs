@@ -9,6 +9,8 @@ use chain::reporter::ErrnoText;
 use chain::{Failure, ProcessOne};
 
 use crate::broken_variables::Mended;
+use crate::capabilities::CAP_SYS_ADMIN;
+use crate::cgroup_view::CgroupMount;
 use crate::cli::{EphemeralSize, Options, Propagation};
 use crate::credentials::Credentials;
 use crate::descriptors::EscapingFd;
@@ -152,7 +154,7 @@ impl PivotSetup {
         handover: Option<&Handover>,
     ) -> Result<Self, Failure> {
         let process_1 = process_1(options, &probe, handover.and_then(|left| left.process_1));
-        let kernel_mounts = kernel_mounts(options, &probe, process_1.is_some());
+        let kernel_mounts = kernel_mounts(options, &probe, process_1.is_some())?;
         let has_dev = has_dir(options, probe.dev_dir) && !options.no_mount;
         let overlay = overlay(options, &probe)?;
         let dev = has_dev.then_some(&probe.dev);
@@ -202,27 +204,30 @@ fn plain(options: &Options, why: WhyPlain, notes: &mut Vec<String>) -> Result<St
     Ok(Strategy::Plain { skip_chdir: options.skip_chdir })
 }
 
-fn kernel_mounts(options: &Options, probe: &MountProbe, new_pid: bool) -> KernelMounts {
+fn kernel_mounts(options: &Options, probe: &MountProbe, new_pid: bool) -> Result<KernelMounts, Failure> {
     let provide = |dir: DirState, fresh: bool, bind: bool| match has_dir(options, dir) && !options.no_mount {
         true if fresh => FsProvision::Fresh,
         true if bind => FsProvision::Bind,
         _ => FsProvision::Skip,
     };
-    KernelMounts {
+    let sys = provide(probe.sys_dir, probe.owns_net, probe.has_mount_setattr);
+    let is_usual = sys == FsProvision::Fresh;
+    let cgroup = CgroupMount::resolve(options.cgroup, probe.cgroup, is_usual, sys != FsProvision::Skip)?;
+    Ok(KernelMounts {
         proc: provide(probe.proc_dir, (new_pid || probe.owns_pid) && !probe.proc_is_covered, true),
         // a copy has to be made read-only
-        sys: provide(probe.sys_dir, probe.owns_net, probe.has_mount_setattr),
+        sys,
         // an overlay shows the directories of the root, not what is mounted on them
         existing: if options.write_mode() == WriteMode::Ephemeral {
             ExistingMounts::default()
         } else {
             probe.existing
         },
-        cgroup2: probe.owns_cgroup,
+        cgroup,
         masks: if options.unmask || options.rights.privileged { Vec::new() } else { probe.masks.clone() },
         sys_parts: if options.rights.privileged { Vec::new() } else { probe.sys_parts.clone() },
         sys_is_writable: options.unmask,
-    }
+    })
 }
 
 /// Whether the new root has a directory, or an overlay in which it is made.
@@ -269,7 +274,10 @@ fn left_out_of_overlay(options: &Options, overlay: &OverlayProbe) -> Vec<String>
         ));
     }
     if overlay.lacks_attributes {
-        let why = "the file system of --changes keeps no user.* attributes, as tmpfs before Linux 6.6";
+        let why = match options.changes.changes {
+            Some(_) => "the file system of --changes keeps no user.* attributes, like tmpfs before Linux 6.6",
+            None => "tmpfs, where --ephemeral keeps them, has user.* attributes since Linux 6.6",
+        };
         notes.push(format!("directories of NEWROOT with files in them cannot be removed: {why}"));
     }
     if overlay.foreign_owner.is_some() {
@@ -286,14 +294,22 @@ fn left_out(options: &Options, probe: &MountProbe, makes_pid: bool) -> Vec<Strin
         let danger = "the processes outside stay in sight, and root inside could get out";
         notes.push(format!("{danger}: {NO_NEW_PROC}"));
     }
+    if probe.has_unmapped_files {
+        let how = "'unshare-rs --' before chroot-rs maps them";
+        notes.push(format!(
+            "files of NEWROOT belong to your subordinate ids, which do not exist inside: {how}"
+        ));
+    }
     notes.extend(left_out_of_overlay(options, &probe.overlay));
     if options.no_mount {
         return notes;
     }
     let existing = probe.existing;
-    if existing.proc_mounts > 0 && !existing.can_unmount && options.write_mode() != WriteMode::Ephemeral {
-        let danger = "is covered, and root inside could uncover it and get out: umount it before";
-        notes.push(format!("what is mounted on /proc in the new root already {danger}"));
+    let is_covered =
+        existing.proc_mounts > 0 && !existing.can_unmount && options.write_mode() != WriteMode::Ephemeral;
+    if is_covered && options.rights.keep(CAP_SYS_ADMIN) {
+        let danger = "root inside can unmount the new /proc, uncover the one below and get out";
+        notes.push(format!("{danger}: drop --privileged or --cap-add SYS_ADMIN"));
     }
     let dirs = [("proc", probe.proc_dir), ("sys", probe.sys_dir), ("dev", probe.dev_dir)];
     let missing = dirs

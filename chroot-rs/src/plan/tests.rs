@@ -7,6 +7,7 @@ use clap::{Args as _, FromArgMatches as _};
 use super::*;
 use crate::broken_variables::{Mended, Variable};
 use crate::capabilities::Capabilities;
+use crate::cgroup_view::CgroupProbe;
 use crate::cli::Options;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
@@ -46,7 +47,7 @@ fn machine() -> MountProbe {
         proc_is_covered: false,
         owns_pid: true,
         owns_net: true,
-        owns_cgroup: false,
+        cgroup: CgroupProbe::default(),
         has_mount_setattr: true,
         masks: Vec::new(),
         sys_parts: Vec::new(),
@@ -70,6 +71,7 @@ fn machine() -> MountProbe {
             mqueue: true,
             umask: 0o22,
         },
+        has_unmapped_files: false,
         overlay: OverlayProbe::default(),
         is_slave: false,
     }
@@ -624,6 +626,35 @@ fn what_is_kept_goes_to_the_two_directories_of_an_overlay() {
         ..machine()
     };
     let said = "directories of NEWROOT with files in them cannot be removed: \
-        the file system of --changes keeps no user.* attributes, as tmpfs before Linux 6.6";
+        the file system of --changes keeps no user.* attributes, like tmpfs before Linux 6.6";
     assert_eq!(notes(&["--changes=/kept"], probe), [said]);
+}
+
+#[test]
+fn the_commands_control_groups_are_shown_read_only_or_as_the_option_says() {
+    let cgroup = CgroupProbe { owns_namespace: true, delegates: true };
+    let probe = MountProbe { cgroup, ..machine() };
+    let mounted = |words: &[&str], probe: &MountProbe| {
+        let lines = lines_with(words, probe);
+        lines.into_iter().find(|line| line.starts_with("mount(\"cgroup2\""))
+    };
+    let (flags, read_only) = ("MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)", "MS_RDONLY|");
+    let shown = |flags: &str| Some(format!("mount(\"cgroup2\", \".\", \"cgroup2\", {flags}"));
+    assert_eq!(mounted(&[], &probe), shown(&format!("{read_only}{flags}")));
+    assert_eq!(mounted(&["--cgroup=ro"], &probe), shown(&format!("{read_only}{flags}")));
+    assert_eq!(mounted(&["--cgroup=rw"], &probe), shown(flags));
+    assert_eq!(mounted(&["--cgroup=none"], &probe), None);
+    // with parts of the caller's sysfs there is a place only where it is asked for
+    let parts = MountProbe { owns_net: false, sys_parts: vec!["class"], ..probe };
+    assert_eq!(mounted(&[], &parts), None);
+    assert_eq!(mounted(&["--cgroup=rw"], &parts), shown(flags));
+    let refused = setup(&["--cgroup=rw"], Ok(machine())).unwrap_err();
+    assert!(refused.message.contains("there is no cgroup namespace for it"), "{refused:?}");
+}
+
+#[test]
+fn files_of_subordinate_ids_are_said_to_be_nobodys() {
+    let probe = MountProbe { has_unmapped_files: true, ..machine() };
+    let said = notes(&[], probe);
+    assert!(said.iter().any(|note| note.contains("'unshare-rs --' before chroot-rs maps them")), "{said:?}");
 }

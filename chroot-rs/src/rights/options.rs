@@ -68,6 +68,12 @@ impl RightsOptions {
         self.changes_capabilities() || self.no_new_privs || self.nosuid || self.seccomp.is_some()
     }
 
+    /// Whether the command may keep a capability that the caller has.
+    pub fn keep(&self, capability: u32) -> bool {
+        let wanted = Capabilities::default_set().changed(&self.cap_add, &self.cap_drop);
+        self.privileged || wanted.has(capability)
+    }
+
     /// Whether an option names a capability.
     pub const fn changes_capabilities(&self) -> bool {
         !self.cap_add.is_empty() || !self.cap_drop.is_empty()
