@@ -12,6 +12,7 @@ mod namespace;
 mod notation;
 mod process;
 mod tree;
+mod user_namespace;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub use process::{
     UnsetVariable, WithdrawReaper, WritePid,
 };
 pub use tree::{FsMount, FsOpen, FsSet, MoveMount, OpenTree, SetTree};
+pub use user_namespace::{CreateUserNamespace, EnterUserNamespace, LockFreeIds, UnlockFreeIds};
 
 /// One change of the process or the system.
 ///

@@ -9,11 +9,9 @@ use system::search;
 use system::status::Status;
 use system::sys;
 
-use crate::idmap::IdMap;
-
 use chain::call::{Call, RunProgram, Write};
 use chain::plan::Reason;
-use system::idmap::IdKind;
+use system::idmap::{IdKind, IdMap};
 
 /// The program that writes a map.
 ///

@@ -8,6 +8,7 @@ use chain::exec::Command;
 use chain::handover::{self, HandOver};
 use chain::idmap::map_own_id;
 use chain::process_one::{self, ProcessOne};
+use chain::user_namespace::FreeIds;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use system::idmap::IdKind;
@@ -41,6 +42,9 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
         plan.step("give up the own groups", call::SetGroups(Vec::new()));
         plan.step(format!("become group {gid}, which owns the namespace"), call::SetGroup(gid));
         plan.step(format!("become user {uid}, who owns the namespace"), call::SetUser(uid));
+    }
+    if setup.free_ids {
+        FreeIds::plan_creation(&mut plan).plan_entry(&mut plan);
     }
     if !namespaces.is_empty() {
         plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
@@ -115,12 +119,14 @@ fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
 /// Leaves to the next tool what it takes, and does the rest.
 fn hand_over(plan: &mut Plan, left: LeftToNext, pid_file: Option<PidFile>) {
     let (process_1, handed_file) = (left.process_1, pid_file.filter(|_| left.pid_file));
-    if process_1.is_some() || handed_file.is_some() {
+    if process_1.is_some() || left.free_ids || handed_file.is_some() {
         let reason = match process_1 {
+            Some(_) if left.free_ids => "leave the user and PID namespaces and the proc to the next tool",
             Some(_) => "leave the PID namespace and its proc to the next tool",
+            None if left.free_ids => "leave the user namespace to the next tool",
             None => "leave it to the next tool to write the number of the command",
         };
-        plan.step(reason, HandOver { process_1, pid_file: handed_file });
+        plan.step(reason, HandOver { process_1, userns: left.free_ids, pid_file: handed_file });
     }
     if handed_file.is_none() {
         handover::plan_pid_file(plan, pid_file);

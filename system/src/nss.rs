@@ -8,8 +8,8 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use system::accounts::AccountFiles;
-use system::idmap::IdKind;
+use crate::accounts::AccountFiles;
+use crate::idmap::IdKind;
 
 /// The id of a name, or an id in decimal. What is both is a name: POSIX, chown.
 ///
@@ -37,6 +37,15 @@ pub fn user_name(uid: u32) -> Option<String> {
     let look_up = || find(IdKind::User, &uid.to_string(), by_id);
     let (first, name) = FIRST.get_or_init(|| (uid, look_up()));
     if *first == uid { name.clone() } else { look_up() }
+}
+
+/// Whether an account has the id.
+pub fn has_name(kind: IdKind, id: u32) -> bool {
+    let found = |files: &AccountFiles| match kind {
+        IdKind::User => files.user_of(id).map(drop),
+        IdKind::Group => files.group_ids().contains(&id).then_some(()),
+    };
+    find(kind, &id.to_string(), found).is_some()
 }
 
 /// What `found` finds in the file of the accounts, or else in the output of getent(1) for `key`.
