@@ -22,6 +22,7 @@ use nix::sched::CloneFlags;
 
 use crate::handles::Handles;
 
+pub use cause::private_fuse;
 pub use credentials::{KeepCapabilities, SetGroup, SetGroups, SetUser};
 pub use directory::{Chdir, Chroot, Enter, PivotRoot, Reopen};
 pub use file::{Mkdir, Mknod, Symlink, Umask, Unlink, Write};

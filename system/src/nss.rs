@@ -28,15 +28,26 @@ pub fn id(kind: IdKind, text: &str) -> Result<u32, String> {
     }
 }
 
-/// The name of a user.
-pub fn user_name(uid: u32) -> Option<String> {
-    // both maps and some messages need the name of the caller, and getent(1) is a process to start
-    static FIRST: OnceLock<(u32, Option<String>)> = OnceLock::new();
-    let by_id =
-        |files: &AccountFiles| files.user_of(uid).map(|user| String::from_utf8_lossy(user.name).into_owned());
+/// The account of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The login name.
+    pub name: String,
+    /// The primary group.
+    pub gid: u32,
+}
+
+/// The account of a user.
+pub fn account(uid: u32) -> Option<Account> {
+    // both maps and some messages need that of the caller, and getent(1) is a process to start
+    static FIRST: OnceLock<(u32, Option<Account>)> = OnceLock::new();
+    let by_id = |files: &AccountFiles| {
+        let user = files.user_of(uid)?;
+        Some(Account { name: String::from_utf8_lossy(user.name).into_owned(), gid: user.gid })
+    };
     let look_up = || find(IdKind::User, &uid.to_string(), by_id);
-    let (first, name) = FIRST.get_or_init(|| (uid, look_up()));
-    if *first == uid { name.clone() } else { look_up() }
+    let (first, account) = FIRST.get_or_init(|| (uid, look_up()));
+    if *first == uid { account.clone() } else { look_up() }
 }
 
 /// Whether an account has the id.

@@ -16,7 +16,7 @@ pub struct Owner {
 impl Owner {
     /// The user with this number.
     pub fn new(uid: u32) -> Self {
-        Self { uid, name: nss::user_name(uid) }
+        Self { uid, name: nss::account(uid).map(|account| account.name) }
     }
 
     /// Every range the user has.

@@ -14,7 +14,7 @@ use nix::mount::{MntFlags, MsFlags};
 use system::idmap::IdKind;
 
 use crate::cli::{SetgroupsRule, TOOL};
-use crate::filesystem::BinfmtMount;
+use crate::filesystem::{BinfmtMount, Propagate};
 use crate::ids::{IdSetup, MapWrite};
 use crate::mapper;
 use crate::persist::PersistedNamespace;
@@ -53,7 +53,7 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     let (with_child, at_once): (Vec<_>, _) = setup.persisted.into_iter().partition(|it| it.needs_child());
     persist(&mut plan, at_once, pid);
     if let Some((reason, flags)) = filesystem.propagation {
-        plan.step(reason, call::Mount::propagate("/", flags));
+        plan.step(reason, Propagate(call::Mount::propagate("/", flags)));
     }
     if let Some(Hostname { name, is_default }) = setup.hostname {
         plan.step("set the hostname", call::SetHostname(name));

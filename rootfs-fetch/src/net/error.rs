@@ -17,8 +17,8 @@ pub enum RequestError {
     NotHttp(String),
     /// There is no connection.
     Unreachable(Failure),
-    /// The proxy does not connect to the server.
-    NoTunnel,
+    /// The proxy does not connect to the server, and why.
+    NoTunnel(String),
     /// The connection failed, which may be transient.
     Broken(io::Error),
     /// Another try would not help.
@@ -60,7 +60,7 @@ impl RequestError {
         match self {
             Self::NotTls => cannot_get(url, "the server does not speak TLS"),
             Self::NotHttp(why) => not_http(url, why),
-            Self::NoTunnel => cannot_get(url, "the proxy does not connect to it"),
+            Self::NoTunnel(why) => cannot_get(url, format_args!("the proxy does not connect to it: {why}")),
             Self::Broken(error) => broken(url, &error),
             Self::Unreachable(failure) | Self::Final(failure) => failure,
         }
@@ -152,7 +152,7 @@ fn of_connection(error: &reqwest::Error, peer: &Origin, seconds: u64) -> Request
             RequestError::Broken(error)
         }
         Some(error) => failed(why(&error)),
-        None => RequestError::NoTunnel,
+        None => RequestError::NoTunnel(innermost(error).to_string()),
     }
 }
 

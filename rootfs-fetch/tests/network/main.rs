@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod manners;
+mod proxies;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
