@@ -6,6 +6,10 @@ complete -c chroot-rs -l apply -d 'Of DIR of --changes: make NEWROOT what it was
 force\t''"
 complete -c chroot-rs -l propagation -d 'How mounts that are made outside later spread in: private, not at all; slave, to what is bound' -r -f -a "private\t''
 slave\t''"
+complete -c chroot-rs -l userns -d 'Give COMMAND ids that no account has, with root among them, as whose files those of NEWROOT appear' -r -f -a "auto\t''"
+complete -c chroot-rs -l cgroup -d 'Show the command\'s control groups in /sys/fs/cgroup: ro, rw or none; ro where it has a cgroup namespace' -r -f -a "ro\t''
+rw\t''
+none\t''"
 complete -c chroot-rs -l bind -d 'Show a file or directory inside, at DST or its own path: ro, noexec, bind without mounts below; repeatable' -r
 complete -c chroot-rs -l bind-try -d 'The same as --bind, and nothing where there is no SRC' -r
 complete -c chroot-rs -l tmpfs -d 'Mount an empty file system in memory; repeatable, in order with --bind' -r
@@ -42,7 +46,7 @@ function __chroot_rs_has_newroot
     for word in $words[2..]
         if test $is_value = 1
             set is_value 0
-        else if contains -- $word --changes --propagation --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp
+        else if contains -- $word --changes --propagation --userns --cgroup --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp
             set is_value 1
         else if not string match -q -- '-*' $word
             return 0
@@ -51,4 +55,4 @@ function __chroot_rs_has_newroot
     return 1
 end
 complete -c chroot-rs -n 'not __chroot_rs_has_newroot' -x -a '(__fish_complete_directories)'
-complete -c chroot-rs -n __chroot_rs_has_newroot -x -a '(__fish_complete_subcommand --fcs-skip=2 - --changes --propagation --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp)'
+complete -c chroot-rs -n __chroot_rs_has_newroot -x -a '(__fish_complete_subcommand --fcs-skip=2 - --changes --propagation --userns --cgroup --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp)'

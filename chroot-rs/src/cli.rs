@@ -7,6 +7,7 @@ use chain::args::Tool;
 use crate::cgroup_view::CgroupView;
 use crate::changes::ChangeOptions;
 use crate::credentials::CredentialOptions;
+use crate::free_ids::Userns;
 use crate::image::ImageOptions;
 use crate::mount_request::{MountRequests, parse_size};
 use crate::rights::RightsOptions;
@@ -65,6 +66,10 @@ pub struct Options {
     /// How mounts that are made outside later spread in: private, not at all; slave, to what is bound
     #[arg(long, value_name = "MODE", conflicts_with = "plain", hide_possible_values = true)]
     pub propagation: Option<Propagation>,
+
+    /// Give COMMAND ids that no account has, with root among them, as whose files those of NEWROOT appear
+    #[arg(long, value_name = "auto", conflicts_with_all = ["plain", "changes"], hide_possible_values = true)]
+    pub userns: Option<Userns>,
 
     /// Show the command's control groups in /sys/fs/cgroup: ro, rw or none; ro where it has a cgroup namespace
     #[arg(long, value_name = "ro|rw|none", conflicts_with_all = ["plain", "no_mount"], hide_possible_values = true)]
@@ -128,6 +133,7 @@ impl Options {
             || !self.mounts.0.is_empty()
             || self.propagation.is_some()
             || self.cgroup.is_some()
+            || self.userns.is_some()
     }
 
     /// What happens to changes the command makes.

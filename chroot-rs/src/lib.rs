@@ -11,6 +11,7 @@ mod descriptors;
 mod dev;
 mod environment;
 mod extra_mount;
+mod free_ids;
 mod ids;
 mod image;
 mod make_directories;

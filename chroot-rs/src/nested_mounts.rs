@@ -60,7 +60,7 @@ impl OverlayProbe {
         let are_locked = match privilege {
             Privilege::Machine => false,
             Privilege::Namespace => !below.is_empty() && !root.can_unmount_below(),
-            Privilege::Unprivileged => !below.is_empty(),
+            Privilege::Unprivileged | Privilege::FreeIds => !below.is_empty(),
         };
         let mut probe =
             Self { foreign_owner: foreign_owner(root, privilege, ids, caller), ..Self::default() };
@@ -182,7 +182,7 @@ fn ways(root: &Root, name: &Path, caller: u32) -> Vec<(PathBuf, u32)> {
 fn foreign_owner(root: &Root, privilege: Privilege, ids: &Ids, caller: u32) -> Option<u32> {
     let owner = fstat(&root.dir).ok()?;
     let is_foreign = match privilege {
-        Privilege::Machine => false,
+        Privilege::Machine | Privilege::FreeIds => false,
         Privilege::Unprivileged => owner.st_uid != caller,
         Privilege::Namespace => owner.st_uid == NOBODY && (owner.st_gid == NOBODY || !ids.has_user(NOBODY)),
     };

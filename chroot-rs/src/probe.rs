@@ -32,6 +32,8 @@ pub enum Privilege {
     Machine,
     /// In another user namespace.
     Namespace,
+    /// In the user namespace the machine booted with, and the command gets one whose ids no account has.
+    FreeIds,
     /// Nowhere: it takes a new user namespace.
     Unprivileged,
 }
@@ -63,7 +65,7 @@ impl WhyPlain {
 }
 
 impl Privilege {
-    fn read(is_current_root: bool, want_mounts: bool) -> Result<Self, WhyPlain> {
+    fn read(is_current_root: bool, want_mounts: bool, want_free_ids: bool) -> Result<Self, WhyPlain> {
         if is_current_root && !want_mounts {
             return Err(WhyPlain::SameRoot);
         }
@@ -74,7 +76,11 @@ impl Privilege {
         if sys::is_mount_root(Path::new("/")) == Some(false) {
             return Err(WhyPlain::InChroot);
         }
-        Ok(if Kind::USER.is_initial() { Self::Machine } else { Self::Namespace })
+        Ok(match (Kind::USER.is_initial(), want_free_ids) {
+            (true, true) => Self::FreeIds,
+            (true, false) => Self::Machine,
+            (false, _) => Self::Namespace,
+        })
     }
 
     fn read_dev(self, ids: &Ids, umask: u32, has_host_root: bool) -> Dev {
@@ -95,7 +101,9 @@ impl Privilege {
             Self::Machine => Refused::default(),
             Self::Namespace => Refused::read(CloneFlags::CLONE_NEWNS),
             // its network namespace is not its own, so it gets no sysfs in any case
-            Self::Unprivileged => Refused::read(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER),
+            Self::Unprivileged | Self::FreeIds => {
+                Refused::read(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER)
+            }
         }
     }
 
@@ -105,7 +113,7 @@ impl Privilege {
             Self::Machine => true,
             Self::Namespace => kind.is_ours(),
             // a new user namespace owns none of the others
-            Self::Unprivileged => false,
+            Self::Unprivileged | Self::FreeIds => false,
         }
     }
 }
@@ -145,10 +153,12 @@ impl Probe {
     /// Reads what the options need.
     pub fn read(root: Root, options: &Options) -> Self {
         let is_current_root = root.is_current_root();
+        let handover = Handover::inside();
+        let want_free_ids = options.userns.is_some() || handover.as_ref().is_some_and(|left| left.userns);
         let privilege = if options.plain {
             Err(WhyPlain::Requested)
         } else {
-            Privilege::read(is_current_root, options.want_mounts())
+            Privilege::read(is_current_root, options.want_mounts() || want_free_ids, want_free_ids)
         };
         let named = options.credentials.are_requested();
         let ids = match privilege {
@@ -156,6 +166,7 @@ impl Probe {
                 Some((uid, gid)) => Ids::only(uid, gid),
                 None => Ids::one(),
             },
+            Ok(Privilege::FreeIds) => Ids::below(1 << 16),
             Ok(Privilege::Namespace) => Ids::here(),
             Err(_) if named => Ids::here(),
             Ok(Privilege::Machine) | Err(_) => Ids::default(),
@@ -174,7 +185,7 @@ impl Probe {
             standard_pipes: if named { standard_pipes::read() } else { Vec::new() },
             mounts: privilege.map(|privilege| MountProbe::read(&root, privilege, &ids, options)),
             ids,
-            handover: Handover::inside(),
+            handover,
             root,
         }
     }

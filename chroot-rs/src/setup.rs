@@ -71,6 +71,8 @@ pub struct PivotSetup {
     pub escaping_fds: Vec<EscapingFd>,
     /// The caller's user and group inside and outside of a new user namespace, if one is needed.
     pub map_caller: Option<((u32, u32), (u32, u32))>,
+    /// Whether the command gets ids that no account has.
+    pub has_free_ids: bool,
     /// Who is process 1 of the new PID namespace, if the command gets one.
     pub process_1: Option<ProcessOne>,
     pub root_mount: RootMount,
@@ -91,6 +93,19 @@ impl Setup {
         if options.skip_chdir && !probe.is_current_root {
             let failure = Failure::new("option --skip-chdir only permitted if NEWROOT is old '/'");
             return Err(failure.hint("--workdir=DIR starts in a directory of the new root"));
+        }
+        let privilege = probe.mounts.as_ref().ok().map(|mounts| mounts.privilege);
+        if options.userns.is_some() && privilege != Some(Privilege::FreeIds) {
+            let failure = Failure::new("--userns auto takes ids that only root of the machine may map");
+            return Err(
+                failure.hint("leave it out; 'unshare-rs --' before chroot-rs maps those of /etc/subuid")
+            );
+        }
+        if privilege == Some(Privilege::FreeIds) && options.changes.changes.is_some() {
+            let failure = Failure::new(
+                "--changes cannot keep the files of --userns auto: its ids are others each time",
+            );
+            return Err(failure.hint("--ephemeral forgets them"));
         }
         let mut notes = Vec::new();
         let caller = probe.mounts.as_ref().ok().map(|mounts| mounts.rights.clone());
@@ -173,6 +188,7 @@ impl PivotSetup {
         Ok(Self {
             escaping_fds: if options.keep_fds { Vec::new() } else { probe.escaping_fds },
             map_caller: (probe.privilege == Privilege::Unprivileged).then_some((probe.inside, probe.caller)),
+            has_free_ids: probe.privilege == Privilege::FreeIds,
             process_1,
             root_mount: probe.root_mount,
             limits,

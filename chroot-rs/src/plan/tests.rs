@@ -658,3 +658,21 @@ fn files_of_subordinate_ids_are_said_to_be_nobodys() {
     let said = notes(&[], probe);
     assert!(said.iter().any(|note| note.contains("'unshare-rs --' before chroot-rs maps them")), "{said:?}");
 }
+
+#[test]
+fn ids_that_no_account_has_own_the_root_before_they_are_entered() {
+    let lines = lines_with(&["--userns=auto"], &MountProbe { privilege: Privilege::FreeIds, ..machine() });
+    let order = [
+        "unshare(CLONE_NEWNS)",
+        "open_tree(AT_FDCWD, \".\"",
+        "mount_setattr(<new root>, \"\", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_IDMAP",
+        "move_mount(<new root>",
+        "setns(<user namespace>",
+        "setresuid(",
+        "pivot_root(",
+    ];
+    let positions = order.map(|start| position(&lines, start));
+    assert!(positions.is_sorted(), "{lines:#?}");
+    let refused = setup(&["--userns=auto"], Ok(machine())).unwrap_err();
+    assert!(refused.message.contains("only root of the machine"), "{refused:?}");
+}

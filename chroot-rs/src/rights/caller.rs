@@ -45,7 +45,7 @@ impl CallerRights {
             seccomp::Privilege::UserNamespace
         };
         let none = Capabilities::default();
-        if privilege == Privilege::Unprivileged {
+        if matches!(privilege, Privilege::Unprivileged | Privilege::FreeIds) {
             let (permitted, inheritable, ambient) = (known, none, none);
             return Self { known, permitted, inheritable, ambient, uid: inside, has_host_root, filter };
         }
@@ -68,8 +68,10 @@ impl CallerRights {
 /// Whether the user 0 of the machine exists in the user namespace of the command. It owns the sysctls
 /// wherever they are seen.
 fn has_host_root(privilege: Privilege) -> bool {
-    if privilege == Privilege::Machine {
-        return true;
+    match privilege {
+        Privilege::Machine => return true,
+        Privilege::FreeIds => return false,
+        Privilege::Namespace | Privilege::Unprivileged => {}
     }
     // without /proc nobody can tell
     let Ok(owner) = fs::metadata("/proc/sys").map(|meta| meta.uid()) else { return true };
@@ -83,7 +85,11 @@ fn has_host_root(privilege: Privilege) -> bool {
 /// Whether the user namespace was made by a user who exists in it: an ordinary one, who gave away
 /// what was the own. Root that made it for nobody's ids does not exist there.
 fn is_of_known_user(privilege: Privilege) -> bool {
-    privilege == Privilege::Unprivileged
-        || File::open(Kind::USER.path())
-            .is_ok_and(|file| sys::owner_of_user_namespace(&file).is_ok_and(|owner| owner != OVERFLOW_ID))
+    match privilege {
+        Privilege::Unprivileged => return true,
+        Privilege::FreeIds => return false,
+        Privilege::Machine | Privilege::Namespace => {}
+    }
+    File::open(Kind::USER.path())
+        .is_ok_and(|file| sys::owner_of_user_namespace(&file).is_ok_and(|owner| owner != OVERFLOW_ID))
 }
