@@ -13,7 +13,7 @@ use crate::ids::Ids;
 use system::accounts::{AccountFiles, number};
 
 const IDS_HINT: &str =
-    "a range of ids is mapped below 'unshare-rs --', where /etc/subuid gives the caller one";
+    "run 'unshare-rs --' before chroot-rs: it maps the ids that /etc/subuid gives the caller";
 
 /// The ids to change to; nothing for those that stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

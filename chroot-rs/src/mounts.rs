@@ -182,8 +182,11 @@ impl KernelMounts {
                 Cover::File => {
                     let bind = call::Mount::bind("/dev/null", name, MsFlags::empty());
                     plan.step(format!("let /{dir}/{name} read as empty"), bind);
-                    // it is the device of outside
-                    plan.step("let nobody change the mode of that", read_only_device(name));
+                    // it is the device outside
+                    plan.step(
+                        format!("keep the mode of /{dir}/{name} from being changed"),
+                        read_only_device(name),
+                    );
                 }
                 Cover::Directory => {
                     let empty = call::Mount::new("tmpfs", name, READ_ONLY);

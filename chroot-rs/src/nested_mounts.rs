@@ -19,7 +19,7 @@ use crate::root::Root;
 /// Where our own mounts come, so that nothing there is shown.
 const OURS: [&str; 3] = ["proc", "sys", "dev"];
 
-/// File systems without anybody's files.
+/// File systems that hold no files of users.
 const OF_THE_KERNEL: [&[u8]; 18] = [
     b"autofs",
     b"binfmt_misc",
@@ -178,7 +178,7 @@ fn ways(root: &Root, name: &Path, caller: u32) -> Vec<(PathBuf, u32)> {
     ways
 }
 
-/// The owner of the root, if nobody of the user namespace is that.
+/// The owner of the root, if that id does not exist in the user namespace.
 fn foreign_owner(root: &Root, privilege: Privilege, ids: &Ids, caller: u32) -> Option<u32> {
     let owner = fstat(&root.dir).ok()?;
     let is_foreign = match privilege {

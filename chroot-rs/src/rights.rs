@@ -30,7 +30,7 @@ pub use options::{RightsOptions, SeccompChoice};
 /// The most that is read of a profile; docker's has 20 kB.
 const MAX_PROFILE_BYTES: u64 = 4 << 20;
 
-/// What process 1 has yet to do under its filter, and gives nobody anything: it has no capability left,
+/// What process 1 has yet to do under its filter, and what is useless to others: it has no capability left,
 /// closes what it has open, says that it is ready, and waits.
 const REAPER_CALLS: &[c_long] = &[
     libc::SYS_capset,
@@ -254,7 +254,7 @@ fn filters(
     kept: Capabilities,
 ) -> Result<Vec<ReasonedFilter>, Failure> {
     let terminal = ReasonedFilter {
-        reason: "let nobody type into the caller's terminal",
+        reason: "keep the command from typing into the caller's terminal",
         filter: Filter::terminal_only(),
         requested: false,
     };

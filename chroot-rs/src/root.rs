@@ -86,7 +86,7 @@ impl Root {
 
     fn mounts_on(&self, opened: &OwnedFd) -> usize {
         let device = |fd: &OwnedFd| fstat(fd).map(|stat| stat.st_dev);
-        // a subvolume of btrfs(5) has a device of its own and is no mount
+        // a subvolume of btrfs(5) has a device number of its own and is not a mount
         if device(opened) == device(&self.dir) || sys::is_mount_root_at(opened.as_fd()) == Some(false) {
             return 0;
         }

@@ -214,17 +214,18 @@ fn process_1(options: &Options, probe: &MountProbe, left: Option<ProcessOne>) ->
 /// The strategy without mounts.
 fn plain(options: &Options, why: WhyPlain, notes: &mut Vec<String>) -> Result<Strategy, Failure> {
     if options.want_mounts() {
-        let failure = Failure::new("a mount was asked for, and none can be made here");
+        let failure = Failure::new("an option needs a mount, and none can be made here");
         return Err(failure.hint(why.advice()));
     }
     if options.rights.are_requested() {
-        let failure =
-            Failure::new("rights were to be given up, and here nothing keeps the command from them");
+        let failure = Failure::new(
+            "an option limits rights, and here nothing could keep the command from getting them back",
+        );
         return Err(failure.hint(why.advice()));
     }
     // with --plain, and for the root there is, nothing is lost
     if let WhyPlain::NoAdmin | WhyPlain::InChroot = why {
-        let lost = "plain chroot(2), no mounts, and root inside could get out";
+        let lost = "this is a plain chroot(2) without mounts, and root inside can get out";
         notes.push(format!("{lost}: {}", why.advice()));
     }
     Ok(Strategy::Plain { skip_chdir: options.skip_chdir })
@@ -289,7 +290,7 @@ fn left_out_of_overlay(options: &Options, overlay: &OverlayProbe) -> Vec<String>
     let read_only = overlay.pieces.iter().filter(|piece| piece.kind == PieceKind::ReadOnly);
     let read_only: Vec<String> = read_only.map(|piece| format!("/{}", piece.name.display())).collect();
     if !read_only.is_empty() {
-        let why = "something is mounted below, and a user namespace may not look under it";
+        let why = "something is mounted below, and a user namespace cannot look under it";
         notes.push(format!("read-only: {}: {why}", read_only.join(", ")));
     }
     if options.changes.changes.is_some() && !overlay.nested.is_empty() {
@@ -317,7 +318,7 @@ fn left_out_of_overlay(options: &Options, overlay: &OverlayProbe) -> Vec<String>
 fn left_out(options: &Options, probe: &MountProbe, makes_pid: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if probe.proc_is_covered && !options.share_pid && !makes_pid {
-        let danger = "the processes outside stay in sight, and root inside could get out";
+        let danger = "processes outside stay visible, and root inside can get out";
         notes.push(format!("{danger}: {NO_NEW_PROC}"));
     }
     if probe.has_unmapped_files {
@@ -344,7 +345,7 @@ fn left_out(options: &Options, probe: &MountProbe, makes_pid: bool) -> Vec<Strin
     let missing: Vec<String> = missing.map(|(name, _)| format!("/{name}")).collect();
     if !missing.is_empty() {
         let how = "mkdir, or --ephemeral, which makes them";
-        notes.push(format!("left out {}: the new root has no such directory: {how}", missing.join(", ")));
+        notes.push(format!("skipped {}: NEWROOT has no such directory: {how}", missing.join(", ")));
     }
     for (name, dir) in dirs {
         let why = match dir {
@@ -352,11 +353,11 @@ fn left_out(options: &Options, probe: &MountProbe, makes_pid: bool) -> Vec<Strin
             DirState::Refused(errno) => ErrnoText(errno).to_string(),
             DirState::Directory | DirState::Missing => continue,
         };
-        notes.push(format!("left out /{name}: {why}"));
+        notes.push(format!("skipped /{name}: {why}"));
     }
     if probe.sys_dir == DirState::Directory && !probe.owns_net && !probe.has_mount_setattr {
-        let missing = "to make it read-only here takes mount_setattr(2), Linux 5.12";
-        notes.push(format!("left out /sys: {missing}"));
+        let missing = "it can be made read-only here only with mount_setattr(2), Linux 5.12";
+        notes.push(format!("skipped /sys: {missing}"));
     }
     notes
 }

@@ -182,8 +182,7 @@ fn where_the_kernel_gives_no_new_proc_the_callers_is_shown_and_its_processes_sai
             "{plan:#?}"
         );
         assert!(!plan.iter().any(|line| line.contains("CLONE_NEWPID")), "{plan:#?}");
-        let said =
-            "the processes outside stay in sight, and root inside could get out: a part of /proc is covered";
+        let said = "processes outside stay visible, and root inside can get out: a part of /proc is covered";
         assert!(notes(&[], probe)[0].starts_with(said));
     }
 }
@@ -430,7 +429,10 @@ fn process_1_has_no_more_rights_before_the_command_is_beside_it() {
 #[test]
 fn rights_are_given_up_only_where_the_root_is_pivoted() {
     let refused = setup(&["--cap-drop=ALL"], Err(WhyPlain::NoAdmin)).unwrap_err();
-    assert_eq!(refused.message, "rights were to be given up, and here nothing keeps the command from them");
+    assert_eq!(
+        refused.message,
+        "an option limits rights, and here nothing could keep the command from getting them back"
+    );
     assert_eq!(refused.hint.unwrap(), WhyPlain::NoAdmin.advice());
 }
 
@@ -439,13 +441,16 @@ fn what_a_default_leaves_out_is_noted_and_what_an_option_asks_for_is_refused() {
     let noted = setup(&[], Err(WhyPlain::NoAdmin)).unwrap().notes;
     let why =
         "that takes CAP_SYS_ADMIN, which 'unshare-rs --' before it gives in a user namespace of its own";
-    assert_eq!(noted, [format!("plain chroot(2), no mounts, and root inside could get out: {why}")]);
+    assert_eq!(
+        noted,
+        [format!("this is a plain chroot(2) without mounts, and root inside can get out: {why}")]
+    );
     let refused = setup(&["--read-only"], Err(WhyPlain::NoAdmin)).unwrap_err();
-    assert_eq!(refused.message, "a mount was asked for, and none can be made here");
+    assert_eq!(refused.message, "an option needs a mount, and none can be made here");
     assert_eq!(refused.hint.unwrap(), why);
 
     let link = MountProbe { dev_dir: DirState::Symlink, ..machine() };
-    assert_eq!(notes(&[], link.clone()), ["left out /dev: it is a symbolic link in the new root"]);
+    assert_eq!(notes(&[], link.clone()), ["skipped /dev: it is a symbolic link in the new root"]);
     assert!(notes(&["--no-mount"], link).is_empty());
 
     let old = MountProbe { owns_net: false, has_mount_setattr: false, ..machine() };
@@ -454,7 +459,7 @@ fn what_a_default_leaves_out_is_noted_and_what_an_option_asks_for_is_refused() {
     assert_eq!(
         notes(&[], old.clone()),
         [
-            format!("left out /sys: to make it read-only here {takes}"),
+            "skipped /sys: it can be made read-only here only with mount_setattr(2), Linux 5.12".to_string(),
             format!("devices that lie in the new root can be opened: that {takes}")
         ]
     );
@@ -573,8 +578,7 @@ fn sources_are_taken_before_the_first_mount_can_lie_over_them() {
 #[test]
 fn directories_that_the_root_lacks_are_made_where_that_is_forgotten_and_said_else() {
     let probe = MountProbe { proc_dir: DirState::Missing, dev_dir: DirState::Missing, ..machine() };
-    let said =
-        "left out /proc, /dev: the new root has no such directory: mkdir, or --ephemeral, which makes them";
+    let said = "skipped /proc, /dev: NEWROOT has no such directory: mkdir, or --ephemeral, which makes them";
     assert_eq!(notes(&[], probe.clone()), [said]);
     assert_eq!(notes(&["--ephemeral"], probe.clone()), [""; 0]);
     let lines = lines_with(&["--ephemeral"], &probe);
@@ -653,7 +657,7 @@ fn the_commands_control_groups_are_shown_read_only_or_as_the_option_says() {
 }
 
 #[test]
-fn files_of_subordinate_ids_are_said_to_be_nobodys() {
+fn files_of_subordinate_ids_are_noted() {
     let probe = MountProbe { has_unmapped_files: true, ..machine() };
     let said = notes(&[], probe);
     assert!(said.iter().any(|note| note.contains("'unshare-rs --' before chroot-rs maps them")), "{said:?}");

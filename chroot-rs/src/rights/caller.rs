@@ -10,7 +10,7 @@ use crate::capabilities::Capabilities;
 use crate::probe::Privilege;
 use crate::seccomp;
 
-/// What an id looks like that is not mapped, unless the machine was told another:
+/// The number that stands for an id that is not mapped, unless the machine has another one:
 /// /proc/sys/kernel/overflowuid.
 const OVERFLOW_ID: u32 = 65534;
 
@@ -73,10 +73,10 @@ fn has_host_root(privilege: Privilege) -> bool {
         Privilege::FreeIds => return false,
         Privilege::Namespace | Privilege::Unprivileged => {}
     }
-    // without /proc nobody can tell
+    // without /proc there is no way to know
     let Ok(owner) = fs::metadata("/proc/sys").map(|meta| meta.uid()) else { return true };
     match privilege {
-        // a new user namespace has the caller and nobody else
+        // a new user namespace has the caller alone
         Privilege::Unprivileged => owner == sys::effective_ids().0,
         _ => owner != OVERFLOW_ID,
     }

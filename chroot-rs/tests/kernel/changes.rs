@@ -129,11 +129,11 @@ mod as_anyone {
         tried.change("echo inside >>/etc/a; rm -r /old");
         fs::write(tried.root.path("etc/a"), "outside\n").unwrap();
         fs::write(tried.root.path("old/sub/f"), "outside\n").unwrap();
-        let listed = "changed \"/etc/a\", in NEWROOT, too\nremoved \"/old\", in NEWROOT, too\n";
+        let listed = "changed \"/etc/a\", also in NEWROOT\nremoved \"/old\", also in NEWROOT\n";
         assert_eq!(tried.list(), listed);
         let refused = tried.run(&["--apply"], &[]).ended(End::Exit(125));
-        let said = "chroot-rs: nothing is applied: changed in NEWROOT, too: \"/etc/a\" (2 in all)\n\
-            chroot-rs: hint: --list says which they are; --apply=force replaces them\n";
+        let said = "chroot-rs: nothing is applied: NEWROOT changed as well: \"/etc/a\" (2 in all)\n\
+            chroot-rs: hint: --list shows them; --apply=force replaces them\n";
         assert_eq!((refused.err(), tried.read("etc/a")), (said.into(), "outside\n".into()));
         tried.run(&["--apply=force"], &[]).ok();
         assert_eq!(tried.read("etc/a"), "a\ninside\n");

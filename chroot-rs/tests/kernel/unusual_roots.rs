@@ -37,7 +37,7 @@ mod as_root {
         assert_eq!(
             ended.err(),
             format!(
-                "chroot-rs: plain chroot(2), no mounts, and root inside could get out: {why}\n\
+                "chroot-rs: this is a plain chroot(2) without mounts, and root inside can get out: {why}\n\
                 chroot-rs: a mount was asked for, and none can be made here\n\
                 chroot-rs: hint: {why}\n"
             )
@@ -167,7 +167,7 @@ mod as_anyone {
             .env("SECRET", &jail.secret)
             .end();
         assert_eq!(ended.out(), "whole\n", "{}", ended.err());
-        let said = "chroot-rs: the processes outside stay in sight, and root inside could get out: \
+        let said = "chroot-rs: processes outside stay visible, and root inside can get out: \
             a part of /proc is covered, so the kernel gives no new one; ";
         assert!(ended.err().starts_with(said) && ended.err().lines().count() == 1, "{}", ended.err());
     }
@@ -258,7 +258,7 @@ mod on_host {
                 .args(["/bin/sh", "-c", CHECK_COMPLETE])
                 .env("SECRET", &jail.secret)
                 .end();
-            let left_out = ended.err().contains("left out /sys");
+            let left_out = ended.err().contains("skipped /sys");
             let expected = if left_out { "" } else { "whole\n" };
             assert_eq!(ended.out(), expected, "{missing}: {}", ended.err());
             assert!(!ended.out().contains(SECRET));
