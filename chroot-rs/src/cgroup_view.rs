@@ -11,8 +11,8 @@ use chain::{Failure, Plan, call};
 use nix::mount::MsFlags;
 use system::mountinfo;
 
-use crate::mounts::NO_SUID_DEV_EXEC;
 use crate::root::chdir_inside;
+use crate::root_mount::NO_SUID_DEV_EXEC;
 
 /// The files that limit a group, with what they hold without a limit.
 const LIMITS: [(&str, &str); 10] = [

@@ -43,7 +43,8 @@ impl Credentials {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CredentialOptions {
     /// Run as this user and group: names of NEWROOT's own files, or numbers
-    #[arg(long, value_name = "USER[:GROUP]")]
+    // GNU chroot has the abbreviation, and docker the whole name
+    #[arg(long, alias = "user", value_name = "USER[:GROUP]")]
     pub userspec: Option<OsString>,
 
     /// Have exactly these supplementary groups; empty for none

@@ -8,8 +8,9 @@ use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sys::stat::{fstat, stat};
 
-use crate::mounts::{NO_SUID_DEV_EXEC, read_only_device};
+use crate::mounts::read_only_device;
 use crate::root::chdir_inside;
+use crate::root_mount::NO_SUID_DEV_EXEC;
 
 /// The devices that programs expect, with major and minor number:
 /// Documentation/admin-guide/devices.txt.

@@ -13,9 +13,7 @@ use nix::mount::{MntFlags, MsFlags};
 use crate::cgroup_view::CgroupMount;
 use crate::mask::{Cover, Mask};
 use crate::root::chdir_inside;
-
-/// Flags for a file system from which nothing is run and no device opened.
-pub const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+use crate::root_mount::NO_SUID_DEV_EXEC;
 
 const READ_ONLY: MsFlags = NO_SUID_DEV_EXEC.union(MsFlags::MS_RDONLY);
 

@@ -31,7 +31,7 @@ mod as_root {
             let plain = "chroot-rs: this is a plain chroot(2) without mounts, and root inside can get out";
             assert_eq!((ended.out(), ended.err()), ("inside\n".into(), format!("{plain}: {WHY}\n")));
             let refused = run(&["--read-only"]).ended(End::Exit(125));
-            let said = "chroot-rs: a mount was asked for, and none can be made here\n";
+            let said = "chroot-rs: an option needs a mount, and none can be made here\n";
             assert_eq!(refused.err(), format!("{said}chroot-rs: hint: {WHY}\n"));
             // followed, where the caller may write the map of a user namespace
             let unshare = ["--bounding-set=-sys_admin", &tools().unshare().display().to_string(), "--"];

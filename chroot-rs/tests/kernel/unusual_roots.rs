@@ -38,7 +38,7 @@ mod as_root {
             ended.err(),
             format!(
                 "chroot-rs: this is a plain chroot(2) without mounts, and root inside can get out: {why}\n\
-                chroot-rs: a mount was asked for, and none can be made here\n\
+                chroot-rs: an option needs a mount, and none can be made here\n\
                 chroot-rs: hint: {why}\n"
             )
         );
