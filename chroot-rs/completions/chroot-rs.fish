@@ -22,7 +22,7 @@ complete -c chroot-rs -s e -l env -d 'Set a variable for COMMAND, or take the ca
 complete -c chroot-rs -l cap-add -d 'Keep this capability as well, such as NET_ADMIN, or ALL; it is then also effective for the user of --userspec' -r
 complete -c chroot-rs -l cap-drop -d 'Give up this capability as well, such as NET_RAW, or ALL' -r
 complete -c chroot-rs -l seccomp -d 'Refuse the usual system calls (default), those that a docker profile in FILE refuses, or none (unconfined)' -r
-complete -c chroot-rs -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
+complete -c chroot-rs -l explain -d 'Print each step to standard error before it runs; =see also prints a command that shows its effect; CHAIN_EXPLAIN=1 or =see does the same for a whole chain' -r -f -a "1\t''
 see\t''"
 complete -c chroot-rs -l plain -d 'Call only chroot(2) and chdir(2), as chroot(1) does: no mounts, and root can get out'
 complete -c chroot-rs -l no-mount -d 'Change the root, but do not mount proc, sys and dev'
@@ -37,7 +37,7 @@ complete -c chroot-rs -l privileged -d 'Keep all capabilities, allow all system 
 complete -c chroot-rs -l nosuid -d 'Ignore set-user-ID bits and file capabilities in NEWROOT and in bound directories'
 complete -c chroot-rs -l no-new-privs -d 'Keep programs such as su and sudo from giving more rights than their caller has'
 complete -c chroot-rs -l skip-chdir -d 'Stay in the working directory; only if NEWROOT is "/" already'
-complete -c chroot-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
+complete -c chroot-rs -l dry-run -d 'Print the steps without running them; CHAIN_DRY_RUN=1 does the same for a whole chain'
 complete -c chroot-rs -s h -l help -d 'Print help'
 complete -c chroot-rs -s V -l version -d 'Print version'
 function __chroot_rs_has_newroot

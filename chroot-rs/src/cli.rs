@@ -43,7 +43,7 @@ pub struct Options {
 
     /// Run COMMAND as process 1, for which the kernel drops signals it does not catch; for systemd
     /// and other inits
-    #[arg(long, conflicts_with = "plain")]
+    #[arg(long, conflicts_with_all = ["plain", "share_pid"])]
     pub no_init: bool,
 
     /// Leave kernel settings in /proc and /sys writable (/proc/sys, ...) where the machine's root exists inside

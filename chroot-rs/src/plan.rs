@@ -88,7 +88,7 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights, f
         plan.fork("stay as the parent, which keeps the changes locked", call::ForkOptions::default());
     }
     let (reason, propagation) = if pivot.follows_outside {
-        ("let mounts spread in, but not out", MsFlags::MS_SLAVE)
+        ("let mounts spread in but not out", MsFlags::MS_SLAVE)
     } else {
         ("keep mounts from spreading outside", MsFlags::MS_PRIVATE)
     };
