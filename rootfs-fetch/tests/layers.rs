@@ -203,3 +203,14 @@ fn what_aufs_left_in_old_layers_never_becomes_a_file() {
         assert_eq!(names, ["a"]);
     });
 }
+
+#[test]
+fn a_whiteout_in_the_lowest_layer_hides_nothing_also_after_an_empty_one() {
+    let lowest = Tar::new().file("f", b"1").file(".wh.f", b"").file("d/x", b"1").file("d/.wh..wh..opq", b"");
+    let lowest = lowest.symlink("l", "d").file("l/.wh.x", b"").end();
+    for layers in [vec![lowest.clone()], vec![Tar::new().end(), lowest]] {
+        applied(&layers, |root| {
+            assert_eq!((text(root.join("f")), text(root.join("d/x"))), ("1".into(), "1".into()));
+        });
+    }
+}

@@ -9,9 +9,10 @@ use crate::config::Output;
 use crate::destination::Destination;
 use crate::failure::{Failure, Kind, Result};
 use crate::fetch::Fetch;
+use crate::fetch::layer_streams::LayerStreams;
 use crate::oci::image::{Image, ImageFormat};
 use crate::oci::layout::Layout;
-use crate::oci::model::{Layer, MAX_JSON_BYTES};
+use crate::oci::model::MAX_JSON_BYTES;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::source::input::Input;
@@ -59,11 +60,10 @@ impl Fetch<'_> {
     fn list_image(&self, image: &Image) -> Result<()> {
         let layers = image.begin(self.opener().temp_dir, &Progress::hidden())?;
         let mut archive = Listed::of(self, ArchiveKind::Layer);
-        let list_layer = |layer: &Layer| {
+        LayerStreams::new(self, image, layers).try_for_each(|(layer, stream)| {
             self.reporter.message(format_args!("layer {}", layer.path));
-            archive.list(&mut self.layer(&layers, layer)?, Reader::of_layer())
-        };
-        image.layers().iter().try_for_each(list_layer)?;
+            archive.list(&mut stream?, Reader::of_layer())
+        })?;
         self.config.policy.selection.check(archive.counts)
     }
 }
