@@ -12,7 +12,7 @@ use tests::{Debian, End, Link, Snapshot, Terminal, snapshot, tools};
 
 /// What each of them says, and whether it takes more than the one id and the network that an
 /// ordinary user has below chroot-rs alone.
-const PROGRAMS: [(&str, &str, bool); 15] = [
+const PROGRAMS: [(&str, &str, bool); 16] = [
     ("mount | grep -c ' on / '", "1\n", false),
     ("df --output=target /etc | tail -n 1", "/\n", false),
     // by way of a file: a pipe has a second shell for a moment
@@ -20,6 +20,7 @@ const PROGRAMS: [(&str, &str, bool); 15] = [
     ("script -qec 'test -t 1 && tty' /dev/null </dev/null", "/dev/pts/0\r\n", false),
     ("python3 -c 'import multiprocessing; multiprocessing.Lock(); print(\"locked\")'", "locked\n", false),
     (PTRACE_SEIZE, "0\n", false),
+    (APT_UPDATE, "updated\n", false),
     ("mkfifo /tmp/fifo && stat -c %F /tmp/fifo && rm /tmp/fifo", "fifo\n", false),
     ("su root -c 'id -u'", "0\n", true),
     ("su nobody -s /bin/sh -c 'id -u'", "65534\n", true),
@@ -38,6 +39,12 @@ const PROGRAMS: [(&str, &str, bool); 15] = [
         true,
     ),
 ];
+
+/// apt(8) fetches as another user, `_apt`, unless it is told not to: where one id exists, there is none.
+const APT_UPDATE: &str = "mkdir -p /tmp/repo && : >/tmp/repo/Packages && \
+    echo 'deb [trusted=yes] file:/tmp/repo ./' >/tmp/list && \
+    apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::SourceList=/tmp/list -o Dir::Etc::SourceParts=/dev/null update && \
+    echo updated";
 
 /// How strace(1) and gdb(1) begin with a program that runs.
 const PTRACE_SEIZE: &str = r#"python3 -c '

@@ -12,6 +12,7 @@ mod namespace;
 mod notation;
 mod process;
 mod tree;
+mod user_namespace;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use nix::sched::CloneFlags;
 
 use crate::handles::Handles;
 
+pub use cause::private_fuse;
 pub use credentials::{KeepCapabilities, SetGroup, SetGroups, SetUser};
 pub use directory::{Chdir, Chroot, Enter, PivotRoot, Reopen};
 pub use file::{Mkdir, Mknod, Symlink, Umask, Unlink, Write};
@@ -32,6 +34,7 @@ pub use process::{
     UnsetVariable, WithdrawReaper, WritePid,
 };
 pub use tree::{FsMount, FsOpen, FsSet, MoveMount, OpenTree, SetTree};
+pub use user_namespace::{CreateUserNamespace, EnterUserNamespace, LockFreeIds, UnlockFreeIds};
 
 /// One change of the process or the system.
 ///

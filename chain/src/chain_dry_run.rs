@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use crate::call::Effect;
-use crate::exec::Command;
+use crate::exec::{Command, TOOLS};
 use crate::exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
 use crate::reporter::{ErrnoText, Reporter, quoted};
 use crate::step::Step;
@@ -21,9 +21,6 @@ use system::sys;
 
 /// The variable that makes every tool of a chain plan and make nothing.
 pub const DRY_RUN: &str = "CHAIN_DRY_RUN";
-
-/// The tools that can be asked for a plan.
-const TOOLS: [&str; 4] = ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch"];
 
 /// Goes on with the plan of the command where it is a tool of ours. Returns the exit status of the
 /// dry run where it is not, or cannot be asked.
@@ -53,11 +50,7 @@ pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: 
         reporter.message(format_args!("the plan ends here: {place} is no program that knows {DRY_RUN}"));
         return 0;
     }
-    let changes = effects.iter().fold(CloneFlags::empty(), |all, effect| match effect {
-        Effect::Changes(kinds) => all | *kinds,
-        _ => all,
-    });
-    let kinds = seen_otherwise(changes);
+    let kinds = seen_otherwise(&effects);
     if !kinds.is_empty() {
         reporter.message(format_args!(
             "what follows is planned outside: inside there are other {kinds}, so steps may differ"
@@ -90,7 +83,11 @@ fn knows_dry_run(place: &Path) -> bool {
 }
 
 /// What the next tool reads of the system, and will read differently in the run.
-fn seen_otherwise(changes: CloneFlags) -> String {
+fn seen_otherwise(effects: &[Effect]) -> String {
+    let changes = effects.iter().fold(CloneFlags::empty(), |all, effect| match effect {
+        Effect::Changes(kinds) => all | *kinds,
+        _ => all,
+    });
     let kinds = [
         ("ids", CloneFlags::CLONE_NEWUSER),
         ("mounts", CloneFlags::CLONE_NEWNS),
@@ -126,9 +123,9 @@ mod tests {
     #[test]
     fn what_the_next_tool_reads_otherwise_is_named() {
         let all = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
-        assert_eq!(seen_otherwise(all), "ids, mounts and processes");
-        assert_eq!(seen_otherwise(CloneFlags::CLONE_NEWCGROUP), "control groups");
-        assert_eq!(seen_otherwise(CloneFlags::CLONE_NEWUTS), "");
+        assert_eq!(seen_otherwise(&[Effect::Changes(all)]), "ids, mounts and processes");
+        assert_eq!(seen_otherwise(&[Effect::Changes(CloneFlags::CLONE_NEWCGROUP)]), "control groups");
+        assert_eq!(seen_otherwise(&[Effect::Changes(CloneFlags::CLONE_NEWUTS)]), "");
     }
 
     #[test]

@@ -26,6 +26,9 @@ use system::elf;
 use system::search::{self, unsearchable_parent};
 use system::sys;
 
+/// The names of our tools.
+pub(crate) const TOOLS: [&str; 4] = ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch"];
+
 /// How much of a long PATH a hint shows, in bytes.
 const PATH_SHOWN: usize = 400;
 
@@ -144,21 +147,38 @@ impl Command {
             return NOT_RUNNABLE;
         }
         reporter.message(format_args!("command not found: {program}"));
-        if let Some(hint) = &self.not_found_hint {
+        if let Some(hint) = self.not_found_hint(reporter.tool()) {
             reporter.hint(hint);
-        } else if self.program == "--" {
-            reporter.hint("'--' goes before the operands of this tool");
-        } else if self.program.as_bytes().starts_with(b"-") {
-            reporter.hint("options go before the operands of this tool; here COMMAND is meant");
-        } else if !self.program.is_empty() && !self.program.as_bytes().contains(&b'/') {
+        }
+        NOT_FOUND
+    }
+
+    fn not_found_hint(&self, tool: &str) -> Option<String> {
+        let name = self.program.to_string_lossy();
+        if self.not_found_hint.is_some() {
+            self.not_found_hint.clone()
+        } else if name == "--" {
+            Some("'--' goes before the operands of this tool".to_string())
+        } else if name.starts_with('-') {
+            Some("options go before the operands of this tool; here COMMAND is meant".to_string())
+        } else if name.is_empty() || name.contains('/') {
+            None
+        } else if self.root.is_some() && TOOLS.contains(&&*name) {
+            // what makes a root or runs in the caller's is seldom inside
+            Some(match &*name {
+                "rootfs-fetch" => format!("rootfs-fetch is not in the new root: run it before {tool}"),
+                _ => format!(
+                    "{name} is not in the new root: it goes before {tool}, as in '{name} -- {tool} ...'"
+                ),
+            })
+        } else {
             let path = search::path();
             let dirs = path.as_bytes().get(..PATH_SHOWN).unwrap_or(path.as_bytes());
             let more = if dirs.len() < path.len() { "..." } else { "" };
             let inside = self.root.as_ref().map(|root| format!(" inside {}", quoted(root)));
             let inside = inside.unwrap_or_default();
-            reporter.hint(format_args!("it is in no directory of PATH{inside}, {}{more}", Quoted(dirs)));
+            Some(format!("it is in no directory of PATH{inside}, {}{more}", Quoted(dirs)))
         }
-        NOT_FOUND
     }
 
     fn explain_failure(&self, reporter: &Reporter, place: &Path, errno: Errno, argv: &[CString]) -> i32 {
@@ -179,6 +199,9 @@ impl Command {
             ExecFailure::Machine(machine) => reporter.message(format_args!(
                 "cannot run {shown}: it is a program for {machine}, this machine is {}",
                 std::env::consts::ARCH
+            )),
+            ExecFailure::Emulator(machine) => reporter.message(format_args!(
+                "cannot run {shown}: it is a program for {machine}, and what binfmt_misc runs such programs with is not there"
             )),
             ExecFailure::Helper(helper) => reporter.message(format_args!(
                 "cannot run {shown}: what runs it, {}, may not be run: {}",
@@ -207,6 +230,11 @@ impl Command {
             ExecFailure::Machine(_) => {
                 Some("qemu-user with binfmt_misc runs programs of other machines".to_string())
             }
+            ExecFailure::Emulator(_) => Some(
+                "the entry of binfmt_misc needs the flag F, with which it works in every root: the package \
+                 qemu-user-static has it"
+                    .to_string(),
+            ),
             _ => None,
         }
     }
@@ -249,6 +277,8 @@ enum ExecFailure {
     Interpreter(String),
     Loader(OsString),
     Machine(String),
+    /// The kernel has an interpreter for the machine it is for, and finds none at its path.
+    Emulator(String),
     /// Its interpreter or loader may not be run.
     Helper(OsString),
     Because(&'static str),
@@ -325,11 +355,16 @@ fn read_head(mut file: File, errno: Errno) -> ExecFailure {
 /// Reads what an ELF file wants: its machine, or its loader (PT_INTERP). elf(5)
 fn elf_trouble(file: &mut File, head: &[u8], errno: Errno) -> ExecFailure {
     let Some(machine) = elf::machine(head) else { return ExecFailure::Because("it is cut off") };
+    let name = elf::machine_name(machine);
+    if errno == Errno::ENOENT && !elf::runs_here(machine) {
+        // without an entry of binfmt_misc it would be ENOEXEC
+        return ExecFailure::Emulator(name);
+    }
     if errno == Errno::ENOEXEC {
         return if machine == elf::native_machine() {
             ExecFailure::Because("it is damaged")
         } else {
-            ExecFailure::Machine(elf::machine_name(machine))
+            ExecFailure::Machine(name)
         };
     }
     elf::interpreter(file, head).map_or(ExecFailure::Unknown, ExecFailure::Loader)

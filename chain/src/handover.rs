@@ -6,6 +6,9 @@
 //! that becomes any other command obeys the variable and removes it. An empty PID namespace cannot be handed
 //! on: the next fork, whatever it is for, would be its process 1.
 //!
+//! The user namespace of `--userns auto` is left as well: the last link mounts what root of the machine may mount before
+//! it enters the namespace.
+//!
 //! The file of `--pid-file` is handed on open, with the outer /proc, because only the last link knows
 //! which process is the command.
 
@@ -25,10 +28,14 @@ use crate::call::{self, Call, Effect, PidFile, Shown};
 use crate::exec::Command;
 use crate::handles::Handles;
 use crate::process_one::ProcessOne;
+use crate::user_namespace::FreeIds;
 use system::sys;
 
 /// The variable. Its value: who is process 1, and the two descriptors of the file.
 const VARIABLE: &str = "CHAIN_PROCESS_1";
+
+/// The word of the value for a user namespace.
+const USERNS: &str = "userns";
 
 /// The links that obey the variable.
 const TAKERS: [&str; 2] = ["cgexec-rs", "chroot-rs"];
@@ -38,6 +45,8 @@ const TAKERS: [&str; 2] = ["cgexec-rs", "chroot-rs"];
 pub struct Handover {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
+    /// Whether to create a user namespace with ids that no account has.
+    pub userns: bool,
     /// The descriptors of the file and of /proc, as they were inherited, and copies of them.
     pid_file: Option<[(RawFd, OwnedFd); 2]>,
 }
@@ -47,6 +56,7 @@ pub struct Handover {
 pub struct Taken {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
+    user_namespace: Option<FreeIds>,
     pid_file: Option<PidFile>,
 }
 
@@ -63,26 +73,30 @@ impl Handover {
     }
 
     fn read(value: &str) -> Option<Self> {
-        let mut words = value.split(' ');
+        let mut words = value.split(' ').peekable();
         let process_1 = match words.next()? {
             "reaper" => Some(ProcessOne::Reaper),
             "command" => Some(ProcessOne::Command),
             "none" => None,
             _ => return None,
         };
+        let userns = words.next_if_eq(&USERNS).is_some();
         let mut copy = || {
             let fd = words.next()?.parse().ok().filter(|fd: &RawFd| *fd >= 0)?;
             let copied = sys::look_at(fd, |open| open.try_clone_to_owned());
             Some((fd, copied.ok()?))
         };
         let pid_file = copy().and_then(|file| Some([file, copy()?]));
-        Some(Self { process_1, pid_file })
+        Some(Self { process_1, userns, pid_file })
     }
 
     /// Takes it and does all of it, at the end of a plan without processes of its own.
     pub fn plan_here(self, plan: &mut Plan) {
         let taken = self.plan(plan);
         taken.plan_namespace(plan);
+        if let Some(user_namespace) = taken.user_namespace {
+            user_namespace.plan_entry(plan);
+        }
         taken.plan_pid_file(plan);
     }
 
@@ -95,6 +109,7 @@ impl Handover {
     pub fn plan(self, plan: &mut Plan) -> Taken {
         let reason = match self.process_1 {
             Some(_) => "create the PID namespace that the previous tool left to this one",
+            None if self.userns => "create the user namespace that the previous tool left to this one",
             None => "write the number of the process, which the previous tool left to this one",
         };
         plan.step(reason, Take);
@@ -105,7 +120,8 @@ impl Handover {
             }
             PidFile { file: plan.attach_fd("pid file", file), proc: plan.attach_fd("proc", proc) }
         });
-        Taken { process_1: self.process_1, pid_file }
+        let user_namespace = self.userns.then(|| FreeIds::plan_creation(plan));
+        Taken { process_1: self.process_1, user_namespace, pid_file }
     }
 }
 
@@ -149,29 +165,32 @@ pub fn is_taker(command: &Command) -> bool {
 pub struct HandOver {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
+    /// Whether the next link creates a user namespace with ids that no account has.
+    pub userns: bool,
     /// What is open for the next link.
     pub pid_file: Option<PidFile>,
 }
 
 impl HandOver {
-    fn word(self) -> &'static str {
-        match self.process_1 {
+    fn words(self) -> String {
+        let process_1 = match self.process_1 {
             Some(ProcessOne::Reaper) => "reaper",
             Some(ProcessOne::Command) => "command",
             None => "none",
-        }
+        };
+        if self.userns { format!("{process_1} {USERNS}") } else { process_1.to_string() }
     }
 }
 
 impl Call for HandOver {
     fn shown(&self) -> Shown {
         let open = self.pid_file.map(|PidFile { file, proc }| format!(" <{file}> <{proc}>"));
-        let value = format!("{}{}", self.word(), open.unwrap_or_default());
+        let value = format!("{}{}", self.words(), open.unwrap_or_default());
         Shown::new(format!("setenv(\"{VARIABLE}\", \"{value}\", 1)"), "setenv(3)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
-        let mut value = self.word().to_string();
+        let mut value = self.words();
         for slot in self.pid_file.iter().flat_map(|PidFile { file, proc }| [*file, *proc]) {
             let fd = handles.get(slot)?;
             fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
@@ -182,7 +201,7 @@ impl Call for HandOver {
 
     /// In a dry run nothing is open.
     fn effect(&self) -> Effect {
-        Effect::Variable(VARIABLE, OsString::from(self.word()))
+        Effect::Variable(VARIABLE, OsString::from(self.words()))
     }
 }
 
@@ -207,8 +226,11 @@ mod tests {
     #[test]
     fn what_is_left_is_read_as_it_is_written() {
         for process_1 in [Some(ProcessOne::Reaper), Some(ProcessOne::Command), None] {
-            let left = HandOver { process_1, pid_file: None };
-            assert_eq!(Handover::read(left.word()).unwrap().process_1, process_1);
+            for userns in [true, false] {
+                let left = HandOver { process_1, userns, pid_file: None };
+                let read = Handover::read(&left.words()).unwrap();
+                assert_eq!((read.process_1, read.userns), (process_1, userns));
+            }
         }
         assert!(Handover::read("").is_none());
         assert!(Handover::read("yes").is_none());

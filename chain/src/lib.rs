@@ -52,6 +52,7 @@ pub mod process_one;
 pub mod reporter;
 mod step;
 pub mod supervise;
+pub mod user_namespace;
 
 pub use call::Call;
 pub use exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};

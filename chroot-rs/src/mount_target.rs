@@ -10,6 +10,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use chain::Failure;
+use chain::call;
 use chain::call::shell_word;
 use chain::reporter::{ErrnoText, quoted};
 use nix::errno::Errno;
@@ -86,8 +87,11 @@ impl<'a> TargetResolver<'a> {
         let cannot = |why: &dyn Display| Failure::new(format!("cannot bind {}: {why}", quoted(path)));
         let found = stat(path).map_err(|errno| match unsearchable_parent(path) {
             Some(dir) => cannot(&ErrnoText(errno)).hint(format!("{} may not be entered", quoted(&dir))),
-            None => cannot(&ErrnoText(errno))
-                .hint("--bind=SRC:DST shows SRC of the caller at DST of the new root"),
+            None => {
+                let fuse = (errno == Errno::EACCES).then(|| call::private_fuse(path)).flatten();
+                let form = || "--bind=SRC:DST shows SRC of the caller at DST of the new root".to_string();
+                cannot(&ErrnoText(errno)).hint(fuse.unwrap_or_else(form))
+            }
         })?;
         if found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits() && path.starts_with("/dev/fd") {
             return Err(cannot(&"it is a pipe, which has no place in a file system")

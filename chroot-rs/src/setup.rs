@@ -3,10 +3,12 @@
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
+use chain::call;
 use chain::exec::Command;
 use chain::handover::Handover;
-use chain::reporter::ErrnoText;
+use chain::reporter::{ErrnoText, quoted};
 use chain::{Failure, ProcessOne};
+use nix::errno::Errno;
 
 use crate::broken_variables::Mended;
 use crate::cli::{EphemeralSize, Options, Propagation};
@@ -151,6 +153,14 @@ impl PivotSetup {
         limits: MountLimits,
         handover: Option<&Handover>,
     ) -> Result<Self, Failure> {
+        if probe.dev_dir == DirState::Refused(Errno::EACCES)
+            && let Some(hint) = call::private_fuse(&root.path)
+        {
+            let why = ErrnoText(Errno::EACCES);
+            let failure =
+                Failure::new(format!("cannot change root directory to {}: {why}", quoted(&root.path)));
+            return Err(failure.hint(hint));
+        }
         let process_1 = process_1(options, &probe, handover.and_then(|left| left.process_1));
         let kernel_mounts = kernel_mounts(options, &probe, process_1.is_some());
         let has_dev = has_dir(options, probe.dev_dir) && !options.no_mount;

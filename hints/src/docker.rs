@@ -151,7 +151,7 @@ pub static FLAGS: &[Foreign] = &[
     ),
     flag(&["--ulimit"], Line("prlimit --nofile=1024 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
     flag(&["-u", "--user"], Option(CHROOT, "--userspec USER[:GROUP]")),
-    flag(&["--userns"], Option(UNSHARE, "--user --map-auto")),
+    flag(&["--userns"], Option(UNSHARE, "--userns auto")),
     flag(&["--uts"], Option(UNSHARE, "--share uts")),
     flag(&["-v", "--volume"], Option(CHROOT, "--bind SRC:DST[:ro]")),
     flag(

@@ -60,6 +60,16 @@ impl AccountFiles {
         self.groups().find(|(found, _, _)| *found == name).map(|(_, gid, _)| gid)
     }
 
+    /// The ids of all users.
+    pub fn user_ids(&self) -> Vec<u32> {
+        self.users().map(|user| user.uid).collect()
+    }
+
+    /// The ids of all groups, those of users without a line of their own included.
+    pub fn group_ids(&self) -> Vec<u32> {
+        self.groups().map(|(_, gid, _)| gid).chain(self.users().map(|user| user.gid)).collect()
+    }
+
     /// The groups that list a user, the primary one first: getgrouplist(3).
     pub fn groups_of(&self, name: &[u8], primary: u32) -> Vec<u32> {
         let mut all = vec![primary];

@@ -63,6 +63,16 @@ pub fn native_machine() -> u16 {
     MACHINES.iter().find(|(_, name)| *name == std::env::consts::ARCH).map_or(0, |(number, _)| *number)
 }
 
+/// Whether this machine's processor runs programs for another: x86_64 those for x86, aarch64 those for arm.
+pub fn runs_here(machine: u16) -> bool {
+    let older = match std::env::consts::ARCH {
+        "x86_64" => 3,
+        "aarch64" => 40,
+        _ => 0,
+    };
+    machine == native_machine() || machine == older
+}
+
 const MACHINES: [(u16, &str); 10] = [
     (3, "x86"),
     (8, "mips"),

@@ -5,13 +5,16 @@
 
 pub mod accounts;
 pub mod elf;
+pub mod free_ids;
 pub mod heap;
 pub mod idmap;
 pub mod mountinfo;
 pub mod namespace;
+pub mod nss;
 pub mod search;
 pub mod size;
 pub mod status;
+pub mod subid;
 pub mod sys;
 pub mod visibility;
 pub mod walk;

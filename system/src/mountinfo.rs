@@ -89,6 +89,21 @@ pub fn cover_of_proc() -> Option<PathBuf> {
     cover.map(|mount| mount.at.into_owned())
 }
 
+/// The user whose FUSE mount a path lies on, if the mount lets in nobody else, not even root: fuse(4),
+/// `allow_other`.
+pub fn private_fuse(path: &Path) -> Option<u32> {
+    private_fuse_in(&table().ok()?, &std::path::absolute(path).ok()?)
+}
+
+fn private_fuse_in(table: &[u8], path: &Path) -> Option<u32> {
+    let above = mounts(table).filter(|mount| path.starts_with(&mount.at));
+    let mount = above.max_by_key(|mount| mount.at.as_os_str().len())?;
+    let mut options = mount.super_options.split(|byte| *byte == b',');
+    let user = options.clone().find_map(|option| number(option.strip_prefix(b"user_id=")?))?;
+    let is_private = mount.fstype.starts_with(b"fuse") && !options.any(|option| option == b"allow_other");
+    u32::try_from(user).ok().filter(|_| is_private)
+}
+
 /// Whether this process's root is the first of all mounts, into which an initramfs is unpacked.
 /// pivot_root(2) refuses to move it.
 pub fn is_root_first_mount() -> bool {
@@ -211,6 +226,15 @@ mod tests {
             assert!(!covers(at, "/proc"), "{at}");
         }
         assert!(covers("/sys/firmware", "/sys") && !covers("/sys/fs/cgroup/unified", "/sys"));
+    }
+
+    #[test]
+    fn a_fuse_mount_without_allow_other_is_its_users_alone() {
+        let table = b"1 0 0:1 / / rw - ext4 d rw\n2 1 0:2 / /home/a/m rw - fuse.sshfs s rw,user_id=7,group_id=7\n\
+            3 1 0:3 / /srv rw - fuse s rw,user_id=7,group_id=7,allow_other\n4 2 0:4 / /home/a/m/t rw - tmpfs t rw\n";
+        let owner = |path| private_fuse_in(table, Path::new(path));
+        assert_eq!([owner("/home/a/m"), owner("/home/a/m/x")], [Some(7), Some(7)]);
+        assert_eq!([owner("/home/a/mm"), owner("/srv/x"), owner("/home/a/m/t/x")], [None, None, None]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod files;
 mod mounts;
 mod process;
 mod rights;
+mod user_namespace;
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -35,6 +36,7 @@ pub use process::{
     pending, pidfd_open, set_death_signal, set_ignored, unblock,
 };
 pub use rights::*;
+pub use user_namespace::user_namespace;
 
 /// Writes a whole line to standard error, and lets a failure pass.
 ///

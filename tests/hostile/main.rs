@@ -5,6 +5,7 @@ mod bodies;
 mod manifests;
 mod manners;
 mod secrets;
+mod signatures;
 mod trust;
 
 use std::fs;

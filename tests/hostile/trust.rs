@@ -37,7 +37,7 @@ mod with_registry {
         let client = Client::new();
         let (server, certificates, (certificate, key)) = guarded(&client);
         let own = directory(&client, &server.address());
-        assert!(fetch(&client, &server, 6).contains("nobody known has signed it"));
+        assert!(fetch(&client, &server, 6).contains("no trusted authority has signed it"));
         // as an administrator may well have it: links to where the files are kept
         symlink(&certificates.authority, own.join("ca.crt")).unwrap();
         let said = fetch(&client, &server, 5);
@@ -65,7 +65,7 @@ mod with_registry {
             fs::copy(&certificate, directory.join("client.cert")).unwrap();
             fs::copy(&key, directory.join("client.key")).unwrap();
         }
-        assert!(fetch(&client, &server, 6).contains("nobody known has signed it"));
+        assert!(fetch(&client, &server, 6).contains("no trusted authority has signed it"));
         client.nothing_left();
     }
 

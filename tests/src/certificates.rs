@@ -23,12 +23,18 @@ impl Certificates {
     /// Makes an authority and lets it sign the server's certificate.
     #[track_caller]
     pub fn signed(scratch: &Scratch) -> Self {
+        Self::signed_with(scratch, &P256)
+    }
+
+    /// The same with other keys and signatures: these are options of openssl-req(1).
+    #[track_caller]
+    pub fn signed_with(scratch: &Scratch, options: &[&str]) -> Self {
         let authority = scratch.path("authority.pem");
         let authority_key = scratch.path("authority.key");
         let made = Self { authority, server: scratch.path("server.pem"), key: scratch.path("server.key") };
-        let request = ask("the test's authority").args(["-keyout"]).arg(&authority_key);
+        let request = ask_with("the test's authority", options).args(["-keyout"]).arg(&authority_key);
         request.arg("-out").arg(&made.authority).end().ok();
-        let request = ask("localhost").args(["-addext", NAMES]);
+        let request = ask_with("localhost", options).args(["-addext", NAMES]);
         let request = request.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
         let request = request.arg("-CA").arg(&made.authority).arg("-CAkey").arg(&authority_key);
         request.arg("-keyout").arg(&made.key).arg("-out").arg(&made.server).end().ok();
@@ -58,7 +64,14 @@ impl Certificates {
     }
 }
 
+/// What a key is if the test does not say.
+const P256: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+
 fn ask(name: &str) -> Run {
-    let words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    Run::new("openssl").args(words).args(["-days", "2", "-subj"]).arg(format!("/CN={name}"))
+    ask_with(name, &P256)
+}
+
+fn ask_with(name: &str, options: &[&str]) -> Run {
+    let run = Run::new("openssl").args(["req", "-x509", "-nodes"]).args(options);
+    run.args(["-days", "2", "-subj"]).arg(format!("/CN={name}"))
 }

@@ -19,7 +19,7 @@
 //! ended with N and not with 0. `[..]` stands for anything in a line, a line of `...` for any lines.
 //!
 //! The word after `console` says where it runs: [`SessionKind`]. With `CHAIN_UPDATE=1` the
-//! page is rewritten to say what happened.
+//! page is rewritten to say what happened; `CHAIN_PAGE=pid-file` runs only pages with that in their path.
 
 use std::fs;
 use std::sync::Mutex;
@@ -80,10 +80,11 @@ pub fn check_amid(starts: &[&str], world: SessionKind, surroundings: &SessionEnv
         world != SessionKind::User || !nix::unistd::geteuid().is_root(),
         "this is an ordinary user's: tests/run user"
     );
+    let part = std::env::var("CHAIN_PAGE").unwrap_or_default();
     let found: Vec<Session> = starts
         .iter()
         .flat_map(|start| documents::starting_with(start))
-        .filter(|(path, _)| path.ends_with(".md"))
+        .filter(|(path, _)| path.ends_with(".md") && path.contains(&part))
         .flat_map(|(path, text)| sessions(path, text))
         .filter(|session| session.world == world)
         .collect();

@@ -66,11 +66,12 @@ pod() {
     runc delete --force "worlds-$name"
 }
 
-# podman_run PODMAN [OPTION]... NAME
+# podman_run PODMAN [OPTION]... NAME: PODMAN is the command's words
 podman_run() {
-    local podman=$1 name=${*: -1}
+    local podman name=${*: -1}
+    read -ra podman <<<"$1"
     set -- "${@:2:$#-2}"
-    "$podman" run --rm --network none -v "$world:/world:ro" -e CHAIN_TOOLS="/world/tools" "$@" /world/tools/worlds run "$name"
+    "${podman[@]}" run --rm --network none -v "$world:/world:ro" -e CHAIN_TOOLS="/world/tools" "$@" /world/tools/worlds run "$name"
 }
 
 # start_docker [OPTION]...: an engine with all of its state in one directory, with an image that has nothing: what is in it is mounted

@@ -20,19 +20,41 @@ mkdir "$root"
 tar -xf "$archive" -C "$root" --exclude='./dev/*' --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*'
 . "$(dirname "$0")/containers.sh"
 
-# the group of the engine's containers, which it leaves
+# the group of the engines' containers, which they leave
 group=chain-worlds-$$
-end_engine() {
-    [ -n "${engine:-}" ] || return 0
-    kill "$engine"
-    wait "$engine"
-    rmdir /sys/fs/cgroup/$group /sys/fs/cgroup/*/$group 2>/dev/null
+end_engines() {
+    if [ -n "${engine:-}" ]; then
+        kill "$engine"
+        wait "$engine"
+    fi
+    # podman's conmon ends after the container
+    for _ in $(seq 30); do
+        find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null
+        compgen -G "/sys/fs/cgroup/*/$group" >/dev/null || break
+        sleep 1
+    done
 }
-trap end_engine EXIT
+trap end_engines EXIT
 
 world host-runc runc_spec '.'
 if [[ ,$wanted, == *,host-docker,* ]]; then
     start_docker --cgroup-parent "/$group"
     world host-docker docker_run
 fi
+
+# in_archive COMMAND...: with the programs of the archive, which see the kernel and the control groups of this host
+in_archive() {
+    local at directory
+    at=$(overlay engine)
+    for directory in /dev /proc /sys "$world"; do
+        mkdir -p "$at$directory"
+        mountpoint -q "$at$directory" || mount --rbind "$directory" "$at$directory"
+    done
+    mkdir -p "$at/run" && mount -t tmpfs tmpfs "$at/run"
+    chroot "$at" "$@"
+}
+# its root is below the directory of the worlds, which is the same path there; crun refuses hybrid control groups;
+# and raising a limit of resources is not every root's right
+world host-podman podman_run "in_archive podman --cgroup-manager=cgroupfs --runtime=runc" --cgroup-parent="/$group" \
+    --ulimit="nofile=1024:$(ulimit -Hn)" --ulimit=nproc=4096:4096 --rootfs "$(overlay podman)"
 echo "[vm] over"

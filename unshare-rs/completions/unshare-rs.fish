@@ -22,6 +22,7 @@ complete -c unshare-rs -l map-user -d 'Map the own user to this one; implies --u
 complete -c unshare-rs -l map-group -d 'Map the own group to this one and deny setgroups(2); implies --user' -r
 complete -c unshare-rs -l map-users -d 'Map COUNT users from OUTSIDE on to those from INSIDE on; or \'auto\': every range of /etc/subuid, from 0 on; \'subids\': those ranges, each id with its own number; \'all\': every user there is, with its own number; implies --user' -r
 complete -c unshare-rs -l map-groups -d 'The same for groups and /etc/subgid' -r
+complete -c unshare-rs -l userns -d 'Give COMMAND 65536 ids that no account of this machine has, and be root among them: auto; needs root' -r
 complete -c unshare-rs -l owner -d 'Let this user and group own the user namespace; implies --user' -r
 complete -c unshare-rs -l setgroups -d 'Allow or deny setgroups(2) in a new user namespace: allow, deny' -r -f -a "allow\t'It works as in the parent user namespace'
 deny\t'It fails, and nothing can allow it again'"
@@ -49,4 +50,4 @@ complete -c unshare-rs -l no-loopback -d 'Leave lo down in a new network namespa
 complete -c unshare-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c unshare-rs -s h -l help -d 'Print help'
 complete -c unshare-rs -s V -l version -d 'Print version'
-complete -c unshare-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --pid-file --propagation --root -R --wd -w --whitelist-env --load-interp -l --map-user --map-group --map-users --map-groups --owner --setgroups --setuid -S --setgid -G --hostname --share --monotonic --boottime)'
+complete -c unshare-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --pid-file --propagation --root -R --wd -w --whitelist-env --load-interp -l --map-user --map-group --map-users --map-groups --userns --owner --setgroups --setuid -S --setgid -G --hostname --share --monotonic --boottime)'

@@ -8,8 +8,8 @@ use system::namespace::capability::{CAP_SETFCAP, CAP_SETGID, CAP_SETUID, CAP_SYS
 use system::sys;
 
 use crate::mapper;
-use crate::subid::{self, Owner, SubidRange};
-use system::idmap::IdKind;
+use system::idmap::{IdKind, SubidRange};
+use system::subid::{self, Owner};
 
 /// Whether namespaces can be made without a new user namespace: capabilities(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::namespaces::{NamespaceOptions, Namespaces};
 
 pub use environment::EnvironmentOptions;
 pub use filesystem::{BINFMT_DIR, BinfmtOptions, FilesystemOptions, Propagation};
-pub use ids::{IdOptions, MapSource, SetgroupsRule};
+pub use ids::{IdOptions, MapSource, SetgroupsRule, Userns};
 pub use process::ProcessOptions;
 
 mod environment;

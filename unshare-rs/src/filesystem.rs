@@ -3,6 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use chain::call::{Call, Effect, Mount, Shown};
+use chain::handles::Handles;
+use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
@@ -81,6 +84,33 @@ impl BinfmtMount {
             }
             inside => (None, inside),
         }
+    }
+}
+
+/// A change of how the mounts below the root directory propagate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Propagate(pub Mount);
+
+impl Call for Propagate {
+    fn shown(&self) -> Shown {
+        self.0.shown()
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        self.0.make(handles)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        let hint = self.0.hint(errno)?;
+        if errno != Errno::EINVAL {
+            return Some(hint);
+        }
+        let advice = "the root directory here is not a mount, as in a chroot(2): --propagation unchanged leaves this step out";
+        Some(advice.to_string())
+    }
+
+    fn effect(&self) -> Effect {
+        self.0.effect()
     }
 }
 

@@ -7,12 +7,10 @@
 use std::path::PathBuf;
 
 use chain::Failure;
-use system::idmap::IdKind;
+use system::idmap::{Block, IdKind, IdMap, IdRange, SubidRange};
 
 use crate::caller::{Caller, Privilege};
 use crate::cli::{IdOptions, MapSource, SetgroupsRule};
-use crate::idmap::{Block, IdMap, IdRange};
-use crate::subid::SubidRange;
 
 /// A map of users or of groups, by who writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,10 @@
 //! unshare-rs: enter new namespaces, then become the next command.
 #![forbid(unsafe_code)]
 
-pub mod accounts;
 pub mod caller;
 pub mod cli;
 pub mod clock;
 pub mod filesystem;
-pub mod idmap;
 pub mod ids;
 pub mod mapper;
 pub mod namespaces;
@@ -14,7 +12,6 @@ pub mod persist;
 pub mod plan;
 pub mod process;
 pub mod setup;
-pub mod subid;
 
 use std::ffi::OsString;
 

@@ -5,15 +5,17 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
+use system::nss;
 use system::search;
 use system::status::Status;
 use system::sys;
 
-use crate::idmap::IdMap;
-
 use chain::call::{Call, RunProgram, Write};
 use chain::plan::Reason;
-use system::idmap::IdKind;
+use system::idmap::{IdKind, IdMap};
+
+/// Who owns a file whose owner has no id in the user namespace: /proc/sys/kernel/overflowuid.
+const OVERFLOW_UID: u32 = 65534;
 
 /// The program that writes a map.
 ///
@@ -26,13 +28,36 @@ pub fn find(kind: IdKind) -> Result<PathBuf, String> {
     let program = candidates
         .find(|path| path.is_file())
         .ok_or_else(|| format!("{name} is missing, of the package uidmap or shadow-utils"))?;
-    let is_setuid = fs::metadata(&program).is_ok_and(|meta| meta.uid() == 0 && meta.mode() & 0o4000 != 0);
-    if !is_setuid && !sys::has_file_capabilities(&program) {
-        return Err(format!("{} is not setuid root: chmod u+s", program.display()));
+    let meta = fs::metadata(&program);
+    let is_setuid = meta.as_ref().is_ok_and(|meta| meta.mode() & 0o4000 != 0);
+    let shown = program.display();
+    match meta.map(|meta| meta.uid()) {
+        Ok(0) if is_setuid => {}
+        _ if sys::has_file_capabilities(&program) => {}
+        Ok(owner) if is_setuid && owner == OVERFLOW_UID => {
+            return Err(format!(
+                "{shown} gains no rights here: its owner does not exist in this user namespace"
+            ));
+        }
+        _ => return Err(format!("{shown} is not setuid root: chmod u+s")),
     }
-    match why_no_rights(&program) {
-        Some(why) => Err(format!("{} gains no rights here: {why}", program.display())),
-        None => Ok(program),
+    if let Some(why) = why_no_rights(&program) {
+        return Err(format!("{shown} gains no rights here: {why}"));
+    }
+    why_refused().map_or(Ok(program), |why| Err(format!("{name} maps nothing for this process: {why}")))
+}
+
+/// What newuidmap(1) and newgidmap(1) ask of a process: that its user has an account, and its group is the one
+/// of the account.
+fn why_refused() -> Option<String> {
+    let (uid, gid) = sys::effective_ids();
+    match nss::account(uid) {
+        None => Some(format!("user {uid} has no account")),
+        Some(account) if account.gid != gid => Some(format!(
+            "its group {gid} is not {}, the primary group of {}: exit newgrp or sg first",
+            account.gid, account.name
+        )),
+        Some(_) => None,
     }
 }
 

@@ -8,12 +8,13 @@ use chain::exec::Command;
 use chain::handover::{self, HandOver};
 use chain::idmap::map_own_id;
 use chain::process_one::{self, ProcessOne};
+use chain::user_namespace::FreeIds;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use system::idmap::IdKind;
 
 use crate::cli::{SetgroupsRule, TOOL};
-use crate::filesystem::BinfmtMount;
+use crate::filesystem::{BinfmtMount, Propagate};
 use crate::ids::{IdSetup, MapWrite};
 use crate::mapper;
 use crate::persist::PersistedNamespace;
@@ -42,6 +43,9 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
         plan.step(format!("become group {gid}, which owns the namespace"), call::SetGroup(gid));
         plan.step(format!("become user {uid}, who owns the namespace"), call::SetUser(uid));
     }
+    if setup.free_ids {
+        FreeIds::plan_creation(&mut plan).plan_entry(&mut plan);
+    }
     if !namespaces.is_empty() {
         plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
     }
@@ -49,7 +53,7 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     let (with_child, at_once): (Vec<_>, _) = setup.persisted.into_iter().partition(|it| it.needs_child());
     persist(&mut plan, at_once, pid);
     if let Some((reason, flags)) = filesystem.propagation {
-        plan.step(reason, call::Mount::propagate("/", flags));
+        plan.step(reason, Propagate(call::Mount::propagate("/", flags)));
     }
     if let Some(Hostname { name, is_default }) = setup.hostname {
         plan.step("set the hostname", call::SetHostname(name));
@@ -115,12 +119,14 @@ fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
 /// Leaves to the next tool what it takes, and does the rest.
 fn hand_over(plan: &mut Plan, left: LeftToNext, pid_file: Option<PidFile>) {
     let (process_1, handed_file) = (left.process_1, pid_file.filter(|_| left.pid_file));
-    if process_1.is_some() || handed_file.is_some() {
+    if process_1.is_some() || left.free_ids || handed_file.is_some() {
         let reason = match process_1 {
+            Some(_) if left.free_ids => "leave the user and PID namespaces and the proc to the next tool",
             Some(_) => "leave the PID namespace and its proc to the next tool",
+            None if left.free_ids => "leave the user namespace to the next tool",
             None => "leave it to the next tool to write the number of the command",
         };
-        plan.step(reason, HandOver { process_1, pid_file: handed_file });
+        plan.step(reason, HandOver { process_1, userns: left.free_ids, pid_file: handed_file });
     }
     if handed_file.is_none() {
         handover::plan_pid_file(plan, pid_file);

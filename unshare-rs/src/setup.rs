@@ -8,7 +8,7 @@ use nix::sched::CloneFlags;
 use system::namespace::CLONE_NEWTIME;
 
 use crate::caller::{Caller, Privilege};
-use crate::cli::Options;
+use crate::cli::{Options, Userns};
 use crate::clock::Offset;
 use crate::filesystem::Filesystem;
 use crate::ids::IdSetup;
@@ -25,6 +25,8 @@ pub struct Setup {
     pub namespaces: Namespaces,
     /// Those of them that a file keeps.
     pub persisted: Vec<PersistedNamespace>,
+    /// Whether to enter a user namespace with ids that no account has first.
+    pub free_ids: bool,
     /// Users, groups and capabilities.
     pub ids: IdSetup,
     /// The hostname to set.
@@ -59,6 +61,8 @@ pub struct Hostname {
 pub struct LeftToNext {
     /// It makes the PID namespace, with this process 1, and mounts its proc.
     pub process_1: Option<ProcessOne>,
+    /// It creates the user namespace with ids that no account has.
+    pub free_ids: bool,
     /// It writes the number of the command into the file of `--pid-file`.
     pub pid_file: bool,
 }
@@ -80,7 +84,14 @@ impl Setup {
             return Err(Failure::new("--hostname would rename this machine: the UTS namespace is shared")
                 .hint("leave uts out of --share"));
         }
-        let ids = if is_container && has(CloneFlags::CLONE_NEWUSER) {
+        let has_free_ids = options.ids.userns == Some(Userns::Auto);
+        if has_free_ids {
+            check_free_ids(options, caller)?;
+            namespaces = namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWUSER));
+        }
+        let ids = if has_free_ids {
+            IdSetup::default()
+        } else if is_container && has(CloneFlags::CLONE_NEWUSER) {
             IdSetup::container(&options.ids, caller)
         } else {
             IdSetup::from_options(&options.ids, caller)?
@@ -105,6 +116,7 @@ impl Setup {
             && !options.process.describe_parent();
         let left_to_next = LeftToNext {
             process_1: process.process_1.filter(|_| next_takes_process_1),
+            free_ids: has_free_ids && next_takes && caller.privilege == Privilege::Admin,
             pid_file: next_takes,
         };
         if left_to_next.process_1.is_some() {
@@ -117,6 +129,7 @@ impl Setup {
             namespaces,
             persisted,
             notes: ids.notes.iter().cloned().chain(unused).collect(),
+            free_ids: has_free_ids && !left_to_next.free_ids,
             ids,
             hostname: chosen_hostname.or(default_hostname),
             loopback: has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
@@ -148,6 +161,21 @@ fn named_namespaces(options: &Options) -> Result<Namespaces, Failure> {
         // alone, --hostname is the hostname of a container
         (false, None) if options.hostname.is_some() => Ok(named.with(CloneFlags::CLONE_NEWUTS)),
         _ => Ok(named),
+    }
+}
+
+/// Refuses what `--userns auto` cannot go with.
+fn check_free_ids(options: &Options, caller: &Caller) -> Result<(), Failure> {
+    let kept = options.namespaces.files.iter().any(|(it, _)| it.kind.flag == CloneFlags::CLONE_NEWUSER);
+    let shared = options.share.is_some_and(|shared| shared.has(CloneFlags::CLONE_NEWUSER));
+    if caller.privilege == Privilege::None && !caller.may_map {
+        Err(Failure::new("--userns auto takes ids that only root may map")
+            .hint("leave it out: without it, your own ids and those of /etc/subuid are mapped"))
+    } else if options.ids.map_ids() || kept || shared {
+        Err(Failure::new("--userns auto chooses the ids, and no other option can")
+            .hint("leave out the other options about users and groups"))
+    } else {
+        Ok(())
     }
 }
 

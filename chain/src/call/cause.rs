@@ -58,6 +58,16 @@ pub(super) fn seccomp() -> Option<String> {
     })
 }
 
+/// A FUSE mount that lets in only the user who made it, and so refuses root with `EACCES`.
+pub fn private_fuse(path: &Path) -> Option<String> {
+    let user = mountinfo::private_fuse(path)?;
+    Some(format!(
+        "{} is a FUSE file system of user {user}, which no other user may enter: mount it with -o allow_other, or \
+         run this as user {user}",
+        path.display()
+    ))
+}
+
 /// A small file of the kernel.
 pub(super) fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_string())

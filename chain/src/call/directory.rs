@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use super::cause::inside_chroot;
+use super::cause::{inside_chroot, private_fuse};
 use super::{Call, Effect, Shown};
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
@@ -57,10 +57,14 @@ impl Call for Chroot {
     }
 
     fn hint(&self, errno: Errno) -> Option<String> {
-        (errno == Errno::EPERM).then(|| {
-            "chroot(2) needs CAP_SYS_CHROOT: be root, or run it below 'unshare-rs --map-root-user --'"
-                .to_string()
-        })
+        match errno {
+            Errno::EPERM => Some(
+                "chroot(2) needs CAP_SYS_CHROOT: be root, or run it below 'unshare-rs --map-root-user --'"
+                    .to_string(),
+            ),
+            Errno::EACCES => private_fuse(&self.0),
+            _ => None,
+        }
     }
 
     fn effect(&self) -> Effect {
@@ -79,6 +83,10 @@ impl Call for Chdir {
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         nix::unistd::chdir(self.0.as_path())
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        if errno == Errno::EACCES { private_fuse(&self.0) } else { None }
     }
 
     fn effect(&self) -> Effect {

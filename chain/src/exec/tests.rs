@@ -42,6 +42,24 @@ fn elf(machine: u16, loader: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_foreign_program_that_lacks_only_its_emulator_is_told_from_one_without_a_loader() {
+    let foreign = if elf::native_machine() == 183 { 62 } else { 183 };
+    let program = Program::new("emulated", &elf(foreign, "/bin/sh"), 0o755);
+    assert_eq!(diagnose(&program.0, Errno::ENOENT), ExecFailure::Emulator(elf::machine_name(foreign)));
+}
+
+#[test]
+fn our_tools_go_before_the_one_that_changes_the_root() {
+    let hint =
+        |name: &str| Command::shell(name.into()).inside(Path::new("r")).not_found_hint("chroot-rs").unwrap();
+    let link =
+        "cgexec-rs is not in the new root: it goes before chroot-rs, as in 'cgexec-rs -- chroot-rs ...'";
+    assert_eq!(hint("cgexec-rs"), link);
+    assert_eq!(hint("rootfs-fetch"), "rootfs-fetch is not in the new root: run it before chroot-rs");
+    assert!(hint("true").starts_with("it is in no directory of PATH inside \"r\", "));
+}
+
+#[test]
 fn a_missing_loader_is_named() {
     let program = Program::new("loader", &elf(62, "/lib/ld-nope.so.1"), 0o755);
     assert_eq!(diagnose(&program.0, Errno::ENOENT), ExecFailure::Loader("/lib/ld-nope.so.1".into()));

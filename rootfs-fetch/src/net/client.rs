@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chain::Reporter;
-use reqwest::{Client, Method, Proxy};
+use reqwest::{Client, Method};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
@@ -16,7 +16,7 @@ use crate::net::addresses::Addresses;
 use crate::net::error::{RequestError, cannot_get};
 use crate::net::host_tls::HostFiles;
 use crate::net::origin::is_inside;
-use crate::net::proxy::{Proxies, why_no_tunnel};
+use crate::net::proxy::{Proxies, Proxy, why_no_tunnel};
 use crate::net::request::Request;
 use crate::net::response::Response;
 use crate::net::retry::{LONG_PAUSE, RetryPolicy, is_transient, pause};
@@ -108,14 +108,28 @@ impl Net {
         self.secure.get_or_init(|| self.build(tls::config(trust)?)).as_ref().map_err(Clone::clone)
     }
 
-    fn client(&self, origin: &Origin) -> Result<Client> {
+    fn client(&self, origin: &Origin, proxy: Option<&Proxy>) -> Result<Client> {
         if origin.scheme == Scheme::Http {
+            if proxy.is_some_and(Proxy::has_tls) {
+                return self.secure().cloned();
+            }
             let plain = self.plain.get_or_init(|| self.build(tls::trusting_nobody()?));
             return plain.clone();
         }
         let mut special = self.special.lock().unwrap_or_else(PoisonError::into_inner);
         let own = special.entry(origin.authority_with_port()).or_insert_with(|| self.own_client(origin));
         match own.clone()? {
+            // its trust, and the client's certificate, would be the proxy's too
+            Some(_) if proxy.is_some_and(Proxy::has_tls) => {
+                let server = origin.authority();
+                Err(Failure::new(
+                    Kind::Usage,
+                    format_args!(
+                        "{server} has TLS settings of its own, which do not work with an https:// proxy"
+                    ),
+                )
+                .hint(format_args!("use an http:// proxy, or add {server} to no_proxy")))
+            }
             Some(client) => Ok(client),
             None => self.secure().cloned(),
         }
@@ -146,14 +160,14 @@ impl Net {
         // what is wrong with a proxy is told before, by `ask`
         let proxy = move |url: &url::Url| {
             let url: Url = url.as_str().parse().ok()?;
-            proxies.for_origin(&url.origin).ok()?.map(|proxy| proxy.whole().clone())
+            proxies.for_origin(&url.origin).ok()?.map(|proxy| proxy.url)
         };
         let mut fields = reqwest::header::HeaderMap::new();
         fields.insert("Accept-Encoding", reqwest::header::HeaderValue::from_static("identity"));
         let builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(self.addresses.clone())
-            .proxy(Proxy::custom(proxy))
+            .proxy(reqwest::Proxy::custom(proxy))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(self.connect_timeout())
@@ -296,7 +310,8 @@ impl Net {
 
     /// Judges the addresses that will be connected to, not the name; a proxy looks up names itself.
     fn is_inside(&self, origin: &Origin) -> Result<bool> {
-        if origin.is_inside() || self.proxies.for_origin(origin)?.is_some() {
+        if origin.is_inside() || self.proxies.for_origin(origin)?.is_some_and(|proxy| !proxy.resolves_here())
+        {
             return Ok(origin.is_inside());
         }
         let addresses = self.addresses.find(&origin.host, &self.interrupt)?;
@@ -325,7 +340,11 @@ impl Net {
         let proxy = self.proxies.for_origin(origin)?;
         let peer = proxy.as_ref().map_or(origin, |proxy| &proxy.origin);
         self.addresses.find(&peer.host, &self.interrupt).map_err(unreachable)?;
-        let (runtime, sent) = (self.runtime()?, self.client(origin)?.execute(request.build()?));
+        if proxy.as_ref().is_some_and(Proxy::resolves_here) {
+            self.addresses.find(&origin.host, &self.interrupt).map_err(unreachable)?;
+        }
+        let client = self.client(origin, proxy.as_ref())?;
+        let (runtime, sent) = (self.runtime()?, client.execute(request.build()?));
         let sent = async {
             // to see the kernel's events, then to act on them: idle connections may be closed by now
             tokio::task::yield_now().await;
@@ -339,11 +358,12 @@ impl Net {
             Some(Err(error)) => {
                 let error = RequestError::of_request(&error, origin, peer, connect.as_secs());
                 match (error, &proxy) {
-                    (RequestError::NoTunnel, Some(proxy)) => {
+                    (RequestError::NoTunnel(why), Some(proxy)) => {
                         let addresses = self.addresses.find(&peer.host, &self.interrupt)?;
-                        let why = why_no_tunnel(proxy, &addresses, origin);
+                        let why = why_no_tunnel(proxy, &addresses, origin, why);
                         let url = request.url.with_path("/");
-                        Err(cannot_get(&url, format_args!("by the proxy {}: {why}", proxy.origin)).into())
+                        let at = proxy.origin.authority();
+                        Err(cannot_get(&url, format_args!("by the proxy {at}: {why}")).into())
                     }
                     (error, _) => Err(error),
                 }

@@ -17,8 +17,8 @@ pub enum RequestError {
     NotHttp(String),
     /// There is no connection.
     Unreachable(Failure),
-    /// The proxy does not connect to the server.
-    NoTunnel,
+    /// The proxy does not connect to the server, and why.
+    NoTunnel(String),
     /// The connection failed, which may be transient.
     Broken(io::Error),
     /// Another try would not help.
@@ -60,7 +60,7 @@ impl RequestError {
         match self {
             Self::NotTls => cannot_get(url, "the server does not speak TLS"),
             Self::NotHttp(why) => not_http(url, why),
-            Self::NoTunnel => cannot_get(url, "the proxy does not connect to it"),
+            Self::NoTunnel(why) => cannot_get(url, format_args!("the proxy does not connect to it: {why}")),
             Self::Broken(error) => broken(url, &error),
             Self::Unreachable(failure) | Self::Final(failure) => failure,
         }
@@ -72,6 +72,14 @@ fn of_tls(error: &rustls::Error, origin: &Origin) -> RequestError {
         rustls::Error::InvalidMessage(_) => return RequestError::NotTls,
         rustls::Error::InvalidCertificate(why) => {
             format!("its certificate is not trusted: {}", certificate(why))
+        }
+        rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure) => {
+            let line = format_args!(
+                "cannot connect to {}: it accepts none of the TLS ciphers, curves and signatures that are \
+                 supported",
+                origin.authority()
+            );
+            return Failure::new(Kind::Network, line).into();
         }
         rustls::Error::AlertReceived(alert) if asks_for_client(*alert) => {
             let line = format_args!(
@@ -87,7 +95,12 @@ fn of_tls(error: &rustls::Error, origin: &Origin) -> RequestError {
         other => other.to_string(),
     };
     let failure = Failure::new(Kind::Network, format_args!("cannot trust {origin}: {why}"));
-    failure.hint("--cacert FILE trusts the authority in it too").into()
+    match error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
+            failure.hint("to trust the authority that signed it, use --cacert FILE").into()
+        }
+        _ => failure.into(),
+    }
 }
 
 fn asks_for_client(alert: rustls::AlertDescription) -> bool {
@@ -105,18 +118,18 @@ fn asks_for_client(alert: rustls::AlertDescription) -> bool {
 fn certificate(why: &rustls::CertificateError) -> String {
     use rustls::CertificateError as Error;
     match why {
-        Error::UnknownIssuer => "nobody known has signed it".into(),
+        Error::UnknownIssuer => "no trusted authority has signed it".into(),
         Error::Expired | Error::ExpiredContext { .. } => "it has expired".into(),
         Error::NotValidYet | Error::NotValidYetContext { .. } => "it is not valid yet".into(),
         Error::NotValidForName | Error::NotValidForNameContext { .. } => "it is for another name".into(),
         Error::UnsupportedSignatureAlgorithmContext { .. }
         | Error::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "it is signed in a way that is not known here: P-521, or P-384 with SHA-512".into()
+            "it is signed with an algorithm that is not supported".into()
         }
         // webpki has more words for what is wrong than TLS
         other => match other.to_string() {
             text if text.contains("UnsupportedCertVersion") => {
-                "it is of version 1 of X.509, which has no names of servers: it must be made anew".into()
+                "it has X.509 version 1, which has no server names: create a new one".into()
             }
             text => text,
         },
@@ -139,7 +152,7 @@ fn of_connection(error: &reqwest::Error, peer: &Origin, seconds: u64) -> Request
             RequestError::Broken(error)
         }
         Some(error) => failed(why(&error)),
-        None => RequestError::NoTunnel,
+        None => RequestError::NoTunnel(innermost(error).to_string()),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::net::url::{Origin, Scheme, Url};
 
 const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_STATUS_LINE_BYTES: u64 = 1024;
+const SOCKS_PORT: u16 = 1080;
 
 /// Which proxy to use for which server.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,64 @@ pub struct Proxies {
     http: Option<String>,
     https: Option<String>,
     except: String,
+}
+
+/// A proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// The protocol it is asked in.
+    pub kind: ProxyKind,
+    /// Where it is; its scheme says whether TLS protects the way to it.
+    pub origin: Origin,
+    /// As reqwest reads it, with user and password.
+    pub url: url::Url,
+    user: Option<String>,
+}
+
+/// The protocol of a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// HTTP, and CONNECT for servers with TLS.
+    Http,
+    /// SOCKS 5; this machine looks up the servers.
+    Socks5,
+    /// SOCKS 5; the proxy looks up the servers.
+    Socks5h,
+}
+
+impl Proxy {
+    fn parse(text: &str) -> std::result::Result<Self, String> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+        let kind = match scheme {
+            "http" | "https" => ProxyKind::Http,
+            "socks5" => ProxyKind::Socks5,
+            "socks5h" => ProxyKind::Socks5h,
+            _ => return Err("expected http://, https://, socks5:// or socks5h://".into()),
+        };
+        let url_of = |scheme: &str| format!("{scheme}://{rest}").parse::<Url>();
+        if kind == ProxyKind::Http {
+            let url = url_of(scheme)?;
+            return Ok(Self { kind, user: url.user(), url: url.whole().clone(), origin: url.origin });
+        }
+        let like_http = url_of("http")?;
+        // a port that is the default of one scheme is written out for the other
+        let port = [&like_http, &url_of("https")?].iter().find_map(|url| url.whole().port());
+        let port = port.unwrap_or(SOCKS_PORT);
+        let mut url = url::Url::parse(&format!("{scheme}://{rest}")).map_err(|error| error.to_string())?;
+        url.set_port(Some(port)).map_err(|()| "it has no host".to_string())?;
+        let origin = Origin { port, ..like_http.origin.clone() };
+        Ok(Self { kind, origin, url, user: like_http.user() })
+    }
+
+    /// Whether this machine looks up the servers that the proxy connects to.
+    pub fn resolves_here(&self) -> bool {
+        self.kind == ProxyKind::Socks5
+    }
+
+    /// Whether TLS protects the way to it.
+    pub fn has_tls(&self) -> bool {
+        self.origin.scheme == Scheme::Https
+    }
 }
 
 impl Proxies {
@@ -47,7 +106,7 @@ impl Proxies {
     ///
     /// # Errors
     /// Usage, for a kind of proxy that is not supported.
-    pub fn for_origin(&self, origin: &Origin) -> Result<Option<Url>> {
+    pub fn for_origin(&self, origin: &Origin) -> Result<Option<Proxy>> {
         let proxy = match origin.scheme {
             Scheme::Http => &self.http,
             Scheme::Https => &self.https,
@@ -55,17 +114,8 @@ impl Proxies {
         let Some(proxy) = proxy.as_deref().filter(|_| !origin.is_loopback() && !self.excepts(origin)) else {
             return Ok(None);
         };
-        let wrong =
-            |why: &str| Failure::new(Kind::Usage, format_args!("the proxy of the environment: {why}"));
-        let text = if proxy.contains("://") { proxy.to_owned() } else { format!("http://{proxy}") };
-        if text.starts_with("socks") {
-            return Err(wrong("SOCKS is not spoken here, only HTTP"));
-        }
-        let proxy: Url = text.parse().map_err(|why: String| wrong(&why))?;
-        if proxy.origin.scheme == Scheme::Https {
-            return Err(wrong("it must be an http:// one; TLS goes through it to the server"));
-        }
-        Ok(Some(proxy))
+        let wrong = |why| Failure::new(Kind::Usage, format_args!("the proxy of the environment: {why}"));
+        Proxy::parse(proxy).map(Some).map_err(wrong)
     }
 
     /// Whether no_proxy lists the server: a name covers its subdomains, an address may be a network.
@@ -92,10 +142,13 @@ impl Proxies {
 }
 
 /// Why a proxy does not connect to a server. reqwest tells only that the answer to CONNECT was
-/// not 200, so the proxy is asked once more for its status.
-pub fn why_no_tunnel(proxy: &Url, addresses: &[IpAddr], server: &Origin) -> String {
+/// not 200, so an HTTP proxy is asked once more for its status; `why` is what is known of others.
+pub fn why_no_tunnel(proxy: &Proxy, addresses: &[IpAddr], server: &Origin, why: String) -> String {
+    if proxy.kind != ProxyKind::Http || proxy.has_tls() {
+        return format!("the proxy does not connect to it: {why}");
+    }
     let status = addresses.first().and_then(|&address| {
-        connect_status(SocketAddr::new(address, proxy.origin.port), proxy.user().as_deref(), server).ok()
+        connect_status(SocketAddr::new(address, proxy.origin.port), proxy.user.as_deref(), server).ok()
     });
     match status.as_deref().and_then(|line| line.split(' ').nth(1)?.parse::<u16>().ok()) {
         Some(status) => format!("the proxy answers {status}"),
@@ -166,8 +219,24 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_is_not_spoken_to_is_refused() {
-        for wrong in ["socks5://p:1", "https://p:1", "http://"] {
+    fn a_proxy_is_read_with_its_kind_and_port() {
+        for (text, kind, address) in [
+            ("p", ProxyKind::Http, "http://p"),
+            ("https://p", ProxyKind::Http, "https://p"),
+            ("socks5://p", ProxyKind::Socks5, "http://p:1080"),
+            ("socks5h://u:s%40@p:80/", ProxyKind::Socks5h, "http://p"),
+            ("socks5h://[::1]:443", ProxyKind::Socks5h, "http://[::1]:443"),
+        ] {
+            let proxy = Proxy::parse(text).expect("a proxy");
+            assert_eq!((proxy.kind, proxy.origin.to_string()), (kind, address.into()), "{text}");
+        }
+        let proxy = Proxy::parse("socks5h://u:s%40@p").expect("a proxy");
+        assert_eq!((proxy.url.as_str(), proxy.user.as_deref()), ("socks5h://u:s%40@p:1080", Some("u:s@")));
+    }
+
+    #[test]
+    fn a_proxy_of_another_kind_is_refused() {
+        for wrong in ["socks4://p:1", "quic://p:1", "http://", "socks5h://", "socks5h://a b"] {
             let proxies = Proxies { https: Some(wrong.into()), ..Proxies::default() };
             let url: Url = "https://x/".parse().expect("a URL");
             assert!(proxies.for_origin(&url.origin).is_err(), "{wrong}");

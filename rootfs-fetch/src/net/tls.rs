@@ -1,16 +1,19 @@
 //! TLS: which servers to trust.
 
+mod algorithms;
+mod pss;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chain::reporter::quoted;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::failure::{Failure, Kind, Result};
 
@@ -43,7 +46,7 @@ pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
     }
     if trust.anybody {
         let mut config = trusting(Arc::new(roots), trust.client)?;
-        config.dangerous().set_certificate_verifier(Arc::new(Anybody(provider())));
+        config.dangerous().set_certificate_verifier(verifier(Check::Skipped));
         return Ok(config);
     }
     if roots.is_empty() {
@@ -52,11 +55,10 @@ pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
     }
     let roots = Arc::new(roots);
     let mut config = trusting(roots.clone(), trust.client)?;
-    if !named.is_empty() {
-        let inner = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
-        let inner = inner.map_err(|error| unusable(&error))?;
-        config.dangerous().set_certificate_verifier(Arc::new(Pinned { inner, certificates: named }));
-    }
+    let inner = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+    let inner = inner.map_err(|error| unusable(&error))?;
+    let certificate = Check::ByAuthorities { inner, pinned: named };
+    config.dangerous().set_certificate_verifier(verifier(certificate));
     Ok(config)
 }
 
@@ -87,7 +89,12 @@ fn trusting(roots: Arc<RootCertStore>, client: Option<&(PathBuf, PathBuf)>) -> R
 }
 
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    let ring = rustls::crypto::ring::default_provider();
+    Arc::new(CryptoProvider { signature_verification_algorithms: algorithms::supported(), ..ring })
+}
+
+fn verifier(certificate: Check) -> Arc<Verifier> {
+    Arc::new(Verifier { certificate, algorithms: algorithms::supported() })
 }
 
 fn unusable(error: &dyn std::fmt::Display) -> Failure {
@@ -116,56 +123,29 @@ fn no_certificate(path: &Path, error: &dyn std::fmt::Display) -> Failure {
     Failure::damaged(format_args!("{} is no certificate: {error}", quoted(path)))
 }
 
-/// Takes any certificate: the connection is secret, but from whom is not known.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        server: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, server, signature, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        server: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, server, signature, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+/// Whether a signature is of an algorithm that is known, for keys of another kind.
+fn is_for_other_keys(why: &CertificateError) -> bool {
+    matches!(why, CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. })
 }
 
-/// Also trusts exactly the certificates that the user named, as OpenSSL does. Recipes for a private
-/// registry create self-signed CA certificates, which webpki rejects as end-entity certificates.
+/// Checks a server's certificate, and its signatures.
 #[derive(Debug)]
-struct Pinned {
-    inner: Arc<WebPkiServerVerifier>,
-    certificates: Vec<CertificateDer<'static>>,
+struct Verifier {
+    certificate: Check,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Pinned {
+/// How a certificate is checked.
+#[derive(Debug)]
+enum Check {
+    /// Not at all: the connection is secret, but the peer is unknown.
+    Skipped,
+    /// By the authorities. A certificate in `pinned` is trusted itself, as OpenSSL does it: recipes for a
+    /// private registry create self-signed CA certificates, which webpki rejects as end-entity certificates.
+    ByAuthorities { inner: Arc<WebPkiServerVerifier>, pinned: Vec<CertificateDer<'static>> },
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         server: &CertificateDer<'_>,
@@ -174,11 +154,14 @@ impl ServerCertVerifier for Pinned {
         stapled: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let verified = self.inner.verify_server_cert(server, others, name, stapled, now);
+        let Check::ByAuthorities { inner, pinned } = &self.certificate else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verified = inner.verify_server_cert(server, others, name, stapled, now);
         // dates, names and signatures have errors of their own; this one is what it may be used for
         let as_authority =
-            matches!(&verified, Err(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(_))));
-        if !as_authority || !self.certificates.iter().any(|pinned| pinned == server) {
+            matches!(&verified, Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))));
+        if !as_authority || !pinned.iter().any(|pinned| pinned == server) {
             return verified;
         }
         rustls::client::verify_server_name(&ParsedCertificate::try_from(server)?, name)?;
@@ -191,7 +174,7 @@ impl ServerCertVerifier for Pinned {
         server: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, server, signature)
+        rustls::crypto::verify_tls12_signature(message, server, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -200,10 +183,15 @@ impl ServerCertVerifier for Pinned {
         server: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, server, signature)
+        let verified = rustls::crypto::verify_tls13_signature(message, server, signature, &self.algorithms);
+        if !matches!(&verified, Err(rustls::Error::InvalidCertificate(why)) if is_for_other_keys(why)) {
+            return verified;
+        }
+        let restricted = algorithms::of_restricted_keys();
+        rustls::crypto::verify_tls13_signature(message, server, signature, &restricted).or(verified)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }

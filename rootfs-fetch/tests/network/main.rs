@@ -3,6 +3,7 @@
 
 mod layers_ahead;
 mod manners;
+mod proxies;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -64,6 +64,25 @@ pub fn lock_opened(fd: OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
     if is_there { Ok(fd) } else { Err(Errno::ENOENT) }
 }
 
+/// Opens a file, creating it if it is missing, and waits for the exclusive lock on it.
+///
+/// # Errors
+/// As open(2) and flock(2).
+pub fn lock_file(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let fd = nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o600))?;
+    rustix::fs::flock(&fd, FlockOperation::LockExclusive).map_err(errno)?;
+    Ok(fd)
+}
+
+/// Gives up a lock for every process that shares it.
+///
+/// # Errors
+/// As flock(2).
+pub fn unlock(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    rustix::fs::flock(fd, FlockOperation::Unlock).map_err(errno)
+}
+
 /// Opens a directory to read it.
 ///
 /// # Errors

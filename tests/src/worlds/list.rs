@@ -114,6 +114,7 @@ pub static WORLDS: &[World] = &[
         "on the machine that runs the tests, in a container as `runc spec` describes it, root inside",
     ),
     world("host-docker", Who::RootOfV1, CHAIN, "there, in Docker with its defaults, root inside"),
+    world("host-podman", Who::RootOfV1, CHAIN, "there, in podman with its defaults, root inside"),
 ];
 
 impl World {

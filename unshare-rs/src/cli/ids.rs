@@ -2,10 +2,9 @@
 
 use std::str::FromStr;
 
-use system::idmap::IdKind;
+use system::idmap::{IdKind, IdRange};
 
-use crate::accounts;
-use crate::idmap::IdRange;
+use system::nss;
 
 /// The options about users and groups.
 #[derive(Debug, Default, clap::Args)]
@@ -44,6 +43,11 @@ pub struct IdOptions {
     #[arg(long)]
     pub map_subids: bool,
 
+    /// Give COMMAND 65536 ids that no account of this machine has, and be root among them:
+    /// auto; needs root
+    #[arg(long, value_name = "auto", value_parser = userns)]
+    pub userns: Option<Userns>,
+
     /// Let this user and group own the user namespace; implies --user
     #[arg(long, value_name = "USER:GROUP", value_parser = owner_ids)]
     pub owner: Option<(u32, u32)>,
@@ -78,6 +82,15 @@ impl IdOptions {
             || !(self.map_users.is_empty() && self.map_groups.is_empty())
     }
 
+    /// Whether an option besides --userns decides on ids.
+    pub fn map_ids(&self) -> bool {
+        self.imply_user()
+            || self.setgroups.is_some()
+            || self.keep_caps
+            || self.setuid.is_some()
+            || self.setgid.is_some()
+    }
+
     /// The map of the `own` id of the caller, to `named` or to what --map-root-user or
     /// --map-current-user name: the id inside and the one outside.
     pub fn single_id(&self, named: Option<u32>, own: u32) -> Option<(u32, u32)> {
@@ -105,12 +118,31 @@ pub enum SetgroupsRule {
     Deny,
 }
 
+/// Who chooses the ids of a user namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Userns {
+    /// The tool: ids that no account has.
+    Auto,
+}
+
+/// Reads podman's word, and names the options that its other words are here.
+fn userns(text: &str) -> Result<Userns, String> {
+    Err(match text.split(':').next().unwrap_or_default() {
+        "auto" if text == "auto" => return Ok(Userns::Auto),
+        "host" => "expected auto; to stay in the current user namespace, use --share user",
+        "keep-id" => "expected auto; to keep your own id, use --map-current-user",
+        "nomap" => "expected auto; to map all of /etc/subuid, use --map-auto",
+        _ => "expected auto",
+    }
+    .to_string())
+}
+
 fn user_id(text: &str) -> Result<u32, String> {
-    accounts::id(IdKind::User, text)
+    nss::id(IdKind::User, text)
 }
 
 fn group_id(text: &str) -> Result<u32, String> {
-    accounts::id(IdKind::Group, text)
+    nss::id(IdKind::Group, text)
 }
 
 fn owner_ids(text: &str) -> Result<(u32, u32), String> {

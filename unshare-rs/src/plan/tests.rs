@@ -7,8 +7,7 @@ use chain::{Failure, args};
 use super::*;
 use crate::caller::{Caller, Privilege};
 use crate::cli::{Options, TOOL};
-use crate::idmap::{Block, IdMap, IdRange};
-use crate::subid::SubidRange;
+use system::idmap::{Block, IdMap, IdRange, SubidRange};
 
 /// What keeps the reaper out of reach.
 const REAPER: &str = "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE), setsid(), chdir(\"/\")";
@@ -383,4 +382,43 @@ fn with_the_container_set_clocks_are_moved_in_a_time_namespace_more() {
         "{plan:?}"
     );
     assert_eq!(lines(&["--boottime=7"], Privilege::Admin)[0], "unshare(CLONE_NEWTIME)");
+}
+
+#[test]
+fn root_gets_ids_that_no_account_has() {
+    let lines = lines(&["--userns", "auto", "--uts"], Privilege::Admin);
+    assert_eq!(
+        lines[2..],
+        [
+            "setns(<user namespace>, CLONE_NEWUSER)",
+            "flock(<lock>, LOCK_UN)",
+            "setgroups(0, [])",
+            "setresgid(0, 0, 0)",
+            "setresuid(0, 0, 0)",
+            "unshare(CLONE_NEWUTS)",
+        ]
+    );
+}
+
+#[test]
+fn free_ids_are_left_to_a_next_tool_that_mounts_as_root_of_the_machine() {
+    let caller = Caller { next_takes: true, ids: (0, 0), ..caller(Privilege::Admin) };
+    let setup = setup_of(&["--userns", "auto"], &caller).unwrap();
+    assert!(setup.left_to_next.free_ids && !setup.free_ids);
+    let lines = plan(setup, Command::shell("/bin/true".into())).lines();
+    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper userns\", 1)");
+    assert!(!lines.iter().any(|line| line.contains("NEWUSER")), "{lines:?}");
+}
+
+#[test]
+fn free_ids_need_root_and_go_with_no_other_ids() {
+    let refused = |args: &[&str], privilege| setup(args, privilege).unwrap_err().message;
+    assert_eq!(
+        refused(&["--userns", "auto"], Privilege::None),
+        "--userns auto takes ids that only root may map"
+    );
+    for other in ["--map-root-user", "--setuid=1", "--map-users=0:1:1", "--setgroups=deny", "--user=file"] {
+        let message = refused(&["--userns", "auto", other], Privilege::Admin);
+        assert_eq!(message, "--userns auto chooses the ids, and no other option can", "{other}");
+    }
 }

@@ -257,6 +257,85 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root"]
+    fn another_group_than_that_of_the_account_leaves_one_id() {
+        let ran = as_user_without_name(
+            "d=${T%/t}; echo someone:x:$ID:12::/:/bin/sh >$d/passwd; echo someone:700000:65536 >$d/ids
+             mount --bind $d/passwd /etc/passwd; mount --bind $d/ids /etc/subuid; mount --bind $d/ids /etc/subgid
+             alone $T id -u; alone $T --map-auto id -u",
+        );
+        let why = format!(
+            "newuidmap maps nothing for this process: its group {} is not 12, the primary group of someone: \
+             exit newgrp or sg first",
+            unused_id()
+        );
+        assert_eq!((ran.status, ran.out.as_str()), (125, "0\n"), "{}", ran.err);
+        assert_eq!(
+            ran.err,
+            format!(
+                "unshare-rs: only user 0 and group 0 exist inside: {why}\n\
+                 unshare-rs: cannot map user ids: {why}\nunshare-rs: hint: --map-root-user does without it\n"
+            )
+        );
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_newuidmap_whose_owner_has_no_id_here_is_told() {
+        let ran = script(
+            "d=$(mktemp -d); chmod 755 $d; cp $T $d/t; cd /
+             $T --userns auto -- setpriv --reuid=1 --regid=1 --clear-groups $d/t --map-users 0:0:9 -- id; s=$?; rm -r $d; exit $s",
+        );
+        assert_eq!(ran.status, 125);
+        let why = "gains no rights here: its owner does not exist in this user namespace";
+        assert!(ran.err.lines().next().is_some_and(|line| line.ends_with(why)), "{}", ran.err);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn in_a_chroot_mounts_cannot_be_kept_inside_and_the_hint_leads_to_a_run() {
+        let text = "d=$(mktemp -d); $T -m sh -c 'd='$d'; mount -t tmpfs none $d; mkdir $d/proc $d/r $d/r/proc
+            cp '$T' $d/r/t; mount -t proc proc $d/r/proc; chroot $d/r /t -- /t --version
+            chroot $d/r /t --propagation unchanged -- /t --version'; rmdir $d";
+        let ran = script(text);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        assert!(ran.out.starts_with("unshare-rs "), "{}", ran.err);
+        let hint = "unshare-rs: hint: the root directory here is not a mount, as in a chroot(2): --propagation unchanged \
+            leaves this step out";
+        assert_eq!(ran.err.lines().nth(1), Some(hint), "{}", ran.err);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_fuse_mount_of_a_user_alone_is_named() {
+        // the kernel refuses root before it asks the file system, so none has to answer
+        let text = "d=$(mktemp -d); $T -m sh -c 'exec 9<>/dev/fuse
+            mount -i -t fuse -o fd=9,rootmode=40000,user_id=7,group_id=7 none '$d'; '$T' --wd '$d' true'; s=$?; rmdir $d; exit $s";
+        let ran = script(text);
+        assert_eq!(ran.status, 125, "{}", ran.err);
+        let hint = "is a FUSE file system of user 7, which no other user may enter: mount it with -o allow_other, or run \
+            this as user 7\n";
+        assert!(ran.err.ends_with(hint), "{}", ran.err);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn an_interpreter_of_foreign_programs_without_the_flag_f_is_named() {
+        // Linux 6.7 gives each user namespace a table of its own
+        let text = "d=$(mktemp -d); cd $d; head -c 200 /dev/zero >p
+            printf '\\177ELF\\2\\1\\1' | dd of=p conv=notrunc status=none; printf '\\2\\0\\53' | dd of=p bs=1 seek=16 conv=notrunc status=none
+            chmod +x p; $T -r --load-interp ':sparc:M:18:\\x2b\\x00::/no/such/qemu:' --pid ./p; s=$?; cd /; rm -r $d; exit $s";
+        let ran = script(text);
+        if ran.err.contains("6.7") {
+            return;
+        }
+        assert_eq!(ran.status, 126, "{}", ran.err);
+        let what = "it is a program for machine 43 of elf(5), and what binfmt_misc runs such programs with is not there";
+        assert_eq!(ran.err.lines().next().unwrap(), format!("unshare-rs: cannot run \"./p\": {what}"));
+        assert!(ran.err.contains("hint: the entry of binfmt_misc needs the flag F"), "{}", ran.err);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
     fn a_chroot_keeps_user_namespaces_away_and_that_is_told() {
         let ran = as_user_without_name(
             "d=${T%/t}; mkdir $d/proc; mount -t proc proc $d/proc; chroot $d /t -U /t; s=$?; umount $d/proc; exit $s",

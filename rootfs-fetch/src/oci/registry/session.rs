@@ -92,7 +92,7 @@ impl Session {
                     | RequestError::Broken(_)
                     | RequestError::Unreachable(_),
                 ) => Ok(plain),
-                Err(error @ (RequestError::NoTunnel | RequestError::Final(_))) => {
+                Err(error @ (RequestError::NoTunnel(_) | RequestError::Final(_))) => {
                     Err(error.into_failure(&secure))
                 }
                 Ok(_) => Ok(secure),

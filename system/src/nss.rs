@@ -8,8 +8,8 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use system::accounts::AccountFiles;
-use system::idmap::IdKind;
+use crate::accounts::AccountFiles;
+use crate::idmap::IdKind;
 
 /// The id of a name, or an id in decimal. What is both is a name: POSIX, chown.
 ///
@@ -28,15 +28,35 @@ pub fn id(kind: IdKind, text: &str) -> Result<u32, String> {
     }
 }
 
-/// The name of a user.
-pub fn user_name(uid: u32) -> Option<String> {
-    // both maps and some messages need the name of the caller, and getent(1) is a process to start
-    static FIRST: OnceLock<(u32, Option<String>)> = OnceLock::new();
-    let by_id =
-        |files: &AccountFiles| files.user_of(uid).map(|user| String::from_utf8_lossy(user.name).into_owned());
+/// The account of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The login name.
+    pub name: String,
+    /// The primary group.
+    pub gid: u32,
+}
+
+/// The account of a user.
+pub fn account(uid: u32) -> Option<Account> {
+    // both maps and some messages need that of the caller, and getent(1) is a process to start
+    static FIRST: OnceLock<(u32, Option<Account>)> = OnceLock::new();
+    let by_id = |files: &AccountFiles| {
+        let user = files.user_of(uid)?;
+        Some(Account { name: String::from_utf8_lossy(user.name).into_owned(), gid: user.gid })
+    };
     let look_up = || find(IdKind::User, &uid.to_string(), by_id);
-    let (first, name) = FIRST.get_or_init(|| (uid, look_up()));
-    if *first == uid { name.clone() } else { look_up() }
+    let (first, account) = FIRST.get_or_init(|| (uid, look_up()));
+    if *first == uid { account.clone() } else { look_up() }
+}
+
+/// Whether an account has the id.
+pub fn has_name(kind: IdKind, id: u32) -> bool {
+    let found = |files: &AccountFiles| match kind {
+        IdKind::User => files.user_of(id).map(drop),
+        IdKind::Group => files.group_ids().contains(&id).then_some(()),
+    };
+    find(kind, &id.to_string(), found).is_some()
 }
 
 /// What `found` finds in the file of the accounts, or else in the output of getent(1) for `key`.

@@ -1,0 +1,60 @@
+//! A user namespace without a process: an open file of it, which a process enters later.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::CloneFlags;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, pipe2};
+
+use super::process::fork;
+use crate::idmap::IdKind;
+
+/// Creates a user namespace with the map `ids` of users and of groups, and opens it: fork(2), unshare(2),
+/// user_namespaces(7). A child creates it, because the maps are written from outside, and ends then.
+///
+/// # Errors
+/// As fork(2) and unshare(2); `EPERM` without CAP_SETUID and CAP_SETGID, `ENOENT` without /proc.
+pub fn user_namespace(ids: &str) -> Result<OwnedFd, Errno> {
+    let (created, creates) = pipe2(OFlag::O_CLOEXEC)?;
+    let (ends, end) = pipe2(OFlag::O_CLOEXEC)?;
+    let Some(child) = fork()? else {
+        drop((created, end));
+        let answer = nix::sched::unshare(CloneFlags::CLONE_NEWUSER).and_then(|()| number_in_proc());
+        let answer = answer.unwrap_or_else(|errno| -(errno as i32));
+        let is_sent = File::from(creates).write_all(&answer.to_ne_bytes()).is_ok();
+        // the other end is closed when the namespace is open, and when the parent has died
+        let _ = is_sent && File::from(ends).read(&mut [0]).is_ok();
+        super::exit(0)
+    };
+    drop((creates, ends));
+    let namespace = mapped(created, ids);
+    drop(end);
+    // where the caller ignores SIGCHLD it has gone by itself
+    let _ = waitpid(Pid::from_raw(child), None);
+    namespace
+}
+
+/// Waits until the child has the namespace, maps ids, and opens it.
+fn mapped(created: OwnedFd, ids: &str) -> Result<OwnedFd, Errno> {
+    let mut answer = [0; 4];
+    File::from(created).read_exact(&mut answer).map_err(|_| Errno::ESRCH)?;
+    let process = match i32::from_ne_bytes(answer) {
+        errno if errno < 0 => return Err(Errno::from_raw(-errno)),
+        pid => format!("/proc/{pid}"),
+    };
+    for kind in [IdKind::User, IdKind::Group] {
+        super::write_file(format!("{process}/{}", kind.map_file()).as_ref(), ids.as_bytes())?;
+    }
+    let file = File::open(format!("{process}/ns/user"));
+    file.map(Into::into).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))
+}
+
+/// Not getpid(2): /proc may be that of another PID namespace.
+fn number_in_proc() -> Result<i32, Errno> {
+    let link = nix::fcntl::readlink("/proc/self")?;
+    link.to_str().and_then(|number| number.parse().ok()).ok_or(Errno::ENOENT)
+}
