@@ -214,3 +214,15 @@ fn a_whiteout_in_the_lowest_layer_hides_nothing_also_after_an_empty_one() {
         });
     }
 }
+
+/// More than is decoded of a layer before it is its turn.
+#[test]
+fn layers_of_any_size_are_applied_in_their_order() {
+    let layer =
+        |name: &str, size| Tar::new().file(name, &vec![b'x'; size]).file("last", name.as_bytes()).end();
+    let sizes = [("a", 10), ("b", 9_000_000), ("c", 0), ("d", 8_000_000), ("e", 10)];
+    applied(&sizes.map(|(name, size)| layer(name, size)), |root| {
+        assert_eq!(text(root.join("last")), "e");
+        assert!(sizes.iter().all(|(name, size)| root.join(name).metadata().unwrap().len() == *size as u64));
+    });
+}
