@@ -105,7 +105,7 @@ mod limits {
             let own = chain.run(cgroup).end().ok();
             // in version 2 the command is in a group below the one that it sees as the root
             let tops = own.lines().filter(|line| line.ends_with(":/") || *line == "0::/cmd").count();
-            // a cgroup namespace takes CAP_SYS_ADMIN, which a user has below unshare-rs alone
+            // a cgroup namespace needs CAP_SYS_ADMIN, which a user has below unshare-rs alone
             assert_eq!(tops == own.lines().count(), admin, "{}: {own}", chain.name);
             let seen = chain.run(memory).end();
             assert_eq!(seen.out(), if on_v2 && admin { "52428800\n" } else { "" }, "{}", chain.name);

@@ -1,50 +1,50 @@
 complete -c cgexec-rs -s g -l group -d 'Join an existing group, as cgexec(1) does: memory,pids:PATH, *:PATH, or :PATH for version 2' -r
-complete -c cgexec-rs -s m -l memory -d 'Let COMMAND use at most BYTES of memory: 50M, 1.5G, max (k, m, g, t are powers of 1024)' -r
-complete -c cgexec-rs -l memory-high -d 'Slow COMMAND down, rather than kill, when it uses more than BYTES of memory' -r
-complete -c cgexec-rs -l memory-low -l memory-reservation -d 'Take memory below BYTES away last when others need it' -r
-complete -c cgexec-rs -l memory-min -d 'Never take memory below BYTES away' -r
-complete -c cgexec-rs -l memory-swap -d 'Let COMMAND use at most BYTES of memory and swap together, as docker counts; needs --memory' -r
-complete -c cgexec-rs -l memory-swap-max -d 'Let COMMAND use at most BYTES of swap; 0 for none' -r
-complete -c cgexec-rs -l pids-limit -d 'Let COMMAND have at most N processes and threads at once; max for no limit' -r
-complete -c cgexec-rs -l cpus -d 'Let COMMAND use as much time as N processors have: 0.5, 2' -r
-complete -c cgexec-rs -l cpu-quota -d 'Let COMMAND use USEC microseconds of processor time in each period; max for no limit' -r
+complete -c cgexec-rs -s m -l memory -d 'Limit memory to BYTES: 50M, 1.5G, max (k, m, g, t are powers of 1024)' -r
+complete -c cgexec-rs -l memory-high -d 'Slow COMMAND down, instead of killing it, above BYTES of memory' -r
+complete -c cgexec-rs -l memory-low -l memory-reservation -d 'Reclaim the first BYTES of memory only as a last resort' -r
+complete -c cgexec-rs -l memory-min -d 'Never reclaim the first BYTES of memory' -r
+complete -c cgexec-rs -l memory-swap -d 'Limit memory and swap together to BYTES, as docker does; needs --memory' -r
+complete -c cgexec-rs -l memory-swap-max -d 'Limit swap to BYTES; 0 for none' -r
+complete -c cgexec-rs -l pids-limit -d 'Limit the number of processes and threads at one time to N; max for no limit' -r
+complete -c cgexec-rs -l cpus -d 'Limit processor time to that of N processors: 0.5, 2' -r
+complete -c cgexec-rs -l cpu-quota -d 'Limit processor time to USEC microseconds in each period; max for no limit' -r
 complete -c cgexec-rs -l cpu-period -d 'The period of --cpu-quota [default: 100000]' -r
-complete -c cgexec-rs -l cpu-weight -d 'Give COMMAND a part of busy processors by weight: 1 to 10000, 100 is as others have' -r
-complete -c cgexec-rs -l cpu-shares -d 'The same in docker\'s unit: 2 to 262144, 1024 is as others have' -r
-complete -c cgexec-rs -l cpuset-cpus -d 'Let COMMAND run on these processors only: 0-3,7' -r
-complete -c cgexec-rs -l cpuset-mems -d 'Let COMMAND use memory of these nodes only' -r
-complete -c cgexec-rs -l io-max -d 'Limit a disk\'s rates in a second: /dev/sda:rbps=1M,wbps=1M,riops=100,wiops=max' -r
-complete -c cgexec-rs -l device-read-bps -d 'Let COMMAND read at most RATE bytes a second from a disk: /dev/sda:1M' -r
-complete -c cgexec-rs -l device-write-bps -d 'Let COMMAND write at most RATE bytes a second to a disk' -r
-complete -c cgexec-rs -l device-read-iops -d 'Let COMMAND read at most RATE times a second from a disk' -r
-complete -c cgexec-rs -l device-write-iops -d 'Let COMMAND write at most RATE times a second to a disk' -r
-complete -c cgexec-rs -l io-weight -d 'Give COMMAND a part of busy disks by weight: 1 to 10000, 100 is as others have' -r
+complete -c cgexec-rs -l cpu-weight -d 'Set the CPU weight, for when processors are busy: 1 to 10000, 100 is the default' -r
+complete -c cgexec-rs -l cpu-shares -d 'The same in docker\'s unit: 2 to 262144, 1024 is the default' -r
+complete -c cgexec-rs -l cpuset-cpus -d 'Run COMMAND only on these processors: 0-3,7' -r
+complete -c cgexec-rs -l cpuset-mems -d 'Allocate memory only on these nodes' -r
+complete -c cgexec-rs -l io-max -d 'Limit a disk\'s rates per second: /dev/sda:rbps=1M,wbps=1M,riops=100,wiops=max' -r
+complete -c cgexec-rs -l device-read-bps -d 'Limit reads from a disk to RATE bytes per second: /dev/sda:1M' -r
+complete -c cgexec-rs -l device-write-bps -d 'Limit writes to a disk to RATE bytes per second' -r
+complete -c cgexec-rs -l device-read-iops -d 'Limit reads from a disk to RATE operations per second' -r
+complete -c cgexec-rs -l device-write-iops -d 'Limit writes to a disk to RATE operations per second' -r
+complete -c cgexec-rs -l io-weight -d 'Set the I/O weight, for when disks are busy: 1 to 10000, 100 is the default' -r
 complete -c cgexec-rs -l blkio-weight -d 'The same in docker\'s unit: 10 to 1000' -r
-complete -c cgexec-rs -l hugetlb -d 'Let COMMAND use at most LIMIT bytes of huge pages of one size: 2M=64M' -r
-complete -c cgexec-rs -l device -d 'Let COMMAND use no devices but those of a container\'s /dev and this one: \'c 10:229 rwm\', as with docker\'s --device-cgroup-rule, or /dev/fuse:rwm; root only' -r
+complete -c cgexec-rs -l hugetlb -d 'Limit huge pages of one size to LIMIT bytes: 2M=64M' -r
+complete -c cgexec-rs -l device -d 'Allow only the devices of a container\'s /dev and this one: \'c 10:229 rwm\', as docker\'s --device-cgroup-rule, or /dev/fuse:rwm; root only' -r
 complete -c cgexec-rs -l set -d 'Write VALUE to a FILE of the group: memory.oom.group=1' -r
-complete -c cgexec-rs -l cpu-time -d 'End COMMAND, by SIGTERM and then SIGKILL, when all of its processes together have used so much processor time: 90, 1.5, 2m, 1h' -r
-complete -c cgexec-rs -l wall-time -d 'End COMMAND in the same way when it has run for so long' -r
+complete -c cgexec-rs -l cpu-time -d 'End COMMAND with SIGTERM, then SIGKILL, when its processes together have used SECONDS of processor time: 90, 1.5, 2m, 1h' -r
+complete -c cgexec-rs -l wall-time -d 'End COMMAND in the same way after SECONDS' -r
 complete -c cgexec-rs -l kill-after -d 'The time between SIGTERM and SIGKILL [default: 10]' -r
-complete -c cgexec-rs -l parent -d 'Make the group below this one, a path from the top of the hierarchy; . is the own group' -r
-complete -c cgexec-rs -l name -d 'Call the group NAME' -r
-complete -c cgexec-rs -l manager -d 'Who makes the group: auto, systemd (a scope of its own), cgroupfs (files), or none for no group at all' -r
-complete -c cgexec-rs -l report -d 'Say at the end what COMMAND used: human, json, or runexec for its lines' -r
-complete -c cgexec-rs -l report-file -d 'Write the report to FILE, not to standard error' -r -F
+complete -c cgexec-rs -l parent -d 'Create the group below PATH, from the top of the hierarchy; . is the current group' -r
+complete -c cgexec-rs -l name -d 'Name the group NAME' -r
+complete -c cgexec-rs -l manager -d 'Create the group by WHO: auto, systemd (a delegated scope), cgroupfs (files), or none for no group at all' -r
+complete -c cgexec-rs -l report -d 'Print at the end what COMMAND used: human, json, or runexec for its lines' -r
+complete -c cgexec-rs -l report-file -d 'Write the report to FILE instead of standard error' -r -F
 complete -c cgexec-rs -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
 see\t''"
-complete -c cgexec-rs -l move -d 'Move running processes, whose ids are the operands, into the group of -g or into a new one, which stays while they run; no COMMAND is run'
-complete -c cgexec-rs -l oom-group -d 'End all of the group, not one process, when memory runs out'
-complete -c cgexec-rs -l cpu-idle -d 'Give COMMAND only the processor time that nobody else wants'
-complete -c cgexec-rs -l try -d 'Leave out what cannot be limited here, with a line that says so'
-complete -c cgexec-rs -l keep -d 'Leave the group, and what still runs in it, when COMMAND has ended'
-complete -c cgexec-rs -l cgroupns -d 'Let COMMAND see the group as the root of all groups: a cgroup namespace; the default where a group is made and that is permitted'
-complete -c cgexec-rs -l no-cgroupns -d 'Let COMMAND see where the group is'
-complete -c cgexec-rs -l exec -d 'Become COMMAND and keep the process id; an empty group then stays until the next run removes it'
-complete -c cgexec-rs -l wait -d 'Stay and wait for COMMAND, then end what is left and remove the group: the default'
-complete -c cgexec-rs -l check -d 'Say what can be limited here, or whether the limits that are given can, and run nothing'
-complete -c cgexec-rs -s b -l from-top -d 'Does nothing: paths already start at the top of the hierarchy, as with cgexec -b'
-complete -c cgexec-rs -s s -l sticky -d 'Does nothing: there is no daemon that moves processes'
+complete -c cgexec-rs -l move -d 'Move the running processes whose ids are the operands into the group of -g, or into a new group that stays while they run'
+complete -c cgexec-rs -l oom-group -d 'Kill the whole group, not one process, when memory runs out'
+complete -c cgexec-rs -l cpu-idle -d 'Use only processor time that no other process needs'
+complete -c cgexec-rs -l try -d 'Skip limits that this machine does not support, with a line for each'
+complete -c cgexec-rs -l keep -d 'Keep the group, and the processes in it, when COMMAND has ended'
+complete -c cgexec-rs -l cgroupns -d 'Enter a cgroup namespace with the group as its root: the default for a new group, where it is permitted'
+complete -c cgexec-rs -l no-cgroupns -d 'Keep the current cgroup namespace, so that COMMAND sees where its group is'
+complete -c cgexec-rs -l exec -d 'Become COMMAND and keep the process id; the next run removes the empty group'
+complete -c cgexec-rs -l wait -d 'Wait for COMMAND, then kill what is left and remove the group: the default'
+complete -c cgexec-rs -l check -d 'Print what can be limited here, or whether the given limits can be set, and run nothing'
+complete -c cgexec-rs -s b -l from-top -d 'Accepted for cgexec -b; has no effect, paths already start at the top of the hierarchy'
+complete -c cgexec-rs -s s -l sticky -d 'Accepted for cgexec --sticky; has no effect, no daemon moves processes'
 complete -c cgexec-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
 complete -c cgexec-rs -s h -l help -d 'Print help'
 complete -c cgexec-rs -s V -l version -d 'Print version'

@@ -69,6 +69,13 @@ pub fn holds_no_process(group: &Path) -> bool {
     fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
 }
 
+/// Whether no other process is in the group itself.
+pub fn is_alone_in(group: &Path) -> bool {
+    let own = std::process::id().to_string();
+    // 0 stands for a process of another PID namespace: not alone
+    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.lines().all(|pid| pid == own))
+}
+
 /// Whether the run that made the group is gone.
 pub fn is_stale(path: &Path) -> bool {
     sys::try_lock_dir(path).is_ok()
@@ -101,7 +108,7 @@ pub fn collect(groups: &[PathBuf]) -> Result<(), Errno> {
 /// Removes a group without processes, unless a run uses it now.
 ///
 /// # Errors
-/// As open(2), flock(2) and unlinkat(2); a group that is gone or in use is no error.
+/// As open(2), flock(2) and unlinkat(2); a group that is gone or in use is not an error.
 pub fn collect_empty(path: &Path) -> Result<(), Errno> {
     let removed = sys::try_lock_dir(path).and_then(|_lock| remove_once(path));
     match removed {
@@ -133,7 +140,7 @@ pub fn hand_on(path: &Path, data: &[u8]) -> Result<(), Errno> {
 /// version 1's freezer they are frozen meanwhile, so that none can.
 ///
 /// # Errors
-/// As open(2) and write(2) of cgroup.kill; a group that is gone is no error.
+/// As open(2) and write(2) of cgroup.kill; a group that is gone is not an error.
 ///
 /// # Source
 /// Documentation/admin-guide/cgroup-v2.rst, "cgroup.kill"; cgroup-v1/freezer-subsystem.rst.
@@ -193,7 +200,7 @@ fn freeze(path: &Path) {
 /// Removes the group, deepest first, and waits for processes that are still on their way out.
 ///
 /// # Errors
-/// `EBUSY` when processes stay in it, else as unlinkat(2); a group that is gone is no error.
+/// `EBUSY` when processes stay in it, else as unlinkat(2); a group that is gone is not an error.
 pub fn remove(path: &Path) -> Result<(), Errno> {
     remove_until(path, Instant::now() + REMOVE_TIMEOUT)
 }

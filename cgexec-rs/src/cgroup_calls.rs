@@ -170,7 +170,7 @@ impl Call for EnterNamespace {
     }
 }
 
-/// Removes the control groups that a killed run left, the first at last, unless somebody holds a lock.
+/// Removes the control groups that a killed run left, the first one last, unless a process holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveStaleCgroups(pub Vec<PathBuf>);
 
@@ -194,7 +194,7 @@ impl Call for RemoveStaleCgroups {
     }
 }
 
-/// Removes a control group in which nothing runs any more, unless somebody holds its lock.
+/// Removes a control group that holds no process, unless a process holds its lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveEmptyCgroup(pub PathBuf);
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use system::status::Status;
 
-use crate::refusal;
+use crate::unit_group;
 
 /// A write to a file of a group; nothing for a file of anything else.
 pub fn write(path: &Path, errno: Errno) -> Option<String> {
@@ -27,18 +27,20 @@ pub fn write(path: &Path, errno: Errno) -> Option<String> {
 fn hand_on(group: &Path, errno: Errno) -> Option<String> {
     match errno {
         Errno::EBUSY => Some(format!(
-            "{} holds processes, and such a group hands no controller on: cgroups(7), \"no internal processes\"",
+            "{} holds processes, so it cannot enable controllers: cgroups(7), \"no internal processes\"",
             group.display()
         )),
-        Errno::ENOENT => Some("the group above does not hand the controller on".to_string()),
-        Errno::EINVAL => {
-            Some("real-time processes outside of the root keep cpu from being handed on".to_string())
+        Errno::ENOENT => {
+            Some("enable the controller in the group above first: cgroup.subtree_control".to_string())
         }
-        // cpuset asks for a right over every process below: systemd#18293
-        Errno::EPERM => Some(
-            "processes of other users are below it, and before Linux 6.6 that keeps cpuset from being handed on"
+        Errno::EINVAL => Some(
+            "the cpu controller cannot be enabled while real-time processes run outside the root group"
                 .to_string(),
         ),
+        // cpuset asks for a right over every process below: systemd#18293
+        Errno::EPERM => {
+            Some("before Linux 6.6 cpuset cannot be enabled above processes of other users".to_string())
+        }
         Errno::EACCES => Some(not_ours(group)),
         _ => None,
     }
@@ -46,21 +48,21 @@ fn hand_on(group: &Path, errno: Errno) -> Option<String> {
 
 fn enter(group: &Path, errno: Errno) -> Option<String> {
     match errno {
-        Errno::EACCES if refusal::is_systemd() && !nix::unistd::geteuid().is_root() => Some(
-            "from a scope of the own systemd it can be reached: systemd-run --user --scope -- cgexec-rs -g CONTROLLERS:PATH COMMAND"
+        Errno::EACCES if unit_group::is_systemd() && !nix::unistd::geteuid().is_root() => Some(
+            "from a scope of your own systemd it can be joined: systemd-run --user --scope cgexec-rs -g CONTROLLERS:PATH COMMAND"
                 .to_string(),
         ),
         Errno::EACCES => Some(
-            "moving takes the right to write cgroup.procs in the nearest group above both places, too: cgroups(7)"
+            "moving a process also needs write permission for cgroup.procs of the nearest group above both: cgroups(7)"
                 .to_string(),
         ),
-        Errno::ENOENT => Some("one of both places lies outside of this cgroup namespace".to_string()),
-        Errno::EBUSY => Some(format!("{} hands controllers on, so it takes no process", group.display())),
+        Errno::ENOENT => Some("one of the two groups is outside this cgroup namespace".to_string()),
+        Errno::EBUSY => Some(format!("{} has controllers enabled for groups below it, so it cannot hold a process", group.display())),
         Errno::EOPNOTSUPP => kind(group).map(|kind| format!("{} is {kind}: cgroups(7)", group.display())),
-        Errno::ENOSPC => Some("no disk is full: the cpuset has no processors or memory nodes yet".to_string()),
-        Errno::ENODEV => Some("somebody removed the group meanwhile".to_string()),
+        Errno::ENOSPC => Some("the disk is not full: the cpuset has no processors or memory nodes yet".to_string()),
+        Errno::ENODEV => Some("another process removed the group meanwhile".to_string()),
         Errno::ESRCH => Some("the process has ended meanwhile: ps -e lists those that run".to_string()),
-        Errno::EINVAL => Some("a thread of the kernel stays where it is: ps -ef shows its name in brackets".to_string()),
+        Errno::EINVAL => Some("a kernel thread cannot be moved: ps -ef shows its name in brackets".to_string()),
         _ => None,
     }
 }
@@ -71,21 +73,21 @@ fn set(group: &Path, file: &str, errno: Errno) -> Option<String> {
             Some("the kernel does not account swap: swapaccount=1 on its command line".to_string())
         }
         Errno::ENOENT if file.starts_with("hugetlb.") => {
-            Some("the sizes this machine has: ls /sys/kernel/mm/hugepages".to_string())
+            Some("this machine's sizes: ls /sys/kernel/mm/hugepages".to_string())
         }
         Errno::ENOENT if file.contains("io.weight") || file.starts_with("blkio.") => {
-            Some("this kernel weighs no input and output: neither bfq nor iocost".to_string())
+            Some("this kernel has no I/O weights: neither bfq nor iocost".to_string())
         }
         Errno::ENOENT => {
             Some(format!("its hierarchy has no {file}; the files of versions 1 and 2 differ: cgroups(7)"))
         }
         Errno::ENODEV | Errno::EINVAL if file.starts_with("rdma.") => {
-            Some("the devices it can name: ls /sys/class/infiniband".to_string())
+            Some("to list the devices: ls /sys/class/infiniband".to_string())
         }
         Errno::EINVAL if matches!(file, "cpu.max.burst" | "cpu.cfs_burst_us") => {
-            Some("a burst is at most the quota, which --cpus or --cpu-quota sets before it".to_string())
+            Some("a burst cannot be more than the quota of --cpus or --cpu-quota".to_string())
         }
-        Errno::ENODEV => Some("no such disk: lsblk shows them, and a partition is none".to_string()),
+        Errno::ENODEV => Some("no such disk; lsblk shows the disks, and a partition does not count".to_string()),
         Errno::ERANGE if file.starts_with("cpuset.") => missing_processor(group, file),
         Errno::EINVAL if file.starts_with("cpuset.") => {
             exclusive::taken(group, file).or_else(|| missing_processor(group, file))
@@ -94,7 +96,7 @@ fn set(group: &Path, file: &str, errno: Errno) -> Option<String> {
             Some("a weight needs the bfq scheduler, or iocost set up: io.cost.qos".to_string())
         }
         Errno::EPERM if file.starts_with("devices.") => Some(
-            "only root of the machine limits devices, and allows what the groups above allow: cat devices.list there"
+            "only the machine's root can limit devices, and only to what the groups above allow: cat devices.list there"
                 .to_string(),
         ),
         Errno::EACCES | Errno::EPERM => Some(not_ours(group)),
@@ -119,10 +121,10 @@ fn kind(group: &Path) -> Option<String> {
 fn not_ours(group: &Path) -> String {
     let root_of_namespace = fs::read_to_string("/proc/self/cgroup").is_ok_and(|own| own.contains("0::/\n"));
     if root_of_namespace && group.join("cgroup.type").exists() {
-        "the root of a cgroup namespace is limited from outside of it: run cgexec-rs before the namespace is made"
+        "the root of a cgroup namespace can only be limited from outside: run cgexec-rs before the namespace is created"
             .to_string()
     } else {
-        format!("{} belongs to somebody else: ls -l shows whom", group.display())
+        format!("{} belongs to another user: ls -l shows which", group.display())
     }
 }
 
@@ -130,10 +132,10 @@ fn not_ours(group: &Path) -> String {
 pub fn make(path: &Path, errno: Errno) -> Option<String> {
     match errno {
         Errno::EAGAIN => Some(
-            "no process is too many: cgroup.max.depth or cgroup.max.descendants of a group above is reached"
+            "the number of processes is not the reason: a group above has reached its cgroup.max.depth or cgroup.max.descendants"
                 .to_string(),
         ),
-        Errno::EEXIST if path.is_dir() => Some(format!("somebody else has just made {}", path.display())),
+        Errno::EEXIST if path.is_dir() => Some(format!("another process has just created {}", path.display())),
         Errno::EEXIST => Some("the group above has a file of that name".to_string()),
         Errno::EROFS => Some("the hierarchy is mounted read-only, as in a container".to_string()),
         _ => None,
@@ -182,8 +184,8 @@ mod tests {
                 "memory.memsw.limit_in_bytes",
                 "the kernel does not account swap: swapaccount=1 on its command line",
             ),
-            ("hugetlb.3MB.max", "the sizes this machine has: ls /sys/kernel/mm/hugepages"),
-            ("blkio.bfq.weight", "this kernel weighs no input and output: neither bfq nor iocost"),
+            ("hugetlb.3MB.max", "this machine's sizes: ls /sys/kernel/mm/hugepages"),
+            ("blkio.bfq.weight", "this kernel has no I/O weights: neither bfq nor iocost"),
             (
                 "memory.nonesuch",
                 "its hierarchy has no memory.nonesuch; the files of versions 1 and 2 differ: cgroups(7)",

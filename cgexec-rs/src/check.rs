@@ -43,11 +43,11 @@ impl Check {
         let without = GroupRequest { limits: Vec::new(), ..request.clone() };
         let group = place(&without, found);
         check.possible = group.is_ok();
-        check.line("a group", "is made ", group.map(|place| place.group));
+        check.line("a group", "yes, ", group.map(|place| place.group));
         let namespace = if admin {
-            "yes: the command sees its group as the root of all groups".to_string()
+            "yes".to_string()
         } else {
-            "no: it takes CAP_SYS_ADMIN, as below unshare-rs".to_string()
+            "no: it needs CAP_SYS_ADMIN, which unshare-rs gives".to_string()
         };
         check.say("a cgroup namespace", &namespace);
         if request.limits.is_empty() {
@@ -94,13 +94,13 @@ fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failur
                 Version::V2 => "version 2",
             };
             Location {
-                group: format!("with files, below {parent} ({version})"),
+                group: format!("below {parent} ({version})"),
                 limit: format!("{version}, below {parent}"),
             }
         })
     };
     match request.manager {
-        Manager::None => Err(Failure::new("--manager none makes none").hint("leave --manager none away")),
+        Manager::None => Err(Failure::new("'--manager none' creates no group").hint("omit '--manager none'")),
         Manager::Cgroupfs => files(),
         Manager::Systemd => in_scope(request, found),
         Manager::Auto => match files() {
@@ -115,7 +115,7 @@ fn in_scope(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Fai
     let placement = scope::place(request, found)?;
     let whose = placement.scope.map(|scope| scope.systemd.whose()).unwrap_or_default();
     Ok(Location {
-        group: format!("in a scope that {whose} hands over"),
+        group: format!("in a scope that {whose} delegates"),
         limit: "version 2, in the scope".to_string(),
     })
 }

@@ -17,11 +17,11 @@ use crate::group_name::{Cleanup, Name};
 use crate::group_path::Parent;
 use crate::join::Target;
 
-/// What cgexec-rs says of itself.
+/// The tool, for its help and its manual page.
 pub const TOOL: Tool = Tool {
     name: "cgexec-rs",
-    about: "Enter a control group with limits, then become COMMAND.\n\n\
-        Without -g it makes a group for this one run, below the group it was started in, \
+    about: "Run COMMAND in a control group with limits.\n\n\
+        Without -g, cgexec-rs creates a group for this run below the current group, \
         and removes it afterwards.",
     operands: "[--] [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
@@ -42,11 +42,11 @@ pub struct Options {
     )]
     pub group: Vec<Target>,
 
-    /// Move running processes, whose ids are the operands, into the group of -g or into a new one, which
-    /// stays while they run; no COMMAND is run
+    /// Move the running processes whose ids are the operands into the group of -g, or into a new group
+    /// that stays while they run
     #[arg(
         long = "move",
-        conflicts_with_all = ["wait", "exec", "report", "report_file", "check", "cgroupns", "cpu_time", "wall_time"]
+        conflicts_with_all = ["wait", "exec", "report", "report_file", "check", "cgroupns", "cpu_time", "wall_time", "kill_after"]
     )]
     pub moves: bool,
 
@@ -58,45 +58,45 @@ pub struct Options {
     #[command(flatten)]
     pub time: TimeOptions,
 
-    /// Leave out what cannot be limited here, with a line that says so
+    /// Skip limits that this machine does not support, with a line for each
     #[arg(long = "try", help_heading = "Limits")]
     pub attempt: bool,
 
-    /// Make the group below this one, a path from the top of the hierarchy; . is the own group
+    /// Create the group below PATH, from the top of the hierarchy; . is the current group
     #[arg(long, value_name = "PATH", value_parser = bytes::<Parent>(), help_heading = "The group")]
     pub parent: Option<Parent>,
 
-    /// Call the group NAME
+    /// Name the group NAME
     #[arg(long, value_parser = bytes::<Name>(), help_heading = "The group")]
     pub name: Option<Name>,
 
-    /// Leave the group, and what still runs in it, when COMMAND has ended
+    /// Keep the group, and the processes in it, when COMMAND has ended
     #[arg(long, help_heading = "The group")]
     pub keep: bool,
 
-    /// Who makes the group: auto, systemd (a scope of its
-    /// own), cgroupfs (files), or none for no group at all
+    /// Create the group by WHO: auto, systemd (a delegated
+    /// scope), cgroupfs (files), or none for no group at all
     #[arg(long, value_name = "WHO", default_value = "auto", help_heading = "The group")]
     pub manager: Manager,
 
-    /// Let COMMAND see the group as the root of all groups: a cgroup namespace; the default where
-    /// a group is made and that is permitted
+    /// Enter a cgroup namespace with the group as its root: the default for a new group, where it is
+    /// permitted
     #[arg(long, overrides_with = "no_cgroupns", help_heading = "The group")]
     pub cgroupns: bool,
 
-    /// Let COMMAND see where the group is
+    /// Keep the current cgroup namespace, so that COMMAND sees where its group is
     #[arg(long, help_heading = "The group")]
     pub no_cgroupns: bool,
 
-    /// Become COMMAND and keep the process id; an empty group then stays until the next run removes it
+    /// Become COMMAND and keep the process id; the next run removes the empty group
     #[arg(long, conflicts_with_all = ["wait", "keep", "report", "report_file", "cpu_time", "wall_time"], help_heading = "Staying")]
     pub exec: bool,
 
-    /// Stay and wait for COMMAND, then end what is left and remove the group: the default
+    /// Wait for COMMAND, then kill what is left and remove the group: the default
     #[arg(long, help_heading = "Staying")]
     pub wait: bool,
 
-    /// Say at the end what COMMAND used: human, json, or runexec for its lines
+    /// Print at the end what COMMAND used: human, json, or runexec for its lines
     #[arg(
         long,
         value_name = "FORM",
@@ -107,20 +107,20 @@ pub struct Options {
     )]
     pub report: Option<ReportFormat>,
 
-    /// Write the report to FILE, not to standard error
+    /// Write the report to FILE instead of standard error
     #[arg(long, value_name = "FILE", help_heading = "Staying")]
     pub report_file: Option<PathBuf>,
 
-    /// Say what can be limited here, or whether the limits that are given can, and run nothing
+    /// Print what can be limited here, or whether the given limits can be set, and run nothing
     #[arg(long)]
     pub check: bool,
 
-    /// Does nothing: paths already start at the top of the hierarchy, as with cgexec -b
-    #[arg(short, long = "from-top", help_heading = "For those who come from cgexec(1)")]
+    /// Accepted for cgexec -b; has no effect, paths already start at the top of the hierarchy
+    #[arg(short, long = "from-top", help_heading = "Compatibility with cgexec(1)")]
     pub b: bool,
 
-    /// Does nothing: there is no daemon that moves processes
-    #[arg(short, long, help_heading = "For those who come from cgexec(1)")]
+    /// Accepted for cgexec --sticky; has no effect, no daemon moves processes
+    #[arg(short, long, help_heading = "Compatibility with cgexec(1)")]
     pub sticky: bool,
 }
 
@@ -132,17 +132,17 @@ where
     OsStringValueParser::new().try_map(T::try_from)
 }
 
-/// Who makes the group.
+/// How the group is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Manager {
-    /// Files, as far as they are ours.
+    /// Files where the group is delegated, otherwise a scope.
     #[default]
     Auto,
-    /// A scope that systemd hands over.
+    /// A scope that systemd delegates.
     Systemd,
     /// Files.
     Cgroupfs,
-    /// Nobody: no group.
+    /// No group.
     None,
 }
 
@@ -155,7 +155,7 @@ impl FromStr for Manager {
             "systemd" => Ok(Self::Systemd),
             "cgroupfs" => Ok(Self::Cgroupfs),
             "none" => Ok(Self::None),
-            _ => Err("it is auto, systemd, cgroupfs or none".to_string()),
+            _ => Err("expected auto, systemd, cgroupfs or none".to_string()),
         }
     }
 }
@@ -163,7 +163,7 @@ impl FromStr for Manager {
 /// How a report reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportFormat {
-    /// Lines for people.
+    /// Lines for human readers.
     Human,
     /// One line of JSON: report.schema.json.
     Json,
@@ -179,7 +179,7 @@ impl FromStr for ReportFormat {
             "human" => Ok(Self::Human),
             "json" => Ok(Self::Json),
             "runexec" => Ok(Self::Runexec),
-            _ => Err("it is human, json or runexec".to_string()),
+            _ => Err("expected human, json or runexec".to_string()),
         }
     }
 }

@@ -31,7 +31,7 @@ pub enum ReadBack {
     In(&'static str, String),
     /// It has a line for this key, with this word.
     Line(String, String),
-    /// Nobody knows how such a file reads; a single word that differs is told.
+    /// The form of such a file is unknown; a single word that differs is printed.
     Unknown,
 }
 
@@ -60,7 +60,7 @@ impl ControlFile {
         };
         match fs::read_to_string(group.join(file)) {
             Ok(text) => self.compare(file, text.trim()),
-            // what may only be written has nothing to say
+            // a file that can only be written shows nothing
             Err(_) if self.read_back == ReadBack::Unknown => Ok(None),
             Err(why) => {
                 let errno = nix::errno::Errno::from_raw(why.raw_os_error().unwrap_or_default());

@@ -17,7 +17,7 @@ pub use wire::{Body, Message};
 pub enum Error {
     /// The socket.
     Io(std::io::ErrorKind),
-    /// The peer does not believe who we are.
+    /// The peer refuses the authentication.
     Rejected,
     /// The peer answered nonsense.
     Malformed(&'static str),
@@ -38,8 +38,8 @@ impl std::fmt::Display for Error {
                 f.write_str("it does not answer")
             }
             Self::Io(kind) => write!(f, "{kind}"),
-            Self::Rejected => f.write_str("it does not believe who asks"),
-            Self::Malformed(what) => write!(f, "it answered nonsense: {what}"),
+            Self::Rejected => f.write_str("it refused the authentication"),
+            Self::Malformed(what) => write!(f, "it sent an invalid answer: {what}"),
             Self::Refused(name, text) => write!(f, "{text} ({name})"),
         }
     }

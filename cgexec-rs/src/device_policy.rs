@@ -36,9 +36,9 @@ impl Call for AttachDeviceProgram {
 
     fn hint(&self, errno: Errno) -> Option<String> {
         match errno {
-            Errno::EPERM => Some(
-                "only root of the machine limits devices, in no user namespace: sudo cgexec-rs".to_string(),
-            ),
+            Errno::EPERM => {
+                Some("only root outside any user namespace can limit devices: sudo cgexec-rs".to_string())
+            }
             Errno::ENOSYS => {
                 Some("the kernel has no bpf(2): CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF".to_string())
             }

@@ -71,7 +71,7 @@ fn count(group: &Path, file: &str) -> Option<u64> {
     Counters::read(&group.join(file)).get("max")
 }
 
-/// Whether a group had as many processes as it may have. Before Linux 6.1 nobody knows, so it is taken to be so.
+/// Whether a group reached its limit of processes. Before Linux 6.1 the kernel keeps no peak; then this assumes so.
 fn is_full(group: &Path) -> bool {
     let most = limit(group, "pids.max").flatten();
     most.is_some_and(|most| number(group, "pids.peak").is_none_or(|peak| peak >= most))

@@ -55,7 +55,7 @@ impl Group {
             let above = fs::read_to_string(parent.join(&empty.file)).unwrap_or_default();
             if (attempt || !is_set) && !above.trim().is_empty() {
                 let setting = limits::cpuset(&parent, name, above.trim().to_string());
-                self.settings.insert(0, (format!("take the {what} of the group above"), setting));
+                self.settings.insert(0, (format!("copy the {what} of the group above"), setting));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The names of groups: a group without `--name` has a name that says who removes it.
+//! The names of groups: without `--name`, the name of a group shows which run removes it.
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -55,13 +55,13 @@ impl TryFrom<OsString> for Name {
     fn try_from(name: OsString) -> Result<Self, Self::Error> {
         match Path::new(&name).components().collect::<Vec<_>>().as_slice() {
             [Component::Normal(part)] if part.len() == name.len() => {}
-            _ => return Err("a group's name is one part of a path"),
+            _ => return Err("a group name is one component of a path"),
         }
         if name.as_bytes().contains(&b'\n') {
-            return Err("the kernel takes no group with a line break in its name");
+            return Err("a group name cannot contain a line break");
         }
         if [PREFIX, "cgroup."].iter().any(|taken| name.as_bytes().starts_with(taken.as_bytes())) {
-            return Err("names that begin with cgexec- or cgroup. are taken");
+            return Err("names that begin with cgexec- or cgroup. are reserved");
         }
         Ok(Self(name))
     }

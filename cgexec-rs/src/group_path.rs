@@ -22,7 +22,7 @@ impl TryFrom<OsString> for Parent {
             return Ok(Self::Current);
         }
         if path.is_empty() {
-            return Err("a path of groups is not empty: / is the top, . the own group");
+            return Err("the path is empty; / is the top of the hierarchy, . the current group");
         }
         below_root(&path).map(Self::Path)
     }
@@ -39,7 +39,7 @@ impl Parent {
 }
 
 /// A group's directory as a message names it. One that no mount shows is seen through a descriptor
-/// of ours, which nobody else can follow: its path starts at the root of the cgroup namespace.
+/// of this process, which no other process can open: its path starts at the root of the cgroup namespace.
 pub fn shown(group: &Path) -> PathBuf {
     match group.strip_prefix("/proc/self/fd") {
         Ok(below) => Path::new("/").join(below.components().skip(1).collect::<PathBuf>()),
@@ -55,7 +55,7 @@ pub fn below_root(path: &OsStr) -> Result<PathBuf, &'static str> {
     let path: PathBuf = Path::new(path).components().skip_while(|part| *part == Component::RootDir).collect();
     match path.components().all(|part| matches!(part, Component::Normal(_))) {
         true => Ok(path),
-        false => Err("a path of groups has no '.' and no '..'"),
+        false => Err("a group path cannot contain '.' or '..'"),
     }
 }
 

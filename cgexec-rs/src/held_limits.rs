@@ -17,6 +17,28 @@ pub struct HeldLimit {
     pub value: String,
 }
 
+impl HeldLimit {
+    /// The property by which systemd sets it, with its value: systemd.resource-control(5). Nothing for a limit that
+    /// systemd does not set, or sets in several properties.
+    pub fn property(&self) -> Option<String> {
+        let value = &self.value;
+        Some(match self.file.as_str() {
+            "memory.max" => format!("MemoryMax={value}"),
+            "memory.high" => format!("MemoryHigh={value}"),
+            "memory.swap.max" => format!("MemorySwapMax={value}"),
+            "pids.max" => format!("TasksMax={value}"),
+            "cpuset.cpus" => format!("AllowedCPUs={value}"),
+            "cpuset.mems" => format!("AllowedMemoryNodes={value}"),
+            "cpu.max" => {
+                let (quota, period) = value.split_once(' ')?;
+                let (quota, period): (u64, u64) = (quota.parse().ok()?, period.parse().ok()?);
+                format!("CPUQuota={}%", quota.checked_mul(100)?.checked_div(period)?)
+            }
+            _ => return None,
+        })
+    }
+}
+
 /// The limits of one group.
 pub fn of(group: &Path) -> Vec<HeldLimit> {
     let mut limits = Vec::new();
@@ -96,6 +118,17 @@ mod tests {
         for file in ["cgroup.max.depth", "memory.current", "cpu.max.burst", "memory.low"] {
             assert!(!can_limit(file), "{file}");
         }
+    }
+
+    #[test]
+    fn systemd_sets_the_same_limit_by_a_property() {
+        let property = |file: &str, value: &str| {
+            HeldLimit { group: PathBuf::new(), file: file.into(), value: value.into() }.property()
+        };
+        assert_eq!(property("memory.max", "31457280").as_deref(), Some("MemoryMax=31457280"));
+        assert_eq!(property("cpu.max", "50000 100000").as_deref(), Some("CPUQuota=50%"));
+        assert_eq!(property("cpuset.cpus", "0-1,3").as_deref(), Some("AllowedCPUs=0-1,3"));
+        assert_eq!(property("io.max", "8:0 rbps=1"), None);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Hierarchy {
     pub version: Version,
     /// Where it is mounted.
     pub mount: PathBuf,
+    /// The number of the mount; 0 for one of ours, which is attached nowhere.
+    pub mount_id: u64,
     /// The directory of the current group.
     pub own: PathBuf,
     /// The controllers of version 1; version 2 has a file for that.
@@ -50,37 +52,56 @@ pub struct Hierarchies {
     pub unopened: bool,
     /// Whether some of them are seen through detached mounts.
     pub private: bool,
-    /// Whether nobody in a cgroup namespace may write the limits of its root.
+    /// Whether the limits of the root of a cgroup namespace cannot be written from inside.
     pub nsdelegate: bool,
-    /// Whether something is mounted over a part of /proc: see [`mountinfo::Mount::may_cover`].
-    pub proc_is_covered: bool,
 }
 
 impl Hierarchies {
     /// Reads /proc.
     pub fn of_this_process(reporter: &Reporter) -> Self {
-        let mounts = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
-        let own = sys::read("/proc/self/cgroup").map_err(|errno| ("/proc/self/cgroup", errno));
-        Self::of(mounts, own, reporter)
+        Self::of(sys::read("/proc/self/cgroup").map_err(|errno| ("/proc/self/cgroup", errno)), reporter)
     }
 
     /// The same with the groups of another process.
     pub fn of_process(pid: i32, reporter: &Reporter) -> Self {
-        let mounts = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
-        let own = sys::read(&format!("/proc/{pid}/cgroup")).map_err(|errno| ("/proc/PID/cgroup", errno));
-        Self::of(mounts, own, reporter)
+        let own = sys::read(&format!("/proc/{pid}/cgroup"));
+        Self::of(own.map_err(|errno| ("/proc/PID/cgroup", errno)), reporter)
     }
 
-    fn of(mounts: Result<Vec<u8>, Unread>, own: Result<Vec<u8>, Unread>, reporter: &Reporter) -> Self {
-        let (mounts, own) = match mounts.and_then(|mounts| Ok((mounts, own?))) {
-            Ok(both) => both,
-            Err(unread) => return Self { unread: Some(unread), ..Self::default() },
+    fn of(own: Result<Vec<u8>, Unread>, reporter: &Reporter) -> Self {
+        let own = match own {
+            Ok(own) => own,
+            Err(unread) => {
+                let table = mountinfo::table().map_err(|errno| ("/proc/self/mountinfo", errno));
+                return Self { unread: Some(table.err().unwrap_or(unread)), ..Self::default() };
+            }
         };
-        let mut found = Self::parse(&mounts, &own);
+        let mut enough = None;
+        let table = mountinfo::table_until(|table| {
+            enough = Some(Self::parse(table, &own)).filter(|found| found.show_all(&own));
+            enough.is_some()
+        });
+        let mut found = match (enough, table) {
+            (Some(found), _) => found,
+            (None, Ok(table)) => Self::parse(&table, &own),
+            (None, Err(errno)) => {
+                return Self { unread: Some(("/proc/self/mountinfo", errno)), ..Self::default() };
+            }
+        };
         if found.hidden {
             found.open_hidden_hierarchies(&own, reporter);
         }
         found
+    }
+
+    /// Whether no later mount could change them: each group is in one that can be written to and on which
+    /// nothing is mounted.
+    fn show_all(&self, own: &[u8]) -> bool {
+        !self.hidden
+            && self.list.len() == Membership::all(own).count()
+            && self.list.iter().all(|hierarchy| {
+                !hierarchy.read_only && sys::mount_id(&hierarchy.mount) == Some(hierarchy.mount_id)
+            })
     }
 
     /// Opens the hierarchies that no mount shows, through mounts that are attached nowhere and end with
@@ -114,7 +135,6 @@ impl Hierarchies {
         let memberships: Vec<Membership> = Membership::all(own).collect();
         let mut found = Self::default();
         for mount in mountinfo::mounts(table) {
-            found.proc_is_covered |= mount.may_cover("/proc");
             let version = match mount.fstype {
                 b"cgroup" => Version::V1,
                 b"cgroup2" => Version::V2,
@@ -141,7 +161,8 @@ impl Hierarchies {
             };
             let read_only = options.split(',').any(|option| option == "ro") || mount.is_read_only();
             let own = join(&mount.at, &below);
-            found.add(Hierarchy { version, mount: mount.at.into_owned(), own, v1_controllers, read_only });
+            let (mount, mount_id) = (mount.at.into_owned(), mount.id);
+            found.add(Hierarchy { version, mount, mount_id, own, v1_controllers, read_only });
         }
         found
     }
@@ -203,7 +224,7 @@ fn open_hidden(membership: &Membership, below: &Path, reporter: &Reporter) -> Op
     let own = join(&mount, below);
     let version = if membership.controllers.is_empty() { Version::V2 } else { Version::V1 };
     let v1_controllers = membership.controllers.clone();
-    Some(Hierarchy { version, mount, own, v1_controllers, read_only: false })
+    Some(Hierarchy { version, mount, mount_id: 0, own, v1_controllers, read_only: false })
 }
 
 /// A group's directory, without the slash at the end that joining nothing would add.

@@ -35,7 +35,7 @@ impl TryFrom<OsString> for Target {
     fn try_from(text: OsString) -> Result<Self, Self::Error> {
         let mut parts = text.as_bytes().splitn(2, |byte| *byte == b':');
         let (Some(list), Some(path)) = (parts.next(), parts.next()) else {
-            return Err("it is CONTROLLERS:PATH, as in memory,pids:my/group");
+            return Err("expected CONTROLLERS:PATH: memory,pids:my/group");
         };
         let path = below_root(OsStr::from_bytes(path))?;
         let controllers = match list {
@@ -60,14 +60,14 @@ pub fn resolve(targets: &[Target], found: &Hierarchies) -> Result<Vec<Group>, Fa
             let group = hierarchy.mount.join(&target.path);
             if !group.is_dir() {
                 return Err(Failure::new(format!("no such group: {}", group.display()))
-                    .hint(format!("-g joins a group that exists: mkdir {}", group.display())));
+                    .hint(format!("create it first: mkdir {}", group.display())));
             }
             match joined.iter().find(|(known, _)| *known == hierarchy) {
                 // '*' means the hierarchies that no other option names
                 Some((_, other)) if *other != group && target.controllers != Controllers::All => {
                     let (one, other) = (other.display(), group.display());
-                    return Err(Failure::new(format!("{one} and {other} are of one hierarchy"))
-                        .hint("a process is in one group of each hierarchy"));
+                    return Err(Failure::new(format!("{one} and {other} are in the same hierarchy"))
+                        .hint("a process is in exactly one group of each hierarchy"));
                 }
                 Some(_) => {}
                 None => joined.push((hierarchy, group)),
@@ -89,12 +89,13 @@ impl Target {
                 let with_it: Vec<&Hierarchy> = with_it.collect();
                 if with_it.is_empty() {
                     return Err(Failure::new(format!("no hierarchy has a group {}", self.path.display()))
-                        .hint("-g joins a group that exists"));
+                        .hint("cgcreate(1) or mkdir(1) creates one"));
                 }
                 Ok(with_it)
             }
             Controllers::V2 => found.v2().map(|v2| vec![v2]).ok_or_else(|| {
-                Failure::new("cgroup version 2 is not mounted").hint("name the controllers before the colon")
+                Failure::new("cgroup version 2 is not mounted")
+                    .hint("name controllers of version 1 before the colon: memory,pids:PATH")
             }),
             Controllers::Named(names) => names.iter().map(|name| named(found, name)).collect(),
         }
@@ -104,7 +105,7 @@ impl Target {
 fn named<'a>(found: &'a Hierarchies, controller: &str) -> Result<&'a Hierarchy, Failure> {
     found.with(controller).ok_or_else(|| {
         Failure::new(format!("no mounted hierarchy has the controller {controller}"))
-            .hint("cat /proc/self/mountinfo /sys/fs/cgroup/cgroup.controllers shows those there are")
+            .hint("cat /proc/self/mountinfo /sys/fs/cgroup/cgroup.controllers lists the controllers")
     })
 }
 
@@ -136,6 +137,7 @@ mod tests {
             std::fs::create_dir_all(mount.join(group)).unwrap();
         }
         let hierarchy = Hierarchy {
+            mount_id: 0,
             version: Version::V1,
             mount: mount.clone(),
             own: mount.clone(),
@@ -151,7 +153,7 @@ mod tests {
         assert_eq!(joins(&["pids:a", "*:b"]), Ok(1));
         let message = joins(&["pids:a", "pids:b"]).unwrap_err().message;
         std::fs::remove_dir_all(&mount).unwrap();
-        assert!(message.ends_with("/b are of one hierarchy"), "{message}");
+        assert!(message.ends_with("/b are in the same hierarchy"), "{message}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The groups below the one with the limits: the command runs in a leaf.
 //!
-//! In version 2 a group with processes hands no controller on, so a command in the very group that is limited
-//! could have no limited group beside it, and another cgexec-rs would have to leave. In a leaf below, it finds
-//! room: the group with the limits holds no process. A cgroup namespace shows that group as the root, whose
-//! limits nobody can write from inside where the hierarchy is mounted with nsdelegate; elsewhere one
-//! more group lies between, and the limits are out of sight: cgroup_namespaces(7).
+//! In version 2 a group with processes cannot enable controllers. If the command ran in the group with the
+//! limits, no limited group could be created beside it, and another cgexec-rs would have to leave the limits.
+//! In a leaf below there is room: the group with the limits holds no process. That group is the root of the
+//! command's cgroup namespace, where nsdelegate forbids writes to its limits from inside; without nsdelegate
+//! one more group lies between, and the limits are not visible: cgroup_namespaces(7).
 
 use std::path::{Path, PathBuf};
 
@@ -23,13 +23,12 @@ pub struct Levels {
     pub root: PathBuf,
     /// Where the command runs.
     pub leaf: PathBuf,
-    /// What the group with the limits hands on to the root below it.
+    /// The controllers that the group with the limits enables for the root below it.
     pub hand_on: Vec<String>,
 }
 
 impl Levels {
-    /// The levels of a group that `controllers` are handed on to; none where there are no controllers, and so
-    /// no room to be made.
+    /// The levels of a group that has `controllers`; none without controllers, where there is nothing to limit.
     pub fn below(group: &Path, controllers: Vec<String>, hides_limits: bool) -> Option<Self> {
         if controllers.is_empty() {
             return None;
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_joins_a_group_with_levels_runs_in_its_leaf() {
+    fn a_process_that_joins_a_group_with_levels_runs_in_its_leaf() {
         let top = std::env::temp_dir().join(format!("cgexec-levels-{}", std::process::id()));
         for part in ["flat", "one/cmd", "two/ns/cmd", "theirs/cmd"] {
             Path::new(part)
@@ -99,7 +98,7 @@ mod tests {
                 .filter(|part| !part.as_os_str().is_empty())
                 .for_each(|part| group(&top.join(part)));
         }
-        // somebody's own group, which happens to have one of that name
+        // a group of another program, with a group of the same name
         fs::write(top.join("theirs/cgroup.procs"), "7\n").unwrap();
         for (name, leaf) in
             [("flat", "flat"), ("one", "one/cmd"), ("two", "two/ns/cmd"), ("theirs", "theirs")]

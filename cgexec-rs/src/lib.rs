@@ -42,6 +42,7 @@ pub mod systemd;
 mod time_limit;
 mod time_watch;
 mod unit;
+mod unit_group;
 mod v2_parent;
 mod version;
 
@@ -104,7 +105,7 @@ fn move_processes(options: Options, operands: &[OsString], reporter: &Reporter) 
 /// What a run could limit.
 fn check(options: Options, operands: &[OsString], reporter: &Reporter) -> Result<Check, Failure> {
     if !operands.is_empty() {
-        return Err(Failure::new("--check runs no command").hint("leave one of them away"));
+        return Err(Failure::new("--check runs no command").hint("omit --check or COMMAND"));
     }
     let admin = sys::has_capability(CAP_SYS_ADMIN);
     let request = GroupRequest::of(options)?;

@@ -143,7 +143,7 @@ impl Limit {
                 vec![size("memory.memsw.limit_in_bytes", &Memory(total))]
             }
             Self::Swap { memory: None, .. } => {
-                return Err("version 1 limits memory and swap together: give --memory too".to_string());
+                return Err("version 1 limits memory and swap together: add --memory".to_string());
             }
             Self::High(_) | Self::Min(_) | Self::OomGroup => return Err(only_v2(self)),
             Self::Cpu(Bandwidth { quota, period }) => vec![
@@ -197,10 +197,10 @@ fn only_v2(limit: &Limit) -> String {
         Limit::Min(_) => "--memory-min",
         Limit::OomGroup => "--oom-group",
         // every other limit is of both versions
-        other => return format!("version 1 does not limit {other}"),
+        other => return format!("version 1 cannot limit {other}"),
     };
     format!(
-        "{what} is of version 2 alone, and the controller {} is in version 1 here",
+        "{what} needs version 2, and the controller {} is in version 1 here",
         limit.controller(Version::V1)
     )
 }
@@ -215,10 +215,10 @@ impl Display for Limit {
         match self {
             Self::Memory(bytes) => size("memory to", bytes),
             Self::High(bytes) => size("memory, by slowing it down, to", bytes),
-            Self::Low(bytes) => size("what is taken away under pressure: memory below", bytes),
-            Self::Min(bytes) => size("what is ever taken away: memory below", bytes),
+            Self::Low(bytes) => size("reclaim under pressure: memory below", bytes),
+            Self::Min(bytes) => size("reclaim at all: memory below", bytes),
             Self::Swap { swap, .. } => size("swap to", swap),
-            Self::OomGroup => f.write_str("what survives when memory runs out to nothing"),
+            Self::OomGroup => f.write_str("the processes that survive when memory runs out to none"),
             Self::Pids(Pids(None)) => f.write_str("processes to no limit"),
             Self::Pids(Pids(Some(count))) => write!(f, "processes to {count}"),
             Self::Cpu(Bandwidth { quota: None, .. }) => f.write_str("processors to no limit"),
@@ -229,14 +229,14 @@ impl Display for Limit {
                 write!(f, "processor time to {quota} of each {period} microseconds")
             }
             Self::CpuWeight(weight) => write!(f, "its part of a busy processor to weight {}", weight.weight),
-            Self::CpuIdle => f.write_str("processor time to what nobody else wants"),
+            Self::CpuIdle => f.write_str("processor time to what no other process needs"),
             Self::Cpus(list) => write!(f, "the processors to {list}"),
             Self::Mems(list) => write!(f, "the memory nodes to {list}"),
             Self::Io(rate) => rate.fmt(f),
             Self::IoWeight(weight) => write!(f, "its part of a busy disk to weight {}", weight.iocost),
             Self::HugeTlb(huge) => size(&format!("huge pages of {} to", huge.name()), &huge.most),
             Self::Devices(rules) => {
-                f.write_str("devices to the usual ones")?;
+                f.write_str("devices to those of a container")?;
                 rules.iter().try_for_each(|rule| write!(f, ", {rule}"))
             }
             Self::Raw(raw) => write!(f, "{} to {}", raw.file, raw.value),
@@ -254,8 +254,8 @@ impl FromStr for Pids {
         match text.parse() {
             // PIDS_MAX: kernel/cgroup/pids.c
             Ok(count @ 1..=4_194_304) => Ok(Self(Some(count))),
-            Ok(0) => Err("with no process at all the command cannot start".to_string()),
-            _ => Err("a number of processes is from 1 to 4194304, or max".to_string()),
+            Ok(0) => Err("the command itself counts as one process".to_string()),
+            _ => Err("expected 1 to 4194304 processes, or max".to_string()),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Where processes that run already are moved to: `--move`.
+//! The groups for running processes: `--move`.
 //!
-//! A new group lies below the one that they are in, so that every limit that held for them still
-//! holds; where version 2 has no room there, it may lie beside it if nothing is limited there.
+//! A new group is below the current group of the processes, so that all their limits still hold; where
+//! version 2 has no room there, it can be beside a group without limits.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,23 +13,23 @@ use crate::group_name::Cleanup;
 use crate::hierarchy::Hierarchies;
 use crate::outcome::Outcome;
 use crate::placement::Placement;
-use crate::refusal;
 use crate::request::GroupRequest;
+use crate::unit_group;
 
 /// The processes that the operands name.
 ///
 /// # Errors
-/// For none, and for an operand that is no process id.
+/// Without operands, and for an operand that is not a process id.
 pub fn pids(operands: &[OsString]) -> Result<Vec<i32>, Failure> {
-    let usage = "as in cgexec-rs --move -g pids:my/group 1234, or --move --memory 50M 1234";
+    let usage = "for example: cgexec-rs --move -g pids:my/group 1234, or cgexec-rs --move --memory 50M 1234";
     if operands.is_empty() {
-        return Err(Failure::new("--move takes the ids of processes").hint(usage));
+        return Err(Failure::new("--move needs process ids").hint(usage));
     }
     let pid = |text: &OsString| {
         let pid = text.to_str().and_then(|text| text.parse().ok()).filter(|pid| *pid > 0);
         pid.ok_or_else(|| {
             let text = text.to_string_lossy();
-            Failure::new(format!("--move takes the ids of processes, and \"{text}\" is none")).hint(usage)
+            Failure::new(format!("--move needs process ids, and \"{text}\" is not one")).hint(usage)
         })
     };
     operands.iter().map(pid).collect()
@@ -38,8 +38,7 @@ pub fn pids(operands: &[OsString]) -> Result<Vec<i32>, Failure> {
 /// The groups to move them into: those of `-g`, or new ones with the limits that were asked for.
 ///
 /// # Errors
-/// For a process that is not there, for processes of different groups, and where there is no place
-/// for a new group.
+/// For a process that does not exist, for processes of different groups, and where no new group is possible.
 pub fn resolve(options: Options, pids: &[i32], reporter: &Reporter) -> Result<Outcome, Failure> {
     if !options.group.is_empty() {
         return Outcome::resolve(options, false, reporter);
@@ -49,7 +48,7 @@ pub fn resolve(options: Options, pids: &[i32], reporter: &Reporter) -> Result<Ou
     let cleanup = if request.cleanup == Cleanup::Never { Cleanup::Never } else { Cleanup::ByLaterRun };
     let request = GroupRequest { cleanup, ..request };
     if request.manager == Manager::Systemd {
-        return Err(Failure::new("systemd limits a unit that runs by its properties").hint(
+        return Err(Failure::new("systemd limits a running unit by its properties").hint(
             "systemctl set-property --runtime UNIT MemoryMax=50M; systemctl status PID names the unit",
         ));
     }
@@ -69,7 +68,7 @@ fn one_place(pids: &[i32], reporter: &Reporter) -> Result<Hierarchies, Failure> 
             Ok(text) => places.push((*pid, text)),
             Err(_) => {
                 return Err(Failure::new(format!("there is no process {pid}"))
-                    .hint("ps -e lists those that this PID namespace shows"));
+                    .hint("ps -e lists the processes of this PID namespace"));
             }
         }
     }
@@ -78,19 +77,19 @@ fn one_place(pids: &[i32], reporter: &Reporter) -> Result<Hierarchies, Failure> 
     };
     if let Some((other, _)) = places.iter().find(|(_, text)| text != place) {
         return Err(Failure::new(format!("processes {first} and {other} are in different groups"))
-            .hint("a new group is made below one: a run for each group of processes, then -g"));
+            .hint("run cgexec-rs --move once for each group, or move all of them with -g"));
     }
     Ok(Hierarchies::of_process(*first, reporter))
 }
 
-/// Where systemd manages the processes, it is who limits them.
+/// Where systemd manages the processes, the hint names its command.
 fn with_systemd(failure: Failure, found: &Hierarchies) -> Failure {
     let Some(v2) = found.v2() else { return failure };
     let mut names = v2.own.ancestors().filter_map(|group| group.file_name()?.to_str());
     let unit = names.find(|name| name.ends_with(".service") || name.ends_with(".scope"));
     match unit {
-        Some(unit) if refusal::is_systemd() => {
-            let user = if refusal::is_of_user(&v2.own) { "--user " } else { "" };
+        Some(unit) if unit_group::is_systemd() => {
+            let user = if unit_group::is_of_user(&v2.own) { "--user " } else { "" };
             failure.hint(format!(
                 "systemctl {user}set-property --runtime {unit} MemoryMax=50M limits what runs in it: systemd.resource-control(5)"
             ))

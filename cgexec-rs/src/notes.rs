@@ -9,9 +9,9 @@ use crate::placement::Placement;
 use crate::version::Version;
 
 const NO_SWAP: &str =
-    "without swap a command that needs more than --memory-high may stand still for ever; --memory ends it";
-const BUFFERED: &str = "in version 1 a rate of writing holds for direct and synchronous writes alone: \
-    the kernel writes back what is buffered without a limit";
+    "without swap, a command that needs more than --memory-high may never end; --memory kills it";
+const BUFFERED: &str = "in version 1 a write rate limits only direct and synchronous writes: \
+    the kernel writes back buffered data without a limit";
 
 /// A line for each such limit.
 pub fn notes(place: &Placement) -> Vec<String> {
@@ -61,7 +61,7 @@ mod tests {
         let said = notes(&v2("/cg/x", &[high, none]));
         assert_eq!(said.len(), 1);
         assert!(
-            said[0].starts_with("without swap a command that needs more than --memory-high may"),
+            said[0].starts_with("without swap, a command that needs more than --memory-high may"),
             "{said:?}"
         );
         assert_eq!(notes(&v2("/cg/x", &[Limit::Memory(Memory(Some(1 << 20)))])), [""; 0]);

@@ -144,7 +144,7 @@ fn forks(stats: &Stats, above: &AncestorOoms) -> Option<String> {
         (Whose::Own, Some(Some(1))) => format!("the limit of 1 process was hit: {refusals}"),
         (Whose::Own, Some(Some(limit))) => format!("the limit of {limit} processes was hit: {refusals}"),
         (Whose::Below, _) => {
-            format!("the limit of processes of a group that the command made was hit: {refusals}")
+            format!("the limit of processes of a group that the command created was hit: {refusals}")
         }
         (Whose::Own | Whose::Above, _) => match above.forks.hit() {
             Some((group, count)) => at_limit_above(group, count.unwrap_or(denied)),
@@ -164,7 +164,7 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
             Some(format!("the memory limit{} was hit: {killed}", limit.unwrap_or_default()))
         }
         Cause::LimitBelow => {
-            Some(format!("the memory limit of a group that the command made was hit: {killed}"))
+            Some(format!("the memory limit of a group that the command created was hit: {killed}"))
         }
         Cause::LimitAbove => Some(match above.hit() {
             Some(group) => {
@@ -179,11 +179,11 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
             if ended == Ended::Killed(9) && limits.iter().any(|limit| matches!(limit, Limit::Memory(_))) =>
         {
             Some(match full_of_v1(stats) {
-                None => "somebody sent SIGKILL; it was not the memory limit".to_string(),
+                None => "SIGKILL came from elsewhere, not from the memory limit".to_string(),
                 // the kill was counted in a group below that is gone
                 Some(limit) => {
                     format!(
-                        "somebody sent SIGKILL, or the memory limit of {} was hit in a group below",
+                        "SIGKILL came from elsewhere, or the memory limit of {} was hit in a group below",
                         Bytes(limit)
                     )
                 }
@@ -213,7 +213,7 @@ fn slowed(stats: &Stats, limits: &[Limit]) -> Option<String> {
     let high = stats.memory.events_local.get("high").unwrap_or(0);
     let stalled = stats.pressure.get("memory").map_or(0, |stall| stall.some_usec);
     let asked = limits.iter().any(|limit| matches!(limit, Limit::High(_)));
-    // reclaim that nobody feels is what memory.high is for
+    // reclaim without a stall is what memory.high is for
     (asked && high > 0 && stalled > 100_000)
         .then(|| format!("--memory-high slowed the command down: {high} times, {} in all", seconds(stalled)))
 }
@@ -262,10 +262,10 @@ mod tests {
         let below = v2((0, 0), (1, 1));
         assert_eq!(
             said(&below, Ended::Exited(0)),
-            ["the memory limit of a group that the command made was hit: 1 process killed"]
+            ["the memory limit of a group that the command created was hit: 1 process killed"]
         );
         let stranger = v2((0, 0), (0, 0));
-        assert_eq!(said(&stranger, KILLED), ["somebody sent SIGKILL; it was not the memory limit"]);
+        assert_eq!(said(&stranger, KILLED), ["SIGKILL came from elsewhere, not from the memory limit"]);
         assert_eq!(said(&stranger, Ended::Exited(0)), [""; 0]);
     }
 
@@ -296,7 +296,7 @@ mod tests {
         let gone = memory(MemoryStats { events_local: counters(&[("oom_kill", 0)]), ..stats(20 << 20) });
         assert_eq!(
             said(&gone, KILLED),
-            ["somebody sent SIGKILL, or the memory limit of 20 MiB was hit in a group below"]
+            ["SIGKILL came from elsewhere, or the memory limit of 20 MiB was hit in a group below"]
         );
     }
 

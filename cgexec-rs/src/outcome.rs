@@ -34,8 +34,10 @@ impl Outcome {
         let request = GroupRequest { namespace, ..GroupRequest::of(options)? };
         if request.manager == Manager::None {
             return match request.needs_group() {
-                true => Err(Failure::new("without a group nothing is limited, counted or kept")
-                    .hint("leave --manager none away")),
+                true => Err(Failure::new(
+                    "'--manager none' creates no group, and limits, reports and names need one",
+                )
+                .hint("omit it")),
                 false => Ok(Self::None),
             };
         }
@@ -52,7 +54,7 @@ impl Outcome {
                 Ok(Self::None)
             }
             Err(failure) if must => {
-                let what = if has_limits { "limit" } else { "make a group" };
+                let what = if has_limits { "limit" } else { "create a group" };
                 Err(Failure { message: format!("cannot {what}: {failure}"), ..failure })
             }
             Err(Failure { message, hint, .. }) => {
@@ -65,8 +67,8 @@ impl Outcome {
 
     fn join(options: &Options, reporter: &Reporter) -> Result<Self, Failure> {
         if options.limits.limits().map_or(true, |limits| !limits.is_empty()) {
-            return Err(Failure::new("-g joins a group as it is, limits are for a new one")
-                .hint("cgset(1) or a write to its files changes it"));
+            return Err(Failure::new("-g joins a group as it is; limits need a new group")
+                .hint("cgset(1) or a write to its files changes its limits"));
         }
         join::resolve(&options.group, &Hierarchies::of_this_process(reporter)).map(Self::Join)
     }

@@ -35,8 +35,6 @@ pub struct Placement {
     pub levels: Option<Levels>,
     /// The scope that the parent is.
     pub scope: Option<NewScope>,
-    /// Whether a mount covers a part of /proc, so that a user namespace cannot mount a new one.
-    pub proc_is_covered: bool,
     /// Limits that this machine does not support, with the reason, where that is not an error.
     pub skipped: Vec<String>,
 }
@@ -99,7 +97,7 @@ impl Placement {
                 stale.empty.extend(with_levels(group.path.clone()));
             } else if group.path.is_dir() {
                 return Err(Failure::new(format!("the group {} is in use", group.path.display()))
-                    .hint("-g joins a group that exists; another --name makes one"));
+                    .hint("use -g to join it, or another --name"));
             }
         }
         self.stale = stale;
@@ -145,7 +143,7 @@ impl Search<'_> {
 
     fn add_v1_limit(&mut self, v1: &Hierarchy, limit: &Limit) -> Result<(), Failure> {
         self.v1_group(v1)?.limit(limit).map_err(|missing| {
-            Failure::new(missing).hint("the kernel's cgroup_no_v1=all gives every controller to version 2")
+            Failure::new(missing).hint("boot with cgroup_no_v1=all to use version 2 for every controller")
         })
     }
 
@@ -226,7 +224,6 @@ impl Search<'_> {
             attempt: request.attempt,
             levels,
             scope: None,
-            proc_is_covered: found.proc_is_covered,
             skipped: self.skipped,
         };
         placement.find_stale_siblings(request.name.is_some())?;

@@ -55,8 +55,7 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
             kill_at_end(&mut plan, &place);
             set_limits(&mut plan, &place);
             watch_time(&mut plan, &place, &mode, report.as_mut());
-            let new_init = mode.new_init && !place.proc_is_covered;
-            start_child(&mut plan, &place, into, enters_cgroupns, new_init, mode.times.waiting());
+            start_child(&mut plan, &place, into, enters_cgroupns, mode.new_init, mode.times.waiting());
             enters_cgroupns = false;
         }
     }
@@ -72,13 +71,13 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
 /// After the command is in its groups: they become its roots.
 fn enter_namespace(plan: &mut Plan) {
     let call = call::Unshare(CloneFlags::CLONE_NEWCGROUP);
-    plan.step("make the group the root of what it sees", call);
+    plan.step("make the group the root of its cgroup namespace", call);
 }
 
-/// Asks for the scope that is the parent. A keeper that is in it lets this process stay where it is.
+/// Requests the scope that is the parent. A keeper in it lets this process stay in its own group.
 fn ask_for_scope(plan: &mut Plan, place: &Placement) {
     let Some(scope) = &place.scope else { return };
-    plan.step("ask systemd for a group of its own", StartScope::new(scope.clone()));
+    plan.step("ask systemd for a delegated scope", StartScope::new(scope.clone()));
     if !scope.has_keeper {
         return;
     }
@@ -87,8 +86,8 @@ fn ask_for_scope(plan: &mut Plan, place: &Placement) {
     let aside = sibling(place);
     let slot = plan.slot("aside");
     // it goes with the scope
-    plan.step("make a group for the helper to wait in", CreateCgroup { path: aside.clone(), slot });
-    let reason = "let it wait there, so that the group of systemd's holds no process";
+    plan.step("create a group for the helper to wait in", CreateCgroup { path: aside.clone(), slot });
+    let reason = "move it there, so that the scope itself holds no process";
     plan.step(reason, write(&aside, "cgroup.procs", "0"));
     plan.in_helper();
 }
@@ -129,23 +128,23 @@ fn remove_stale(plan: &mut Plan, stale: &StaleGroups) {
     }
 }
 
-/// A group beside the anchor, for who must not be in the parent.
+/// A group beside the anchor, for a process that must not be in the parent.
 fn sibling(place: &Placement) -> PathBuf {
     let mut sibling = place.anchor.path.clone().into_os_string();
     sibling.push("-aside");
     sibling.into()
 }
 
-/// Moves this process out of the parent, which enables no controller while it holds a process.
+/// Moves this process out of the parent, which cannot enable controllers while it holds a process.
 fn move_to_sibling(plan: &mut Plan, place: &Placement) {
     let Some(parent) = place.v2_parent.as_ref().filter(|parent| parent.leave) else { return };
     let sibling = sibling(place);
     let slot = plan.slot("aside");
-    plan.step("make a group to wait in", CreateCgroup { path: sibling.clone(), slot });
-    plan.undo("remove the group that was waited in", RemoveCgroup(sibling.clone()));
-    let reason = "wait there, so that the own group holds no process";
+    plan.step("create a group to wait in", CreateCgroup { path: sibling.clone(), slot });
+    plan.undo("remove the group it waited in", RemoveCgroup(sibling.clone()));
+    let reason = "move there, so that the current group holds no process";
     plan.step(reason, write(&sibling, "cgroup.procs", "0"));
-    plan.undo("go back to the own group", write(&parent.path, "cgroup.procs", "0"));
+    plan.undo("return to the current group", write(&parent.path, "cgroup.procs", "0"));
 }
 
 /// Lets the parent enable the controllers of the limits for its children.
@@ -155,12 +154,12 @@ fn enable_controllers(plan: &mut Plan, place: &Placement) {
     let at_once = if place.attempt { 1 } else { parent.enable.len().max(1) };
     for controllers in parent.enable.chunks(at_once) {
         let signed = |sign: &str| format!("{sign}{}", controllers.join(&format!(" {sign}")));
-        let reason = format!("hand {} on to the groups below", controllers.join(" and "));
+        let reason = format!("enable {} for the groups below", controllers.join(" and "));
         plan.step(reason, write(&parent.path, "cgroup.subtree_control", &signed("+")));
-        // in any other parent, groups of others may rely on the controller by the end
+        // in any other parent, groups of other programs may use the controller by then
         if parent.leave && place.cleanup != Cleanup::ByLaterRun {
             let call = write(&parent.path, "cgroup.subtree_control", &signed("-"));
-            plan.undo("hand it on no longer", call);
+            plan.undo("disable it again", call);
         }
         if place.attempt {
             plan.optional();
@@ -182,7 +181,7 @@ fn create_groups(plan: &mut Plan, place: &Placement) -> Option<StartPlace> {
     let mut into = None;
     for group in place.groups() {
         let slot = plan.slot("group");
-        plan.step("make a group", CreateCgroup { path: group.path.clone(), slot });
+        plan.step("create a group", CreateCgroup { path: group.path.clone(), slot });
         let remove = RemoveCgroup(group.path.clone());
         match place.cleanup {
             Cleanup::Never => plan.undo_if_failed("remove the group", remove),
@@ -210,26 +209,33 @@ fn create_levels(plan: &mut Plan, place: &Placement, into: Option<StartPlace>) -
     };
     let mut into = root;
     if levels.has_own_root() {
-        into = create("root", "make a group below it, for the command to see as the root", &levels.root);
+        into = create(
+            "root",
+            "create a group below it, for the root of the command's cgroup namespace",
+            &levels.root,
+        );
     }
-    let leaf =
-        create("leaf", "make a group below it, in which the command leaves room beside it", &levels.leaf);
+    let leaf = create(
+        "leaf",
+        "create a group below it for the command, because the one above must hold no process",
+        &levels.leaf,
+    );
     if levels.has_own_root() {
         let all = format!("+{}", levels.hand_on.join(" +"));
         plan.step(
-            "hand on what it may limit inside",
+            "enable the controllers that can limit inside",
             write(&place.anchor.path, "cgroup.subtree_control", &all),
         );
     }
     Some(StartPlace { root: into, leaf })
 }
 
-/// Kills at the end what is left in the groups. The last step, which creates the last group, takes it
+/// Kills at the kill what is left in the groups. The last step, which creates the last group, takes it
 /// back first: before any group is removed.
 fn kill_at_end(plan: &mut Plan, place: &Placement) {
     if place.cleanup != Cleanup::Never {
         let Group { version, path, .. } = place.anchor.clone();
-        plan.undo("end what is left in the group", KillCgroup { version, path });
+        plan.undo("kill what is left in the group", KillCgroup { version, path });
     }
 }
 
@@ -299,7 +305,7 @@ fn start_child(
     let moves_down = place.v1().next().is_some();
     let made = levels.filter(|_| !moves_down).map(|(levels, StartPlace { root, .. })| {
         let slot = plan.slot("namespace");
-        plan.step("let it see that group as the root", CreateNamespace { root, slot });
+        plan.step("create a cgroup namespace with that group as its root", CreateNamespace { root, slot });
         EnterNamespace { namespace: slot, root: levels.root.clone(), leaf: levels.leaf.clone() }
     });
     if new_init {
@@ -317,12 +323,15 @@ fn start_child(
     }
     place.v1().for_each(|group| enter(plan, group));
     match made {
-        Some(namespace) => plan.step("make the group above it the root of what it sees", namespace),
+        Some(namespace) => plan.step("enter that cgroup namespace", namespace),
         None if namespace => enter_namespace(plan),
         None => {}
     }
     if let Some((levels, _)) = moved {
-        plan.step("make room in the group", write(&levels.leaf, "cgroup.procs", "0"));
+        plan.step(
+            "move down, because the group above must hold no process",
+            write(&levels.leaf, "cgroup.procs", "0"),
+        );
     }
 }
 

@@ -36,7 +36,7 @@ impl ReportOutput {
             (false, false) => "its directory does not exist",
         };
         Err(Failure::new(format!("cannot write the report to {}: {why}", file.display()))
-            .hint("--report writes it to standard error"))
+            .hint("--report alone writes it to standard error"))
     }
 
     /// Writes the report. A failure is one line: the command has ended already.
@@ -45,7 +45,9 @@ impl ReportOutput {
             (Some(file), _) => {
                 if let Err(error) = write_file(file, &format!("{text}\n")) {
                     let why = match error.raw_os_error() {
-                        Some(errno) if errno == Errno::ENXIO as i32 => "nobody reads the pipe".to_string(),
+                        Some(errno) if errno == Errno::ENXIO as i32 => {
+                            "no process reads the pipe".to_string()
+                        }
                         _ => error.kind().to_string(),
                     };
                     reporter.message(format_args!("cannot write the report to {}: {why}", file.display()));

@@ -35,16 +35,17 @@ impl GroupRequest {
     /// Reads the options.
     ///
     /// # Errors
-    /// For limits that contradict each other.
+    /// For limits that contradict each other, and for `--kill-after` without a time limit.
     pub fn of(options: Options) -> Result<Self, Failure> {
         let limits = options.limits.limits().map_err(|contradiction| {
-            Failure::new(contradiction).hint("docker counts so; --memory-swap-max counts swap alone")
+            Failure::new(contradiction)
+                .hint("--memory-swap counts as docker does; --memory-swap-max counts only swap")
         })?;
         Ok(Self {
             manager: options.manager,
             attempt: options.attempt,
             account: options.report().is_some(),
-            times: options.time.limits(),
+            times: options.time.limits()?,
             cleanup: options.cleanup(),
             namespace: false,
             parent: options.parent,
@@ -67,8 +68,8 @@ impl GroupRequest {
         self.name.as_ref().map_or_else(|| self.cleanup.new_name().into(), |name| name.0.clone())
     }
 
-    /// The groups below a version 2 group that has these controllers. A run that becomes its command makes none:
-    /// nobody would be left who waits between them.
+    /// The groups below a version 2 group that has these controllers. A run that becomes its command creates none:
+    /// it could not enter a namespace above its own group.
     pub fn levels(&self, group: &Path, controllers: Vec<String>, found: &Hierarchies) -> Option<Levels> {
         if self.cleanup == Cleanup::ByLaterRun {
             return None;

@@ -1,4 +1,4 @@
-//! How the command is run: who waits for it, what it sees, what is reported at the end.
+//! How the command is run: its namespaces, its time limits and its report.
 
 use chain::Failure;
 
@@ -34,19 +34,19 @@ impl RunMode {
     /// written.
     pub fn of(options: &Options, admin: bool) -> Result<Self, Failure> {
         if options.cgroupns && !admin {
-            return Err(Failure::new("a cgroup namespace takes CAP_SYS_ADMIN: cgroup_namespaces(7)")
-                .hint("run it as root, or below 'unshare-rs --map-root-user --'"));
+            return Err(Failure::new("a cgroup namespace needs CAP_SYS_ADMIN: cgroup_namespaces(7)")
+                .hint("run it as root, or after 'unshare-rs --map-root-user --'"));
         }
         if options.manager == Manager::Systemd && (options.parent.is_some() || options.keep) {
             return Err(Failure::new("systemd chooses where its scope is, and removes it when it is empty")
-                .hint("--parent and --keep go with --manager cgroupfs"));
+                .hint("--parent and --keep need --manager cgroupfs"));
         }
         let report =
             options.report().map(|format| ReportOutput { format, file: options.report_file.clone() });
         if let Some(report) = &report {
             report.check_writable()?;
         }
-        let times = options.time.limits();
+        let times = options.time.limits()?;
         Ok(Self {
             cgroupns: match (options.cgroupns, admin && !options.no_cgroupns) {
                 (true, _) => CgroupNs::Always,
@@ -60,7 +60,10 @@ impl RunMode {
     }
 }
 
-/// Whether this is PID 1 of a PID namespace with a proc of its own, which can be mounted anew.
+/// Whether this is PID 1 of a PID namespace with a proc of its own, which can be mounted anew: nothing covers a
+/// part of it.
 fn is_init_with_proc() -> bool {
-    std::process::id() == 1 && std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1")
+    std::process::id() == 1
+        && std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1")
+        && system::mountinfo::cover_of_proc().is_none()
 }

@@ -15,33 +15,38 @@ use crate::request::GroupRequest;
 use crate::stale::StaleGroups;
 use crate::systemd::{Scope, Systemd};
 use crate::unit::ScopePlace;
-use crate::v2_parent::{ACCOUNTING, V2Parent, controllers, is_alone_in};
+use crate::v2_parent::{ACCOUNTING, V2Parent, controllers};
 use crate::version::Version;
+use crate::{cgroup, unit_group};
 
-/// Whether a scope helps where the caller may not create a group: systemd has version 2 to delegate,
-/// and the caller has not.
+/// Whether a scope helps a caller who cannot create a group: systemd can delegate version 2.
 pub fn is_an_answer(request: &GroupRequest, found: &Hierarchies) -> bool {
     let in_v2 = |limit| found.that_limits(limit).is_some_and(|there| there.version == Version::V2);
-    refusal::is_systemd()
+    unit_group::is_systemd()
         && request.parent.is_none()
         && request.cleanup != Cleanup::Never
-        // from inside a cgroup namespace a scope of its systemd is out of sight
+        // a scope of systemd is not visible in a cgroup namespace
         && !found.private
-        && found.v2().is_some_and(|v2| !v2.read_only)
+        && found.v2().is_some_and(|v2| !v2.read_only && !is_in_delegated_service(v2))
         && request.limits.iter().all(in_v2)
 }
 
-/// Finds a place in a scope that systemd can be asked for. Only the plan asks for it.
+/// Whether the group is that of a delegated system service: a new group can only be below it.
+fn is_in_delegated_service(v2: &Hierarchy) -> bool {
+    unit_group::system_service(&v2.mount, &v2.own).is_some_and(|unit| unit_group::is_delegated(&unit))
+}
+
+/// Finds a place in a scope that systemd can create. Only the plan requests it.
 ///
 /// # Errors
-/// If systemd cannot be asked, leaving the own unit would leave a limit, or a controller is not delegated.
+/// If systemd cannot be reached, the process would leave a limit, or a controller is not delegated.
 pub fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, Failure> {
     let v2 = found.v2().ok_or_else(|| refusal::no_hierarchy(found))?;
     let of_v1 = |limit| found.that_limits(limit).is_none_or(|there| there.version == Version::V1);
     if let Some(limit) = request.limits.iter().find(|limit| !request.attempt && of_v1(limit)) {
         return Err(refusal::not_in_v2(limit, found));
     }
-    let systemd = Systemd::find()?;
+    let systemd = Systemd::find(&v2.own)?;
     let place = ScopePlace::find(v2, &systemd)?;
     let given = systemd.controllers(v2);
     let scope = new_scope(systemd, place, v2, request.cleanup);
@@ -57,14 +62,13 @@ pub fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, F
         others: Vec::new(),
         v2_parent: Some(V2Parent {
             path: scope.path.clone(),
-            // a keeper moves down, and nobody else is in there
+            // a keeper moves down, and it is the only process there
             leave: !scope.has_keeper && !enable.is_empty(),
             enable,
         }),
         cleanup: request.cleanup,
         attempt: request.attempt,
         scope: Some(scope),
-        proc_is_covered: found.proc_is_covered,
         skipped,
     })
 }
@@ -74,8 +78,9 @@ fn new_scope(systemd: Systemd, place: ScopePlace, v2: &Hierarchy, cleanup: Clean
     let path = place.slice.join(&name);
     let becomes_command = cleanup == Cleanup::ByLaterRun;
     let has_keeper = place.unit.is_some() && !becomes_command;
-    // a scope ends when its last process leaves, and would take the command with it
-    let would_end = |unit: &String| becomes_command && unit.ends_with(".scope") && is_alone_in(&v2.own);
+    // a scope ends when its last process leaves, and would end the command with it
+    let would_end =
+        |unit: &String| becomes_command && unit.ends_with(".scope") && cgroup::is_alone_in(&v2.own);
     let slice =
         place.slice.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".slice"));
     let scope = Scope {
@@ -109,7 +114,7 @@ fn possible_limits(
     Ok((limits, skipped))
 }
 
-/// Those that the limits need, and where there are any those that another cgexec-rs inside may need, too.
+/// The controllers that the limits need; with limits also those that another cgexec-rs inside can use.
 fn controllers_to_enable(limits: &[Limit], account: bool, given: &[String]) -> Vec<String> {
     let mut enable = controllers(limits);
     let mut add = |names: &[&str]| {

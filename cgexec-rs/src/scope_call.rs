@@ -45,10 +45,9 @@ impl Call for StartScope {
 
     fn hint(&self, _: Errno) -> Option<String> {
         let refusal = self.refusal.borrow().clone();
-        Some(
-            refusal
-                .unwrap_or_else(|| format!("journalctl -n 20 shows what {} said", self.new.systemd.whose())),
-        )
+        Some(refusal.unwrap_or_else(|| {
+            format!("journalctl -n 20 shows the messages of {}", self.new.systemd.whose())
+        }))
     }
 
     fn effect(&self) -> Effect {

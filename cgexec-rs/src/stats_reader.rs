@@ -29,8 +29,8 @@ pub fn read(groups: &[Group]) -> Stats {
 fn why_uncounted(groups: &[Group]) -> &'static str {
     let has = |file: &str| groups.iter().any(|group| group.path.join(file).exists());
     match has("memory.current") {
-        true => "its peak is counted since Linux 5.19",
-        false => "no group of the run has the controller memory",
+        true => "Linux counts the peak since version 5.19",
+        false => "no group of this run has the memory controller",
     }
 }
 
@@ -55,7 +55,7 @@ fn read_v2(stats: &mut Stats, group: &Path) {
 /// Documentation/admin-guide/cgroup-v1/memory.rst, cpuacct.rst, blkio-controller.rst
 fn read_v1(stats: &mut Stats, group: &Path) {
     let memory = &mut stats.memory;
-    // there is no peak of swap: memsw.max_usage_in_bytes is one of both together, of another moment
+    // there is no peak of swap: memsw.max_usage_in_bytes counts both together, at another moment
     keep(&mut memory.peak, number(group, "memory.max_usage_in_bytes"));
     let limit = number(group, "memory.limit_in_bytes");
     // no limit reads as the largest number of whole pages
@@ -234,10 +234,10 @@ mod tests {
         assert_eq!((both.memory.peak, both.memory.swap_peak), (Some(5_000_000), None));
         assert_eq!(both.memory.uncounted, None);
         let alone = read(&[group(Version::V2, "v2")]);
-        assert_eq!(alone.memory.uncounted, Some("no group of the run has the controller memory"));
+        assert_eq!(alone.memory.uncounted, Some("no group of this run has the memory controller"));
         fs::write(top.join("v2/memory.current"), "1\n").unwrap();
         let old = read(&[group(Version::V2, "v2")]);
-        assert_eq!(old.memory.uncounted, Some("its peak is counted since Linux 5.19"));
+        assert_eq!(old.memory.uncounted, Some("Linux counts the peak since version 5.19"));
         fs::remove_dir_all(top).unwrap();
     }
 

@@ -20,11 +20,11 @@ use system::sys;
 use crate::dbus::wire::MethodCall;
 use crate::dbus::{Body, Connection, Error};
 use crate::hierarchy::Hierarchy;
-use crate::refusal;
+use crate::{refusal, unit_group};
 
 /// systemd answers in milliseconds, unless the machine is just starting.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(25);
-const WITHOUT_SYSTEMD: &str = "--manager cgroupfs works with files alone";
+const WITHOUT_SYSTEMD: &str = "'--manager cgroupfs' needs no systemd";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const JOB_REMOVED: &str = "type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
 
@@ -51,17 +51,18 @@ pub struct Scope {
 }
 
 impl Systemd {
-    /// The systemd that this process can ask.
+    /// The systemd that a process in the group `own` can ask: an ordinary user's own, and root's own in a unit of it.
     ///
     /// # Errors
     /// If systemd does not run.
-    pub fn find() -> Result<Self, Failure> {
-        if !refusal::is_systemd() {
-            return Err(Failure::new("systemd does not run here, or /run of the host is not in sight")
+    pub fn find(own: &Path) -> Result<Self, Failure> {
+        if !unit_group::is_systemd() {
+            return Err(Failure::new("systemd does not run here, or the host's /run is not mounted")
                 .hint(WITHOUT_SYSTEMD));
         }
         let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        let user = outer_id(&map, sys::effective_ids().0).filter(|uid| *uid != 0);
+        let of_root = own.iter().any(|name| name == "user@0.service");
+        let user = outer_id(&map, sys::effective_ids().0).filter(|uid| *uid != 0 || of_root);
         Ok(match user {
             None => Self::of_the_system(),
             Some(uid) => Self { sockets: user_sockets(uid, |name| std::env::var_os(name)), user },
@@ -121,7 +122,7 @@ impl Systemd {
             found = Some(connection.call(call, &body)?.number()?);
             Ok(())
         };
-        // one that cannot be asked this can be asked for no scope, which is told then
+        // where this question fails, the request for a scope fails too, with a message
         self.with_a_socket(ask).ok()?;
         found
     }
@@ -137,8 +138,8 @@ impl Systemd {
             match Connection::open(socket, REPLY_TIMEOUT).and_then(|connection| talk(connection, is_bus)) {
                 Ok(()) => return Ok(()),
                 Err(error @ Error::Refused(..)) => {
-                    return Err(Failure::new(format!("{} made no scope: {error}", self.whose()))
-                        .hint("--manager cgroupfs works with files alone, below a group of your own"));
+                    return Err(Failure::new(format!("{} created no scope: {error}", self.whose()))
+                        .hint("'--manager cgroupfs' needs no systemd, but a group of your own"));
                 }
                 Err(error) => tried.push(format!("{}: {error}", socket.display())),
             }
@@ -146,13 +147,11 @@ impl Systemd {
         let why = |otherwise: &str| if tried.is_empty() { otherwise.to_string() } else { tried.join("; ") };
         let Some(user) = self.user else {
             let why = why("it has no socket in /run");
-            return Err(
-                Failure::new(format!("systemd cannot be asked for a scope: {why}")).hint(WITHOUT_SYSTEMD)
-            );
+            return Err(Failure::new(format!("systemd cannot be reached: {why}")).hint(WITHOUT_SYSTEMD));
         };
-        let why = why("it does not run, or its socket is not in sight");
-        Err(Failure::new(format!("no systemd of user {user} can be asked for a scope: {why}")).hint(format!(
-            "loginctl enable-linger {user} starts one for good, a login by ssh or machinectl for as long as it lasts"
+        let why = why("it does not run, or its socket is not visible here");
+        Err(Failure::new(format!("user {user} has no systemd that can be asked for a scope: {why}")).hint(format!(
+            "loginctl enable-linger {user} starts one permanently, a login by ssh or machinectl until logout"
         )))
     }
 

@@ -70,15 +70,15 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "d" => 24 * 60 * 60,
         _ => {
             return Err(
-                "a time is a number of seconds, or with a unit out of s, m, h and d: 90, 1.5, 2m".to_string()
+                "expected seconds, or a number with one of the units s, m, h and d: 90, 1.5, 2m".to_string()
             );
         }
     };
-    let milliseconds = thousandths(number).ok_or("a time is a number of seconds: 90, 1.5")?;
+    let milliseconds = thousandths(number).ok_or("expected a number of seconds: 90, 1.5")?;
     match milliseconds.checked_mul(unit) {
-        Some(0) => Err("a command that may run for no time cannot start".to_string()),
+        Some(0) => Err("the time must be more than 0".to_string()),
         Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
-        None => Err("that is longer than a machine runs".to_string()),
+        None => Err("the time is too long".to_string()),
     }
 }
 

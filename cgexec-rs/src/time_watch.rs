@@ -42,7 +42,7 @@ pub struct CpuClock {
 }
 
 impl CpuClock {
-    /// The group's own count: cpu.stat in version 2, which takes no controller, else cpuacct.usage.
+    /// The group's own count: cpu.stat in version 2, which needs no controller, otherwise cpuacct.usage.
     pub fn of<'a>(groups: impl Iterator<Item = &'a Group>) -> Option<Self> {
         let mut groups: Vec<&Group> = groups.collect();
         groups.sort_by_key(|group| group.version == Version::V1);
@@ -127,7 +127,7 @@ impl TimeWatch {
         }
         let count = cgroup::processes(&self.group).len().max(1);
         let after = Span(self.limits.kill_after);
-        reporter.message(format_args!("still there after {after}: SIGKILL to {}", processes(count)));
+        reporter.message(format_args!("still running after {after}: SIGKILL to {}", processes(count)));
         explain(reporter, "end the command", &self.group, "SIGKILL");
         let _ = cgroup::kill(&self.group);
         let _ = sys::kill(child, Signal::SIGKILL as i32);

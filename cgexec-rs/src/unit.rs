@@ -1,11 +1,10 @@
-//! The unit of systemd's that this process runs in, and where a scope may be that is asked for from there.
+//! The systemd unit that this process runs in, and where a scope for the command can be.
 //!
-//! A scope takes the process out of its unit, so it is asked for only where nothing is lost by that: the limits
-//! that held go on to hold, and what stops the unit stops the scope. The scope is in the slice of the unit and
-//! bound to it; limits of slices hold for both. A service of the system's is never left: systemd would not find
-//! there what it started.
+//! A scope takes the process out of its unit, so one is requested only where nothing is lost: the same limits
+//! still hold, and stopping the unit stops the scope. The scope is in the slice of the unit and bound to the
+//! unit; limits of slices hold for both. A system service is never left: systemd would not find its processes
+//! there.
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::Failure;
@@ -14,13 +13,14 @@ use crate::held_limits::{self, HeldLimit};
 use crate::hierarchy::Hierarchy;
 use crate::refusal;
 use crate::systemd::Systemd;
+use crate::unit_group::{system_service, unit_below};
 
 /// Where a scope may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopePlace {
     /// The directory of its slice.
     pub slice: PathBuf,
-    /// The own unit, where it is of the same systemd.
+    /// The current unit, if the same systemd manages it.
     pub unit: Option<String>,
     /// The limit of tasks that the left unit had; systemd gives each unit one of its own.
     pub tasks_max: Option<u64>,
@@ -28,15 +28,14 @@ pub struct ScopePlace {
 
 impl ScopePlace {
     /// # Errors
-    /// If this process is in a service of the system's, systemd cannot be asked, or leaving the own groups would leave
-    /// a limit.
+    /// If this process is in a system service, systemd cannot be reached, or the process would leave a limit.
     pub fn find(v2: &Hierarchy, systemd: &Systemd) -> Result<Self, Failure> {
-        if let Some(unit) = unit_below(&v2.mount, &v2.own).filter(|unit| is_system_service(unit)) {
-            return Err(refusal::in_service(&unit));
+        if let Some(unit) = system_service(&v2.mount, &v2.own) {
+            return Err(refusal::service::not_delegated(&unit, &v2.own));
         }
         systemd.can_be_asked()?;
         let manager = systemd.group(&v2.mount);
-        // the first process of all has a scope, in which nothing else is to be
+        // the scope of process 1 must hold no other process
         let unit = unit_below(&manager, &v2.own).filter(|unit| !unit.ends_with("init.scope"));
         let slice = match unit.as_deref().and_then(Path::parent) {
             Some(slice) => slice.to_path_buf(),
@@ -54,9 +53,9 @@ impl ScopePlace {
     }
 }
 
-/// Whether the own group is that of a unit which a user's systemd has delegated; it leaves no mark that says so.
+/// Whether the current group is that of a unit which a user's systemd has delegated; it sets no mark on the group.
 pub fn is_delegated_by_a_users_systemd(v2: &Hierarchy) -> bool {
-    let Ok(systemd) = Systemd::find() else { return false };
+    let Ok(systemd) = Systemd::find(&v2.own) else { return false };
     let unit = unit_below(&systemd.group(&v2.mount), &v2.own).filter(|unit| *unit == v2.own);
     let name = unit.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
     name.is_some_and(|name| systemd.delegates(name))
@@ -71,38 +70,4 @@ fn tasks_that_stay(limit: &HeldLimit, slice: &Path, systemd: &Systemd) -> Option
         above.file == "pids.max" && above.value.parse::<u64>().is_ok_and(|above| above <= tasks)
     };
     (above.into_iter().any(holds_above) || systemd.default_tasks_max() == Some(tasks)).then_some(tasks)
-}
-
-/// The first unit below the group of a systemd on the way down to `own`.
-fn unit_below(manager: &Path, own: &Path) -> Option<PathBuf> {
-    let below = own.strip_prefix(manager).ok()?;
-    let mut path = manager.to_path_buf();
-    below.components().find_map(|part| {
-        path.push(part);
-        path.extension().is_some_and(|kind| kind == "service" || kind == "scope").then(|| path.clone())
-    })
-}
-
-/// A service that is no other systemd.
-fn is_system_service(unit: &Path) -> bool {
-    let is_manager = unit.file_name().is_some_and(|name| name.as_bytes().starts_with(b"user@"));
-    unit.extension().is_some_and(|kind| kind == "service") && !is_manager
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_unit_is_that_of_the_systemd_that_is_asked() {
-        let unit = |manager: &str, own: &str| unit_below(Path::new(manager), Path::new(own));
-        let user = "/cg/user.slice/user-1000.slice/user@1000.service";
-        let scope = format!("{user}/app.slice/app-x.slice/vte-spawn-1.scope");
-        assert_eq!(unit("/cg", &scope), Some(user.into()));
-        assert_eq!(unit(user, &format!("{scope}/below")), Some(scope.into()));
-        assert_eq!(unit(user, "/cg/user.slice/user-1000.slice/session-1.scope"), None);
-        assert_eq!(unit("/cg", "/cg/box"), None);
-        assert!(is_system_service(Path::new("/cg/system.slice/x.service")));
-        assert!(!is_system_service(Path::new(user)) && !is_system_service(Path::new("/cg/x.scope")));
-    }
 }

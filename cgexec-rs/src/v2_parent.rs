@@ -4,8 +4,8 @@
 //! ("no internal processes"); only the real root does both. So a limit needs a parent
 //! without processes: the root, an ancestor that enables the controller already or holds no process, or the
 //! current group, if this process is alone in it and moves out first.
-//! A writable group is not enough: systemd must have delegated it. And no group is left that has a
-//! limit: what held for the caller holds for the command.
+//! A writable group is not enough: systemd must have delegated it. A group with a limit is never left:
+//! each limit of the caller also holds for the command.
 //!
 //! Documentation/admin-guide/cgroup-v2.rst; systemd's docs/CGROUP_DELEGATION.md
 
@@ -20,7 +20,7 @@ use crate::hierarchy::{Hierarchy, has_word};
 use crate::limits::Limit;
 use crate::request::GroupRequest;
 use crate::version::Version;
-use crate::{cgroup, held_limits, levels, refusal};
+use crate::{cgroup, held_limits, levels, refusal, unit_group};
 
 /// A parent in version 2, and what must happen before limits work below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Failure> {
     }
     // beside the leaf of another run there is room, and nothing has to move
     if let Ok(own) = &own
-        && is_alone_in(own)
+        && cgroup::is_alone_in(own)
         && !levels::is_leaf(own)
     {
         return with_controllers(own.clone(), needed, true);
@@ -117,7 +117,8 @@ fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<V2Parent,
     if !sys::is_writable(&parent) || v2.read_only {
         return Err(refusal::not_writable(v2, &parent));
     }
-    let leave = !needed.is_empty() && !is_real_root(&parent) && parent == v2.own && is_alone_in(&parent);
+    let leave =
+        !needed.is_empty() && !is_real_root(&parent) && parent == v2.own && cgroup::is_alone_in(&parent);
     let parent = with_controllers(parent, needed, leave)?;
     if parent.enable.is_empty()
         || leave
@@ -137,7 +138,7 @@ fn with_controllers(parent: PathBuf, needed: &[String], leave: bool) -> Result<V
     };
     let absent: Vec<&str> = missing("cgroup.controllers").map(String::as_str).collect();
     if !absent.is_empty() {
-        return Err(refusal::not_handed_on(&parent, &absent));
+        return Err(refusal::not_enabled(&parent, &absent));
     }
     let enable: Vec<String> = missing("cgroup.subtree_control").cloned().collect();
     Ok(V2Parent { path: parent, enable, leave })
@@ -159,9 +160,9 @@ fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Failure> {
 
 /// Whether systemd, where it runs, has given the group away.
 fn is_delegated(mount: &Path, group: &Path) -> bool {
-    // the root of a cgroup namespace is where a group was handed to somebody: cgroup_namespaces(7)
+    // the root of a cgroup namespace is a delegated group: cgroup_namespaces(7)
     let below_a_boundary = || mount.join("cgroup.type").exists();
-    !refusal::is_systemd() || below_a_boundary() || is_given_away(mount, group, refusal::is_delegated)
+    !unit_group::is_systemd() || below_a_boundary() || is_given_away(mount, group, unit_group::is_delegated)
 }
 
 /// What lies below a unit was made by the unit, and a unit with Delegate= carries a mark. But below
@@ -186,12 +187,6 @@ fn is_real_root(group: &Path) -> bool {
     group.join("cgroup.procs").exists() && !group.join("cgroup.type").exists()
 }
 
-pub fn is_alone_in(group: &Path) -> bool {
-    let own = std::process::id().to_string();
-    // 0 stands for a process of another PID namespace: not alone
-    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.lines().all(|pid| pid == own))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +202,7 @@ mod tests {
         }
         fs::write(top.join("cgroup.subtree_control"), "memory\n").unwrap();
         let v2 = Hierarchy {
+            mount_id: 0,
             version: Version::V2,
             mount: top.clone(),
             own: top.join("a/b/c"),
@@ -220,7 +216,7 @@ mod tests {
         assert_eq!(parent().map(|parent| parent.path), Ok(top.clone()));
         fs::write(top.join("a/memory.max"), "5\n").unwrap();
         let refused = parent().unwrap_err().message;
-        assert!(refused.contains("its memory.max of 5 would not hold"), "{refused}");
+        assert!(refused.contains("the memory.max of 5 would not hold"), "{refused}");
         fs::remove_dir_all(top).unwrap();
     }
 
@@ -242,7 +238,7 @@ mod tests {
         for theirs in ["", "/app.slice", "/init.scope", "/app.slice/x.scope", "/app.slice/app-x.slice"] {
             assert!(!ours(&format!("{user}{theirs}")), "{theirs}");
         }
-        // neither a slice nor in a unit: whoever made it, systemd would not know of ours
+        // neither a slice nor in a unit: systemd would not know of a group below it
         assert!(!ours("docker/x"));
     }
 }

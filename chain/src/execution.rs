@@ -13,7 +13,7 @@ use crate::helper::{self, Helper};
 use crate::reporter::{Reporter, Verbosity};
 use crate::step::{Action, Reason, Step, Undo, UndoWhen};
 use crate::supervise::fork::{Forked, fork};
-use crate::supervise::{self, Ended, Reaper, Supervisor, Timer, Watch};
+use crate::supervise::{self, Answer, Ended, NotReady, Reaper, Supervisor, Timer, Watch};
 use system::sys;
 
 /// What the parent that stays looks at when the command has ended.
@@ -31,6 +31,8 @@ pub(crate) struct Execution<'a> {
     helper_stays: bool,
     /// Process 1 of the PID namespace that the next child is in.
     reaper: Option<Reaper>,
+    /// What the reaper has yet to say before the command may start.
+    reaper_answer: Option<Answer>,
     /// What takes back the steps that were made, in their order.
     undos: Vec<Undo>,
     /// The signals that were blocked before this process blocked all.
@@ -49,8 +51,21 @@ impl<'a> Execution<'a> {
         helper_stays: bool,
     ) -> Self {
         let (undos, cwd) = (Vec::new(), PathBuf::new());
-        let (helper, reaper, signals) = (None, None, None);
-        Self { reporter, handles, command, on_exit, watch, helper, helper_stays, reaper, undos, signals, cwd }
+        let (helper, reaper, reaper_answer, signals) = (None, None, None, None);
+        Self {
+            reporter,
+            handles,
+            command,
+            on_exit,
+            watch,
+            helper,
+            helper_stays,
+            reaper,
+            reaper_answer,
+            undos,
+            signals,
+            cwd,
+        }
     }
 
     /// Makes the steps and becomes the command.
@@ -64,7 +79,7 @@ impl<'a> Execution<'a> {
 
     /// Makes a step. Only the process that goes on with the plan returns from it.
     fn make(&mut self, step: Step, later: &[Step]) {
-        let Step { reason, action, undo, verify, optional, instead, commits } = step;
+        let Step { reason, action, undo, verify, optional, instead, commits, begins_early, .. } = step;
         if matches!(action, Action::InReaper(_)) {
             // made by now
             return;
@@ -93,6 +108,8 @@ impl<'a> Execution<'a> {
             return;
         }
         if let Err(errno) = made {
+            // one that has reported a failure of its own has said enough
+            self.await_reaper();
             self.report_failure(&reason, &action, errno);
         }
         if made.is_ok() {
@@ -106,6 +123,19 @@ impl<'a> Execution<'a> {
         }
         if commits {
             self.undos.clear();
+        }
+        if begins_early && self.reporter.verbosity() == Verbosity::Quiet {
+            self.begin_early(later);
+        }
+    }
+
+    /// Has the helper begin with what it may make beside the next steps.
+    fn begin_early(&mut self, later: &[Step]) {
+        let Some(helper) = &mut self.helper else { return };
+        for step in later.iter().filter(|step| step.early) {
+            if let Action::InHelper(number, _) = step.action {
+                helper.begin(number);
+            }
         }
     }
 
@@ -140,7 +170,8 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Starts the reaper, which makes its own ones of the later steps and reports what fails.
+    /// Starts the reaper, which makes its own ones of the later steps and reports what fails. The process of
+    /// the command goes on meanwhile, unless both would be explained.
     fn start_reaper(&mut self, later: &[Step]) -> Result<(), Errno> {
         let name = self.reporter.tool();
         let started = Reaper::start(name, || {
@@ -157,11 +188,28 @@ impl<'a> Execution<'a> {
                 }
             })
         });
-        match started? {
-            Some(reaper) => self.reaper = Some(reaper),
-            None => self.give_up(),
+        let mut reaper = started?;
+        self.reaper_answer = reaper.take_answer();
+        let is_alone = self.reporter.verbosity() != Verbosity::Quiet || !reaper.works_beside();
+        self.reaper = Some(reaper);
+        if is_alone {
+            self.await_reaper();
         }
         Ok(())
+    }
+
+    /// Waits until the reaper has made its steps; without one nothing is done.
+    fn await_reaper(&mut self) {
+        match self.reaper_answer.take().map(Answer::wait) {
+            None | Some(Ok(())) => {}
+            Some(Err(not_ready)) => {
+                if let NotReady::Failed(errno) = not_ready {
+                    let action = Action::StartReaper;
+                    self.report_failure(&"start a reaper as process 1".into(), &action, errno);
+                }
+                self.give_up()
+            }
+        }
     }
 
     fn fork(&mut self, options: &ForkOptions) -> Result<Forked, Errno> {
@@ -172,9 +220,10 @@ impl<'a> Execution<'a> {
             Forked::Child(_) => UndoWhen::OnFailure,
             Forked::Supervisor(_) => UndoWhen::AfterCommand,
         };
-        if matches!(forked, Forked::Child(_)) {
+        match forked {
             // the parent looks; one that stays after a later fork does not look again
-            (self.on_exit, self.watch) = (None, None);
+            Forked::Child(_) => (self.on_exit, self.watch) = (None, None),
+            Forked::Supervisor(_) => self.reaper_answer = None,
         }
         self.undos.retain(|undo| undo.when == kept);
         Ok(forked)
@@ -207,6 +256,7 @@ impl<'a> Execution<'a> {
     }
 
     fn become_command(&mut self) -> ! {
+        self.await_reaper();
         // one that is to take something back, should the command not start, ends by itself when it has
         let is_needed = self.undos.iter().any(Undo::is_in_helper);
         if let Some(helper) = self.helper.take_if(|_| !is_needed) {

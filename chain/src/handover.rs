@@ -6,6 +6,9 @@
 //! that becomes any other command obeys the variable and removes it. An empty PID namespace cannot be handed
 //! on: the next fork, whatever it is for, would be its process 1.
 //!
+//! The same holds for the mount namespace, where nothing has to be mounted in it before the last link:
+//! each costs a copy of all mounts, and chroot-rs creates its own in any case.
+//!
 //! The user namespace of `--userns auto` is left as well: the last link mounts what root of the machine may mount before
 //! it enters the namespace.
 //!
@@ -27,13 +30,16 @@ use crate::Plan;
 use crate::call::{self, Call, Effect, PidFile, Shown};
 use crate::exec::Command;
 use crate::handles::Handles;
+use crate::plan::Reason;
 use crate::process_one::ProcessOne;
 use crate::user_namespace::FreeIds;
 use system::sys;
 
-/// The variable. Its value: who is process 1, and the two descriptors of the file.
+/// The variable. Its value: who is process 1, which namespaces are to be made, and the two descriptors
+/// of the file.
 const VARIABLE: &str = "CHAIN_PROCESS_1";
-
+/// The word for a mount namespace.
+const MOUNT: &str = "mount";
 /// The word of the value for a user namespace.
 const USERNS: &str = "userns";
 
@@ -45,6 +51,8 @@ const TAKERS: [&str; 2] = ["cgexec-rs", "chroot-rs"];
 pub struct Handover {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
+    /// Whether a mount namespace is to be made from which no mount spreads and into which none does.
+    pub mount: bool,
     /// Whether to create a user namespace with ids that no account has.
     pub userns: bool,
     /// The descriptors of the file and of /proc, as they were inherited, and copies of them.
@@ -56,6 +64,7 @@ pub struct Handover {
 pub struct Taken {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
+    mount: bool,
     user_namespace: Option<FreeIds>,
     pid_file: Option<PidFile>,
 }
@@ -80,6 +89,7 @@ impl Handover {
             "none" => None,
             _ => return None,
         };
+        let mount = words.next_if_eq(&MOUNT).is_some();
         let userns = words.next_if_eq(&USERNS).is_some();
         let mut copy = || {
             let fd = words.next()?.parse().ok().filter(|fd: &RawFd| *fd >= 0)?;
@@ -87,7 +97,7 @@ impl Handover {
             Some((fd, copied.ok()?))
         };
         let pid_file = copy().and_then(|file| Some([file, copy()?]));
-        Some(Self { process_1, userns, pid_file })
+        Some(Self { process_1, mount, userns, pid_file })
     }
 
     /// Takes it and does all of it, at the end of a plan without processes of its own.
@@ -107,10 +117,9 @@ impl Handover {
 
     /// Takes it, so that the command finds nothing of it.
     pub fn plan(self, plan: &mut Plan) -> Taken {
-        let reason = match self.process_1 {
-            Some(_) => "create the PID namespace that the previous tool left to this one",
-            None if self.userns => "create the user namespace that the previous tool left to this one",
-            None => "write the number of the process, which the previous tool left to this one",
+        let reason = match left_namespaces(self.process_1, self.mount, self.userns) {
+            Some(which) => format!("create {which} that the previous tool left to this one").into(),
+            None => Reason::from("write the number of the process, which the previous tool left to this one"),
         };
         plan.step(reason, Take);
         let pid_file = self.pid_file.map(|[(file_fd, file), (proc_fd, proc)]| {
@@ -121,15 +130,22 @@ impl Handover {
             PidFile { file: plan.attach_fd("pid file", file), proc: plan.attach_fd("proc", proc) }
         });
         let user_namespace = self.userns.then(|| FreeIds::plan_creation(plan));
-        Taken { process_1: self.process_1, user_namespace, pid_file }
+        Taken { process_1: self.process_1, mount: self.mount, user_namespace, pid_file }
     }
 }
 
 impl Taken {
-    /// Creates the PID namespace and mounts its proc over the outer one.
+    /// Creates the namespaces and mounts the proc of the new PID namespace over the outer one.
     pub fn plan_namespace(self, plan: &mut Plan) {
         let Some(process_1) = self.process_1 else { return };
-        plan.step("enter a new PID namespace", call::Unshare(CloneFlags::CLONE_NEWPID));
+        if self.mount {
+            let flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
+            plan.step("enter new mount and PID namespaces", call::Unshare(flags));
+            let private = call::Mount::propagate("/", MsFlags::MS_PRIVATE);
+            plan.step("keep mounts from spreading outside", private);
+        } else {
+            plan.step("enter a new PID namespace", call::Unshare(CloneFlags::CLONE_NEWPID));
+        }
         process_1.plan(plan, |_| {});
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         let proc = call::Mount::new("proc", "/proc", flags);
@@ -145,6 +161,17 @@ impl Taken {
 /// Writes the number of this process, if there is a file for it.
 pub fn plan_pid_file(plan: &mut Plan, file: Option<PidFile>) {
     plan.step_if_some("write the number of this process", file.map(call::WritePid));
+}
+
+/// "the mount and PID namespaces", or those that are left; nothing if none is.
+pub fn left_namespaces(process_1: Option<ProcessOne>, mount: bool, userns: bool) -> Option<String> {
+    let kinds = [(userns, "user"), (mount, "mount"), (process_1.is_some(), "PID")];
+    let left: Vec<&str> = kinds.into_iter().filter_map(|(left, kind)| left.then_some(kind)).collect();
+    Some(match left.as_slice() {
+        [] => return None,
+        [one] => format!("the {one} namespace"),
+        [first @ .., last] => format!("the {} and {last} namespaces", first.join(", ")),
+    })
 }
 
 /// Whether the command is a link of ours that takes what is left to it: the file beside this program,
@@ -165,6 +192,8 @@ pub fn is_taker(command: &Command) -> bool {
 pub struct HandOver {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
+    /// Whether a mount namespace is to be made, too.
+    pub mount: bool,
     /// Whether the next link creates a user namespace with ids that no account has.
     pub userns: bool,
     /// What is open for the next link.
@@ -178,7 +207,8 @@ impl HandOver {
             Some(ProcessOne::Command) => "command",
             None => "none",
         };
-        if self.userns { format!("{process_1} {USERNS}") } else { process_1.to_string() }
+        let words = [(self.mount, MOUNT), (self.userns, USERNS)].into_iter().filter(|(left, _)| *left);
+        words.fold(process_1.to_string(), |words, (_, word)| format!("{words} {word}"))
     }
 }
 
@@ -226,10 +256,10 @@ mod tests {
     #[test]
     fn what_is_left_is_read_as_it_is_written() {
         for process_1 in [Some(ProcessOne::Reaper), Some(ProcessOne::Command), None] {
-            for userns in [true, false] {
-                let left = HandOver { process_1, userns, pid_file: None };
+            for (mount, userns) in [(false, false), (true, false), (false, true), (true, true)] {
+                let left = HandOver { process_1, mount, userns, pid_file: None };
                 let read = Handover::read(&left.words()).unwrap();
-                assert_eq!((read.process_1, read.userns), (process_1, userns));
+                assert_eq!((read.process_1, read.mount, read.userns), (process_1, mount, userns));
             }
         }
         assert!(Handover::read("").is_none());

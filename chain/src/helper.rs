@@ -20,6 +20,8 @@ use system::sys;
 
 /// The request to end.
 const END: u32 = u32::MAX;
+/// The bit of a request to make a call beside the next ones, in a process of its own.
+const BESIDE: u32 = 1 << 31;
 
 /// A helper that can be asked.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(crate) struct Helper {
     socket: Option<OwnedFd>,
     /// None if it is not our child.
     pid: Option<Pid>,
+    /// The calls that were begun early, and their answers as far as they have come.
+    early: Vec<(u32, Option<i32>)>,
 }
 
 /// Whose child a helper is.
@@ -50,11 +54,13 @@ impl Helper {
         // a socket, because a write to a pipe that nobody reads would be SIGPIPE
         let (ours, its) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         match sys::fork()?.map(Pid::from_raw) {
-            Some(pid) if parent == Parent::Us => Ok(Self { socket: Some(ours), pid: Some(pid) }),
+            Some(pid) if parent == Parent::Us => {
+                Ok(Self { socket: Some(ours), pid: Some(pid), early: Vec::new() })
+            }
             Some(between) => {
                 // where the caller ignores SIGCHLD it has gone by itself
                 let _ = waitpid(between, None);
-                Ok(Self { socket: Some(ours), pid: None })
+                Ok(Self { socket: Some(ours), pid: None, early: Vec::new() })
             }
             None => {
                 drop(ours);
@@ -67,21 +73,50 @@ impl Helper {
         }
     }
 
-    /// Asks for a call and waits until it is made.
+    /// Asks for a call that is waited for later, by [`Helper::ask`]. Where the request cannot be sent, that
+    /// sends it again.
+    pub(crate) fn begin(&mut self, number: u32) {
+        if self.send(number | BESIDE).is_ok() {
+            self.early.push((number, None));
+        }
+    }
+
+    /// Asks for a call, unless it was begun, and waits until it is made.
     ///
     /// # Errors
     /// The call's; `EPIPE` if somebody ended the helper.
     pub(crate) fn ask(&mut self, number: u32) -> Result<(), Errno> {
+        if !self.early.iter().any(|(begun, _)| *begun == number) {
+            self.send(number)?;
+        }
+        loop {
+            let known = self.early.iter().find(|(begun, _)| *begun == number).and_then(|(_, answer)| *answer);
+            let (answered, errno) = match known {
+                Some(errno) => (number, errno),
+                None => self.receive()?,
+            };
+            match self.early.iter_mut().find(|(begun, _)| *begun == answered) {
+                Some((_, answer)) if answered != number => *answer = Some(errno),
+                _ if errno == 0 => return Ok(()),
+                _ => return Err(Errno::from_raw(errno)),
+            }
+        }
+    }
+
+    fn send(&self, request: u32) -> Result<(), Errno> {
         let socket = self.socket.as_ref().ok_or(Errno::EPIPE)?;
-        let mut answer = [0; 4];
-        send(socket.as_raw_fd(), &number.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL)?;
+        send(socket.as_raw_fd(), &request.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL).map(drop)
+    }
+
+    /// The next answer: which call, and its errno or 0.
+    fn receive(&self) -> Result<(u32, i32), Errno> {
+        let socket = self.socket.as_ref().ok_or(Errno::EPIPE)?;
+        let mut answer = [0; 8];
         if recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())? != answer.len() {
             return Err(Errno::EPIPE);
         }
-        match i32::from_ne_bytes(answer) {
-            0 => Ok(()),
-            errno => Err(Errno::from_raw(errno)),
-        }
+        let [a, b, c, d, errno @ ..] = answer;
+        Ok((u32::from_ne_bytes([a, b, c, d]), i32::from_ne_bytes(errno)))
     }
 
     /// Ends it, even if a parent that stays holds the socket too.
@@ -122,11 +157,25 @@ fn serve<'a>(socket: &OwnedFd, find: impl Fn(u32) -> Option<&'a dyn Call>) -> ! 
     let mut request = [0; 4];
     // nothing comes when nobody is left to ask
     while let Ok(4) = recv(socket.as_raw_fd(), &mut request, MsgFlags::empty()) {
-        let Some(call) = find(u32::from_ne_bytes(request)) else { break };
-        let errno = call.make(&mut handles).err().map_or(0, |errno| errno as i32);
-        if send(socket.as_raw_fd(), &errno.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL).is_err() {
-            break;
+        let request = u32::from_ne_bytes(request);
+        let (number, beside) = (request & !BESIDE, request & BESIDE != 0);
+        let Some(call) = find(number) else { break };
+        let mut answer = || {
+            let errno = call.make(&mut handles).err().map_or(0, |errno| errno as i32);
+            let answer = [number.to_ne_bytes(), errno.to_ne_bytes()].concat();
+            send(socket.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).is_ok()
+        };
+        match beside.then(sys::fork) {
+            Some(Ok(Some(_))) => {}
+            Some(Ok(None)) => {
+                answer();
+                sys::exit(0)
+            }
+            // also where there can be no other process
+            None | Some(Err(_)) if answer() => {}
+            None | Some(Err(_)) => break,
         }
     }
+    while waitpid(None, None).is_ok() {}
     sys::exit(0)
 }

@@ -118,6 +118,21 @@ impl Plan {
         }
     }
 
+    /// Lets the helper begin, once the last step is made, with later steps that [`Plan::early`] names. A run that
+    /// is explained makes each in its turn.
+    pub fn begin_early(&mut self) {
+        if let Some(step) = self.steps.last_mut() {
+            step.begins_early = true;
+        }
+    }
+
+    /// Lets the helper make the last step, which is its own, beside steps before it.
+    pub fn early(&mut self) {
+        if let Some(step) = self.steps.last_mut() {
+            step.early = true;
+        }
+    }
+
     /// Lets the helper live until the parent that stays has taken everything back, for undo steps that must
     /// be made where the helper is.
     pub fn keep_helper(&mut self) {

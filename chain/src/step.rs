@@ -103,6 +103,10 @@ pub(crate) struct Step {
     pub(crate) instead: Option<Instead>,
     /// Whether nothing before it is taken back any more.
     pub(crate) commits: bool,
+    /// Whether the helper may begin with later steps that are `early`, once this one is made.
+    pub(crate) begins_early: bool,
+    /// Whether the helper may make it beside the steps before it.
+    pub(crate) early: bool,
 }
 
 impl Step {
@@ -115,6 +119,8 @@ impl Step {
             optional: false,
             instead: None,
             commits: false,
+            begins_early: false,
+            early: false,
         }
     }
 

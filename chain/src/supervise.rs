@@ -32,7 +32,7 @@ use nix::sys::signalfd::{SignalFd, siginfo};
 use nix::unistd::Pid;
 
 use crate::exit::FAILED;
-pub(crate) use reaper::Reaper;
+pub(crate) use reaper::{Answer, NotReady, Reaper};
 use signal_disposition::{
     ChildInProc, DefaultAction, Disposition, STOPPED_MARKER, default_action, disposition,
 };

@@ -30,8 +30,8 @@ pub use options::{RightsOptions, SeccompChoice};
 /// The most that is read of a profile; docker's has 20 kB.
 const MAX_PROFILE_BYTES: u64 = 4 << 20;
 
-/// What process 1 has yet to do under its filter, and gives nobody anything: it has no capability left,
-/// closes what it has open, says that it is ready, and waits.
+/// What process 1 has yet to do under its filter: it gives up its capabilities, closes what it has open,
+/// answers or reports a failure, and waits.
 const REAPER_CALLS: &[c_long] = &[
     libc::SYS_capset,
     libc::SYS_close,
@@ -39,6 +39,10 @@ const REAPER_CALLS: &[c_long] = &[
     libc::SYS_sendto,
     libc::SYS_madvise,
     libc::SYS_exit_group,
+    libc::SYS_brk,
+    libc::SYS_fcntl,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_write,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_pause,
     // pause(3) of architectures without pause(2)
@@ -120,12 +124,13 @@ impl Rights {
     }
 
     /// What process 1 gives up, which is in sight of the command and does nothing but wait: so it has no
-    /// capability, and nobody gets by it what the filter refuses. It waits whatever a profile refuses.
+    /// capability, and can make only the calls that it waits with.
     pub fn plan_reaper(&self, plan: &mut Plan) {
-        self.plan_filters(plan, |ReasonedFilter { filter, requested, .. }| match requested {
-            true => filter.letting_pass(REAPER_CALLS),
-            false => filter.clone(),
-        });
+        let requested = self.filters.iter().any(|filter| filter.requested);
+        let limit = (!self.filters.is_empty()).then(|| Filter::only(REAPER_CALLS));
+        let limit =
+            limit.map(|filter| ReasonedFilter { reason: "let it do nothing but wait", filter, requested });
+        self.plan_filters(plan, limit.iter());
         if self.sets.is_some() || self.bounding.is_some() {
             plan.step("have no capability in it", calls::SetCapabilities::default());
         }
@@ -137,17 +142,15 @@ impl Rights {
             plan.step("leave the caller's session keyring", calls::JoinSessionKeyring);
             plan.optional();
         }
-        self.plan_filters(plan, |filter| filter.filter.clone());
+        self.plan_filters(plan, self.filters.iter());
     }
 
-    /// The filters, as `adapt` makes them of those that were decided on.
-    fn plan_filters(&self, plan: &mut Plan, adapt: impl Fn(&ReasonedFilter) -> Filter) {
+    fn plan_filters<'a>(&self, plan: &mut Plan, filters: impl Iterator<Item = &'a ReasonedFilter>) {
         if self.no_new_privs {
             plan.step("let no program give more rights", calls::NoNewPrivs);
         }
-        for reasoned in &self.filters {
-            let ReasonedFilter { reason, requested, .. } = *reasoned;
-            plan.step(reason, calls::InstallFilter { filter: adapt(reasoned), requested });
+        for ReasonedFilter { reason, filter, requested } in filters {
+            plan.step(*reason, calls::InstallFilter { filter: filter.clone(), requested: *requested });
             if !requested {
                 plan.optional();
             }

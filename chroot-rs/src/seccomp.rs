@@ -62,13 +62,11 @@ impl Filter {
         Self(program(TABLES.iter().map(|(arch, rules)| (*arch, only(rules)))))
     }
 
-    /// The same filter, but for these calls of the machine's own architecture, which pass.
-    pub fn letting_pass(&self, calls: &[c_long]) -> Self {
-        let Some((native, _)) = TABLES.first() else { return self.clone() };
+    /// A filter that allows only these calls of the machine's own architecture. It is short: the kernel
+    /// takes a fifth of a microsecond for each instruction.
+    pub fn only(calls: &[c_long]) -> Self {
         let calls: Vec<u32> = calls.iter().filter_map(|call| u32::try_from(*call).ok()).collect();
-        let mut instructions = tree::pass(*native, &calls);
-        instructions.extend_from_slice(&self.0);
-        Self(instructions)
+        Self(TABLES.first().map_or_else(Vec::new, |(native, _)| tree::only(*native, &calls)))
     }
 
     /// The instructions, for seccomp(2).

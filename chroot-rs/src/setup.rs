@@ -167,7 +167,9 @@ impl PivotSetup {
         let overlay = overlay(options, &probe)?;
         let dev = has_dev.then_some(&probe.dev);
         let targets = TargetResolver::new(root, options.write_mode(), &kernel_mounts, dev);
-        let follows_outside = options.propagation.map_or(probe.is_slave, |mode| mode == Propagation::Slave);
+        // the mount namespace that the tool before left to this one follows nothing
+        let is_slave = probe.is_slave && !handover.is_some_and(|left| left.mount);
+        let follows_outside = options.propagation.map_or(is_slave, |mode| mode == Propagation::Slave);
         Ok(Self {
             escaping_fds: if options.keep_fds { Vec::new() } else { probe.escaping_fds },
             map_caller: (probe.privilege == Privilege::Unprivileged).then_some((probe.inside, probe.caller)),

@@ -371,10 +371,12 @@ impl Unpacker {
         made.map_err(|error| Failure::entry_call(format_args!("make {name}"), call, error))
     }
 
-    /// The one directory at the top of the tree, if the root seems to be in there.
+    /// The one directory at the top of the tree, if the root seems to be in there: Arch has a list of
+    /// packages beside it.
     fn nested(&mut self) -> Result<Option<Vec<u8>>> {
-        let top = self.tree.children(&Name::default())?;
-        let [(leaf, true)] = top.as_slice() else { return Ok(None) };
+        let mut top = self.tree.children(&Name::default())?;
+        top.retain(|(_, is_directory)| *is_directory);
+        let [(leaf, _)] = top.as_slice() else { return Ok(None) };
         let below = self.tree.children(&Name::parse(leaf)?)?;
         let is_root = ["bin", "etc", "usr"]
             .iter()

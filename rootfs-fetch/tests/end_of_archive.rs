@@ -123,8 +123,16 @@ fn a_second_archive_is_told_and_left() {
 fn a_root_one_directory_down_is_told() {
     let scratch = Scratch::new();
     let tar =
-        Tar::new().dir("r/usr", 0o755).dir("r/etc", 0o755).symlink("r/bin", "usr/bin").dir("r/bin", 0o755);
-    let outcome = scratch.feed(As::Caller, &tar.end(), &["-", "root"]);
-    let line = "rootfs-fetch: everything is below \"r\": --strip-components 1 makes that the root";
-    assert_eq!((outcome.code, outcome.stderr.lines().next()), (Some(0), Some(line)));
+        || Tar::new().dir("r/usr", 0o755).dir("r/etc", 0o755).symlink("r/bin", "usr/bin").dir("r/bin", 0o755);
+    let line = "rootfs-fetch: \"r\" looks like the root directory: --subdir \"r\" unpacks only what is in it";
+    // as Arch publishes its root, and LXD
+    for (name, archive) in [("root", tar().end()), ("other", tar().file("pkglist.txt", b"").end())] {
+        let outcome = scratch.feed(As::Caller, &archive, &["-", name]);
+        assert_eq!((outcome.code, outcome.stderr.lines().next()), (Some(0), Some(line)));
+        let outcome = scratch.feed(As::Caller, &archive, &["--subdir", "r", "-", &format!("{name}-alone")]);
+        assert_eq!((outcome.code, outcome.stderr.lines().count()), (Some(0), 1), "{outcome:?}");
+        assert!(scratch.work().join(format!("{name}-alone/etc")).is_dir());
+    }
+    let outcome = scratch.feed(As::Caller, &tar().dir("s", 0o755).end(), &["-", "two"]);
+    assert_eq!((outcome.code, outcome.stderr.lines().count()), (Some(0), 1), "{outcome:?}");
 }

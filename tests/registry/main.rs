@@ -12,6 +12,7 @@ use tests::tree::assert_same;
 use tests::{End, Run, Scratch, tools};
 
 mod images;
+mod logins;
 
 /// rootfs-fetch as a client of a registry, with a cache of the test's own.
 fn fetch(registry: &Registry, scratch: &Scratch) -> Run {

@@ -63,6 +63,7 @@ pub mod snapshot;
 pub mod tar;
 pub mod terminal;
 pub mod timing;
+pub mod token_server;
 pub mod tools;
 pub mod trace;
 pub mod tree;

@@ -11,9 +11,12 @@ use crate::certificates::Certificates;
 use crate::daemon::{self, Daemon};
 use crate::run::Run;
 use crate::scratch::Scratch;
+use crate::token_server::{ISSUER, SERVICE, TokenServer};
 
-const USER: &str = "somebody";
-const PASSWORD: &str = "correct horse: battery";
+/// Who may come in by a guarded door.
+pub const USER: &str = "somebody";
+/// The password for it.
+pub const PASSWORD: &str = "correct horse: battery";
 
 /// How a registry lets clients in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,7 @@ pub struct Registry {
     daemon: Daemon,
     address: String,
     certificates: Option<Certificates>,
+    is_guarded: bool,
     scratch: Scratch,
 }
 
@@ -45,6 +49,29 @@ impl Registry {
             Door::Guarded => Some(Certificates::signed(&scratch)),
             Door::SelfSigned => Some(Certificates::self_signed(&scratch)),
         };
+        let mut auth = String::new();
+        if certificates.is_some() {
+            let known = Run::new("htpasswd").args(["-Bbn", "-C", "4", USER, PASSWORD]).end().ok();
+            let passwords = scratch.path("passwords");
+            fs::write(&passwords, known).expect("a file of passwords");
+            auth = format!("{{htpasswd: {{realm: the test's, path: {}}}}}", passwords.display());
+        }
+        Self::serve(scratch, certificates, &auth)
+    }
+
+    /// Starts one without TLS that lets in who has a token of this server's.
+    #[track_caller]
+    pub fn with_tokens(tokens: &TokenServer) -> Self {
+        let auth = format!(
+            "{{token: {{realm: {}, service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: {}}}}}",
+            tokens.url(),
+            tokens.certificate().display()
+        );
+        Self::serve(Scratch::new(), None, &auth)
+    }
+
+    #[track_caller]
+    fn serve(scratch: Scratch, certificates: Option<Certificates>, auth: &str) -> Self {
         let mut lines = format!(
             "version: 0.1\n\
              log: {{level: info}}\n\
@@ -54,12 +81,9 @@ impl Registry {
         lines += "http:\n  addr: 127.0.0.1:0\n  secret: of this test alone\n";
         if let Some(Certificates { server, key, .. }) = &certificates {
             lines += &format!("  tls: {{certificate: {}, key: {}}}\n", server.display(), key.display());
-            let known = Run::new("htpasswd").args(["-Bbn", "-C", "4", USER, PASSWORD]).end().ok();
-            fs::write(scratch.path("passwords"), known).expect("a file of passwords");
-            lines += &format!(
-                "auth: {{htpasswd: {{realm: the test's, path: {}}}}}\n",
-                scratch.path("passwords").display()
-            );
+        }
+        if !auth.is_empty() {
+            lines += &format!("auth: {auth}\n");
         }
         fs::write(scratch.path("settings.yml"), lines).expect("the registry's settings");
         let mut command = Command::new(daemon::program("docker-registry"));
@@ -71,7 +95,7 @@ impl Registry {
             let end = rest.find(['"', ','])?;
             rest.get(..end).map(str::to_string)
         });
-        let registry = Self { daemon, address, certificates, scratch };
+        let registry = Self { daemon, address, certificates, is_guarded: !auth.is_empty(), scratch };
         registry.write_credentials();
         registry
     }
@@ -118,24 +142,31 @@ impl Registry {
         copy = match self.authority() {
             Some(authority) => {
                 fs::copy(authority, certificates.join("authority.crt")).expect("a copy");
-                let password = format!("{USER}:{PASSWORD}");
-                copy.arg("--dest-cert-dir").arg(certificates).arg("--dest-creds").arg(password)
+                copy.arg("--dest-cert-dir").arg(certificates)
             }
             None => copy.arg("--dest-tls-verify=false"),
         };
+        if self.is_guarded {
+            copy = copy.arg("--dest-creds").arg(password());
+        }
         let copy = copy.arg(format!("oci:{}:{tag}", layout.display())).arg(self.source(name));
         // what it asks of the user's settings is not this test's business
         copy.env("HOME", self.scratch.path("")).patience(Duration::from_secs(120)).end().ok();
     }
 
     fn write_credentials(&self) {
-        let token = base64(format!("{USER}:{PASSWORD}").as_bytes());
-        let text = match self.certificates {
-            Some(_) => format!(r#"{{"auths": {{"{}": {{"auth": "{token}"}}}}}}"#, self.address),
-            None => "{}".to_string(),
+        let token = base64(password().as_bytes());
+        let text = match self.is_guarded {
+            true => format!(r#"{{"auths": {{"{}": {{"auth": "{token}"}}}}}}"#, self.address),
+            false => "{}".to_string(),
         };
         fs::write(self.credentials(), text).expect("a file of credentials");
     }
+}
+
+/// `user:password` of a guarded door.
+pub fn password() -> String {
+    format!("{USER}:{PASSWORD}")
 }
 
 /// Base 64 with padding: RFC 4648.

@@ -103,6 +103,15 @@ impl IdSetup {
         }
     }
 
+    /// Whether newuidmap(1) and newgidmap(1) write both maps, and the command is who it is then.
+    pub fn are_mapped_by_programs(&self) -> bool {
+        let by_program = |map: &Option<MapWrite>| matches!(map, Some(MapWrite::ByProgram { .. }));
+        by_program(&self.users)
+            && by_program(&self.groups)
+            && self.setgroups.is_none()
+            && self.owner.is_none()
+    }
+
     fn new(options: &IdOptions, users: Option<MapWrite>, groups: Option<MapWrite>) -> Self {
         let own_group = matches!(groups, Some(MapWrite::ByItself { .. }));
         let setgroups = match options.setgroups {

@@ -7,16 +7,19 @@ use chain::call::{self, ForkOptions, PidFile};
 use chain::exec::Command;
 use chain::handover::{self, HandOver};
 use chain::idmap::map_own_id;
+use chain::plan::Reason;
 use chain::process_one::{self, ProcessOne};
 use chain::user_namespace::FreeIds;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
+use nix::sched::CloneFlags;
 use system::idmap::IdKind;
 
 use crate::cli::{SetgroupsRule, TOOL};
 use crate::filesystem::{BinfmtMount, Propagate};
 use crate::ids::{IdSetup, MapWrite};
 use crate::mapper;
+use crate::namespaces::Namespaces;
 use crate::persist::PersistedNamespace;
 use crate::setup::{Hostname, LeftToNext, Setup};
 
@@ -46,10 +49,18 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     if setup.free_ids {
         FreeIds::plan_creation(&mut plan).plan_entry(&mut plan);
     }
-    if !namespaces.is_empty() {
-        plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
+    let maps_last = ids.are_mapped_by_programs() && setup.persisted.is_empty();
+    let user = Namespaces::NONE.with(CloneFlags::CLONE_NEWUSER);
+    let (first, rest) =
+        if maps_last { (user, namespaces.without(user)) } else { (namespaces, Namespaces::NONE) };
+    enter(&mut plan, first);
+    if maps_last {
+        // programs take time, and what follows needs no id
+        plan.begin_early();
+        enter(&mut plan, rest);
+    } else {
+        map_ids(&mut plan, &ids, pid);
     }
-    map_ids(&mut plan, &ids, pid);
     let (with_child, at_once): (Vec<_>, _) = setup.persisted.into_iter().partition(|it| it.needs_child());
     persist(&mut plan, at_once, pid);
     if let Some((reason, flags)) = filesystem.propagation {
@@ -66,6 +77,9 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     for (clock, offset) in setup.clocks {
         let offset = call::Write::new("/proc/self/timens_offsets", format!("{clock} {offset}"));
         plan.step(format!("move the {clock} clock"), offset);
+    }
+    if maps_last {
+        map_ids(&mut plan, &ids, pid);
     }
     match process.process_1 {
         Some(process_1) => process_1.plan(&mut plan, |_| {}),
@@ -108,6 +122,12 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     plan
 }
 
+fn enter(plan: &mut Plan, namespaces: Namespaces) {
+    if !namespaces.is_empty() {
+        plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
+    }
+}
+
 /// Opens the file for the number of the command, while paths are the caller's, and its /proc.
 fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
     let slots = PidFile { file: plan.slot("pid file"), proc: plan.slot("proc") };
@@ -119,14 +139,15 @@ fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
 /// Leaves to the next tool what it takes, and does the rest.
 fn hand_over(plan: &mut Plan, left: LeftToNext, pid_file: Option<PidFile>) {
     let (process_1, handed_file) = (left.process_1, pid_file.filter(|_| left.pid_file));
-    if process_1.is_some() || left.free_ids || handed_file.is_some() {
-        let reason = match process_1 {
-            Some(_) if left.free_ids => "leave the user and PID namespaces and the proc to the next tool",
-            Some(_) => "leave the PID namespace and its proc to the next tool",
-            None if left.free_ids => "leave the user namespace to the next tool",
-            None => "leave it to the next tool to write the number of the command",
+    let LeftToNext { mount, free_ids: userns, .. } = left;
+    let namespaces = handover::left_namespaces(process_1, mount, userns);
+    if namespaces.is_some() || handed_file.is_some() {
+        let proc = if process_1.is_some() { " and the proc" } else { "" };
+        let reason: Reason = match namespaces {
+            Some(which) => format!("leave {which}{proc} to the next tool").into(),
+            None => "leave it to the next tool to write the number of the command".into(),
         };
-        plan.step(reason, HandOver { process_1, userns: left.free_ids, pid_file: handed_file });
+        plan.step(reason, HandOver { process_1, mount, userns, pid_file: handed_file });
     }
     if handed_file.is_none() {
         handover::plan_pid_file(plan, pid_file);
@@ -160,6 +181,7 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
             Some(MapWrite::ByProgram { program, map, alone }) => {
                 plan.step(reason, mapper::call(kind, program, pid, map));
                 plan.in_helper();
+                plan.early();
                 if let Some(own) = alone {
                     let noun = kind.noun();
                     let note = format!("only {noun} 0 exists inside: {} refuses more", mapper::name(kind));

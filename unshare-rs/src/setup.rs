@@ -61,6 +61,9 @@ pub struct Hostname {
 pub struct LeftToNext {
     /// It makes the PID namespace, with this process 1, and mounts its proc.
     pub process_1: Option<ProcessOne>,
+    /// It makes the mount namespace, too. In a user namespace of ours it does not: there its reading of the
+    /// system would need one that it may mount in.
+    pub mount: bool,
     /// It creates the user namespace with ids that no account has.
     pub free_ids: bool,
     /// It writes the number of the command into the file of `--pid-file`.
@@ -114,11 +117,18 @@ impl Setup {
             && has_usual_proc
             && is_container
             && !options.process.describe_parent();
+        let has_mounts = options.filesystem.propagation.is_some() || filesystem.binfmt.is_some();
+        let process_1 = process.process_1.filter(|_| next_takes_process_1);
         let left_to_next = LeftToNext {
-            process_1: process.process_1.filter(|_| next_takes_process_1),
+            process_1,
+            mount: process_1.is_some() && !has(CloneFlags::CLONE_NEWUSER) && !has_mounts,
             free_ids: has_free_ids && next_takes && caller.privilege == Privilege::Admin,
             pid_file: next_takes,
         };
+        if left_to_next.mount {
+            namespaces = namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWNS));
+            filesystem.propagation = None;
+        }
         if left_to_next.process_1.is_some() {
             namespaces = namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWPID));
             (process.process_1, process.has_parent, filesystem.proc) = (None, false, None);

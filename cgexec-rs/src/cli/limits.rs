@@ -9,23 +9,23 @@ use crate::limits::raw::Raw;
 use crate::limits::size::Memory;
 use crate::limits::{Limit, Pids};
 
-/// What is limited, as it was asked for.
+/// The limits that the options set.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitOptions {
-    /// Let COMMAND use at most BYTES of memory: 50M, 1.5G, max (k, m, g, t are powers of 1024)
+    /// Limit memory to BYTES: 50M, 1.5G, max (k, m, g, t are powers of 1024)
     #[arg(short, long, value_name = "BYTES", value_parser = enough)]
     pub memory: Option<Memory>,
-    /// Slow COMMAND down, rather than kill, when it uses more than BYTES of memory
+    /// Slow COMMAND down, instead of killing it, above BYTES of memory
     #[arg(long, value_name = "BYTES")]
     pub memory_high: Option<Memory>,
-    /// Take memory below BYTES away last when others need it
+    /// Reclaim the first BYTES of memory only as a last resort
     #[arg(long, value_name = "BYTES", visible_alias = "memory-reservation")]
     pub memory_low: Option<Memory>,
-    /// Never take memory below BYTES away
+    /// Never reclaim the first BYTES of memory
     #[arg(long, value_name = "BYTES")]
     pub memory_min: Option<Memory>,
-    /// Let COMMAND use at most BYTES of memory and swap together, as docker counts; needs --memory
+    /// Limit memory and swap together to BYTES, as docker does; needs --memory
     #[arg(
         long,
         value_name = "BYTES",
@@ -34,65 +34,65 @@ pub struct LimitOptions {
         allow_hyphen_values = true
     )]
     pub memory_swap: Option<Memory>,
-    /// Let COMMAND use at most BYTES of swap; 0 for none
+    /// Limit swap to BYTES; 0 for none
     #[arg(long, value_name = "BYTES")]
     pub memory_swap_max: Option<Memory>,
-    /// End all of the group, not one process, when memory runs out
+    /// Kill the whole group, not one process, when memory runs out
     #[arg(long)]
     pub oom_group: bool,
-    /// Let COMMAND have at most N processes and threads at once; max for no limit
+    /// Limit the number of processes and threads at one time to N; max for no limit
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub pids_limit: Option<Pids>,
-    /// Let COMMAND use as much time as N processors have: 0.5, 2
+    /// Limit processor time to that of N processors: 0.5, 2
     #[arg(long, value_name = "N", conflicts_with_all = ["cpu_quota", "cpu_period"])]
     pub cpus: Option<Cpus>,
-    /// Let COMMAND use USEC microseconds of processor time in each period; max for no limit
+    /// Limit processor time to USEC microseconds in each period; max for no limit
     #[arg(long, value_name = "USEC", allow_hyphen_values = true)]
     pub cpu_quota: Option<QuotaUsec>,
     /// The period of --cpu-quota [default: 100000]
     #[arg(long, value_name = "USEC")]
     pub cpu_period: Option<PeriodUsec>,
-    /// Give COMMAND a part of busy processors by weight: 1 to 10000, 100 is as others have
+    /// Set the CPU weight, for when processors are busy: 1 to 10000, 100 is the default
     #[arg(long, value_name = "N", value_parser = CpuWeight::from_weight, conflicts_with_all = ["cpu_shares", "cpu_idle"])]
     pub cpu_weight: Option<CpuWeight>,
-    /// The same in docker's unit: 2 to 262144, 1024 is as others have
+    /// The same in docker's unit: 2 to 262144, 1024 is the default
     #[arg(long, value_name = "N", value_parser = CpuWeight::from_shares, conflicts_with = "cpu_idle")]
     pub cpu_shares: Option<CpuWeight>,
-    /// Give COMMAND only the processor time that nobody else wants
+    /// Use only processor time that no other process needs
     #[arg(long)]
     pub cpu_idle: bool,
-    /// Let COMMAND run on these processors only: 0-3,7
+    /// Run COMMAND only on these processors: 0-3,7
     #[arg(long, value_name = "LIST")]
     pub cpuset_cpus: Option<List>,
-    /// Let COMMAND use memory of these nodes only
+    /// Allocate memory only on these nodes
     #[arg(long, value_name = "LIST")]
     pub cpuset_mems: Option<List>,
-    /// Limit a disk's rates in a second: /dev/sda:rbps=1M,wbps=1M,riops=100,wiops=max
+    /// Limit a disk's rates per second: /dev/sda:rbps=1M,wbps=1M,riops=100,wiops=max
     #[arg(long, value_name = "DISK:KEY=RATE,...")]
     pub io_max: Vec<Rates>,
-    /// Let COMMAND read at most RATE bytes a second from a disk: /dev/sda:1M
+    /// Limit reads from a disk to RATE bytes per second: /dev/sda:1M
     #[arg(long, value_name = "DISK:RATE", value_parser = Rate::reader(Count::ReadBytes))]
     pub device_read_bps: Vec<Rate>,
-    /// Let COMMAND write at most RATE bytes a second to a disk
+    /// Limit writes to a disk to RATE bytes per second
     #[arg(long, value_name = "DISK:RATE", value_parser = Rate::reader(Count::WriteBytes))]
     pub device_write_bps: Vec<Rate>,
-    /// Let COMMAND read at most RATE times a second from a disk
+    /// Limit reads from a disk to RATE operations per second
     #[arg(long, value_name = "DISK:RATE", value_parser = Rate::reader(Count::Reads))]
     pub device_read_iops: Vec<Rate>,
-    /// Let COMMAND write at most RATE times a second to a disk
+    /// Limit writes to a disk to RATE operations per second
     #[arg(long, value_name = "DISK:RATE", value_parser = Rate::reader(Count::Writes))]
     pub device_write_iops: Vec<Rate>,
-    /// Give COMMAND a part of busy disks by weight: 1 to 10000, 100 is as others have
+    /// Set the I/O weight, for when disks are busy: 1 to 10000, 100 is the default
     #[arg(long, value_name = "N", value_parser = IoWeight::from_weight, conflicts_with = "blkio_weight")]
     pub io_weight: Option<IoWeight>,
     /// The same in docker's unit: 10 to 1000
     #[arg(long, value_name = "N", value_parser = IoWeight::from_blkio)]
     pub blkio_weight: Option<IoWeight>,
-    /// Let COMMAND use at most LIMIT bytes of huge pages of one size: 2M=64M
+    /// Limit huge pages of one size to LIMIT bytes: 2M=64M
     #[arg(long, value_name = "SIZE=LIMIT")]
     pub hugetlb: Vec<HugeTlb>,
-    /// Let COMMAND use no devices but those of a container's /dev and this one: 'c 10:229 rwm', as with
-    /// docker's --device-cgroup-rule, or /dev/fuse:rwm; root only
+    /// Allow only the devices of a container's /dev and this one: 'c 10:229 rwm', as docker's
+    /// --device-cgroup-rule, or /dev/fuse:rwm; root only
     #[arg(long, value_name = "RULE")]
     pub device: Vec<DeviceRule>,
     /// Write VALUE to a FILE of the group: memory.oom.group=1
@@ -100,21 +100,21 @@ pub struct LimitOptions {
     pub set: Vec<Raw>,
 }
 
-/// A memory in which something can run: below the smallest page of Linux a unit was forgotten.
+/// A limit in which a command can run: with less than a page, the unit is missing.
 fn enough(text: &str) -> Result<Memory, String> {
     match text.parse()? {
         Memory(Some(bytes @ ..4096)) => {
-            Err(format!("no command runs in {bytes} bytes; 50M is 50 MiB, max is no limit"))
+            Err(format!("no command can run in {bytes} bytes; 50M is 50 MiB, max is no limit"))
         }
         memory => Ok(memory),
     }
 }
 
 impl LimitOptions {
-    /// Those limits that were asked for, in the order in which they are written.
+    /// The limits that the options set, in the order in which they are written.
     ///
     /// # Errors
-    /// What contradicts what.
+    /// For options that contradict each other.
     pub fn limits(&self) -> Result<Vec<Limit>, String> {
         let swap = self.swap()?;
         let bandwidth = self.bandwidth();
@@ -149,21 +149,19 @@ impl LimitOptions {
         Ok(limits)
     }
 
-    /// The swap that docker's total leaves, or what was asked for by itself.
+    /// The swap that docker's total leaves, or that of `--memory-swap-max`.
     fn swap(&self) -> Result<Option<Memory>, String> {
         let (Some(Memory(total)), Some(Memory(memory))) = (self.memory_swap, self.memory) else {
             return Ok(self.memory_swap_max);
         };
         match (total, memory) {
             (None, _) => Ok(Some(Memory(None))),
-            (Some(_), None) => Err("--memory-swap counts memory too, and --memory has no limit".to_string()),
-            (Some(total), Some(memory)) => {
-                match total.checked_sub(memory) {
-                    Some(swap) => Ok(Some(Memory(Some(swap)))),
-                    None => Err("--memory-swap is memory and swap together, so it is not less than --memory"
-                        .to_string()),
-                }
-            }
+            (Some(_), None) => Err("--memory-swap includes memory, and --memory has no limit".to_string()),
+            (Some(total), Some(memory)) => match total.checked_sub(memory) {
+                Some(swap) => Ok(Some(Memory(Some(swap)))),
+                None => Err("--memory-swap is memory and swap together, so it cannot be less than --memory"
+                    .to_string()),
+            },
         }
     }
 

@@ -1,4 +1,4 @@
-//! A conversation over a unix socket: who we are, a call, its answer, a signal.
+//! A conversation over a unix socket: authentication, a call, its answer, a signal.
 
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
@@ -31,10 +31,10 @@ const BUS: MethodCall<'static> = MethodCall {
 };
 
 impl Connection {
-    /// Connects, and says who we are.
+    /// Connects and authenticates.
     ///
     /// # Errors
-    /// Where there is no socket, or the peer does not take us.
+    /// If there is no socket, or the peer refuses the connection.
     pub fn open(path: &Path, timeout: Duration) -> Result<Self, Error> {
         Self::over(UnixStream::connect(path)?, timeout)
     }

@@ -46,13 +46,13 @@ impl Cpus {
 impl CpuWeight {
     /// `--cpu-weight`
     pub fn from_weight(text: &str) -> Result<Self, String> {
-        number(text, 1, 10_000, "a weight is from 1 to 10000, and 100 by default")
+        number(text, 1, 10_000, "expected a weight from 1 to 10000; the default is 100")
             .map(|weight| Self { weight, shares: shares_of(weight) })
     }
 
     /// `--cpu-shares`
     pub fn from_shares(text: &str) -> Result<Self, String> {
-        number(text, 2, 262_144, "shares are from 2 to 262144, and 1024 by default")
+        number(text, 2, 262_144, "expected 2 to 262144 shares; the default is 1024")
             .map(|shares| Self { weight: weight_of(shares), shares })
     }
 }
@@ -81,12 +81,12 @@ impl FromStr for Cpus {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let thousandths = thousandths(text).ok_or("a number of processors is like 0.5 or 2")?;
+        let thousandths = thousandths(text).ok_or("expected a number of processors: 0.5, 2")?;
         match thousandths.checked_mul(PERIOD_USEC / 1000) {
-            // the kernel takes no quota below a millisecond
+            // the kernel refuses a quota below a millisecond
             Some(quota) if quota >= 1000 => Ok(Self(thousandths)),
             Some(_) => Err("the least is 0.01".to_string()),
-            None => Err("that is more than a machine can have".to_string()),
+            None => Err("too many processors".to_string()),
         }
     }
 }
@@ -98,7 +98,7 @@ impl FromStr for QuotaUsec {
         if is_unlimited(text) {
             return Ok(Self(None));
         }
-        number(text, 1000, u64::MAX >> 20, "a quota is at least 1000 microseconds, or max")
+        number(text, 1000, u64::MAX >> 20, "expected at least 1000 microseconds, or max")
             .map(|quota| Self(Some(quota)))
     }
 }
@@ -107,7 +107,7 @@ impl FromStr for PeriodUsec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        number(text, 1000, 1_000_000, "a period is from 1000 to 1000000 microseconds").map(Self)
+        number(text, 1000, 1_000_000, "expected 1000 to 1000000 microseconds").map(Self)
     }
 }
 

@@ -55,8 +55,7 @@ impl FromStr for DeviceRule {
         if text.starts_with('/') {
             return at_path(text);
         }
-        let form =
-            || "it is TYPE MAJOR:MINOR ACCESS, as in 'c 10:229 rwm', or a path: /dev/fuse:rw".to_string();
+        let form = || "expected TYPE MAJOR:MINOR ACCESS, 'c 10:229 rwm', or a path: /dev/fuse:rw".to_string();
         let words: Vec<&str> = text.split(' ').collect();
         let [kind, numbers, access] = words[..] else { return Err(form()) };
         let kind = match kind {
@@ -90,7 +89,7 @@ fn at_path(text: &str) -> Result<DeviceRule, String> {
     let kind = match node.file_type() {
         kind if kind.is_block_device() => Kind::Block,
         kind if kind.is_char_device() => Kind::Char,
-        _ => return Err(format!("{path} is no device")),
+        _ => return Err(format!("{path} is not a device")),
     };
     let number = |number: u64| u32::try_from(number).ok();
     let (major, minor) = (number(major(node.rdev())), number(minor(node.rdev())));
@@ -171,7 +170,7 @@ pub fn program(rules: &[DeviceRule]) -> Vec<u64> {
         let allows_all = part.len() == ANSWER;
         program.extend(part);
         if allows_all {
-            // the kernel takes no program with instructions that are never reached
+            // the kernel refuses a program with unreachable instructions
             return program;
         }
     }

@@ -28,10 +28,12 @@ impl FromStr for HugeTlb {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (page, most) = text.split_once('=').ok_or("it is SIZE=LIMIT, as in 2M=64M")?;
+        let (page, most) = text.split_once('=').ok_or("expected SIZE=LIMIT: 2M=64M")?;
         let page = size::bytes(page)?;
         if !page.is_power_of_two() || page < 1 << 10 {
-            return Err("huge pages have sizes like 2M and 1G: ls /sys/kernel/mm/hugepages".to_string());
+            return Err(
+                "expected a size of huge pages, such as 2M or 1G: ls /sys/kernel/mm/hugepages".to_string()
+            );
         }
         Ok(Self { page, most: most.parse()? })
     }

@@ -49,14 +49,14 @@ pub struct IoWeight {
 impl IoWeight {
     /// `--io-weight`
     pub fn from_weight(text: &str) -> Result<Self, String> {
-        let weight = number(text, 1, 10_000, "a weight is from 1 to 10000, and 100 by default")?;
+        let weight = number(text, 1, 10_000, "expected a weight from 1 to 10000; the default is 100")?;
         let bfq = if weight <= 100 { weight } else { 100 + (weight - 100) * 900 / 9900 };
         Ok(Self { iocost: weight, bfq })
     }
 
     /// `--blkio-weight`: on a line from 10 -> 1 to 1000 -> 10000, as runc and crun have it.
     pub fn from_blkio(text: &str) -> Result<Self, String> {
-        let weight = number(text, 10, 1000, "docker's weight is from 10 to 1000")?;
+        let weight = number(text, 10, 1000, "expected a weight from 10 to 1000")?;
         Ok(Self { iocost: 1 + (weight - 10) * 9999 / 990, bfq: weight })
     }
 }
@@ -94,7 +94,7 @@ impl Rate {
     /// A reader of docker's `DISK:RATE` for one kind of count.
     pub fn reader(count: Count) -> impl Fn(&str) -> Result<Self, String> + Clone {
         move |text| {
-            let (disk, most) = text.rsplit_once(':').ok_or("it is DISK:RATE, as in /dev/sda:1M")?;
+            let (disk, most) = text.rsplit_once(':').ok_or("expected DISK:RATE: /dev/sda:1M")?;
             Ok(Self { disk: disk.parse()?, count, most: rate(most)? })
         }
     }
@@ -104,7 +104,7 @@ impl FromStr for Rates {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = "it is DISK:KEY=RATE[,KEY=RATE]..., as in /dev/sda:rbps=1M,wiops=100";
+        let form = "expected DISK:KEY=RATE[,KEY=RATE]...: /dev/sda:rbps=1M,wiops=100";
         let (disk, rates) = text.rsplit_once(':').ok_or(form)?;
         let disk = disk.parse()?;
         let one = |part: &str| {
@@ -112,19 +112,19 @@ impl FromStr for Rates {
             let count = [Count::ReadBytes, Count::WriteBytes, Count::Reads, Count::Writes]
                 .into_iter()
                 .find(|count| count.key() == key)
-                .ok_or("the keys are rbps, wbps, riops and wiops")?;
+                .ok_or("expected one of the keys rbps, wbps, riops and wiops")?;
             Ok(Rate { disk, count, most: rate(most)? })
         };
         rates.split(',').map(one).collect::<Result<_, String>>().map(Self)
     }
 }
 
-/// In a second; operations take the same units, which nobody minds.
+/// Per second; operations accept the same units as bytes.
 fn rate(text: &str) -> Result<Option<u64>, String> {
     match text {
         text if is_unlimited(text) => Ok(None),
         text => match bytes(text)? {
-            0 => Err("a rate of nothing would never end".to_string()),
+            0 => Err("the rate must be more than 0".to_string()),
             rate => Ok(Some(rate)),
         },
     }
@@ -146,7 +146,7 @@ impl FromStr for Disk {
                     kind => format!("{text}: {kind}"),
                 })?;
                 if !meta.file_type().is_block_device() {
-                    return Err(format!("{text} is no disk, which would be a block device"));
+                    return Err(format!("{text} is not a block device"));
                 }
                 let device = meta.rdev();
                 Self { major: nix::sys::stat::major(device), minor: nix::sys::stat::minor(device) }
@@ -209,10 +209,7 @@ mod tests {
 
     #[test]
     fn what_is_no_disk_is_refused_with_the_reason() {
-        assert_eq!(
-            "/dev/null".parse::<Disk>().unwrap_err(),
-            "/dev/null is no disk, which would be a block device"
-        );
+        assert_eq!("/dev/null".parse::<Disk>().unwrap_err(), "/dev/null is not a block device");
         assert_eq!("/nowhere".parse::<Disk>().unwrap_err(), "there is no /nowhere");
     }
 

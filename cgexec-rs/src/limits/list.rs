@@ -11,7 +11,7 @@ impl FromStr for List {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "a list is numbers and ranges: 0-3,7".to_string();
+        let wrong = || "expected numbers and ranges: 0-3,7".to_string();
         let mut ranges = Vec::new();
         for part in text.split(',') {
             let (from, to) = part.split_once('-').unwrap_or((part, part));

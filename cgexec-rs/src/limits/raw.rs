@@ -45,12 +45,12 @@ impl FromStr for Raw {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (file, value) = text.split_once('=').ok_or("it is FILE=VALUE, as in memory.oom.group=1")?;
+        let (file, value) = text.split_once('=').ok_or("expected FILE=VALUE: memory.oom.group=1")?;
         if file.contains('/') || !file.split_once('.').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty()) {
-            return Err("a file of a group is named CONTROLLER.NAME, without a path".to_string());
+            return Err("expected a file named CONTROLLER.NAME, without a path".to_string());
         }
         if OWN.contains(&file) {
-            return Err(format!("{file} is what cgexec-rs works with itself"));
+            return Err(format!("{file} is written by cgexec-rs itself"));
         }
         if value.is_empty() {
             return Err("a value cannot be empty".to_string());

@@ -93,14 +93,14 @@ fn devices_are_denied_before_some_are_allowed() {
     assert!(v1.starts_with("devices.deny=a devices.allow=c *:* m devices.allow=b *:* m "), "{v1}");
     assert!(v1.ends_with(" devices.allow=c 136:* rwm devices.allow=c 10:229 rw"), "{v1}");
     assert_eq!(written(limit.settings(Version::V2, Path::new("/nowhere"))).unwrap(), "");
-    assert_eq!(limit.to_string(), "devices to the usual ones, c 10:229 rw");
+    assert_eq!(limit.to_string(), "devices to those of a container, c 10:229 rw");
 }
 
 #[test]
 fn what_version_1_does_not_have_is_said() {
     assert_eq!(
         Limit::OomGroup.settings(Version::V1, Path::new("/")).unwrap_err(),
-        "--oom-group is of version 2 alone, and the controller memory is in version 1 here"
+        "--oom-group needs version 2, and the controller memory is in version 1 here"
     );
 }
 

@@ -28,7 +28,6 @@ pub(crate) fn placement(anchor: Group) -> Placement {
         attempt: false,
         levels: None,
         scope: None,
-        proc_is_covered: false,
         skipped: Vec::new(),
     }
 }
@@ -46,7 +45,7 @@ fn lines_of(place: Placement, mode: RunMode) -> Vec<String> {
 }
 
 #[test]
-fn to_keep_the_process_id_it_enters_the_group_itself_and_nobody_stays() {
+fn to_keep_the_process_id_it_enters_the_group_itself_without_a_supervisor() {
     assert_eq!(
         lines_of(Placement { cleanup: Cleanup::ByLaterRun, ..v2("/cg/x", &[PIDS]) }, RunMode::default()),
         [

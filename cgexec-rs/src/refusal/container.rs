@@ -1,8 +1,8 @@
-//! Which engine made the container that this is, and what makes its control groups writable.
+//! The engine that created this container, and how it makes control groups writable.
 
 use std::path::Path;
 
-/// The engines that are told apart.
+/// The known engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Engine {
     Docker,
@@ -11,9 +11,9 @@ enum Engine {
 }
 
 impl Engine {
-    /// By the marks that engines leave; `exists` tells of a file.
+    /// By the marks that engines leave; `exists` looks for a file.
     fn find(exists: impl Fn(&str) -> bool, in_pod: bool) -> Option<Self> {
-        // a pod's engine leaves its own mark as well
+        // a pod's engine leaves its own mark too
         if in_pod || exists("/var/run/secrets/kubernetes.io") {
             Some(Self::Kubernetes)
         } else if exists("/run/.containerenv") {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_told_in_its_own_words() {
+    fn each_has_its_own_hint() {
         let said = |engine| Engine::writable_hierarchy(engine);
         assert!(said(Some(Engine::Docker)).contains("docker run --security-opt writable-cgroups=true"));
         assert!(said(Some(Engine::Podman)).contains("podman run --cgroupns=private --security-opt unmask="));

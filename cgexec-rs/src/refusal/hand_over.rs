@@ -1,7 +1,7 @@
-//! How root gives a user a part of version 2, with the user's shell in a leaf of it, where no systemd does.
+//! How root delegates a part of version 2 to a user without systemd, with the user's shell in a leaf of it.
 //!
-//! In a container of the user's, as unshare-rs makes it, root is outside, and has other numbers for the same user
-//! and shell.
+//! In a user's container, such as that of unshare-rs, root is outside and knows the user and the shell by other
+//! numbers.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use system::status::Status;
 
 use crate::group_path::shown;
 
-/// What root types; nothing where it would be of no use. `useful` are the controllers worth handing on.
+/// What root types; nothing where it would be useless. `useful` are the controllers to enable.
 pub fn hint(mount: &Path, useful: &[&str]) -> Option<String> {
     let available = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
     commands(
@@ -24,8 +24,8 @@ pub fn hint(mount: &Path, useful: &[&str]) -> Option<String> {
     )
 }
 
-/// `available` are the controllers that the top can hand on: without any, a part would limit nothing. Root cannot
-/// follow to a hierarchy that only a descriptor of ours shows.
+/// `available` are the controllers of the top: without any, the part could limit nothing. Root cannot open a
+/// hierarchy that only a descriptor of this process shows.
 fn commands(mount: &Path, available: &str, useful: &[&str], uid: u32, shell: Option<i32>) -> Option<String> {
     if available.trim().is_empty() || shown(mount) != mount {
         return None;

@@ -89,7 +89,7 @@ const OK: &[u8] = b"DATA\r\nOK 0123\r\n";
 #[test]
 fn a_scope_is_asked_for_and_waited_for() {
     let signal = |job, result| message(4, 0, "JobRemoved", "", "uoss", &[job, "cgexec-test.scope", result]);
-    // the job of somebody else, our own before its answer
+    // another program's job, and our own before its answer
     let says =
         vec![signal("/job/7", "failed"), signal("/job/8", "done"), message(2, 1, "", "", "o", &["/job/8"])];
     let (result, heard) = played(OK, says);
@@ -142,7 +142,7 @@ fn a_peer_that_never_comes_to_the_point_is_left_in_time() {
     let peer = thread::spawn(move || {
         theirs.write_all(OK).unwrap();
         let chatter = message(4, 0, "Chatter", "", "", &[]).repeat(2000);
-        // until nobody listens
+        // until no process listens
         while theirs.write_all(&chatter).is_ok() {}
     });
     let scope = Scope {

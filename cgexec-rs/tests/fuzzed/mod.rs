@@ -11,7 +11,7 @@ use cgexec_rs::dbus::{Connection, Message};
 use cgexec_rs::hierarchy::Hierarchies;
 use cgexec_rs::systemd::Scope;
 
-/// What a socket holds while nobody reads.
+/// What a socket holds until it is read.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
 /// Reads D-Bus messages, one after the other.

@@ -1,4 +1,4 @@
-//! What takes no control group.
+//! What needs no control group.
 
 use super::*;
 
@@ -8,11 +8,14 @@ fn what_contradicts_itself_is_refused_before_anything_happens() {
         (vec!["--memory-swap", "1M"], "the following required arguments were not provided: --memory <BYTES>"),
         (
             vec!["-m", "2M", "--memory-swap", "1M"],
-            "--memory-swap is memory and swap together, so it is not less than --memory",
+            "--memory-swap is memory and swap together, so it cannot be less than --memory",
         ),
         (vec!["--exec", "--keep"], "the argument '--exec' cannot be used with '--keep'"),
-        (vec!["-g", ":x", "-m", "1M"], "-g joins a group as it is, limits are for a new one"),
-        (vec!["--manager", "none", "-m", "1M"], "without a group nothing is limited, counted or kept"),
+        (vec!["-g", ":x", "-m", "1M"], "-g joins a group as it is; limits need a new group"),
+        (
+            vec!["--manager", "none", "-m", "1M"],
+            "'--manager none' creates no group, and limits, reports and names need one",
+        ),
         (
             vec!["--report-file", "/nowhere/x"],
             "cannot write the report to /nowhere/x: its directory does not exist",

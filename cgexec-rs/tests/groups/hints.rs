@@ -55,7 +55,7 @@ mod as_root {
         let file = if Path::new("/sys/fs/cgroup/cpu/tasks").exists() { v1 } else { file };
         let burst = |usec: &str| shell(&["--cpus", "0.5", "--set", &format!("{file}={usec}")], "echo ran");
         let ended = burst("90000").ended(End::Exit(125));
-        assert_eq!(hint(&ended), "a burst is at most the quota, which --cpus or --cpu-quota sets before it");
+        assert_eq!(hint(&ended), "a burst cannot be more than the quota of --cpus or --cpu-quota");
         assert_eq!(burst("50000").ended(End::Exit(0)).out(), "ran\n");
     }
 }

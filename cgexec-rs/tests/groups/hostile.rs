@@ -26,7 +26,7 @@ mod as_root {
     fn of_many_runs_with_one_name_one_at_a_time_has_the_group() {
         let scratch = Scratch::new();
         let inside = scratch.path("inside");
-        // a directory can be made once: who finds it there is not alone in the group
+        // a directory can be created once: a second run would not be alone in the group
         let command = "mkdir \"$0\" || echo together; sleep 0.02; rmdir \"$0\"";
         let script =
             "for i in $(seq 40); do \"$1\" --name \"$3\" --pids-limit 9 -- sh -c \"$2\" \"$0\" & done; wait";
@@ -47,7 +47,7 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root"]
-    fn a_group_of_a_killed_run_that_cannot_be_removed_keeps_nobody_from_running() {
+    fn a_group_of_a_killed_run_that_cannot_be_removed_stops_no_run() {
         let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let v2 = mountinfo.lines().find(|line| line.contains(" - cgroup2 ")).unwrap().to_string();
         // below a group of its own, or the runs of other tests would take it away
@@ -85,7 +85,7 @@ mod as_root {
         for options in [vec!["--parent", "nonesuch"], vec!["--parent", "nonesuch", "--pids-limit", "4"]] {
             let ended = shell(&options, "echo ran").ended(End::Exit(125));
             assert!(ended.err().contains(": no such group: /sys/fs/cgroup/"), "{}", ended.err());
-            assert!(ended.err().contains("hint: --parent is a group that exists: mkdir "), "{}", ended.err());
+            assert!(ended.err().contains("hint: create it first: mkdir "), "{}", ended.err());
         }
     }
 
@@ -112,7 +112,7 @@ mod as_root {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
             status.contains("State:\tT").then_some(())
         });
-        // it collects what nobody holds any more
+        // it collects what no process holds any more
         shell(&["--pids-limit", "9"], "true").ended(End::Exit(0));
         kill(pid, Signal::SIGCONT).unwrap();
         let ended = running.end().ended(End::Exit(4));
@@ -149,7 +149,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn a_command_that_runs_as_another_user_ends_with_the_group_too() {
-        // PR_SET_PDEATHSIG is reset for it, and it may not be sent a signal by who started it
+        // PR_SET_PDEATHSIG is reset for it, and its parent may not send it a signal
         let script = format!(
             "{} --uts --setuid 65534 --setgid 65534 -- sleep 98761 >/dev/null 2>&1 </dev/null & \
              until grep -q 65534 /proc/$!/status && grep -q sleep /proc/$!/comm; do :; done; exit 3",
@@ -176,9 +176,9 @@ mod in_vm {
             echo 1 >$g/cgroup.kill; until rmdir $g 2>/dev/null; do :; done";
         let ended = Run::new("sh").args(["-c", script, &program()]).end();
         let ended = ended.ended(End::Exit(0));
-        // no controller was handed on, which would have made it a threaded group
+        // no controller was enabled, which would have made it a threaded group
         assert_eq!(ended.out(), "125\nran\ndomain\n", "{}", ended.err());
-        let refusal = "cgexec-rs: cannot limit: /sys/fs/cgroup/full holds other processes too, so it can hand no controller on\n";
+        let refusal = "cgexec-rs: cannot limit: /sys/fs/cgroup/full holds other processes, so it cannot enable controllers for groups below it\n";
         assert!(ended.err().starts_with(refusal), "{}", ended.err());
         assert!(
             ended.err().contains("cgexec-rs: hint: start cgexec-rs in a group of its own"),

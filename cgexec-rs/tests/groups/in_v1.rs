@@ -22,7 +22,7 @@ fn what_the_command_froze_is_thawed_and_ended() {
 
 #[test]
 #[ignore = "needs the VM with version 1 alone"]
-fn what_was_frozen_out_of_reach_is_said_and_keeps_nobody_from_running() {
+fn a_frozen_group_that_stays_is_reported_and_stops_no_run() {
     tests::vm::only_here();
     let outside = "/sys/fs/cgroup/freezer/outside";
     let script = format!(

@@ -78,15 +78,11 @@ fn from_inside_a_cgroup_namespace_the_reason_is_said() {
     let unshare = tools().unshare().display().to_string();
     let script = format!("exec {unshare} --user --map-root-user --cgroup -- {program} -m 5M true");
     let ended = shell(&[], &script).ended(End::Exit(125));
-    assert!(
-        ended.err().contains("the own group lies outside of what the mounted hierarchies show"),
-        "{}",
-        ended.err()
-    );
-    // which no other test hands on
+    assert!(ended.err().contains("the mounted hierarchies do not show the current group"), "{}", ended.err());
+    // which no other test enables
     let ended = shell(&[], &format!("exec {program} --set rdma.max=max true")).ended(End::Exit(125));
     assert!(
-        ended.err().contains("rdma is not handed on to the groups that are in sight (available: "),
+        ended.err().contains("rdma is not available in the mounted hierarchy (available: "),
         "{}",
         ended.err()
     );

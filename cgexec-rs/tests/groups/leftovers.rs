@@ -54,7 +54,7 @@ mod as_root {
         let ended = shell(&["--report=json"], script).ended(End::Exit(0));
         let report = reported(&ended);
         assert_eq!(report.number("leftovers"), 1.0);
-        // dead; whoever inherited it may not have looked yet
+        // dead; its new parent may not have waited yet
         let status = fs::read_to_string(format!("/proc/{}/status", ended.out().trim())).unwrap_or_default();
         assert!(status.is_empty() || status.contains("State:\tZ"), "{status}");
         is_gone(&report);
@@ -87,7 +87,7 @@ mod as_root {
         // no report: on a hybrid host it would bring a group of each hierarchy that counts
         let ended = shell(&["--keep", "--name", &name, "--no-cgroupns"], "grep '^0::' /proc/self/cgroup");
         let out = ended.ended(End::Exit(0)).out();
-        // in a leaf, where there are controllers to hand on
+        // in a leaf, where there are controllers
         let own = out.trim().trim_start_matches("0::/").trim_end_matches("/cmd");
         let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
         let group = mounts.iter().map(|mount| Path::new(mount).join(own)).find(|path| path.is_dir());

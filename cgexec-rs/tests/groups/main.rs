@@ -1,4 +1,4 @@
-//! Groups of a real kernel: limits that hold, what is said afterwards, and nothing left.
+//! Groups of a real kernel: limits that hold, the lines at the end, and nothing left.
 #![cfg(test)]
 
 mod anywhere;
@@ -187,8 +187,8 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root"]
-    fn processors_that_nobody_has_are_left_out_too() {
-        // in version 1 a group without processors takes no process
+    fn processors_that_do_not_exist_are_skipped() {
+        // in version 1 a group without processors accepts no process
         let ended = shell(&["--try", "--cpuset-cpus", "4000", "--pids-limit", "9"], "echo ran");
         let ended = ended.ended(End::Exit(0));
         assert_eq!(ended.out(), "ran\n");

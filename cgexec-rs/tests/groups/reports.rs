@@ -9,7 +9,7 @@ mod as_root {
     #[ignore = "needs root"]
     fn a_strangers_kill_is_not_called_a_limit() {
         let ended = shell(&["-m", "50M"], "kill -9 $$").ended(End::Signal(9));
-        assert_eq!(ended.err(), "cgexec-rs: somebody sent SIGKILL; it was not the memory limit\n");
+        assert_eq!(ended.err(), "cgexec-rs: SIGKILL came from elsewhere, not from the memory limit\n");
     }
 
     #[test]
@@ -27,7 +27,7 @@ mod as_root {
         let ended = shell(&["--report-file", &pipe, "--pids-limit", "9"], "exit 3").ended(End::Exit(3));
         assert_eq!(
             ended.err(),
-            format!("cgexec-rs: cannot write the report to {pipe}: nobody reads the pipe\n")
+            format!("cgexec-rs: cannot write the report to {pipe}: no process reads the pipe\n")
         );
     }
 

@@ -6,7 +6,7 @@ mod anywhere {
     use super::*;
 
     #[test]
-    fn who_waits_for_nobody_ends_nobody() {
+    fn a_run_that_becomes_its_command_cannot_end_it() {
         for (options, wrong) in [
             (
                 vec!["--exec", "--cpu-time", "1"],
@@ -18,15 +18,15 @@ mod anywhere {
             ),
             (
                 vec!["--cpu-time", "0"],
-                "invalid value '0' for '--cpu-time <SECONDS>': a command that may run for no",
+                "invalid value '0' for '--cpu-time <SECONDS>': the time must be more than 0",
             ),
             (
                 vec!["--wall-time", "1y"],
-                "invalid value '1y' for '--wall-time <SECONDS>': a time is a number of seconds",
+                "invalid value '1y' for '--wall-time <SECONDS>': expected seconds, or a number with",
             ),
             (
                 vec!["--manager", "none", "--wall-time", "1"],
-                "without a group nothing is limited, counted or kept",
+                "'--manager none' creates no group, and limits, reports and names need one",
             ),
         ] {
             let ended = shell(&options, "echo ran").ended(End::Exit(125));
@@ -36,7 +36,7 @@ mod anywhere {
     }
 }
 
-/// What holds wherever root can make groups; the VM with version 1 alone tries it, too.
+/// For each machine where root can create groups, also the VM with version 1 alone.
 pub fn processor_time_of_all_processes_is_one_sum() {
     let two = "while :; do :; done & while :; do :; done";
     // what counts is mostly that of children that have ended
@@ -81,7 +81,11 @@ mod as_root {
         let script = "trap '' TERM; while :; do sleep 0.05; done";
         let ended = shell(&["--wall-time", "0.2", "--kill-after", "0.3", "--report=json"], script);
         let ended = ended.ended(End::Signal(9));
-        assert!(ended.err().contains("\ncgexec-rs: still there after 0.3 s: SIGKILL to "), "{}", ended.err());
+        assert!(
+            ended.err().contains("\ncgexec-rs: still running after 0.3 s: SIGKILL to "),
+            "{}",
+            ended.err()
+        );
         let report = reported(&ended);
         assert_eq!(report.text("reason"), "walltime");
         assert!(report.number("wall_usec") >= 0.5e6);

@@ -109,7 +109,7 @@ fn sleepers() -> Vec<i32> {
 }
 
 /// What the command left in the background: ended with it by a parent, by the next run where the
-/// parent was killed, and by nobody where there was none.
+/// parent was killed, and not at all where there was no parent.
 fn sleepers_are_as_documented(
     environment: &Environment,
     mode: RunMode,
@@ -138,7 +138,7 @@ fn sleepers_are_as_documented(
     Ok(())
 }
 
-/// Nothing is, once another run had its turn where somebody was killed or nobody stayed.
+/// Nothing is, after another run where the supervisor was killed or there was none.
 fn nothing_is_left(
     environment: &Environment,
     mode: RunMode,

@@ -81,17 +81,13 @@ impl Environment {
 
     /// A cgroup namespace whose mounts are of the one around it.
     pub fn cgroup_namespace() -> Self {
-        Self::new(
-            "root below another cgexec-rs: a cgroup namespace, the mounts of outside",
-            Kind::Inside,
-            || {
-                let mut words: Vec<OsString> = vec![tools().cgexec().into()];
-                // what is to be limited inside has to be handed on into it
-                let handed_on = ["-m", "max", "--pids-limit", "max", "--cpu-quota", "max", "--"];
-                words.extend(handed_on.map(OsString::from));
-                words
-            },
-        )
+        Self::new("root below another cgexec-rs: a cgroup namespace, the outer mounts", Kind::Inside, || {
+            let mut words: Vec<OsString> = vec![tools().cgexec().into()];
+            // the controllers for limits inside must be enabled
+            let handed_on = ["-m", "max", "--pids-limit", "max", "--cpu-quota", "max", "--"];
+            words.extend(handed_on.map(OsString::from));
+            words
+        })
     }
 
     pub fn service() -> Self {
@@ -187,12 +183,12 @@ impl Environment {
         let ends_chain = self.kind == Kind::Init && !outcome.has_shell_between();
         let says = mode == RunMode::Wait || outcome.is_refused() || ends_chain;
         let line = match (says, outcome) {
-            (_, Outcome::Killed) if self.kind == Kind::Inside => "somebody sent SIGKILL",
+            (_, Outcome::Killed) if self.kind == Kind::Inside => "SIGKILL came from elsewhere",
             (false, Outcome::OwnOom) if self.kind == Kind::Inside => {
-                "the memory limit of a group that the command made was hit"
+                "the memory limit of a group that the command created was hit"
             }
             (false, Outcome::ForkLimit) if self.kind == Kind::Inside => {
-                "the limit of processes of a group that the command made was hit"
+                "the limit of processes of a group that the command created was hit"
             }
             (true, _) => outcome.said(),
             // the run around it has a parent that stayed
@@ -203,7 +199,7 @@ impl Environment {
             (false, _) => "",
         };
         let end = outcome.status().map_or_else(|| self.killed(), End::Exit);
-        // process 1 and the parent of the command are in the group, too
+        // process 1 and the parent of the command are in the group too
         let out =
             if self.kind == Kind::Init && outcome == Outcome::ForkLimit { "1\n2\n" } else { outcome.out() };
         Ok(Expected { end, out, line: line.into() })

@@ -128,7 +128,7 @@ fn table() -> String {
     let mut page = String::from(
         "# What ends how\n\n\
          For each place, and for both ways to stay, the exit status of each outcome; 9 is the signal. \
-         Tests run every cell, look for the line that is said, and that nothing is left:\n\
+         Tests run every cell, look for the printed line, and that nothing is left:\n\
          `cgexec-rs/tests/matrix`, which writes this page.\n\n| place | |",
     );
     for outcome in Outcome::ALL {
@@ -156,9 +156,7 @@ fn table() -> String {
             page.push('\n');
         }
     }
-    page.push_str(
-        "\nWhat was done, and the line that is said when a parent stayed:\n\n| | | |\n| --- | --- | --- |\n",
-    );
+    page.push_str("\nThe commands, and the line that a supervisor prints:\n\n| | | |\n| --- | --- | --- |\n");
     for outcome in Outcome::ALL {
         let _ = writeln!(page, "| {} | {} | {} |", outcome.name(), outcome.done(), outcome.said());
     }

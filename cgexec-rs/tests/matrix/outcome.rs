@@ -44,7 +44,7 @@ pub enum Outcome {
 pub struct Expected {
     pub end: End,
     pub out: &'static str,
-    /// A part of what is said; where it is empty, nothing is.
+    /// A part of what is printed; if it is empty, nothing is printed.
     pub line: String,
 }
 

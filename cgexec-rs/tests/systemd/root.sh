@@ -8,32 +8,33 @@ check 'and sees its group as the root of all groups' 0 '^0::/cmd.$' cgexec-rs -m
 check 'its limits are those that were asked for' 0 '^52428800' cgexec-rs --no-cgroupns -m 50M -- sh -c "$(limits memory.max)"
 check 'the controllers of a disk and of processors too' 0 '^0' cgexec-rs --no-cgroupns --cpuset-cpus 0 --io-weight 50 -- \
     sh -c "$(limits cpuset.cpus.effective)"
-check 'what systemd does not hand on is said' 125 'hugetlb is not handed on to .*\.scope \(available: cpuset cpu io memory pids\)' \
+check 'what systemd does not delegate is refused' 125 'hugetlb is not available in .*\.scope \(available: cpuset cpu io memory pids\)' \
     cgexec-rs --hugetlb 2M=4M true
 check 'the process id stays with --exec' 0 '^same' bash -c 'exec cgexec-rs --exec -m 20M -- sh -c "test \$\$ = $$ && echo same"'
-check 'somebody stays by default, and says what was hit' 137 'the memory limit of 20 MiB was hit: 1 process killed' \
+check 'a supervisor stays by default, and prints which limit was hit' 137 'the memory limit of 20 MiB was hit: 1 process killed' \
     cgexec-rs -m 20M --memory-swap-max 0 -- tail /dev/zero
-check 'a report says who made the group' 137 'the memory limit of 20 MiB was hit: 1 process killed.*"manager":"systemd".*"reason":"oom-own-limit"' \
+check 'a report names the manager of the group' 137 'the memory limit of 20 MiB was hit: 1 process killed.*"manager":"systemd".*"reason":"oom-own-limit"' \
     cgexec-rs --report=json -m 20M -- tail /dev/zero
 check 'a dry run asks for nothing' 0 'StartTransientUnit' cgexec-rs --dry-run -m 20M -- touch /was-run
 check 'and runs nothing' 2 'No such file' ls /was-run
 check 'files alone are refused there' 125 'systemd manages .* and has not delegated it' cgexec-rs --manager cgroupfs -m 5M true
 . /units.sh
+. /hints.sh
 check 'a service with Delegate=yes needs no scope' 0 '^0::/system\.slice/run-.*\.service/cgexec-[0-9a-f]{16}' \
     systemd-run -q --wait --pipe -p Delegate=yes /tools/cgexec-rs --no-cgroupns -m 20M $own
 . /twins.sh
 
 mkdir /sys/fs/cgroup/box
 check 'a group that is not there has another status there' 82 '' cgexec -g memory:none true
-check 'than with us, who name it' 125 'no such group: /sys/fs/cgroup/none' cgexec-rs -g memory:none true
+check 'than with cgexec-rs, which names it' 125 'no such group: /sys/fs/cgroup/none' cgexec-rs -g memory:none true
 rmdir /sys/fs/cgroup/box
 
 systemd-run -q --wait --pipe -p User=alice -p PAMName=login bash /user.sh
 
 bob='setpriv --reuid 1001 --regid 1001 --init-groups env -i PATH='$PATH
-check 'a user without a systemd of their own runs without a group' 0 'no group of its own: no systemd of user 1001.*
+check 'a user without a systemd of their own runs without a group' 0 'no group of its own: user 1001 has no systemd.*
 ran' $bob cgexec-rs echo ran
-check 'and is told how to get one when limits were asked for' 125 'hint: loginctl enable-linger 1001' $bob cgexec-rs -m 5M true
+check 'and a hint names the way to one where a limit is set' 125 'hint: loginctl enable-linger 1001' $bob cgexec-rs -m 5M true
 loginctl enable-linger alice
 alice='setpriv --reuid 1000 --regid 1000 --init-groups env -i PATH='$PATH
 for _ in $(seq 100); do [ ! -S /run/user/1000/bus ] || break; sleep 0.1; done
@@ -44,7 +45,7 @@ check 'sudo and cron, without any variable' 0 'user@1000\.service/app\.slice/cge
 of_alice="$alice XDG_RUNTIME_DIR=/run/user/1000"
 check "a user's service gets a scope in its slice" 0 'app\.slice/cgexec-[0-9a-f]{16}\.scope/' \
     $of_alice systemd-run --user -q --wait --pipe -E PATH="$PATH" cgexec-rs --no-cgroupns -m 50M $own
-check 'unless it has a limit' 125 'its memory.max of 31457280 would not hold' \
+check 'unless it has a limit' 125 'the memory.max of 31457280 would not hold' \
     $of_alice systemd-run --user -q --wait --pipe -p MemoryMax=30M -E PATH="$PATH" cgexec-rs -m 50M true
 $of_alice systemd-run --user -q --unit=stopped -E PATH="$PATH" sh -c "cgexec-rs -m 50M -- sh -c '$run'; true"
 stops "a user's service" "$of_alice systemctl --user" stopped.service

@@ -20,7 +20,7 @@ writes() {
     # ours runs in a leaf below its limits
     show='g=$(cut -d: -f3 /proc/self/cgroup); cat "/sys/fs/cgroup${g%/cmd}/'$file'"'
     theirs=$(systemd-run -q --scope -p "$property" sh -c "$show")
-    # what is said of a limit stands elsewhere
+    # not the lines about the limit
     check "systemd-run -p $property writes as $* does" 0 "^${theirs:-nothing}.?$" \
         sh -c 'exec "$@" 2>/dev/null' sh cgexec-rs --no-cgroupns "$@" -- sh -c "$show"
 }
@@ -37,7 +37,7 @@ joins '-g memory:box' ls -l /proc/self/fd/0
 # process group and session: proc_pid_stat(5)
 joins '-g memory:box' cut -d ' ' -f 5,6 /proc/self/stat
 # there '*' is every controller of the machine, of which none may be missing
-check 'cgexec joins no group with * to which one is not handed on' 81 '' cgexec -g '*:box' true
+check 'cgexec joins no group with * where a controller is not enabled' 81 '' cgexec -g '*:box' true
 check 'and ours does' 0 '^0::/box' cgexec-rs -g '*:box' $own
 rmdir /sys/fs/cgroup/box
 

@@ -19,13 +19,13 @@ check 'a service is never left' 125 "cannot limit: run-.*\.service $refused.*Del
 check 'nor by default, with a line' 0 'no group of its own: run-.*\.service is a service.*
 ran' in_service -- cgexec-rs -- echo ran
 check 'nor with a shell between' 125 'is a service, and systemd has not delegated' in_service -- sh -c 'cgexec-rs --wait -m 50M -- echo ran; exit $?'
-check 'a service with Delegate=yes whose shell stays has no room' 125 'holds other processes too' \
+check 'a service with Delegate=yes whose shell stays has no room' 125 'holds other processes, so' \
     in_service Delegate=yes -- sh -c 'cgexec-rs -m 50M -- echo ran; exit $?'
 # which systemd-run(1) tells of any signal
 check 'the limits of a service with Delegate=yes go on to hold' 255 'memory ran out above this group, at the limit of .*\.service: 1' \
     in_service Delegate=yes MemoryMax=20M MemorySwapMax=0 -- cgexec-rs -m 200M -- tail /dev/zero
-check 'a scope with a limit is not left' 125 'outside of it its memory.max of 31457280 would not hold' in_scope MemoryMax=30M -- cgexec-rs -m 50M -- echo ran
-check 'nor by default' 0 'no group of its own: .* its cpuset.cpus of 0 would not hold.*
+check 'a scope with a limit is not left' 125 'outside it the memory.max of 31457280 would not hold' in_scope MemoryMax=30M -- cgexec-rs -m 50M -- echo ran
+check 'nor by default' 0 'no group of its own: .* the cpuset.cpus of 0 would not hold.*
 ran' in_scope AllowedCPUs=0 -- cgexec-rs -- echo ran
 check 'a scope without a limit is' 0 '^ran' in_scope -- cgexec-rs -m 50M -- echo ran
 check 'with --exec too' 0 '^ran' in_scope -- cgexec-rs --exec -m 50M -- echo ran
@@ -42,7 +42,7 @@ stops() {
         for _ in $(seq 300); do [ -n "$(sleeping)" ] || break; sleep 0.1; done
         if [ -z "$(sleeping)" ]; then echo "ok $name"; else echo "FAILED $name: $(sleeping)"; fi
     else
-        echo "FAILED $name: it never slept, or is no unit"
+        echo "FAILED $name: it never slept, or the unit does not exist"
     fi
     sleeping | tr -dc '0-9\n' | xargs -r kill -9 2>/dev/null
 }

@@ -8,7 +8,7 @@ check 'with limits' 0 '^52428800
 50000 100000' cgexec-rs --no-cgroupns -m 50M --pids-limit 7 --cpus 0.5 -- \
     sh -c 'g=$(cut -d: -f3 /proc/self/cgroup); cd "/sys/fs/cgroup${g%/cmd}"; cat memory.max pids.max cpu.max'
 check 'a controller that users are not given comes with what to write where' 125 \
-    'cpuset is not handed on to .* \(available: cpu memory pids\).*user@\.service\.d/delegate\.conf' cgexec-rs --cpuset-cpus 0 true
+    'cpuset is not available in .* \(available: cpu memory pids\).*user@\.service\.d/delegate\.conf' cgexec-rs --cpuset-cpus 0 true
 check 'or is left out' 0 'does not limit the processors to 0: ' cgexec-rs --try --cpuset-cpus 0 -m 5M true
 check 'a daemon that left its session ends with the command' 3 '^.?$' \
     cgexec-rs -m 20M -- sh -c 'setsid sleep 1000 >/dev/null 2>&1 & exit 3'

@@ -49,9 +49,11 @@ impl ForkOptions {
         let advice = match errno {
             Errno::EAGAIN => PROCESS_LIMIT,
             _ if self.into.is_none() => return None,
-            Errno::EBUSY => "the group hands controllers on, so it takes no process",
+            Errno::EBUSY => {
+                "the group has controllers enabled for groups below it, so it cannot hold a process"
+            }
             Errno::EACCES => {
-                "moving takes the right to write cgroup.procs in the nearest group above both places, too: cgroups(7)"
+                "moving a process also needs write permission for cgroup.procs of the nearest group above both: cgroups(7)"
             }
             Errno::EOPNOTSUPP => "the group is threaded or below a threaded one: cgroups(7)",
             _ => return None,

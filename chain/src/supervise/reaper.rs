@@ -5,8 +5,10 @@
 //! by default, and the supervisor sees it stop and end. The reaper takes processes that lose
 //! their parent, and when it ends the kernel ends all in the namespace: pid_namespaces(7).
 //!
-//! It comes from outside, and the command can see it. So before the command is forked the reaper has only the
-//! rights that the command will have and no open descriptor, and cannot be traced, nor its memory read.
+//! It comes from outside, and the command can see it. So before the command starts the reaper has no more
+//! rights than the command will have and no open descriptor, and cannot be traced, nor its memory read. It
+//! gets there while the process of the command makes its own steps, which at the end waits for the
+//! reaper's answer.
 
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
@@ -22,41 +24,54 @@ use system::sys;
 /// The answer of a reaper that has reported the failed step itself; other answers are 0 or an errno.
 const HAS_REPORTED: i32 = -1;
 
-/// A reaper that waits.
+/// A reaper.
 #[derive(Debug)]
 pub(crate) struct Reaper {
     pub(super) pid: i32,
+    /// Unless it was taken.
+    answer: Option<Answer>,
+    /// Whether it sees our end by itself: pidfd_open(2), Linux 5.3. Otherwise it does by the socket, of which
+    /// no other process may have a copy before it has looked.
+    sees_our_end: bool,
+}
+
+/// What a reaper answers when it has made its steps.
+#[derive(Debug)]
+pub(crate) struct Answer(OwnedFd);
+
+/// Why a reaper is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotReady {
+    /// A step failed, and the reaper has reported it.
+    Reported,
+    /// It has not begun with its steps, or was killed: `ECHILD`.
+    Failed(Errno),
 }
 
 impl Reaper {
-    /// Forks a reaper and waits until it has made its steps. `make_steps` runs in it and returns whether all
+    /// Forks a reaper that makes its steps. `make_steps` runs in it and returns whether all
     /// are made; if not, no reaper is left. /proc/1/cmdline shows `name`. The caller has blocked every signal.
     ///
     /// # Errors
-    /// As socketpair(2), fork(2) and PR_SET_PDEATHSIG(2const); `ECHILD` if the reaper was killed.
-    pub(crate) fn start(name: &str, make_steps: impl FnOnce() -> bool) -> Result<Option<Self>, Errno> {
+    /// As socketpair(2) and fork(2).
+    pub(crate) fn start(name: &str, make_steps: impl FnOnce() -> bool) -> Result<Self, Errno> {
         let (ours, its) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+        let own = sys::pidfd_open(nix::unistd::getpid().as_raw()).ok();
         let Some(pid) = sys::fork()? else {
             drop(ours);
-            reap(name, &its, make_steps)
+            reap(name, &its, own.as_ref().unwrap_or(&its), make_steps)
         };
-        drop(its);
-        let reaper = Self { pid };
-        let mut answer = [0; 4];
-        let answered = recv(ours.as_raw_fd(), &mut answer, MsgFlags::empty());
-        match (answered, i32::from_ne_bytes(answer)) {
-            (Ok(4), 0) => Ok(Some(reaper)),
-            // it was killed before it could answer
-            (Ok(_), 0) => reaper.end_for(Err(Errno::ECHILD)),
-            (Ok(_), HAS_REPORTED) => reaper.end_for(Ok(None)),
-            (Ok(_), errno) => reaper.end_for(Err(Errno::from_raw(errno))),
-            (Err(errno), _) => reaper.end_for(Err(errno)),
-        }
+        Ok(Self { pid, answer: Some(Answer(ours)), sees_our_end: own.is_some() })
     }
 
-    fn end_for<T>(self, outcome: T) -> T {
-        self.end();
-        outcome
+    /// Whether the next process may be forked before the answer has come.
+    pub(crate) fn works_beside(&self) -> bool {
+        self.sees_our_end
+    }
+
+    /// The answer, for the process of the command.
+    pub(crate) fn take_answer(&mut self) -> Option<Answer> {
+        self.answer.take()
     }
 
     /// Ends it, and with it all that is left in the namespace.
@@ -66,10 +81,30 @@ impl Reaper {
     }
 }
 
+impl Answer {
+    /// Waits for it.
+    pub(crate) fn wait(self) -> Result<(), NotReady> {
+        let mut answer = [0; 4];
+        let answered = loop {
+            match recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty()) {
+                Err(Errno::EINTR) => {}
+                answered => break answered.map_err(NotReady::Failed)?,
+            }
+        };
+        match (answered, i32::from_ne_bytes(answer)) {
+            (4, 0) => Ok(()),
+            // it was killed before it could answer
+            (_, 0) => Err(NotReady::Failed(Errno::ECHILD)),
+            (_, HAS_REPORTED) => Err(NotReady::Reported),
+            (_, errno) => Err(NotReady::Failed(Errno::from_raw(errno))),
+        }
+    }
+}
+
 /// The reaper itself. The kernel reaps what ends under a parent that ignores SIGCHLD: waitpid(2).
-fn reap(name: &str, socket: &OwnedFd, make_steps: impl FnOnce() -> bool) -> ! {
+fn reap(name: &str, socket: &OwnedFd, parent: &OwnedFd, make_steps: impl FnOnce() -> bool) -> ! {
     sys::set_ignored(libc::SIGCHLD, true);
-    let outcome = match end_with_parent(socket) {
+    let outcome = match end_with_parent(parent) {
         Ok(()) if make_steps() => 0,
         Ok(()) => HAS_REPORTED,
         Err(errno) => errno as i32,
@@ -77,9 +112,10 @@ fn reap(name: &str, socket: &OwnedFd, make_steps: impl FnOnce() -> bool) -> ! {
     sys::overwrite_arguments(name);
     sys::close_all_but(socket.as_fd());
     let sent = send(socket.as_raw_fd(), &outcome.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL);
-    if outcome != 0 || sent.is_err() {
+    if sent.is_err() {
         sys::exit(FAILED);
     }
+    // after a failure, too: our end would end the process of the command before it could fail
     let _ = nix::unistd::close(socket.as_raw_fd());
     sys::drop_code_pages();
     loop {

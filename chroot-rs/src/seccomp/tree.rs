@@ -84,9 +84,8 @@ pub(super) fn program(architectures: impl Iterator<Item = (u32, Vec<(u32, Leaf)>
     program
 }
 
-/// The beginning of a program that lets some calls of an architecture pass, whatever the rest says: up to
-/// 250 of them.
-pub(super) fn pass(architecture: u32, calls: &[u32]) -> Vec<sock_filter> {
+/// The program that allows some calls of an architecture, up to 250 of them; any other fails with ENOSYS.
+pub(super) fn only(architecture: u32, calls: &[u32]) -> Vec<sock_filter> {
     let left = |at: usize| u8::try_from(calls.len() - at).unwrap_or(u8::MAX);
     let other = left(0).saturating_add(3);
     let mut code = vec![
@@ -97,6 +96,7 @@ pub(super) fn pass(architecture: u32, calls: &[u32]) -> Vec<sock_filter> {
     code.extend(calls.iter().enumerate().map(|(at, call)| instruction(JMP_JEQ_K, left(at), 0, *call)));
     code.push(instruction(JMP_JA, 0, 0, 1));
     code.push(action(Action::ALLOW));
+    code.push(action(Action::errno(libc::ENOSYS)));
     code
 }
 

@@ -89,7 +89,7 @@ impl Report {
         if let Some(directory) = &self.nested {
             let name = Quoted(directory);
             reporter.message(format_args!(
-                "everything is below {name}: --strip-components 1 makes that the root"
+                "{name} looks like the root directory: --subdir {name} unpacks only what is in it"
             ));
         }
     }

@@ -128,9 +128,19 @@ pub fn is_writable(path: &Path) -> bool {
 /// # Errors
 /// As open(2) and read(2).
 pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
+    read_until(path, |_| false)
+}
+
+/// Reads a file of the kernel until `is_enough`, which is asked about all that was read: at 8 KiB, and at each
+/// doubling of that.
+///
+/// # Errors
+/// As open(2) and read(2).
+pub fn read_until(path: &str, mut is_enough: impl FnMut(&[u8]) -> bool) -> Result<Vec<u8>, Errno> {
     const AT_ONCE: usize = 16 * 1024;
     let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut text = Vec::with_capacity(AT_ONCE);
+    let mut asked_at = AT_ONCE / 2;
     loop {
         if text.len() == text.capacity() {
             text.reserve(text.len());
@@ -140,6 +150,12 @@ pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
             Ok(0) => return Ok(text),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(errno(error)),
+        }
+        if text.len() >= asked_at {
+            if is_enough(&text) {
+                return Ok(text);
+            }
+            asked_at = text.len() * 2;
         }
     }
 }
@@ -151,7 +167,7 @@ pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
 /// As open(2) and getdents64(2).
 pub fn for_each_entry(path: &Path, with: &mut dyn FnMut(&OsStr) -> ControlFlow<()>) -> Result<(), Errno> {
     let dir = open_directory(path)?;
-    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut buffer = [MaybeUninit::uninit(); 2048];
     let mut entries = RawDir::new(dir, &mut buffer);
     while let Some(entry) = entries.next() {
         let entry = entry.map_err(errno)?;

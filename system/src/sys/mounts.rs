@@ -145,6 +145,12 @@ pub fn is_mount_root_at(dir: BorrowedFd<'_>) -> Option<bool> {
     mount_root(rustix::fs::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::empty()).ok()?)
 }
 
+/// The number of the mount that a path leads to, as the table of mounts has it: statx(2), Linux 5.8.
+pub fn mount_id(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok()?;
+    (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
+}
+
 fn mount_root(found: rustix::fs::Statx) -> Option<bool> {
     let root = StatxAttributes::MOUNT_ROOT;
     found.stx_attributes_mask.contains(root).then_some(found.stx_attributes.contains(root))

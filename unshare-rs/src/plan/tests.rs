@@ -68,10 +68,12 @@ fn without_options_root_gets_the_container_set() {
 fn an_ordinary_user_is_root_inside_with_all_subordinate_ids() {
     let lines = lines(&[], Privilege::None);
     assert_eq!(lines[0], "fork()");
-    assert!(lines[1].contains("CLONE_NEWUSER"), "{lines:?}");
+    // the maps are begun with the namespace, and waited for when nothing is left that needs no id
+    assert_eq!(lines[1], "unshare(CLONE_NEWUSER)");
+    assert!(lines[5].contains("SIOCSIFFLAGS"), "{lines:?}");
     let map = "\"42\", \"0\", \"1000\", \"1\", \"1\", \"100000\", \"65536\", \"65537\", \"300000\", \"10\"";
     assert_eq!(
-        lines[2..4],
+        lines[6..8],
         [
             format!("execve(\"/usr/bin/newuidmap\", [\"newuidmap\", {map}], environ)"),
             format!("execve(\"/usr/bin/newgidmap\", [\"newgidmap\", {map}], environ)"),
@@ -316,6 +318,21 @@ fn the_pid_namespace_is_left_to_the_link_that_starts_the_command() {
 }
 
 #[test]
+fn without_a_user_namespace_the_mount_namespace_is_left_to_it_as_well() {
+    let root = |args: &[&str]| {
+        let caller = Caller { next_takes: true, ids: (0, 0), ..caller(Privilege::Admin) };
+        plan(setup_of(args, &caller).unwrap(), Command::shell("chroot-rs".into())).lines()
+    };
+    let lines = root(&[]);
+    assert!(!lines.iter().any(|line| line.contains("CLONE_NEWNS") || line.contains("mount(")), "{lines:?}");
+    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper mount\", 1)");
+    // mounts that are asked for are made here
+    for args in [&["--propagation=slave"] as &[_], &["--share=pid"]] {
+        assert!(root(args).iter().any(|line| line.contains("CLONE_NEWNS")), "{args:?}");
+    }
+}
+
+#[test]
 fn what_is_asked_of_this_tool_alone_is_not_left_to_the_next() {
     for args in [
         &["--pid"] as &[_],
@@ -406,7 +423,7 @@ fn free_ids_are_left_to_a_next_tool_that_mounts_as_root_of_the_machine() {
     let setup = setup_of(&["--userns", "auto"], &caller).unwrap();
     assert!(setup.left_to_next.free_ids && !setup.free_ids);
     let lines = plan(setup, Command::shell("/bin/true".into())).lines();
-    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper userns\", 1)");
+    assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper mount userns\", 1)");
     assert!(!lines.iter().any(|line| line.contains("NEWUSER")), "{lines:?}");
 }
 
