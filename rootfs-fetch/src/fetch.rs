@@ -253,9 +253,13 @@ impl Fetch<'_> {
         }
     }
 
-    fn apply_layers(&self, image: &Image, progress: &Progress, unpacker: &mut Unpacker) -> Result<()> {
+    fn layer_streams<'a>(&'a self, image: &'a Image, progress: &Progress) -> Result<LayerStreams<'a>> {
         let layers = image.begin(self.opener().temp_dir, progress)?;
-        LayerStreams::new(self, image, layers).try_for_each(|(layer, stream)| {
+        Ok(LayerStreams::new(image, layers, self.config.max_bytes, self.interrupt()))
+    }
+
+    fn apply_layers(&self, image: &Image, progress: &Progress, unpacker: &mut Unpacker) -> Result<()> {
+        self.layer_streams(image, progress)?.try_for_each(|(layer, stream)| {
             let applied = unpacker.archive(&mut stream?, ArchiveKind::Layer, self.interrupt());
             applied.map_err(|failure| {
                 // its message has an address, which says more than a digest

@@ -9,7 +9,6 @@ use crate::config::Output;
 use crate::destination::Destination;
 use crate::failure::{Failure, Kind, Result};
 use crate::fetch::Fetch;
-use crate::fetch::layer_streams::LayerStreams;
 use crate::oci::image::{Image, ImageFormat};
 use crate::oci::layout::Layout;
 use crate::oci::model::MAX_JSON_BYTES;
@@ -58,9 +57,8 @@ impl Fetch<'_> {
     }
 
     fn list_image(&self, image: &Image) -> Result<()> {
-        let layers = image.begin(self.opener().temp_dir, &Progress::hidden())?;
         let mut archive = Listed::of(self, ArchiveKind::Layer);
-        LayerStreams::new(self, image, layers).try_for_each(|(layer, stream)| {
+        self.layer_streams(image, &Progress::hidden())?.try_for_each(|(layer, stream)| {
             self.reporter.message(format_args!("layer {}", layer.path));
             archive.list(&mut stream?, Reader::of_layer())
         })?;

@@ -10,7 +10,7 @@ use std::thread;
 
 use crate::archive::stream::Stream;
 use crate::failure::Result;
-use crate::fetch::Fetch;
+use crate::interrupt::Interrupt;
 use crate::oci::image::{Image, Layers};
 use crate::oci::model::Layer;
 
@@ -20,7 +20,8 @@ const MAX_AHEAD: usize = 7;
 /// The decoded bytes of each layer, lowest first.
 #[derive(Debug)]
 pub struct LayerStreams<'a> {
-    fetch: &'a Fetch<'a>,
+    max_bytes: u64,
+    interrupt: &'a Interrupt,
     layers: Layers<'a>,
     todo: slice::Iter<'a, Layer>,
     ahead: VecDeque<(&'a Layer, Stream)>,
@@ -28,11 +29,11 @@ pub struct LayerStreams<'a> {
 }
 
 impl<'a> LayerStreams<'a> {
-    /// No layer is read yet.
-    pub fn new(fetch: &'a Fetch<'a>, image: &'a Image, layers: Layers<'a>) -> Self {
+    /// No layer is read yet; more than `max_bytes` bytes of one are refused.
+    pub fn new(image: &'a Image, layers: Layers<'a>, max_bytes: u64, interrupt: &'a Interrupt) -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let max_ahead = (processors - 1).min(MAX_AHEAD);
-        Self { fetch, layers, todo: image.layers().iter(), ahead: VecDeque::new(), max_ahead }
+        Self { max_bytes, interrupt, layers, todo: image.layers().iter(), ahead: VecDeque::new(), max_ahead }
     }
 
     /// Starts on the layers after `current`.
@@ -54,8 +55,7 @@ impl<'a> LayerStreams<'a> {
 
     fn open(&self, layer: &Layer) -> Result<Stream> {
         let bytes = self.layers.open(layer)?;
-        let max_bytes = self.fetch.config.max_bytes;
-        Stream::start(bytes, layer.content.clone(), max_bytes, self.fetch.interrupt())
+        Stream::start(bytes, layer.content.clone(), self.max_bytes, self.interrupt)
             .map(Stream::known_to_be_whole)
     }
 }
