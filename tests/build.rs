@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const WRITTEN: [&str; 12] = [
+const WRITTEN: [&str; 13] = [
     "README.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs",
     "chain/man",

@@ -36,6 +36,84 @@ fn every_link_leads_to_a_file() {
     assert!(links > 50, "only {links} links were found");
 }
 
+/// Phrases that a native speaker would not write, most of them from word-for-word translation. A test is not an editor:
+/// a text without them can still be stiff.
+const HABITS: [&str; 24] = [
+    "the own",
+    "an own",
+    "of outside",
+    "in the place of",
+    "takes the place",
+    "take the place",
+    "somebody",
+    "nobody else",
+    "everybody else",
+    "who asks",
+    "whoever",
+    "lest",
+    "is said",
+    "are said",
+    "is told",
+    "are told",
+    "says so",
+    "said aloud",
+    "in other words",
+    "as by",
+    "none is",
+    "as without",
+    "also without",
+    "may be had",
+];
+
+/// The texts that are held to it.
+const READ: [&str; 10] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/course/",
+    "docs/measure.md",
+    "docs/pipelines.md",
+    "docs/requirements.md",
+    "docs/roots.md",
+    "chain/man/",
+    "tests/worlds/known",
+];
+
+/// The lines of a text with one of these phrases, wherever its lines end.
+fn habits(page: &str, text: &str) -> Vec<String> {
+    let words: Vec<(usize, String)> = text
+        .lines()
+        .enumerate()
+        .flat_map(|(number, line)| line.split_whitespace().map(move |word| (number + 1, word.to_lowercase())))
+        .map(|(number, word)| (number, word.trim_matches(|c: char| !c.is_alphanumeric()).to_string()))
+        .collect();
+    let mut found = Vec::new();
+    for habit in HABITS {
+        let habit: Vec<&str> = habit.split(' ').collect();
+        for at in words
+            .windows(habit.len())
+            .filter(|at| at.iter().map(|(_, word)| word.as_str()).eq(habit.iter().copied()))
+        {
+            found.extend(at.first().map(|(line, _)| format!("{page}:{line}: {}", habit.join(" "))));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_text_has_the_habits_of_a_translation() {
+    let found: Vec<String> = documents::starting_with("")
+        .filter(|(page, _)| READ.iter().any(|start| page.starts_with(start)))
+        .flat_map(|(page, text)| habits(page, text))
+        .collect();
+    assert!(found.is_empty(), "{} phrases to rewrite:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn a_habit_is_found_across_lines_and_not_inside_words() {
+    assert_eq!(habits("page", "a look\nat The\nown root\nbreathe owns"), ["page:2: the own"]);
+}
+
 #[test]
 fn what_anyone_can_try_is_true() {
     check(&PAGES, SessionKind::Anyone);

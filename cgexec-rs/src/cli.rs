@@ -81,7 +81,7 @@ pub struct Options {
 
     /// Enter a cgroup namespace with the group as its root: the default for a new group, where it is
     /// permitted
-    #[arg(long, overrides_with = "no_cgroupns", help_heading = "The group")]
+    #[arg(long, conflicts_with = "no_cgroupns", help_heading = "The group")]
     pub cgroupns: bool,
 
     /// Keep the current cgroup namespace, so that COMMAND sees where its group is

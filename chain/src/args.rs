@@ -75,14 +75,14 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
 fn common_options(is_link: bool) -> [Arg; 2] {
     let (explain, dry_run) = if is_link {
         (
-            "Say each step on standard error before it is made, with =see also what shows its \
-             effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain",
-            "Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain",
+            "Print each step to standard error before it runs; =see also prints a command that \
+             shows its effect; CHAIN_EXPLAIN=1 or =see does the same for a whole chain",
+            "Print the steps without running them; CHAIN_DRY_RUN=1 does the same for a whole chain",
         )
     } else {
         (
-            "Accepted as by the tools that run a command; there are no steps to say",
-            "List each entry and make nothing, as CHAIN_DRY_RUN=1 does",
+            "Accepted for consistency with the other tools; has no effect",
+            "List each entry and create nothing, like CHAIN_DRY_RUN=1",
         )
     };
     let explain = Arg::new("explain")
@@ -163,7 +163,7 @@ fn parse_with_clap<O: clap::Args>(tool: &Tool, argv: &[OsString]) -> Result<Pars
 /// Ends the process as help, version or a usage error ask for.
 pub fn end_with(tool: &Tool, error: &clap::Error, argv: &[OsString]) -> ! {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        // the one thing that is said on standard output, because it was asked for
+        // the only output that goes to standard output, because the user asked for it
         sys::write_stdout(error.render().to_string().as_bytes());
         sys::exit(0);
     }
@@ -205,7 +205,7 @@ pub fn usage_error(tool: &Tool, reporter: &Reporter, wrong: &str, hint: Option<&
     reporter.message(wrong);
     match hint {
         Some(hint) => reporter.hint(hint),
-        None => reporter.hint(format_args!("'{} --help' lists what it takes", tool.name)),
+        None => reporter.hint(format_args!("run '{} --help' for the options", tool.name)),
     }
     sys::exit(tool.usage_error)
 }

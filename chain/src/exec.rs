@@ -300,7 +300,7 @@ fn diagnose(place: &Path, errno: Errno) -> ExecFailure {
             Some(ExecFailure::Loader(helper)) => ExecFailure::Helper(helper),
             _ => ExecFailure::Unknown,
         },
-        Errno::ETXTBSY => ExecFailure::Because("somebody has it open for writing"),
+        Errno::ETXTBSY => ExecFailure::Because("another process has it open for writing"),
         Errno::E2BIG => ExecFailure::Because("its arguments and environment are too long"),
         _ => ExecFailure::Unknown,
     }

@@ -19,9 +19,9 @@ pub fn map_own_id(plan: &mut Plan, kind: IdKind, inside: u32, outside: u32) {
     if kind == IdKind::Group {
         // "deny" must come before gid_map: user_namespaces(7)
         let deny = call::Write::new("/proc/self/setgroups", "deny");
-        plan.step("give up setgroups(2), without which no group may be mapped", deny);
+        plan.step("deny setgroups(2), which the kernel requires before a group is mapped", deny);
     }
     let noun = kind.noun();
     let map = call::Write::new(format!("/proc/self/{}", kind.map_file()), format!("{inside} {outside} 1"));
-    plan.step(format!("be {noun} {inside} inside, {noun} {outside} outside"), map);
+    plan.step(format!("map {noun} {inside} inside to {noun} {outside} outside"), map);
 }

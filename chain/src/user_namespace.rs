@@ -30,7 +30,7 @@ impl FreeIds {
     pub fn plan_entry(self, plan: &mut Plan) {
         plan.step("enter the user namespace", EnterUserNamespace(self.namespace));
         plan.step("let other runs search for free ids", UnlockFreeIds(self.lock));
-        plan.step("give up the groups outside", call::SetGroups(Vec::new()));
+        plan.step("drop the supplementary groups", call::SetGroups(Vec::new()));
         plan.step("become group 0 inside", call::SetGroup(0));
         plan.step("become user 0 inside", call::SetUser(0));
     }

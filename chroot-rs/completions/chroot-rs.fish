@@ -18,7 +18,7 @@ complete -c chroot-rs -s e -l env -d 'Set a variable for COMMAND, or take the ca
 complete -c chroot-rs -l cap-add -d 'Keep this capability too, as NET_ADMIN, or ALL; for a user of --userspec it is then in force' -r
 complete -c chroot-rs -l cap-drop -d 'Give up this capability too, as NET_RAW, or ALL' -r
 complete -c chroot-rs -l seccomp -d 'Refuse system calls by the usual list (default), by docker\'s profile in FILE, or none (unconfined)' -r
-complete -c chroot-rs -l explain -d 'Say each step on standard error before it is made, with =see also what shows its effect; CHAIN_EXPLAIN=1 or =see does it for a whole chain' -r -f -a "1\t''
+complete -c chroot-rs -l explain -d 'Print each step to standard error before it runs; =see also prints a command that shows its effect; CHAIN_EXPLAIN=1 or =see does the same for a whole chain' -r -f -a "1\t''
 see\t''"
 complete -c chroot-rs -l plain -d 'Exactly chroot(2) and chdir(2), as chroot(1) does: no mounts, and root can get out'
 complete -c chroot-rs -l no-mount -d 'Change the root, but mount no proc, sys and dev'
@@ -33,7 +33,7 @@ complete -c chroot-rs -l privileged -d 'Keep everything: each capability, every 
 complete -c chroot-rs -l nosuid -d 'Let set-user-ID bits and file capabilities in NEWROOT and what is bound count for nothing'
 complete -c chroot-rs -l no-new-privs -d 'Let no program inside give more rights than its caller has, as su and sudo do'
 complete -c chroot-rs -l skip-chdir -d 'Stay in the working directory; only where NEWROOT is "/" already'
-complete -c chroot-rs -l dry-run -d 'Say each step and make none; CHAIN_DRY_RUN=1 does it for a whole chain'
+complete -c chroot-rs -l dry-run -d 'Print the steps without running them; CHAIN_DRY_RUN=1 does the same for a whole chain'
 complete -c chroot-rs -s h -l help -d 'Print help'
 complete -c chroot-rs -s V -l version -d 'Print version'
 function __chroot_rs_has_newroot

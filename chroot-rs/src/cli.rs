@@ -41,7 +41,7 @@ pub struct Options {
 
     /// Let COMMAND be process 1, for which the kernel drops signals it does not catch: for
     /// systemd and other inits
-    #[arg(long, conflicts_with = "plain")]
+    #[arg(long, conflicts_with_all = ["plain", "share_pid"])]
     pub no_init: bool,
 
     /// Where the machine's root exists inside: leave its switches in /proc and /sys writable (/proc/sys, ...)

@@ -74,7 +74,7 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
     }
     plan_namespaces(plan, pivot.map_caller, pivot.process_1, rights);
     let (reason, propagation) = if pivot.follows_outside {
-        ("let mounts spread in, but not out", MsFlags::MS_SLAVE)
+        ("let mounts spread in but not out", MsFlags::MS_SLAVE)
     } else {
         ("keep mounts from spreading outside", MsFlags::MS_PRIVATE)
     };

@@ -15,7 +15,7 @@ complete -c rootfs-fetch -l devices -d 'Make device nodes too, as root, each its
 complete -c rootfs-fetch -l mode -d 'Give DIRECTORY itself this mode, in octal; without this, the archive\'s under the caller\'s umask' -r
 complete -c rootfs-fetch -l max-size -d 'Refuse an archive that unpacks to more bytes' -r
 complete -c rootfs-fetch -l max-files -d 'Refuse an archive of more entries' -r
-complete -c rootfs-fetch -l explain -d 'Accepted as by the tools that run a command; there are no steps to say' -r -f -a "1\t''
+complete -c rootfs-fetch -l explain -d 'Accepted for consistency with the other tools; has no effect' -r -f -a "1\t''
 see\t''"
 complete -c rootfs-fetch -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c rootfs-fetch -s v -l verbose -d 'List each entry'
@@ -29,7 +29,7 @@ complete -c rootfs-fetch -l into -d 'Add to a DIRECTORY that exists; what is in 
 complete -c rootfs-fetch -s S -l sparse -d 'Turn long runs of zeros in files into holes, as is done for images anyway'
 complete -c rootfs-fetch -l no-same-owner -d 'Make everything the caller\'s, also as root'
 complete -c rootfs-fetch -l squash -d 'Make entries yours whose owner has no id in this user namespace, instead of failing'
-complete -c rootfs-fetch -l dry-run -d 'List each entry and make nothing, as CHAIN_DRY_RUN=1 does'
+complete -c rootfs-fetch -l dry-run -d 'List each entry and create nothing, like CHAIN_DRY_RUN=1'
 complete -c rootfs-fetch -s h -l help -d 'Print help'
 complete -c rootfs-fetch -s V -l version -d 'Print version'
 complete -c rootfs-fetch -a 'docker:// distro: host: oci: oci-archive: docker-archive: https:// distro:alpine distro:archlinux distro:debian distro:fedora distro:gentoo distro:opensuse distro:rocky distro:ubuntu distro:void'

@@ -168,7 +168,7 @@ impl IdMap {
                 }
             }
         }
-        if ranges.is_empty() { Err("no id is left to map".to_string()) } else { Ok(Self(ranges)) }
+        if ranges.is_empty() { Err("there is no id to map".to_string()) } else { Ok(Self(ranges)) }
     }
 }
 

@@ -22,9 +22,9 @@ pub fn id(kind: IdKind, text: &str) -> Result<u32, String> {
     };
     match (find(kind, text, by_name), text.parse()) {
         (Some(id), _) => Ok(id),
-        (None, Ok(u32::MAX)) => Err("4294967295 stands for no id: setresuid(2)".to_string()),
+        (None, Ok(u32::MAX)) => Err("4294967295 is not an id: setresuid(2)".to_string()),
         (None, Ok(id)) => Ok(id),
-        (None, Err(_)) => Err(format!("there is no such {}", kind.noun())),
+        (None, Err(_)) => Err(format!("no such {}", kind.noun())),
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
     fn a_user_is_a_name_or_a_number() {
         assert_eq!(id(IdKind::User, "root"), Ok(0));
         assert_eq!(id(IdKind::User, "4000000000"), Ok(4_000_000_000));
-        assert_eq!(id(IdKind::User, "no such:name"), Err("there is no such user".to_string()));
+        assert_eq!(id(IdKind::User, "no such:name"), Err("no such user".to_string()));
         assert!(id(IdKind::Group, "4294967295").is_err());
     }
 }

@@ -18,34 +18,88 @@ pub struct Walked {
     pub missing: Vec<OsString>,
 }
 
+/// The parts of a path that are still to be followed, the next one last.
+#[derive(Debug)]
+pub struct Parts {
+    todo: Vec<OsString>,
+    links: usize,
+}
+
+/// A part of a path.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The root, with which an absolute path begins.
+    Root,
+    /// `..`; above the root is the root.
+    Parent,
+    /// A name in the current directory.
+    Name(OsString),
+}
+
+impl Parts {
+    /// Those of a path.
+    pub fn new(path: &Path) -> Self {
+        Self { todo: names(path), links: 0 }
+    }
+
+    /// Puts the parts of a link's target before the others.
+    ///
+    /// # Errors
+    /// `ELOOP` for more links than the kernel follows.
+    pub fn follow(&mut self, target: &Path) -> Result<(), Errno> {
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(Errno::ELOOP);
+        }
+        self.todo.extend(names(target));
+        Ok(())
+    }
+}
+
+impl Iterator for Parts {
+    type Item = Part;
+
+    fn next(&mut self) -> Option<Part> {
+        loop {
+            let name = self.todo.pop()?;
+            return Some(match name.as_bytes() {
+                b"." => continue,
+                b"/" => Part::Root,
+                b".." => Part::Parent,
+                _ => Part::Name(name),
+            });
+        }
+    }
+}
+
+fn names(path: &Path) -> Vec<OsString> {
+    path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
+}
+
 /// Follows a path as far as it exists. `link` returns the target of the link at a path below the root,
 /// and `EINVAL` for anything else: readlink(2).
 pub fn walk(path: &Path, link: impl Fn(&Path) -> Result<PathBuf, Errno>) -> Walked {
-    let names = |path: &Path| {
-        let names = path.components().rev().map(|part| part.as_os_str().to_owned());
-        names.collect::<Vec<_>>()
-    };
-    // the last one comes next
-    let mut todo = names(path);
-    let (mut real, mut links) = (PathBuf::new(), 0);
-    while let Some(name) = todo.pop() {
-        match name.as_bytes() {
-            b"/" => real.clear(),
-            b"." => {}
-            // above the root is the root
-            b".." => _ = real.pop(),
-            _ => match link(&real.join(&name)) {
-                Ok(link) if links < MAX_LINKS => {
-                    links += 1;
-                    todo.extend(names(&link));
-                }
-                Err(Errno::EINVAL) => real.push(name),
-                _ => {
-                    todo.push(name);
-                    todo.reverse();
-                    return Walked { real, missing: todo };
-                }
-            },
+    let mut parts = Parts::new(path);
+    let mut real = PathBuf::new();
+    while let Some(part) = parts.next() {
+        let name = match part {
+            Part::Root => {
+                real.clear();
+                continue;
+            }
+            Part::Parent => {
+                real.pop();
+                continue;
+            }
+            Part::Name(name) => name,
+        };
+        match link(&real.join(&name)) {
+            Ok(target) if parts.follow(&target).is_ok() => {}
+            Err(Errno::EINVAL) => real.push(name),
+            _ => {
+                let missing = std::iter::once(name).chain(parts.todo.into_iter().rev()).collect();
+                return Walked { real, missing };
+            }
         }
     }
     Walked { real, missing: Vec::new() }

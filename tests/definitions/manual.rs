@@ -14,8 +14,9 @@ mod operands;
 mod with_shells;
 
 /// The written sections of a man page: its title, and the file that has it as roff.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("EXIT STATUS", "exit-status.man"),
+    ("DIAGNOSTICS", "diagnostics.man"),
     ("ENVIRONMENT", "environment.man"),
     ("FILES", "files.man"),
     ("EXAMPLES", "examples.man"),
@@ -104,6 +105,7 @@ fn man_page(tool: Command) -> String {
     man.render_description_section(&mut page).expect("a Vec takes all");
     man.render_options_section(&mut page).expect("a Vec takes all");
     let page = String::from_utf8(page).expect("a page is text");
+    let page = grouped(&page);
     // without a date clap_mangen leaves its place out, and what follows moves up: man(7), TH
     let mut page = page.replacen(" 1  \"", " 1 \"\" \"", 1);
     for (title, file) in SECTIONS {
@@ -114,6 +116,20 @@ fn man_page(tool: Command) -> String {
         page.push_str(&format!(".SH \"{title}\"\n{section}"));
     }
     filled(&page)
+}
+
+/// Groups of options as parts of OPTIONS, where clap_mangen makes a section of each.
+fn grouped(page: &str) -> String {
+    let (before, options) = page.split_once(".SH OPTIONS\n").expect("a section with the options");
+    let heading = |line: &str| match line.strip_prefix(".SH ") {
+        Some(group) => {
+            let group = group.trim_matches('"').to_lowercase();
+            let (first, rest) = group.split_at(1);
+            format!(".SS \"{}{rest}\"\n", first.to_uppercase())
+        }
+        None => format!("{line}\n"),
+    };
+    format!("{before}.SH OPTIONS\n{}", options.lines().map(heading).collect::<String>())
 }
 
 /// Text in lines that an editor shows whole. What starts with a dot is a request, which has one line.
@@ -143,6 +159,13 @@ fn table(tool: &Command) -> String {
         let help = help.replace('|', "\\|").replace('*', "\\*");
         format!("| {short}[`{long}`](../{}) | {help} |\n", page(tool, option))
     };
-    let rows: String = options(tool).map(row).collect();
+    let (mut rows, mut group) = (String::new(), None);
+    for option in options(tool) {
+        if option.get_help_heading() != group {
+            group = option.get_help_heading();
+            rows.push_str(&format!("| **{}** | |\n", group.unwrap_or("Other options")));
+        }
+        rows.push_str(&row(option));
+    }
     format!("| option | |\n| --- | --- |\n{rows}")
 }

@@ -15,11 +15,9 @@ const PAGE: &str = "docs/faults.md";
 /// Its words before the sections.
 const HEAD: &str = "# What happens when a call fails
 
-Each call of each plan is made to fail, by strace(1), with each errno that its manual page or a
-full machine may bring: the exit status, and the one line that is said, here without the
-errno's own words. Nothing stays behind: no process, mount, group or file. `NEWROOT`, `GROUP` and
-`UID` stand for what one run has. What takes things back once the command has ended is not in the table: it
-is tried again or said, and the command's status stays.
+A test makes each call of each plan fail with strace(1), with each errno that its manual page names or that a full machine can cause. The table shows the exit status, and
+the one line that the tool prints, here without the text of the errno. Nothing stays behind: no process, mount, group or file. `NEWROOT`, `GROUP` and `UID` stand for the
+values of one run. Calls that clean up after the command are not in the table: if one fails, the tool tries again or prints a line, and keeps the status of the command.
 
 Written by a test: `CHAIN_UPDATE=1 cargo test -p tests --test faults -- --ignored on_host::`
 ";
@@ -70,7 +68,7 @@ impl Table {
 
     fn text(&self) -> String {
         let mut text =
-            String::from("| plan | call | fails with | exit | says |\n| --- | --- | --- | --- | --- |\n");
+            String::from("| plan | call | fails with | exit | prints |\n| --- | --- | --- | --- | --- |\n");
         for ([plan, call, status, said], errnos) in &self.rows {
             let said = said.replace('|', "\\|");
             let said = if said.starts_with('(') { said } else { format!("`{said}`") };

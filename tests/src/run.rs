@@ -46,7 +46,12 @@ pub struct Ended {
 impl Run {
     /// A command without arguments, with an empty standard input.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self { command: Command::new(program), stdin: Vec::new(), patience: EVENT_TIMEOUT }
+        Self::of(Command::new(program))
+    }
+
+    /// A command as std has it, with an empty standard input.
+    pub fn of(command: Command) -> Self {
+        Self { command, stdin: Vec::new(), patience: EVENT_TIMEOUT }
     }
 
     /// Adds one argument.

@@ -42,6 +42,11 @@ impl Scratch {
         Self { path }
     }
 
+    /// A directory that exists already.
+    pub fn of(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// A root file system of busybox alone: what a container needs to be looked at.
     #[track_caller]
     pub fn busybox_root() -> Self {

@@ -19,9 +19,16 @@
 //! ended with N and not with 0. `[..]` stands for anything in a line, a line of `...` for any lines.
 //!
 //! The word after `console` says where it runs: [`SessionKind`]. With `CHAIN_UPDATE=1` the
-//! page is rewritten to say what happened; `CHAIN_PAGE=pid-file` runs only pages with that in their path.
+//! page is rewritten with what happened; `CHAIN_PAGE=pid-file` runs only pages with that in their path.
+//!
+//! A page of the course is one session from its first block to its last, and is typed into a terminal:
+//! [`crate::typed`]. There a line that starts with `# ` is a command too, for a shell inside a container. A block
+//! marked `console root second` is typed into a second terminal, which is opened in the directory of the first.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -34,6 +41,7 @@ use crate::run::{End, Run};
 use crate::scratch::Scratch;
 pub use crate::session_kind::{SessionEnv, SessionKind};
 use crate::tools::tools;
+use crate::typed::TypedShell;
 
 /// A VM under emulation is slow, and a session has several commands; the longest takes a tenth of it on a busy machine.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(120);
@@ -49,15 +57,34 @@ pub struct Session {
     /// Which one of its page, from 1.
     number: usize,
     world: SessionKind,
+    /// One block, or all blocks of a page that is typed.
+    blocks: Vec<Block>,
+}
+
+/// What stands between two fences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Block {
     text: String,
+    terminal: Terminal,
+}
+
+/// The terminal that a block is typed into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Terminal {
+    First,
+    Second,
 }
 
 /// A command and what is expected of it.
 #[derive(Debug, PartialEq, Eq)]
 struct Exchange {
+    prompt: char,
     command: String,
     answer: String,
 }
+
+/// The pages that are typed into a terminal.
+const TYPED: &str = "docs/course/";
 
 /// Runs the sessions of the pages whose path starts with one of these, and fails with all
 /// that went otherwise.
@@ -114,7 +141,7 @@ pub fn all() -> impl Iterator<Item = Session> {
 /// If a fence is not closed or its second word is unknown.
 #[track_caller]
 pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
-    let mut found = Vec::new();
+    let mut found: Vec<Session> = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((number, fence)) = lines.next() {
         let Some(info) = fence.strip_prefix("```") else { continue };
@@ -129,19 +156,40 @@ pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
             body.push_str(line);
             body.push('\n');
         }
-        let world = match info.split_once(' ').unwrap_or((info, "")) {
-            ("console", "") => SessionKind::Anyone,
-            ("console", "root") => SessionKind::Root,
-            ("console", "user") => SessionKind::User,
-            ("console", "vm") => SessionKind::Vm,
-            ("console", "registry") => SessionKind::Registry,
-            ("console", "engine") => SessionKind::Engine,
-            ("console", "mirror") => SessionKind::Mirror,
-            ("console", other) => panic!("{page}:{}: {other:?} is no world", number + 1),
-            _ => continue,
+        let Some(info) = info.strip_prefix("console") else { continue };
+        let mut words = info.split_whitespace();
+        let world = match words.next() {
+            None => SessionKind::Anyone,
+            Some("root") => SessionKind::Root,
+            Some("user") => SessionKind::User,
+            Some("vm") => SessionKind::Vm,
+            Some("systemd") => SessionKind::Systemd,
+            Some("registry") => SessionKind::Registry,
+            Some("engine") => SessionKind::Engine,
+            Some("mirror") => SessionKind::Mirror,
+            Some(other) => panic!("{page}:{}: {other:?} is not a world", number + 1),
         };
-        let count = found.len() + 1;
-        found.push(Session { page, line: number + 1, number: count, world, text: body });
+        let terminal = match words.next() {
+            None => Terminal::First,
+            Some("second") if page.starts_with(TYPED) => Terminal::Second,
+            Some(other) => panic!("{page}:{}: {other:?} is not a terminal", number + 1),
+        };
+        let block = Block { text: body, terminal };
+        match found.last_mut() {
+            Some(session) if page.starts_with(TYPED) => {
+                assert_eq!(
+                    session.world,
+                    world,
+                    "{page}:{}: a page of the course has one reader",
+                    number + 1
+                );
+                session.blocks.push(block);
+            }
+            _ => {
+                let count = found.len() + 1;
+                found.push(Session { page, line: number + 1, number: count, world, blocks: vec![block] });
+            }
+        }
     }
     found
 }
@@ -180,23 +228,39 @@ impl Session {
         self.happened(surroundings)?.map_or(Ok(()), |(_, diff)| Err(diff))
     }
 
-    /// What happened, and how it differs from the page, if it does.
-    fn happened(&self, surroundings: &SessionEnv) -> Result<Option<(String, String)>, String> {
-        let exchanges = exchanges(&self.text).map_err(|why| format!("{}:{}: {why}", self.page, self.line))?;
-        let answers = type_in(&exchanges, surroundings)?;
-        let happened: String = exchanges
+    /// What happened in each block, and how it differs from the page, if it does.
+    fn happened(&self, surroundings: &SessionEnv) -> Result<Option<(Vec<String>, String)>, String> {
+        let is_typed = self.page.starts_with(TYPED);
+        let blocks: Vec<Vec<Exchange>> = self
+            .blocks
             .iter()
-            .zip(answers)
-            .map(|(exchange, answer)| shown(&exchange.command, &normalized(answer, &exchange.answer)))
-            .collect();
-        if happened == self.text {
+            .map(|block| exchanges(&block.text, if is_typed { &['$', '#'] } else { &['$'] }))
+            .collect::<Result<_, _>>()
+            .map_err(|why| format!("{}:{}: {why}", self.page, self.line))?;
+        let answers = if is_typed {
+            self.type_in(&blocks, surroundings).map_err(|why| format!("{}: {why}", self.page))?
+        } else {
+            run_as_script(blocks.iter().flatten(), surroundings)?
+        };
+        let mut answers = answers.into_iter();
+        let mut written = |block: &Vec<Exchange>| -> String {
+            block
+                .iter()
+                .zip(answers.by_ref())
+                .map(|(asked, answer)| shown(asked, &normalized(answer, &asked.answer)))
+                .collect()
+        };
+        let happened: Vec<String> = blocks.iter().map(&mut written).collect();
+        let page: String = self.blocks.iter().map(|block| block.text.as_str()).collect();
+        let all = happened.concat();
+        if all == page {
             return Ok(None);
         }
         let mut diff = String::new();
         write_diff(
             &mut diff,
-            &Data::text(self.text.as_str()),
-            &Data::text(happened.as_str()),
+            &Data::text(page),
+            &Data::text(all),
             Some(&format_args!("{}:{}", self.page, self.line)),
             Some(&"what happened"),
             Palette::plain(),
@@ -205,21 +269,57 @@ impl Session {
         Ok(Some((happened, diff)))
     }
 
-    fn rewrite(&self, happened: &str) {
+    fn rewrite(&self, happened: &[String]) {
         // two tests may rewrite two sessions of one page
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _held = ONE_AT_A_TIME.lock();
-        let text = fs::read_to_string(documents::source(self.page)).expect("the page");
+        let mut text = fs::read_to_string(documents::source(self.page)).expect("the page");
         let fenced = |body: &str| format!("\n{body}```\n");
-        documents::write(self.page, &text.replacen(&fenced(&self.text), &fenced(happened), 1));
+        for (block, happened) in self.blocks.iter().zip(happened) {
+            text = text.replacen(&fenced(&block.text), &fenced(happened), 1);
+        }
+        documents::write(self.page, &text);
+    }
+
+    /// Types all blocks, each into its terminal.
+    fn type_in(&self, blocks: &[Vec<Exchange>], surroundings: &SessionEnv) -> Result<Vec<String>, String> {
+        let begin = Scratch::new();
+        let checker = begin.path("check");
+        fs::write(&checker, documents::text("docs/course/check").as_bytes())
+            .expect("the checker of exercises");
+        fs::set_permissions(&checker, Permissions::from_mode(0o755)).expect("a mode for it");
+        let open = |directory: &Path| {
+            let mut command = shell(&begin, surroundings);
+            command.current_dir(directory).env("COURSE", begin.path("").components().as_path());
+            TypedShell::open(command, SESSION_TIMEOUT)
+        };
+        let mut first = open(&begin.path(""))?;
+        let mut second = None;
+        let mut answers = Vec::new();
+        for (block, exchanges) in self.blocks.iter().zip(blocks) {
+            if block.terminal == Terminal::Second && second.is_none() {
+                second = Some(open(&first.directory().ok_or("the first terminal has no directory")?)?);
+            }
+            let typed = match (block.terminal, &mut second) {
+                (Terminal::Second, Some(second)) => second,
+                _ => &mut first,
+            };
+            for exchange in exchanges {
+                let (words, status) = typed.send(&exchange.command, SESSION_TIMEOUT)?;
+                answers.push(answer(&words, &status));
+            }
+        }
+        Ok(answers)
     }
 }
 
-fn exchanges(text: &str) -> Result<Vec<Exchange>, String> {
+fn exchanges(text: &str, prompts: &[char]) -> Result<Vec<Exchange>, String> {
     let mut found: Vec<Exchange> = Vec::new();
     for line in text.lines() {
-        if let Some(command) = line.strip_prefix("$ ") {
-            found.push(Exchange { command: command.to_string(), answer: String::new() });
+        let typed =
+            prompts.iter().find_map(|prompt| Some((*prompt, line.strip_prefix(*prompt)?.strip_prefix(' ')?)));
+        if let Some((prompt, command)) = typed {
+            found.push(Exchange { prompt, command: command.to_string(), answer: String::new() });
             continue;
         }
         let last = found.last_mut().ok_or("a session starts with a command: $ ")?;
@@ -237,31 +337,37 @@ fn exchanges(text: &str) -> Result<Vec<Exchange>, String> {
     Ok(found)
 }
 
-/// Runs the commands in one shell; each answer is what was said and how it ended.
-fn type_in(exchanges: &[Exchange], surroundings: &SessionEnv) -> Result<Vec<String>, String> {
-    let scratch = Scratch::new();
-    let mut script = format!("exec 2>&1\nended() {{ set -- $?; printf '{MARK}%s{MARK}' $1; return $1; }}\n");
-    for exchange in exchanges {
-        script.push_str(&format!("eval '{}'; ended\n", exchange.command.replace('\'', r"'\''")));
-    }
+/// An sh(1) in an empty directory, with the tools first in PATH.
+fn shell(scratch: &Scratch, surroundings: &SessionEnv) -> Command {
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_string());
-    let run = Run::new("sh").args(["-c", &script]).patience(SESSION_TIMEOUT);
     let mut places = vec![tools().dir().to_path_buf()];
     places.extend(surroundings.programs.iter().cloned());
     places.extend(std::env::split_paths(&path));
-    let run = run.env("PATH", std::env::join_paths(places).expect("directories without a colon"));
-    let variables = surroundings.variables.clone();
-    let run =
-        run.env("LC_ALL", "C").env("SHELL", "/bin/sh").env("PWD", scratch.path("").components().as_path());
-    let run = run.with(|sh| {
-        // a TMPDIR that is not below NEWROOT is a step more
-        sh.env_remove("CHAIN_EXPLAIN").env_remove("CHAIN_DRY_RUN").env_remove("TMPDIR");
-        sh.current_dir(scratch.path("")).envs(variables);
-    });
-    let ended = run.start().end_in_time()?;
+    let mut shell = Command::new("sh");
+    shell.env("PATH", std::env::join_paths(places).expect("directories without a colon"));
+    shell.env("LC_ALL", "C").env("SHELL", "/bin/sh").env("PWD", scratch.path("").components().as_path());
+    // a TMPDIR that is not below NEWROOT is a step more
+    shell.env_remove("CHAIN_EXPLAIN").env_remove("CHAIN_DRY_RUN").env_remove("TMPDIR");
+    shell.current_dir(scratch.path("")).envs(surroundings.variables.clone());
+    shell
+}
+
+/// Runs the commands in one shell; each answer is what was written and how it ended.
+fn run_as_script<'a>(
+    exchanges: impl Iterator<Item = &'a Exchange> + Clone,
+    surroundings: &SessionEnv,
+) -> Result<Vec<String>, String> {
+    let scratch = Scratch::new();
+    let mut script = format!("exec 2>&1\nended() {{ set -- $?; printf '{MARK}%s{MARK}' $1; return $1; }}\n");
+    for exchange in exchanges.clone() {
+        script.push_str(&format!("eval '{}'; ended\n", exchange.command.replace('\'', r"'\''")));
+    }
+    let mut sh = shell(&scratch, surroundings);
+    sh.args(["-c", &script]);
+    let ended = Run::of(sh).patience(SESSION_TIMEOUT).start().end_in_time()?;
     let said = ended.out();
     let mut parts = said.split(MARK);
-    let answers = exchanges.iter().map(|_| match (parts.next(), parts.next()) {
+    let answers = exchanges.map(|_| match (parts.next(), parts.next()) {
         (Some(words), Some(status)) => answer(words, status),
         // the shell itself ended
         (Some(words), None) => match ended.end {
@@ -286,8 +392,8 @@ fn normalized(answer: String, expected: &str) -> String {
     data.render().unwrap_or(answer)
 }
 
-fn shown(command: &str, answer: &str) -> String {
-    format!("$ {}\n{answer}", command.replace('\n', "\n> "))
+fn shown(asked: &Exchange, answer: &str) -> String {
+    format!("{} {}\n{answer}", asked.prompt, asked.command.replace('\n', "\n> "))
 }
 
 #[cfg(test)]
@@ -295,7 +401,8 @@ mod tests {
     use super::*;
 
     fn ran(text: &str) -> Result<(), String> {
-        Session { page: "page.md", line: 1, number: 1, world: SessionKind::Anyone, text: text.to_string() }
+        let block = Block { text: text.to_string(), terminal: Terminal::First };
+        Session { page: "page.md", line: 1, number: 1, world: SessionKind::Anyone, blocks: vec![block] }
             .run(&SessionEnv::default())
     }
 
@@ -303,8 +410,30 @@ mod tests {
     fn a_page_is_read_fence_by_fence() {
         let page = "text\n```console\n$ a\n```\n```sh\n$ no\n```\n```console root\n$ b \\\n> c\nd\n```\n";
         let found = sessions("page.md", page);
-        let read: Vec<_> = found.iter().map(|found| (found.line, found.world, found.text.as_str())).collect();
+        let read: Vec<_> =
+            found.iter().map(|found| (found.line, found.world, found.blocks[0].text.as_str())).collect();
         assert_eq!(read, [(2, SessionKind::Anyone, "$ a\n"), (8, SessionKind::Root, "$ b \\\n> c\nd\n")]);
+    }
+
+    #[test]
+    fn a_page_of_the_course_is_one_session() {
+        let page = "```console root\n$ a\n```\ntext\n```console root second\n$ b\n```\n";
+        let found = sessions("docs/course/01.md", page);
+        let blocks: Vec<_> = found[0].blocks.iter().map(|block| block.terminal).collect();
+        assert_eq!((found.len(), blocks), (1, vec![Terminal::First, Terminal::Second]));
+    }
+
+    #[test]
+    fn a_page_of_the_course_is_typed_into_its_terminals() {
+        let text = |text: &str, terminal| Block { text: text.to_string(), terminal };
+        let blocks = vec![
+            text("$ cd /; x=1\n$ test -t 1 && stty size\n24 80\n$ sh\n", Terminal::First),
+            text("$ pwd; echo \"x=$x\"\n/\nx=\n", Terminal::Second),
+            text("# exit 3\n? 3\n$ echo $x\n1\n", Terminal::First),
+        ];
+        let page =
+            Session { page: "docs/course/x.md", line: 1, number: 1, world: SessionKind::Anyone, blocks };
+        assert_eq!(page.attempt(&SessionEnv::default()), Ok(()));
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub enum SessionKind {
     User,
     /// `console vm`: by root in a VM with cgroup v2 alone.
     Vm,
+    /// `console systemd`: by root on a machine with systemd and cgroup v2 alone.
+    Systemd,
     /// `console registry`: by root and by an ordinary user, with `$REGISTRY`, a registry on this machine.
     Registry,
     /// `console engine`: by root, with a Docker engine behind `$DOCKER_HOST`.

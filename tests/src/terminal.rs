@@ -7,7 +7,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, open};
 use nix::pty::{Winsize, grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -62,19 +62,30 @@ impl Terminal {
     /// What a terminal echoes counts too: ask for what the keys do not contain.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> String {
-        let end = Instant::now() + EVENT_TIMEOUT;
+        match self.read_until(text, EVENT_TIMEOUT) {
+            Ok(seen) => seen,
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    /// The same, with as much patience as is given.
+    ///
+    /// # Errors
+    /// What was on the screen instead, when the patience ran out or the terminal was closed.
+    pub fn read_until(&mut self, text: &str, patience: Duration) -> Result<String, String> {
+        let end = Instant::now() + patience;
         loop {
             if let Some(at) = self.seen.find(text) {
                 let rest = self.seen.split_off(at + text.len());
-                return std::mem::replace(&mut self.seen, rest);
+                return Ok(std::mem::replace(&mut self.seen, rest));
             }
             match self.screen.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(piece) => self.seen.push_str(&String::from_utf8_lossy(&piece)),
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!("waited {} s for {text:?}, saw {:?}", EVENT_TIMEOUT.as_secs(), self.seen)
+                    return Err(format!("waited {} s for {text:?}, saw {:?}", patience.as_secs(), self.seen));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    panic!("the terminal was closed before {text:?}, saw {:?}", self.seen)
+                    return Err(format!("the terminal was closed before {text:?}, saw {:?}", self.seen));
                 }
             }
         }

@@ -69,14 +69,14 @@ impl Caller {
         let ranges = (self.ranges)(kind, uid);
         if ranges.is_empty() {
             let line = Owner::new(uid).line_to_add(kind);
-            return Err(format!("{file} has no line for this user, like {line}"));
+            return Err(format!("{file} has no line for this user, such as {line}"));
         }
         let existing = (self.existing)(kind);
         // ranges of a map may touch, but a range of subuid(5) usually lies in one of them
         let exists = |range: &SubidRange| existing.iter().any(|outer| outer.contains(*range));
         match ranges.iter().find(|range| !exists(range)) {
             Some(SubidRange { first, .. }) => Err(format!(
-                "{file} has {} {first} for this user, whom this user namespace lacks (/proc/self/{})",
+                "{file} lists {} {first} for this user, which does not exist in this user namespace (/proc/self/{})",
                 kind.noun(),
                 kind.map_file()
             )),

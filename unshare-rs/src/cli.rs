@@ -22,9 +22,9 @@ mod process;
 pub const TOOL: Tool = Tool {
     name: "unshare-rs",
     about: "Enter new namespaces, then become COMMAND.\n\n\
-        Without an option that names a namespace, it makes what a container has: new mount, \
-        UTS, IPC, network and PID namespaces (and a user namespace for an ordinary user), \
-        hostname 'container', lo up, its own /proc.",
+        Without options that name namespaces, COMMAND runs in a container: new mount, UTS, IPC, \
+        network and PID namespaces (and a user namespace for an ordinary user), the hostname \
+        'container', lo up, and a new /proc.",
     operands: "[--] [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
@@ -58,11 +58,11 @@ pub struct Options {
     #[command(flatten)]
     pub ids: IdOptions,
 
-    /// Set the hostname; implies --uts where namespaces are named
+    /// Set the hostname; implies --uts with options that name namespaces
     #[arg(long, value_name = "NAME", value_parser = OsStringValueParser::new().try_map(hostname))]
     pub hostname: Option<OsString>,
 
-    /// Leave these namespaces out of the container set: net, ipc, ...
+    /// Share these namespaces with the caller instead of creating new ones: net, ipc, ...
     #[arg(long, value_name = "NAMESPACE[,...]", value_parser = str::parse::<Namespaces>)]
     pub share: Option<Namespaces>,
 
@@ -70,11 +70,11 @@ pub struct Options {
     #[arg(long)]
     pub no_loopback: bool,
 
-    /// Move the monotonic clock by this many seconds; implies --time
+    /// Move the monotonic clock by SECONDS; implies --time
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, value_parser = str::parse::<Offset>)]
     pub monotonic: Option<Offset>,
 
-    /// Move the boot clock by this many seconds; implies --time
+    /// Move the boot clock by SECONDS; implies --time
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, value_parser = str::parse::<Offset>)]
     pub boottime: Option<Offset>,
 }
@@ -82,8 +82,8 @@ pub struct Options {
 /// Accepts what the kernel accepts: sethostname(2), __NEW_UTS_LEN.
 fn hostname(name: OsString) -> Result<OsString, String> {
     match name.len() {
-        0 => Err("a hostname has at least one byte".to_string()),
+        0 => Err("expected at least one byte".to_string()),
         1..=64 => Ok(name),
-        len => Err(format!("a hostname has at most 64 bytes, this one has {len}")),
+        len => Err(format!("expected at most 64 bytes, got {len}")),
     }
 }

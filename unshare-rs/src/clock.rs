@@ -15,7 +15,7 @@ impl FromStr for Offset {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::read(text).ok_or_else(|| "seconds are meant, as in 3600, -1.5 or 0.000000001".to_string())
+        Self::read(text).ok_or_else(|| "expected seconds, such as 3600, -1.5 or 0.000000001".to_string())
     }
 }
 

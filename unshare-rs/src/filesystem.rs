@@ -120,8 +120,8 @@ impl Propagation {
     fn step(self) -> Option<(&'static str, MsFlags)> {
         match self {
             Self::Private => Some(("keep mounts from spreading outside", MsFlags::MS_PRIVATE)),
-            Self::Shared => Some(("let mounts spread among those who share them", MsFlags::MS_SHARED)),
-            Self::Slave => Some(("let mounts spread in, but not out", MsFlags::MS_SLAVE)),
+            Self::Shared => Some(("let mounts spread in both directions", MsFlags::MS_SHARED)),
+            Self::Slave => Some(("let mounts spread in but not out", MsFlags::MS_SLAVE)),
             Self::Unchanged => None,
         }
     }

@@ -69,9 +69,8 @@ impl IdSetup {
         let group = options.single_id(options.map_group, gid);
         let allow_setgroups = options.setgroups == Some(SetgroupsRule::Allow);
         if allow_setgroups && group.is_some() && caller.privilege == Privilege::None {
-            return Err(Failure::new("--setgroups allow and a map of the own group exclude each other").hint(
-                "only root, or newgidmap(1) with --map-groups, maps groups without giving up setgroups(2)",
-            ));
+            return Err(Failure::new("--setgroups allow does not go with a map of your own group")
+                .hint("to keep setgroups(2), map groups as root, or with --map-groups"));
         }
         let users = options.sources(&options.map_users);
         let groups = options.sources(&options.map_groups);
@@ -153,11 +152,11 @@ fn map_write(
     let mut blocks = Vec::new();
     for source in sources {
         let ids = source_blocks(kind, *source, caller);
-        blocks.extend(ids.map_err(|why| cannot(why, "--map-root-user needs no such ids"))?);
+        blocks.extend(ids.map_err(|why| cannot(why, "--map-root-user does not need them"))?);
     }
     let map = IdMap::around(single, &blocks).map_err(|overlap| {
         Failure::new(overlap)
-            .hint(format!("ranges of {noun} ids may not overlap, inside or outside: user_namespaces(7)"))
+            .hint(format!("ranges of {noun} ids cannot overlap, inside or outside: user_namespaces(7)"))
     })?;
     Ok(Some(match single {
         Some((inside, outside)) if may_write_itself && map == IdMap::one(inside, outside) => {
@@ -166,7 +165,7 @@ fn map_write(
         _ if caller.privilege == Privilege::Admin || caller.may_map => MapWrite::ByRoot(map),
         _ => {
             let program = (caller.mapper)(kind);
-            let program = program.map_err(|why| cannot(why, "--map-root-user does without it"))?;
+            let program = program.map_err(|why| cannot(why, "--map-root-user does not need it"))?;
             MapWrite::ByProgram { program, map, alone: None }
         }
     }))

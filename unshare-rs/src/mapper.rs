@@ -27,7 +27,7 @@ pub fn find(kind: IdKind) -> Result<PathBuf, String> {
     let mut candidates = dirs.filter(|dir| dir.is_absolute()).map(|dir| dir.join(name));
     let program = candidates
         .find(|path| path.is_file())
-        .ok_or_else(|| format!("{name} is missing, of the package uidmap or shadow-utils"))?;
+        .ok_or_else(|| format!("{name} is missing: install the package uidmap or shadow-utils"))?;
     let meta = fs::metadata(&program);
     let is_setuid = meta.as_ref().is_ok_and(|meta| meta.mode() & 0o4000 != 0);
     let shown = program.display();
@@ -75,11 +75,14 @@ pub fn alone(kind: IdKind, pid: u32, own: u32) -> Vec<(Reason, Box<dyn Call>)> {
     if kind == IdKind::Group {
         // "deny" must come before gid_map: user_namespaces(7)
         let deny = Write::new(format!("/proc/{pid}/setgroups"), "deny");
-        calls.push(("give up setgroups(2), without which no group may be mapped".into(), Box::new(deny)));
+        calls.push((
+            "deny setgroups(2), which the kernel requires before a group is mapped".into(),
+            Box::new(deny),
+        ));
     }
     let noun = kind.noun();
     let map = Write::new(format!("/proc/{pid}/{}", kind.map_file()), format!("0 {own} 1"));
-    calls.push((format!("be {noun} 0 inside, {noun} {own} outside").into(), Box::new(map)));
+    calls.push((format!("map {noun} 0 inside to {noun} {own} outside").into(), Box::new(map)));
     calls
 }
 
@@ -99,7 +102,7 @@ fn why_no_rights(program: &Path) -> Option<&'static str> {
     } else if status.field("TracerPid").is_some_and(|pid| pid != "0") {
         Some("the process is traced")
     } else if statvfs(program).is_ok_and(|vfs| vfs.flags().contains(FsFlags::ST_NOSUID)) {
-        Some("it lies on a file system mounted nosuid")
+        Some("it is on a file system mounted nosuid")
     } else {
         None
     }

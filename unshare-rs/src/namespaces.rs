@@ -29,18 +29,13 @@ const fn option(kind: Kind, long: &'static str, short: char, help: &'static str)
 /// The options in the order of unshare(1)'s help.
 static OPTIONS: [NamespaceOption; 8] = [
     option(Kind::MOUNT, "mount", 'm', "Enter a new mount namespace; mounts made in it stay in it"),
-    option(Kind::UTS, "uts", 'u', "Enter a new UTS namespace: an own hostname"),
-    option(Kind::IPC, "ipc", 'i', "Enter a new IPC namespace: own System V IPC and message queues"),
-    option(Kind::NET, "net", 'n', "Enter a new network namespace: own interfaces, only lo at first"),
+    option(Kind::UTS, "uts", 'u', "Enter a new UTS namespace, with its own hostname"),
+    option(Kind::IPC, "ipc", 'i', "Enter a new IPC namespace, with its own System V IPC and message queues"),
+    option(Kind::NET, "net", 'n', "Enter a new network namespace, which has only lo"),
     option(Kind::PID, "pid", 'p', "Enter a new PID namespace, with the command as its process 1"),
-    option(Kind::USER, "user", 'U', "Enter a new user namespace: own user and group ids"),
-    option(Kind::CGROUP, "cgroup", 'C', "Enter a new cgroup namespace: the own control group is the root"),
-    option(
-        Kind::TIME,
-        "time",
-        'T',
-        "Enter a new time namespace: own offsets of the monotonic and boot clocks",
-    ),
+    option(Kind::USER, "user", 'U', "Enter a new user namespace, with its own user and group ids"),
+    option(Kind::CGROUP, "cgroup", 'C', "Enter a new cgroup namespace rooted at the current control group"),
+    option(Kind::TIME, "time", 'T', "Enter a new time namespace, with its own monotonic and boot clocks"),
 ];
 
 /// A set of namespaces.

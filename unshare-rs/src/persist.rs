@@ -51,20 +51,20 @@ fn reject_docker_syntax(option: &NamespaceOption, file: &Path) -> Result<(), Fai
     let (name, long) = (option.kind.name, option.long);
     let Some(word) = file.to_str() else { return Ok(()) };
     let instead = match word.split(':').next().unwrap_or_default() {
-        "host" => format!("to leave that of the machine: --share {long}"),
-        "none" => format!("to enter it and no more: --{long}"),
+        "host" => format!("to use that of the machine: --share {long}"),
+        "none" => format!("to enter a new one without a file: --{long}"),
         _ if file.exists() => return Ok(()),
-        "private" | "shareable" => format!("to enter it and no more: --{long}"),
+        "private" | "shareable" => format!("to enter a new one without a file: --{long}"),
         "bridge" | "default" | "pasta" | "slirp4netns" if option.kind.flag == CloneFlags::CLONE_NEWNET => {
-            "for a network that reaches out: 'pasta --config-net -- unshare-rs --share net,user --'"
+            "for a network with a connection: 'pasta --config-net -- unshare-rs --share net,user --'"
                 .to_string()
         }
-        "container" | "ns" => format!("to enter that of a process: 'nsenter --{long} --target PID'"),
+        "container" | "ns" => format!("to enter the one of a process: 'nsenter --{long} --target PID'"),
         "keep-id" | "auto" | "nomap" if option.kind.flag == CloneFlags::CLONE_NEWUSER => {
             "to keep your own id: --map-current-user; for all of /etc/subuid: --map-auto".to_string()
         }
         _ => return Ok(()),
     };
     Err(Failure::new(format!("--{long}={word} keeps a new {name} namespace in a file named {word}"))
-        .hint(format!("{instead}; if the file is meant: --{long}=./{word}")))
+        .hint(format!("{instead}; for the file: --{long}=./{word}")))
 }

@@ -26,8 +26,8 @@ use crate::setup::{Hostname, LeftToNext, Setup};
 /// The usual flags for proc and other file systems without programs.
 const NO_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
-const NO_NEW_PROC: &str = "the processes outside stay in sight: a part of /proc is covered, so the kernel gives no \
-    new one; a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
+const NO_NEW_PROC: &str = "the processes outside stay visible: a part of /proc is covered, so the kernel refuses a new \
+    one; a container lifts this with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
     procMount: Unmasked (Kubernetes)";
 
 /// Every step, in order. The function is long because it leaves nothing out.
@@ -42,7 +42,7 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     }
     let pid_file = process.pid_file.map(|path| open_pid_file(&mut plan, path));
     if let Some((uid, gid)) = ids.owner {
-        plan.step("give up the own groups", call::SetGroups(Vec::new()));
+        plan.step("drop the supplementary groups", call::SetGroups(Vec::new()));
         plan.step(format!("become group {gid}, which owns the namespace"), call::SetGroup(gid));
         plan.step(format!("become user {uid}, who owns the namespace"), call::SetUser(uid));
     }
@@ -69,7 +69,7 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     if let Some(Hostname { name, is_default }) = setup.hostname {
         plan.step("set the hostname", call::SetHostname(name));
         if is_default {
-            let note = "the hostname stays: sethostname(2) is refused here, perhaps by the seccomp filter of a container";
+            let note = "the hostname is unchanged: the kernel refused sethostname(2), perhaps because of a container's seccomp filter";
             plan.or_else(&[Errno::EPERM], note, Vec::new());
         }
     }
@@ -106,14 +106,14 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     plan.step_if_some("enter the working directory", filesystem.workdir.map(call::Chdir));
     if let Some(gid) = ids.gid {
         let drop_groups = ids.can_drop_groups.then(|| call::SetGroups(Vec::new()));
-        plan.step_if_some("give up the supplementary groups", drop_groups);
+        plan.step_if_some("drop the supplementary groups", drop_groups);
         plan.step(format!("become group {gid}"), call::SetGroup(gid));
     }
     if let Some(uid) = ids.uid {
         plan.step(format!("become user {uid}"), call::SetUser(uid));
     }
     let keep_capabilities = ids.keep_capabilities.then_some(call::KeepCapabilities);
-    plan.step_if_some("let the command keep the capabilities", keep_capabilities);
+    plan.step_if_some("let the command keep its capabilities", keep_capabilities);
     if let Some(names) = setup.environment {
         let reason = if names.is_empty() { "clear the environment" } else { "keep only named variables" };
         plan.step(reason, call::KeepEnvironment(names));
@@ -131,7 +131,7 @@ fn enter(plan: &mut Plan, namespaces: Namespaces) {
 /// Opens the file for the number of the command, while paths are the caller's, and its /proc.
 fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
     let slots = PidFile { file: plan.slot("pid file"), proc: plan.slot("proc") };
-    let reason = "open a file for the number of the command, and the proc that has it";
+    let reason = "open a file for the PID of the command, and the proc that shows it";
     plan.step(reason, call::OpenPidFile { path, slots });
     slots
 }
@@ -145,7 +145,7 @@ fn hand_over(plan: &mut Plan, left: LeftToNext, pid_file: Option<PidFile>) {
         let proc = if process_1.is_some() { " and the proc" } else { "" };
         let reason: Reason = match namespaces {
             Some(which) => format!("leave {which}{proc} to the next tool").into(),
-            None => "leave it to the next tool to write the number of the command".into(),
+            None => "leave the writing of the PID to the next tool".into(),
         };
         plan.step(reason, HandOver { process_1, mount, userns, pid_file: handed_file });
     }
@@ -184,7 +184,8 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
                 plan.early();
                 if let Some(own) = alone {
                     let noun = kind.noun();
-                    let note = format!("only {noun} 0 exists inside: {} refuses more", mapper::name(kind));
+                    let note =
+                        format!("only {noun} 0 exists inside: {} refused the other ids", mapper::name(kind));
                     plan.or_else(&[Errno::EPERM], note, mapper::alone(kind, pid, *own));
                 }
             }
@@ -202,7 +203,7 @@ fn persist(plan: &mut Plan, namespaces: Vec<PersistedNamespace>, pid: u32) {
         let PersistedNamespace { kind, file, create } = namespace;
         let name = kind.name;
         if create {
-            let reason = format!("make a file for the {name} namespace");
+            let reason = format!("create a file for the {name} namespace");
             plan.step(reason, call::Mknod::file(&file, 0o600));
             plan.undo_if_failed("remove its file", call::Unlink(file.clone()));
             plan.in_helper();
@@ -210,7 +211,7 @@ fn persist(plan: &mut Plan, namespaces: Vec<PersistedNamespace>, pid: u32) {
         let mount = call::Mount::bind(source, &file, MsFlags::empty());
         plan.step(format!("keep the {name} namespace in a file"), mount);
         let unmount = call::Unmount { target: file, flags: MntFlags::MNT_DETACH };
-        plan.undo_if_failed(format!("let go of the {name} namespace"), unmount);
+        plan.undo_if_failed(format!("release the {name} namespace"), unmount);
         plan.in_helper();
     }
 }

@@ -27,7 +27,7 @@ impl Process {
     /// What the options ask for, in these new namespaces.
     ///
     /// # Errors
-    /// `--init` without a new PID namespace, or with a command that outlives its parent.
+    /// `--init` or `--no-init` without a new PID namespace, or `--init` with a command that outlives its parent.
     pub fn from_options(
         options: &ProcessOptions,
         namespaces: Namespaces,
@@ -38,7 +38,7 @@ impl Process {
             _ if options.no_kill_child => Some(("outlive the parent", 0)),
             // without another wish a fork asks for SIGKILL
             None | Some(Signal::SIGKILL) => None,
-            Some(signal) => Some(("choose what comes when the parent dies", signal as i32)),
+            Some(signal) => Some(("choose the signal for when the parent dies", signal as i32)),
         };
         Ok(Self {
             process_1: process_1(options, namespaces, is_container, death_signal.is_some())?,
@@ -58,13 +58,16 @@ fn process_1(
 ) -> Result<Option<ProcessOne>, Failure> {
     match (namespaces.has(CloneFlags::CLONE_NEWPID), options.init) {
         (false, true) => {
-            Err(Failure::new("--init is process 1 of a new PID namespace, and none is made")
-                .hint("add --pid"))
+            Err(Failure::new("--init needs a new PID namespace, and there is none").hint("add --pid"))
+        }
+        (false, false) if options.no_init => {
+            Err(Failure::new("--no-init needs a new PID namespace, and there is none")
+                .hint("add --pid, or leave pid out of --share"))
         }
         (false, false) => Ok(None),
         (true, true) if outlives_parent => {
-            Err(Failure::new("--init is killed when the parent dies, and everything inside ends with it")
-                .hint("drop --init or the other signal"))
+            Err(Failure::new("--init ends everything inside when the parent dies")
+                .hint("leave out either --init or the option for another signal"))
         }
         (true, true) => Ok(Some(ProcessOne::Reaper)),
         (true, false) if !is_container || options.no_init || outlives_parent => Ok(Some(ProcessOne::Command)),

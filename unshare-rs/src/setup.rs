@@ -84,8 +84,10 @@ impl Setup {
         let all = namespaces;
         let has = |flag| all.has(flag);
         if options.hostname.is_some() && !has(CloneFlags::CLONE_NEWUTS) {
-            return Err(Failure::new("--hostname would rename this machine: the UTS namespace is shared")
-                .hint("leave uts out of --share"));
+            return Err(Failure::new(
+                "--hostname would rename this machine, because the UTS namespace is shared",
+            )
+            .hint("leave uts out of --share"));
         }
         let has_free_ids = options.ids.userns == Some(Userns::Auto);
         if has_free_ids {
@@ -165,9 +167,9 @@ fn named_namespaces(options: &Options) -> Result<Namespaces, Failure> {
     let named = implied.fold(options.namespaces.selected, |named, (flag, _)| named.with(flag));
     match (named.is_empty(), options.share) {
         (false, Some(_)) => Err(Failure::new(
-            "--share takes namespaces out of the container set, and here they are named one by one",
+            "--share changes the container namespaces, which are not created when namespaces are named",
         )
-        .hint("name the ones to enter, or leave them all to the container set")),
+        .hint("leave out either --share or the options that name namespaces")),
         // alone, --hostname is the hostname of a container
         (false, None) if options.hostname.is_some() => Ok(named.with(CloneFlags::CLONE_NEWUTS)),
         _ => Ok(named),
@@ -201,10 +203,8 @@ fn container_namespaces(options: &Options, caller: &Caller) -> Result<Namespaces
         return Ok(Namespaces::CONTAINER.with(time).without(shared));
     }
     if shared.has(CloneFlags::CLONE_NEWUSER) {
-        return Err(Failure::new(
-            "without a user namespace of its own an ordinary user gets no other namespace",
-        )
-        .hint("leave user out of --share"));
+        return Err(Failure::new("an ordinary user needs a new user namespace to enter any other namespace")
+            .hint("leave user out of --share"));
     }
     Ok(Namespaces::CONTAINER.with(time | CloneFlags::CLONE_NEWUSER).without(shared))
 }

@@ -32,8 +32,7 @@ pub(super) fn inside_chroot() -> Option<String> {
         Some(mountinfo::mounts(&table).any(|mount| mount.at == Path::new("/")))
     })?;
     (!root_is_mount).then(|| {
-        "this process runs in a chroot(2), where the kernel refuses this; whoever made it can use chroot-rs, \
-         which enters the root by pivot_root(2)"
+        "this process runs in a chroot(2), where the kernel refuses this; use chroot-rs in place of chroot(8): it calls pivot_root(2)"
             .to_string()
     })
 }

@@ -74,7 +74,7 @@ impl Mount {
                 let target = self.target.display();
                 Some(format!("{target} is a directory, and what keeps a namespace is a file: {target}/FILE"))
             }
-            Errno::EPERM => Some("a mount outside of the new namespaces takes root".to_string()),
+            Errno::EPERM => Some("only root may mount outside the new namespaces".to_string()),
             _ => None,
         }
     }

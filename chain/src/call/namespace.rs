@@ -37,7 +37,8 @@ impl Call for Unshare {
                 without_id().or_else(user_namespace_knob).or_else(inside_chroot).or_else(seccomp)
             }
             Errno::EPERM | Errno::EACCES => {
-                let advice = "an ordinary user may do this only in a user namespace of its own: add --map-root-user (-r)";
+                let advice =
+                    "an ordinary user may do this only in a new user namespace: add --map-root-user (-r)";
                 seccomp().or_else(|| Some(advice.to_string()))
             }
             Errno::ENOSPC => namespace_limit(self.0),
@@ -61,7 +62,7 @@ fn without_id() -> Option<String> {
     let (user, group) = sys::effective_ids();
     let both = has_id("/proc/self/uid_map", user)? && has_id("/proc/self/gid_map", group)?;
     (!both).then(|| {
-        "the own user or group has no id in this user namespace: unshare-rs --user --map-root-user (-r) gives it one"
+        "your user or group has no id in this user namespace: unshare-rs --user --map-root-user (-r) gives it one"
             .to_string()
     })
 }

@@ -114,10 +114,8 @@ impl Call for RunProgram {
     fn hint(&self, errno: Errno) -> Option<String> {
         let advice = match self.name() {
             _ if errno != Errno::EPERM => return None,
-            b"newuidmap" => "it maps the own user and the ids that /etc/subuid has for it, and no other",
-            b"newgidmap" => {
-                "it maps the own group and the ids that /etc/subgid has for the user, and no other"
-            }
+            b"newuidmap" => "it maps only your own id and those that /etc/subuid lists for you",
+            b"newgidmap" => "it maps only your own group and those that /etc/subgid lists for you",
             _ => return None,
         };
         Some(advice.to_string())

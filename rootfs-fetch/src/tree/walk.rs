@@ -1,49 +1,37 @@
 //! Resolves a name part by part, to create missing directories and where openat2(2) is missing.
 
-use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::rc::Rc;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use system::walk::{Part, Parts};
 
 use crate::tree::Tree;
 use crate::tree::directories::{Inode, Origin};
 use crate::tree::entry_path::Dir;
 
-/// The kernel's limit of links in one path: path_resolution(7).
-const MAX_LINKS: usize = 40;
 const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl Tree {
     /// Walks from the root, follows links inside the tree, creates missing directories.
     pub(super) fn walk(&mut self, path: &[u8], create: bool) -> rustix::io::Result<Rc<Dir>> {
-        let mut todo: VecDeque<Vec<u8>> = parts(path).collect();
+        let mut parts = Parts::new(Path::new(OsStr::from_bytes(path)));
         let mut dir = self.root.clone();
-        let mut links = 0;
-        while let Some(part) = todo.pop_front() {
-            match part.as_slice() {
-                b"." => continue,
-                b".." => {
-                    dir = self.step_back(dir)?;
-                    continue;
-                }
-                _ => {}
-            }
-            match self.step(&dir, &part, create)? {
-                Step::Into(next) => dir = next,
-                Step::Link(target) => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(Errno::LOOP);
+        while let Some(part) = parts.next() {
+            dir = match part {
+                Part::Root => self.root.clone(),
+                Part::Parent => self.step_back(dir)?,
+                Part::Name(name) => match self.step(&dir, name.as_bytes(), create)? {
+                    Step::Into(next) => next,
+                    Step::Link(target) => {
+                        parts.follow(Path::new(OsStr::from_bytes(&target))).map_err(|_| Errno::LOOP)?;
+                        dir
                     }
-                    if target.starts_with(b"/") {
-                        dir = self.root.clone();
-                    }
-                    for part in parts(&target).collect::<Vec<_>>().into_iter().rev() {
-                        todo.push_front(part);
-                    }
-                }
-            }
+                },
+            };
         }
         Ok(dir)
     }
@@ -80,8 +68,4 @@ impl Tree {
 enum Step {
     Into(Rc<Dir>),
     Link(Vec<u8>),
-}
-
-fn parts(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
-    path.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).map(<[u8]>::to_vec)
 }

@@ -1,4 +1,4 @@
-//! `worlds run WORLD` runs the sessions of a world where it is started.
+//! `worlds run WORLD [PAGE...]` runs the sessions of a world where it is started: all, or of the pages that start so.
 //! `worlds check LOG...` holds what the logs say against what is known, with a line for each world.
 
 use std::env;
@@ -12,21 +12,22 @@ use tests::worlds::seen::Seen;
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["run", name] => run(name),
+        ["run", name] => run(name, &[""]),
+        ["run", name, ref pages @ ..] => run(name, pages),
         ["check", ref logs @ ..] => check(logs),
         _ => {
-            eprintln!("worlds: usage: worlds run WORLD | worlds check LOG...");
+            eprintln!("worlds: usage: worlds run WORLD [PAGE...] | worlds check LOG...");
             ExitCode::from(2)
         }
     }
 }
 
-fn run(name: &str) -> ExitCode {
+fn run(name: &str, pages: &[&str]) -> ExitCode {
     let Some(world) = World::named(name) else {
         eprintln!("worlds: no world {name}");
         return ExitCode::from(2);
     };
-    world.run(|line| println!("{line}"));
+    world.run(pages, |line| println!("{line}"));
     ExitCode::SUCCESS
 }
 

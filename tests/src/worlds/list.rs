@@ -19,6 +19,8 @@ pub struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     Root,
+    /// Root where systemd manages control groups of version 2.
+    RootOfSystemd,
     /// Root where there is no control group of version 2 alone.
     RootOfV1,
     User,
@@ -47,13 +49,18 @@ const fn world(name: &'static str, who: Who, pages: &'static [&'static str], wha
 pub static WORLDS: &[World] = &[
     world(
         "debian-root",
-        Who::Root,
+        Who::RootOfSystemd,
         EVERY,
         "Debian 12, its kernel 6.1 and systemd: root logs in with ssh, on a terminal",
     ),
     world("debian-user", Who::User, EVERY, "the same: a user with subordinate ids logs in"),
     world("debian-bob", Who::User, CHAIN, "the same: a user without subordinate ids"),
-    world("testing-root", Who::Root, EVERY, "the kernel of Debian testing (7.2), the rest as in debian-root"),
+    world(
+        "testing-root",
+        Who::RootOfSystemd,
+        EVERY,
+        "the kernel of Debian testing (7.2), the rest as in debian-root",
+    ),
     world("testing-user", Who::User, EVERY, "the same kernel, the rest as in debian-user"),
     world(
         "apparmor",
@@ -70,7 +77,7 @@ pub static WORLDS: &[World] = &[
     ),
     world("tmux", Who::User, CHAIN, "debian-user, in tmux"),
     world("cron", Who::User, CHAIN, "debian-user, from cron: no terminal, no XDG_RUNTIME_DIR"),
-    world("sudo", Who::Root, CHAIN, "debian-user becomes root by sudo, with its secure_path"),
+    world("sudo", Who::RootOfSystemd, CHAIN, "debian-user becomes root by sudo, with its secure_path"),
     world(
         "openrc-root",
         Who::Root,
@@ -128,15 +135,17 @@ impl World {
             SessionKind::Anyone => true,
             SessionKind::Root => self.who != Who::User,
             SessionKind::User => self.who == Who::User,
-            SessionKind::Vm => self.who == Who::Root,
+            SessionKind::Vm => matches!(self.who, Who::Root | Who::RootOfSystemd),
+            SessionKind::Systemd => self.who == Who::RootOfSystemd,
             SessionKind::Registry | SessionKind::Engine | SessionKind::Mirror => false,
         };
         runs && self.pages.iter().any(|start| session.page().starts_with(start))
     }
 
-    /// Runs its sessions here, with a line for each, its seconds, and the difference for one that went otherwise.
-    pub fn run(&self, mut show: impl FnMut(&str)) {
-        for session in session::all().filter(|session| self.has(session)) {
+    /// Runs its sessions of the pages whose path starts with one of these, with a line for each, its seconds, and the difference for one that went otherwise.
+    pub fn run(&self, pages: &[&str], mut show: impl FnMut(&str)) {
+        let is_wanted = |session: &Session| pages.iter().any(|start| session.page().starts_with(start));
+        for session in session::all().filter(|session| self.has(session) && is_wanted(session)) {
             let begin = Instant::now();
             let failed = session.attempt(&SessionEnv::default()).err();
             let how = if failed.is_none() { "ran" } else { "failed" };

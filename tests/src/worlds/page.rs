@@ -9,16 +9,16 @@ use crate::session::{self, Session};
 /// The page that is written.
 pub const PAGE: &str = "tests/WORLDS.md";
 
-/// Worlds that nobody runs, and why.
+/// Worlds that are not run, and why.
 const NOT_RUN: &[(&str, &str)] = &[
     (
         "arm64, riscv64 and other processors",
-        "one machine of theirs each; the programs are built for the processor of this one",
+        "each needs a machine; the programs are built for the processor of this one",
     ),
     (
         "Ubuntu's own kernel",
-        "its switch, kernel.apparmor_restrict_unprivileged_userns, is in no kernel of Debian's; the world apparmor has a \
-         profile in its place",
+        "no kernel of Debian's has its switch, kernel.apparmor_restrict_unprivileged_userns; the world apparmor has a \
+         profile instead",
     ),
     (
         "podman on the machine that runs the tests",
@@ -96,17 +96,15 @@ fn mark(kind: Kind, number: usize) -> String {
 const HEAD: &str = "\
 # Worlds
 
-The machines that people have, and what each session of README.md, of the tools' READMEs, the pages of options and the
-course does there. This page is written by a test (`CHAIN_UPDATE=1 cargo test -p tests --test worlds`) from
-`tests/worlds/known`, which `tests/run worlds` holds against what happens: a session that went otherwise and
-does not stand there is a failure, and so is one that stands there and ran.
+The machines that people have, and the results of each session of README.md, the tools' READMEs, the pages of options and the course on them. A test writes
+this page (`CHAIN_UPDATE=1 cargo test -p tests --test worlds`) from `tests/worlds/known`. `tests/run worlds` compares that list with what happens. It fails for a
+session that differs and is not in the list, and for one that is in the list and ran.
 
 ";
 
 const MIDDLE: &str = "
-*ran*: as its page says. *differs*: on purpose, for a reason below. *open*: it should run, and does not yet.
-*either*: what it shows depends on the machine's speed, so it is tried and not held to anything.
-*not run*: the session is not for this user, or for version 2 of control groups where there is version 1, or it takes
-what the page says beside it (a registry, a Docker engine, a mirror), which `tests/run host` has; worlds that only differ in
-the way in have the pages that depend on it.
+*ran*: as its page shows. *differs*: on purpose, for a reason below. *open*: it should run, and does not yet.
+*either*: the result depends on the speed of the machine, so it is not compared.
+*not run*: the session is not for this user; or it needs control groups of version 2 where there is version 1; or it needs a registry, a Docker engine or a
+mirror, as in `tests/run host`. Worlds that differ only in the way in have only the pages that depend on it.
 ";

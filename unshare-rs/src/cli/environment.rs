@@ -9,7 +9,7 @@ pub struct EnvironmentOptions {
     #[arg(long)]
     pub clear_env: bool,
 
-    /// Give COMMAND these variables and no other
+    /// Give COMMAND only these variables
     #[arg(long, value_name = "NAME[,...]", value_delimiter = ',')]
     pub whitelist_env: Vec<OsString>,
 }

@@ -13,8 +13,8 @@ pub struct FilesystemOptions {
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "/proc")]
     pub mount_proc: Option<PathBuf>,
 
-    /// Leave /proc as it is, also in a container
-    #[arg(long, overrides_with = "mount_proc")]
+    /// Leave /proc as it is, even in a container
+    #[arg(long, conflicts_with = "mount_proc")]
     pub no_mount_proc: bool,
 
     /// How mounts spread to and from a new mount namespace: private, shared, slave or
@@ -22,11 +22,11 @@ pub struct FilesystemOptions {
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
     pub propagation: Option<Propagation>,
 
-    /// Run COMMAND in this root directory: chroot(2); chroot-rs makes one that nothing leaves
+    /// Run COMMAND with DIR as root, using chroot(2); for a root that cannot be left, use chroot-rs
     #[arg(short = 'R', long, value_name = "DIR")]
     pub root: Option<PathBuf>,
 
-    /// Run COMMAND in this working directory, inside the root
+    /// Run COMMAND in the working directory DIR, inside the root
     #[arg(short = 'w', long, value_name = "DIR")]
     pub wd: Option<PathBuf>,
 }
@@ -34,8 +34,8 @@ pub struct FilesystemOptions {
 /// The options about binfmt_misc.
 #[derive(Debug, Default, clap::Args)]
 pub struct BinfmtOptions {
-    /// Mount a binfmt_misc of its own at DIR [default: /proc/sys/fs/binfmt_misc]; implies
-    /// --mount, --user and, without DIR, --mount-proc; takes Linux 6.7
+    /// Mount a separate binfmt_misc at DIR [default: /proc/sys/fs/binfmt_misc]; implies
+    /// --mount, --user and, without DIR, --mount-proc; needs Linux 6.7
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = BINFMT_DIR)]
     pub mount_binfmt: Option<PathBuf>,
 

@@ -9,46 +9,44 @@ use system::nss;
 /// The options about users and groups.
 #[derive(Debug, Default, clap::Args)]
 pub struct IdOptions {
-    /// Be root inside: map the own user and group to 0; implies --user
+    /// Map your user and group to root inside; implies --user
     #[arg(short = 'r', long, overrides_with = "map_current_user")]
     pub map_root_user: bool,
 
-    /// Keep the own user and group inside; implies --user
+    /// Keep your user and group inside; implies --user
     #[arg(short = 'c', long, overrides_with = "map_root_user")]
     pub map_current_user: bool,
 
-    /// Map the own user to this one; implies --user
+    /// Map your user to USER; implies --user
     #[arg(long, value_name = "USER", overrides_with = "map_user", value_parser = user_id)]
     pub map_user: Option<u32>,
 
-    /// Map the own group to this one and deny setgroups(2); implies --user
+    /// Map your group to GROUP and deny setgroups(2); implies --user
     #[arg(long, value_name = "GROUP", overrides_with = "map_group", value_parser = group_id)]
     pub map_group: Option<u32>,
 
-    /// Map COUNT users from OUTSIDE on to those from INSIDE on; or 'auto': every range of
-    /// /etc/subuid, from 0 on; 'subids': those ranges, each id with its own number; 'all': every
-    /// user there is, with its own number; implies --user
+    /// Map COUNT user ids: INSIDE... inside to OUTSIDE... outside; or 'auto' (all of /etc/subuid,
+    /// from 0), 'subids' (the same, unchanged), 'all' (every id, unchanged); implies --user
     #[arg(long, value_name = "INSIDE:OUTSIDE:COUNT", value_parser = str::parse::<MapSource>)]
     pub map_users: Vec<MapSource>,
 
-    /// The same for groups and /etc/subgid
+    /// Map group ids in the same way, with /etc/subgid; implies --user
     #[arg(long, value_name = "INSIDE:OUTSIDE:COUNT", value_parser = str::parse::<MapSource>)]
     pub map_groups: Vec<MapSource>,
 
-    /// As --map-users=auto --map-groups=auto
+    /// Map all subordinate ids, from 0: --map-users=auto --map-groups=auto
     #[arg(long)]
     pub map_auto: bool,
 
-    /// As --map-users=subids --map-groups=subids
+    /// Map all subordinate ids, unchanged: --map-users=subids --map-groups=subids
     #[arg(long)]
     pub map_subids: bool,
 
-    /// Give COMMAND 65536 ids that no account of this machine has, and be root among them:
-    /// auto; needs root
+    /// Make COMMAND root among 65536 ids that no account of this machine has (auto); needs root
     #[arg(long, value_name = "auto", value_parser = userns)]
     pub userns: Option<Userns>,
 
-    /// Let this user and group own the user namespace; implies --user
+    /// Make USER and GROUP the owner of the user namespace; implies --user
     #[arg(long, value_name = "USER:GROUP", value_parser = owner_ids)]
     pub owner: Option<(u32, u32)>,
 
@@ -60,11 +58,11 @@ pub struct IdOptions {
     #[arg(long)]
     pub keep_caps: bool,
 
-    /// Become this user inside
+    /// Become USER inside
     #[arg(short = 'S', long, value_name = "USER", value_parser = user_id)]
     pub setuid: Option<u32>,
 
-    /// Become this group inside and give up the supplementary groups
+    /// Become GROUP inside and drop the supplementary groups
     #[arg(short = 'G', long, value_name = "GROUP", value_parser = group_id)]
     pub setgid: Option<u32>,
 }
@@ -146,7 +144,7 @@ fn group_id(text: &str) -> Result<u32, String> {
 }
 
 fn owner_ids(text: &str) -> Result<(u32, u32), String> {
-    let (user, group) = text.split_once(':').ok_or("a user and a group are meant, as in 1000:1000")?;
+    let (user, group) = text.split_once(':').ok_or("expected a user and a group, such as 1000:1000")?;
     Ok((user_id(user)?, group_id(group)?))
 }
 
@@ -179,11 +177,11 @@ impl FromStr for MapSource {
             (_, Some((inside, outside, count)), _) | (_, None, Some((outside, inside, count))) => {
                 IdRange { inside, outside, count }
             }
-            _ => return Err("INSIDE:OUTSIDE:COUNT is meant, or auto, subids or all".to_string()),
+            _ => return Err("expected INSIDE:OUTSIDE:COUNT, auto, subids or all".to_string()),
         };
         let fits = |first: u32| first.checked_add(range.count).is_some();
         match range.count {
-            0 => Err("a range of no ids".to_string()),
+            0 => Err("expected at least one id".to_string()),
             _ if fits(range.inside) && fits(range.outside) => Ok(Self::Range(range)),
             _ => Err("the highest id is 4294967294".to_string()),
         }

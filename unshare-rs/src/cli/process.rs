@@ -11,17 +11,17 @@ pub struct ProcessOptions {
     #[arg(short, long)]
     pub fork: bool,
 
-    /// Send the child SIGNAL when this process dies [default: KILL, also without
+    /// Send the child SIGNAL when this process dies [default: KILL, even without
     /// this option]; implies --fork
     #[arg(long, value_name = "SIGNAL", num_args = 0..=1, require_equals = true,
         default_missing_value = "KILL", value_parser = signal)]
     pub kill_child: Option<Signal>,
 
     /// Let the child outlive this process
-    #[arg(long, overrides_with = "kill_child")]
+    #[arg(long, conflicts_with = "kill_child")]
     pub no_kill_child: bool,
 
-    /// Pass signals on to the child, which is done without this option, too; implies --fork
+    /// Pass signals on to the child (already the default); implies --fork
     #[arg(long)]
     pub forward_signals: bool,
 
@@ -32,7 +32,7 @@ pub struct ProcessOptions {
 
     /// Run COMMAND as process 1 of a container, for systemd and other inits; the kernel
     /// drops signals that process 1 does not catch
-    #[arg(long, overrides_with = "init")]
+    #[arg(long, conflicts_with = "init")]
     pub no_init: bool,
 
     /// Write the PID of COMMAND, as seen from outside, to FILE

@@ -163,7 +163,7 @@ fn shared_namespaces_are_left_as_they_are() {
 #[test]
 fn a_shared_hostname_is_not_changed() {
     let failure = setup(&["--share", "uts", "--hostname", "web"], Privilege::Admin).unwrap_err();
-    assert_eq!(failure.message, "--hostname would rename this machine: the UTS namespace is shared");
+    assert_eq!(failure.message, "--hostname would rename this machine, because the UTS namespace is shared");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn an_ordinary_user_cannot_share_the_user_namespace() {
     let failure = setup(&["--share", "user,net"], Privilege::None).unwrap_err();
     assert_eq!(
         failure,
-        Failure::new("without a user namespace of its own an ordinary user gets no other namespace")
+        Failure::new("an ordinary user needs a new user namespace to enter any other namespace")
             .hint("leave user out of --share")
     );
     assert!(setup(&["--share", "user,net"], Privilege::Admin).is_ok());
@@ -290,8 +290,24 @@ fn a_reaper_is_process_one_of_a_container_and_elsewhere_by_option() {
     assert_eq!(lines(&["-p"], Privilege::Admin), alone);
     assert!(setup(&["-u", "--init"], Privilege::Admin).is_err());
     let has_reaper = |args: &[&str]| lines(args, Privilege::Admin).contains(&REAPER.to_string());
-    assert!(has_reaper(&[]) && has_reaper(&["--no-init", "--init"]) && has_reaper(&["--kill-child"]));
-    assert!(!has_reaper(&["--no-init"]) && !has_reaper(&["--init", "--no-init"]));
+    assert!(has_reaper(&[]) && has_reaper(&["--init"]) && has_reaper(&["--kill-child"]));
+    assert!(!has_reaper(&["--no-init"]));
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let pairs =
+        [["--init", "--no-init"], ["--mount-proc", "--no-mount-proc"], ["--kill-child", "--no-kill-child"]];
+    for [one, other] in pairs {
+        for args in [["unshare-rs", one, other], ["unshare-rs", other, one]] {
+            let refused = args::command::<Options>(&TOOL).try_get_matches_from(args).unwrap_err();
+            assert_eq!(refused.kind(), clap::error::ErrorKind::ArgumentConflict, "{args:?}");
+        }
+    }
+    for args in [&["--no-init", "--share=pid"][..], &["--no-init", "--uts"]] {
+        let message = setup(args, Privilege::Admin).unwrap_err().message;
+        assert_eq!(message, "--no-init needs a new PID namespace, and there is none");
+    }
 }
 
 #[test]

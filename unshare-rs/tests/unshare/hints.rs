@@ -41,7 +41,7 @@ mod as_anyone {
     #[ignore = "needs user namespaces"]
     fn contradictions_are_refused_before_anything_is_done() {
         unshare(&["-u", "--init", "true"]).refused(&[
-            "unshare-rs: --init is process 1 of a new PID namespace, and none is made",
+            "unshare-rs: --init needs a new PID namespace, and there is none",
             "unshare-rs: hint: add --pid",
         ]);
         unshare(&["--map-users=0:1:5", "--map-users=4:9:1", "true"]).refused(&[
@@ -63,7 +63,7 @@ mod as_anyone {
         ]);
         unshare(&["-r", "--net=bridge", "true"]).refused(&[
             "unshare-rs: --net=bridge keeps a new network namespace in a file named bridge",
-            "unshare-rs: hint: for a network that reaches out: 'pasta --config-net -- unshare-rs --share net,user --'; \
+            "unshare-rs: hint: for a network with a connection: 'pasta --config-net -- unshare-rs --share net,user --'; \
              if the file is meant: --net=./bridge",
         ]);
         assert!(!std::path::Path::new("bridge").exists());
@@ -95,7 +95,7 @@ mod as_anyone {
     fn who_has_no_id_inside_learns_how_to_get_one() {
         script("$T --user -- $T --user true").refused(&[
             "unshare-rs: cannot enter a new user namespace: unshare(CLONE_NEWUSER): Operation not permitted (EPERM)",
-            "unshare-rs: hint: the own user or group has no id in this user namespace: \
+            "unshare-rs: hint: your user or group has no id in this user namespace: \
              unshare-rs --user --map-root-user (-r) gives it one",
         ]);
     }
@@ -150,7 +150,7 @@ mod as_user {
         assert!(lines[1].ends_with(": Operation not permitted (EPERM)"), "{lines:?}");
         assert_eq!(
             lines[2],
-            "unshare-rs: hint: it maps the own user and the ids that /etc/subuid has for it, and no other"
+            "unshare-rs: hint: it maps only your own id and those that /etc/subuid lists for you"
         );
     }
 
@@ -161,7 +161,7 @@ mod as_user {
         assert_eq!(ran.status, 125);
         let lines: Vec<&str> = ran.err.lines().collect();
         assert_eq!(lines[0], "newgidmap: gid range [0-10) -> [0-10) not allowed");
-        assert!(lines[2].contains("the ids that /etc/subgid has for the user, and no other"), "{lines:?}");
+        assert!(lines[2].contains("those that /etc/subgid lists for you"), "{lines:?}");
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod as_user {
     fn a_file_for_a_namespace_takes_root() {
         let ran = script("f=$(mktemp); $T -r --uts=$f true; s=$?; cat $f; rm $f; exit $s");
         assert_eq!(ran.status, 125);
-        assert!(ran.err.ends_with("hint: a mount outside of the new namespaces takes root\n"), "{}", ran.err);
+        assert!(ran.err.ends_with("hint: only root may mount outside the new namespaces\n"), "{}", ran.err);
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod as_root {
             ran.err,
             format!(
                 "unshare-rs: only user 0 and group 0 exist inside: \
-                 /etc/subuid has no line for this user, like {}:100000:65536\n",
+                 /etc/subuid has no line for this user, such as {}:100000:65536\n",
                 unused_id()
             )
         );
@@ -235,7 +235,7 @@ mod as_root {
         assert_eq!(
             ran.err,
             "unshare-rs: only user 0 and group 0 exist inside: \
-             newuidmap is missing, of the package uidmap or shadow-utils\n"
+             newuidmap is missing: install the package uidmap or shadow-utils\n"
         );
     }
 
@@ -273,7 +273,7 @@ mod as_root {
             ran.err,
             format!(
                 "unshare-rs: only user 0 and group 0 exist inside: {why}\n\
-                 unshare-rs: cannot map user ids: {why}\nunshare-rs: hint: --map-root-user does without it\n"
+                 unshare-rs: cannot map user ids: {why}\nunshare-rs: hint: --map-root-user does not need it\n"
             )
         );
     }
@@ -342,8 +342,7 @@ mod as_root {
         );
         ran.refused(&[
             "unshare-rs: cannot enter a new user namespace: unshare(CLONE_NEWUSER): Operation not permitted (EPERM)",
-            "unshare-rs: hint: this process runs in a chroot(2), where the kernel refuses this; whoever made it can \
-             use chroot-rs, which enters the root by pivot_root(2)",
+            "unshare-rs: hint: this process runs in a chroot(2), where the kernel refuses this; use chroot-rs in place of chroot(8): it calls pivot_root(2)",
         ]);
     }
 

@@ -49,7 +49,7 @@ mod as_anyone {
                 "write",
                 "EPERM",
                 "-r",
-                "be user 0 inside, user 0 outside: write(</proc/self/uid_map>, \"0 0 1\", 5): Operation not permitted (EPERM)",
+                "map user 0 inside to user 0 outside: write(</proc/self/uid_map>, \"0 0 1\", 5): Operation not permitted (EPERM)",
             ),
             (
                 "mount",

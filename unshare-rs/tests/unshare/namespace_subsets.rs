@@ -78,7 +78,7 @@ mod as_user {
                 assert_eq!(
                     lines[1..],
                     [
-                        "unshare-rs: hint: an ordinary user may do this only in a user namespace of its own: add --map-root-user (-r)"
+                        "unshare-rs: hint: an ordinary user may do this only in a new user namespace: add --map-root-user (-r)"
                     ]
                 );
             }

@@ -69,7 +69,7 @@ mod as_root {
         let said = in_private("$T --explain --uts=u -w /no/such/directory true 2>&1 | tail -n 2");
         assert_eq!(
             said,
-            "unshare-rs: let go of the UTS namespace: umount2(\"u\", MNT_DETACH)  # umount2(2)\n\
+            "unshare-rs: release the UTS namespace: umount2(\"u\", MNT_DETACH)  # umount2(2)\n\
              unshare-rs: remove its file: unlinkat(AT_FDCWD, \"u\", 0)  # unlinkat(2)\n"
         );
     }
