@@ -110,7 +110,7 @@ impl Downloads {
     pub fn open(&self, digest: &Digest) -> Result<BlobReader> {
         let index = self.0.index(digest);
         let index =
-            index.ok_or_else(|| Failure::damaged(format_args!("{digest} is no layer of the image")))?;
+            index.ok_or_else(|| Failure::damaged(format_args!("{digest} is not a layer of the image")))?;
         Ok(Box::new(LayerReader { shared: self.0.clone(), index, bytes: None }))
     }
 
