@@ -115,6 +115,14 @@ mod in_vm {
 
     #[test]
     #[ignore = "needs the VM"]
+    fn a_device_that_rdma_does_not_know_is_one_to_look_up() {
+        tests::vm::only_here();
+        let ended = shell(&["--set", "rdma.max=nosuch hca_handle=2"], "echo ran").ended(End::Exit(125));
+        assert_eq!(hint(&ended), "to list the devices: ls /sys/class/infiniband");
+    }
+
+    #[test]
+    #[ignore = "needs the VM"]
     fn what_systemd_does_not_hand_on_is_limited_at_the_top() {
         tests::vm::only_here();
         let options = ["--manager", "cgroupfs", "--parent", "/", "--hugetlb", "2M=0"];

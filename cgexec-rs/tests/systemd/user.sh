@@ -24,3 +24,10 @@ check 'a scope that systemd-run asked for is left for one of our own' 0 "$scope"
 check 'unless that is what was asked for' 0 '/run-[^/]*\.scope/cgexec-[0-9a-f]{16}/cmd.$' \
     systemd-run --user --scope -q -p Delegate=yes cgexec-rs --parent . --no-cgroupns -m 7M $own
 run_tests under_login
+
+systemd-run --user -q --unit=box -p Delegate=yes sleep 1000
+join='cgexec-rs -g :user.slice/user-1000.slice/user@1000.service/app.slice/box.service'
+advice=$($join true 2>&1 | sed -n 's/^cgexec-rs: hint: .* can be joined: //p')
+check "a group of their own systemd's is joined from there: $advice" 0 'box\.service' \
+    sh -c "${advice/cgexec-rs -g CONTROLLERS:PATH COMMAND/$join -- $own}"
+systemctl --user stop box
