@@ -152,7 +152,7 @@ fn manifests_that_lie_are_refused() {
     assert_refused(
         |layout| layout.write_index(&[layout.manifest(&json!([layout.blob(b"x", "text/plain")]))]),
         4,
-        "no tar archive",
+        "not a tar archive",
     );
     assert_refused(
         |layout| fs::write(layout.path().join("index.json"), "{").unwrap(),
