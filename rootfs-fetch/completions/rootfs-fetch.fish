@@ -2,6 +2,7 @@ complete -c rootfs-fetch -l digest -d 'Refuse the archive, or the image\'s manif
 complete -c rootfs-fetch -l checksums -d 'Check the archive by this file of checksums: SHA256SUMS, or one named after the archive' -r
 complete -c rootfs-fetch -l keyring -d 'Refuse checksums that are not signed by a key in this file; gpgv(1) checks it' -r -F
 complete -c rootfs-fetch -l mirror -d 'Ask this mirror of the distribution, instead of its own server' -r
+complete -c rootfs-fetch -l platform -d 'Take an image for this platform, instead of this machine\'s' -r
 complete -c rootfs-fetch -l config -d 'Write the configuration of the image to this file; without a DIRECTORY, do nothing else' -r -F
 complete -c rootfs-fetch -l cacert -d 'Trust the authorities in this file too, in PEM' -r -F
 complete -c rootfs-fetch -l insecure-registry -d 'Allow unencrypted HTTP with this registry, and with --insecure-tls any certificate of its' -r
@@ -10,17 +11,12 @@ complete -c rootfs-fetch -l cache-dir -d 'Keep what is fetched from registries h
 complete -c rootfs-fetch -l strip-components -d 'Drop that many leading parts of each name' -r
 complete -c rootfs-fetch -l subdir -d 'Take only what is below this directory of the archive' -r
 complete -c rootfs-fetch -l exclude -d 'Leave out what matches, and what is below it' -r
+complete -c rootfs-fetch -l devices -d 'Make device nodes too, as root, each its owner\'s alone or with the archive\'s mode; they are left out otherwise' -r
 complete -c rootfs-fetch -l mode -d 'Give DIRECTORY itself this mode, in octal; without this, the archive\'s under the caller\'s umask' -r
 complete -c rootfs-fetch -l max-size -d 'Refuse an archive that unpacks to more bytes' -r
 complete -c rootfs-fetch -l max-files -d 'Refuse an archive of more entries' -r
 complete -c rootfs-fetch -l explain -d 'Accepted for consistency with the other tools; has no effect' -r -f -a "1\t''
 see\t''"
-complete -c rootfs-fetch -l devices -d 'Make device nodes too, as root, each its owner\'s alone or with the archive\'s mode; they are left out otherwise' -r -f -a "keep-mode\t''"
-complete -c rootfs-fetch -l platform -d 'Take an image for this platform, instead of this machine\'s' -r -f -a "linux/amd64\t''
-linux/arm64\t''
-linux/arm/v7\t''
-linux/riscv64\t''
-linux/s390x\t''"
 complete -c rootfs-fetch -s q -l quiet -d 'Say nothing but what went wrong'
 complete -c rootfs-fetch -s v -l verbose -d 'List each entry'
 complete -c rootfs-fetch -l list -d 'Print the distributions of distro:, with some of their releases and where they come from'

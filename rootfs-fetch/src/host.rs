@@ -62,7 +62,10 @@ impl CopyPlan {
         };
         for name in named {
             let path = programs::find_named(name).ok_or_else(|| {
-                Failure::new(Kind::NotFound, format_args!("{} is no program on this host", quoted(name)))
+                Failure::new(
+                    Kind::NotFound,
+                    format_args!("{} is not a program on this machine", quoted(name)),
+                )
             })?;
             copy.program(&path).map_err(|missing| {
                 Failure::new(Kind::NotFound, format_args!("{}: {missing}", quoted(&path)))

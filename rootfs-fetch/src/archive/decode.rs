@@ -90,8 +90,8 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>,
         return Err(foreign::refused(what));
     }
     if head.starts_with(b"\x1f\x9d") {
-        return Err(Failure::damaged("this is packed by compress(1), which is not read here")
-            .hint("gzip unpacks it: zcat ARCHIVE.Z | rootfs-fetch - DIRECTORY"));
+        return Err(Failure::damaged("this archive is compressed with compress(1), which is not supported")
+            .hint("decompress it with gzip: zcat ARCHIVE.Z | rootfs-fetch - DIRECTORY"));
     }
     let compression = Compression::detect(&head);
     let input = Cursor::new(head).chain(input);
@@ -253,6 +253,6 @@ mod tests {
     #[test]
     fn what_is_no_tar_archive_is_named() {
         let failure = decoded(Box::new(&b"PK\x03\x04zip"[..])).map(drop).expect_err("it is a zip archive");
-        assert_eq!(failure.to_string(), "this is a zip archive; a tar archive is needed");
+        assert_eq!(failure.to_string(), "this is a zip archive; expected a tar archive");
     }
 }

@@ -216,7 +216,7 @@ impl Stream {
             if self.decoded_bytes > self.max_bytes {
                 let max_bytes = self.max_bytes;
                 let line = format!("refused: the archive unpacks to more than {max_bytes} bytes");
-                return Err(Failure::damaged(line).hint("--max-size allows more"));
+                return Err(Failure::damaged(line).hint("raise the limit with --max-size"));
             }
         }
         Ok(true)

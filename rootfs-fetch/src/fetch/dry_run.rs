@@ -49,9 +49,9 @@ impl Fetch<'_> {
         let is_image = archive.is_image();
         self.config.policy.selection.check(archive.counts)?;
         if is_image && !matches!(self.source, Source::File(_)) {
-            self.reporter.message("this archive is a container image: a run unpacks its layers");
+            self.reporter.message("this archive is a container image: a run would unpack its layers");
         } else if !is_image && self.config.image_config.is_some() {
-            return Err(Failure::damaged("the archive is no image: it has no configuration"));
+            return Err(Failure::damaged("the archive is not an image: it has no configuration"));
         }
         Ok(())
     }

@@ -187,7 +187,7 @@ impl Image {
         let image = Self { store: Store::Registry(repository), found };
         if image.size().is_none_or(|size| size > max_bytes) {
             return Err(Failure::damaged(format_args!("refused: the image has more than {max_bytes} bytes"))
-                .hint("--max-size allows more"));
+                .hint("raise the limit with --max-size"));
         }
         Ok(image)
     }

@@ -302,7 +302,7 @@ fn a_redirect_from_elsewhere_to_this_machine_is_not_followed_however_it_is_spell
             by_proxy(&scratch, &elsewhere, &["--insecure-http", "http://elsewhere.invalid/a.tar", "root"]);
         assert!(here.heads().is_empty(), "{host} {:?}", here.heads());
         assert_eq!(outcome.code, Some(6), "{host} {outcome:?}");
-        assert!(outcome.stderr.contains("an address of this machine's own"), "{host} {outcome:?}");
+        assert!(outcome.stderr.contains("an address of this machine"), "{host} {outcome:?}");
     }
 }
 
@@ -324,9 +324,9 @@ fn a_mirror_elsewhere_leads_to_nothing_on_this_machine() {
         let outcome = feed(command, b"");
         assert!(here.heads().is_empty(), "{host} {:?}", here.heads());
         assert_eq!(outcome.code, Some(6), "{host} {outcome:?}");
-        let passed_over = outcome.stderr.contains("the mirror mirror.invalid is passed over");
+        let passed_over = outcome.stderr.contains("skipping the mirror mirror.invalid");
         assert!(passed_over && elsewhere.heads().len() > 1, "{host} {outcome:?}");
-        assert_eq!(outcome.stderr.matches("an address of this machine's own").count(), 2, "{outcome:?}");
+        assert_eq!(outcome.stderr.matches("an address of this machine").count(), 2, "{outcome:?}");
         assert!(scratch.left().is_empty(), "{host}");
     }
 }

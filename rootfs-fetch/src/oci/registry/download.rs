@@ -110,7 +110,7 @@ impl Downloads {
     pub fn open(&self, digest: &Digest) -> Result<BlobReader> {
         let shared = &self.0;
         let at = shared.blobs.iter().position(|blob| blob.digest == *digest);
-        let at = at.ok_or_else(|| Failure::damaged(format_args!("{digest} is no layer of the image")))?;
+        let at = at.ok_or_else(|| Failure::damaged(format_args!("{digest} is not a layer of the image")))?;
         let mut state = shared.lock();
         state.reading = state.reading.max(at);
         if shared.repository.cache().is_none() {
