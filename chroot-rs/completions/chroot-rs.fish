@@ -16,7 +16,7 @@ complete -c chroot-rs -l tmpfs -d 'Mount an empty file system in memory; repeata
 complete -c chroot-rs -s w -l workdir -d 'Start in DIR, a directory inside, instead of "/"' -r -F
 complete -c chroot-rs -l userspec -d 'Run as this user and group: names of NEWROOT\'s own files, or numbers' -r
 complete -c chroot-rs -l groups -d 'Have exactly these supplementary groups; empty for none' -r
-complete -c chroot-rs -l image-config -d 'Run what the image in NEWROOT is made for, as its configuration says that rootfs-fetch --config wrote: command, environment, working directory, user; COMMAND takes the place of its Cmd' -r -F
+complete -c chroot-rs -l image-config -d 'Run what the image in NEWROOT is made for, as its configuration says that rootfs-fetch --config wrote: command, environment, working directory, user; COMMAND replaces its Cmd' -r -F
 complete -c chroot-rs -l entrypoint -d 'Run PROGRAM instead of the image\'s Entrypoint and Cmd; empty for COMMAND alone' -r
 complete -c chroot-rs -s e -l env -d 'Set a variable for COMMAND, or take the caller\'s value; repeatable' -r
 complete -c chroot-rs -l seccomp -d 'Refuse the usual system calls (default), those that a docker profile in FILE refuses, or none (unconfined)' -r

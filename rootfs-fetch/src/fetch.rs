@@ -1,6 +1,7 @@
 //! One run, from SOURCE to DIRECTORY: open the source, fill a sibling, rename it.
 
 mod dry_run;
+mod layer_streams;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -8,16 +9,15 @@ use std::sync::Arc;
 
 use chain::{Reporter, Verbosity};
 
-use crate::archive::stream::Stream;
 use crate::config::{FetchConfig, Output};
 use crate::destination::{Destination, IfExists};
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
+use crate::fetch::layer_streams::LayerStreams;
 use crate::interrupt::Interrupt;
 use crate::net::client::Net;
-use crate::oci::image::{Image, ImageFormat, Layers, LocalImage};
+use crate::oci::image::{Image, ImageFormat, LocalImage};
 use crate::oci::layout::Layout;
-use crate::oci::model::Layer;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::source::input::{Input, Opener, write_image_config};
@@ -253,23 +253,20 @@ impl Fetch<'_> {
         }
     }
 
-    fn apply_layers(&self, image: &Image, progress: &Progress, unpacker: &mut Unpacker) -> Result<()> {
+    fn layer_streams<'a>(&'a self, image: &'a Image, progress: &Progress) -> Result<LayerStreams<'a>> {
         let layers = image.begin(self.opener().temp_dir, progress)?;
-        image.layers().iter().try_for_each(|layer| {
-            let mut stream = self.layer(&layers, layer)?;
-            let applied = unpacker.archive(&mut stream, ArchiveKind::Layer, self.interrupt());
+        Ok(LayerStreams::new(image, layers, self.config.max_bytes, self.interrupt()))
+    }
+
+    fn apply_layers(&self, image: &Image, progress: &Progress, unpacker: &mut Unpacker) -> Result<()> {
+        self.layer_streams(image, progress)?.try_for_each(|(layer, stream)| {
+            let applied = unpacker.archive(&mut stream?, ArchiveKind::Layer, self.interrupt());
             applied.map_err(|failure| {
                 // its message has an address, which says more than a digest
                 let is_remote = failure.is(Kind::Network) || failure.is(Kind::NotFound);
                 if is_remote { failure } else { failure.within(&layer.path) }
             })
         })
-    }
-
-    fn layer(&self, layers: &Layers<'_>, layer: &Layer) -> Result<Stream> {
-        let bytes = layers.open(layer)?;
-        Stream::start(bytes, layer.content.clone(), self.config.max_bytes, self.interrupt())
-            .map(Stream::known_to_be_whole)
     }
 }
 

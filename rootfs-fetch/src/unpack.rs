@@ -135,8 +135,10 @@ impl Unpacker {
     /// # Errors
     /// Damaged, I/O, or a signal.
     pub fn archive(&mut self, stream: &mut Stream, kind: ArchiveKind, interrupt: &Interrupt) -> Result<()> {
+        let is_lowest = self.entries.selected == 0 && self.files.is_none();
         let (mut reader, layer) = match kind {
             ArchiveKind::Whole => (Reader::default(), None),
+            ArchiveKind::Layer if is_lowest => (Reader::of_layer(), Some(Made::by_lowest_layer())),
             ArchiveKind::Layer => (Reader::of_layer(), Some(Made::default())),
         };
         self.layer = layer;

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::fetch::Fetch;
 use crate::oci::image::{Image, ImageFormat};
 use crate::oci::layout::Layout;
-use crate::oci::model::{Layer, MAX_JSON_BYTES};
+use crate::oci::model::MAX_JSON_BYTES;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::source::input::Input;
@@ -57,13 +57,11 @@ impl Fetch<'_> {
     }
 
     fn list_image(&self, image: &Image) -> Result<()> {
-        let layers = image.begin(self.opener().temp_dir, &Progress::hidden())?;
         let mut archive = Listed::of(self, ArchiveKind::Layer);
-        let list_layer = |layer: &Layer| {
+        self.layer_streams(image, &Progress::hidden())?.try_for_each(|(layer, stream)| {
             self.reporter.message(format_args!("layer {}", layer.path));
-            archive.list(&mut self.layer(&layers, layer)?, Reader::of_layer())
-        };
-        image.layers().iter().try_for_each(list_layer)?;
+            archive.list(&mut stream?, Reader::of_layer())
+        })?;
         self.config.policy.selection.check(archive.counts)
     }
 }
