@@ -260,14 +260,16 @@ mod with_mirror {
     }
 }
 
-/// Runs it as it stands in README.md, but for the build, twice: the second time the root is there.
+/// Runs examples/shell, which is README's first command, but for the build; twice: the second time the root is there.
 fn assert_first_command() {
-    const BUILD: &str = "cargo build --release --target-dir target";
+    const BUILD: &str = "bin=$(\"${0%/*}/../dist/build\")\n";
     let page = documents::text("README.md");
     let (_, rest) = page.split_once("```sh\n").expect("the first command is the first sh block");
     let (first, _) = rest.split_once("```").expect("a fence has an end");
-    assert!(first.contains(BUILD) && first.contains("rustc --print host-tuple"), "{first}");
-    let built = first.replace(BUILD, "true").replace("$(rustc --print host-tuple)", "here");
+    assert!(first.trim_end().ends_with("examples/shell"), "{first}");
+    let script = include_str!("../examples/shell");
+    assert!(script.contains(BUILD), "{script}");
+    let built = script.replace(BUILD, "bin=/nowhere\n");
     let scratch = Scratch::new();
     let path = std::env::var("PATH").unwrap_or_default();
     for _ in ["first", "second"] {

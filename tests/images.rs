@@ -1,10 +1,15 @@
-//! Images as they were made to run: examples/run, which is `docker run` on these tools, and a real engine
+//! Images as they were made to run: examples/run, which is `docker run` on these tools, and docker and podman
 //! beside it.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::engine::Engine;
 use tests::layout::{Layout, Packing, hex};
 use tests::{End, Run, Scratch, tools};
+
+/// On an emulated processor.
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(120);
 
 const RUN: &str = include_str!("../examples/run");
 
@@ -192,44 +197,69 @@ mod as_user {
     }
 }
 
+/// What `docker load` and `podman load` read: one layer and a configuration.
+fn archive(case: &Case, layer: &[u8], scratch: &Scratch) -> Vec<u8> {
+    let folder = scratch.path(case.name);
+    std::fs::create_dir(&folder).expect("a folder");
+    let config = json!({
+        "architecture": architecture(), "os": "linux", "config": (case.config)(),
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hex(layer))]},
+    });
+    let manifest = json!([{"Config": "config.json", "RepoTags": [tag(case)], "Layers": ["layer.tar"]}]);
+    for (name, data) in [
+        ("config.json", config.to_string().into_bytes()),
+        ("manifest.json", manifest.to_string().into_bytes()),
+        ("layer.tar", layer.to_vec()),
+    ] {
+        std::fs::write(folder.join(name), data).expect("a part of the image");
+    }
+    let tar = Run::new("tar").arg("-C").arg(&folder).args(["-cf", "-"]);
+    tar.args(["manifest.json", "config.json", "layer.tar"]).end().ended(End::Exit(0)).stdout
+}
+
+fn tag(case: &Case) -> String {
+    format!("localhost/{}:1", case.name)
+}
+
+/// Loads each image and runs each line with an engine, whose command line `engine` begins.
+fn check_engine(engine: impl Fn() -> Run, printed: impl Fn(String) -> String) {
+    let scratch = Scratch::new();
+    let layer = root();
+    for case in &CASES {
+        engine().arg("load").stdin(archive(case, &layer, &scratch)).patience(ENGINE_TIMEOUT).end().ok();
+        for (typed, out, status) in case.typed {
+            let run = engine().args(["run", "--rm", "--network=none"]).patience(ENGINE_TIMEOUT);
+            let ended = run.args(words(typed, &tag(case))).end();
+            let what = format!("{}: {typed}: {}", case.name, ended.err());
+            assert_eq!((printed(ended.out()), ended.end), ((*out).to_string(), End::Exit(*status)), "{what}");
+        }
+    }
+}
+
 mod with_engine {
     use super::*;
-
-    /// What `docker load` takes: one layer and a configuration.
-    fn archive(case: &Case, layer: &[u8], scratch: &Scratch) -> Vec<u8> {
-        let folder = scratch.path(case.name);
-        std::fs::create_dir(&folder).expect("a folder");
-        let config = json!({
-            "architecture": architecture(), "os": "linux", "config": (case.config)(),
-            "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hex(layer))]},
-        });
-        let tag = format!("{}:1", case.name);
-        let manifest = json!([{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]);
-        for (name, data) in [
-            ("config.json", config.to_string().into_bytes()),
-            ("manifest.json", manifest.to_string().into_bytes()),
-            ("layer.tar", layer.to_vec()),
-        ] {
-            std::fs::write(folder.join(name), data).expect("a part of the image");
-        }
-        let tar = Run::new("tar").arg("-C").arg(&folder).args(["-cf", "-"]);
-        tar.args(["manifest.json", "config.json", "layer.tar"]).end().ended(End::Exit(0)).stdout
-    }
 
     #[test]
     #[ignore = "needs root and Debian's docker.io"]
     fn an_engine_runs_them_in_the_same_way() {
-        let scratch = Scratch::new();
         let engine = Engine::start();
-        let layer = root();
-        for case in &CASES {
-            engine.docker().arg("load").stdin(archive(case, &layer, &scratch)).end().ok();
-            for (typed, out, status) in case.typed {
-                let docker = engine.docker().args(["run", "--rm", "--network=none"]);
-                let ended = docker.args(words(typed, &format!("{}:1", case.name))).end();
-                let what = format!("{}: {typed}: {}", case.name, ended.err());
-                assert_eq!((ended.out(), ended.end), ((*out).to_string(), End::Exit(*status)), "{what}");
-            }
-        }
+        check_engine(|| engine.docker(), |out| out);
+    }
+}
+
+mod with_podman {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs podman, as in the machine of tests/worlds"]
+    fn podman_runs_them_in_the_same_way() {
+        // two variables that podman sets whatever the image says
+        let is_podmans = |line: &&str| ["container=podman", "TERM=xterm"].contains(line);
+        let without = |out: String| {
+            out.split_inclusive('\n').filter(|line| !is_podmans(&line.trim_end())).collect::<String>()
+        };
+        check_engine(|| Run::new("podman"), without);
+        let images = CASES.map(|case| tag(&case));
+        Run::new("podman").args(["rmi", "--force"]).args(images).patience(ENGINE_TIMEOUT).end().ok();
     }
 }

@@ -111,7 +111,11 @@ mod as_anyone {
                 let into = ["--quiet", "--into"].map(OsStr::new);
                 let fetch = Run::new(tools().fetch()).args(into).arg(tarball).arg(debian.path("usr/local"));
                 assert_eq!(fetch.end().ended(End::Exit(0)).err(), "");
-                for file in ["share/man/man1/chroot-rs.1.gz", "share/zsh/site-functions/_chroot-rs"] {
+                for file in [
+                    "share/man/man7/exec-chain.7.gz",
+                    "share/man/man1/chroot-rs.1.gz",
+                    "share/zsh/site-functions/_chroot-rs",
+                ] {
                     assert!(debian.path("usr/local").join(file).is_file(), "{file}");
                 }
                 assert_chain_works(&debian, "/usr/local/bin");

@@ -89,6 +89,25 @@ mod as_anyone {
     }
 
     #[test]
+    #[ignore = "needs a terminal of its own"]
+    fn ctrl_c_leaves_no_bar_where_the_terminal_is_narrow() {
+        let _turn = snapshot::turn();
+        let archive = Tar::new().file("half", &[0; 600_000]).end();
+        let scratch = Scratch::new();
+        let (mut terminal, mut pipe) = fetch(&scratch, "");
+        terminal.resize(24, 50);
+        pipe.write_all(&archive[..300_000]).unwrap();
+        terminal.wait_for("kB");
+        terminal.send(CTRL_C);
+        // the terminal prints the key on the line of the bar, which is then cleared with it
+        let before = terminal.wait_for("^C");
+        let line = before.rsplit("\u{1b}[2K").next().unwrap();
+        assert!(line.contains("kB") && line.chars().count() <= 50, "{line:?}");
+        assert!(terminal.wait_for("\u{1b}[2K").chars().all(|char| char != '\n'));
+        assert_eq!(terminal.end(), End::Signal(Signal::SIGINT as i32));
+    }
+
+    #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn ctrl_c_inside_ends_a_sleep_and_not_the_shell() {
         let _before = Snapshot::take();

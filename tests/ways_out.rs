@@ -1,4 +1,4 @@
-//! The ways out of a container, tried; the table in chroot-rs/README.md is what comes out.
+//! The ways out of a container, each tried; the table in chroot-rs/README.md shows the results.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ const README: &str = "chroot-rs/README.md";
 const BEGIN: &str = "<!-- what tests/ways_out.rs found -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// A root, a file outside of it, and the programs where every user may run them.
+/// A root, a file outside it, and the programs in a place where every user can run them.
 struct Place {
     scratch: Scratch,
     root: PathBuf,
@@ -22,7 +22,7 @@ struct Place {
 }
 
 /// Who tries, and from where.
-const COLUMNS: [(&str, Who, &[&str]); 5] = [
+const COLUMNS: [(&str, Who, &[&str]); 6] = [
     ("root: chroot-rs", Who::Root, &["chroot-rs"]),
     ("root: the chain", Who::Root, &["unshare-rs", "--", "cgexec-rs", "--", "chroot-rs"]),
     (
@@ -30,6 +30,7 @@ const COLUMNS: [(&str, Who, &[&str]); 5] = [
         Who::Root,
         &["unshare-rs", "--user", "--map-users=all", "--map-groups=all", "--", "chroot-rs"],
     ),
+    ("root: --userns auto", Who::Root, &["chroot-rs", "--userns", "auto"]),
     ("user: the chain", Who::User, &["unshare-rs", "--", "cgexec-rs", "--", "chroot-rs"]),
     ("root: --privileged", Who::Root, &["chroot-rs", "--privileged"]),
 ];

@@ -5,6 +5,7 @@
 //! of its own does not start clap at all: most stages of a chain have none.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -224,7 +225,28 @@ fn one_line(error: &clap::Error) -> String {
     if more.is_empty() { first.to_string() } else { format!("{first} {}", more.join(", ")) }
 }
 
+/// A value that an option does not accept, with what helps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueError {
+    /// What is wrong with it.
+    pub wrong: String,
+    /// The hint.
+    pub hint: String,
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.wrong)
+    }
+}
+
+impl std::error::Error for ValueError {}
+
 fn suggestion(error: &clap::Error) -> Option<String> {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<ValueError>());
+    if let Some(ValueError { hint, .. }) = source {
+        return Some(hint.clone());
+    }
     let near = error.get(ContextKind::SuggestedArg).or_else(|| error.get(ContextKind::SuggestedValue))?;
     let near = near.to_string();
     let wrong = error.get(ContextKind::InvalidArg).filter(|_| error.kind() == ErrorKind::UnknownArgument);

@@ -65,7 +65,8 @@ pub struct Taken {
     /// Who is to be process 1 of a PID namespace to be made.
     pub process_1: Option<ProcessOne>,
     mount: bool,
-    user_namespace: Option<FreeIds>,
+    /// The user namespace that was left to be entered.
+    pub user_namespace: Option<FreeIds>,
     pid_file: Option<PidFile>,
 }
 

@@ -23,7 +23,7 @@ _chroot__rs() {
 
     case "${cmd}" in
         chroot__rs)
-            opts="-w -e -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --changes --list --apply --discard --propagation --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --image-config --entrypoint --env --privileged --cap-add --cap-drop --nosuid --no-new-privs --seccomp --skip-chdir --explain --dry-run --help --version"
+            opts="-w -e -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --changes --list --apply --discard --propagation --userns --cgroup --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --image-config --entrypoint --env --privileged --cap-add --cap-drop --nosuid --no-new-privs --seccomp --skip-chdir --explain --dry-run --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -47,6 +47,14 @@ _chroot__rs() {
                     ;;
                 --propagation)
                     COMPREPLY=($(compgen -W "private slave" -- "${cur}"))
+                    return 0
+                    ;;
+                --userns)
+                    COMPREPLY=($(compgen -W "auto" -- "${cur}"))
+                    return 0
+                    ;;
+                --cgroup)
+                    COMPREPLY=($(compgen -W "ro rw none" -- "${cur}"))
                     return 0
                     ;;
                 --bind)
@@ -124,7 +132,7 @@ _chroot__rs_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --changes | --propagation | --bind | --bind-try | --tmpfs | --workdir | -w | --userspec | --groups | --image-config | --entrypoint | --env | -e | --cap-add | --cap-drop | --seccomp) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --changes | --propagation | --userns | --cgroup | --bind | --bind-try | --tmpfs | --workdir | -w | --userspec | --groups | --image-config | --entrypoint | --env | -e | --cap-add | --cap-drop | --seccomp) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac

@@ -6,6 +6,8 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
+use chain::args::ValueError;
+
 macro_rules! capabilities {
     ($($name:ident = $number:literal)*) => {
         $(
@@ -140,11 +142,14 @@ impl Capabilities {
 ///
 /// # Errors
 /// A name that no kernel has.
-pub fn parse(name: &str) -> Result<u64, String> {
+pub fn parse(name: &str) -> Result<u64, ValueError> {
     let upper = name.to_ascii_uppercase();
     let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
     let known = NAMES.iter().find(|(known, _)| *known == full);
-    known.map(|(_, number)| 1 << number).ok_or_else(|| format!("no such capability: {name}"))
+    known.map(|(_, number)| 1 << number).ok_or_else(|| ValueError {
+        wrong: format!("no such capability: {name}"),
+        hint: "'man 7 capabilities' lists them; CAP_ may be left out".to_string(),
+    })
 }
 
 impl FromIterator<u32> for Capabilities {
@@ -155,9 +160,9 @@ impl FromIterator<u32> for Capabilities {
 
 /// One capability by name, or `ALL`.
 impl FromStr for Capabilities {
-    type Err = String;
+    type Err = ValueError;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, ValueError> {
         if name.eq_ignore_ascii_case("all") { Ok(Self::ALL) } else { parse(name).map(Self) }
     }
 }
@@ -185,7 +190,8 @@ mod tests {
             assert_eq!(name.parse(), Ok(Capabilities(1 << CAP_NET_ADMIN)), "{name}");
         }
         assert_eq!("all".parse(), Ok(Capabilities::ALL));
-        assert_eq!("NET_ADMINS".parse::<Capabilities>(), Err("no such capability: NET_ADMINS".to_string()));
+        let refused = "NET_ADMINS".parse::<Capabilities>().unwrap_err();
+        assert_eq!(refused.wrong, "no such capability: NET_ADMINS");
     }
 
     #[test]

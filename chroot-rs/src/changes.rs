@@ -1,23 +1,26 @@
 //! Changes that are kept: `--changes DIR`, and what is done with them afterwards.
 //!
 //! DIR has overlayfs' own form, `upper` and `work`, so it is the start of the next run. It is compared with
-//! NEWROOT, applied to it, or thrown away; none of these runs a command.
+//! NEWROOT, applied to it, or discarded; none of these runs a command.
 
 mod apply;
+mod lock;
 mod tree;
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::Failure;
 use chain::reporter::{ErrnoText, quoted};
 use nix::errno::Errno;
+use rustix::fs::{AtFlags, FileType, Mode};
 
 use crate::root::Root;
 use apply::Apply;
+pub use lock::Lock;
 use tree::{Change, Comparison, Dir};
 
 /// The file that says when the changes were begun.
@@ -32,23 +35,23 @@ pub const WORK: &str = "work";
 /// The options about changes.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ChangeOptions {
-    /// Let everything be written to NEWROOT, and keep it in DIR, apart from NEWROOT, also for the next run
+    /// Keep what is written to NEWROOT in DIR, where the next run with DIR finds it; NEWROOT stays unchanged
     #[arg(long, value_name = "DIR", conflicts_with_all = ["plain", "read_only", "ephemeral"])]
     pub changes: Option<PathBuf>,
 
-    /// Of DIR of --changes: print what was created, changed and removed, a line each or as json, and run nothing
+    /// Print what was created, changed and removed in DIR of --changes, as text or json, and run nothing
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text",
           hide_possible_values = true,
           requires = "changes", conflicts_with_all = ["apply", "discard"])]
     pub list: Option<Format>,
 
-    /// Of DIR of --changes: make NEWROOT what it was for the command, with force also where both changed, and run nothing
+    /// Apply DIR of --changes to NEWROOT, with force also where both changed, and run nothing
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "unchanged",
           hide_possible_values = true,
           requires = "changes", conflicts_with = "discard")]
     pub apply: Option<When>,
 
-    /// Of DIR of --changes: throw the changes away, and run nothing
+    /// Discard the changes in DIR of --changes, and run nothing
     #[arg(long, requires = "changes")]
     pub discard: bool,
 }
@@ -90,11 +93,16 @@ impl ChangeOptions {
             // they were applied or thrown away
             Err(why) if why.kind() == io::ErrorKind::NotFound && dir.join(WORK).is_dir() => return Ok(()),
             opened => opened.map_err(|why| {
-                failed("read the changes in", dir, &why).hint("--changes=DIR, with a command, makes some")
+                failed("read the changes in", dir, &why).hint("run a command with --changes=DIR first")
             })?,
         };
         let lower = Dir::at(&Path::new("/proc/self/fd").join(fd_name(root)))
             .map_err(|why| failed("read", &root.path, &why))?;
+        // nothing is changed below a command that still runs
+        let _lock = match self.list {
+            Some(_) => None,
+            None => Some(locked(dir)?),
+        };
         if self.discard {
             return throw_away(dir);
         }
@@ -109,13 +117,13 @@ impl ChangeOptions {
             let count = conflicts.len();
             let path = Path::new("/").join(&first.path);
             let message =
-                format!("nothing is applied: changed in NEWROOT, too: {} ({count} in all)", quoted(&path));
-            return Err(Failure::new(message).hint("--list says which they are; --apply=force replaces them"));
+                format!("nothing is applied: NEWROOT changed as well: {} ({count} in all)", quoted(&path));
+            return Err(Failure::new(message).hint("--list shows them; --apply=force replaces them"));
         }
         let mut apply = Apply::default();
         apply.directory(&upper, &lower, &lower, Path::new("")).map_err(|(path, why)| {
             failed("apply", &Path::new("/").join(path), &why)
-                .hint("the changes are kept: --apply goes on with them")
+                .hint("the changes are kept: run --apply again to continue")
         })?;
         throw_away(dir)
     }
@@ -131,19 +139,42 @@ fn begun(dir: &Path) -> Option<(i64, u64)> {
     Some((since.mtime(), since.mtime_nsec().try_into().ok()?))
 }
 
-/// Throws changes away; DIR can be used again. Half of them would say something else than all, so they get
-/// another name first.
+fn locked(dir: &Path) -> Result<OwnedFd, Failure> {
+    lock::lock(dir).map_err(|why| match why.kind() {
+        io::ErrorKind::WouldBlock => failed("lock", dir, &why).hint(lock::in_use()),
+        _ => failed("lock", dir, &why),
+    })
+}
+
+/// Discards changes; DIR can be used again. Half of them would mean something else than all of them, so they are
+/// renamed first.
 fn throw_away(dir: &Path) -> Result<(), Failure> {
-    let cannot = |why: io::Error| failed("throw away the changes in", dir, &why);
+    let cannot = |why: io::Error| failed("discard the changes in", dir, &why);
     let open = Dir::at(dir).map_err(cannot)?;
-    let remove = || apply::remove(&open, OsStr::new(GONE), open.stat(OsStr::new(GONE))?.as_ref());
-    remove().map_err(cannot)?;
+    let remove = |name| apply::remove(&open, OsStr::new(name), open.stat(OsStr::new(name))?.as_ref());
+    remove(GONE).map_err(cannot)?;
     std::fs::rename(dir.join(UPPER), dir.join(GONE)).map_err(cannot)?;
-    remove().map_err(cannot)?;
+    remove(GONE).map_err(cannot)?;
+    empty_work(&open).map_err(cannot)?;
     match std::fs::remove_file(dir.join(SINCE)) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Err(cannot(why)),
         _ => Ok(()),
     }
+}
+
+/// Empties the overlay's own directory. The kernel leaves one in it that its owner may not read, so that
+/// `rm -r` of a user fails there; the directory itself stays, as the sign of changes that are gone.
+fn empty_work(open: &Dir) -> io::Result<()> {
+    let work = Dir::open(open.0.as_fd(), OsStr::new(WORK))?;
+    for name in work.names()? {
+        if let Some(found) = work.stat(&name)? {
+            if tree::file_type(&found) == FileType::Directory {
+                rustix::fs::chmodat(&work.0, &name, Mode::RWXU, AtFlags::empty())?;
+            }
+            apply::remove(&work, &name, Some(&found))?;
+        }
+    }
+    Ok(())
 }
 
 fn print(changes: &[Change], format: Format) -> io::Result<()> {
@@ -153,7 +184,7 @@ fn print(changes: &[Change], format: Format) -> io::Result<()> {
         let word = kind.word();
         match format {
             Format::Text => {
-                let conflict = if *is_conflict { ", in NEWROOT, too" } else { "" };
+                let conflict = if *is_conflict { ", also in NEWROOT" } else { "" };
                 writeln!(out, "{word} {}{conflict}", quoted(&path))?;
             }
             Format::Json => writeln!(
@@ -166,7 +197,7 @@ fn print(changes: &[Change], format: Format) -> io::Result<()> {
     out.flush()
 }
 
-/// A string of JSON. A byte that is no text is written as the code point of the same number, as in Latin-1.
+/// A string of JSON. A byte that is not UTF-8 becomes the code point of the same number, as in Latin-1.
 fn json_string(path: &Path) -> String {
     let mut text = String::from("\"");
     let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use chain::args::Tool;
 
+use crate::cgroup_view::CgroupView;
 use crate::changes::ChangeOptions;
 use crate::credentials::CredentialOptions;
+use crate::free_ids::Userns;
 use crate::image::ImageOptions;
 use crate::mount_request::{MountRequests, parse_size};
 use crate::rights::RightsOptions;
@@ -15,9 +17,9 @@ use crate::root_mount::WriteMode;
 pub const TOOL: Tool = Tool {
     name: "chroot-rs",
     about: "Make NEWROOT the root directory, then become COMMAND.\n\n\
-        Nothing inside can see out: the change is made with pivot_root(2) in an own mount \
-        namespace, the old root is gone, no process outside is in sight, and proc, sys and dev \
-        are mounted where NEWROOT has the directories.",
+        Nothing inside can see out: chroot-rs enters a mount namespace of its own, calls pivot_root(2) and \
+        detaches the old root; processes outside are hidden, and proc, sys and dev are mounted where \
+        NEWROOT has these directories.",
     operands: "[--] NEWROOT [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
@@ -27,32 +29,32 @@ pub const TOOL: Tool = Tool {
 /// The options as clap parses them.
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
-    /// Exactly chroot(2) and chdir(2), as chroot(1) does: no mounts, and root can get out
+    /// Call only chroot(2) and chdir(2), as chroot(1) does: no mounts, and root can get out
     #[arg(long)]
     pub plain: bool,
 
-    /// Change the root, but mount no proc, sys and dev
+    /// Change the root, but do not mount proc, sys and dev
     #[arg(long, conflicts_with = "plain")]
     pub no_mount: bool,
 
-    /// Keep the caller's processes in sight, although the roots of those outside lead out
+    /// Keep the caller's processes visible; the roots of those outside lead out
     #[arg(long, conflicts_with = "plain")]
     pub share_pid: bool,
 
-    /// Let COMMAND be process 1, for which the kernel drops signals it does not catch: for
-    /// systemd and other inits
+    /// Run COMMAND as process 1, for which the kernel drops signals it does not catch; for systemd
+    /// and other inits
     #[arg(long, conflicts_with_all = ["plain", "share_pid"])]
     pub no_init: bool,
 
-    /// Where the machine's root exists inside: leave its switches in /proc and /sys writable (/proc/sys, ...)
+    /// Leave kernel settings in /proc and /sys writable (/proc/sys, ...) where the machine's root exists inside
     #[arg(long, conflicts_with_all = ["plain", "no_mount"])]
     pub unmask: bool,
 
-    /// Let nothing be written to NEWROOT and what is mounted below it
+    /// Make NEWROOT and the mounts below it read-only
     #[arg(long, conflicts_with_all = ["plain", "ephemeral"])]
     pub read_only: bool,
 
-    /// Let everything be written to NEWROOT, at most SIZE, and forget it when the command ends
+    /// Keep what is written to NEWROOT in memory, at most SIZE, and discard it when the command ends
     #[arg(long, conflicts_with = "plain", value_name = "SIZE", num_args = 0..=1, require_equals = true,
           value_parser = EphemeralSize::parse, default_missing_value = "")]
     pub ephemeral: Option<EphemeralSize>,
@@ -61,15 +63,23 @@ pub struct Options {
     #[command(flatten)]
     pub changes: ChangeOptions,
 
-    /// How mounts that are made outside later spread in: private, not at all; slave, to what is bound
+    /// Hide mounts made outside later (private), or show them below bound directories (slave)
     #[arg(long, value_name = "MODE", conflicts_with = "plain", hide_possible_values = true)]
     pub propagation: Option<Propagation>,
+
+    /// Run COMMAND as root of a user namespace whose ids no account has; files of NEWROOT keep their owners
+    #[arg(long, value_name = "auto", conflicts_with_all = ["plain", "changes"], hide_possible_values = true)]
+    pub userns: Option<Userns>,
+
+    /// Mount the command's own control groups on /sys/fs/cgroup: ro, rw or none; default ro if it has a cgroup namespace
+    #[arg(long, value_name = "ro|rw|none", conflicts_with_all = ["plain", "no_mount"], hide_possible_values = true)]
+    pub cgroup: Option<CgroupView>,
 
     /// `--bind`, `--tmpfs`, `--resolv-conf`.
     #[command(flatten)]
     pub mounts: MountRequests,
 
-    /// Leave open what the caller left open and leads out of NEWROOT: directories, namespaces, sockets
+    /// Keep inherited descriptors open even if they lead out of NEWROOT: directories, namespaces, sockets
     #[arg(long)]
     pub keep_fds: bool,
 
@@ -89,12 +99,12 @@ pub struct Options {
     #[command(flatten)]
     pub rights: RightsOptions,
 
-    /// Stay in the working directory; only where NEWROOT is "/" already
+    /// Stay in the working directory; only if NEWROOT is "/" already
     #[arg(long)]
     pub skip_chdir: bool,
 }
 
-/// The most that is written to an ephemeral root, as tmpfs(5) reads it; half of the memory without one.
+/// The most that can be written to an ephemeral root, as tmpfs(5) reads it; half of the memory by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EphemeralSize(pub Option<String>);
 
@@ -103,7 +113,8 @@ impl EphemeralSize {
         if text.is_empty() {
             return Ok(Self(None));
         }
-        let size = parse_size(text).ok_or("a size is a number with k, m or g, or with % of the memory")?;
+        let size = parse_size(text)
+            .ok_or("expected a number of bytes with k, m or g, or a share of the memory with %")?;
         Ok(Self(Some(size)))
     }
 }
@@ -119,7 +130,11 @@ pub enum Propagation {
 impl Options {
     /// Whether an option needs mounts.
     pub fn want_mounts(&self) -> bool {
-        self.write_mode() != WriteMode::Persistent || !self.mounts.0.is_empty() || self.propagation.is_some()
+        self.write_mode() != WriteMode::Persistent
+            || !self.mounts.0.is_empty()
+            || self.propagation.is_some()
+            || self.cgroup.is_some()
+            || self.userns.is_some()
     }
 
     /// What happens to changes the command makes.

@@ -13,7 +13,7 @@ use crate::ids::Ids;
 use system::accounts::{AccountFiles, number};
 
 const IDS_HINT: &str =
-    "a range of ids is mapped below 'unshare-rs --', where /etc/subuid gives the caller one";
+    "run 'unshare-rs --' before chroot-rs: it maps the ids that /etc/subuid gives the caller";
 
 /// The ids to change to; nothing for those that stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,8 @@ impl Credentials {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CredentialOptions {
     /// Run as this user and group: names of NEWROOT's own files, or numbers
-    #[arg(long, value_name = "USER[:GROUP]")]
+    // GNU chroot has the abbreviation, and docker the whole name
+    #[arg(long, alias = "user", value_name = "USER[:GROUP]")]
     pub userspec: Option<OsString>,
 
     /// Have exactly these supplementary groups; empty for none

@@ -41,7 +41,7 @@ const KERNEL_FILE: &str = "a file of the kernel's";
 /// and of processes before Linux 6.9: linux/magic.h.
 const ANON_INODE_FS_MAGIC: i64 = 0x0904_1934;
 
-/// Major and minor number of devices that are the same for everybody: null, zero, full, random, urandom, tty.
+/// Major and minor number of devices that are the same for all processes: null, zero, full, random, urandom, tty.
 const HARMLESS: [(u64, u64); 6] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0)];
 /// What makes terminals, and the other ends of terminals: Documentation/admin-guide/devices.txt.
 const PTMX: (u64, u64) = (5, 2);

@@ -8,8 +8,9 @@ use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sys::stat::{fstat, stat};
 
-use crate::mounts::{NO_SUID_DEV_EXEC, read_only_device};
+use crate::mounts::read_only_device;
 use crate::root::chdir_inside;
+use crate::root_mount::NO_SUID_DEV_EXEC;
 
 /// The devices that programs expect, with major and minor number:
 /// Documentation/admin-guide/devices.txt.
@@ -73,7 +74,10 @@ impl Dev {
             } else {
                 bind_file(plan, &Path::new("/dev").join(name), name);
                 if self.is_limited && self.has_host_root {
-                    plan.step(format!("let nobody change the mode of {name}"), read_only_device(name));
+                    plan.step(
+                        format!("keep the mode of /dev/{name} from being changed"),
+                        read_only_device(name),
+                    );
                 }
             }
         }
@@ -87,7 +91,7 @@ impl Dev {
         self.plan_mounts(plan);
         if self.is_limited && self.mknod {
             let remount = call::Mount::remount(".", limited | MsFlags::MS_BIND);
-            plan.step("let no other device be opened there", remount);
+            plan.step("keep other devices there from being opened", remount);
         }
         plan.step("take the umask back", call::Umask(self.umask));
     }

@@ -96,7 +96,7 @@ impl ExtraMount {
         chdir_inside(plan, new_root, &path);
         let hides = umask & 0o755 != 0;
         if hides {
-            plan.step("let everybody see what is made", call::Umask(0o22));
+            plan.step("let all users see what is made", call::Umask(0o22));
         }
         for name in dirs {
             path.push(name);

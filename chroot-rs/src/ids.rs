@@ -38,6 +38,12 @@ impl Ids {
         Self { users: one(uid), groups: one(gid), setgroups_denied: true, has_no_groups: has_no_groups() }
     }
 
+    /// The ids of a namespace in which there are those below `count`.
+    pub fn below(count: u32) -> Self {
+        let ids = || Some(std::iter::once(0..u64::from(count)).collect::<Vec<_>>());
+        Self { users: ids(), groups: ids(), ..Self::default() }
+    }
+
     pub fn has_user(&self, uid: u32) -> bool {
         has(self.users.as_deref(), uid)
     }

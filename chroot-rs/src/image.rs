@@ -35,7 +35,7 @@ pub struct ImageOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "skip_chdir")]
     pub image_config: Option<PathBuf>,
 
-    /// Run PROGRAM in the place of the image's Entrypoint and Cmd; empty for COMMAND alone
+    /// Run PROGRAM instead of the image's Entrypoint and Cmd; empty for COMMAND alone
     #[arg(long, value_name = "PROGRAM", requires = "image_config")]
     pub entrypoint: Option<OsString>,
 
@@ -96,7 +96,7 @@ impl Image {
             return Err(Failure::new(format!("cannot read {}: {why}", quoted(path))).hint(HINT));
         }
         Self::parse(&text).map_err(|why| {
-            Failure::new(format!("{} is no configuration of an image: {why}", quoted(path))).hint(HINT)
+            Failure::new(format!("{} is not an image configuration: {why}", quoted(path))).hint(HINT)
         })
     }
 
@@ -191,7 +191,7 @@ impl Image {
 
 /// A list of words; one alone is a list, too, and null is none.
 fn words(config: &Value, key: &str) -> Result<Vec<String>, String> {
-    let wrong = || format!("its {key} is no list of words");
+    let wrong = || format!("its {key} is not a list of strings");
     match config.get(key) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(word)) => Ok(vec![word.clone()]),
@@ -206,7 +206,7 @@ fn text_of(config: &Value, key: &str) -> Result<String, String> {
     match config.get(key) {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(format!("its {key} is no text")),
+        Some(_) => Err(format!("its {key} is not a string")),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod broken_variables;
 pub mod capabilities;
+mod cgroup_view;
 pub mod changes;
 pub mod cli;
 mod credentials;
@@ -10,6 +11,7 @@ mod descriptors;
 mod dev;
 mod environment;
 mod extra_mount;
+mod free_ids;
 mod ids;
 mod image;
 mod make_directories;
@@ -27,6 +29,7 @@ mod root_mount;
 pub mod seccomp;
 mod setup;
 mod standard_pipes;
+mod subordinate_files;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -48,9 +48,7 @@ impl BindOptions {
                 b"bind" => options.recursive = false,
                 b"rbind" => options.recursive = true,
                 _ => {
-                    return Err(format!(
-                        "after DST comes a list of ro, rw, noexec, exec, bind, rbind; {COLON}"
-                    ));
+                    return Err(format!("expected ro, rw, noexec, exec, bind or rbind after DST; {COLON}"));
                 }
             }
         }
@@ -82,7 +80,7 @@ impl MountRequest {
         };
         let options = parts.next().map(|words| BindOptions::parse(&words)).transpose()?.unwrap_or_default();
         if parts.next().is_some() {
-            return Err(format!("it has a part too many; {COLON}"));
+            return Err(format!("expected at most SRC:DST:OPTIONS; {COLON}"));
         }
         let target = inside(target).map_err(|why| format!("{why}; {COLON}"))?;
         Ok(Self::Bind { source, target, options, may_be_missing })
@@ -93,12 +91,14 @@ impl MountRequest {
         let target = inside(PathBuf::from(parts.next().unwrap_or_default()))?;
         let size = match parts.next().map(|size| parse_size(&size.to_string_lossy())) {
             Some(None) => {
-                return Err("a size is a number with k, m or g, or with % of the memory".to_string());
+                return Err(
+                    "expected a number of bytes with k, m or g, or a share of the memory with %".to_string()
+                );
             }
             size => size.flatten(),
         };
         if parts.next().is_some() {
-            return Err("it has a part too many".to_string());
+            return Err("expected at most DST:SIZE".to_string());
         }
         Ok(Self::Tmpfs { target, size })
     }
@@ -126,8 +126,8 @@ pub fn parse_size(text: &str) -> Option<String> {
 
 fn inside(target: PathBuf) -> Result<PathBuf, String> {
     match (target.is_absolute(), target.components().nth(1)) {
-        (false, _) => Err("DST starts with '/': it is a path in the new root".to_string()),
-        (true, None) => Err("DST is the new root itself".to_string()),
+        (false, _) => Err("expected DST to start with '/': it is a path in the new root".to_string()),
+        (true, None) => Err("expected DST below the new root, not the root itself".to_string()),
         (true, Some(_)) => Ok(target),
     }
 }
@@ -161,7 +161,7 @@ impl MountRequests {
         })
     }
 
-    /// Whether something of outside is shown.
+    /// Whether something from outside is shown.
     pub fn have_bind(&self) -> bool {
         self.0.iter().any(|request| matches!(request, MountRequest::Bind { .. }))
     }
@@ -174,12 +174,12 @@ impl clap::Args for MountRequests {
             .action(ArgAction::Append)
             .value_name("SRC[:DST[:OPTION,...]]")
             .value_parser(OsStringValueParser::new().try_map(MountRequest::parse_bind))
-            .help("Show a file or directory inside, at DST or its own path: ro, noexec, bind without mounts below; repeatable");
+            .help("Show a file or directory inside, at DST or its own path; options: ro, noexec, bind (without mounts below); repeatable");
         let bind_try = option("bind-try")
             .action(ArgAction::Append)
             .value_name("SRC[:DST[:OPTION,...]]")
             .value_parser(OsStringValueParser::new().try_map(MountRequest::parse_bind_try))
-            .help("The same as --bind, and nothing where there is no SRC");
+            .help("Like --bind, but do nothing if SRC does not exist");
         let tmpfs = option("tmpfs")
             .action(ArgAction::Append)
             .value_name("DST[:SIZE]")
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_source_is_the_callers_and_a_relative_target_nobodys() {
+    fn a_relative_source_is_the_callers_and_a_relative_target_is_refused() {
         let here = std::env::current_dir().unwrap().into_os_string().into_string().unwrap();
         assert_eq!(bind("src:/b").unwrap(), three(&format!("{here}/src"), "/b", false));
         for wrong in ["/a:b", "/a:/", ":/b", "", "/a:/b:x", "/a:/b:ro:ro", "/a:/b/c:"] {

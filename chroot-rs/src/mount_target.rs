@@ -100,7 +100,7 @@ impl<'a> TargetResolver<'a> {
         let is_dir = is_directory(found.st_mode);
         let mut walked = self.walk(target);
         if let Some(link) = self.link_itself(target).filter(|_| !is_dir) {
-            // what the link leads to may be somebody else's: a zone of localtime(5), a file of a service
+            // the target of the link may belong to something else: a zone of localtime(5), a file of a service
             walked = Walked { real: link, missing: Vec::new() };
             return Ok(ExtraMount {
                 source: MountSource::Host { path: path.to_path_buf(), is_dir, options },
@@ -117,7 +117,7 @@ impl<'a> TargetResolver<'a> {
 
     fn tmpfs(&mut self, target: &Path, size: Option<&str>) -> Result<ExtraMount, Failure> {
         let walked = self.walk(target);
-        // as accessible as what it covers: /tmp is everybody's, /root is not
+        // as accessible as what it covers: /tmp is open to all users, /root is not
         let covered = self.mode(&walked.real).filter(|_| walked.missing.is_empty());
         let mode = covered.map_or(0o755, |mode| mode & 0o7777);
         let size = size.map(|size| format!(",size={size}")).unwrap_or_default();
@@ -184,7 +184,7 @@ impl<'a> TargetResolver<'a> {
         let Some(mode) = self.mode(real) else { return Ok(()) };
         let wrong = match (is_directory(mode), source.is_file()) {
             (true, true) => "it is a directory",
-            (false, false) => "it is no directory",
+            (false, false) => "it is not a directory",
             _ => return Ok(()),
         };
         Err(Failure::new(format!("cannot mount on {}: {wrong}", quoted(target)))

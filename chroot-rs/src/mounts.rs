@@ -10,11 +10,10 @@ use chain::handles::FdSlot;
 use chain::{Plan, call};
 use nix::mount::{MntFlags, MsFlags};
 
+use crate::cgroup_view::CgroupMount;
 use crate::mask::{Cover, Mask};
 use crate::root::chdir_inside;
-
-/// Flags for a file system from which nothing is run and no device opened.
-pub const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+use crate::root_mount::NO_SUID_DEV_EXEC;
 
 const READ_ONLY: MsFlags = NO_SUID_DEV_EXEC.union(MsFlags::MS_RDONLY);
 
@@ -49,8 +48,8 @@ pub struct KernelMounts {
     pub proc: FsProvision,
     pub sys: FsProvision,
     pub existing: ExistingMounts,
-    /// Whether the caller's control groups are mounted below sys.
-    pub cgroup2: bool,
+    /// The command's control groups, mounted below sys.
+    pub cgroup: Option<CgroupMount>,
     pub masks: Vec<Mask>,
     /// Of a copied sysfs, what is shown; all of it if nothing is named here.
     pub sys_parts: Vec<&'static str>,
@@ -87,9 +86,8 @@ impl KernelMounts {
                 false => ("mount sysfs read-only", READ_ONLY),
             };
             plan.step(reason, call::Mount::new("sysfs", ".", flags));
-            if self.cgroup2 {
-                chdir_inside(plan, new_root, "sys/fs/cgroup");
-                plan.step("show the own control group", call::Mount::new("cgroup2", ".", READ_ONLY));
+            if let Some(cgroup) = self.cgroup {
+                cgroup.plan(plan, new_root);
             }
         } else {
             self.plan_copied_sys(plan, new_root);
@@ -107,7 +105,11 @@ impl KernelMounts {
             plan.step("show it inside", call::MoveMount { slot, target: target.into() });
         };
         if self.sys_parts.is_empty() {
-            return copy(plan, "/sys".into(), Path::new("."));
+            copy(plan, "/sys".into(), Path::new("."));
+            if let Some(cgroup) = self.cgroup {
+                cgroup.plan(plan, new_root);
+            }
+            return;
         }
         let empty = call::Mount::new("tmpfs", ".", NO_SUID_DEV_EXEC).with_data("mode=755,size=64k");
         plan.step("mount a directory for parts of the caller's /sys", empty);
@@ -115,6 +117,13 @@ impl KernelMounts {
         for name in &self.sys_parts {
             plan.step(format!("make /sys/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
             copy(plan, Path::new("/sys").join(name), Path::new(name));
+        }
+        if let Some(cgroup) = self.cgroup {
+            for dir in ["fs", "fs/cgroup"] {
+                plan.step(format!("make /sys/{dir}"), call::Mkdir { path: dir.into(), mode: 0o755 });
+            }
+            cgroup.plan(plan, new_root);
+            chdir_inside(plan, new_root, "sys");
         }
         let remount = call::Mount::remount(".", READ_ONLY | MsFlags::MS_BIND);
         plan.step("let nothing else be made there", remount);
@@ -171,8 +180,11 @@ impl KernelMounts {
                 Cover::File => {
                     let bind = call::Mount::bind("/dev/null", name, MsFlags::empty());
                     plan.step(format!("let /{dir}/{name} read as empty"), bind);
-                    // it is the device of outside
-                    plan.step("let nobody change the mode of that", read_only_device(name));
+                    // it is the device outside
+                    plan.step(
+                        format!("keep the mode of /{dir}/{name} from being changed"),
+                        read_only_device(name),
+                    );
                 }
                 Cover::Directory => {
                     let empty = call::Mount::new("tmpfs", name, READ_ONLY);

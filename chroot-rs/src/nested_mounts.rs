@@ -19,7 +19,7 @@ use crate::root::Root;
 /// Where our own mounts come, so that nothing there is shown.
 const OURS: [&str; 3] = ["proc", "sys", "dev"];
 
-/// File systems without anybody's files.
+/// File systems that hold no files of users.
 const OF_THE_KERNEL: [&[u8]; 18] = [
     b"autofs",
     b"binfmt_misc",
@@ -60,7 +60,7 @@ impl OverlayProbe {
         let are_locked = match privilege {
             Privilege::Machine => false,
             Privilege::Namespace => !below.is_empty() && !root.can_unmount_below(),
-            Privilege::Unprivileged => !below.is_empty(),
+            Privilege::Unprivileged | Privilege::FreeIds => !below.is_empty(),
         };
         let mut probe =
             Self { foreign_owner: foreign_owner(root, privilege, ids, caller), ..Self::default() };
@@ -70,11 +70,14 @@ impl OverlayProbe {
         } else {
             (probe.nested, probe.hidden) = (nested, hidden);
         }
+        let is_users = privilege != Privilege::Machine;
         if let Some(dir) = changes {
             probe.missing = missing(dir, root.mode(), &probe.pieces);
             let there = dir.ancestors().find(|path| path.exists());
             let keeps = there.is_none_or(sys::keeps_user_attributes);
-            probe.lacks_attributes = privilege != Privilege::Machine && !keeps;
+            probe.lacks_attributes = is_users && !keeps;
+        } else {
+            probe.lacks_attributes = is_users && !sys::tmpfs_keeps_user_attributes();
         }
         probe
     }
@@ -175,11 +178,11 @@ fn ways(root: &Root, name: &Path, caller: u32) -> Vec<(PathBuf, u32)> {
     ways
 }
 
-/// The owner of the root, if nobody of the user namespace is that.
+/// The owner of the root, if that id does not exist in the user namespace.
 fn foreign_owner(root: &Root, privilege: Privilege, ids: &Ids, caller: u32) -> Option<u32> {
     let owner = fstat(&root.dir).ok()?;
     let is_foreign = match privilege {
-        Privilege::Machine => false,
+        Privilege::Machine | Privilege::FreeIds => false,
         Privilege::Unprivileged => owner.st_uid != caller,
         Privilege::Namespace => owner.st_uid == NOBODY && (owner.st_gid == NOBODY || !ids.has_user(NOBODY)),
     };

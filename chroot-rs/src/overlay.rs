@@ -13,7 +13,7 @@ use chain::{Plan, call};
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 
-use crate::changes::SINCE;
+use crate::changes::{Lock, SINCE};
 use crate::root_mount::RootMount;
 
 /// What an overlay has to know of the root; empty where none is asked for.
@@ -27,7 +27,7 @@ pub struct OverlayProbe {
     pub pieces: Vec<Piece>,
     /// Directories of `--changes` that are to be made, below that, with their modes.
     pub missing: Vec<(PathBuf, u32)>,
-    /// Whether the file system of `--changes` lacks the attribute by which an overlay of a user's tells that a
+    /// Whether the file system of what is written lacks the attribute by which an overlay of a user's tells that a
     /// directory shows nothing of the one below.
     pub lacks_attributes: bool,
     /// The owner of the root who has no id inside, so that nothing of theirs can be changed.
@@ -77,9 +77,9 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Makes what the directory of `--changes` lacks and holds it, before a mount can lie over it.
-    pub fn plan_kept(&self, plan: &mut Plan, umask: u32) -> Option<FdSlot> {
-        let dir = self.changes.as_ref()?;
+    /// Makes what the directory of `--changes` lacks and locks it, before the fork of the parent that stays.
+    pub fn plan_directory(&self, plan: &mut Plan, umask: u32) {
+        let Some(dir) = &self.changes else { return };
         if !self.probe.missing.is_empty() {
             plan.step("give directories exactly their modes", call::Umask(0));
             for (below, mode) in &self.probe.missing {
@@ -93,6 +93,13 @@ impl Overlay {
             }
             plan.step("take the umask back", call::Umask(umask));
         }
+        let slot = plan.slot("lock");
+        plan.step("keep other runs from using it", Lock { dir: dir.clone(), slot });
+    }
+
+    /// Takes the directory of `--changes`, before a mount can lie over it.
+    pub fn plan_kept(&self, plan: &mut Plan) -> Option<FdSlot> {
+        let dir = self.changes.as_ref()?;
         let slot = plan.slot("kept");
         let copy = call::OpenTree { path: dir.clone(), slot, recursive: false };
         plan.step("take the directory of the changes as a mount of its own", copy);

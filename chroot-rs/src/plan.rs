@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chain::call;
 use chain::process_one;
 use chain::reporter::quoted;
+use chain::user_namespace::FreeIds;
 use chain::{Plan, ProcessOne, idmap};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
@@ -14,7 +15,7 @@ use crate::make_directories::MakeDirectories;
 use crate::rights::Rights;
 use crate::root::Root;
 use crate::setup::{PivotSetup, Setup, Strategy};
-use crate::{descriptors, root, standard_pipes};
+use crate::{descriptors, free_ids, root, standard_pipes};
 
 /// Every step between now and the command.
 ///
@@ -27,6 +28,9 @@ pub fn plan(setup: Setup) -> Plan {
     match setup.strategy {
         Strategy::Plain { skip_chdir } => {
             left.plan_namespace(&mut plan);
+            if let Some(ids) = left.user_namespace {
+                ids.plan_entry(&mut plan);
+            }
             plan.step("change the root directory", call::Chroot(setup.root.path));
             if !skip_chdir {
                 plan.step("start at the root", call::Chdir("/".into()));
@@ -36,7 +40,7 @@ pub fn plan(setup: Setup) -> Plan {
             if is_init && pivot.process_1 == Some(ProcessOne::Reaper) {
                 process_one::plan_advice(&mut plan, TOOL.name);
             }
-            plan_pivot(&mut plan, setup.root, *pivot, &setup.rights);
+            plan_pivot(&mut plan, setup.root, *pivot, &setup.rights, left.user_namespace);
         }
     }
     plan_missing_workdir(&mut plan, setup.missing_workdir);
@@ -66,13 +70,23 @@ fn plan_missing_workdir(plan: &mut Plan, missing: Option<PathBuf>) {
 }
 
 /// A new mount namespace, the new root as a mount in it, the file systems inside, then pivot_root(2).
-fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
+fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights, free_ids: Option<FreeIds>) {
     descriptors::plan_close_on_exec(plan, pivot.escaping_fds);
+    let free_ids = free_ids.or_else(|| pivot.has_free_ids.then(|| FreeIds::plan_creation(plan)));
     let new_root = plan.attach_fd("new root", root.dir);
     if pivot.root_mount.has_open_tree {
         root::chdir_to_root(plan, new_root);
     }
+    if let Some(ids) = free_ids {
+        free_ids::plan(plan, ids, new_root, pivot.limits);
+    }
+    if let Some(overlay) = &pivot.overlay {
+        overlay.plan_directory(plan, pivot.root_mount.umask);
+    }
     plan_namespaces(plan, pivot.map_caller, pivot.process_1, rights);
+    if pivot.process_1.is_none() && pivot.overlay.as_ref().is_some_and(|overlay| overlay.changes.is_some()) {
+        plan.fork("stay as the parent, which keeps the changes locked", call::ForkOptions::default());
+    }
     let (reason, propagation) = if pivot.follows_outside {
         ("let mounts spread in but not out", MsFlags::MS_SLAVE)
     } else {
@@ -81,7 +95,7 @@ fn plan_pivot(plan: &mut Plan, root: Root, pivot: PivotSetup, rights: &Rights) {
     plan.step(reason, call::Mount::propagate("/", propagation));
     let extra_mounts = pivot.extra_mounts.into_iter().map(|mount| mount.plan_source(plan, pivot.limits));
     let extra_mounts: Vec<_> = extra_mounts.collect();
-    let kept = pivot.overlay.as_ref().and_then(|overlay| overlay.plan_kept(plan, pivot.root_mount.umask));
+    let kept = pivot.overlay.as_ref().and_then(|overlay| overlay.plan_kept(plan));
     pivot.root_mount.plan(plan, new_root, pivot.write_mode, &root.path);
     if let Some(overlay) = pivot.overlay {
         pivot.root_mount.plan_overlay(plan, new_root, &overlay, kept);

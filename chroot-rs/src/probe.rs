@@ -10,6 +10,7 @@ use system::visibility::Refused;
 use system::{mountinfo, sys};
 
 use crate::broken_variables::Variable;
+use crate::cgroup_view::CgroupProbe;
 use crate::cli::Options;
 use crate::descriptors::{self, EscapingFd};
 use crate::dev::{self, Dev};
@@ -21,6 +22,7 @@ use crate::rights::CallerRights;
 use crate::root::{DirState, Root};
 use crate::root_mount::{RootMount, WriteMode};
 use crate::standard_pipes;
+use crate::subordinate_files;
 use system::accounts::AccountFiles;
 
 /// Where this process has CAP_SYS_ADMIN, which mount(2) needs.
@@ -30,6 +32,8 @@ pub enum Privilege {
     Machine,
     /// In another user namespace.
     Namespace,
+    /// In the user namespace the machine booted with, and the command gets one whose ids no account has.
+    FreeIds,
     /// Nowhere: it takes a new user namespace.
     Unprivileged,
 }
@@ -61,7 +65,7 @@ impl WhyPlain {
 }
 
 impl Privilege {
-    fn read(is_current_root: bool, want_mounts: bool) -> Result<Self, WhyPlain> {
+    fn read(is_current_root: bool, want_mounts: bool, want_free_ids: bool) -> Result<Self, WhyPlain> {
         if is_current_root && !want_mounts {
             return Err(WhyPlain::SameRoot);
         }
@@ -72,7 +76,11 @@ impl Privilege {
         if sys::is_mount_root(Path::new("/")) == Some(false) {
             return Err(WhyPlain::InChroot);
         }
-        Ok(if Kind::USER.is_initial() { Self::Machine } else { Self::Namespace })
+        Ok(match (Kind::USER.is_initial(), want_free_ids) {
+            (true, true) => Self::FreeIds,
+            (true, false) => Self::Machine,
+            (false, _) => Self::Namespace,
+        })
     }
 
     fn read_dev(self, ids: &Ids, umask: u32, has_host_root: bool) -> Dev {
@@ -93,7 +101,9 @@ impl Privilege {
             Self::Machine => Refused::default(),
             Self::Namespace => Refused::read(CloneFlags::CLONE_NEWNS),
             // its network namespace is not its own, so it gets no sysfs in any case
-            Self::Unprivileged => Refused::read(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER),
+            Self::Unprivileged | Self::FreeIds => {
+                Refused::read(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER)
+            }
         }
     }
 
@@ -103,7 +113,7 @@ impl Privilege {
             Self::Machine => true,
             Self::Namespace => kind.is_ours(),
             // a new user namespace owns none of the others
-            Self::Unprivileged => false,
+            Self::Unprivileged | Self::FreeIds => false,
         }
     }
 }
@@ -143,10 +153,12 @@ impl Probe {
     /// Reads what the options need.
     pub fn read(root: Root, options: &Options) -> Self {
         let is_current_root = root.is_current_root();
+        let handover = Handover::inside();
+        let want_free_ids = options.userns.is_some() || handover.as_ref().is_some_and(|left| left.userns);
         let privilege = if options.plain {
             Err(WhyPlain::Requested)
         } else {
-            Privilege::read(is_current_root, options.want_mounts())
+            Privilege::read(is_current_root, options.want_mounts() || want_free_ids, want_free_ids)
         };
         let named = options.credentials.are_requested();
         let ids = match privilege {
@@ -154,6 +166,7 @@ impl Probe {
                 Some((uid, gid)) => Ids::only(uid, gid),
                 None => Ids::one(),
             },
+            Ok(Privilege::FreeIds) => Ids::below(1 << 16),
             Ok(Privilege::Namespace) => Ids::here(),
             Err(_) if named => Ids::here(),
             Ok(Privilege::Machine) | Err(_) => Ids::default(),
@@ -172,7 +185,7 @@ impl Probe {
             standard_pipes: if named { standard_pipes::read() } else { Vec::new() },
             mounts: privilege.map(|privilege| MountProbe::read(&root, privilege, &ids, options)),
             ids,
-            handover: Handover::inside(),
+            handover,
             root,
         }
     }
@@ -196,8 +209,8 @@ pub struct MountProbe {
     pub owns_pid: bool,
     /// Whether it owns its network namespace, and the kernel gives it a new sysfs.
     pub owns_net: bool,
-    /// Whether it owns its cgroup namespace, and that is not the first one.
-    pub owns_cgroup: bool,
+    /// Its cgroup namespace.
+    pub cgroup: CgroupProbe,
     /// Whether a tree of mounts can be made read-only: Linux 5.12.
     pub has_mount_setattr: bool,
     /// The paths to cover that this kernel has; none where user 0 of the machine does not exist.
@@ -210,6 +223,8 @@ pub struct MountProbe {
     pub existing: ExistingMounts,
     pub root_mount: RootMount,
     pub dev: Dev,
+    /// Whether files of the root belong to ids that 'unshare-rs' before chroot-rs would map.
+    pub has_unmapped_files: bool,
     /// What an overlay has to know; empty without one.
     pub overlay: OverlayProbe,
     /// Whether mounts that are made outside spread into the caller's mounts; looked at where they may be
@@ -250,7 +265,10 @@ impl MountProbe {
             proc_is_covered: refused.proc,
             owns_pid: privilege.owns(Kind::PID),
             owns_net: shows_net,
-            owns_cgroup: !Kind::CGROUP.is_initial() && privilege.owns(Kind::CGROUP),
+            cgroup: CgroupProbe::read(
+                !Kind::CGROUP.is_initial() && privilege.owns(Kind::CGROUP),
+                options.cgroup,
+            ),
             has_mount_setattr: has_open_tree && sys::has_mount_setattr(),
             proc_dir,
             sys_dir,
@@ -263,6 +281,7 @@ impl MountProbe {
                 userxattr: !is_machine,
                 covers_old_root: mountinfo::is_root_first_mount(),
             },
+            has_unmapped_files: privilege == Privilege::Unprivileged && subordinate_files::are_there(root),
             overlay: overlay.unwrap_or_default(),
             is_slave: options.mounts.have_bind() && mountinfo::is_root_slave(),
         }

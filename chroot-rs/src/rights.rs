@@ -257,7 +257,7 @@ fn filters(
     kept: Capabilities,
 ) -> Result<Vec<ReasonedFilter>, Failure> {
     let terminal = ReasonedFilter {
-        reason: "let nobody type into the caller's terminal",
+        reason: "keep the command from typing into the caller's terminal",
         filter: Filter::terminal_only(),
         requested: false,
     };
@@ -285,13 +285,12 @@ fn read_profile(path: &Path, kept: Capabilities) -> Result<Filter, Failure> {
     if let Err(why) = file {
         let errno = nix::errno::Errno::from_raw(why.raw_os_error().unwrap_or_default());
         let failure = cannot(chain::reporter::ErrnoText(errno).to_string());
-        return Err(failure.hint("--seccomp takes 'default', 'unconfined' or a file with docker's JSON"));
+        return Err(
+            failure.hint("--seccomp needs 'default', 'unconfined' or a file with a profile of docker's")
+        );
     }
     let facts = Facts { capabilities: kept.0, kernel: kernel_version() };
-    profile::read(&text, facts).map_err(|why| {
-        let name = chain::call::shell_word(path);
-        cannot(why).hint(format!("python3 -m json.tool {name}"))
-    })
+    profile::read(&text, path, facts).map_err(|why| cannot(why.wrong).hint(why.hint))
 }
 
 /// Major and minor version of the running kernel; the newest, if it cannot be read.

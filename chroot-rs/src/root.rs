@@ -86,7 +86,7 @@ impl Root {
 
     fn mounts_on(&self, opened: &OwnedFd) -> usize {
         let device = |fd: &OwnedFd| fstat(fd).map(|stat| stat.st_dev);
-        // a subvolume of btrfs(5) has a device of its own and is no mount
+        // a subvolume of btrfs(5) has a device number of its own and is not a mount
         if device(opened) == device(&self.dir) || sys::is_mount_root_at(opened.as_fd()) == Some(false) {
             return 0;
         }
@@ -117,6 +117,12 @@ impl Root {
     /// Whether a process inside finds something at an absolute path.
     pub fn has(&self, path: &Path) -> bool {
         path.is_absolute() && self.open_inside(path, OFlag::O_PATH).is_ok()
+    }
+
+    /// The user and the group of a file inside.
+    pub fn owner_of(&self, path: &Path) -> Option<(u32, u32)> {
+        let found = fstat(self.open_inside(path, OFlag::O_PATH | OFlag::O_NOFOLLOW).ok()?).ok()?;
+        Some((found.st_uid, found.st_gid))
     }
 
     /// The beginning of a file inside; nothing for a device or a pipe, which could block.

@@ -9,6 +9,9 @@ use nix::mount::{MntFlags, MsFlags};
 
 use crate::root::chdir_to_root;
 
+/// Flags for a file system from which nothing is run and no device opened.
+pub const NO_SUID_DEV_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+
 /// What happens to changes the command makes to the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteMode {

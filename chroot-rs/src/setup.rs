@@ -11,6 +11,8 @@ use chain::{Failure, ProcessOne};
 use nix::errno::Errno;
 
 use crate::broken_variables::Mended;
+use crate::capabilities::CAP_SYS_ADMIN;
+use crate::cgroup_view::CgroupMount;
 use crate::cli::{EphemeralSize, Options, Propagation};
 use crate::credentials::Credentials;
 use crate::descriptors::EscapingFd;
@@ -69,6 +71,8 @@ pub struct PivotSetup {
     pub escaping_fds: Vec<EscapingFd>,
     /// The caller's user and group inside and outside of a new user namespace, if one is needed.
     pub map_caller: Option<((u32, u32), (u32, u32))>,
+    /// Whether the command gets ids that no account has.
+    pub has_free_ids: bool,
     /// Who is process 1 of the new PID namespace, if the command gets one.
     pub process_1: Option<ProcessOne>,
     pub root_mount: RootMount,
@@ -89,6 +93,19 @@ impl Setup {
         if options.skip_chdir && !probe.is_current_root {
             let failure = Failure::new("option --skip-chdir only permitted if NEWROOT is old '/'");
             return Err(failure.hint("--workdir=DIR starts in a directory of the new root"));
+        }
+        let privilege = probe.mounts.as_ref().ok().map(|mounts| mounts.privilege);
+        if options.userns.is_some() && privilege != Some(Privilege::FreeIds) {
+            let failure = Failure::new("--userns auto takes ids that only root of the machine may map");
+            return Err(
+                failure.hint("leave it out; 'unshare-rs --' before chroot-rs maps those of /etc/subuid")
+            );
+        }
+        if privilege == Some(Privilege::FreeIds) && options.changes.changes.is_some() {
+            let failure = Failure::new(
+                "--changes cannot keep the files of --userns auto: its ids are others each time",
+            );
+            return Err(failure.hint("--ephemeral forgets them"));
         }
         let mut notes = Vec::new();
         let caller = probe.mounts.as_ref().ok().map(|mounts| mounts.rights.clone());
@@ -162,7 +179,7 @@ impl PivotSetup {
             return Err(failure.hint(hint));
         }
         let process_1 = process_1(options, &probe, handover.and_then(|left| left.process_1));
-        let kernel_mounts = kernel_mounts(options, &probe, process_1.is_some());
+        let kernel_mounts = kernel_mounts(options, &probe, process_1.is_some())?;
         let has_dev = has_dir(options, probe.dev_dir) && !options.no_mount;
         let overlay = overlay(options, &probe)?;
         let dev = has_dev.then_some(&probe.dev);
@@ -173,6 +190,7 @@ impl PivotSetup {
         Ok(Self {
             escaping_fds: if options.keep_fds { Vec::new() } else { probe.escaping_fds },
             map_caller: (probe.privilege == Privilege::Unprivileged).then_some((probe.inside, probe.caller)),
+            has_free_ids: probe.privilege == Privilege::FreeIds,
             process_1,
             root_mount: probe.root_mount,
             limits,
@@ -198,43 +216,47 @@ fn process_1(options: &Options, probe: &MountProbe, left: Option<ProcessOne>) ->
 /// The strategy without mounts.
 fn plain(options: &Options, why: WhyPlain, notes: &mut Vec<String>) -> Result<Strategy, Failure> {
     if options.want_mounts() {
-        let failure = Failure::new("a mount was asked for, and none can be made here");
+        let failure = Failure::new("an option needs a mount, and none can be made here");
         return Err(failure.hint(why.advice()));
     }
     if options.rights.are_requested() {
-        let failure =
-            Failure::new("rights were to be given up, and here nothing keeps the command from them");
+        let failure = Failure::new(
+            "an option limits rights, and here nothing could keep the command from getting them back",
+        );
         return Err(failure.hint(why.advice()));
     }
     // with --plain, and for the root there is, nothing is lost
     if let WhyPlain::NoAdmin | WhyPlain::InChroot = why {
-        let lost = "plain chroot(2), no mounts, and root inside could get out";
+        let lost = "this is a plain chroot(2) without mounts, and root inside can get out";
         notes.push(format!("{lost}: {}", why.advice()));
     }
     Ok(Strategy::Plain { skip_chdir: options.skip_chdir })
 }
 
-fn kernel_mounts(options: &Options, probe: &MountProbe, new_pid: bool) -> KernelMounts {
+fn kernel_mounts(options: &Options, probe: &MountProbe, new_pid: bool) -> Result<KernelMounts, Failure> {
     let provide = |dir: DirState, fresh: bool, bind: bool| match has_dir(options, dir) && !options.no_mount {
         true if fresh => FsProvision::Fresh,
         true if bind => FsProvision::Bind,
         _ => FsProvision::Skip,
     };
-    KernelMounts {
+    let sys = provide(probe.sys_dir, probe.owns_net, probe.has_mount_setattr);
+    let is_usual = sys == FsProvision::Fresh;
+    let cgroup = CgroupMount::resolve(options.cgroup, probe.cgroup, is_usual, sys != FsProvision::Skip)?;
+    Ok(KernelMounts {
         proc: provide(probe.proc_dir, (new_pid || probe.owns_pid) && !probe.proc_is_covered, true),
         // a copy has to be made read-only
-        sys: provide(probe.sys_dir, probe.owns_net, probe.has_mount_setattr),
+        sys,
         // an overlay shows the directories of the root, not what is mounted on them
         existing: if options.write_mode() == WriteMode::Ephemeral {
             ExistingMounts::default()
         } else {
             probe.existing
         },
-        cgroup2: probe.owns_cgroup,
+        cgroup,
         masks: if options.unmask || options.rights.privileged { Vec::new() } else { probe.masks.clone() },
         sys_parts: if options.rights.privileged { Vec::new() } else { probe.sys_parts.clone() },
         sys_is_writable: options.unmask,
-    }
+    })
 }
 
 /// Whether the new root has a directory, or an overlay in which it is made.
@@ -270,7 +292,7 @@ fn left_out_of_overlay(options: &Options, overlay: &OverlayProbe) -> Vec<String>
     let read_only = overlay.pieces.iter().filter(|piece| piece.kind == PieceKind::ReadOnly);
     let read_only: Vec<String> = read_only.map(|piece| format!("/{}", piece.name.display())).collect();
     if !read_only.is_empty() {
-        let why = "something is mounted below, and a user namespace may not look under it";
+        let why = "something is mounted below, and a user namespace cannot look under it";
         notes.push(format!("read-only: {}: {why}", read_only.join(", ")));
     }
     if options.changes.changes.is_some() && !overlay.nested.is_empty() {
@@ -281,7 +303,10 @@ fn left_out_of_overlay(options: &Options, overlay: &OverlayProbe) -> Vec<String>
         ));
     }
     if overlay.lacks_attributes {
-        let why = "the file system of --changes keeps no user.* attributes, as tmpfs before Linux 6.6";
+        let why = match options.changes.changes {
+            Some(_) => "the file system of --changes keeps no user.* attributes, like tmpfs before Linux 6.6",
+            None => "tmpfs, where --ephemeral keeps them, has user.* attributes since Linux 6.6",
+        };
         notes.push(format!("directories of NEWROOT with files in them cannot be removed: {why}"));
     }
     if overlay.foreign_owner.is_some() {
@@ -295,17 +320,25 @@ fn left_out_of_overlay(options: &Options, overlay: &OverlayProbe) -> Vec<String>
 fn left_out(options: &Options, probe: &MountProbe, makes_pid: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if probe.proc_is_covered && !options.share_pid && !makes_pid {
-        let danger = "the processes outside stay in sight, and root inside could get out";
+        let danger = "processes outside stay visible, and root inside can get out";
         notes.push(format!("{danger}: {NO_NEW_PROC}"));
+    }
+    if probe.has_unmapped_files {
+        let how = "'unshare-rs --' before chroot-rs maps them";
+        notes.push(format!(
+            "files of NEWROOT belong to your subordinate ids, which do not exist inside: {how}"
+        ));
     }
     notes.extend(left_out_of_overlay(options, &probe.overlay));
     if options.no_mount {
         return notes;
     }
     let existing = probe.existing;
-    if existing.proc_mounts > 0 && !existing.can_unmount && options.write_mode() != WriteMode::Ephemeral {
-        let danger = "is covered, and root inside could uncover it and get out: umount it before";
-        notes.push(format!("what is mounted on /proc in the new root already {danger}"));
+    let is_covered =
+        existing.proc_mounts > 0 && !existing.can_unmount && options.write_mode() != WriteMode::Ephemeral;
+    if is_covered && options.rights.keep(CAP_SYS_ADMIN) {
+        let danger = "root inside can unmount the new /proc, uncover the one below and get out";
+        notes.push(format!("{danger}: drop --privileged or --cap-add SYS_ADMIN"));
     }
     let dirs = [("proc", probe.proc_dir), ("sys", probe.sys_dir), ("dev", probe.dev_dir)];
     let missing = dirs
@@ -314,7 +347,7 @@ fn left_out(options: &Options, probe: &MountProbe, makes_pid: bool) -> Vec<Strin
     let missing: Vec<String> = missing.map(|(name, _)| format!("/{name}")).collect();
     if !missing.is_empty() {
         let how = "mkdir, or --ephemeral, which makes them";
-        notes.push(format!("left out {}: the new root has no such directory: {how}", missing.join(", ")));
+        notes.push(format!("skipped {}: NEWROOT has no such directory: {how}", missing.join(", ")));
     }
     for (name, dir) in dirs {
         let why = match dir {
@@ -322,11 +355,11 @@ fn left_out(options: &Options, probe: &MountProbe, makes_pid: bool) -> Vec<Strin
             DirState::Refused(errno) => ErrnoText(errno).to_string(),
             DirState::Directory | DirState::Missing => continue,
         };
-        notes.push(format!("left out /{name}: {why}"));
+        notes.push(format!("skipped /{name}: {why}"));
     }
     if probe.sys_dir == DirState::Directory && !probe.owns_net && !probe.has_mount_setattr {
-        let missing = "to make it read-only here takes mount_setattr(2), Linux 5.12";
-        notes.push(format!("left out /sys: {missing}"));
+        let missing = "it can be made read-only here only with mount_setattr(2), Linux 5.12";
+        notes.push(format!("skipped /sys: {missing}"));
     }
     notes
 }

@@ -31,13 +31,13 @@ pub fn plan_owner(plan: &mut Plan, pipes: &[RawFd], uid: u32) {
             format!("let user {uid} open the pipe of descriptor {fd} by its name"),
             Own { fd: *fd, uid },
         );
-        // a pipe of somebody else still carries what is written
+        // a pipe that belongs to another user still carries what is written
         plan.or_else(&[Errno::EPERM, Errno::EINVAL], NOT_OURS, Vec::new());
     }
 }
 
 const NOT_OURS: &str =
-    "/dev/stdin, /dev/stdout and /dev/stderr cannot be opened: a pipe there is somebody else's";
+    "/dev/stdin, /dev/stdout and /dev/stderr cannot be opened: a pipe there belongs to another user";
 
 /// fchown(2) of a standard descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! The runs of `benches/unpack`: rounds of one tool after the other, each into a fresh
 //! directory; then the medians, their ratios, and the goals.
 //!
-//! Two words make it something else: `run COMMAND...` says how long a command took and the most
-//! memory it had, `decode FILE` decodes with our libraries and does nothing with it.
+//! Some words make it something else: `run COMMAND...` prints how long a command took, the most memory it had and
+//! its processor time; `decode FILE` decodes with our libraries and does nothing with it; `pairs WORK ROUNDS COMMAND
+//! COMMAND` compares two that unpack, each with a fresh directory as its last word; `files COUNT` and `zeros GIB`
+//! write archives of many small files and of files of 1 GiB.
 
 #![allow(
     clippy::expect_used,
@@ -13,11 +15,14 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+use tests::tar::Head;
 
 /// What a run took.
 #[derive(Clone, Copy)]
@@ -25,6 +30,8 @@ struct Taken {
     wall: Duration,
     /// The most memory it had, in KiB.
     peak: i64,
+    /// Processor time, of the user and of the system.
+    cpu: Duration,
 }
 
 /// A goal: at most this ratio to a peer's time.
@@ -64,12 +71,18 @@ fn main() {
     match (first.to_str(), rest.as_slice()) {
         (Some("run"), command) => run(command),
         (Some("decode"), [file]) => decode(Path::new(file)),
+        (Some("pairs"), [work, rounds, commands @ ..]) => pairs(Path::new(work), number(rounds), commands),
+        (Some("files"), [count]) => files(number(count)),
+        (Some("zeros"), [gib]) => zeros(number(gib)),
         (_, [work, rounds]) => {
-            let rounds = rounds.to_str().and_then(|text| text.parse().ok()).expect("a number of rounds");
-            Bench { tool: first, work: Path::new(work), rounds }.all();
+            Bench { tool: first, work: Path::new(work), rounds: number(rounds) }.all();
         }
         _ => panic!("needs TOOL WORK ROUNDS"),
     }
+}
+
+fn number(text: &OsString) -> usize {
+    text.to_str().and_then(|text| text.parse().ok()).expect("a number")
 }
 
 fn run(command: &[OsString]) {
@@ -78,8 +91,63 @@ fn run(command: &[OsString]) {
     let status = Command::new(program).args(arguments).stdout(Stdio::null()).status().expect("it starts");
     let wall = start.elapsed();
     assert!(status.success(), "{command:?}: {status}");
-    let peak = getrusage(UsageWho::RUSAGE_CHILDREN).expect("its usage").max_rss();
-    println!("{} {peak}", wall.as_micros());
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("its usage");
+    let cpu = usage.user_time() + usage.system_time();
+    println!("{} {} {}", wall.as_micros(), usage.max_rss(), cpu.num_microseconds());
+}
+
+fn pairs(work: &Path, rounds: usize, commands: &[OsString]) {
+    let mut taken = vec![Vec::new(); commands.len()];
+    for round in 0..rounds {
+        for (at, command) in commands.iter().enumerate() {
+            let to = work.join(format!("pair-{round}-{at}"));
+            let words = command.to_str().expect("text").split(' ').map(OsString::from);
+            let command: Vec<OsString> = words.chain([to.clone().into()]).collect();
+            taken.get_mut(at).expect("one for each").push(measured(work, &command));
+            fs::remove_dir_all(to).expect("it is removed");
+        }
+    }
+    let middle = |of: &dyn Fn(&Taken) -> f64, all: &[Taken]| median(all.iter().map(of).collect());
+    let wall = |taken: &Taken| taken.wall.as_secs_f64() * 1000.0;
+    let cpu = |taken: &Taken| taken.cpu.as_secs_f64() * 1000.0;
+    for all in &taken {
+        let peak = all.iter().map(|taken| taken.peak).max().unwrap_or(0) as f64 / 1024.0;
+        println!("  {:8.1} ms {:8.1} ms of processors {peak:6.1} MiB", middle(&wall, all), middle(&cpu, all));
+    }
+    if let [one, other] = taken.as_slice() {
+        let ratio = |of: &dyn Fn(&Taken) -> f64| {
+            median(one.iter().zip(other).map(|(one, other)| of(one) / of(other)).collect())
+        };
+        println!("  ratio {:.2}, of processor time {:.2}", ratio(&wall), ratio(&cpu));
+    }
+}
+
+/// An archive of small files, a thousand in a directory.
+fn files(count: usize) {
+    let mut to = std::io::BufWriter::new(std::io::stdout().lock());
+    for number in 0..count {
+        let (directory, file) = (number / 1000, number % 1000);
+        if file == 0 {
+            let head = Head::new(b'5', format!("d{directory}/")).mode(0o755);
+            to.write_all(&head.block()).expect("written");
+        }
+        let head = Head::new(b'0', format!("d{directory}/f{file}")).size(100);
+        to.write_all(&head.block()).expect("written");
+        to.write_all(&[b'x'; 512]).expect("written");
+    }
+    to.write_all(&[0; 1024]).expect("written");
+}
+
+/// An archive of files that are nothing but zeros; in a file, only their headers take space.
+fn zeros(gib: usize) {
+    let mut to =
+        File::from(std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned().expect("a file"));
+    for number in 0..gib {
+        let head = Head::new(b'0', format!("zeros{number}")).size(1 << 30);
+        to.write_all(&head.block()).expect("written");
+        std::io::Seek::seek(&mut to, std::io::SeekFrom::Current(1 << 30)).expect("a file");
+    }
+    to.write_all(&[0; 1024]).expect("written");
 }
 
 fn decode(file: &Path) {
@@ -148,19 +216,9 @@ impl Bench<'_> {
     }
 
     fn measured(&self, command: &[OsString], to: &str) -> Taken {
-        // what earlier runs wrote is on the disk before this one starts
-        nix::unistd::sync();
-        let own = std::env::current_exe().expect("our name");
-        let output = Command::new(own).arg("run").args(command).current_dir(self.work).output();
-        let output = output.expect("we start");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let said = String::from_utf8_lossy(&output.stdout);
-        let (wall, peak) = said.trim().split_once(' ').expect("two numbers");
+        let taken = measured(self.work, command);
         self.make_room(to);
-        Taken {
-            wall: Duration::from_micros(wall.parse().expect("microseconds")),
-            peak: peak.parse().expect("KiB"),
-        }
+        taken
     }
 
     /// A tmpfs is memory. On a disk what was made stays until the end, because ext4 makes new
@@ -176,6 +234,20 @@ impl Bench<'_> {
             assert!(removed.expect("sh starts").success(), "{to} stays");
         }
     }
+}
+
+fn measured(work: &Path, command: &[OsString]) -> Taken {
+    // what earlier runs wrote is on the disk before this one starts
+    nix::unistd::sync();
+    let own = std::env::current_exe().expect("our name");
+    let output = Command::new(own).arg("run").args(command).current_dir(work).output();
+    let output = output.expect("we start");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let numbers: Vec<i64> = said.split_whitespace().map(|word| word.parse().expect("a number")).collect();
+    let &[wall, peak, cpu] = numbers.as_slice() else { panic!("three numbers") };
+    let time = |microseconds: i64| Duration::from_micros(microseconds.unsigned_abs());
+    Taken { wall: time(wall), peak, cpu: time(cpu) }
 }
 
 fn reporter(name: &str, goal: &Goal, ours: &[Taken], theirs: &[Taken]) {

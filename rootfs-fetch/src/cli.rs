@@ -37,141 +37,140 @@ pub const TOOL: Tool = Tool {
 /// The options.
 #[derive(clap::Parser, Clone, Debug)]
 pub struct Options {
-    /// Say nothing but what went wrong
+    /// Print only errors
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// List each entry
+    /// Print each entry as it is unpacked
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
 
-    /// Refuse the archive, or the image's manifest, if it has another digest
+    /// Fail unless the archive, or the image's manifest, has this digest
     #[arg(long, value_name = "sha256:HEX")]
     pub digest: Option<Digest>,
 
-    /// Check the archive by this file of checksums: SHA256SUMS, or one named after the archive
+    /// Check the archive against this file of checksums, such as SHA256SUMS or ARCHIVE.sha256
     #[arg(long, value_name = "URL|FILE", conflicts_with = "digest", value_parser = clap::builder::OsStringValueParser::new().try_map(ChecksumsFile::parse))]
     pub checksums: Option<ChecksumsFile>,
 
-    /// Refuse checksums that are not signed by a key in this file; gpgv(1) checks it
+    /// Fail unless the checksums are signed by a key in this file; needs gpgv(1)
     #[arg(long, value_name = "FILE")]
     pub keyring: Option<PathBuf>,
 
-    /// Ask this mirror of the distribution, instead of its own server
+    /// Use this mirror of the distribution instead of its own server
     #[arg(long, value_name = "URL", value_parser = Url::from_str)]
     pub mirror: Option<Url>,
 
-    /// Print the distributions of distro:, with some of their releases and where they come from
+    /// Print the distributions of distro:, with some releases and the server of each
     #[arg(long, conflicts_with_all = ["print_digest", "config"])]
     pub list: bool,
 
-    /// Take an image for this platform, instead of this machine's
+    /// Use the image for this platform instead of this machine's
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub platform: Option<Platform>,
 
-    /// Write the configuration of the image to this file; without a DIRECTORY, do nothing else
+    /// Write the image's configuration to this file; without DIRECTORY, do nothing else
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Say the digest on standard output, for --digest or @, and make nothing
+    /// Print the digest, for --digest or after @, and create nothing
     #[arg(long, conflicts_with = "config")]
     pub print_digest: bool,
 
-    /// Trust the authorities in this file too, in PEM
+    /// Also trust the certificate authorities in this PEM file
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
 
-    /// Allow unencrypted HTTP with every server; without this, only with this machine itself
+    /// Allow plain HTTP with every server; the default allows it only with this machine
     #[arg(long)]
     pub insecure_http: bool,
 
-    /// Allow unencrypted HTTP with this registry, and with --insecure-tls any certificate of its
+    /// Allow plain HTTP with this registry and, with --insecure-tls, any certificate
     #[arg(long, value_name = "HOST[:PORT]")]
     pub insecure_registry: Vec<String>,
 
-    /// Take any certificate of the servers that --insecure-registry names
+    /// Accept any certificate from the registries that --insecure-registry names
     #[arg(long, requires = "insecure_registry")]
     pub insecure_tls: bool,
 
-    /// Give up on a server that is silent, or next to it, for so many seconds
+    /// Fail if a server sends nothing, or almost nothing, for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds)]
     pub timeout: u64,
 
-    /// Keep what is fetched from registries here
+    /// Keep downloads from registries in this directory
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 
-    /// Keep nothing that is fetched, and use nothing that was
+    /// Neither read nor write the cache
     #[arg(long, conflicts_with = "cache_dir")]
     pub no_cache: bool,
 
-    /// Drop that many leading parts of each name
+    /// Strip this many leading components from each path
     #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = count::<usize>)]
     pub strip_components: usize,
 
-    /// Take only what is below this directory of the archive
+    /// Unpack only what is below this directory of the archive
     #[arg(long, value_name = "DIR", default_value = "", value_parser = name, hide_default_value = true)]
     pub subdir: Name,
 
-    /// Leave out what matches, and what is below it
+    /// Skip entries that match, and everything below them
     #[arg(long, value_name = "PATTERN")]
     pub exclude: Vec<String>,
 
-    /// Put the new tree in the place of a DIRECTORY that exists, and remove the old one
+    /// Replace an existing DIRECTORY with the new tree, and delete the old one
     #[arg(long)]
     pub replace: bool,
 
-    /// Add to a DIRECTORY that exists; what is in it stays where the archive has nothing of that name
+    /// Unpack into an existing DIRECTORY; only files that the archive also has are replaced
     #[arg(long, conflicts_with = "replace")]
     pub into: bool,
 
-    /// Make device nodes too, as root, each its owner's alone or with the archive's mode; they are left
-    /// out otherwise
+    /// Create device nodes (root only), for their owner alone or with the archive's mode; they are skipped
+    /// otherwise
     #[arg(long, value_name = "keep-mode", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = devices)]
     pub devices: Option<Devices>,
 
-    /// Give DIRECTORY itself this mode, in octal; without this, the archive's under the caller's umask
+    /// Give DIRECTORY itself this mode, in octal; the default is the archive's, less the umask
     #[arg(long, value_name = "MODE", value_parser = mode)]
     pub mode: Option<u32>,
 
-    /// Turn long runs of zeros in files into holes, as is done for images anyway
+    /// Turn long runs of zeros in files into holes; always done for images
     #[arg(short = 'S', long)]
     pub sparse: bool,
 
-    /// Make everything the caller's, also as root
+    /// Make yourself the owner of everything, even as root
     #[arg(long)]
     pub no_same_owner: bool,
 
-    /// Make entries yours whose owner has no id in this user namespace, instead of failing
+    /// Own entries whose owner is not mapped in this user namespace, instead of failing
     #[arg(long, conflicts_with = "no_same_owner")]
     pub squash: bool,
 
-    /// Refuse an archive that unpacks to more bytes
+    /// Refuse an archive that unpacks to more than BYTES
     #[arg(long, value_name = "BYTES", default_value = "256G", value_parser = system::size::bytes)]
     pub max_size: u64,
 
-    /// Refuse an archive of more entries
+    /// Refuse an archive with more than COUNT entries
     #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_ENTRIES, value_parser = count::<u64>)]
     pub max_files: u64,
 }
 
 fn name(text: &str) -> Result<Name, String> {
-    Name::parse(text.as_bytes())
-        .map_err(|_| "it must be a name inside the archive, without \"..\"".to_string())
+    Name::parse(text.as_bytes()).map_err(|_| "expected a name inside the archive, without \"..\"".to_string())
 }
 
 fn devices(text: &str) -> Result<Devices, String> {
     match text {
         "" => Ok(Devices::Make),
         "keep-mode" => Ok(Devices::KeepMode),
-        _ => Err("it takes nothing, or =keep-mode".into()),
+        _ => Err("expected nothing or =keep-mode".into()),
     }
 }
 
 fn mode(text: &str) -> Result<u32, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o7777);
-    mode.ok_or_else(|| "it must be a mode in octal, as 0755".to_string())
+    mode.ok_or_else(|| "expected a mode in octal, such as 0755".to_string())
 }
 
 /// The longest wait: a day.
@@ -181,11 +180,11 @@ fn seconds(text: &str) -> Result<u64, String> {
     text.parse()
         .ok()
         .filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds))
-        .ok_or_else(|| format!("it must be a whole number of seconds, from 1 to {MAX_TIMEOUT_SECONDS}"))
+        .ok_or_else(|| format!("expected a whole number of seconds from 1 to {MAX_TIMEOUT_SECONDS}"))
 }
 
 fn count<T: FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| "it must be a whole number, 0 or more".to_string())
+    text.parse().map_err(|_| "expected a whole number".to_string())
 }
 
 impl Default for Options {
@@ -248,6 +247,7 @@ impl Options {
             root_mode: self.mode,
             sparse: self.sparse,
             max_entries: self.max_files,
+            max_copied_bytes: self.max_size,
             verbose: self.verbose,
             selection: Selection {
                 below: self.subdir.clone(),
@@ -267,7 +267,7 @@ mod tests {
     fn a_mode_is_octal() {
         assert_eq!((mode("0755"), mode("700"), mode("1777")), (Ok(0o755), Ok(0o700), Ok(0o1777)));
         for wrong in ["", "888", "u+x", "-1", "+7", "17777", "0x1"] {
-            assert_eq!(mode(wrong), Err("it must be a mode in octal, as 0755".into()), "{wrong}");
+            assert_eq!(mode(wrong), Err("expected a mode in octal, such as 0755".into()), "{wrong}");
         }
     }
 
@@ -275,11 +275,11 @@ mod tests {
     fn what_is_no_number_is_told_what_it_must_be() {
         assert_eq!((seconds("1"), seconds("86400")), (Ok(1), Ok(MAX_TIMEOUT_SECONDS)));
         for wrong in ["5s", "0", "86401", "-1", "", "1.5"] {
-            assert_eq!(seconds(wrong), Err("it must be a whole number of seconds, from 1 to 86400".into()));
+            assert_eq!(seconds(wrong), Err("expected a whole number of seconds from 1 to 86400".into()));
         }
         assert_eq!(count::<usize>("2"), Ok(2));
         for wrong in ["-1", "two", "", "99999999999999999999"] {
-            assert_eq!(count::<u64>(wrong), Err("it must be a whole number, 0 or more".into()));
+            assert_eq!(count::<u64>(wrong), Err("expected a whole number".into()));
         }
     }
 }

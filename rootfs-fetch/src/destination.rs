@@ -221,7 +221,7 @@ fn open_existing(
     match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         Err(Errno::NOENT) => Ok(None),
         Err(Errno::NOTDIR | Errno::LOOP) => {
-            Err(exists(" and is no directory").hint(replace_guard::OTHER_DIRECTORY))
+            Err(exists(" and is not a directory").hint(replace_guard::OTHER_DIRECTORY))
         }
         Err(error) => Err(failed(&format!("openat({})", quoted(name)), error)),
         Ok(fd) if existing != IfExists::Refuse => Ok(Some(fd)),
@@ -231,7 +231,7 @@ fn open_existing(
             if !full {
                 return Ok(Some(fd));
             }
-            let replace = if may_be_replaced(directory) { "; --replace deletes what is in it" } else { "" };
+            let replace = if may_be_replaced(directory) { "; --replace deletes its contents" } else { "" };
             Err(exists(" and is not empty").hint(format_args!("{}{replace}", replace_guard::OTHER_DIRECTORY)))
         }
     }

@@ -78,7 +78,7 @@ impl FromStr for Digest {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "a digest is sha256: and 64 hexadecimal digits, or sha512: and 128".to_string();
+        let wrong = || "expected sha256: and 64 hexadecimal digits, or sha512: and 128".to_string();
         let (name, digits) = text.split_once(':').ok_or_else(wrong)?;
         let (algorithm, length) = match name {
             "sha256" => (Algorithm::Sha256, 64),

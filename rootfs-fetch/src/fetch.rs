@@ -1,6 +1,7 @@
 //! One run, from SOURCE to DIRECTORY: open the source, fill a sibling, rename it.
 
 mod dry_run;
+mod layer_streams;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -8,16 +9,15 @@ use std::sync::Arc;
 
 use chain::{Reporter, Verbosity};
 
-use crate::archive::stream::Stream;
 use crate::config::{FetchConfig, Output};
 use crate::destination::{Destination, IfExists};
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
+use crate::fetch::layer_streams::LayerStreams;
 use crate::interrupt::Interrupt;
 use crate::net::client::Net;
-use crate::oci::image::{Image, ImageFormat, Layers, LocalImage};
+use crate::oci::image::{Image, ImageFormat, LocalImage};
 use crate::oci::layout::Layout;
-use crate::oci::model::Layer;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::source::input::{Input, Opener, write_image_config};
@@ -27,7 +27,7 @@ use crate::unpack::policy::Policy;
 use crate::unpack::report::Report;
 use crate::unpack::{ArchiveKind, Unpacker};
 
-const IS_IMAGE: &str = "this archive is a container image: its layers are unpacked";
+const IS_IMAGE: &str = "this archive is a container image: unpacking its layers";
 
 /// A source that becomes a directory.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Fetch<'_> {
         let files = match Layout::archive(path, self.opener().temp_dir, *max_bytes, self.interrupt()) {
             Ok(files) => files,
             Err(failure) if failure.by_signal().is_some() => return Err(failure),
-            // what is wrong with it is told where it is unpacked
+            // unpacking it reports the error
             Err(_) => return Ok(None),
         };
         let Some(format) = ImageFormat::detect(&files) else { return Ok(None) };
@@ -140,7 +140,7 @@ impl Fetch<'_> {
         let is_merge = destination.is_merge();
         let again = !is_merge && self.is_cache_to_blame(&failure, &input);
         if is_merge {
-            self.reporter.message("what was added until then stays, as --into has it");
+            self.reporter.message("the files unpacked so far stay, because of --into");
         }
         if let Err(failed_removal) = destination.abandon() {
             failed_removal.print(self.reporter);
@@ -172,12 +172,12 @@ impl Fetch<'_> {
         };
         if format.is_some() && !self.is_whole() {
             return Err(Failure::damaged(
-                "this archive is a container image, of which no part can be chosen",
+                "this archive is a container image, and a stream of one can only be unpacked whole",
             )
-            .hint("save it in a file: then its layers are unpacked, and the part is chosen of them"));
+            .hint("save it to a file and use that as SOURCE"));
         }
         if format.is_none() && self.config.image_config.is_some() {
-            return Err(Failure::damaged("the archive is no image: it has no configuration"));
+            return Err(Failure::damaged("the archive is not an image: it has no configuration"));
         }
         Ok(format)
     }
@@ -187,7 +187,7 @@ impl Fetch<'_> {
         let Input::Image(image) = input else { return false };
         let to_blame = failure.is(Kind::Damaged) && image.forget_damaged().unwrap_or(false);
         if to_blame {
-            self.reporter.message("a layer in the cache was damaged: it is fetched again");
+            self.reporter.message("a layer in the cache was damaged: fetching it again");
         }
         to_blame
     }
@@ -203,8 +203,8 @@ impl Fetch<'_> {
         }
         if !unpacked.is_sibling() {
             unpacked.abandon()?;
-            return Err(Failure::damaged("there is no room to unpack an image twice in a mount point")
-                .hint("save it in a file, and name that oci-archive:FILE or docker-archive:FILE"));
+            return Err(Failure::damaged("cannot unpack an image from a stream into a mount point")
+                .hint("save it to a file and use that as SOURCE"));
         }
         let root = unpacked.open_root();
         let image = root.and_then(|root| self.opener().unpacked_image(root, format));
@@ -240,7 +240,7 @@ impl Fetch<'_> {
             }
             Input::Image(image) => {
                 if destination.is_merge() {
-                    // there is no second try: what is added stays
+                    // a second try is impossible: what is added stays
                     image.forget_damaged()?;
                 }
                 let mut unpacker = unpacker(tree);
@@ -253,11 +253,14 @@ impl Fetch<'_> {
         }
     }
 
-    fn apply_layers(&self, image: &Image, progress: &Progress, unpacker: &mut Unpacker) -> Result<()> {
+    fn layer_streams<'a>(&'a self, image: &'a Image, progress: &Progress) -> Result<LayerStreams<'a>> {
         let layers = image.begin(self.opener().temp_dir, progress)?;
-        image.layers().iter().try_for_each(|layer| {
-            let mut stream = self.layer(&layers, layer)?;
-            let applied = unpacker.archive(&mut stream, ArchiveKind::Layer, self.interrupt());
+        Ok(LayerStreams::new(image, layers, self.config.max_bytes, self.interrupt()))
+    }
+
+    fn apply_layers(&self, image: &Image, progress: &Progress, unpacker: &mut Unpacker) -> Result<()> {
+        self.layer_streams(image, progress)?.try_for_each(|(layer, stream)| {
+            let applied = unpacker.archive(&mut stream?, ArchiveKind::Layer, self.interrupt());
             applied.map_err(|failure| {
                 // its message has an address, which says more than a digest
                 let is_remote = failure.is(Kind::Network) || failure.is(Kind::NotFound);
@@ -265,23 +268,17 @@ impl Fetch<'_> {
             })
         })
     }
-
-    fn layer(&self, layers: &Layers<'_>, layer: &Layer) -> Result<Stream> {
-        let bytes = layers.open(layer)?;
-        Stream::start(bytes, layer.content.clone(), self.config.max_bytes, self.interrupt())
-            .map(Stream::known_to_be_whole)
-    }
 }
 
-/// Says that anybody on this machine can start programs of the tree that run as somebody else.
+/// Warns if other users of this machine can run programs of the tree with another user's rights.
 fn within_reach(directory: &Path, programs: u64, reporter: &Reporter) {
     let passes = |path: &Path, bits| path.metadata().is_ok_and(|meta| meta.permissions().mode() & bits != 0);
     let Ok(real) = directory.canonicalize() else { return };
     if passes(&real, 0o011) && real.ancestors().skip(1).all(|above| passes(above, 0o001)) {
         let what = if programs == 1 { "1 program" } else { &format!("{programs} programs") };
         reporter.message(format_args!(
-            "{what} with set-user-ID, set-group-ID or capabilities can be started by every user of this \
-             machine: a directory of mode 0700 around {} keeps them from it",
+            "{what} with set-user-ID, set-group-ID or capabilities can be run by every user of this \
+             machine: to prevent that, put {} into a directory of mode 0700",
             directory.display()
         ));
     }

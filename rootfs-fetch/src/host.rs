@@ -7,6 +7,7 @@
 
 pub mod copy;
 pub mod elf;
+mod file_copy;
 pub mod hwcaps;
 pub mod libraries;
 pub mod programs;
@@ -22,7 +23,7 @@ use chain::reporter::quoted;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::host::copy::Copier;
-use crate::host::libraries::{Libraries, Wants, read_elf};
+use crate::host::libraries::{Libraries, Wants};
 use crate::interrupt::Interrupt;
 use crate::tree::Tree;
 use crate::unpack::policy::Policy;
@@ -62,7 +63,10 @@ impl CopyPlan {
         };
         for name in named {
             let path = programs::find_named(name).ok_or_else(|| {
-                Failure::new(Kind::NotFound, format_args!("{} is no program on this host", quoted(name)))
+                Failure::new(
+                    Kind::NotFound,
+                    format_args!("{} is not a program on this machine", quoted(name)),
+                )
             })?;
             copy.program(&path).map_err(|missing| {
                 Failure::new(Kind::NotFound, format_args!("{}: {missing}", quoted(&path)))
@@ -102,7 +106,7 @@ impl CopyPlan {
                 continue;
             }
             new.push(path.clone());
-            let Some(elf) = read_elf(&path) else {
+            let Some(elf) = self.libraries.elf(&path) else {
                 for interpreter in programs::interpreters(&head(&path)) {
                     let found = programs::find_named(&interpreter);
                     todo.push((found.ok_or_else(|| format!("needs {}", quoted(&interpreter)))?, None));
@@ -170,23 +174,30 @@ impl CopyPlan {
     pub fn make(&self, mut tree: Tree, interrupt: &Interrupt) -> Result<Report> {
         let mut report = Report::default();
         let policy = Policy::for_caller();
-        let mut mirror = Copier::new(&mut tree, &mut report);
-        // keep all names of a program, above all /bin/sh
-        for directory in PROGRAMS.map(Path::new).into_iter().filter(|directory| directory.is_symlink()) {
-            mirror.path(directory)?;
-        }
-        for path in &self.paths {
-            interrupt.check()?;
-            mirror.path(path).map_err(|failure| self.full(failure))?;
-        }
-        for path in &self.elsewhere {
-            if let Some(name) = path.file_name() {
-                mirror.new_link(&Path::new("/usr/bin").join(name), path)?;
-            }
-        }
+        file_copy::with_workers(|workers| {
+            self.copy(&mut Copier::new(&mut tree, &mut report, workers), interrupt)
+        })
+        .map_err(|failure| self.full(failure))?;
         skeleton::make(&mut tree, &policy, self.pam().is_some(), &mut report)?;
         crate::unpack::finish::directories(&mut tree, &policy, &mut report)?;
         Ok(report)
+    }
+
+    fn copy(&self, copier: &mut Copier<'_>, interrupt: &Interrupt) -> Result<()> {
+        // keep all names of a program, above all /bin/sh
+        for directory in PROGRAMS.map(Path::new).into_iter().filter(|directory| directory.is_symlink()) {
+            copier.path(directory)?;
+        }
+        for path in &self.paths {
+            interrupt.check()?;
+            copier.path(path)?;
+        }
+        for path in &self.elsewhere {
+            if let Some(name) = path.file_name() {
+                copier.new_link(&Path::new("/usr/bin").join(name), path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds the needed space to a failure of a full disk.

@@ -1,12 +1,61 @@
 //! The progress bar, on terminals only: bytes read of the source, speed, remaining time.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-const KNOWN: &str = "{bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
+// the bar takes what the numbers leave of the line: 14 columns of 50
+const KNOWN: &str = "{wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
 const UNKNOWN: &str = "{spinner} {decimal_bytes} {decimal_bytes_per_sec}";
+
+const DRAWS_PER_SECOND: u8 = 20;
+/// Columns that stay free: the terminal prints `^C` there.
+const FREE_COLUMNS: u16 = 3;
+
+/// A line of the terminal. indicatif would fill it with spaces, `^C` would begin the next line, and
+/// the bar would stay above it.
+#[derive(Debug)]
+struct Line(Term);
+
+impl TermLike for Line {
+    fn width(&self) -> u16 {
+        self.0.size().1.saturating_sub(FREE_COLUMNS)
+    }
+
+    fn move_cursor_up(&self, count: usize) -> io::Result<()> {
+        self.0.move_cursor_up(count)
+    }
+
+    fn move_cursor_down(&self, count: usize) -> io::Result<()> {
+        self.0.move_cursor_down(count)
+    }
+
+    fn move_cursor_right(&self, count: usize) -> io::Result<()> {
+        self.0.move_cursor_right(count)
+    }
+
+    fn move_cursor_left(&self, count: usize) -> io::Result<()> {
+        self.0.move_cursor_left(count)
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.0.write_line(text)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        if text.bytes().all(|byte| byte == b' ') { Ok(()) } else { self.0.write_str(text) }
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.0.clear_line()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
 
 /// How far the source has been read.
 #[derive(Clone, Debug)]
@@ -15,15 +64,20 @@ pub struct Progress(ProgressBar);
 impl Progress {
     /// Shows a bar; without a length, only the bytes read.
     pub fn start(length: Option<u64>) -> Self {
-        // indicatif draws on standard error, and only if that is a terminal
+        let terminal = Term::buffered_stderr();
+        if !terminal.is_term() {
+            return Self::hidden();
+        }
         let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
+        bar.set_draw_target(ProgressDrawTarget::term_like_with_hz(
+            Box::new(Line(terminal)),
+            DRAWS_PER_SECOND,
+        ));
         let template = if length.is_some() { KNOWN } else { UNKNOWN };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        if !bar.is_hidden() {
-            bar.enable_steady_tick(Duration::from_millis(200));
-        }
+        bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
     }
 

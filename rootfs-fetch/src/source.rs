@@ -26,16 +26,16 @@ const IMAGES: [(&str, ImageFormat); 3] = [
 
 /// What the tool does, and how SOURCE is written: the head of the help and of the man page.
 pub const ABOUT: &str = "\
-Make a root directory from an image, an archive, or this machine's own programs
+Create a root directory from an image, an archive or this machine's own programs
 
 SOURCE is one of:
-  FILE or -                   a tar archive, packed or not
-  https://HOST/FILE           the same from a server; http:// too
-  distro:NAME[:RELEASE]       a distribution's root archive: --list
-  docker://NAME[:TAG]         an image in a registry, as in Docker
+  FILE or -                   a tar archive, compressed or not
+  https://HOST/FILE           a tar archive on a server; also http://
+  distro:NAME[:RELEASE]       a distribution's root archive; see --list
+  docker://NAME[:TAG]         an image in a registry, named as in docker
   oci:DIR[:TAG]               an image in an OCI layout
-  oci-archive:FILE[:TAG]      the same in a tar archive
-  docker-archive:FILE[:NAME]  what docker save writes
+  oci-archive:FILE[:TAG]      an OCI layout in a tar archive
+  docker-archive:FILE[:NAME]  an image saved by docker save
   host:[PROGRAM,...]          this machine's own programs";
 
 /// Where the root directory comes from.
@@ -66,7 +66,7 @@ impl Source {
             return Ok(Self::Stdin);
         }
         if let Some(remote) = operand.to_str().and_then(remote) {
-            // what is wrong is told without the operand: a URL may have a password in it
+            // the message omits the operand: a URL may have a password in it
             return remote.map_err(|why| Failure::new(Kind::Usage, why));
         }
         if let Some(programs) = bytes.strip_prefix(b"host:") {

@@ -44,7 +44,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree below an open directory that nobody else changes; `Made`, if nothing is in it.
+    /// A tree below an open directory that no other process changes; `Made`, if nothing is in it.
     pub fn new(root: OwnedFd, origin: Origin) -> Result<Self> {
         let stat =
             rustix::fs::fstat(&root).map_err(|error| Failure::call("look at DIRECTORY", "fstat()", error))?;

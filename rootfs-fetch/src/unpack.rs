@@ -52,6 +52,9 @@ pub struct Unpacker {
     left_out: HashSet<Name>,
     /// Files that no more links can be made to, and the copies that take their place.
     copied: HashMap<Name, Name>,
+    /// Bytes of the copies.
+    copied_bytes: u64,
+    interrupt: Interrupt,
     /// What the layer has made, while one of an image is applied.
     layer: Option<Made>,
     /// What was made so far, where something was there before us.
@@ -77,7 +80,7 @@ pub fn check_count(entries: u64, most: u64) -> Result<()> {
         return Ok(());
     }
     Err(Failure::damaged(format_args!("refused: the archive has more than {most} entries"))
-        .hint("--max-files allows more"))
+        .hint("raise the limit with --max-files"))
 }
 
 /// Refuses an entry that no tree can take; whether it is one, and no mark that takes away.
@@ -119,6 +122,8 @@ impl Unpacker {
             waiting_bytes: 0,
             left_out: HashSet::new(),
             copied: HashMap::new(),
+            copied_bytes: 0,
+            interrupt: Interrupt::default(),
             layer: None,
             files,
             usage,
@@ -130,11 +135,14 @@ impl Unpacker {
     /// # Errors
     /// Damaged, I/O, or a signal.
     pub fn archive(&mut self, stream: &mut Stream, kind: ArchiveKind, interrupt: &Interrupt) -> Result<()> {
+        let is_lowest = self.entries.selected == 0 && self.files.is_none();
         let (mut reader, layer) = match kind {
             ArchiveKind::Whole => (Reader::default(), None),
+            ArchiveKind::Layer if is_lowest => (Reader::of_layer(), Some(Made::by_lowest_layer())),
             ArchiveKind::Layer => (Reader::of_layer(), Some(Made::default())),
         };
         self.layer = layer;
+        self.interrupt = interrupt.clone();
         while let Some(entry) = reader.next(stream)? {
             interrupt.check()?;
             self.count()?;
@@ -385,7 +393,7 @@ impl Unpacker {
     /// Finishes the directories, and ends.
     pub fn finish(mut self) -> Result<Report> {
         self.policy.selection.check(self.entries)?;
-        // only for a line of advice, so a failure is no failure of the run
+        // this is only for a hint, so a failure does not end the run
         self.report.nested = self.nested().unwrap_or_default();
         finish::directories(&mut self.tree, &self.policy, &mut self.report)?;
         Ok(self.report)

@@ -314,7 +314,7 @@ fn devices_are_left_out_and_counted_in_one_line() {
     let outcome = scratch.feed(As::Caller, &tar.end(), &["-", "root"]);
     assert_eq!(
         outcome.stderr,
-        "rootfs-fetch: 2 device nodes left out: chroot-rs mounts a /dev; --devices makes them, as root\n\
+        "rootfs-fetch: 2 device nodes skipped: chroot-rs mounts a /dev; as root, --devices creates them\n\
          rootfs-fetch: root: 1 file, 0 B\n"
     );
 }
@@ -330,7 +330,7 @@ fn what_was_made_is_said_in_the_last_line() {
 #[test]
 fn what_is_shorter_than_a_header_is_no_archive() {
     let scratch = Scratch::new();
-    let not_tar = "this is not a tar archive, nor one that gzip, xz, zstd, bzip2, lz4 or lzip packed";
+    let not_tar = "this is not a tar archive, plain or compressed with gzip, xz, zstd, bzip2, lz4 or lzip";
     for (data, said) in
         [(b"hello\n".to_vec(), not_tar), (compressed(b"hello\n", "gzip"), not_tar), (vec![0; 100], not_tar)]
     {

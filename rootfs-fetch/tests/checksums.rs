@@ -66,17 +66,17 @@ fn options_that_do_not_go_with_a_source_are_told() {
     let scratch = Scratch::new();
     fs::write(scratch.work().join("keys"), "").unwrap();
     for (args, says) in [
-        (&["--mirror", "http://127.0.0.1:1/", "a.tar"][..], "--mirror is for distro: alone"),
-        (&["--keyring", "keys", "a.tar"], "--keyring is for checksums: of distro:, or named by --checksums"),
-        (
-            &["--checksums", "SUMS", "-"],
-            "--checksums needs an archive with a name, which standard input has not",
-        ),
+        (&["--mirror", "http://127.0.0.1:1/", "a.tar"][..], "--mirror works only with distro:"),
+        (&["--keyring", "keys", "a.tar"], "--keyring needs checksums: use distro: or --checksums"),
+        (&["--checksums", "SUMS", "-"], "--checksums needs an archive with a name, not standard input"),
         (
             &["--checksums", "SUMS", "docker://x"],
-            "--checksums is for archives; an image has digests of its own",
+            "--checksums works only with archives; for an image, use --digest",
         ),
-        (&["--checksums", "SUMS", "distro:void"], "--checksums is not for distro:, which has its own"),
+        (
+            &["--checksums", "SUMS", "distro:void"],
+            "--checksums does not work with distro:, which has its own",
+        ),
     ] {
         let outcome = run(&scratch, &[args, &["root"]].concat());
         assert_eq!(outcome.code, Some(2), "{outcome:?}");

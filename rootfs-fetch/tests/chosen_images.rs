@@ -82,7 +82,7 @@ fn a_platform_that_is_named_is_held() {
     let scratch = Scratch::new();
     of_platforms(&scratch, &["linux/s390x"]);
     gets(&scratch, &["--platform", "linux/s390x", "oci:image"], "linux/s390x");
-    let lines = "rootfs-fetch: the image has not the platform linux/arm64\n\
+    let lines = "rootfs-fetch: the image does not have the platform linux/arm64\n\
         rootfs-fetch: hint: it has linux/s390x\n";
     fails(&scratch, &["--platform", "linux/arm64", "oci:image"], 3, lines);
     fails(&scratch, &["--platform", "linux/arm64", "--dry-run", "oci:image"], 3, lines);
@@ -101,7 +101,7 @@ fn configurations_decide_where_an_index_does_not() {
     {
         gets(&scratch, &["--platform", platform, "oci:image"], name);
     }
-    let lines = "rootfs-fetch: the image has not the platform linux/riscv64\n\
+    let lines = "rootfs-fetch: the image does not have the platform linux/riscv64\n\
         rootfs-fetch: hint: it has linux/s390x, linux/amd64, linux/arm64\n";
     fails(&scratch, &["--platform", "riscv64", "oci:image"], 3, lines);
 }
@@ -118,12 +118,12 @@ fn several_images_are_told_and_chosen_by_position() {
         gets(&scratch, &[amd64.as_slice(), &[&format!("{source}:@0")]].concat(), "a");
         gets(&scratch, &[amd64.as_slice(), &[&format!("{source}:@1")]].concat(), "b");
         let lines = format!(
-            "rootfs-fetch: there are several images, and SOURCE does not say which\n\
-             rootfs-fetch: hint: '{source}:@0' is one without a name, '{source}:@1' is {second}\n"
+            "rootfs-fetch: SOURCE has several images\n\
+             rootfs-fetch: hint: choose one: '{source}:@0' (unnamed), '{source}:@1' ({second})\n"
         );
         fails(&scratch, &[amd64.as_slice(), &[source]].concat(), 3, &lines);
         let outcome = fetch(&scratch, &[&format!("{source}:@2"), "root"]);
-        let lines = "rootfs-fetch: the image has not a position 2\nrootfs-fetch: hint: it has @0, ";
+        let lines = "rootfs-fetch: the image does not have a position 2\nrootfs-fetch: hint: it has @0, ";
         assert!(outcome.code == Some(3) && outcome.stderr.starts_with(lines), "{outcome:?}");
     }
     // also where the archive was not known to be an image
@@ -184,7 +184,7 @@ fn a_configuration_of_a_lost_type_is_one_if_it_reads_as_one() {
         gets(&scratch, &["oci:image"], "old");
         let chart = json!({"config": layout.blob(b"apiVersion: v2", lost)});
         layout.write_index(&[image(&layout, &[layer("old")], &host(), lost, &chart)]);
-        let line = format!("rootfs-fetch: this is no image of a root, but {lost:?}\n");
+        let line = format!("rootfs-fetch: this is not a container image, but {lost:?}\n");
         fails(&scratch, &["oci:image"], 4, &line);
     }
 }
@@ -231,7 +231,7 @@ fn an_archive_is_an_image_by_its_manifest_from_a_file_a_pipe_and_in_part() {
     let scratch = Scratch::new();
     let archive = saved(&[("a", json!(null))]);
     fs::write(scratch.work().join("saved.tar"), &archive).unwrap();
-    let said = "rootfs-fetch: this archive is a container image: its layers are unpacked\n";
+    let said = "rootfs-fetch: this archive is a container image: unpacking its layers\n";
     for args in [&["saved.tar"][..], &["-"], &["--exclude=none", "saved.tar"], &["--into", "saved.tar"]] {
         let args = [args, &["--platform=linux/amd64", "root"]].concat();
         let outcome = scratch.feed(As::Caller, &archive, &args);

@@ -52,7 +52,7 @@ fn a_directory_that_has_something_is_refused_with_7_and_untouched() {
     assert_eq!(
         outcome.stderr,
         "rootfs-fetch: \"root\" exists and is not empty\n\
-         rootfs-fetch: hint: give the name of a directory that does not exist, or of an empty one; --replace deletes what is in it\n"
+         rootfs-fetch: hint: name a directory that does not exist, or an empty one; --replace deletes its contents\n"
     );
     assert_eq!(fs::read_dir(scratch.work().join("root")).unwrap().count(), 1);
 }

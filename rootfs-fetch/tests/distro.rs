@@ -280,7 +280,7 @@ fn a_directory_that_is_no_image_is_told() {
     let outcome = run(&scratch, &["ubuntu", "root"]);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert!(
-        outcome.stderr.starts_with("rootfs-fetch: \"ubuntu\" is a directory, and no archive\n"),
+        outcome.stderr.starts_with("rootfs-fetch: \"ubuntu\" is a directory, not an archive\n"),
         "{outcome:?}"
     );
     assert!(outcome.stderr.contains("hint: 'docker://ubuntu' takes an image"), "{outcome:?}");

@@ -10,7 +10,7 @@ use tests::layout::Layout;
 use tests::tar::{Head, Tar};
 
 const NO_MARK: &str = "rootfs-fetch: the archive is cut short: its end mark is missing (entry 2, after \"a\")\n\
-    rootfs-fetch: hint: if its writer leaves the mark out: save the archive in a file, or give its --digest\n";
+    rootfs-fetch: hint: if its writer omits the end mark, save the archive to a file, or use --digest\n";
 
 /// One file, and no end mark, as Julia's Tar.jl writes it.
 fn unmarked() -> Vec<u8> {
@@ -93,12 +93,12 @@ fn what_begins_with_zeros_is_named_and_no_empty_archive() {
         data
     };
     for (data, what) in [
-        (image(0x438, b"\x53\xef"), "this is an ext4 file system image; a tar archive is needed"),
-        (image(0x8001, b"CD001"), "this is an ISO 9660 image; a tar archive is needed"),
-        (image(512, b"EFI PART"), "this is a disk image; a tar archive is needed"),
+        (image(0x438, b"\x53\xef"), "this is an ext4 file system image; expected a tar archive"),
+        (image(0x8001, b"CD001"), "this is an ISO 9660 image; expected a tar archive"),
+        (image(512, b"EFI PART"), "this is a disk image; expected a tar archive"),
         (
             image(40_000, b"anything"),
-            "this is not a tar archive, nor one that gzip, xz, zstd, bzip2, lz4 or lzip packed",
+            "this is not a tar archive, plain or compressed with gzip, xz, zstd, bzip2, lz4 or lzip",
         ),
     ] {
         let outcome = scratch.feed(As::Caller, &data, &["-", "root"]);
@@ -113,8 +113,7 @@ fn a_second_archive_is_told_and_left() {
     let scratch = Scratch::new();
     let both = [Tar::new().file("a", b"x").end(), Tar::new().file("b", b"y").end()].concat();
     let outcome = scratch.feed(As::Caller, &both, &["-", "root"]);
-    let line =
-        "rootfs-fetch: ignored what follows the end of the archive: a second archive? tar -xi reads both\n";
+    let line = "rootfs-fetch: ignored data after the end of the archive; if that is a second archive, tar -xi reads both\n";
     assert_eq!((outcome.code, outcome.stderr.lines().next()), (Some(0), line.lines().next()));
     assert!(!scratch.work().join("root/b").exists());
 }

@@ -105,8 +105,8 @@ fn crc32(data: &[u8]) -> u32 {
 fn what_compress_packed_has_a_hint_that_works() {
     let scratch = Scratch::new();
     let outcome = scratch.feed(As::Caller, b"\x1f\x9d\x90rest", &["-", "root"]);
-    let lines = "rootfs-fetch: this is packed by compress(1), which is not read here\n\
-        rootfs-fetch: hint: gzip unpacks it: zcat ARCHIVE.Z | rootfs-fetch - DIRECTORY\n";
+    let lines = "rootfs-fetch: this archive is compressed with compress(1), which is not supported\n\
+        rootfs-fetch: hint: decompress it with gzip: zcat ARCHIVE.Z | rootfs-fetch - DIRECTORY\n";
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(4), lines));
 }
 

@@ -62,7 +62,7 @@ fn a_program_that_is_not_there_is_3_and_leaves_nothing() {
     let scratch = Scratch::new();
     let outcome = scratch.feed(As::Caller, b"", &["host:sh,no-such-program", "root"]);
     assert_eq!(outcome.code, Some(3));
-    assert_eq!(outcome.stderr, "rootfs-fetch: \"no-such-program\" is no program on this host\n");
+    assert_eq!(outcome.stderr, "rootfs-fetch: \"no-such-program\" is not a program on this machine\n");
     assert_eq!(scratch.left(), Vec::<String>::new());
 }
 

@@ -83,7 +83,7 @@ fn an_archive_that_is_an_image_is_recognised_and_said() {
     shell(&scratch, "tar -C image -czf image.tar.gz . && rm -r image");
     let outcome = scratch.feed(As::Caller, b"", &["image.tar.gz", "root"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    let first = "rootfs-fetch: this archive is a container image: its layers are unpacked";
+    let first = "rootfs-fetch: this archive is a container image: unpacking its layers";
     assert_eq!(outcome.stderr.lines().next(), Some(first));
     assert_eq!(text(scratch.work().join("root/a")), "upper");
     let archive = fs::read(scratch.work().join("image.tar.gz")).unwrap();

@@ -203,3 +203,26 @@ fn what_aufs_left_in_old_layers_never_becomes_a_file() {
         assert_eq!(names, ["a"]);
     });
 }
+
+#[test]
+fn a_whiteout_in_the_lowest_layer_hides_nothing_also_after_an_empty_one() {
+    let lowest = Tar::new().file("f", b"1").file(".wh.f", b"").file("d/x", b"1").file("d/.wh..wh..opq", b"");
+    let lowest = lowest.symlink("l", "d").file("l/.wh.x", b"").end();
+    for layers in [vec![lowest.clone()], vec![Tar::new().end(), lowest]] {
+        applied(&layers, |root| {
+            assert_eq!((text(root.join("f")), text(root.join("d/x"))), ("1".into(), "1".into()));
+        });
+    }
+}
+
+/// More than is decoded of a layer before it is its turn.
+#[test]
+fn layers_of_any_size_are_applied_in_their_order() {
+    let layer =
+        |name: &str, size| Tar::new().file(name, &vec![b'x'; size]).file("last", name.as_bytes()).end();
+    let sizes = [("a", 10), ("b", 9_000_000), ("c", 0), ("d", 8_000_000), ("e", 10)];
+    applied(&sizes.map(|(name, size)| layer(name, size)), |root| {
+        assert_eq!(text(root.join("last")), "e");
+        assert!(sizes.iter().all(|(name, size)| root.join(name).metadata().unwrap().len() == *size as u64));
+    });
+}

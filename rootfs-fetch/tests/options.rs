@@ -52,7 +52,7 @@ fn what_leaves_nothing_of_an_archive_is_said_to_and_nothing_is_made() {
         for how in [&[][..], &["--into"], &["--dry-run"]] {
             let outcome = scratch.feed(As::Caller, &bootstrap(), &[chosen, how, &["-", "root"]].concat());
             assert_eq!(outcome.code, Some(3), "{chosen:?}: {outcome:?}");
-            let hint = "rootfs-fetch: hint: --dry-run without them lists what there is\n";
+            let hint = "rootfs-fetch: hint: to see what there is, use --dry-run without them\n";
             assert_eq!(outcome.stderr, format!("rootfs-fetch: {said}\n{hint}"));
             assert_eq!(scratch.left(), Vec::<String>::new());
         }

@@ -14,7 +14,7 @@ fn an_ordinary_user_owns_everything_and_no_program_runs_as_that_user_for_others(
     let outcome = scratch.feed(who, &tar.end(), &["-", "root"]);
     assert_eq!(
         outcome.stderr,
-        "rootfs-fetch: 1 set-id program of other owners lost that bit, as only root can keep owners\n\
+        "rootfs-fetch: 1 set-id program of other owners lost that bit: only root can keep owners\n\
          rootfs-fetch: root: 1 file, 0 B\n"
     );
     let root = scratch.work().join("root");
@@ -87,7 +87,7 @@ fn an_access_control_list_that_is_none_is_left_out_and_counted() {
     let outcome = scratch.feed(As::Caller, &tar.end(), &["-", "root"]);
     assert_eq!(
         outcome.stderr,
-        "rootfs-fetch: 1 extended attribute left out: not permitted, or not known to the file system\n\
+        "rootfs-fetch: 1 extended attribute skipped: not permitted, or not supported by the file system\n\
          rootfs-fetch: root: 1 file, 1 B\n"
     );
 }

@@ -7,8 +7,7 @@ use std::process::Command;
 use tests::fetch::{As, Outcome, Scratch, feed, is_root};
 use tests::tar::Tar;
 
-const ANOTHER: &str =
-    "rootfs-fetch: hint: give the name of a directory that does not exist, or of an empty one\n";
+const ANOTHER: &str = "rootfs-fetch: hint: name a directory that does not exist, or an empty one\n";
 
 /// `a.tar`, and a directory `old` that has something.
 fn with_old() -> Scratch {
@@ -80,7 +79,7 @@ fn replace_is_offered_only_where_it_helps() {
         assert_eq!(outcome.stderr, format!("rootfs-fetch: \"{directory}\" exists and {what}\n{ANOTHER}"));
     }
     let outcome = run(&scratch, ".", "/nonexistent", &[&tar, "old"]);
-    assert!(outcome.stderr.ends_with("an empty one; --replace deletes what is in it\n"), "{outcome:?}");
+    assert!(outcome.stderr.ends_with("an empty one; --replace deletes its contents\n"), "{outcome:?}");
 }
 
 /// Runs a script where it may mount, with the tool as `$TOOL`; its status, and what it said.

@@ -36,7 +36,7 @@ fn man_pages_are_those_of_the_definition() {
 fn completions_are_those_of_the_definition() {
     for tool in definitions() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            let (mut tool, mut script) = (tool.clone(), Vec::new());
+            let (mut tool, mut script) = (operands::with_values(tool.clone()), Vec::new());
             let name = tool.get_name().to_string();
             clap_complete::generate(shell, &mut tool, &name, &mut script);
             let file = match shell {

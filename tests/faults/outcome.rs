@@ -82,9 +82,9 @@ fn left_out(fault: &Fault, errno: &str) -> Option<&'static str> {
         return None;
     }
     match fault.call.name.as_str() {
-        "sethostname" => Some("unshare-rs: the hostname stays: "),
+        "sethostname" => Some("unshare-rs: the hostname is unchanged: "),
         "mount" if fault.call.args.starts_with("\"proc\", ") => {
-            Some("unshare-rs: the processes outside stay in sight: ")
+            Some("unshare-rs: the processes outside stay visible: ")
         }
         _ => None,
     }

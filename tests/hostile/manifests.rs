@@ -34,6 +34,24 @@ fn a_manifest_without_an_end_is_refused() {
 }
 
 #[test]
+fn a_packed_manifest_is_no_longer_than_a_plain_one_may_be() {
+    // 64 MiB of spaces, whose first bytes are those of a manifest
+    let bomb = tests::server::gzip(&[b"{\"schemaVersion\":2".as_slice(), &vec![b' '; 64 << 20]].concat());
+    let twice = tests::server::gzip(&bomb);
+    for (body, coding) in [(&bomb, "gzip"), (&twice, "gzip, gzip"), (&twice, "gzip")] {
+        let (body, coding) = (body.clone(), coding.to_string());
+        let server = Server::start(move |request| {
+            if request.path() == "/v2/" {
+                return Answer::ok("{}");
+            }
+            let answer = Answer::ok(body.clone()).header("Content-Type", media::MANIFEST);
+            answer.header("Content-Encoding", coding.as_str())
+        });
+        Client::new().refused(&server, &[], 4);
+    }
+}
+
+#[test]
 fn a_manifest_that_is_nested_too_deep_is_refused() {
     Client::new().refused(&serve_manifest("[".repeat(1 << 20), media::MANIFEST), &[], 4);
     let deep = format!(r#"{{"schemaVersion":2,"layers":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));

@@ -106,6 +106,35 @@ fn neither_goes_where_a_redirect_leads() {
 }
 
 #[test]
+fn a_mirror_does_not_get_the_registrys_password() {
+    let image = Image::new(1000);
+    let mirror = Server::elsewhere(|_| {
+        Answer::error(401, "UNAUTHORIZED", "who are you").header("WWW-Authenticate", "Basic realm=\"m\"")
+    });
+    let registry = Server::start(move |request| {
+        let known = format!("Basic {}", base64(format!("somebody:{PASSWORD}").as_bytes()));
+        if request.header("authorization") == Some(known.as_str()) {
+            return image.answer(request);
+        }
+        Answer::error(401, "UNAUTHORIZED", "who are you").header("WWW-Authenticate", "Basic realm=\"r\"")
+    });
+    let client = knowing(&registry);
+    let rules = format!(
+        "[[registry]]\nlocation = \"{}\"\n[[registry.mirror]]\nlocation = \"{}\"\n",
+        registry.address(),
+        mirror.address()
+    );
+    fs::write(client.scratch.path("registries.conf"), rules).unwrap();
+    let run = client.run().env("REGISTRY_AUTH_FILE", client.scratch.path("auth.json"));
+    let run = run.env("CONTAINERS_REGISTRIES_CONF", client.scratch.path("registries.conf"));
+    let source = format!("docker://{}/it", registry.address());
+    run.arg(source).arg(client.tree()).patience(3 * SOON).end().ended(End::Exit(0));
+    assert!(count(&mirror) > 0);
+    let password = base64(format!("somebody:{PASSWORD}").as_bytes());
+    never_saw(&mirror, &[PASSWORD, &password, "authorization"]);
+}
+
+#[test]
 fn another_port_of_the_same_host_is_another_host() {
     let image = Image::new(1000);
     let other = {

@@ -45,6 +45,8 @@ use crate::typed::TypedShell;
 
 /// A VM under emulation is slow, and a session has several commands; the longest takes a tenth of it on a busy machine.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(120);
+/// The same for a session that starts a hundred jobs on an emulated processor.
+const CLUSTER_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// Ends what a command said, before its status: nothing that anybody writes in a page.
 const MARK: char = '\x1e';
@@ -167,6 +169,8 @@ pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
             Some("registry") => SessionKind::Registry,
             Some("engine") => SessionKind::Engine,
             Some("mirror") => SessionKind::Mirror,
+            Some("cluster") => SessionKind::Cluster,
+            Some("cluster-root") => SessionKind::ClusterRoot,
             Some(other) => panic!("{page}:{}: {other:?} is not a world", number + 1),
         };
         let terminal = match words.next() {
@@ -240,7 +244,9 @@ impl Session {
         let answers = if is_typed {
             self.type_in(&blocks, surroundings).map_err(|why| format!("{}: {why}", self.page))?
         } else {
-            run_as_script(blocks.iter().flatten(), surroundings)?
+            let is_in_cluster = matches!(self.world, SessionKind::Cluster | SessionKind::ClusterRoot);
+            let patience = if is_in_cluster { CLUSTER_TIMEOUT } else { SESSION_TIMEOUT };
+            run_as_script(blocks.iter().flatten(), surroundings, patience)?
         };
         let mut answers = answers.into_iter();
         let mut written = |block: &Vec<Exchange>| -> String {
@@ -356,6 +362,7 @@ fn shell(scratch: &Scratch, surroundings: &SessionEnv) -> Command {
 fn run_as_script<'a>(
     exchanges: impl Iterator<Item = &'a Exchange> + Clone,
     surroundings: &SessionEnv,
+    patience: Duration,
 ) -> Result<Vec<String>, String> {
     let scratch = Scratch::new();
     let mut script = format!("exec 2>&1\nended() {{ set -- $?; printf '{MARK}%s{MARK}' $1; return $1; }}\n");
@@ -364,7 +371,7 @@ fn run_as_script<'a>(
     }
     let mut sh = shell(&scratch, surroundings);
     sh.args(["-c", &script]);
-    let ended = Run::of(sh).patience(SESSION_TIMEOUT).start().end_in_time()?;
+    let ended = Run::of(sh).patience(patience).start().end_in_time()?;
     let said = ended.out();
     let mut parts = said.split(MARK);
     let answers = exchanges.map(|_| match (parts.next(), parts.next()) {

@@ -22,6 +22,10 @@ pub enum SessionKind {
     Engine,
     /// `console mirror`: by root, with a mirror of Debian's packages.
     Mirror,
+    /// `console cluster`: by an ordinary user on a machine with systemd, Slurm, a second host and user-mode networks.
+    Cluster,
+    /// `console cluster-root`: there, by root.
+    ClusterRoot,
 }
 
 /// What a session can use beside the tools.

@@ -84,6 +84,26 @@ world cron in_cron alice
 [ ! -d /opt/apparmor ] || world apparmor in_apparmor
 world sudo login alice sudo CHAIN_TOOLS=$CHAIN_TOOLS "$run" run
 
+if [[ ,$wanted, == *,cluster-* ]]; then
+    . /world/cluster.sh
+    start_network
+    start_slurm
+    # where packages put them: pasta(1) of Debian starts nothing from elsewhere
+    cp "$CHAIN_TOOLS"/*-rs "$CHAIN_TOOLS"/rootfs-fetch /usr/bin/
+    CHAIN_TOOLS=/usr/bin world cluster-user login alice "$run" run
+    CHAIN_TOOLS=/usr/bin world cluster-root login root "$run" run
+fi
+
+# the same images by examples/run and by podman: the test program has them
+if [[ ,$wanted, == *,images,* ]]; then
+    for user in root alice; do
+        echo "[vm] begins: $user /tests/images-0000000000000000 ($(date +%T))"
+        [ $user = root ] && who=as_root:: || who=as_user::
+        login $user "$CHAIN_TOOLS/images" --ignored --test-threads=1 with_podman:: $who || broken=1
+        echo "[vm] ended: images"
+    done
+fi
+
 root=/srv/root
 [ ! -e /world/look.sh ] || . /world/look.sh
 world runc-root runc_spec '.'
@@ -99,4 +119,4 @@ if [ -x /opt/docker/dockerd ] && [[ $wanted == *docker-* ]]; then
 fi
 world chain-root chain "$(overlay chain)"
 world chain-user login alice ". /world/containers.sh; chain /srv/rootless"
-echo "[vm] over"
+[ -n "${broken:-}" ] || echo "[vm] over"

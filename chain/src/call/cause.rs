@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use system::idmap::inner_ids;
 use system::status::Status;
 use system::{mountinfo, sys};
 
@@ -65,6 +66,24 @@ pub fn private_fuse(path: &Path) -> Option<String> {
          run this as user {user}",
         path.display()
     ))
+}
+
+/// A process whose user or group has no id in its user namespace has no capability after execve(2), and can create
+/// no other namespace: user_namespaces(7).
+pub(super) fn without_id() -> Option<String> {
+    let has_id = |map: &str, id: u32| {
+        let ids = inner_ids(&fs::read_to_string(map).ok()?);
+        Some(ids.iter().any(|range| range.contains(&id.into())))
+    };
+    let (user, group) = sys::effective_ids();
+    // an id that is not mapped reads as 65534, which another user of the map may be
+    let is_overflow = user == 65534 && !sys::has_processes(user);
+    let both = has_id("/proc/self/uid_map", user)? && has_id("/proc/self/gid_map", group)?;
+    (is_overflow || !both).then(|| {
+        "your user or group has no id in this user namespace: unshare-rs gives it one with --map-root-user, or \
+         becomes one of the mapped ids with --setuid 0 --setgid 0"
+            .to_string()
+    })
 }
 
 /// A small file of the kernel.

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use super::cause::{inside_chroot, private_fuse};
+use super::cause::{inside_chroot, private_fuse, without_id};
 use super::{Call, Effect, Shown};
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
@@ -58,10 +58,10 @@ impl Call for Chroot {
 
     fn hint(&self, errno: Errno) -> Option<String> {
         match errno {
-            Errno::EPERM => Some(
-                "chroot(2) needs CAP_SYS_CHROOT: be root, or run it below 'unshare-rs --map-root-user --'"
-                    .to_string(),
-            ),
+            Errno::EPERM => without_id().or_else(|| {
+                let advice = "chroot(2) needs CAP_SYS_CHROOT: be root, or run it below 'unshare-rs --map-root-user --'";
+                Some(advice.to_string())
+            }),
             Errno::EACCES => private_fuse(&self.0),
             _ => None,
         }

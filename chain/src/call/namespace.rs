@@ -1,18 +1,16 @@
 //! New namespaces, and what only the owner of one may set in it.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
-use super::cause::{inside_chroot, read, seccomp, user_namespace_knob};
+use super::cause::{inside_chroot, read, seccomp, user_namespace_knob, without_id};
 use super::{Call, Effect, Shown};
 use crate::flags;
 use crate::handles::Handles;
 use crate::reporter::quoted;
-use system::idmap::inner_ids;
 use system::namespace::Kind;
 use system::sys;
 
@@ -51,20 +49,6 @@ impl Call for Unshare {
     fn effect(&self) -> Effect {
         Effect::Changes(self.0)
     }
-}
-
-/// Who has no id in a user namespace makes no other in it: user_namespaces(7).
-fn without_id() -> Option<String> {
-    let has_id = |map: &str, id: u32| {
-        let ids = inner_ids(&fs::read_to_string(map).ok()?);
-        Some(ids.iter().any(|range| range.contains(&id.into())))
-    };
-    let (user, group) = sys::effective_ids();
-    let both = has_id("/proc/self/uid_map", user)? && has_id("/proc/self/gid_map", group)?;
-    (!both).then(|| {
-        "your user or group has no id in this user namespace: unshare-rs --user --map-root-user (-r) gives it one"
-            .to_string()
-    })
 }
 
 /// Which of several limits is reached cannot be seen: how many namespaces there are is nowhere counted.

@@ -40,7 +40,7 @@ pub struct Change {
     pub path: PathBuf,
     /// What is there now; of what is removed, what was.
     pub file_type: &'static str,
-    /// Whether it was changed in NEWROOT, too, since the changes were begun.
+    /// Whether it was also changed in NEWROOT since the changes were begun.
     pub is_conflict: bool,
 }
 
@@ -276,7 +276,7 @@ impl Comparison {
     }
 }
 
-/// Whether a directory has the owner and mode of the one below, or is another user's there: nobody but that
+/// Whether a directory has the owner and mode of the one below, or is another user's there: only that
 /// user or root could have changed those, and what stands in the upper directory is the caller's.
 pub fn has_rights_it_can_have(found: &Stat, before: &Stat) -> bool {
     let own = system::sys::effective_ids().0;

@@ -104,9 +104,9 @@ fn another_form_is_refused() {
         ("", "it is not JSON: "),
         ("[]", "it is not an object"),
         (r#"{"config":1}"#, "its \"config\" is not an object"),
-        (r#"{"config":{"Cmd":1}}"#, "its Cmd is no list of words"),
-        (r#"{"config":{"Env":["A=b",1]}}"#, "its Env is no list of words"),
-        (r#"{"config":{"User":1000}}"#, "its User is no text"),
+        (r#"{"config":{"Cmd":1}}"#, "its Cmd is not a list of strings"),
+        (r#"{"config":{"Env":["A=b",1]}}"#, "its Env is not a list of strings"),
+        (r#"{"config":{"User":1000}}"#, "its User is not a string"),
     ] {
         let said = Image::parse(text.as_bytes()).unwrap_err();
         assert!(said.starts_with(why), "{text}: {said}");

@@ -122,8 +122,8 @@ fn a_later_mount_may_lie_on_an_earlier_one_and_nothing_is_made_in_the_callers_fi
 fn a_directory_goes_on_a_directory_and_a_file_on_a_file() {
     let dir = Dir::new("kinds");
     let refused = |words: &str| dir.lines(true, &[words]).unwrap_err().message;
-    assert_eq!(refused(&dir.bind("/etc/file")), "cannot mount on \"/etc/file\": it is no directory");
-    assert_eq!(refused("--tmpfs=/etc/file"), "cannot mount on \"/etc/file\": it is no directory");
+    assert_eq!(refused(&dir.bind("/etc/file")), "cannot mount on \"/etc/file\": it is not a directory");
+    assert_eq!(refused("--tmpfs=/etc/file"), "cannot mount on \"/etc/file\": it is not a directory");
     let file = dir.0.join("etc/file");
     assert_eq!(
         refused(&format!("--bind={}:/opt", file.display())),

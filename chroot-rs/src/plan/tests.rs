@@ -7,6 +7,7 @@ use clap::{Args as _, FromArgMatches as _};
 use super::*;
 use crate::broken_variables::{Mended, Variable};
 use crate::capabilities::Capabilities;
+use crate::cgroup_view::CgroupProbe;
 use crate::cli::Options;
 use crate::descriptors::EscapingFd;
 use crate::dev::Dev;
@@ -46,7 +47,7 @@ fn machine() -> MountProbe {
         proc_is_covered: false,
         owns_pid: true,
         owns_net: true,
-        owns_cgroup: false,
+        cgroup: CgroupProbe::default(),
         has_mount_setattr: true,
         masks: Vec::new(),
         sys_parts: Vec::new(),
@@ -70,6 +71,7 @@ fn machine() -> MountProbe {
             mqueue: true,
             umask: 0o22,
         },
+        has_unmapped_files: false,
         overlay: OverlayProbe::default(),
         is_slave: false,
     }
@@ -180,8 +182,7 @@ fn where_the_kernel_gives_no_new_proc_the_callers_is_shown_and_its_processes_sai
             "{plan:#?}"
         );
         assert!(!plan.iter().any(|line| line.contains("CLONE_NEWPID")), "{plan:#?}");
-        let said =
-            "the processes outside stay in sight, and root inside could get out: a part of /proc is covered";
+        let said = "processes outside stay visible, and root inside can get out: a part of /proc is covered";
         assert!(notes(&[], probe)[0].starts_with(said));
     }
 }
@@ -428,7 +429,10 @@ fn process_1_has_no_more_rights_before_the_command_is_beside_it() {
 #[test]
 fn rights_are_given_up_only_where_the_root_is_pivoted() {
     let refused = setup(&["--cap-drop=ALL"], Err(WhyPlain::NoAdmin)).unwrap_err();
-    assert_eq!(refused.message, "rights were to be given up, and here nothing keeps the command from them");
+    assert_eq!(
+        refused.message,
+        "an option limits rights, and here nothing could keep the command from getting them back"
+    );
     assert_eq!(refused.hint.unwrap(), WhyPlain::NoAdmin.advice());
 }
 
@@ -437,13 +441,16 @@ fn what_a_default_leaves_out_is_noted_and_what_an_option_asks_for_is_refused() {
     let noted = setup(&[], Err(WhyPlain::NoAdmin)).unwrap().notes;
     let why =
         "that takes CAP_SYS_ADMIN, which 'unshare-rs --' before it gives in a user namespace of its own";
-    assert_eq!(noted, [format!("plain chroot(2), no mounts, and root inside could get out: {why}")]);
+    assert_eq!(
+        noted,
+        [format!("this is a plain chroot(2) without mounts, and root inside can get out: {why}")]
+    );
     let refused = setup(&["--read-only"], Err(WhyPlain::NoAdmin)).unwrap_err();
-    assert_eq!(refused.message, "a mount was asked for, and none can be made here");
+    assert_eq!(refused.message, "an option needs a mount, and none can be made here");
     assert_eq!(refused.hint.unwrap(), why);
 
     let link = MountProbe { dev_dir: DirState::Symlink, ..machine() };
-    assert_eq!(notes(&[], link.clone()), ["left out /dev: it is a symbolic link in the new root"]);
+    assert_eq!(notes(&[], link.clone()), ["skipped /dev: it is a symbolic link in the new root"]);
     assert!(notes(&["--no-mount"], link).is_empty());
 
     let old = MountProbe { owns_net: false, has_mount_setattr: false, ..machine() };
@@ -452,7 +459,7 @@ fn what_a_default_leaves_out_is_noted_and_what_an_option_asks_for_is_refused() {
     assert_eq!(
         notes(&[], old.clone()),
         [
-            format!("left out /sys: to make it read-only here {takes}"),
+            "skipped /sys: it can be made read-only here only with mount_setattr(2), Linux 5.12".to_string(),
             format!("devices that lie in the new root can be opened: that {takes}")
         ]
     );
@@ -571,8 +578,7 @@ fn sources_are_taken_before_the_first_mount_can_lie_over_them() {
 #[test]
 fn directories_that_the_root_lacks_are_made_where_that_is_forgotten_and_said_else() {
     let probe = MountProbe { proc_dir: DirState::Missing, dev_dir: DirState::Missing, ..machine() };
-    let said =
-        "left out /proc, /dev: the new root has no such directory: mkdir, or --ephemeral, which makes them";
+    let said = "skipped /proc, /dev: NEWROOT has no such directory: mkdir, or --ephemeral, which makes them";
     assert_eq!(notes(&[], probe.clone()), [said]);
     assert_eq!(notes(&["--ephemeral"], probe.clone()), [""; 0]);
     let lines = lines_with(&["--ephemeral"], &probe);
@@ -624,6 +630,53 @@ fn what_is_kept_goes_to_the_two_directories_of_an_overlay() {
         ..machine()
     };
     let said = "directories of NEWROOT with files in them cannot be removed: \
-        the file system of --changes keeps no user.* attributes, as tmpfs before Linux 6.6";
+        the file system of --changes keeps no user.* attributes, like tmpfs before Linux 6.6";
     assert_eq!(notes(&["--changes=/kept"], probe), [said]);
+}
+
+#[test]
+fn the_commands_control_groups_are_shown_read_only_or_as_the_option_says() {
+    let cgroup = CgroupProbe { owns_namespace: true, delegates: true };
+    let probe = MountProbe { cgroup, ..machine() };
+    let mounted = |words: &[&str], probe: &MountProbe| {
+        let lines = lines_with(words, probe);
+        lines.into_iter().find(|line| line.starts_with("mount(\"cgroup2\""))
+    };
+    let (flags, read_only) = ("MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)", "MS_RDONLY|");
+    let shown = |flags: &str| Some(format!("mount(\"cgroup2\", \".\", \"cgroup2\", {flags}"));
+    assert_eq!(mounted(&[], &probe), shown(&format!("{read_only}{flags}")));
+    assert_eq!(mounted(&["--cgroup=ro"], &probe), shown(&format!("{read_only}{flags}")));
+    assert_eq!(mounted(&["--cgroup=rw"], &probe), shown(flags));
+    assert_eq!(mounted(&["--cgroup=none"], &probe), None);
+    // with parts of the caller's sysfs there is a place only where it is asked for
+    let parts = MountProbe { owns_net: false, sys_parts: vec!["class"], ..probe };
+    assert_eq!(mounted(&[], &parts), None);
+    assert_eq!(mounted(&["--cgroup=rw"], &parts), shown(flags));
+    let refused = setup(&["--cgroup=rw"], Ok(machine())).unwrap_err();
+    assert!(refused.message.contains("there is no cgroup namespace for it"), "{refused:?}");
+}
+
+#[test]
+fn files_of_subordinate_ids_are_noted() {
+    let probe = MountProbe { has_unmapped_files: true, ..machine() };
+    let said = notes(&[], probe);
+    assert!(said.iter().any(|note| note.contains("'unshare-rs --' before chroot-rs maps them")), "{said:?}");
+}
+
+#[test]
+fn ids_that_no_account_has_own_the_root_before_they_are_entered() {
+    let lines = lines_with(&["--userns=auto"], &MountProbe { privilege: Privilege::FreeIds, ..machine() });
+    let order = [
+        "unshare(CLONE_NEWNS)",
+        "open_tree(AT_FDCWD, \".\"",
+        "mount_setattr(<new root>, \"\", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_IDMAP",
+        "move_mount(<new root>",
+        "setns(<user namespace>",
+        "setresuid(",
+        "pivot_root(",
+    ];
+    let positions = order.map(|start| position(&lines, start));
+    assert!(positions.is_sorted(), "{lines:#?}");
+    let refused = setup(&["--userns=auto"], Ok(machine())).unwrap_err();
+    assert!(refused.message.contains("only root of the machine"), "{refused:?}");
 }

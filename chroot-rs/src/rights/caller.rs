@@ -10,7 +10,7 @@ use crate::capabilities::Capabilities;
 use crate::probe::Privilege;
 use crate::seccomp;
 
-/// What an id looks like that is not mapped, unless the machine was told another:
+/// The number that stands for an id that is not mapped, unless the machine has another one:
 /// /proc/sys/kernel/overflowuid.
 const OVERFLOW_ID: u32 = 65534;
 
@@ -45,7 +45,7 @@ impl CallerRights {
             seccomp::Privilege::UserNamespace
         };
         let none = Capabilities::default();
-        if privilege == Privilege::Unprivileged {
+        if matches!(privilege, Privilege::Unprivileged | Privilege::FreeIds) {
             let (permitted, inheritable, ambient) = (known, none, none);
             return Self { known, permitted, inheritable, ambient, uid: inside, has_host_root, filter };
         }
@@ -68,13 +68,15 @@ impl CallerRights {
 /// Whether the user 0 of the machine exists in the user namespace of the command. It owns the sysctls
 /// wherever they are seen.
 fn has_host_root(privilege: Privilege) -> bool {
-    if privilege == Privilege::Machine {
-        return true;
+    match privilege {
+        Privilege::Machine => return true,
+        Privilege::FreeIds => return false,
+        Privilege::Namespace | Privilege::Unprivileged => {}
     }
-    // without /proc nobody can tell
+    // without /proc there is no way to know
     let Ok(owner) = fs::metadata("/proc/sys").map(|meta| meta.uid()) else { return true };
     match privilege {
-        // a new user namespace has the caller and nobody else
+        // a new user namespace has the caller alone
         Privilege::Unprivileged => owner == sys::effective_ids().0,
         _ => owner != OVERFLOW_ID,
     }
@@ -83,7 +85,11 @@ fn has_host_root(privilege: Privilege) -> bool {
 /// Whether the user namespace was made by a user who exists in it: an ordinary one, who gave away
 /// what was the own. Root that made it for nobody's ids does not exist there.
 fn is_of_known_user(privilege: Privilege) -> bool {
-    privilege == Privilege::Unprivileged
-        || File::open(Kind::USER.path())
-            .is_ok_and(|file| sys::owner_of_user_namespace(&file).is_ok_and(|owner| owner != OVERFLOW_ID))
+    match privilege {
+        Privilege::Unprivileged => return true,
+        Privilege::FreeIds => return false,
+        Privilege::Machine | Privilege::Namespace => {}
+    }
+    File::open(Kind::USER.path())
+        .is_ok_and(|file| sys::owner_of_user_namespace(&file).is_ok_and(|owner| owner != OVERFLOW_ID))
 }

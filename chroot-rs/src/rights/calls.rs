@@ -9,7 +9,7 @@ use system::sys::{self, CapabilityBits};
 use crate::capabilities::Capabilities;
 use crate::seccomp::Filter;
 
-/// Takes a new session keyring in the place of the caller's, in which keys of the caller may be:
+/// Replaces the caller's session keyring, which may hold keys of the caller, by a new one:
 /// session-keyring(7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinSessionKeyring;
@@ -22,7 +22,7 @@ impl Call for JoinSessionKeyring {
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         match sys::join_session_keyring() {
-            // a kernel without keyrings, or a filter around us that lets nobody at one
+            // a kernel without keyrings, or a filter around us that refuses them
             Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
             result => result,
         }
@@ -113,7 +113,7 @@ impl Call for NoNewPrivs {
 #[derive(Clone, Debug)]
 pub struct InstallFilter {
     pub filter: Filter,
-    /// Whether an option asked for it. A default that fails is told in one line, without a hint.
+    /// Whether an option asked for it. A default that fails prints one line, without a hint.
     pub requested: bool,
 }
 

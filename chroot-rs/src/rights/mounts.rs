@@ -47,6 +47,11 @@ impl MountLimits {
         self.plan_tree(plan, new_root, recursive);
     }
 
+    /// Limits the new root where its devices may belong to a root inside who has every right.
+    pub fn plan_foreign_root(self, plan: &mut Plan, new_root: FdSlot) {
+        Self { no_dev: true, ..self }.plan_root(plan, new_root);
+    }
+
     /// Limits a directory that an option shows, before it is attached.
     pub fn plan_bind(self, plan: &mut Plan, source: FdSlot) {
         self.plan_tree(plan, source, true);

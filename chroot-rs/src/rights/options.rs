@@ -18,7 +18,7 @@ pub enum SeccompChoice {
 }
 
 impl SeccompChoice {
-    // what is no word is the name of a file
+    // any other word is the name of a file
     fn parse(text: OsString) -> Result<Self, Infallible> {
         Ok(match text.to_str() {
             Some("default") => Self::Default,
@@ -31,27 +31,27 @@ impl SeccompChoice {
 /// What the command may do, where an option says so.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RightsOptions {
-    /// Keep everything: each capability, every system call, the machine's switches writable; root inside can get out
+    /// Keep all capabilities, allow all system calls and leave kernel settings writable; root inside can get out
     #[arg(long, conflicts_with_all = ["plain", "cap_drop", "seccomp"])]
     pub privileged: bool,
 
-    /// Keep this capability too, as NET_ADMIN, or ALL; for a user of --userspec it is then in force
+    /// Keep this capability as well, such as NET_ADMIN, or ALL; it is then also effective for the user of --userspec
     #[arg(long, value_name = "CAP", value_delimiter = ',', conflicts_with = "plain")]
     pub cap_add: Vec<Capabilities>,
 
-    /// Give up this capability too, as NET_RAW, or ALL
+    /// Give up this capability as well, such as NET_RAW, or ALL
     #[arg(long, value_name = "CAP", value_delimiter = ',', conflicts_with = "plain")]
     pub cap_drop: Vec<Capabilities>,
 
-    /// Let set-user-ID bits and file capabilities in NEWROOT and what is bound count for nothing
+    /// Ignore set-user-ID bits and file capabilities in NEWROOT and in bound directories
     #[arg(long, conflicts_with = "plain")]
     pub nosuid: bool,
 
-    /// Let no program inside give more rights than its caller has, as su and sudo do
+    /// Keep programs such as su and sudo from giving more rights than their caller has
     #[arg(long, conflicts_with = "plain")]
     pub no_new_privs: bool,
 
-    /// Refuse system calls by the usual list (default), by docker's profile in FILE, or none (unconfined)
+    /// Refuse the usual system calls (default), those that a docker profile in FILE refuses, or none (unconfined)
     #[arg(long, value_name = "default|unconfined|FILE", conflicts_with = "plain",
         value_parser = parser())]
     pub seccomp: Option<SeccompChoice>,
@@ -66,6 +66,12 @@ impl RightsOptions {
     /// Whether an option changes what the command may do.
     pub const fn are_requested(&self) -> bool {
         self.changes_capabilities() || self.no_new_privs || self.nosuid || self.seccomp.is_some()
+    }
+
+    /// Whether the command may keep a capability that the caller has.
+    pub fn keep(&self, capability: u32) -> bool {
+        let wanted = Capabilities::default_set().changed(&self.cap_add, &self.cap_drop);
+        self.privileged || wanted.has(capability)
     }
 
     /// Whether an option names a capability.

@@ -3,6 +3,10 @@
 //! # Source
 //! runtime-spec's config-linux.md, "Seccomp"; moby's profiles/seccomp, "includes" and "excludes".
 
+use std::path::Path;
+
+use chain::args::ValueError;
+use chain::call::shell_word;
 use serde_json::Value;
 
 use super::tree::{Action, Condition, Leaf, Test, program};
@@ -17,6 +21,21 @@ pub struct Facts {
     pub kernel: (u32, u32),
 }
 
+/// What the hint of a wrong entry shows.
+const FORM: &str = "an entry of \"syscalls\": {\"names\": [\"mount\"], \"action\": \"SCMP_ACT_ERRNO\"}";
+/// What it shows of a wrong condition.
+const CONDITION_FORM: &str = "an entry of \"args\": {\"index\": 0, \"value\": 1, \"op\": \"SCMP_CMP_EQ\"}";
+/// The operators that are read.
+const OPERATORS: &str = "use one of SCMP_CMP_EQ, SCMP_CMP_NE, SCMP_CMP_LT, SCMP_CMP_LE, SCMP_CMP_GT, SCMP_CMP_GE, \
+    SCMP_CMP_MASKED_EQ";
+/// The actions that are read.
+const ACTIONS: &str = "use one of SCMP_ACT_ALLOW, SCMP_ACT_ERRNO, SCMP_ACT_KILL, SCMP_ACT_KILL_THREAD, \
+    SCMP_ACT_KILL_PROCESS, SCMP_ACT_TRAP, SCMP_ACT_TRACE, SCMP_ACT_LOG";
+
+fn wrong(wrong: impl Into<String>, hint: impl Into<String>) -> ValueError {
+    ValueError { wrong: wrong.into(), hint: hint.into() }
+}
+
 /// One entry of "syscalls" that holds here.
 struct Entry<'a> {
     names: Vec<&'a str>,
@@ -27,9 +46,12 @@ struct Entry<'a> {
 /// Reads a profile.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence.
-pub fn read(text: &[u8], facts: Facts) -> Result<Filter, String> {
-    let profile: Value = serde_json::from_slice(text).map_err(|why| format!("it is not JSON: {why}"))?;
+/// What is wrong with it, as the end of a sentence. `path` is where the text comes from.
+pub fn read(text: &[u8], path: &Path, facts: Facts) -> Result<Filter, ValueError> {
+    let parsed = serde_json::from_slice(text);
+    let profile: Value = parsed.map_err(|why| {
+        wrong(format!("it is not JSON: {why}"), format!("python3 -m json.tool {}", shell_word(path)))
+    })?;
     let default = action(&profile, "defaultAction", "defaultErrnoRet")?;
     let entries = profile.get("syscalls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let entries = entries.iter().filter(|entry| holds(entry, facts));
@@ -74,22 +96,23 @@ fn leaf(entries: &[Entry<'_>], name: &str, default: Action) -> Leaf {
     if rules.is_empty() { Leaf::Always(default) } else { Leaf::ByArguments { rules, other: default } }
 }
 
-fn entry(entry: &Value) -> Result<Entry<'_>, String> {
+fn entry(entry: &Value) -> Result<Entry<'_>, ValueError> {
     let list = entry.get("names").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let names: Vec<&str> =
         list.iter().chain(entry.get("name")).map(Value::as_str).collect::<Option<_>>().unwrap_or_default();
     if names.is_empty() {
-        return Err("an entry of \"syscalls\" has no \"names\"".to_string());
+        return Err(wrong("an entry of \"syscalls\" has no \"names\"", FORM));
     }
     let args = entry.get("args").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let conditions = args.iter().map(condition).collect::<Result<_, _>>()?;
     Ok(Entry { names, conditions, action: action(entry, "action", "errnoRet")? })
 }
 
-fn condition(arg: &Value) -> Result<Condition, String> {
+fn condition(arg: &Value) -> Result<Condition, ValueError> {
     let number = |field: &str| arg.get(field).and_then(Value::as_u64);
     let index = number("index").filter(|index| *index < 6);
-    let argument = index.ok_or("an entry of \"args\" has no \"index\" from 0 to 5")?;
+    let argument =
+        index.ok_or_else(|| wrong("an entry of \"args\" has no \"index\" from 0 to 5", CONDITION_FORM))?;
     let value = number("value").unwrap_or(0);
     let op = arg.get("op").and_then(Value::as_str).unwrap_or_default();
     let test = match op {
@@ -100,13 +123,14 @@ fn condition(arg: &Value) -> Result<Condition, String> {
         "SCMP_CMP_GT" => Test::Greater(value),
         "SCMP_CMP_GE" => Test::GreaterOrEqual(value),
         "SCMP_CMP_MASKED_EQ" => Test::MaskedEqual(value, number("valueTwo").unwrap_or(0)),
-        other => return Err(format!("it has an unknown \"op\": {other:?}")),
+        other => return Err(wrong(format!("it has an unknown \"op\": {other:?}"), OPERATORS)),
     };
     Ok(Condition { argument: u32::try_from(argument).unwrap_or_default(), test })
 }
 
-fn action(value: &Value, field: &str, errno_field: &str) -> Result<Action, String> {
-    let name = value.get(field).and_then(Value::as_str).ok_or_else(|| format!("it has no {field:?}"))?;
+fn action(value: &Value, field: &str, errno_field: &str) -> Result<Action, ValueError> {
+    let name = value.get(field).and_then(Value::as_str);
+    let name = name.ok_or_else(|| wrong(format!("it has no {field:?}"), ACTIONS))?;
     let data = value.get(errno_field).and_then(Value::as_u64).and_then(|errno| u16::try_from(errno).ok());
     Ok(match name {
         "SCMP_ACT_ALLOW" => Action::ALLOW,
@@ -117,9 +141,9 @@ fn action(value: &Value, field: &str, errno_field: &str) -> Result<Action, Strin
         "SCMP_ACT_TRACE" => Action(0x7ff0_0000 | u32::from(data.unwrap_or(0))),
         "SCMP_ACT_LOG" => Action(0x7ffc_0000),
         "SCMP_ACT_NOTIFY" => {
-            return Err("SCMP_ACT_NOTIFY needs an agent, which chroot-rs has not".to_string());
+            return Err(wrong("SCMP_ACT_NOTIFY needs an agent, which chroot-rs does not have", ACTIONS));
         }
-        other => return Err(format!("it has an unknown action: {other:?}")),
+        other => return Err(wrong(format!("it has an unknown action: {other:?}"), ACTIONS)),
     })
 }
 

@@ -1,4 +1,7 @@
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use chain::args::ValueError;
 
 use super::*;
 
@@ -233,8 +236,8 @@ fn of_several_rules_the_first_that_holds_decides() {
     }
 }
 
-fn profile(text: &str, capabilities: u64) -> Result<Filter, String> {
-    profile::read(text.as_bytes(), profile::Facts { capabilities, kernel: (6, 1) })
+fn profile(text: &str, capabilities: u64) -> Result<Filter, ValueError> {
+    profile::read(text.as_bytes(), Path::new("profile.json"), profile::Facts { capabilities, kernel: (6, 1) })
 }
 
 #[test]
@@ -272,16 +275,19 @@ fn a_profile_of_dockers_is_read() {
 
 #[test]
 fn what_is_wrong_with_a_profile_is_told() {
-    let wrong = |text: &str| profile(text, 0).expect_err("an error");
+    let wrong = |text: &str| profile(text, 0).expect_err("an error").wrong;
     assert!(wrong("no").starts_with("it is not JSON: "));
     assert_eq!(wrong("{}"), "it has no \"defaultAction\"");
     assert_eq!(wrong(r#"{"defaultAction": "ALLOW"}"#), "it has an unknown action: \"ALLOW\"");
+    let hint = |text: &str| profile(text, 0).expect_err("an error").hint;
+    assert_eq!(hint("{"), "python3 -m json.tool profile.json");
+    assert!(hint(r#"{"defaultAction": "ALLOW"}"#).starts_with("use one of SCMP_ACT_ALLOW, "));
     let entry =
         |entry: &str| wrong(&format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{entry}]}}"#));
     assert_eq!(entry(r#"{"action": "SCMP_ACT_ALLOW"}"#), "an entry of \"syscalls\" has no \"names\"");
     assert_eq!(
         entry(r#"{"names": ["read"], "action": "SCMP_ACT_NOTIFY"}"#),
-        "SCMP_ACT_NOTIFY needs an agent, which chroot-rs has not"
+        "SCMP_ACT_NOTIFY needs an agent, which chroot-rs does not have"
     );
     let arg =
         |arg: &str| entry(&format!(r#"{{"names": ["read"], "action": "SCMP_ACT_LOG", "args": [{arg}]}}"#));

@@ -1,10 +1,11 @@
 //! Changes that are kept, listed, applied and thrown away.
 
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
-use tests::{End, Ended, Run, Scratch, tools};
+use tests::{End, Ended, Run, Scratch, deadline, tools};
 
 use crate::root_locations::has_overlay;
 
@@ -128,11 +129,11 @@ mod as_anyone {
         tried.change("echo inside >>/etc/a; rm -r /old");
         fs::write(tried.root.path("etc/a"), "outside\n").unwrap();
         fs::write(tried.root.path("old/sub/f"), "outside\n").unwrap();
-        let listed = "changed \"/etc/a\", in NEWROOT, too\nremoved \"/old\", in NEWROOT, too\n";
+        let listed = "changed \"/etc/a\", also in NEWROOT\nremoved \"/old\", also in NEWROOT\n";
         assert_eq!(tried.list(), listed);
         let refused = tried.run(&["--apply"], &[]).ended(End::Exit(125));
-        let said = "chroot-rs: nothing is applied: changed in NEWROOT, too: \"/etc/a\" (2 in all)\n\
-            chroot-rs: hint: --list says which they are; --apply=force replaces them\n";
+        let said = "chroot-rs: nothing is applied: NEWROOT changed as well: \"/etc/a\" (2 in all)\n\
+            chroot-rs: hint: --list shows them; --apply=force replaces them\n";
         assert_eq!((refused.err(), tried.read("etc/a")), (said.into(), "outside\n".into()));
         tried.run(&["--apply=force"], &[]).ok();
         assert_eq!(tried.read("etc/a"), "a\ninside\n");
@@ -149,7 +150,7 @@ mod as_anyone {
         let ended = tried.run(&[], &["/bin/sh", "-c", "rm -r /old 2>/dev/null; echo $?; rm /etc/a"]);
         let ended = ended.ended(End::Exit(0));
         let said = "chroot-rs: directories of NEWROOT with files in them cannot be removed: the file system of \
-            --changes keeps no user.* attributes, as tmpfs before Linux 6.6\n";
+            --changes keeps no user.* attributes, like tmpfs before Linux 6.6\n";
         let (status, said) = if tried.lets_directories_go() { ("0\n", "") } else { ("1\n", said) };
         assert_eq!((ended.out(), ended.err()), (status.into(), said.into()));
         assert!(tried.list().starts_with("removed \"/etc/a\"\n"));
@@ -196,5 +197,50 @@ mod as_anyone {
         assert_eq!(listed.out(), format!("created \"{}\"\n", file.display()));
         run(&["--apply"], &[]).ended(End::Exit(0));
         assert_eq!(fs::read_to_string(file).unwrap(), "x\n");
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_directory_is_used_by_one_run_at_a_time_with_and_without_a_reaper() {
+        if !has_overlay() {
+            return;
+        }
+        for options in [&[][..], &["--share-pid"]] {
+            let tried = Tried::new();
+            let (held, release) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+            let script = format!("echo ready >/etc/new; read line <&{}", held.as_raw_fd());
+            let run = Run::new(tools().chroot()).leaving_open(held).arg("--changes").arg(tried.dir());
+            let first = run.args(options).arg(tried.root.path("")).args(["/bin/sh", "-c", &script]).start();
+            let written = tried.dir().join("upper/etc/new");
+            deadline::until("the first command", || written.exists().then_some(()));
+            for (again, command) in
+                [(options, &["/bin/true"][..]), (&["--discard"], &[]), (&["--apply"], &[])]
+            {
+                let refused = tried.run(again, command).ended(End::Exit(125));
+                let said = refused.err();
+                assert!(
+                    said.contains("(EAGAIN)\nchroot-rs: hint: another run uses this directory: "),
+                    "{said}"
+                );
+                assert_eq!(said.lines().count(), 2, "{said}");
+            }
+            drop(release);
+            first.end();
+            assert_eq!(tried.list(), "created \"/etc/new\"\n");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn what_is_left_after_changes_can_be_removed_by_their_owner() {
+        if !has_overlay() {
+            return;
+        }
+        for option in ["--apply", "--discard"] {
+            let tried = Tried::new();
+            tried.change("echo new >/etc/new");
+            tried.run(&[option], &[]).ok();
+            fs::remove_dir_all(tried.dir()).unwrap();
+        }
     }
 }

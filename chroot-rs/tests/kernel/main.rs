@@ -6,6 +6,7 @@ mod command;
 mod credentials;
 mod descriptors;
 mod escapes;
+mod free_ids;
 mod jail;
 mod masked_paths;
 mod mounts;

@@ -28,10 +28,10 @@ mod as_root {
                     .end()
             };
             let ended = run(&[]).ended(End::Exit(0));
-            let plain = "chroot-rs: plain chroot(2), no mounts, and root inside could get out";
+            let plain = "chroot-rs: this is a plain chroot(2) without mounts, and root inside can get out";
             assert_eq!((ended.out(), ended.err()), ("inside\n".into(), format!("{plain}: {WHY}\n")));
             let refused = run(&["--read-only"]).ended(End::Exit(125));
-            let said = "chroot-rs: a mount was asked for, and none can be made here\n";
+            let said = "chroot-rs: an option needs a mount, and none can be made here\n";
             assert_eq!(refused.err(), format!("{said}chroot-rs: hint: {WHY}\n"));
             // followed, where the caller may write the map of a user namespace
             let unshare = ["--bounding-set=-sys_admin", &tools().unshare().display().to_string(), "--"];
@@ -56,7 +56,7 @@ mod as_anyone {
             mount -t tmpfs t /proc/fs; "$3" "$1" /bin/sh -c "$look"; below "$3" "$1" /bin/sh -c "$look""#;
         let ended = run_outside(&Jail::new(), script).end().ended(End::Exit(0));
         assert_eq!(ended.out(), "alone\nalone\nalone\nin sight\n", "{}", ended.err());
-        let said = "chroot-rs: the processes outside stay in sight, and root inside could get out: \
+        let said = "chroot-rs: processes outside stay visible, and root inside can get out: \
             a part of /proc is covered, so the kernel gives no new one; a container lifts it with \
             --security-opt systempaths=unconfined (docker), unmask=ALL (podman), procMount: Unmasked (Kubernetes)\n";
         assert_eq!(ended.err(), said);

@@ -24,7 +24,7 @@ mod as_anyone {
                 symlink(format!("{outside}{name}"), jail.root.path(name)).unwrap();
                 let ended = jail.run(Isolation::Default, &[], "echo inside").end().ended(End::Exit(0));
                 assert_eq!(ended.out(), "inside\n");
-                let said = format!("chroot-rs: left out /{name}: it is a symbolic link in the new root\n");
+                let said = format!("chroot-rs: skipped /{name}: it is a symbolic link in the new root\n");
                 assert_eq!(ended.err(), said);
                 assert_eq!(mount_table(), mounts);
             }

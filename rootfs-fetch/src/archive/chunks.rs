@@ -3,7 +3,8 @@
 //! Used chunks are filled again, so memory is bounded, and a chunk is still in the processor's cache.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SendError, Sender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -12,11 +13,16 @@ use rustix::io::Errno;
 /// A multiple of the tar block, so large that a typical file is one write.
 pub const CHUNK_BYTES: usize = 256 * 1024;
 
+/// Chunks of threads that have ended, for those that start: new memory costs more than to fill it.
+static SPARE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
 /// The reader's side.
 #[derive(Debug)]
 pub struct Chunks {
     full: Receiver<io::Result<Vec<u8>>>,
     empty: Sender<Vec<u8>>,
+    /// Used chunks that are not filled again.
+    surplus: usize,
 }
 
 /// How much of a chunk is filled before it is passed on.
@@ -39,35 +45,52 @@ impl Chunks {
         fill: Fill,
         open: impl FnOnce() -> io::Result<R> + Send + 'static,
     ) -> io::Result<Self> {
-        let (filled, full) = mpsc::sync_channel(count);
+        // the number of chunks bounds both
+        let (filled, full) = mpsc::channel();
         let (empty, refill) = mpsc::channel();
-        for _ in 0..count {
-            // cannot fail: the receiver is alive
-            let _ = empty.send(Vec::new());
-        }
+        let mut chunks = Self { full, empty, surplus: 0 };
+        chunks.add(count);
         thread::Builder::new().name(name.into()).spawn(move || {
             if let Err(error) = open().and_then(|input| pass_on(input, fill, &filled, &refill)) {
                 // the reader may be gone
                 let _ = filled.send(Err(error));
             }
         })?;
-        Ok(Self { full, empty })
+        Ok(chunks)
     }
 
     /// Bytes in memory, as one chunk without a thread.
     pub fn of_memory(data: Vec<u8>) -> Self {
-        let (filled, full) = mpsc::sync_channel(2);
+        let (filled, full) = mpsc::channel();
         for chunk in [data, Vec::new()] {
-            // cannot fail: the receiver is alive and has room
+            // cannot fail: the receiver is alive
             let _ = filled.send(Ok(chunk));
         }
-        Self { full, empty: mpsc::channel().0 }
+        Self { full, empty: mpsc::channel().0, surplus: 0 }
+    }
+
+    /// Fills `count` chunks more ahead.
+    pub fn add(&mut self, count: usize) {
+        for _ in 0..count {
+            // the thread may have ended
+            let _ = self.empty.send(Vec::new());
+        }
+    }
+
+    /// Takes back what [`Self::add`] added, as chunks become free.
+    pub fn remove(&mut self, count: usize) {
+        self.surplus += count;
     }
 
     /// Gives a used chunk back.
-    pub fn recycle(&self, chunk: Vec<u8>) {
-        // the thread may have ended
-        let _ = self.empty.send(chunk);
+    pub fn recycle(&mut self, chunk: Vec<u8>) {
+        if self.surplus > 0 && !chunk.is_empty() {
+            self.surplus -= 1;
+            keep(chunk);
+        } else if let Err(SendError(chunk)) = self.empty.send(chunk) {
+            // the thread has ended
+            keep(chunk);
+        }
     }
 
     /// Waits for the next chunk, which is empty at the end.
@@ -95,10 +118,13 @@ impl Chunks {
 fn pass_on(
     mut input: impl Read,
     fill: Fill,
-    filled: &SyncSender<io::Result<Vec<u8>>>,
+    filled: &Sender<io::Result<Vec<u8>>>,
     refill: &Receiver<Vec<u8>>,
 ) -> io::Result<()> {
     while let Ok(mut chunk) = refill.recv() {
+        if chunk.capacity() == 0 {
+            chunk = spare().pop().unwrap_or_default();
+        }
         // allocates when a chunk is used for the first time; afterwards this writes nothing
         chunk.resize(CHUNK_BYTES, 0);
         let (length, ended) = read(&mut input, &mut chunk, fill)?;
@@ -108,7 +134,19 @@ fn pass_on(
         }
     }
     let _ = filled.send(Ok(Vec::new()));
+    refill.try_iter().for_each(keep);
     Ok(())
+}
+
+fn spare() -> MutexGuard<'static, Vec<Vec<u8>>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keep(chunk: Vec<u8>) {
+    // not bytes that were in memory before
+    if chunk.capacity() == CHUNK_BYTES {
+        spare().push(chunk);
+    }
 }
 
 /// Reads into a chunk; how many bytes, and whether the input ended.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Cursor, Read, copy, sink};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::archive::foreign;
 use crate::archive::read_ahead::ReadAhead;
@@ -90,8 +91,8 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>,
         return Err(foreign::refused(what));
     }
     if head.starts_with(b"\x1f\x9d") {
-        return Err(Failure::damaged("this is packed by compress(1), which is not read here")
-            .hint("gzip unpacks it: zcat ARCHIVE.Z | rootfs-fetch - DIRECTORY"));
+        return Err(Failure::damaged("this archive is compressed with compress(1), which is not supported")
+            .hint("decompress it with gzip: zcat ARCHIVE.Z | rootfs-fetch - DIRECTORY"));
     }
     let compression = Compression::detect(&head);
     let input = Cursor::new(head).chain(input);
@@ -99,8 +100,7 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>,
         // nothing to decode, so no thread is needed
         return Ok((Box::new(input), compression));
     }
-    let input = ReadAhead::start(input).map_err(|error| Failure::no_thread(&error))?;
-    Ok((decoder(compression, input)?, compression))
+    Ok((decoder(compression, ReadAhead::start(input))?, compression))
 }
 
 /// Reads until there are enough bytes to know a format by, or no more.
@@ -119,13 +119,10 @@ fn decoder(compression: Compression, input: impl BufRead + Send + 'static) -> Re
             Box::new(Members { member, start, rest, begins: |byte| byte == 0x1f })
         }
         Compression::Xz => {
+            let share = XzShare::take();
             let member = Some(xz(input).map_err(|error| cannot_start("xz", &error))?);
-            Box::new(Members {
-                member,
-                start: xz,
-                rest: liblzma::bufread::XzDecoder::into_inner,
-                begins: |_| true,
-            })
+            let rest = liblzma::bufread::XzDecoder::into_inner;
+            Box::new(Shared { decoder: Members { member, start: xz, rest, begins: |_| true }, _share: share })
         }
         Compression::Zstd => {
             let mut zstd = zstd::Decoder::with_buffer(input).map_err(|error| cannot_start("zstd", &error))?;
@@ -154,12 +151,43 @@ fn cannot_start(format: &str, error: &std::io::Error) -> Failure {
     Failure::new(Kind::Io, format_args!("cannot start the decoder of {format}: {error}"))
 }
 
+/// The decoders of xz that are at work: layers are decoded ahead.
+static XZ_DECODERS: AtomicU64 = AtomicU64::new(0);
+
+/// One of the decoders that share the memory for blocks in parallel.
+struct XzShare;
+
+impl XzShare {
+    fn take() -> Self {
+        XZ_DECODERS.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for XzShare {
+    fn drop(&mut self) {
+        XZ_DECODERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A decoder with its share.
+struct Shared<D> {
+    decoder: D,
+    _share: XzShare,
+}
+
+impl<D: Read> Read for Shared<D> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.decoder.read(into)
+    }
+}
+
 /// liblzma decodes blocks in parallel; a file of one block takes one thread.
 fn xz<R: BufRead>(input: R) -> std::io::Result<liblzma::bufread::XzDecoder<R>> {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(16);
     let stream = liblzma::stream::MtStreamBuilder::new()
         .threads(u32::try_from(threads).unwrap_or(1))
-        .memlimit_threading(MAX_XZ_MEMORY_BYTES / 4)
+        .memlimit_threading(MAX_XZ_MEMORY_BYTES / 4 / XZ_DECODERS.load(Ordering::Relaxed).max(1))
         .memlimit_stop(MAX_XZ_MEMORY_BYTES)
         .decoder()?;
     Ok(liblzma::bufread::XzDecoder::new_stream(input, stream))
@@ -253,6 +281,6 @@ mod tests {
     #[test]
     fn what_is_no_tar_archive_is_named() {
         let failure = decoded(Box::new(&b"PK\x03\x04zip"[..])).map(drop).expect_err("it is a zip archive");
-        assert_eq!(failure.to_string(), "this is a zip archive; a tar archive is needed");
+        assert_eq!(failure.to_string(), "this is a zip archive; expected a tar archive");
     }
 }

@@ -41,7 +41,7 @@ pub fn image(head: &[u8]) -> Option<&'static str> {
 
 /// The failure for a format of another kind.
 pub fn refused(what: &str) -> Failure {
-    Failure::damaged(format_args!("this is {what}; a tar archive is needed"))
+    Failure::damaged(format_args!("this is {what}; expected a tar archive"))
 }
 
 fn find(table: &[Magic], head: &[u8]) -> Option<&'static str> {

@@ -1,8 +1,9 @@
 //! Reading, and hashing, on another thread than decoding, which takes longer than anything else.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::mpsc;
 
-use crate::archive::chunks::{Chunks, Fill};
+use crate::archive::chunks::{CHUNK_BYTES, Chunks, Fill};
 
 /// Enough that neither thread waits for the other to start.
 const CHUNKS: usize = 4;
@@ -17,13 +18,19 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Starts to read.
-    ///
-    /// # Errors
-    /// As pthread_create(3).
-    pub fn start(input: impl Read + Send + 'static) -> io::Result<Self> {
-        let chunks = Chunks::start("read", CHUNKS, Fill::Available, || Ok(input))?;
-        Ok(Self { chunks, chunk: Vec::new(), at: 0, ended: false })
+    /// Starts to read; without another thread, it reads when bytes are needed.
+    pub fn start(input: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
+        // the thread gets the input when there is one
+        let (give, take) = mpsc::channel();
+        let take = move || take.recv().map_err(io::Error::other);
+        match Chunks::start("read", CHUNKS, Fill::Available, take) {
+            Ok(chunks) => {
+                // cannot fail: the thread waits for it
+                let _ = give.send(input);
+                Box::new(Self { chunks, chunk: Vec::new(), at: 0, ended: false })
+            }
+            Err(_) => Box::new(BufReader::with_capacity(CHUNK_BYTES, input)),
+        }
     }
 }
 
@@ -54,12 +61,11 @@ impl Read for ReadAhead {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::chunks::CHUNK_BYTES;
 
     #[test]
     fn every_byte_comes_once_and_in_order_and_the_end_stays_the_end() {
         let data: Vec<u8> = (0..2 * CHUNK_BYTES + 77).map(|at| (at % 251) as u8).collect();
-        let mut ahead = ReadAhead::start(io::Cursor::new(data.clone())).expect("a thread");
+        let mut ahead = ReadAhead::start(io::Cursor::new(data.clone()));
         let mut seen = Vec::new();
         ahead.read_to_end(&mut seen).expect("bytes");
         assert!(seen == data);
@@ -74,7 +80,7 @@ mod tests {
                 Err(io::Error::from_raw_os_error(5))
             }
         }
-        let mut ahead = ReadAhead::start(io::Cursor::new(b"abc").chain(Broken)).expect("a thread");
+        let mut ahead = ReadAhead::start(io::Cursor::new(b"abc").chain(Broken));
         let mut seen = Vec::new();
         let error = ahead.read_to_end(&mut seen).expect_err("broken");
         assert_eq!((seen.as_slice(), error.raw_os_error()), (&b"abc"[..], Some(5)));

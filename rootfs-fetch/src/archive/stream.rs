@@ -8,12 +8,15 @@ use std::time::Duration;
 use crate::archive::chunks::{Chunks, Fill};
 use crate::archive::decode::{self, Compression};
 use crate::archive::tar::BLOCK;
-use crate::digest::{Digest, RunningDigest};
+use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 
 /// Enough that neither thread waits for the other to start.
 const CHUNKS: usize = 6;
+/// More of them for what is read later: much of most layers, and 6 MiB for each. A decoder's own window is
+/// filled no further either.
+const CHUNKS_AHEAD: usize = 24;
 /// How soon a signal is noticed while the input is slow.
 const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -30,8 +33,6 @@ pub struct Stream {
     whole: bool,
     /// Whether the input is compressed, and so proves that itself.
     is_compressed: Arc<AtomicBool>,
-    /// The digest of the decoded bytes; this thread has more time for it than the decoder's.
-    content: Option<RunningDigest>,
     interrupt: Interrupt,
 }
 
@@ -49,16 +50,19 @@ impl Stream {
     ) -> Result<Self> {
         let is_compressed = Arc::new(AtomicBool::new(false));
         let found = is_compressed.clone();
+        let whole = content.is_some();
         let open = move || {
             let (decoded, compression) = decode::decoded(input).map_err(Failure::into_io)?;
             found.store(compression != Compression::Plain, Ordering::Relaxed);
-            Ok(decoded)
+            Ok(match content {
+                Some(content) => Box::new(CheckedReader::new(decoded, content, None)),
+                None => decoded,
+            })
         };
         let chunks = Chunks::start("decode", CHUNKS, Fill::Whole, open);
         Ok(Self {
-            whole: content.is_some(),
+            whole,
             is_compressed,
-            content: content.map(RunningDigest::new),
             interrupt: interrupt.clone(),
             ..Self::new(chunks.map_err(|error| Failure::no_thread(&error))?, max_bytes)
         })
@@ -79,7 +83,6 @@ impl Stream {
             max_bytes,
             whole: false,
             is_compressed: Arc::default(),
-            content: None,
             interrupt: Interrupt::default(),
         }
     }
@@ -93,6 +96,16 @@ impl Stream {
     /// Whether an archive that ends where the stream did has lost nothing. Known once it has ended.
     pub fn is_whole(&self) -> bool {
         self.whole
+    }
+
+    /// Lets the threads decode more before anything is read.
+    pub fn decode_ahead(&mut self) {
+        self.chunks.add(CHUNKS_AHEAD);
+    }
+
+    /// Begins to read what was decoded ahead; the usual chunks are enough from now on.
+    pub fn begin(&mut self) {
+        self.chunks.remove(CHUNKS_AHEAD);
     }
 
     /// The next block, or nothing at the end.
@@ -206,17 +219,11 @@ impl Stream {
             self.chunk = self.receive()?;
             self.ended = self.chunk.is_empty();
             self.whole |= self.ended && self.is_compressed.load(Ordering::Relaxed);
-            if let Some(content) = &mut self.content {
-                content.update(&self.chunk);
-                if self.ended {
-                    content.check().map_err(Failure::mismatch)?;
-                }
-            }
             self.decoded_bytes += self.chunk.len() as u64;
             if self.decoded_bytes > self.max_bytes {
                 let max_bytes = self.max_bytes;
                 let line = format!("refused: the archive unpacks to more than {max_bytes} bytes");
-                return Err(Failure::damaged(line).hint("--max-size allows more"));
+                return Err(Failure::damaged(line).hint("raise the limit with --max-size"));
             }
         }
         Ok(true)

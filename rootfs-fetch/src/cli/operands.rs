@@ -46,7 +46,7 @@ impl Operands {
         let mut operands = operands.into_iter();
         let (source, directory) = (operands.next(), operands.next().map(PathBuf::from));
         if options.list {
-            return Err(Failure::new("--list is all there is to do: it takes no SOURCE"));
+            return Err(Failure::new("--list accepts no SOURCE"));
         }
         if let Some(failure) = swapped(source.as_deref(), directory.as_deref()) {
             return Err(failure);
@@ -54,23 +54,23 @@ impl Operands {
         if let Some(third) = operands.next() {
             let quoted = quoted(&third);
             return Err(Failure::new(format!(
-                "unexpected operand {quoted}: there is one SOURCE and one DIRECTORY"
+                "unexpected operand {quoted}: expected one SOURCE and one DIRECTORY"
             )));
         }
         let Some(source) = source else {
-            return Err(Failure::new("needs a SOURCE and a DIRECTORY")
+            return Err(Failure::new("expected SOURCE and DIRECTORY")
                 .hint("'rootfs-fetch host: my-root' copies this machine's own programs"));
         };
         let target = match (directory, &options.config) {
             (Some(_), _) if options.print_digest => {
-                return Err(Failure::new("--print-digest makes no DIRECTORY"));
+                return Err(Failure::new("--print-digest accepts no DIRECTORY"));
             }
             (Some(directory), _) => Target::Directory(directory),
             (None, _) if options.print_digest => Target::PrintedDigest,
             (None, Some(path)) => Target::ImageConfig(path.clone()),
             (None, None) => {
                 let hint = missing_operand_hint(&source, has_pipe());
-                return Err(Failure::new("needs a SOURCE and a DIRECTORY, and has one of them").hint(hint));
+                return Err(Failure::new("expected SOURCE and DIRECTORY, got one operand").hint(hint));
             }
         };
         Ok(Self { source, target })
@@ -89,7 +89,7 @@ fn swapped(source: Option<&OsStr>, directory: Option<&Path>) -> Option<Failure> 
     }
     // a URL may have a password in it
     let shown = if second.starts_with("http") { "SOURCE" } else { second };
-    let failure = Failure::new("SOURCE comes first, then DIRECTORY; here they are the other way round");
+    let failure = Failure::new("SOURCE comes before DIRECTORY; here they are swapped");
     Some(failure.hint(format!("'rootfs-fetch {shown} {first}'")))
 }
 
@@ -97,14 +97,14 @@ fn swapped(source: Option<&OsStr>, directory: Option<&Path>) -> Option<Failure> 
 fn missing_operand_hint(only: &OsStr, pipe: bool) -> String {
     let text = only.to_string_lossy();
     let path = Path::new(only);
-    let last = |source: &str| format!("what is to be made comes last: 'rootfs-fetch {source} my-root'");
+    let last = |source: &str| format!("put the directory to create last: 'rootfs-fetch {source} my-root'");
     match Source::parse(only) {
         _ if text.starts_with("distro:") => last(&text),
         Ok(Source::File(_)) if pipe || path.is_dir() => {
-            format!("'rootfs-fetch - {text}' makes it from the archive on standard input")
+            format!("'rootfs-fetch - {text}' creates it from the archive on standard input")
         }
         Ok(Source::File(_)) if !path.exists() => suggestion(path)
-            .unwrap_or_else(|| format!("SOURCE comes first: 'rootfs-fetch docker://ubuntu {text}'")),
+            .unwrap_or_else(|| format!("put SOURCE first: 'rootfs-fetch docker://ubuntu {text}'")),
         // a URL may have a password in it
         Ok(Source::Url(_)) | Err(_) => last("SOURCE"),
         Ok(_) => last(&text),
@@ -191,7 +191,7 @@ mod tests {
     fn a_third_operand_is_named() {
         let operands = ["a", "b", "u", "v"].map(OsString::from).to_vec();
         let failure = Operands::parse(operands, &Options::default()).expect_err("there are too many");
-        assert_eq!(failure.message, "unexpected operand \"u\": there is one SOURCE and one DIRECTORY");
+        assert_eq!(failure.message, "unexpected operand \"u\": expected one SOURCE and one DIRECTORY");
         assert_eq!(failure.hint, None);
     }
 
@@ -211,13 +211,13 @@ mod tests {
     #[test]
     fn one_operand_is_taken_for_what_it_most_likely_is() {
         let hint = |only: &str, pipe| missing_operand_hint(OsStr::new(only), pipe);
-        assert!(hint("ubuntu", false).starts_with("'docker://ubuntu' takes an image"));
+        assert!(hint("ubuntu", false).starts_with("use 'docker://ubuntu' for an image"));
         assert_eq!(
             hint("my-root", true),
-            "'rootfs-fetch - my-root' makes it from the archive on standard input"
+            "'rootfs-fetch - my-root' creates it from the archive on standard input"
         );
-        assert_eq!(hint("/", false), "'rootfs-fetch - /' makes it from the archive on standard input");
-        assert_eq!(hint("./new", false), "SOURCE comes first: 'rootfs-fetch docker://ubuntu ./new'");
+        assert_eq!(hint("/", false), "'rootfs-fetch - /' creates it from the archive on standard input");
+        assert_eq!(hint("./new", false), "put SOURCE first: 'rootfs-fetch docker://ubuntu ./new'");
         for (source, shown) in [
             ("docker://ubuntu", "docker://ubuntu"),
             ("host:", "host:"),
@@ -227,7 +227,7 @@ mod tests {
             ("https://me:secret@h/x", "SOURCE"),
             ("https://me:secret@", "SOURCE"),
         ] {
-            let said = format!("what is to be made comes last: 'rootfs-fetch {shown} my-root'");
+            let said = format!("put the directory to create last: 'rootfs-fetch {shown} my-root'");
             assert_eq!(hint(source, false), said);
         }
     }

@@ -2,7 +2,7 @@
 //! an ordinary user may not remove.
 //!
 //! The first two are almost always a mistake. The others cannot work: mounts move with the exchanged
-//! tree, and its removal would stop at the first mount, or at the first directory of somebody else.
+//! tree, and its removal would stop at the first mount, or at the first directory of another user.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -17,7 +17,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::tree::mount_id;
 
 /// The hint for a DIRECTORY that can be neither used nor replaced.
-pub const OTHER_DIRECTORY: &str = "give the name of a directory that does not exist, or of an empty one";
+pub const OTHER_DIRECTORY: &str = "name a directory that does not exist, or an empty one";
 
 /// Checks that DIRECTORY may be replaced; one that does not exist may.
 ///
@@ -44,8 +44,7 @@ pub fn check(directory: &Path) -> Result<()> {
     {
         let dir = directory.join(dir.strip_prefix(&real).unwrap_or(&dir));
         let hint = format!(
-            "where it is one of your subordinate ids, all goes inside: unshare-rs -- rm -rf {}, or unshare-rs --share \
-             net -- rootfs-fetch --replace",
+            "if that is one of your subordinate ids, remove the tree with: unshare-rs -- rm -rf {}",
             shell_word(directory)
         );
         let why = format!("{} is not empty and belongs to another user", quoted(&dir));

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::fetch::Fetch;
 use crate::oci::image::{Image, ImageFormat};
 use crate::oci::layout::Layout;
-use crate::oci::model::{Layer, MAX_JSON_BYTES};
+use crate::oci::model::MAX_JSON_BYTES;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::source::input::Input;
@@ -49,21 +49,19 @@ impl Fetch<'_> {
         let is_image = archive.is_image();
         self.config.policy.selection.check(archive.counts)?;
         if is_image && !matches!(self.source, Source::File(_)) {
-            self.reporter.message("this archive is a container image: a run unpacks its layers");
+            self.reporter.message("this archive is a container image: a run would unpack its layers");
         } else if !is_image && self.config.image_config.is_some() {
-            return Err(Failure::damaged("the archive is no image: it has no configuration"));
+            return Err(Failure::damaged("the archive is not an image: it has no configuration"));
         }
         Ok(())
     }
 
     fn list_image(&self, image: &Image) -> Result<()> {
-        let layers = image.begin(self.opener().temp_dir, &Progress::hidden())?;
         let mut archive = Listed::of(self, ArchiveKind::Layer);
-        let list_layer = |layer: &Layer| {
+        self.layer_streams(image, &Progress::hidden())?.try_for_each(|(layer, stream)| {
             self.reporter.message(format_args!("layer {}", layer.path));
-            archive.list(&mut self.layer(&layers, layer)?, Reader::of_layer())
-        };
-        image.layers().iter().try_for_each(list_layer)?;
+            archive.list(&mut stream?, Reader::of_layer())
+        })?;
         self.config.policy.selection.check(archive.counts)
     }
 }

@@ -2,36 +2,35 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use chain::reporter::quoted;
-use rustix::fs::{CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Result};
+use crate::host::file_copy::{FileCopy, Workers};
 use crate::tree::Tree;
 use crate::tree::name::Name;
 use crate::unpack::file;
 use crate::unpack::report::Report;
 
 const MAX_LINKS: usize = 40;
-/// Bytes for one copy_file_range(2).
-const COPY_BYTES: usize = 1 << 30;
 
 /// Copies paths of the host.
 #[derive(Debug)]
 pub struct Copier<'a> {
     tree: &'a mut Tree,
     report: &'a mut Report,
+    workers: &'a Workers<'a>,
     done: HashSet<PathBuf>,
 }
 
 impl<'a> Copier<'a> {
     /// Nothing is copied yet.
-    pub fn new(tree: &'a mut Tree, report: &'a mut Report) -> Self {
-        Self { tree, report, done: HashSet::new() }
+    pub fn new(tree: &'a mut Tree, report: &'a mut Report, workers: &'a Workers<'a>) -> Self {
+        Self { tree, report, workers, done: HashSet::new() }
     }
 
     /// Copies an absolute path; if a part of it is a
@@ -107,15 +106,9 @@ impl<'a> Copier<'a> {
         let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
         let to = file::create(&entry_path, mode).map_err(|error| failed("openat(O_CREAT|O_EXCL)", error))?;
         let length = u64::try_from(stat.st_size).unwrap_or(0);
-        copy(&from, &to, length).map_err(|error| failed("copy_file_range()", error))?;
-        let times = Timestamps {
-            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-            last_modification: Timespec {
-                tv_sec: stat.st_mtime,
-                tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
-            },
-        };
-        rustix::fs::futimens(&to, &times).map_err(|error| failed("utimensat()", error))?;
+        let modified =
+            Timespec { tv_sec: stat.st_mtime, tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(0) };
+        self.workers.copy(FileCopy { path: path.to_path_buf(), from, to, length, modified })?;
         self.report.files += 1;
         self.report.bytes += length;
         Ok(())
@@ -138,41 +131,4 @@ fn name(path: &Path) -> Result<Name> {
 
 fn lost(path: &Path, call: &str, error: std::io::Error) -> Failure {
     Failure::call(format_args!("copy {}", quoted(path)), call, error).or_not_found()
-}
-
-/// Shares blocks if the file system can, else copies in the kernel, else in this process.
-fn copy(from: &OwnedFd, to: &OwnedFd, length: u64) -> rustix::io::Result<()> {
-    if rustix::fs::ioctl_ficlone(to, from).is_ok() {
-        return Ok(());
-    }
-    let mut rest = length;
-    while rest > 0 {
-        match rustix::fs::copy_file_range(from, None, to, None, COPY_BYTES) {
-            // the file has shrunk
-            Ok(0) => return Ok(()),
-            Ok(count) => rest = rest.saturating_sub(count as u64),
-            Err(Errno::INTR) => {}
-            // across file systems before Linux 5.3, or not supported
-            Err(Errno::XDEV | Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => {
-                return copy_here(from, to);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn copy_here(from: impl AsFd, to: impl AsFd) -> rustix::io::Result<()> {
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        let count = rustix::io::read(&from, &mut buffer)?;
-        let mut rest = buffer.get(..count).unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(());
-        }
-        while !rest.is_empty() {
-            let written = rustix::io::write(&to, rest)?;
-            rest = rest.get(written..).unwrap_or_default();
-        }
-    }
 }

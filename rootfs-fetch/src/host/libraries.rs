@@ -1,10 +1,12 @@
 //! Locates libraries in the order of ld.so(8), without running it.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use object::ReadCache;
 
@@ -82,6 +84,8 @@ pub struct Libraries {
     cache: HashMap<OsString, Vec<PathBuf>>,
     usual: Vec<PathBuf>,
     musl: Vec<PathBuf>,
+    /// The files whose headers were read: nearly every program needs the same few libraries.
+    read: RefCell<HashMap<PathBuf, Option<Rc<Elf>>>>,
 }
 
 impl Libraries {
@@ -98,13 +102,13 @@ impl Libraries {
                 }),
             );
         }
-        Self { cache, usual, musl: musl_directories() }
+        Self { cache, usual, musl: musl_directories(), read: RefCell::default() }
     }
 
     /// The files that the loader can use for the library `name`: the one for every processor,
     /// and variants for newer processors. None if the library is missing.
     pub fn find(&self, name: &OsStr, wants: &Wants) -> Vec<PathBuf> {
-        let fits = |path: &PathBuf| read_elf(path).is_some_and(|elf| elf.machine == wants.machine);
+        let fits = |path: &PathBuf| self.elf(path).is_some_and(|elf| elf.machine == wants.machine);
         if name.as_bytes().contains(&b'/') {
             return Some(PathBuf::from(name)).into_iter().filter(fits).collect();
         }
@@ -128,6 +132,16 @@ impl Libraries {
         found.or_else(cached).or_else(|| in_all(usual)).unwrap_or_default()
     }
 
+    /// The ELF headers of a file, read once; nothing for another kind of file.
+    pub fn elf(&self, path: &Path) -> Option<Rc<Elf>> {
+        if let Some(elf) = self.read.borrow().get(path) {
+            return elf.clone();
+        }
+        let elf = read_elf(path).map(Rc::new);
+        self.read.borrow_mut().insert(path.to_path_buf(), elf.clone());
+        elf
+    }
+
     /// Whether the library is in a default directory.
     pub fn is_usual(&self, path: &Path) -> bool {
         hwcaps::base(path).is_some_and(|base| self.usual.iter().any(|usual| usual == base))
@@ -144,8 +158,7 @@ fn musl_directories() -> Vec<PathBuf> {
     list.split([':', '\n']).filter(|part| !part.is_empty()).map(PathBuf::from).collect()
 }
 
-/// Reads the ELF headers of a file.
-pub fn read_elf(path: &Path) -> Option<Elf> {
+fn read_elf(path: &Path) -> Option<Elf> {
     let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|it| it.is_file()))?;
     Elf::read(&ReadCache::new(file))
 }

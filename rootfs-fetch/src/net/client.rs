@@ -45,7 +45,7 @@ pub struct Rules {
     pub insecure_tls: bool,
     /// How long each step may take.
     pub patience: Duration,
-    /// Says what takes long.
+    /// Prints what takes long.
     pub reporter: Option<Reporter>,
 }
 
@@ -113,7 +113,7 @@ impl Net {
             if proxy.is_some_and(Proxy::has_tls) {
                 return self.secure().cloned();
             }
-            let plain = self.plain.get_or_init(|| self.build(tls::trusting_nobody()?));
+            let plain = self.plain.get_or_init(|| self.build(tls::without_authorities()?));
             return plain.clone();
         }
         let mut special = self.special.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,26 +138,26 @@ impl Net {
     /// The client of a server that has settings of its own.
     fn own_client(&self, origin: &Origin) -> Result<Option<Client>> {
         let files = HostFiles::find(origin)?;
-        let anybody = self.rules.insecure_tls && self.rules.is_insecure_registry(origin);
-        if files.is_empty() && !anybody {
+        let any_certificate = self.rules.insecure_tls && self.rules.is_insecure_registry(origin);
+        if files.is_empty() && !any_certificate {
             return Ok(None);
         }
-        if let Some(reporter) = self.rules.reporter.filter(|_| anybody) {
+        if let Some(reporter) = self.rules.reporter.filter(|_| any_certificate) {
             reporter.message(format_args!(
-                "the certificate of {} is not checked: whoever is on the way can be it, read everything \
+                "the certificate of {} is not verified: an attacker can impersonate it, read everything \
                  and change what has no digest",
                 origin.authority()
             ));
         }
         let authorities: Vec<PathBuf> =
             self.rules.authorities.iter().chain(&files.authorities).cloned().collect();
-        let trust = Trust { authorities: &authorities, client: files.client.as_ref(), anybody };
+        let trust = Trust { authorities: &authorities, client: files.client.as_ref(), any_certificate };
         self.build(tls::config(trust)?).map(Some)
     }
 
     fn build(&self, tls: rustls::ClientConfig) -> Result<Client> {
         let proxies = self.proxies.clone();
-        // what is wrong with a proxy is told before, by `ask`
+        // `ask` has reported a wrong proxy before
         let proxy = move |url: &url::Url| {
             let url: Url = url.as_str().parse().ok()?;
             proxies.for_origin(&url.origin).ok()?.map(|proxy| proxy.url)
@@ -243,13 +243,13 @@ impl Net {
         }
     }
 
-    /// Says that a server asks to wait, where that takes long.
+    /// Prints that a server asks to wait, if the wait is long.
     fn tell_pause(&self, response: &Response, pause: Duration) -> Duration {
         if let Some(reporter) = self.rules.reporter.filter(|_| pause >= LONG_PAUSE) {
             let (server, status) = (response.url.origin.authority(), response.head.status);
             let seconds = pause.as_secs();
             reporter.message(format_args!(
-                "{server} is busy (HTTP {status}): it is asked again in {seconds} s, as it wishes"
+                "{server} is busy (HTTP {status}): trying again in {seconds} s, as it asks"
             ));
         }
         pause
@@ -297,7 +297,7 @@ impl Net {
             return Ok(Some("that is plain HTTP"));
         }
         let inside = self.leads_inside(first, to)?;
-        Ok(inside.then_some("that is an address of this machine's own"))
+        Ok(inside.then_some("it is an address of this machine"))
     }
 
     /// Whether one server leads to this machine or its link, and is elsewhere itself.
@@ -380,7 +380,7 @@ impl Net {
         if origin.scheme == Scheme::Https || origin.is_loopback() || self.allows_plain(origin) {
             return Ok(());
         }
-        let line = format_args!("refused {origin}: plain HTTP is read and changed by anybody on the way");
+        let line = format_args!("refused {origin}: plain HTTP can be read and changed on the way");
         Err(Failure::new(Kind::Network, line).hint("use https://, or allow it with --insecure-http"))
     }
 }

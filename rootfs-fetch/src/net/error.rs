@@ -83,11 +83,11 @@ fn of_tls(error: &rustls::Error, origin: &Origin) -> RequestError {
         }
         rustls::Error::AlertReceived(alert) if asks_for_client(*alert) => {
             let line = format_args!(
-                "cannot connect to {}: it wants a certificate of the client, or refuses the one it got",
+                "cannot connect to {}: it requires a client certificate, or rejected the one it got",
                 origin.authority()
             );
             let hint = format_args!(
-                "put it in ~/.config/containers/certs.d/{}/ as client.cert and client.key",
+                "put a client certificate into ~/.config/containers/certs.d/{}/ as client.cert and client.key",
                 origin.authority()
             );
             return Failure::new(Kind::Denied, line).hint(hint).into();

@@ -39,7 +39,7 @@ impl HostFiles {
     }
 
     fn find_in(origin: &Origin, directories: impl IntoIterator<Item = PathBuf>) -> Result<Self> {
-        // a name that leads elsewhere is no name of a directory
+        // a name that leads elsewhere is not the name of a directory
         if origin.host.starts_with('.') || origin.host.contains('/') {
             return Ok(Self::default());
         }

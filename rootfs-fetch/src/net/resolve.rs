@@ -21,7 +21,7 @@ use crate::net::resolve::dns::{MAX_ADDRESSES, SLICE, late};
 /// The addresses of a host, the best first.
 ///
 /// # Errors
-/// Network, if the host is not known or nobody answers in time.
+/// Network, if the host is unknown or no server answers in time.
 pub fn resolve(host: &str, patience: Duration, interrupt: &Interrupt) -> Result<Vec<IpAddr>> {
     if let Ok(address) = host.parse() {
         return Ok(vec![address]);
@@ -35,7 +35,7 @@ pub fn resolve(host: &str, patience: Duration, interrupt: &Interrupt) -> Result<
         None => dns::resolve(host, deadline, interrupt)?,
     };
     if addresses.is_empty() {
-        return Err(Failure::new(Kind::Network, format_args!("cannot find {host:?}: no host of that name")));
+        return Err(Failure::new(Kind::Network, format_args!("cannot find {host:?}: unknown host")));
     }
     Ok(addresses)
 }
@@ -50,10 +50,10 @@ fn by_getent(host: &str, deadline: Instant, interrupt: &Interrupt) -> Result<Opt
         let read = move || {
             let mut text = Vec::new();
             let _ = output.take(64 * 1024).read_to_end(&mut text);
-            // nobody may wait any more
+            // the caller may have stopped waiting
             let _ = say.send(text);
         };
-        // without a thread nothing is said, and the channel closes
+        // without a thread the channel closes
         drop(thread::Builder::new().spawn(read));
     }
     let text = wait(&said, deadline, interrupt);

@@ -115,7 +115,7 @@ impl Response {
         matches!(coding.as_str(), "gzip" | "x-gzip")
     }
 
-    /// The same with the body as it was before the server packed it, which nobody asked for: digests are
+    /// The same with the body as it was before the server compressed it unasked: digests are
     /// of that. A body of `size` bytes is what was asked for, whatever the server says of it.
     #[must_use]
     pub fn without_coding(self, size: u64) -> Self {
@@ -146,7 +146,8 @@ impl Response {
         }
         let mut plain = Vec::new();
         let unpacked = MultiGzDecoder::new(data.as_slice()).take(max + 1).read_to_end(&mut plain);
-        unpacked.map_err(|error| Failure::damaged(format_args!("{url} is no gzip, as it says: {error}")))?;
+        unpacked
+            .map_err(|error| Failure::damaged(format_args!("{url} is labelled gzip and is not: {error}")))?;
         if plain.len() as u64 > max { Err(too_large(&url, max)) } else { Ok(plain) }
     }
 

@@ -17,15 +17,15 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 
 use crate::failure::{Failure, Kind, Result};
 
-/// Whom to trust, and what to show.
+/// The trusted authorities, and the client's certificate.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trust<'a> {
     /// Files of authorities beside the system's.
     pub authorities: &'a [PathBuf],
     /// The client's certificate and its key.
     pub client: Option<&'a (PathBuf, PathBuf)>,
-    /// Whether any certificate is taken.
-    pub anybody: bool,
+    /// Whether any certificate is accepted.
+    pub any_certificate: bool,
 }
 
 /// The settings of TLS that trust the system's authorities, and those in the files of `trust`.
@@ -44,14 +44,14 @@ pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
             named.push(certificate);
         }
     }
-    if trust.anybody {
+    if trust.any_certificate {
         let mut config = trusting(Arc::new(roots), trust.client)?;
         config.dangerous().set_certificate_verifier(verifier(Check::Skipped));
         return Ok(config);
     }
     if roots.is_empty() {
-        return Err(Failure::new(Kind::Network, "no certificate authorities are installed to trust in TLS")
-            .hint("install ca-certificates, or give them with --cacert FILE"));
+        return Err(Failure::new(Kind::Network, "no trusted certificate authorities are installed")
+            .hint("install ca-certificates, or use --cacert FILE"));
     }
     let roots = Arc::new(roots);
     let mut config = trusting(roots.clone(), trust.client)?;
@@ -66,7 +66,7 @@ pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
 ///
 /// # Errors
 /// Network, if this build has no TLS.
-pub fn trusting_nobody() -> Result<ClientConfig> {
+pub fn without_authorities() -> Result<ClientConfig> {
     trusting(Arc::new(RootCertStore::empty()), None)
 }
 
@@ -77,8 +77,9 @@ fn trusting(roots: Arc<RootCertStore>, client: Option<&(PathBuf, PathBuf)>) -> R
     let mut config = match client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let secret = PrivateKeyDer::from_pem_slice(&contents(key)?)
-                .map_err(|error| Failure::damaged(format_args!("{} is no key: {error}", quoted(key))))?;
+            let secret = PrivateKeyDer::from_pem_slice(&contents(key)?).map_err(|error| {
+                Failure::damaged(format_args!("{} is not a private key: {error}", quoted(key)))
+            })?;
             builder
                 .with_client_auth_cert(read(certificate)?, secret)
                 .map_err(|error| no_certificate(certificate, &error))?
@@ -120,7 +121,7 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn no_certificate(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::damaged(format_args!("{} is no certificate: {error}", quoted(path)))
+    Failure::damaged(format_args!("{} is not a certificate: {error}", quoted(path)))
 }
 
 /// Whether a signature is of an algorithm that is known, for keys of another kind.

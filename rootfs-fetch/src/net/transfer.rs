@@ -28,7 +28,7 @@ pub type Open = Box<dyn Fn(Fields) -> Result<Response> + Send>;
 pub struct Expected {
     /// Its bytes.
     pub size: Option<u64>,
-    /// Whether somebody checks a digest: then parts of two files cannot pass for one.
+    /// Whether the digest is checked later: then parts of two files cannot pass for one.
     pub checked: bool,
 }
 
@@ -129,7 +129,7 @@ impl Transfer {
             self.retries.failed(slow).ok_or_else(|| broken(&self.response.url, error).within(broke()))?;
         pause(next, self.net.interrupt())?;
         let mut fields = Vec::new();
-        // a part of what the server packed is no part of the file
+        // a part of the compressed body is not a part of the file
         if self.at > 0 && !self.response.is_decoded() {
             if self.validator.is_none() && !self.expected.checked {
                 // the rest could be another file's
@@ -182,7 +182,7 @@ impl Read for Transfer {
         }
         loop {
             let error = match self.response.read(into) {
-                // a body that just ends is whole only if nobody knows better
+                // a body that just ends is whole only if its length is unknown
                 Ok(0) if self.length.is_some_and(|length| self.at < length) => {
                     io::ErrorKind::UnexpectedEof.into()
                 }

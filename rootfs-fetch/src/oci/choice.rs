@@ -115,19 +115,19 @@ fn distinct<T>(images: Vec<Listed<T>>) -> Vec<Listed<T>> {
 /// Several images, of which none was chosen.
 fn several<T>(images: &[Listed<T>], query: Query<'_>) -> Failure {
     let line = match query.image {
-        ImageChoice::Only => "there are several images, and SOURCE does not say which".to_string(),
+        ImageChoice::Only => "SOURCE has several images".to_string(),
         ImageChoice::Named(name) => format!("several images have the name {name:?}"),
         ImageChoice::At(position) => format!("several images are at position {position}"),
     };
     let one = |image: &Listed<T>| {
-        let name = image.names.first().map_or("one without a name", String::as_str);
-        format!("'{}:@{}' is {name}", query.source, image.position)
+        let name = image.names.first().map_or("unnamed", String::as_str);
+        format!("'{}:@{}' ({name})", query.source, image.position)
     };
     let mut shown: Vec<String> = images.iter().take(MAX_SHOWN).map(one).collect();
     if images.len() > MAX_SHOWN {
         shown.push(format!("and {} more", images.len() - MAX_SHOWN));
     }
-    Failure::new(Kind::NotFound, line).hint(shown.join(", "))
+    Failure::new(Kind::NotFound, line).hint(format_args!("choose one: {}", shown.join(", ")))
 }
 
 impl<T> Listed<T> {
@@ -173,19 +173,19 @@ mod tests {
         ] {
             assert_eq!(chosen(images, ImageChoice::Named(name)), Ok(vec![expected]), "{name}");
         }
-        let wrong = "the image has not the name \"ubuntu\"; it has docker.io/library/ubuntu:24.04, debian:latest, debian:12";
+        let wrong = "the image does not have the name \"ubuntu\"; it has docker.io/library/ubuntu:24.04, debian:latest, debian:12";
         assert_eq!(chosen(images, ImageChoice::Named("ubuntu")), Err(wrong.into()));
-        // a tag alone is no name of a repository
+        // a tag alone is not the name of a repository
         assert!(chosen(&[&["v1"]], ImageChoice::Named("docker.io/library/v1")).is_err());
     }
 
     #[test]
     fn the_first_is_never_taken_without_a_word() {
         let two: &[&[&str]] = &[&["a:1"], &[]];
-        let said = "there are several images, and SOURCE does not say which; 'oci:d:@0' is a:1, 'oci:d:@1' is one without a name";
+        let said = "SOURCE has several images; choose one: 'oci:d:@0' (a:1), 'oci:d:@1' (unnamed)";
         assert_eq!(chosen(two, ImageChoice::Only), Err(said.into()));
         assert_eq!(chosen(two, ImageChoice::At(1)), Ok(vec![1]));
-        let none = "the image has not a position 2; it has a:1, @1";
+        let none = "the image does not have a position 2; it has a:1, @1";
         assert_eq!(chosen(two, ImageChoice::At(2)), Err(none.into()));
         // what differs in nothing but perhaps its platform is for `nearest`
         assert_eq!(chosen(&[&[], &[]], ImageChoice::Only), Ok(vec![0, 1]));
@@ -212,8 +212,8 @@ mod tests {
         assert_eq!(nearest(&["linux/amd64", "linux/arm/v6", "linux/arm/v7"]).ok(), Some(2));
         assert_eq!(nearest(&["linux/amd64", "no platform"]).ok(), Some(1));
         for (offers, why) in [
-            (&["linux/amd64"][..], "the image has not the platform linux/arm/v7"),
-            (&["linux/arm/v6", "linux/arm/v6"], "there are several images, and SOURCE does not say which"),
+            (&["linux/amd64"][..], "the image does not have the platform linux/arm/v7"),
+            (&["linux/arm/v6", "linux/arm/v6"], "SOURCE has several images"),
         ] {
             assert_eq!(nearest(offers).expect_err("none, or several").to_string(), why);
         }

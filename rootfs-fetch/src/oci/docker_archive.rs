@@ -43,7 +43,8 @@ pub fn find(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
         return legacy(layout, query);
     };
     let images = parse(&data, MANIFEST)?;
-    let images = images.as_array().ok_or_else(|| Failure::damaged("manifest.json is no list of images"))?;
+    let images =
+        images.as_array().ok_or_else(|| Failure::damaged("manifest.json is not a list of images"))?;
     let tags = |image: &Value| -> Vec<String> {
         let tags = image.get("RepoTags").and_then(Value::as_array).into_iter().flatten();
         tags.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -94,7 +95,7 @@ fn described(layout: &Layout, image: &Value) -> Result<ResolvedImage> {
     Ok(ResolvedImage { layers, platform: Platform::of_json(&config), config: data, digests: Vec::new() })
 }
 
-/// A list, which is empty if it is missing; nothing for what is no list.
+/// A list, which is empty if it is missing; nothing for another type.
 fn array(value: Option<&Value>) -> Option<&[Value]> {
     match value {
         None => Some(&[]),

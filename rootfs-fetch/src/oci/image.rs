@@ -187,7 +187,7 @@ impl Image {
         let image = Self { store: Store::Registry(repository), found };
         if image.size().is_none_or(|size| size > max_bytes) {
             return Err(Failure::damaged(format_args!("refused: the image has more than {max_bytes} bytes"))
-                .hint("--max-size allows more"));
+                .hint("raise the limit with --max-size"));
         }
         Ok(image)
     }
@@ -267,10 +267,17 @@ fn check_platform(found: &ResolvedImage, wanted: &WantedPlatform) -> Result<()> 
 }
 
 impl Layers<'_> {
-    /// The bytes of a layer, verified while they are read.
+    /// Says that the layers before this one are applied.
+    pub fn begin(&self, layer: &Layer) {
+        if let (Layers::Coming(downloads), Some((digest, _))) = (self, &layer.stored) {
+            downloads.begin_layer(digest);
+        }
+    }
+
+    /// The bytes of a layer, verified while they are read, which may wait for [`Self::begin`].
     ///
     /// # Errors
-    /// Damaged, if the layer is missing; I/O, network.
+    /// Damaged, if the layer is missing; I/O.
     pub fn open(&self, layer: &Layer) -> Result<BlobReader> {
         match (self, &layer.stored) {
             (Layers::Coming(downloads), Some((digest, _))) => downloads.open(digest),

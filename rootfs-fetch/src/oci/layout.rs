@@ -160,7 +160,7 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(BlobReader, u64)>> {
             let file = File::from(fd);
             let meta = file.metadata().map_err(Failure::read)?;
             if !meta.is_file() {
-                return Err(Failure::damaged(format_args!("{name:?} of the image is no file")));
+                return Err(Failure::damaged(format_args!("{name:?} of the image is not a file")));
             }
             Ok(Some((Box::new(file), meta.len())))
         }

@@ -211,10 +211,8 @@ fn inside(
     path: Vec<Digest>,
 ) -> Result<ResolvedImage> {
     if value.get("schemaVersion").and_then(Value::as_u64) == Some(1) {
-        return Err(Failure::damaged(
-            "refused: its manifest is of schema 1, which names no layer by a digest of its own",
-        )
-        .hint("push the image again with a tool of this decade"));
+        return Err(Failure::damaged("refused: its manifest has schema 1, in which layers have no digests")
+            .hint("push the image again with a current tool"));
     }
     match (list(value, "manifests"), list(value, "layers")) {
         (Some(_), None) => {
@@ -222,7 +220,7 @@ fn inside(
             resolve(documents, offers(value)?, asked, path)
         }
         (None, Some(Value::Array(layers))) => image(documents, value, layers, path),
-        (None, Some(_)) => Err(Failure::damaged("the layers of the image are no list")),
+        (None, Some(_)) => Err(Failure::damaged("the layers of the image are not a list")),
         // FROM scratch alone, as Go writes it
         (None, None) if value.get("config").is_some() => image(documents, value, &[], path),
         // CVE-2021-41190: a document that can be read as either
@@ -238,7 +236,7 @@ fn image(
     path: Vec<Digest>,
 ) -> Result<ResolvedImage> {
     let kind = manifest.pointer("/config/mediaType").and_then(Value::as_str).unwrap_or_default();
-    let no_image = || Failure::damaged(format_args!("this is no image of a root, but {kind:?}"));
+    let no_image = || Failure::damaged(format_args!("this is not a container image, but {kind:?}"));
     if !(kind.contains("image.config") || kind.contains("container.image") || LOST_TYPES.contains(&kind)) {
         return Err(no_image());
     }
@@ -258,13 +256,13 @@ fn image(
 fn stored(layer: &Descriptor) -> Result<Layer> {
     if layer.media_type.contains("foreign") || layer.media_type.contains("nondistributable") {
         return Err(Failure::damaged(format_args!(
-            "refused: a layer of the image may not be passed on, so it is somewhere else: {:?}",
+            "refused: a layer of the image is not distributable and kept elsewhere: {:?}",
             layer.media_type
         )));
     }
     if !layer.media_type.contains("tar") {
         return Err(Failure::damaged(format_args!(
-            "a layer of the image is no tar archive: {:?}",
+            "a layer of the image is not a tar archive: {:?}",
             layer.media_type
         )));
     }

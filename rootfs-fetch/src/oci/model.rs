@@ -94,6 +94,6 @@ pub fn list<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
 
 /// The image has no such tag or platform; the hint lists those it has.
 pub fn not_found(what: &str, instead: &[String]) -> Failure {
-    let failure = Failure::new(Kind::NotFound, format_args!("the image has not {what}"));
+    let failure = Failure::new(Kind::NotFound, format_args!("the image does not have {what}"));
     if instead.is_empty() { failure } else { failure.hint(format_args!("it has {}", instead.join(", "))) }
 }

@@ -19,7 +19,7 @@ pub struct Platform {
 pub enum WantedPlatform {
     /// Named by the user: the image must have it.
     Named(Platform),
-    /// This machine's: an image of only another one is taken, and the user is told.
+    /// This machine's: an image for only another platform is used, with a message.
     Host(Platform),
 }
 
@@ -129,7 +129,7 @@ impl FromStr for Platform {
 }
 
 fn wrong() -> String {
-    "a platform is OS/ARCHITECTURE[/VARIANT], as linux/arm64".into()
+    "expected OS/ARCHITECTURE[/VARIANT], such as linux/arm64".into()
 }
 
 impl fmt::Display for Platform {

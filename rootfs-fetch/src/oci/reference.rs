@@ -61,7 +61,7 @@ impl FromStr for Reference {
         let registry = match registry.to_ascii_lowercase().as_str() {
             "index.docker.io" | HUB_SERVER => HUB.to_owned(),
             _ if Url::of_authority(Scheme::Https, registry, "/").is_err() => {
-                return Err(format!("{registry:?} is no name of a registry"));
+                return Err(format!("{registry:?} is not the name of a registry"));
             }
             registry => registry.to_owned(),
         };
@@ -97,16 +97,16 @@ fn check_name(name: &str) -> Result<(), String> {
         return Ok(());
     }
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Err(format!("{name:?} is no name of an image: it must be in lower case"));
+        return Err(format!("{name:?} is not the name of an image: it must be in lower case"));
     }
-    Err(format!("{name:?} is no name of an image"))
+    Err(format!("{name:?} is not the name of an image"))
 }
 
 fn check_tag(tag: &str) -> Result<(), String> {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let rest = |byte: u8| word(byte) || matches!(byte, b'.' | b'-');
     let good = tag.len() <= MAX_TAG_BYTES && tag.bytes().next().is_some_and(word) && tag.bytes().all(rest);
-    if good { Ok(()) } else { Err(format!("{tag:?} is no tag")) }
+    if good { Ok(()) } else { Err(format!("{tag:?} is not a tag")) }
 }
 
 impl fmt::Display for Reference {

@@ -35,7 +35,7 @@ pub fn digest(text: &[u8], name: &str, location: &ChecksumsFile) -> Result<Diges
                 .hint(covered(&lines)),
             false => {
                 Failure::new(Kind::NotFound, format_args!("{location} has no SHA-256 or SHA-512 of {name:?}"))
-                    .hint("other checksums are not taken")
+                    .hint("other checksums are not supported")
             }
         });
     };
@@ -50,7 +50,7 @@ fn covered(lines: &[Line<'_>]) -> String {
     let names: Vec<String> =
         lines.iter().take(3).map(|line| Quoted(line.name.as_bytes()).to_string()).collect();
     match lines.len() {
-        0 => "it is no file of checksums, as sha256sum(1) writes them".into(),
+        0 => "it is not a file of checksums, as sha256sum(1) writes it".into(),
         count if count > names.len() => {
             format!("it has those of {}, and {} more", names.join(", "), count - names.len())
         }

@@ -43,7 +43,7 @@ impl FromStr for DistroRelease {
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte))
         };
         if !good(name) || !release.is_none_or(good) {
-            return Err("a distribution is distro:NAME or distro:NAME:RELEASE; --list prints their names");
+            return Err("expected distro:NAME or distro:NAME:RELEASE; --list prints the names");
         }
         Ok(Self { name: name.to_owned(), release: release.map(str::to_owned) })
     }
@@ -92,7 +92,7 @@ impl DigestDocument {
             Some([layer]) => layer.get("digest").and_then(Value::as_str).and_then(|it| it.parse().ok()),
             _ => None,
         };
-        digest.ok_or_else(|| Failure::damaged(format_args!("{} is no manifest with one layer", self.url)))
+        digest.ok_or_else(|| Failure::damaged(format_args!("{} is not a manifest with one layer", self.url)))
     }
 }
 
@@ -205,8 +205,7 @@ impl DistroRelease {
         }
         match &self.release {
             Some(_) => failure.hint(format_args!("releases of {} are {}", self.name, distribution.names())),
-            None => failure
-                .hint("it may have moved since this version was made; the archive's own URL is a SOURCE too"),
+            None => failure.hint("it may have moved: use the archive's URL as SOURCE"),
         }
     }
 }

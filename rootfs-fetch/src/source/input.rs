@@ -93,7 +93,7 @@ impl Opener<'_> {
                 return digest_of(self.checked(self.bytes(source)?.0)).map_err(Failure::read);
             }
         };
-        image.digest().cloned().ok_or_else(|| Failure::damaged("an image of this form has no digest"))
+        image.digest().cloned().ok_or_else(|| Failure::damaged("an image in this format has no digest"))
     }
 
     /// The configuration of an image.
@@ -153,7 +153,7 @@ impl Opener<'_> {
         let meta = file.metadata().ok();
         if let (Source::File(path), true) = (source, meta.as_ref().is_some_and(Metadata::is_dir)) {
             let failure =
-                Failure::new(Kind::Usage, format_args!("{} is a directory, and no archive", quoted(path)));
+                Failure::new(Kind::Usage, format_args!("{} is a directory, not an archive", quoted(path)));
             return Err(suggestion(path).map_or(failure.clone(), |hint| failure.hint(hint)));
         }
         let length = meta.filter(Metadata::is_file).map(|meta| meta.len());
@@ -177,13 +177,13 @@ impl Opener<'_> {
         Image::unpacked(root, format, &self.config.platform).map(|image| self.told(image))
     }
 
-    /// Tells if an image is for another machine than this one, which nobody asked for.
+    /// Prints a line if an image is for another platform, and --platform was not given.
     fn told(&self, image: Image) -> Image {
         if let (WantedPlatform::Host(host), Some(platform)) = (&self.config.platform, image.platform())
             && host.distance(platform).is_none()
             && self.config.output != Output::Quiet
         {
-            let line = format_args!("the image is for {platform}, and this machine is {host}");
+            let line = format_args!("the image is for {platform}; this machine is {host}");
             self.reporter.message(line);
         }
         image
@@ -197,14 +197,14 @@ impl Opener<'_> {
                 Err(failure) if place.is_mirror && failure.by_signal().is_none() => {
                     if self.config.output != Output::Quiet {
                         let mirror = &place.reference.registry;
-                        self.reporter.message(format_args!("the mirror {mirror} is passed over: {failure}"));
+                        self.reporter.message(format_args!("skipping the mirror {mirror}: {failure}"));
                     }
                     failed = Some(failure);
                 }
                 other => return other,
             }
         }
-        Err(failed.unwrap_or_else(|| Failure::new(Kind::NotFound, "there is no place to ask for it")))
+        Err(failed.unwrap_or_else(|| Failure::new(Kind::NotFound, "no registry to ask")))
     }
 
     fn image_at(&self, place: &Place) -> Result<Image> {
@@ -236,7 +236,7 @@ impl Opener<'_> {
             (Some(wanted), Some(found)) => {
                 Err(Failure::damaged(format_args!("the digest of the image is {found}, not {wanted}")))
             }
-            (Some(_), None) => Err(Failure::damaged("an image of this form has no digest to check")),
+            (Some(_), None) => Err(Failure::damaged("an image in this format has no digest to check")),
         }
     }
 }

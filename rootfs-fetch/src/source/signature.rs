@@ -126,7 +126,7 @@ mod tests {
         let why = judge("gpgv: Can't check signature: No public key\n");
         assert_eq!(why, Err("the signature is not good: gpgv: Can't check signature: No public key".into()));
         assert!(judge("").is_err());
-        // nobody's name passes for a status
+        // a user name must not pass for a status
         assert!(judge("gpgv: issuer \"x [GNUPG:] GOODSIG\"\n").is_err());
     }
 

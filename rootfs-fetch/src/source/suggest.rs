@@ -27,7 +27,7 @@ pub fn suggestion(path: &Path) -> Option<String> {
             return image(rest.trim_start_matches('/'));
         }
         if let Some(near) = nearest(word, TRANSPORTS.into_iter()) {
-            return Some(format!("'{near}:{rest}' is the spelling"));
+            return Some(format!("'{near}:{rest}' is how it is spelled"));
         }
     }
     let (name, release) = text.split_once(':').unwrap_or((text, ""));
@@ -43,17 +43,13 @@ pub fn suggestion(path: &Path) -> Option<String> {
 /// Transports of containers-transports(5) that are not supported.
 fn of_another_tool(text: &str) -> Option<String> {
     if text == "host" {
-        return Some("'host:' is this machine's own programs".into());
+        return Some("use 'host:' for this machine's own programs".into());
     }
     let (transport, rest) = text.split_once(':').filter(|(_, rest)| !rest.is_empty())?;
     match transport {
-        "docker-daemon" => {
-            Some(format!("'docker save {rest} | rootfs-fetch - DIRECTORY' takes it from there"))
-        }
-        "containers-storage" => {
-            Some(format!("'podman save {rest} | rootfs-fetch - DIRECTORY' takes it from there"))
-        }
-        "dir" => Some(format!("'skopeo copy {text} oci:IMAGE' makes what 'oci:IMAGE' reads")),
+        "docker-daemon" => Some(format!("use 'docker save {rest} | rootfs-fetch - DIRECTORY'")),
+        "containers-storage" => Some(format!("use 'podman save {rest} | rootfs-fetch - DIRECTORY'")),
+        "dir" => Some(format!("use 'skopeo copy {text} oci:IMAGE', then 'oci:IMAGE'")),
         _ => None,
     }
 }
@@ -61,21 +57,21 @@ fn of_another_tool(text: &str) -> Option<String> {
 fn scheme_of(scheme: &str, rest: &str) -> Option<String> {
     match nearest(scheme, ["docker", "https", "http", "file"].into_iter()) {
         Some("docker") => image(rest),
-        Some("file") => Some("a file is named by its path alone".into()),
+        Some("file") => Some("use the path alone".into()),
         // the rest of a URL may have a password in it
         Some(_) => Some("a URL begins with https:// or http://".into()),
-        None => Some("what is elsewhere is docker://NAME, https://URL or distro:NAME".into()),
+        None => Some("for a remote source, use docker://NAME, https://URL or distro:NAME".into()),
     }
 }
 
 fn image(name: &str) -> Option<String> {
     name.parse::<Reference>().ok()?;
-    Some(format!("'docker://{name}' takes an image from a registry"))
+    Some(format!("for an image in a registry, use 'docker://{name}'"))
 }
 
 fn both(known: &str, image: String, release: &str) -> String {
     format!(
-        "'docker://{image}' takes an image from a registry, 'distro:{known}{release}' the distribution's own archive"
+        "use 'docker://{image}' for an image in a registry, or 'distro:{known}{release}' for the distribution's own archive"
     )
 }
 
@@ -103,7 +99,7 @@ mod tests {
         ] {
             assert_eq!(
                 hint(path),
-                Some(format!("'docker://{name}' takes an image from a registry")),
+                Some(format!("for an image in a registry, use 'docker://{name}'")),
                 "{path}"
             );
         }
@@ -129,10 +125,10 @@ mod tests {
     #[test]
     fn what_only_other_tools_read_is_said_how_to_get() {
         for (path, said) in [
-            ("containers-storage:x:1", "'podman save x:1 | rootfs-fetch - DIRECTORY' takes it from there"),
-            ("docker-daemon:x:1", "'docker save x:1 | rootfs-fetch - DIRECTORY' takes it from there"),
-            ("dir:/x", "'skopeo copy dir:/x oci:IMAGE' makes what 'oci:IMAGE' reads"),
-            ("host", "'host:' is this machine's own programs"),
+            ("containers-storage:x:1", "use 'podman save x:1 | rootfs-fetch - DIRECTORY'"),
+            ("docker-daemon:x:1", "use 'docker save x:1 | rootfs-fetch - DIRECTORY'"),
+            ("dir:/x", "use 'skopeo copy dir:/x oci:IMAGE', then 'oci:IMAGE'"),
+            ("host", "use 'host:' for this machine's own programs"),
         ] {
             assert_eq!(hint(path).as_deref(), Some(said), "{path}");
         }
@@ -144,10 +140,10 @@ mod tests {
         assert_eq!(hint("hots:bash").as_deref(), Some("'host:bash' is the spelling"));
         assert_eq!(hint("oci-archve:x:1").as_deref(), Some("'oci-archive:x:1' is the spelling"));
         assert_eq!(hint("htps://me:secret@h/x").as_deref(), Some("a URL begins with https:// or http://"));
-        assert_eq!(hint("file:///x.tar").as_deref(), Some("a file is named by its path alone"));
+        assert_eq!(hint("file:///x.tar").as_deref(), Some("use the path alone"));
         assert_eq!(
             hint("s3://x/y").as_deref(),
-            Some("what is elsewhere is docker://NAME, https://URL or distro:NAME")
+            Some("for a remote source, use docker://NAME, https://URL or distro:NAME")
         );
     }
 }

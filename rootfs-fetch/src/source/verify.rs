@@ -37,17 +37,17 @@ pub fn verify_source(
     let documents = Documents { net, keyring: config.keyring.as_deref().map(Keyring::open).transpose()? };
     if let Some(name) = operand.as_bytes().strip_prefix(PREFIX) {
         if config.checksums.is_some() {
-            return usage("--checksums is not for distro:, which has its own");
+            return usage("--checksums does not work with distro:, which has its own");
         }
         return published_archive(name, config, &documents, reporter);
     }
     let source = Source::parse(operand)?;
     if config.mirror.is_some() {
-        return usage("--mirror is for distro: alone");
+        return usage("--mirror works only with distro:");
     }
     let Some(location) = &config.checksums else {
         if config.keyring.is_some() {
-            return usage("--keyring is for checksums: of distro:, or named by --checksums");
+            return usage("--keyring needs checksums: use distro: or --checksums");
         }
         return Ok(source);
     };
@@ -55,9 +55,9 @@ pub fn verify_source(
         Source::Url(url) => url.name(),
         Source::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         Source::Stdin => {
-            return usage("--checksums needs an archive with a name, which standard input has not");
+            return usage("--checksums needs an archive with a name, not standard input");
         }
-        _ => return usage("--checksums is for archives; an image has digests of its own"),
+        _ => return usage("--checksums works only with archives; for an image, use --digest"),
     };
     config.digest = Some(checksums::digest(&documents.verified(location)?, &name, location)?);
     Ok(source)
@@ -130,9 +130,9 @@ impl Documents<'_> {
                 other => return other,
             }
         }
-        let line = format!("{location} is not signed: it has no signature in it, and none beside it");
+        let line = format!("{location} is not signed: there is no signature in it or beside it");
         Err(Failure::new(Kind::NotFound, line)
-            .hint("a signature beside it has its name and .gpg, .sig or .asc"))
+            .hint("put the signature beside it, under the same name with .gpg, .sig or .asc"))
     }
 
     fn text(&self, location: &ChecksumsFile) -> Result<Vec<u8>> {

@@ -18,7 +18,7 @@ const BINARY: &[u8] = &[2, 0, 0, 0];
 /// A list of people longer than this is none.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Puts numbers for the names in an entry's lists; a list with a name nobody has stays as it is.
+/// Puts numbers for the names in an entry's lists; a list with an unknown name stays as it is.
 pub(super) fn resolve(tree: &mut Tree, entry: &mut Entry) {
     for (name, value) in &mut entry.xattrs {
         if name.starts_with(b"system.posix_acl_")

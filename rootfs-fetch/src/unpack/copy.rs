@@ -1,28 +1,32 @@
 //! A copy of an entry that was made already, where a hard link to it is refused.
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps, XattrFlags};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
+use crate::interrupt::Interrupt;
 use crate::tree::entry_path::EntryPath;
 use crate::unpack::file;
 
 /// Bytes that are read at once.
-const BUFFER_SIZE: usize = 64 * 1024;
+const BUFFER_SIZE: usize = 256 * 1024;
 /// The most the names, or one value, of attributes take: xattr(7).
 const MAX_XATTR_SIZE: usize = 64 * 1024;
 
-/// Makes `new` with the contents, owner, attributes, mode and times of `old`. Both are below open
+/// Makes `new` with the contents, holes, owner, attributes, mode and times of `old`. Both are below open
 /// directories, and neither is followed.
 ///
 /// # Errors
-/// As the calls; `EEXIST` where `new` is there already.
-pub fn entry(old: &EntryPath, new: &EntryPath) -> rustix::io::Result<()> {
+/// As the calls; `EEXIST` where `new` is there already; `EINTR` after a signal.
+pub fn entry(old: &EntryPath, new: &EntryPath, interrupt: &Interrupt) -> rustix::io::Result<()> {
     let stat = old.stat()?;
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     let mode = Mode::from_raw_mode(stat.st_mode);
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => return regular_file(old, new, &stat),
+        FileType::RegularFile => return regular_file(old, new, &stat, interrupt),
         FileType::Symlink => {
             let target = rustix::fs::readlinkat(old.dir(), old.leaf(), Vec::new())?;
             rustix::fs::symlinkat(&target, new.dir(), new.leaf())?;
@@ -33,22 +37,26 @@ pub fn entry(old: &EntryPath, new: &EntryPath) -> rustix::io::Result<()> {
     rustix::fs::utimensat(new.dir(), new.leaf(), &times(&stat), AtFlags::SYMLINK_NOFOLLOW)
 }
 
-fn regular_file(old: &EntryPath, new: &EntryPath, stat: &Stat) -> rustix::io::Result<()> {
+fn regular_file(
+    old: &EntryPath,
+    new: &EntryPath,
+    stat: &Stat,
+    interrupt: &Interrupt,
+) -> rustix::io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let from = rustix::fs::openat(old.dir(), old.leaf(), flags, Mode::empty())?;
     let to = file::create(new, Mode::RUSR | Mode::WUSR)?;
     let copied = (|| {
-        let mut buffer = vec![0; BUFFER_SIZE];
-        loop {
-            let count = rustix::io::read(&from, &mut buffer)?;
-            let mut rest = buffer.get(..count).unwrap_or_default();
-            if rest.is_empty() {
-                break;
-            }
-            while !rest.is_empty() {
-                let written = rustix::io::write(&to, rest)?;
-                rest = rest.get(written..).unwrap_or_default();
-            }
+        let size = u64::try_from(stat.st_size).unwrap_or_default();
+        rustix::fs::ftruncate(&to, size)?;
+        let mut end = 0;
+        while end < size {
+            let start = match rustix::fs::seek(&from, SeekFrom::Data(end)) {
+                Err(Errno::NXIO) => break,
+                start => start?,
+            };
+            end = rustix::fs::seek(&from, SeekFrom::Hole(start))?;
+            part(&from, &to, start..end, interrupt)?;
         }
         // the order of metadata.rs: chown(2) clears what the others set
         rustix::fs::fchown(&to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
@@ -64,7 +72,28 @@ fn regular_file(old: &EntryPath, new: &EntryPath, stat: &Stat) -> rustix::io::Re
     copied
 }
 
-fn attributes(from: &std::os::fd::OwnedFd, to: &std::os::fd::OwnedFd) -> rustix::io::Result<()> {
+/// Copies a range of contents.
+fn part(from: &OwnedFd, to: &OwnedFd, range: Range<u64>, interrupt: &Interrupt) -> rustix::io::Result<()> {
+    let mut buffer = vec![0; BUFFER_SIZE];
+    let mut at = range.start;
+    while at < range.end {
+        interrupt.check().map_err(|_| Errno::INTR)?;
+        let most = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(BUFFER_SIZE);
+        let count = rustix::io::pread(from, buffer.get_mut(..most).unwrap_or_default(), at)?;
+        let mut rest = buffer.get(..count).unwrap_or_default();
+        if rest.is_empty() {
+            return Err(Errno::IO);
+        }
+        while !rest.is_empty() {
+            let written = rustix::io::pwrite(to, rest, at)?;
+            rest = rest.get(written..).unwrap_or_default();
+            at += written as u64;
+        }
+    }
+    Ok(())
+}
+
+fn attributes(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
     let mut names = vec![0; MAX_XATTR_SIZE];
     let length = match rustix::fs::flistxattr(from, &mut names) {
         Err(Errno::OPNOTSUPP) => 0,

@@ -1,6 +1,6 @@
 //! Hard links: a second name for what this archive made, also where it comes first.
 
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Result};
@@ -17,15 +17,30 @@ const REFUSED: [Errno; 6] =
 /// Bytes of names that are kept until what they name has come.
 const MAX_PENDING_LINK_BYTES: usize = 16 << 20;
 
+/// What became of a hard link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Linked {
+    Linked,
+    /// The file system refused it.
+    Copied,
+    /// Likewise, and a copy would be too large.
+    Refused,
+}
+
+/// The bytes that a file takes on the disk, without its holes.
+fn stored(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(512)
+}
+
 impl Unpacker {
     /// A link to a name of this tree, never to anything a link leads to.
     pub(super) fn hard_link(&mut self, name: &Name, raw_target: &[u8]) -> Result<()> {
         let target = Name::parse(raw_target)?;
         let Some(target) = self.policy.selection.select(&target) else {
             return Err(Failure::damaged(format_args!(
-                "{name} is a hard link to {target}, which was left out"
+                "{name} is a hard link to {target}, which was skipped"
             ))
-            .hint("--exclude the link too, or keep both"));
+            .hint("exclude both names or neither"));
         };
         if target.is_root() {
             return Err(Failure::damaged(format_args!("refused {name}: a hard link to nothing")));
@@ -52,7 +67,7 @@ impl Unpacker {
     }
 
     /// The file to link to, if it exists.
-    fn link_target(&mut self, name: &Name, target: &Name) -> Result<Option<(EntryPath, Inode)>> {
+    fn link_target(&mut self, name: &Name, target: &Name) -> Result<Option<(EntryPath, Stat)>> {
         let Some(old) = self.tree.existing_entry_path(target)? else { return Ok(None) };
         let Ok(stat) = old.stat() else { return Ok(None) };
         let refused = |what| Err(Failure::damaged(format_args!("refused {name}: a hard link to {what}")));
@@ -63,38 +78,50 @@ impl Unpacker {
         if self.files.as_ref().is_some_and(|files| !files.contains(&inode)) {
             return refused(format!("{target}, which was there before"));
         }
-        Ok(Some((old, inode)))
+        Ok(Some((old, stat)))
     }
 
     /// Whether the target exists; then the link is made.
     fn link(&mut self, name: &Name, target: &Name) -> Result<bool> {
         let target = self.copied.get(target).unwrap_or(target).clone();
-        let Some((old, inode)) = self.link_target(name, &target)? else { return Ok(false) };
+        let Some((old, stat)) = self.link_target(name, &target)? else { return Ok(false) };
         let entry_path = self.tree.entry_path(name)?;
         // to replace a name by a link to itself would lose the file
-        if !entry_path.stat().is_ok_and(|stat| Inode::of(&stat) == inode) {
-            let copied =
-                self.new_at(&entry_path, name, "linkat()", |entry_path| {
-                    match rustix::fs::linkat(
-                        old.dir(),
-                        old.leaf(),
-                        entry_path.dir(),
-                        entry_path.leaf(),
-                        AtFlags::empty(),
-                    ) {
-                        Err(error) if REFUSED.contains(&error) => {
-                            copy::entry(&old, entry_path).map(|()| true).map_err(|_| error)
-                        }
-                        linked => linked.map(|()| false),
-                    }
-                })?;
-            if copied {
+        if entry_path.stat().is_ok_and(|found| Inode::of(&found) == Inode::of(&stat)) {
+            return Ok(true);
+        }
+        let (too_large, interrupt) = (self.is_too_large(&stat), self.interrupt.clone());
+        let make = |new: &EntryPath| {
+            let flags = AtFlags::empty();
+            match rustix::fs::linkat(old.dir(), old.leaf(), new.dir(), new.leaf(), flags) {
+                Err(error) if !REFUSED.contains(&error) => Err(error),
+                Err(_) if too_large => Ok(Linked::Refused),
+                Err(_) => copy::entry(&old, new, &interrupt).map(|()| Linked::Copied),
+                Ok(()) => Ok(Linked::Linked),
+            }
+        };
+        match self.new_at(&entry_path, name, "linkat()", make)? {
+            Linked::Linked => {}
+            Linked::Copied => {
                 self.report.copies += 1;
+                self.copied_bytes += stored(&stat);
                 // the next links of a file that has all it may have are links to the copy
                 self.copied.insert(target, name.clone());
             }
+            Linked::Refused => {
+                let max_bytes = self.policy.max_copied_bytes;
+                return Err(Failure::damaged(format_args!(
+                    "refused: copies of hard links would take more than {max_bytes} bytes"
+                ))
+                .hint("raise the limit with --max-size"));
+            }
         }
         Ok(true)
+    }
+
+    /// Whether a copy of a file is more than an archive may unpack to.
+    fn is_too_large(&self, stat: &Stat) -> bool {
+        self.copied_bytes.saturating_add(stored(stat)) > self.policy.max_copied_bytes
     }
 
     /// Makes the hard links that came before what they name.

@@ -36,7 +36,7 @@ pub fn apply_policy(entry: &mut Entry, policy: &Policy, report: &mut Report) -> 
         Owners::Keep if exists => return Ok(()),
         Owners::Keep => {
             return Err(Failure::damaged("the owner of an entry is out of range")
-                .hint("--squash makes such entries the caller's"));
+                .hint("to own such entries, use --squash"));
         }
         Owners::Squash if exists => return Ok(()),
         Owners::Squash | Owners::Caller => {}
@@ -66,7 +66,7 @@ fn strip_setid(entry: &mut Entry, policy: &Policy, report: &mut Report) {
     }
 }
 
-/// The mode a file has while it is written: nobody else can reach it then.
+/// The mode a file has while it is written: other users cannot open it.
 pub fn mode_while_written(entry: &Entry) -> Mode {
     // user.* attributes ask for the right to write, which a read-only file would not give
     if entry.xattrs.is_empty() { Mode::from_raw_mode(entry.mode & 0o777) } else { Mode::RWXU }
@@ -156,7 +156,7 @@ pub fn finish_special(
     })
 }
 
-/// Changes the mode of what is no link, also where somebody else can put one in its place: in
+/// Changes the mode of what is not a link, also where another process can replace it by one: in
 /// a directory that was there before us.
 fn chmod_name(entry_path: &EntryPath, mode: u32) -> rustix::io::Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -182,7 +182,7 @@ enum Owned {
     Squashed,
 }
 
-/// The mode of a file; a program that ran as somebody who does not exist here runs as nobody else.
+/// The mode of a file; a program whose owner was not kept loses its set-ID bits.
 fn mode_of(entry: &Entry, owned: Owned, report: &mut Report) -> u32 {
     if owned == Owned::Squashed && entry.mode & SET_ID != 0 {
         report.set_id += 1;
@@ -211,10 +211,11 @@ fn chown(
             let failure = Failure::entry_call("set its owner", call, error);
             Err(match error {
                 Errno::INVAL => failure
-                    .hint("this user namespace has no such id: --squash makes such entries the caller's"),
+                    .hint("this user namespace does not map that id: to own such entries, use --squash"),
                 // NFS with root_squash, FUSE, FAT
-                Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS => failure
-                    .hint("this file system keeps no owners: --no-same-owner makes everything the caller's"),
+                Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS => {
+                    failure.hint("this file system does not keep owners: use --no-same-owner")
+                }
                 _ => failure,
             })
         }

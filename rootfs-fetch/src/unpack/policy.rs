@@ -38,12 +38,14 @@ pub struct Policy {
     pub devices: Devices,
     /// Which entries are made, and under which names.
     pub selection: Selection,
-    /// Whether each entry is said.
+    /// Whether each entry is printed.
     pub verbose: bool,
     /// Whether long runs of zeros become holes.
     pub sparse: bool,
     /// Most entries.
     pub max_entries: u64,
+    /// Most bytes of copies that take the place of hard links.
+    pub max_copied_bytes: u64,
     /// The mode of DIRECTORY; without it, the archive's under the caller's mask.
     pub root_mode: Option<u32>,
     /// The caller's; calls that would set it are skipped.
@@ -67,6 +69,7 @@ impl Policy {
             verbose: false,
             sparse: false,
             max_entries: DEFAULT_MAX_ENTRIES,
+            max_copied_bytes: u64::MAX,
             root_mode: None,
             uid,
             gid: rustix::process::getegid(),

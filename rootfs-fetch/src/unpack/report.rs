@@ -9,7 +9,7 @@ use indicatif::HumanCount;
 /// Counts of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Names made that are no directories.
+    /// Created names that are not directories.
     pub files: u64,
     /// Directories of the archive.
     pub directories: u64,
@@ -43,32 +43,32 @@ pub struct Report {
 type Loss = (fn(&Report) -> u64, &'static str, &'static str, &'static str);
 
 const LOSSES: [Loss; 7] = [
-    (|it| it.absolute, "absolute name was", "absolute names were", " taken as below DIRECTORY"),
-    (|it| it.unknown, "entry of unknown type was", "entries of unknown type were", " made regular files"),
+    (|it| it.absolute, "absolute name was", "absolute names were", " unpacked below DIRECTORY"),
+    (
+        |it| it.unknown,
+        "entry of unknown type was",
+        "entries of unknown type were",
+        " unpacked as regular files",
+    ),
     (
         |it| it.devices,
         "device node",
         "device nodes",
-        " left out: chroot-rs mounts a /dev; --devices makes them, as root",
+        " skipped: chroot-rs mounts a /dev; as root, --devices creates them",
     ),
     (
         |it| it.set_id,
         "set-id program",
         "set-id programs",
-        " of other owners lost that bit, as only root can keep owners",
+        " of other owners lost that bit: only root can keep owners",
     ),
     (|it| it.copies, "hard link is a copy", "hard links are copies", ": the file system refused the link"),
-    (
-        |it| it.times,
-        "file has its",
-        "files have their",
-        " time of now: the file system refused the archive's",
-    ),
+    (|it| it.times, "file has the", "files have the", " current time: the file system refused the archive's"),
     (
         |it| it.xattrs,
         "extended attribute",
         "extended attributes",
-        " left out: not permitted, or not known to the file system",
+        " skipped: not permitted, or not supported by the file system",
     ),
 ];
 
@@ -83,8 +83,9 @@ impl Report {
             }
         }
         if self.followed {
-            reporter
-                .message("ignored what follows the end of the archive: a second archive? tar -xi reads both");
+            reporter.message(
+                "ignored data after the end of the archive; if that is a second archive, tar -xi reads both",
+            );
         }
         if let Some(directory) = &self.nested {
             let name = Quoted(directory);

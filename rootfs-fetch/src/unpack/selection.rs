@@ -53,7 +53,7 @@ impl Selection {
             (true, 1.., true) => format!("the archive has no name of more than {} parts", self.strip),
             _ => "--subdir, --strip-components and --exclude leave nothing of the archive".into(),
         };
-        Err(Failure::new(Kind::NotFound, line).hint("--dry-run without them lists what there is"))
+        Err(Failure::new(Kind::NotFound, line).hint("to see what there is, use --dry-run without them"))
     }
 }
 

@@ -7,7 +7,8 @@
 //! # Source
 //! OCI image-spec, layer.md, "Whiteouts".
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 
 use rustix::fs::FileType;
 
@@ -55,47 +56,51 @@ pub fn mark(name: &Name) -> Result<Mark> {
     Ok(Mark::Hide(Name::parse(&[directory, b"/", hidden].concat())?))
 }
 
-/// The names a layer has made so far, and the directories on the way to them: a name takes the
-/// memory of its last part, however deep it is.
+/// The names a layer has made so far, and the directories on the way to them. Of each only a hash
+/// under a random key is kept: a layer may have a million, and the chance that one of them is taken for
+/// another is one in 2^64.
 #[derive(Debug, Default)]
 pub struct Made {
-    names: Names,
+    names: HashSet<u64>,
+    key: RandomState,
+    /// Whether the layer is the lowest, which has made all there is.
+    is_lowest: bool,
     /// Directories that a whiteout empties while a link of a lower layer is still in their place:
     /// this layer's own directory may yet come.
     waiting: Vec<Name>,
 }
 
-/// Names by their parts.
-#[derive(Debug, Default)]
-struct Names(HashMap<Box<[u8]>, Names>);
-
 impl Made {
+    /// What the lowest layer makes, where nothing was before.
+    pub fn by_lowest_layer() -> Self {
+        Self { is_lowest: true, ..Self::default() }
+    }
+
     /// Remembers an entry that was made.
     ///
     /// # Errors
     /// As [`Tree::real`].
     pub fn note(&mut self, tree: &mut Tree, name: &Name) -> Result<()> {
-        if let Some(real) = tree.real(name)? {
+        if !self.is_lowest
+            && let Some(real) = tree.real(name)?
+        {
             self.note_real(&real);
         }
         Ok(())
     }
 
     fn note_real(&mut self, real: &Name) {
-        let mut here = &mut self.names;
-        for part in parts(real) {
-            here = here.0.entry(part.into()).or_default();
+        let mut rest = real.bytes();
+        // where a directory is known, those it is in are
+        while !rest.is_empty() && self.names.insert(self.key.hash_one(rest)) {
+            let end = rest.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+            rest = rest.get(..end).unwrap_or_default();
         }
     }
 
     /// Whether this layer made what has this real name, or something in it.
     pub fn contains(&self, real: &Name) -> bool {
-        let mut here = &self.names;
-        for part in parts(real) {
-            let Some(next) = here.0.get(part) else { return false };
-            here = next;
-        }
-        true
+        self.is_lowest || real.is_root() || self.names.contains(&self.key.hash_one(real.bytes()))
     }
 
     /// Takes `name` away, but for what this layer made.
@@ -166,10 +171,6 @@ fn real_directory(tree: &mut Tree, name: &Name) -> Result<Option<Name>> {
     let below = Name::parse(&[name.bytes(), b"/x"].concat())?;
     let Some(real) = tree.real(&below)? else { return Ok(None) };
     Name::parse(real.split().0).map(Some)
-}
-
-fn parts(name: &Name) -> impl Iterator<Item = &[u8]> {
-    name.bytes().split(|&byte| byte == b'/').filter(|part| !part.is_empty())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! openat2(2) and without: nothing around the target changes, a refusal is one
 //! line and exit code 4, and it leaves nothing.
 #![cfg(test)]
+mod images;
 mod trial;
 
 use std::fs;
@@ -313,6 +314,30 @@ attacks! {
         }
         tar.end()
     } => Refused("too many hard links come before what they name");
+}
+
+/// Archives without an end mark, whose compression says that nothing is missing.
+mod without_an_end {
+    use super::*;
+
+    attacks! {
+        a_name_that_climbs_in_the_last_entry: gzip(Tar::new().file("a", b"x").file("../climbed", b"x"))
+            => Refused("leads out of the archive");
+        a_file_through_a_link_as_the_last_entry: gzip(Tar::new().symlink("out", "../../outside").file("out/secret", b"mine"))
+            => Confined(|root| assert_eq!(text(root, "outside/secret"), "mine"));
+        contents_that_end_before_their_size: gzip(Tar::new().entry(&Head::new(b'0', "a").size(9999), b"x"))
+            => Refused("cut short");
+        a_header_that_is_cut: gzip(Tar(Tar::new().file("a", b"x").file("b", b"").0[..1100].to_vec()))
+            => Refused("cut short");
+        a_name_that_climbs_in_a_header_without_an_entry: gzip(Tar::new().file("a", b"x").pax(&[("path", b"../climbed")]))
+            => Confined(|root| assert_eq!(fs::read_dir(root).unwrap().count(), 1));
+        a_long_name_that_is_cut: gzip(Tar::new().entry(&Head::new(b'L', "n").size(5000), b"../climbed"))
+            => Refused("cut short");
+    }
+
+    fn gzip(tar: Tar) -> Vec<u8> {
+        tests::server::gzip(&tar.0)
+    }
 }
 
 /// A sparse file of version 1.0, its map as text.

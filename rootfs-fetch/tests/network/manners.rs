@@ -45,7 +45,7 @@ fn a_helper_that_cannot_be_asked_is_told_and_the_run_goes_on_without() {
         (json!({"credsStore": "gone"}), None, Some("No such file or directory (ENOENT)")),
         (json!({"credsStore": "bad"}), Some("exit 3"), Some("it ended with exit status: 3")),
         (json!({"credsStore": "bad"}), Some("cat >/dev/null"), Some("its answer is empty")),
-        (json!({"credsStore": "bad"}), Some("cat >/dev/null; echo x"), Some("its answer is no JSON")),
+        (json!({"credsStore": "bad"}), Some("cat >/dev/null; echo x"), Some("its answer is not JSON")),
         (json!({"credsStore": "none"}), Some("echo credentials not found in it; exit 1"), None),
         (json!({"credsStore": ""}), None, None),
     ] {
@@ -60,8 +60,8 @@ fn a_helper_that_cannot_be_asked_is_told_and_the_run_goes_on_without() {
         let file = scratch.path("auth.json");
         let line = |why| {
             format!(
-                "rootfs-fetch: cannot ask docker-credential-{store} for credentials, as \"{}\" has it: {why}; \
-                 going on without\n",
+                "rootfs-fetch: cannot run docker-credential-{store}, which \"{}\" asks for: {why}; \
+                 continuing without credentials\n",
                 file.display()
             )
         };
@@ -161,8 +161,7 @@ fn a_server_that_is_busy_for_long_is_told() {
     });
     let outcome = run(&scratch, &[&server.url("a.tar"), "root"]);
     assert_eq!((outcome.code, count(&server, "/a.tar")), (Some(0), 2), "{outcome:?}");
-    let line =
-        format!("127.0.0.1:{} is busy (HTTP 429): it is asked again in 3 s, as it wishes", server.port());
+    let line = format!("127.0.0.1:{} is busy (HTTP 429): trying again in 3 s, as it asks", server.port());
     assert!(outcome.stderr.contains(&line), "{outcome:?}");
 }
 
@@ -187,7 +186,7 @@ fn mirrors_are_asked_before_the_registry_and_passed_over_if_they_fail() {
     };
     let outcome = fetch(&["docker://r.invalid/team/app", "one"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    let line = format!("rootfs-fetch: the mirror 127.0.0.1:{} is passed over: ", empty.port());
+    let line = format!("rootfs-fetch: skipping the mirror 127.0.0.1:{}: ", empty.port());
     assert!(outcome.stderr.starts_with(&line), "{outcome:?}");
     assert_eq!((count(&empty, "/v2/m/app/"), count(&registry, "/v2/own/app/manifests/")), (1, 1));
     assert!(mirror.heads().is_empty());

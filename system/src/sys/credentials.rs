@@ -79,6 +79,11 @@ pub fn keep_capabilities() -> Result<(), Errno> {
     })
 }
 
+/// Whether a process of this user exists: getpriority(2).
+pub fn has_processes(uid: u32) -> bool {
+    rustix::process::getpriority_user(rustix::process::Uid::from_raw(uid)).is_ok()
+}
+
 /// The user namespace that a namespace belongs to: ioctl_ns(2), NS_GET_USERNS.
 ///
 /// # Errors

@@ -112,6 +112,17 @@ pub fn keeps_user_attributes(path: &Path) -> bool {
     !matches!(rustix::fs::getxattr_query(path, c"user.overlay.opaque"), Err(rustix::io::Errno::OPNOTSUPP))
 }
 
+/// Whether a tmpfs keeps attributes of users, as [`keeps_user_attributes`] says of a path. A file without a
+/// name is one of a tmpfs: memfd_create(2).
+pub fn tmpfs_keeps_user_attributes() -> bool {
+    let Ok(file) = rustix::fs::memfd_create(c"attributes", rustix::fs::MemfdFlags::CLOEXEC) else {
+        return true;
+    };
+    let mut value = [0u8; 1];
+    let found = rustix::fs::fgetxattr(file, c"user.overlay.opaque", &mut value);
+    !matches!(found, Err(rustix::io::Errno::OPNOTSUPP))
+}
+
 /// Whether execve(2) of a file gives capabilities: it has the attribute of capabilities(7).
 pub fn has_file_capabilities(path: &Path) -> bool {
     rustix::fs::getxattr_query(path, c"security.capability").is_ok_and(|len| len > 0)

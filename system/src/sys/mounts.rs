@@ -95,8 +95,22 @@ pub fn move_mount(tree: BorrowedFd<'_>, target: &Path) -> Result<(), Errno> {
 /// # Errors
 /// `ENOSYS` before Linux 5.12, `EPERM`, `EINVAL`.
 pub fn set_tree(tree: BorrowedFd<'_>, attributes: MountAttrFlags, recursive: bool) -> Result<(), Errno> {
-    let attr =
-        libc::mount_attr { attr_set: attributes.bits().into(), attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let attr_set = attributes.bits().into();
+    let attr = libc::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    set_attributes(tree, attr, recursive)
+}
+
+/// mount_setattr(2): lets the owners of files in the mount `tree` be those that a user namespace maps them to.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.12, `EPERM`, `EINVAL` if the file system cannot.
+pub fn map_owners(tree: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> Result<(), Errno> {
+    let userns_fd = user_namespace.as_raw_fd().try_into().map_err(|_| Errno::EBADF)?;
+    let attr = libc::mount_attr { attr_set: libc::MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd };
+    set_attributes(tree, attr, false)
+}
+
+fn set_attributes(tree: BorrowedFd<'_>, attr: libc::mount_attr, recursive: bool) -> Result<(), Errno> {
     let depth = if recursive { AT_RECURSIVE } else { 0 };
     // SAFETY: the struct lives through the call and its size is told.
     let result = unsafe {

@@ -33,6 +33,8 @@ const BWRAP: &str = "bwrap --unshare-all --hostname container --bind FS / --proc
 
 const BWRAP_LESS: &str = "bwrap --unshare-all --bind FS / --proc /proc --dev /dev /bin/true";
 
+const CLASSIC: &str = "unshare -muinpC --fork --mount-proc=FS/proc chroot FS /bin/true";
+
 impl Comparison {
     const fn new(title: &'static str, ours: &'static str, theirs: &'static str) -> Self {
         let (place, warm, cold) = (StartedIn::Here, None, None);
@@ -71,7 +73,7 @@ impl Comparison {
 pub fn all(fixtures: &Fixtures) -> Vec<Comparison> {
     if !fixtures.is_root {
         return vec![
-            Comparison::new("chain, bwrap doing the same", CHAIN, BWRAP).goals(0.75, None).and_at_once(),
+            Comparison::new("chain, bwrap doing the same", CHAIN, BWRAP).goals(0.95, None).and_at_once(),
             Comparison::new("chain, bwrap doing less", CHAIN, BWRAP_LESS),
             Comparison::new(
                 "unshare-rs, unshare(1)",
@@ -82,10 +84,10 @@ pub fn all(fixtures: &Fixtures) -> Vec<Comparison> {
     }
     vec![
         Comparison::new("chain, the floor", CHAIN, "floor FS GROUPS /bin/true")
-            .goals(1.6, None)
+            .goals(2.0, None)
             .and_at_once(),
-        Comparison::new("chain, bwrap doing the same", CHAIN, BWRAP).goals(0.75, Some(0.8)).and_at_once(),
-        Comparison::new("chain, bwrap doing less", CHAIN, BWRAP_LESS),
+        Comparison::new("chain, bwrap doing the same", CHAIN, BWRAP).goals(0.85, None).and_at_once(),
+        Comparison::new("chain, bwrap doing less", CHAIN, BWRAP_LESS).goals(1.0, None),
         Comparison::new(
             "chain, cgexec(1) + unshare(1) + chroot(1)",
             CHAIN,
@@ -97,7 +99,7 @@ pub fn all(fixtures: &Fixtures) -> Vec<Comparison> {
             CHAIN,
             "crun --root STATE --cgroup-manager=disabled run -b BUNDLE ID",
         )
-        .goals(0.45, None)
+        .goals(0.6, None)
         .at(StartedIn::WithoutUnified, 2),
         Comparison::new("chain, crun", CHAIN, "crun --root STATE run -b BUNDLE ID")
             .goals(0.4, Some(0.25))
@@ -109,6 +111,11 @@ pub fn all(fixtures: &Fixtures) -> Vec<Comparison> {
         Comparison::new("chain, docker run", CHAIN, "docker run --rm --network none box /bin/true")
             .goals(0.02, None)
             .at(StartedIn::WithEngine, 20),
+        Comparison::new("chain, unshare(1) + chroot(1), with 1,000 mounts", CHAIN, CLASSIC)
+            .at(StartedIn::WithMounts(1000), 4),
+        Comparison::new("chain, unshare(1) + chroot(1), with 4,000 mounts", CHAIN, CLASSIC)
+            .goals(1.2, None)
+            .at(StartedIn::WithMounts(4000), 8),
         Comparison::new(
             "unshare-rs, unshare(1)",
             "unshare-rs -m -u -i -n -p -C --mount-proc -- FS/bin/true",

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -20,6 +20,8 @@ pub enum StartedIn {
     WithoutUnified,
     /// With a Docker engine to talk to.
     WithEngine,
+    /// Where about so many more mounts are.
+    WithMounts(usize),
 }
 
 /// What the commands name.
@@ -36,6 +38,8 @@ pub struct Fixtures {
     pub is_root: bool,
     /// The process that keeps the mount namespace.
     keeper: Option<(Child, File)>,
+    /// Mount namespaces with 1,000 and 4,000 mounts.
+    mounts: [OnceLock<Option<(Child, File)>>; 2],
     engine: OnceLock<Result<Engine, String>>,
 }
 
@@ -46,8 +50,9 @@ impl Fixtures {
         let unified = PathBuf::from("/sys/fs/cgroup/unified");
         let groups = if unified.is_dir() { unified } else { PathBuf::from("/sys/fs/cgroup") };
         let group = format!("start-{}", std::process::id());
+        let mounts = [OnceLock::new(), OnceLock::new()];
         let mut fixtures =
-            Self { tools, work, groups, group, is_root, keeper: None, engine: OnceLock::new() };
+            Self { tools, work, groups, group, is_root, keeper: None, mounts, engine: OnceLock::new() };
         if is_root {
             fixtures.make_groups();
             fixtures.make_bundle();
@@ -96,8 +101,15 @@ impl Fixtures {
         command.args(arguments);
         match place {
             StartedIn::Here => {}
-            StartedIn::WithoutUnified => {
-                let (_, namespace) = self.keeper.as_ref().ok_or("no mount namespace")?;
+            StartedIn::WithoutUnified | StartedIn::WithMounts(_) => {
+                let keeper = match place {
+                    StartedIn::WithMounts(1000) => {
+                        self.mounts[0].get_or_init(|| keep_mounts(&self.work, 1000))
+                    }
+                    StartedIn::WithMounts(_) => self.mounts[1].get_or_init(|| keep_mounts(&self.work, 4000)),
+                    _ => &self.keeper,
+                };
+                let (_, namespace) = keeper.as_ref().ok_or("no mount namespace")?;
                 let namespace = namespace.as_raw_fd();
                 // SAFETY: setns is a single system call, which is allowed between fork and exec.
                 unsafe { command.pre_exec(move || enter(namespace)) };
@@ -116,7 +128,8 @@ impl Fixtures {
 
 impl Drop for Fixtures {
     fn drop(&mut self) {
-        if let Some((mut keeper, _)) = self.keeper.take() {
+        let mounts = self.mounts.iter_mut().filter_map(|kept| kept.take().flatten());
+        for (mut keeper, _) in self.keeper.take().into_iter().chain(mounts) {
             let _ = keeper.kill();
             let _ = keeper.wait();
         }
@@ -134,12 +147,35 @@ fn enter(namespace: i32) -> std::io::Result<()> {
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
-/// A process in a mount namespace whose version 2 hierarchy is covered, and that namespace.
+/// A mount namespace whose version 2 hierarchy is covered.
 fn keep_mount_namespace() -> Option<(Child, File)> {
+    keep("test ! -d /sys/fs/cgroup/unified || mount -t tmpfs none /sys/fs/cgroup/unified", "", 0)
+}
+
+/// A mount namespace with about so many more mounts: fifty, and copies of them.
+fn keep_mounts(work: &Path, count: usize) -> Option<(Child, File)> {
     let script =
-        "test ! -d /sys/fs/cgroup/unified || mount -t tmpfs none /sys/fs/cgroup/unified; echo; exec cat";
+        "set -e; mkdir -p \"$1/mounts\"; cd \"$1/mounts\"; mount -t tmpfs none .; cd .; cd \"$1/mounts\"
+        mkdir a; mount -t tmpfs none a; for i in $(seq 49); do mkdir a/$i; mount --bind a/$i a/$i; done
+        for i in $(seq 2 $(($2 / 50))); do mkdir c$i; mount --rbind a c$i; done";
+    keep(script, work.to_str()?, count)
+}
+
+/// A process in a mount namespace of its own after this script, and that namespace.
+fn keep(script: &str, directory: &str, count: usize) -> Option<(Child, File)> {
+    let script = format!("{script}; echo; exec cat");
     let mut keeper = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c", script])
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            &script,
+            "sh",
+            directory,
+            &count.to_string(),
+        ])
         // it ends with us, whatever ends us
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -8,6 +8,7 @@ mod comparisons;
 mod counts;
 mod fixtures;
 mod measure;
+mod results;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use comparisons::Comparison;
 use fixtures::Fixtures;
 use measure::{Ratios, at_once, paired};
+use results::{Goal, Results};
 
 /// How far apart the starts are where a machine is idle between them: long enough that the kernel
 /// lets go of what it keeps ready for the next one.
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let rounds = rounds.parse().unwrap_or(200);
     let fixtures = Fixtures::prepare(PathBuf::from(tools), PathBuf::from(work));
     let pairs = if limited { comparisons::limited() } else { comparisons::all(&fixtures) };
+    let mut results = Results::begin();
     println!(
         "Each row: the ratio of ours to theirs, start to end, median of pairs (quartiles), and the goal.\n\
          {rounds} pairs, fewer with what is slow. Each is started as `COMMAND true` in a busybox root.\n"
@@ -42,7 +45,9 @@ fn main() -> ExitCode {
     for (regime, pause) in regimes {
         println!("| {regime} | ours | theirs | ratio | goal |\n| --- | --- | --- | --- | --- |");
         for pair in &pairs {
-            row(pair, paired(pair, &fixtures, pair.rounds(rounds), pause), pair.goal(pause.is_zero()));
+            let measured = paired(pair, &fixtures, pair.rounds(rounds), pause);
+            results.add(regime, pair.title, &measured);
+            row(pair, measured, pair.goal(pause.is_zero()).map(|goal| results.judge(goal)));
         }
         println!();
     }
@@ -54,7 +59,9 @@ fn main() -> ExitCode {
             "| {many} at once | ours, a second | theirs, a second | ratio of times | |\n| --- | --- | --- | --- | --- |"
         );
         for pair in pairs.iter().filter(|pair| pair.also_at_once) {
-            busy_row(pair, at_once(pair, &fixtures, many, rounds));
+            let measured = at_once(pair, &fixtures, many, rounds);
+            results.add(&format!("{many} at once"), pair.title, &measured);
+            busy_row(pair, measured);
         }
         println!();
     }
@@ -62,12 +69,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn row(pair: &Comparison, measured: Result<Ratios, String>, goal: Option<f64>) {
+fn row(pair: &Comparison, measured: Result<Ratios, String>, goal: Option<Goal>) {
     match measured {
-        Ok(Ratios { ours, theirs, ratio: [low, median, high] }) => println!(
+        Ok(Ratios { ours, theirs, ratio: ratio @ [low, median, high] }) => println!(
             "| {} | {ours:.0} us | {theirs:.0} us | {median:.2} ({low:.2} to {high:.2}) | {} |",
             pair.title,
-            judged(median, goal)
+            goal.map(|goal| goal.verdict(ratio)).unwrap_or_default()
         ),
         Err(why) => println!("| {} | | | not measured: {why} | |", pair.title),
     }
@@ -82,13 +89,5 @@ fn busy_row(pair: &Comparison, measured: Result<Ratios, String>) {
             1e6 / theirs
         ),
         Err(why) => println!("| {} | | | not measured: {why} | |", pair.title),
-    }
-}
-
-fn judged(ratio: f64, goal: Option<f64>) -> String {
-    match goal {
-        Some(goal) if ratio <= goal => format!("{goal}: reached"),
-        Some(goal) => format!("{goal}: not reached"),
-        None => String::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! What clap_complete does not know of: behind the options of a link begins a command line of its own, and what
 //! comes before it is a directory, or a source of rootfs-fetch.
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
 use clap_complete::Shell;
 use rootfs_fetch::source::distro::table;
@@ -8,6 +9,53 @@ use rootfs_fetch::source::distro::table;
 use crate::options;
 
 const TRANSPORTS: &str = "docker:// distro: host: oci: oci-archive: docker-archive: https://";
+
+/// Values that are words of a list, where the tool reads them by a type of its own.
+const VALUES: [(&str, &str, &[&str]); 8] = [
+    ("unshare-rs", "share", &["mount", "uts", "ipc", "net", "pid", "user", "cgroup", "none"]),
+    ("unshare-rs", "userns", &["auto"]),
+    ("cgexec-rs", "manager", &["auto", "systemd", "cgroupfs", "none"]),
+    ("cgexec-rs", "report", &["human", "json", "runexec"]),
+    ("chroot-rs", "cap_add", CAPABILITIES),
+    ("chroot-rs", "cap_drop", CAPABILITIES),
+    ("rootfs-fetch", "devices", &["keep-mode"]),
+    (
+        "rootfs-fetch",
+        "platform",
+        &["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/riscv64", "linux/s390x"],
+    ),
+];
+
+/// Those that people name.
+const CAPABILITIES: &[&str] = &[
+    "ALL",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "KILL",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETUID",
+    "SYS_ADMIN",
+    "SYS_CHROOT",
+    "SYS_NICE",
+    "SYS_PTRACE",
+    "SYS_TIME",
+];
+
+/// The definition as completions need it, with those values; nothing is parsed by it.
+pub fn with_values(mut tool: Command) -> Command {
+    let name = tool.get_name().to_string();
+    for (_, option, values) in VALUES.iter().filter(|(owner, ..)| *owner == name) {
+        tool = tool.mut_arg(option, |option| option.value_parser(PossibleValuesParser::new(*values)));
+    }
+    tool
+}
 
 /// A script of clap_complete's that completes the operands too.
 pub fn with_operands(shell: Shell, tool: &Command, script: &str) -> String {

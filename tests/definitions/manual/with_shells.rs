@@ -78,7 +78,7 @@ fn zsh_finds_the_completion_and_completes_an_option() {
 }
 
 /// What is typed before Tab, and what it becomes or what is offered; `new-root` is a directory.
-const CHAINS: [(&str, &str); 8] = [
+const CHAINS: [(&str, &str); 12] = [
     ("unshare-rs -- cgexec-r", "cgexec-rs"),
     ("unshare-rs -- cgexec-rs --memory-swap-", "--memory-swap-max"),
     ("unshare-rs -- cgexec-rs --memory 1G -- chroot-rs new-ro", "new-root"),
@@ -86,6 +86,10 @@ const CHAINS: [(&str, &str); 8] = [
     ("chroot-rs --bind /a:/b new-root unshare-rs --map-cur", "--map-current-user"),
     ("chroot-rs --bind new-ro", "new-root"),
     ("rootfs-fetch docker-a", "docker-archive:"),
+    ("rootfs-fetch distro:alp", "alpine"),
+    ("cgexec-rs --manager cgr", "cgroupfs"),
+    ("unshare-rs --share mo", "mount"),
+    ("unshare-rs -- chroot-rs --cap-add NET_A", "NET_ADMIN"),
     ("rootfs-fetch host: new-ro", "new-root"),
 ];
 
@@ -169,9 +173,11 @@ fn zsh_completes_a_chain() {
 #[test]
 #[ignore = "needs mandoc"]
 fn mandoc_finds_nothing_wrong_in_a_manual_page() {
-    for tool in definitions() {
-        let scratch = Scratch::new();
-        let page = written(&scratch, &tool, &format!("man/{}.1", tool.get_name()));
+    let scratch = Scratch::new();
+    let overview = scratch.path("exec-chain.7");
+    fs::write(&overview, include_str!("../../../dist/exec-chain.7")).expect("a file of the scratch");
+    let pages = definitions().map(|tool| written(&scratch, &tool, &format!("man/{}.1", tool.get_name())));
+    for page in pages.into_iter().chain(overview.to_str().map(String::from)) {
         let said = Run::new("mandoc").args(["-T", "lint", &page]).end();
         // the pages have no date, as they have no release yet
         let said = said.out() + &said.err();

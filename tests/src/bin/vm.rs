@@ -76,6 +76,10 @@ fn boot_disk(image: &Path, kernel: &Path, tools: &Path, words: &[String]) -> Exi
     {
         machine.tool(&tools.join(tool));
     }
+    let images = tools.join("images");
+    if images.is_file() {
+        machine.tool(&images);
+    }
     let scripts =
         fs::read_dir("tests/worlds").expect("the scripts of tests/worlds, below the working directory");
     for script in scripts.flatten().filter(|script| script.path().extension().is_some_and(|end| end == "sh"))

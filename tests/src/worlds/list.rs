@@ -24,6 +24,9 @@ enum Who {
     /// Root where there is no control group of version 2 alone.
     RootOfV1,
     User,
+    /// The sessions that need a second host, and no others.
+    ClusterRoot,
+    ClusterUser,
 }
 
 const EVERY: &[&str] = &[""];
@@ -122,6 +125,13 @@ pub static WORLDS: &[World] = &[
     ),
     world("host-docker", Who::RootOfV1, CHAIN, "there, in Docker with its defaults, root inside"),
     world("host-podman", Who::RootOfV1, CHAIN, "there, in podman with its defaults, root inside"),
+    world(
+        "cluster-root",
+        Who::ClusterRoot,
+        EVERY,
+        "Debian 12 with systemd, Slurm, a second host in a network namespace, pasta and slirp4netns: root logs in",
+    ),
+    world("cluster-user", Who::ClusterUser, EVERY, "the same: a user with subordinate ids logs in"),
 ];
 
 impl World {
@@ -132,11 +142,13 @@ impl World {
 
     pub(super) fn has(&self, session: &Session) -> bool {
         let runs = match session.kind() {
-            SessionKind::Anyone => true,
-            SessionKind::Root => self.who != Who::User,
+            SessionKind::Anyone => !matches!(self.who, Who::ClusterRoot | Who::ClusterUser),
+            SessionKind::Root => !matches!(self.who, Who::User | Who::ClusterRoot | Who::ClusterUser),
             SessionKind::User => self.who == Who::User,
             SessionKind::Vm => matches!(self.who, Who::Root | Who::RootOfSystemd),
             SessionKind::Systemd => self.who == Who::RootOfSystemd,
+            SessionKind::Cluster => self.who == Who::ClusterUser,
+            SessionKind::ClusterRoot => self.who == Who::ClusterRoot,
             SessionKind::Registry | SessionKind::Engine | SessionKind::Mirror => false,
         };
         runs && self.pages.iter().any(|start| session.page().starts_with(start))

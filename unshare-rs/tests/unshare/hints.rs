@@ -46,7 +46,7 @@ mod as_anyone {
         ]);
         unshare(&["--map-users=0:1:5", "--map-users=4:9:1", "true"]).refused(&[
             "unshare-rs: id 4 inside is mapped twice",
-            "unshare-rs: hint: ranges of user ids may not overlap, inside or outside: user_namespaces(7)",
+            "unshare-rs: hint: ranges of user ids cannot overlap, inside or outside: user_namespaces(7)",
         ]);
     }
 
@@ -55,16 +55,16 @@ mod as_anyone {
     fn dockers_words_are_no_files() {
         unshare(&["-r", "--net=host", "true"]).refused(&[
             "unshare-rs: --net=host keeps a new network namespace in a file named host",
-            "unshare-rs: hint: to leave that of the machine: --share net; if the file is meant: --net=./host",
+            "unshare-rs: hint: to use that of the machine: --share net; for the file: --net=./host",
         ]);
         unshare(&["-r", "--net=none", "true"]).refused(&[
             "unshare-rs: --net=none keeps a new network namespace in a file named none",
-            "unshare-rs: hint: to enter it and no more: --net; if the file is meant: --net=./none",
+            "unshare-rs: hint: to enter a new one without a file: --net; for the file: --net=./none",
         ]);
         unshare(&["-r", "--net=bridge", "true"]).refused(&[
             "unshare-rs: --net=bridge keeps a new network namespace in a file named bridge",
             "unshare-rs: hint: for a network with a connection: 'pasta --config-net -- unshare-rs --share net,user --'; \
-             if the file is meant: --net=./bridge",
+             for the file: --net=./bridge",
         ]);
         assert!(!std::path::Path::new("bridge").exists());
     }
@@ -96,7 +96,7 @@ mod as_anyone {
         script("$T --user -- $T --user true").refused(&[
             "unshare-rs: cannot enter a new user namespace: unshare(CLONE_NEWUSER): Operation not permitted (EPERM)",
             "unshare-rs: hint: your user or group has no id in this user namespace: \
-             unshare-rs --user --map-root-user (-r) gives it one",
+             unshare-rs gives it one with --map-root-user, or becomes one of the mapped ids with --setuid 0 --setgid 0",
         ]);
     }
 
@@ -332,6 +332,16 @@ mod as_root {
         let what = "it is a program for machine 43 of elf(5), and what binfmt_misc runs such programs with is not there";
         assert_eq!(ran.err.lines().next().unwrap(), format!("unshare-rs: cannot run \"./p\": {what}"));
         assert!(ran.err.contains("hint: the entry of binfmt_misc needs the flag F"), "{}", ran.err);
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_map_without_the_own_id_is_told_from_one_with_it() {
+        let mapped = "$T --map-users 0:3000000:65536 --map-groups 0:3000000:65536";
+        let ran = script(&format!("{mapped} -- $T -r true"));
+        assert_eq!(ran.status, 125);
+        assert!(ran.err.contains("hint: your user or group has no id in this user namespace"), "{}", ran.err);
+        assert_eq!(script(&format!("{mapped} --setuid 0 --setgid 0 -- $T --uts id -u")).ok(), "0\n");
     }
 
     #[test]

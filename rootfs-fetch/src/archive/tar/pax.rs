@@ -155,7 +155,7 @@ impl Pax {
                     let name = unescaped(name, |_| true);
                     if !self.xattrs.iter().any(|(known, _)| *known == name) {
                         let value = STANDARD_NO_PAD_INDIFFERENT.decode(value);
-                        // what cannot be read is left out and counted as an attribute nobody takes
+                        // an unreadable value is skipped and counted as an attribute
                         self.attribute(&name, value.unwrap_or_default())?;
                     }
                 }

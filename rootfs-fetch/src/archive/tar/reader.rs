@@ -95,7 +95,7 @@ impl Reader {
                     let data = metadata(stream, &header, &mut before)?;
                     once(&mut before.link, text(&data).to_vec())?;
                 }
-                // the label of a volume is no entry
+                // the label of a volume is not an entry
                 b'V' => stream.skip(padded(header.size()?))?,
                 _ => return self.entry(stream, &header, before).map(Some),
             }
@@ -197,14 +197,14 @@ impl Reader {
                 *stored = 0;
                 EntryKind::Directory
             }
-            b'M' | b'N' => return Err(Failure::damaged("this is one volume of an archive of several")),
+            b'M' | b'N' => return Err(Failure::damaged("this is one volume of a multi-volume archive")),
             other => EntryKind::Unknown(other),
         })
     }
 }
 
 fn not_tar() -> Failure {
-    Failure::damaged("this is not a tar archive, nor one that gzip, xz, zstd, bzip2, lz4 or lzip packed")
+    Failure::damaged("this is not a tar archive, plain or compressed with gzip, xz, zstd, bzip2, lz4 or lzip")
 }
 
 fn without_contents(kind: u8, header: &Header<'_>) -> Result<EntryKind> {
@@ -239,7 +239,7 @@ fn sparse_file(stream: &mut Stream, pax: &Pax, stored: &mut u64) -> Result<Entry
         Some(size) if keys.major.unwrap_or(0) == 0 => {
             Ok(EntryKind::Sparse(Map::new(keys.map.clone(), size, *stored)?))
         }
-        Some(_) => Err(Failure::damaged("a sparse file is of a version that is not known")),
+        Some(_) => Err(Failure::damaged("a sparse file has an unknown version")),
         None => Ok(EntryKind::File),
     }
 }
@@ -313,5 +313,5 @@ pub fn skip_rest(stream: &mut Stream, stored: u64, used: u64) -> Result<()> {
 
 fn no_end_mark() -> Failure {
     Failure::damaged("the archive is cut short: its end mark is missing")
-        .hint("if its writer leaves the mark out: save the archive in a file, or give its --digest")
+        .hint("if its writer omits the end mark, save the archive to a file, or use --digest")
 }

@@ -124,7 +124,7 @@ impl Lines {
     /// Takes one block; returns whether the map is complete.
     ///
     /// # Errors
-    /// Damaged, for a line that is no number, or too many.
+    /// Damaged, for a line that is not a number, or too many.
     pub fn block(&mut self, block: &[u8; BLOCK]) -> Result<bool> {
         for &byte in block {
             if self.complete() {

@@ -21,13 +21,13 @@ pub const SLICE: Duration = Duration::from_millis(100);
 
 /// The failure when no answer comes in time.
 pub fn late() -> Failure {
-    Failure::new(Kind::Network, "nobody answers what the address of the host is")
+    Failure::new(Kind::Network, "no name server answers")
 }
 
 /// Addresses by /etc/hosts, then by the servers of /etc/resolv.conf.
 ///
 /// # Errors
-/// Network, if nobody answers.
+/// Network, if no server answers.
 pub fn resolve(host: &str, deadline: Instant, interrupt: &Interrupt) -> Result<Vec<IpAddr>> {
     let known = hosts(&read("/etc/hosts"), host);
     if !known.is_empty() {
@@ -160,8 +160,7 @@ impl Servers {
 }
 
 fn query(name: &str, kind: TYPE) -> Result<(u16, Vec<u8>)> {
-    let wrong =
-        || Failure::new(Kind::Network, format_args!("cannot find {name:?}: that is no name of a host"));
+    let wrong = || Failure::new(Kind::Network, format_args!("cannot find {name:?}: not a host name"));
     let mut id = [0; 2];
     // a guess less for who would answer in the server's place; the port is another
     let _ = rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty());
@@ -287,7 +286,7 @@ mod tests {
                     reply.answers.push(ResourceRecord::new(question.qname.clone(), CLASS::IN, 1, rdata));
                 }
                 let bytes = reply.build_bytes_vec().expect("a reply");
-                // what somebody else sends is not taken for the answer
+                // a packet of another sender is not the answer
                 let _ = socket.send_to(&[&(query.id() ^ 1).to_be_bytes(), &bytes[2..]].concat(), from);
                 let _ = socket.send_to(&bytes, from);
             }

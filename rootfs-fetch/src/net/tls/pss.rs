@@ -1,5 +1,5 @@
 //! RSA-PSS, for what ring does not accept: keys that are for RSA-PSS alone, and salts of another length
-//! than the hash's, which is what openssl(1) writes unless it is told otherwise.
+//! than the hash's, which is what openssl(1) writes by default.
 //!
 //! Kept by hand: the rsa crate would bring the making of keys, and advisories about secret keys, of which
 //! there is none here. A public key is used on public numbers, so that nothing has to take constant time.

@@ -34,7 +34,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What a registry is told, and is never shown.
+/// Secrets for a registry, never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// `user:password`.
@@ -56,7 +56,7 @@ impl fmt::Debug for Credentials {
 pub struct Found {
     /// Its credentials, if there are any.
     pub credentials: Option<Credentials>,
-    /// A line for each helper that could not be asked: most images are anybody's, so the run goes on.
+    /// A line for each helper that failed: most images are public, so the run continues.
     pub failed_helpers: Vec<String>,
 }
 
@@ -72,8 +72,8 @@ pub fn find(reference: &Reference) -> Result<Found> {
             let mut ask = |name: &str, server: &str| {
                 by_helper(name, server).unwrap_or_else(|why| {
                     failed.push(format!(
-                        "cannot ask docker-credential-{name} for credentials, as {} has it: {why}; \
-                         going on without",
+                        "cannot run docker-credential-{name}, which {} asks for: {why}; \
+                         continuing without credentials",
                         quoted(&path)
                     ));
                     None
@@ -122,7 +122,7 @@ fn read(path: &Path) -> Result<Option<Value>> {
     };
     // what is wrong in it is not quoted: it may be a password
     let parsed = serde_json::from_slice(&data);
-    parsed.map(Some).map_err(|_| Failure::damaged(format_args!("{} is no JSON", quoted(path))))
+    parsed.map(Some).map_err(|_| Failure::damaged(format_args!("{} is not JSON", quoted(path))))
 }
 
 fn in_file(file: &Value, reference: &Reference, ask: Ask<'_>) -> Result<Option<Credentials>> {
@@ -197,7 +197,7 @@ fn entry(entry: &Value) -> Result<Option<Credentials>> {
         return Ok(Some(Credentials::Password(format!("{user}:{password}"))));
     }
     let Some(auth) = text("auth") else { return Ok(None) };
-    let wrong = || Failure::damaged("an entry in it is no user and password in base64");
+    let wrong = || Failure::damaged("an entry is not a user and password in base64");
     let plain =
         BASE64.decode(auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(wrong)?;
     let plain = plain.trim_end_matches('\0').to_owned();
@@ -237,7 +237,7 @@ fn exchange(child: &mut Child, server: &str) -> Option<(Vec<u8>, ExitStatus)> {
 /// Why it could not be asked.
 fn by_helper(name: &str, server: &str) -> std::result::Result<Option<Credentials>, String> {
     if name.contains('/') {
-        return Err("that is no name of a helper".into());
+        return Err("not the name of a helper".into());
     }
     let mut command = Command::new(format!("docker-credential-{name}"));
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -254,7 +254,7 @@ fn by_helper(name: &str, server: &str) -> std::result::Result<Option<Credentials
     if answer.trim_ascii().is_empty() {
         return Err("its answer is empty".into());
     }
-    let value: Value = serde_json::from_slice(&answer).map_err(|_| "its answer is no JSON".to_string())?;
+    let value: Value = serde_json::from_slice(&answer).map_err(|_| "its answer is not JSON".to_string())?;
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(match (text("Username"), text("Secret")) {
         (_, secret) if secret.is_empty() => None,
@@ -360,7 +360,7 @@ mod tests {
         let file = json!({"auths": {"r.example": {"auth": "c2VjcmV0"}}});
         let reference = "r.example/x".parse().expect("a reference");
         let line = in_file(&file, &reference, &mut |_, _| None).expect_err("it is refused").to_string();
-        assert_eq!(line, "an entry in it is no user and password in base64");
+        assert_eq!(line, "an entry is not a user and password in base64");
         assert_eq!(format!("{:?}", password("a:1")), "Some(Credentials)");
     }
 }

@@ -103,46 +103,29 @@ impl Downloads {
         Ok(Self(shared))
     }
 
-    /// The verified bytes of a layer; layers must be opened in order.
+    /// The verified bytes of a layer. Those of one that needs no file wait for [`Self::begin_layer`].
     ///
     /// # Errors
-    /// As fetching.
+    /// Damaged, for what is no layer.
     pub fn open(&self, digest: &Digest) -> Result<BlobReader> {
+        let index = self.0.index(digest);
+        let index =
+            index.ok_or_else(|| Failure::damaged(format_args!("{digest} is not a layer of the image")))?;
+        Ok(Box::new(LayerReader { shared: self.0.clone(), index, bytes: None }))
+    }
+
+    /// Says that a layer is read now; layers must be read in order.
+    pub fn begin_layer(&self, digest: &Digest) {
         let shared = &self.0;
-        let at = shared.blobs.iter().position(|blob| blob.digest == *digest);
-        let at = at.ok_or_else(|| Failure::damaged(format_args!("{digest} is no layer of the image")))?;
+        let Some(at) = shared.index(digest) else { return };
         let mut state = shared.lock();
         state.reading = state.reading.max(at);
         if shared.repository.cache().is_none() {
             // applied layers need no file; a repeated layer is fetched again
             state.slots.iter_mut().take(at).for_each(|slot| *slot = Slot::Taken);
         }
-        let slot = state.slots.get(at).cloned();
-        let direct = matches!(slot, Some(Slot::Waiting | Slot::Taken)) && shared.repository.cache().is_none();
-        if direct && let Some(slot) = state.slots.get_mut(at) {
-            *slot = Slot::Taken;
-        }
         drop(state);
         shared.changed.notify_all();
-        let Some(Blob { digest, size }) = shared.blobs.get(at).cloned() else {
-            return Err(Failure::damaged("no such layer"));
-        };
-        if direct {
-            let transfer = shared.progress.count(shared.repository.blob(&digest, size)?);
-            return Ok(Box::new(CheckedReader::new(transfer, digest, Some(size))));
-        }
-        match slot {
-            Some(Slot::Cached(file)) => {
-                let section = shared.progress.count(TailReader {
-                    shared: shared.clone(),
-                    index: at,
-                    at: 0,
-                    whole: Some(file),
-                });
-                Ok(Box::new(CheckedReader::new(section, digest, Some(size))))
-            }
-            _ => Ok(Box::new(TailReader { shared: shared.clone(), index: at, at: 0, whole: None })),
-        }
     }
 }
 
@@ -163,6 +146,51 @@ impl Shared {
             *place = slot;
         }
         self.changed.notify_all();
+    }
+
+    fn index(&self, digest: &Digest) -> Option<usize> {
+        self.blobs.iter().position(|blob| blob.digest == *digest)
+    }
+
+    /// The bytes of a layer: directly, if it is its turn and it has no file.
+    fn bytes(self: &Arc<Self>, index: usize) -> Result<BlobReader> {
+        let slot = self.settled(index)?;
+        let Some(Blob { digest, size }) = self.blobs.get(index).cloned() else {
+            return Err(Failure::damaged("no such layer"));
+        };
+        let tail = |whole| TailReader { shared: self.clone(), index, at: 0, whole };
+        Ok(match slot {
+            Slot::Taken => {
+                let transfer = self.progress.count(self.repository.blob(&digest, size)?);
+                Box::new(CheckedReader::new(transfer, digest, Some(size)))
+            }
+            Slot::Cached(file) => {
+                Box::new(CheckedReader::new(self.progress.count(tail(Some(file))), digest, Some(size)))
+            }
+            _ => Box::new(tail(None)),
+        })
+    }
+
+    /// Waits until it is known where the bytes of a layer come from.
+    fn settled(&self, index: usize) -> Result<Slot> {
+        let has_cache = self.repository.cache().is_some();
+        let mut state = self.lock();
+        loop {
+            let is_reading = state.reading >= index;
+            match state.slots.get_mut(index) {
+                Some(slot @ (Slot::Waiting | Slot::Taken)) if !has_cache => {
+                    if is_reading {
+                        *slot = Slot::Taken;
+                        return Ok(Slot::Taken);
+                    }
+                }
+                slot => return Ok(slot.cloned().unwrap_or(Slot::Waiting)),
+            }
+            if state.stopped {
+                return Err(Failure::read(io::ErrorKind::BrokenPipe.into()));
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Fetches waiting layers in order.
@@ -259,6 +287,22 @@ impl Shared {
                 _ => return Err(io::ErrorKind::BrokenPipe.into()),
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Reads a layer from where it turns out to come from.
+struct LayerReader {
+    shared: Arc<Shared>,
+    index: usize,
+    bytes: Option<BlobReader>,
+}
+
+impl Read for LayerReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match &mut self.bytes {
+            Some(bytes) => bytes.read(into),
+            none => none.insert(self.shared.bytes(self.index).map_err(Failure::into_io)?).read(into),
         }
     }
 }

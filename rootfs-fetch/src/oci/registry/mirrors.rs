@@ -184,7 +184,7 @@ impl Rule {
 
 /// The same image in another repository: `HOST[:PORT]/PATH`.
 fn moved(reference: &Reference, name: &str) -> Result<Reference> {
-    let wrong = || Failure::damaged(format_args!("{name:?} is no repository"));
+    let wrong = || Failure::damaged(format_args!("{name:?} is not a repository"));
     let (registry, repository) = name.split_once('/').ok_or_else(wrong)?;
     Url::of_authority(Scheme::Https, registry, "/").map_err(|_| wrong())?;
     // what a location may hold is what a name may hold
@@ -274,7 +274,7 @@ mod tests {
             let conf =
                 format!("[[registry]]\nprefix=\"docker.io\"\n[[registry.mirror]]\nlocation={location:?}");
             let said = shown(&conf, "ubuntu").concat();
-            assert!(said.ends_with("is no repository"), "{location}: {said}");
+            assert!(said.ends_with("is not a repository"), "{location}: {said}");
         }
     }
 

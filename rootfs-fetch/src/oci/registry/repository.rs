@@ -2,7 +2,7 @@
 //!
 //! A part that has a digest is never asked for twice. A tag may mean another image today, so
 //! it is asked for each time, first by HEAD: if the registry names a manifest that is in the
-//! cache, that is all that is asked (and it is no pull, where pulls are counted).
+//! cache, that is the only request (and does not count as a pull).
 
 use std::sync::Arc;
 
@@ -105,13 +105,11 @@ impl Repository {
         let inside = value.as_ref().and_then(|value| value.get("mediaType")).and_then(Value::as_str);
         let is = |name| value.as_ref().is_some_and(|value| value.get(name).is_some());
         if !KINDS.contains(&kind.as_str()) && !["manifests", "layers", "schemaVersion"].into_iter().any(is) {
-            return Err(Failure::damaged(format_args!("{url} is no manifest, but {kind:?}")));
+            return Err(Failure::damaged(format_args!("{url} is not a manifest, but {kind:?}")));
         }
         // CVE-2021-41190; what some servers call application/json may still be right
         if KINDS.contains(&kind.as_str()) && inside.is_some_and(|inside| inside != kind) {
-            return Err(Failure::damaged(
-                "the manifest says that it is something else than the registry does",
-            ));
+            return Err(Failure::damaged("the manifest and the registry give different media types"));
         }
         Ok(data)
     }
@@ -136,7 +134,7 @@ impl Repository {
         self.cache.as_ref()?.document(digest, MAX_JSON_BYTES)
     }
 
-    /// Keeps a document that has been checked; a cache that is full or gone is no failure here.
+    /// Keeps a document that has been checked; a full or missing cache is not a failure here.
     fn keep(&self, digest: &Digest, data: &[u8]) {
         if let Some(cache) = &self.cache
             && cache.keep_document(digest, data).is_err()
@@ -176,7 +174,7 @@ fn file(response: Response) -> Result<Response> {
     let failure = failure.unwrap_or_else(|| Failure::damaged("an answer without a file"));
     Err(match head.status {
         401 => {
-            failure.hint("no such image, or one that needs a login, as by 'docker login' or 'skopeo login'")
+            failure.hint("there is no such image, or it needs a login: use 'docker login' or 'skopeo login'")
         }
         _ => failure,
     })

@@ -2,7 +2,7 @@
 //!
 //! A request goes out without a word about us, and with a token once a server has asked for one
 //! and a token server has given it. Tokens and passwords go to the registry, and to the token
-//! server it names; a redirect takes none of them along.
+//! server it names; a redirect does not carry them along.
 //!
 //! Kept by hand: oci-client has no rules for which server may see which secret.
 
@@ -75,7 +75,7 @@ impl Session {
     /// Finds out whether the registry speaks TLS, where plain HTTP is allowed.
     fn find_base(&self) -> Result<Url> {
         let server = self.reference.server();
-        let wrong = |_| Failure::new(Kind::Usage, format_args!("{server:?} is no name of a registry"));
+        let wrong = |_| Failure::new(Kind::Usage, format_args!("{server:?} is not the name of a registry"));
         let of = |scheme| Url::of_authority(scheme, server, "/v2/").map_err(wrong);
         let (plain, secure) = (of(Scheme::Http)?, of(Scheme::Https)?);
         let rules = self.net.rules();
@@ -126,7 +126,7 @@ impl Session {
     /// Sends a request, and says who asks if that is wanted.
     ///
     /// # Errors
-    /// Network; denied, if there is no way to say it.
+    /// Network; denied, if the server accepts none of our ways to log in.
     pub fn send(&self, request: &Request) -> Result<Response> {
         let mut round = 0;
         loop {
@@ -136,7 +136,7 @@ impl Session {
                 asking = asking.with("Authorization", value.clone());
             }
             let response = self.net.fetch(&asking)?;
-            // a 401 of somebody we were sent to is not answered with what is for the registry
+            // a 401 from a redirect's target must not get the registry's credentials
             let asks = response.head.status == 401 && response.url.origin == request.url.origin;
             if !asks
                 || round == MAX_AUTH_ROUNDS
@@ -204,17 +204,13 @@ impl Session {
         match status {
             200..=299 => {}
             401 | 403 => {
-                let who = if credentials.is_some() {
-                    "the credentials for it are"
-                } else {
-                    "nobody without credentials is"
-                };
+                let who = if credentials.is_some() { "the credentials are" } else { "anonymous access is" };
                 let line = format_args!(
                     "cannot get a token for {}: {who} not accepted by {at} (HTTP {status})",
                     self.reference
                 );
                 return Err(Failure::new(Kind::Denied, line)
-                    .hint("log in anew, as by 'docker login' or 'skopeo login'"));
+                    .hint("log in again with 'docker login' or 'skopeo login'"));
             }
             status => return Err(cannot_get(&at, format_args!("the token server answers {status}"))),
         }

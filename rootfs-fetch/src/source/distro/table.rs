@@ -54,8 +54,8 @@ impl Distribution {
         all().into_iter().find(|distribution| distribution.name == name).ok_or_else(|| {
             let failure = Failure::new(Kind::NotFound, format_args!("no distribution {name:?} is known"));
             match crate::source::spelling::nearest(name, all().iter().map(|known| known.name)) {
-                Some(near) => failure.hint(format_args!("'distro:{near}' is; --list prints all")),
-                None => failure.hint("--list prints those that are"),
+                Some(near) => failure.hint(format_args!("'distro:{near}' is one; --list prints all")),
+                None => failure.hint("--list prints the known ones"),
             }
         })
     }
@@ -85,7 +85,7 @@ impl Distribution {
         offers.min_by_key(|(distance, _)| *distance).map(|(_, spelled)| spelled).ok_or_else(|| {
             let known = self.architectures.iter().map(|(name, _)| format!("linux/{name}"));
             Failure::new(Kind::NotFound, format_args!("{} has no root archive for {platform}", self.name))
-                .hint(format_args!("--platform may be {}", known.collect::<Vec<_>>().join(", ")))
+                .hint(format_args!("choose it with --platform: {}", known.collect::<Vec<_>>().join(", ")))
         })
     }
 
@@ -214,8 +214,8 @@ mod tests {
         let failure = arch.architecture(&wanted).expect_err("it is not published");
         assert!(failure.is(Kind::NotFound));
         assert_eq!(failure.to_string(), "archlinux has no root archive for linux/arm64");
-        assert_eq!(failure.report().hint.as_deref(), Some("--platform may be linux/amd64"));
+        assert_eq!(failure.report().hint.as_deref(), Some("choose it with --platform: linux/amd64"));
         let failure = Distribution::find("ubunto").expect_err("it is misspelt");
-        assert_eq!(failure.report().hint.as_deref(), Some("'distro:ubuntu' is; --list prints all"));
+        assert_eq!(failure.report().hint.as_deref(), Some("'distro:ubuntu' is one; --list prints all"));
     }
 }

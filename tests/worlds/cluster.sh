@@ -1,0 +1,56 @@
+# The worlds of docs/network.md and docs/many.md: machine.sh reads it. A second host, `other`, is a network namespace
+# with a name server, a mirror of Debian's and ssh; Slurm runs on this host alone. Disks are shared, as by NFS.
+
+# in_other COMMAND...: on the second host
+in_other() { ip netns exec other unshare --uts sh -c 'hostname other; exec "$@"' sh "$@"; }
+
+start_network() {
+    modprobe -a tun veth
+    ip netns add other
+    ip link add outside type veth peer name eth0 netns other
+    ip address add 10.0.0.1/24 dev outside
+    ip link set outside up
+    ip -n other address add 10.0.0.2/24 dev eth0
+    # the gateway has an address of its own: pasta(1) sends what is for it to this host itself
+    ip -n other address add 10.0.0.254/24 dev eth0
+    ip -n other link set eth0 up
+    ip -n other link set lo up
+    ip route add default via 10.0.0.254
+    echo nameserver 10.0.0.2 >/etc/resolv.conf
+    printf '127.0.0.1 localhost\n10.0.0.1 machine\n10.0.0.2 other\n' >/etc/hosts
+    in_other dnsmasq --no-resolv --no-hosts --address=/deb.debian.org/10.0.0.2 --address=/other.example/10.0.0.2
+    echo hello from the other host >/srv/mirror/hello
+    in_other busybox httpd -p 80 -h /srv/mirror
+    in_other /usr/sbin/sshd -o ListenAddress=10.0.0.2 -o PidFile=none
+    ssh-keyscan -t ed25519 other machine >/etc/ssh/ssh_known_hosts 2>/dev/null
+    for user in root:/root alice:/home/alice; do
+        install -m 600 -o "${user%:*}" /root/key "${user#*:}/.ssh/id_ed25519"
+    done
+}
+
+start_slurm() {
+    cat >/etc/slurm/slurm.conf <<'CONF'
+ClusterName=cluster
+SlurmctldHost=machine
+SlurmUser=slurm
+StateSaveLocation=/var/lib/slurm/slurmctld
+SlurmdSpoolDir=/var/lib/slurm/slurmd
+ProctrackType=proctrack/cgroup
+TaskPlugin=task/cgroup
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+ReturnToService=2
+MpiDefault=none
+NodeName=machine CPUs=2 RealMemory=2000
+PartitionName=all Nodes=ALL Default=YES State=UP
+CONF
+    printf 'CgroupPlugin=cgroup/v2\nConstrainRAMSpace=yes\nConstrainCores=yes\n' >/etc/slurm/cgroup.conf
+    install -d -o slurm /var/lib/slurm/slurmctld /var/log/slurm
+    systemctl start munge slurmctld slurmd
+    for _ in $(seq 60); do
+        sinfo -h -o %t 2>/dev/null | grep -q idle && return
+        sleep 1
+    done
+    sinfo
+    tail -n 20 /var/log/slurm/*
+}
