@@ -88,7 +88,7 @@ fn a_platform_that_is_named_is_held() {
     fails(&scratch, &["--platform", "linux/arm64", "--dry-run", "oci:image"], 3, lines);
     // nobody named one: it is taken, and told
     let outcome = fetch(&scratch, &["oci:image", "root"]);
-    let line = format!("rootfs-fetch: the image is for linux/s390x, and this machine is {}", host());
+    let line = format!("rootfs-fetch: the image is for linux/s390x; this machine is {}", host());
     assert_eq!((outcome.code, outcome.stderr.lines().next()), (Some(0), Some(line.as_str())));
 }
 
@@ -114,7 +114,7 @@ fn several_images_are_told_and_chosen_by_position() {
     layout.write_index(&[one("a"), one("b")]);
     fs::write(scratch.work().join("saved.tar"), saved(&[("a", json!(null)), ("b", json!(["b:1"]))])).unwrap();
     let amd64 = ["--platform", "linux/amd64"];
-    for (source, second) in [("oci:image", "one without a name"), ("docker-archive:saved.tar", "b:1")] {
+    for (source, second) in [("oci:image", "unnamed"), ("docker-archive:saved.tar", "b:1")] {
         gets(&scratch, &[amd64.as_slice(), &[&format!("{source}:@0")]].concat(), "a");
         gets(&scratch, &[amd64.as_slice(), &[&format!("{source}:@1")]].concat(), "b");
         let lines = format!(
@@ -171,7 +171,7 @@ fn names_are_those_of_docker_short_or_full() {
     gets(&scratch, &["oci:image:y"], "y");
     gets(&scratch, &["oci:image:docker.io/library/x:latest"], "x");
     let lines = "rootfs-fetch: several images have the name \"latest\"\n\
-        rootfs-fetch: hint: 'oci:image:@0' is docker.io/library/x:latest, 'oci:image:@1' is docker.io/library/y:latest\n";
+        rootfs-fetch: hint: choose one: 'oci:image:@0' (docker.io/library/x:latest), 'oci:image:@1' (docker.io/library/y:latest)\n";
     fails(&scratch, &["oci:image:latest", "--platform=linux/amd64"], 3, lines);
 }
 
@@ -240,7 +240,7 @@ fn an_archive_is_an_image_by_its_manifest_from_a_file_a_pipe_and_in_part() {
         fs::remove_dir_all(scratch.work().join("root")).unwrap();
     }
     let outcome = scratch.feed(As::Caller, &archive, &["--exclude=none", "-", "root"]);
-    assert!(outcome.code == Some(4) && outcome.stderr.contains("hint: save it in a file"), "{outcome:?}");
+    assert!(outcome.code == Some(4) && outcome.stderr.contains("hint: save it to a file"), "{outcome:?}");
     assert_eq!(scratch.left(), ["saved.tar"]);
     // a file of that name is not enough
     for other in ["{}", "[]", r#"[{"name":"x"}]"#, "no JSON"] {

@@ -209,7 +209,7 @@ fn a_release_that_is_not_there_is_told_with_those_that_are() {
         run(&scratch, &["--platform=linux/amd64", "--mirror", &server.url(""), "distro:void", "root"]);
     assert_eq!(outcome.code, Some(3), "{outcome:?}");
     let says =
-        "/live/current/ has no void-x86_64-ROOTFS-*.tar.xz\nrootfs-fetch: hint: it may have moved since";
+        "/live/current/ has no void-x86_64-ROOTFS-*.tar.xz\nrootfs-fetch: hint: it may have moved: use";
     assert!(outcome.stderr.contains(says), "{outcome:?}");
     assert!(scratch.left().is_empty());
 }
@@ -283,7 +283,7 @@ fn a_directory_that_is_no_image_is_told() {
         outcome.stderr.starts_with("rootfs-fetch: \"ubuntu\" is a directory, not an archive\n"),
         "{outcome:?}"
     );
-    assert!(outcome.stderr.contains("hint: 'docker://ubuntu' takes an image"), "{outcome:?}");
+    assert!(outcome.stderr.contains("hint: use 'docker://ubuntu' for an image"), "{outcome:?}");
     assert_eq!(scratch.left(), ["ubuntu"]);
 }
 

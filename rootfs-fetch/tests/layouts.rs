@@ -38,9 +38,10 @@ fn a_tag_chooses_one_of_several_images_and_is_needed() {
     layout.write_index(&[image("v1"), image("v2")]);
     assert_eq!(scratch.feed(As::Caller, b"", &["oci:image:v2", "root"]).code, Some(0));
     assert_eq!(text(scratch.work().join("root/tag")), "v2");
-    for (source, hint) in
-        [("oci:image", "'oci:image:@0' is v1, 'oci:image:@1' is v2"), ("oci:image:v3", "it has v1, v2")]
-    {
+    for (source, hint) in [
+        ("oci:image", "choose one: 'oci:image:@0' (v1), 'oci:image:@1' (v2)"),
+        ("oci:image:v3", "it has v1, v2"),
+    ] {
         let outcome = scratch.feed(As::Caller, b"", &[source, "other"]);
         assert_eq!(outcome.code, Some(3), "{outcome:?}");
         assert!(outcome.stderr.ends_with(&format!("rootfs-fetch: hint: {hint}\n")), "{outcome:?}");
@@ -146,12 +147,12 @@ fn manifests_that_lie_are_refused() {
             )])
         },
         4,
-        "a digest is sha256:",
+        "expected sha256:",
     );
     assert_refused(
         |layout| layout.write_index(&[layout.manifest(&json!([layout.blob(b"x", "text/plain")]))]),
         4,
-        "no tar archive",
+        "not a tar archive",
     );
     assert_refused(
         |layout| fs::write(layout.path().join("index.json"), "{").unwrap(),

@@ -77,7 +77,7 @@ fn a_list_that_names_somebody_means_who_has_that_name_in_the_tree() {
         .file("etc/passwd", b"")
         .pax(&[("SCHILY.acl.access", b"user::rw-,user:root:r--,group::r--,mask::r--,other::---")]);
     let outcome = scratch.feed(As::Caller, &tar.file("f", b"").end(), &["-", "other"]);
-    assert!(outcome.stderr.contains("1 extended attribute left out"), "{outcome:?}");
+    assert!(outcome.stderr.contains("1 extended attribute skipped"), "{outcome:?}");
 }
 
 #[test]
@@ -150,7 +150,7 @@ mod as_root {
         let said = |args: &[&str]| {
             let outcome = scratch.feed(As::Caller, &tar, args);
             assert_eq!(outcome.code, Some(0), "{outcome:?}");
-            outcome.stderr.contains("1 program with set-user-ID, set-group-ID or capabilities can be started")
+            outcome.stderr.contains("1 program with set-user-ID, set-group-ID or capabilities can be run")
         };
         assert!(said(&["-", "open"]));
         assert!(!said(&["--mode", "0700", "-", "closed"]));
@@ -249,12 +249,12 @@ mod modes {
             let scratch = Scratch::new();
             let outcome = masked(&scratch, "022", &tar, args);
             assert_eq!((outcome.code, mode_of(&scratch, "root/null")), (Some(0), mode), "{outcome:?}");
-            let line = "rootfs-fetch: 1 program with set-user-ID, set-group-ID or capabilities can be started \
-                by every user of this machine: a directory of mode 0700 around root keeps them from it";
+            let line = "rootfs-fetch: 1 program with set-user-ID, set-group-ID or capabilities can be run \
+                by every user of this machine: to prevent that, put root into a directory of mode 0700";
             assert_eq!(outcome.stderr.lines().next(), Some(line));
             let scratch = Scratch::new();
             let outcome = masked(&scratch, "077", &tar, args);
-            assert!(!outcome.stderr.contains("can be started"), "{outcome:?}");
+            assert!(!outcome.stderr.contains("can be run"), "{outcome:?}");
         }
     }
 }

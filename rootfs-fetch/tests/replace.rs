@@ -75,7 +75,7 @@ fn replace_is_offered_only_where_it_helps() {
     {
         let outcome = run(&scratch, "old", "/nonexistent", &[args, &[&tar, directory]].concat());
         assert_eq!(outcome.code, Some(7), "{directory}: {outcome:?}");
-        let what = if directory == "." { "is not empty" } else { "is no directory" };
+        let what = if directory == "." { "is not empty" } else { "is not a directory" };
         assert_eq!(outcome.stderr, format!("rootfs-fetch: \"{directory}\" exists and {what}\n{ANOTHER}"));
     }
     let outcome = run(&scratch, ".", "/nonexistent", &[&tar, "old"]);

@@ -27,7 +27,7 @@ pub fn suggestion(path: &Path) -> Option<String> {
             return image(rest.trim_start_matches('/'));
         }
         if let Some(near) = nearest(word, TRANSPORTS.into_iter()) {
-            return Some(format!("'{near}:{rest}' is how it is spelled"));
+            return Some(format!("use '{near}:{rest}'"));
         }
     }
     let (name, release) = text.split_once(':').unwrap_or((text, ""));
@@ -117,7 +117,7 @@ mod tests {
             ("ubunto", "ubuntu", "ubuntu"),
         ] {
             let said = hint(path).expect("a hint");
-            assert!(said.starts_with(&format!("'docker://{image}' ")), "{said}");
+            assert!(said.starts_with(&format!("use 'docker://{image}' ")), "{said}");
             assert!(said.contains(&format!(" 'distro:{archive}' ")), "{said}");
         }
     }
@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn a_transport_that_is_nearly_one_is_spelled() {
-        assert_eq!(hint("distr:alpine").as_deref(), Some("'distro:alpine' is the spelling"));
-        assert_eq!(hint("hots:bash").as_deref(), Some("'host:bash' is the spelling"));
-        assert_eq!(hint("oci-archve:x:1").as_deref(), Some("'oci-archive:x:1' is the spelling"));
+        assert_eq!(hint("distr:alpine").as_deref(), Some("use 'distro:alpine'"));
+        assert_eq!(hint("hots:bash").as_deref(), Some("use 'host:bash'"));
+        assert_eq!(hint("oci-archve:x:1").as_deref(), Some("use 'oci-archive:x:1'"));
         assert_eq!(hint("htps://me:secret@h/x").as_deref(), Some("a URL begins with https:// or http://"));
         assert_eq!(hint("file:///x.tar").as_deref(), Some("use the path alone"));
         assert_eq!(

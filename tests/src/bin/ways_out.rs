@@ -49,7 +49,7 @@ fn main() {
         ("set the clock, swap, accounting", Some(switches())),
         ("reboot", Some(is_let(call(libc::SYS_reboot, [0, 0, 0, 0, 0])))),
         (
-            "open a file of outside by its handle",
+            "open a file outside by its handle",
             handle.map(|handle| tests::file_handle::open(handle).is_ok()),
         ),
         ("watch a whole file system: fanotify", Some(fanotify())),
