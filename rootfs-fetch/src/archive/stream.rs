@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::archive::chunks::{Chunks, Fill};
 use crate::archive::decode::{self, Compression};
 use crate::archive::tar::BLOCK;
-use crate::digest::{CheckedReader, Digest};
+use crate::digest::{Digest, RunningDigest};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 
@@ -33,6 +33,8 @@ pub struct Stream {
     whole: bool,
     /// Whether the input is compressed, and so proves that itself.
     is_compressed: Arc<AtomicBool>,
+    /// The digest of the decoded bytes; this thread has more time for it than the decoder's.
+    content: Option<RunningDigest>,
     interrupt: Interrupt,
 }
 
@@ -50,19 +52,16 @@ impl Stream {
     ) -> Result<Self> {
         let is_compressed = Arc::new(AtomicBool::new(false));
         let found = is_compressed.clone();
-        let whole = content.is_some();
         let open = move || {
             let (decoded, compression) = decode::decoded(input).map_err(Failure::into_io)?;
             found.store(compression != Compression::Plain, Ordering::Relaxed);
-            Ok(match content {
-                Some(content) => Box::new(CheckedReader::new(decoded, content, None)),
-                None => decoded,
-            })
+            Ok(decoded)
         };
         let chunks = Chunks::start("decode", CHUNKS, Fill::Whole, open);
         Ok(Self {
-            whole,
+            whole: content.is_some(),
             is_compressed,
+            content: content.map(RunningDigest::new),
             interrupt: interrupt.clone(),
             ..Self::new(chunks.map_err(|error| Failure::no_thread(&error))?, max_bytes)
         })
@@ -83,6 +82,7 @@ impl Stream {
             max_bytes,
             whole: false,
             is_compressed: Arc::default(),
+            content: None,
             interrupt: Interrupt::default(),
         }
     }
@@ -219,6 +219,12 @@ impl Stream {
             self.chunk = self.receive()?;
             self.ended = self.chunk.is_empty();
             self.whole |= self.ended && self.is_compressed.load(Ordering::Relaxed);
+            if let Some(content) = &mut self.content {
+                content.update(&self.chunk);
+                if self.ended {
+                    content.check().map_err(Failure::mismatch)?;
+                }
+            }
             self.decoded_bytes += self.chunk.len() as u64;
             if self.decoded_bytes > self.max_bytes {
                 let max_bytes = self.max_bytes;
