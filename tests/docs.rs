@@ -65,20 +65,6 @@ const HABITS: [&str; 24] = [
     "may be had",
 ];
 
-/// The texts that are held to it.
-const READ: [&str; 10] = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "docs/course/",
-    "docs/measure.md",
-    "docs/pipelines.md",
-    "docs/requirements.md",
-    "docs/roots.md",
-    "chain/man/",
-    "tests/worlds/known",
-];
-
 /// The lines of a text with one of these phrases, wherever its lines end.
 fn habits(page: &str, text: &str) -> Vec<String> {
     let words: Vec<(usize, String)> = text
@@ -103,7 +89,8 @@ fn habits(page: &str, text: &str) -> Vec<String> {
 #[test]
 fn no_text_has_the_habits_of_a_translation() {
     let found: Vec<String> = documents::starting_with("")
-        .filter(|(page, _)| READ.iter().any(|start| page.starts_with(start)))
+        // a table that a test of cgexec-rs writes
+        .filter(|(page, _)| !page.ends_with(".svg") && *page != "cgexec-rs/MATRIX.md")
         .flat_map(|(page, text)| habits(page, text))
         .collect();
     assert!(found.is_empty(), "{} phrases to rewrite:\n{}", found.len(), found.join("\n"));

@@ -23,7 +23,7 @@ _cgexec__rs() {
 
     case "${cmd}" in
         cgexec__rs)
-            opts="-g -m -b -s -h -V --group --move --memory --memory-high --memory-reservation --memory-low --memory-min --memory-swap --memory-swap-max --oom-group --pids-limit --cpus --cpu-quota --cpu-period --cpu-weight --cpu-shares --cpu-idle --cpuset-cpus --cpuset-mems --io-max --device-read-bps --device-write-bps --device-read-iops --device-write-iops --io-weight --blkio-weight --hugetlb --device --set --cpu-time --wall-time --kill-after --try --parent --name --keep --manager --cgroupns --no-cgroupns --exec --wait --report --report-file --check --from-top --sticky --explain --dry-run --help --version"
+            opts="-g -m -b -s -h -V --group --move --memory --memory-high --memory-reservation --memory-low --memory-min --memory-swap --memory-swap-max --oom-group --pids-limit --cpus --cpu-quota --cpu-period --cpu-weight --cpu-shares --cpu-idle --cpuset-cpus --cpuset-mems --io-max --device-read-bps --device-write-bps --device-read-iops --device-write-iops --io-weight --blkio-weight --hugetlb --device --set --cpu-time --wall-time --kill-after --try --parent --name --keep --cgroupns --no-cgroupns --exec --wait --report-file --check --from-top --sticky --explain --dry-run --help --version --manager --report"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -161,20 +161,20 @@ _cgexec__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --manager)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --report)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --report-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --explain)
                     COMPREPLY=($(compgen -W "1 see" -- "${cur}"))
+                    return 0
+                    ;;
+                --manager)
+                    COMPREPLY=($(compgen -W "auto systemd cgroupfs none" -- "${cur}"))
+                    return 0
+                    ;;
+                --report)
+                    COMPREPLY=($(compgen -W "human json runexec" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -192,7 +192,7 @@ _cgexec__rs_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --group | -g | --memory | -m | --memory-high | --memory-low | --memory-reservation | --memory-min | --memory-swap | --memory-swap-max | --pids-limit | --cpus | --cpu-quota | --cpu-period | --cpu-weight | --cpu-shares | --cpuset-cpus | --cpuset-mems | --io-max | --device-read-bps | --device-write-bps | --device-read-iops | --device-write-iops | --io-weight | --blkio-weight | --hugetlb | --device | --set | --cpu-time | --wall-time | --kill-after | --parent | --name | --manager | --report-file) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --group | -g | --memory | -m | --memory-high | --memory-low | --memory-reservation | --memory-min | --memory-swap | --memory-swap-max | --pids-limit | --cpus | --cpu-quota | --cpu-period | --cpu-weight | --cpu-shares | --cpuset-cpus | --cpuset-mems | --io-max | --device-read-bps | --device-write-bps | --device-read-iops | --device-write-iops | --io-weight | --blkio-weight | --hugetlb | --device | --set | --cpu-time | --wall-time | --kill-after | --parent | --name | --report-file | --manager) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac

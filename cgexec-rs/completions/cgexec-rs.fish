@@ -28,11 +28,16 @@ complete -c cgexec-rs -l wall-time -d 'End COMMAND in the same way after SECONDS
 complete -c cgexec-rs -l kill-after -d 'The time between SIGTERM and SIGKILL [default: 10]' -r
 complete -c cgexec-rs -l parent -d 'Create the group below PATH, from the top of the hierarchy; . is the current group' -r
 complete -c cgexec-rs -l name -d 'Name the group NAME' -r
-complete -c cgexec-rs -l manager -d 'Create the group by WHO: auto, systemd (a delegated scope), cgroupfs (files), or none for no group at all' -r
-complete -c cgexec-rs -l report -d 'Print at the end what COMMAND used: human, json, or runexec for its lines' -r
 complete -c cgexec-rs -l report-file -d 'Write the report to FILE instead of standard error' -r -F
 complete -c cgexec-rs -l explain -d 'Print each step to standard error before it runs; =see also prints a command that shows its effect; CHAIN_EXPLAIN=1 or =see does the same for a whole chain' -r -f -a "1\t''
 see\t''"
+complete -c cgexec-rs -l manager -d 'Create the group by WHO: auto, systemd (a delegated scope), cgroupfs (files), or none for no group at all' -r -f -a "auto\t''
+systemd\t''
+cgroupfs\t''
+none\t''"
+complete -c cgexec-rs -l report -d 'Print at the end what COMMAND used: human, json, or runexec for its lines' -r -f -a "human\t''
+json\t''
+runexec\t''"
 complete -c cgexec-rs -l move -d 'Move the running processes whose ids are the operands into the group of -g, or into a new group that stays while they run'
 complete -c cgexec-rs -l oom-group -d 'Kill the whole group, not one process, when memory runs out'
 complete -c cgexec-rs -l cpu-idle -d 'Use only processor time that no other process needs'
@@ -48,4 +53,4 @@ complete -c cgexec-rs -s s -l sticky -d 'Accepted for cgexec --sticky; has no ef
 complete -c cgexec-rs -l dry-run -d 'Print the steps without running them; CHAIN_DRY_RUN=1 does the same for a whole chain'
 complete -c cgexec-rs -s h -l help -d 'Print help'
 complete -c cgexec-rs -s V -l version -d 'Print version'
-complete -c cgexec-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --group -g --memory -m --memory-high --memory-low --memory-reservation --memory-min --memory-swap --memory-swap-max --pids-limit --cpus --cpu-quota --cpu-period --cpu-weight --cpu-shares --cpuset-cpus --cpuset-mems --io-max --device-read-bps --device-write-bps --device-read-iops --device-write-iops --io-weight --blkio-weight --hugetlb --device --set --cpu-time --wall-time --kill-after --parent --name --manager --report-file)'
+complete -c cgexec-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --group -g --memory -m --memory-high --memory-low --memory-reservation --memory-min --memory-swap --memory-swap-max --pids-limit --cpus --cpu-quota --cpu-period --cpu-weight --cpu-shares --cpuset-cpus --cpuset-mems --io-max --device-read-bps --device-write-bps --device-read-iops --device-write-iops --io-weight --blkio-weight --hugetlb --device --set --cpu-time --wall-time --kill-after --parent --name --report-file --manager)'

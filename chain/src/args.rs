@@ -55,6 +55,7 @@ pub fn command<O: clap::Args>(tool: &Tool) -> Command {
         // a tool's last heading is not that of what every tool has
         .next_help_heading(None::<&'static str>)
         .about(tool.about)
+        .after_help("See also: unshare-rs, cgexec-rs, chroot-rs, rootfs-fetch, exec-chain(7)")
         .version(tool.version)
         .override_usage(format!("{} [OPTION]... {}", tool.name, tool.operands))
         .infer_long_args(true)

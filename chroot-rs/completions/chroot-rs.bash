@@ -23,7 +23,7 @@ _chroot__rs() {
 
     case "${cmd}" in
         chroot__rs)
-            opts="-w -e -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --changes --list --apply --discard --propagation --userns --cgroup --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --image-config --entrypoint --env --privileged --cap-add --cap-drop --nosuid --no-new-privs --seccomp --skip-chdir --explain --dry-run --help --version"
+            opts="-w -e -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --changes --list --apply --discard --propagation --userns --cgroup --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --image-config --entrypoint --env --privileged --nosuid --no-new-privs --seccomp --skip-chdir --explain --dry-run --help --version --cap-add --cap-drop"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -101,20 +101,20 @@ _chroot__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --cap-add)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --cap-drop)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --seccomp)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --explain)
                     COMPREPLY=($(compgen -W "1 see" -- "${cur}"))
+                    return 0
+                    ;;
+                --cap-add)
+                    COMPREPLY=($(compgen -W "ALL CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER KILL MKNOD NET_ADMIN NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETUID SYS_ADMIN SYS_CHROOT SYS_NICE SYS_PTRACE SYS_TIME" -- "${cur}"))
+                    return 0
+                    ;;
+                --cap-drop)
+                    COMPREPLY=($(compgen -W "ALL CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER KILL MKNOD NET_ADMIN NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETUID SYS_ADMIN SYS_CHROOT SYS_NICE SYS_PTRACE SYS_TIME" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -132,7 +132,7 @@ _chroot__rs_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --changes | --propagation | --userns | --cgroup | --bind | --bind-try | --tmpfs | --workdir | -w | --userspec | --groups | --image-config | --entrypoint | --env | -e | --cap-add | --cap-drop | --seccomp) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --changes | --propagation | --userns | --cgroup | --bind | --bind-try | --tmpfs | --workdir | -w | --userspec | --groups | --image-config | --entrypoint | --env | -e | --seccomp | --cap-add | --cap-drop) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac

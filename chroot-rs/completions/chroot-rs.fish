@@ -16,14 +16,48 @@ complete -c chroot-rs -l tmpfs -d 'Mount an empty file system in memory; repeata
 complete -c chroot-rs -s w -l workdir -d 'Start in DIR, a directory inside, instead of "/"' -r -F
 complete -c chroot-rs -l userspec -d 'Run as this user and group: names of NEWROOT\'s own files, or numbers' -r
 complete -c chroot-rs -l groups -d 'Have exactly these supplementary groups; empty for none' -r
-complete -c chroot-rs -l image-config -d 'Run what the image in NEWROOT is made for, as its configuration says that rootfs-fetch --config wrote: command, environment, working directory, user; COMMAND takes the place of its Cmd' -r -F
+complete -c chroot-rs -l image-config -d 'Run what the image in NEWROOT is made for, as its configuration says that rootfs-fetch --config wrote: command, environment, working directory, user; COMMAND replaces its Cmd' -r -F
 complete -c chroot-rs -l entrypoint -d 'Run PROGRAM instead of the image\'s Entrypoint and Cmd; empty for COMMAND alone' -r
 complete -c chroot-rs -s e -l env -d 'Set a variable for COMMAND, or take the caller\'s value; repeatable' -r
-complete -c chroot-rs -l cap-add -d 'Keep this capability as well, such as NET_ADMIN, or ALL; it is then also effective for the user of --userspec' -r
-complete -c chroot-rs -l cap-drop -d 'Give up this capability as well, such as NET_RAW, or ALL' -r
 complete -c chroot-rs -l seccomp -d 'Refuse the usual system calls (default), those that a docker profile in FILE refuses, or none (unconfined)' -r
 complete -c chroot-rs -l explain -d 'Print each step to standard error before it runs; =see also prints a command that shows its effect; CHAIN_EXPLAIN=1 or =see does the same for a whole chain' -r -f -a "1\t''
 see\t''"
+complete -c chroot-rs -l cap-add -d 'Keep this capability as well, such as NET_ADMIN, or ALL; it is then also effective for the user of --userspec' -r -f -a "ALL\t''
+CHOWN\t''
+DAC_OVERRIDE\t''
+DAC_READ_SEARCH\t''
+FOWNER\t''
+KILL\t''
+MKNOD\t''
+NET_ADMIN\t''
+NET_BIND_SERVICE\t''
+NET_RAW\t''
+SETFCAP\t''
+SETGID\t''
+SETUID\t''
+SYS_ADMIN\t''
+SYS_CHROOT\t''
+SYS_NICE\t''
+SYS_PTRACE\t''
+SYS_TIME\t''"
+complete -c chroot-rs -l cap-drop -d 'Give up this capability as well, such as NET_RAW, or ALL' -r -f -a "ALL\t''
+CHOWN\t''
+DAC_OVERRIDE\t''
+DAC_READ_SEARCH\t''
+FOWNER\t''
+KILL\t''
+MKNOD\t''
+NET_ADMIN\t''
+NET_BIND_SERVICE\t''
+NET_RAW\t''
+SETFCAP\t''
+SETGID\t''
+SETUID\t''
+SYS_ADMIN\t''
+SYS_CHROOT\t''
+SYS_NICE\t''
+SYS_PTRACE\t''
+SYS_TIME\t''"
 complete -c chroot-rs -l plain -d 'Call only chroot(2) and chdir(2), as chroot(1) does: no mounts, and root can get out'
 complete -c chroot-rs -l no-mount -d 'Change the root, but do not mount proc, sys and dev'
 complete -c chroot-rs -l share-pid -d 'Keep the caller\'s processes visible; the roots of those outside lead out'
@@ -46,7 +80,7 @@ function __chroot_rs_has_newroot
     for word in $words[2..]
         if test $is_value = 1
             set is_value 0
-        else if contains -- $word --changes --propagation --userns --cgroup --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp
+        else if contains -- $word --changes --propagation --userns --cgroup --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --seccomp --cap-add --cap-drop
             set is_value 1
         else if not string match -q -- '-*' $word
             return 0
@@ -55,4 +89,4 @@ function __chroot_rs_has_newroot
     return 1
 end
 complete -c chroot-rs -n 'not __chroot_rs_has_newroot' -x -a '(__fish_complete_directories)'
-complete -c chroot-rs -n __chroot_rs_has_newroot -x -a '(__fish_complete_subcommand --fcs-skip=2 - --changes --propagation --userns --cgroup --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --cap-add --cap-drop --seccomp)'
+complete -c chroot-rs -n __chroot_rs_has_newroot -x -a '(__fish_complete_subcommand --fcs-skip=2 - --changes --propagation --userns --cgroup --bind --bind-try --tmpfs --workdir -w --userspec --groups --image-config --entrypoint --env -e --seccomp --cap-add --cap-drop)'

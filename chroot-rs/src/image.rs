@@ -31,7 +31,7 @@ const HINT: &str = "'rootfs-fetch --config FILE docker://ubuntu ubuntu-fs' write
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ImageOptions {
     /// Run what the image in NEWROOT is made for, as its configuration says that rootfs-fetch --config wrote:
-    /// command, environment, working directory, user; COMMAND takes the place of its Cmd
+    /// command, environment, working directory, user; COMMAND replaces its Cmd
     #[arg(long, value_name = "FILE", conflicts_with = "skip_chdir")]
     pub image_config: Option<PathBuf>,
 

@@ -23,7 +23,7 @@ _rootfs__fetch() {
 
     case "${cmd}" in
         rootfs__fetch)
-            opts="-q -v -S -h -V --quiet --verbose --digest --checksums --keyring --mirror --list --platform --config --print-digest --cacert --insecure-http --insecure-registry --insecure-tls --timeout --cache-dir --no-cache --strip-components --subdir --exclude --replace --into --devices --mode --sparse --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version"
+            opts="-q -v -S -h -V --quiet --verbose --digest --checksums --keyring --mirror --list --config --print-digest --cacert --insecure-http --insecure-registry --insecure-tls --timeout --cache-dir --no-cache --strip-components --subdir --exclude --replace --into --mode --sparse --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version --devices --platform"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -42,10 +42,6 @@ _rootfs__fetch() {
                     return 0
                     ;;
                 --mirror)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --platform)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -81,10 +77,6 @@ _rootfs__fetch() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --devices)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --mode)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -99,6 +91,14 @@ _rootfs__fetch() {
                     ;;
                 --explain)
                     COMPREPLY=($(compgen -W "1 see" -- "${cur}"))
+                    return 0
+                    ;;
+                --devices)
+                    COMPREPLY=($(compgen -W "keep-mode" -- "${cur}"))
+                    return 0
+                    ;;
+                --platform)
+                    COMPREPLY=($(compgen -W "linux/amd64 linux/arm64 linux/arm/v7 linux/riscv64 linux/s390x" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -116,7 +116,7 @@ _rootfs__fetch_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --digest | --checksums | --keyring | --mirror | --platform | --config | --cacert | --insecure-registry | --timeout | --cache-dir | --strip-components | --subdir | --exclude | --mode | --max-size | --max-files) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --digest | --checksums | --keyring | --mirror | --config | --cacert | --insecure-registry | --timeout | --cache-dir | --strip-components | --subdir | --exclude | --mode | --max-size | --max-files | --platform) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac

@@ -159,13 +159,15 @@ fn table(tool: &Command) -> String {
         let help = help.replace('|', "\\|").replace('*', "\\*");
         format!("| {short}[`{long}`](../{}) | {help} |\n", page(tool, option))
     };
-    let (mut rows, mut group) = (String::new(), None);
+    let mut groups: Vec<(Option<&str>, String)> = vec![(None, String::new())];
     for option in options(tool) {
-        if option.get_help_heading() != group {
-            group = option.get_help_heading();
-            rows.push_str(&format!("| **{}** | |\n", group.unwrap_or("Other options")));
+        let heading = option.get_help_heading();
+        match groups.iter_mut().find(|(known, _)| *known == heading) {
+            Some((_, rows)) => rows.push_str(&row(option)),
+            None => groups.push((heading, row(option))),
         }
-        rows.push_str(&row(option));
     }
+    let title = |heading: Option<&str>| heading.map(|name| format!("| **{name}** | |\n")).unwrap_or_default();
+    let rows: String = groups.into_iter().map(|(heading, rows)| title(heading) + &rows).collect();
     format!("| option | |\n| --- | --- |\n{rows}")
 }

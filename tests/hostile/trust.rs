@@ -41,7 +41,7 @@ mod with_registry {
         // as an administrator may well have it: links to where the files are kept
         symlink(&certificates.authority, own.join("ca.crt")).unwrap();
         let said = fetch(&client, &server, 5);
-        assert!(said.contains("it wants a certificate of the client"), "{said}");
+        assert!(said.contains("it requires a client certificate"), "{said}");
         assert!(said.contains(&format!("certs.d/{}/", server.address())), "{said}");
         fs::copy(&certificate, own.join("client.cert")).unwrap();
         let said = fetch(&client, &server, 4);

@@ -23,7 +23,7 @@ _unshare__rs() {
 
     case "${cmd}" in
         unshare__rs)
-            opts="-m -u -i -n -p -U -C -T -f -R -w -l -r -c -S -G -h -V --mount --uts --ipc --net --pid --user --cgroup --time --fork --kill-child --no-kill-child --forward-signals --init --no-init --pid-file --mount-proc --no-mount-proc --propagation --root --wd --clear-env --whitelist-env --mount-binfmt --load-interp --map-root-user --map-current-user --map-user --map-group --map-users --map-groups --map-auto --map-subids --userns --owner --setgroups --keep-caps --setuid --setgid --hostname --share --no-loopback --monotonic --boottime --explain --dry-run --help --version"
+            opts="-m -u -i -n -p -U -C -T -f -R -w -l -r -c -S -G -h -V --mount --uts --ipc --net --pid --user --cgroup --time --fork --kill-child --no-kill-child --forward-signals --init --no-init --pid-file --mount-proc --no-mount-proc --propagation --root --wd --clear-env --whitelist-env --mount-binfmt --load-interp --map-root-user --map-current-user --map-user --map-group --map-users --map-groups --map-auto --map-subids --owner --setgroups --keep-caps --setuid --setgid --hostname --no-loopback --monotonic --boottime --explain --dry-run --help --version --share --userns"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -157,10 +157,6 @@ _unshare__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --userns)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --owner)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -189,10 +185,6 @@ _unshare__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --share)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --monotonic)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -203,6 +195,14 @@ _unshare__rs() {
                     ;;
                 --explain)
                     COMPREPLY=($(compgen -W "1 see" -- "${cur}"))
+                    return 0
+                    ;;
+                --share)
+                    COMPREPLY=($(compgen -W "mount uts ipc net pid user cgroup none" -- "${cur}"))
+                    return 0
+                    ;;
+                --userns)
+                    COMPREPLY=($(compgen -W "auto" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -220,7 +220,7 @@ _unshare__rs_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --pid-file | --propagation | --root | -R | --wd | -w | --whitelist-env | --load-interp | -l | --map-user | --map-group | --map-users | --map-groups | --userns | --owner | --setgroups | --setuid | -S | --setgid | -G | --hostname | --share | --monotonic | --boottime) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --pid-file | --propagation | --root | -R | --wd | -w | --whitelist-env | --load-interp | -l | --map-user | --map-group | --map-users | --map-groups | --owner | --setgroups | --setuid | -S | --setgid | -G | --hostname | --monotonic | --boottime | --share | --userns) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac

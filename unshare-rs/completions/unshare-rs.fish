@@ -22,18 +22,25 @@ complete -c unshare-rs -l map-user -d 'Map your user to USER; implies --user' -r
 complete -c unshare-rs -l map-group -d 'Map your group to GROUP and deny setgroups(2); implies --user' -r
 complete -c unshare-rs -l map-users -d 'Map COUNT user ids: INSIDE... inside to OUTSIDE... outside; or \'auto\' (all of /etc/subuid, from 0), \'subids\' (the same, unchanged), \'all\' (every id, unchanged); implies --user' -r
 complete -c unshare-rs -l map-groups -d 'Map group ids in the same way, with /etc/subgid; implies --user' -r
-complete -c unshare-rs -l userns -d 'Make COMMAND root among 65536 ids that no account of this machine has (auto); needs root' -r
 complete -c unshare-rs -l owner -d 'Make USER and GROUP the owner of the user namespace; implies --user' -r
 complete -c unshare-rs -l setgroups -d 'Allow or deny setgroups(2) in a new user namespace: allow, deny' -r -f -a "allow\t'It works as in the parent user namespace'
 deny\t'It fails, and nothing can allow it again'"
 complete -c unshare-rs -s S -l setuid -d 'Become USER inside' -r
 complete -c unshare-rs -s G -l setgid -d 'Become GROUP inside and drop the supplementary groups' -r
 complete -c unshare-rs -l hostname -d 'Set the hostname; implies --uts with options that name namespaces' -r
-complete -c unshare-rs -l share -d 'Share these namespaces with the caller instead of creating new ones: net, ipc, ...' -r
 complete -c unshare-rs -l monotonic -d 'Move the monotonic clock by SECONDS; implies --time' -r
 complete -c unshare-rs -l boottime -d 'Move the boot clock by SECONDS; implies --time' -r
 complete -c unshare-rs -l explain -d 'Print each step to standard error before it runs; =see also prints a command that shows its effect; CHAIN_EXPLAIN=1 or =see does the same for a whole chain' -r -f -a "1\t''
 see\t''"
+complete -c unshare-rs -l share -d 'Share these namespaces with the caller instead of creating new ones: net, ipc, ...' -r -f -a "mount\t''
+uts\t''
+ipc\t''
+net\t''
+pid\t''
+user\t''
+cgroup\t''
+none\t''"
+complete -c unshare-rs -l userns -d 'Make COMMAND root among 65536 ids that no account of this machine has (auto); needs root' -r -f -a "auto\t''"
 complete -c unshare-rs -s f -l fork -d 'Run COMMAND as a child and stay until it ends; implied by --pid and --time'
 complete -c unshare-rs -l no-kill-child -d 'Let the child outlive this process'
 complete -c unshare-rs -l forward-signals -d 'Pass signals on to the child (already the default); implies --fork'
@@ -50,4 +57,4 @@ complete -c unshare-rs -l no-loopback -d 'Leave lo down in a new network namespa
 complete -c unshare-rs -l dry-run -d 'Print the steps without running them; CHAIN_DRY_RUN=1 does the same for a whole chain'
 complete -c unshare-rs -s h -l help -d 'Print help'
 complete -c unshare-rs -s V -l version -d 'Print version'
-complete -c unshare-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --pid-file --propagation --root -R --wd -w --whitelist-env --load-interp -l --map-user --map-group --map-users --map-groups --userns --owner --setgroups --setuid -S --setgid -G --hostname --share --monotonic --boottime)'
+complete -c unshare-rs -x -a '(__fish_complete_subcommand --fcs-skip=1 - --pid-file --propagation --root -R --wd -w --whitelist-env --load-interp -l --map-user --map-group --map-users --map-groups --owner --setgroups --setuid -S --setgid -G --hostname --monotonic --boottime --share --userns)'

@@ -35,47 +35,47 @@ pub const TOOL: Tool = Tool {
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
     /// The namespaces, and files that keep them.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Namespaces")]
     pub namespaces: NamespaceOptions,
 
     /// The child, and the parent that waits for it.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Processes")]
     pub process: ProcessOptions,
 
     /// Mounts, root and working directory.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Mounts and directories")]
     pub filesystem: FilesystemOptions,
 
     /// The environment.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Environment")]
     pub environment: EnvironmentOptions,
 
     /// Interpreters of foreign programs.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Interpreters")]
     pub binfmt: BinfmtOptions,
 
     /// Users, groups and capabilities.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Users, groups and capabilities")]
     pub ids: IdOptions,
 
     /// Set the hostname; implies --uts with options that name namespaces
-    #[arg(long, value_name = "NAME", value_parser = OsStringValueParser::new().try_map(hostname))]
+    #[arg(long, help_heading = "Namespaces", value_name = "NAME", value_parser = OsStringValueParser::new().try_map(hostname))]
     pub hostname: Option<OsString>,
 
     /// Share these namespaces with the caller instead of creating new ones: net, ipc, ...
-    #[arg(long, value_name = "NAMESPACE[,...]", value_parser = str::parse::<Namespaces>)]
+    #[arg(long, help_heading = "Namespaces", value_name = "NAMESPACE[,...]", value_parser = str::parse::<Namespaces>)]
     pub share: Option<Namespaces>,
 
     /// Leave lo down in a new network namespace
-    #[arg(long)]
+    #[arg(long, help_heading = "Namespaces")]
     pub no_loopback: bool,
 
     /// Move the monotonic clock by SECONDS; implies --time
-    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, value_parser = str::parse::<Offset>)]
+    #[arg(long, help_heading = "Namespaces", value_name = "SECONDS", allow_hyphen_values = true, value_parser = str::parse::<Offset>)]
     pub monotonic: Option<Offset>,
 
     /// Move the boot clock by SECONDS; implies --time
-    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, value_parser = str::parse::<Offset>)]
+    #[arg(long, help_heading = "Namespaces", value_name = "SECONDS", allow_hyphen_values = true, value_parser = str::parse::<Offset>)]
     pub boottime: Option<Offset>,
 }
 

@@ -164,5 +164,24 @@ fn table() -> String {
     for (number, why) in notes.iter().enumerate() {
         let _ = writeln!(page, "{}. {why}", number + 1);
     }
+    page + &limits_around()
+}
+
+/// The table that tests/systemd/worlds.sh runs.
+fn limits_around() -> String {
+    let mut rows = include_str!("../systemd/worlds.tab").lines();
+    let mut page = String::from(
+        "\n## Limits around a run\n\n\
+         A limit of an outer cgexec-rs, or of the unit of systemd in which cgexec-rs runs. held: the limit also held for a\n\
+         command with a higher limit of its own. refused: no group, exit status 125 and the line. ended: stopping the\n\
+         unit ended all that the command had started. A dash: there is no such limit, or the cell is not tried.\n\n",
+    );
+    if let Some(row) = rows.find_map(|row| row.strip_prefix("# place")) {
+        let columns = row.matches('|').count() + 1;
+        let _ = writeln!(page, "| place{row} |\n|{}", " --- |".repeat(columns));
+    }
+    rows.for_each(|row| {
+        let _ = writeln!(page, "| {} |", row.trim_end());
+    });
     page
 }

@@ -20,6 +20,7 @@ check 'and runs nothing' 2 'No such file' ls /was-run
 check 'files alone are refused there' 125 'systemd manages .* and has not delegated it' cgexec-rs --manager cgroupfs -m 5M true
 . /units.sh
 . /hints.sh
+. /worlds.sh
 check 'a service with Delegate=yes needs no scope' 0 '^0::/system\.slice/run-.*\.service/cgexec-[0-9a-f]{16}' \
     systemd-run -q --wait --pipe -p Delegate=yes /tools/cgexec-rs --no-cgroupns -m 20M $own
 . /twins.sh
