@@ -19,7 +19,7 @@ const MAX_PENDING_LINK_BYTES: usize = 16 << 20;
 
 /// What became of a hard link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Linked {
+enum Outcome {
     Linked,
     /// The file system refused it.
     Copied,
@@ -95,20 +95,20 @@ impl Unpacker {
             let flags = AtFlags::empty();
             match rustix::fs::linkat(old.dir(), old.leaf(), new.dir(), new.leaf(), flags) {
                 Err(error) if !REFUSED.contains(&error) => Err(error),
-                Err(_) if too_large => Ok(Linked::Refused),
-                Err(_) => copy::entry(&old, new, &interrupt).map(|()| Linked::Copied),
-                Ok(()) => Ok(Linked::Linked),
+                Err(_) if too_large => Ok(Outcome::Refused),
+                Err(_) => copy::entry(&old, new, &interrupt).map(|()| Outcome::Copied),
+                Ok(()) => Ok(Outcome::Linked),
             }
         };
         match self.new_at(&entry_path, name, "linkat()", make)? {
-            Linked::Linked => {}
-            Linked::Copied => {
+            Outcome::Linked => {}
+            Outcome::Copied => {
                 self.report.copies += 1;
                 self.copied_bytes += stored(&stat);
                 // the next links of a file that has all it may have are links to the copy
                 self.copied.insert(target, name.clone());
             }
-            Linked::Refused => {
+            Outcome::Refused => {
                 let max_bytes = self.policy.max_copied_bytes;
                 return Err(Failure::damaged(format_args!(
                     "refused: copies of hard links would take more than {max_bytes} bytes"
