@@ -48,10 +48,7 @@ fn main() {
         ("read the kernel's log", Some(is_let(call(libc::SYS_syslog, [9, 0, 0, 0, 0])))),
         ("set the clock, swap, accounting", Some(switches())),
         ("reboot", Some(is_let(call(libc::SYS_reboot, [0, 0, 0, 0, 0])))),
-        (
-            "open a file outside by its handle",
-            handle.map(|handle| tests::file_handle::open(handle).is_ok()),
-        ),
+        ("open a file outside by its handle", handle.map(|handle| tests::file_handle::open(handle).is_ok())),
         ("watch a whole file system: fanotify", Some(fanotify())),
         ("read the caller's session key", Some(session_key())),
         ("userfaultfd", Some(call(libc::SYS_userfaultfd, [1, 0, 0, 0, 0]).is_ok())),
