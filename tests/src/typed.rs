@@ -53,7 +53,7 @@ impl TypedShell {
     fn answer(&mut self, patience: Duration) -> Result<(String, String), String> {
         let written = self.terminal.read_until(MARKS.0, patience)?;
         let status = self.terminal.read_until(MARKS.1, patience)?;
-        let clean = |text: &str, mark| text.trim_end_matches(mark).replace("\r\n", "\n");
+        let clean = |text: &str, mark| left_on_screen(&text.trim_end_matches(mark).replace("\r\n", "\n"));
         Ok((clean(&written, MARKS.0), clean(&status, MARKS.1)))
     }
 
@@ -71,6 +71,13 @@ impl TypedShell {
             self.made = self.directory().filter(|path| is_made(path)).map(Scratch::of);
         }
     }
+}
+
+/// The text without the lines that a progress bar wrote and erased.
+fn left_on_screen(text: &str) -> String {
+    const ERASE: &str = "\x1b[2K";
+    let last = |line: &str| line.rsplit(ERASE).next().unwrap_or_default().to_string();
+    text.split_inclusive('\n').map(last).collect()
 }
 
 #[cfg(test)]
