@@ -97,10 +97,10 @@ mod as_anyone {
         let (mut terminal, mut pipe) = fetch(&scratch, "");
         terminal.resize(24, 50);
         pipe.write_all(&archive[..300_000]).unwrap();
-        terminal.wait_for("kB");
+        let mut before = terminal.wait_for("kB");
         terminal.send(CTRL_C);
         // the terminal prints the key on the line of the bar, which is then cleared with it
-        let before = terminal.wait_for("^C");
+        before += &terminal.wait_for("^C");
         let line = before.rsplit("\u{1b}[2K").next().unwrap();
         assert!(line.contains("kB") && line.chars().count() <= 50, "{line:?}");
         assert!(terminal.wait_for("\u{1b}[2K").chars().all(|char| char != '\n'));
