@@ -1,7 +1,7 @@
-//! What `--replace` refuses to replace: the working and home directory, a tree with mounts, and one that
-//! an ordinary user may not remove.
+//! What `--replace` refuses to replace: the working and home directory, a directory of the running system,
+//! a tree with mounts, and one that an ordinary user may not remove.
 //!
-//! The first two are almost always a mistake. The others cannot work: mounts move with the exchanged
+//! The first three are almost always a mistake. The others cannot work: mounts move with the exchanged
 //! tree, and its removal would stop at the first mount, or at the first directory of another user.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,28 @@ use crate::tree::mount_id;
 
 /// The hint for a DIRECTORY that can be neither used nor replaced.
 pub const OTHER_DIRECTORY: &str = "name a directory that does not exist, or an empty one";
+
+/// Directories of the running system: with all that is in them.
+const SYSTEM_TREES: [&str; 12] =
+    ["bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"];
+/// Those in which a root directory may be kept: hier(7).
+const SYSTEM_DIRECTORIES: [&str; 15] = [
+    "home",
+    "opt",
+    "root",
+    "run",
+    "srv",
+    "tmp",
+    "var",
+    "var/cache",
+    "var/lib",
+    "var/local",
+    "var/log",
+    "var/mail",
+    "var/opt",
+    "var/spool",
+    "var/tmp",
+];
 
 /// Checks that DIRECTORY may be replaced; one that does not exist may.
 ///
@@ -39,6 +61,9 @@ pub fn check(directory: &Path) -> Result<()> {
             return Err(refused(&format!("the {place} directory is in it")).hint(OTHER_DIRECTORY));
         }
     }
+    if is_of_the_system(&real) {
+        return Err(refused("it is a directory of the running system").hint(OTHER_DIRECTORY));
+    }
     if !rustix::process::geteuid().is_root()
         && let Some(dir) = foreign_directory(&real)
     {
@@ -57,6 +82,14 @@ pub fn check(directory: &Path) -> Result<()> {
     }
     let mount = directory.join(below);
     Err(refused(&format!("{} is a mount point", quoted(&mount))).hint(umount(&mount)))
+}
+
+/// Whether the running system needs what is there, or a user's home directory is there.
+fn is_of_the_system(real: &Path) -> bool {
+    let Ok(path) = real.strip_prefix("/") else { return false };
+    SYSTEM_TREES.iter().any(|tree| path.starts_with(tree))
+        || SYSTEM_DIRECTORIES.iter().any(|directory| path == Path::new(directory))
+        || path.parent() == Some(Path::new("home"))
 }
 
 /// A directory in a tree that keeps this user from removing the tree.
@@ -124,6 +157,26 @@ mod tests {
     fn first(table: &str, on: u64) -> Option<PathBuf> {
         let table = format!("1 1 0:1 / / rw - ext4 d rw\n{table}");
         first_to_go(table.as_bytes(), Path::new("/r"), on)
+    }
+
+    #[test]
+    fn a_directory_of_the_running_system_is_not_replaced() {
+        for path in
+            ["/etc", "/usr", "/usr/lib/x", "/var", "/var/lib", "/home", "/home/alice", "/root", "/tmp"]
+        {
+            assert!(is_of_the_system(Path::new(path)), "{path}");
+        }
+        for path in
+            ["/etcetera", "/var/lib/machines/x", "/home/alice/root", "/root/fs", "/tmp/etc", "/srv/etc"]
+        {
+            assert!(!is_of_the_system(Path::new(path)), "{path}");
+        }
+        let refusal = check(Path::new("/etc")).unwrap_err();
+        assert!(
+            refusal
+                .to_string()
+                .contains("\"/etc\" cannot be replaced: it is a directory of the running system")
+        );
     }
 
     #[test]
