@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tests::registry::base64;
+use tests::login::base64;
 
 use super::*;
 

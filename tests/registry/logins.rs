@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tests::registry::{PASSWORD, USER, base64, password};
+use tests::login::{PASSWORD, USER, base64, password};
 use tests::token_server::{IDENTITY, TokenServer};
 
 use super::*;

@@ -186,7 +186,7 @@ mod with_registry {
         let registry = Registry::start(Door::Guarded);
         registry.push(layout.path(), ONE, "it:1", &[]);
         let wrong = scratch.path("wrong.json");
-        let entry = tests::registry::base64(b"somebody:guessed");
+        let entry = tests::login::base64(b"somebody:guessed");
         let text = format!(r#"{{"auths": {{"{}": {{"auth": "{entry}"}}}}}}"#, registry.address());
         fs::write(&wrong, text).unwrap();
         fs::write(scratch.path("none.json"), "{}").unwrap();

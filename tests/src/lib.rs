@@ -51,6 +51,7 @@ pub mod file_handle;
 pub mod json_schema;
 pub mod layout;
 pub mod links;
+pub mod login;
 pub mod machine;
 pub mod pictures;
 pub mod registry;

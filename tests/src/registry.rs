@@ -5,18 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-
 use crate::certificates::Certificates;
 use crate::daemon::{self, Daemon};
+use crate::login::{PASSWORD, USER, base64, password};
 use crate::run::Run;
 use crate::scratch::Scratch;
 use crate::token_server::{ISSUER, SERVICE, TokenServer};
-
-/// Who may come in by a guarded door.
-pub const USER: &str = "somebody";
-/// The password for it.
-pub const PASSWORD: &str = "correct horse: battery";
 
 /// How a registry lets clients in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,14 +156,4 @@ impl Registry {
         };
         fs::write(self.credentials(), text).expect("a file of credentials");
     }
-}
-
-/// `user:password` of a guarded door.
-pub fn password() -> String {
-    format!("{USER}:{PASSWORD}")
-}
-
-/// Base 64 with padding: RFC 4648.
-pub fn base64(data: &[u8]) -> String {
-    BASE64_STANDARD.encode(data)
 }

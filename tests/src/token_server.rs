@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde_json::{Value, json};
 
 use crate::certificates::Certificates;
-use crate::registry::{base64, password};
+use crate::login::{base64, password};
 use crate::run::Run;
 use crate::scratch::Scratch;
 use crate::server::{Answer, Request, Server};
