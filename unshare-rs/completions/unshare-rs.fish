@@ -32,7 +32,7 @@ complete -c unshare-rs -l monotonic -d 'Move the monotonic clock by SECONDS; imp
 complete -c unshare-rs -l boottime -d 'Move the boot clock by SECONDS; implies --time' -r
 complete -c unshare-rs -l explain -d 'Print each step to standard error before it runs; =see also prints a command that shows its effect; CHAIN_EXPLAIN=1 or =see does the same for a whole chain' -r -f -a "1\t''
 see\t''"
-complete -c unshare-rs -l share -d 'Share these namespaces with the caller instead of creating new ones: net, ipc, ...' -r -f -a "mount\t''
+complete -c unshare-rs -l share -d 'Share namespaces with the caller instead of creating new ones: net, ipc, ...' -r -f -a "mount\t''
 uts\t''
 ipc\t''
 net\t''

@@ -62,7 +62,7 @@ pub struct Options {
     #[arg(long, help_heading = "Namespaces", value_name = "NAME", value_parser = OsStringValueParser::new().try_map(hostname))]
     pub hostname: Option<OsString>,
 
-    /// Share these namespaces with the caller instead of creating new ones: net, ipc, ...
+    /// Share namespaces with the caller instead of creating new ones: net, ipc, ...
     #[arg(long, help_heading = "Namespaces", value_name = "NAMESPACE[,...]", value_parser = str::parse::<Namespaces>)]
     pub share: Option<Namespaces>,
 

@@ -11,7 +11,7 @@ use crate::{definitions, options};
 /// Each long option, as it is typed, and its other names.
 fn long_options(tool: &Command) -> BTreeSet<String> {
     let names = |option: &Arg| -> Vec<String> {
-        let others = option.get_all_aliases().unwrap_or_default();
+        let others = option.get_visible_aliases().unwrap_or_default();
         option.get_long().into_iter().chain(others).map(|long| format!("--{long}")).collect()
     };
     options(tool).flat_map(names).collect()
@@ -140,8 +140,11 @@ fn fish_completes_a_chain() {
             fish.current_dir(scratch.path(""));
         });
         let offered = fish.end().ok();
-        let is_wanted =
-            |line: &str| line.split('\t').next().unwrap_or_default().trim_end_matches('/') == wanted;
+        // bash and zsh complete what comes after a colon, fish the whole word
+        let is_wanted = |line: &str| {
+            let word = line.split('\t').next().unwrap_or_default().trim_end_matches('/');
+            word == wanted || word.strip_suffix(wanted).is_some_and(|start| start.ends_with(':'))
+        };
         assert!(offered.lines().any(is_wanted), "{typed}: {offered}");
     }
 }
