@@ -10,6 +10,7 @@ pub mod partial;
 pub mod replace_guard;
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -235,6 +236,13 @@ fn open_existing(
             Err(exists(" and is not empty").hint(format_args!("{}{replace}", replace_guard::OTHER_DIRECTORY)))
         }
     }
+}
+
+/// Whether a hint may propose this DIRECTORY: it does not exist or is empty, and it is not one of the machine's own.
+pub fn may_be_proposed(directory: &Path) -> bool {
+    let is_free = std::fs::read_dir(directory)
+        .map_or_else(|error| error.kind() == ErrorKind::NotFound, |mut entries| entries.next().is_none());
+    is_free && may_be_replaced(directory)
 }
 
 /// Whether `--replace` is a thing to advise: not for the machine's own directories, such as /etc.

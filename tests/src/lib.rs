@@ -27,7 +27,7 @@
 //! | `with_apparmor` | on this host, in the source tree, with the parser of AppArmor 4 |
 //! | `with_upstream` | as `on_host`, with coreutils' and util-linux' own tests, where `tests/upstream` could fetch them |
 //! | `with_engine` | as root on this host, with Debian's docker.io |
-//! | `with_podman` | as root and as an ordinary user in the machine of `tests/worlds` with podman |
+//! | `with_podman` | as an ordinary user in the machine of `tests/worlds` with podman |
 //! | `with_mirror` | as root on this host, with mmdebstrap and a mirror of Debian's packages |
 //!
 //! The sessions of the pages also run on the machines that people have, each a line of [`worlds::list::WORLDS`].

@@ -387,6 +387,8 @@ fn run_as_script<'a>(
 }
 
 fn answer(words: &str, status: &str) -> String {
+    // apt runs dpkg on a terminal, whose lines end with both, and copies them even into a file
+    let words = words.replace("\r\n", "\n");
     let newline = if words.is_empty() || words.ends_with('\n') { "" } else { "\n" };
     let status = if status == "0" { String::new() } else { format!("? {status}\n") };
     format!("{words}{newline}{status}")
@@ -453,6 +455,11 @@ mod tests {
     #[test]
     fn a_command_has_more_lines_and_wildcards_stand_for_what_varies() {
         assert_eq!(ran("$ for n in 1 2 3; do\n> echo n $n\n> done\nn [..]\n...\n$ true\n"), Ok(()));
+    }
+
+    #[test]
+    fn a_carriage_return_at_the_end_of_a_line_is_not_shown() {
+        assert_eq!(ran("$ printf 'one\\r\\ntwo\\n'\none\ntwo\n"), Ok(()));
     }
 
     #[test]

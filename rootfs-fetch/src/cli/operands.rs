@@ -14,6 +14,7 @@ use clap::Command;
 use rustix::fs::FileType;
 
 use crate::cli::{Options, TOOL};
+use crate::destination::may_be_proposed;
 use crate::source::Source;
 use crate::source::suggest::{TRANSPORTS, suggestion};
 
@@ -90,7 +91,12 @@ fn swapped(source: Option<&OsStr>, directory: Option<&Path>) -> Option<Failure> 
     // a URL may have a password in it
     let shown = if second.starts_with("http") { "SOURCE" } else { second };
     let failure = Failure::new("SOURCE comes before DIRECTORY; here they are swapped");
-    Some(failure.hint(format!("'rootfs-fetch {shown} {first}'")))
+    Some(failure.hint(format!("'rootfs-fetch {shown} {}'", proposed(first))))
+}
+
+/// The directory that a hint shows: the user's, unless something is there.
+fn proposed(directory: &str) -> &str {
+    if may_be_proposed(Path::new(directory)) { directory } else { "my-root" }
 }
 
 /// What a user who wrote one operand probably meant.
@@ -101,7 +107,8 @@ fn missing_operand_hint(only: &OsStr, pipe: bool) -> String {
     match Source::parse(only) {
         _ if text.starts_with("distro:") => last(&text),
         Ok(Source::File(_)) if pipe || path.is_dir() => {
-            format!("'rootfs-fetch - {text}' creates it from the archive on standard input")
+            let directory = proposed(&text);
+            format!("'rootfs-fetch - {directory}' creates it from the archive on standard input")
         }
         Ok(Source::File(_)) if !path.exists() => suggestion(path)
             .unwrap_or_else(|| format!("put SOURCE first: 'rootfs-fetch docker://ubuntu {text}'")),
@@ -203,6 +210,7 @@ mod tests {
         let hint = swapped("my-root", "docker://ubuntu");
         assert_eq!(hint.as_deref(), Some("'rootfs-fetch docker://ubuntu my-root'"));
         assert_eq!(swapped("r", "distro:alpine").as_deref(), Some("'rootfs-fetch distro:alpine r'"));
+        assert_eq!(swapped("/etc", "distro:alpine").as_deref(), Some("'rootfs-fetch distro:alpine my-root'"));
         assert_eq!(swapped("r", "https://u:secret@h/x").as_deref(), Some("'rootfs-fetch SOURCE r'"));
         assert_eq!(swapped("docker://ubuntu", "host:x"), None);
         assert_eq!(swapped("a.tar", "my:root"), None);
@@ -216,7 +224,10 @@ mod tests {
             hint("my-root", true),
             "'rootfs-fetch - my-root' creates it from the archive on standard input"
         );
-        assert_eq!(hint("/", false), "'rootfs-fetch - /' creates it from the archive on standard input");
+        for directory in ["/", "/etc"] {
+            let said = "'rootfs-fetch - my-root' creates it from the archive on standard input";
+            assert_eq!(hint(directory, false), said, "{directory}");
+        }
         assert_eq!(hint("./new", false), "put SOURCE first: 'rootfs-fetch docker://ubuntu ./new'");
         for (source, shown) in [
             ("docker://ubuntu", "docker://ubuntu"),
