@@ -40,10 +40,12 @@ const PROGRAMS: [(&str, &str, bool); 16] = [
     ),
 ];
 
-/// apt(8) fetches as another user, `_apt`, unless it is told not to: where one id exists, there is none.
-const APT_UPDATE: &str = "mkdir -p /tmp/repo && : >/tmp/repo/Packages && \
+/// apt(8) fetches as another user, `_apt`, unless it is told not to: where one id exists, there is none. Its own
+/// directory for lists may be another id's.
+const APT_UPDATE: &str = "mkdir -p /tmp/repo /tmp/lists/partial && : >/tmp/repo/Packages && \
     echo 'deb [trusted=yes] file:/tmp/repo ./' >/tmp/list && \
-    apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::SourceList=/tmp/list -o Dir::Etc::SourceParts=/dev/null update && \
+    apt-get -qq -o APT::Sandbox::User=root -o Dir::State::Lists=/tmp/lists -o Dir::Etc::SourceList=/tmp/list \
+    -o Dir::Etc::SourceParts=/dev/null update && \
     echo updated";
 
 /// How strace(1) and gdb(1) begin with a program that runs.

@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use chain::Failure;
 use chain::reporter::{ErrnoText, quoted};
 use nix::errno::Errno;
-use rustix::fs::{AtFlags, FileType, Mode};
 
 use crate::root::Root;
 use apply::Apply;
@@ -162,15 +161,12 @@ fn throw_away(dir: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Empties the overlay's own directory. The kernel leaves one in it that its owner may not read, so that
-/// `rm -r` of a user fails there; the directory itself stays, as the sign of changes that are gone.
+/// Empties the overlay's own directory: the kernel leaves directories in it that their owner may not read, so that
+/// `rm -r` of a user fails there. The directory itself stays, as the sign of changes that are gone.
 fn empty_work(open: &Dir) -> io::Result<()> {
     let work = Dir::open(open.0.as_fd(), OsStr::new(WORK))?;
     for name in work.names()? {
         if let Some(found) = work.stat(&name)? {
-            if tree::file_type(&found) == FileType::Directory {
-                rustix::fs::chmodat(&work.0, &name, Mode::RWXU, AtFlags::empty())?;
-            }
             apply::remove(&work, &name, Some(&found))?;
         }
     }

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 
 use crate::broken_variables::Mended;
 use crate::capabilities::CAP_SYS_ADMIN;
-use crate::cgroup_view::CgroupMount;
+use crate::cgroup_view::{CgroupMount, CgroupView};
 use crate::cli::{EphemeralSize, Options, Propagation};
 use crate::credentials::Credentials;
 use crate::descriptors::EscapingFd;
@@ -95,18 +95,7 @@ impl Setup {
             return Err(failure.hint("--workdir=DIR starts in a directory of the new root"));
         }
         let privilege = probe.mounts.as_ref().ok().map(|mounts| mounts.privilege);
-        if options.userns.is_some() && privilege != Some(Privilege::FreeIds) {
-            let failure = Failure::new("--userns auto takes ids that only root of the machine may map");
-            return Err(
-                failure.hint("leave it out; 'unshare-rs --' before chroot-rs maps those of /etc/subuid")
-            );
-        }
-        if privilege == Some(Privilege::FreeIds) && options.changes.changes.is_some() {
-            let failure = Failure::new(
-                "--changes cannot keep the files of --userns auto: its ids are others each time",
-            );
-            return Err(failure.hint("--ephemeral forgets them"));
-        }
+        check_free_ids(options, privilege == Some(Privilege::FreeIds))?;
         let mut notes = Vec::new();
         let caller = probe.mounts.as_ref().ok().map(|mounts| mounts.rights.clone());
         let strategy = match probe.mounts {
@@ -211,6 +200,30 @@ fn process_1(options: &Options, probe: &MountProbe, left: Option<ProcessOne>) ->
     let is_needed = !(probe.is_pid_1 || probe.proc_is_covered || options.share_pid);
     let usual = left.or(is_needed.then_some(ProcessOne::Reaper))?;
     Some(if options.no_init { ProcessOne::Command } else { usual })
+}
+
+/// What `--userns auto`, here or in a tool before, cannot be combined with, and who cannot have it.
+fn check_free_ids(options: &Options, has_them: bool) -> Result<(), Failure> {
+    if !has_them {
+        return match options.userns {
+            None => Ok(()),
+            Some(_) => Err(Failure::new("--userns auto takes ids that only root of the machine may map")
+                .hint("leave it out; 'unshare-rs --' before chroot-rs maps those of /etc/subuid")),
+        };
+    }
+    if options.changes.changes.is_some() {
+        return Err(Failure::new(
+            "--changes cannot keep the files of --userns auto: its ids are others each time",
+        )
+        .hint("--ephemeral forgets them"));
+    }
+    if let Some(CgroupView::Ro | CgroupView::Rw) = options.cgroup {
+        return Err(Failure::new(
+            "--cgroup cannot show control groups with --userns auto: root of the machine owns their namespace",
+        )
+        .hint("leave --cgroup out, or --userns auto"));
+    }
+    Ok(())
 }
 
 /// The strategy without mounts.

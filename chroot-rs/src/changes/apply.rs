@@ -170,11 +170,23 @@ pub fn remove(dir: &Dir, name: &OsStr, found: Option<&Stat>) -> io::Result<()> {
     if file_type(found) != FileType::Directory {
         return Ok(rustix::fs::unlinkat(&dir.0, name, AtFlags::empty())?);
     }
-    let inner = Dir::open(dir.0.as_fd(), name)?;
+    let inner = open_to_empty(dir, name, found)?;
     for below in inner.names()? {
         remove(&inner, &below, inner.stat(&below)?.as_ref())?;
     }
     Ok(rustix::fs::unlinkat(&dir.0, name, AtFlags::REMOVEDIR)?)
+}
+
+/// Opens a directory whose names are removed next. A directory of the caller may lack rights for its owner: the
+/// kernel leaves one in an overlay's own directory, and inside, root made or removed names without them.
+fn open_to_empty(dir: &Dir, name: &OsStr, found: &Stat) -> io::Result<Dir> {
+    let is_own = found.st_uid == system::sys::effective_ids().0;
+    if is_own && found.st_mode & Mode::RWXU.bits() != Mode::RWXU.bits() {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let held = rustix::fs::openat(&dir.0, name, flags, Mode::empty())?;
+        rustix::fs::chmod(entry_path(held.as_fd(), OsStr::new("")), Mode::RWXU)?;
+    }
+    Dir::open(dir.0.as_fd(), name)
 }
 
 /// Makes an unfinished file of the same kind and contents.

@@ -677,6 +677,10 @@ fn ids_that_no_account_has_own_the_root_before_they_are_entered() {
     ];
     let positions = order.map(|start| position(&lines, start));
     assert!(positions.is_sorted(), "{lines:#?}");
+    // cgexec-rs made the cgroup namespace before the user namespace, so root of the machine owns it
+    let free_ids = MountProbe { privilege: Privilege::FreeIds, ..machine() };
+    let refused = setup(&["--userns=auto", "--cgroup=ro"], Ok(free_ids)).unwrap_err();
+    assert!(refused.message.contains("root of the machine owns their namespace"), "{refused:?}");
     let refused = setup(&["--userns=auto"], Ok(machine())).unwrap_err();
     assert!(refused.message.contains("only root of the machine"), "{refused:?}");
 }

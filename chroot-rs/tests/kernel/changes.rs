@@ -232,6 +232,26 @@ mod as_anyone {
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
+    fn directories_without_rights_for_their_owner_are_discarded_and_applied() {
+        if !has_overlay() {
+            return;
+        }
+        let tried = Tried::new();
+        tried.change("mkdir /ro /none; echo >/ro/f; echo >/none/f; chmod 555 /ro; chmod 0 /none");
+        tried.run(&["--discard"], &[]).ok();
+        assert!(!tried.dir().join("gone").exists());
+        tried.change("mkdir /ro; echo >/ro/f; chmod 555 /ro");
+        tried.run(&["--apply"], &[]).ok();
+        assert!(tried.root.path("ro/f").exists());
+        if tried.lets_directories_go() {
+            tried.change("rm -r /ro");
+            tried.run(&["--apply"], &[]).ok();
+            assert!(!tried.root.path("ro").exists());
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
     fn what_is_left_after_changes_can_be_removed_by_their_owner() {
         if !has_overlay() {
             return;
