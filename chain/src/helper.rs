@@ -5,14 +5,17 @@
 //! and makes its calls when it is asked. It has the whole plan, because a fork copies it, and ends
 //! on request or when the last socket is closed, for example by execve(2).
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::{iter, mem};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, recv, send, shutdown, socketpair,
 };
-use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Pid, pipe2};
 
 use crate::call::Call;
 use crate::handles::Handles;
@@ -150,32 +153,111 @@ impl Drop for Helper {
     }
 }
 
+/// A call that is made beside the next ones: its number, its process, and a pipe that closes with that process.
+struct Beside(u32, Pid, OwnedFd);
+
 fn serve<'a>(socket: &OwnedFd, find: impl Fn(u32) -> Option<&'a dyn Call>) -> ! {
     // a caller that ignores it would keep us from learning how a program ended
     sys::set_ignored(libc::SIGCHLD, false);
     let mut handles = Handles::default();
+    let mut beside = Vec::new();
     let mut request = [0; 4];
     // nothing comes when nobody is left to ask
-    while let Ok(4) = recv(socket.as_raw_fd(), &mut request, MsgFlags::empty()) {
+    while wait(socket, &mut beside) && recv(socket.as_raw_fd(), &mut request, MsgFlags::empty()) == Ok(4) {
         let request = u32::from_ne_bytes(request);
-        let (number, beside) = (request & !BESIDE, request & BESIDE != 0);
+        let number = request & !BESIDE;
         let Some(call) = find(number) else { break };
-        let mut answer = || {
+        let mut make = || {
             let errno = call.make(&mut handles).err().map_or(0, |errno| errno as i32);
-            let answer = [number.to_ne_bytes(), errno.to_ne_bytes()].concat();
-            send(socket.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).is_ok()
+            answer(socket, number, errno)
         };
-        match beside.then(sys::fork) {
-            Some(Ok(Some(_))) => {}
-            Some(Ok(None)) => {
-                answer();
+        let forked = if request & BESIDE == 0 { Err(Errno::EINVAL) } else { fork_with_pipe() };
+        match forked {
+            Ok(Some((pid, pipe))) => beside.push(Beside(number, pid, pipe)),
+            Ok(None) => {
+                make();
                 sys::exit(0)
             }
             // also where there can be no other process
-            None | Some(Err(_)) if answer() => {}
-            None | Some(Err(_)) => break,
+            Err(_) if make() => {}
+            Err(_) => break,
         }
     }
     while waitpid(None, None).is_ok() {}
     sys::exit(0)
+}
+
+/// Sends an answer; whether it could be sent.
+fn answer(socket: &OwnedFd, number: u32, errno: i32) -> bool {
+    let answer = [number.to_ne_bytes(), errno.to_ne_bytes()].concat();
+    send(socket.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).is_ok()
+}
+
+/// fork(2), and in the parent a pipe that closes when the child ends.
+fn fork_with_pipe() -> Result<Option<(Pid, OwnedFd)>, Errno> {
+    let (ours, its) = pipe2(OFlag::O_CLOEXEC)?;
+    let Some(pid) = sys::fork()? else {
+        // open as long as the child lives
+        mem::forget(its);
+        return Ok(None);
+    };
+    Ok(Some((Pid::from_raw(pid), ours)))
+}
+
+/// Waits for a request, and answers for each process that somebody ended before it could; false where that fails.
+fn wait(socket: &OwnedFd, beside: &mut Vec<Beside>) -> bool {
+    while !beside.is_empty() {
+        let pipes = beside.iter().map(|Beside(.., pipe)| pipe.as_fd());
+        let mut fds: Vec<_> =
+            iter::once(socket.as_fd()).chain(pipes).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut fds, PollTimeout::NONE) {
+            Err(Errno::EINTR) => continue,
+            Err(_) => return false,
+            Ok(_) => {}
+        }
+        let mut is_ready = fds.iter().map(|fd| fd.any() != Some(false)).collect::<Vec<_>>().into_iter();
+        let is_asked = is_ready.next() == Some(true);
+        beside.retain(|Beside(number, pid, _)| {
+            let has_ended = is_ready.next() == Some(true);
+            if has_ended && waitpid(*pid, None) != Ok(WaitStatus::Exited(*pid, 0)) {
+                answer(socket, *number, Errno::EPIPE as i32);
+            }
+            !has_ended
+        });
+        if is_asked {
+            break;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Shown;
+    use nix::sys::signal::{Signal, kill};
+
+    /// Ends the process that makes it, as somebody may.
+    struct EndOfProcess;
+
+    impl Call for EndOfProcess {
+        fn shown(&self) -> Shown {
+            Shown::new("kill(getpid(), SIGKILL)", "kill(2)")
+        }
+
+        fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+            kill(Pid::this(), Signal::SIGKILL)
+        }
+    }
+
+    #[test]
+    fn a_call_whose_process_is_ended_has_failed() {
+        let mut helper = Helper::start(Parent::Us, |_| Some(&EndOfProcess)).unwrap();
+        helper.begin(0);
+        helper.begin(1);
+        assert_eq!(helper.ask(0), Err(Errno::EPIPE));
+        assert_eq!(helper.ask(1), Err(Errno::EPIPE));
+        // and the helper itself
+        assert_eq!(helper.ask(2), Err(Errno::EPIPE));
+    }
 }
