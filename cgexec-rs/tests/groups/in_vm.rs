@@ -80,9 +80,9 @@ fn from_inside_a_cgroup_namespace_the_reason_is_said() {
     let ended = shell(&[], &script).ended(End::Exit(125));
     assert!(ended.err().contains("the mounted hierarchies do not show the current group"), "{}", ended.err());
     // which no other test enables
-    let ended = shell(&[], &format!("exec {program} --set rdma.max=max true")).ended(End::Exit(125));
+    let ended = shell(&[], &format!("exec {program} --set misc.max=max true")).ended(End::Exit(125));
     assert!(
-        ended.err().contains("rdma is not available in the mounted hierarchy (available: "),
+        ended.err().contains("misc is not available in the mounted hierarchy (available: "),
         "{}",
         ended.err()
     );
