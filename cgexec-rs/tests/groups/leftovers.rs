@@ -63,7 +63,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn with_exec_the_process_id_stays_and_a_later_run_removes_the_group() {
-        let script = "echo $$; exec \"$0\" --exec -- sh -c 'echo $$; cat /proc/self/cgroup'";
+        let script = "echo $$; exec \"$0\" --exec --no-cgroupns -- sh -c 'echo $$; cat /proc/self/cgroup'";
         let program = env!("CARGO_BIN_EXE_cgexec-rs");
         let program = if Path::new(program).is_file() {
             program.to_string()
