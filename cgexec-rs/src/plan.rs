@@ -230,7 +230,7 @@ fn create_levels(plan: &mut Plan, place: &Placement, into: Option<StartPlace>) -
     Some(StartPlace { root: into, leaf })
 }
 
-/// Kills at the kill what is left in the groups. The last step, which creates the last group, takes it
+/// Kills at the end what is left in the groups. The last step, which creates the last group, takes it
 /// back first: before any group is removed.
 fn kill_at_end(plan: &mut Plan, place: &Placement) {
     if place.cleanup != Cleanup::Never {

@@ -1,4 +1,4 @@
-//! What the path and the marks of a group tell about its unit of systemd's.
+//! What the path and the attributes of a group show about its systemd unit.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

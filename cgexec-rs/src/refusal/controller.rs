@@ -125,7 +125,7 @@ pub fn no_cpu_clock(found: &Hierarchies) -> Failure {
     )
 }
 
-/// A limit that no scope of systemd's can have.
+/// A limit that no systemd scope can have.
 pub fn not_in_v2(limit: &Limit, found: &Hierarchies) -> Failure {
     match found.that_limits(limit) {
         None => no_controller(limit, found),

@@ -1,4 +1,4 @@
-# Each hint for a place of systemd's, followed to the letter, ends in the command running; root.sh reads it.
+# Each hint in a systemd unit, followed literally, ends in the command running; root.sh reads this file.
 
 ran='cgexec-rs -m 50M -- echo ran'
 # hint PLACE...: what cgexec-rs advises in a shell there

@@ -1,4 +1,4 @@
-# Each place of worlds.tab: the limits around it go on to hold, or nothing runs; root.sh reads it.
+# In each place of worlds.tab the limits around it still hold, or nothing runs; root.sh reads this file.
 
 alice='setpriv --reuid 1000 --regid 1000 --init-groups env -i PATH='$PATH
 of_alice="$alice XDG_RUNTIME_DIR=/run/user/1000"
