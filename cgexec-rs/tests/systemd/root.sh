@@ -1,6 +1,11 @@
 # As root, in a session: the same as a login leaves.
 . /check.sh
 
+# $alice COMMAND runs as a user without a session; $of_alice also finds the user's systemd
+alice='setpriv --reuid 1000 --regid 1000 --init-groups env -i PATH='$PATH
+of_alice="$alice XDG_RUNTIME_DIR=/run/user/1000"
+bob='setpriv --reuid 1001 --regid 1001 --init-groups env -i PATH='$PATH
+
 limits() { echo 'g=$(cut -d: -f3 /proc/self/cgroup); cd "/sys/fs/cgroup${g%/cmd}"; cat '"$*"; }
 scope='^0::/user\.slice/user-0\.slice/cgexec-[0-9a-f]{16}\.scope/cgexec-[0-9a-f]{16}'
 check 'root gets a scope beside the session' 0 "$scope" cgexec-rs --no-cgroupns $own
@@ -32,18 +37,15 @@ rmdir /sys/fs/cgroup/box
 
 systemd-run -q --wait --pipe -p User=alice -p PAMName=login bash /user.sh
 
-bob='setpriv --reuid 1001 --regid 1001 --init-groups env -i PATH='$PATH
 check 'a user without a systemd of their own runs without a group' 0 'no group of its own: user 1001 has no systemd.*
 ran' $bob cgexec-rs echo ran
 check 'and a hint names the way to one where a limit is set' 125 'hint: loginctl enable-linger 1001' $bob cgexec-rs -m 5M true
 loginctl enable-linger alice
-alice='setpriv --reuid 1000 --regid 1000 --init-groups env -i PATH='$PATH
 for _ in $(seq 100); do [ ! -S /run/user/1000/bus ] || break; sleep 0.1; done
 check 'sudo and cron, without any variable' 0 'user@1000\.service/app\.slice/cgexec-.*\.scope/' \
     $alice cgexec-rs --no-cgroupns -m 5M $own
 
 # a service of a user whose systemd lingers
-of_alice="$alice XDG_RUNTIME_DIR=/run/user/1000"
 check "a user's service gets a scope in its slice" 0 'app\.slice/cgexec-[0-9a-f]{16}\.scope/' \
     $of_alice systemd-run --user -q --wait --pipe -E PATH="$PATH" cgexec-rs --no-cgroupns -m 50M $own
 check 'unless it has a limit' 125 'the memory.max of 31457280 would not hold' \

@@ -1,9 +1,5 @@
 # In each place of worlds.tab the limits around it still hold, or nothing runs; root.sh reads this file.
 
-alice='setpriv --reuid 1000 --regid 1000 --init-groups env -i PATH='$PATH
-of_alice="$alice XDG_RUNTIME_DIR=/run/user/1000"
-bob='setpriv --reuid 1001 --regid 1001 --init-groups env -i PATH='$PATH
-
 # login USER: a session that stays; logins has its group
 declare -A logins
 login() {
@@ -17,14 +13,15 @@ login() {
     done
     logins[$1]=$path
 }
+# no_limits UNIT: takes back each property that a cell sets
+no_limits() { systemctl -q set-property --runtime "$1" MemoryMax=infinity MemorySwapMax=infinity TasksMax=infinity AllowedCPUs=; }
 # inside UNIT-PATH WORDS -- COMMAND...: in a unit that runs, with the properties; WORDS change the user
 inside() {
     local path=$1 words=$2 status=0
     shift 3
     [ ${#properties[@]} = 0 ] || systemctl -q set-property --runtime "${path##*/}" "${properties[@]}"
     sh -c 'echo $$ >"/sys/fs/cgroup$0/cgroup.procs"; exec "$@"' "$path" $words "$@" || status=$?
-    [ ${#properties[@]} = 0 ] || systemctl -q set-property --runtime "${path##*/}" \
-        MemoryMax=infinity MemorySwapMax=infinity TasksMax=infinity AllowedCPUs=
+    [ ${#properties[@]} = 0 ] || no_limits "${path##*/}"
     return $status
 }
 # a unit of systemd-run(1)'s: OPTIONS... -- COMMAND...
@@ -62,8 +59,7 @@ in_place() {
             [ ${#properties[@]} = 0 ] || systemctl -q set-property --runtime kubepods-one.slice "${properties[@]}"
             local properties=() status=0
             unit --scope --slice=kubepods-one.slice -p Delegate=yes -- "${container[@]}" rw "$@" || status=$?
-            systemctl -q set-property --runtime kubepods-one.slice \
-                MemoryMax=infinity MemorySwapMax=infinity TasksMax=infinity AllowedCPUs=
+            no_limits kubepods-one.slice
             return $status ;;
     esac
 }
