@@ -16,7 +16,7 @@ pub use controller::{SYSTEMDS, no_controller, no_cpu_clock, not_among, not_enabl
 use crate::group_path::shown;
 use crate::held_limits::HeldLimit;
 use crate::hierarchy::{Hierarchies, Hierarchy};
-use crate::unit_group::is_systemd;
+use crate::unit_group::{is_of_roots_own_systemd, is_systemd};
 use crate::version::Version;
 
 fn refusal(message: impl Into<String>, hint: impl Into<String>) -> Failure {
@@ -63,10 +63,8 @@ pub fn would_leave(limit: &HeldLimit) -> Failure {
     let HeldLimit { group, file, value } = limit;
     let unit = group.extension().is_some_and(|kind| kind == "scope" || kind == "service");
     let hint = if is_systemd() && unit {
-        // of the user's own systemd, which for root can be that of user 0
-        let is_systems =
-            nix::unistd::geteuid().is_root() && !group.iter().any(|name| name == "user@0.service");
-        let user = if is_systems { "" } else { "--user " };
+        let of_the_system = nix::unistd::geteuid().is_root() && !is_of_roots_own_systemd(group);
+        let user = if of_the_system { "" } else { "--user " };
         let property = limit.property().map(|property| format!("-p {property} ")).unwrap_or_default();
         format!("systemd-run {user}--scope -p Delegate=yes {property}cgexec-rs ...")
     } else {

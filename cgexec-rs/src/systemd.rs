@@ -61,8 +61,8 @@ impl Systemd {
                 .hint(WITHOUT_SYSTEMD));
         }
         let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        let of_root = own.iter().any(|name| name == "user@0.service");
-        let user = outer_id(&map, sys::effective_ids().0).filter(|uid| *uid != 0 || of_root);
+        let is_own = |uid: &u32| *uid != 0 || unit_group::is_of_roots_own_systemd(own);
+        let user = outer_id(&map, sys::effective_ids().0).filter(is_own);
         Ok(match user {
             None => Self::of_the_system(),
             Some(uid) => Self { sockets: user_sockets(uid, |name| std::env::var_os(name)), user },

@@ -1,6 +1,5 @@
 //! What the path and the attributes of a group show about its systemd unit.
 
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +15,19 @@ pub fn is_delegated(unit: &Path) -> bool {
     [c"user.delegate", c"trusted.delegate"].into_iter().any(|name| sys::has_attribute(unit, name, b"1"))
 }
 
+/// Whether a unit is the service in which a user's systemd runs.
+pub fn is_manager(unit: &Path) -> bool {
+    unit.file_name().is_some_and(|name| name.as_bytes().starts_with(b"user@"))
+}
+
 /// Whether a group is below a user's systemd.
 pub fn is_of_user(group: &Path) -> bool {
-    let name = |group: &Path| group.file_name().and_then(|name| name.to_str()).map(str::to_string);
-    group.ancestors().any(|group| name(group).is_some_and(|name| name.starts_with("user@")))
+    group.ancestors().any(is_manager)
+}
+
+/// Whether a group is below root's own systemd, which is not the system's.
+pub fn is_of_roots_own_systemd(group: &Path) -> bool {
+    group.iter().any(|name| name == "user@0.service")
 }
 
 /// The first unit below the group of a systemd on the way down to `own`.
@@ -34,10 +42,8 @@ pub fn unit_below(manager: &Path, own: &Path) -> Option<PathBuf> {
 
 /// The system service that a group belongs to; a user's systemd does not count as one.
 pub fn system_service(mount: &Path, own: &Path) -> Option<PathBuf> {
-    let is_manager = |name: &OsStr| name.as_bytes().starts_with(b"user@");
-    unit_below(mount, own).filter(|unit| {
-        unit.extension().is_some_and(|kind| kind == "service") && !unit.file_name().is_some_and(is_manager)
-    })
+    unit_below(mount, own)
+        .filter(|unit| unit.extension().is_some_and(|kind| kind == "service") && !is_manager(unit))
 }
 
 #[cfg(test)]
@@ -57,5 +63,14 @@ mod tests {
         let of_system = |own: &str| system_service(Path::new("/cg"), Path::new(own));
         assert_eq!(of_system(&format!("{service}/below")), Some(service.into()));
         assert!(of_system(user).is_none() && of_system("/cg/x.scope").is_none());
+    }
+
+    #[test]
+    fn root_has_a_systemd_of_its_own_as_each_user_has() {
+        let of_alice = Path::new("/cg/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope");
+        let of_root = Path::new("/cg/user.slice/user-0.slice/user@0.service/app.slice/x.scope");
+        let session = Path::new("/cg/user.slice/user-0.slice/session-1.scope");
+        assert_eq!([of_alice, of_root, session].map(is_of_user), [true, true, false]);
+        assert_eq!([of_alice, of_root, session].map(is_of_roots_own_systemd), [false, true, false]);
     }
 }

@@ -10,7 +10,6 @@
 //! Documentation/admin-guide/cgroup-v2.rst; systemd's docs/CGROUP_DELEGATION.md
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::Failure;
@@ -174,10 +173,9 @@ fn is_given_away(mount: &Path, group: &Path, marked: impl Fn(&Path) -> bool) -> 
     };
     let units = group.ancestors().take_while(|group| *group != mount);
     let Some(unit) = units.into_iter().find(|group| kind(group).is_some()) else { return false };
-    let is_manager = unit.file_name().is_some_and(|name| name.as_bytes().starts_with(b"user@"));
     match kind(&unit) {
         Some("slice") => false,
-        _ if is_manager => false,
+        _ if unit_group::is_manager(unit) => false,
         _ => unit != group || marked(unit),
     }
 }
