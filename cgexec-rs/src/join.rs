@@ -9,8 +9,8 @@ use chain::Failure;
 use crate::group::Group;
 use crate::group_path::below_root;
 use crate::hierarchy::{Hierarchies, Hierarchy};
-use crate::levels;
 use crate::version::Version;
+use crate::{levels, refusal};
 
 /// A group to join, and in which hierarchies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +59,7 @@ pub fn resolve(targets: &[Target], found: &Hierarchies) -> Result<Vec<Group>, Fa
         for hierarchy in target.hierarchies(found)? {
             let group = hierarchy.mount.join(&target.path);
             if !group.is_dir() {
-                return Err(Failure::new(format!("no such group: {}", group.display()))
-                    .hint(format!("create it first: mkdir {}", group.display())));
+                return Err(refusal::no_such_group(&group));
             }
             match joined.iter().find(|(known, _)| *known == hierarchy) {
                 // '*' means the hierarchies that no other option names

@@ -23,10 +23,10 @@ fn refusal(message: impl Into<String>, hint: impl Into<String>) -> Failure {
     Failure::new(message).hint(hint)
 }
 
-/// A parent that does not exist.
-pub fn no_such_group(parent: &Path) -> Failure {
-    let parent = shown(parent).display().to_string();
-    refusal(format!("no such group: {parent}"), format!("create it first: mkdir {parent}"))
+/// A group of `-g` or `--parent` that does not exist.
+pub fn no_such_group(group: &Path) -> Failure {
+    let group = shown(group).display().to_string();
+    refusal(format!("no such group: {group}"), format!("create it first: mkdir {group}"))
 }
 
 /// A group that the caller cannot write to.
