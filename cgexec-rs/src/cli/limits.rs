@@ -104,7 +104,7 @@ pub struct LimitOptions {
 fn enough(text: &str) -> Result<Memory, String> {
     match text.parse()? {
         Memory(Some(bytes @ ..4096)) => {
-            Err(format!("no command can run in {bytes} bytes; 50M is 50 MiB, max is no limit"))
+            Err(format!("no command can run in {bytes} bytes; 50M is 50 MiB, max means no limit"))
         }
         memory => Ok(memory),
     }
