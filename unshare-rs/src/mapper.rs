@@ -10,9 +10,11 @@ use system::search;
 use system::status::Status;
 use system::sys;
 
+use crate::idmap::IdMap;
+
 use chain::call::{Call, RunProgram, Write};
 use chain::plan::Reason;
-use system::idmap::{IdKind, IdMap};
+use system::idmap::IdKind;
 
 /// Who owns a file whose owner has no id in the user namespace: /proc/sys/kernel/overflowuid.
 const OVERFLOW_UID: u32 = 65534;

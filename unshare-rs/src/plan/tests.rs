@@ -7,7 +7,8 @@ use chain::{Failure, args};
 use super::*;
 use crate::caller::{Caller, Privilege};
 use crate::cli::{Options, TOOL};
-use system::idmap::{Block, IdMap, IdRange, SubidRange};
+use crate::idmap::{Block, IdMap, IdRange};
+use system::idmap::SubidRange;
 
 /// What keeps the reaper out of reach.
 const REAPER: &str = "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE), setsid(), chdir(\"/\")";
