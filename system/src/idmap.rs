@@ -37,33 +37,29 @@ impl IdKind {
     }
 }
 
-/// The inner ids of a map: the first number of a line, and the third is how many.
+/// The ids of a map inside the namespace.
 pub fn inner_ids(map: &str) -> Vec<Range<u64>> {
-    let range = |line: &str| {
-        let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u64>().ok());
-        let (first, _, count) = (fields.next()?, fields.next()?, fields.next()?);
-        Some(first..first.saturating_add(count))
-    };
-    map.lines().filter_map(range).collect()
+    lines(map).map(|[inside, _, count]| inside..inside.saturating_add(count)).collect()
 }
 
-/// The ids outside of a map: the second number of a line, and the third is how many.
+/// The ids of a map outside the namespace.
 pub fn outer_ids(map: &str) -> Vec<Range<u64>> {
-    let range = |line: &str| {
-        let mut fields = line.split_whitespace().skip(1).filter_map(|field| field.parse::<u64>().ok());
-        let (first, count) = (fields.next()?, fields.next()?);
-        Some(first..first.saturating_add(count))
-    };
-    map.lines().filter_map(range).collect()
+    lines(map).map(|[_, outside, count]| outside..outside.saturating_add(count)).collect()
 }
 
-/// What an id inside the namespace is outside: there the range of a line starts at its second number.
+/// What an id inside the namespace is outside.
 pub fn outer_id(map: &str, inside: u32) -> Option<u32> {
-    map.lines().find_map(|line| {
-        let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>());
-        let (from, to, count) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-        let offset = inside.checked_sub(from).filter(|offset| *offset < count)?;
-        to.checked_add(offset)
+    lines(map).find_map(|[from, to, count]| {
+        let offset = u64::from(inside).checked_sub(from).filter(|offset| *offset < count)?;
+        to.checked_add(offset)?.try_into().ok()
+    })
+}
+
+/// The lines of a map: the first id inside, the first id outside, and how many ids.
+fn lines(map: &str) -> impl Iterator<Item = [u64; 3]> {
+    map.lines().filter_map(|line| {
+        let mut numbers = line.split_whitespace().map_while(|number| number.parse().ok());
+        Some([numbers.next()?, numbers.next()?, numbers.next()?])
     })
 }
 
