@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// What an id that is not mapped reads as: /proc/sys/kernel/overflowuid.
+pub const OVERFLOW_ID: u32 = 65534;
+
 /// What is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdKind {
