@@ -99,7 +99,8 @@ impl Helper {
                 None => self.receive()?,
             };
             match self.early.iter_mut().find(|(begun, _)| *begun == answered) {
-                Some((_, answer)) if answered != number => *answer = Some(errno),
+                // the first answer counts: if a process is killed after it, the helper sends a second one
+                Some((_, answer)) if answered != number => _ = answer.get_or_insert(errno),
                 _ if errno == 0 => return Ok(()),
                 _ => return Err(Errno::from_raw(errno)),
             }
@@ -171,16 +172,16 @@ fn serve<'a>(socket: &OwnedFd, find: impl Fn(u32) -> Option<&'a dyn Call>) -> ! 
             let errno = call.make(&mut handles).err().map_or(0, |errno| errno as i32);
             answer(socket, number, errno)
         };
-        let forked = if request & BESIDE == 0 { Err(Errno::EINVAL) } else { fork_with_pipe() };
-        match forked {
-            Ok(Some((pid, pipe))) => beside.push(Beside(number, pid, pipe)),
-            Ok(None) => {
+        let is_beside = request & BESIDE != 0;
+        match is_beside.then(fork_with_pipe) {
+            Some(Ok(Some((pid, pipe)))) => beside.push(Beside(number, pid, pipe)),
+            Some(Ok(None)) => {
                 make();
                 sys::exit(0)
             }
-            // also where there can be no other process
-            Err(_) if make() => {}
-            Err(_) => break,
+            // where no process can be forked, the helper makes the call itself
+            None | Some(Err(_)) if make() => {}
+            None | Some(Err(_)) => break,
         }
     }
     while waitpid(None, None).is_ok() {}
