@@ -32,7 +32,7 @@ pub(crate) struct Helper {
     socket: Option<OwnedFd>,
     /// None if it is not our child.
     pid: Option<Pid>,
-    /// The calls that were begun early, and their answers as far as they have come.
+    /// The calls that were begun early, and their answers, if they have come.
     early: Vec<(u32, Option<i32>)>,
 }
 
@@ -76,8 +76,7 @@ impl Helper {
         }
     }
 
-    /// Asks for a call that is waited for later, by [`Helper::ask`]. Where the request cannot be sent, that
-    /// sends it again.
+    /// Asks for a call early; [`Helper::ask`] waits for it, and sends the request again if it could not be sent.
     pub(crate) fn begin(&mut self, number: u32) {
         if self.send(number | BESIDE).is_ok() {
             self.early.push((number, None));
@@ -205,7 +204,7 @@ fn fork_with_pipe() -> Result<Option<(Pid, OwnedFd)>, Errno> {
     Ok(Some((Pid::from_raw(pid), ours)))
 }
 
-/// Waits for a request, and answers for each process that somebody ended before it could; false where that fails.
+/// Waits for a request, and answers for each process that was killed before it could. False if poll(2) fails.
 fn wait(socket: &OwnedFd, beside: &mut Vec<Beside>) -> bool {
     while !beside.is_empty() {
         let pipes = beside.iter().map(|Beside(.., pipe)| pipe.as_fd());
@@ -238,7 +237,7 @@ mod tests {
     use crate::call::Shown;
     use nix::sys::signal::{Signal, kill};
 
-    /// Ends the process that makes it, as somebody may.
+    /// Kills the process that makes it.
     struct EndOfProcess;
 
     impl Call for EndOfProcess {
