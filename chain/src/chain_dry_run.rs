@@ -15,7 +15,7 @@ use nix::sched::CloneFlags;
 use crate::call::Effect;
 use crate::exec::{Command, TOOLS};
 use crate::exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
-use crate::reporter::{ErrnoText, Reporter, quoted};
+use crate::reporter::{ErrnoText, Reporter, listed, quoted};
 use crate::step::Step;
 use system::sys;
 
@@ -96,10 +96,7 @@ fn seen_otherwise(effects: &[Effect]) -> String {
     ];
     let kinds = kinds.into_iter().filter(|(_, flag)| changes.contains(*flag));
     let kinds: Vec<&str> = kinds.map(|(name, _)| name).collect();
-    match kinds.split_last() {
-        Some((last, first)) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
-        _ => kinds.concat(),
-    }
+    listed(&kinds)
 }
 
 fn become_it(reporter: &Reporter, command: &Command, place: &Path) -> i32 {

@@ -164,7 +164,7 @@ impl Command {
         } else if name.is_empty() || name.contains('/') {
             None
         } else if self.root.is_some() && TOOLS.contains(&&*name) {
-            // what makes a root or runs in the caller's is seldom inside
+            // a new root seldom has our tools: they run outside it
             Some(match &*name {
                 "rootfs-fetch" => format!("rootfs-fetch is not in the new root: run it before {tool}"),
                 _ => format!(

@@ -31,7 +31,7 @@ pub(crate) struct Execution<'a> {
     helper_stays: bool,
     /// Process 1 of the PID namespace that the next child is in.
     reaper: Option<Reaper>,
-    /// What the reaper has yet to say before the command may start.
+    /// The answer of the reaper, without which the command does not start.
     reaper_answer: Option<Answer>,
     /// What takes back the steps that were made, in their order.
     undos: Vec<Undo>,
@@ -108,7 +108,7 @@ impl<'a> Execution<'a> {
             return;
         }
         if let Err(errno) = made {
-            // one that has reported a failure of its own has said enough
+            // if the reaper has reported a failure, this one is not reported as well
             self.await_reaper();
             self.report_failure(&reason, &action, errno);
         }
@@ -198,7 +198,7 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    /// Waits until the reaper has made its steps; without one nothing is done.
+    /// Waits until the reaper, if there is one, has made its steps.
     fn await_reaper(&mut self) {
         match self.reaper_answer.take().map(Answer::wait) {
             None | Some(Ok(())) => {}

@@ -32,6 +32,7 @@ use crate::exec::Command;
 use crate::handles::Handles;
 use crate::plan::Reason;
 use crate::process_one::ProcessOne;
+use crate::reporter::listed;
 use crate::user_namespace::FreeIds;
 use system::sys;
 
@@ -171,7 +172,7 @@ pub fn left_namespaces(process_1: Option<ProcessOne>, mount: bool, userns: bool)
     Some(match left.as_slice() {
         [] => return None,
         [one] => format!("the {one} namespace"),
-        [first @ .., last] => format!("the {} and {last} namespaces", first.join(", ")),
+        more => format!("the {} namespaces", listed(more)),
     })
 }
 

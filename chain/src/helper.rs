@@ -32,7 +32,7 @@ pub(crate) struct Helper {
     socket: Option<OwnedFd>,
     /// None if it is not our child.
     pid: Option<Pid>,
-    /// The calls that were begun early, and their answers as far as they have come.
+    /// The calls that were begun early, and their answers, if they have come.
     early: Vec<(u32, Option<i32>)>,
 }
 
@@ -76,8 +76,7 @@ impl Helper {
         }
     }
 
-    /// Asks for a call that is waited for later, by [`Helper::ask`]. Where the request cannot be sent, that
-    /// sends it again.
+    /// Asks for a call early; [`Helper::ask`] waits for it, and sends the request again if it could not be sent.
     pub(crate) fn begin(&mut self, number: u32) {
         if self.send(number | BESIDE).is_ok() {
             self.early.push((number, None));
@@ -99,7 +98,8 @@ impl Helper {
                 None => self.receive()?,
             };
             match self.early.iter_mut().find(|(begun, _)| *begun == answered) {
-                Some((_, answer)) if answered != number => *answer = Some(errno),
+                // the first answer counts: if a process is killed after it, the helper sends a second one
+                Some((_, answer)) if answered != number => _ = answer.get_or_insert(errno),
                 _ if errno == 0 => return Ok(()),
                 _ => return Err(Errno::from_raw(errno)),
             }
@@ -171,16 +171,16 @@ fn serve<'a>(socket: &OwnedFd, find: impl Fn(u32) -> Option<&'a dyn Call>) -> ! 
             let errno = call.make(&mut handles).err().map_or(0, |errno| errno as i32);
             answer(socket, number, errno)
         };
-        let forked = if request & BESIDE == 0 { Err(Errno::EINVAL) } else { fork_with_pipe() };
-        match forked {
-            Ok(Some((pid, pipe))) => beside.push(Beside(number, pid, pipe)),
-            Ok(None) => {
+        let is_beside = request & BESIDE != 0;
+        match is_beside.then(fork_with_pipe) {
+            Some(Ok(Some((pid, pipe)))) => beside.push(Beside(number, pid, pipe)),
+            Some(Ok(None)) => {
                 make();
                 sys::exit(0)
             }
-            // also where there can be no other process
-            Err(_) if make() => {}
-            Err(_) => break,
+            // where no process can be forked, the helper makes the call itself
+            None | Some(Err(_)) if make() => {}
+            None | Some(Err(_)) => break,
         }
     }
     while waitpid(None, None).is_ok() {}
@@ -204,7 +204,7 @@ fn fork_with_pipe() -> Result<Option<(Pid, OwnedFd)>, Errno> {
     Ok(Some((Pid::from_raw(pid), ours)))
 }
 
-/// Waits for a request, and answers for each process that somebody ended before it could; false where that fails.
+/// Waits for a request, and answers for each process that was killed before it could. False if poll(2) fails.
 fn wait(socket: &OwnedFd, beside: &mut Vec<Beside>) -> bool {
     while !beside.is_empty() {
         let pipes = beside.iter().map(|Beside(.., pipe)| pipe.as_fd());
@@ -237,7 +237,7 @@ mod tests {
     use crate::call::Shown;
     use nix::sys::signal::{Signal, kill};
 
-    /// Ends the process that makes it, as somebody may.
+    /// Kills the process that makes it.
     struct EndOfProcess;
 
     impl Call for EndOfProcess {

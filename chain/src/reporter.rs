@@ -157,6 +157,14 @@ impl Display for Quoted<'_> {
     }
 }
 
+/// Names as they stand in a sentence: "ids, mounts and processes".
+pub fn listed(names: &[&str]) -> String {
+    match names.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! A user namespace for root's untrusted command: its root is no user of the machine.
+//! A user namespace for root's untrusted command: its root is not a user of the machine.
 //!
 //! 65536 ids are taken that no account has and that no running process has mapped. Runs that search at the same
 //! time wait for each other: a lock is held until the process is in its namespace, and from then on

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use chain::Failure;
 use chain::reporter::{ErrnoText, quoted};
 use nix::errno::Errno;
+use system::sys;
 
 use crate::root::Root;
 use apply::Apply;
@@ -139,9 +140,9 @@ fn begun(dir: &Path) -> Option<(i64, u64)> {
 }
 
 fn locked(dir: &Path) -> Result<OwnedFd, Failure> {
-    lock::lock(dir).map_err(|why| match why.kind() {
-        io::ErrorKind::WouldBlock => failed("lock", dir, &why).hint(lock::in_use()),
-        _ => failed("lock", dir, &why),
+    sys::try_lock_dir(dir).map_err(|errno| {
+        let failure = failed("lock", dir, &errno.into());
+        if errno == Errno::EWOULDBLOCK { failure.hint(lock::in_use()) } else { failure }
     })
 }
 

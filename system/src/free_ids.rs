@@ -1,4 +1,4 @@
-//! Ids that no account of the machine has, for a container whose root is no user of it.
+//! Ids that no account of the machine has, for a container whose root is not a user of the machine.
 
 use std::fs;
 use std::ops::Range;
@@ -8,15 +8,15 @@ use crate::accounts::AccountFiles;
 use crate::idmap::{IdKind, SubidRange, outer_ids};
 use crate::{nss, subid};
 
-/// How many ids a container gets: as many as nobody, 65534, needs to be one of them.
+/// How many ids a container gets: enough to include nobody, 65534.
 pub const COUNT: u32 = 65_536;
 
 /// What systemd sets aside for containers: <https://systemd.io/UIDS-GIDS/>. Each container starts at a
 /// multiple of [`COUNT`].
 const CONTAINERS: Range<u32> = 524_288..1_879_048_192;
 
-/// The first [`COUNT`] ids, each free as a user and as a group: below no account, no subordinate id, and
-/// not mapped by a process in /proc. Two processes that search at the same time find the same ids, so the
+/// The first [`COUNT`] ids that are free for users and for groups: no account has one, /etc/subuid and /etc/subgid
+/// list none, and no process in /proc maps one. Two processes that search at the same time find the same ids, so the
 /// caller holds a lock until a process has mapped them.
 pub fn find() -> Option<SubidRange> {
     let used: Vec<Range<u64>> = [IdKind::User, IdKind::Group]
@@ -51,7 +51,7 @@ fn mapped_ids(kind: IdKind) -> Vec<Range<u64>> {
     let processes =
         processes.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit));
     let maps = processes.map(|entry| map_of(&entry.path()));
-    // one that has all of them takes none: the accounts' are among them
+    // a process with our own map has not set ids aside, and the ids of the accounts are in it
     maps.filter(|map| *map != own).flat_map(|map| outer_ids(&map)).collect()
 }
 

@@ -98,7 +98,7 @@ pub fn cover_of_proc() -> Option<PathBuf> {
     cover.map(|mount| mount.at.into_owned())
 }
 
-/// The user whose FUSE mount a path lies on, if the mount lets in nobody else, not even root: fuse(4),
+/// The user whose FUSE mount a path lies on, if no other user can enter it, not even root: fuse(4),
 /// `allow_other`.
 pub fn private_fuse(path: &Path) -> Option<u32> {
     private_fuse_in(&table().ok()?, &std::path::absolute(path).ok()?)

@@ -82,24 +82,17 @@ pub fn walk(path: &Path, link: impl Fn(&Path) -> Result<PathBuf, Errno>) -> Walk
     let mut parts = Parts::new(path);
     let mut real = PathBuf::new();
     while let Some(part) = parts.next() {
-        let name = match part {
-            Part::Root => {
-                real.clear();
-                continue;
-            }
-            Part::Parent => {
-                real.pop();
-                continue;
-            }
-            Part::Name(name) => name,
-        };
-        match link(&real.join(&name)) {
-            Ok(target) if parts.follow(&target).is_ok() => {}
-            Err(Errno::EINVAL) => real.push(name),
-            _ => {
-                let missing = std::iter::once(name).chain(parts.todo.into_iter().rev()).collect();
-                return Walked { real, missing };
-            }
+        match part {
+            Part::Root => real.clear(),
+            Part::Parent => _ = real.pop(),
+            Part::Name(name) => match link(&real.join(&name)) {
+                Ok(target) if parts.follow(&target).is_ok() => {}
+                Err(Errno::EINVAL) => real.push(name),
+                _ => {
+                    let missing = std::iter::once(name).chain(parts.todo.into_iter().rev()).collect();
+                    return Walked { real, missing };
+                }
+            },
         }
     }
     Walked { real, missing: Vec::new() }

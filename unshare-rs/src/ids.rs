@@ -7,10 +7,11 @@
 use std::path::PathBuf;
 
 use chain::Failure;
-use system::idmap::{Block, IdKind, IdMap, IdRange, SubidRange};
+use system::idmap::{IdKind, SubidRange};
 
 use crate::caller::{Caller, Privilege};
 use crate::cli::{IdOptions, MapSource, SetgroupsRule};
+use crate::idmap::{Block, IdMap, IdRange};
 
 /// A map of users or of groups, by who writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ pub mod caller;
 pub mod cli;
 pub mod clock;
 pub mod filesystem;
+pub mod idmap;
 pub mod ids;
 pub mod mapper;
 pub mod namespaces;

@@ -10,12 +10,11 @@ use system::search;
 use system::status::Status;
 use system::sys;
 
+use crate::idmap::IdMap;
+
 use chain::call::{Call, RunProgram, Write};
 use chain::plan::Reason;
-use system::idmap::{IdKind, IdMap};
-
-/// Who owns a file whose owner has no id in the user namespace: /proc/sys/kernel/overflowuid.
-const OVERFLOW_UID: u32 = 65534;
+use system::idmap::{IdKind, OVERFLOW_ID};
 
 /// The program that writes a map.
 ///
@@ -34,7 +33,7 @@ pub fn find(kind: IdKind) -> Result<PathBuf, String> {
     match meta.map(|meta| meta.uid()) {
         Ok(0) if is_setuid => {}
         _ if sys::has_file_capabilities(&program) => {}
-        Ok(owner) if is_setuid && owner == OVERFLOW_UID => {
+        Ok(owner) if is_setuid && owner == OVERFLOW_ID => {
             return Err(format!(
                 "{shown} gains no rights here: its owner does not exist in this user namespace"
             ));

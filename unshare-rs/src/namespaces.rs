@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use chain::reporter::listed;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use nix::sched::CloneFlags;
 use system::namespace::{CLONE_NEWTIME, Kind};
@@ -92,11 +93,9 @@ impl Namespaces {
     pub fn reason(self) -> String {
         let options = OPTIONS.iter().filter(|option| self.has(option.kind.flag));
         let names: Vec<&str> = options.map(|option| option.kind.name).collect();
-        match names.split_last() {
-            Some((last, others)) if !others.is_empty() => {
-                format!("enter new {} and {last} namespaces", others.join(", "))
-            }
-            _ => format!("enter a new {} namespace", names.concat()),
+        match names.as_slice() {
+            [one] => format!("enter a new {one} namespace"),
+            more => format!("enter new {} namespaces", listed(more)),
         }
     }
 

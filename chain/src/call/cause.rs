@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use system::idmap::inner_ids;
+use system::idmap::{OVERFLOW_ID, inner_ids};
 use system::status::Status;
 use system::{mountinfo, sys};
 
@@ -76,8 +76,8 @@ pub(super) fn without_id() -> Option<String> {
         Some(ids.iter().any(|range| range.contains(&id.into())))
     };
     let (user, group) = sys::effective_ids();
-    // an id that is not mapped reads as 65534, which another user of the map may be
-    let is_overflow = user == 65534 && !sys::has_processes(user);
+    // another user of the map may have this number
+    let is_overflow = user == OVERFLOW_ID && !sys::has_processes(user);
     let both = has_id("/proc/self/uid_map", user)? && has_id("/proc/self/gid_map", group)?;
     (is_overflow || !both).then(|| {
         "your user or group has no id in this user namespace: unshare-rs gives it one with --map-root-user, or \

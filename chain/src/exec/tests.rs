@@ -41,9 +41,13 @@ fn elf(machine: u16, loader: &str) -> Vec<u8> {
     file
 }
 
+fn foreign_machine() -> u16 {
+    if elf::native_machine() == 183 { 62 } else { 183 }
+}
+
 #[test]
 fn a_foreign_program_that_lacks_only_its_emulator_is_told_from_one_without_a_loader() {
-    let foreign = if elf::native_machine() == 183 { 62 } else { 183 };
+    let foreign = foreign_machine();
     let program = Program::new("emulated", &elf(foreign, "/bin/sh"), 0o755);
     assert_eq!(diagnose(&program.0, Errno::ENOENT), ExecFailure::Emulator(elf::machine_name(foreign)));
 }
@@ -61,13 +65,13 @@ fn our_tools_go_before_the_one_that_changes_the_root() {
 
 #[test]
 fn a_missing_loader_is_named() {
-    let program = Program::new("loader", &elf(62, "/lib/ld-nope.so.1"), 0o755);
+    let program = Program::new("loader", &elf(elf::native_machine(), "/lib/ld-nope.so.1"), 0o755);
     assert_eq!(diagnose(&program.0, Errno::ENOENT), ExecFailure::Loader("/lib/ld-nope.so.1".into()));
 }
 
 #[test]
 fn a_foreign_machine_is_named() {
-    let foreign = if elf::native_machine() == 183 { 62 } else { 183 };
+    let foreign = foreign_machine();
     let program = Program::new("foreign", &elf(foreign, "/lib/ld.so"), 0o755);
     assert_eq!(diagnose(&program.0, Errno::ENOEXEC), ExecFailure::Machine(elf::machine_name(foreign)));
 }
@@ -80,7 +84,7 @@ fn a_cut_off_program_is_no_script() {
 
 #[test]
 fn a_table_that_points_nowhere_is_survived() {
-    let mut file = elf(62, "/lib/ld.so");
+    let mut file = elf(elf::native_machine(), "/lib/ld.so");
     file[32..40].copy_from_slice(&u64::MAX.to_ne_bytes());
     let program = Program::new("nowhere", &file, 0o755);
     assert_eq!(diagnose(&program.0, Errno::ENOENT), ExecFailure::Unknown);

@@ -115,7 +115,7 @@ fn reap(name: &str, socket: &OwnedFd, parent: &OwnedFd, make_steps: impl FnOnce(
     if sent.is_err() {
         sys::exit(FAILED);
     }
-    // after a failure, too: our end would end the process of the command before it could fail
+    // it stays after a failure as well: its end would kill the process of the command, which is to report it
     let _ = nix::unistd::close(socket.as_raw_fd());
     sys::drop_code_pages();
     loop {

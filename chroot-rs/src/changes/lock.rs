@@ -1,14 +1,12 @@
 //! The lock of the directory of `--changes`: two overlays on one upper directory would spoil it.
 
-use std::io;
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chain::call::{Call, Shown};
 use chain::handles::{FdSlot, Handles};
 use chain::reporter::quoted;
 use nix::errno::Errno;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use system::sys;
 
 /// Locks the directory for as long as the slot holds it: flock(2). The parent that stays keeps it open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,26 +25,13 @@ impl Call for Lock {
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
-        let locked =
-            lock(&self.dir).map_err(|why| Errno::from_raw(why.raw_os_error().unwrap_or_default()))?;
-        handles.hold(self.slot, locked);
+        handles.hold(self.slot, sys::try_lock_dir(&self.dir)?);
         Ok(())
     }
 
     fn hint(&self, errno: Errno) -> Option<String> {
         (errno == Errno::EAGAIN).then(in_use)
     }
-}
-
-/// Locks a directory; the lock ends with the descriptor.
-///
-/// # Errors
-/// `EWOULDBLOCK` if another process has locked it; else as open(2) and flock(2).
-pub fn lock(dir: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let open = rustix::fs::open(dir, flags, Mode::empty())?;
-    rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive)?;
-    Ok(open)
 }
 
 /// What to do where a directory is locked.

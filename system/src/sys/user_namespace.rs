@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
+use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2};
 
@@ -49,8 +50,8 @@ fn mapped(created: OwnedFd, ids: &str) -> Result<OwnedFd, Errno> {
     for kind in [IdKind::User, IdKind::Group] {
         super::write_file(format!("{process}/{}", kind.map_file()).as_ref(), ids.as_bytes())?;
     }
-    let file = File::open(format!("{process}/ns/user"));
-    file.map(Into::into).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))
+    let namespace = format!("{process}/ns/user");
+    nix::fcntl::open(namespace.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
 }
 
 /// Not getpid(2): /proc may be that of another PID namespace.

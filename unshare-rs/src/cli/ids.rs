@@ -2,9 +2,10 @@
 
 use std::str::FromStr;
 
-use system::idmap::{IdKind, IdRange};
-
+use system::idmap::IdKind;
 use system::nss;
+
+use crate::idmap::IdRange;
 
 /// The options about users and groups.
 #[derive(Debug, Default, clap::Args)]
