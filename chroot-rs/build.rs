@@ -1,6 +1,6 @@
 //! Turns seccomp/syscalls.tsv into one sorted table of ranges for each architecture.
 
-// a build that cannot go on stops with a message, which is what expect does
+// a build that cannot continue stops with a message: that is what expect is for
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::{env, fs};
 
 const TABLE: &str = "seccomp/syscalls.tsv";
-/// The name of each column's table, and the machine whose kernel may take its calls.
+/// The name of each column's table, and the machine whose kernel accepts its calls. Tests have all tables.
 const ARCHITECTURES: [(&str, &str); 3] = [("X86_64", "x86_64"), ("I386", "x86_64"), ("AARCH64", "aarch64")];
 
 fn main() {
@@ -27,8 +27,8 @@ fn main() {
             .map(|row| (row[column + 1].parse().expect("a number"), rule(row[4])))
             .collect();
         calls.sort();
-        assert!(calls.windows(2).all(|pair| pair[0].0 < pair[1].0), "{name}: a number stands twice");
-        writeln!(code, "#[cfg(target_arch = \"{machine}\")]").expect("a String");
+        assert!(calls.windows(2).all(|pair| pair[0].0 < pair[1].0), "{name}: a number appears twice");
+        writeln!(code, "#[cfg(any(test, target_arch = \"{machine}\"))]").expect("a String");
         writeln!(code, "static {name}: &[(u32, Rule)] = &[").expect("a String");
         for (start, rule) in ranges(&calls) {
             writeln!(code, "    ({start}, {rule}),").expect("a String");
@@ -39,7 +39,7 @@ fn main() {
     fs::write(Path::new(&out).join("syscalls.rs"), code).expect("OUT_DIR is writable");
 }
 
-/// The first number of each run of calls with one rule; numbers without a call are absent.
+/// The first number of each run of calls with the same rule. Numbers without a call are absent.
 fn ranges(calls: &[(u32, String)]) -> Vec<(u32, String)> {
     let absent = || "Rule::Absent".to_string();
     let mut ranges = vec![(0, absent())];
@@ -47,7 +47,7 @@ fn ranges(calls: &[(u32, String)]) -> Vec<(u32, String)> {
         ranges.push((*number, rule.clone()));
         ranges.push((*number + 1, absent()));
     }
-    // of several ranges that begin at one number, the last holds
+    // of several ranges that start at the same number, the last one counts
     let mut merged: Vec<(u32, String)> = Vec::new();
     for (start, rule) in ranges {
         if merged.last().is_some_and(|last| last.0 == start) {

@@ -1,5 +1,5 @@
-//! Builds what is written into the test programs, because `tests/run` starts them as
-//! users, and in a VM, who cannot read these sources.
+//! Embeds documents into the test programs, because `tests/run` starts them as users, and in a VM, who cannot
+//! read the source tree.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -39,7 +39,7 @@ fn main() {
     fs::write(Path::new(&out).join("documents.rs"), documents).expect("OUT_DIR takes a file");
 }
 
-/// Pages, man pages and completions; a folder that comes or goes is noticed too.
+/// Pages, man pages and completions. Cargo also watches the folders, for new and removed files.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {
     if ["src", "tests", "fuzz"].iter().any(|sources| path.ends_with(sources)) {
         return;

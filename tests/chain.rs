@@ -49,13 +49,26 @@ mod as_anyone {
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
+    fn every_tool_of_a_chain_is_found_after_the_environment_is_cleared() {
+        let root = Scratch::busybox_root();
+        let path = format!("{}:/usr/bin:/bin", tools().dir().display());
+        for option in ["--clear-env", "--whitelist-env=TERM"] {
+            let run = Run::new(tools().unshare()).env("PATH", &path);
+            let run = run.args([option, "--", "cgexec-rs", "--", "chroot-rs"]).arg(root.path(""));
+            let ended = run.args(["/bin/echo", "found"]).end();
+            assert_eq!((ended.end, ended.out().as_str()), (End::Exit(0), "found\n"), "{}", ended.err());
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
     fn what_the_command_says_comes_through_and_nothing_else() {
         let root = Scratch::busybox_root();
         for link in Link::all(&root) {
             let said = link.run(["/bin/sh", "-c", "cat; echo out; echo err >&2"]).stdin("in\n").end();
             assert_eq!(said.out(), "in\nout\n", "{}", link.name);
             let err = said.err();
-            // what is left out is said, but no step, no warning for what works
+            // a line for a skipped default, but no line for a step, and no warning about something that works
             let foreign: Vec<_> = err.lines().filter(|line| !line.contains("-rs: ")).collect();
             assert_eq!(foreign, ["err"], "{}", link.name);
         }
@@ -117,7 +130,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs namespaces"]
     fn process_1_ends_with_128_and_the_number_of_the_signal() {
-        // inside, unshare is process 1 of the outer one's namespace, which no signal of its own can end
+        // inside, unshare is process 1 of the outer one's namespace, and its own signals cannot end process 1
         let named = ["--user", "--map-root-user", "--pid"].map(OsString::from);
         let outer = std::iter::once(tools().unshare().into()).chain(named).chain(["--".into()]);
         let inner = [tools().unshare().into(), "--uts".into(), "--fork".into(), "--".into()];
@@ -139,7 +152,7 @@ mod as_root {
         assert_eq!(link.run(["sh", "-c", "pwd; exit 7"]).end().ended(End::Exit(7)).out(), "/\n");
         link.run(["no-such-command"]).end().ended(End::Exit(127));
         link.run(["/etc/passwd"]).end().ended(End::Exit(126));
-        // its parent is gone: it became the command
+        // its parent is gone, because it became the command
         let ended = link.run(["sh", "-c", "kill -TERM $$"]).end();
         assert_eq!(ended.end, End::Signal(15));
     }

@@ -1,4 +1,4 @@
-//! Many chains at once: each is as if it were alone, and all of them leave nothing.
+//! Many chains at once: each behaves as if it were alone, and together they leave nothing.
 
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -10,10 +10,10 @@ use tests::{Link, Rng, Scratch, Snapshot};
 /// How many chains run at the same time.
 const CHAINS: usize = 64;
 
-/// For how long; `CHAIN_SECONDS` says otherwise, as 120 for the two minutes that are asked for.
+/// The duration; `CHAIN_SECONDS` overrides it, for example with 120.
 const SECONDS: u64 = 10;
 
-/// Runs a chain once; what is wrong with what it said or how it ended.
+/// Runs a chain once, and returns what is wrong with its output or its end.
 fn run(chain: &Link, status: usize, quiet: &str) -> Option<String> {
     let words = chain.words(["sh", "-c", &format!("exit {status}")]);
     let (program, args) = words.split_first().expect("a chain has a program");
@@ -34,7 +34,7 @@ mod on_host {
         let seconds = std::env::var("CHAIN_SECONDS").map_or(SECONDS, |text| text.parse().expect("seconds"));
         let mut rng = Rng::new();
         let [.., first, second] = Link::all(&root);
-        // what is left out is said by each run alike
+        // each run prints the same line about what it skips
         let chains = [first, second].map(|chain| {
             let quiet = chain.run(["true"]).end();
             (chain, quiet.err())

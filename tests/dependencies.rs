@@ -1,7 +1,7 @@
-//! What others wrote and is built in: under which licence, from where, and each of it once.
+//! The dependencies: their licences, their sources, and each in one version.
 //!
-//! cargo-deny says more, as what is known to be wrong with a version; this needs nothing
-//! but cargo and what it has downloaded.
+//! cargo-deny checks more, such as known vulnerabilities. These tests only need cargo and what it has
+//! downloaded.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tests::Run;
 
-/// The packages of the workspace and all they need on Linux.
+/// The packages of the workspace and all their dependencies on Linux.
 fn packages() -> Vec<Value> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let metadata = Run::new(cargo).args(["metadata", "--format-version=1", "--locked", "--offline"]);
@@ -36,9 +36,9 @@ fn allowed() -> Vec<String> {
     list.split('"').skip(1).step_by(2).map(String::from).collect()
 }
 
-/// Whether an SPDX expression can be met with these licences: AND binds tighter than OR.
+/// Whether these licences satisfy an SPDX expression: AND binds tighter than OR.
 fn is_allowed(expression: &str, allowed: &[String]) -> bool {
-    // crates of before SPDX have a slash between the licences that one may choose from
+    // crates from before SPDX have a slash between alternative licences
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let mut rest = words.as_slice();
@@ -114,9 +114,9 @@ mod in_tree {
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
-    /// The files of the tree that name a licence in their first lines, without those that are made or fetched.
+    /// The files of the tree that name a licence in their first lines, except generated and downloaded ones.
     fn licences(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-        // in two parts, so that this file is none of them
+        // in two parts, so that this file is not one of them
         let mark = concat!("SPDX-License-", "Identifier:");
         for entry in fs::read_dir(folder).expect("a folder of the tree") {
             let entry = entry.expect("an entry");

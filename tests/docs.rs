@@ -10,7 +10,7 @@ use tests::registry::{Door, Registry};
 use tests::session::{SessionEnv, SessionKind, check, check_amid};
 use tests::{Debian, End, Run, Scratch, daemon, documents, tools};
 
-/// Each page but those of the options, which `pages` runs.
+/// The pages, except those of the options, which `pages` runs.
 const PAGES: [&str; 7] = [
     "README.md",
     "CONTRIBUTING.md",
@@ -22,18 +22,45 @@ const PAGES: [&str; 7] = [
 ];
 
 #[test]
-fn every_link_leads_to_a_file() {
+fn every_link_leads_to_a_file_and_a_heading() {
     let mut links = 0;
     for (page, text) in documents::starting_with("").filter(|(page, _)| page.ends_with(".md")) {
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(to, _)| to);
-        for target in targets.filter(|to| !to.contains("://") && !to.starts_with('#')) {
-            let file = target.split('#').next().unwrap_or_default();
-            let there = documents::source(page).parent().expect("a page is in a folder").join(file);
-            assert!(there.exists(), "{page} links to {target}, which is not there");
+        for target in targets.filter(|to| !to.contains("://")) {
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let source = documents::source(page);
+            let there = match file {
+                "" => source,
+                file => source.parent().expect("a page is in a folder").join(file),
+            };
+            assert!(there.exists(), "{page} links to {target}, which does not exist");
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&there).expect("a page");
+                let found = anchors(&text).any(|anchor| anchor == heading);
+                assert!(found, "{page} links to {target}: that page does not have the heading");
+            }
             links += 1;
         }
     }
     assert!(links > 50, "only {links} links were found");
+}
+
+/// The anchors that links use for a page's headings: lower-case words, with dashes in between.
+fn anchors(page: &str) -> impl Iterator<Item = String> {
+    let outside_of_blocks = page.split("```").step_by(2);
+    let headings = outside_of_blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix('#'));
+    headings.map(|heading| {
+        let words = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|char| char.is_alphanumeric() || matches!(char, ' ' | '-' | '_'));
+        kept.map(|char| if char == ' ' { '-' } else { char }).collect()
+    })
+}
+
+#[test]
+fn an_anchor_is_the_words_of_a_heading() {
+    let page = "# What `--explain` prints\n```sh\n# a comment\n```\n## Docker, word by word\n";
+    let found: Vec<String> = anchors(page).collect();
+    assert_eq!(found, ["what---explain-prints", "docker-word-by-word"]);
 }
 
 /// Phrases that a native speaker would not write, most of them from word-for-word translation. A test is not an editor:
@@ -124,7 +151,7 @@ mod as_root {
     mod in_debian {
         use super::*;
 
-        /// What the test below runs where it has gone to.
+        /// The part of the test below that runs inside.
         #[test]
         #[ignore = "needs root"]
         fn what_root_can_try_of_the_course_is_true() {
@@ -139,7 +166,7 @@ mod as_root {
             for tool in [tools().unshare(), tools().cgexec(), tools().chroot(), tools().fetch()] {
                 fs::copy(&tool, bin.join(tool.file_name().expect("a name"))).expect("a copy");
             }
-            // this program has the pages in it, and needs nothing else
+            // this program contains the pages, and needs nothing else
             fs::copy(env::current_exe().expect("its path"), debian.path("srv/docs")).expect("a copy");
             let page = documents::text("docs/course/README.md");
             let enter = "unshare-rs -- cgexec-rs -- chroot-rs --privileged debian-fs bash -c ";
@@ -247,7 +274,7 @@ mod with_mirror {
     }
 }
 
-/// Runs examples/shell, which is README's first command, but for the build; twice: the second time the root is there.
+/// Runs examples/shell, README's first command, without the build. The second time, the root already exists.
 fn assert_first_command() {
     const BUILD: &str = "bin=$(\"${0%/*}/../dist/build\")\n";
     let page = documents::text("README.md");
@@ -270,7 +297,7 @@ fn assert_first_command() {
             })
             .end()
             .ended(End::Exit(7));
-        // the reaper is process 1 there, and the shell process 2; ls and wc make two more
+        // the reaper is process 1 there, and the shell process 2; ls and wc add two more
         let said = ended.out();
         assert!(said.starts_with("container\n0\n") && said.lines().count() == 3, "{said}");
         let processes: u32 = said.lines().last().expect("three lines").trim().parse().expect("a number");

@@ -1,4 +1,4 @@
-//! rootfs-fetch and what a real Docker engine writes.
+//! rootfs-fetch with archives of a real Docker engine; cgexec-rs in a container of one.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ mod with_engine {
         engine.docker().arg("import").arg(archive).arg("small:1").end().ok();
     }
 
-    /// The same archive as GNU tar unpacks it.
+    /// The same archive, unpacked by GNU tar.
     fn by_tar(archive: &Path, directory: &Path) {
         fs::create_dir(directory).unwrap();
         Run::new("tar").arg("-C").arg(directory).arg("-xpf").arg(archive).end().ok();
@@ -39,7 +39,7 @@ mod with_engine {
         let found = scratch.path("found");
         Run::new(tools().fetch()).arg("-").arg(&found).stdin(exported).end().ok();
         by_tar(&scratch.path("export.tar"), &scratch.path("wanted"));
-        // devices are left out unless they are asked for; the export has one
+        // devices are skipped by default; the export has one
         let console = scratch.path("wanted/dev/console");
         if console.exists() && !scratch.path("found/dev/console").exists() {
             fs::remove_file(console).unwrap();
@@ -56,7 +56,7 @@ mod with_engine {
         let scratch = Scratch::new();
         let engine = Engine::start();
         import(&engine, &scratch);
-        // a second layer, without running anything: what is committed has changed
+        // a second layer without running anything: a committed container that has changed
         let container = engine.docker().args(["create", "small:1", "sh"]).end().ok();
         fs::write(scratch.path("motd"), "hello\n").unwrap();
         let copy = engine.docker().arg("cp").arg(scratch.path("motd"));
@@ -72,6 +72,22 @@ mod with_engine {
             let busybox = fs::read(found.join("bin/busybox")).unwrap();
             assert_eq!(hex(&busybox), hex(&fs::read(tests::scratch::busybox()).unwrap()));
         }
+    }
+
+    #[test]
+    #[ignore = "needs root and Debian's docker.io"]
+    fn in_a_container_of_docker_the_hint_is_an_option_of_docker() {
+        let _turn = snapshot::turn();
+        let scratch = Scratch::new();
+        let engine = Engine::start();
+        import(&engine, &scratch);
+        let tool = format!("{}:/cgexec-rs:ro", tools().cgexec().display());
+        let run = engine.docker().args(["run", "--rm", "--network", "none", "-v", &tool]);
+        let ended = run.args(["small:1", "/cgexec-rs", "--pids-limit", "20", "--", "/bin/true"]).end();
+        let refused = ended.ended(End::Exit(125)).err();
+        let hint = "cgexec-rs: hint: start the container with docker run --security-opt writable-cgroups=true, \
+            or --privileged where that is unknown\n";
+        assert!(refused.ends_with(hint), "{refused}");
     }
 
     #[test]

@@ -1,30 +1,30 @@
-//! `--explain` tells what is done, all of it, in order, and nothing else.
+//! `--explain` prints everything that is done, in order, and nothing else.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use tests::explain::{CHANGING_CALLS, calls_by_tools, is_change};
-use tests::trace::{Call, Traced};
+use tests::trace::{Traced, TracedCall};
 use tests::{End, ExplainedStep, Link, Run, Scratch, Trace, tools};
 
-/// The command at the end, known by its name in the log.
+/// The final command, known by its name in the log.
 const COMMAND: &str = "/bin/true";
 
 fn traced(plan: &Link) -> Traced {
     Trace::new().only(CHANGING_CALLS.join(",")).run(plan.words([COMMAND]))
 }
 
-/// The log without what was said.
+/// The log without messages.
 fn shown(traced: &Traced) -> String {
     let calls = traced.calls.iter().filter(|call| call.name != "write" || is_change(call));
     calls.map(|call| format!("  {} = {}", call.text(), call.result)).collect::<Vec<_>>().join("\n")
 }
 
-/// Two runs make groups of different names, and one that is not made yet has to say what comes
-/// after the command.
+/// Removes group names: two runs create groups with different names, and a dry run must print the undo steps
+/// of a group that does not exist.
 fn without_names_of_groups(told: &[ExplainedStep]) -> Vec<String> {
-    // newuidmap is told the number of the process too, which is another one in each run
+    // newuidmap gets the PID, which differs in each run
     let hide = |call: &str| {
         let varies = ["cgexec-", "map\", \""].into_iter().find(|name| call.contains(name));
         let Some((name, (before, after))) = varies.and_then(|name| Some((name, call.split_once(name)?)))
@@ -37,10 +37,10 @@ fn without_names_of_groups(told: &[ExplainedStep]) -> Vec<String> {
     told.iter().map(|told| format!("{}: {}", reason(told), hide(&told.call))).collect()
 }
 
-/// Whether a step is a call. Of the reaper, once it can be read by nobody but root, an ordinary user's
-/// strace shows addresses in the place of what is there.
-fn is_told(told: &ExplainedStep, call: &Call, log: &[Call]) -> bool {
-    let withdraws = |other: &Call| other.pid == call.pid && other.args.starts_with("PR_SET_DUMPABLE");
+/// Whether a step is this call. When only root can read the reaper's memory, an ordinary user's strace shows
+/// addresses instead of arguments.
+fn is_told(told: &ExplainedStep, call: &TracedCall, log: &[TracedCall]) -> bool {
+    let withdraws = |other: &TracedCall| other.pid == call.pid && other.args.starts_with("PR_SET_DUMPABLE");
     let is_unreadable = || call.args.contains("0x7f") && log.iter().any(withdraws);
     told.is(call) || told.call.starts_with(&format!("{}(", call.name)) && is_unreadable()
 }
@@ -101,7 +101,7 @@ mod as_anyone {
             let traced = traced(&plan.clone().with("--dry-run"));
             assert_eq!(traced.ended.end, End::Exit(0), "{}: {}", plan.name, traced.ended.err());
             let made: Vec<_> = traced.calls.iter().skip(1).filter(|call| is_change(call)).collect();
-            assert_eq!(made, [] as [&Call; 0], "{}", plan.name);
+            assert_eq!(made, [] as [&TracedCall; 0], "{}", plan.name);
         }
     }
 
@@ -119,13 +119,42 @@ mod as_anyone {
     }
 
     #[test]
+    #[ignore = "needs strace, busybox-static and namespaces"]
+    fn the_file_with_the_hostname_is_told_step_by_step() {
+        let root = Scratch::busybox_root();
+        fs::write(root.path("etc/hosts"), "127.0.0.1 localhost\n").unwrap();
+        let chain = Link::unshare().then(Link::chroot(&root), "unshare, chroot");
+        let words = ["env", "CHAIN_EXPLAIN=1"].map(Into::into).into_iter().chain(chain.words([COMMAND]));
+        let traced = Trace::new().only(CHANGING_CALLS.join(",")).run(words);
+        let told = ExplainedStep::parse_all(&traced.ended.err());
+        let made: Vec<&TracedCall> =
+            traced.calls.iter().filter(|call| is_change(call) && call.args.contains("hosts")).collect();
+        assert!(made.len() >= 4, "{}", shown(&traced));
+        let mut untold = told.as_slice();
+        for call in made {
+            let at = untold.iter().position(|told| is_told(told, call, &traced.calls));
+            let at = at.unwrap_or_else(|| panic!("{} is not told, or too late", call.text()));
+            untold = untold.get(at + 1..).unwrap_or_default();
+        }
+        // the other direction; the file is opened and closed without a change
+        let mut log = traced.calls.as_slice();
+        let is_meant =
+            |told: &&ExplainedStep| told.call.contains("hosts") && !told.call.starts_with("openat(");
+        for told in told.iter().filter(is_meant) {
+            let at = log.iter().position(|call| is_told(told, call, &traced.calls));
+            let at = at.unwrap_or_else(|| panic!("{} is not made, or too early", told.call));
+            log = log.get(at + 1..).unwrap_or_default();
+        }
+    }
+
+    #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn a_variable_lets_the_whole_chain_explain_itself() {
         let root = Scratch::busybox_root();
         let [.., chain, _] = Link::all(&root);
         let ended = chain.run([COMMAND]).env("CHAIN_EXPLAIN", "1").end().ended(End::Exit(0));
         let tools = tools_that_told(&ended.err());
-        // cgexec-rs stays behind and tells how it takes its group back, where it had one
+        // cgexec-rs stays, and prints how it removes its group, if it had one
         assert_eq!(tools.get(..3).unwrap(), ["unshare-rs", "cgexec-rs", "chroot-rs"], "{}", ended.err());
     }
 
@@ -136,12 +165,12 @@ mod as_anyone {
         for chain in Link::all(&root).into_iter().rev().take(2).map(|chain| chain.with("--dry-run")) {
             let traced = traced(&chain);
             assert_eq!(traced.ended.end, End::Exit(0), "{}: {}", chain.name, traced.ended.err());
-            let became_another = |call: &&Call| call.name == "execve" && !call.args.contains("-rs\"");
+            let became_another = |call: &&TracedCall| call.name == "execve" && !call.args.contains("-rs\"");
             let made: Vec<_> =
                 traced.calls.iter().filter(|call| is_change(call) && call.name != "execve").collect();
-            assert_eq!(made, [] as [&Call; 0], "{}", chain.name);
+            assert_eq!(made, [] as [&TracedCall; 0], "{}", chain.name);
             let others: Vec<_> = traced.calls.iter().filter(became_another).collect();
-            assert_eq!(others, [] as [&Call; 0], "{}: the command was run", chain.name);
+            assert_eq!(others, [] as [&TracedCall; 0], "{}: the command was run", chain.name);
             assert_eq!(tools_that_told(&traced.ended.err()).len(), 3, "{}", traced.ended.err());
         }
     }
@@ -159,7 +188,7 @@ mod as_anyone {
         assert_eq!(planned(&chain), all);
         assert_eq!(planned(&chain.clone().with("--explain")), all);
         assert!(!root.path("made").exists());
-        // 0 asks for nothing, as it does of CHAIN_EXPLAIN
+        // 0 turns it off, as for CHAIN_EXPLAIN
         chain.run(["/bin/touch", "/made"]).env("CHAIN_DRY_RUN", "0").end().ok();
         assert!(root.path("made").exists());
     }
@@ -176,17 +205,13 @@ mod as_anyone {
             assert_eq!(ended.out(), "");
             ended.err().lines().last().unwrap().to_string()
         };
-        let said =
-            format!("unshare-rs: the plan ends here: {:?} is no program that knows CHAIN_DRY_RUN", script);
+        let said = format!("unshare-rs: the plan ends here: {:?} does not support CHAIN_DRY_RUN", script);
         assert_eq!(plan(&["--".as_ref(), script.as_os_str()]), said);
         let said = plan(&["--root=/usr".as_ref(), "cgexec-rs".as_ref()]);
-        assert_eq!(
-            said,
-            "unshare-rs: the plan ends here: \"cgexec-rs\" is a program of the new root, not of this one"
-        );
+        assert_eq!(said, "unshare-rs: the plan ends here: \"cgexec-rs\" is in the new root, not in this one");
     }
 
-    /// Who told steps, in order.
+    /// The tools that printed steps, in order.
     fn tools_that_told(stderr: &str) -> Vec<String> {
         let mut tools: Vec<_> = ExplainedStep::parse_all(stderr).into_iter().map(|told| told.tool).collect();
         tools.dedup();

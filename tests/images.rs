@@ -1,5 +1,5 @@
-//! Images as they were made to run: examples/run, which is `docker run` on these tools, and docker and podman
-//! beside it.
+//! Images that run a command: examples/run, which is `docker run` with these tools, compared with docker and
+//! podman.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use tests::engine::Engine;
 use tests::layout::{Layout, Packing, hex};
 use tests::{End, Run, Scratch, tools};
 
-/// On an emulated processor, where each of the three programs of a run takes seconds to start.
+/// For an emulated processor, on which each of the three programs of a run takes seconds to start.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(120);
 
 const RUN: &str = include_str!("../examples/run");
 
-/// An image by what it says of itself, what is typed behind `run`, with the image as `IMAGE`, and what comes
-/// out. The engine agrees with each line.
+/// An image's configuration, the words after `run`, with the image as `IMAGE`, and the output. The engines
+/// agree with each line.
 struct Case {
     name: &'static str,
     config: fn() -> Value,
     typed: &'static [(&'static str, &'static str, i32)],
 }
 
-/// As root and as a user the ids inside are the same.
+/// The ids inside are the same for root and for a user.
 const CASES: [Case; 10] = [
     Case {
         name: "command",
@@ -198,7 +198,7 @@ mod as_user {
     }
 }
 
-/// What `docker load` and `podman load` read: one layer and a configuration.
+/// An archive for `docker load` and `podman load`: one layer and a configuration.
 fn archive(case: &Case, layer: &[u8], scratch: &Scratch) -> Vec<u8> {
     let folder = scratch.path(case.name);
     std::fs::create_dir(&folder).expect("a folder");
@@ -222,8 +222,8 @@ fn tag(case: &Case) -> String {
     format!("localhost/{}:1", case.name)
 }
 
-/// Loads each image and runs each line with an engine, whose command line `engine` begins. `compared` is the part
-/// of an output in which the engines agree.
+/// Loads each image and runs each line with an engine; `engine` is the beginning of its command line.
+/// `compared` selects the part of an output on which the engines agree.
 fn check_engine(engine: impl Fn() -> Run, compared: impl Fn(&str) -> String) {
     let scratch = Scratch::new();
     let layer = root();
@@ -257,8 +257,8 @@ mod with_engine {
 mod with_podman {
     use super::*;
 
-    /// Without what podman adds on purpose: two variables, whatever the image says, and an account for a number that
-    /// has none. The group of the process is among its other groups with docker, and not with podman.
+    /// Removes what podman adds on purpose: two variables in every image, and an account for a number without
+    /// one. With docker, the group of the process is also in its list of groups; with podman it is not.
     fn compared(out: &str) -> String {
         let is_podmans = |line: &&str| ["container=podman", "TERM=xterm"].contains(line);
         let lines = out.lines().filter(|line| !is_podmans(line));

@@ -1,4 +1,4 @@
-//! What the kernel does for a container, and that nothing of it stays.
+//! What the kernel does for a container, and that none of it stays.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ fn unshare(options: &[&str]) -> Link {
     Link::new("unshare", [tools().unshare().into()].into_iter().chain(options).chain(["--".into()]))
 }
 
-/// Each namespace of a process that prints them, by name.
+/// Each namespace of a process, which prints them, by name.
 fn namespaces(of: Run) -> BTreeMap<String, String> {
     let lines = of.end().ok();
     let pair = |line: &str| line.split_once(' ').map(|(name, id)| (name.to_string(), id.to_string()));
@@ -29,11 +29,11 @@ fn new_namespaces(link: &Link) -> Vec<String> {
     let inside = namespaces(link.run(SHOW_NAMESPACES));
     assert_eq!(inside.keys().collect::<Vec<_>>(), outside.keys().collect::<Vec<_>>());
     let differ = inside.into_iter().filter(|(name, id)| outside.get(name) != Some(id));
-    // what children get is the same as what the process has, after the fork that makes it so
+    // after the fork that children need, their namespaces are those of the process
     differ.map(|(name, _)| name).filter(|name| !name.ends_with("_for_children")).collect()
 }
 
-/// A few by default; all that the issue asks for with CHAIN_LOAD=full.
+/// A few by default; the full number with CHAIN_LOAD=full.
 fn times(full: usize) -> usize {
     if std::env::var_os("CHAIN_LOAD").is_some_and(|load| load == "full") { full } else { full / 10 }
 }
@@ -104,12 +104,12 @@ mod as_anyone {
         let devices = chain.run(["cat", "/proc/net/dev"]).end().ok();
         let names: Vec<_> = devices.lines().filter_map(|line| line.split_once(':')).collect();
         let names: Vec<_> = names.into_iter().map(|(name, _)| name.trim()).collect();
-        // the kernel gives a new network namespace a fallback for each tunnel that it has loaded
+        // in a new network namespace, the kernel creates a fallback device for each tunnel that it has loaded
         assert!(names.contains(&"lo"), "{names:?}");
         let up = chain.run(["ip", "-o", "link", "show", "up"]).end().ok();
         let up: Vec<_> = up.lines().filter_map(|line| line.split(": ").nth(1)).collect();
         assert_eq!(up, ["lo"]);
-        // an open input: at its end the other side would be told so, perhaps before it has written
+        // an input that stays open: its end could reach the other side before that has written
         let listens = "mkfifo /tmp/open; nc -l -p 7 127.0.0.1 <>/tmp/open >/tmp/got & \
             until echo hello | nc -w 2 127.0.0.1 7; do sleep 0.05; done; wait; cat /tmp/got";
         assert_eq!(chain.run(["sh", "-c", listens]).end().ok(), "hello\n", "a connection to itself");
@@ -153,7 +153,7 @@ mod as_anyone {
         for chain in Link::all(&root).into_iter().filter(|link| link.changes_root) {
             let ended = chain.run(["sh", "-c", &format!("cat {ways}")]).end();
             assert_eq!(ended.out(), "", "{}", chain.name);
-            // without a PID namespace the host's processes are in sight, and what they see with them
+            // without a PID namespace, the host's processes are visible, and what they see as well
             if chain.name != "chroot" {
                 let ended = chain.run(["sh", "-c", &processes]).end();
                 assert_eq!(ended.out(), "", "{}: another process leads out", chain.name);
@@ -181,7 +181,7 @@ mod as_anyone {
     fn mounts_made_inside_stay_inside() {
         let _before = Snapshot::take();
         let root = Scratch::busybox_root();
-        // the right to mount is not among the usual ones
+        // the right to mount is not among the default ones
         let chroot = || Link::chroot(&root).with("--cap-add=SYS_ADMIN");
         let (unshare, cgexec) = (Link::unshare(), Link::cgexec());
         for chain in [
@@ -217,7 +217,7 @@ mod as_anyone {
         for chain in [first, second] {
             for moment in 0..times(100) {
                 let run = chain.run(["sh", "-c", "sleep 1000 & sleep 1000"]).start();
-                // not to wait for something, but to strike at another moment each time
+                // not to wait for anything, but to kill at another moment each time
                 std::thread::sleep(std::time::Duration::from_micros(300 * moment as u64));
                 nix::sys::signal::kill(run.pid(), nix::sys::signal::SIGKILL).unwrap();
                 run.end().ended(End::Signal(9));

@@ -1,4 +1,4 @@
-//! The whole chain ended at any moment, in any way: nobody and nothing outlives it.
+//! Ends the whole chain at any moment, in any way: no process and nothing else outlives it.
 
 use std::fmt::{self, Display};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -11,16 +11,16 @@ use nix::unistd::{Pid, getsid};
 
 use tests::{Link, Rng, Scratch, Snapshot, deadline, terminal};
 
-/// What ends a chain.
+/// How to end a chain.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     /// A signal to its first process.
     Signal(Signal),
     /// SIGKILL to any of its processes that is a tool: a supervisor, a helper, the reaper.
     AnyTool,
-    /// A signal to its process group, as keys send it.
+    /// A signal to its process group, as from a key.
     Group(Signal),
-    /// The terminal's window, closed.
+    /// Closing the terminal's window.
     Close,
 }
 
@@ -47,7 +47,7 @@ impl Display for Way {
     }
 }
 
-/// A command that ends by itself only after the test.
+/// A command that only ends by itself after the test.
 const COMMAND: [&str; 2] = ["sleep", "1000"];
 
 /// The chain in both orders.
@@ -60,7 +60,7 @@ fn orders(root: &Scratch) -> [Link; 2] {
     ]
 }
 
-/// Starts a chain, ends it after `pause`; how its first process ended.
+/// Starts a chain and ends it after `pause`. Checks how its first process ended.
 fn end(chain: &Link, way: Way, pause: Duration, rng: &mut Rng) -> Result<(), String> {
     let words = chain.words(COMMAND);
     let (program, args) = words.split_first().expect("a chain has a program");
@@ -104,8 +104,8 @@ fn tools_below(pid: u32) -> Vec<Pid> {
     tools.map(|(pid, _)| Pid::from_raw(pid.cast_signed())).collect()
 }
 
-/// Whether a chain comes to its command without one of its tools, because that was a helper that had made its
-/// steps already.
+/// Whether a chain reaches its command without one of its tools, because that was a helper that had already
+/// made its steps.
 fn goes_on(child: &mut Child) -> bool {
     let is_command = |what: &str| what.split(' ').nth(1) == Some("sleep:");
     deadline::until("a chain to end or to come to its command", || {
@@ -117,17 +117,17 @@ fn goes_on(child: &mut Child) -> bool {
     })
 }
 
-/// The first process ends, and by what it was sent.
+/// Checks that the first process ends, and by the signal that it got.
 fn ended(child: &mut Child, way: Way) -> Result<(), String> {
     let status = deadline::until(&format!("a chain to end by {way}"), || child.try_wait().expect("a child"));
     let signal = match way {
         Way::Signal(signal) | Way::Group(signal) => signal,
         Way::Close => Signal::SIGHUP,
-        // the others say that one of them is gone, each in its way
+        // the others report in different ways that one of them is gone
         Way::AnyTool if !status.success() => return Ok(()),
         Way::AnyTool => Signal::SIGKILL,
     } as i32;
-    // the signal may come later than the failure to hand on a terminal that is gone
+    // the failure to pass on a terminal that is gone can come before the signal
     let failed = matches!(way, Way::Close) && status.code() == Some(chain::FAILED);
     let by_it = status.signal() == Some(signal) || status.code() == Some(128 + signal) || failed;
     if by_it { Ok(()) } else { Err(format!("ended by {status:?}, not by {way}")) }
@@ -142,7 +142,7 @@ fn kill_chains(runs: usize) {
     for order in &orders {
         order.run(["true"]).end().ok();
     }
-    // the chain's own way takes about as long; beyond that it only waits
+    // the chain needs about as long to start; after that it only waits
     let started = Instant::now();
     orders.iter().for_each(|order| drop(order.run(["true"]).end().ok()));
     let whole = started.elapsed();
@@ -154,12 +154,12 @@ fn kill_chains(runs: usize) {
         if let Err(why) = end(order, way, pause, &mut rng) {
             wrong.push(format!("run {number}, {}, after {pause:?}: {why}", order.name));
         }
-        // nobody lives on without who started it
+        // no process outlives the one that started it
         let killed = Instant::now();
         before.all_ended();
         slowest = slowest.max(killed.elapsed());
         if number % 50 == 49 {
-            // a group that a killed run left goes with the next run
+            // the next run removes a group of a killed run
             Link::cgexec().run(["true"]).end().ok();
             before.unchanged();
         }

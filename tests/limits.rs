@@ -1,4 +1,4 @@
-//! Limits hold, a hit is said, and the group goes whatever happened.
+//! Limits hold, a line reports a limit that was hit, and the group is removed whatever happened.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +11,7 @@ fn cgexec(options: &[&str]) -> Link {
     Link::new("cgexec", [tools().cgexec().into()].into_iter().chain(options).chain(["--".into()]))
 }
 
-/// The limits, for whoever may have a group.
+/// The limits, for every caller who can have a group.
 mod limits {
     use super::*;
 
@@ -71,7 +71,7 @@ mod limits {
         ] {
             let bomb = "bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 1; echo contained";
             let ended = chain.run(["sh", "-c", bomb]).end();
-            // the shell may be the one that gets no process for its sleep
+            // the shell can be the process that cannot start its sleep
             assert!(
                 ended.err().contains("the limit of 20 processes was hit"),
                 "{}: {}",
@@ -105,7 +105,7 @@ mod limits {
             let own = chain.run(cgroup).end().ok();
             // in version 2 the command is in a group below the one that it sees as the root
             let tops = own.lines().filter(|line| line.ends_with(":/") || *line == "0::/cmd").count();
-            // a cgroup namespace needs CAP_SYS_ADMIN, which a user has below unshare-rs alone
+            // a cgroup namespace needs CAP_SYS_ADMIN, which a user only has under unshare-rs
             assert_eq!(tops == own.lines().count(), admin, "{}: {own}", chain.name);
             let seen = chain.run(memory).end();
             assert_eq!(seen.out(), if on_v2 && admin { "52428800\n" } else { "" }, "{}", chain.name);
@@ -123,7 +123,7 @@ mod limits {
     }
 }
 
-/// The same tests for each kind of caller that may have a group.
+/// The same tests for each kind of caller who can have a group.
 macro_rules! limit_tests {
     ($($test:ident),+ $(,)?) => {
         mod as_root {

@@ -1,4 +1,4 @@
-//! A machine that lacks what every machine has: each tool works, or says why not.
+//! A machine that lacks what every machine has: each tool works, or prints why not.
 
 use std::ffi::OsString;
 use std::fs;
@@ -6,7 +6,7 @@ use std::fs;
 use tests::tar::Tar;
 use tests::{End, Ended, Link, Run, Scratch, Snapshot, tools};
 
-/// What is said to a shell before it becomes the tool, which is its arguments.
+/// Commands of a shell before it becomes the tool, which is in its arguments.
 const BEFORE: [&str; 32] = [
     "ulimit -n 0",
     "ulimit -n 3",
@@ -42,7 +42,7 @@ const BEFORE: [&str; 32] = [
     "umask 777",
 ];
 
-/// The same, where mounts are the shell's own.
+/// The same, in a private mount namespace.
 const MOUNTED: [&str; 10] = [
     "mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp",
     "mount -t tmpfs none /proc",
@@ -56,10 +56,10 @@ const MOUNTED: [&str; 10] = [
     "mount --make-rslave /",
 ];
 
-/// The command of each chain, by its exit status alone: it may have nowhere to write to.
+/// The command of each chain, known by its exit status: it may have nowhere to write to.
 const COMMAND: [&str; 3] = ["/bin/sh", "-c", "exit 7"];
 
-/// A command line under test: its name, its words, and how it ends if nothing is missing.
+/// A command line under test: its name, its words, and its exit status if nothing is missing.
 type Line = (&'static str, Vec<OsString>, i32);
 
 fn lines(root: &Scratch, files: &Scratch) -> Vec<Line> {
@@ -70,7 +70,7 @@ fn lines(root: &Scratch, files: &Scratch) -> Vec<Line> {
     lines
 }
 
-/// Becomes a command line after some words of a shell.
+/// Runs a command line after some shell commands.
 fn run(before: &str, mounts: bool, (_, words, _): &Line) -> Ended {
     let root = nix::unistd::geteuid().is_root();
     let own: &[&str] = match (mounts, root) {
@@ -84,7 +84,7 @@ fn run(before: &str, mounts: bool, (_, words, _): &Line) -> Ended {
     Run::new(program).args(all).end()
 }
 
-/// What is wrong with how it ended.
+/// What is wrong with its end.
 fn wrong(before: &str, (name, _, good): &Line, ended: &Ended) -> Option<String> {
     let err = ended.err();
     let shown = || format!("{before}: {name}: {:?}, said {err}", ended.end);
@@ -92,7 +92,7 @@ fn wrong(before: &str, (name, _, good): &Line, ended: &Ended) -> Option<String> 
         End::Exit(status) if status == *good => false,
         End::Exit(1..=7) if *name == "rootfs-fetch" => true,
         End::Exit(125..=127) if *name != "rootfs-fetch" => true,
-        // the kernel or libc ended it before its first instruction of ours
+        // the kernel or libc ended it before our first instruction
         End::Signal(9 | 11) if before.starts_with("ulimit -v") && !can_be_loaded(before, name) => false,
         _ => return Some(shown()),
     };
@@ -103,7 +103,7 @@ fn wrong(before: &str, (name, _, good): &Line, ended: &Ended) -> Option<String> 
     ((failed && !says && !unheard) || strange).then(shown)
 }
 
-/// Whether there is memory enough for a program to start at all.
+/// Whether there is enough memory for a program to start at all.
 fn can_be_loaded(before: &str, name: &'static str) -> bool {
     let tool = match name {
         "rootfs-fetch" => tools().fetch(),
@@ -113,7 +113,7 @@ fn can_be_loaded(before: &str, name: &'static str) -> bool {
     run(before, false, &(name, vec![tool.into(), "--version".into()], 0)).end == End::Exit(0)
 }
 
-/// Each command line in each circumstance.
+/// Runs each command line in each circumstance.
 #[track_caller]
 fn try_all(circumstances: &[&str], mounts: bool) {
     let machine = Snapshot::take();
@@ -141,7 +141,7 @@ fn try_all(circumstances: &[&str], mounts: bool) {
                 match entry.file_name().to_str() {
                     Some("a.tar") => {}
                     Some("out") => fs::remove_dir_all(entry.path()).expect("a directory to take away"),
-                    // it could not open what it had to remove, and said so; the next run takes it away
+                    // it could not open what it had to remove, and printed that; the next run removes it
                     _ if ended.err().contains("rootfs-fetch: cannot remove \"out.partial-") => {
                         fs::remove_dir_all(entry.path()).expect("a directory to take away");
                     }
@@ -149,7 +149,7 @@ fn try_all(circumstances: &[&str], mounts: bool) {
                 }
             }
         }
-        // seen with --nocapture: who could not do without
+        // printed with --nocapture: the command lines that failed
         println!("{before}\n{}", failed.join("\n"));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));

@@ -1,5 +1,5 @@
-//! A package manager inside: it wants many ids, setgroups(2), devices, and its own /proc. And the
-//! packages of these tools, installed and tried there.
+//! A package manager inside: it needs many ids, setgroups(2), devices, and its own /proc. Also the packages
+//! of these tools, installed and tried there.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use tests::{Debian, End, Ended, Link, Run, Snapshot, snapshot, tools};
 
-/// What makes a package of one file and one script, which makes a user and gives it files.
+/// The control file for a package with one file and one script, which creates a user and gives it files.
 const CONTROL: &str = "Package: guest\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\n\
     Description: makes a user of the system\nDepends: adduser\n";
 const AFTERWARDS: &str = "#!/bin/sh\nset -e\n\
     adduser --system --group --home /var/lib/guest --gecos '' guest\n\
     install -o guest -g adm -m 640 /dev/null /var/lib/guest/log\n";
 
-/// A command in a Debian, in a container of whoever runs this.
+/// A command in a Debian root, in a container of the test's user.
 fn inside(debian: &Debian, command: &[&str]) -> Run {
     inside_with(debian, &[], command)
 }
@@ -60,10 +60,10 @@ mod as_anyone {
             assert!(said.contains("Setting up guest (1)"), "{said}");
             let owners = ["stat", "-c", "%U:%G", "/var/lib/guest", "/var/lib/guest/log", "/etc/passwd"];
             assert_eq!(inside(&debian, &owners).end().ok(), "guest:guest\nguest:adm\nroot:root\n");
-            // and outside each of them is somebody else
+            // and outside, each of them is another user
             let owner = |path| fs::metadata(debian.path(path)).unwrap().uid();
             assert_ne!(owner("var/lib/guest"), owner("etc/passwd"));
-            // whoever is not root of the machine owns what root owns inside
+            // the test's user owns what root owns inside, unless it is the machine's root
             assert_eq!(owner("etc/passwd"), nix::unistd::geteuid().as_raw());
             inside(&debian, &["apt-get", "purge", "--yes", "guest"]).end().ok();
         }
@@ -76,7 +76,7 @@ mod as_anyone {
             fn the_debian_packages_bring_all_of_each_tool_work_and_leave_nothing() {
                 let _turn = snapshot::turn();
                 let debian = Debian::new();
-                // this root was made without manual pages and documents
+                // this root was created without manual pages and documentation
                 fs::remove_dir_all(debian.path("etc/dpkg/dpkg.cfg.d")).unwrap();
                 let debs = made("deb");
                 assert_eq!(debs.len(), TOOLS.len(), "{debs:?}");
@@ -90,7 +90,7 @@ mod as_anyone {
                 }
                 assert_eq!(run("dpkg --verify unshare-rs cgexec-rs chroot-rs rootfs-fetch"), "");
                 assert_chain_works(&debian, "/usr/bin");
-                // AppArmor before version 4 would refuse the profiles, and so they are not there
+                // AppArmor before version 4 would reject the profiles, so they are not installed
                 assert_eq!(run("ls /etc/apparmor.d 2>&1 | grep -c -e -rs || true"), "0\n");
                 run("mkdir -p /etc/apparmor.d/abi && touch /etc/apparmor.d/abi/4.0");
                 run(
@@ -121,7 +121,7 @@ mod as_anyone {
                 assert_chain_works(&debian, "/usr/local/bin");
             }
 
-            /// The files of a tool that a user finds by other names than its own.
+            /// The files of a tool that users find under other names than its own.
             fn assert_brings_all(debian: &Debian, tool: &str) {
                 let files = [
                     format!("usr/share/man/man1/{tool}.1.gz"),
@@ -139,22 +139,24 @@ mod as_anyone {
                 assert_eq!(depends, "", "{tool} is static");
             }
 
-            /// A chain of the tools that are installed, in a root they made themselves.
+            /// A chain of the installed tools, in a root that they created.
             fn assert_chain_works(debian: &Debian, place: &str) {
                 let script = format!(
                     "for tool in unshare-rs cgexec-rs chroot-rs rootfs-fetch; do
                          test $(command -v $tool) = {place}/$tool
                      done
                      rootfs-fetch --quiet host:sh,uname /srv/root
-                     unshare-rs -- cgexec-rs --manager none -- chroot-rs /srv/root /bin/sh -c 'uname -n; echo $$'"
+                     unshare-rs -- cgexec-rs --manager none -- chroot-rs /srv/root /bin/sh -c 'uname -n; echo $$'
+                     unshare-rs -- chroot-rs --privileged /srv/root /bin/sh -c 'echo privileged'"
                 );
                 let path = ("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-                // to root of the machine the filter refuses user namespaces, as docker's does, and a user has one already
+                // the filter refuses user namespaces to the machine's root, as docker's does; a user already
+                // has one
                 let options: &[&str] =
                     if nix::unistd::geteuid().is_root() { &["--seccomp", "unconfined"] } else { &[] };
                 let ended = inside_with(debian, options, &["sh", "-ec", &script]).env(path.0, path.1).end();
                 // process 1 is the reaper
-                assert_eq!(ended.ended(End::Exit(0)).out(), "container\n2\n");
+                assert_eq!(ended.ended(End::Exit(0)).out(), "container\n2\nprivileged\n");
             }
         }
     }
@@ -162,7 +164,7 @@ mod as_anyone {
 
 const TOOLS: [&str; 4] = ["cgexec-rs", "chroot-rs", "rootfs-fetch", "unshare-rs"];
 
-/// What `dist/make` made: in `CHAIN_DIST`, as tests/run has it, or now.
+/// What `dist/make` built: in `CHAIN_DIST`, set by tests/run, or built now.
 #[track_caller]
 fn made(extension: &str) -> Vec<PathBuf> {
     let dist = env::var_os("CHAIN_DIST").map_or_else(make, PathBuf::from);
@@ -189,7 +191,7 @@ mod in_tree {
             let apparmor = top.join(".cache/apparmor").canonicalize().unwrap();
             let libraries = apparmor.join("usr/lib/x86_64-linux-gnu");
             for tool in ["unshare-rs", "chroot-rs"] {
-                // the rules as the parser understood them; nothing goes to the kernel, nothing to a cache
+                // the rules as the parser reads them; nothing goes to the kernel or to a cache
                 let parser = Run::new(libraries.join("ld-linux-x86-64.so.2"))
                     .arg("--library-path")
                     .arg(&libraries)

@@ -1,4 +1,4 @@
-//! What a link was not asked to change comes through as it was sent.
+//! A link passes on unchanged whatever it was not asked to change.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -24,9 +24,9 @@ impl Comparison {
         Self { root }
     }
 
-    /// Fails if a link changes anything of what `sender` sends, but for what it is there for.
+    /// Fails if a link changes anything that `sender` sets, except for its own purpose.
     fn assert_untouched(&self, args: &[&OsStr], sender: impl Fn(Run) -> Run) {
-        // variables that lead nowhere in the root would be mended
+        // variables that name no file in the root would be replaced
         let led = |run: Run| {
             run.env("HOME", "/tmp").with(|command| {
                 for name in ["SHELL", "TMPDIR", "XDG_RUNTIME_DIR"] {
@@ -48,7 +48,7 @@ impl Comparison {
         }
     }
 
-    /// The report's lines; where descriptors 0-2 lead to is another pipe in each run.
+    /// The report's lines; descriptors 0-2 are other pipes in each run.
     fn received(&self, link: &Link) -> Vec<String> {
         let text = fs::read_to_string(self.root.path("out"));
         let text = text.unwrap_or_else(|why| panic!("no report through {}: {why}", link.name));
@@ -74,10 +74,10 @@ impl Comparison {
     }
 }
 
-/// Does something in the child, as its last deed before it becomes the command.
+/// Does something in the child, as its last action before it becomes the command.
 fn last_deed(run: Run, deed: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> Run {
     run.with(|command| {
-        // SAFETY: the deeds of this file are system calls alone: no lock, no allocation.
+        // SAFETY: the actions in this file are only system calls: no locks, no allocation.
         unsafe { command.pre_exec(deed) };
     })
 }
@@ -113,7 +113,7 @@ mod as_anyone {
         comparison.assert_untouched(&[], |run| {
             last_deed(run, move || {
                 for number in [3, 9, 77, 1000] {
-                    // SAFETY: dup2 takes any numbers; none of these is one that this child uses.
+                    // SAFETY: dup2 accepts any numbers, and this child uses none of them.
                     if unsafe { libc::dup2(open, number) } < 0 {
                         return Err(io::Error::last_os_error());
                     }
@@ -130,7 +130,7 @@ mod as_anyone {
             Comparison::new().assert_untouched(&[], |run| {
                 last_deed(run, move || {
                     for number in closed {
-                        // SAFETY: nothing of this child uses its standard descriptors any more.
+                        // SAFETY: nothing in this child uses its standard descriptors any more.
                         unsafe { libc::close(*number) };
                     }
                     Ok(())

@@ -1,4 +1,4 @@
-//! The pictures of the documentation are what their texts make, and each is shown and fits on a page.
+//! The pictures of the documentation are drawn from their texts; each is shown on a page and fits.
 
 use tests::documents;
 use tests::pictures::{draw, draw_terminal};
@@ -31,12 +31,9 @@ fn each_picture_is_what_its_text_makes() {
 #[test]
 fn the_terminal_shows_the_first_session_of_the_readme() {
     let page = documents::text("README.md");
-    let (_, rest) = page.split_once("```console user\n").expect("README.md has a session");
+    let (_, rest) = page.split_once("```console login\n").expect("README.md has a session");
     let (session, _) = rest.split_once("```").expect("a fence has an end");
     let session = session.replace(": [..] files, [..]", ": 306 files, 32 MB");
-    // what cgexec-rs prints depends on the machine
-    let session: String =
-        session.split_inclusive('\n').filter(|line| !line.starts_with("cgexec-rs: ")).collect();
     let session = session.replace("\n? 7\n", "\n$ echo $?\n7\n");
     assert!(!session.contains("[..]"), "a picture cannot show a wildcard: {session}");
     hold(

@@ -1,4 +1,4 @@
-//! The files of a crate import each other in one direction: no circle.
+//! The imports between the files of a crate have no cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// A module's path in its crate; empty for lib.rs.
 type Module = Vec<String>;
 
-/// The modules of a crate, each with those it imports from.
+/// The modules of a crate, each with the modules that it imports from.
 type Imports = BTreeMap<Module, BTreeSet<Module>>;
 
 fn workspace() -> PathBuf {
@@ -25,7 +25,7 @@ fn members() -> Vec<String> {
         .collect()
 }
 
-/// The Rust files below a folder, without those of tests.
+/// The Rust files below a folder, except tests.
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
@@ -41,7 +41,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn imports(source: &Path) -> Imports {
     let mut files = Vec::new();
     sources(source, &mut files);
-    // programs beside the library are crates of their own
+    // programs next to the library are separate crates
     files.retain(|file| !file.starts_with(source.join("bin")) && file != &source.join("main.rs"));
     let texts: BTreeMap<Module, String> = files
         .iter()
@@ -60,7 +60,7 @@ fn module(source: &Path, file: &Path) -> Module {
     names
 }
 
-/// A file's code without comments, and without modules that only tests have.
+/// A file's code without comments and test modules.
 fn code(text: &str) -> String {
     let mut code = String::new();
     let mut lines = text.lines();
@@ -82,8 +82,8 @@ fn code(text: &str) -> String {
     code
 }
 
-/// The modules that a file imports from. A parent that only re-exports what its child has does not
-/// count: nothing in the parent needs it.
+/// The modules that a file imports from. A parent that only re-exports its child's items does not count:
+/// nothing in the parent needs the import.
 fn imported(module: &Module, text: &str, known: &BTreeSet<Module>) -> BTreeSet<Module> {
     let mut paths = Vec::new();
     let mut rest = text;
@@ -103,13 +103,13 @@ fn imported(module: &Module, text: &str, known: &BTreeSet<Module>) -> BTreeSet<M
     targets.filter(|target| target != module).collect()
 }
 
-/// Each path of more than one name, wherever it stands.
+/// Each path of more than one name, anywhere in the text.
 fn qualified(text: &str) -> impl Iterator<Item = String> {
     let of_path = |each: char| each.is_alphanumeric() || each == '_' || each == ':';
     text.split(move |each| !of_path(each)).filter(|path| path.contains("::")).map(str::to_string)
 }
 
-/// Each path of a tree of imports.
+/// Each path of an import tree.
 fn flatten(tree: &str, start: &str, paths: &mut Vec<String>) {
     let Some((head, rest)) = tree.split_once('{') else {
         let path = tree.split(" as ").next().unwrap_or_default();
@@ -136,7 +136,7 @@ fn flatten(tree: &str, start: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// The module in which the path ends, as seen from a module: the longest one that is known.
+/// The module in which the path ends, as seen from a module: the longest known one.
 fn target(from: &Module, path: &str, known: &BTreeSet<Module>) -> Option<Module> {
     let mut names: Vec<&str> = path.split("::").collect();
     let mut full = from.clone();
@@ -169,7 +169,7 @@ fn deepest(from: &Module, names: &[&str], known: &BTreeSet<Module>) -> Module {
     full
 }
 
-/// The circles: each set of modules that import each other, over whatever others.
+/// The cycles: each set of modules that import each other, directly or not.
 fn circles(imports: &Imports) -> BTreeSet<BTreeSet<Module>> {
     let reached: BTreeMap<&Module, BTreeSet<&Module>> =
         imports.keys().map(|module| (module, reachable(module, imports))).collect();

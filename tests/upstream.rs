@@ -1,15 +1,15 @@
-//! coreutils' tests of chroot(1) and util-linux' tests of unshare(1), passed by ours.
+//! coreutils' tests of chroot(1) and util-linux' tests of unshare(1), passed by our tools.
 
 use tests::upstream::{Slash, coreutils, util_linux};
 use tests::{End, Ended, Snapshot};
 
-/// A test that is skipped ends with 77 and has shown nothing.
+/// A skipped test ends with 77 and proves nothing.
 #[track_caller]
 fn passes(ended: Ended) {
     ended.ended(End::Exit(0));
 }
 
-/// Here a test that is skipped says so, and ends as one that passed.
+/// In this suite a skipped test prints this, and ends like one that passed.
 #[track_caller]
 fn is_ok(ended: Ended) {
     let said = ended.ended(End::Exit(0)).out();

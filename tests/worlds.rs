@@ -1,4 +1,4 @@
-//! `WORLDS.md` says what `worlds/known` says; `tests/run worlds` finds out whether that is so.
+//! `WORLDS.md` agrees with `worlds/known`; `tests/run worlds` finds out whether `known` is true.
 
 use tests::documents;
 use tests::worlds::known::expected;

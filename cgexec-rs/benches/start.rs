@@ -1,5 +1,5 @@
-//! What a start in a group of its own costs, against cgexec(1) of libcgroup: interleaved runs,
-//! medians of paired ratios. cgexec-rs/benches/start runs it.
+//! The cost of a start in a new group, compared with cgexec(1) of libcgroup: interleaved runs, medians of
+//! paired ratios. cgexec-rs/benches/start runs it.
 #![allow(clippy::print_stdout, reason = "the table is what it is run for")]
 
 use std::process::ExitCode;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tests::timing::{Contender, measure, quantile};
 
-/// Shorter pauses hide that a process which moves itself waits for RCU; a machine is idle between
-/// two starts that a person makes.
+/// Shorter pauses hide that a process that moves itself waits for RCU; a machine is idle between two starts
+/// by a person.
 const APART: Duration = Duration::from_millis(60);
 
 fn main() -> ExitCode {

@@ -166,7 +166,7 @@ _cgexec__rs() {
                     return 0
                     ;;
                 --explain)
-                    COMPREPLY=($(compgen -W "1 see" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "short see" -- "${cur}"))
                     return 0
                     ;;
                 --manager)

@@ -29,7 +29,7 @@ complete -c cgexec-rs -l kill-after -d 'The time between SIGTERM and SIGKILL [de
 complete -c cgexec-rs -l parent -d 'Create the group below PATH, from the top of the hierarchy; . is the current group' -r
 complete -c cgexec-rs -l name -d 'Name the group NAME' -r
 complete -c cgexec-rs -l report-file -d 'Write the report to FILE instead of standard error' -r -F
-complete -c cgexec-rs -l explain -d 'Print each step to standard error before it runs; =see also prints a command that shows its effect; CHAIN_EXPLAIN=1 or =see does the same for a whole chain' -r -f -a "1\t''
+complete -c cgexec-rs -l explain -d 'Print each step to standard error before it runs; =short prints only the reason, =see also a command that shows the effect; CHAIN_EXPLAIN=1, short or see does the same for a whole chain' -r -f -a "short\t''
 see\t''"
 complete -c cgexec-rs -l manager -d 'Create the group by WHO: auto, systemd (a delegated scope), cgroupfs (files), or none for no group at all' -r -f -a "auto\t''
 systemd\t''

@@ -1,11 +1,12 @@
-//! A control group from mkdir(2) to rmdir(2), even if the run that created it is killed.
+//! A control group from mkdir(2) to rmdir(2), which a later run removes if the run that created it is killed.
 //!
-//! A run holds the lock of its group's directory as long as it lives, so a group whose lock is free
-//! was left by a run that could not clean up. Kept by hand for these locks, for
-//! killing version 1 groups while they are frozen, and for removing what a killed run left.
+//! A run holds the lock of its group's directory as long as it lives. So a group with a free lock belongs to
+//! a run that could not clean up. Written by hand for these locks, for killing version 1 groups while they
+//! are frozen, and for removing the groups of a killed run.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,13 +18,14 @@ use nix::unistd::UnlinkatFlags;
 
 use system::sys;
 
-/// How long killed processes may take to leave a group. One that waits in the kernel may never leave.
+/// How long killed processes can take to leave a group. A process that is stuck in the kernel may never
+/// leave.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The same for processes of another run, which delay this run.
+/// The same for processes of another run, for which this run has to wait.
 const REMOVE_STALE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Creates a group and locks it. If another run takes it for a stale group and removes it before it is
-/// locked, it is created again.
+/// Creates a group and locks it. If another run considers it stale and removes it before it is locked, it is
+/// created again.
 ///
 /// Its mode lets no other user open it before it is locked: a user who can open it can lock it.
 ///
@@ -38,7 +40,7 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
             Err(Errno::EEXIST) if made => {}
             Err(errno) => return Err(errno),
         }
-        // any user may read the limits of the command
+        // any user may read the command's limits
         let locked = sys::try_lock_dir(path);
         match locked.and_then(|fd| sys::set_mode(fd.as_fd(), 0o755).map(|()| fd)) {
             Ok(fd) => return Ok(fd),
@@ -51,49 +53,49 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
             }
         }
     }
-    // a run that looks for stale groups holds the lock for a moment only: another run has the group
+    // a run that looks for stale groups only holds the lock for a moment, so another run has the group
     Err(Errno::EEXIST)
 }
 
-/// Creates the group in which a command runs, below the one that is locked: mkdir(2), open(2).
+/// Creates the group for the command, below the locked one: mkdir(2), open(2).
 ///
 /// # Errors
-/// As [`make`].
+/// Those of [`make`].
 pub fn make_level(path: &Path) -> Result<OwnedFd, Errno> {
     nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o755))?;
     sys::open_directory(path)
 }
 
-/// Whether no process is in the group itself.
+/// Whether the group itself has no process.
 pub fn holds_no_process(group: &Path) -> bool {
     fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.is_empty())
 }
 
-/// Whether no other process is in the group itself.
+/// Whether the group itself has no other process.
 pub fn is_alone_in(group: &Path) -> bool {
     let own = std::process::id().to_string();
-    // 0 stands for a process of another PID namespace: not alone
+    // 0 means a process of another PID namespace, so this process is not alone
     fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| procs.lines().all(|pid| pid == own))
 }
 
-/// Whether the run that made the group is gone.
+/// Whether the run that created the group has ended.
 pub fn is_stale(path: &Path) -> bool {
     sys::try_lock_dir(path).is_ok()
 }
 
-/// Kills and removes the groups of one killed run, unless a run uses one of them now. Processes are
-/// killed in the first group, which is removed last: a later run finds the others by its name.
+/// Kills and removes the groups of one killed run, unless a run uses one of them now. Processes are killed in
+/// the first group, which is removed last: a later run finds the other groups by its name.
 ///
 /// # Errors
-/// As [`kill`] and [`remove`].
+/// Those of [`kill`] and [`remove`].
 pub fn collect(groups: &[PathBuf]) -> Result<(), Errno> {
-    // held until the groups are removed, so that no run can use them
+    // held until the groups are removed, so that no run can start to use them
     let mut held = Vec::new();
     for path in groups {
         match sys::try_lock_dir(path) {
             Ok(lock) => held.push((path, lock)),
             Err(Errno::EWOULDBLOCK) => return Ok(()),
-            // a run that creates it again is not the run that was killed
+            // a run that creates it again is another run
             Err(Errno::ENOENT | Errno::ENODEV) => {}
             Err(errno) => return Err(errno),
         }
@@ -108,7 +110,7 @@ pub fn collect(groups: &[PathBuf]) -> Result<(), Errno> {
 /// Removes a group without processes, unless a run uses it now.
 ///
 /// # Errors
-/// As open(2), flock(2) and unlinkat(2); a group that is gone or in use is not an error.
+/// Those of open(2), flock(2) and unlinkat(2); a group that is gone or in use is not an error.
 pub fn collect_empty(path: &Path) -> Result<(), Errno> {
     let removed = sys::try_lock_dir(path).and_then(|_lock| remove_once(path));
     match removed {
@@ -117,13 +119,13 @@ pub fn collect_empty(path: &Path) -> Result<(), Errno> {
     }
 }
 
-/// Writes to cgroup.subtree_control. The kernel may call a group busy that its last process has
-/// just left, so that answer is asked for again for a few milliseconds.
+/// Writes to cgroup.subtree_control. The kernel can report a group as busy whose last process has just left
+/// it, so that error is retried for a few milliseconds.
 ///
 /// # Errors
-/// As open(2) and write(2): `EBUSY` where the group holds processes, `ENOENT` where the group
-/// above does not hand a controller on, `EINVAL` for none of the kernel's.
-pub fn hand_on(path: &Path, data: &[u8]) -> Result<(), Errno> {
+/// Those of open(2) and write(2): `EBUSY` if the group holds processes, `ENOENT` if the parent does not
+/// enable a controller, `EINVAL` for an unknown controller.
+pub fn write_subtree_control(path: &Path, data: &[u8]) -> Result<(), Errno> {
     for _ in 0..10 {
         match sys::write_file(path, data) {
             Err(Errno::EBUSY) => std::thread::sleep(Duration::from_millis(1)),
@@ -135,12 +137,12 @@ pub fn hand_on(path: &Path, data: &[u8]) -> Result<(), Errno> {
 
 /// Kills every process in the group and below.
 ///
-/// cgroup.kill (Linux 5.14) reaches all at once; where it is missing (older kernels,
-/// v1) the processes are killed one by one until none is left to fork another. In a group of
-/// version 1's freezer they are frozen meanwhile, so that none can.
+/// cgroup.kill (Linux 5.14) reaches all at once. Without it (older kernels, version 1) the processes are
+/// killed one by one until none is left that could fork. In a group of version 1's freezer they are frozen
+/// meanwhile, so that none can fork.
 ///
 /// # Errors
-/// As open(2) and write(2) of cgroup.kill; a group that is gone is not an error.
+/// Those of open(2) and write(2) for cgroup.kill; a group that is gone is not an error.
 ///
 /// # Source
 /// Documentation/admin-guide/cgroup-v2.rst, "cgroup.kill"; cgroup-v1/freezer-subsystem.rst.
@@ -161,16 +163,14 @@ fn kill_one_by_one(path: &Path, deadline: Instant) -> Result<(), Errno> {
     loop {
         freeze(path);
         let mut found = 0;
-        each_group(path, &mut |group| {
-            let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-            // 0 stands for a process of another PID namespace, which we cannot name
-            for pid in procs.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0) {
+        each_group(path, &mut |Visited { group, .. }| {
+            for pid in processes_of(group) {
                 found += 1;
-                // gone in between is as good as killed
+                // a process that has ended in between is fine
                 let _ = sys::kill(pid, Signal::SIGKILL as i32);
             }
             // a frozen process of version 1 dies when it is thawed; no freezer has no such file
-            let _ = sys::write_file(&group.join("freezer.state"), b"THAWED");
+            let _ = sys::write_at(group, "freezer.state", b"THAWED");
         });
         if found == 0 || Instant::now() > deadline {
             return Ok(());
@@ -180,14 +180,14 @@ fn kill_one_by_one(path: &Path, deadline: Instant) -> Result<(), Errno> {
     }
 }
 
-/// Stops everything in a group of version 1's freezer and below; elsewhere nothing happens.
+/// Freezes everything in a group of version 1's freezer and below; in other groups nothing happens.
 ///
-/// Some processes cannot be stopped at once, and a fork bomb on a slow machine has thousands, so it
-/// is asked for a while; those that are still not frozen then are killed all the same.
+/// Some processes cannot be frozen at once, and a fork bomb on a slow machine has thousands. So the write is
+/// repeated for a while; processes that are still not frozen are killed all the same.
 fn freeze(path: &Path) {
     let state = path.join("freezer.state");
     for _ in 0..200 {
-        // read again each time: a process that forked meanwhile is found by the next write
+        // the state is written again each time: the next write finds processes that forked meanwhile
         if sys::write_file(&state, b"FROZEN").is_err()
             || fs::read(&state).is_ok_and(|state| state.starts_with(b"FROZEN"))
         {
@@ -197,10 +197,10 @@ fn freeze(path: &Path) {
     }
 }
 
-/// Removes the group, deepest first, and waits for processes that are still on their way out.
+/// Removes the group with the groups below it, and waits for processes that are about to end.
 ///
 /// # Errors
-/// `EBUSY` when processes stay in it, else as unlinkat(2); a group that is gone is not an error.
+/// `EBUSY` if processes stay in it, else those of unlinkat(2); a group that is gone is not an error.
 pub fn remove(path: &Path) -> Result<(), Errno> {
     remove_until(path, Instant::now() + REMOVE_TIMEOUT)
 }
@@ -213,15 +213,15 @@ fn remove_until(path: &Path, deadline: Instant) -> Result<(), Errno> {
         match remove_once(path) {
             Ok(()) | Err(Errno::ENOENT | Errno::ENODEV) => return Ok(()),
             Err(errno) if tries < 3 || (errno == Errno::EBUSY && Instant::now() < deadline) => {
-                // a process may have left the group in which the others were killed
+                // a process can have moved out of the group in which the others were killed
                 if tries > 2 {
                     kill_until(path, deadline)?;
                 }
                 // the command may have made groups of its own, which stand in the way
-                each_group(path, &mut |group| {
-                    if group != path {
+                each_group(path, &mut |Visited { place, .. }| {
+                    if let Some((above, name)) = place {
                         // tried again with the whole tree until the deadline
-                        let _ = remove_once(group);
+                        let _ = nix::unistd::unlinkat(above, name, UnlinkatFlags::RemoveDir);
                     }
                 });
                 std::thread::sleep(pause);
@@ -236,34 +236,58 @@ fn remove_once(path: &Path) -> Result<(), Errno> {
     nix::unistd::unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir)
 }
 
-/// The processes of a group and of those below, but for those of other PID namespaces, which cannot be
-/// named here.
+/// The processes of a group and of those below it, except those of other PID namespaces, which have no number
+/// here.
 pub fn processes(path: &Path) -> Vec<i32> {
     let mut pids = Vec::new();
-    each_group(path, &mut |group| {
-        let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-        pids.extend(procs.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
-    });
+    each_group(path, &mut |Visited { group, .. }| pids.extend(processes_of(group)));
     pids
 }
 
-/// Calls `with` for each group of the tree, the deepest first.
-fn each_group(path: &Path, with: &mut dyn FnMut(&Path)) {
-    if let Ok(entries) = fs::read_dir(path) {
-        for entry in entries.flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                each_group(&entry.path(), with);
-            }
+/// A group of a tree.
+struct Visited<'a> {
+    group: BorrowedFd<'a>,
+    /// The group above and the name there; nothing for the top.
+    place: Option<(BorrowedFd<'a>, &'a OsStr)>,
+}
+
+/// Calls `with` for each group of the tree, the deepest first. The command may have created more levels than fit in a
+/// path, or than this process can have open descriptors.
+fn each_group(top: &Path, with: &mut dyn FnMut(Visited<'_>)) {
+    let Ok(mut group) = sys::open_directory(top) else { return };
+    // those above, each with the names in it that are still to be visited
+    let mut above: Vec<(OsString, Vec<OsString>)> = Vec::new();
+    let mut names = sys::directories_in(group.as_fd()).unwrap_or_default();
+    loop {
+        if let Some(name) = names.pop() {
+            // removed in between
+            let Ok(inner) = sys::open_directory_at(group.as_fd(), &name) else { continue };
+            let below = sys::directories_in(inner.as_fd()).unwrap_or_default();
+            above.push((name, std::mem::replace(&mut names, below)));
+            group = inner;
+            continue;
         }
+        let Some((name, others)) = above.pop() else {
+            return with(Visited { group: group.as_fd(), place: None });
+        };
+        let Ok(outer) = sys::open_directory_at(group.as_fd(), OsStr::new("..")) else { return };
+        with(Visited { group: group.as_fd(), place: Some((outer.as_fd(), &name)) });
+        (group, names) = (outer, others);
     }
-    with(path);
+}
+
+/// The processes of a group that can be named here: 0 stands for one of another PID namespace.
+fn processes_of(group: BorrowedFd<'_>) -> Vec<i32> {
+    let procs = sys::read_at(group, "cgroup.procs").unwrap_or_default();
+    let procs = String::from_utf8_lossy(&procs);
+    procs.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// flock(2) and mkdir(2) are the same on any file system.
+    /// flock(2) and mkdir(2) behave the same on every file system
     fn place(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("chain-group-{name}-{}", std::process::id()))
     }
@@ -275,7 +299,7 @@ mod tests {
         assert_eq!(make(&path).unwrap_err(), Errno::EEXIST);
         assert!(!is_stale(&path));
         drop(first);
-        // also one that its run has left
+        // even if the run has ended
         assert_eq!(make(&path).unwrap_err(), Errno::EEXIST);
         assert!(is_stale(&path));
         fs::remove_dir(path).unwrap();
@@ -297,6 +321,21 @@ mod tests {
         drop(used);
         assert_eq!(collect(&both), Ok(()));
         assert!(!first.exists() && !other.exists());
+    }
+
+    #[test]
+    fn a_tree_deeper_than_a_path_can_be_long_is_removed() {
+        let top = place("deep");
+        let name = "d".repeat(250);
+        let mut dir = make(&top).unwrap();
+        for _ in 0..2000 {
+            for name in [name.as_str(), "beside"] {
+                nix::sys::stat::mkdirat(&dir, name, Mode::S_IRWXU).unwrap();
+            }
+            dir = sys::open_directory_at(dir.as_fd(), OsStr::new(&name)).unwrap();
+        }
+        assert_eq!(remove(&top), Ok(()));
+        assert!(!top.exists());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The calls of a plan on control groups.
+//! The calls of a plan that concern control groups.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use system::sys;
 use crate::version::Version;
 use crate::{cgroup, cgroup_hints};
 
-/// One write(2) of a whole value to a file of a group.
+/// One write(2) of a complete value to a file of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteCgroup {
     path: PathBuf,
@@ -35,7 +35,7 @@ impl Call for WriteCgroup {
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         if self.path.ends_with("cgroup.subtree_control") {
-            cgroup::hand_on(&self.path, &self.data)
+            cgroup::write_subtree_control(&self.path, &self.data)
         } else {
             sys::write_file(&self.path, &self.data)
         }
@@ -55,12 +55,12 @@ impl Call for WriteCgroup {
     }
 }
 
-/// Makes a control group and holds a lock that says it is in use: mkdir(2), flock(2).
+/// Creates a control group and holds its lock, which shows that it is in use: mkdir(2), flock(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateCgroup {
     /// Its directory.
     pub path: PathBuf,
-    /// Where it is held.
+    /// The slot for it.
     pub slot: FdSlot,
 }
 
@@ -82,12 +82,12 @@ impl Call for CreateCgroup {
     }
 }
 
-/// Makes the group in which the command runs, below the one that is locked: mkdir(2), open(2).
+/// Creates the group for the command, below the locked one: mkdir(2), open(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateLevel {
     /// Its directory.
     pub path: PathBuf,
-    /// Where it is held.
+    /// The slot for it.
     pub slot: FdSlot,
 }
 
@@ -105,14 +105,14 @@ impl Call for CreateLevel {
     }
 }
 
-/// Makes a cgroup namespace with a group as its root, and opens it: clone3(2).
+/// Creates a cgroup namespace with a group as its root, and opens it: clone3(2).
 ///
-/// Where that is impossible, [`EnterNamespace`] has another way.
+/// If that is impossible, [`EnterNamespace`] has another way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateNamespace {
     /// The group.
     pub root: FdSlot,
-    /// Where the namespace is held.
+    /// The slot for the namespace.
     pub slot: FdSlot,
 }
 
@@ -128,7 +128,7 @@ impl Call for CreateNamespace {
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
         match sys::cgroup_namespace(handles.get(self.root)?) {
             Ok(namespace) => handles.hold(self.slot, namespace),
-            // before Linux 5.7, in containers whose seccomp filter hides clone3(2), and without /proc
+            // before Linux 5.7, in containers whose seccomp filter blocks clone3(2), and without /proc
             Err(Errno::ENOSYS | Errno::E2BIG | Errno::ENOENT) => {}
             Err(errno) => return Err(errno),
         }
@@ -136,14 +136,14 @@ impl Call for CreateNamespace {
     }
 }
 
-/// Enters a cgroup namespace whose root is a group above: setns(2).
+/// Enters a cgroup namespace whose root is an outer group: setns(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnterNamespace {
-    /// Where the namespace is held, if it could be made.
+    /// The slot with the namespace, if it could be created.
     pub namespace: FdSlot,
-    /// The group that is its root.
+    /// The group that is the namespace's root.
     pub root: PathBuf,
-    /// The group of this process, below.
+    /// This process's group, below the root.
     pub leaf: PathBuf,
 }
 
@@ -156,7 +156,7 @@ impl Call for EnterNamespace {
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
         match handles.get(self.namespace) {
             Ok(namespace) => nix::sched::setns(namespace, CloneFlags::CLONE_NEWCGROUP),
-            // the other way: it moves to the root and back, which takes a while
+            // the other way moves this process to the root and back, which takes longer
             Err(_) => {
                 sys::write_file(&self.root.join("cgroup.procs"), b"0")?;
                 nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?;
@@ -170,7 +170,7 @@ impl Call for EnterNamespace {
     }
 }
 
-/// Removes the control groups that a killed run left, the first one last, unless a process holds a lock.
+/// Removes the control groups of a killed run, the first one last, unless a process holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveStaleCgroups(pub Vec<PathBuf>);
 
@@ -194,7 +194,7 @@ impl Call for RemoveStaleCgroups {
     }
 }
 
-/// Removes a control group that holds no process, unless a process holds its lock.
+/// Removes a control group without processes, unless a process holds its lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveEmptyCgroup(pub PathBuf);
 
@@ -208,8 +208,8 @@ impl Call for RemoveEmptyCgroup {
     }
 }
 
-/// Kills every process of a control group: cgroup.kill, or one by one where the kernel lacks it. In
-/// version 1 they are frozen meanwhile, if it is a group of the freezer.
+/// Kills every process of a control group: with cgroup.kill, or one by one if the kernel lacks it. In version
+/// 1 they are frozen meanwhile, if the group is in the freezer's hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KillCgroup {
     pub version: Version,
@@ -227,7 +227,7 @@ impl Call for KillCgroup {
     }
 }
 
-/// Removes a control group and those the command made below it: rmdir(2).
+/// Removes a control group and the groups that the command created below it: rmdir(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoveCgroup(pub PathBuf);
 

@@ -1,4 +1,4 @@
-//! What helps when a call on a group fails: the same errno has another cause at each file.
+//! Hints for failed calls on a group: the same errno has another cause for each file.
 
 mod exclusive;
 
@@ -8,9 +8,10 @@ use std::path::Path;
 use nix::errno::Errno;
 use system::status::Status;
 
+use crate::outer_user::is_machine_root;
 use crate::unit_group;
 
-/// A write to a file of a group; nothing for a file of anything else.
+/// The hint for a write to a file of a group; None for any other file.
 pub fn write(path: &Path, errno: Errno) -> Option<String> {
     let group = path.parent()?;
     if !group.join("cgroup.procs").exists() {
@@ -37,7 +38,7 @@ fn hand_on(group: &Path, errno: Errno) -> Option<String> {
             "the cpu controller cannot be enabled while real-time processes run outside the root group"
                 .to_string(),
         ),
-        // cpuset asks for a right over every process below: systemd#18293
+        // cpuset needs rights over every process below: systemd#18293
         Errno::EPERM => {
             Some("before Linux 6.6 cpuset cannot be enabled above processes of other users".to_string())
         }
@@ -48,12 +49,12 @@ fn hand_on(group: &Path, errno: Errno) -> Option<String> {
 
 fn enter(group: &Path, errno: Errno) -> Option<String> {
     match errno {
-        Errno::EACCES if unit_group::is_systemd() && !nix::unistd::geteuid().is_root() => Some(
-            "from a scope of your own systemd it can be joined: systemd-run --user --scope cgexec-rs -g CONTROLLERS:PATH COMMAND"
+        Errno::EACCES if unit_group::is_systemd() && !is_machine_root() => Some(
+            "join it from a scope of your own systemd: systemd-run --user --scope cgexec-rs -g CONTROLLERS:PATH COMMAND"
                 .to_string(),
         ),
         Errno::EACCES => Some(
-            "moving a process also needs write permission for cgroup.procs of the nearest group above both: cgroups(7)"
+            "you also need write access to cgroup.procs in the nearest common ancestor of both groups: cgroups(7)"
                 .to_string(),
         ),
         Errno::ENOENT => Some("one of the two groups is outside this cgroup namespace".to_string()),
@@ -70,10 +71,10 @@ fn enter(group: &Path, errno: Errno) -> Option<String> {
 fn set(group: &Path, file: &str, errno: Errno) -> Option<String> {
     match errno {
         Errno::ENOENT if file.starts_with("memory.swap.") || file.starts_with("memory.memsw.") => {
-            Some("the kernel does not account swap: swapaccount=1 on its command line".to_string())
+            Some("the kernel does not account for swap: boot it with swapaccount=1".to_string())
         }
         Errno::ENOENT if file.starts_with("hugetlb.") => {
-            Some("this machine's sizes: ls /sys/kernel/mm/hugepages".to_string())
+            Some("to list this machine's sizes: ls /sys/kernel/mm/hugepages".to_string())
         }
         Errno::ENOENT if file.contains("io.weight") || file.starts_with("blkio.") => {
             Some("this kernel has no I/O weights: neither bfq nor iocost".to_string())
@@ -87,13 +88,13 @@ fn set(group: &Path, file: &str, errno: Errno) -> Option<String> {
         Errno::EINVAL if matches!(file, "cpu.max.burst" | "cpu.cfs_burst_us") => {
             Some("a burst cannot be more than the quota of --cpus or --cpu-quota".to_string())
         }
-        Errno::ENODEV => Some("no such disk; lsblk shows the disks, and a partition does not count".to_string()),
+        Errno::ENODEV => Some("no such disk: lsblk lists the disks, and partitions cannot be limited".to_string()),
         Errno::ERANGE if file.starts_with("cpuset.") => missing_processor(group, file),
         Errno::EINVAL if file.starts_with("cpuset.") => {
             exclusive::taken(group, file).or_else(|| missing_processor(group, file))
         }
         Errno::EOPNOTSUPP if file.contains("weight") => {
-            Some("a weight needs the bfq scheduler, or iocost set up: io.cost.qos".to_string())
+            Some("a weight needs the bfq scheduler, or iocost configured in io.cost.qos".to_string())
         }
         Errno::EPERM if file.starts_with("devices.") => Some(
             "only the machine's root can limit devices, and only to what the groups above allow: cat devices.list there"
@@ -104,7 +105,7 @@ fn set(group: &Path, file: &str, errno: Errno) -> Option<String> {
     }
 }
 
-/// Processors or memory nodes that the group above does not have.
+/// The processors or memory nodes of the parent, if one is missing there.
 fn missing_processor(group: &Path, file: &str) -> Option<String> {
     let above = group.parent()?;
     let name = file.strip_suffix(".effective").unwrap_or(file);
@@ -128,11 +129,11 @@ fn not_ours(group: &Path) -> String {
     }
 }
 
-/// mkdir(2) of a group.
+/// The hint for a failed mkdir(2) of a group.
 pub fn make(path: &Path, errno: Errno) -> Option<String> {
     match errno {
         Errno::EAGAIN => Some(
-            "the number of processes is not the reason: a group above has reached its cgroup.max.depth or cgroup.max.descendants"
+            "the process limit is not the cause: a group above has reached its cgroup.max.depth or cgroup.max.descendants"
                 .to_string(),
         ),
         Errno::EEXIST if path.is_dir() => Some(format!("another process has just created {}", path.display())),
@@ -142,22 +143,22 @@ pub fn make(path: &Path, errno: Errno) -> Option<String> {
     }
 }
 
-/// rmdir(2) of a group.
+/// The hint for a failed rmdir(2) of a group.
 pub fn remove(path: &Path, errno: Errno) -> Option<String> {
     if errno != Errno::EBUSY {
         return None;
     }
     let pid = first_process(path)?;
-    // a process that a freezer of version 1 holds shows the same
+    // a process that a version 1 freezer holds shows the same state
     let waits = Status::of(pid.parse().ok()?).field("State")?.starts_with('D');
     waits.then(|| {
         format!(
-            "process {pid} in it was sent SIGKILL and waits in the kernel, or a freezer of version 1 holds it"
+            "process {pid} in it has been killed but is stuck in the kernel, or a version 1 freezer holds it"
         )
     })
 }
 
-/// A process in a group or below.
+/// A process in a group or below it.
 fn first_process(group: &Path) -> Option<String> {
     let own = fs::read_to_string(group.join("cgroup.procs")).ok()?;
     let below = || {
@@ -176,15 +177,15 @@ mod tests {
         let group = std::env::temp_dir().join(format!("chain-hint-{}", std::process::id()));
         fs::create_dir(&group).unwrap();
         let hint = |file: &str| write(&group.join(file), Errno::ENOENT);
-        assert_eq!(hint("memory.swap.max"), None, "this is no group");
+        assert_eq!(hint("memory.swap.max"), None, "this is not a group");
         fs::write(group.join("cgroup.procs"), "").unwrap();
         for (file, cause) in [
-            ("memory.swap.max", "the kernel does not account swap: swapaccount=1 on its command line"),
+            ("memory.swap.max", "the kernel does not account for swap: boot it with swapaccount=1"),
             (
                 "memory.memsw.limit_in_bytes",
-                "the kernel does not account swap: swapaccount=1 on its command line",
+                "the kernel does not account for swap: boot it with swapaccount=1",
             ),
-            ("hugetlb.3MB.max", "this machine's sizes: ls /sys/kernel/mm/hugepages"),
+            ("hugetlb.3MB.max", "to list this machine's sizes: ls /sys/kernel/mm/hugepages"),
             ("blkio.bfq.weight", "this kernel has no I/O weights: neither bfq nor iocost"),
             (
                 "memory.nonesuch",

@@ -1,6 +1,6 @@
-//! `--check`: what can be limited here, and what helps where it cannot.
+//! `--check`: what can be limited here, and hints for what cannot.
 //!
-//! The answers come from the code that a run uses, and nothing is created.
+//! The answers come from the code of a run, and nothing is created.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use chain::Failure;
 
 use crate::cli::Manager;
-use crate::group_path::shown;
+use crate::group_path::in_words;
 use crate::hierarchy::Hierarchies;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::hugetlb::HugeTlb;
@@ -23,21 +23,21 @@ use crate::version::Version;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Check {
     pub text: String,
-    /// Whether everything that was asked about can be.
+    /// Whether everything in the question is possible.
     pub possible: bool,
 }
 
-/// Where a group would be.
+/// Where the group would be.
 struct Location {
-    /// For the line about the group.
+    /// Text for the line about the group.
     group: String,
-    /// For the line about a limit.
+    /// Text for the line about a limit.
     limit: String,
 }
 
 impl Check {
-    /// Looks at each limit that was asked for; where none was, at one of each controller, and then
-    /// it is enough that there can be a group at all.
+    /// Checks each limit in the options. Without any, checks one limit of each controller, and the answer is
+    /// yes if a group is possible at all.
     pub fn of(request: &GroupRequest, found: &Hierarchies, admin: bool) -> Self {
         let mut check = Self { text: String::new(), possible: true };
         let without = GroupRequest { limits: Vec::new(), ..request.clone() };
@@ -75,20 +75,19 @@ impl Check {
     }
 
     fn say(&mut self, what: &str, answer: &str) {
-        // a String takes every write
+        // writing to a String cannot fail
         let _ = writeln!(self.text, "{what}: {answer}");
     }
 }
 
-/// What a run would do, up to the first change.
+/// What a run would do, up to its first change.
 fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failure> {
     let files = || {
         Placement::choose(request, found).map(|placement| {
             // the group with the limit
             let limited = placement.groups().find(|group| !group.limits.is_empty());
             let group = limited.unwrap_or(&placement.anchor);
-            let parent = shown(group.path.parent().unwrap_or(Path::new("/")));
-            let parent = parent.display();
+            let parent = in_words(group.path.parent().unwrap_or(Path::new("/")));
             let version = match group.version {
                 Version::V1 => "version 1",
                 Version::V2 => "version 2",
@@ -110,7 +109,7 @@ fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failur
     }
 }
 
-/// Whether systemd would take the question, and has the controllers to give.
+/// Whether systemd can be asked for a scope, and has the controllers.
 fn in_scope(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Failure> {
     let placement = scope::place(request, found)?;
     let whose = placement.scope.map(|scope| scope.systemd.whose()).unwrap_or_default();
@@ -120,7 +119,7 @@ fn in_scope(request: &GroupRequest, found: &Hierarchies) -> Result<Location, Fai
     })
 }
 
-/// A limit of each controller. That none of them limits anything does not matter: it is not set.
+/// A limit of each controller. It does not matter that none of them limits anything: they are never set.
 fn one_of_each() -> Vec<(&'static str, Limit)> {
     let mut limits = vec![
         ("memory", Limit::Memory(Memory(None))),

@@ -13,11 +13,11 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 pub use limits::LimitOptions;
 pub use time::TimeOptions;
 
-use crate::group_name::{Cleanup, Name};
+use crate::group_name::{Cleanup, GroupName};
 use crate::group_path::Parent;
-use crate::join::Target;
+use crate::join_target::Target;
 
-/// The tool, for its help and its manual page.
+/// The tool's name and texts.
 pub const TOOL: Tool = Tool {
     name: "cgexec-rs",
     about: "Run COMMAND in a control group with limits.\n\n\
@@ -29,7 +29,7 @@ pub const TOOL: Tool = Tool {
     advice: hints::advice,
 };
 
-/// The options, read.
+/// The parsed options.
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
     /// Join an existing group, as cgexec(1) does: memory,pids:PATH, *:PATH, or :PATH for version 2
@@ -50,11 +50,11 @@ pub struct Options {
     )]
     pub moves: bool,
 
-    /// What is limited.
+    /// The limits.
     #[command(flatten)]
     pub limits: LimitOptions,
 
-    /// How long it may take.
+    /// The time limits.
     #[command(flatten)]
     pub time: TimeOptions,
 
@@ -67,8 +67,8 @@ pub struct Options {
     pub parent: Option<Parent>,
 
     /// Name the group NAME
-    #[arg(long, value_parser = bytes::<Name>(), help_heading = "The group")]
-    pub name: Option<Name>,
+    #[arg(long, value_parser = bytes::<GroupName>(), help_heading = "The group")]
+    pub name: Option<GroupName>,
 
     /// Keep the group, and the processes in it, when COMMAND has ended
     #[arg(long, help_heading = "The group")]
@@ -124,7 +124,7 @@ pub struct Options {
     pub sticky: bool,
 }
 
-/// Names of groups are bytes, as those of files.
+/// Names of groups are bytes, like names of files.
 fn bytes<T>() -> impl TypedValueParser<Value = T>
 where
     T: TryFrom<OsString, Error = &'static str> + Clone + Send + Sync + 'static,
@@ -135,7 +135,7 @@ where
 /// How the group is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Manager {
-    /// Files where the group is delegated, otherwise a scope.
+    /// With files if the group is delegated, otherwise with a scope.
     #[default]
     Auto,
     /// A scope that systemd delegates.
@@ -160,14 +160,14 @@ impl FromStr for Manager {
     }
 }
 
-/// How a report reads.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportFormat {
     /// Lines for human readers.
     Human,
     /// One line of JSON: report.schema.json.
     Json,
-    /// Lines as BenchExec's runexec(1) prints them.
+    /// Lines in the format of BenchExec's runexec(1).
     Runexec,
 }
 
@@ -185,7 +185,7 @@ impl FromStr for ReportFormat {
 }
 
 impl Options {
-    /// What becomes of the group.
+    /// What happens to the group at the end.
     pub fn cleanup(&self) -> Cleanup {
         match (self.exec, self.keep) {
             (true, _) => Cleanup::ByLaterRun,
@@ -194,7 +194,7 @@ impl Options {
         }
     }
 
-    /// The report's form, where one is wanted.
+    /// The format of the report, if one is requested.
     pub fn report(&self) -> Option<ReportFormat> {
         self.report.or(self.report_file.as_ref().map(|_| ReportFormat::Human))
     }

@@ -1,8 +1,8 @@
 //! A file of a group, the value to write, and how to verify it.
 //!
-//! The kernel rounds sizes down to pages, clamps some numbers silently, and accepts processors that a
-//! group above does not have. So each value is read back: one that did not hold is an error, one that
-//! was rounded is a message.
+//! The kernel rounds sizes down to pages, clamps some numbers silently, and accepts processors that an outer
+//! group does not have. So each value is read back: a value that did not take effect is an error, and a
+//! rounded value is a message.
 
 use std::fs;
 use std::path::Path;
@@ -16,26 +16,26 @@ use crate::limits::size::Bytes;
 pub struct ControlFile {
     pub file: String,
     pub value: String,
-    /// How it is seen that it held.
+    /// How to see that the value took effect.
     pub read_back: ReadBack,
 }
 
-/// How a file shows that a value held.
+/// How a file shows that a value took effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadBack {
     /// It reads as it was written.
     AsWritten,
-    /// It reads as a number that is rounded down to a multiple of so many bytes.
+    /// It reads as a number rounded down to a multiple of this number of bytes.
     Rounded(u64),
-    /// Another file reads so.
+    /// Another file reads like this.
     In(&'static str, String),
-    /// It has a line for this key, with this word.
+    /// It has a line for this key with this word.
     Line(String, String),
-    /// The form of such a file is unknown; a single word that differs is printed.
+    /// The file's format is unknown; a single word that differs is printed.
     Unknown,
 }
 
-/// The largest page that a size of memory is rounded to: arm64 and ppc64 have 64 KiB.
+/// The largest page that a memory size is rounded to: arm64 and ppc64 have 64 KiB.
 pub const PAGE: u64 = 64 << 10;
 
 impl ControlFile {
@@ -44,15 +44,15 @@ impl ControlFile {
         Self { file: file.into(), value: value.into(), read_back: ReadBack::AsWritten }
     }
 
-    /// The same, seen to hold in another way.
+    /// The same, verified in another way.
     pub fn checked_by(self, read_back: ReadBack) -> Self {
         Self { read_back, ..self }
     }
 
-    /// Reads back what was written in a group: what there is to tell, if anything.
+    /// Reads back the value in a group, and returns a message if there is one.
     ///
     /// # Errors
-    /// What the file says instead.
+    /// What the file contains instead.
     pub fn verify(&self, group: &Path) -> Result<Option<String>, String> {
         let file = match &self.read_back {
             ReadBack::In(file, _) => file,
@@ -60,7 +60,7 @@ impl ControlFile {
         };
         match fs::read_to_string(group.join(file)) {
             Ok(text) => self.compare(file, text.trim()),
-            // a file that can only be written shows nothing
+            // a write-only file shows nothing
             Err(_) if self.read_back == ReadBack::Unknown => Ok(None),
             Err(why) => {
                 let errno = nix::errno::Errno::from_raw(why.raw_os_error().unwrap_or_default());
@@ -82,7 +82,7 @@ impl ControlFile {
             },
             ReadBack::Line(key, word) => {
                 let line = found.lines().find_map(|line| line.strip_prefix(key.as_str())?.strip_prefix(' '));
-                // a rate without limit leaves no line behind
+                // the file has no line for a rate without a limit
                 line.map_or(word.ends_with("max") || word == "0", |line| {
                     line.split(' ').any(|found| found == word)
                 })
@@ -106,14 +106,14 @@ impl ControlFile {
     }
 }
 
-/// By how much a value was rounded down, where it is less than a unit.
+/// By how much a value was rounded down, if it is less than a unit.
 fn rounded(wanted: &str, found: &str, unit: u64) -> Option<u64> {
     if wanted == found {
         return Some(0);
     }
     let found: u64 = found.parse().ok()?;
     if wanted == "-1" {
-        // version 1 shows "no limit" as the most that a page counter can hold
+        // version 1 shows "no limit" as the maximum of a page counter
         return (found > i64::MAX as u64 - PAGE).then_some(0);
     }
     wanted.parse::<u64>().ok()?.checked_sub(found).filter(|less| *less < unit)

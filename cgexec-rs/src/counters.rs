@@ -1,4 +1,4 @@
-//! Files of `name value` lines, "flat keyed" in cgroup-v2.rst.
+//! Files with lines of `name value`, "flat keyed" in cgroup-v2.rst.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 pub struct Counters(pub Vec<(String, u64)>);
 
 impl Counters {
-    /// Reads a file; one that cannot be read has no counters.
+    /// Reads a file; an unreadable file has no counters.
     pub fn read(file: &Path) -> Self {
         let text = fs::read_to_string(file).unwrap_or_default();
         let pairs = text.lines().filter_map(|line| line.split_once(' '));
@@ -20,7 +20,7 @@ impl Counters {
         self.0.iter().find(|(found, _)| found == name).map(|(_, count)| *count)
     }
 
-    /// Adds a counter that is known; what another source has said stays.
+    /// Adds a known counter, unless another source has set it.
     pub fn set(&mut self, name: &str, count: Option<u64>) {
         if self.get(name).is_some() {
             return;

@@ -1,7 +1,7 @@
-//! As much of D-Bus as it takes to ask systemd for a scope: a method call, its reply, one signal.
+//! The part of D-Bus that is needed to ask systemd for a scope: a method call, its reply, one signal.
 //!
-//! Kept by hand: a library brings 18 to 85 crates, and zbus, which was tried, sends the inner user id
-//! from inside a user namespace, is refused, and starts a thread.
+//! Written by hand: a library brings 18 to 85 crates. zbus, for example, sends the inner user id from inside
+//! a user namespace, which systemd refuses, and starts a thread.
 //!
 //! # Source
 //! https://dbus.freedesktop.org/doc/dbus-specification.html
@@ -12,16 +12,16 @@ pub mod wire;
 pub use connection::Connection;
 pub use wire::{Body, Message};
 
-/// Why a conversation failed.
+/// Why communication failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The socket.
+    /// An error of the socket.
     Io(std::io::ErrorKind),
-    /// The peer refuses the authentication.
+    /// The peer refused the authentication.
     Rejected,
-    /// The peer answered nonsense.
+    /// The peer sent an invalid answer.
     Malformed(&'static str),
-    /// The peer refused: the error's name and text.
+    /// The peer refused the request: the error's name and text.
     Refused(String, String),
 }
 

@@ -1,4 +1,4 @@
-//! The call that gives a version 2 group its rules about devices.
+//! The call that applies device rules to a version 2 group.
 
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use system::sys;
 
 use crate::limits::device::{DeviceRule, program};
 
-/// Attaches a program that the kernel asks about each device: version 2 has no file for that. It goes
+/// Attaches a program that the kernel calls for each device: version 2 has no file for that. It disappears
 /// with the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttachDeviceProgram {

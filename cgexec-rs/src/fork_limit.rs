@@ -1,8 +1,8 @@
-//! Whose limit of processes refused a fork.
+//! Which group's process limit refused a fork.
 //!
-//! Which group counts a refusal depends on the kernel: since Linux 6.12 the one whose limit was hit, with
-//! pids.events.local for itself alone; before, and in version 1, the one of the process that forked. There a limit that
-//! was reached shows in pids.peak.
+//! The kernel version decides which group counts a refusal. Since Linux 6.12 it is the group whose limit was
+//! hit; pids.events.local counts for this group alone. Before, and in version 1, it is the group of the
+//! process that forked; there, pids.peak shows that a limit was reached.
 //!
 //! # Source
 //! Documentation/admin-guide/cgroup-v2.rst, "PID Interface Files".
@@ -12,17 +12,17 @@ use std::path::{Path, PathBuf};
 use crate::counters::Counters;
 use crate::group_files::{groups_in, limit, number};
 
-/// Where the limit is that was hit.
+/// The group whose limit was hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Whose {
     #[default]
     Own,
-    /// Of a group that the command made.
+    /// A group that the command created.
     Below,
     Above,
 }
 
-/// How many forks were refused in a group and below, and at whose limit.
+/// How many forks were refused in a group and below it, and at whose limit.
 pub fn refused(group: &Path) -> Option<(u64, Whose)> {
     let all = count(group, "pids.events")?;
     if let Some(own) = count(group, "pids.events.local") {
@@ -38,15 +38,15 @@ pub fn refused(group: &Path) -> Option<(u64, Whose)> {
     Some((all, whose))
 }
 
-/// The groups above one, and how often the limits of processes of each had been hit before the run.
+/// The outer groups of a group, and how often each of their process limits had been hit before the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitsAbove {
-    above: Vec<PathBuf>,
-    hit_before: Vec<Option<u64>>,
+    pub above: Vec<PathBuf>,
+    pub hit_before: Vec<Option<u64>>,
 }
 
 impl LimitsAbove {
-    /// Looks at every group above this one.
+    /// Reads the counters of every outer group.
     pub fn of(group: &Path) -> Self {
         let above = group.ancestors().skip(1).take_while(|group| group.join("cgroup.procs").exists());
         let above: Vec<PathBuf> = above.map(Path::to_path_buf).collect();
@@ -54,7 +54,7 @@ impl LimitsAbove {
         Self { above, hit_before }
     }
 
-    /// The nearest group above whose limit was hit meanwhile, and how often if that is counted there.
+    /// The nearest outer group whose limit was hit since, and how often, if it counts that.
     pub fn hit(&self) -> Option<(&Path, Option<u64>)> {
         self.above.iter().zip(&self.hit_before).find_map(|(group, before)| match before {
             Some(before) => {
@@ -71,7 +71,7 @@ fn count(group: &Path, file: &str) -> Option<u64> {
     Counters::read(&group.join(file)).get("max")
 }
 
-/// Whether a group reached its limit of processes. Before Linux 6.1 the kernel keeps no peak; then this assumes so.
+/// Whether a group reached its process limit. Before Linux 6.1 there is no peak, and this assumes it did.
 fn is_full(group: &Path) -> bool {
     let most = limit(group, "pids.max").flatten();
     most.is_some_and(|most| number(group, "pids.peak").is_none_or(|peak| peak >= most))
@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    /// Groups are directories with files; any file system will do.
+    /// Groups are directories with files, so any file system can stand in.
     struct Tree(PathBuf);
 
     impl Tree {
@@ -95,7 +95,7 @@ mod tests {
             Self(std::env::temp_dir().join(format!("cgexec-forks-{name}-{}", std::process::id())))
         }
 
-        /// A group with a limit, a peak, and its two counts.
+        /// A group with a limit, a peak, and its two counters.
         fn group(&self, path: &str, most: &str, peak: u64, all: u64, own: Option<u64>) -> PathBuf {
             let group = self.0.join(path);
             fs::create_dir_all(&group).unwrap();
@@ -124,7 +124,7 @@ mod tests {
         let inner = tree.group("outer/inner", "50", 7, 3, None);
         assert_eq!(refused(&inner), Some((3, Whose::Above)));
         assert_eq!(LimitsAbove::of(&inner).hit(), Some((outer.as_path(), None)));
-        // counted where the fork was refused, which is below
+        // counted where the fork was refused, in the group below
         assert_eq!(refused(&outer), Some((3, Whose::Own)));
         let full = tree.group("outer/inner", "7", 7, 3, None);
         assert_eq!(refused(&full), Some((3, Whose::Own)));

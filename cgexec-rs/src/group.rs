@@ -13,7 +13,7 @@ pub struct Group {
     pub version: Version,
     pub path: PathBuf,
     pub limits: Vec<Limit>,
-    /// The files to write for that, each with its reason.
+    /// The files to write for the limits, each with its reason.
     pub settings: Vec<(String, ControlFile)>,
 }
 
@@ -34,7 +34,7 @@ impl Group {
     /// Adds a limit.
     ///
     /// # Errors
-    /// For a limit that this version has no file for.
+    /// This version has no file for the limit.
     pub fn limit(&mut self, limit: &Limit) -> Result<(), String> {
         let parent = self.path.parent().unwrap_or(&self.path).to_path_buf();
         for setting in limit.settings(self.version, &parent)? {
@@ -44,9 +44,9 @@ impl Group {
         Ok(())
     }
 
-    /// Copies processors and memory nodes from the parent, unless an option sets them: a new version 1
-    /// cpuset has none, and a group without them accepts no process. With `attempt`, also those that an
-    /// option sets, because that write may fail. cpuset(7)
+    /// Copies processors and memory nodes from the parent, unless an option sets them: a new version 1 cpuset
+    /// has none, and a group without them accepts no process. With `attempt`, copies even those that an
+    /// option sets, because that write can fail. cpuset(7)
     pub fn fill_cpuset(&mut self, attempt: bool) {
         let Some(parent) = self.path.parent().map(Path::to_path_buf) else { return };
         for (name, what) in [("mems", "memory nodes"), ("cpus", "processors")] {

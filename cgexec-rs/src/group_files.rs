@@ -1,17 +1,17 @@
-//! The files of a group as they read: a text, a number, a limit; and the groups in it.
+//! Reads the files of a group: a text, a number, a limit; and the groups in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A limit as its file shows it: `Some(None)` is no limit, `None` is not known.
+/// A limit in a file: `Some(None)` means no limit, `None` means unknown.
 pub type LimitValue = Option<Option<u64>>;
 
-/// All of a file; nothing of one that is not there.
+/// A complete file; empty if it does not exist.
 pub fn text(group: &Path, file: &str) -> String {
     fs::read_to_string(group.join(file)).unwrap_or_default()
 }
 
-/// The number that is alone in a file.
+/// The only number in a file.
 pub fn number(group: &Path, file: &str) -> Option<u64> {
     text(group, file).trim().parse().ok()
 }

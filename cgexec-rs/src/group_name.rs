@@ -1,24 +1,24 @@
-//! The names of groups: without `--name`, the name of a group shows which run removes it.
+//! The names of groups: without `--name`, a group's name shows which run removes it.
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
-/// Starts every name of ours, before sixteen hexadecimal digits. A later run kills what a killed run
-/// left in a group with this prefix alone, not with those below.
+/// The prefix of all our names, before sixteen hexadecimal digits. With only this prefix, a later run kills
+/// what a killed run has left in a group; with those below it does not.
 const PREFIX: &str = "cgexec-";
-/// Of a run that became its command.
+/// The prefix if a run became its command.
 const EXEC_PREFIX: &str = "cgexec-exec-";
-/// Of a run with `--keep`.
+/// The prefix for a run with `--keep`.
 const KEPT_PREFIX: &str = "cgexec-kept-";
 
-/// Who removes a group.
+/// Which run removes a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cleanup {
     #[default]
     ByUs,
-    /// A later run, once the group is empty: this run becomes its command.
+    /// A later run, when the group is empty: this run becomes its command.
     ByLaterRun,
     Never,
 }
@@ -33,7 +33,7 @@ impl Cleanup {
         format!("{prefix}{:016x}", RandomState::new().build_hasher().finish())
     }
 
-    /// Who removes the group at `path`, if the name is one of ours.
+    /// Which run removes the group at `path`, if the name is one of ours.
     pub fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         let has = |prefix: &str| {
@@ -47,15 +47,15 @@ impl Cleanup {
 
 /// `--name`
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name(pub OsString);
+pub struct GroupName(pub OsString);
 
-impl TryFrom<OsString> for Name {
+impl TryFrom<OsString> for GroupName {
     type Error = &'static str;
 
     fn try_from(name: OsString) -> Result<Self, Self::Error> {
         match Path::new(&name).components().collect::<Vec<_>>().as_slice() {
             [Component::Normal(part)] if part.len() == name.len() => {}
-            _ => return Err("a group name is one component of a path"),
+            _ => return Err("a group name must be a single path component"),
         }
         if name.as_bytes().contains(&b'\n') {
             return Err("a group name cannot contain a line break");
@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn a_name_is_one_part_of_a_path_and_none_of_ours() {
-        let name = |text: &[u8]| Name::try_from(OsStr::from_bytes(text).to_os_string());
+        let name = |text: &[u8]| GroupName::try_from(OsStr::from_bytes(text).to_os_string());
         for good in [&b"job"[..], b"-x", b" ", b"a\tb:\"c\"", b"\xff\xfe"] {
-            assert_eq!(name(good), Ok(Name(OsStr::from_bytes(good).to_os_string())));
+            assert_eq!(name(good), Ok(GroupName(OsStr::from_bytes(good).to_os_string())));
         }
         for bad in ["", ".", "..", "a/b", "/a", "a/", "a\nb", "cgexec-x", "cgroup.procs"] {
             assert!(name(bad.as_bytes()).is_err(), "{bad}");

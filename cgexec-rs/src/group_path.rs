@@ -1,4 +1,4 @@
-//! Paths of groups as options give them: from the root of a hierarchy.
+//! Paths of groups in options: they start at the root of a hierarchy.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
@@ -38,8 +38,8 @@ impl Parent {
     }
 }
 
-/// A group's directory as a message names it. One that no mount shows is seen through a descriptor
-/// of this process, which no other process can open: its path starts at the root of the cgroup namespace.
+/// A group's directory for messages. A group that no mount shows is reached through a descriptor of this
+/// process, which no other process can open. Its path then starts at the root of the cgroup namespace.
 pub fn shown(group: &Path) -> PathBuf {
     match group.strip_prefix("/proc/self/fd") {
         Ok(below) => Path::new("/").join(below.components().skip(1).collect::<PathBuf>()),
@@ -47,10 +47,28 @@ pub fn shown(group: &Path) -> PathBuf {
     }
 }
 
+/// A group's directory as part of a sentence.
+pub fn in_words(group: &Path) -> String {
+    match is_root_of_namespace(group) {
+        true => "the root of the cgroup namespace".to_string(),
+        false => shown(group).display().to_string(),
+    }
+}
+
+/// Whether this is the root of a cgroup namespace that no mount shows. Its limits are set from outside.
+pub fn is_root_of_namespace(group: &Path) -> bool {
+    !has_a_path(group) && shown(group) == Path::new("/")
+}
+
+/// Whether a mount shows the group, so that a command line can name it.
+pub fn has_a_path(group: &Path) -> bool {
+    shown(group) == group
+}
+
 /// A path of groups without its leading slashes.
 ///
 /// # Errors
-/// For a path with `.` or `..`.
+/// A path with `.` or `..`.
 pub fn below_root(path: &OsStr) -> Result<PathBuf, &'static str> {
     let path: PathBuf = Path::new(path).components().skip_while(|part| *part == Component::RootDir).collect();
     match path.components().all(|part| matches!(part, Component::Normal(_))) {
@@ -71,6 +89,10 @@ mod tests {
         assert_eq!(shows("/proc/self/fd/5/box/x"), "/box/x");
         assert_eq!(shows("/proc/self/fd/5"), "/");
         assert_eq!(shows("/sys/fs/cgroup/x"), "/sys/fs/cgroup/x");
+        let says = |group: &str| in_words(Path::new(group));
+        assert_eq!(says("/proc/self/fd/5"), "the root of the cgroup namespace");
+        assert_eq!(says("/proc/self/fd/5/box"), "/box");
+        assert_eq!(says("/sys/fs/cgroup"), "/sys/fs/cgroup");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Limits that hold for a process: those of its group and of each group above.
+//! Limits that apply to a process: those of its group and of each outer group.
 //!
-//! Who leaves a group leaves its limits, so before that each file that can hold one is read.
+//! A process that leaves a group leaves its limits, so all files that can contain one are read first.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use system::sys;
 
-/// A file of a group that limits something.
+/// A file of a group that sets a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldLimit {
     pub group: PathBuf,
@@ -18,8 +18,8 @@ pub struct HeldLimit {
 }
 
 impl HeldLimit {
-    /// The property by which systemd sets it, with its value: systemd.resource-control(5). Nothing for a limit that
-    /// systemd does not set, or sets in several properties.
+    /// The property with which systemd sets it, and its value: systemd.resource-control(5). None for a limit
+    /// that systemd does not set, or sets in several properties.
     pub fn property(&self) -> Option<String> {
         let value = &self.value;
         Some(match self.file.as_str() {
@@ -58,8 +58,8 @@ pub fn of(group: &Path) -> Vec<HeldLimit> {
     limits
 }
 
-/// What a process must have left to be in `target`: the groups that are not above that.
-pub fn left_for<'a>(own: &'a Path, target: &'a Path) -> impl Iterator<Item = &'a Path> {
+/// The groups that a process has left once it is in `target`: those that do not contain `target`.
+pub fn groups_to_leave<'a>(own: &'a Path, target: &'a Path) -> impl Iterator<Item = &'a Path> {
     own.ancestors().take_while(move |group| !target.starts_with(group))
 }
 
@@ -67,11 +67,11 @@ fn can_limit(file: &str) -> bool {
     file.ends_with(".max") || matches!(file, "memory.high" | "cpuset.cpus" | "cpuset.mems")
 }
 
-/// Whether a file limits anything.
+/// Whether a file sets a limit.
 ///
 /// # Source
-/// Documentation/admin-guide/cgroup-v2.rst: "max" alone, after a name, or in each pair of a disk or a device; cpu.max
-/// has the period behind it, and a cpuset that is not set is empty.
+/// Documentation/admin-guide/cgroup-v2.rst: "max" means no limit, alone, after a name, or in each pair of a
+/// disk or a device. cpu.max has the period after it, and a cpuset that is not set is empty.
 fn is_set(file: &str, value: &str) -> bool {
     if file == "cpu.max" {
         return value.split(' ').next() != Some("max");
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_left_are_the_groups_that_are_not_above_the_target() {
         let left = |own: &'static str, target: &'static str| {
-            left_for(Path::new(own), Path::new(target))
+            groups_to_leave(Path::new(own), Path::new(target))
                 .map(|group| group.display().to_string())
                 .collect::<Vec<_>>()
         };

@@ -1,17 +1,17 @@
-//! The mounted hierarchies, and the current group in each.
+//! The mounted hierarchies, and this process's group in each.
 //!
-//! Version 2 can be mounted anywhere (on hybrid hosts at /sys/fs/cgroup/unified), controllers can be
-//! spread over both versions, and the current group can be deep in one hierarchy and the root of
-//! another: cgroups(7). In a new cgroup namespace without new mounts, no mount shows the current
-//! group; then a detached mount does: cgroup_namespaces(7).
+//! Version 2 can be mounted anywhere (on hybrid hosts at /sys/fs/cgroup/unified), controllers can be spread
+//! over both versions, and the current group can be deep in one hierarchy and the root of another:
+//! cgroups(7). In a new cgroup namespace without new mounts, no mount shows the current group; then a
+//! detached mount is used: cgroup_namespaces(7).
 //!
-//! Kept by hand, because it must read partial mounts, both versions at once and cgroup namespaces.
+//! Written by hand, because it must handle partial mounts, both versions at once and cgroup namespaces.
 
 use std::fs;
 use std::os::fd::IntoRawFd as _;
 use std::path::{Component, Path, PathBuf};
 
-use chain::{Reporter, Verbosity};
+use chain::Reporter;
 use nix::errno::Errno;
 use system::{mountinfo, sys};
 
@@ -24,35 +24,35 @@ use crate::version::Version;
 pub struct Hierarchy {
     /// Its version.
     pub version: Version,
-    /// Where it is mounted.
+    /// The mount point.
     pub mount: PathBuf,
-    /// The number of the mount; 0 for one of ours, which is attached nowhere.
+    /// The number of the mount; 0 for one of ours, which is not attached.
     pub mount_id: u64,
     /// The directory of the current group.
     pub own: PathBuf,
     /// The controllers of version 1; version 2 has a file for that.
     pub v1_controllers: Vec<String>,
-    /// Whether it is mounted read-only, as containers have it.
+    /// Whether it is mounted read-only, as in containers.
     pub read_only: bool,
 }
 
-/// A file of /proc that could not be read, and why.
+/// An unreadable file of /proc, and the error.
 type Unread = (&'static str, Errno);
 
 /// All hierarchies, in the order of the mount table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hierarchies {
-    /// Those that show the current group.
+    /// The hierarchies that show the current group.
     pub list: Vec<Hierarchy>,
-    /// Whether there is another one, whose mount does not show the current group.
+    /// Whether there is another hierarchy, whose mount does not show the current group.
     pub hidden: bool,
-    /// The file of /proc that could not be read, and why; then there is no hierarchy.
+    /// The unreadable file of /proc, and the error; then the list is empty.
     pub unread: Option<Unread>,
-    /// Whether a dry run did not open it.
+    /// Whether a dry run skipped opening it.
     pub unopened: bool,
     /// Whether some of them are seen through detached mounts.
     pub private: bool,
-    /// Whether the limits of the root of a cgroup namespace cannot be written from inside.
+    /// Whether the limits of a cgroup namespace's root group are protected from processes inside.
     pub nsdelegate: bool,
 }
 
@@ -94,8 +94,8 @@ impl Hierarchies {
         found
     }
 
-    /// Whether no later mount could change them: each group is in one that can be written to and on which
-    /// nothing is mounted.
+    /// Whether no detached mount could add anything: each group is in a writable hierarchy without another
+    /// mount on it.
     fn show_all(&self, own: &[u8]) -> bool {
         !self.hidden
             && self.list.len() == Membership::all(own).count()
@@ -104,8 +104,8 @@ impl Hierarchies {
             })
     }
 
-    /// Opens the hierarchies that no mount shows, through mounts that are attached nowhere and end with
-    /// this process. A dry run does not.
+    /// Opens the hierarchies that no mount shows, through detached mounts that end with this process. A dry
+    /// run does not.
     fn open_hidden_hierarchies(&mut self, own: &[u8], reporter: &Reporter) {
         self.hidden = false;
         for membership in Membership::all(own) {
@@ -126,7 +126,7 @@ impl Hierarchies {
                 None => self.hidden = true,
             }
         }
-        self.unopened = self.hidden && reporter.verbosity() == Verbosity::DryRun;
+        self.unopened = self.hidden && reporter.verbosity().is_dry_run();
     }
 
     /// # Source
@@ -167,8 +167,8 @@ impl Hierarchies {
         found
     }
 
-    /// A hierarchy may be mounted twice: at one place the later mount hides the other, of two
-    /// places the one that can be written to is the better.
+    /// Adds a hierarchy, which can be mounted twice. At one mount point the later mount hides the other; of
+    /// two mount points, a writable one is better.
     fn add(&mut self, new: Hierarchy) {
         let same = |known: &&mut Hierarchy| {
             known.version == new.version && known.v1_controllers == new.v1_controllers
@@ -185,8 +185,7 @@ impl Hierarchies {
         self.list.iter().find(|hierarchy| hierarchy.version == Version::V2)
     }
 
-    /// The hierarchy that has a controller: version 1 where it is mounted there, since a
-    /// controller is in one hierarchy at a time.
+    /// The hierarchy with a controller. A controller is in one hierarchy at a time, so version 1 comes first.
     pub fn with(&self, controller: &str) -> Option<&Hierarchy> {
         self.v1(controller).or_else(|| self.v2().filter(|v2| v2.offers(controller)))
     }
@@ -194,7 +193,7 @@ impl Hierarchies {
     /// The hierarchy that enforces a limit.
     pub fn that_limits(&self, limit: &Limit) -> Option<&Hierarchy> {
         let v2 = limit.controller(Version::V2);
-        // cgroup.max.depth and its like are the core's
+        // cgroup.max.depth and similar files belong to the core
         self.v1(limit.controller(Version::V1))
             .or_else(|| self.v2().filter(|hierarchy| v2 == "cgroup" || hierarchy.offers(v2)))
     }
@@ -206,20 +205,20 @@ impl Hierarchies {
 }
 
 impl Hierarchy {
-    /// Whether the top of this version 2 hierarchy, as far as it is in sight, has a controller.
+    /// Whether the visible top of this version 2 hierarchy has a controller.
     pub fn offers(&self, controller: &str) -> bool {
         has_word(&self.mount.join("cgroup.controllers"), controller)
     }
 }
 
-/// Whether a file of space-separated words holds one.
+/// Whether a file of space-separated words contains a word.
 pub fn has_word(file: &Path, word: &str) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text.split_whitespace().any(|found| found == word))
 }
 
-/// The hierarchy through a mount of ours.
+/// The hierarchy, seen through a mount of ours.
 fn open_hidden(membership: &Membership, below: &Path, reporter: &Reporter) -> Option<Hierarchy> {
-    // open until the command takes our place: it is close-on-exec
+    // it stays open until execve(2): it is close-on-exec
     let mount = PathBuf::from(format!("/proc/self/fd/{}", membership.mount(reporter)?.into_raw_fd()));
     let own = join(&mount, below);
     let version = if membership.controllers.is_empty() { Version::V2 } else { Version::V1 };
@@ -227,13 +226,13 @@ fn open_hidden(membership: &Membership, below: &Path, reporter: &Reporter) -> Op
     Some(Hierarchy { version, mount, mount_id: 0, own, v1_controllers, read_only: false })
 }
 
-/// A group's directory, without the slash at the end that joining nothing would add.
+/// A group's directory, without the trailing slash that joining an empty path would add.
 pub fn join(mount: &Path, below: &Path) -> PathBuf {
     if below.as_os_str().is_empty() { mount.to_path_buf() } else { mount.join(below) }
 }
 
-/// Our own group relative to the mount: both paths start at the root of our cgroup namespace,
-/// so what they share is dropped; what is above either cannot be named.
+/// Our group relative to the mount. Both paths start at the root of our cgroup namespace, so the common part
+/// is removed; what is above either of them has no name.
 fn path_below_mount(root: &Path, own: &Path) -> Option<PathBuf> {
     let below = own.strip_prefix(root).ok()?;
     below.components().all(|part| matches!(part, Component::Normal(_))).then(|| below.to_path_buf())

@@ -1,58 +1,19 @@
-//! Joining a group that exists, in libcgroup's notation: `CONTROLLERS:PATH`.
+//! Joins existing groups.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use chain::Failure;
 
 use crate::group::Group;
-use crate::group_path::below_root;
 use crate::hierarchy::{Hierarchies, Hierarchy};
+use crate::join_target::{Controllers, Target};
 use crate::version::Version;
 use crate::{levels, refusal};
-
-/// A group to join, and in which hierarchies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    controllers: Controllers,
-    /// From the top of the hierarchy.
-    path: PathBuf,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Controllers {
-    /// `*`: every hierarchy that has such a group.
-    All,
-    /// An empty list: version 2, whatever it controls.
-    V2,
-    Named(Vec<String>),
-}
-
-impl TryFrom<OsString> for Target {
-    type Error = &'static str;
-
-    fn try_from(text: OsString) -> Result<Self, Self::Error> {
-        let mut parts = text.as_bytes().splitn(2, |byte| *byte == b':');
-        let (Some(list), Some(path)) = (parts.next(), parts.next()) else {
-            return Err("expected CONTROLLERS:PATH: memory,pids:my/group");
-        };
-        let path = below_root(OsStr::from_bytes(path))?;
-        let controllers = match list {
-            b"*" => Controllers::All,
-            b"" => Controllers::V2,
-            list => {
-                Controllers::Named(String::from_utf8_lossy(list).split(',').map(str::to_string).collect())
-            }
-        };
-        Ok(Self { controllers, path })
-    }
-}
 
 /// The groups to enter, one in each hierarchy.
 ///
 /// # Errors
-/// For a controller without a hierarchy, a group that does not exist, and two groups of one hierarchy.
+/// A controller without a hierarchy, a group that does not exist, or two groups in one hierarchy.
 pub fn resolve(targets: &[Target], found: &Hierarchies) -> Result<Vec<Group>, Failure> {
     let mut joined: Vec<(&Hierarchy, PathBuf)> = Vec::new();
     for target in targets {
@@ -88,7 +49,7 @@ impl Target {
                 let with_it: Vec<&Hierarchy> = with_it.collect();
                 if with_it.is_empty() {
                     return Err(Failure::new(format!("no hierarchy has a group {}", self.path.display()))
-                        .hint("cgcreate(1) or mkdir(1) creates one"));
+                        .hint("create it with cgcreate(1) or mkdir(1)"));
                 }
                 Ok(with_it)
             }
@@ -110,6 +71,7 @@ fn named<'a>(found: &'a Hierarchies, controller: &str) -> Result<&'a Hierarchy, 
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
     use std::path::Path;
 
     use super::*;
@@ -130,7 +92,7 @@ mod tests {
 
     #[test]
     fn two_groups_of_one_hierarchy_are_told_unless_all_are_meant() {
-        // any directories will do for groups
+        // any directories can stand in for groups
         let mount = std::env::temp_dir().join(format!("cgexec-join-{}", std::process::id()));
         for group in ["a", "b"] {
             std::fs::create_dir_all(mount.join(group)).unwrap();

@@ -2,18 +2,19 @@
 //!
 //! In version 2 a group with processes cannot enable controllers. If the command ran in the group with the
 //! limits, no limited group could be created beside it, and another cgexec-rs would have to leave the limits.
-//! In a leaf below there is room: the group with the limits holds no process. That group is the root of the
-//! command's cgroup namespace, where nsdelegate forbids writes to its limits from inside; without nsdelegate
-//! one more group lies between, and the limits are not visible: cgroup_namespaces(7).
+//! With the command in a leaf below, the group with the limits holds no process, so others can be created in
+//! it. That group is the root of the command's cgroup namespace; nsdelegate then forbids writes to its limits
+//! from inside. Without nsdelegate, there is one more group in between, and the limits are not visible:
+//! cgroup_namespaces(7).
 
 use std::path::{Path, PathBuf};
 
 use crate::cgroup;
 use crate::group_files::groups_in;
 
-/// The group of the command.
+/// The command's group.
 const LEAF: &str = "cmd";
-/// The root of its cgroup namespace, where that is not the group with the limits.
+/// The root of its cgroup namespace, if that is not the group with the limits.
 const ROOT: &str = "ns";
 
 /// The groups below a group with limits.
@@ -21,30 +22,31 @@ const ROOT: &str = "ns";
 pub struct Levels {
     /// The root of the command's cgroup namespace, if it has one.
     pub root: PathBuf,
-    /// Where the command runs.
+    /// The command's group.
     pub leaf: PathBuf,
-    /// The controllers that the group with the limits enables for the root below it.
-    pub hand_on: Vec<String>,
+    /// The controllers that the group with the limits enables for the groups below it.
+    pub enabled: Vec<String>,
 }
 
 impl Levels {
-    /// The levels of a group that has `controllers`; none without controllers, where there is nothing to limit.
+    /// The levels of a group that has `controllers`; none without controllers, because then nothing can be
+    /// limited.
     pub fn below(group: &Path, controllers: Vec<String>, hides_limits: bool) -> Option<Self> {
         if controllers.is_empty() {
             return None;
         }
         let root = if hides_limits { group.join(ROOT) } else { group.to_path_buf() };
         let leaf = root.join(LEAF);
-        Some(Self { root, leaf, hand_on: if hides_limits { controllers } else { Vec::new() } })
+        Some(Self { root, leaf, enabled: if hides_limits { controllers } else { Vec::new() } })
     }
 
-    /// Whether the root is a group of its own.
+    /// Whether the root of the namespace is a separate group.
     pub fn has_own_root(&self) -> bool {
-        !self.hand_on.is_empty()
+        !self.enabled.is_empty()
     }
 }
 
-/// Whether a group is the leaf of a group that holds no process: there is room beside it.
+/// Whether a group is the leaf below a group without processes, which can have further groups.
 pub fn is_leaf(group: &Path) -> bool {
     group.ends_with(LEAF) && group.parent().is_some_and(cgroup::holds_no_process)
 }
@@ -54,7 +56,7 @@ pub fn is_named_as_one(group: &Path) -> bool {
     group.ends_with(LEAF) || group.ends_with(ROOT)
 }
 
-/// Where a process runs that joins a group: in its leaf, if it has one.
+/// The group for a process that joins a group: its leaf, if it has one.
 pub fn joined(group: PathBuf) -> PathBuf {
     match existing(&group).into_iter().next() {
         Some(leaf) if leaf.ends_with(LEAF) && cgroup::holds_no_process(&group) => leaf,
@@ -62,14 +64,14 @@ pub fn joined(group: PathBuf) -> PathBuf {
     }
 }
 
-/// The levels that a group has, the deepest first.
+/// The existing levels of a group, the deepest first.
 pub fn existing(group: &Path) -> Vec<PathBuf> {
     let root = group.join(ROOT);
     let levels = [root.join(LEAF), root, group.join(LEAF)];
     levels.into_iter().filter(|level| level.join("cgroup.procs").exists()).collect()
 }
 
-/// Whether a group is empty but for its levels, which are empty too.
+/// Whether a group contains nothing but its levels, and they are empty.
 pub fn are_all_below(group: &Path) -> bool {
     let levels = existing(group);
     std::iter::once(group)
@@ -83,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// Groups are directories with a file; any file system will do.
+    /// Groups are directories with a file, so any file system can stand in.
     fn group(path: &Path) {
         fs::create_dir_all(path).unwrap();
         fs::write(path.join("cgroup.procs"), "").unwrap();
@@ -98,7 +100,7 @@ mod tests {
                 .filter(|part| !part.as_os_str().is_empty())
                 .for_each(|part| group(&top.join(part)));
         }
-        // a group of another program, with a group of the same name
+        // a group of another program, with a subgroup of the same name
         fs::write(top.join("theirs/cgroup.procs"), "7\n").unwrap();
         for (name, leaf) in
             [("flat", "flat"), ("one", "one/cmd"), ("two", "two/ns/cmd"), ("theirs", "theirs")]

@@ -18,6 +18,7 @@ mod group_path;
 mod held_limits;
 pub mod hierarchy;
 mod join;
+mod join_target;
 mod levels;
 mod limits;
 mod membership;
@@ -26,6 +27,7 @@ mod new_scope;
 mod notes;
 mod oom;
 mod outcome;
+mod outer_user;
 mod placement;
 mod plan;
 mod refusal;
@@ -49,7 +51,7 @@ mod version;
 use std::ffi::OsString;
 
 use chain::args::{self, Parsed};
-use chain::exec::Command;
+use chain::command::Command;
 use chain::handover::Handover;
 use chain::{Failure, Plan, Reporter};
 use system::namespace::capability::CAP_SYS_ADMIN;
@@ -62,9 +64,9 @@ use crate::outcome::Outcome;
 use crate::request::GroupRequest;
 use crate::run_mode::{CgroupNs, RunMode};
 
-/// Runs the tool with its argument vector; becomes the command and does not return.
+/// Runs the tool with its arguments; becomes the command and never returns.
 pub fn run(argv: Vec<OsString>) -> ! {
-    let Parsed { options, verbosity, operands, .. } = args::parse::<Options>(&TOOL, argv);
+    let Parsed { options, verbosity, operands, last_option } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
     if options.check {
         let check =
@@ -76,7 +78,14 @@ pub fn run(argv: Vec<OsString>) -> ! {
         let plan = move_processes(options, &operands, &reporter);
         plan.unwrap_or_else(|failure| reporter.exit_with(&failure)).execute(&reporter)
     }
+    let meant = operands
+        .first()
+        .and_then(|word| hints::for_command(TOOL.name, last_option.as_deref(), &word.to_string_lossy()));
     let command = Command::from_operands(operands).unwrap_or_else(|| Command::shell(args::default_shell()));
+    let command = command.or_hint(meant);
+    if let Some(failure) = command.is_missing() {
+        reporter.exit_with(&failure)
+    }
     let (outcome, mode) = resolve(options, &reporter).unwrap_or_else(|failure| reporter.exit_with(&failure));
     let handover = Handover::for_last_link(&command);
     let mut plan = plan::plan(outcome, mode, command);

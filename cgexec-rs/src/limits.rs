@@ -1,4 +1,4 @@
-//! Limits: each a value with its unit, and the files that take it in either version.
+//! Limits: each is a value with its unit, and the files for it in both versions.
 
 pub mod cpu;
 pub mod device;
@@ -22,7 +22,7 @@ use list::List;
 use raw::Raw;
 use size::{Bytes, Memory, decimal, or_max};
 
-/// A number of processes and threads; nothing for no limit.
+/// A number of processes and threads; None for no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pids(pub Option<u64>);
 
@@ -32,7 +32,7 @@ pub enum Limit {
     High(Memory),
     Low(Memory),
     Min(Memory),
-    /// `--memory-swap-max`, with `--memory` where that was given
+    /// `--memory-swap-max`, with `--memory` if that is given
     Swap {
         memory: Option<Memory>,
         swap: Memory,
@@ -45,17 +45,17 @@ pub enum Limit {
     CpuIdle,
     Cpus(List),
     Mems(List),
-    /// `--io-max`, `--device-read-bps` and its sisters
+    /// `--io-max`, `--device-read-bps` and similar options
     Io(Rate),
     IoWeight(IoWeight),
     HugeTlb(HugeTlb),
-    /// `--device`: these and the usual ones
+    /// `--device`: these rules and the usual ones
     Devices(Vec<DeviceRule>),
     Raw(Raw),
 }
 
 impl Limit {
-    /// The controller that enforces it: cgroups(7). The same has another name in version 1 for io.
+    /// The controller that enforces it: cgroups(7). For io, version 1 has another name.
     pub fn controller(&self, version: Version) -> &str {
         match self {
             Self::Memory(_) | Self::High(_) | Self::Low(_) | Self::Min(_) => "memory",
@@ -67,7 +67,7 @@ impl Limit {
             Self::Io(_) | Self::IoWeight(_) => "io",
             Self::HugeTlb(_) => "hugetlb",
             Self::Devices(_) if version == Version::V1 => "devices",
-            // no controller, and no file: a program is attached
+            // no controller and no file: a program is attached
             Self::Devices(_) => "cgroup",
             Self::Raw(raw) => raw.controller(),
         }
@@ -76,7 +76,7 @@ impl Limit {
     /// The files to write, in order, below a group of this version.
     ///
     /// # Errors
-    /// What version 1 has no counterpart for.
+    /// Version 1 has no equivalent.
     ///
     /// # Source
     /// Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/*.rst; scheduler/sched-bwc.rst.
@@ -107,7 +107,8 @@ impl Limit {
             }
             Self::CpuWeight(weight) => vec![ControlFile::new("cpu.weight", weight.weight.to_string())],
             Self::CpuIdle => vec![ControlFile::new("cpu.idle", "1")],
-            // the file takes what the groups above do not have; only what is in effect tells
+            // the file accepts processors that outer groups do not have; the other file shows what is in
+            // effect
             Self::Cpus(list) => vec![in_effect("cpuset.cpus", "cpuset.cpus.effective", list)],
             Self::Mems(list) => vec![in_effect("cpuset.mems", "cpuset.mems.effective", list)],
             Self::Io(rate) => {
@@ -159,7 +160,7 @@ impl Limit {
                 vec![ControlFile::new(rate.count.v1_file(), format!("{disk} {most}")).checked_by(seen)]
             }
             Self::IoWeight(weight) => {
-                // before Linux 5.0 it was the cfq scheduler's, and the root showed it
+                // before Linux 5.0 it belonged to the cfq scheduler, and the root group had it
                 let file =
                     if parent.join("blkio.weight").exists() { "blkio.weight" } else { "blkio.bfq.weight" };
                 vec![ControlFile::new(file, weight.bfq.to_string())]
@@ -175,7 +176,7 @@ impl Limit {
     }
 }
 
-/// A file of a version 1 cpuset: as it was mounted, with or without the prefix. cpuset(7)
+/// A file of a version 1 cpuset, with or without the prefix, as it was mounted: cpuset(7)
 pub fn cpuset(parent: &Path, name: &str, value: String) -> ControlFile {
     let file = if parent.join(name).exists() { name.to_string() } else { format!("cpuset.{name}") };
     ControlFile::new(file, value)
@@ -183,7 +184,7 @@ pub fn cpuset(parent: &Path, name: &str, value: String) -> ControlFile {
 
 fn huge_pages(huge: &HugeTlb, file: &str, unlimited: &str) -> Vec<ControlFile> {
     let name = huge.name();
-    // what is reserved by mmap(2) is refused there, where the limit of pages alone ends in SIGBUS
+    // the reservation limit makes mmap(2) fail; a limit on pages alone would end the process with SIGBUS
     [format!("hugetlb.{name}.{file}"), format!("hugetlb.{name}.rsvd.{file}")]
         .map(|file| {
             ControlFile::new(file, or_max(huge.most.0, unlimited)).checked_by(ReadBack::Rounded(huge.page))
@@ -196,7 +197,7 @@ fn only_v2(limit: &Limit) -> String {
         Limit::High(_) => "--memory-high",
         Limit::Min(_) => "--memory-min",
         Limit::OomGroup => "--oom-group",
-        // every other limit is of both versions
+        // every other limit exists in both versions
         other => return format!("version 1 cannot limit {other}"),
     };
     format!(
@@ -205,7 +206,7 @@ fn only_v2(limit: &Limit) -> String {
     )
 }
 
-/// As a sentence says it: "memory to 50 MiB".
+/// As part of a sentence: "memory to 50 MiB".
 impl Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut size = |what: &str, bytes: &Memory| match bytes.0 {
@@ -215,10 +216,10 @@ impl Display for Limit {
         match self {
             Self::Memory(bytes) => size("memory to", bytes),
             Self::High(bytes) => size("memory, by slowing it down, to", bytes),
-            Self::Low(bytes) => size("reclaim under pressure: memory below", bytes),
-            Self::Min(bytes) => size("reclaim at all: memory below", bytes),
+            Self::Low(bytes) => size("reclaim, if possible, to memory above", bytes),
+            Self::Min(bytes) => size("reclaim to memory above", bytes),
             Self::Swap { swap, .. } => size("swap to", swap),
-            Self::OomGroup => f.write_str("the processes that survive when memory runs out to none"),
+            Self::OomGroup => f.write_str("out-of-memory kills to the group as a whole"),
             Self::Pids(Pids(None)) => f.write_str("processes to no limit"),
             Self::Pids(Pids(Some(count))) => write!(f, "processes to {count}"),
             Self::Cpu(Bandwidth { quota: None, .. }) => f.write_str("processors to no limit"),
@@ -228,12 +229,12 @@ impl Display for Limit {
             Self::Cpu(Bandwidth { quota: Some(quota), period }) => {
                 write!(f, "processor time to {quota} of each {period} microseconds")
             }
-            Self::CpuWeight(weight) => write!(f, "its part of a busy processor to weight {}", weight.weight),
+            Self::CpuWeight(weight) => write!(f, "its share of busy processors to weight {}", weight.weight),
             Self::CpuIdle => f.write_str("processor time to what no other process needs"),
             Self::Cpus(list) => write!(f, "the processors to {list}"),
             Self::Mems(list) => write!(f, "the memory nodes to {list}"),
             Self::Io(rate) => rate.fmt(f),
-            Self::IoWeight(weight) => write!(f, "its part of a busy disk to weight {}", weight.iocost),
+            Self::IoWeight(weight) => write!(f, "its share of busy disks to weight {}", weight.iocost),
             Self::HugeTlb(huge) => size(&format!("huge pages of {} to", huge.name()), &huge.most),
             Self::Devices(rules) => {
                 f.write_str("devices to those of a container")?;

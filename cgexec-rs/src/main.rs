@@ -1,4 +1,4 @@
-//! The door of cgexec-rs: what is behind it is in the library.
+//! The entry point of cgexec-rs. The code is in the library.
 #![no_main]
 
 system::main!(cgexec_rs::run);

@@ -1,4 +1,4 @@
-//! The group of this process in each hierarchy: /proc/self/cgroup.
+//! This process's group in each hierarchy: /proc/self/cgroup.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use chain::{Reporter, Verbosity};
+use chain::Reporter;
 use nix::errno::Errno;
 use system::sys;
 
@@ -15,7 +15,7 @@ pub struct Membership {
     pub id: Vec<u8>,
     /// Empty for version 2.
     pub controllers: Vec<String>,
-    /// The group; its name may hold colons.
+    /// The group; its name can contain colons.
     pub path: PathBuf,
 }
 
@@ -35,8 +35,8 @@ impl Membership {
         Some(Self { id, controllers, path: PathBuf::from(OsString::from_vec(path.to_vec())) })
     }
 
-    /// Mounts the hierarchy, attached nowhere. These calls are made before there is a plan, because the
-    /// plan depends on what the hierarchy shows; a dry run shows them and gets no mount.
+    /// Mounts the hierarchy without attaching it. These calls come before the plan, because the plan depends
+    /// on what the hierarchy shows. A dry run prints them and gets no mount.
     pub fn mount(&self, reporter: &Reporter) -> Option<OwnedFd> {
         let fstype = if self.controllers.is_empty() { "cgroup2" } else { "cgroup" };
         let open = format!("fsopen(\"{fstype}\", FSOPEN_CLOEXEC)");
@@ -44,7 +44,7 @@ impl Membership {
         let mount = format!(
             "fsconfig(<{fstype}>, FSCONFIG_CMD_CREATE, NULL, NULL, 0), fsmount(<{fstype}>, FSMOUNT_CLOEXEC, 0)"
         );
-        if reporter.verbosity() == Verbosity::DryRun {
+        if reporter.verbosity().is_dry_run() {
             reporter.step(REASON, open, "fsopen(2)");
             self.controllers.iter().for_each(|name| reporter.step(REASON, set(name), "fsconfig(2)"));
             reporter.step(REASON, mount, "fsmount(2)");
@@ -60,8 +60,8 @@ impl Membership {
 
 const REASON: &str = "look at a hierarchy that no mount shows";
 
-/// Shows a call as a step and makes it. A run that explains itself prints a failure; what it means is
-/// for the caller to decide.
+/// Prints a call as a step and makes it. With --explain, a failure is printed; the caller decides what it
+/// means.
 fn make<T>(
     reporter: &Reporter,
     call: impl Display,
@@ -69,10 +69,9 @@ fn make<T>(
     make: impl FnOnce() -> Result<T, Errno>,
 ) -> Option<T> {
     reporter.step(REASON, &call, page);
-    let explains = matches!(reporter.verbosity(), Verbosity::Explain | Verbosity::ExplainSee);
     make()
         .inspect_err(|errno| {
-            if explains {
+            if reporter.verbosity().is_explain() {
                 reporter.failed(REASON, &call, *errno)
             }
         })

@@ -1,17 +1,17 @@
-//! A scope that the plan asks systemd for.
+//! A scope that the plan requests from systemd.
 
 use std::path::PathBuf;
 
 use crate::systemd::{Scope, Systemd};
 
-/// A scope to be asked for, and how this run is in it.
+/// A scope to request, and how this run is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewScope {
     pub systemd: Systemd,
     pub scope: Scope,
     /// Its directory.
     pub path: PathBuf,
-    /// Whether a process of ours is the one that is in it, and this one stays in its unit: only then does the unit
-    /// know of the command, and end it when it is stopped.
+    /// Whether a helper process of ours is in it, and this process stays in its unit: only then does the unit
+    /// include the command, and end it when the unit is stopped.
     pub has_keeper: bool,
 }

@@ -1,4 +1,4 @@
-//! Limits that hold less than their names promise: said before the command starts.
+//! Notes about limits that do less than their names suggest, printed before the command starts.
 
 use system::sys;
 
@@ -33,7 +33,7 @@ pub fn notes(place: &Placement) -> Vec<String> {
     standing_still.into_iter().chain(written_back).map(str::to_string).collect()
 }
 
-/// Whether /proc/swaps has a line below its head: proc_swaps(5). One that cannot be read says nothing.
+/// Whether /proc/swaps has a line after its heading: proc_swaps(5). An unreadable file counts as yes.
 fn has_swap(swaps: &[u8]) -> bool {
     swaps.is_empty() || swaps.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() > 1
 }

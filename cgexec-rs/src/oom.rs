@@ -1,4 +1,4 @@
-//! Which limit was hit, and whose limit it was.
+//! Which limit was hit, and which group's limit it was.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use chain::supervise::Ended;
 use crate::counters::Counters;
 use crate::fork_limit::{LimitsAbove, Whose};
 use crate::group::Group;
-use crate::group_path::shown;
+use crate::group_path::{in_words, is_root_of_namespace};
 use crate::limits::Limit;
 use crate::limits::cpu::{Bandwidth, PERIOD_USEC};
 use crate::limits::size::{Bytes, decimal};
@@ -23,19 +23,19 @@ pub enum Cause {
     Exited,
     /// By a signal that no limit sent.
     Signal,
-    /// Processes were killed at the group's own limit of memory.
+    /// Processes were killed at the group's own memory limit.
     OwnLimit,
-    /// At the limit of a group that the command made.
+    /// At the limit of a group that the command created.
     LimitBelow,
-    /// At the limit of a group above, or because the machine had no more.
+    /// At the limit of an outer group, or because the machine had no more memory.
     LimitAbove,
-    /// At `--cpu-time` or `--wall-time`, whatever was killed before.
+    /// At `--cpu-time` or `--wall-time`, even if processes had been killed before.
     OutOfTime(OutOfTime),
 }
 
 impl Cause {
     /// # Source
-    /// cgroup-v2.rst, memory.events.local: `oom` counts what the group's own limit caused, `oom_kill`
+    /// cgroup-v2.rst, memory.events.local: `oom` counts events at the group's own limit; `oom_kill` counts
     /// its processes that any limit killed. Version 1 only counts kills, so there the peak decides.
     pub fn of(stats: &Stats, ended: Ended) -> Self {
         if let Some(reached) = stats.out_of_time {
@@ -52,7 +52,7 @@ impl Cause {
         }
     }
 
-    /// In a report.
+    /// The word in a report.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Exited => "exited",
@@ -67,7 +67,7 @@ impl Cause {
     }
 }
 
-/// The limit of version 1 at which memory was, at its peak.
+/// The version 1 limit that the memory peak reached.
 fn full_of_v1(stats: &Stats) -> Option<u64> {
     if stats.memory.events_local.get("oom").is_some() {
         return None;
@@ -81,7 +81,7 @@ fn kills(stats: &Stats) -> u64 {
     memory.events.get("oom_kill").max(memory.events_local.get("oom_kill")).unwrap_or(0)
 }
 
-/// How often the limits of the groups above had been hit, before the run.
+/// How often the outer groups' limits had been hit before the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AncestorOoms {
     ooms: Vec<(PathBuf, u64)>,
@@ -89,7 +89,8 @@ pub struct AncestorOoms {
 }
 
 impl AncestorOoms {
-    /// Looks at every group above the one of version 2 that counts memory, and above the one that counts processes.
+    /// Reads the counters above the version 2 group that counts memory, and above the group that counts
+    /// processes.
     pub fn of<'a>(groups: impl Iterator<Item = &'a Group>) -> Self {
         let ooms = |group: &Path| Counters::read(&group.join("memory.events.local")).get("oom");
         let counts_processes = |group: &Group| {
@@ -109,7 +110,7 @@ impl AncestorOoms {
         all
     }
 
-    /// The group above whose limit was hit since.
+    /// The outer group whose limit was hit since.
     fn hit(&self) -> Option<&Path> {
         Self::grown(self, |group| Counters::read(&group.join("memory.events.local")).get("oom"))
     }
@@ -131,8 +132,11 @@ fn forks(stats: &Stats, above: &AncestorOoms) -> Option<String> {
     let refused =
         |count: u64| if count == 1 { "1 fork refused".to_string() } else { format!("{count} forks refused") };
     let denied = stats.pids.denied?;
-    let at_limit_above = |group: &Path, count: u64| {
-        format!("the limit of processes of {} above was hit: {}", shown(group).display(), refused(count))
+    let at_limit_above = |group: &Path, count: u64| match is_root_of_namespace(group) {
+        true => format!("a limit of processes outside the cgroup namespace was hit: {}", refused(count)),
+        false => {
+            format!("the limit of processes of {} above was hit: {}", in_words(group), refused(count))
+        }
     };
     if denied == 0 {
         // the group with the limit has counted it
@@ -168,10 +172,11 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
         }
         Cause::LimitAbove => Some(match above.hit() {
             Some(group) => {
-                format!(
-                    "memory ran out above this group, at the limit of {}: {killed}",
-                    shown(group).display()
-                )
+                let limit = match is_root_of_namespace(group) {
+                    true => "a limit outside the cgroup namespace".to_string(),
+                    false => format!("the limit of {}", in_words(group)),
+                };
+                format!("memory ran out above this group, at {limit}: {killed}")
             }
             None => format!("memory ran out above this group's own limit: {killed}"),
         }),
@@ -180,7 +185,7 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
         {
             Some(match full_of_v1(stats) {
                 None => "SIGKILL came from elsewhere, not from the memory limit".to_string(),
-                // the kill was counted in a group below that is gone
+                // the kill was counted in a lower group that has been removed
                 Some(limit) => {
                     format!(
                         "SIGKILL came from elsewhere, or the memory limit of {} was hit in a group below",
@@ -193,7 +198,7 @@ fn memory(stats: &Stats, ended: Ended, limits: &[Limit], above: &AncestorOoms) -
     }
 }
 
-/// A processor limit is what the command runs at; only much waiting is worth a line.
+/// A processor limit is how fast the command may run; only long waiting deserves a line.
 fn throttled(stats: &Stats, limits: &[Limit]) -> Option<String> {
     let (periods, throttled) = stats.cpu.get("nr_periods").zip(stats.cpu.get("nr_throttled"))?;
     let limit = limits.iter().find_map(|limit| match limit {
@@ -213,12 +218,12 @@ fn slowed(stats: &Stats, limits: &[Limit]) -> Option<String> {
     let high = stats.memory.events_local.get("high").unwrap_or(0);
     let stalled = stats.pressure.get("memory").map_or(0, |stall| stall.some_usec);
     let asked = limits.iter().any(|limit| matches!(limit, Limit::High(_)));
-    // reclaim without a stall is what memory.high is for
+    // reclaim without a stall is the purpose of memory.high
     (asked && high > 0 && stalled > 100_000)
         .then(|| format!("--memory-high slowed the command down: {high} times, {} in all", seconds(stalled)))
 }
 
-/// Microseconds as people read them.
+/// Microseconds for people.
 pub fn seconds(microseconds: u64) -> String {
     format!("{}.{:02} s", microseconds / 1_000_000, microseconds % 1_000_000 / 10_000)
 }
@@ -309,6 +314,32 @@ mod tests {
             Some(Path::new("/cg"))
         );
         assert_eq!(above.grown(|_| Some(1)), None);
+    }
+
+    #[test]
+    fn the_root_of_the_cgroup_namespace_is_not_called_a_directory() {
+        let top = std::env::temp_dir().join(format!("cgexec-namespace-{}", std::process::id()));
+        std::fs::create_dir(&top).unwrap();
+        std::fs::write(top.join("memory.events.local"), "oom 1\n").unwrap();
+        std::fs::write(top.join("pids.events.local"), "max 3\n").unwrap();
+        // a hierarchy that no mount shows is reached through a descriptor
+        let opened = std::fs::File::open(&top).unwrap();
+        let root = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&opened)));
+        let above = AncestorOoms {
+            ooms: vec![(root.clone(), 0)],
+            forks: LimitsAbove { above: vec![root], hit_before: vec![Some(0)] },
+        };
+        let mut stats = v2((0, 1), (0, 1));
+        stats.pids.denied = Some(0);
+        let said = lines(&stats, KILLED, &[LIMIT], &above);
+        std::fs::remove_dir_all(top).unwrap();
+        assert_eq!(
+            said,
+            [
+                "memory ran out above this group, at a limit outside the cgroup namespace: 1 process killed",
+                "a limit of processes outside the cgroup namespace was hit: 3 forks refused",
+            ]
+        );
     }
 
     #[test]

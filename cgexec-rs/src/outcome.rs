@@ -1,4 +1,4 @@
-//! What a run does about groups: decided here, before there is a plan.
+//! What a run does about groups, decided before there is a plan.
 
 use chain::{Failure, Reporter};
 
@@ -23,10 +23,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Decides by the options and by what this machine permits. What an option asks for is done or
-    /// refused; what only the default wants is skipped with one line.
+    /// Decides from the options and from what this machine permits. What an option asks for is done or
+    /// refused; a default that is impossible is skipped with one line.
     ///
-    /// `namespace` tells whether the command gets a cgroup namespace.
+    /// `namespace` says whether the command gets a cgroup namespace.
     pub fn resolve(options: Options, namespace: bool, reporter: &Reporter) -> Result<Self, Failure> {
         if !options.group.is_empty() {
             return Self::join(&options, reporter);
@@ -59,7 +59,7 @@ impl Outcome {
             }
             Err(Failure { message, hint, .. }) => {
                 let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-                reporter.message(format_args!("no group of its own: {message}{hint}"));
+                reporter.message(format_args!("created no group: {message}{hint}"));
                 Ok(Self::None)
             }
         }
@@ -73,7 +73,7 @@ impl Outcome {
         join::resolve(&options.group, &Hierarchies::of_this_process(reporter)).map(Self::Join)
     }
 
-    /// A place for the groups: where files suffice, else in a scope of systemd's.
+    /// Finds a place for the groups: with files if possible, else in a systemd scope.
     fn create(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, Failure> {
         match request.manager {
             Manager::Systemd => scope::place(request, found),

@@ -1,4 +1,4 @@
-//! Where the groups of a run go: which hierarchies, which parents, and what must happen there first.
+//! Where the groups of a run go: their hierarchies, their parents, and what must happen there first.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,31 +22,31 @@ use crate::version::Version;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
     pub stale: StaleGroups,
-    /// The group that every run has: created first and removed last, so that a later run can find the
-    /// other groups by its name. What is left at the end is killed in it.
+    /// The group that every run has. It is created first and removed last, so that a later run can find the
+    /// other groups by its name. Remaining processes are killed in it.
     pub anchor: Group,
     /// The groups in other hierarchies, all of version 1.
     pub others: Vec<Group>,
     pub v2_parent: Option<V2Parent>,
     pub cleanup: Cleanup,
-    /// Whether a limit that cannot be set is skipped.
+    /// Whether to skip a limit that cannot be set.
     pub attempt: bool,
-    /// The groups below the one of version 2, if it can have any.
+    /// The groups below the version 2 group, if it can have any.
     pub levels: Option<Levels>,
-    /// The scope that the parent is.
+    /// The scope that is the parent.
     pub scope: Option<NewScope>,
-    /// Limits that this machine does not support, with the reason, where that is not an error.
+    /// Limits that this machine does not support, with the reason, if that is not an error.
     pub skipped: Vec<String>,
 }
 
-/// The version 1 controllers that count for a report.
+/// The version 1 controllers that a report needs.
 const ACCOUNTING: [&str; 4] = ["memory", "pids", "cpuacct", "blkio"];
 
 impl Placement {
     /// Finds a place for a group with these limits.
     ///
     /// # Errors
-    /// If no hierarchy has a place for it, or not with these limits.
+    /// No hierarchy has a place for it, or not with these limits.
     pub fn choose(request: &GroupRequest, found: &Hierarchies) -> Result<Self, Failure> {
         let mut search =
             Search { request, found, name: request.group_name(), v1: Vec::new(), skipped: Vec::new() };
@@ -55,7 +55,7 @@ impl Placement {
             let counts = |name: &&&str| **name != "cpuacct" || found.v2().is_none();
             let counting = ACCOUNTING.iter().filter(counts).filter_map(|name| found.v1(name));
             for v1 in counting.filter(|v1| !takes_real_time_away(v1)) {
-                // a report without these numbers is still a report
+                // a report can do without these numbers
                 let _ = search.v1_group(v1);
             }
         }
@@ -83,7 +83,7 @@ impl Placement {
         self.groups().filter(|group| group.version == Version::V1)
     }
 
-    /// Finds groups of earlier runs beside ours, and refuses a name that is in use.
+    /// Finds groups of earlier runs beside ours, and rejects a name that is in use.
     fn find_stale_siblings(&mut self, is_named: bool) -> Result<(), Failure> {
         let mut stale = StaleGroups::default();
         for group in self.groups() {
@@ -105,8 +105,8 @@ impl Placement {
     }
 }
 
-/// Whether a new group in it has no real-time bandwidth, so that no process of it can be scheduled so:
-/// cpu's with CONFIG_RT_GROUP_SCHED. A report must not change what the command can do.
+/// Whether a new group in it would have no real-time bandwidth, so that its processes could not use real-time
+/// scheduling: cpu with CONFIG_RT_GROUP_SCHED. A report must not change what the command can do.
 fn takes_real_time_away(v1: &Hierarchy) -> bool {
     v1.v1_controllers.iter().any(|name| name == "cpu") && v1.own.join("cpu.rt_runtime_us").exists()
 }
@@ -121,7 +121,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Adds the limits of version 1 controllers; returns those for version 2.
+    /// Adds the limits of version 1 controllers, and returns those for version 2.
     fn add_v1_limits(&mut self) -> Result<Vec<Limit>, Failure> {
         let mut v2_limits = Vec::new();
         for limit in &self.request.limits {
@@ -147,7 +147,7 @@ impl Search<'_> {
         })
     }
 
-    /// Version 2 counts processor time in every group; without it, cpuacct does.
+    /// Adds a group that counts processor time. Version 2 counts it in every group; otherwise cpuacct does.
     fn add_cpu_clock(&mut self) -> Result<(), Failure> {
         if self.request.times.cpu.is_none() || self.found.v2().is_some() {
             return Ok(());
@@ -157,7 +157,7 @@ impl Search<'_> {
     }
 
     fn skip(&mut self, limit: &Limit, failure: &Failure) {
-        self.skipped.push(format!("does not limit {limit}: {failure}"));
+        self.skipped.push(format!("did not limit {limit}: {failure}"));
     }
 
     fn v1_group(&mut self, v1: &Hierarchy) -> Result<&mut Group, Failure> {
@@ -166,14 +166,14 @@ impl Search<'_> {
             return Err(refusal::no_such_group(&parent));
         }
         if !sys::is_writable(&parent) || v1.read_only {
-            return Err(refusal::not_writable(v1, &parent));
+            return Err(refusal::not_writable_v1(v1, &parent));
         }
         let path = parent.join(&self.name);
         let index = self.v1.iter().position(|group| group.path == path).unwrap_or(self.v1.len());
         if index == self.v1.len() {
             self.v1.push(Group::new(Version::V1, path));
         }
-        self.v1.get_mut(index).ok_or_else(|| refusal::not_writable(v1, &parent))
+        self.v1.get_mut(index).ok_or_else(|| refusal::not_writable_v1(v1, &parent))
     }
 
     fn v2_group(&mut self, v2: &Hierarchy, limits: &[Limit]) -> Result<(V2Parent, Group), Failure> {
@@ -192,8 +192,8 @@ impl Search<'_> {
         Ok((parent, group))
     }
 
-    /// Without a group in version 2, adds one in the freezer's hierarchy: what is left at the end is
-    /// frozen while it is killed. It comes last, where [`Search::finish`] takes the anchor from.
+    /// Without a version 2 group, adds one in the freezer's hierarchy: remaining processes are frozen while
+    /// they are killed. It comes last, because [`Search::finish`] takes the last one as the anchor.
     fn use_v1_alone(&mut self, v2_failure: Option<Failure>) -> Result<(), Failure> {
         let any = || self.found.list.iter().find(|hierarchy| hierarchy.version == Version::V1);
         let freezer = self.found.v1("freezer").or_else(|| any().filter(|_| self.v1.is_empty()));
@@ -213,7 +213,8 @@ impl Search<'_> {
         }
         let (v2_parent, v2) = v2.unzip();
         let levels = v2_parent.as_ref().zip(v2.as_ref());
-        let levels = levels.and_then(|(parent, group)| request.levels(&group.path, parent.hands_on(), found));
+        let levels =
+            levels.and_then(|(parent, group)| request.levels(&group.path, parent.controllers_below(), found));
         let anchor = v2.or_else(|| self.v1.pop()).ok_or_else(|| refusal::no_hierarchy(found))?;
         let mut placement = Placement {
             stale: StaleGroups::default(),

@@ -1,4 +1,4 @@
-//! All that a run does, in order: [`plan`] is the tool, the functions below it are its phrases.
+//! Everything that a run does, in order: [`plan`] is the outline, and the functions below it are its parts.
 
 pub mod moving;
 
@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use chain::call::ForkOptions;
-use chain::exec::Command;
+use chain::command::Command;
 use chain::handles::FdSlot;
+use chain::plan::Step;
 use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
@@ -30,8 +31,7 @@ use crate::stale::StaleGroups;
 use crate::time_watch::{CpuClock, TimeWatch};
 use crate::version::Version;
 
-/// The plan of a run: the command in its groups with their limits, and no group left when it has
-/// ended.
+/// The plan of a run: the command in its groups with their limits, which are removed when it has ended.
 pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
     let mut enters_cgroupns = match outcome {
         Outcome::Create(_) => mode.cgroupns != CgroupNs::No,
@@ -41,7 +41,7 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
     let mut plan = Plan::new(command);
     match outcome {
         Outcome::None => {}
-        Outcome::Join(groups) => groups.iter().for_each(|group| enter(&mut plan, group)),
+        Outcome::Join(groups) => groups.iter().for_each(|group| plan.add(enter(group))),
         Outcome::Create(place) if place.cleanup == Cleanup::ByLaterRun => {
             enter_without_supervisor(&mut plan, &place);
         }
@@ -68,32 +68,32 @@ pub fn plan(outcome: Outcome, mode: RunMode, command: Command) -> Plan {
     plan
 }
 
-/// After the command is in its groups: they become its roots.
+/// After the command has entered its groups, they become the roots of its namespace.
 fn enter_namespace(plan: &mut Plan) {
     let call = call::Unshare(CloneFlags::CLONE_NEWCGROUP);
     plan.step("make the group the root of its cgroup namespace", call);
 }
 
-/// Requests the scope that is the parent. A keeper in it lets this process stay in its own group.
+/// Requests the scope that is the parent. With a helper process in it, this process stays in its own group.
 fn ask_for_scope(plan: &mut Plan, place: &Placement) {
     let Some(scope) = &place.scope else { return };
-    plan.step("ask systemd for a delegated scope", StartScope::new(scope.clone()));
+    let (reason, start) = ("ask systemd for a delegated scope", StartScope::new(scope.clone()));
     if !scope.has_keeper {
+        plan.step(reason, start);
         return;
     }
-    plan.in_helper();
+    plan.add(Step::in_helper(reason, start));
     plan.keep_helper();
     let aside = sibling(place);
     let slot = plan.slot("aside");
-    // it goes with the scope
+    // it is removed with the scope
     plan.step("create a group for the helper to wait in", CreateCgroup { path: aside.clone(), slot });
     let reason = "move it there, so that the scope itself holds no process";
-    plan.step(reason, write(&aside, "cgroup.procs", "0"));
-    plan.in_helper();
+    plan.add(Step::in_helper(reason, write(&aside, "cgroup.procs", "0")));
 }
 
-/// This process becomes the command: it enters the groups itself, and a later run removes them. It
-/// must leave its own group before that can enable controllers.
+/// This process becomes the command: it enters the groups itself, and a later run removes them. It must leave
+/// its own group before that group can enable controllers.
 fn enter_without_supervisor(plan: &mut Plan, place: &Placement) {
     let leaves = place.v2_parent.as_ref().is_some_and(|parent| parent.leave);
     ask_for_scope(plan, place);
@@ -106,9 +106,8 @@ fn enter_without_supervisor(plan: &mut Plan, place: &Placement) {
         set_limits(plan, place);
     }
     for group in place.groups() {
-        enter(plan, group);
         // a group cannot be removed from inside
-        plan.point_of_no_return();
+        plan.add(enter(group).point_of_no_return());
     }
     if leaves {
         enable_controllers(plan, place);
@@ -116,15 +115,15 @@ fn enter_without_supervisor(plan: &mut Plan, place: &Placement) {
     }
 }
 
-/// Removes groups of earlier runs. A failure does not keep this run from its own groups.
+/// Removes groups of earlier runs. A failure does not prevent this run.
 fn remove_stale(plan: &mut Plan, stale: &StaleGroups) {
     for run in &stale.killed {
-        plan.step("remove a group that a killed run left", RemoveStaleCgroups(run.clone()));
-        plan.optional();
+        let remove = RemoveStaleCgroups(run.clone());
+        plan.add(Step::new("remove a group that a killed run left", remove).optional());
     }
     for group in &stale.empty {
-        plan.step("remove a group whose command has ended", RemoveEmptyCgroup(group.clone()));
-        plan.optional();
+        let remove = RemoveEmptyCgroup(group.clone());
+        plan.add(Step::new("remove a group whose command has ended", remove).optional());
     }
 }
 
@@ -140,30 +139,32 @@ fn move_to_sibling(plan: &mut Plan, place: &Placement) {
     let Some(parent) = place.v2_parent.as_ref().filter(|parent| parent.leave) else { return };
     let sibling = sibling(place);
     let slot = plan.slot("aside");
-    plan.step("create a group to wait in", CreateCgroup { path: sibling.clone(), slot });
-    plan.undo("remove the group it waited in", RemoveCgroup(sibling.clone()));
+    let step = Step::new("create a group to wait in", CreateCgroup { path: sibling.clone(), slot });
+    plan.add(step.undo("remove the group it waited in", RemoveCgroup(sibling.clone())));
     let reason = "move there, so that the current group holds no process";
-    plan.step(reason, write(&sibling, "cgroup.procs", "0"));
-    plan.undo("return to the current group", write(&parent.path, "cgroup.procs", "0"));
+    let step = Step::new(reason, write(&sibling, "cgroup.procs", "0"));
+    plan.add(step.undo("return to the current group", write(&parent.path, "cgroup.procs", "0")));
 }
 
-/// Lets the parent enable the controllers of the limits for its children.
+/// Makes the parent enable the controllers of the limits for its subgroups.
 fn enable_controllers(plan: &mut Plan, place: &Placement) {
     let Some(parent) = &place.v2_parent else { return };
-    // one write is all or nothing, so with --try each controller has its own
+    // one write is all or nothing, so with --try each controller gets a write of its own
     let at_once = if place.attempt { 1 } else { parent.enable.len().max(1) };
     for controllers in parent.enable.chunks(at_once) {
         let signed = |sign: &str| format!("{sign}{}", controllers.join(&format!(" {sign}")));
         let reason = format!("enable {} for the groups below", controllers.join(" and "));
-        plan.step(reason, write(&parent.path, "cgroup.subtree_control", &signed("+")));
-        // in any other parent, groups of other programs may use the controller by then
-        if parent.leave && place.cleanup != Cleanup::ByLaterRun {
-            let call = write(&parent.path, "cgroup.subtree_control", &signed("-"));
-            plan.undo("disable it again", call);
-        }
-        if place.attempt {
-            plan.optional();
-        }
+        let step = Step::new(reason, write(&parent.path, "cgroup.subtree_control", &signed("+")));
+        let step = step.optional_if(place.attempt);
+        // in any other parent, groups of other programs can use the controller by then
+        plan.add(if parent.leave && place.cleanup != Cleanup::ByLaterRun {
+            step.undo(
+                "disable the controllers again",
+                write(&parent.path, "cgroup.subtree_control", &signed("-")),
+            )
+        } else {
+            step
+        });
     }
 }
 
@@ -172,21 +173,17 @@ fn enable_controllers(plan: &mut Plan, place: &Placement) {
 struct StartPlace {
     /// The group that becomes the root of its cgroup namespace.
     root: FdSlot,
-    /// The group it runs in.
+    /// The group that it runs in.
     leaf: FdSlot,
 }
 
-/// Creates the groups; that of version 2 is where a child can start.
+/// Creates the groups. A child can start in the version 2 group.
 fn create_groups(plan: &mut Plan, place: &Placement) -> Option<StartPlace> {
     let mut into = None;
     for group in place.groups() {
         let slot = plan.slot("group");
-        plan.step("create a group", CreateCgroup { path: group.path.clone(), slot });
-        let remove = RemoveCgroup(group.path.clone());
-        match place.cleanup {
-            Cleanup::Never => plan.undo_if_failed("remove the group", remove),
-            _ => plan.undo("remove the group", remove),
-        }
+        let step = Step::new("create a group", CreateCgroup { path: group.path.clone(), slot });
+        plan.add(with_removal(step, "remove the group", &group.path, place.cleanup));
         if group.version == Version::V2 {
             into = Some(StartPlace { root: slot, leaf: slot });
         }
@@ -194,17 +191,22 @@ fn create_groups(plan: &mut Plan, place: &Placement) -> Option<StartPlace> {
     into
 }
 
-/// Creates the groups below that of version 2.
+/// A kept group is removed only if the command does not start.
+fn with_removal(step: Step, reason: &'static str, path: &Path, cleanup: Cleanup) -> Step {
+    let remove = RemoveCgroup(path.to_path_buf());
+    match cleanup {
+        Cleanup::Never => step.undo_if_failed(reason, remove),
+        Cleanup::ByUs | Cleanup::ByLaterRun => step.undo(reason, remove),
+    }
+}
+
+/// Creates the groups below the version 2 group.
 fn create_levels(plan: &mut Plan, place: &Placement, into: Option<StartPlace>) -> Option<StartPlace> {
     let (Some(levels), Some(StartPlace { root, .. })) = (&place.levels, into) else { return into };
     let mut create = |name, reason, path: &PathBuf| {
         let slot = plan.slot(name);
-        plan.step(reason, CreateLevel { path: path.clone(), slot });
-        let remove = RemoveCgroup(path.clone());
-        match place.cleanup {
-            Cleanup::Never => plan.undo_if_failed("remove it", remove),
-            _ => plan.undo("remove it", remove),
-        }
+        let step = Step::new(reason, CreateLevel { path: path.clone(), slot });
+        plan.add(with_removal(step, "remove the group below it", path, place.cleanup));
         slot
     };
     let mut into = root;
@@ -221,30 +223,29 @@ fn create_levels(plan: &mut Plan, place: &Placement, into: Option<StartPlace>) -
         &levels.leaf,
     );
     if levels.has_own_root() {
-        let all = format!("+{}", levels.hand_on.join(" +"));
+        let all = format!("+{}", levels.enabled.join(" +"));
         plan.step(
-            "enable the controllers that can limit inside",
+            "enable the controllers for limits inside",
             write(&place.anchor.path, "cgroup.subtree_control", &all),
         );
     }
     Some(StartPlace { root: into, leaf })
 }
 
-/// Kills at the end what is left in the groups. The last step, which creates the last group, takes it
-/// back first: before any group is removed.
+/// Kills the remaining processes in the groups at the end, before any group is removed.
 fn kill_at_end(plan: &mut Plan, place: &Placement) {
     if place.cleanup != Cleanup::Never {
         let Group { version, path, .. } = place.anchor.clone();
-        plan.undo("kill what is left in the group", KillCgroup { version, path });
+        plan.before_undo("kill what is left in the group", KillCgroup { version, path });
     }
 }
 
 fn set_limits(plan: &mut Plan, place: &Placement) {
     for group in place.groups() {
         for (reason, setting) in &group.settings {
-            plan.step(reason.clone(), write(&group.path, &setting.file, &setting.value));
+            let step = Step::new(reason.clone(), write(&group.path, &setting.file, &setting.value));
             let (path, setting, reason) = (group.path.clone(), setting.clone(), reason.clone());
-            plan.verify(move |reporter| match setting.verify(&path) {
+            let step = step.verify(move |reporter| match setting.verify(&path) {
                 Ok(None) => Ok(()),
                 Ok(Some(note)) => {
                     reporter.message(note);
@@ -252,15 +253,13 @@ fn set_limits(plan: &mut Plan, place: &Placement) {
                 }
                 Err(wrong) => Err(format!("cannot {reason}: {wrong}")),
             });
-            if place.attempt {
-                plan.optional();
-            }
+            plan.add(step.optional_if(place.attempt));
         }
         limit_devices(plan, group, place.attempt);
     }
 }
 
-/// Lets the parent that stays end the command when its time is over.
+/// Lets the supervisor end the command when its time is over.
 fn watch_time(plan: &mut Plan, place: &Placement, mode: &RunMode, report: Option<&mut Report>) {
     if !mode.times.are_set() {
         return;
@@ -274,7 +273,7 @@ fn watch_time(plan: &mut Plan, place: &Placement, mode: &RunMode, report: Option
     plan.watch(Box::new(move |reporter, child| watch.look(reporter, child)));
 }
 
-/// Version 2 has no file for the rules about devices.
+/// Version 2 has no file for device rules.
 fn limit_devices(plan: &mut Plan, group: &Group, attempt: bool) {
     let rules = group.limits.iter().filter_map(|limit| match limit {
         Limit::Devices(rules) if group.version == Version::V2 => Some((limit, rules)),
@@ -282,16 +281,13 @@ fn limit_devices(plan: &mut Plan, group: &Group, attempt: bool) {
     });
     for (limit, rules) in rules {
         let call = AttachDeviceProgram { group: group.path.clone(), rules: rules.clone() };
-        plan.step(format!("limit {limit}"), call);
-        if attempt {
-            plan.optional();
-        }
+        plan.add(Step::new(format!("limit {limit}"), call).optional_if(attempt));
     }
 }
 
-/// Starts a child in the groups. A child of PID 1 becomes PID 1 of a new PID namespace, as
-/// the command would be without us; a new proc hides this process, whose root directory is still the
-/// old one when the command has a new one.
+/// Starts a child in the groups. If this process is PID 1, the child becomes PID 1 of a new PID namespace, as
+/// the command would be without us. A new proc hides this process, whose root directory is still the old one
+/// if the command has a new one.
 fn start_child(
     plan: &mut Plan,
     place: &Placement,
@@ -301,7 +297,7 @@ fn start_child(
     waiting: String,
 ) {
     let levels = place.levels.as_ref().filter(|_| namespace).zip(into);
-    // version 1 comes before the namespace, so then the child moves down when it has entered all
+    // version 1 groups come before the namespace, so the child moves down after it has entered all of them
     let moves_down = place.v1().next().is_some();
     let made = levels.filter(|_| !moves_down).map(|(levels, StartPlace { root, .. })| {
         let slot = plan.slot("namespace");
@@ -321,7 +317,7 @@ fn start_child(
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         plan.step("mount a proc that shows its processes", call::Mount::new("proc", "/proc", flags));
     }
-    place.v1().for_each(|group| enter(plan, group));
+    place.v1().for_each(|group| plan.add(enter(group)));
     match made {
         Some(namespace) => plan.step("enter that cgroup namespace", namespace),
         None if namespace => enter_namespace(plan),
@@ -335,13 +331,14 @@ fn start_child(
     }
 }
 
-fn enter(plan: &mut Plan, group: &Group) {
-    // a thread that moves itself by "0" needs no lock in version 1's tasks; version 2 moves processes
+fn enter(group: &Group) -> Step {
+    // in version 1, a thread that moves itself by writing "0" to tasks needs no lock; version 2 moves
+    // processes
     let file = match group.version {
         Version::V1 => "tasks",
         Version::V2 => "cgroup.procs",
     };
-    plan.step(format!("enter the group {}", group.path.display()), write(&group.path, file, "0"));
+    Step::new(format!("enter the group {}", group.path.display()), write(&group.path, file, "0"))
 }
 
 fn write(group: &Path, file: &str, value: &str) -> WriteCgroup {

@@ -1,4 +1,4 @@
-//! What is printed when the command has ended: the limits that were hit, and the report.
+//! The output when the command has ended: the limits that were hit, and the report.
 
 mod runexec;
 
@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use chain::Reporter;
-use chain::exec::Command;
+use chain::command::Command;
 use chain::supervise::Ended;
 use serde::{Serialize, Serializer};
 
@@ -16,7 +16,7 @@ use crate::cli::ReportFormat;
 use crate::group::Group;
 use crate::group_path::shown;
 use crate::limits::Limit;
-use crate::limits::size::{About, Bytes};
+use crate::limits::size::{Approximate, Bytes};
 use crate::oom::{AncestorOoms, Cause, lines, seconds};
 use crate::outcome::Outcome;
 use crate::report_output::ReportOutput;
@@ -26,24 +26,24 @@ use crate::stats_reader;
 use crate::time_limit::OutOfTime;
 use crate::version::Version;
 
-/// What is known before the command starts.
+/// The facts that are known before the command starts.
 #[derive(Debug)]
 pub struct Report {
-    /// The report; without it only the limits that were hit are printed.
+    /// The report; without one, only the limits that were hit are printed.
     pub output: Option<ReportOutput>,
     pub command: Vec<String>,
     pub manager: &'static str,
-    /// The groups, that of version 2 first.
+    /// The groups, the version 2 group first.
     pub groups: Vec<Group>,
-    /// How often memory had run out in the groups above.
+    /// How often memory had run out in the outer groups.
     pub ancestors: AncestorOoms,
-    /// When the command started, for a report.
+    /// When the command started; only for a report.
     pub started: Option<Instant>,
-    /// Which limit of time was reached, when the command has ended.
+    /// Which time limit was reached, when the command has ended.
     pub out_of_time: Option<Rc<Cell<Option<OutOfTime>>>>,
 }
 
-/// The report as report.schema.json describes it.
+/// The report, as in report.schema.json.
 #[derive(Serialize)]
 struct Json<'a> {
     version: u8,
@@ -84,7 +84,7 @@ impl Report {
             manager: if place.scope.is_some() { "systemd" } else { "cgroupfs" },
             ancestors: AncestorOoms::of(looked_at),
             groups,
-            // the first look at the clock costs three pages
+            // the first clock read touches three pages
             started: mode.report.is_some().then(Instant::now),
             out_of_time: None,
         })
@@ -94,13 +94,17 @@ impl Report {
     pub fn print(self, reporter: &Reporter, ended: Ended) {
         let wall = self.started.map(|started| started.elapsed()).unwrap_or_default();
         let limits: Vec<Limit> = self.groups.iter().flat_map(|group| group.limits.clone()).collect();
-        // without a limit of ours, one above us can only have killed
+        // without a limit of ours, an outer one can only have killed
         let killed = matches!(ended, Ended::Killed(_) | Ended::Exited(128..));
         if self.output.is_none() && limits.is_empty() && !killed {
             return;
         }
         let out_of_time = self.out_of_time.as_ref().and_then(|reached| reached.get());
-        let stats = Stats { out_of_time, ..stats_reader::read(&self.groups) };
+        let read = match self.output {
+            Some(_) => stats_reader::read(&self.groups),
+            None => stats_reader::read_for_lines(&self.groups, &limits, ended),
+        };
+        let stats = Stats { out_of_time, ..read };
         for line in lines(&stats, ended, &limits, &self.ancestors) {
             reporter.message(line);
         }
@@ -132,18 +136,18 @@ impl Report {
             stats,
             limits: self.limits(),
         };
-        // only a map with keys other than text fails
+        // this only fails for a map with keys that are not text
         serde_json::to_string(&json).unwrap_or_default()
     }
 
-    /// Each file that was written, as it reads now.
+    /// Each file that was written, with its current contents.
     fn limits(&self) -> Vec<(&str, String)> {
         let mut limits: Vec<(&str, String)> = Vec::new();
         for group in &self.groups {
             for (_, setting) in &group.settings {
                 let name = setting.file.as_str();
                 if !limits.iter().any(|(known, _)| *known == name) {
-                    // devices.deny and its like can only be written
+                    // devices.deny and similar files are write-only
                     let Ok(text) = fs::read_to_string(group.path.join(name)) else { continue };
                     limits.push((name, text.trim().to_string()));
                 }
@@ -181,18 +185,18 @@ fn human(stats: &Stats, ended: Ended, wall: Duration) -> String {
     }
     if let Some(peak) = memory.peak {
         let limit = memory.limit.flatten().map(|limit| format!(" of {}", Bytes(limit)));
-        parts.push(format!("memory {}{}", About(peak), limit.unwrap_or_default()));
+        parts.push(format!("memory {}{}", Approximate(peak), limit.unwrap_or_default()));
     }
     parts.extend(memory.uncounted.map(|why| format!("memory not counted: {why}")));
     if let Some(peak) = memory.swap_peak.filter(|peak| *peak > 0) {
-        parts.push(format!("swap {}", About(peak)));
+        parts.push(format!("swap {}", Approximate(peak)));
     }
     if let Some(peak) = pids.peak {
         let limit = pids.limit.flatten().map(|limit| format!(" of {limit}"));
         parts.push(format!("processes {peak}{}", limit.unwrap_or_default()));
     }
     if !io.is_empty() {
-        let sum = |name| About(io.iter().filter_map(|disk| disk.counters.get(name)).sum());
+        let sum = |name| Approximate(io.iter().filter_map(|disk| disk.counters.get(name)).sum());
         parts.push(format!("read {}, written {}", sum("rbytes"), sum("wbytes")));
     }
     parts.extend(stats.out_of_time.map(|reached| match reached {

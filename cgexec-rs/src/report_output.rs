@@ -1,4 +1,4 @@
-//! Where a report goes, and its format.
+//! The destination and format of a report.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -15,12 +15,12 @@ use crate::cli::ReportFormat;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportOutput {
     pub format: ReportFormat,
-    /// The file; standard error if there is none.
+    /// The file; None for standard error.
     pub file: Option<PathBuf>,
 }
 
 impl ReportOutput {
-    /// Checks that the file can be written, before the command runs for hours.
+    /// Checks that the file is writable, before the command runs for hours.
     pub fn check_writable(&self) -> Result<(), Failure> {
         let Some(file) = &self.file else { return Ok(()) };
         let parent = match file.parent() {
@@ -39,7 +39,7 @@ impl ReportOutput {
             .hint("--report alone writes it to standard error"))
     }
 
-    /// Writes the report. A failure is one line: the command has ended already.
+    /// Writes the report. A failure is one line, because the command has already ended.
     pub fn write(&self, text: &str, reporter: &Reporter) {
         match (&self.file, self.format) {
             (Some(file), _) => {

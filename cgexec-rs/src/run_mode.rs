@@ -1,4 +1,4 @@
-//! How the command is run: its namespaces, its time limits and its report.
+//! How the command runs: its namespaces, its time limits and its report.
 
 use chain::Failure;
 
@@ -27,19 +27,19 @@ pub enum CgroupNs {
 }
 
 impl RunMode {
-    /// Reads the options. `admin` tells whether the caller has CAP_SYS_ADMIN.
+    /// Reads the options. `admin` says whether the caller has CAP_SYS_ADMIN.
     ///
     /// # Errors
-    /// For options that exclude each other or need CAP_SYS_ADMIN, and for a report file that cannot be
-    /// written.
+    /// Options that exclude each other or need CAP_SYS_ADMIN, or a report file that is not writable.
     pub fn of(options: &Options, admin: bool) -> Result<Self, Failure> {
         if options.cgroupns && !admin {
             return Err(Failure::new("a cgroup namespace needs CAP_SYS_ADMIN: cgroup_namespaces(7)")
                 .hint("run it as root, or after 'unshare-rs --map-root-user --'"));
         }
         if options.manager == Manager::Systemd && (options.parent.is_some() || options.keep) {
-            return Err(Failure::new("systemd chooses where its scope is, and removes it when it is empty")
-                .hint("--parent and --keep need --manager cgroupfs"));
+            return Err(Failure::new("--parent and --keep cannot be combined with --manager systemd").hint(
+                "use --manager cgroupfs; systemd chooses where its scope is, and removes it when it is empty",
+            ));
         }
         let report =
             options.report().map(|format| ReportOutput { format, file: options.report_file.clone() });
@@ -60,8 +60,8 @@ impl RunMode {
     }
 }
 
-/// Whether this is PID 1 of a PID namespace with a proc of its own, which can be mounted anew: nothing covers a
-/// part of it.
+/// Whether this is PID 1 of a PID namespace with its own proc, which can be mounted again because nothing
+/// covers a part of it.
 fn is_init_with_proc() -> bool {
     std::process::id() == 1
         && std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1")

@@ -19,27 +19,29 @@ use crate::v2_parent::{ACCOUNTING, V2Parent, controllers};
 use crate::version::Version;
 use crate::{cgroup, unit_group};
 
-/// Whether a scope helps a caller who cannot create a group: systemd can delegate version 2.
+/// Whether a scope can help a caller who cannot create a group: systemd can delegate version 2.
 pub fn is_an_answer(request: &GroupRequest, found: &Hierarchies) -> bool {
-    let in_v2 = |limit| found.that_limits(limit).is_some_and(|there| there.version == Version::V2);
+    // without its controller, a limit is skipped or refused, with or without a scope
+    let in_v2 =
+        |limit| found.that_limits(limit).map_or(request.attempt, |there| there.version == Version::V2);
     unit_group::is_systemd()
         && request.parent.is_none()
         && request.cleanup != Cleanup::Never
-        // a scope of systemd is not visible in a cgroup namespace
+        // a systemd scope is not visible in a cgroup namespace
         && !found.private
         && found.v2().is_some_and(|v2| !v2.read_only && !is_in_delegated_service(v2))
         && request.limits.iter().all(in_v2)
 }
 
-/// Whether the group is that of a delegated system service: a new group can only be below it.
+/// Whether the group belongs to a delegated system service: a new group can only be below it.
 fn is_in_delegated_service(v2: &Hierarchy) -> bool {
     unit_group::system_service(&v2.mount, &v2.own).is_some_and(|unit| unit_group::is_delegated(&unit))
 }
 
-/// Finds a place in a scope that systemd can create. Only the plan requests it.
+/// Finds a place in a scope that systemd can create. The plan requests it later.
 ///
 /// # Errors
-/// If systemd cannot be reached, the process would leave a limit, or a controller is not delegated.
+/// Systemd cannot be reached, the process would leave a limit, or a controller is not delegated.
 pub fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, Failure> {
     let v2 = found.v2().ok_or_else(|| refusal::no_hierarchy(found))?;
     let of_v1 = |limit| found.that_limits(limit).is_none_or(|there| there.version == Version::V1);
@@ -50,7 +52,7 @@ pub fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, F
     let place = ScopePlace::find(v2, &systemd)?;
     let given = systemd.controllers(v2);
     let scope = new_scope(systemd, place, v2, request.cleanup);
-    let (limits, skipped) = possible_limits(request, &scope.path, &given)?;
+    let (limits, skipped) = possible_limits(request, found, &scope.path, &given)?;
     let enable = controllers_to_enable(&limits, request.account, &given);
     let anchor = Group::v2(scope.path.join(request.group_name()), &limits);
     let mut stale = StaleGroups::default();
@@ -62,7 +64,7 @@ pub fn place(request: &GroupRequest, found: &Hierarchies) -> Result<Placement, F
         others: Vec::new(),
         v2_parent: Some(V2Parent {
             path: scope.path.clone(),
-            // a keeper moves down, and it is the only process there
+            // a helper process moves down, and it is the only process there
             leave: !scope.has_keeper && !enable.is_empty(),
             enable,
         }),
@@ -78,7 +80,7 @@ fn new_scope(systemd: Systemd, place: ScopePlace, v2: &Hierarchy, cleanup: Clean
     let path = place.slice.join(&name);
     let becomes_command = cleanup == Cleanup::ByLaterRun;
     let has_keeper = place.unit.is_some() && !becomes_command;
-    // a scope ends when its last process leaves, and would end the command with it
+    // a scope ends when its last process leaves, and the command would end with it
     let would_end =
         |unit: &String| becomes_command && unit.ends_with(".scope") && cgroup::is_alone_in(&v2.own);
     let slice =
@@ -92,9 +94,10 @@ fn new_scope(systemd: Systemd, place: ScopePlace, v2: &Hierarchy, cleanup: Clean
     NewScope { systemd, scope, path, has_keeper }
 }
 
-/// The limits that a scope can have, and the others with the reason, where that is not an error.
+/// The limits that a scope can have; the others are returned with the reason, if that is not an error.
 fn possible_limits(
     request: &GroupRequest,
+    found: &Hierarchies,
     scope: &Path,
     given: &[String],
 ) -> Result<(Vec<Limit>, Vec<String>), Failure> {
@@ -105,16 +108,19 @@ fn possible_limits(
             limits.push(limit.clone());
             continue;
         }
-        let failure = refusal::not_among(&given.join(" "), scope, &[name]);
+        let failure = match found.that_limits(limit) {
+            Some(_) => refusal::not_among(&given.join(" "), scope, &[name]),
+            None => refusal::no_controller(limit, found),
+        };
         if !request.attempt {
             return Err(failure);
         }
-        skipped.push(format!("does not limit {limit}: {failure}"));
+        skipped.push(format!("did not limit {limit}: {failure}"));
     }
     Ok((limits, skipped))
 }
 
-/// The controllers that the limits need; with limits also those that another cgexec-rs inside can use.
+/// The controllers that the limits need. With limits, also those that another cgexec-rs inside can use.
 fn controllers_to_enable(limits: &[Limit], account: bool, given: &[String]) -> Vec<String> {
     let mut enable = controllers(limits);
     let mut add = |names: &[&str]| {

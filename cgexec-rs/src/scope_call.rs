@@ -1,4 +1,4 @@
-//! The call of a plan that asks systemd for a scope.
+//! The call of a plan that requests a scope from systemd.
 
 use std::cell::RefCell;
 
@@ -10,11 +10,11 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 
 use crate::new_scope::NewScope;
 
-/// Asks systemd for a scope with the process that asks in it, over D-Bus, and waits until it is there.
+/// Requests a scope for the calling process from systemd, over D-Bus, and waits until it exists.
 #[derive(Debug)]
 pub struct StartScope {
     pub new: NewScope,
-    /// What systemd said, where this process has asked itself.
+    /// Systemd's error, if this process has asked itself.
     refusal: RefCell<Option<String>>,
 }
 
@@ -30,14 +30,14 @@ impl Call for StartScope {
     }
 
     /// # Errors
-    /// `EIO` where systemd does not answer or refuses.
+    /// `EIO` if systemd does not answer or refuses.
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         if let Err(failure) = self.new.systemd.start(&self.new.scope) {
             *self.refusal.borrow_mut() = Some(failure.message);
             return Err(Errno::EIO);
         }
         if self.new.has_keeper {
-            // it stays until the command has ended, whatever is sent to all of a terminal or of a unit
+            // the helper stays until the command has ended, whatever signals a terminal or a unit sends
             sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
         }
         Ok(())

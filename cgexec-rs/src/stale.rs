@@ -1,7 +1,7 @@
-//! Groups of earlier runs that this run removes.
+//! Groups of earlier runs, which this run removes.
 //!
-//! A run holds the lock of its groups as long as it lives, so a free lock shows that the run was
-//! killed, or that it became its command.
+//! A run holds the lock of its groups as long as it lives, so a free lock shows that the run was killed, or
+//! that it became its command.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -14,14 +14,14 @@ use crate::{cgroup, levels};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StaleGroups {
-    /// Groups of runs that were killed; those of one run together, its anchor first.
+    /// Groups of killed runs; those of one run together, its anchor first.
     pub killed: Vec<Vec<PathBuf>>,
     /// Groups whose command has ended.
     pub empty: Vec<PathBuf>,
 }
 
 impl StaleGroups {
-    /// Finds those in a group's directory.
+    /// Finds the groups in a parent's directory.
     pub fn in_directory(parent: &Path) -> Self {
         let mut stale = Self::default();
         // a parent that cannot be listed shows none
@@ -37,7 +37,7 @@ impl StaleGroups {
         stale
     }
 
-    /// Adds those in another group's directory. Groups of one run have one name.
+    /// Adds those in another parent's directory. The groups of one run have the same name.
     pub fn add_directory(&mut self, parent: &Path) {
         let found = Self::in_directory(parent);
         for path in found.killed.into_iter().flatten() {
@@ -51,7 +51,7 @@ impl StaleGroups {
         self.empty.extend(found.empty);
     }
 
-    /// Finds the other groups of the same runs, which may have used hierarchies that this run does not.
+    /// Finds the other groups of the same runs, which can be in hierarchies that this run does not use.
     pub fn find_stale_in_other_hierarchies(&mut self, parents: &[PathBuf]) {
         let others_of = |path: &Path| -> Vec<PathBuf> {
             let name = path.file_name().unwrap_or_default();
@@ -79,8 +79,8 @@ impl StaleGroups {
         }
     }
 
-    /// Finds groups that killed runs left in scopes beside `scope`. systemd removes a scope once
-    /// nothing runs in it.
+    /// Finds groups that killed runs left in scopes beside `scope`. Systemd removes a scope when its last
+    /// process has ended.
     pub fn add_sibling_scopes(&mut self, scope: &Path) {
         let slice = scope.parent().and_then(|slice| fs::read_dir(slice).ok());
         let siblings = slice.into_iter().flatten().flatten().map(|entry| entry.path());
@@ -93,7 +93,7 @@ impl StaleGroups {
     }
 }
 
-/// Whether a group holds no process and no group but its levels, and no run is about to use it.
+/// Whether a group holds no process and no group except its levels, and no run is about to use it.
 pub fn is_unused(path: &Path) -> bool {
     levels::are_all_below(path) && cgroup::is_stale(path)
 }

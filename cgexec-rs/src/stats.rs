@@ -1,5 +1,5 @@
-//! What a run used, as report.schema.json describes it. Sizes are bytes, times microseconds; what a
-//! kernel does not count is absent.
+//! What a run used, as in report.schema.json. Sizes are in bytes, times in microseconds; what a kernel does
+//! not count is absent.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::time_limit::OutOfTime;
 /// What a run used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Times and periods by their names in version 2's cpu.stat.
+    /// Times and periods, with their names in version 2's cpu.stat.
     #[serde(skip_serializing_if = "Counters::is_empty")]
     pub cpu: Counters,
     #[serde(skip_serializing_if = "is_default")]
@@ -26,7 +26,7 @@ pub struct Stats {
     pub pressure: BTreeMap<&'static str, Stall>,
     /// Processes that are still running.
     pub leftovers: u64,
-    /// The limit of time at which the command was asked to end.
+    /// The time limit at which the command was asked to end.
     #[serde(skip)]
     pub out_of_time: Option<OutOfTime>,
 }
@@ -70,12 +70,12 @@ pub struct PidsStats {
 pub struct DiskStats {
     /// MAJOR:MINOR
     pub dev: String,
-    /// By their names in version 2's io.stat.
+    /// The counters, with their names in version 2's io.stat.
     #[serde(flatten)]
     pub counters: Counters,
 }
 
-/// Time in which some processes, and all, waited: Documentation/accounting/psi.rst.
+/// How long some processes, and all processes, waited: Documentation/accounting/psi.rst.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stall {
     pub some_usec: u64,

@@ -1,102 +1,103 @@
-//! A scope of systemd's: a group that systemd creates, delegates, and removes when it is empty.
+//! A systemd scope: a group that systemd creates, delegates, and removes when it is empty.
 //!
-//! Limits are set by files inside the scope, not by systemd: it leaves a delegated group alone, and
-//! silently ignores limits that it cannot set.
+//! cgexec-rs sets limits with files inside the scope, not through systemd: systemd does not touch a delegated
+//! group, and silently ignores limits that it cannot set.
 //!
 //! # Source
 //! org.freedesktop.systemd1(5), systemd's docs/CGROUP_DELEGATION.md
 
 use std::ffi::OsStr;
 use std::fmt::{self, Display};
-use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chain::Failure;
-use system::idmap::outer_id;
 use system::sys;
 
 use crate::dbus::wire::MethodCall;
 use crate::dbus::{Body, Connection, Error};
 use crate::hierarchy::Hierarchy;
+use crate::outer_user::outer_user;
 use crate::{refusal, unit_group};
 
-/// systemd answers in milliseconds, unless the machine is just starting.
+/// Systemd answers in milliseconds, unless the machine has just started.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(25);
 const WITHOUT_SYSTEMD: &str = "'--manager cgroupfs' needs no systemd";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const JOB_REMOVED: &str = "type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
 
-/// Which systemd answers to us.
+/// The systemd instance to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Systemd {
-    /// Sockets, the best first.
+    /// Its sockets, the best first.
     sockets: Vec<PathBuf>,
-    /// The user whose manager it is; nothing for the system's.
+    /// The user whose instance it is; None for the system's.
     user: Option<u32>,
 }
 
-/// A scope to be asked for.
+/// A scope to request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Its name, which ends in .scope.
     pub name: String,
-    /// The slice that it is in.
+    /// Its slice.
     pub slice: String,
-    /// The unit that stops it when it is stopped.
+    /// The unit whose end also ends the scope.
     pub bound_to: Option<String>,
-    /// The most processes and threads in it; without, as many as the slice may have.
+    /// The maximum number of processes and threads in it; if None, only the slice's limit applies.
     pub tasks_max: Option<u64>,
 }
 
 impl Systemd {
-    /// The systemd that a process in the group `own` can ask: an ordinary user's own, and root's own in a unit of it.
+    /// The systemd that a process in the group `own` can ask: an ordinary user's own, and root's own in one
+    /// of its units.
     ///
     /// # Errors
-    /// If systemd does not run.
+    /// Systemd does not run.
     pub fn find(own: &Path) -> Result<Self, Failure> {
         if !unit_group::is_systemd() {
             return Err(Failure::new("systemd does not run here, or the host's /run is not mounted")
                 .hint(WITHOUT_SYSTEMD));
         }
-        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        let is_own = |uid: &u32| *uid != 0 || unit_group::is_of_roots_own_systemd(own);
-        let user = outer_id(&map, sys::effective_ids().0).filter(is_own);
-        Ok(match user {
-            None => Self::of_the_system(),
-            Some(uid) => Self { sockets: user_sockets(uid, |name| std::env::var_os(name)), user },
+        let Some(uid) = outer_user() else {
+            return Err(Failure::new("the user namespaces here hide which user's systemd to ask")
+                .hint("run cgexec-rs before the user namespace is created"));
+        };
+        Ok(match uid != 0 || unit_group::is_of_roots_own_systemd(own) {
+            false => Self::of_the_system(),
+            true => Self { sockets: user_sockets(uid, |name| std::env::var_os(name)), user: Some(uid) },
         })
     }
 
-    /// The one that every process is below.
+    /// The system's instance, to which every process belongs.
     pub fn of_the_system() -> Self {
         let sockets = vec!["/run/systemd/private".into(), "/run/dbus/system_bus_socket".into()];
         Self { sockets, user: None }
     }
 
-    /// Connects to one of its sockets, and asks nothing.
+    /// Connects to one of its sockets, without a request.
     ///
     /// # Errors
-    /// As [`Systemd::start`].
+    /// Those of [`Systemd::start`].
     pub fn can_be_asked(&self) -> Result<(), Failure> {
         self.with_a_socket(|_, _| Ok(()))
     }
 
-    /// Asks for a scope that holds this process, and waits until it does.
+    /// Requests a scope with this process in it, and waits until it exists.
     ///
     /// # Errors
-    /// If systemd creates no scope, or no socket answers.
+    /// Systemd creates no scope, or no socket answers.
     pub fn start(&self, scope: &Scope) -> Result<(), Failure> {
         self.with_a_socket(|connection, is_bus| scope.start(connection, is_bus))
     }
 
-    /// The limit of tasks that it gives to each unit; nothing if it has none, or does not say.
+    /// The process limit that it gives to each unit; None if there is none, or it does not answer.
     pub fn default_tasks_max(&self) -> Option<u64> {
         self.number("/org/freedesktop/systemd1", MANAGER, "DefaultTasksMax")
     }
 
-    /// Whether a unit's group is its own to use: a user's systemd leaves no mark on it.
+    /// Whether a unit may use its group itself. A user's systemd sets no attribute on the group.
     pub fn delegates(&self, unit: &str) -> bool {
         let kind = if unit.ends_with(".scope") { "Scope" } else { "Service" };
         let interface = format!("org.freedesktop.systemd1.{kind}");
@@ -122,7 +123,7 @@ impl Systemd {
             found = Some(connection.call(call, &body)?.number()?);
             Ok(())
         };
-        // where this question fails, the request for a scope fails too, with a message
+        // if this request fails, the one for a scope fails as well, with a message
         self.with_a_socket(ask).ok()?;
         found
     }
@@ -133,7 +134,7 @@ impl Systemd {
     ) -> Result<(), Failure> {
         let mut tried: Vec<String> = Vec::new();
         for socket in self.sockets.iter().filter(|socket| socket.exists()) {
-            // systemd's own socket has no bus behind it
+            // systemd's private socket is not a bus
             let is_bus = !socket.ends_with("systemd/private");
             match Connection::open(socket, REPLY_TIMEOUT).and_then(|connection| talk(connection, is_bus)) {
                 Ok(()) => return Ok(()),
@@ -160,7 +161,7 @@ impl Systemd {
         self.user.map_or_else(|| "systemd".to_string(), |user| format!("the systemd of user {user}"))
     }
 
-    /// Its own group: a controller that this group does not have, no scope gets.
+    /// Its own group: a scope cannot have a controller that this group lacks.
     pub fn group(&self, mount: &Path) -> PathBuf {
         match self.user {
             None => mount.to_path_buf(),
@@ -203,21 +204,21 @@ impl Display for Scope {
 
 impl Scope {
     /// # Errors
-    /// As the conversation fails, or with the job's result where that is not "done".
+    /// Those of the connection, or the job's result if that is not "done".
     pub fn start(&self, mut connection: Connection, bus: bool) -> Result<(), Error> {
         if bus {
-            // before the call, or the signal could be missed
+            // before the call, so that the signal is not missed
             connection.join_bus(JOB_REMOVED)?;
         }
         let mut body = Body::default();
         body.text(&self.name).text("fail").array(8, |properties| {
-            // 0 is who asks, also where the asker sees another id of itself
+            // 0 means the calling process, even if it has another id in its own namespace
             properties.property("PIDs", "au", |value| value.array(4, |pids| pids.u32(0)));
             properties.property("Delegate", "b", |value| value.boolean(true));
             properties.property("Slice", "s", |value| value.text(&self.slice));
             if let Some(unit) = &self.bound_to {
                 properties.property("BindsTo", "as", |value| value.array(4, |units| units.text(unit)));
-                // stopped before it, that is, not while it is already gone
+                // so that it is stopped before the unit is, not after
                 properties.property("After", "as", |value| value.array(4, |units| units.text(unit)));
             }
             properties.property("TasksMax", "t", |value| value.u64(self.tasks_max.unwrap_or(u64::MAX)));
@@ -231,7 +232,7 @@ impl Scope {
             ..call_of_manager(bus)
         };
         let job = connection.call(call, &body)?.texts()?.into_iter().next();
-        let job = job.ok_or(Error::Malformed("no job"))?;
+        let job = job.ok_or(Error::Malformed("it names no job"))?;
         let result = connection.signal(|signal| {
             let texts = signal.texts().ok().filter(|_| signal.member == "JobRemoved")?;
             // u id, o job, s unit, s result
@@ -244,7 +245,8 @@ impl Scope {
     }
 }
 
-/// The object of a unit: all but letters and digits of its name, and a digit at its start, stand there as numbers.
+/// The object of a unit: all characters of its name except letters and digits are escaped as numbers, and so
+/// is a leading digit.
 fn object_of(unit: &str) -> String {
     let mut path = "/org/freedesktop/systemd1/unit/".to_string();
     for (at, byte) in unit.bytes().enumerate() {
@@ -257,7 +259,7 @@ fn object_of(unit: &str) -> String {
     path
 }
 
-/// A call of the manager, without its member.
+/// A call of the manager, still without its method.
 fn call_of_manager(bus: bool) -> MethodCall<'static> {
     MethodCall {
         destination: bus.then_some("org.freedesktop.systemd1"),
@@ -268,7 +270,7 @@ fn call_of_manager(bus: bool) -> MethodCall<'static> {
     }
 }
 
-/// Where a user's own systemd listens: sudo, su and cron drop the variables and not the sockets.
+/// The sockets of a user's systemd: sudo, su and cron remove the variables, but the sockets stay.
 fn user_sockets(uid: u32, variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Vec<PathBuf> {
     let mut sockets = Vec::new();
     let address = variable("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default();

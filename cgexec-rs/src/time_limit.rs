@@ -1,5 +1,5 @@
-//! Limits of time: how long the command may run, and how much processor time it may use. The kernel
-//! has no such limit for a group, so the parent that stays looks at the clock.
+//! Time limits: how long the command may run, and how much processor time it may use. The kernel has no such
+//! limit for a group, so the supervisor watches the clock.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -9,16 +9,16 @@ use crate::limits::size::{decimal, thousandths};
 /// How long the command may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLimits {
-    /// `--cpu-time`: the processor time of every process of the group, and of those that have ended.
+    /// `--cpu-time`: the processor time of every process of the group, even of those that have ended.
     pub cpu: Option<Duration>,
     /// `--wall-time`
     pub wall: Option<Duration>,
-    /// From SIGTERM to SIGKILL.
+    /// The time between SIGTERM and SIGKILL.
     pub kill_after: Duration,
 }
 
 impl Default for TimeLimits {
-    /// No limits; what is asked to end has as long as docker stop gives.
+    /// No limits; the time after SIGTERM is that of docker stop.
     fn default() -> Self {
         Self { cpu: None, wall: None, kill_after: Duration::from_secs(10) }
     }
@@ -29,7 +29,7 @@ impl TimeLimits {
         self.cpu.is_some() || self.wall.is_some()
     }
 
-    /// For the sentence "wait for it": ", at most 2 s", or nothing.
+    /// For the sentence "wait for it": ", at most for 2 s", or an empty string.
     pub fn waiting(&self) -> String {
         let cpu = self.cpu.map(|cpu| format!(" for {} of processor time", Span(cpu)));
         let wall = self.wall.map(|wall| format!(" for {}", Span(wall)));
@@ -38,14 +38,14 @@ impl TimeLimits {
     }
 }
 
-/// Which limit of time was reached.
+/// Which time limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutOfTime {
     Cpu,
     Wall,
 }
 
-/// A time as a sentence says it: "1.5 s".
+/// A time as part of a sentence: "1.5 s".
 #[derive(Clone, Copy, Debug)]
 pub struct Span(pub Duration);
 
@@ -56,10 +56,10 @@ impl Display for Span {
     }
 }
 
-/// A time as timeout(1) reads it: a number, perhaps with a part, in seconds or in the unit that follows.
+/// A time as in timeout(1): a number, possibly with a fraction, in seconds or in the unit after it.
 ///
 /// # Errors
-/// What a time looks like, and for no time at all.
+/// The text is not a time, or the time is zero.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use chain::{Reporter, Verbosity};
+use chain::Reporter;
 use nix::sys::signal::Signal;
 use nix::unistd::{SysconfVar, sysconf};
 use system::sys;
@@ -17,24 +17,24 @@ use crate::group::Group;
 use crate::time_limit::{OutOfTime, Span, TimeLimits};
 use crate::version::Version;
 
-/// The shortest time between two looks: what a command can use too much is this on each processor.
+/// The shortest time between two checks: a command can exceed its limit by this time on each processor.
 const SHORTEST: Duration = Duration::from_millis(5);
 
-/// What the parent that stays looks at.
+/// What the supervisor watches.
 pub struct TimeWatch {
     limits: TimeLimits,
     /// The group with all processes of the run.
     group: PathBuf,
     clock: Option<CpuClock>,
-    /// When it looked first.
+    /// The time of the first check.
     started: Option<Instant>,
-    /// When it sent SIGTERM.
+    /// When SIGTERM was sent.
     asked: Option<Instant>,
     /// Which limit was reached, for the report.
     reached: Rc<Cell<Option<OutOfTime>>>,
 }
 
-/// Where the processor time of a run is counted.
+/// The file that counts the processor time of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CpuClock {
     file: PathBuf,
@@ -42,7 +42,7 @@ pub struct CpuClock {
 }
 
 impl CpuClock {
-    /// The group's own count: cpu.stat in version 2, which needs no controller, otherwise cpuacct.usage.
+    /// The group's own counter: cpu.stat in version 2, which needs no controller, otherwise cpuacct.usage.
     pub fn of<'a>(groups: impl Iterator<Item = &'a Group>) -> Option<Self> {
         let mut groups: Vec<&Group> = groups.collect();
         groups.sort_by_key(|group| group.version == Version::V1);
@@ -57,7 +57,7 @@ impl CpuClock {
         })
     }
 
-    /// The processor time so far; nothing if the group is gone.
+    /// The processor time so far; None if the group is gone.
     fn read(&self) -> Option<Duration> {
         match self.version {
             Version::V2 => Counters::read(&self.file).get("usage_usec").map(Duration::from_micros),
@@ -79,12 +79,12 @@ impl TimeWatch {
         Self { limits, group, clock, started: None, asked: None, reached }
     }
 
-    /// Looks at the clocks, and ends the command if its time is over. Says when to look again.
+    /// Checks the clocks, and ends the command if its time is over. Returns the time until the next check.
     pub fn look(&mut self, reporter: &Reporter, child: i32) -> Option<Duration> {
         let now = Instant::now();
         let ran = now.saturating_duration_since(*self.started.get_or_insert(now));
         if let Some(asked) = self.asked {
-            return self.insist(reporter, child, now.saturating_duration_since(asked));
+            return self.kill_survivors(reporter, child, now.saturating_duration_since(asked));
         }
         let used = self.limits.cpu.and_then(|_| self.clock.as_ref()?.read());
         match next_look(&self.limits, used, ran, processors()) {
@@ -98,7 +98,7 @@ impl TimeWatch {
         }
     }
 
-    /// SIGTERM to every process, and SIGCONT, so that a stopped one takes it: as timeout(1).
+    /// Sends SIGTERM to every process, and SIGCONT, so that stopped ones get it: like timeout(1).
     fn ask_to_end(&self, reporter: &Reporter, child: i32, reached: OutOfTime) {
         let of = match (reached, self.limits.cpu, self.limits.wall) {
             (OutOfTime::Cpu, Some(cpu), _) => format!(" of {} of processor time", Span(cpu)),
@@ -107,21 +107,21 @@ impl TimeWatch {
         };
         let mut pids = cgroup::processes(&self.group);
         if !pids.contains(&child) {
-            // one that moved itself out
+            // the child, even if it has moved out of the group
             pids.push(child);
         }
         reporter.message(format_args!("the limit{of} was hit: SIGTERM to {}", processes(pids.len())));
         explain(reporter, "ask the command to end", &self.group, "SIGTERM");
         for signal in [Signal::SIGTERM, Signal::SIGCONT] {
             for pid in &pids {
-                // gone in between is as good as ended
+                // a process that has ended in between is fine
                 let _ = sys::kill(*pid, signal as i32);
             }
         }
     }
 
-    /// SIGKILL to what is still there when its time to end is over.
-    fn insist(&self, reporter: &Reporter, child: i32, asked: Duration) -> Option<Duration> {
+    /// Sends SIGKILL to the remaining processes when their time to end is over.
+    fn kill_survivors(&self, reporter: &Reporter, child: i32, asked: Duration) -> Option<Duration> {
         if let Some(wait) = self.limits.kill_after.checked_sub(asked).filter(|wait| !wait.is_zero()) {
             return Some(wait);
         }
@@ -136,7 +136,7 @@ impl TimeWatch {
 }
 
 fn explain(reporter: &Reporter, reason: &str, group: &Path, signal: &str) {
-    if reporter.verbosity() != Verbosity::Quiet {
+    if reporter.verbosity().shows_steps() {
         let call = format!("kill(<each process of {}>, {signal})", group.display());
         reporter.step(reason, call, "kill(2)");
     }
@@ -146,14 +146,14 @@ fn processes(count: usize) -> String {
     if count == 1 { "1 process".to_string() } else { format!("{count} processes") }
 }
 
-/// How many processors can use time at once.
+/// How many processors can be busy at once.
 fn processors() -> u32 {
     let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
     online.and_then(|count| u32::try_from(count).ok()).unwrap_or(1).max(1)
 }
 
-/// How long nothing can happen, or which limit is reached. Processor time that is left lasts at least
-/// as long as all processors together take for it.
+/// How long nothing can happen, or which limit was reached. The remaining processor time lasts at least as
+/// long as all processors together need to use it up.
 fn next_look(
     limits: &TimeLimits,
     used: Option<Duration>,

@@ -1,9 +1,9 @@
-//! The systemd unit that this process runs in, and where a scope for the command can be.
+//! The systemd unit of this process, and where a scope for the command can be.
 //!
-//! A scope takes the process out of its unit, so one is requested only where nothing is lost: the same limits
-//! still hold, and stopping the unit stops the scope. The scope is in the slice of the unit and bound to the
-//! unit; limits of slices hold for both. A system service is never left: systemd would not find its processes
-//! there.
+//! A scope takes the process out of its unit. So one is requested only if nothing is lost: the same limits
+//! still apply, and stopping the unit stops the scope. The scope is in the unit's slice and bound to the
+//! unit; limits of slices apply to both. A system service is never left: systemd would not find its processes
+//! elsewhere.
 
 use std::path::{Path, PathBuf};
 
@@ -15,20 +15,20 @@ use crate::refusal;
 use crate::systemd::Systemd;
 use crate::unit_group::{system_service, unit_below};
 
-/// Where a scope may be.
+/// Where a scope can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopePlace {
     /// The directory of its slice.
     pub slice: PathBuf,
     /// The current unit, if the same systemd manages it.
     pub unit: Option<String>,
-    /// The limit of tasks that the left unit had; systemd gives each unit one of its own.
+    /// The process limit of the unit that is left; systemd gives each unit its own.
     pub tasks_max: Option<u64>,
 }
 
 impl ScopePlace {
     /// # Errors
-    /// If this process is in a system service, systemd cannot be reached, or the process would leave a limit.
+    /// This process is in a system service, systemd cannot be reached, or the process would leave a limit.
     pub fn find(v2: &Hierarchy, systemd: &Systemd) -> Result<Self, Failure> {
         if let Some(unit) = system_service(&v2.mount, &v2.own) {
             return Err(refusal::service::not_delegated(&unit, &v2.own));
@@ -42,7 +42,7 @@ impl ScopePlace {
             None => v2.mount.join(systemd.slice()),
         };
         let mut tasks_max = None;
-        for limit in held_limits::left_for(&v2.own, &slice).flat_map(held_limits::of) {
+        for limit in held_limits::groups_to_leave(&v2.own, &slice).flat_map(held_limits::of) {
             match tasks_that_stay(&limit, &slice, systemd) {
                 Some(tasks) => tasks_max = Some(tasks_max.map_or(tasks, |known: u64| known.min(tasks))),
                 None => return Err(refusal::would_leave(&limit)),
@@ -53,7 +53,8 @@ impl ScopePlace {
     }
 }
 
-/// Whether the current group is that of a unit which a user's systemd has delegated; it sets no mark on the group.
+/// Whether the current group belongs to a unit that a user's systemd has delegated. That systemd sets no
+/// attribute on the group.
 pub fn is_delegated_by_a_users_systemd(v2: &Hierarchy) -> bool {
     let Ok(systemd) = Systemd::find(&v2.own) else { return false };
     let unit = unit_below(&systemd.group(&v2.mount), &v2.own).filter(|unit| *unit == v2.own);
@@ -61,8 +62,8 @@ pub fn is_delegated_by_a_users_systemd(v2: &Hierarchy) -> bool {
     name.is_some_and(|name| systemd.delegates(name))
 }
 
-/// The limit of tasks that the scope can have just so: the one that systemd gives to each unit, or one that holds
-/// above the scope as well.
+/// The process limit that the scope can have unchanged: the one that systemd gives to each unit, or one that
+/// also applies above the scope.
 fn tasks_that_stay(limit: &HeldLimit, slice: &Path, systemd: &Systemd) -> Option<u64> {
     let tasks: u64 = (limit.file == "pids.max").then(|| limit.value.parse().ok())??;
     let above = slice.ancestors().flat_map(held_limits::of);

@@ -1,4 +1,4 @@
-//! What the path and the attributes of a group show about its systemd unit.
+//! What a group's path and attributes show about its systemd unit.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ pub fn is_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-/// Whether systemd has marked a unit as delegated.
+/// Whether systemd has marked a unit's group as delegated.
 pub fn is_delegated(unit: &Path) -> bool {
     [c"user.delegate", c"trusted.delegate"].into_iter().any(|name| sys::has_attribute(unit, name, b"1"))
 }
 
-/// Whether a unit is the service in which a user's systemd runs.
+/// Whether a unit is the service that runs a user's systemd.
 pub fn is_manager(unit: &Path) -> bool {
     unit.file_name().is_some_and(|name| name.as_bytes().starts_with(b"user@"))
 }
@@ -25,12 +25,12 @@ pub fn is_of_user(group: &Path) -> bool {
     group.ancestors().any(is_manager)
 }
 
-/// Whether a group is below root's own systemd, which is not the system's.
+/// Whether a group is below root's user instance of systemd, not the system's.
 pub fn is_of_roots_own_systemd(group: &Path) -> bool {
     group.iter().any(|name| name == "user@0.service")
 }
 
-/// The first unit below the group of a systemd on the way down to `own`.
+/// The first unit between the group of a systemd and `own`.
 pub fn unit_below(manager: &Path, own: &Path) -> Option<PathBuf> {
     let below = own.strip_prefix(manager).ok()?;
     let mut path = manager.to_path_buf();
@@ -40,7 +40,7 @@ pub fn unit_below(manager: &Path, own: &Path) -> Option<PathBuf> {
     })
 }
 
-/// The system service that a group belongs to; a user's systemd does not count as one.
+/// The system service that contains a group; a user's systemd does not count as one.
 pub fn system_service(mount: &Path, own: &Path) -> Option<PathBuf> {
     unit_below(mount, own)
         .filter(|unit| unit.extension().is_some_and(|kind| kind == "service") && !is_manager(unit))

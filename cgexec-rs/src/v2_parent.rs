@@ -1,11 +1,10 @@
 //! The parent of a new version 2 group, below the current group if possible.
 //!
-//! In version 2 a group either holds processes or enables controllers for its children
-//! ("no internal processes"); only the real root does both. So a limit needs a parent
-//! without processes: the root, an ancestor that enables the controller already or holds no process, or the
-//! current group, if this process is alone in it and moves out first.
-//! A writable group is not enough: systemd must have delegated it. A group with a limit is never left:
-//! each limit of the caller also holds for the command.
+//! In version 2 a group either holds processes or enables controllers for its subgroups ("no internal
+//! processes"); only the real root does both. So a limit needs a parent without processes: the root, an
+//! ancestor that enables the controller already or holds no process, or the current group, if this process is
+//! alone in it and moves out first. The parent must not only be writable: systemd must have delegated it. A
+//! group with a limit is never left, so each limit of the caller also applies to the command.
 //!
 //! Documentation/admin-guide/cgroup-v2.rst; systemd's docs/CGROUP_DELEGATION.md
 
@@ -21,19 +20,19 @@ use crate::request::GroupRequest;
 use crate::version::Version;
 use crate::{cgroup, held_limits, levels, refusal, unit_group};
 
-/// A parent in version 2, and what must happen before limits work below it.
+/// A version 2 parent, and what must happen before limits work below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct V2Parent {
     pub path: PathBuf,
-    /// Controllers that it must enable for its children.
+    /// Controllers that it must enable for its subgroups.
     pub enable: Vec<String>,
-    /// Whether this process must leave it first: it is the current group.
+    /// Whether this process must leave it first, because it is the current group.
     pub leave: bool,
 }
 
 impl V2Parent {
     /// The controllers that a group below it has.
-    pub fn hands_on(&self) -> Vec<String> {
+    pub fn controllers_below(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path.join("cgroup.subtree_control")).unwrap_or_default();
         let mut names: Vec<String> = text.split_whitespace().map(str::to_string).collect();
         names.extend(
@@ -43,7 +42,7 @@ impl V2Parent {
     }
 }
 
-/// The controllers that count for a report.
+/// The controllers that a report needs.
 pub const ACCOUNTING: [&str; 3] = ["memory", "pids", "io"];
 
 /// The controllers that limits need, each once.
@@ -57,12 +56,12 @@ pub fn controllers(limits: &[Limit]) -> Vec<String> {
     names
 }
 
-/// The parent for a group that needs these controllers. For a report it also enables the controllers
-/// that count, where that is possible in the same parent.
+/// The parent for a group that needs these controllers. For a report it also enables the accounting
+/// controllers, if the same parent can do that.
 pub fn choose_parent(v2: &Hierarchy, request: &GroupRequest, needed: &[String]) -> Result<V2Parent, Failure> {
     let place = |names: &[String]| match &request.parent {
-        Some(parent) => below(v2, parent.directory(v2), names),
-        None => parent_for(v2, names),
+        Some(parent) => below(v2, parent.directory(v2), names, request),
+        None => parent_for(v2, names, request),
     };
     let mut all = needed.to_vec();
     if request.account {
@@ -76,16 +75,16 @@ pub fn choose_parent(v2: &Hierarchy, request: &GroupRequest, needed: &[String]) 
     place(&all)
 }
 
-/// The group below which `needed` controllers can limit: see the module's head for the order.
-fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Failure> {
-    let own = usable(v2, &v2.own);
+/// The group below which the `needed` controllers can limit; the module's comment describes the order.
+fn parent_for(v2: &Hierarchy, needed: &[String], request: &GroupRequest) -> Result<V2Parent, Failure> {
+    let own = usable(v2, &v2.own, request);
     if needed.is_empty() {
         return own.map(|path| V2Parent { path, enable: Vec::new(), leave: false });
     }
     if is_real_root(&v2.own) {
         return with_controllers(own?, needed, false);
     }
-    // beside the leaf of another run there is room, and nothing has to move
+    // beside the leaf of another run, a new group fits, and nothing has to move
     if let Ok(own) = &own
         && cgroup::is_alone_in(own)
         && !levels::is_leaf(own)
@@ -95,7 +94,7 @@ fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Failure> {
     let above = v2.own.ancestors().skip(1).take_while(|group| group.starts_with(&v2.mount));
     let mut left = v2.own.as_path();
     for group in above {
-        let Ok(usable) = usable(v2, group) else { break };
+        let Ok(usable) = usable(v2, group, request) else { break };
         if let Some(limit) = held_limits::of(left).first() {
             return Err(refusal::would_leave(limit));
         }
@@ -109,12 +108,17 @@ fn parent_for(v2: &Hierarchy, needed: &[String]) -> Result<V2Parent, Failure> {
 }
 
 /// The parent that the user named.
-fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<V2Parent, Failure> {
+fn below(
+    v2: &Hierarchy,
+    parent: PathBuf,
+    needed: &[String],
+    request: &GroupRequest,
+) -> Result<V2Parent, Failure> {
     if !parent.is_dir() {
         return Err(refusal::no_such_group(&parent));
     }
     if !sys::is_writable(&parent) || v2.read_only {
-        return Err(refusal::not_writable(v2, &parent));
+        return Err(refusal::not_writable(v2, &parent, request.instead_of_files(v2)));
     }
     let leave =
         !needed.is_empty() && !is_real_root(&parent) && parent == v2.own && cgroup::is_alone_in(&parent);
@@ -129,7 +133,7 @@ fn below(v2: &Hierarchy, parent: PathBuf, needed: &[String]) -> Result<V2Parent,
     Err(refusal::shared(&parent.path))
 }
 
-/// The parent with the controllers that it has and does not enable yet.
+/// The parent, with the controllers that it has and does not enable yet.
 fn with_controllers(parent: PathBuf, needed: &[String], leave: bool) -> Result<V2Parent, Failure> {
     let missing = |file: &str| {
         let file = parent.join(file);
@@ -143,13 +147,13 @@ fn with_controllers(parent: PathBuf, needed: &[String], leave: bool) -> Result<V
     Ok(V2Parent { path: parent, enable, leave })
 }
 
-/// A group below which we may make another.
-fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Failure> {
+/// A group below which we can create another.
+fn usable(v2: &Hierarchy, group: &Path, request: &GroupRequest) -> Result<PathBuf, Failure> {
     if v2.read_only || !(sys::is_writable(group) && sys::is_writable(&group.join("cgroup.procs"))) {
-        return Err(refusal::not_writable(v2, group));
+        return Err(refusal::not_writable(v2, group, request.instead_of_files(v2)));
     }
     if !is_delegated(&v2.mount, group) {
-        return Err(refusal::not_delegated(group));
+        return Err(refusal::not_delegated(group, request.instead_of_files(v2)));
     }
     match fs::read_to_string(group.join("cgroup.type")) {
         Ok(kind) if kind.trim() != "domain" => Err(refusal::threaded(group, kind.trim())),
@@ -157,15 +161,15 @@ fn usable(v2: &Hierarchy, group: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Whether systemd, where it runs, has given the group away.
+/// Whether systemd, if it runs, has delegated the group.
 fn is_delegated(mount: &Path, group: &Path) -> bool {
     // the root of a cgroup namespace is a delegated group: cgroup_namespaces(7)
     let below_a_boundary = || mount.join("cgroup.type").exists();
     !unit_group::is_systemd() || below_a_boundary() || is_given_away(mount, group, unit_group::is_delegated)
 }
 
-/// What lies below a unit was made by the unit, and a unit with Delegate= carries a mark. But below
-/// user@.service there is another systemd: its slices are its own, and so is that service.
+/// The unit itself created everything below it, and a unit with Delegate= has an attribute. But below
+/// user@.service there is another systemd, which owns its slices and that service.
 fn is_given_away(mount: &Path, group: &Path, marked: impl Fn(&Path) -> bool) -> bool {
     let kind = |group: &&Path| {
         let kind = group.extension()?.to_str()?;
@@ -180,7 +184,7 @@ fn is_given_away(mount: &Path, group: &Path, marked: impl Fn(&Path) -> bool) -> 
     }
 }
 
-/// The root of the whole hierarchy, which is the one group without a type.
+/// The root of the whole hierarchy, the only group without cgroup.type.
 fn is_real_root(group: &Path) -> bool {
     group.join("cgroup.procs").exists() && !group.join("cgroup.type").exists()
 }
@@ -207,14 +211,14 @@ mod tests {
             v1_controllers: Vec::new(),
             read_only: false,
         };
-        let parent = || parent_for(&v2, &["memory".to_string()]);
+        let parent = || parent_for(&v2, &["memory".to_string()], &GroupRequest::default());
         for (file, text) in [("a/b/pids.max", "max\n"), ("a/b/c/cpu.max", "max 100000\n")] {
             fs::write(top.join(file), text).unwrap();
         }
         assert_eq!(parent().map(|parent| parent.path), Ok(top.clone()));
         fs::write(top.join("a/memory.max"), "5\n").unwrap();
         let refused = parent().unwrap_err().message;
-        assert!(refused.contains("the memory.max of 5 would not hold"), "{refused}");
+        assert!(refused.contains("its memory.max of 5 would not hold"), "{refused}");
         fs::remove_dir_all(top).unwrap();
     }
 
@@ -236,7 +240,7 @@ mod tests {
         for theirs in ["", "/app.slice", "/init.scope", "/app.slice/x.scope", "/app.slice/app-x.slice"] {
             assert!(!ours(&format!("{user}{theirs}")), "{theirs}");
         }
-        // neither a slice nor in a unit: systemd would not know of a group below it
+        // neither in a slice nor in a unit: systemd does not know of a group below it
         assert!(!ours("docker/x"));
     }
 }

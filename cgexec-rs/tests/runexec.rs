@@ -1,4 +1,4 @@
-//! One run, measured by BenchExec's runexec and by cgexec-rs inside of it: docs/measure.md.
+//! One run, measured by BenchExec's runexec and by cgexec-rs inside it: docs/measure.md.
 #![cfg(test)]
 
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tests::{End, Run, Scratch, tools};
 
-/// runexec from PyPI, in a directory of its own; nothing where it is not to be had.
+/// runexec from PyPI, in a separate directory; None if it cannot be downloaded.
 fn runexec(scratch: &Scratch) -> Option<PathBuf> {
     let venv = scratch.path("venv");
     let steps = [
@@ -29,7 +29,7 @@ fn runexec(scratch: &Scratch) -> Option<PathBuf> {
     Some(venv.join("bin/runexec"))
 }
 
-/// A number of lines `name=NUMBERunit`.
+/// The numbers in lines `name=NUMBERunit`.
 #[track_caller]
 fn number(lines: &str, name: &str) -> f64 {
     let value = lines.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
@@ -47,14 +47,14 @@ mod as_root {
         let Some(runexec) = runexec(&scratch) else { return };
         let report = scratch.path("report").display().to_string();
         let output = scratch.path("output").display().to_string();
-        // a second or so of processor time, in two processes, and 60 MB
+        // about one second of processor time, in two processes, and 60 MB
         let script = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done; \
             x=$(head -c 60000000 /dev/zero | tr '\\0' x); sh -c 'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done'";
         let cgexec = tools().cgexec().display().to_string();
         let options = ["--report=runexec", "--report-file", &report, "--", "sh", "-c", script];
         let mut apart = Vec::new();
-        // a busy machine makes the start of cgexec-rs longer, which only runexec counts
-        for _ in 0..3 {
+        // only runexec measures the start and the end of cgexec-rs, which a busy machine makes slower
+        for _ in 0..10 {
             let run =
                 Run::new(&runexec).args(["--no-container", "--output", &output, "--", &cgexec]).args(options);
             let theirs = run.patience(Duration::from_secs(120)).end().ended(End::Exit(0)).out();

@@ -1,17 +1,17 @@
 //! The system calls that a plan can hold, as values.
 //!
-//! Each call is one struct. How it is shown, how it is made and what helps when it fails stand
-//! side by side, one file a family, so that what is shown cannot drift from what is made.
+//! Each call is one struct. Its notation, its code and its hint stand side by side, one file per family, so
+//! that what is shown cannot drift from what is done.
 
 mod cause;
 mod credentials;
 mod directory;
 mod file;
 mod mount;
+mod mount_fd;
 mod namespace;
 mod notation;
 mod process;
-mod tree;
 mod user_namespace;
 
 use std::ffi::OsString;
@@ -22,23 +22,23 @@ use nix::sched::CloneFlags;
 
 use crate::handles::Handles;
 
-pub use cause::private_fuse;
+pub use cause::{closed_above, private_fuse};
 pub use credentials::{KeepCapabilities, SetGroup, SetGroups, SetUser};
 pub use directory::{Chdir, Chroot, Enter, PivotRoot, Reopen};
 pub use file::{Mkdir, Mknod, Symlink, Umask, Unlink, Write};
 pub use mount::{Mount, Unmount};
+pub use mount_fd::{FsMount, FsOpen, FsSet, MoveMount, OpenTree, OpenTreeBelow, SetTree};
 pub use namespace::{BringUp, SetHostname, Unshare};
 pub use notation::shell_word;
 pub use process::{
-    CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, OpenPidFile, PidFile, RunProgram, SetVariable,
-    UnsetVariable, WithdrawReaper, WritePid,
+    CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, KeepOutOfReach, OpenPidFile, PidFile, RunProgram,
+    SetVariable, UnsetVariable, WithdrawReaper, WritePid,
 };
-pub use tree::{FsMount, FsOpen, FsSet, MoveMount, OpenTree, SetTree};
 pub use user_namespace::{CreateUserNamespace, EnterUserNamespace, LockFreeIds, UnlockFreeIds};
 
 /// One change of the process or the system.
 ///
-/// A tool implements this for calls that only it makes.
+/// A tool implements this for calls that only this tool needs.
 pub trait Call {
     /// How it is shown.
     fn shown(&self) -> Shown;
@@ -46,17 +46,22 @@ pub trait Call {
     /// Makes the call.
     ///
     /// # Errors
-    /// The errno of the system call, as its page lists them.
+    /// The errno of the system call, as its manual page lists them.
     fn make(&self, handles: &mut Handles) -> Result<(), Errno>;
 
-    /// What the reader can do about a failure. A hint names a cause only when the system shows it: the
-    /// sysctl is read, the file is looked for, before either is blamed.
+    /// What the user can do about a failure. A hint names a cause only if the system shows it: read the
+    /// sysctl or look for the file first.
     fn hint(&self, errno: Errno) -> Option<String> {
         let _ = errno;
         None
     }
 
-    /// What is different for later calls and tools.
+    /// The program, if the call runs one and does nothing else: the helper can run several at the same time.
+    fn program(&self) -> Option<&RunProgram> {
+        None
+    }
+
+    /// What is different afterwards, for later calls and tools.
     fn effect(&self) -> Effect {
         Effect::None
     }
@@ -65,7 +70,7 @@ pub trait Call {
 /// A call as `--explain` and an error show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// strace(1)'s notation, with `<name>` for a descriptor; of several calls, with commas between.
+    /// In strace(1)'s notation, with `<name>` for a descriptor; several calls are separated by commas.
     pub notation: String,
     /// The manual page to read.
     pub page: &'static str,
@@ -73,7 +78,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// A call that only serves the next one, so that nothing of it can be seen later.
+    /// A call that only prepares the next one, so its effect cannot be seen later.
     pub fn new(notation: impl Into<String>, page: &'static str) -> Self {
         Self { notation: notation.into(), page, inspection: None }
     }
@@ -84,13 +89,13 @@ impl Shown {
         Self { inspection: Some((command.into(), None)), ..self }
     }
 
-    /// The same with a path as its last argument, which may be relative to the working directory.
+    /// The same, with a path as the last argument. The path can be relative to the working directory.
     #[must_use]
     pub fn inspect_path(self, command: impl Into<String>, path: &Path) -> Self {
         Self { inspection: Some((command.into(), Some(path.to_path_buf()))), ..self }
     }
 
-    /// The command, for a call that is made in this working directory.
+    /// The command, if the call is made in this working directory.
     pub(crate) fn inspection_command(self, cwd: &Path) -> Option<String> {
         let (command, path) = self.inspection?;
         Some(match path {
@@ -100,19 +105,19 @@ impl Shown {
     }
 }
 
-/// What is different for later calls and tools once a call is made.
+/// What is different for later calls and tools after a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing they look at.
+    /// Nothing that they read.
     None,
-    /// What these kinds of namespaces isolate.
+    /// Whatever these kinds of namespaces isolate.
     Changes(CloneFlags),
-    /// Paths, because the root directory changes.
+    /// Every path, because the root directory changes.
     NewRoot,
-    /// A variable of the environment, for the next tool: a dry run can set it too.
+    /// An environment variable for the next tool: a dry run can set it as well.
     Variable(&'static str, OsString),
-    /// The working directory, and nothing else: a dry run can change it too.
+    /// Only the working directory: a dry run can change it as well.
     Directory(PathBuf),
-    /// The working directory, to one that the command will know by this path.
+    /// The working directory, which has this path for the command.
     Cwd(PathBuf),
 }

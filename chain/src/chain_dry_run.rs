@@ -1,9 +1,9 @@
-//! The next link of a chain that is only planned.
+//! The next link of a chain in a dry run.
 //!
-//! A dry run becomes the next tool of ours, which plans and makes nothing either, because
-//! `CHAIN_DRY_RUN=1` is in its environment. Other commands have no dry-run mode, so
-//! the output ends there. What a tool finds there is not what it will find in the run, since no step before
-//! it was made, and that is said.
+//! A dry run becomes the next of our tools, which also prints its plan and changes nothing, because
+//! `CHAIN_DRY_RUN=1` is in its environment. Other commands have no dry-run mode, so the output ends there.
+//! The next tool reads the system without the effects of the steps before it. A line warns that its plan can
+//! differ from the real one.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -13,17 +13,20 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use crate::call::Effect;
-use crate::exec::{Command, TOOLS};
+use crate::command::{Command, TOOLS};
 use crate::exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
-use crate::reporter::{ErrnoText, Reporter, listed, quoted};
+use crate::reporter::{Detail, ErrnoText, Reporter, Verbosity, listed, quoted};
 use crate::step::Step;
 use system::sys;
 
-/// The variable that makes every tool of a chain plan and make nothing.
+/// The variable that makes every tool of a chain print its plan and change nothing.
 pub const DRY_RUN: &str = "CHAIN_DRY_RUN";
 
-/// Goes on with the plan of the command where it is a tool of ours. Returns the exit status of the
-/// dry run where it is not, or cannot be asked.
+/// The variable that makes every tool of a chain print its steps.
+pub(crate) const EXPLAIN: &str = "CHAIN_EXPLAIN";
+
+/// Continues with the command's plan if the command is one of our tools. Returns the exit status of the dry
+/// run if it is not, or cannot be run.
 pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: &[Step]) -> i32 {
     let name = Path::new(&command.program).file_name().unwrap_or_default();
     if !TOOLS.iter().any(|link| name == *link) {
@@ -32,13 +35,11 @@ pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: 
     let program = quoted(&command.program);
     let effects: Vec<Effect> = steps.iter().map(|step| step.action.effect()).collect();
     if effects.contains(&Effect::NewRoot) {
-        reporter.message(format_args!(
-            "the plan ends here: {program} is a program of the new root, not of this one"
-        ));
+        reporter.message(format_args!("the plan ends here: {program} is in the new root, not in this one"));
         return 0;
     }
     if let Err((dir, errno)) = enter_directories(&effects) {
-        reporter.message(format_args!("cannot plan on from {}: {}", quoted(dir), ErrnoText(errno)));
+        reporter.message(format_args!("cannot continue the plan in {}: {}", quoted(dir), ErrnoText(errno)));
         return FAILED;
     }
     let Some(place) = command.resolve() else {
@@ -47,25 +48,25 @@ pub(crate) fn continue_with_next(reporter: &Reporter, command: &Command, steps: 
     };
     if !knows_dry_run(&place) {
         let place = quoted(&place);
-        reporter.message(format_args!("the plan ends here: {place} is no program that knows {DRY_RUN}"));
+        reporter.message(format_args!("the plan ends here: {place} does not support {DRY_RUN}"));
         return 0;
     }
-    let kinds = seen_otherwise(&effects);
+    let kinds = changed_reads(&effects);
     if !kinds.is_empty() {
         reporter.message(format_args!(
-            "what follows is planned outside: inside there are other {kinds}, so steps may differ"
+            "the next plan is computed outside, so its steps can differ: inside, there are other {kinds}"
         ));
     }
     for effect in &effects {
         if let Effect::Variable(name, value) = effect {
-            // fails for no name and value of ours
+            // cannot fail for our names and values
             let _ = sys::set_variable(name, value);
         }
     }
     become_it(reporter, command, &place)
 }
 
-/// Changes the working directory as the plan does: relative paths of the next tool begin there.
+/// Changes the working directory as the plan does: relative paths of the next tool start there.
 fn enter_directories(effects: &[Effect]) -> Result<(), (&Path, Errno)> {
     effects.iter().try_for_each(|effect| match effect {
         Effect::Directory(dir) => nix::unistd::chdir(dir.as_path()).map_err(|errno| (dir.as_path(), errno)),
@@ -73,8 +74,8 @@ fn enter_directories(effects: &[Effect]) -> Result<(), (&Path, Errno)> {
     })
 }
 
-/// Whether it is a program that holds the variable's name. A script, or a tool older than the
-/// variable, would do its work.
+/// Whether the program contains the variable's name. A script, or a version of a tool without the variable,
+/// would run for real.
 fn knows_dry_run(place: &Path) -> bool {
     let mut bytes = Vec::new();
     let read = File::open(place).and_then(|mut file| file.read_to_end(&mut bytes));
@@ -82,8 +83,8 @@ fn knows_dry_run(place: &Path) -> bool {
     read.is_ok() && bytes.starts_with(b"\x7fELF") && bytes.windows(word.len()).any(|part| part == word)
 }
 
-/// What the next tool reads of the system, and will read differently in the run.
-fn seen_otherwise(effects: &[Effect]) -> String {
+/// What the next tool reads from the system that will be different in the real run.
+fn changed_reads(effects: &[Effect]) -> String {
     let changes = effects.iter().fold(CloneFlags::empty(), |all, effect| match effect {
         Effect::Changes(kinds) => all | *kinds,
         _ => all,
@@ -93,6 +94,7 @@ fn seen_otherwise(effects: &[Effect]) -> String {
         ("mounts", CloneFlags::CLONE_NEWNS),
         ("processes", CloneFlags::CLONE_NEWPID),
         ("control groups", CloneFlags::CLONE_NEWCGROUP),
+        ("hostnames", CloneFlags::CLONE_NEWUTS),
     ];
     let kinds = kinds.into_iter().filter(|(_, flag)| changes.contains(*flag));
     let kinds: Vec<&str> = kinds.map(|(name, _)| name).collect();
@@ -103,13 +105,16 @@ fn become_it(reporter: &Reporter, command: &Command, place: &Path) -> i32 {
     let argv = command.argv.iter().map(|arg| sys::c_string(arg)).collect::<Result<Vec<_>, _>>();
     let asked = sys::c_string(place.as_os_str()).and_then(|path| {
         sys::set_variable(DRY_RUN, "1")?;
+        if reporter.verbosity() == Verbosity::DryRun(Detail::Short) {
+            sys::set_variable(EXPLAIN, "short")?;
+        }
         Ok((path, argv?))
     });
     let errno = match asked {
         Ok((path, argv)) => sys::execve(&path, &argv),
         Err(errno) => errno,
     };
-    reporter.message(format_args!("cannot ask {} for its plan: {}", quoted(place), ErrnoText(errno)));
+    reporter.message(format_args!("cannot get the plan of {}: {}", quoted(place), ErrnoText(errno)));
     NOT_RUNNABLE
 }
 
@@ -120,9 +125,10 @@ mod tests {
     #[test]
     fn what_the_next_tool_reads_otherwise_is_named() {
         let all = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
-        assert_eq!(seen_otherwise(&[Effect::Changes(all)]), "ids, mounts and processes");
-        assert_eq!(seen_otherwise(&[Effect::Changes(CloneFlags::CLONE_NEWCGROUP)]), "control groups");
-        assert_eq!(seen_otherwise(&[Effect::Changes(CloneFlags::CLONE_NEWUTS)]), "");
+        assert_eq!(changed_reads(&[Effect::Changes(all)]), "ids, mounts and processes");
+        assert_eq!(changed_reads(&[Effect::Changes(CloneFlags::CLONE_NEWCGROUP)]), "control groups");
+        assert_eq!(changed_reads(&[Effect::Changes(CloneFlags::CLONE_NEWUTS)]), "hostnames");
+        assert_eq!(changed_reads(&[Effect::Changes(CloneFlags::CLONE_NEWNET)]), "");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A plan on its way: one step after the other, and what has to be taken back by now.
+//! The execution of a plan: one step after the other, and the undo steps so far.
 
 use std::path::PathBuf;
 
@@ -6,38 +6,38 @@ use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 
 use crate::call::{Effect, ForkOptions};
-use crate::exec::Command;
+use crate::command::Command;
 use crate::exit::FAILED;
 use crate::handles::Handles;
 use crate::helper::{self, Helper};
-use crate::reporter::{Reporter, Verbosity};
-use crate::step::{Action, Reason, Step, Undo, UndoWhen};
+use crate::reporter::{Detail, Reporter, Verbosity};
+use crate::step::{Action, Closing, Reason, Step, Undo, UndoWhen};
 use crate::supervise::fork::{Forked, fork};
 use crate::supervise::{self, Answer, Ended, NotReady, Reaper, Supervisor, Timer, Watch};
 use system::sys;
 
-/// What the parent that stays looks at when the command has ended.
+/// What the supervisor does when the command has ended.
 pub(crate) type OnExit = Box<dyn FnOnce(&Reporter, Ended)>;
 
 pub(crate) struct Execution<'a> {
     reporter: &'a Reporter,
     handles: Handles,
-    /// What it becomes at the end; without it, the run ends with its last step.
+    /// The command that it becomes at the end; without one, the run ends after the last step.
     command: Option<Command>,
     on_exit: Option<OnExit>,
     watch: Option<Watch>,
     helper: Option<Helper>,
-    /// Whether the helper ends with the parent that stays, and not before the command starts.
+    /// Whether the helper lives until the supervisor ends, and not only until the command starts.
     helper_stays: bool,
-    /// Process 1 of the PID namespace that the next child is in.
+    /// Process 1 of the PID namespace of the next child.
     reaper: Option<Reaper>,
-    /// The answer of the reaper, without which the command does not start.
+    /// The reaper's answer: the command does not start without it.
     reaper_answer: Option<Answer>,
-    /// What takes back the steps that were made, in their order.
+    /// How to undo the steps made so far, in the order of the steps.
     undos: Vec<Undo>,
-    /// The signals that were blocked before this process blocked all.
+    /// The signal mask before this process blocked every signal.
     signals: Option<SigSet>,
-    /// Where paths of the next call are found, as the command sees it.
+    /// The working directory for paths of the next call, as the command sees it.
     cwd: PathBuf,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Makes the steps and becomes the command.
+    /// Runs the steps and becomes the command.
     pub(crate) fn run(mut self, steps: Vec<Step>) -> ! {
         let mut steps = steps.into_iter();
         while let Some(step) = steps.next() {
@@ -77,24 +77,21 @@ impl<'a> Execution<'a> {
         self.become_command()
     }
 
-    /// Makes a step. Only the process that goes on with the plan returns from it.
+    /// Runs a step. It returns only in the process that continues the plan.
     fn make(&mut self, step: Step, later: &[Step]) {
-        let Step { reason, action, undo, verify, optional, instead, commits, begins_early, .. } = step;
+        let Step { reason, action, undo, verify, closes, optional, instead, commits, begins_early, .. } =
+            step;
         if matches!(action, Action::InReaper(_)) {
-            // made by now
+            // it has been made
             return;
         }
         if !undo.is_empty() || matches!(action, Action::Fork(_) | Action::StartReaper) {
-            // no signal may end us between a step and what takes it back
+            // no signal may end this process between a step and its undo
             self.signals.get_or_insert_with(supervise::block_signals);
         }
         self.show(&reason, &action);
         let made = match &action {
-            Action::Fork(options) => match self.fork(options) {
-                Ok(Forked::Child(joined)) => joined,
-                Ok(Forked::Supervisor(supervisor)) => self.supervise(supervisor),
-                Err(errno) => Err(errno),
-            },
+            Action::Fork(options) => self.fork(options),
             Action::StartReaper => self.start_reaper(later),
             action => self.make_action(action, later),
         };
@@ -102,18 +99,16 @@ impl<'a> Execution<'a> {
             && instead.refusals.contains(&errno)
         {
             self.reporter.message(&instead.note);
-            for (reason, action) in instead.steps {
-                self.make(Step::new(reason, action), later);
-            }
+            instead.steps.into_iter().for_each(|step| self.make(step, later));
             return;
         }
         if let Err(errno) = made {
-            // if the reaper has reported a failure, this one is not reported as well
+            // if the reaper has reported a failure, this one is not reported, too
             self.await_reaper();
             self.report_failure(&reason, &action, errno);
         }
         if made.is_ok() {
-            // also where it did not come out as meant
+            // even if the result was not as intended
             self.undos.extend(undo);
         }
         let as_meant =
@@ -121,31 +116,36 @@ impl<'a> Execution<'a> {
         if !as_meant && !optional {
             self.give_up()
         }
+        if let Some(Closing { kept, inherited }) = closes {
+            self.handles.close_all_but(&kept);
+            inherited.into_iter().for_each(sys::close_inherited);
+        }
         if commits {
             self.undos.clear();
         }
-        if begins_early && self.reporter.verbosity() == Verbosity::Quiet {
+        if begins_early && !self.reporter.verbosity().shows_steps() {
             self.begin_early(later);
         }
     }
 
-    /// Has the helper begin with what it may make beside the next steps.
+    /// Lets the helper start with the calls that it may run in parallel with the next steps.
     fn begin_early(&mut self, later: &[Step]) {
         let Some(helper) = &mut self.helper else { return };
-        for step in later.iter().filter(|step| step.early) {
-            if let Action::InHelper(number, _) = step.action {
-                helper.begin(number);
-            }
-        }
+        let early = later.iter().filter(|step| step.early);
+        let numbers = early.filter_map(|step| match step.action {
+            Action::InHelper(number, _) => Some(number),
+            _ => None,
+        });
+        helper.begin(numbers.collect());
     }
 
     fn show(&mut self, reason: &Reason, action: &Action) {
-        if self.reporter.verbosity() == Verbosity::Quiet {
+        if !self.reporter.verbosity().shows_steps() {
             return;
         }
         let shown = action.shown();
         self.reporter.step(reason, &shown.notation, shown.page);
-        if self.reporter.verbosity() == Verbosity::ExplainSee {
+        if self.reporter.verbosity() == Verbosity::Explain(Detail::See) {
             if let Effect::Cwd(cwd) = action.effect() {
                 self.cwd = cwd;
             }
@@ -165,13 +165,13 @@ impl<'a> Execution<'a> {
                 Ok(())
             }
             Action::InReaper(call) => call.make(&mut self.handles),
-            // made where they have two sides
+            // the callers handle these two, which create a second process
             Action::Fork(_) | Action::StartReaper => Err(Errno::ENOSYS),
         }
     }
 
-    /// Starts the reaper, which makes its own ones of the later steps and reports what fails. The process of
-    /// the command goes on meanwhile, unless both would be explained.
+    /// Starts the reaper. It runs its part of the later steps and reports its failures. The command's process
+    /// continues in parallel, unless the steps are explained.
     fn start_reaper(&mut self, later: &[Step]) -> Result<(), Errno> {
         let name = self.reporter.tool();
         let started = Reaper::start(name, || {
@@ -179,7 +179,7 @@ impl<'a> Execution<'a> {
                 self.show(&step.reason, &step.action);
                 let made = self.make_action(&step.action, &[]);
                 match made {
-                    // the process of the command makes an optional one as well, and reports it
+                    // the command's process runs an optional step as well, and reports it
                     Err(errno) if !step.optional => {
                         self.report_failure(&step.reason, &step.action, errno);
                         false
@@ -190,7 +190,7 @@ impl<'a> Execution<'a> {
         });
         let mut reaper = started?;
         self.reaper_answer = reaper.take_answer();
-        let is_alone = self.reporter.verbosity() != Verbosity::Quiet || !reaper.works_beside();
+        let is_alone = self.reporter.verbosity().shows_steps() || !reaper.works_beside();
         self.reaper = Some(reaper);
         if is_alone {
             self.await_reaper();
@@ -198,7 +198,7 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    /// Waits until the reaper, if there is one, has made its steps.
+    /// Waits until the reaper, if there is one, has run its steps.
     fn await_reaper(&mut self) {
         match self.reaper_answer.take().map(Answer::wait) {
             None | Some(Ok(())) => {}
@@ -212,41 +212,45 @@ impl<'a> Execution<'a> {
         }
     }
 
-    fn fork(&mut self, options: &ForkOptions) -> Result<Forked, Errno> {
+    /// Forks; returns only in the child.
+    fn fork(&mut self, options: &ForkOptions) -> Result<(), Errno> {
         let before = self.signals.take().unwrap_or_else(SigSet::empty);
-        let forked = fork(options, &self.handles, &before, self.reaper.take())?;
-        let kept = match forked {
-            // the parent takes back after the command what was made before
-            Forked::Child(_) => UndoWhen::OnFailure,
-            Forked::Supervisor(_) => UndoWhen::AfterCommand,
-        };
-        match forked {
-            // the parent looks; one that stays after a later fork does not look again
-            Forked::Child(_) => (self.on_exit, self.watch) = (None, None),
-            Forked::Supervisor(_) => self.reaper_answer = None,
+        match fork(options, &self.handles, &before, self.reaper.take())? {
+            Forked::Child(joined) => {
+                // the parent undoes the earlier steps after the command
+                self.undos.retain(|undo| undo.when == UndoWhen::OnFailure);
+                // the supervisor runs these; one that stays after a later fork does not run them again
+                (self.on_exit, self.watch) = (None, None);
+                joined
+            }
+            Forked::Supervisor(supervisor) => {
+                self.undos.retain(|undo| undo.when == UndoWhen::AfterCommand);
+                self.reaper_answer = None;
+                self.supervise(supervisor)
+            }
         }
-        self.undos.retain(|undo| undo.when == kept);
-        Ok(forked)
     }
 
     fn supervise(&mut self, supervisor: Supervisor) -> ! {
         if let Some(helper) = self.helper.take_if(|_| !self.helper_stays) {
             helper.detach();
         }
+        // the command and other tools can print lines meanwhile
+        self.reporter.end_group();
         let ended = supervisor.wait(Timer::new(self.watch.take(), self.reporter));
         if let Some(look) = self.on_exit.take() {
             look(self.reporter, ended);
         }
         self.take_back();
-        // one that stayed is waited for
+        // dropping it waits for it, if it stayed
         self.helper = None;
         supervise::end_as(ended)
     }
 
-    /// Ends after a failed step.
+    /// Ends the run after a failed step.
     fn give_up(&mut self) -> ! {
         self.take_back();
-        // a helper is waited for
+        // dropping it waits for it
         self.helper = None;
         if let Some(reaper) = self.reaper.take() {
             reaper.end();
@@ -257,12 +261,12 @@ impl<'a> Execution<'a> {
 
     fn become_command(&mut self) -> ! {
         self.await_reaper();
-        // one that is to take something back, should the command not start, ends by itself when it has
+        // a helper with steps to undo, in case the command does not start, ends by itself after execve(2)
         let is_needed = self.undos.iter().any(Undo::is_in_helper);
         if let Some(helper) = self.helper.take_if(|_| !is_needed) {
             if self.helper_stays { helper.detach() } else { helper.shutdown() }
         }
-        // if no parent stays, the command gets its signals back here
+        // without a supervisor, the command gets its signals back here
         self.restore_signals();
         let Some(command) = &self.command else { sys::exit(0) };
         let status = command.become_it(self.reporter);
@@ -277,10 +281,10 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Takes steps back, the last first. A failure is reported, and the next one still tried.
+    /// Undoes the steps, the last one first. A failure is reported, and the next undo still runs.
     fn take_back(&mut self) {
         for Undo { reason, action, .. } in std::mem::take(&mut self.undos).into_iter().rev() {
-            if self.reporter.verbosity() != Verbosity::Quiet {
+            if self.reporter.verbosity().shows_steps() {
                 let shown = action.shown();
                 self.reporter.step(&reason, shown.notation, shown.page);
             }

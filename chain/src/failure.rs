@@ -1,4 +1,4 @@
-//! Why a tool stopped before its command ran, as its user reads it.
+//! Why a tool stopped before its command ran, as the user reads it.
 
 use std::fmt::{self, Display};
 
@@ -9,7 +9,7 @@ use crate::exit::FAILED;
 pub struct Failure {
     /// What failed, on what and why, without the tool's name.
     pub message: String,
-    /// What the reader can do, as an imperative.
+    /// What the user can do, as an imperative.
     pub hint: Option<String>,
     /// The exit status of the process.
     pub status: i32,

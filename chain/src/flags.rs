@@ -1,4 +1,4 @@
-//! Flag words by name, in the order in which strace(1) shows them: by value.
+//! Names of flags, in strace(1)'s order: by value.
 
 use std::fmt::{self, Display};
 
@@ -9,38 +9,38 @@ use system::sys::MountAttrFlags;
 
 /// Flags of unshare(2) and clone(2).
 #[derive(Clone, Copy, Debug)]
-pub struct Clone(pub CloneFlags);
+pub struct CloneFlagNames(pub CloneFlags);
 /// Flags of mount(2).
 #[derive(Clone, Copy, Debug)]
-pub struct Mount(pub MsFlags);
+pub struct MountFlagNames(pub MsFlags);
 /// Flags of umount2(2).
 #[derive(Clone, Copy, Debug)]
-pub struct Unmount(pub MntFlags);
+pub struct UnmountFlagNames(pub MntFlags);
 /// Attributes of mount_setattr(2).
 #[derive(Clone, Copy, Debug)]
-pub struct MountAttributes(pub MountAttrFlags);
+pub struct MountAttributeNames(pub MountAttrFlags);
 
-impl Display for Clone {
+impl Display for CloneFlagNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // the lowest of all, and unknown to nix
+        // the lowest value of all; nix does not have it
         let time = self.0.contains(CLONE_NEWTIME).then_some("CLONE_NEWTIME");
         joined(f, time.into_iter().chain(self.0.iter_names().map(|(name, _)| name)))
     }
 }
 
-impl Display for Mount {
+impl Display for MountFlagNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         joined(f, self.0.iter_names().map(|(name, _)| name))
     }
 }
 
-impl Display for Unmount {
+impl Display for UnmountFlagNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         joined(f, self.0.iter_names().map(|(name, _)| name))
     }
 }
 
-impl Display for MountAttributes {
+impl Display for MountAttributeNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         joined(f, self.0.iter_names().map(|(name, _)| name))
     }

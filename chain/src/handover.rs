@@ -1,19 +1,19 @@
-//! What a link leaves to the link that starts the command.
+//! What a link leaves to a later link, which starts the command.
 //!
 //! Three links would each create a PID namespace with its own process 1. One is enough, and the last link
-//! decides what the command may do. So a link whose command is another of our links that
-//! start a command leaves the namespace and its /proc to that link, through an environment variable. The link
-//! that becomes any other command obeys the variable and removes it. An empty PID namespace cannot be handed
-//! on: the next fork, whatever it is for, would be its process 1.
+//! decides what the command may do. So a link leaves the PID namespace and its /proc to the next link, if
+//! that is one of our links that start a command; an environment variable passes this on. The last link obeys
+//! the variable and removes it. A link cannot hand over an empty PID namespace: the next fork, for whatever
+//! purpose, would become its process 1.
 //!
-//! The same holds for the mount namespace, where nothing has to be mounted in it before the last link:
-//! each costs a copy of all mounts, and chroot-rs creates its own in any case.
+//! The same holds for the mount namespace, if nothing must be mounted in it before the last link: each one
+//! costs a copy of all mounts, and chroot-rs creates its own in any case.
 //!
-//! The user namespace of `--userns auto` is left as well: the last link mounts what root of the machine may mount before
-//! it enters the namespace.
+//! The user namespace of `--userns auto` is left to the last link as well: that link mounts what only the
+//! machine's root may mount, and then enters the namespace.
 //!
-//! The file of `--pid-file` is handed on open, with the outer /proc, because only the last link knows
-//! which process is the command.
+//! The file of `--pid-file` is handed over open, with the link `self` of the outer /proc, because only the
+//! last link knows the command's process.
 
 use std::ffi::OsString;
 use std::fs;
@@ -28,57 +28,57 @@ use nix::sched::CloneFlags;
 
 use crate::Plan;
 use crate::call::{self, Call, Effect, PidFile, Shown};
-use crate::exec::Command;
-use crate::handles::Handles;
+use crate::command::Command;
+use crate::handles::{FdSlot, Handles};
 use crate::plan::Reason;
 use crate::process_one::ProcessOne;
 use crate::reporter::listed;
 use crate::user_namespace::FreeIds;
 use system::sys;
 
-/// The variable. Its value: who is process 1, which namespaces are to be made, and the two descriptors
-/// of the file.
+/// The variable. Its value: the kind of process 1, the namespaces to create, and the two descriptors for the
+/// PID file.
 const VARIABLE: &str = "CHAIN_PROCESS_1";
-/// The word for a mount namespace.
+/// The word for a mount namespace in the value.
 const MOUNT: &str = "mount";
-/// The word of the value for a user namespace.
+/// The word for a user namespace in the value.
 const USERNS: &str = "userns";
 
 /// The links that obey the variable.
 const TAKERS: [&str; 2] = ["cgexec-rs", "chroot-rs"];
 
-/// What an earlier link left to this one.
-#[derive(Debug)]
+/// What an earlier link has left to this one.
+#[derive(Debug, Default)]
 pub struct Handover {
-    /// Who is to be process 1 of a PID namespace to be made.
+    /// The kind of process 1, if a PID namespace is to be created.
     pub process_1: Option<ProcessOne>,
-    /// Whether a mount namespace is to be made from which no mount spreads and into which none does.
+    /// Whether to create a private mount namespace: no mount propagates into it or out of it.
     pub mount: bool,
     /// Whether to create a user namespace with ids that no account has.
     pub userns: bool,
-    /// The descriptors of the file and of /proc, as they were inherited, and copies of them.
+    /// The inherited descriptors of the file and of the link in /proc, with copies.
     pid_file: Option<[(RawFd, OwnedFd); 2]>,
 }
 
-/// What was taken of it.
+/// What this link has taken over.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Taken {
-    /// Who is to be process 1 of a PID namespace to be made.
+    /// The kind of process 1, if a PID namespace is to be created.
     pub process_1: Option<ProcessOne>,
     mount: bool,
-    /// The user namespace that was left to be entered.
+    /// The user namespace to enter.
     pub user_namespace: Option<FreeIds>,
     pid_file: Option<PidFile>,
 }
 
 impl Handover {
-    /// What this process was left, unless the command leaves it to the next link.
+    /// What this process was left, unless its command is a link that takes it over.
     pub fn for_last_link(command: &Command) -> Option<Self> {
         let value = std::env::var(VARIABLE).ok()?;
         if is_taker(command) { None } else { Self::read(&value) }
     }
 
-    /// What this process was left, if its command is a program of another root.
+    /// What this process was left, if its command is a program in another root.
     pub fn inside() -> Option<Self> {
         Self::read(&std::env::var(VARIABLE).ok()?)
     }
@@ -95,14 +95,14 @@ impl Handover {
         let userns = words.next_if_eq(&USERNS).is_some();
         let mut copy = || {
             let fd = words.next()?.parse().ok().filter(|fd: &RawFd| *fd >= 0)?;
-            let copied = sys::look_at(fd, |open| open.try_clone_to_owned());
+            let copied = sys::with_fd(fd, |open| open.try_clone_to_owned());
             Some((fd, copied.ok()?))
         };
         let pid_file = copy().and_then(|file| Some([file, copy()?]));
         Some(Self { process_1, mount, userns, pid_file })
     }
 
-    /// Takes it and does all of it, at the end of a plan without processes of its own.
+    /// Takes over everything at once, at the end of a plan without processes of its own.
     pub fn plan_here(self, plan: &mut Plan) {
         let taken = self.plan(plan);
         taken.plan_namespace(plan);
@@ -117,7 +117,7 @@ impl Handover {
         self.pid_file.iter().flatten().any(|(left, _)| *left == fd)
     }
 
-    /// Takes it, so that the command finds nothing of it.
+    /// Takes it over, and removes the variable so that the command does not find it.
     pub fn plan(self, plan: &mut Plan) -> Taken {
         let reason = match left_namespaces(self.process_1, self.mount, self.userns) {
             Some(which) => format!("create {which} that the previous tool left to this one").into(),
@@ -125,7 +125,7 @@ impl Handover {
         };
         plan.step(reason, Take);
         let pid_file = self.pid_file.map(|[(file_fd, file), (proc_fd, proc)]| {
-            for (fd, path) in [(file_fd, "pid file"), (proc_fd, "/proc")] {
+            for (fd, path) in [(file_fd, "pid file"), (proc_fd, "/proc/self")] {
                 let keep = call::CloseOnExec { fd, path: path.into() };
                 plan.step("keep the command from inheriting what that tool left open", keep);
             }
@@ -137,7 +137,7 @@ impl Handover {
 }
 
 impl Taken {
-    /// Creates the namespaces and mounts the proc of the new PID namespace over the outer one.
+    /// Creates the namespaces, and mounts the new PID namespace's proc over the outer one.
     pub fn plan_namespace(self, plan: &mut Plan) {
         let Some(process_1) = self.process_1 else { return };
         if self.mount {
@@ -154,18 +154,23 @@ impl Taken {
         plan.step("mount a proc that shows the processes inside", proc);
     }
 
-    /// Writes the number of the command, as the last step.
+    /// The slots that must stay open until then.
+    pub fn slots(self) -> Vec<FdSlot> {
+        self.pid_file.iter().flat_map(|PidFile { file, proc }| [*file, *proc]).collect()
+    }
+
+    /// Writes the command's PID, as the last step.
     pub fn plan_pid_file(self, plan: &mut Plan) {
         plan_pid_file(plan, self.pid_file);
     }
 }
 
-/// Writes the number of this process, if there is a file for it.
+/// Writes this process's PID, if there is a file for it.
 pub fn plan_pid_file(plan: &mut Plan, file: Option<PidFile>) {
     plan.step_if_some("write the number of this process", file.map(call::WritePid));
 }
 
-/// "the mount and PID namespaces", or those that are left; nothing if none is.
+/// "the mount and PID namespaces", or those that are left to the next link; None if there are none.
 pub fn left_namespaces(process_1: Option<ProcessOne>, mount: bool, userns: bool) -> Option<String> {
     let kinds = [(userns, "user"), (mount, "mount"), (process_1.is_some(), "PID")];
     let left: Vec<&str> = kinds.into_iter().filter_map(|(left, kind)| left.then_some(kind)).collect();
@@ -176,29 +181,29 @@ pub fn left_namespaces(process_1: Option<ProcessOne>, mount: bool, userns: bool)
     })
 }
 
-/// Whether the command is a link of ours that takes what is left to it: the file beside this program,
-/// not another of the same name.
+/// Whether the command is a link of ours that can take over: the file beside this program, not another
+/// program of the same name.
 pub fn is_taker(command: &Command) -> bool {
     let name = Path::new(&command.program).file_name().unwrap_or_default();
     if !TAKERS.iter().any(|taker| name == *taker) {
         return false;
     }
     let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
-    let sibling = fs::read_link("/proc/self/exe").ok().map(|own| own.with_file_name(name));
+    let sibling = fs::read_link(sys::OWN_PROGRAM).ok().map(|own| own.with_file_name(name));
     let sibling = sibling.and_then(|sibling| identity(&sibling));
     sibling.is_some() && command.resolve().and_then(|place| identity(&place)) == sibling
 }
 
-/// Leaves the PID namespace, the file for the number of the command, or both to the next link: setenv(3).
+/// Leaves the PID namespace, the PID file, or both to the next link: setenv(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandOver {
-    /// Who is to be process 1 of a PID namespace to be made.
+    /// The kind of process 1, if a PID namespace is to be created.
     pub process_1: Option<ProcessOne>,
-    /// Whether a mount namespace is to be made, too.
+    /// Whether to create a mount namespace, too.
     pub mount: bool,
     /// Whether the next link creates a user namespace with ids that no account has.
     pub userns: bool,
-    /// What is open for the next link.
+    /// The open descriptors for the next link.
     pub pid_file: Option<PidFile>,
 }
 
@@ -231,7 +236,7 @@ impl Call for HandOver {
         sys::set_variable(VARIABLE, value)
     }
 
-    /// In a dry run nothing is open.
+    /// A dry run opens nothing.
     fn effect(&self) -> Effect {
         Effect::Variable(VARIABLE, OsString::from(self.words()))
     }

@@ -1,67 +1,65 @@
-//! A helper that stays outside, for what a process in new namespaces may no longer do itself.
+//! A helper that stays outside, for calls that a process in new namespaces can no longer make.
 //!
-//! Only from outside may a user namespace be given more than one id, and may a mount namespace
-//! be kept in a file: user_namespaces(7), namespaces(7). So a helper is forked before unshare(2)
-//! and makes its calls when it is asked. It has the whole plan, because a fork copies it, and ends
-//! on request or when the last socket is closed, for example by execve(2).
+//! Only a process outside can map more than one id in a user namespace, or keep a mount namespace in a file:
+//! user_namespaces(7), namespaces(7). So a helper is forked before unshare(2), and makes its calls on
+//! request. It has the whole plan, because fork(2) copies it. It ends on request, or when the last copy of
+//! our socket is closed, for example by execve(2).
 
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::{iter, mem};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, recv, send, shutdown, socketpair,
 };
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Pid, pipe2};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 
-use crate::call::Call;
+use crate::call::{Call, RunProgram};
 use crate::handles::Handles;
 use system::sys;
 
 /// The request to end.
 const END: u32 = u32::MAX;
-/// The bit of a request to make a call beside the next ones, in a process of its own.
-const BESIDE: u32 = 1 << 31;
+/// The maximum number of calls that one message requests.
+const MAX_REQUESTS: usize = 8;
 
-/// A helper that can be asked.
+/// A running helper.
 #[derive(Debug)]
 pub(crate) struct Helper {
     socket: Option<OwnedFd>,
-    /// None if it is not our child.
+    /// None if the helper is not our child.
     pid: Option<Pid>,
-    /// The calls that were begun early, and their answers, if they have come.
+    /// The calls that were requested and not yet asked for, and their answers so far: errno, 0 for success.
     early: Vec<(u32, Option<i32>)>,
 }
 
-/// Whose child a helper is.
+/// The helper's parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parent {
-    /// Ours: it ends before the command starts.
+    /// This process: the helper ends before the command starts.
     Us,
-    /// Process 1 or another reaper: the command may start beside it, and has no child that it does not know.
+    /// Process 1 or another reaper: the helper can outlive the start of the command, which then has no
+    /// unknown child.
     Reaper,
 }
 
 impl Helper {
-    /// Forks a helper that makes the calls that `find` finds by their numbers.
+    /// Forks a helper. `find` finds its calls by their numbers.
     ///
     /// # Errors
-    /// As socketpair(2) and fork(2).
+    /// Those of socketpair(2) and fork(2).
     pub(crate) fn start<'a>(
         parent: Parent,
         find: impl Fn(u32) -> Option<&'a dyn Call>,
     ) -> Result<Self, Errno> {
-        // a socket, because a write to a pipe that nobody reads would be SIGPIPE
+        // a socket, because a write to a pipe without a reader raises SIGPIPE
         let (ours, its) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         match sys::fork()?.map(Pid::from_raw) {
             Some(pid) if parent == Parent::Us => {
                 Ok(Self { socket: Some(ours), pid: Some(pid), early: Vec::new() })
             }
             Some(between) => {
-                // where the caller ignores SIGCHLD it has gone by itself
+                // if the caller ignores SIGCHLD, the kernel has already reaped it
                 let _ = waitpid(between, None);
                 Ok(Self { socket: Some(ours), pid: None, early: Vec::new() })
             }
@@ -76,68 +74,69 @@ impl Helper {
         }
     }
 
-    /// Asks for a call early; [`Helper::ask`] waits for it, and sends the request again if it could not be sent.
-    pub(crate) fn begin(&mut self, number: u32) {
-        if self.send(number | BESIDE).is_ok() {
-            self.early.push((number, None));
-        }
-    }
-
-    /// Asks for a call, unless it was begun, and waits until it is made.
-    ///
-    /// # Errors
-    /// The call's; `EPIPE` if somebody ended the helper.
-    pub(crate) fn ask(&mut self, number: u32) -> Result<(), Errno> {
-        if !self.early.iter().any(|(begun, _)| *begun == number) {
-            self.send(number)?;
-        }
-        loop {
-            let known = self.early.iter().find(|(begun, _)| *begun == number).and_then(|(_, answer)| *answer);
-            let (answered, errno) = match known {
-                Some(errno) => (number, errno),
-                None => self.receive()?,
-            };
-            match self.early.iter_mut().find(|(begun, _)| *begun == answered) {
-                // the first answer counts: if a process is killed after it, the helper sends a second one
-                Some((_, answer)) if answered != number => _ = answer.get_or_insert(errno),
-                _ if errno == 0 => return Ok(()),
-                _ => return Err(Errno::from_raw(errno)),
+    /// Requests calls early, whose programs run at the same time. [`Helper::ask`] waits for them, and repeats a request
+    /// that could not be sent.
+    pub(crate) fn begin(&mut self, numbers: Vec<u32>) {
+        for numbers in numbers.chunks(MAX_REQUESTS) {
+            if self.send(numbers).is_ok() {
+                self.early.extend(numbers.iter().map(|number| (*number, None)));
             }
         }
     }
 
-    fn send(&self, request: u32) -> Result<(), Errno> {
-        let socket = self.socket.as_ref().ok_or(Errno::EPIPE)?;
-        send(socket.as_raw_fd(), &request.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL).map(drop)
+    /// Requests a call, unless that was done early, and waits for it.
+    ///
+    /// # Errors
+    /// The call's; `EPIPE` if the helper was killed.
+    pub(crate) fn ask(&mut self, number: u32) -> Result<(), Errno> {
+        if self.early.iter().all(|(early, _)| *early != number) {
+            self.send(&[number])?;
+            self.early.push((number, None));
+        }
+        loop {
+            let answered =
+                self.early.iter().position(|call| matches!(call, (early, Some(_)) if *early == number));
+            match answered.map(|at| self.early.remove(at)) {
+                Some((_, Some(errno))) if errno != 0 => return Err(Errno::from_raw(errno)),
+                Some(_) => return Ok(()),
+                None => self.receive()?,
+            }
+        }
     }
 
-    /// The next answer: which call, and its errno or 0.
-    fn receive(&self) -> Result<(u32, i32), Errno> {
-        let socket = self.socket.as_ref().ok_or(Errno::EPIPE)?;
-        let mut answer = [0; 8];
-        if recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())? != answer.len() {
+    fn send(&self, numbers: &[u32]) -> Result<(), Errno> {
+        send_numbers(self.socket.as_ref().ok_or(Errno::EPIPE)?, numbers)
+    }
+
+    /// Receives the answers to a message: an errno for each of its calls. All answers come in the order of the
+    /// requests.
+    fn receive(&mut self) -> Result<(), Errno> {
+        let answers = receive_numbers(self.socket.as_ref().ok_or(Errno::EPIPE)?);
+        if answers.is_empty() {
             return Err(Errno::EPIPE);
         }
-        let [a, b, c, d, errno @ ..] = answer;
-        Ok((u32::from_ne_bytes([a, b, c, d]), i32::from_ne_bytes(errno)))
+        let waiting = self.early.iter_mut().filter(|(_, answer)| answer.is_none());
+        waiting.zip(answers).for_each(|((_, answer), errno)| *answer = i32::try_from(errno).ok());
+        Ok(())
     }
 
-    /// Ends it, even if a parent that stays holds the socket too.
+    /// Ends the helper, even if a supervisor holds the socket, too.
     pub(crate) fn shutdown(self) {
         if let Some(socket) = &self.socket {
-            // somebody else may have ended it
-            let _ = send(socket.as_raw_fd(), &END.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL);
+            // it may have been killed
+            let _ = send_numbers(socket, &[END]);
         }
     }
 
-    /// Leaves it to the child, without waiting for it.
+    /// Leaves the helper to the child, without waiting for it.
     pub(crate) fn detach(mut self) {
         self.socket = None;
     }
 }
 
 impl Drop for Helper {
-    /// Waits for its end and leaves no zombie. If it is our parent's child, the parent that stays does this.
+    /// Waits for the helper and leaves no zombie. If the helper is our parent's child, the supervisor does
+    /// this.
     fn drop(&mut self) {
         let Some(socket) = self.socket.take() else { return };
         match self.pid {
@@ -153,82 +152,56 @@ impl Drop for Helper {
     }
 }
 
-/// A call that is made beside the next ones: its number, its process, and a pipe that closes with that process.
-struct Beside(u32, Pid, OwnedFd);
+/// A call that has begun.
+enum Begun {
+    Made(Result<(), Errno>),
+    Running(Pid),
+}
 
 fn serve<'a>(socket: &OwnedFd, find: impl Fn(u32) -> Option<&'a dyn Call>) -> ! {
-    // a caller that ignores it would keep us from learning how a program ended
+    // a caller that ignores SIGCHLD would hide from us how a program ended
     sys::set_ignored(libc::SIGCHLD, false);
     let mut handles = Handles::default();
-    let mut beside = Vec::new();
-    let mut request = [0; 4];
-    // nothing comes when nobody is left to ask
-    while wait(socket, &mut beside) && recv(socket.as_raw_fd(), &mut request, MsgFlags::empty()) == Ok(4) {
-        let request = u32::from_ne_bytes(request);
-        let number = request & !BESIDE;
-        let Some(call) = find(number) else { break };
-        let mut make = || {
-            let errno = call.make(&mut handles).err().map_or(0, |errno| errno as i32);
-            answer(socket, number, errno)
-        };
-        let is_beside = request & BESIDE != 0;
-        match is_beside.then(fork_with_pipe) {
-            Some(Ok(Some((pid, pipe)))) => beside.push(Beside(number, pid, pipe)),
-            Some(Ok(None)) => {
-                make();
-                sys::exit(0)
-            }
-            // where no process can be forked, the helper makes the call itself
-            None | Some(Err(_)) if make() => {}
-            None | Some(Err(_)) => break,
+    loop {
+        let numbers = receive_numbers(socket).into_iter();
+        // every program of a message runs before the helper waits for the first
+        let calls: Option<Vec<_>> = numbers.map(&find).collect();
+        let begun: Vec<_> = calls.iter().flatten().map(|call| begin(*call, &mut handles)).collect();
+        let answers: Vec<_> = begun.into_iter().map(end).collect();
+        // it ends on request, and when no process is left that could send a request
+        if answers.is_empty() || send_numbers(socket, &answers).is_err() {
+            sys::exit(0)
         }
     }
-    while waitpid(None, None).is_ok() {}
-    sys::exit(0)
 }
 
-/// Sends an answer; whether it could be sent.
-fn answer(socket: &OwnedFd, number: u32, errno: i32) -> bool {
-    let answer = [number.to_ne_bytes(), errno.to_ne_bytes()].concat();
-    send(socket.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).is_ok()
+fn begin(call: &dyn Call, handles: &mut Handles) -> Begun {
+    match call.program() {
+        Some(program) => program.start().map_or_else(|errno| Begun::Made(Err(errno)), Begun::Running),
+        None => Begun::Made(call.make(handles)),
+    }
 }
 
-/// fork(2), and in the parent a pipe that closes when the child ends.
-fn fork_with_pipe() -> Result<Option<(Pid, OwnedFd)>, Errno> {
-    let (ours, its) = pipe2(OFlag::O_CLOEXEC)?;
-    let Some(pid) = sys::fork()? else {
-        // open as long as the child lives
-        mem::forget(its);
-        return Ok(None);
+/// Waits for a call, and returns its errno, 0 for success.
+fn end(begun: Begun) -> u32 {
+    let made = match begun {
+        Begun::Made(made) => made,
+        Begun::Running(pid) => RunProgram::wait(pid),
     };
-    Ok(Some((Pid::from_raw(pid), ours)))
+    made.err().map_or(0, |errno| (errno as i32).cast_unsigned())
 }
 
-/// Waits for a request, and answers for each process that was killed before it could. False if poll(2) fails.
-fn wait(socket: &OwnedFd, beside: &mut Vec<Beside>) -> bool {
-    while !beside.is_empty() {
-        let pipes = beside.iter().map(|Beside(.., pipe)| pipe.as_fd());
-        let mut fds: Vec<_> =
-            iter::once(socket.as_fd()).chain(pipes).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        match poll(&mut fds, PollTimeout::NONE) {
-            Err(Errno::EINTR) => continue,
-            Err(_) => return false,
-            Ok(_) => {}
-        }
-        let mut is_ready = fds.iter().map(|fd| fd.any() != Some(false)).collect::<Vec<_>>().into_iter();
-        let is_asked = is_ready.next() == Some(true);
-        beside.retain(|Beside(number, pid, _)| {
-            let has_ended = is_ready.next() == Some(true);
-            if has_ended && waitpid(*pid, None) != Ok(WaitStatus::Exited(*pid, 0)) {
-                answer(socket, *number, Errno::EPIPE as i32);
-            }
-            !has_ended
-        });
-        if is_asked {
-            break;
-        }
-    }
-    true
+fn send_numbers(socket: &OwnedFd, numbers: &[u32]) -> Result<(), Errno> {
+    let message: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+    send(socket.as_raw_fd(), &message, MsgFlags::MSG_NOSIGNAL).map(drop)
+}
+
+/// The numbers of the next message; none if nothing more can come.
+fn receive_numbers(socket: &OwnedFd) -> Vec<u32> {
+    let mut message = [0; MAX_REQUESTS * 4];
+    let length = recv(socket.as_raw_fd(), &mut message, MsgFlags::empty()).unwrap_or(0);
+    let numbers = message.chunks_exact(4).take(length / 4);
+    numbers.filter_map(|number| number.try_into().ok()).map(u32::from_ne_bytes).collect()
 }
 
 #[cfg(test)]
@@ -237,7 +210,7 @@ mod tests {
     use crate::call::Shown;
     use nix::sys::signal::{Signal, kill};
 
-    /// Kills the process that makes it.
+    /// Kills the process that makes the call.
     struct EndOfProcess;
 
     impl Call for EndOfProcess {
@@ -250,14 +223,50 @@ mod tests {
         }
     }
 
+    fn run(program: &str, argv: &[&str]) -> RunProgram {
+        RunProgram { program: program.into(), argv: argv.iter().map(Into::into).collect() }
+    }
+
+    fn shell(script: &str) -> RunProgram {
+        run("/bin/sh", &["sh", "-c", script])
+    }
+
     #[test]
-    fn a_call_whose_process_is_ended_has_failed() {
+    fn a_call_whose_helper_is_killed_has_failed() {
         let mut helper = Helper::start(Parent::Us, |_| Some(&EndOfProcess)).unwrap();
-        helper.begin(0);
-        helper.begin(1);
+        helper.begin(vec![0, 1]);
         assert_eq!(helper.ask(0), Err(Errno::EPIPE));
         assert_eq!(helper.ask(1), Err(Errno::EPIPE));
-        // and the helper itself
         assert_eq!(helper.ask(2), Err(Errno::EPIPE));
+    }
+
+    #[test]
+    fn programs_that_are_requested_together_run_together() {
+        let pipe = std::env::temp_dir().join(format!("helper-{}", Pid::this()));
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // opening one end waits until the other end is open
+        let programs = ["read line <", "echo line >"]
+            .map(|does| shell(&format!("timeout 20 sh -c '{does} {}'", pipe.display())));
+        let find = |number| programs.get(usize::try_from(number).ok()?).map(|program| program as &dyn Call);
+        let mut helper = Helper::start(Parent::Us, find).unwrap();
+        helper.begin(vec![0, 1]);
+        assert_eq!([helper.ask(1), helper.ask(0)], [Ok(()), Ok(())]);
+        std::fs::remove_file(pipe).unwrap();
+    }
+
+    #[test]
+    fn a_program_that_fails_is_not_a_program_that_cannot_run() {
+        let programs = [
+            shell("exit 1"),
+            shell("kill -KILL $$"),
+            run("/no/program", &["program"]),
+            run("/etc/passwd", &["passwd"]),
+            shell("exit 0"),
+        ];
+        let find = |number| programs.get(usize::try_from(number).ok()?).map(|program| program as &dyn Call);
+        let mut helper = Helper::start(Parent::Us, find).unwrap();
+        helper.begin(vec![0, 1, 2, 3]);
+        let expected = [Err(Errno::EPERM), Err(Errno::EPERM), Err(Errno::ENOENT), Err(Errno::EACCES), Ok(())];
+        assert_eq!([0, 1, 2, 3, 4].map(|number| helper.ask(number)), expected);
     }
 }

@@ -1,29 +1,30 @@
-//! Who is process 1 of a new PID namespace.
+//! Which process is process 1 of a new PID namespace.
 
 use std::path::Path;
 
 use crate::Plan;
 use crate::call::ForkOptions;
-use crate::exec::Command;
+use crate::command::Command;
 use crate::supervise::Ended;
 
-/// Programs that are process 1 or nothing.
+/// Programs that only work as process 1.
 const INITS: [&str; 7] =
     ["init", "systemd", "s6-svscan", "s6-overlay-suexec", "runit", "runit-init", "openrc-init"];
 
-/// Process 1 of a PID namespace, for which the kernel drops signals it does not catch, and whose end
-/// ends the namespace: pid_namespaces(7).
+/// Process 1 of a PID namespace. The kernel drops signals that it does not catch, and its end ends the
+/// namespace: pid_namespaces(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessOne {
-    /// A process that only reaps; the command is process 2, and signals act on it as everywhere.
+    /// A process that only reaps. The command is process 2, and signals act on it as usual.
     Reaper,
     /// The command.
     Command,
 }
 
 impl ProcessOne {
-    /// Starts it in the PID namespace that the plan has just made, and the command, which goes on with the
-    /// plan. `limit_reaper` adds the steps by which the reaper gets no more rights than the command will have.
+    /// Starts process 1 in the PID namespace that the plan has just created, then the command, which
+    /// continues the plan. `limit_reaper` adds the steps that take the reaper's rights away, down to those of
+    /// the command.
     pub fn plan(self, plan: &mut Plan, limit_reaper: impl FnOnce(&mut Plan)) {
         match self {
             Self::Reaper => {
@@ -39,13 +40,13 @@ impl ProcessOne {
     }
 }
 
-/// Whether a command is an init, which may fail as process 2.
+/// Whether a command is an init, which can fail as process 2.
 pub fn is_init(command: &Command) -> bool {
     let name = Path::new(&command.program).file_name().unwrap_or_default();
     INITS.iter().any(|init| name == *init)
 }
 
-/// Advises an init that has failed as process 2.
+/// Prints a hint if an init has failed as process 2.
 pub fn plan_advice(plan: &mut Plan, tool: &'static str) {
     plan.on_exit(move |reporter, ended| {
         if matches!(ended, Ended::Exited(1..=124)) {

@@ -1,41 +1,73 @@
-//! Messages of a tool: the only place that prints.
+//! The lines that a tool prints. No other code prints.
 //!
-//! Standard output belongs to the command, so everything is said on standard
-//! error, a whole line in one write(2), and a line that cannot be written is
-//! dropped: a closed terminal must not change what the tool does.
+//! Standard output belongs to the command, so all lines go to standard error, each in one write(2). A line
+//! that cannot be written is dropped: a closed terminal must not change what the tool does.
 
 use std::ffi::OsStr;
 use std::fmt::{self, Display, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 
 use crate::failure::Failure;
+use crate::layout::Layout;
 use system::sys;
 
-/// How much a tool says, and whether it acts.
+/// How much a tool prints, and whether it acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verbosity {
-    /// Act, and speak only of failures and of what had to be left out.
+    /// Act, and print only failures and skipped defaults.
     #[default]
     Quiet,
-    /// Act, and say each step before it is made (`--explain`).
-    Explain,
-    /// The same, and what to type inside to see the effect (`--explain=see`).
-    ExplainSee,
-    /// Say each step and make none (`--dry-run`).
-    DryRun,
+    /// Act, and print each step before it runs (`--explain`).
+    Explain(Detail),
+    /// Print each step and run none (`--dry-run`).
+    DryRun(Detail),
 }
 
-/// Speaks for one tool on standard error.
+impl Verbosity {
+    /// Whether steps are printed.
+    pub const fn shows_steps(self) -> bool {
+        !matches!(self, Self::Quiet)
+    }
+
+    /// Whether steps are printed and run.
+    pub const fn is_explain(self) -> bool {
+        matches!(self, Self::Explain(_))
+    }
+
+    /// Whether steps are printed and not run.
+    pub const fn is_dry_run(self) -> bool {
+        matches!(self, Self::DryRun(_))
+    }
+}
+
+/// How much of a step is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// The reason.
+    Short,
+    /// The reason, the call and its manual page.
+    #[default]
+    Full,
+    /// The same, and a command that shows the step's effect, after the step.
+    See,
+}
+
+/// Prints the lines of one tool on standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct Reporter {
     tool: &'static str,
     verbosity: Verbosity,
 }
 
+/// Whether this process has printed the heading above a group of steps. Standard error exists once per
+/// process, so this is a static.
+static IN_GROUP: AtomicBool = AtomicBool::new(false);
+
 impl Reporter {
-    /// A reporter that puts `tool` before each line.
+    /// A reporter that prints `tool` before each line.
     pub const fn new(tool: &'static str, verbosity: Verbosity) -> Self {
         Self { tool, verbosity }
     }
@@ -45,45 +77,59 @@ impl Reporter {
         self.tool
     }
 
-    /// Whether steps are said, made or both.
+    /// Whether steps are printed, run or both.
     pub const fn verbosity(&self) -> Verbosity {
         self.verbosity
     }
 
-    /// Says a step: why, the call in strace(1)'s notation, and its page.
+    /// Prints a step: the reason, the call in strace(1)'s notation, and the manual page.
     pub fn step(&self, reason: impl Display, call: impl Display, page: &str) {
-        if self.verbosity != Verbosity::Quiet {
-            self.message(format_args!("{reason}: {call}  # {page}"));
+        let (reason, call) = match self.verbosity {
+            Verbosity::Quiet => return,
+            Verbosity::Explain(Detail::Short) | Verbosity::DryRun(Detail::Short) => (one_line(reason), None),
+            Verbosity::Explain(_) | Verbosity::DryRun(_) => (one_line(reason), Some(one_line(call))),
+        };
+        let call = call.as_ref().map(|call| (call.as_str(), page));
+        self.print_in_group(|layout| layout.step(self.tool, &reason, call));
+    }
+
+    /// Prints a command that shows the effect of the last step, if the user asked for it.
+    pub fn see(&self, command: Option<impl Display>) {
+        if let (Verbosity::Explain(Detail::See), Some(command)) = (self.verbosity, command) {
+            self.print_in_group(|layout| layout.see(self.tool, &one_line(command)));
         }
     }
 
-    /// Says how the effect of the step just said is seen, where that was asked for.
-    pub fn see(&self, words: Option<impl Display>) {
-        if let (Verbosity::ExplainSee, Some(words)) = (self.verbosity, words) {
-            self.message(format_args!("  see inside: {words}"));
-        }
+    /// Ends a group of steps: other tools, or the command, may print lines before the next step.
+    pub fn end_group(&self) {
+        IN_GROUP.store(false, Ordering::Relaxed);
     }
 
-    /// Says a failed call: `tool: cannot REASON: CALL: strerror (ERRNO)`.
+    fn print_in_group(&self, lines: impl FnOnce(Layout) -> String) {
+        let layout = Layout::of_standard_error();
+        let has_heading = IN_GROUP.swap(true, Ordering::Relaxed);
+        let heading = if has_heading { String::new() } else { layout.heading(self.tool) };
+        sys::write_stderr((heading + &lines(layout)).as_bytes());
+    }
+
+    /// Prints a failed call: `tool: cannot REASON: CALL: strerror (ERRNO)`.
     pub fn failed(&self, reason: impl Display, call: impl Display, errno: Errno) {
         self.message(format_args!("cannot {reason}: {call}: {}", ErrnoText(errno)));
     }
 
-    /// Says anything else in one line: a refusal, or what is left out and why.
+    /// Prints any other line: a refusal, or a skipped default and why.
     pub fn message(&self, text: impl Display) {
-        let mut line = String::with_capacity(160);
-        // a String takes every write
-        let _ = write!(OneLine(&mut line), "{}: {text}", self.tool);
+        let mut line = one_line(format_args!("{}: {text}", self.tool));
         line.push('\n');
         sys::write_stderr(line.as_bytes());
     }
 
-    /// Says what is wrong, if anything is; whether nothing was.
+    /// Prints the message, if `result` is an error. Returns whether it was not.
     pub fn report_err(&self, result: Result<(), String>) -> bool {
         result.inspect_err(|wrong| self.message(wrong)).is_ok()
     }
 
-    /// Advice after a failure: what the reader can do, one line.
+    /// Prints the hint after a failure: one line.
     pub fn hint(&self, text: impl Display) {
         self.message(format_args!("hint: {text}"));
     }
@@ -98,7 +144,15 @@ impl Reporter {
     }
 }
 
-/// Keeps what others wrote, file names above all, from breaking the line or driving the terminal.
+/// A text on one line, without control characters.
+fn one_line(text: impl Display) -> String {
+    let mut line = String::with_capacity(160);
+    // writing to a String cannot fail
+    let _ = write!(OneLine(&mut line), "{text}");
+    line
+}
+
+/// Keeps text from elsewhere, file names above all, from breaking the line or controlling the terminal.
 struct OneLine<'a>(&'a mut String);
 
 impl fmt::Write for OneLine<'_> {
@@ -110,20 +164,20 @@ impl fmt::Write for OneLine<'_> {
     }
 }
 
-/// An errno as users read it: `Operation not permitted (EPERM)`.
+/// An errno with its usual text: `Operation not permitted (EPERM)`.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrnoText(pub Errno);
 
 impl Display for ErrnoText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // strerror(3)'s words, which everybody knows; nix has some of its own
+        // the text of strerror(3), which users know; nix has texts of its own
         let text = std::io::Error::from(self.0).to_string();
         let text = text.rsplit_once(" (os error").map_or(text.as_str(), |(words, _)| words);
         write!(f, "{text} ({:?})", self.0)
     }
 }
 
-/// Bytes as strace(1) shows them: in double quotes, what is not printable ASCII escaped.
+/// Bytes as strace(1) shows them: in double quotes, with everything but printable ASCII escaped.
 #[derive(Clone, Copy, Debug)]
 pub struct Quoted<'a>(pub &'a [u8]);
 
@@ -146,7 +200,7 @@ impl Display for Quoted<'_> {
                 b'\x0b' => f.write_str("\\v")?,
                 b'\x0c' => f.write_str("\\f")?,
                 b' '..=b'~' => write!(f, "{}", char::from(byte))?,
-                // the short octal form would swallow a digit that follows
+                // the short octal form would absorb a digit after it
                 _ if rest.peek().is_some_and(|next| next.is_ascii_digit()) => {
                     write!(f, "\\{byte:03o}")?;
                 }
@@ -157,7 +211,7 @@ impl Display for Quoted<'_> {
     }
 }
 
-/// Names as they stand in a sentence: "ids, mounts and processes".
+/// Names as a phrase: "ids, mounts and processes".
 pub fn listed(names: &[&str]) -> String {
     match names.split_last() {
         Some((last, first)) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
@@ -183,9 +237,7 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line_and_harmless() {
-        let mut line = String::new();
-        write!(OneLine(&mut line), "a\nb\x1b[31m é").unwrap();
-        assert_eq!(line, "a\\nb\\u{1b}[31m é");
+        assert_eq!(one_line("a\nb\x1b[31m é"), "a\\nb\\u{1b}[31m é");
     }
 
     #[test]

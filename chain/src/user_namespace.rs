@@ -1,17 +1,17 @@
-//! A user namespace for root's untrusted command: its root is not a user of the machine.
+//! A user namespace for an untrusted command of root: its root is not a user of the machine.
 //!
-//! 65536 ids are taken that no account has and that no running process has mapped. Runs that search at the same
-//! time wait for each other: a lock is held until the process is in its namespace, and from then on
-//! its map in /proc shows that the ids are used. When it ends, they are free again.
+//! It maps 65536 ids that no account has and that no running process has mapped. Runs that search at the same
+//! time wait for each other: each holds a lock until it is in its namespace. From then on, its map in /proc
+//! shows that the ids are used. When the process ends, they are free again.
 
 use crate::call::{self, CreateUserNamespace, EnterUserNamespace, LockFreeIds, UnlockFreeIds};
 use crate::handles::FdSlot;
 use crate::plan::Plan;
 
-/// A user namespace that a plan has created and not yet entered.
+/// A user namespace that a plan has created and not entered yet.
 #[derive(Clone, Copy, Debug)]
 pub struct FreeIds {
-    /// The open namespace.
+    /// The slot for the namespace.
     pub namespace: FdSlot,
     lock: FdSlot,
 }

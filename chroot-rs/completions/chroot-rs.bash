@@ -23,13 +23,21 @@ _chroot__rs() {
 
     case "${cmd}" in
         chroot__rs)
-            opts="-w -e -h -V --plain --no-mount --share-pid --no-init --unmask --read-only --ephemeral --changes --list --apply --discard --propagation --userns --cgroup --bind --bind-try --tmpfs --resolv-conf --keep-fds --workdir --userspec --groups --image-config --entrypoint --env --privileged --nosuid --no-new-privs --seccomp --skip-chdir --explain --dry-run --help --version --cap-add --cap-drop"
+            opts="-w -e -h -V --plain --no-mount --read-only --ephemeral --workdir --skip-chdir --changes --list --apply --discard --bind --bind-try --tmpfs --resolv-conf --no-hosts --cgroup --propagation --unmask --share-pid --no-init --keep-fds --userspec --groups --userns --image-config --entrypoint --env --privileged --nosuid --no-new-privs --seccomp --explain --dry-run --help --version --cap-add --cap-drop"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --ephemeral)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --workdir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -w)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -45,18 +53,6 @@ _chroot__rs() {
                     COMPREPLY=($(compgen -W "unchanged force" -- "${cur}"))
                     return 0
                     ;;
-                --propagation)
-                    COMPREPLY=($(compgen -W "private slave" -- "${cur}"))
-                    return 0
-                    ;;
-                --userns)
-                    COMPREPLY=($(compgen -W "auto" -- "${cur}"))
-                    return 0
-                    ;;
-                --cgroup)
-                    COMPREPLY=($(compgen -W "ro rw none" -- "${cur}"))
-                    return 0
-                    ;;
                 --bind)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -69,12 +65,12 @@ _chroot__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --workdir)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                --cgroup)
+                    COMPREPLY=($(compgen -W "ro rw none" -- "${cur}"))
                     return 0
                     ;;
-                -w)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                --propagation)
+                    COMPREPLY=($(compgen -W "private slave" -- "${cur}"))
                     return 0
                     ;;
                 --userspec)
@@ -83,6 +79,10 @@ _chroot__rs() {
                     ;;
                 --groups)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --userns)
+                    COMPREPLY=($(compgen -W "auto" -- "${cur}"))
                     return 0
                     ;;
                 --image-config)
@@ -106,7 +106,7 @@ _chroot__rs() {
                     return 0
                     ;;
                 --explain)
-                    COMPREPLY=($(compgen -W "1 see" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "short see" -- "${cur}"))
                     return 0
                     ;;
                 --cap-add)
@@ -132,7 +132,7 @@ _chroot__rs_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --changes | --propagation | --userns | --cgroup | --bind | --bind-try | --tmpfs | --workdir | -w | --userspec | --groups | --image-config | --entrypoint | --env | -e | --seccomp | --cap-add | --cap-drop) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --workdir | -w | --changes | --bind | --bind-try | --tmpfs | --cgroup | --propagation | --userspec | --groups | --userns | --image-config | --entrypoint | --env | -e | --seccomp | --cap-add | --cap-drop) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac

@@ -1,4 +1,4 @@
-//! Variables of the caller that lead nowhere in the new root, and what they are inside.
+//! Variables of the caller that name no file in the new root, and their replacements.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -9,16 +9,16 @@ use system::accounts::AccountFiles;
 use crate::mount_request::MountRequests;
 use crate::root::Root;
 
-/// Replaces a PATH without a directory that exists inside, as on a machine that keeps programs elsewhere.
+/// Replaces a PATH without any existing directory inside, as on a machine that keeps programs elsewhere.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A variable that names files: environ(7).
+/// A variable that names a file: environ(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variable {
     Path,
     Home,
     Shell,
-    /// Programs make files in `/tmp` without it.
+    /// Without it, programs create files in `/tmp`.
     TmpDir,
     XdgRuntimeDir,
 }
@@ -26,7 +26,7 @@ pub enum Variable {
 impl Variable {
     const ALL: [Self; 5] = [Self::Path, Self::Home, Self::Shell, Self::TmpDir, Self::XdgRuntimeDir];
 
-    /// Whether passwd(5) has its value.
+    /// Whether passwd(5) has a value for it.
     pub fn is_of_user(self) -> bool {
         matches!(self, Self::Home | Self::Shell)
     }
@@ -41,11 +41,11 @@ impl Variable {
         }
     }
 
-    /// Those that lead nowhere in a root with these mounts.
+    /// The variables that name no file in a root with these mounts.
     pub fn broken(root: &Root, mounts: &MountRequests) -> Vec<Self> {
         let is_there = |path: &Path| {
             let ours = ["/dev", "/proc", "/sys"].iter().any(|dir| path.starts_with(dir));
-            !path.is_absolute() || ours || mounts.may_show(path) || root.has(path)
+            !path.is_absolute() || ours || is_inside(root, mounts, path)
         };
         let leads_nowhere = |variable: &Self| {
             std::env::var_os(variable.name()).is_some_and(|value| match variable {
@@ -60,7 +60,12 @@ impl Variable {
     }
 }
 
-/// A variable with its value inside; without one it is removed.
+/// Whether a path is in a root with these mounts. Every path in a bind mount counts as existing.
+fn is_inside(root: &Root, mounts: &MountRequests, path: &Path) -> bool {
+    mounts.show(path).unwrap_or_else(|| root.has(path))
+}
+
+/// A variable with its new value; without a value, it is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mended {
     variable: Variable,
@@ -68,10 +73,16 @@ pub struct Mended {
 }
 
 impl Mended {
-    /// What broken variables are for a user of the new root's passwd(5).
-    pub fn all(broken: &[Variable], root: &Root, accounts: &AccountFiles, uid: u32) -> Vec<Self> {
+    /// The replacements for a user of the new root's passwd(5).
+    pub fn all(
+        broken: &[Variable],
+        root: &Root,
+        mounts: &MountRequests,
+        accounts: &AccountFiles,
+        uid: u32,
+    ) -> Vec<Self> {
         let user = accounts.user_of(uid);
-        let is_there = |path: &OsString| root.has(Path::new(path));
+        let is_there = |path: &OsString| is_inside(root, mounts, Path::new(path));
         let value = |variable| match variable {
             Variable::Path => Some(OsString::from(USUAL_PATH)),
             Variable::Home => Some(
@@ -88,14 +99,16 @@ impl Mended {
         broken.iter().map(|variable| Self { variable: *variable, value: value(*variable) }).collect()
     }
 
-    /// Changes it, for the search of the command and for the command.
+    /// Sets or removes it, for the search for the command and for the command.
     pub fn plan(self, plan: &mut Plan) {
         let name = self.variable.name();
         let reason = match self.variable {
-            Variable::Path => "look for programs where they usually are".to_string(),
-            Variable::Home => "have a home directory that is there".to_string(),
-            Variable::Shell => "have a shell that is there".to_string(),
-            Variable::TmpDir | Variable::XdgRuntimeDir => format!("forget a {name} that is not there"),
+            Variable::Path => "set PATH to the usual directories".to_string(),
+            Variable::Home => "set HOME to a directory that exists".to_string(),
+            Variable::Shell => "set SHELL to a shell that exists".to_string(),
+            Variable::TmpDir | Variable::XdgRuntimeDir => {
+                format!("unset {name}, whose directory does not exist")
+            }
         };
         match self.value {
             Some(value) => plan.step(reason, call::SetVariable { name, value }),
@@ -114,7 +127,8 @@ mod tests {
         let passwd = b"root:x:0:0::/root:/no/such/shell\nuser:x:7:7::/no/such/home:/bin/sh\n";
         let accounts = AccountFiles::new(passwd.to_vec(), Vec::new());
         let mended = |uid| {
-            let all = Mended::all(&[Variable::Home, Variable::Shell], &root, &accounts, uid);
+            let broken = [Variable::Home, Variable::Shell];
+            let all = Mended::all(&broken, &root, &MountRequests::default(), &accounts, uid);
             all.into_iter().map(|mended| mended.value.unwrap()).collect::<Vec<_>>()
         };
         for (uid, expected) in [(0, ["/root", "/bin/sh"]), (7, ["/", "/bin/sh"]), (9, ["/", "/bin/sh"])] {
@@ -126,8 +140,9 @@ mod tests {
     fn what_may_be_made_anywhere_is_forgotten() {
         let root = Root::open("/".into()).unwrap();
         let accounts = AccountFiles::default();
-        let mut plan = Plan::new(chain::exec::Command::shell("sh".into()));
-        for mended in Mended::all(&[Variable::TmpDir, Variable::Path], &root, &accounts, 0) {
+        let mut plan = Plan::new(chain::command::Command::shell("sh".into()));
+        let broken = [Variable::TmpDir, Variable::Path];
+        for mended in Mended::all(&broken, &root, &MountRequests::default(), &accounts, 0) {
             mended.plan(&mut plan);
         }
         assert_eq!(

@@ -1,7 +1,7 @@
-//! Capabilities: the parts into which the rights of root are divided. capabilities(7)
+//! Capabilities, the parts of root's rights: capabilities(7).
 //!
-//! The command keeps the list that docker's containers have, without MKNOD: enough to install
-//! packages, change users and serve on low ports, and none that reaches the machine.
+//! The command keeps docker's default capabilities, without MKNOD: enough to install packages, change users
+//! and serve on low ports. None of them gives access to the machine.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -14,7 +14,7 @@ macro_rules! capabilities {
             #[doc = concat!("The number of ", stringify!($name), ": linux/capability.h.")]
             pub const $name: u32 = $number;
         )*
-        /// Every name with its number.
+        /// Every name, with its number.
         const NAMES: &[(&str, u32)] = &[$((stringify!($name), $number)),*];
     };
 }
@@ -63,7 +63,7 @@ capabilities! {
     CAP_CHECKPOINT_RESTORE = 40
 }
 
-/// What docker's containers have, without MKNOD.
+/// docker's default capabilities, without MKNOD.
 const DEFAULT: &[u32] = &[
     CAP_CHOWN,
     CAP_DAC_OVERRIDE,
@@ -80,21 +80,21 @@ const DEFAULT: &[u32] = &[
     CAP_SETFCAP,
 ];
 
-/// A set of capabilities, a bit each.
+/// A set of capabilities, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities(pub u64);
 
 impl Capabilities {
-    /// Every capability there is, now or later.
+    /// Every capability, even future ones.
     pub const ALL: Self = Self(u64::MAX);
 
-    /// What a command has unless options say otherwise.
+    /// The default for a command.
     pub fn default_set() -> Self {
         DEFAULT.iter().copied().collect()
     }
 
-    /// This set after `--cap-add` and `--cap-drop`: as docker has it, `ALL` first, then what is
-    /// added, then what is dropped, unless everything was.
+    /// This set after `--cap-add` and `--cap-drop`, in docker's order: `ALL` first, then the added ones, then
+    /// the dropped ones, unless all were dropped.
     #[must_use]
     pub fn changed(self, add: &[Self], drop: &[Self]) -> Self {
         let union = |sets: &[Self]| sets.iter().fold(0, |all, set| all | set.0);
@@ -109,46 +109,46 @@ impl Capabilities {
         self.0 & 1 << number != 0
     }
 
-    /// This set without what the other lacks.
+    /// The capabilities in both sets.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// What is in this set or the other.
+    /// The capabilities in either set.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// What is in this set and not in the other.
+    /// The capabilities in this set and not in the other.
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// The number of each capability in it.
+    /// The numbers of its capabilities.
     pub fn numbers(self) -> impl Iterator<Item = u32> {
         (0..u64::BITS).filter(move |number| self.has(*number))
     }
 
-    /// How many there are.
+    /// How many capabilities it has.
     pub fn count(self) -> u32 {
         self.0.count_ones()
     }
 }
 
-/// The bit of a capability by its name: with or without `CAP_`, in any case.
+/// The bit of a capability with this name, with or without `CAP_`, in upper or lower case.
 ///
 /// # Errors
-/// A name that no kernel has.
+/// No kernel has the name.
 pub fn parse(name: &str) -> Result<u64, ValueError> {
     let upper = name.to_ascii_uppercase();
     let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
     let known = NAMES.iter().find(|(known, _)| *known == full);
     known.map(|(_, number)| 1 << number).ok_or_else(|| ValueError {
         wrong: format!("no such capability: {name}"),
-        hint: "'man 7 capabilities' lists them; CAP_ may be left out".to_string(),
+        hint: "'man 7 capabilities' lists them; the prefix CAP_ is optional".to_string(),
     })
 }
 

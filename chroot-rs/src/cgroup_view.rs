@@ -1,7 +1,7 @@
-//! `--cgroup`: what the command sees of its control groups, and whether it may change them.
+//! `--cgroup`: which control groups the command sees, and whether it can change them.
 //!
-//! Only the view of a cgroup namespace of its own is mounted, never the groups above it. Its owner may write
-//! there what changes the command alone: a limit on the root of the namespace itself could be raised from
+//! Only the view of a separate cgroup namespace is mounted, never the groups above it. Its owner can write
+//! there, which affects only the command. But a limit on the namespace's root group could be raised from
 //! inside, unless the hierarchy is mounted with nsdelegate: cgroup_namespaces(7), cgroups(7).
 
 use std::path::Path;
@@ -11,10 +11,10 @@ use chain::{Failure, Plan, call};
 use nix::mount::MsFlags;
 use system::mountinfo;
 
-use crate::root::chdir_inside;
+use crate::root::{chdir_inside, step_inside};
 use crate::root_mount::NO_SUID_DEV_EXEC;
 
-/// The files that limit a group, with what they hold without a limit.
+/// The files with a group's limits, and their contents without a limit.
 const LIMITS: [(&str, &str); 10] = [
     ("cpu.max", "max 100000"),
     ("cpuset.cpus", ""),
@@ -28,7 +28,7 @@ const LIMITS: [(&str, &str); 10] = [
     ("pids.max", "max"),
 ];
 
-/// `--cgroup` as it was written.
+/// The value of `--cgroup`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[allow(missing_docs, reason = "the help of the option says what each does")]
 pub enum CgroupView {
@@ -40,14 +40,15 @@ pub enum CgroupView {
 /// What was read for the view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CgroupProbe {
-    /// Whether this process's user namespace owns its cgroup namespace, and that is not the first one.
+    /// Whether this process's user namespace owns its cgroup namespace, which is not the machine's first one.
     pub owns_namespace: bool,
-    /// Whether the kernel keeps the limits of a namespace's root from processes inside; read where it matters.
+    /// Whether the kernel protects the limits of a namespace's root group from processes inside. Read only if
+    /// it matters.
     pub delegates: bool,
 }
 
 impl CgroupProbe {
-    /// Reads it; `owns_namespace` is known already.
+    /// Reads it, except `owns_namespace`.
     pub fn read(owns_namespace: bool, view: Option<CgroupView>) -> Self {
         let delegates = || {
             let table = mountinfo::table().unwrap_or_default();
@@ -64,16 +65,16 @@ impl CgroupProbe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CgroupMount {
     is_writable: bool,
-    /// Whether the root of the namespace must have no limit.
+    /// Whether to check that the namespace's root group has no limit.
     is_checked: bool,
 }
 
 impl CgroupMount {
-    /// Decides what is shown. `is_usual` is whether it is shown without the option, and `has_sys` whether
-    /// there is a place for it.
+    /// Decides what to show. `is_usual` says whether it is shown by default, `has_sys` whether there is a
+    /// mount point.
     ///
     /// # Errors
-    /// The option asks for a view that there is not.
+    /// The option asks for a view that does not exist.
     pub fn resolve(
         view: Option<CgroupView>,
         probe: CgroupProbe,
@@ -94,34 +95,33 @@ impl CgroupMount {
                 .hint("run 'unshare-rs -- cgexec-rs --' before chroot-rs; cgexec-rs makes the namespace"));
         }
         if !has_sys {
-            return Err(cannot("NEWROOT has no directory sys").hint("mkdir, or --ephemeral, which makes it"));
+            return Err(cannot("NEWROOT has no directory sys").hint("create it, or use --ephemeral"));
         }
         Ok(Some(mount))
     }
 
-    /// Mounts it below the sysfs of the new root, where the directory exists.
+    /// Mounts it below the new root's sysfs, if the directory exists.
     pub fn plan(self, plan: &mut Plan, new_root: FdSlot) {
         const AT: &str = "sys/fs/cgroup";
         chdir_inside(plan, new_root, AT);
         let (reason, flags) = match self.is_writable {
-            true => ("let the command change its own control groups", NO_SUID_DEV_EXEC),
-            false => ("show the command's own control group", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY),
+            true => ("let the command change its control groups", NO_SUID_DEV_EXEC),
+            false => ("show the command its control group", NO_SUID_DEV_EXEC | MsFlags::MS_RDONLY),
         };
         plan.step(reason, call::Mount::new("cgroup2", ".", flags));
         if self.is_checked {
-            chdir_inside(plan, new_root, AT);
-            plan.verify(|_| match limit_within_reach(Path::new(".")) {
+            plan.add(step_inside(new_root, AT).verify(|_| match limit_within_reach(Path::new(".")) {
                 None => Ok(()),
                 Some(file) => Err(format!(
                     "--cgroup rw would let the command raise its own limit, {file}: \
                      set it with cgexec-rs, or mount cgroup2 with nsdelegate"
                 )),
-            });
+            }));
         }
     }
 }
 
-/// A limit on the root of the namespace itself.
+/// A limit on the namespace's root group itself.
 fn limit_within_reach(root: &Path) -> Option<&'static str> {
     let is_limit = |(file, without): &&(&str, &str)| {
         std::fs::read_to_string(root.join(file)).is_ok_and(|value| value.trim() != *without)

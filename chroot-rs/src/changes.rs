@@ -1,33 +1,37 @@
-//! Changes that are kept: `--changes DIR`, and what is done with them afterwards.
+//! Kept changes: `--changes DIR`, and the options for them after the run.
 //!
-//! DIR has overlayfs' own form, `upper` and `work`, so it is the start of the next run. It is compared with
-//! NEWROOT, applied to it, or discarded; none of these runs a command.
+//! DIR has overlayfs's own format, `upper` and `work`, so the next run can continue with it. The options
+//! compare it with NEWROOT, apply it to NEWROOT, or discard it; none of them runs a command.
 
 mod apply;
+mod comparison;
+mod dir;
 mod lock;
-mod tree;
+mod removal;
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use chain::Failure;
 use chain::reporter::{ErrnoText, quoted};
+use chain::{Failure, Reporter, call};
 use nix::errno::Errno;
 use system::sys;
 
-use crate::root::Root;
+use crate::root::{DirState, Root};
 use apply::Apply;
+use comparison::{Change, Comparison};
+use dir::Dir;
 pub use lock::Lock;
-use tree::{Change, Comparison, Dir};
 
-/// The file that says when the changes were begun.
+/// The file whose time shows when the changes began.
 pub const SINCE: &str = "since";
-/// What was written, as overlayfs keeps it.
+/// The written files, as overlayfs stores them.
 pub const UPPER: &str = "upper";
-/// The name of what was written while it is removed.
+/// The name of the written files while they are removed.
 const GONE: &str = "gone";
 /// The overlay's own directory.
 pub const WORK: &str = "work";
@@ -49,14 +53,14 @@ pub struct ChangeOptions {
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "unchanged",
           hide_possible_values = true,
           requires = "changes", conflicts_with = "discard")]
-    pub apply: Option<When>,
+    pub apply: Option<ApplyWhen>,
 
     /// Discard the changes in DIR of --changes, and run nothing
     #[arg(long, requires = "changes")]
     pub discard: bool,
 }
 
-/// How changes are printed: in words with a path in quotes, or an object a line.
+/// How changes are printed: as text, with the path in quotes, or as one JSON object per line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[expect(missing_docs, reason = "a doc comment would be a long help")]
 pub enum Format {
@@ -64,77 +68,122 @@ pub enum Format {
     Json,
 }
 
-/// Which changes are applied: where nothing of NEWROOT that they concern was changed since, or always.
+/// Which changes are applied: only if NEWROOT's versions have not changed since, or always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[expect(missing_docs, reason = "a doc comment would be a long help")]
-pub enum When {
+pub enum ApplyWhen {
     Unchanged,
     Force,
 }
 
 impl ChangeOptions {
-    /// The directory, from the root of the caller.
+    /// The absolute path of the directory, outside.
     pub fn directory(&self) -> Option<PathBuf> {
         self.changes.as_ref().map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone()))
     }
 
-    /// Whether they ask for something else than a run.
-    pub const fn run_nothing(&self) -> bool {
-        self.list.is_some() || self.apply.is_some() || self.discard
+    /// The option that replaces a run.
+    pub const fn instead_of_run(&self) -> Option<&'static str> {
+        match self {
+            Self { list: Some(_), .. } => Some("--list"),
+            Self { apply: Some(_), .. } => Some("--apply"),
+            Self { discard: true, .. } => Some("--discard"),
+            _ => None,
+        }
     }
 
-    /// Does what they ask for.
+    /// Does what that option asks for; a dry run only prints it.
     ///
     /// # Errors
-    /// What cannot be read or written, and changes of both sides.
-    pub fn act(&self, root: &Root) -> Result<(), Failure> {
+    /// What cannot be read or written, and changes on both sides.
+    pub fn act(&self, root: &Root, reporter: &Reporter) -> Result<(), Failure> {
         let Some(dir) = &self.changes else { return Ok(()) };
         let upper = match Dir::at(&dir.join(UPPER)) {
-            // they were applied or thrown away
+            // the changes were applied or discarded
             Err(why) if why.kind() == io::ErrorKind::NotFound && dir.join(WORK).is_dir() => return Ok(()),
             opened => opened.map_err(|why| {
-                failed("read the changes in", dir, &why).hint("run a command with --changes=DIR first")
+                let failure = failed("read the changes in", dir, &why);
+                match why.kind() {
+                    io::ErrorKind::NotFound => failure.hint("run a command with --changes=DIR first"),
+                    _ => Failure { hint: call::closed_above(&dir.join(UPPER)), ..failure },
+                }
             })?,
         };
         let lower = Dir::at(&Path::new("/proc/self/fd").join(fd_name(root)))
             .map_err(|why| failed("read", &root.path, &why))?;
-        // nothing is changed below a command that still runs
+        // a command that still runs must not lose its changes
         let _lock = match self.list {
             Some(_) => None,
             None => Some(locked(dir)?),
         };
         if self.discard {
-            return throw_away(dir);
+            let discards = begins(reporter, format_args!("discard the changes in {}", quoted(dir)));
+            return if discards { discard_in(dir) } else { Ok(()) };
         }
-        let mut found = Comparison { since: begun(dir), changes: Vec::new() };
+        let mut found = Comparison { since: start_time(dir), changes: Vec::new() };
         found.compare(&upper, Some(&lower), Path::new("")).map_err(|why| failed("compare", dir, &why))?;
         found.changes.sort_by(|one, other| one.path.cmp(&other.path));
         if let Some(format) = self.list {
             return print(&found.changes, format).map_err(|why| Failure::new(format!("cannot print: {why}")));
         }
         let conflicts: Vec<&Change> = found.changes.iter().filter(|change| change.is_conflict).collect();
-        if let (Some(first), Some(When::Unchanged)) = (conflicts.first(), self.apply) {
+        if let (Some(first), Some(ApplyWhen::Unchanged)) = (conflicts.first(), self.apply) {
             let count = conflicts.len();
             let path = Path::new("/").join(&first.path);
             let message =
-                format!("nothing is applied: NEWROOT changed as well: {} ({count} in all)", quoted(&path));
+                format!("nothing was applied: NEWROOT has changed, too: {} ({count} in all)", quoted(&path));
             return Err(Failure::new(message).hint("--list shows them; --apply=force replaces them"));
         }
-        let mut apply = Apply::default();
-        apply.directory(&upper, &lower, &lower, Path::new("")).map_err(|(path, why)| {
-            failed("apply", &Path::new("/").join(path), &why)
-                .hint("the changes are kept: run --apply again to continue")
+        let count = found.changes.len();
+        let counted = if count == 1 { "1 change".to_string() } else { format!("{count} changes") };
+        let (from, to) = (quoted(dir), quoted(&root.path));
+        if !begins(reporter, format_args!("apply {counted} in {from} to {to}")) {
+            return Ok(());
+        }
+        Apply::all(&upper, &lower).map_err(|(path, why)| {
+            let failure = failed("apply", &Path::new("/").join(path), &why);
+            match why.raw_os_error() {
+                Some(libc::EXDEV) => {
+                    failure.hint("something is mounted there: umount it, then run --apply again")
+                }
+                // an overlay lets a user create and remove entries in other users' directories
+                Some(libc::EACCES | libc::EPERM) => failure.hint(
+                    "the changes are kept: undo this one in another run, or run --apply as a user who can write there",
+                ),
+                _ => failure.hint("the changes are kept: run --apply again to continue"),
+            }
         })?;
-        throw_away(dir)
+        discard_in(dir)
     }
+}
+
+/// Prints what will be done, if the user asks for steps. Returns whether to do it.
+fn begins(reporter: &Reporter, what: impl Display) -> bool {
+    if reporter.verbosity().shows_steps() {
+        reporter.message(what);
+    }
+    !reporter.verbosity().is_dry_run()
+}
+
+/// The state of a directory of NEWROOT that a command has replaced or removed; None if it is still a directory.
+pub fn replaced(changes: &Path, name: &Path) -> Option<DirState> {
+    let found = std::fs::symlink_metadata(changes.join(UPPER).join(name)).ok()?;
+    let kind = found.file_type();
+    Some(match () {
+        () if kind.is_dir() => return None,
+        () if kind.is_symlink() => DirState::Symlink,
+        // an overlay's whiteout
+        () if kind.is_char_device() && found.rdev() == 0 => DirState::Missing,
+        () => DirState::Refused(Errno::ENOTDIR),
+    })
 }
 
 fn fd_name(root: &Root) -> String {
     std::os::fd::AsRawFd::as_raw_fd(&root.dir.as_fd()).to_string()
 }
 
-/// When the changes of a directory were begun.
-fn begun(dir: &Path) -> Option<(i64, u64)> {
+/// When the changes in a directory began.
+fn start_time(dir: &Path) -> Option<(i64, u64)> {
     let since = std::fs::metadata(dir.join(SINCE)).ok()?;
     Some((since.mtime(), since.mtime_nsec().try_into().ok()?))
 }
@@ -146,15 +195,14 @@ fn locked(dir: &Path) -> Result<OwnedFd, Failure> {
     })
 }
 
-/// Discards changes; DIR can be used again. Half of them would mean something else than all of them, so they are
-/// renamed first.
-fn throw_away(dir: &Path) -> Result<(), Failure> {
+/// Discards changes; DIR can then be used again. Some of the changes could mean something different from all of
+/// them, so all are renamed first.
+fn discard_in(dir: &Path) -> Result<(), Failure> {
     let cannot = |why: io::Error| failed("discard the changes in", dir, &why);
     let open = Dir::at(dir).map_err(cannot)?;
-    let remove = |name| apply::remove(&open, OsStr::new(name), open.stat(OsStr::new(name))?.as_ref());
-    remove(GONE).map_err(cannot)?;
+    removal::remove(&open, OsStr::new(GONE)).map_err(cannot)?;
     std::fs::rename(dir.join(UPPER), dir.join(GONE)).map_err(cannot)?;
-    remove(GONE).map_err(cannot)?;
+    removal::remove(&open, OsStr::new(GONE)).map_err(cannot)?;
     empty_work(&open).map_err(cannot)?;
     match std::fs::remove_file(dir.join(SINCE)) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Err(cannot(why)),
@@ -162,16 +210,11 @@ fn throw_away(dir: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Empties the overlay's own directory: the kernel leaves directories in it that their owner may not read, so that
-/// `rm -r` of a user fails there. The directory itself stays, as the sign of changes that are gone.
+/// Empties overlayfs's work directory: the kernel leaves directories in it that their owner cannot read, so a
+/// user's `rm -r` would fail. The directory itself stays, as a sign that the changes are gone.
 fn empty_work(open: &Dir) -> io::Result<()> {
     let work = Dir::open(open.0.as_fd(), OsStr::new(WORK))?;
-    for name in work.names()? {
-        if let Some(found) = work.stat(&name)? {
-            apply::remove(&work, &name, Some(&found))?;
-        }
-    }
-    Ok(())
+    Ok(system::removal::empty(work.0.as_fd(), &mut |_| {})?)
 }
 
 fn print(changes: &[Change], format: Format) -> io::Result<()> {
@@ -194,7 +237,7 @@ fn print(changes: &[Change], format: Format) -> io::Result<()> {
     out.flush()
 }
 
-/// A string of JSON. A byte that is not UTF-8 becomes the code point of the same number, as in Latin-1.
+/// A JSON string. A byte that is not UTF-8 becomes the code point with the same number, as in Latin-1.
 fn json_string(path: &Path) -> String {
     let mut text = String::from("\"");
     let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
@@ -203,7 +246,8 @@ fn json_string(path: &Path) -> String {
     for letter in whole.chars() {
         match letter {
             '"' | '\\' => text.extend(['\\', letter]),
-            letter if (letter as u32) < 0x20 => text.push_str(&format!("\\u{:04x}", letter as u32)),
+            // ISO 8859 control characters too: terminals obey them
+            letter if letter.is_control() => text.push_str(&format!("\\u{:04x}", letter as u32)),
             letter => text.push(letter),
         }
     }

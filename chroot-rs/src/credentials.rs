@@ -1,7 +1,7 @@
-//! The user and groups of the command: `--userspec` and `--groups`, by GNU chroot's rules.
+//! The command's user and groups: `--userspec` and `--groups`, with GNU chroot's rules.
 //!
-//! A name comes before a number, `+` means a number, a user without a group gets the user's own,
-//! and with a user come the groups that list it.
+//! A name takes precedence over a number, and `+` means a number. A user without a group gets the user's
+//! primary group. With a user come the groups that list the user.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,13 +9,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use chain::reporter::quoted;
 use chain::{Failure, Plan, call};
 
-use crate::ids::Ids;
+use crate::ids::MappedIds;
 use system::accounts::{AccountFiles, number};
 
 const IDS_HINT: &str =
     "run 'unshare-rs --' before chroot-rs: it maps the ids that /etc/subuid gives the caller";
 
-/// The ids to change to; nothing for those that stay.
+/// The ids to change to; None for those that stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     pub uid: Option<u32>,
@@ -25,10 +25,10 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Changes them, the user last: only root may change groups.
+    /// Changes them, the user last: only root can change groups.
     pub fn plan(self, plan: &mut Plan) {
         if let Some(groups) = self.groups {
-            plan.step("take the supplementary groups", call::SetGroups(groups));
+            plan.step("set the supplementary groups", call::SetGroups(groups));
         }
         if let Some(gid) = self.gid {
             plan.step(format!("become group {gid}"), call::SetGroup(gid));
@@ -39,7 +39,7 @@ impl Credentials {
     }
 }
 
-/// `--userspec` and `--groups` as they were written.
+/// The values of `--userspec` and `--groups`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CredentialOptions {
     /// Run as this user and group: names of NEWROOT's own files, or numbers
@@ -47,7 +47,7 @@ pub struct CredentialOptions {
     #[arg(long, alias = "user", value_name = "USER[:GROUP]")]
     pub userspec: Option<OsString>,
 
-    /// Have exactly these supplementary groups; empty for none
+    /// Set the supplementary groups to these; empty for none
     #[arg(long, value_name = "GROUP[,...]")]
     pub groups: Option<OsString>,
 }
@@ -57,18 +57,18 @@ impl CredentialOptions {
         self.userspec.is_some() || self.groups.is_some()
     }
 
-    /// Looks the names up, and leaves out default groups that the user namespace cannot give.
+    /// Looks up the names, and skips default groups that the user namespace cannot set.
     ///
     /// # Errors
-    /// A name or number that is not one, in GNU chroot's words, or an id that cannot be had here.
+    /// An invalid name or number, in GNU chroot's words, or an id that is not available here.
     pub fn resolve(
         &self,
         accounts: &AccountFiles,
-        ids: &Ids,
+        ids: &MappedIds,
         notes: &mut Vec<String>,
     ) -> Result<Credentials, Failure> {
         let mut found = self.look_up(accounts, notes).map_err(|message| {
-            Failure::new(message).hint("names are those of NEWROOT's own etc/passwd and etc/group")
+            Failure::new(message).hint("names come from NEWROOT's own etc/passwd and etc/group")
         })?;
         self.restrict(&mut found, ids, notes).map_err(|message| Failure::new(message).hint(IDS_HINT))?;
         Ok(found)
@@ -86,14 +86,19 @@ impl CredentialOptions {
         }
         found.groups = match (&self.groups, found.uid.and(found.gid)) {
             (Some(list), _) => Some(group_list(list, accounts)?),
-            // as initgroups(3) would, from the new root's group(5)
+            // like initgroups(3), but from the new root's group(5)
             (None, Some(gid)) => Some(user.map_or_else(Vec::new, |user| accounts.groups_of(user.name, gid))),
             (None, None) => None,
         };
         Ok(found)
     }
 
-    fn restrict(&self, found: &mut Credentials, ids: &Ids, notes: &mut Vec<String>) -> Result<(), String> {
+    fn restrict(
+        &self,
+        found: &mut Credentials,
+        ids: &MappedIds,
+        notes: &mut Vec<String>,
+    ) -> Result<(), String> {
         if let Some(uid) = found.uid.filter(|uid| !ids.has_user(*uid)) {
             return Err(format!("user {uid} is not mapped in this user namespace"));
         }
@@ -119,7 +124,7 @@ impl CredentialOptions {
     }
 }
 
-/// `USER`, `USER:GROUP`, `USER:`, `:GROUP`, and `USER.GROUP` where no user has that name.
+/// `USER`, `USER:GROUP`, `USER:`, `:GROUP`, and `USER.GROUP` if no user has that name.
 fn user_and_group(
     spec: &OsStr,
     accounts: &AccountFiles,
@@ -153,7 +158,7 @@ fn split(spec: &[u8], separator: u8, accounts: &AccountFiles) -> Result<Credenti
     Ok(found)
 }
 
-/// `G1,G2…`: empty for none; a list of nothing but commas is a mistake.
+/// `G1,G2…`; empty for none; a list of only commas is an error.
 fn group_list(list: &OsStr, accounts: &AccountFiles) -> Result<Vec<u32>, String> {
     let bytes = list.as_bytes();
     let mut all = Vec::new();
@@ -174,7 +179,7 @@ fn group_id(name: &[u8], accounts: &AccountFiles) -> Option<u32> {
     by_name.or_else(|| numeric(name))
 }
 
-/// Blanks before a number count as little as for strtoul(3), which is how GNU chroot reads it.
+/// Blanks before a number are ignored, as in strtoul(3), which GNU chroot uses.
 fn numeric(text: &[u8]) -> Option<u32> {
     let blank = |byte: &&u8| byte.is_ascii_whitespace() || **byte == 0x0b;
     let text = text.get(text.iter().take_while(blank).count()..)?;

@@ -1,11 +1,11 @@
-//! Inherited descriptors, and which of them the command gets.
+//! Inherited descriptors: which ones the command gets.
 //!
-//! Above the standard three it gets what leads to nothing but itself: files, pipes, terminals and harmless
-//! devices. A directory reaches every name below, and by `..` every other one; a socket passes directories
-//! (unix(7)) or leads to its network namespace (ioctl_ns(2), SIOCGSKNS); a file of the kernel's own file
-//! systems changes the machine; and most handles of the kernel, such as those of processes, filters,
-//! rings and events, lead further than they seem. What systemd counts in `LISTEN_FDS`, for this process, is
-//! meant for the command, and so are standard input, output and error.
+//! Besides the standard three, the command gets descriptors that lead to nothing else: files, pipes,
+//! terminals and harmless devices. A directory leads to every name below it and, with `..`, to every other. A
+//! socket can receive directories (unix(7)) or leads to its network namespace (ioctl_ns(2), SIOCGSKNS). A
+//! file of a kernel file system changes the machine. Most kernel handles, such as those of processes,
+//! filters, rings and events, lead further than they seem to. Descriptors that systemd passes to this process
+//! with `LISTEN_FDS` are meant for the command, and so are standard input, output and error.
 
 use std::ops::Range;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -16,8 +16,8 @@ use nix::sys::stat::{SFlag, fstat, major, minor};
 use nix::sys::statfs::{FsType, fstatfs};
 use system::sys;
 
-/// File systems of which no file is passed on, and what it is, from linux/magic.h: those through which
-/// the kernel shows itself.
+/// File systems through which the kernel shows itself, from linux/magic.h, and what their files are called.
+/// Their files are not passed on.
 const OF_THE_KERNEL: [(i64, &str); 14] = [
     (0x9fa0, KERNEL_FILE),      // proc
     (0x6265_6572, KERNEL_FILE), // sysfs
@@ -35,22 +35,22 @@ const OF_THE_KERNEL: [(i64, &str); 14] = [
     (0x5049_4446, "a process"), // a pidfd: setns(2), pidfd_getfd(2)
 ];
 
-const KERNEL_FILE: &str = "a file of the kernel's";
+const KERNEL_FILE: &str = "a kernel file";
 
-/// The file system of descriptors that have none, such as those of eventfd(2), userfaultfd(2), bpf(2),
-/// and of processes before Linux 6.9: linux/magic.h.
+/// The file system of descriptors without one, such as those of eventfd(2), userfaultfd(2), bpf(2), and of
+/// processes before Linux 6.9: linux/magic.h.
 const ANON_INODE_FS_MAGIC: i64 = 0x0904_1934;
 
 /// Major and minor number of devices that are the same for all processes: null, zero, full, random, urandom, tty.
 const HARMLESS: [(u64, u64); 6] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0)];
-/// What makes terminals, and the other ends of terminals: Documentation/admin-guide/devices.txt.
+/// The multiplexor that creates terminals, and the slave ends: Documentation/admin-guide/devices.txt.
 const PTMX: (u64, u64) = (5, 2);
 const MASTERS: [Range<u64>; 2] = [2..3, 128..136];
 
 /// The first descriptor that a service gets: SD_LISTEN_FDS_START, sd_listen_fds(3).
 const FIRST_OF_SERVICE: RawFd = 3;
 
-/// An inherited descriptor that leads out.
+/// An inherited descriptor that leads outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EscapingFd {
     pub fd: RawFd,
@@ -66,7 +66,7 @@ pub fn escaping_fds() -> Vec<EscapingFd> {
     let of_service = named.map_or(0..0, |count| service_descriptors(&count));
     let look = |fd: RawFd| {
         let is_meant = fd < FIRST_OF_SERVICE || of_service.contains(&fd);
-        let kind = sys::look_at(fd, |open| kind(open, is_meant))?;
+        let kind = sys::with_fd(fd, |open| kind(open, is_meant))?;
         let shown = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
         Some(EscapingFd { fd, kind, shown })
     };
@@ -75,7 +75,7 @@ pub fn escaping_fds() -> Vec<EscapingFd> {
 
 pub fn plan_close_on_exec(plan: &mut Plan, fds: Vec<EscapingFd>) {
     for EscapingFd { fd, kind, shown } in fds {
-        let reason = format!("keep descriptor {fd} from the command: {kind} leads out");
+        let reason = format!("close descriptor {fd} when the command starts: {kind} leads out");
         plan.step(reason, call::CloseOnExec { fd, path: shown });
     }
 }
@@ -85,7 +85,7 @@ fn service_descriptors(count: &str) -> Range<RawFd> {
     FIRST_OF_SERVICE..FIRST_OF_SERVICE.saturating_add(count.parse().unwrap_or(0))
 }
 
-/// A noun for a descriptor that leads out. Of those that are meant for the command only few do.
+/// A noun for a descriptor that leads outside. Of those that are meant for the command, few do.
 fn kind(fd: BorrowedFd<'_>, is_meant: bool) -> Option<&'static str> {
     let stat = fstat(fd).ok()?;
     let unless_meant = |kind| (!is_meant).then_some(kind);
@@ -102,7 +102,7 @@ fn kind(fd: BorrowedFd<'_>, is_meant: bool) -> Option<&'static str> {
     // 32 bits, whatever the type is
     let magic = i64::from(magic as u32);
     if magic == ANON_INODE_FS_MAGIC {
-        return Some("a handle of the kernel's");
+        return Some("a kernel handle");
     }
     match OF_THE_KERNEL.iter().find(|(known, _)| *known == magic) {
         Some((_, KERNEL_FILE)) => unless_meant(KERNEL_FILE),
@@ -110,7 +110,7 @@ fn kind(fd: BorrowedFd<'_>, is_meant: bool) -> Option<&'static str> {
     }
 }
 
-/// Whether a character device is harmless, or the end of a terminal that programs run on.
+/// Whether a character device is harmless, or a terminal for programs.
 fn is_harmless(fd: BorrowedFd<'_>, number: (u64, u64)) -> bool {
     let is_master = number == PTMX || MASTERS.iter().any(|majors| majors.contains(&number.0));
     HARMLESS.contains(&number) || (!is_master && nix::unistd::isatty(fd).unwrap_or(false))
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(kind_of(&UnixDatagram::unbound().unwrap()), Some("a socket"));
         assert_eq!(kind_of(&UdpSocket::bind("127.0.0.1:0").unwrap()), Some("a socket"));
         let event = nix::sys::eventfd::EventFd::new().unwrap();
-        assert_eq!(kind_of(&event), Some("a handle of the kernel's"));
+        assert_eq!(kind_of(&event), Some("a kernel handle"));
     }
 
     #[test]

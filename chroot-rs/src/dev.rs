@@ -8,7 +8,7 @@ use chain::{Plan, call};
 use nix::mount::MsFlags;
 use nix::sys::stat::{fstat, stat};
 
-use crate::mounts::read_only_device;
+use crate::kernel_mounts::read_only_device;
 use crate::root::chdir_inside;
 use crate::root_mount::NO_SUID_DEV_EXEC;
 
@@ -25,19 +25,19 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "ptmx"),
 ];
 
-/// How /dev is filled here.
+/// How /dev is filled on this system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dev {
-    /// Whether devices are made with mknod(2), which needs root outside of every user namespace;
-    /// else the caller's are bound on empty files.
+    /// Whether mknod(2) creates the devices, which needs root outside every user namespace. Otherwise the
+    /// caller's devices are bound onto empty files.
     pub mknod: bool,
-    /// Whether the user 0 of the machine, who owns the devices, exists inside.
+    /// Whether the machine's user 0, who owns the devices, exists inside.
     pub has_host_root: bool,
-    /// Whether no other device can be opened there.
+    /// Whether all other devices are forbidden there.
     pub is_limited: bool,
-    /// The caller's terminal, which becomes /dev/console: ttyname(3) finds no name for it in a new devpts.
+    /// The caller's terminal, which becomes /dev/console: in a new devpts, ttyname(3) finds no name for it.
     pub terminal: Option<PathBuf>,
-    /// Whether the group 5, tty, exists.
+    /// Whether group 5, tty, exists.
     pub tty_group: bool,
     /// Whether a message queue file system can be mounted.
     pub mqueue: bool,
@@ -46,7 +46,7 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// What is in it.
+    /// The names in it.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let devices = DEVICES.iter().map(|(name, _, _)| *name);
         let mqueue = self.mqueue.then_some("mqueue");
@@ -57,19 +57,19 @@ impl Dev {
     pub fn plan(&self, plan: &mut Plan, new_root: FdSlot) {
         chdir_inside(plan, new_root, "dev");
         let limited = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        // a node that is made is bound from here, and takes these flags with it
+        // a new node is bound from here, and the bind mount has these flags
         let flags = if self.is_limited && !self.mknod { limited } else { MsFlags::MS_NOSUID };
         let devices = call::Mount::new("tmpfs", ".", flags).with_data("mode=755,size=64k");
         plan.step("mount a tmpfs for devices", devices);
         chdir_inside(plan, new_root, "dev");
-        plan.step("give devices exactly their modes", call::Umask(0));
+        plan.step("clear the umask, so that devices get their exact modes", call::Umask(0));
         for (name, major, minor) in DEVICES {
             if self.mknod {
                 let device = call::Mknod::char_device(name, 0o666, (major, minor));
-                plan.step(format!("make /dev/{name}"), device);
+                plan.step(format!("create /dev/{name}"), device);
                 if self.is_limited {
                     let itself = call::Mount::bind(name, name, MsFlags::empty());
-                    plan.step(format!("take /dev/{name} as a mount of its own"), itself);
+                    plan.step(format!("create a mount of /dev/{name}"), itself);
                 }
             } else {
                 bind_file(plan, &Path::new("/dev").join(name), name);
@@ -83,7 +83,7 @@ impl Dev {
         }
         for (target, link) in LINKS {
             let symlink = call::Symlink { target: target.into(), link: link.into() };
-            plan.step(format!("make /dev/{link}"), symlink);
+            plan.step(format!("create /dev/{link}"), symlink);
         }
         if let Some(terminal) = &self.terminal {
             bind_file(plan, terminal, "console");
@@ -91,23 +91,23 @@ impl Dev {
         self.plan_mounts(plan);
         if self.is_limited && self.mknod {
             let remount = call::Mount::remount(".", limited | MsFlags::MS_BIND);
-            plan.step("keep other devices there from being opened", remount);
+            plan.step("forbid opening other devices there", remount);
         }
-        plan.step("take the umask back", call::Umask(self.umask));
+        plan.step("restore the umask", call::Umask(self.umask));
     }
 
     fn plan_mounts(&self, plan: &mut Plan) {
         let mut mount = |name: &str, reason: &'static str, call: call::Mount| {
-            plan.step(format!("make /dev/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
+            plan.step(format!("create /dev/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
             plan.step(reason, call);
         };
         let group = if self.tty_group { ",gid=5" } else { "" };
         let options = format!("newinstance,ptmxmode=0666,mode=0620{group}");
         let devpts =
             call::Mount::new("devpts", "pts", MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC).with_data(options);
-        mount("pts", "mount pseudo-terminals of its own", devpts);
+        mount("pts", "mount separate pseudo-terminals", devpts);
         let memory = call::Mount::new("tmpfs", "shm", NO_SUID_DEV_EXEC).with_data("mode=1777");
-        mount("shm", "mount shared memory of its own", memory);
+        mount("shm", "mount separate shared memory", memory);
         if self.mqueue {
             let queues = call::Mount::new("mqueue", "mqueue", NO_SUID_DEV_EXEC);
             mount("mqueue", "mount message queues", queues);
@@ -115,13 +115,13 @@ impl Dev {
     }
 }
 
-/// Binds a device on an empty file.
+/// Binds a device onto an empty file.
 fn bind_file(plan: &mut Plan, source: &Path, name: &str) {
-    plan.step(format!("make a place for /dev/{name}"), call::Mknod::file(name, 0o666));
-    plan.step(format!("show {} there", source.display()), call::Mount::bind(source, name, MsFlags::empty()));
+    plan.step(format!("create a mount point for /dev/{name}"), call::Mknod::file(name, 0o666));
+    plan.step(format!("mount {} there", source.display()), call::Mount::bind(source, name, MsFlags::empty()));
 }
 
-/// The terminal on standard input or output, by a path that still leads to it.
+/// The terminal on standard input or output, with a path that still leads to it.
 pub fn terminal() -> Option<PathBuf> {
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
     [stdin.as_fd(), stdout.as_fd()].into_iter().find_map(|fd| {

@@ -1,4 +1,4 @@
-//! The variables that the command gets: those of an image, and those of `--env`.
+//! The command's variables: an image's, and those of `--env`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -11,14 +11,14 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use nix::errno::Errno;
 use system::sys;
 
-/// A variable; without a value it is taken over from the caller.
+/// A variable; without a value, the caller's value is passed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {
     pub name: OsString,
     pub value: Option<OsString>,
 }
 
-/// Reads `NAME[=VALUE]`.
+/// Parses `NAME[=VALUE]`.
 pub fn parser() -> impl TypedValueParser<Value = Variable> {
     OsStringValueParser::new().try_map(Variable::parse)
 }
@@ -34,7 +34,7 @@ impl Variable {
             None => (bytes, None),
         };
         match name {
-            b"" => Err("a variable has a name: NAME or NAME=VALUE"),
+            b"" => Err("expected NAME or NAME=VALUE"),
             name => Ok(Self { name: OsStr::from_bytes(name).to_owned(), value }),
         }
     }
@@ -43,18 +43,18 @@ impl Variable {
 /// Variables to set, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// Whether the command gets no other variable.
+    /// Whether the command gets no other variables.
     is_whole: bool,
     variables: Vec<(OsString, OsString)>,
 }
 
 impl Environment {
-    /// One that leaves nothing of the caller's.
+    /// An environment without the caller's variables.
     pub fn whole() -> Self {
         Self { is_whole: true, variables: Vec::new() }
     }
 
-    /// Sets one, which keeps its place.
+    /// Sets a variable. If it exists, it keeps its position.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         let (name, value) = (name.into(), value.into());
         match self.variables.iter_mut().find(|(known, _)| *known == name) {
@@ -63,7 +63,7 @@ impl Environment {
         }
     }
 
-    /// Adds those of `--env`.
+    /// Adds the variables of `--env`.
     pub fn set_all(&mut self, wanted: &[Variable]) {
         for Variable { name, value } in wanted {
             if let Some(value) = value.clone().or_else(|| std::env::var_os(name)) {
@@ -72,17 +72,17 @@ impl Environment {
         }
     }
 
-    /// The value of one that is set here.
+    /// The value of a variable that is set here.
     #[cfg(test)]
     pub fn value(&self, name: &str) -> Option<&OsStr> {
         let found = self.variables.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_os_str())
     }
 
-    /// Sets them before the command is looked for.
+    /// Sets them before the search for the command.
     pub fn plan(self, plan: &mut Plan) {
         if self.is_whole {
-            plan.step("keep nothing of the caller's environment", call::KeepEnvironment(Vec::new()));
+            plan.step("clear the environment", call::KeepEnvironment(Vec::new()));
         }
         for (name, value) in self.variables {
             plan.step(format!("set {}", name.display()), SetVariable { name, value });
@@ -90,7 +90,7 @@ impl Environment {
     }
 }
 
-/// Sets a variable of the environment: setenv(3). Not a system call, so strace(1) does not see it.
+/// Sets a variable: setenv(3). Not a system call, so strace(1) does not show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SetVariable {
     name: OsString,

@@ -1,4 +1,4 @@
-//! A mount that an option asks for, at the place that was found for it.
+//! A mount that an option asks for, and its mount point.
 
 use std::path::{Path, PathBuf};
 
@@ -8,22 +8,23 @@ use chain::{Plan, call};
 use nix::mount::MsFlags;
 use system::walk::Walked;
 
+use crate::mount_point::{MountPointFile, plan_readable};
 use crate::mount_request::BindOptions;
 use crate::rights::MountLimits;
 use crate::root::chdir_inside;
 
-/// A mount with its place.
+/// A mount with its mount point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtraMount {
     pub source: MountSource,
-    /// The mount point. The names that are missing are created.
+    /// The mount point. Missing names are created.
     pub target: Walked,
 }
 
-/// What is mounted.
+/// What to mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountSource {
-    /// A file of the caller's, or a directory.
+    /// A file or directory outside.
     Host { path: PathBuf, is_dir: bool, options: BindOptions },
     /// An empty file system in memory.
     Tmpfs { options: String },
@@ -35,26 +36,26 @@ impl MountSource {
     }
 }
 
-/// A mount whose source is held, so that it stays what the caller had there whatever is mounted since.
+/// A mount with an open source, so that later mounts cannot replace what the caller had there.
 pub struct OpenedMount {
     mount: ExtraMount,
     source: FdSlot,
 }
 
 impl ExtraMount {
-    /// Takes the source. That comes before the first mount is made, which may lie over it.
+    /// Opens the source. This comes before the first mount, which could cover it.
     pub fn plan_source(self, plan: &mut Plan, limits: MountLimits) -> OpenedMount {
         let slot = plan.slot("source");
         if let MountSource::Host { path, options, is_dir } = &self.source {
             let copy = call::OpenTree { path: path.clone(), slot, recursive: options.recursive };
-            plan.step(format!("take {} as a mount of its own", quoted(path)), copy);
+            plan.step(format!("create a mount of {}", quoted(path)), copy);
             if options.read_only {
                 plan.step("make it read-only", call::SetTree::read_only(slot));
             }
             if options.no_exec {
-                plan.step("let nothing be run from it", call::SetTree::no_exec(slot));
+                plan.step("forbid running programs from it", call::SetTree::no_exec(slot));
             }
-            // a device that is bound by itself is meant
+            // a device that is bound on its own is intended
             if *is_dir {
                 limits.plan_bind(plan, slot);
             }
@@ -70,7 +71,7 @@ impl OpenedMount {
         match self.mount.source {
             MountSource::Host { .. } => {
                 let target = mount_point.file_name().unwrap_or_default().into();
-                let reason = format!("show it at {}", shown(&mount_point));
+                let reason = format!("mount it at {}", shown(&mount_point));
                 plan.step(reason, call::MoveMount { slot: self.source, target });
             }
             MountSource::Tmpfs { options } => {
@@ -84,8 +85,8 @@ impl OpenedMount {
 }
 
 impl ExtraMount {
-    /// Makes the directory above the mount point the working directory, creates what is missing, and
-    /// returns the path of the mount point.
+    /// Changes to the mount point's parent directory, creates what is missing, and returns the mount point's
+    /// path.
     fn plan_mount_point(&self, plan: &mut Plan, new_root: FdSlot, umask: u32) -> PathBuf {
         let Walked { real, missing } = &self.target;
         let Some((last, dirs)) = missing.split_last() else {
@@ -94,26 +95,21 @@ impl ExtraMount {
         };
         let mut path = real.clone();
         chdir_inside(plan, new_root, &path);
-        let hides = umask & 0o755 != 0;
-        if hides {
-            plan.step("let all users see what is made", call::Umask(0o22));
-        }
-        for name in dirs {
-            path.push(name);
-            let mkdir = call::Mkdir { path: name.into(), mode: 0o755 };
-            plan.step(format!("make {}", shown(&path)), mkdir);
-            chdir_inside(plan, new_root, &path);
-        }
-        path.push(last);
-        let reason = format!("make {}", shown(&path));
-        if self.source.is_file() {
-            plan.step(reason, call::Mknod::file(last, 0o644));
-        } else {
-            plan.step(reason, call::Mkdir { path: last.into(), mode: 0o755 });
-        }
-        if hides {
-            plan.step("take the umask back", call::Umask(umask));
-        }
+        plan_readable(plan, umask, |plan| {
+            for name in dirs {
+                path.push(name);
+                let mkdir = call::Mkdir { path: name.into(), mode: 0o755 };
+                plan.step(format!("create {}", shown(&path)), mkdir);
+                chdir_inside(plan, new_root, &path);
+            }
+            path.push(last);
+            let reason = format!("create {}", shown(&path));
+            if self.source.is_file() {
+                plan.step(reason, MountPointFile::new(last));
+            } else {
+                plan.step(reason, call::Mkdir { path: last.into(), mode: 0o755 });
+            }
+        });
         path
     }
 }

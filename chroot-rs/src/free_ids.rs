@@ -1,8 +1,11 @@
-//! `--userns auto`: root of the machine gives the command ids that no account has.
+//! `--userns auto`: the machine's root gives the command ids that no account has.
 //!
-//! A file keeps its owner on the disk, and NEWROOT is mounted so that its user 0 is root inside: an idmapped mount,
-//! mount_setattr(2). Only root outside of the user namespace can mount it. So it is attached before the
-//! user namespace is entered, and the mount namespace that is made next, inside, locks it and its flags.
+//! Files keep their owners on the disk, and NEWROOT is mounted so that its user 0 is root inside: an idmapped
+//! mount, mount_setattr(2). Only root outside the user namespace can mount it. So it is attached before the
+//! process enters the user namespace. The mount namespace that is created next, inside, locks it and its
+//! flags.
+
+use std::path::Path;
 
 use chain::call::{Call, Shown};
 use chain::handles::{FdSlot, Handles};
@@ -16,24 +19,24 @@ use system::sys;
 use crate::rights::MountLimits;
 use crate::root;
 
-/// `--userns` as it was written.
+/// The value of `--userns`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[allow(missing_docs, reason = "a doc comment would be a long help")]
 pub enum Userns {
     Auto,
 }
 
-/// Mounts the new root, which is the working directory, with these ids, and enters the user namespace.
-pub fn plan(plan: &mut Plan, ids: FreeIds, new_root: FdSlot, limits: MountLimits) {
+/// Mounts the new root, which is the working directory, with these ids on `place` in it, and enters the user namespace.
+pub fn plan(plan: &mut Plan, ids: FreeIds, new_root: FdSlot, limits: MountLimits, place: &Path) {
     plan.step("enter a new mount namespace", call::Unshare(CloneFlags::CLONE_NEWNS));
     let private = call::Mount::propagate("/", MsFlags::MS_PRIVATE);
     plan.step("keep mounts from spreading outside", private);
     let tree = call::OpenTree { path: ".".into(), slot: new_root, recursive: true };
-    plan.step("take the new root as a mount of its own", tree);
+    plan.step("create a mount of the new root", tree);
     let map = MapOwners { slot: new_root, namespace: ids.namespace };
-    plan.step("let its owners be those inside with the same numbers", map);
+    plan.step("map its owners to the same ids inside", map);
     limits.plan_foreign_root(plan, new_root);
-    plan.step("mount it on itself", call::MoveMount { slot: new_root, target: ".".into() });
+    plan.step("mount it on itself", call::MoveMount { slot: new_root, target: place.into() });
     root::chdir_to_root(plan, new_root);
     ids.plan_entry(plan);
 }
@@ -41,7 +44,7 @@ pub fn plan(plan: &mut Plan, ids: FreeIds, new_root: FdSlot, limits: MountLimits
 /// Maps the owners of files in a mount as a user namespace does: mount_setattr(2), Linux 5.12.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MapOwners {
-    /// The mount, attached nowhere.
+    /// The mount, not attached yet.
     slot: FdSlot,
     /// The user namespace.
     namespace: FdSlot,
@@ -70,7 +73,7 @@ impl Call for MapOwners {
                 "the file system of NEWROOT cannot map owners; ext4, xfs and btrfs can, tmpfs since Linux 6.3: \
                  cp -a NEWROOT to one of them"
             }
-            Errno::ENOSYS => "this takes Linux 5.12",
+            Errno::ENOSYS => "this needs Linux 5.12",
             _ => return None,
         };
         Some(advice.to_string())

@@ -1,10 +1,9 @@
-//! What an image is made for: its command, environment, working directory and user.
+//! An image's configuration: its command, environment, working directory and user.
 //!
-//! The file is the image's configuration as `rootfs-fetch --config` writes it, and is read only where it is
-//! asked for.
+//! The file is the one that `rootfs-fetch --config` writes. It is read only on request.
 //!
 //! # Source
-//! image-spec's config.md; what overrides what is docker's: moby, daemon/commit.go, `merge`.
+//! image-spec's config.md; the precedence is docker's: moby, daemon/commit.go, `merge`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -19,10 +18,10 @@ use system::accounts::{AccountFiles, number};
 use crate::credentials::CredentialOptions;
 use crate::environment::{Environment, Variable};
 
-/// The most that is read: what registries allow a configuration to be.
+/// The most that is read: registries do not accept longer configurations.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// What docker gives an image that names none.
+/// docker's PATH for an image without one.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 const HINT: &str = "'rootfs-fetch --config FILE docker://ubuntu ubuntu-fs' writes one";
@@ -30,8 +29,8 @@ const HINT: &str = "'rootfs-fetch --config FILE docker://ubuntu ubuntu-fs' write
 /// The options about images and the environment.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ImageOptions {
-    /// Run what the image in NEWROOT is made for, as its configuration says that rootfs-fetch --config wrote:
-    /// command, environment, working directory, user; COMMAND replaces its Cmd
+    /// Use the image's command, environment, working directory and user, from the FILE that rootfs-fetch
+    /// --config wrote; COMMAND replaces its Cmd
     #[arg(long, value_name = "FILE", conflicts_with = "skip_chdir")]
     pub image_config: Option<PathBuf>,
 
@@ -39,12 +38,12 @@ pub struct ImageOptions {
     #[arg(long, value_name = "PROGRAM", requires = "image_config")]
     pub entrypoint: Option<OsString>,
 
-    /// Set a variable for COMMAND, or take the caller's value; repeatable
+    /// Set a variable for COMMAND, or pass on the caller's value; repeatable
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = crate::environment::parser())]
     pub env: Vec<Variable>,
 }
 
-/// A configuration, as far as running it needs it.
+/// The parts of a configuration that a run needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
     entrypoint: Vec<OsString>,
@@ -52,20 +51,20 @@ pub struct Image {
     env: Vec<String>,
     user: String,
     working_dir: String,
-    /// What the image says of itself that changes nothing here, a line each.
-    pub remarks: Vec<String>,
+    /// Facts about the image that change nothing here, one line each.
+    pub notes: Vec<String>,
 }
 
-/// Who the image's command runs as: the words of `--userspec` and `--groups`.
+/// The user of the image's command, in the form of `--userspec` and `--groups`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageUser {
     pub userspec: OsString,
-    /// Of a named group docker gives no supplementary ones.
+    /// For a named group, docker sets no supplementary groups.
     pub groups: Option<OsString>,
 }
 
 impl ImageUser {
-    /// Root where none is named. As docker has it, a number without an account is of group 0.
+    /// Root by default. As in docker, a number without an account has group 0.
     fn read(named: &str, accounts: &AccountFiles) -> Self {
         let (user, group) = named.split_once(':').unwrap_or((named, ""));
         let user = if user.is_empty() { "0" } else { user };
@@ -86,7 +85,7 @@ impl Image {
     /// Reads the file.
     ///
     /// # Errors
-    /// It cannot be read, is not JSON, or has a field of another form than images have.
+    /// It cannot be read, is not JSON, or has a field with an unexpected form.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let mut text = Vec::new();
         let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut text));
@@ -116,21 +115,21 @@ impl Image {
             env: self::words(config, "Env")?,
             user: text_of(config, "User")?,
             working_dir: text_of(config, "WorkingDir")?,
-            remarks: remarks(config),
+            notes: notes(config),
         })
     }
 
-    /// The command: the image's own, or what `--entrypoint` and COMMAND make of it.
+    /// The command: the image's own, changed by `--entrypoint` and COMMAND.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no command.
     pub fn command(
         &self,
         entrypoint: Option<&OsStr>,
         command: Vec<OsString>,
     ) -> Result<Vec<OsString>, Failure> {
         let (mut argv, cmd) = match entrypoint {
-            // with another Entrypoint the Cmd, which was made for the first, goes too
+            // another Entrypoint also drops Cmd, which was meant for the first
             Some(program) if program.is_empty() => (Vec::new(), &[][..]),
             Some(program) => (vec![program.to_owned()], &[][..]),
             None => (self.entrypoint.clone(), self.cmd.as_slice()),
@@ -147,14 +146,14 @@ impl Image {
         Ok(argv)
     }
 
-    /// Gives the options that were left out the values that the image has.
+    /// Sets options that the user did not give to the image's values.
     pub fn fill_in(
         &self,
         credentials: &mut CredentialOptions,
         workdir: &mut Option<PathBuf>,
         accounts: &AccountFiles,
     ) {
-        // what takes the place of the image's user is read by the same rules
+        // a user that replaces the image's follows the same rules
         let named = credentials.userspec.as_ref().map_or(Some(self.user.as_str()), |named| named.to_str());
         if let Some(ImageUser { userspec, groups }) = named.map(|named| ImageUser::read(named, accounts)) {
             credentials.userspec = Some(userspec);
@@ -163,12 +162,12 @@ impl Image {
         *workdir = workdir.take().or_else(|| self.workdir());
     }
 
-    /// Its working directory, which is absolute.
+    /// The image's working directory, an absolute path.
     pub fn workdir(&self) -> Option<PathBuf> {
         (!self.working_dir.is_empty()).then(|| Path::new("/").join(&self.working_dir))
     }
 
-    /// The whole environment of its command: nothing of the caller's but TERM.
+    /// The complete environment of the image's command: of the caller's variables, only TERM.
     pub fn environment(&self, home: &OsStr, notes: &mut Vec<String>) -> Environment {
         let mut environment = Environment::whole();
         environment.set("PATH", USUAL_PATH);
@@ -182,14 +181,14 @@ impl Image {
         for entry in &self.env {
             match entry.split_once('=') {
                 Some((name, value)) if !name.is_empty() => environment.set(name, value),
-                _ => notes.push(format!("left out of the image's Env: {}", quoted(entry))),
+                _ => notes.push(format!("skipped in the image's Env: {}", quoted(entry))),
             }
         }
         environment
     }
 }
 
-/// A list of words; one alone is a list, too, and null is none.
+/// A list of strings; a single string counts as a list, and null as an empty one.
 fn words(config: &Value, key: &str) -> Result<Vec<String>, String> {
     let wrong = || format!("its {key} is not a list of strings");
     match config.get(key) {
@@ -210,17 +209,21 @@ fn text_of(config: &Value, key: &str) -> Result<String, String> {
     }
 }
 
-/// What an image says to who runs it.
-fn remarks(config: &Value) -> Vec<String> {
+/// Facts about the image for its user.
+fn notes(config: &Value) -> Vec<String> {
     let names = |key| {
         let object = config.get(key).and_then(Value::as_object)?;
         let names: Vec<&str> = object.keys().map(String::as_str).collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
-    let signal = config.get("StopSignal").and_then(Value::as_str).filter(|signal| !signal.is_empty());
+    // the note contains it in commands to type
+    let is_word =
+        |signal: &&str| signal.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte));
+    let signal =
+        config.get("StopSignal").and_then(Value::as_str).filter(|signal| !signal.is_empty()).filter(is_word);
     [
         signal.map(|signal| {
-            format!("the image is stopped with {signal}: kill -s {signal}, timeout -s {signal}")
+            format!("the image expects {signal} to stop: kill -s {signal}, timeout -s {signal}")
         }),
         names("ExposedPorts").map(|ports| format!("the image listens on {ports}")),
         names("Volumes").map(|paths| format!("the image keeps its data in {paths}: --bind or --tmpfs")),

@@ -1,4 +1,4 @@
-//! The entry point of chroot-rs. The program itself is the library, which tests can call.
+//! The entry point of chroot-rs. The code is in the library, where tests can call it.
 #![no_main]
 
 system::main!(chroot_rs::run);

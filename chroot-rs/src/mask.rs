@@ -1,10 +1,9 @@
-//! Paths of proc and sys that are covered, so that root inside does not change the machine by accident.
+//! Covers paths in proc and sys, so that root inside does not change the machine by accident.
 //!
-//! The list is the OCI runtimes' default (readonlyPaths and maskedPaths in runc's `spec`). The files belong
-//! to user 0 of the machine, whatever its capabilities are; so they are covered where it exists inside.
-//! In a user namespace without it nothing is covered: there the files refuse to be changed, and a
-//! covered part of /proc keeps the kernel from mounting a new proc in namespaces below:
-//! user_namespaces(7).
+//! The list is the default of OCI runtimes (readonlyPaths and maskedPaths in runc's `spec`). The files belong
+//! to the machine's user 0, whatever its capabilities are, so they are covered if that user exists inside. In
+//! a user namespace without that user, nothing is covered: the files refuse changes there, and a cover over a
+//! part of /proc would make the kernel refuse a new proc in inner namespaces: user_namespaces(7).
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -19,13 +18,13 @@ use system::sys;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cover {
     ReadOnly,
-    /// A file reads as empty.
+    /// A file that reads as empty.
     File,
-    /// A directory lists as empty.
+    /// A directory that lists as empty.
     Directory,
 }
 
-/// A covered path: `proc` or `sys`, and the path below.
+/// A covered path: `proc` or `sys`, and the path below it.
 pub type Mask = (&'static str, Cow<'static, str>, Cover);
 
 const MASKS: [(&str, &str, Cover); 17] = [
@@ -60,7 +59,7 @@ pub fn all() -> Vec<Mask> {
     masks.chain(thermal_throttle()).collect()
 }
 
-/// How hot each processor was, in the sysfs of machines that say so.
+/// The temperature history of each processor, in the sysfs of machines that have one.
 fn thermal_throttle() -> Vec<Mask> {
     const CPUS: &str = "devices/system/cpu";
     let mut found = Vec::new();
@@ -80,8 +79,8 @@ fn thermal_throttle() -> Vec<Mask> {
     found
 }
 
-/// Names of the list that /proc has. Listing /proc takes the kernel less time than looking up each
-/// name. The processes come last and are not read.
+/// The names in the list that exist in /proc. The kernel lists /proc faster than it looks up each name. The
+/// processes come last and are not read.
 fn known_in_proc() -> Vec<&'static str> {
     let mut found = Vec::new();
     let mut others = false;

@@ -1,5 +1,5 @@
 //! The mounts that options ask for: `--bind`, `--bind-try`, `--tmpfs` and `--resolv-conf`, in the order of
-//! the command line, because a later mount can lie on an earlier one.
+//! the command line, because a later mount can be inside an earlier one.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -11,22 +11,22 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 /// A mount that an option asks for. Sources are absolute paths outside, targets absolute paths inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountRequest {
-    /// `--bind SRC[:DST[:OPTIONS]]`, and `--bind-try`, for which SRC may be missing.
+    /// `--bind SRC[:DST[:OPTIONS]]`; also `--bind-try`, where SRC can be missing.
     Bind { source: PathBuf, target: PathBuf, options: BindOptions, may_be_missing: bool },
-    /// `--tmpfs DST[:SIZE]`; the size as tmpfs(5) reads it: bytes with k, m or g, or % of the memory.
+    /// `--tmpfs DST[:SIZE]`; the size as in tmpfs(5): bytes with k, m or g, or % of the memory.
     Tmpfs { target: PathBuf, size: Option<String> },
     /// `--resolv-conf`
     ResolvConf,
 }
 
-/// What `--bind` shows of its source, in the words of podman's `--volume` and mount(8).
+/// The options of `--bind`, with the names of podman's `--volume` and mount(8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BindOptions {
     /// `ro`
     pub read_only: bool,
     /// `noexec`
     pub no_exec: bool,
-    /// `rbind`: with the mounts below it. `bind` is without them.
+    /// `rbind`: with the mounts below the source. `bind` is without them.
     pub recursive: bool,
 }
 
@@ -56,7 +56,7 @@ impl BindOptions {
     }
 }
 
-const COLON: &str = "a colon in a path is written '\\:'";
+const COLON: &str = "write a colon in a path as '\\:'";
 
 impl MountRequest {
     fn parse_bind(text: OsString) -> Result<Self, String> {
@@ -89,14 +89,8 @@ impl MountRequest {
     fn parse_tmpfs(text: OsString) -> Result<Self, String> {
         let mut parts = split(&text).into_iter();
         let target = inside(PathBuf::from(parts.next().unwrap_or_default()))?;
-        let size = match parts.next().map(|size| parse_size(&size.to_string_lossy())) {
-            Some(None) => {
-                return Err(
-                    "expected a number of bytes with k, m or g, or a share of the memory with %".to_string()
-                );
-            }
-            size => size.flatten(),
-        };
+        let size = parts.next().map(|size| size.to_string_lossy().into_owned());
+        let size = size.map(|size| parse_size(&size).ok_or_else(|| not_a_size(&size))).transpose()?;
         if parts.next().is_some() {
             return Err("expected at most DST:SIZE".to_string());
         }
@@ -104,8 +98,16 @@ impl MountRequest {
     }
 }
 
-/// A size as tmpfs(5) reads it: a number of bytes that the kernel can count, or a share of the memory.
-/// docker's `10MB` and `10MiB` are its `10M`.
+/// Why a word is not a size; docker has the size among other words: `rw,size=64m`.
+fn not_a_size(words: &str) -> String {
+    match words.split(',').find_map(|word| word.strip_prefix("size=")).and_then(parse_size) {
+        Some(size) => format!("expected the size alone: {size}"),
+        None => "expected a number of bytes with k, m or g, or a share of the memory with %".to_string(),
+    }
+}
+
+/// A size as in tmpfs(5): a number of bytes that the kernel can count, or a percentage of the memory.
+/// docker's `10MB` and `10MiB` become `10M`.
 pub fn parse_size(text: &str) -> Option<String> {
     let units = ['k', 'K', 'm', 'M', 'g', 'G'];
     let without = text.strip_suffix("iB").or_else(|| text.strip_suffix('B'));
@@ -115,11 +117,11 @@ pub fn parse_size(text: &str) -> Option<String> {
         Some(b'k' | b'K') => 1 << 10,
         Some(b'm' | b'M') => 1 << 20,
         Some(b'g' | b'G') => 1 << 30,
-        // of a share the kernel makes bytes itself, and no machine has a hundredth of this
+        // the kernel converts a percentage to bytes, and no machine has a hundredth of this
         Some(b'%') => 1 << 46,
         _ => 1,
     };
-    // it is rounded up to pages, and the size of a file is signed
+    // the kernel rounds it up to pages, and the size of a file is signed
     let bytes = digits.parse::<u64>().ok()?.checked_mul(unit)?;
     (1..=i64::MAX as u64 - (64 << 10)).contains(&bytes).then(|| size.to_string())
 }
@@ -132,7 +134,7 @@ fn inside(target: PathBuf) -> Result<PathBuf, String> {
     }
 }
 
-/// The parts between colons; `\:` is a colon.
+/// The parts between colons; `\:` is a literal colon.
 fn split(text: &OsStr) -> Vec<OsString> {
     let mut parts = vec![Vec::new()];
     let mut bytes = text.as_bytes().iter().copied().peekable();
@@ -146,18 +148,50 @@ fn split(text: &OsStr) -> Vec<OsString> {
     parts.into_iter().map(OsString::from_vec).collect()
 }
 
-/// All requests in the order of the command line. clap's derive keeps no order between two options.
+/// All requests in the order of the command line. clap's derive does not keep the order of different options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountRequests(pub Vec<MountRequest>);
 
 impl MountRequests {
-    /// Whether a path inside may be in one of the mounts.
+    /// Whether a path inside could be in one of the mounts.
     pub fn may_show(&self, path: &Path) -> bool {
         self.0.iter().any(|request| match request {
             MountRequest::Bind { target, .. } | MountRequest::Tmpfs { target, .. } => {
                 path.starts_with(target)
             }
             MountRequest::ResolvConf => false,
+        })
+    }
+
+    /// Whether the mounts show a path inside: a new tmpfs contains only mount points. None if it depends on the root.
+    pub fn show(&self, path: &Path) -> Option<bool> {
+        self.0.iter().rev().find_map(|request| match request {
+            MountRequest::Bind { target, .. } | MountRequest::Tmpfs { target, .. }
+                if target.starts_with(path) =>
+            {
+                Some(true)
+            }
+            MountRequest::Bind { target, .. } => path.starts_with(target).then_some(true),
+            MountRequest::Tmpfs { target, .. } => path.starts_with(target).then_some(false),
+            MountRequest::ResolvConf => None,
+        })
+    }
+
+    /// The hint if DST follows SRC as a separate word, as for bwrap(1): then DST is parsed as NEWROOT, and NEWROOT as
+    /// COMMAND.
+    pub fn joined(&self, newroot: &Path, command: Option<&OsString>) -> Option<String> {
+        let MountRequest::Bind { source, target, .. } = self.0.last()? else { return None };
+        let is_second = source == target && newroot.is_absolute();
+        (is_second && Path::new(command?).is_dir())
+            .then(|| format!("join DST to SRC: '--bind {}:{}'", source.display(), newroot.display()))
+    }
+
+    /// The paths outside that are opened.
+    pub fn sources(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().filter_map(|request| match request {
+            MountRequest::Bind { source, .. } => Some(source.as_path()),
+            MountRequest::Tmpfs { .. } => None,
+            MountRequest::ResolvConf => Some(Path::new("/etc/resolv.conf")),
         })
     }
 
@@ -244,7 +278,37 @@ mod tests {
         let all = BindOptions { read_only: true, no_exec: true, recursive: false };
         assert_eq!(bind("/a:/b:ro,bind,noexec").unwrap().2, all);
         assert_eq!(bind("/a:/b:bind,rbind,noexec,exec").unwrap().2, BindOptions::default());
-        assert!(bind("/etc/a:b").unwrap_err().contains("written '\\:'"));
+        assert!(bind("/etc/a:b").unwrap_err().contains("in a path as '\\:'"));
+    }
+
+    #[test]
+    fn a_tmpfs_shows_only_itself_and_what_is_mounted_on_it_later() {
+        let bind = |written: &str| MountRequest::parse_bind(written.into()).unwrap();
+        let tmpfs = |target: &str| MountRequest::Tmpfs { target: target.into(), size: None };
+        for (requests, path, shown) in [
+            (vec![tmpfs("/home")], "/home/a", Some(false)),
+            (vec![tmpfs("/home")], "/home", Some(true)),
+            (vec![tmpfs("/home")], "/homes", None),
+            (vec![tmpfs("/home"), bind("/x:/home/a/b")], "/home/a", Some(true)),
+            (vec![tmpfs("/home"), bind("/x:/home/a")], "/home/a/c", Some(true)),
+            (vec![bind("/x:/home/a"), tmpfs("/home")], "/home/a", Some(false)),
+            (vec![MountRequest::ResolvConf], "/etc/resolv.conf", None),
+        ] {
+            assert_eq!(MountRequests(requests.clone()).show(Path::new(path)), shown, "{requests:?} {path}");
+        }
+    }
+
+    #[test]
+    fn two_words_for_a_bind_are_recognised_by_the_root_as_the_command() {
+        let requests = |written: &str| MountRequests(vec![MountRequest::parse_bind(written.into()).unwrap()]);
+        let joined = |written, newroot, command: &str| {
+            requests(written).joined(Path::new(newroot), Some(&command.into()))
+        };
+        assert_eq!(joined("/a", "/b", "/").as_deref(), Some("join DST to SRC: '--bind /a:/b'"));
+        for (written, newroot, command) in [("/a:/b", "/c", "/"), ("/a", "b", "/"), ("/a", "/b", "sh")] {
+            assert_eq!(joined(written, newroot, command), None, "{written} {newroot} {command}");
+        }
+        assert_eq!(requests("/a").joined(Path::new("/b"), None), None);
     }
 
     #[test]
@@ -263,7 +327,7 @@ mod tests {
             other => Err(format!("{other:?}")),
         };
         assert_eq!(parse("/run").unwrap(), None);
-        // as docker has it
+        // as docker writes it
         for (written, size) in [("64m", "64m"), ("10MB", "10M"), ("1GiB", "1G"), ("50%", "50%")] {
             assert_eq!(parse(&format!("/run:{written}")).unwrap().unwrap(), size);
         }

@@ -1,9 +1,9 @@
-//! Finds the places of mounts that options ask for, in the new root as it will be with our own
-//! mounts on it.
+//! Finds the mount points for mounts that options ask for, in the new root as it will look with our own
+//! mounts.
 //!
-//! The paths are followed before the plan is made. The plan enters the directory that was found
-//! without following a link and attaches with move_mount(2), which follows none either. A link that
-//! appears in between makes the call fail.
+//! The paths are resolved before the plan is made. The plan enters the directory that was found without
+//! following a symlink, and attaches with move_mount(2), which follows none either. A symlink that appears in
+//! between makes the call fail.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -16,31 +16,31 @@ use chain::reporter::{ErrnoText, quoted};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, readlink, readlinkat};
 use nix::sys::stat::{SFlag, fstatat, stat};
-use system::search::unsearchable_parent;
+use system::sys;
 use system::walk::{Walked, walk};
 
 use crate::dev::Dev;
 use crate::extra_mount::{ExtraMount, MountSource};
+use crate::kernel_mounts::{FsProvision, KernelMounts};
 use crate::mount_request::{BindOptions, MountRequest, MountRequests};
-use crate::mounts::{FsProvision, KernelMounts};
 use crate::root::Root;
 use crate::root_mount::WriteMode;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// What one of our mounts shows at its place.
+/// What one of our mounts shows.
 enum Overlaid {
-    /// An empty directory in memory, in which directories can be made.
+    /// An empty directory in memory, in which directories can be created.
     Memory,
     Host(PathBuf),
 }
 
-/// Finds the places, one request after the other: a later one can lie on an earlier one.
+/// Finds mount points, one request after the other: a later one can be inside an earlier one.
 pub struct TargetResolver<'a> {
     root: &'a Root,
     write_mode: WriteMode,
     overlaid: Vec<(PathBuf, Overlaid)>,
-    /// Paths that the plan makes.
+    /// Paths that the plan creates.
     made: Vec<PathBuf>,
 }
 
@@ -85,22 +85,24 @@ impl<'a> TargetResolver<'a> {
 
     fn bind(&mut self, path: &Path, target: &Path, options: BindOptions) -> Result<ExtraMount, Failure> {
         let cannot = |why: &dyn Display| Failure::new(format!("cannot bind {}: {why}", quoted(path)));
-        let found = stat(path).map_err(|errno| match unsearchable_parent(path) {
-            Some(dir) => cannot(&ErrnoText(errno)).hint(format!("{} may not be entered", quoted(&dir))),
+        let found = stat(path).map_err(|errno| match call::closed_above(path) {
+            Some(closed) => cannot(&ErrnoText(errno)).hint(closed),
             None => {
                 let fuse = (errno == Errno::EACCES).then(|| call::private_fuse(path)).flatten();
-                let form = || "--bind=SRC:DST shows SRC of the caller at DST of the new root".to_string();
+                let form = || "--bind=SRC:DST shows the caller's SRC at DST in the new root".to_string();
                 cannot(&ErrnoText(errno)).hint(fuse.unwrap_or_else(form))
             }
         })?;
-        if found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits() && path.starts_with("/dev/fd") {
-            return Err(cannot(&"it is a pipe, which has no place in a file system")
+        let is_pipe = found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits();
+        // a FIFO in a directory can be mounted
+        if is_pipe && ["/dev/fd", "/dev/stdin", "/proc/self/fd"].iter().any(|fds| path.starts_with(fds)) {
+            return Err(cannot(&"it is a pipe, which cannot be mounted")
                 .hint("f=$(mktemp) && COMMAND >\"$f\", then --bind \"$f:DST:ro\""));
         }
         let is_dir = is_directory(found.st_mode);
         let mut walked = self.walk(target);
         if let Some(link) = self.link_itself(target).filter(|_| !is_dir) {
-            // the target of the link may belong to something else: a zone of localtime(5), a file of a service
+            // the link's target can belong to something else: a zone of localtime(5), a file of a service
             walked = Walked { real: link, missing: Vec::new() };
             return Ok(ExtraMount {
                 source: MountSource::Host { path: path.to_path_buf(), is_dir, options },
@@ -117,7 +119,7 @@ impl<'a> TargetResolver<'a> {
 
     fn tmpfs(&mut self, target: &Path, size: Option<&str>) -> Result<ExtraMount, Failure> {
         let walked = self.walk(target);
-        // as accessible as what it covers: /tmp is open to all users, /root is not
+        // with the permissions of the directory that it covers: /tmp is open to all users, /root is not
         let covered = self.mode(&walked.real).filter(|_| walked.missing.is_empty());
         let mode = covered.map_or(0o755, |mode| mode & 0o7777);
         let size = size.map(|size| format!(",size={size}")).unwrap_or_default();
@@ -128,7 +130,7 @@ impl<'a> TargetResolver<'a> {
     }
 
     fn resolv_conf(&mut self) -> Result<ExtraMount, Failure> {
-        // often a link into /run: systemd-resolved(8)
+        // often a symlink into /run: systemd-resolved(8)
         let Ok(path) = Path::new(RESOLV_CONF).canonicalize() else {
             return Err(Failure::new(format!("cannot show {RESOLV_CONF}: the caller has none"))
                 .hint("--bind=FILE:/etc/resolv.conf shows another file there"));
@@ -137,26 +139,28 @@ impl<'a> TargetResolver<'a> {
         let source = MountSource::Host { path, is_dir: false, options };
         let target = Path::new(RESOLV_CONF);
         let walked = self.walk(target);
-        // a link to a file that a service would make: the file is mounted on the link itself
+        // a link to a file that a service would create: mount the file on the link itself
         if let Some(link) = self.link_itself(target).filter(|_| !walked.missing.is_empty()) {
             return Ok(ExtraMount { source, target: Walked { real: link, missing: Vec::new() } });
         }
-        // an empty file is what every engine leaves in the root for this
-        let may_make = self.write_mode == WriteMode::Persistent && self.overlaid(&walked.real).is_none();
+        // every container engine leaves an empty file in the root for this
+        let may_make = self.write_mode == WriteMode::Persistent
+            && self.overlaid(&walked.real).is_none()
+            && self.root.can_write(&Path::new("/").join(&walked.real));
         if walked.missing.is_empty() || !may_make {
             self.check(&walked, target, &source)?;
         }
         Ok(ExtraMount { source, target: walked })
     }
 
-    /// The path of the link that a target is, if it is one.
+    /// The path of the link, if a target is one.
     fn link_itself(&self, target: &Path) -> Option<PathBuf> {
         let above = self.walk(target.parent()?);
         let link = above.real.join(target.file_name()?);
         (above.missing.is_empty() && self.link(&link).is_ok()).then_some(link)
     }
 
-    /// The path of a mount point, if it is fit for the source or can be made.
+    /// The path of a mount point, if it suits the source or can be created.
     fn check(&mut self, walked: &Walked, target: &Path, source: &MountSource) -> Result<PathBuf, Failure> {
         let mut real = walked.real.clone();
         if walked.missing.is_empty() {
@@ -164,13 +168,13 @@ impl<'a> TargetResolver<'a> {
         }
         let can_make = match self.overlaid(&real) {
             Some((Overlaid::Memory, _)) => true,
-            // what lies there is the caller's, and stays as it is
+            // what is there belongs to the caller, and stays unchanged
             Some((Overlaid::Host(_), _)) => false,
             None => self.write_mode == WriteMode::Ephemeral,
         };
         if !can_make || walked.missing.iter().any(|name| name == "..") {
             let failure = format!("nothing to mount on: the new root has no {}", quoted(target));
-            return Err(Failure::new(failure).hint(self.how_to_make(walked, source)));
+            return Err(Failure::new(failure).hint(self.creation_command(walked, source)));
         }
         for name in &walked.missing {
             real.push(name);
@@ -191,9 +195,9 @@ impl<'a> TargetResolver<'a> {
             .hint("a directory is mounted on a directory, a file on a file"))
     }
 
-    /// The command that makes a place outside. Its path is the one that the target leads to, which no link
+    /// The command that creates a mount point outside. Its path is the target's real path, so that no symlink
     /// can lead out of the root.
-    fn how_to_make(&self, walked: &Walked, source: &MountSource) -> String {
+    fn creation_command(&self, walked: &Walked, source: &MountSource) -> String {
         let mut below = walked.real.clone();
         for name in &walked.missing {
             if name == ".." {
@@ -202,13 +206,19 @@ impl<'a> TargetResolver<'a> {
                 below.push(name);
             }
         }
-        let (path, or) = match self.overlaid(&walked.real) {
+        let (path, by, or) = match self.overlaid(&walked.real) {
             Some((Overlaid::Host(host), _)) => {
                 let at = self.overlaid.iter().rev().find(|(at, _)| walked.real.starts_with(at));
                 let inside = at.and_then(|(at, _)| below.strip_prefix(at).ok()).unwrap_or(&below);
-                (host.join(inside), "")
+                (host.join(inside), String::new(), "")
             }
-            _ => (self.root.path.join(&below), "; or --ephemeral, which makes it for this run"),
+            _ => {
+                let path = self.root.path.join(&below);
+                match self.foreign(&walked.real) {
+                    Some(dir) => (path, format!("as the owner of {}: ", shell_word(&dir)), ""),
+                    None => (path, String::new(), "; or use --ephemeral, which creates it for this run"),
+                }
+            }
         };
         let above = path.parent().unwrap_or(Path::new("/"));
         let make = match source.is_file() {
@@ -216,14 +226,25 @@ impl<'a> TargetResolver<'a> {
             true => format!("mkdir -p {} && touch {}", shell_word(above), shell_word(&path)),
             false => format!("mkdir -p {}", shell_word(&path)),
         };
-        make + or
+        by + &make + or
+    }
+
+    /// The path outside of a directory of the root that belongs to another user, who alone can create something there.
+    fn foreign(&self, dir: &Path) -> Option<PathBuf> {
+        let inside = Path::new("/").join(dir);
+        let is_own = |(owner, _)| owner == sys::effective_ids().0;
+        // of a read-only file system, the owner cannot either
+        let is_refused = self.root.check_write(&inside) == Err(Errno::EACCES);
+        let is_foreign = is_refused && !self.root.owner_of(&inside).is_some_and(is_own);
+        // without a slash at the end
+        is_foreign.then(|| self.root.path.join(dir).components().collect())
     }
 
     fn walk(&self, path: &Path) -> Walked {
         walk(path, |path| self.link(path))
     }
 
-    /// The target of a link; `EINVAL` for anything else: readlink(2).
+    /// The target of a symlink; `EINVAL` for anything else: readlink(2).
     fn link(&self, path: &Path) -> Result<PathBuf, Errno> {
         let target: Result<OsString, Errno> = match self.overlaid(path) {
             Some((_, below)) if below.as_os_str().is_empty() => Err(Errno::EINVAL),
@@ -235,7 +256,7 @@ impl<'a> TargetResolver<'a> {
         target.map(PathBuf::from)
     }
 
-    /// The last of our mounts that covers a path, and the path below it.
+    /// The last of our mounts over a path, and the path below it.
     fn overlaid<'p>(&self, path: &'p Path) -> Option<(&Overlaid, &'p Path)> {
         self.overlaid.iter().rev().find_map(|(at, what)| Some((what, path.strip_prefix(at).ok()?)))
     }

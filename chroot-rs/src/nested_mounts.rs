@@ -1,4 +1,4 @@
-//! Reads what is mounted below the new root, and what an overlay can do with it.
+//! Reads the mounts below the new root, and what an overlay can do with them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -8,18 +8,20 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, readlinkat};
 use nix::sys::stat::{SFlag, fstat, fstatat};
+use nix::sys::statfs::{FsType, statfs};
+use system::idmap::OVERFLOW_ID;
 use system::{mountinfo, sys};
 
 use crate::changes::{SINCE, UPPER, WORK};
-use crate::ids::Ids;
+use crate::ids::MappedIds;
 use crate::overlay::{OverlayProbe, Piece, PieceKind};
 use crate::probe::Privilege;
 use crate::root::Root;
 
-/// Where our own mounts come, so that nothing there is shown.
+/// The mount points of our own mounts: nothing below them is shown.
 const OURS: [&str; 3] = ["proc", "sys", "dev"];
 
-/// File systems that hold no files of users.
+/// File systems without users' files.
 const OF_THE_KERNEL: [&[u8]; 18] = [
     b"autofs",
     b"binfmt_misc",
@@ -41,12 +43,15 @@ const OF_THE_KERNEL: [&[u8]; 18] = [
     b"tracefs",
 ];
 
-/// The user that stands for all who have no id: /proc/sys/kernel/overflowuid.
-const NOBODY: u32 = 65534;
-
 impl OverlayProbe {
-    /// Reads the mounts below a root, for an overlay that this process makes with its privilege.
-    pub fn read(root: &Root, privilege: Privilege, ids: &Ids, caller: u32, changes: Option<&Path>) -> Self {
+    /// Reads the mounts below a root, for an overlay that this process mounts with its privilege.
+    pub fn read(
+        root: &Root,
+        privilege: Privilege,
+        ids: &MappedIds,
+        caller: u32,
+        changes: Option<&Path>,
+    ) -> Self {
         let table = mountinfo::table().unwrap_or_default();
         let below = below(&table, root);
         let (nested, hidden): (Vec<_>, Vec<_>) =
@@ -76,11 +81,26 @@ impl OverlayProbe {
             let there = dir.ancestors().find(|path| path.exists());
             let keeps = there.is_none_or(sys::keeps_user_attributes);
             probe.lacks_attributes = is_users && !keeps;
+            probe.network = there.and_then(network_file_system);
         } else {
             probe.lacks_attributes = is_users && !sys::tmpfs_keeps_user_attributes();
         }
         probe
     }
+}
+
+/// The name of the network file system at a path, by linux/magic.h.
+fn network_file_system(path: &Path) -> Option<&'static str> {
+    const NAMES: [(u32, &str); 6] = [
+        (0x6969, "NFS"),
+        (0xff53_4d42, "SMB"),
+        (0xfe53_4d42, "SMB"),
+        (0x0102_1997, "9p"),
+        (0x00c3_6400, "Ceph"),
+        (0x5346_414f, "AFS"),
+    ];
+    let FsType(magic) = statfs(path).ok()?.filesystem_type();
+    NAMES.iter().find(|(known, _)| i64::from(*known) == i64::from(magic as u32)).map(|(_, name)| *name)
 }
 
 /// What the directory of `--changes` lacks, with modes.
@@ -97,8 +117,8 @@ fn missing(dir: &Path, mode: u32, pieces: &[Piece]) -> Vec<(PathBuf, u32)> {
     all
 }
 
-/// The places below the root where something is mounted, without those of our own mounts, and whether it
-/// is one of the kernel's file systems.
+/// The mount points below the root, without those of our own mounts, and whether each is a kernel file
+/// system.
 fn below(table: &[u8], root: &Root) -> Vec<(PathBuf, bool)> {
     let Ok(at) = root.path.canonicalize() else { return Vec::new() };
     let mut seen = BTreeSet::new();
@@ -111,11 +131,11 @@ fn below(table: &[u8], root: &Root) -> Vec<(PathBuf, bool)> {
         let of_kernel = OF_THE_KERNEL.contains(&mount.fstype);
         seen.insert((path.to_path_buf(), of_kernel));
     }
-    // sorted: what lies above comes first
+    // sorted: parents come first
     let mut paths: Vec<(PathBuf, bool)> = Vec::new();
     for (path, of_kernel) in seen {
         match paths.last_mut() {
-            // the last one that was mounted there may be either
+            // several mounts at one mount point: all must be kernel file systems
             Some((last, also)) if *last == path => *also &= of_kernel,
             _ => paths.push((path, of_kernel)),
         }
@@ -127,7 +147,7 @@ fn is_directory(root: &Root, path: &Path) -> bool {
     sys::open_without_symlinks(std::os::fd::AsFd::as_fd(&root.dir), path).is_ok()
 }
 
-/// The entries of a root with these mounts below.
+/// The entries of a root with these mounts below it.
 fn pieces(root: &Root, mounts: &[&Path], caller: u32) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let dir = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&root.dir)));
@@ -156,7 +176,8 @@ fn pieces(root: &Root, mounts: &[&Path], caller: u32) -> Vec<Piece> {
     pieces
 }
 
-/// The directories of others below an entry of the root that lead to the caller's home and working directory.
+/// The other users' directories below an entry of the root that lead to the caller's home and working
+/// directory.
 fn ways(root: &Root, name: &Path, caller: u32) -> Vec<(PathBuf, u32)> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let mut ways: Vec<(PathBuf, u32)> = Vec::new();
@@ -178,13 +199,15 @@ fn ways(root: &Root, name: &Path, caller: u32) -> Vec<(PathBuf, u32)> {
     ways
 }
 
-/// The owner of the root, if that id does not exist in the user namespace.
-fn foreign_owner(root: &Root, privilege: Privilege, ids: &Ids, caller: u32) -> Option<u32> {
+/// The owner of the root, if the user namespace does not have that id.
+fn foreign_owner(root: &Root, privilege: Privilege, ids: &MappedIds, caller: u32) -> Option<u32> {
     let owner = fstat(&root.dir).ok()?;
     let is_foreign = match privilege {
         Privilege::Machine | Privilege::FreeIds => false,
         Privilege::Unprivileged => owner.st_uid != caller,
-        Privilege::Namespace => owner.st_uid == NOBODY && (owner.st_gid == NOBODY || !ids.has_user(NOBODY)),
+        Privilege::Namespace => {
+            owner.st_uid == OVERFLOW_ID && (owner.st_gid == OVERFLOW_ID || !ids.has_user(OVERFLOW_ID))
+        }
     };
     is_foreign.then_some(owner.st_uid)
 }

@@ -1,22 +1,25 @@
-//! Reads the system once, before anything is decided. A probe is never changed: setup.rs decides.
+//! Reads the system once, before any decision. A probe never changes: setup.rs decides.
 
 use std::os::fd::RawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chain::handover::Handover;
 use nix::sched::CloneFlags;
-use system::namespace::{Kind, capability};
+use system::namespace::{NamespaceKind, capability};
 use system::visibility::Refused;
 use system::{mountinfo, sys};
 
 use crate::broken_variables::Variable;
 use crate::cgroup_view::CgroupProbe;
+use crate::changes;
 use crate::cli::Options;
 use crate::descriptors::{self, EscapingFd};
 use crate::dev::{self, Dev};
-use crate::ids::Ids;
+use crate::hosts::{self, Hosts};
+use crate::ids::MappedIds;
+use crate::kernel_mounts::ExistingMounts;
 use crate::mask::{self, Mask};
-use crate::mounts::ExistingMounts;
+use crate::mount_request::MountRequests;
 use crate::overlay::OverlayProbe;
 use crate::rights::CallerRights;
 use crate::root::{DirState, Root};
@@ -25,41 +28,39 @@ use crate::standard_pipes;
 use crate::subordinate_files;
 use system::accounts::AccountFiles;
 
-/// Where this process has CAP_SYS_ADMIN, which mount(2) needs.
+/// The user namespace in which this process has CAP_SYS_ADMIN, which mount(2) needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privilege {
-    /// In the user namespace the machine booted with.
+    /// The machine's first user namespace.
     Machine,
     /// In another user namespace.
     Namespace,
-    /// In the user namespace the machine booted with, and the command gets one whose ids no account has.
+    /// The machine's first user namespace, and the command gets one with ids that no account has.
     FreeIds,
-    /// Nowhere: it takes a new user namespace.
+    /// None: a new user namespace is needed.
     Unprivileged,
 }
 
-/// Why nothing can be mounted, so that chroot(2) has to do.
+/// Why nothing can be mounted, so that chroot(2) must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyPlain {
     /// By `--plain`.
     Requested,
     SameRoot,
-    /// CAP_SYS_CHROOT alone.
+    /// The process has only CAP_SYS_CHROOT.
     NoAdmin,
-    /// The root is not a mount, so it can neither be made private nor pivoted from.
+    /// The root is not a mount point, so it cannot be made private, and pivot_root(2) fails.
     InChroot,
 }
 
 impl WhyPlain {
-    /// The reason as the user reads it.
+    /// The reason, as the user reads it.
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Requested => "--plain makes no mounts",
             Self::SameRoot => "NEWROOT is '/', where everything is mounted already",
-            Self::NoAdmin => {
-                "that takes CAP_SYS_ADMIN, which 'unshare-rs --' before it gives in a user namespace of its own"
-            }
-            Self::InChroot => "this process is in a chroot itself, where mounts cannot be kept inside",
+            Self::NoAdmin => "mounts need CAP_SYS_ADMIN: put 'unshare-rs --' before chroot-rs",
+            Self::InChroot => "the caller runs in a chroot(2), where mounts cannot be kept private",
         }
     }
 }
@@ -76,39 +77,49 @@ impl Privilege {
         if sys::is_mount_root(Path::new("/")) == Some(false) {
             return Err(WhyPlain::InChroot);
         }
-        Ok(match (Kind::USER.is_initial(), want_free_ids) {
+        Ok(match (NamespaceKind::USER.is_initial(), want_free_ids) {
             (true, true) => Self::FreeIds,
             (true, false) => Self::Machine,
             (false, _) => Self::Namespace,
         })
     }
 
-    fn read_dev(self, ids: &Ids, umask: u32, has_host_root: bool) -> Dev {
+    /// The caller's user and group in the mount namespace.
+    fn inner_ids(self) -> (u32, u32) {
+        if self == Self::Unprivileged { own_id_kept().unwrap_or_default() } else { (0, 0) }
+    }
+
+    /// Whether the mounts on directories of the root (`mounts` of them) can be unmounted.
+    fn can_unmount(self, root: &Root, mounts: usize) -> bool {
+        self == Self::Machine || (mounts > 0 && self == Self::Namespace && root.can_unmount_below())
+    }
+
+    fn read_dev(self, ids: &MappedIds, umask: u32, has_host_root: bool) -> Dev {
         Dev {
             mknod: self == Self::Machine && sys::has_capability(capability::CAP_MKNOD),
             has_host_root,
             is_limited: true,
             terminal: dev::terminal(),
-            tty_group: ids.has_group(5),
-            mqueue: self.owns(Kind::IPC) && Path::new("/proc/sys/fs/mqueue").is_dir(),
+            tty_group: self == Self::Machine || ids.shows_group(5),
+            mqueue: self.owns(NamespaceKind::IPC) && Path::new("/proc/sys/fs/mqueue").is_dir(),
             umask,
         }
     }
 
-    /// The file systems that the kernel does not give: only a user namespace is refused any.
+    /// The file systems that the kernel refuses: only in a user namespace does it refuse any.
     fn refused_mounts(self) -> Refused {
         match self {
             Self::Machine => Refused::default(),
             Self::Namespace => Refused::read(CloneFlags::CLONE_NEWNS),
-            // its network namespace is not its own, so it gets no sysfs in any case
+            // its network namespace belongs to another user namespace, so it gets no sysfs in any case
             Self::Unprivileged | Self::FreeIds => {
                 Refused::read(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUSER)
             }
         }
     }
 
-    /// Whether its capabilities count in this process's namespace of a kind.
-    fn owns(self, kind: Kind) -> bool {
+    /// Whether its capabilities apply to this process's namespace of this kind.
+    fn owns(self, kind: NamespaceKind) -> bool {
         match self {
             Self::Machine => true,
             Self::Namespace => kind.is_ours(),
@@ -118,8 +129,8 @@ impl Privilege {
     }
 }
 
-/// The ids of this process, where it has them and no others in a user namespace of its own: who made that
-/// kept them on purpose, as `unshare-rs --map-current-user` does.
+/// The ids of this process, if they are the only ones in a non-initial user namespace, and unchanged: its
+/// creator kept them on purpose, as `unshare-rs --map-current-user` does.
 pub fn own_id_kept() -> Option<(u32, u32)> {
     let (uid, gid) = sys::effective_ids();
     let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
@@ -132,20 +143,20 @@ pub fn own_id_kept() -> Option<(u32, u32)> {
 #[derive(Debug)]
 pub struct Probe {
     pub root: Root,
-    /// Whether it is this process's root already.
+    /// Whether NEWROOT is already this process's root.
     pub is_current_root: bool,
-    /// The users and groups of the new root; empty if no option names one.
+    /// The new root's users and groups; empty if no option names one.
     pub accounts: AccountFiles,
-    /// The ids of the user namespace that the command runs in.
-    pub ids: Ids,
-    /// The variables that lead nowhere in the new root.
+    /// The ids of the command's user namespace.
+    pub ids: MappedIds,
+    /// The variables that name no file in the new root.
     pub broken_variables: Vec<Variable>,
     /// The effective user.
     pub uid: u32,
-    /// The standard descriptors that are pipes; looked at where the command becomes another user.
+    /// The standard descriptors that are pipes. Read only if the command changes its user.
     pub standard_pipes: Vec<RawFd>,
     pub mounts: Result<MountProbe, WhyPlain>,
-    /// What the tool before left to this one.
+    /// What the previous tool left to this one.
     pub handover: Option<Handover>,
 }
 
@@ -163,13 +174,13 @@ impl Probe {
         let named = options.credentials.are_requested();
         let ids = match privilege {
             Ok(Privilege::Unprivileged) => match own_id_kept() {
-                Some((uid, gid)) => Ids::only(uid, gid),
-                None => Ids::one(),
+                Some((uid, gid)) => MappedIds::only(uid, gid),
+                None => MappedIds::one(),
             },
-            Ok(Privilege::FreeIds) => Ids::below(1 << 16),
-            Ok(Privilege::Namespace) => Ids::here(),
-            Err(_) if named => Ids::here(),
-            Ok(Privilege::Machine) | Err(_) => Ids::default(),
+            Ok(Privilege::FreeIds) => MappedIds::below(1 << 16),
+            Ok(Privilege::Namespace) => MappedIds::of_this_process(),
+            Err(_) if named => MappedIds::of_this_process(),
+            Ok(Privilege::Machine) | Err(_) => MappedIds::default(),
         };
         let broken_variables = if is_current_root || options.plain {
             Vec::new()
@@ -191,31 +202,35 @@ impl Probe {
     }
 }
 
-/// What decides the mounts.
+/// The facts that decide about mounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountProbe {
     pub privilege: Privilege,
     pub rights: CallerRights,
-    /// The effective user and group of this process.
+    /// This process's effective user and group.
     pub caller: (u32, u32),
-    /// What they are in a new user namespace.
+    /// The same ids inside a new user namespace.
     pub inside: (u32, u32),
     pub escaping_fds: Vec<EscapingFd>,
     /// Whether this is process 1 of its PID namespace.
     pub is_pid_1: bool,
-    /// Whether mounts over parts of /proc keep the kernel from mounting a new proc.
+    /// Whether mounts over parts of /proc make the kernel refuse a new proc.
     pub proc_is_covered: bool,
+    /// Whether the kernel refuses a new proc, and the caller has none that could be shown.
+    pub lacks_proc: bool,
+    /// Whether the same holds for sysfs.
+    pub lacks_sys: bool,
     /// Whether this process's user namespace owns its PID namespace.
     pub owns_pid: bool,
-    /// Whether it owns its network namespace, and the kernel gives it a new sysfs.
+    /// Whether it owns its network namespace, and the kernel grants it a new sysfs.
     pub owns_net: bool,
     /// Its cgroup namespace.
     pub cgroup: CgroupProbe,
     /// Whether a tree of mounts can be made read-only: Linux 5.12.
     pub has_mount_setattr: bool,
-    /// The paths to cover that this kernel has; none where user 0 of the machine does not exist.
+    /// The paths to cover that exist on this kernel; none if the machine's user 0 does not exist inside.
     pub masks: Vec<Mask>,
-    /// What can be shown of the caller's sysfs, where there is no new one.
+    /// The parts of the caller's sysfs that can be shown if there is no new one.
     pub sys_parts: Vec<&'static str>,
     pub proc_dir: DirState,
     pub sys_dir: DirState,
@@ -223,72 +238,149 @@ pub struct MountProbe {
     pub existing: ExistingMounts,
     pub root_mount: RootMount,
     pub dev: Dev,
+    /// The hosts file that the root needs; None if the hostname is the machine's.
+    pub hosts: Option<Hosts>,
     /// Whether files of the root belong to ids that 'unshare-rs' before chroot-rs would map.
     pub has_unmapped_files: bool,
-    /// What an overlay has to know; empty without one.
+    /// The facts that an overlay needs; empty without one.
     pub overlay: OverlayProbe,
-    /// Whether mounts that are made outside spread into the caller's mounts; looked at where they may be
-    /// shown inside.
+    /// Whether mounts made outside propagate to the caller's mounts. Read only if they may be shown inside.
     pub is_slave: bool,
 }
 
 impl MountProbe {
-    fn read(root: &Root, privilege: Privilege, ids: &Ids, options: &Options) -> Self {
-        let is_machine = privilege == Privilege::Machine;
-        let is_pid_1 = nix::unistd::getpid().as_raw() == 1;
+    fn read(root: &Root, privilege: Privilege, ids: &MappedIds, options: &Options) -> Self {
         let umask = sys::current_umask();
         let has_open_tree = sys::has_open_tree();
-        let (proc_dir, proc_mounts) = root.dir_state("proc");
-        let (sys_dir, sys_mounts) = root.dir_state("sys");
-        let (dev_dir, _) = root.dir_state("dev");
-        let refused = privilege.refused_mounts();
-        let shows_net = privilege.owns(Kind::NET) && !refused.sysfs;
-        let caller = sys::effective_ids();
-        let inside =
-            if privilege == Privilege::Unprivileged { own_id_kept().unwrap_or_default() } else { (0, 0) };
-        let rights = CallerRights::read(privilege, inside.0);
+        let has_mount_setattr = has_open_tree && sys::has_mount_setattr();
         let changes = options.changes.directory();
-        let overlay = || OverlayProbe::read(root, privilege, ids, caller.0, changes.as_deref());
-        let overlay = (options.write_mode() == WriteMode::Ephemeral).then(overlay);
-        let may_unmount = || privilege == Privilege::Namespace && root.can_unmount_below();
-        let can_unmount = is_machine || (proc_mounts + sys_mounts > 0 && may_unmount());
+        // if an earlier command has replaced a directory, this run finds the replacement
+        let dir_state = |name: &str| {
+            let replaced = changes.as_deref().and_then(|changes| changes::replaced(changes, Path::new(name)));
+            replaced.map_or_else(|| root.dir_state(name), |state| (state, 0))
+        };
+        let (proc_dir, proc_mounts) = dir_state("proc");
+        let (sys_dir, sys_mounts) = dir_state("sys");
+        let (dev_dir, _) = dir_state("dev");
+        let refused = privilege.refused_mounts();
+        let shows_net = privilege.owns(NamespaceKind::NET) && !refused.sysfs;
+        let sys_parts = if shows_net { Vec::new() } else { sys_parts() };
+        let lacks_sys = !shows_net && sys_parts.is_empty();
+        let lacks_proc = refused.proc && !Path::new("/proc/self").exists();
+        let caller = sys::effective_ids();
+        let inside = privilege.inner_ids();
+        let rights = CallerRights::read(privilege, inside.0);
+        let overlay = read_overlay(root, privilege, ids, caller.0, options);
+        let can_unmount = privilege.can_unmount(root, proc_mounts + sys_mounts);
         Self {
             privilege,
             masks: if rights.has_host_root { mask::all() } else { Vec::new() },
-            sys_parts: if shows_net { Vec::new() } else { sys_parts() },
+            sys_parts,
             dev: privilege.read_dev(ids, umask, rights.has_host_root),
             rights,
             caller,
             inside,
             escaping_fds: descriptors::escaping_fds(),
-            is_pid_1,
-            proc_is_covered: refused.proc,
-            owns_pid: privilege.owns(Kind::PID),
+            is_pid_1: nix::unistd::getpid().as_raw() == 1,
+            proc_is_covered: refused.proc && !lacks_proc,
+            lacks_proc,
+            lacks_sys,
+            owns_pid: privilege.owns(NamespaceKind::PID),
             owns_net: shows_net,
             cgroup: CgroupProbe::read(
-                !Kind::CGROUP.is_initial() && privilege.owns(Kind::CGROUP),
+                !NamespaceKind::CGROUP.is_initial() && privilege.owns(NamespaceKind::CGROUP),
                 options.cgroup,
             ),
-            has_mount_setattr: has_open_tree && sys::has_mount_setattr(),
+            has_mount_setattr,
+            hosts: if has_mount_setattr { read_hosts(root, options, &overlay) } else { None },
             proc_dir,
             sys_dir,
             dev_dir,
             existing: ExistingMounts { proc_mounts, sys_mounts, can_unmount },
-            root_mount: RootMount {
-                has_open_tree,
-                mode: root.mode(),
-                umask,
-                userxattr: !is_machine,
-                covers_old_root: mountinfo::is_root_first_mount(),
-            },
+            root_mount: read_root_mount(root, privilege, umask, has_open_tree, &options.mounts),
             has_unmapped_files: privilege == Privilege::Unprivileged && subordinate_files::are_there(root),
-            overlay: overlay.unwrap_or_default(),
-            is_slave: options.mounts.have_bind() && mountinfo::is_root_slave(),
+            overlay,
+            is_slave: options.mounts.have_bind() && mountinfo::has_slave(),
         }
     }
 }
 
-/// The directories of sysfs that are the kernel's devices and modules, and no switches or mounts of others.
+fn read_root_mount(
+    root: &Root,
+    privilege: Privilege,
+    umask: u32,
+    has_open_tree: bool,
+    mounts: &MountRequests,
+) -> RootMount {
+    RootMount {
+        has_open_tree,
+        mode: root.mode(),
+        umask,
+        userxattr: privilege != Privilege::Machine,
+        covers_old_root: mountinfo::is_root_first_mount(),
+        place: if root.is_current_root() { unused_directory(root, mounts) } else { "." },
+    }
+}
+
+/// A directory of the current root in which the plan opens nothing.
+fn unused_directory(root: &Root, mounts: &MountRequests) -> &'static str {
+    let sources: Vec<_> = mounts.sources().collect();
+    let real: Vec<_> = sources.iter().filter_map(|source| std::fs::canonicalize(source).ok()).collect();
+    let opens_in = |name: &str| {
+        let dir = Path::new("/").join(name);
+        sources
+            .iter()
+            .copied()
+            .chain(real.iter().map(PathBuf::as_path))
+            .any(|source| source.starts_with(&dir))
+    };
+    let dirs = ["usr", "etc", "var", "tmp", "home", "mnt"];
+    let is_unused = |name: &&str| root.dir_state(name).0 == DirState::Directory && !opens_in(name);
+    dirs.into_iter().find(is_unused).unwrap_or(".")
+}
+
+/// The facts that an overlay needs, if there will be one.
+fn read_overlay(
+    root: &Root,
+    privilege: Privilege,
+    ids: &MappedIds,
+    caller: u32,
+    options: &Options,
+) -> OverlayProbe {
+    if options.write_mode() != WriteMode::Ephemeral {
+        return OverlayProbe::default();
+    }
+    OverlayProbe::read(root, privilege, ids, caller, options.changes.directory().as_deref())
+}
+
+/// Reads the hosts file, unless an option shows another one there.
+fn read_hosts(root: &Root, options: &Options, overlay: &OverlayProbe) -> Option<Hosts> {
+    let shows_own = options.no_hosts || options.no_mount || options.mounts.may_show(Path::new(hosts::PATH));
+    if shows_own || NamespaceKind::UTS.is_initial() {
+        return None;
+    }
+    let changes = options.changes.directory();
+    let is_changed = |changes: &Path| {
+        let (etc, hosts) = (Path::new("etc"), Path::new("etc/hosts"));
+        changes::replaced(changes, etc).or_else(|| changes::replaced(changes, hosts)).is_some()
+    };
+    if changes.as_deref().is_some_and(is_changed) {
+        return None;
+    }
+    let keeps_changes = changes.is_some();
+    let is_ephemeral = options.write_mode() == WriteMode::Ephemeral && !keeps_changes;
+    // the owner of the root exists inside
+    let has_owner = || root.owner_of(Path::new("/etc")) == root.owner_of(Path::new("/"));
+    let can_create = || match options.write_mode() {
+        WriteMode::Ephemeral => !keeps_changes && overlay.pieces.is_empty() && has_owner(),
+        // the caller's own root does not belong to a container
+        WriteMode::Persistent => !root.is_current_root() && root.can_write(Path::new("/etc")),
+        WriteMode::ReadOnly => false,
+    };
+    Hosts::read(root, is_ephemeral, can_create)
+}
+
+/// The directories of sysfs that show the kernel's devices and modules, without settings or other mounts.
 fn sys_parts() -> Vec<&'static str> {
     let parts = ["block", "bus", "class", "dev", "devices", "module"];
     parts.into_iter().filter(|name| Path::new("/sys").join(name).is_dir()).collect()

@@ -1,19 +1,20 @@
-//! What the command may do: its capabilities, its system calls, its session keyring.
+//! The command's rights: its capabilities, its system calls, its session keyring.
 //!
-//! The bounding set goes before all: process 1 and the command inherit it, and what is permitted now stays.
-//! Of the others the order is the only one that works. The keyring first, because the filter refuses
-//! keyctl(2). The filter while CAP_SYS_ADMIN is there, and after the last mount, which it would refuse.
-//! Capabilities last, after the change of the user, which takes some.
+//! The bounding set is reduced first: process 1 and the command inherit it, and permitted capabilities stay.
+//! For the rest, only one order works. The keyring comes first, because the filter refuses keyctl(2). The
+//! filter needs CAP_SYS_ADMIN, and comes after the last mount, which it would refuse. Capabilities come last,
+//! after the change of user, which drops some.
 
 mod caller;
 mod calls;
-mod mounts;
+mod mount_limits;
 mod options;
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use chain::plan::Step;
 use chain::reporter::quoted;
 use chain::{Failure, Plan};
 use libc::c_long;
@@ -24,14 +25,14 @@ use crate::seccomp::Filter;
 use crate::seccomp::profile::{self, Facts};
 
 pub use caller::CallerRights;
-pub use mounts::MountLimits;
+pub use mount_limits::MountLimits;
 pub use options::{RightsOptions, SeccompChoice};
 
-/// The most that is read of a profile; docker's has 20 kB.
+/// The most that is read of a profile; docker's is 20 kB long.
 const MAX_PROFILE_BYTES: u64 = 4 << 20;
 
-/// What process 1 has yet to do under its filter: it gives up its capabilities, closes what it has open,
-/// answers or reports a failure, and waits.
+/// The calls that process 1 still makes under its filter: it gives up its capabilities, closes its
+/// descriptors, answers or reports a failure, and waits.
 const REAPER_CALLS: &[c_long] = &[
     libc::SYS_capset,
     libc::SYS_close,
@@ -45,11 +46,11 @@ const REAPER_CALLS: &[c_long] = &[
     libc::SYS_write,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_pause,
-    // pause(3) of architectures without pause(2)
+    // pause(3) on architectures without pause(2)
     libc::SYS_ppoll,
 ];
 
-/// A filter, and the end of the sentence "the tool will now".
+/// A filter, and the reason of its step.
 #[derive(Clone, Debug)]
 struct ReasonedFilter {
     reason: &'static str,
@@ -60,7 +61,7 @@ struct ReasonedFilter {
 /// What is given up, and what is kept.
 #[derive(Clone, Debug, Default)]
 pub struct Rights {
-    /// Whether the caller's session keyring is left.
+    /// Whether to leave the caller's session keyring.
     leaves_keyring: bool,
     no_new_privs: bool,
     bounding: Option<BoundingSet>,
@@ -68,7 +69,7 @@ pub struct Rights {
     sets: Option<Sets>,
 }
 
-/// What leaves the bounding set.
+/// The change to the bounding set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct BoundingSet {
     dropped: Capabilities,
@@ -77,19 +78,20 @@ struct BoundingSet {
     requested: bool,
 }
 
-/// What the command is permitted in the end.
+/// The command's final capability sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sets {
     permitted: Capabilities,
-    /// What a user who is not root keeps, ambient and inheritable.
+    /// What a non-root user keeps, as ambient and inheritable capabilities.
     ambient: Capabilities,
-    /// Whether the change of the user would take them.
+    /// Whether the change of user would drop them.
     user_changes: bool,
 }
 
 impl Rights {
     /// # Errors
-    /// An option that cannot be done: a capability that the caller has not got, a profile that is none.
+    /// An option that is impossible: a capability that the caller does not have, a file that is not a
+    /// profile.
     pub fn resolve(
         options: &RightsOptions,
         caller: &CallerRights,
@@ -117,71 +119,68 @@ impl Rights {
         let Some(BoundingSet { dropped, kept, known, requested }) = &self.bounding else { return };
         let which = if kept.count() == 0 { String::new() } else { format!(": {kept}") };
         let reason = format!("keep {} of {known} capabilities{which}", kept.count());
-        plan.step(reason, calls::DropFromBoundingSet(*dropped));
-        if !requested {
-            plan.optional();
-        }
+        plan.add(Step::new(reason, calls::DropFromBoundingSet(*dropped)).optional_if(!requested));
     }
 
-    /// What process 1 gives up, which is in sight of the command and does nothing but wait: so it has no
-    /// capability, and can make only the calls that it waits with.
+    /// Drops the reaper's rights. The command can see the reaper, which only waits. So it has no
+    /// capabilities, and can make only the calls that waiting needs.
     pub fn plan_reaper(&self, plan: &mut Plan) {
         let requested = self.filters.iter().any(|filter| filter.requested);
         let limit = (!self.filters.is_empty()).then(|| Filter::only(REAPER_CALLS));
-        let limit =
-            limit.map(|filter| ReasonedFilter { reason: "let it do nothing but wait", filter, requested });
+        let limit = limit.map(|filter| ReasonedFilter {
+            reason: "restrict the reaper to waiting",
+            filter,
+            requested,
+        });
         self.plan_filters(plan, limit.iter());
         if self.sets.is_some() || self.bounding.is_some() {
-            plan.step("have no capability in it", calls::SetCapabilities::default());
+            plan.step("drop every capability of the reaper", calls::SetCapabilities::default());
         }
     }
 
-    /// What comes after the last mount and before the user changes.
+    /// The steps after the last mount and before the change of user.
     pub fn plan_limits(&self, plan: &mut Plan) {
         if self.leaves_keyring {
-            plan.step("leave the caller's session keyring", calls::JoinSessionKeyring);
-            plan.optional();
+            plan.add(Step::new("leave the caller's session keyring", calls::JoinSessionKeyring).optional());
         }
         self.plan_filters(plan, self.filters.iter());
     }
 
     fn plan_filters<'a>(&self, plan: &mut Plan, filters: impl Iterator<Item = &'a ReasonedFilter>) {
         if self.no_new_privs {
-            plan.step("let no program give more rights", calls::NoNewPrivs);
+            plan.step("keep programs from gaining rights", calls::NoNewPrivs);
         }
         for ReasonedFilter { reason, filter, requested } in filters {
-            plan.step(*reason, calls::InstallFilter { filter: filter.clone(), requested: *requested });
-            if !requested {
-                plan.optional();
-            }
+            let install = calls::InstallFilter { filter: filter.clone(), requested: *requested };
+            plan.add(Step::new(*reason, install).optional_if(!requested));
         }
     }
 
-    /// What must be done before the user changes.
+    /// The step that must come before the change of user.
     pub fn plan_before_credentials(&self, plan: &mut Plan) {
         if self.sets.is_some_and(|sets| sets.user_changes && sets.permitted.count() > 0) {
             plan.step("keep capabilities when the user changes", calls::KeepPermitted);
         }
     }
 
-    /// What is given up last.
+    /// The last things to give up.
     pub fn plan_capabilities(&self, plan: &mut Plan) {
         let Some(Sets { permitted, ambient, .. }) = self.sets else { return };
         let set = calls::SetCapabilities { permitted, inheritable: ambient };
-        plan.step("have no other capabilities from here on", set);
+        plan.step("drop all other capabilities", set);
         if ambient.count() > 0 {
             plan.step(format!("let the command keep {ambient}"), calls::RaiseAmbient(ambient));
         }
     }
 }
 
-/// The capabilities that the command keeps, of those that there are.
+/// The capabilities that the command keeps, of those that the caller has.
 fn kept(options: &RightsOptions, caller: &CallerRights) -> Result<Capabilities, Failure> {
     let added = options.cap_add.iter().filter(|set| **set != Capabilities::ALL);
     for set in added {
         if set.and(caller.permitted) != *set {
-            let failure = Failure::new(format!("cannot keep {set}: the caller has not got it"));
-            return Err(failure.hint("grep CapPrm /proc/self/status"));
+            let failure = Failure::new(format!("cannot keep {set}: the caller does not have it"));
+            return Err(failure.hint("see the caller's capabilities: grep CapPrm /proc/self/status"));
         }
     }
     let wanted = Capabilities::default_set().changed(&options.cap_add, &options.cap_drop);
@@ -201,10 +200,10 @@ impl BoundingSet {
             return Ok(None);
         }
         if !caller.permitted.has(CAP_SETPCAP) {
-            let missing = "that takes CAP_SETPCAP, which the caller has not got";
+            let missing = "that needs CAP_SETPCAP, which the caller does not have";
             if requested {
-                let failure = Failure::new(format!("cannot give up capabilities for good: {missing}"));
-                return Err(failure.hint("grep CapPrm /proc/self/status"));
+                let failure = Failure::new(format!("cannot give up capabilities permanently: {missing}"));
+                return Err(failure.hint("see the caller's capabilities: grep CapPrm /proc/self/status"));
             }
             notes.push(format!("root inside keeps every capability: {missing}"));
             return Ok(None);
@@ -214,8 +213,8 @@ impl BoundingSet {
 }
 
 impl Sets {
-    /// Root gets back at execve(2) what the bounding set has. A user who is not root has nothing,
-    /// unless asked for, or unless it had it already and stays the same.
+    /// At execve(2), root gets back what the bounding set has. A non-root user has no capabilities, unless an
+    /// option asks for them, or the same user had them before.
     fn resolve(
         options: &RightsOptions,
         caller: &CallerRights,
@@ -232,12 +231,12 @@ impl Sets {
         let added = options.cap_add.iter().copied().fold(none, Capabilities::or).and(kept);
         let had = if credentials.uid.is_none() { caller.ambient.and(kept) } else { none };
         let ambient = had.or(added);
-        // setresuid(2) of root takes all but the inheritable ones itself
+        // a setresuid(2) by root drops all but the inheritable ones itself
         let is_done = user_changes && ambient == none && caller.inheritable == none;
         (!is_done).then_some(Self { permitted: ambient, ambient, user_changes })
     }
 
-    /// As without options, but for what is added to a user who is not root.
+    /// The default, plus capabilities that are added for a non-root user.
     fn of_privileged(
         options: &RightsOptions,
         caller: &CallerRights,
@@ -263,7 +262,7 @@ fn filters(
     };
     Ok(match choice {
         None | Some(SeccompChoice::Default) => vec![ReasonedFilter {
-            reason: "refuse system calls that reach the machine",
+            reason: "refuse system calls that affect the whole machine",
             filter: Filter::for_command(caller.filter, kept.0),
             requested: choice.is_some(),
         }],
@@ -285,15 +284,13 @@ fn read_profile(path: &Path, kept: Capabilities) -> Result<Filter, Failure> {
     if let Err(why) = file {
         let errno = nix::errno::Errno::from_raw(why.raw_os_error().unwrap_or_default());
         let failure = cannot(chain::reporter::ErrnoText(errno).to_string());
-        return Err(
-            failure.hint("--seccomp needs 'default', 'unconfined' or a file with a profile of docker's")
-        );
+        return Err(failure.hint("--seccomp needs 'default', 'unconfined' or a file with a docker profile"));
     }
     let facts = Facts { capabilities: kept.0, kernel: kernel_version() };
     profile::read(&text, path, facts).map_err(|why| cannot(why.wrong).hint(why.hint))
 }
 
-/// Major and minor version of the running kernel; the newest, if it cannot be read.
+/// The major and minor version of the running kernel; if it cannot be read, the newest.
 fn kernel_version() -> (u32, u32) {
     let newest = (u32::MAX, u32::MAX);
     let Ok(name) = nix::sys::utsname::uname() else { return newest };

@@ -1,32 +1,34 @@
-//! The new root directory, held open: whoever renames its path replaces nothing.
+//! The new root directory, held open, so that renaming its path replaces nothing.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::handles::FdSlot;
+use chain::plan::Step;
 use chain::reporter::{ErrnoText, quoted};
 use chain::{Failure, Plan, call};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
-use nix::sys::stat::{Mode, fstat, stat};
-use system::search::unsearchable_parent;
-use system::walk::walk;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
+use nix::sys::stat::{Mode, SFlag, fstat, stat};
+use nix::unistd::AccessFlags;
+use system::walk::{Walked, walk};
 use system::{mountinfo, sys};
 
 use system::accounts::AccountFiles;
 
-/// The most that is read of a file of the new root.
-const MAX_READ_BYTES: u64 = 4 << 20;
+/// The most that is read of a file in the new root.
+pub const MAX_READ_BYTES: u64 = 4 << 20;
 
-/// What a directory of the new root is.
+/// The state of a directory in the new root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirState {
     Directory,
     Missing,
-    /// A symlink on the way: its owner would choose where a mount lands.
+    /// A symlink: its owner would choose where a mount ends up.
     Symlink,
     Refused(Errno),
 }
@@ -49,21 +51,21 @@ impl Root {
             Err(errno) => ErrnoText(errno),
         };
         let failure = Failure::new(format!("cannot change root directory to {}: {errno}", quoted(&path)));
-        let Some(dir) = std::path::absolute(&path).ok().and_then(|path| unsearchable_parent(&path)) else {
-            let image = hints::image_for_directory(&path.to_string_lossy()).filter(|_| !path.exists());
-            return Err(Failure { hint: image, ..failure });
+        let Some(closed) = call::closed_above(&path) else {
+            let name = path.to_string_lossy();
+            let meant = hints::docker_command(&name).or_else(|| hints::image_for_directory(&name));
+            return Err(Failure { hint: meant.filter(|_| !path.exists()), ..failure });
         };
-        let user = sys::effective_ids().0;
-        Err(failure.hint(format!("user {user} may not enter {}: chmod, or be its owner", quoted(&dir))))
+        Err(failure.hint(closed))
     }
 
-    /// Whether it is the root directory that this process has now.
+    /// Whether it is this process's current root directory.
     pub fn is_current_root(&self) -> bool {
         let same = match (fstat(&self.dir), stat("/")) {
             (Ok(new), Ok(old)) => (new.st_dev, new.st_ino) == (old.st_dev, old.st_ino),
             _ => false,
         };
-        // the same directory mounted at another place is another root
+        // the same directory mounted elsewhere is another root
         same && self.path.canonicalize().is_ok_and(|path| path == Path::new("/"))
     }
 
@@ -71,12 +73,12 @@ impl Root {
         fstat(&self.dir).map_or(0o755, |stat| stat.st_mode & 0o7777)
     }
 
-    /// What the directory `name` of the root is, and how many mounts are stacked on it.
+    /// The state of the root's directory `name`, and how many mounts are stacked on it.
     pub fn dir_state(&self, name: &str) -> (DirState, usize) {
         let state = match sys::open_without_symlinks(self.dir.as_fd(), Path::new(name)) {
             Ok(opened) => return (DirState::Directory, self.mounts_on(&opened)),
             Err(Errno::ELOOP) => DirState::Symlink,
-            // O_DIRECTORY reports a symlink so where openat2 is missing
+            // without openat2(2), O_DIRECTORY reports a symlink like this
             Err(Errno::ENOTDIR) if nix::fcntl::readlinkat(&self.dir, name).is_ok() => DirState::Symlink,
             Err(Errno::ENOENT) => DirState::Missing,
             Err(errno) => DirState::Refused(errno),
@@ -86,26 +88,26 @@ impl Root {
 
     fn mounts_on(&self, opened: &OwnedFd) -> usize {
         let device = |fd: &OwnedFd| fstat(fd).map(|stat| stat.st_dev);
-        // a subvolume of btrfs(5) has a device number of its own and is not a mount
+        // a subvolume of btrfs(5) has its own device number and is not a mount
         if device(opened) == device(&self.dir) || sys::is_mount_root_at(opened.as_fd()) == Some(false) {
             return 0;
         }
         mountinfo::stacked_on(opened.as_fd()).unwrap_or_default()
     }
 
-    /// Whether this process may unmount what is mounted below.
+    /// Whether this process can unmount the mounts below it.
     pub fn can_unmount_below(&self) -> bool {
         sys::mounts_below_can_go(self.dir.as_fd())
     }
 
-    /// Its own passwd(5) and group(5); a file that is missing is empty.
+    /// Its own passwd(5) and group(5); a missing file counts as empty.
     pub fn account_files(&self) -> AccountFiles {
         let read = |path: &str| self.read(path).unwrap_or_default();
         AccountFiles::new(read("/etc/passwd"), read("/etc/group"))
     }
 
-    /// The shell to run without a command: `preferred` if the root has it, else the shell of root
-    /// in the root's own passwd(5), else `/bin/sh`.
+    /// The shell to run without a command: `preferred` if it exists in the root, else root's shell in the
+    /// root's passwd(5), else `/bin/sh`.
     pub fn shell(&self, preferred: Option<OsString>) -> OsString {
         let has = |shell: &OsString| self.has(Path::new(shell));
         preferred
@@ -114,26 +116,76 @@ impl Root {
             .unwrap_or_else(|| OsString::from("/bin/sh"))
     }
 
-    /// Whether a process inside finds something at an absolute path.
+    /// Whether an absolute path exists for a process inside.
     pub fn has(&self, path: &Path) -> bool {
         path.is_absolute() && self.open_inside(path, OFlag::O_PATH).is_ok()
     }
 
-    /// The user and the group of a file inside.
+    /// Whether a path leads a process that starts in the root to something other than a directory.
+    pub fn has_file(&self, path: &Path) -> bool {
+        let found = self.open_inside(&Path::new("/").join(path), OFlag::O_PATH).and_then(fstat);
+        found.is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFDIR)
+    }
+
+    /// The owner and group of a file inside.
     pub fn owner_of(&self, path: &Path) -> Option<(u32, u32)> {
         let found = fstat(self.open_inside(path, OFlag::O_PATH | OFlag::O_NOFOLLOW).ok()?).ok()?;
         Some((found.st_uid, found.st_gid))
     }
 
-    /// The beginning of a file inside; nothing for a device or a pipe, which could block.
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let file = self.open_inside(Path::new(path), OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?;
-        let file = File::from(file);
-        if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+    /// Checks that the caller can create files in a directory inside.
+    ///
+    /// # Errors
+    /// Those of faccessat(2): `EACCES`, `EROFS`.
+    pub fn check_write(&self, dir: &Path) -> Result<(), Errno> {
+        let access = AccessFlags::W_OK | AccessFlags::X_OK;
+        let dir = self.open_inside(dir, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        nix::unistd::faccessat(&dir, ".", access, AtFlags::AT_EACCESS)
+    }
+
+    /// Whether the caller can create files there.
+    pub fn can_write(&self, dir: &Path) -> bool {
+        self.check_write(dir).is_ok()
+    }
+
+    /// How far a path inside leads.
+    pub fn walk(&self, path: &Path) -> Walked {
+        walk(path, |path| nix::fcntl::readlinkat(&self.dir, path).map(PathBuf::from))
+    }
+
+    /// Whether a path below the root, with no symlinks among its directories, is itself a symlink.
+    pub fn is_link(&self, path: &Path) -> bool {
+        nix::fcntl::readlinkat(&self.dir, path).is_ok()
+    }
+
+    /// The beginning of a file inside; None for a device or a pipe, which could block.
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        self.read_if(path, |_| true)
+    }
+
+    /// The same for a file that will be shown inside: it must be readable for all users and on the file
+    /// system of `dir`. Otherwise a symlink could lead to a file that the command must not read, or into a
+    /// mount that it does not have.
+    pub fn read_public(&self, path: &str, dir: &Path) -> Option<Vec<u8>> {
+        let device = fstat(self.open_inside(dir, OFlag::O_PATH).ok()?).ok()?.st_dev;
+        self.read_if(path, |meta| meta.dev() == device && meta.mode() & 0o004 != 0)
+    }
+
+    /// An unwanted file is not even opened: opening a device, such as a watchdog, can have an effect.
+    fn read_if(&self, path: &str, is_wanted: impl FnOnce(&Metadata) -> bool) -> Option<Vec<u8>> {
+        let held = File::from(self.open_inside(Path::new(path), OFlag::O_PATH).ok()?);
+        if !held.metadata().is_ok_and(|meta| meta.is_file() && is_wanted(&meta)) {
             return None;
         }
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let again = format!("/proc/self/fd/{}", held.as_raw_fd());
+        let file = match nix::fcntl::open(again.as_str(), flags, Mode::empty()) {
+            // a machine without /proc
+            Err(Errno::ENOENT) => self.open_inside(Path::new(path), flags),
+            opened => opened,
+        };
         let mut text = Vec::new();
-        file.take(MAX_READ_BYTES).read_to_end(&mut text).ok()?;
+        File::from(file.ok()?).take(MAX_READ_BYTES).read_to_end(&mut text).ok()?;
         Some(text)
     }
 
@@ -149,7 +201,7 @@ impl Root {
 
     /// The same without openat2(2), before Linux 5.6.
     fn open_walked(&self, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
-        let walked = walk(path, |path| nix::fcntl::readlinkat(&self.dir, path).map(PathBuf::from));
+        let walked = self.walk(path);
         let Some(name) = walked.real.file_name().filter(|_| walked.missing.is_empty()) else {
             return Err(Errno::ENOENT);
         };
@@ -164,8 +216,39 @@ pub fn chdir_to_root(plan: &mut Plan, new_root: FdSlot) {
     plan.step("go to the new root", call::Enter { slot: new_root, dir: "".into() });
 }
 
-/// Makes a directory below the new root the working directory.
+/// Changes to a directory below the new root.
 pub fn chdir_inside(plan: &mut Plan, new_root: FdSlot, dir: impl AsRef<Path>) {
+    plan.add(step_inside(new_root, dir));
+}
+
+/// The step of [`chdir_inside`].
+pub fn step_inside(new_root: FdSlot, dir: impl AsRef<Path>) -> Step {
     let dir = dir.as_ref();
-    plan.step(format!("go to /{} inside", dir.display()), call::Enter { slot: new_root, dir: dir.into() });
+    Step::new(format!("go to /{} inside", dir.display()), call::Enter { slot: new_root, dir: dir.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use nix::unistd::mkfifo;
+    use rustix::fs::inotify;
+
+    use super::*;
+
+    #[test]
+    fn only_a_file_that_is_wanted_is_opened() {
+        let scratch = ::tests::Scratch::new();
+        fs::write(scratch.path("file"), "text").unwrap();
+        mkfifo(&scratch.path("fifo"), Mode::S_IRWXU).unwrap();
+        let root = Root::open(scratch.path("")).unwrap();
+        let seen = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        for name in ["file", "fifo"] {
+            inotify::add_watch(&seen, scratch.path(name), inotify::WatchFlags::OPEN).unwrap();
+        }
+        let is_opened = || rustix::io::read(&seen, &mut [0u8; 256]).is_ok();
+        assert_eq!((root.read("/fifo"), is_opened()), (None, false));
+        assert_eq!((root.read_if("/file", |_| false), is_opened()), (None, false));
+        assert_eq!((root.read("/file"), is_opened()), (Some(b"text".to_vec()), true));
+    }
 }

@@ -1,9 +1,9 @@
-//! The system-call filter: which calls the command may make, as a program for the kernel.
+//! The system-call filter: which calls the command can make, as a program for the kernel.
 //!
-//! A filter is a program of classic BPF that the kernel runs before every system call: seccomp(2).
-//! `seccomp/syscalls.tsv` has a rule for each call; `build.rs` turns it into sorted ranges, and
-//! [`Filter`] into a binary tree, because a filter that compares one number after the other
-//! makes each call, and the start, five times as expensive.
+//! A filter is a classic BPF program that the kernel runs before every system call: seccomp(2).
+//! `seccomp/syscalls.tsv` has a rule for each call. `build.rs` turns it into sorted ranges, and [`Filter`]
+//! turns those into a binary tree: a filter that compares one number after the other would make each call,
+//! and the start, five times as expensive.
 
 pub mod profile;
 mod tree;
@@ -13,25 +13,25 @@ use libc::{c_long, sock_filter};
 use self::tree::{Action, Condition, Leaf, Test, program};
 use crate::capabilities::*;
 
-/// Whose root the command is, which decides about calls that the kernel guards by itself.
+/// Whose root the command is. This decides about calls that the kernel itself guards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privilege {
-    /// The machine's: its capabilities reach everything.
+    /// The machine's root: its capabilities apply to everything.
     Machine,
-    /// Of a user namespace: the kernel asks for capabilities in it, so calls for namespaces and
-    /// mounts may pass.
+    /// Root of a user namespace: the kernel checks capabilities in it, so calls for namespaces and mounts are
+    /// safe.
     UserNamespace,
 }
 
-/// What the filter does with a call: the words of `seccomp/syscalls.tsv`.
+/// What the filter does with a call, in the words of `seccomp/syscalls.tsv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
     Allow,
     Deny,
     Absent,
-    /// Passes with one of these capabilities, a bit each.
+    /// Allowed with one of these capabilities, one bit each.
     Guarded(u64),
-    /// The same for root of the machine, and passes in a user namespace.
+    /// The same for the machine's root; always allowed in a user namespace.
     Namespaced(u64),
     Clone,
     Clone3,
@@ -45,28 +45,33 @@ enum Rule {
 pub struct Filter(Vec<sock_filter>);
 
 impl Filter {
-    /// The default filter for a command with these capabilities, a bit each.
+    /// The default filter for a command with these capabilities, one bit each.
     pub fn for_command(privilege: Privilege, capabilities: u64) -> Self {
-        let resolved = |rules: &[(u32, Rule)]| -> Vec<(u32, Leaf)> {
-            rules.iter().map(|(start, rule)| (*start, rule.resolve(privilege, capabilities))).collect()
-        };
-        Self(program(TABLES.iter().map(|(arch, rules)| (*arch, resolved(rules)))))
+        Self::of(ARCHITECTURES, |rule| rule.resolve(privilege, capabilities))
     }
 
-    /// A filter that only keeps the command from typing into the caller's terminal.
+    /// A filter that only forbids the command to type into the caller's terminal.
     pub fn terminal_only() -> Self {
-        let only = |rules: &[(u32, Rule)]| -> Vec<(u32, Leaf)> {
-            let leaf = |rule| if rule == Rule::Ioctl { ioctl() } else { Leaf::Always(Action::ALLOW) };
-            rules.iter().map(|(start, rule)| (*start, leaf(*rule))).collect()
-        };
-        Self(program(TABLES.iter().map(|(arch, rules)| (*arch, only(rules)))))
+        Self::of(
+            ARCHITECTURES,
+            |rule| if rule == Rule::Ioctl { ioctl() } else { Leaf::Always(Action::ALLOW) },
+        )
     }
 
-    /// A filter that allows only these calls of the machine's own architecture. It is short: the kernel
-    /// takes a fifth of a microsecond for each instruction.
+    /// A filter for a machine with these architectures.
+    fn of(architectures: &[Architecture], leaf: impl Fn(Rule) -> Leaf) -> Self {
+        let part = |architecture: &Architecture| {
+            let leaves = architecture.rules.iter().map(|(start, rule)| (*start, leaf(*rule)));
+            (architecture.audit, leaves.collect())
+        };
+        Self(program(architectures.iter().map(part)))
+    }
+
+    /// A filter that allows only these calls of the machine's own architecture. It is short: the kernel needs
+    /// a fifth of a microsecond for each instruction.
     pub fn only(calls: &[c_long]) -> Self {
         let calls: Vec<u32> = calls.iter().filter_map(|call| u32::try_from(*call).ok()).collect();
-        Self(TABLES.first().map_or_else(Vec::new, |(native, _)| tree::only(*native, &calls)))
+        Self(ARCHITECTURES.first().map_or_else(Vec::new, |native| tree::only(native.audit, &calls)))
     }
 
     /// The instructions, for seccomp(2).
@@ -97,40 +102,59 @@ impl Rule {
     }
 }
 
-/// CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID and NET: linux/sched.h.
+/// The flags CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID and NET: linux/sched.h.
 const NEW_NAMESPACES: u64 = 0x7e02_0000;
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
 const AF_VSOCK: u32 = 40;
-/// PER_LINUX, PER_LINUX32, UNAME26, the last two, and 0xffffffff, which only asks: personality(2).
+/// PER_LINUX, PER_LINUX32, UNAME26 alone and with PER_LINUX32, and 0xffffffff, which only reads the
+/// personality: personality(2).
 const PERSONALITIES: [u32; 5] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0xffff_ffff];
 
-/// Typing into a terminal: ioctl_tty(2), ioctl_console(2).
+/// The calls that type into a terminal: ioctl_tty(2), ioctl_console(2).
 fn ioctl() -> Leaf {
     only(1, &[lower(TIOCSTI), lower(TIOCLINUX)], Action::errno(libc::EPERM), Action::ALLOW)
 }
 
-/// The lower half of an argument is a value: the kernel reads an int.
+/// A test of an argument's lower half only: the kernel reads an int.
 fn lower(value: u32) -> Test {
     Test::MaskedEqual(u64::from(u32::MAX), u64::from(value))
 }
 
-/// `found` where one of the tests of an argument holds, else `other`.
+/// `found` if one of the tests of an argument holds, else `other`.
 fn only(argument: u32, tests: &[Test], found: Action, other: Action) -> Leaf {
     let rules = tests.iter().map(|test| (vec![Condition { argument, test: *test }], found)).collect();
     Leaf::ByArguments { rules, other }
 }
 
-/// AUDIT_ARCH_* of each architecture whose calls this machine's kernel may take, and their rules:
-/// linux/audit.h.
-#[cfg(target_arch = "x86_64")]
-static TABLES: [(u32, &[(u32, Rule)]); 2] = [(0xc000_003e, X86_64), (0x4000_0003, I386)];
-#[cfg(target_arch = "aarch64")]
-static TABLES: [(u32, &[(u32, Rule)]); 1] = [(0xc000_00b7, AARCH64)];
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-static TABLES: [(u32, &[(u32, Rule)]); 0] = [];
+/// A set of system calls with its own numbers, and the rule for each.
+#[derive(Clone, Copy, Debug)]
+struct Architecture {
+    /// AUDIT_ARCH_*: linux/audit.h.
+    audit: u32,
+    /// Its column in `seccomp/syscalls.tsv`; column 0 has the names of the calls.
+    column: usize,
+    /// The first number of each range, and the range's rule.
+    rules: &'static [(u32, Rule)],
+}
 
-/// The bit of a capability that a profile names; none for one that no rule here asks for.
+/// The architectures whose calls this machine's kernel accepts, its own first.
+#[cfg(target_arch = "x86_64")]
+static ARCHITECTURES: &[Architecture] = X86_64_MACHINE;
+#[cfg(target_arch = "aarch64")]
+static ARCHITECTURES: &[Architecture] = AARCH64_MACHINE;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+static ARCHITECTURES: &[Architecture] = &[];
+
+#[cfg(any(test, target_arch = "x86_64"))]
+static X86_64_MACHINE: &[Architecture] = &[
+    Architecture { audit: 0xc000_003e, column: 1, rules: X86_64 },
+    Architecture { audit: 0x4000_0003, column: 2, rules: I386 },
+];
+#[cfg(any(test, target_arch = "aarch64"))]
+static AARCH64_MACHINE: &[Architecture] = &[Architecture { audit: 0xc000_00b7, column: 3, rules: AARCH64 }];
+
+/// The bit of a capability that a profile names; None if no rule here uses it.
 fn capability_bit(name: &str) -> Option<u64> {
     crate::capabilities::parse(name).ok()
 }

@@ -1,10 +1,11 @@
-//! Pipes as standard input, output and error belong to who made them, and only their owner may open them
-//! again by a name: `/dev/stdout` is `/proc/self/fd/1`, pipe(7).
+//! Pipes at standard input, output and error belong to their creator, and only the owner can open them again
+//! by name: `/dev/stdout` is `/proc/self/fd/1`, pipe(7).
 
 use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
 
 use chain::call::Shown;
 use chain::handles::Handles;
+use chain::plan::Step;
 use chain::{Call, Plan};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
@@ -14,7 +15,7 @@ use nix::unistd::Uid;
 /// linux/magic.h; nix does not have it.
 const PIPEFS_MAGIC: FsType = FsType(0x5049_5045);
 
-/// The standard descriptors that are pipes without a name.
+/// The standard descriptors that are unnamed pipes.
 pub fn read() -> Vec<RawFd> {
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let all = [(0, stdin.as_fd()), (1, stdout.as_fd()), (2, stderr.as_fd())];
@@ -27,12 +28,10 @@ pub fn read() -> Vec<RawFd> {
 /// Gives them to the user that the command becomes.
 pub fn plan_owner(plan: &mut Plan, pipes: &[RawFd], uid: u32) {
     for fd in pipes {
-        plan.step(
-            format!("let user {uid} open the pipe of descriptor {fd} by its name"),
-            Own { fd: *fd, uid },
-        );
-        // a pipe that belongs to another user still carries what is written
-        plan.or_else(&[Errno::EPERM, Errno::EINVAL], NOT_OURS, Vec::new());
+        let reason = format!("give user {uid} the pipe of descriptor {fd}");
+        let step = Step::new(reason, ChownStandard { fd: *fd, uid });
+        // a pipe of another user still transports data
+        plan.add(step.or_else(&[Errno::EPERM, Errno::EINVAL], NOT_OURS, Vec::new()));
     }
 }
 
@@ -41,12 +40,12 @@ const NOT_OURS: &str =
 
 /// fchown(2) of a standard descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Own {
+struct ChownStandard {
     fd: RawFd,
     uid: u32,
 }
 
-impl Call for Own {
+impl Call for ChownStandard {
     fn shown(&self) -> Shown {
         Shown::new(format!("fchown({}, {}, -1)", self.fd, self.uid), "fchown(2)")
             .inspect("ls -lL /proc/self/fd")

@@ -1,5 +1,5 @@
-//! Files of NEWROOT that belong to the caller's subordinate ids. chroot-rs alone maps the caller's own id, so
-//! there they belong to nobody: subuid(5), user_namespaces(7).
+//! Files of NEWROOT that belong to the caller's subordinate ids. chroot-rs alone maps only the caller's own
+//! id, so these files belong to nobody inside: subuid(5), user_namespaces(7).
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use system::sys;
 
 use crate::root::Root;
 
-/// What belongs to other ids than root in the distributions.
+/// Files that distributions give to ids other than root.
 const OF_OTHERS: [&str; 5] =
     ["etc/shadow", "var/mail", "var/spool/mail", "var/log/journal", "var/cache/apt/archives/partial"];
 
-/// Whether the root has files that `unshare-rs` before chroot-rs would give their owners.
+/// Whether the root has files whose owners `unshare-rs` before chroot-rs would map.
 pub fn are_there(root: &Root) -> bool {
     let (uid, gid) = sys::effective_ids();
     let owners = OF_OTHERS.iter().filter_map(|path| root.owner_of(Path::new(path)));
@@ -31,7 +31,7 @@ fn is_subordinate(kind: IdKind, id: u32, uid: u32) -> bool {
     listed(&String::from_utf8_lossy(&text), id, uid, name.as_deref())
 }
 
-/// Whether a line of subuid(5) gives the id to the user.
+/// Whether a line of subuid(5) assigns the id to the user.
 fn listed(text: &str, id: u32, uid: u32, name: Option<&str>) -> bool {
     text.lines().any(|line| {
         let mut fields = line.split(':');

@@ -1,33 +1,57 @@
-//! Every option of `docker run`. The file is as long as that list.
+//! Every option of `docker run`. The file is long because that list is.
 
-use crate::foreign::Here::{self, Line, NotHere, Nothing, Option};
+use crate::foreign::Here::{self, Line, NotHere, Nothing, Option, RootLine};
 use crate::foreign::{CGEXEC, CHROOT, FETCH, Foreign, UNSHARE, option as flag};
 
 const RESOLV_CONF: Here = Option(CHROOT, "--bind ./resolv.conf:/etc/resolv.conf:ro");
-const RATES_RT: Here =
-    NotHere("version 2 of control groups has no such limit; chrt(1) in the chain makes a command real-time");
-const HEALTH: Here = NotHere("a service manager watches: WatchdogSec= in systemd.service(5)");
+const RATES_RT: Here = NotHere(
+    "version 2 of control groups has no such limit; chrt(1) in the chain runs the command with real-time priority",
+);
+const HEALTH: Here = NotHere("let a service manager watch it: WatchdogSec= in systemd.service(5)");
 const ADDRESS: Here =
-    NotHere("pasta(1) copies the machine's addresses or takes one with --address: docs/network.md");
-const LABELS: Here = NotHere("nothing is kept about a container; cgexec-rs --name names its control group");
-const LOGS: Here =
-    NotHere("standard output is the caller's: redirect it, or pipe it to logger(1) or systemd-cat(1)");
+    NotHere("pasta(1) copies the machine's addresses, or sets the one in --address: docs/network.md");
+const LABELS: Here =
+    NotHere("there is no record of a container to label; cgexec-rs --name NAME names its control group");
+const LOGS: Here = NotHere(
+    "the command writes to your standard output: redirect it, or pipe it to logger(1) or systemd-cat(1)",
+);
+const REACHES_OUT: Here =
+    Line("pasta --config-net -- unshare-rs --share net,user -- chroot-rs --resolv-conf ubuntu-fs");
 pub(crate) const PUBLISH: Here =
     Line("pasta --config-net -t 8080 -- unshare-rs --share net,user -- chroot-rs ubuntu-fs");
 
-/// In the order of `docker run --help`; what newer versions have besides comes last.
+const OWN: Here = Nothing("unshare-rs creates a new one for each container by default");
+const RESTARTS: Here = NotHere("let a service manager restart it: Restart=always in systemd.service(5)");
+const JOIN_NETWORK: Here =
+    RootLine("nsenter --net --target PID -- unshare-rs --share net -- chroot-rs ubuntu-fs");
+pub(crate) const JOINS: Here = NotHere(
+    "as root, enter the namespace with nsenter(1) before unshare-rs, and keep it with unshare-rs --share",
+);
+
+/// Commands of docker, and their equivalents here.
+pub(crate) const COMMANDS: &[(&[&str], &str)] = &[
+    (&["run", "create", "start"], "a chain here: 'unshare-rs -- cgexec-rs -- chroot-rs ubuntu-fs'"),
+    (
+        &["exec"],
+        "nsenter(1) here: as root, 'nsenter --target PID --all COMMAND'; as a user, with -U --preserve-credentials -m -u -i -n -p instead of --all",
+    ),
+    (&["pull"], "rootfs-fetch here: 'rootfs-fetch docker://ubuntu ubuntu-fs'"),
+];
+
+/// In the order of `docker run --help`; options of newer versions come last.
 pub static FLAGS: &[Foreign] = &[
     flag(&["--add-host"], Option(CHROOT, "--bind ./hosts:/etc/hosts:ro")),
     flag(
         &["-a", "--attach"],
-        NotHere("the command has the caller's descriptors: redirect those it should not have"),
+        NotHere("the command inherits your descriptors: redirect those it should not have"),
     ),
     flag(&["--blkio-weight"], Option(CGEXEC, "--blkio-weight N")),
-    flag(&["--blkio-weight-device"], NotHere("a weight counts for all disks: cgexec-rs --blkio-weight N")),
+    flag(&["--blkio-weight-device"], NotHere("a weight applies to all disks: cgexec-rs --blkio-weight N")),
     flag(&["--cap-add"], Option(CHROOT, "--cap-add CAP")),
     flag(&["--cap-drop"], Option(CHROOT, "--cap-drop CAP")),
     flag(&["--cgroup-parent"], Option(CGEXEC, "--parent PATH")),
-    flag(&["--cgroupns"], Option(CGEXEC, "--no-cgroupns")),
+    flag(&["--cgroupns"], Option(CGEXEC, "--no-cgroupns"))
+        .with_values(&[("private", Nothing("cgexec-rs enters a new cgroup namespace by default"))]),
     flag(&["--cidfile"], Option(UNSHARE, "--pid-file FILE")),
     flag(&["--cpu-period"], Option(CGEXEC, "--cpu-period USEC")),
     flag(&["--cpu-quota"], Option(CGEXEC, "--cpu-quota USEC")),
@@ -50,22 +74,22 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--device-write-iops"], Option(CGEXEC, "--device-write-iops DISK:RATE")),
     flag(
         &["--disable-content-trust"],
-        Nothing("every layer is checked by its digest; rootfs-fetch --digest pins the image"),
+        Nothing("rootfs-fetch checks every layer against its digest; --digest pins the image"),
     ),
     flag(&["--dns"], RESOLV_CONF),
     flag(&["--dns-option"], RESOLV_CONF),
     flag(&["--dns-search"], RESOLV_CONF),
     flag(
         &["--domainname"],
-        Line(
+        RootLine(
             "unshare-rs -- sh -c 'echo NAME >/proc/sys/kernel/domainname; exec chroot-rs ubuntu-fs COMMAND'",
         ),
     ),
     flag(&["--entrypoint"], Option(CHROOT, "--image-config FILE --entrypoint PROGRAM")),
     flag(&["-e", "--env"], Option(CHROOT, "--env NAME=VALUE")),
     flag(&["--env-file"], Line("env $(grep -v '^#' FILE) chroot-rs ubuntu-fs COMMAND")),
-    flag(&["--expose"], Nothing("it opens nothing; 'pasta -t PORT' before unshare-rs publishes a port")),
-    flag(&["--gpus"], NotHere("bind its driver's files and devices one by one: chroot-rs --bind /dev/dri")),
+    flag(&["--expose"], Nothing("it only documents a port; 'pasta -t PORT' before unshare-rs publishes one")),
+    flag(&["--gpus"], NotHere("bind the driver's files and devices one by one: chroot-rs --bind /dev/dri")),
     flag(&["--group-add"], Option(CHROOT, "--groups GROUP,...")),
     flag(&["--health-cmd"], HEALTH),
     flag(&["--health-interval"], HEALTH),
@@ -74,22 +98,30 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--health-timeout"], HEALTH),
     flag(&["--help"], Option(UNSHARE, "--help")),
     flag(&["-h", "--hostname"], Option(UNSHARE, "--hostname NAME")),
-    flag(&["--init"], Nothing("a reaper is process 1 by default; unshare-rs --no-init leaves it out")),
+    flag(&["--init"], Nothing("a reaper is process 1 by default; unshare-rs --no-init starts none")),
     flag(
         &["-i", "--interactive", "-it", "-ti"],
-        Nothing("the command has the caller's terminal and standard input: leave it out"),
+        Nothing("the command inherits your terminal and standard input"),
     ),
     flag(&["--ip"], ADDRESS),
     flag(&["--ip6"], ADDRESS),
-    flag(&["--ipc"], Option(UNSHARE, "--share ipc")),
+    flag(&["--ipc"], Option(UNSHARE, "--share ipc")).with_values(&[
+        ("container:ID", JOINS),
+        ("none", OWN),
+        ("private", OWN),
+        ("shareable", OWN),
+    ]),
     flag(&["--isolation"], NotHere("it is for Windows")),
-    flag(&["--kernel-memory"], NotHere("Linux dropped it; cgexec-rs --memory includes the kernel's memory")),
+    flag(
+        &["--kernel-memory"],
+        NotHere("Linux removed this limit; cgexec-rs --memory includes the kernel's memory"),
+    ),
     flag(&["-l", "--label"], LABELS),
     flag(&["--label-file"], LABELS),
     flag(
         &["--link"],
         NotHere(
-            "containers share a network: unshare-rs --net=FILE for the first, nsenter --net=FILE for the next",
+            "containers can share a network: as root, unshare-rs --net=FILE for the first, nsenter --net=FILE for the next",
         ),
     ),
     flag(&["--link-local-ip"], ADDRESS),
@@ -103,19 +135,29 @@ pub static FLAGS: &[Foreign] = &[
         &["--memory-swappiness"],
         NotHere("version 2 of control groups does not have it; cgexec-rs --memory-swap-max 0 forbids swap"),
     ),
-    flag(&["--mount"], Option(CHROOT, "--bind SRC:DST[:ro]")),
+    flag(&["--mount"], Option(CHROOT, "--bind SRC:DST[:ro]"))
+        .with_values(&[("type=tmpfs", Option(CHROOT, "--tmpfs DST[:SIZE]"))]),
     flag(&["--name"], Option(CGEXEC, "--name NAME")),
-    flag(&["--network", "--net"], Option(UNSHARE, "--share net")),
-    flag(&["--network-alias"], NotHere("there is no container network with its own names")),
+    flag(&["--network", "--net"], Option(UNSHARE, "--share net")).with_values(&[
+        ("none", Nothing("a container has only the interface lo by default")),
+        ("bridge", REACHES_OUT),
+        ("default", REACHES_OUT),
+        ("pasta", REACHES_OUT),
+        ("slirp4netns", REACHES_OUT),
+        ("container:ID", JOIN_NETWORK),
+        ("ns:PATH", RootLine("nsenter --net=PATH -- unshare-rs --share net -- chroot-rs ubuntu-fs")),
+    ]),
+    flag(&["--network-alias"], NotHere("containers have no network that resolves their names")),
     flag(&["--no-healthcheck"], Nothing("an image's HEALTHCHECK is never run")),
     flag(
         &["--oom-kill-disable"],
         NotHere(
-            "version 2 of control groups does not have it; cgexec-rs --memory-high slows instead of killing",
+            "version 2 of control groups does not have it; cgexec-rs --memory-high slows the command down instead of killing it",
         ),
     ),
     flag(&["--oom-score-adj"], Line("choom -n 500 -- unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
-    flag(&["--pid"], Option(UNSHARE, "--share pid")),
+    flag(&["--pid"], Option(UNSHARE, "--share pid"))
+        .with_values(&[("private", OWN), ("container:ID", JOINS)]),
     flag(&["--pids-limit"], Option(CGEXEC, "--pids-limit N")),
     flag(&["--platform"], Option(FETCH, "--platform OS/ARCH")),
     flag(&["--privileged"], Option(CHROOT, "--privileged")),
@@ -123,23 +165,36 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["-P", "--publish-all"], PUBLISH),
     flag(&["--pull"], Line("test -d ubuntu-fs || rootfs-fetch docker://ubuntu ubuntu-fs")),
     flag(&["--read-only"], Option(CHROOT, "--read-only")),
-    flag(&["--restart"], Line("until unshare-rs -- chroot-rs ubuntu-fs COMMAND; do sleep 1; done")),
+    flag(&["--restart"], Line("until unshare-rs -- chroot-rs ubuntu-fs COMMAND; do sleep 1; done"))
+        .with_values(&[
+            ("no", Nothing("a command that has ended is not started again")),
+            ("always", RESTARTS),
+            ("unless-stopped", RESTARTS),
+        ]),
     flag(&["--rm"], Option(CHROOT, "--ephemeral")),
-    flag(&["--runtime"], NotHere("the chain is the runtime")),
-    flag(&["--security-opt"], Option(CHROOT, "--seccomp FILE")),
+    flag(&["--runtime"], NotHere("the chain itself is the runtime")),
+    flag(&["--security-opt"], Option(CHROOT, "--seccomp FILE")).with_values(&[
+        ("seccomp=unconfined", Option(CHROOT, "--seccomp unconfined")),
+        ("no-new-privileges:false", Nothing("set-user-ID programs work by default")),
+        ("no-new-privileges", Option(CHROOT, "--no-new-privs")),
+        ("systempaths=unconfined", Option(CHROOT, "--unmask")),
+        ("unmask=PATH", Option(CHROOT, "--unmask")),
+        ("apparmor=PROFILE", NotHere("the command keeps your profile; aa-exec(1) in the chain changes it")),
+        ("label=LABEL", NotHere("the command keeps your label; runcon(1) in the chain changes it")),
+    ]),
     flag(&["--shm-size"], Option(CHROOT, "--tmpfs /dev/shm:SIZE")),
     flag(&["--sig-proxy"], Nothing("each tool passes its signals on to the command")),
     flag(
         &["--stop-signal"],
         Line("timeout --foreground --signal INT 60 unshare-rs -- chroot-rs ubuntu-fs COMMAND"),
     ),
-    flag(&["--stop-timeout"], Option(CGEXEC, "--kill-after SECONDS")),
     flag(
-        &["--storage-opt"],
+        &["--stop-timeout"],
         NotHere(
-            "a directory has no size of its own: chroot-rs --tmpfs DST:SIZE, or a quota of its file system",
+            "the program that stops the chain decides how long to wait: timeout(1) with --kill-after, or TimeoutStopSec= in systemd.service(5)",
         ),
     ),
+    flag(&["--storage-opt"], Option(CHROOT, "--ephemeral=SIZE")),
     flag(
         &["--sysctl"],
         Line("unshare-rs -- sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; exec chroot-rs ubuntu-fs COMMAND'"),
@@ -147,18 +202,22 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--tmpfs"], Option(CHROOT, "--tmpfs DST[:SIZE]")),
     flag(
         &["-t", "--tty"],
-        Nothing("the command has the caller's terminal; without one, script(1) in the chain creates it"),
+        Nothing("the command inherits your terminal; if you have none, script(1) in the chain creates one"),
     ),
     flag(&["--ulimit"], Line("prlimit --nofile=1024 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
     flag(&["-u", "--user"], Option(CHROOT, "--userspec USER[:GROUP]")),
-    flag(&["--userns"], Option(UNSHARE, "--userns auto")),
-    flag(&["--uts"], Option(UNSHARE, "--share uts")),
+    flag(&["--userns"], Option(UNSHARE, "--userns auto")).with_values(&[
+        ("host", Option(UNSHARE, "--share user")),
+        ("keep-id", Option(UNSHARE, "--map-current-user")),
+    ]),
+    flag(&["--uts"], Option(UNSHARE, "--share uts"))
+        .with_values(&[("private", OWN), ("container:ID", JOINS)]),
     flag(&["-v", "--volume"], Option(CHROOT, "--bind SRC:DST[:ro]")),
     flag(
         &["--volume-driver"],
-        NotHere("mount it where you like and show it inside: chroot-rs --bind SRC:DST"),
+        NotHere("mount the volume outside, and make it visible inside: chroot-rs --bind SRC:DST"),
     ),
-    flag(&["--volumes-from"], NotHere("give the same chroot-rs --bind SRC:DST again")),
+    flag(&["--volumes-from"], NotHere("repeat the other container's chroot-rs --bind SRC:DST")),
     flag(&["-w", "--workdir"], Option(CHROOT, "--workdir DIR")),
     flag(&["--annotation"], LABELS),
     flag(
@@ -167,5 +226,5 @@ pub static FLAGS: &[Foreign] = &[
     ),
     flag(&["--health-start-interval"], HEALTH),
     flag(&["-q", "--quiet"], Option(FETCH, "--quiet")),
-    flag(&["--use-api-socket"], NotHere("there is no engine, and so no socket of it")),
+    flag(&["--use-api-socket"], NotHere("there is no engine, so it has no socket")),
 ];

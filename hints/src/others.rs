@@ -1,25 +1,117 @@
-//! Options of bubblewrap, systemd-nspawn and podman that docker does not have.
+//! Options of bubblewrap, systemd-nspawn and podman that docker does not have, and options of programs that
+//! download and unpack.
 
-use crate::foreign::Here::{self, Line, NotHere, Nothing, Option};
+use crate::docker::JOINS;
+use crate::foreign::Here::{self, Line, NotHere, Nothing, Option, RootLine};
 use crate::foreign::{CGEXEC, CHROOT, FETCH, Foreign, UNSHARE, option};
 
 const BIND_RO: Here = Option(CHROOT, "--bind SRC:DST:ro");
 const BIND: Here = Option(CHROOT, "--bind SRC:DST");
 const KERNEL_MOUNTS: Here =
-    Nothing("chroot-rs mounts proc, sys and dev by itself where NEWROOT has the directories");
+    Nothing("chroot-rs mounts proc, sys and dev by default, where NEWROOT has the directories");
 const CONTAINER: Here =
-    Nothing("unshare-rs enters the namespaces of a container by itself; --share leaves some out");
-const DIES: Here = Nothing("the command ends with its parent; unshare-rs --no-kill-child lets it go on");
-const IN_ROOT: Here = NotHere("it is made in NEWROOT before the chain begins: mkdir, ln, cp");
-const SERVICE: Here = NotHere("a service manager keeps it: ExecStart= can be the whole chain");
+    Nothing("unshare-rs enters the namespaces of a container by default; --share keeps some of yours");
+const DIES: Here =
+    Nothing("the command ends with its parent; unshare-rs --no-kill-child lets it outlive the parent");
+const IN_ROOT: Here = NotHere("prepare NEWROOT before the chain starts, with mkdir, ln, cp or chmod");
+const NO_USERNS: Here = Line(
+    "unshare-rs -- sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec chroot-rs ubuntu-fs COMMAND'",
+);
+const LABEL: Here = NotHere("the command keeps your label; runcon(1) in the chain changes it");
+const BOOT: &str = "unshare-rs --no-init -- cgexec-rs -- chroot-rs --cap-add SYS_ADMIN --cgroup rw --tmpfs /run --env container=chain debian-fs /sbin/init";
+const SERVICE: Here = NotHere("let a service manager run it: ExecStart= can be the whole chain");
+
+const PLATFORM: Here = Option(FETCH, "--platform OS/ARCH");
+const VERIFIED: Here = Nothing("certificates are checked by default");
+const UNVERIFIED: Here = Option(FETCH, "--insecure-registry HOST --insecure-tls");
+const UNVERIFIED_URL: Here = NotHere("trust the server's certificate authority with --cacert FILE");
+const LOGIN: Here = NotHere("log in with 'docker login' or 'podman login': rootfs-fetch uses the same file");
+const ARCHIVE: Here = Nothing("the archive is the first operand: 'rootfs-fetch root.tar.gz my-root'");
+const DIRECTORY: Here = Nothing("the directory is the last operand: 'rootfs-fetch root.tar.gz my-root'");
+const FORMAT: Here = Nothing("rootfs-fetch detects the compression");
+const ATTRIBUTES: Here =
+    Nothing("rootfs-fetch keeps modes, owners and attributes as far as your rights permit");
+
+/// Options of programs that unpack and download. Only rootfs-fetch uses them: in a chain, most of these
+/// letters mean something else.
+pub static FETCHERS: &[(&str, &[Foreign])] = &[
+    (
+        "tar",
+        &[
+            option(
+                &["-x", "--extract", "--get"],
+                Nothing("rootfs-fetch always unpacks: 'rootfs-fetch root.tar.gz my-root'"),
+            ),
+            option(&["-t"], Option(FETCH, "--dry-run")),
+            option(&["-f", "--file"], ARCHIVE),
+            option(&["-C", "--directory", "--cd", "--one-top-level"], DIRECTORY),
+            option(
+                &["-a", "-j", "-J", "-z", "--auto-compress", "--bzip2", "--gzip", "--xz", "--zstd"],
+                FORMAT,
+            ),
+            option(
+                &["-p", "--acls", "--numeric-owner", "--preserve-permissions", "--same-owner", "--xattrs"],
+                ATTRIBUTES,
+            ),
+        ],
+    ),
+    (
+        "skopeo",
+        &[
+            option(&["--override-arch", "--override-os", "--override-variant"], PLATFORM),
+            option(&["--src-tls-verify"], VERIFIED).with_values(&[("false", UNVERIFIED)]),
+            option(&["--src-authfile", "--src-creds"], LOGIN),
+            option(&["--src-cert-dir", "--cert-dir"], Option(FETCH, "--cacert FILE")),
+            option(&["--insecure-policy", "--policy"], Nothing("rootfs-fetch reads no policy file")),
+        ],
+    ),
+    (
+        "umoci",
+        &[
+            option(
+                &["--image"],
+                Nothing("the image is the first operand: 'rootfs-fetch oci:DIR:TAG my-root'"),
+            ),
+            option(&["--rootless"], Nothing("it is the default for an ordinary user")),
+        ],
+    ),
+    ("oras", &[option(&["--plain-http"], Option(FETCH, "--insecure-http"))]),
+    (
+        "curl",
+        &[
+            option(&["-o", "-O", "--output", "--remote-name"], DIRECTORY),
+            option(&["-k", "--insecure"], UNVERIFIED_URL),
+            option(&["-L", "--location"], Nothing("rootfs-fetch follows redirects")),
+            option(&["-m", "--max-time", "--connect-timeout"], Option(FETCH, "--timeout SECONDS")),
+            option(
+                &["--retry"],
+                Nothing("rootfs-fetch resumes a broken transfer and tries a busy server again"),
+            ),
+            option(&["-s", "--silent"], Option(FETCH, "--quiet")),
+            option(&["--proxy"], NotHere("set it in the environment: https_proxy=http://HOST:PORT")),
+            option(
+                &["--cert", "--key"],
+                NotHere("copy them to ~/.config/containers/certs.d/HOST/, as client.cert and client.key"),
+            ),
+        ],
+    ),
+    (
+        "wget",
+        &[
+            option(&["-P", "--directory-prefix", "--output-document"], DIRECTORY),
+            option(&["--no-check-certificate"], UNVERIFIED_URL),
+            option(&["--ca-certificate"], Option(FETCH, "--cacert FILE")),
+        ],
+    ),
+];
 
 /// The options of each program, by its name in messages.
 pub static OPTIONS: &[(&str, &[Foreign])] = &[
     (
         "bwrap",
         &[
-            option(&["--ro-bind", "--ro-bind-try", "--ro-bind-data"], BIND_RO),
-            option(&["--dev-bind", "--dev-bind-try", "--bind-try", "--bind-data"], BIND),
+            option(&["--ro-bind", "--ro-bind-try", "--ro-bind-data", "--ro-bind-fd"], BIND_RO),
+            option(&["--dev-bind", "--dev-bind-try", "--bind-try", "--bind-data", "--bind-fd"], BIND),
             option(&["--proc", "--dev", "--mqueue"], KERNEL_MOUNTS),
             option(&["--unshare-all"], CONTAINER),
             option(&["--unshare-user", "--unshare-user-try"], Option(UNSHARE, "--user")),
@@ -35,16 +127,34 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             option(&["--setenv"], Option(CHROOT, "--env NAME=VALUE")),
             option(&["--unsetenv"], Line("env -u NAME chroot-rs ubuntu-fs COMMAND")),
             option(&["--clearenv"], Option(UNSHARE, "--clear-env")),
-            option(&["--as-pid-1"], Option(UNSHARE, "--pid")),
+            option(&["--as-pid-1"], Option(UNSHARE, "--no-init")),
             option(&["--uid"], Option(CHROOT, "--userspec USER")),
             option(&["--gid"], Option(CHROOT, "--userspec :GROUP")),
             option(&["--add-seccomp-fd"], Option(CHROOT, "--seccomp FILE")),
-            option(&["--tmp-overlay", "--overlay", "--overlay-src"], Option(CHROOT, "--ephemeral")),
+            option(&["--tmp-overlay"], Option(CHROOT, "--ephemeral")),
+            option(&["--overlay"], Option(CHROOT, "--changes DIR")),
+            option(
+                &["--overlay-src", "--ro-overlay"],
+                NotHere("mount an overlay of several directories with mount(8) before the chain"),
+            ),
             option(&["--remount-ro"], Option(CHROOT, "--read-only")),
             option(&["--dir", "--file", "--symlink", "--chmod", "--perms"], IN_ROOT),
             option(&["--size"], Option(CHROOT, "--tmpfs DST:SIZE")),
             option(&["--info-fd", "--json-status-fd"], Option(UNSHARE, "--pid-file FILE")),
             option(&["--args"], NotHere("xargs(1) builds a command line from a file")),
+            option(&["--userns", "--userns2"], JOINS),
+            option(&["--pidns"], JOINS),
+            option(&["--disable-userns", "--assert-userns-disabled"], NO_USERNS),
+            option(&["--lock-file"], Line("flock FILE unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
+            option(&["--sync-fd"], Option(CHROOT, "--keep-fds")),
+            option(
+                &["--block-fd", "--userns-block-fd"],
+                NotHere(
+                    "let a shell in the chain wait: unshare-rs -- sh -c 'read line <FIFO; exec chroot-rs ubuntu-fs'",
+                ),
+            ),
+            option(&["--exec-label", "--file-label"], LABEL),
+            option(&["--argv0"], Line("bash -c 'exec -a NAME unshare-rs -- chroot-rs ubuntu-fs'")),
         ],
     ),
     (
@@ -60,25 +170,78 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             option(&["--private-network"], Option(UNSHARE, "--net")),
             option(
                 &["-n", "--network-veth"],
-                NotHere("pasta(1) before unshare-rs makes a network that reaches out: docs/network.md"),
+                NotHere("pasta(1) before unshare-rs connects the container to the network: docs/network.md"),
             ),
-            option(&["--private-users"], Option(UNSHARE, "--user --map-auto")),
+            option(&["--private-users", "-U"], Option(UNSHARE, "--userns auto"))
+                .with_values(&[("no", Nothing("root's containers have no user namespace by default"))]),
             option(&["--port"], crate::docker::PUBLISH),
             option(&["-E"], Option(CHROOT, "--env NAME=VALUE")),
             option(&["--capability"], Option(CHROOT, "--cap-add CAP")),
             option(&["--drop-capability"], Option(CHROOT, "--cap-drop CAP")),
             option(&["--system-call-filter"], Option(CHROOT, "--seccomp FILE")),
             option(&["-M", "--machine"], Option(UNSHARE, "--hostname NAME")),
-            option(&["--as-pid2"], Option(UNSHARE, "--init")),
             option(&["-S", "--slice"], Option(CGEXEC, "--parent PATH")),
-            option(&["--property"], Option(CGEXEC, "--memory BYTES")),
+            option(&["--property"], Option(CGEXEC, "--set FILE=VALUE")),
             option(&["--image"], NotHere("mount the image first: systemd-dissect --mount IMAGE DIRECTORY")),
             option(&["--template"], Line("cp -a --reflink=auto TEMPLATE ubuntu-fs")),
+            option(&["-b", "--boot"], Line(BOOT)),
+            option(&["--pipe", "-P", "--console"], Nothing("the command inherits your descriptors")),
             option(
-                &["-b", "--boot"],
-                NotHere("an init is a command like any other: 'chroot-rs debian-fs /sbin/init'"),
+                &["-a", "--as-pid2"],
+                Nothing("the reaper is process 1 and the command process 2 by default"),
             ),
-            option(&["--pipe", "-P", "--console"], Nothing("the command has the caller's descriptors")),
+            option(
+                &["--kill-signal"],
+                NotHere("send the chain any signal with kill(1): it passes the signal on to the command"),
+            ),
+            option(&["--no-new-privileges"], Option(CHROOT, "--no-new-privs")),
+            option(&["--ambient-capability"], Option(CHROOT, "--cap-add CAP")),
+            option(&["--rlimit"], Line("prlimit --nofile=1024 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
+            option(
+                &["--oom-score-adjust"],
+                Line("choom -n 500 -- unshare-rs -- chroot-rs ubuntu-fs COMMAND"),
+            ),
+            option(&["--cpu-affinity"], Option(CGEXEC, "--cpuset-cpus LIST")),
+            option(&["--personality"], Line("setarch ARCH unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
+            option(
+                &["--inaccessible"],
+                NotHere(
+                    "chroot-rs --bind /dev/null:FILE hides a file, and chroot-rs --tmpfs DIR a directory",
+                ),
+            ),
+            option(&["--overlay-ro"], Option(CHROOT, "--read-only")),
+            option(&["--bind-user"], Option(CHROOT, "--bind SRC:DST")),
+            option(
+                &[
+                    "--network-interface",
+                    "--network-macvlan",
+                    "--network-ipvlan",
+                    "--network-bridge",
+                    "--network-zone",
+                    "--network-veth-extra",
+                ],
+                NotHere(
+                    "as root, move a device with ip(8) into the network namespace that 'unshare-rs --net=FILE' keeps",
+                ),
+            ),
+            option(
+                &["--network-namespace-path"],
+                RootLine("nsenter --net=FILE -- unshare-rs --share net -- chroot-rs ubuntu-fs"),
+            ),
+            option(&["-Z", "--selinux-context", "-L", "--selinux-apifs-context"], LABEL),
+            option(
+                &["--load-credential", "--set-credential"],
+                NotHere("pass a file or a variable: chroot-rs --bind SRC:DST:ro, or --env NAME=VALUE"),
+            ),
+            option(&["--timezone"], Option(CHROOT, "--bind /etc/localtime:/etc/localtime:ro")),
+            option(
+                &["--settings", "--oci-bundle", "--uuid", "--link-journal", "-j"],
+                NotHere("only options describe a container"),
+            ),
+            option(
+                &["--root-hash", "--verity-data", "--root-hash-sig"],
+                NotHere("open the image with veritysetup(8) before the chain"),
+            ),
             option(&["--register", "--keep-unit", "--notify-ready"], SERVICE),
         ],
     ),
@@ -93,20 +256,44 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             option(
                 &["--pod"],
                 NotHere(
-                    "containers share namespaces through files: unshare-rs --net=FILE, then nsenter --net=FILE",
+                    "containers can share namespaces through files: as root, unshare-rs --net=FILE, then nsenter --net=FILE",
                 ),
             ),
-            option(&["--tls-verify"], Option(FETCH, "--insecure-http")),
-            option(
-                &["--creds", "--authfile"],
-                NotHere("rootfs-fetch reads what 'docker login' or 'podman login' wrote"),
-            ),
-            option(&["--arch", "--variant"], Option(FETCH, "--platform linux/ARM64")),
+            option(&["--tls-verify"], VERIFIED).with_values(&[("false", UNVERIFIED)]),
+            option(&["--creds", "--authfile"], LOGIN),
+            option(&["--arch", "--variant"], PLATFORM),
             option(&["--timeout"], Option(CGEXEC, "--wall-time SECONDS")),
             option(&["--uidmap"], Option(UNSHARE, "--map-users INSIDE:OUTSIDE:COUNT")),
             option(&["--gidmap"], Option(UNSHARE, "--map-groups INSIDE:OUTSIDE:COUNT")),
-            option(&["--env-host"], Nothing("the command has the caller's environment")),
+            option(&["--env-host"], Nothing("the command inherits your environment")),
             option(&["--unsetenv-all"], Option(UNSHARE, "--clear-env")),
+            option(&["--os"], Option(FETCH, "--platform OS/ARCH")),
+            option(&["--cert-dir"], Option(FETCH, "--cacert FILE")),
+            option(&["--pidfile", "--conmon-pidfile"], Option(UNSHARE, "--pid-file FILE")),
+            option(&["--preserve-fds", "--preserve-fd"], Option(CHROOT, "--keep-fds")),
+            option(&["--umask"], Line("sh -c 'umask 027; exec unshare-rs -- chroot-rs ubuntu-fs COMMAND'")),
+            option(&["--tz"], Option(CHROOT, "--bind /etc/localtime:/etc/localtime:ro")),
+            option(&["--secret"], Option(CHROOT, "--bind FILE:/run/secrets/NAME:ro")),
+            option(
+                &["--hostuser", "--passwd", "--passwd-entry"],
+                NotHere("chroot-rs reads accounts from NEWROOT's /etc/passwd"),
+            ),
+            option(&["--subuidname", "--subgidname"], Option(UNSHARE, "--map-auto")),
+            option(
+                &["--cgroups"],
+                Nothing("without cgexec-rs in the chain, the command stays in the caller's group"),
+            ),
+            option(&["--cgroup-conf"], Option(CGEXEC, "--set FILE=VALUE")),
+            option(&["--http-proxy"], Nothing("the command inherits your environment")),
+            option(&["--no-hostname"], Nothing("chroot-rs leaves NEWROOT's /etc/hostname as it is")),
+            option(&["--read-only-tmpfs"], Option(CHROOT, "--tmpfs DST[:SIZE]")),
+            option(&["--systemd"], Line(BOOT)),
+            option(&["--sdnotify", "--requires"], SERVICE),
+            option(
+                &["--retry", "--retry-delay"],
+                Nothing("rootfs-fetch resumes a broken transfer and tries again"),
+            ),
+            option(&["--init-path"], Nothing("unshare-rs starts its own reaper as process 1")),
         ],
     ),
 ];

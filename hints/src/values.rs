@@ -3,27 +3,27 @@
 use crate::foreign::find;
 use crate::{docker, own};
 
-/// Values of docker's options that are neither a number nor have a colon.
+/// Values of docker's options that are not numbers and contain no colon.
 const WORDS: [&str; 8] = ["host", "none", "bridge", "private", "shareable", "default", "auto", "keep-id"];
 
-/// The hint where `value` is not found as a command and follows an option of `tool` that accepts a value
-/// only with `=`: `unshare-rs --net host`, `-u 1000`, `-p 8080:80`.
+/// The hint if the command `value` is not found and the option before it accepts a value only after `=`:
+/// `unshare-rs --net host`, `-u 1000`, `-p 8080:80`.
 pub fn unjoined(tool: &str, option: &str, value: &str) -> Option<String> {
-    // first what costs nothing: this runs at every start, before it is known whether there is a command
+    // the cheap check first: this runs at every start, before it is known whether the command exists
     if !looks_like_a_value(value) {
         return None;
     }
     let name = match option.strip_prefix("--") {
         Some(_) => option.to_string(),
-        // the last of several letters is the one before the value
+        // of several letters in one word, the last one is the option before the value
         None => format!("-{}", option.strip_prefix('-')?.chars().next_back()?),
     };
     if !own::takes_joined_value(tool, &name) {
         return None;
     }
     Some(match find(docker::FLAGS, &name) {
-        Some(here) => here.advice(tool, &name, "docker"),
-        None => format!("a value is joined to its option: '{name}={value}'"),
+        Some(flag) => flag.advice(tool, &name, value, "docker"),
+        None => format!("join the value to its option: '{name}={value}'"),
     })
 }
 
@@ -35,19 +35,39 @@ fn looks_like_a_value(value: &str) -> bool {
         || WORDS.contains(&value)
 }
 
-/// The hint where NEWROOT does not exist and may be the name of an image; `-fs`, as in this project's pages,
-/// is not part of that name.
+/// The hint if `command` is not found: it is a value of the option before it, a command of docker, or an
+/// image.
+pub fn for_command(tool: &str, last_option: Option<&str>, command: &str) -> Option<String> {
+    let value = last_option.and_then(|option| unjoined(tool, option, command));
+    let image = || command.starts_with("docker://").then(|| image_for_directory(command)).flatten();
+    value.or_else(|| docker_command(command)).or_else(image)
+}
+
+/// The hint for a docker command as an operand: `rootfs-fetch pull ubuntu`.
+pub fn docker_command(word: &str) -> Option<String> {
+    let (_, same) = docker::COMMANDS.iter().find(|(commands, _)| commands.contains(&word))?;
+    Some(format!("docker's {word} is {same}"))
+}
+
+/// The prefixes of a SOURCE of rootfs-fetch. An image name without a prefix is docker's.
+const TRANSPORTS: [&str; 6] = ["docker://", "distro:", "host:", "oci:", "oci-archive:", "docker-archive:"];
+
+/// The hint if NEWROOT does not exist and its name could be an image. A final `-fs`, as in this project's
+/// pages, is not part of the image's name.
 pub fn image_for_directory(path: &str) -> Option<String> {
     let is_name = |each: char| each.is_ascii_lowercase() || each.is_ascii_digit() || "._-/:@".contains(each);
     let starts_well = path.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
     if !starts_well || !path.chars().all(is_name) || path.ends_with('/') {
         return None;
     }
-    let image = path.strip_suffix("-fs").unwrap_or(path);
+    let transport = TRANSPORTS.iter().find(|transport| path.starts_with(**transport));
+    let image = path.strip_prefix(transport.unwrap_or(&"")).unwrap_or(path);
+    let image = image.strip_suffix("-fs").unwrap_or(image);
     let last = image.rsplit('/').next().unwrap_or(image);
-    let name = last.split([':', '@']).next().unwrap_or(last);
-    let directory = if image == path { format!("{name}-fs") } else { path.to_string() };
+    let name = last.split([':', '@']).next().filter(|name| !name.is_empty()).unwrap_or("ubuntu");
+    let directory = if path.ends_with("-fs") { path.to_string() } else { format!("{name}-fs") };
+    let transport = transport.unwrap_or(&"docker://");
     Some(format!(
-        "an image becomes a directory first: 'rootfs-fetch docker://{image} {directory}', then chroot-rs {directory}"
+        "unpack the image into a directory first: 'rootfs-fetch {transport}{image} {directory}', then chroot-rs {directory}"
     ))
 }

@@ -1,10 +1,10 @@
-//! The runs of `benches/unpack`: rounds of one tool after the other, each into a fresh
-//! directory; then the medians, their ratios, and the goals.
+//! The runs of `benches/unpack`: rounds of one tool after another, each into a new directory; then the
+//! medians, their ratios, and the goals.
 //!
-//! Some words make it something else: `run COMMAND...` prints how long a command took, the most memory it had and
-//! its processor time; `decode FILE` decodes with our libraries and does nothing with it; `pairs WORK ROUNDS COMMAND
-//! COMMAND` compares two that unpack, each with a fresh directory as its last word; `files COUNT` and `zeros GIB`
-//! write archives of many small files and of files of 1 GiB.
+//! Some arguments select something else: `run COMMAND...` prints the time, the peak memory and the processor
+//! time of a command; `decode FILE` only decodes, with our libraries; `pairs WORK ROUNDS COMMAND COMMAND`
+//! compares two commands that unpack, each with a new directory as its last argument; `files COUNT` and
+//! `zeros GIB` write archives of many small files and of files of 1 GiB.
 
 #![allow(
     clippy::expect_used,
@@ -24,11 +24,11 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use tests::tar::Head;
 
-/// What a run took.
+/// The resources of a run.
 #[derive(Clone, Copy)]
 struct Taken {
     wall: Duration,
-    /// The most memory it had, in KiB.
+    /// The peak memory, in KiB.
     peak: i64,
     /// Processor time, of the user and of the system.
     cpu: Duration,
@@ -48,7 +48,7 @@ enum Peer {
     Decoding,
 }
 
-/// Each way to pack, its peers, and whether memory is bounded.
+/// Each kind of archive, its peers, and whether memory is bounded.
 const ROWS: [(&str, &[Goal], bool); 6] = [
     ("plain", &[Goal { peer: Peer::GnuTar, most: None }], true),
     (
@@ -62,7 +62,7 @@ const ROWS: [(&str, &[Goal], bool); 6] = [
     ("oci", &[Goal { peer: Peer::Umoci, most: Some(0.3) }], true),
 ];
 /// The goal for memory, in KiB.
-const MOST_MEMORY: i64 = 32 * 1024;
+const MAX_MEMORY_KIB: i64 = 32 * 1024;
 
 fn main() {
     let mut arguments = std::env::args_os().skip(1).filter(|argument| argument != "--bench");
@@ -122,7 +122,7 @@ fn pairs(work: &Path, rounds: usize, commands: &[OsString]) {
     }
 }
 
-/// An archive of small files, a thousand in a directory.
+/// An archive of small files, a thousand in each directory.
 fn files(count: usize) {
     let mut to = std::io::BufWriter::new(std::io::stdout().lock());
     for number in 0..count {
@@ -138,7 +138,7 @@ fn files(count: usize) {
     to.write_all(&[0; 1024]).expect("written");
 }
 
-/// An archive of files that are nothing but zeros; in a file, only their headers take space.
+/// An archive of files of zeros; in a file, only their headers take space.
 fn zeros(gib: usize) {
     let mut to =
         File::from(std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned().expect("a file"));
@@ -179,7 +179,7 @@ impl Bench<'_> {
                 reporter(name, goal, &ours, theirs);
             }
             let peak = ours.iter().map(|taken| taken.peak).max().unwrap_or(0);
-            let goal = if bounded { verdict(peak < MOST_MEMORY, "goal under 32") } else { String::new() };
+            let goal = if bounded { verdict(peak < MAX_MEMORY_KIB, "goal under 32") } else { String::new() };
             println!("  {name:10} {:7.1} MiB at most{goal:>44}", peak as f64 / 1024.0);
         }
     }
@@ -188,7 +188,7 @@ impl Bench<'_> {
         let to = format!("{name}-ours-{round}");
         let source = if name == "oci" { "oci:oci:1" } else { name };
         let mut command = vec![self.tool.clone()];
-        // device nodes too, as the others make them
+        // including device nodes, which the other tools create, too
         let devices = nix::unistd::geteuid().is_root().then_some("--devices");
         let words = devices.into_iter().chain(["-q", source, &to]);
         command.extend(words.map(OsString::from));
@@ -221,8 +221,8 @@ impl Bench<'_> {
         taken
     }
 
-    /// A tmpfs is memory. On a disk what was made stays until the end, because ext4 makes new
-    /// files slowly for a while after many were deleted.
+    /// A tmpfs is memory. On a disk, the results are kept until the end, because after many deletions ext4
+    /// creates files slowly for a while.
     fn make_room(&self, to: &str) {
         let memory = nix::sys::statfs::statfs(self.work)
             .is_ok_and(|it| it.filesystem_type() == nix::sys::statfs::TMPFS_MAGIC);
@@ -237,7 +237,7 @@ impl Bench<'_> {
 }
 
 fn measured(work: &Path, command: &[OsString]) -> Taken {
-    // what earlier runs wrote is on the disk before this one starts
+    // the output of earlier runs is on the disk before this run starts
     nix::unistd::sync();
     let own = std::env::current_exe().expect("our name");
     let output = Command::new(own).arg("run").args(command).current_dir(work).output();
@@ -253,7 +253,7 @@ fn measured(work: &Path, command: &[OsString]) -> Taken {
 fn reporter(name: &str, goal: &Goal, ours: &[Taken], theirs: &[Taken]) {
     let milliseconds =
         |all: &[Taken]| median(all.iter().map(|taken| taken.wall.as_secs_f64() * 1000.0).collect());
-    // of each round, since what the machine does otherwise hits both
+    // the median of the ratios of each round, because other load on the machine slows both
     let ratio = |(ours, theirs): (&Taken, &Taken)| ours.wall.as_secs_f64() / theirs.wall.as_secs_f64();
     let ratio = median(ours.iter().zip(theirs).map(ratio).collect());
     let peer = match goal.peer {
@@ -262,7 +262,7 @@ fn reporter(name: &str, goal: &Goal, ours: &[Taken], theirs: &[Taken]) {
         Peer::Decoding => "decoding",
     };
     let said = goal.most.map_or(String::new(), |most| {
-        // to the two digits that are shown
+        // rounded to the two digits that are shown
         verdict((ratio * 100.0).round() <= most * 100.0, &format!("goal {most}"))
     });
     println!(

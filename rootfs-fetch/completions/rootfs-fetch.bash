@@ -23,12 +23,20 @@ _rootfs__fetch() {
 
     case "${cmd}" in
         rootfs__fetch)
-            opts="-q -v -S -h -V --quiet --verbose --digest --checksums --keyring --mirror --list --config --print-digest --cacert --insecure-http --insecure-registry --insecure-tls --timeout --cache-dir --no-cache --strip-components --subdir --exclude --replace --into --mode --sparse --no-same-owner --squash --max-size --max-files --explain --dry-run --help --version --devices --platform"
+            opts="-q -v -S -h -V --quiet --verbose --list --mirror --config --print-digest --digest --checksums --keyring --max-size --max-files --cacert --insecure-http --insecure-registry --insecure-tls --timeout --cache-dir --no-cache --strip-components --subdir --exclude --sparse --replace --into --mode --no-same-owner --squash --explain --dry-run --help --version --devices --platform"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --mirror)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --digest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -41,11 +49,11 @@ _rootfs__fetch() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --mirror)
+                --max-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --config)
+                --max-files)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -81,16 +89,8 @@ _rootfs__fetch() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --max-size)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --max-files)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --explain)
-                    COMPREPLY=($(compgen -W "1 see" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "short see" -- "${cur}"))
                     return 0
                     ;;
                 --devices)
@@ -116,7 +116,7 @@ _rootfs__fetch_operands() {
     while (( at < COMP_CWORD )); do
         case ${COMP_WORDS[at]} in
             --) (( at++ )); break ;;
-            --digest | --checksums | --keyring | --mirror | --config | --cacert | --insecure-registry | --timeout | --cache-dir | --strip-components | --subdir | --exclude | --mode | --max-size | --max-files | --platform) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
+            --mirror | --config | --digest | --checksums | --keyring | --max-size | --max-files | --cacert | --insecure-registry | --timeout | --cache-dir | --strip-components | --subdir | --exclude | --mode | --platform) [[ ${COMP_WORDS[at+1]} == = ]] || (( at++ )) ;;
             -*) ;;
             *) break ;;
         esac

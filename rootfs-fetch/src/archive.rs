@@ -1,4 +1,4 @@
-//! From the bytes of an archive to its entries: compression is undone, tar is read.
+//! From the bytes of an archive to its entries: decompress, then read tar.
 
 pub mod chunks;
 pub mod decode;

@@ -45,114 +45,114 @@ pub struct Options {
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
 
-    /// Fail unless the archive, or the image's manifest, has this digest
-    #[arg(long, value_name = "sha256:HEX")]
-    pub digest: Option<Digest>,
-
-    /// Check the archive against this file of checksums, such as SHA256SUMS or ARCHIVE.sha256
-    #[arg(long, value_name = "URL|FILE", conflicts_with = "digest", value_parser = clap::builder::OsStringValueParser::new().try_map(ChecksumsFile::parse))]
-    pub checksums: Option<ChecksumsFile>,
-
-    /// Fail unless the checksums are signed by a key in this file; needs gpgv(1)
-    #[arg(long, value_name = "FILE")]
-    pub keyring: Option<PathBuf>,
-
-    /// Use this mirror of the distribution instead of its own server
-    #[arg(long, value_name = "URL", value_parser = Url::from_str)]
-    pub mirror: Option<Url>,
-
     /// Print the distributions of distro:, with some releases and the server of each
-    #[arg(long, conflicts_with_all = ["print_digest", "config"])]
+    #[arg(long, conflicts_with_all = ["print_digest", "config"], help_heading = "Source")]
     pub list: bool,
 
+    /// Use this mirror of the distribution instead of its own server
+    #[arg(long, value_name = "URL", value_parser = Url::from_str, help_heading = "Source")]
+    pub mirror: Option<Url>,
+
     /// Use the image for this platform instead of this machine's
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", help_heading = "Source")]
     pub platform: Option<Platform>,
 
     /// Write the image's configuration to this file; without DIRECTORY, do nothing else
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Source")]
     pub config: Option<PathBuf>,
 
     /// Print the digest, for --digest or after @, and create nothing
-    #[arg(long, conflicts_with = "config")]
+    #[arg(long, conflicts_with = "config", help_heading = "Source")]
     pub print_digest: bool,
 
-    /// Also trust the certificate authorities in this PEM file
-    #[arg(long, value_name = "FILE")]
-    pub cacert: Option<PathBuf>,
+    /// Fail unless the archive, or the image's manifest, has this digest
+    #[arg(long, value_name = "sha256:HEX", help_heading = "Checks")]
+    pub digest: Option<Digest>,
 
-    /// Allow plain HTTP with every server; the default allows it only with this machine
-    #[arg(long)]
-    pub insecure_http: bool,
+    /// Check the archive against this file of checksums, such as SHA256SUMS or ARCHIVE.sha256
+    #[arg(long, value_name = "URL|FILE", conflicts_with = "digest", value_parser = clap::builder::OsStringValueParser::new().try_map(ChecksumsFile::parse), help_heading = "Checks")]
+    pub checksums: Option<ChecksumsFile>,
 
-    /// Allow plain HTTP with this registry and, with --insecure-tls, any certificate
-    #[arg(long, value_name = "HOST[:PORT]")]
-    pub insecure_registry: Vec<String>,
-
-    /// Accept any certificate from the registries that --insecure-registry names
-    #[arg(long, requires = "insecure_registry")]
-    pub insecure_tls: bool,
-
-    /// Fail if a server sends nothing, or almost nothing, for this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds)]
-    pub timeout: u64,
-
-    /// Keep downloads from registries in this directory
-    #[arg(long, value_name = "DIR")]
-    pub cache_dir: Option<PathBuf>,
-
-    /// Neither read nor write the cache
-    #[arg(long, conflicts_with = "cache_dir")]
-    pub no_cache: bool,
-
-    /// Strip this many leading components from each path
-    #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = count::<usize>)]
-    pub strip_components: usize,
-
-    /// Unpack only what is below this directory of the archive
-    #[arg(long, value_name = "DIR", default_value = "", value_parser = name, hide_default_value = true)]
-    pub subdir: Name,
-
-    /// Skip entries that match, and everything below them
-    #[arg(long, value_name = "PATTERN")]
-    pub exclude: Vec<String>,
-
-    /// Replace an existing DIRECTORY with the new tree, and delete the old one
-    #[arg(long)]
-    pub replace: bool,
-
-    /// Unpack into an existing DIRECTORY; only files that the archive also has are replaced
-    #[arg(long, conflicts_with = "replace")]
-    pub into: bool,
-
-    /// Create device nodes (root only), for their owner alone or with the archive's mode; they are skipped
-    /// otherwise
-    #[arg(long, value_name = "keep-mode", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = devices)]
-    pub devices: Option<Devices>,
-
-    /// Give DIRECTORY itself this mode, in octal; the default is the archive's, less the umask
-    #[arg(long, value_name = "MODE", value_parser = mode)]
-    pub mode: Option<u32>,
-
-    /// Turn long runs of zeros in files into holes; always done for images
-    #[arg(short = 'S', long)]
-    pub sparse: bool,
-
-    /// Make yourself the owner of everything, even as root
-    #[arg(long)]
-    pub no_same_owner: bool,
-
-    /// Own entries whose owner is not mapped in this user namespace, instead of failing
-    #[arg(long, conflicts_with = "no_same_owner")]
-    pub squash: bool,
+    /// Fail unless the checksums are signed by a key in this file; needs gpgv(1)
+    #[arg(long, value_name = "FILE", help_heading = "Checks")]
+    pub keyring: Option<PathBuf>,
 
     /// Refuse an archive that unpacks to more than BYTES
-    #[arg(long, value_name = "BYTES", default_value = "256G", value_parser = system::size::bytes)]
+    #[arg(long, value_name = "BYTES", default_value = "256G", value_parser = system::size::bytes, help_heading = "Checks")]
     pub max_size: u64,
 
     /// Refuse an archive with more than COUNT entries
-    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_ENTRIES, value_parser = count::<u64>)]
+    #[arg(long, value_name = "COUNT", default_value_t = DEFAULT_MAX_ENTRIES, value_parser = count::<u64>, help_heading = "Checks")]
     pub max_files: u64,
+
+    /// Also trust the certificate authorities in this PEM file
+    #[arg(long, value_name = "FILE", help_heading = "Network and cache")]
+    pub cacert: Option<PathBuf>,
+
+    /// Allow plain HTTP with every server; the default allows it only with this machine
+    #[arg(long, help_heading = "Network and cache")]
+    pub insecure_http: bool,
+
+    /// Allow plain HTTP with this registry and, with --insecure-tls, any certificate
+    #[arg(long, value_name = "HOST[:PORT]", help_heading = "Network and cache")]
+    pub insecure_registry: Vec<String>,
+
+    /// Accept any certificate from the registries that --insecure-registry names
+    #[arg(long, requires = "insecure_registry", help_heading = "Network and cache")]
+    pub insecure_tls: bool,
+
+    /// Fail if a server sends nothing, or almost nothing, for this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds, help_heading = "Network and cache")]
+    pub timeout: u64,
+
+    /// Keep downloads from registries in this directory
+    #[arg(long, value_name = "DIR", help_heading = "Network and cache")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Neither read nor write the cache
+    #[arg(long, conflicts_with = "cache_dir", help_heading = "Network and cache")]
+    pub no_cache: bool,
+
+    /// Strip this many leading components from each path
+    #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = count::<usize>, help_heading = "What is unpacked")]
+    pub strip_components: usize,
+
+    /// Unpack only what is below this directory of the archive
+    #[arg(long, value_name = "DIR", default_value = "", value_parser = name, hide_default_value = true, help_heading = "What is unpacked")]
+    pub subdir: Name,
+
+    /// Skip entries that match, and everything below them
+    #[arg(long, value_name = "PATTERN", help_heading = "What is unpacked")]
+    pub exclude: Vec<String>,
+
+    /// Create device nodes, for their owner alone or, with =keep-mode, with the archive's mode; root only; they
+    /// are skipped by default
+    #[arg(long, value_name = "keep-mode", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = devices, help_heading = "What is unpacked")]
+    pub devices: Option<Devices>,
+
+    /// Turn long runs of zeros in files into holes; always done for images
+    #[arg(short = 'S', long, help_heading = "What is unpacked")]
+    pub sparse: bool,
+
+    /// Replace an existing DIRECTORY with the new tree, and delete the old one
+    #[arg(long, help_heading = "Directory")]
+    pub replace: bool,
+
+    /// Unpack into an existing DIRECTORY; only files that the archive also has are replaced
+    #[arg(long, conflicts_with = "replace", help_heading = "Directory")]
+    pub into: bool,
+
+    /// Give DIRECTORY itself this mode, in octal; the default is the archive's, less the umask
+    #[arg(long, value_name = "MODE", value_parser = mode, help_heading = "Directory")]
+    pub mode: Option<u32>,
+
+    /// Make yourself the owner of everything, even as root
+    #[arg(long, help_heading = "Owners")]
+    pub no_same_owner: bool,
+
+    /// Make yourself the owner of entries whose owner is not mapped in this user namespace, instead of failing
+    #[arg(long, conflicts_with = "no_same_owner", help_heading = "Owners")]
+    pub squash: bool,
 }
 
 fn name(text: &str) -> Result<Name, String> {

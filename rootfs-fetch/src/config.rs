@@ -1,4 +1,4 @@
-//! What a fetch is to do, whoever asks for it: the options of a run, as the types that carry them out.
+//! What a fetch is to do: the options of a run, as the types that implement them.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -20,19 +20,19 @@ pub struct FetchConfig {
     pub digest: Option<Digest>,
     /// A file with the digest of the archive.
     pub checksums: Option<ChecksumsFile>,
-    /// The keys of which one must have signed the checksums.
+    /// A keyring; one of its keys must have signed the checksums.
     pub keyring: Option<PathBuf>,
     /// A server to use instead of the distribution's own.
     pub mirror: Option<Url>,
-    /// Which variant of an image is unpacked.
+    /// The platform of an image.
     pub platform: WantedPlatform,
-    /// Where blobs of registries are kept.
+    /// The cache for blobs of registries.
     pub cache: CacheLocation,
-    /// Bytes to which an archive may unpack.
+    /// The most bytes that an archive can unpack to.
     pub max_bytes: u64,
-    /// The file to which the configuration of the image is written; `-` is standard output.
+    /// The file for the image's configuration; `-` is standard output.
     pub image_config: Option<PathBuf>,
-    /// What becomes of a directory that exists.
+    /// What to do if DIRECTORY exists.
     pub if_exists: IfExists,
     /// How entries become files.
     pub policy: Policy,
@@ -51,7 +51,7 @@ pub enum Output {
     Entries,
 }
 
-/// Where a file of checksums is.
+/// The location of a file of checksums.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChecksumsFile {
     /// At a URL.
@@ -61,7 +61,7 @@ pub enum ChecksumsFile {
 }
 
 impl ChecksumsFile {
-    /// Parses what contains `://` as a URL, anything else as a path.
+    /// Parses text with `://` as a URL, and anything else as a path.
     ///
     /// # Errors
     /// What is wrong with the URL.
@@ -72,7 +72,7 @@ impl ChecksumsFile {
         }
     }
 
-    /// The last part of its path.
+    /// The last component of its path.
     pub fn name(&self) -> String {
         match self {
             Self::Url(url) => url.name(),
@@ -83,7 +83,7 @@ impl ChecksumsFile {
     /// The file next to it whose name has this extension added.
     pub fn sibling(&self, extension: &str) -> Self {
         match self {
-            Self::Url(url) => Self::Url(url.beside(extension)),
+            Self::Url(url) => Self::Url(url.with_suffix(extension)),
             Self::File(path) => {
                 let mut name = path.clone().into_os_string();
                 name.push(format!(".{extension}"));

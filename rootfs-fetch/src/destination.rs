@@ -1,13 +1,14 @@
 //! DIRECTORY is created complete or not at all.
 //!
-//! The tree grows in `DIRECTORY.partial-XXXXXXXXXX`, a sibling that only the caller can
-//! enter, and is renamed at the end. The sibling is locked while it
-//! grows; a run that finds an unlocked one knows that its creator is dead
-//! and removes it. Only an empty mount point, and an empty directory whose parent
-//! is not writable, are filled in place, and emptied on failure.
+//! The tree is built in `DIRECTORY.partial-XXXXXXXXXX`, a sibling that only the caller can enter, and renamed
+//! at the end. The sibling is locked meanwhile; a run that finds an unlocked one knows that its creator has
+//! ended, and removes it. If the file system cannot exchange two names, `--replace` first moves the old tree
+//! aside (see `replaced.rs`). Only an empty mount point, and an empty directory whose parent is not writable,
+//! are filled in place, and emptied on failure.
 
 pub mod partial;
 pub mod replace_guard;
+mod replaced;
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -16,17 +17,21 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::reporter::quoted;
-use rustix::fs::{Dir, Mode, OFlags, RenameFlags};
+use rustix::fs::{Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use system::{mountinfo, removal};
 
+use crate::destination::replaced::OldTree;
 use crate::failure::{Failure, Kind, Result};
-use crate::tree::mount_id;
 use crate::tree::remove;
+
+const TAKEN: &str = "another run for this directory removed the unfinished tree; runs on two machines cannot see each other's \
+    locks: run one after the other";
 
 /// Where the tree grows.
 #[derive(Debug)]
 pub struct Destination {
-    /// DIRECTORY as the user wrote it.
+    /// DIRECTORY, as the user typed it.
     directory: PathBuf,
     parent: OwnedFd,
     name: OsString,
@@ -48,27 +53,31 @@ pub enum IfExists {
 
 #[derive(Debug)]
 enum Staging {
-    /// In a sibling of this name.
+    /// In a sibling with this name.
     Sibling(OsString),
     /// In DIRECTORY itself, which was empty.
     EmptyDir,
-    /// In DIRECTORY itself, which may have files.
+    /// In DIRECTORY itself, which can have files.
     Merge,
 }
 
 impl Destination {
-    /// Checks DIRECTORY, removes what dead runs left, and creates the sibling.
+    /// Repairs and removes what killed runs left, checks DIRECTORY, and creates the sibling.
     ///
     /// # Errors
-    /// Exists, if DIRECTORY is there and not an empty directory; I/O.
+    /// Exists, if DIRECTORY exists and is not an empty directory; I/O.
     pub fn prepare(directory: &Path, existing: IfExists) -> Result<Self> {
         let (parent, name) = open_parent(directory)?;
+        replaced::recover(&parent, &name);
         let found = open_existing(&parent, &name, directory, existing)?;
         let (root, staging) = match found {
             Some(root) if existing == IfExists::Merge => (root, Staging::Merge),
             // a mount point cannot be renamed over
-            Some(root) if existing == IfExists::Refuse && !mount_id::same_mount(&parent, &root) => {
-                (root, Staging::EmptyDir)
+            Some(root)
+                if existing == IfExists::Refuse
+                    && !mountinfo::are_on_one_mount(parent.as_fd(), root.as_fd()) =>
+            {
+                (locked(root, directory)?, Staging::EmptyDir)
             }
             found => {
                 partial::remove_stale(&parent, &name);
@@ -78,7 +87,7 @@ impl Destination {
                     (Err(failure), Some(root))
                         if failure.is(Kind::Denied) && existing == IfExists::Refuse =>
                     {
-                        (root, Staging::EmptyDir)
+                        (locked(root, directory)?, Staging::EmptyDir)
                     }
                     (Err(failure), _) => return Err(failure),
                 }
@@ -87,10 +96,10 @@ impl Destination {
         Ok(Self { directory: directory.to_path_buf(), parent, name, root, existing, staging })
     }
 
-    /// Checks DIRECTORY as [`Self::prepare`] does, and makes nothing.
+    /// Checks DIRECTORY as [`Self::prepare`] does, without creating anything.
     ///
     /// # Errors
-    /// Exists, if DIRECTORY is there and not an empty directory; I/O.
+    /// Exists, if DIRECTORY exists and is not an empty directory; I/O.
     pub fn check(directory: &Path, existing: IfExists) -> Result<()> {
         let (parent, name) = open_parent(directory)?;
         open_existing(&parent, &name, directory, existing).map(drop)
@@ -101,7 +110,7 @@ impl Destination {
         matches!(self.staging, Staging::Merge)
     }
 
-    /// Whether the tree grows in a sibling.
+    /// Whether the tree is built in a sibling.
     pub fn is_sibling(&self) -> bool {
         matches!(self.staging, Staging::Sibling(_))
     }
@@ -114,61 +123,98 @@ impl Destination {
     /// Opens the root of the tree.
     ///
     /// # Errors
-    /// As fcntl(2).
+    /// Those of fcntl(2).
     pub fn open_root(&self) -> Result<OwnedFd> {
         self.root
             .try_clone()
             .map_err(|error| Failure::call("open the new directory", "fcntl(F_DUPFD_CLOEXEC)", error))
     }
 
-    /// Gives the finished tree its name.
+    /// Gives the finished tree its name. Returns the failure to remove the old tree, if there was one.
     ///
     /// # Errors
-    /// Exists, if another process created DIRECTORY meanwhile; as renameat2(2). The tree is then removed.
-    pub fn commit(self) -> Result<()> {
-        let Staging::Sibling(partial) = &self.staging else { return Ok(()) };
-        if self.existing == IfExists::Replace
-            && let Err(failure) = replace_guard::check(&self.directory)
-        {
-            // a mount was added meanwhile
-            self.abandon()?;
-            return Err(failure);
+    /// Exists, if another process has created DIRECTORY; those of renameat2(2). The tree is then removed.
+    pub fn commit(self) -> Result<Option<Failure>> {
+        let Staging::Sibling(partial) = &self.staging else { return Ok(None) };
+        let mut old = None;
+        if self.existing == IfExists::Replace {
+            if let Err(failure) = replace_guard::check(&self.directory) {
+                // a mount was added meanwhile
+                self.abandon()?;
+                return Err(failure);
+            }
+            match self.rename(partial, RenameFlags::EXCHANGE) {
+                // the old tree has the sibling's name now
+                Ok(()) => return Ok(self.abandon().err()),
+                // a file system that cannot exchange two names, such as NFS
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                    old = OldTree::move_aside(&self.parent, &self.name);
+                }
+                Err(_) => {}
+            }
         }
-        if self.existing == IfExists::Replace && self.rename(partial, RenameFlags::EXCHANGE).is_ok() {
-            // the old tree has the sibling's name now
-            return self.abandon();
-        }
+        let Err(failure) = self.give_name(partial) else {
+            return Ok(old.and_then(|old| old.remove(&self.parent, &self.name).err()));
+        };
+        let is_back = |old: &OldTree| match old.move_back(&self.parent, &self.name) {
+            // by another run
+            Err(Errno::NOENT) => true,
+            done => done.is_ok(),
+        };
+        let lost = old.filter(|old| !is_back(old));
+        let failure = self.with_cause(failure);
+        let failure = self.abandon().err().unwrap_or(failure);
+        Err(match lost {
+            Some(old) => failure.hint(format_args!(
+                "the old directory is called {} now; the next run renames it back",
+                quoted(old.name())
+            )),
+            None => failure,
+        })
+    }
+
+    /// Gives the sibling the name of DIRECTORY, which must not exist, or be an empty directory.
+    fn give_name(&self, partial: &OsStr) -> Result<()> {
         let done = match self.rename(partial, RenameFlags::NOREPLACE) {
-            // an empty directory was there, and may be replaced by plain rename(2) alone
+            // there is an empty directory, which only plain rename(2) can replace
             Err(Errno::EXIST | Errno::INVAL) => {
                 rustix::fs::renameat(&self.parent, partial, &self.parent, &self.name)
             }
             other => other,
         };
-        let Err(error) = done else { return Ok(()) };
-        let kind = match error {
-            Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR => Kind::Exists,
-            Errno::ACCESS | Errno::PERM => Kind::Denied,
-            _ => Kind::Io,
-        };
-        let call = format!("renameat2({}, {})", quoted(partial), quoted(&self.name));
-        let reason = format!("give {} its name", quoted(&self.directory));
-        self.abandon()?;
-        Err(Failure::call(reason, call, error).kind(kind))
+        done.map_err(|error| {
+            let kind = match error {
+                Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR => Kind::Exists,
+                Errno::ACCESS | Errno::PERM => Kind::Denied,
+                _ => Kind::Io,
+            };
+            let call = format!("renameat2({}, {})", quoted(partial), quoted(&self.name));
+            Failure::call(format_args!("give {} its name", quoted(&self.directory)), call, error).kind(kind)
+        })
     }
 
     fn rename(&self, partial: &OsStr, flags: RenameFlags) -> rustix::io::Result<()> {
         rustix::fs::renameat_with(&self.parent, partial, &self.parent, &self.name, flags)
     }
 
+    /// A failure; if another run has removed the sibling as the remains of a killed run, with a hint about that.
+    pub fn with_cause(&self, failure: Failure) -> Failure {
+        match &self.staging {
+            Staging::Sibling(partial) if !partial::is_named(&self.parent, partial, &self.root) => {
+                failure.hint(TAKEN)
+            }
+            _ => failure,
+        }
+    }
+
     /// Removes the tree; what was merged stays.
     ///
     /// # Errors
-    /// As unlinkat(2); the next run tries again.
+    /// Those of unlinkat(2); the next run tries again.
     pub fn abandon(self) -> Result<()> {
         match &self.staging {
             Staging::Sibling(partial) => remove::entry(self.parent.as_fd(), partial.as_bytes(), &mut |_| {}),
-            Staging::EmptyDir => remove::contents(self.root.as_fd(), &mut |_| {}).map_err(|error| {
+            Staging::EmptyDir => removal::empty(self.root.as_fd(), &mut |_| {}).map_err(|error| {
                 Failure::call(format_args!("empty {} again", quoted(&self.directory)), "unlinkat()", error)
             }),
             Staging::Merge => Ok(()),
@@ -176,24 +222,30 @@ impl Destination {
     }
 }
 
-/// Opens the directory that holds DIRECTORY; with DIRECTORY's name in it.
+/// Opens DIRECTORY's parent, and returns DIRECTORY's name in it.
 fn open_parent(directory: &Path) -> Result<(OwnedFd, OsString)> {
     let (path, name) = parent_and_name(directory)?;
     let parent = crate::tree::open_plain(&path).map_err(|error| {
         let call = format!("openat({}, O_DIRECTORY)", quoted(&path));
         let kind = if error == Errno::ACCESS { Kind::Denied } else { Kind::Io };
-        Failure::call(format_args!("make {}", quoted(directory)), call, error).kind(kind)
+        let failure = Failure::call(format_args!("create {}", quoted(directory)), call, error).kind(kind);
+        match error {
+            Errno::NOENT if path != Path::new(".") => {
+                failure.hint(format_args!("create it first: mkdir -p {}", quoted(&path)))
+            }
+            _ => failure,
+        }
     })?;
     Ok((parent, name))
 }
 
-/// The directory that holds DIRECTORY, and DIRECTORY's name in it.
+/// DIRECTORY's parent, and DIRECTORY's name in it.
 fn parent_and_name(directory: &Path) -> Result<(PathBuf, OsString)> {
     let unusable =
         || Failure::new(Kind::Usage, format_args!("{} cannot be a new directory", quoted(directory)));
-    // `.`, `..`, `a/..` and links to a directory have their name elsewhere
+    // `.`, `..`, `a/..` and links to a directory have no name here
     let named = directory.file_name().is_some() && !directory.as_os_str().as_bytes().ends_with(b"/.");
-    // with the slash that a shell completes, lstat(2) would follow it
+    // with the slash that shells complete, lstat(2) would follow a link
     let without_slash: PathBuf = directory.components().collect();
     let real = if !named || without_slash.is_symlink() {
         std::fs::canonicalize(directory).map_err(|_| unusable())?
@@ -217,25 +269,40 @@ fn open_existing(
 ) -> Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let exists = |what| Failure::new(Kind::Exists, format_args!("{} exists{what}", quoted(directory)));
-    let failed =
-        |call: &str, error| Failure::call(format_args!("look into {}", quoted(directory)), call, error);
     match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         Err(Errno::NOENT) => Ok(None),
         Err(Errno::NOTDIR | Errno::LOOP) => {
             Err(exists(" and is not a directory").hint(replace_guard::OTHER_DIRECTORY))
         }
-        Err(error) => Err(failed(&format!("openat({})", quoted(name)), error)),
-        Ok(fd) if existing != IfExists::Refuse => Ok(Some(fd)),
-        Ok(fd) => {
-            let entries = Dir::read_from(&fd).map_err(|error| failed("getdents64()", error))?;
-            let full = entries.flatten().any(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."));
-            if !full {
-                return Ok(Some(fd));
-            }
+        Err(error) => {
+            let call = format!("openat({})", quoted(name));
+            Err(Failure::call(format_args!("list {}", quoted(directory)), call, error))
+        }
+        Ok(fd) if existing != IfExists::Refuse || is_empty(&fd, directory)? => Ok(Some(fd)),
+        Ok(_) => {
             let replace = if may_be_replaced(directory) { "; --replace deletes its contents" } else { "" };
             Err(exists(" and is not empty").hint(format_args!("{}{replace}", replace_guard::OTHER_DIRECTORY)))
         }
     }
+}
+
+/// An empty directory, locked to be filled in place. Two runs would mix their trees, and one that fails would remove
+/// both.
+fn locked(root: OwnedFd, directory: &Path) -> Result<OwnedFd> {
+    // some file systems have no locks
+    let is_taken =
+        rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
+    if is_taken || !is_empty(&root, directory)? {
+        let why = format_args!("another run is filling {}", quoted(directory));
+        return Err(Failure::new(Kind::Exists, why));
+    }
+    Ok(root)
+}
+
+fn is_empty(dir: &OwnedFd, directory: &Path) -> Result<bool> {
+    let failed = |error| Failure::call(format_args!("list {}", quoted(directory)), "getdents64()", error);
+    let entries = Dir::read_from(dir).map_err(failed)?;
+    Ok(entries.flatten().all(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")))
 }
 
 /// Whether a hint may propose this DIRECTORY: it does not exist or is empty, and it is not one of the machine's own.
@@ -245,7 +312,7 @@ pub fn may_be_proposed(directory: &Path) -> bool {
     is_free && may_be_replaced(directory)
 }
 
-/// Whether `--replace` is a thing to advise: not for the machine's own directories, such as /etc.
+/// Whether a hint can propose `--replace`: not for the running system's directories, such as /etc.
 fn may_be_replaced(directory: &Path) -> bool {
     let is_at_the_top = directory.canonicalize().is_ok_and(|path| path.components().count() <= 2);
     !is_at_the_top && replace_guard::check(directory).is_ok()

@@ -57,10 +57,10 @@ impl Digest {
     }
 }
 
-/// The SHA-256 of all that a reader returns.
+/// The SHA-256 of everything that a reader returns.
 ///
 /// # Errors
-/// As the reader.
+/// Those of the reader.
 pub fn digest_of(mut bytes: impl Read) -> io::Result<Digest> {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut buffer = vec![0; 256 * 1024];
@@ -146,7 +146,7 @@ impl fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
-/// A digest that is computed while bytes arrive, and the expected one.
+/// A digest that is computed as bytes arrive, and the expected one.
 #[derive(Debug)]
 pub struct RunningDigest {
     hasher: Hasher,
@@ -183,13 +183,13 @@ impl RunningDigest {
 pub struct CheckedReader<R> {
     inner: R,
     sum: RunningDigest,
-    /// Bytes left, if the size is known.
+    /// The number of bytes left, if the size is known.
     rest: Option<u64>,
     ended: bool,
 }
 
 impl<R: Read> CheckedReader<R> {
-    /// Verifies all of `inner`, and its size in bytes if that is known.
+    /// Verifies everything that `inner` returns, and its size in bytes if that is known.
     pub fn new(inner: R, expected: Digest, size: Option<u64>) -> Self {
         Self { inner, sum: RunningDigest::new(expected), rest: size, ended: false }
     }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::digest::Mismatch;
 
-/// The result of anything that can end the run.
+/// The result of code that can end the run.
 pub type Result<T> = std::result::Result<T, Failure>;
 
 /// Why a run failed; each kind has its exit status.
@@ -19,17 +19,17 @@ pub enum Kind {
     Io,
     /// 2: the command line is wrong.
     Usage,
-    /// 3: the source, or the platform in it, is not there.
+    /// 3: the source, or its variant for the platform, does not exist.
     NotFound,
-    /// 4: the archive is damaged, unsafe, or not the one that was asked for.
+    /// 4: the archive is damaged, unsafe, or not the requested one.
     Damaged,
     /// 5: access denied.
     Denied,
-    /// 6: the network or a server does not do what it should.
+    /// 6: the network, or a server, failed.
     Network,
     /// 7: DIRECTORY exists.
     Exists,
-    /// A signal asked us to end: 128 and its number, if the signal itself does not end us.
+    /// A signal ended the run: 128 and its number, if the signal itself does not end the process.
     Signal(i32),
 }
 
@@ -56,12 +56,12 @@ pub struct Failure {
     report: chain::Failure,
     /// The errno of the system call that failed, if one did.
     errno: Option<Errno>,
-    /// Whether it is about the whole archive, and not about the entry at which it was noticed.
+    /// Whether it concerns the whole archive, not only the entry at which it was noticed.
     is_of_archive: bool,
 }
 
 impl Failure {
-    /// A failure that no system call reported.
+    /// A failure that is not from a system call.
     pub fn new(kind: Kind, message: impl Display) -> Self {
         let report = chain::Failure::new(message.to_string());
         Self { kind, report, errno: None, is_of_archive: false }
@@ -72,12 +72,12 @@ impl Failure {
         Self::new(Kind::Damaged, message)
     }
 
-    /// What was read is not what was asked for: a failure of the archive, not of one entry.
+    /// The data are not the requested ones: a failure of the whole archive, not of one entry.
     pub fn mismatch(message: impl Display) -> Self {
         Self { is_of_archive: true, ..Self::damaged(message) }
     }
 
-    /// A signal asked the run to end.
+    /// A signal ended the run.
     pub fn signal(signal: i32) -> Self {
         Self::new(Kind::Signal(signal), format_args!("ended by signal {signal}"))
     }
@@ -93,8 +93,8 @@ impl Failure {
         Self { errno: Some(errno), ..Self::new(kind, format_args!("cannot {reason}: {call}: {text}")) }
     }
 
-    /// The same for a call that names what the archive names: what no archive made from a file system
-    /// needs is damage.
+    /// The same for a call with a name from the archive. Errors that no archive made from a file system can
+    /// cause mean that the archive is damaged.
     pub fn entry_call(reason: impl Display, call: impl Display, error: impl Into<io::Error>) -> Self {
         let failure = Self::call(reason, call, error);
         match failure.errno {
@@ -103,8 +103,8 @@ impl Failure {
         }
     }
 
-    /// Reading failed. An errno comes from the input; any other error is a decoder's or a digest's
-    /// and means damage. A failure wrapped by [`Self::into_io`] comes out unchanged.
+    /// Reading failed. An errno comes from the input. Any other error comes from a decoder or a digest and
+    /// means that the archive is damaged. A failure wrapped by [`Self::into_io`] is returned unchanged.
     pub fn read(error: io::Error) -> Self {
         let inner = error.get_ref();
         if let Some(failure) = inner.and_then(|inner| inner.downcast_ref::<Self>()) {
@@ -129,12 +129,12 @@ impl Failure {
         self.kind == kind
     }
 
-    /// The signal that asked us to end.
+    /// The signal that ended the run.
     pub fn by_signal(&self) -> Option<i32> {
         if let Kind::Signal(signal) = self.kind { Some(signal) } else { None }
     }
 
-    /// Whether the disk, or the user's quota, is full.
+    /// Whether the disk or the user's quota is full.
     pub fn is_full(&self) -> bool {
         matches!(self.errno, Some(Errno::NOSPC | Errno::DQUOT))
     }
@@ -150,8 +150,8 @@ impl Failure {
         if self.by_signal().is_some() { self } else { Self { kind, ..self } }
     }
 
-    /// The same failure, of kind [`Kind::NotFound`] if the call failed because a file is missing, or its
-    /// path one that no file can have.
+    /// The same failure, as [`Kind::NotFound`] if the call failed because a file is missing, or because its
+    /// path cannot exist.
     #[must_use]
     pub fn or_not_found(self) -> Self {
         match self.errno {
@@ -168,20 +168,20 @@ impl Failure {
         Self { report: self.report.hint(hint.to_string()), ..self }
     }
 
-    /// The same failure, its message preceded by what it happened to.
+    /// The same failure, with a prefix that says what it concerns.
     #[must_use]
     pub fn within(mut self, what: impl Display) -> Self {
         self.report.message = format!("{what}: {}", self.report.message);
         self
     }
 
-    /// The same failure, preceded by the entry at which it was noticed if it is about that entry.
+    /// The same failure; if it concerns an entry, with the entry's name as a prefix.
     #[must_use]
     pub fn at_entry(self, name: impl Display) -> Self {
         if self.is_of_archive { self } else { self.within(name) }
     }
 
-    /// The same failure, followed by where in the archive it was noticed if it is about that place.
+    /// The same failure; if it concerns a place in the archive, followed by that place.
     #[must_use]
     pub fn located(mut self, place: impl Display) -> Self {
         if !self.is_of_archive && self.by_signal().is_none() {
@@ -190,7 +190,7 @@ impl Failure {
         self
     }
 
-    /// Wrapped to pass through a reader; [`Self::read`] unwraps it.
+    /// Wraps the failure as an I/O error; [`Self::read`] unwraps it.
     pub fn into_io(self) -> io::Error {
         io::Error::other(self)
     }

@@ -1,13 +1,15 @@
 //! One run, from SOURCE to DIRECTORY: open the source, fill a sibling, rename it.
 
 mod dry_run;
+mod image_in_file;
 mod layer_streams;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use chain::{Reporter, Verbosity};
+use chain::Reporter;
+use chain::reporter::quoted;
 
 use crate::config::{FetchConfig, Output};
 use crate::destination::{Destination, IfExists};
@@ -16,8 +18,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::fetch::layer_streams::LayerStreams;
 use crate::interrupt::Interrupt;
 use crate::net::client::Net;
-use crate::oci::image::{Image, ImageFormat, LocalImage};
-use crate::oci::layout::Layout;
+use crate::oci::image::Image;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::source::input::{Input, Opener, write_image_config};
@@ -29,16 +30,16 @@ use crate::unpack::{ArchiveKind, Unpacker};
 
 const IS_IMAGE: &str = "this archive is a container image: unpacking its layers";
 
-/// A source that becomes a directory.
+/// The creation of a directory from a source.
 #[derive(Debug)]
 pub struct Fetch<'a> {
     /// Where the tree comes from.
     pub source: Source,
     /// DIRECTORY.
     pub directory: &'a Path,
-    /// What to do.
+    /// The configuration.
     pub config: &'a FetchConfig,
-    /// The network, and whether a signal asked us to end.
+    /// The network, and whether a signal has arrived.
     pub net: &'a Arc<Net>,
     /// Prints entries and the summary.
     pub reporter: &'a Reporter,
@@ -48,47 +49,30 @@ impl Fetch<'_> {
     /// Fetches and unpacks; a dry run lists what would be unpacked.
     ///
     /// # Errors
-    /// Every [`Failure`]; DIRECTORY is then as it was, but for what [`IfExists::Merge`] has added to it.
+    /// Every [`Failure`]. DIRECTORY is then unchanged, except for what [`IfExists::Merge`] has added.
     pub fn run(&self) -> Result<()> {
-        if let Some(local) = self.image_in_file()? {
-            self.reporter.message(IS_IMAGE);
-            let image = self.opener().local_image(&local)?;
-            return Fetch { source: Source::Image(local), ..*self }.carry_out(Input::Image(image));
-        }
-        self.carry_out(self.opener().open(&self.source, |length| self.progress(length))?)
+        self.unpack_or_list(self.opener().open(&self.source, |length| self.progress(length))?)
     }
 
-    fn carry_out(&self, input: Input) -> Result<()> {
+    fn unpack_or_list(&self, input: Input) -> Result<()> {
         if self.is_dry_run() { self.list(input) } else { self.make(input) }
     }
 
     fn is_dry_run(&self) -> bool {
-        self.reporter.verbosity() == Verbosity::DryRun
-    }
-
-    /// The image that an archive in a file is, where that must be known before it is unpacked:
-    /// if only a part is chosen, if it is added to what is there, or if nothing is made at all.
-    fn image_in_file(&self) -> Result<Option<LocalImage>> {
-        let Source::File(path) = &self.source else { return Ok(None) };
-        // a pipe can be opened once
-        if self.is_whole() && !self.is_dry_run() || !path.is_file() {
-            return Ok(None);
-        }
-        let FetchConfig { max_bytes, .. } = self.config;
-        let files = match Layout::archive(path, self.opener().temp_dir, *max_bytes, self.interrupt()) {
-            Ok(files) => files,
-            Err(failure) if failure.by_signal().is_some() => return Err(failure),
-            // unpacking it reports the error
-            Err(_) => return Ok(None),
-        };
-        let Some(format) = ImageFormat::detect(&files) else { return Ok(None) };
-        self.opener().check_archive(&self.source)?;
-        Ok(Some(LocalImage { format, path: path.clone(), tag: None }))
+        self.reporter.verbosity().is_dry_run()
     }
 
     /// Whether the whole archive becomes a new tree.
     fn is_whole(&self) -> bool {
         self.config.policy.selection.is_everything() && self.config.if_exists != IfExists::Merge
+    }
+
+    /// The archive, if it can be read again: a pipe, also one with a name, cannot.
+    fn file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) => path.is_file().then_some(path),
+            _ => None,
+        }
     }
 
     fn opener(&self) -> Opener<'_> {
@@ -103,9 +87,19 @@ impl Fetch<'_> {
     fn make(&self, mut input: Input) -> Result<()> {
         let image_config = self.image_config(&input)?;
         let destination = Destination::prepare(self.directory, self.config.if_exists)?;
+        let file = self.file_to_look_into(&destination, &input);
+        let looks_first = file.is_some();
+        let found = file.map_or(Ok(None), |file| self.image_in_file(file));
+        if !matches!(found, Ok(None)) {
+            return self.start_again(destination, input, found);
+        }
         let filled = self.fill(&destination, &mut input);
+        let can_be_image = filled.is_err() && !looks_first;
         let accepted = filled.and_then(|report| {
-            let format = self.image_format(&destination)?;
+            let format = if looks_first { None } else { self.image_format(&destination, &report)? };
+            if format.is_none() && self.config.image_config.is_some() && image_config.is_none() {
+                return Err(Failure::damaged("the archive is not an image: it has no configuration"));
+            }
             if let (Some(path), Some(image_config)) = (&self.config.image_config, &image_config) {
                 write_image_config(image_config, path)?;
             }
@@ -114,17 +108,20 @@ impl Fetch<'_> {
         match accepted {
             Ok((_, Some(format))) => self.unpack_as_image(destination, format),
             Ok((report, None)) => self.commit(destination, &input, &report),
-            Err(failure) => self.abandon(destination, input, failure),
+            Err(failure) => self.abandon(destination, input, failure, can_be_image),
         }
     }
 
-    /// Gives the tree its name and prints the summary.
+    /// Gives the tree its name, and prints the summary.
     fn commit(&self, destination: Destination, input: &Input, report: &Report) -> Result<()> {
-        destination.commit()?;
+        if let Some(failed_removal) = destination.commit()? {
+            let replaced = format_args!("{} is replaced, but the old tree remains", quoted(self.directory));
+            failed_removal.within(replaced).print(self.reporter);
+        }
         if self.config.output != Output::Quiet {
             report.report_losses(self.reporter);
             if report.privileged > 0 && self.config.policy.uid.is_root() {
-                within_reach(self.directory, report.privileged, self.reporter);
+                warn_of_programs(self.directory, report.privileged, self.reporter);
             }
             let digest = match input {
                 Input::Image(image) => image.digest(),
@@ -135,9 +132,17 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    /// Removes what was unpacked. If a damaged blob of the cache was to blame, it tries once more.
-    fn abandon(&self, destination: Destination, input: Input, failure: Failure) -> Result<()> {
+    /// Removes what was unpacked. If a damaged blob in the cache was the cause, or if the archive is an image of
+    /// which a part was to be unpacked, tries once more.
+    fn abandon(
+        &self,
+        destination: Destination,
+        input: Input,
+        failure: Failure,
+        can_be_image: bool,
+    ) -> Result<()> {
         let is_merge = destination.is_merge();
+        let failure = destination.with_cause(failure);
         let again = !is_merge && self.is_cache_to_blame(&failure, &input);
         if is_merge {
             self.reporter.message("the files unpacked so far stay, because of --into");
@@ -145,10 +150,21 @@ impl Fetch<'_> {
         if let Err(failed_removal) = destination.abandon() {
             failed_removal.print(self.reporter);
         }
-        if again { self.make(input) } else { Err(failure) }
+        if again {
+            return self.make(input);
+        }
+        drop(input);
+        let can_be_image = can_be_image && failure.by_signal().is_none();
+        let file = self.partial_file().filter(|_| can_be_image);
+        match file.map_or(Ok(None), |file| self.image_in_file(file)) {
+            Ok(Some(local)) => self.run_as_image(local),
+            Err(interrupted) if interrupted.by_signal().is_some() => Err(interrupted),
+            // such as a full disk, which the failure is about, too
+            Ok(None) | Err(_) => Err(failure),
+        }
     }
 
-    /// The configuration for `--config`; that of an archive is known only after it is unpacked.
+    /// The configuration for `--config`. An archive's is only known after it is unpacked.
     fn image_config(&self, input: &Input) -> Result<Option<Vec<u8>>> {
         match (&self.config.image_config, input) {
             (None, _) | (Some(_), Input::Archive(..)) => Ok(None),
@@ -159,30 +175,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// The format of the image that an unpacked archive turned out to be, if nothing of the archive
-    /// was chosen and nothing was there before.
-    fn image_format(&self, destination: &Destination) -> Result<Option<ImageFormat>> {
-        if !matches!(self.source, Source::File(_) | Source::Stdin | Source::Url(_)) {
-            return Ok(None);
-        }
-        // that of a file was looked for before
-        let format = match self.config.if_exists {
-            IfExists::Merge => None,
-            _ => ImageFormat::detect(&Layout::Directory(destination.open_root()?)),
-        };
-        if format.is_some() && !self.is_whole() {
-            return Err(Failure::damaged(
-                "this archive is a container image, and a stream of one can only be unpacked whole",
-            )
-            .hint("save it to a file and use that as SOURCE"));
-        }
-        if format.is_none() && self.config.image_config.is_some() {
-            return Err(Failure::damaged("the archive is not an image: it has no configuration"));
-        }
-        Ok(format)
-    }
-
-    /// Whether the failure came from a damaged blob of the cache, which is removed then.
+    /// Whether a damaged blob in the cache caused the failure. The blob is then removed.
     fn is_cache_to_blame(&self, failure: &Failure, input: &Input) -> bool {
         let Input::Image(image) = input else { return false };
         let to_blame = failure.is(Kind::Damaged) && image.forget_damaged().unwrap_or(false);
@@ -190,28 +183,6 @@ impl Fetch<'_> {
             self.reporter.message("a layer in the cache was damaged: fetching it again");
         }
         to_blame
-    }
-
-    /// Starts again with the image that the unpacked archive turned out to be.
-    fn unpack_as_image(&self, unpacked: Destination, format: ImageFormat) -> Result<()> {
-        self.reporter.message(IS_IMAGE);
-        if let Source::File(path) = &self.source {
-            unpacked.abandon()?;
-            let local = LocalImage { format, path: path.clone(), tag: None };
-            let image = self.opener().local_image(&local)?;
-            return Fetch { source: Source::Image(local), ..*self }.make(Input::Image(image));
-        }
-        if !unpacked.is_sibling() {
-            unpacked.abandon()?;
-            return Err(Failure::damaged("cannot unpack an image from a stream into a mount point")
-                .hint("save it to a file and use that as SOURCE"));
-        }
-        let root = unpacked.open_root();
-        let image = root.and_then(|root| self.opener().unpacked_image(root, format));
-        let source = Source::Image(LocalImage { format, path: self.directory.into(), tag: None });
-        let made = image.and_then(|image| Fetch { source, ..*self }.make(Input::Image(image)));
-        let removed = unpacked.abandon();
-        made.and(removed)
     }
 
     fn progress(&self, length: Option<u64>) -> Progress {
@@ -222,7 +193,7 @@ impl Fetch<'_> {
     fn fill(&self, destination: &Destination, input: &mut Input) -> Result<Report> {
         let origin = if destination.is_merge() { Origin::Found } else { Origin::Made };
         let tree = Tree::new(destination.open_root()?, origin)?;
-        // an image's log files of nothing but zeros would fill a disk
+        // an image's log file full of zeros could fill a disk
         let sparse = self.config.policy.sparse || matches!(input, Input::Image(_));
         let unpacker = |tree| {
             let may_inherit = !destination.is_sibling();
@@ -240,7 +211,7 @@ impl Fetch<'_> {
             }
             Input::Image(image) => {
                 if destination.is_merge() {
-                    // a second try is impossible: what is added stays
+                    // a second try is impossible: the added files stay
                     image.forget_damaged()?;
                 }
                 let mut unpacker = unpacker(tree);
@@ -262,7 +233,7 @@ impl Fetch<'_> {
         self.layer_streams(image, progress)?.try_for_each(|(layer, stream)| {
             let applied = unpacker.archive(&mut stream?, ArchiveKind::Layer, self.interrupt());
             applied.map_err(|failure| {
-                // its message has an address, which says more than a digest
+                // its message has an address, which is more useful than a digest
                 let is_remote = failure.is(Kind::Network) || failure.is(Kind::NotFound);
                 if is_remote { failure } else { failure.within(&layer.path) }
             })
@@ -271,7 +242,7 @@ impl Fetch<'_> {
 }
 
 /// Warns if other users of this machine can run programs of the tree with another user's rights.
-fn within_reach(directory: &Path, programs: u64, reporter: &Reporter) {
+fn warn_of_programs(directory: &Path, programs: u64, reporter: &Reporter) {
     let passes = |path: &Path, bits| path.metadata().is_ok_and(|meta| meta.permissions().mode() & bits != 0);
     let Ok(real) = directory.canonicalize() else { return };
     if passes(&real, 0o011) && real.ancestors().skip(1).all(|above| passes(above, 0o001)) {
@@ -284,7 +255,7 @@ fn within_reach(directory: &Path, programs: u64, reporter: &Reporter) {
     }
 }
 
-/// The directory that holds DIRECTORY, and so is on the same file system.
+/// DIRECTORY's parent, which is on the same file system.
 fn parent(directory: &Path) -> &Path {
     match directory.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

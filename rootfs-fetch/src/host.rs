@@ -1,9 +1,8 @@
 //! A root directory from the host's own programs, without a network.
 //!
-//! The programs are located, then what they need, by reading ELF headers and the
-//! first lines of scripts; unlike ldd(1) it runs none of them. All
-//! are copied to the same path, with the links on the way, so
-//! that every path of the host works in the new root.
+//! The programs are located, and then what they need, by reading ELF headers and the first lines of scripts;
+//! unlike ldd(1), this runs none of them. All files are copied to the same path, with the symlinks on the
+//! way, so that every path of the host works in the new root.
 
 pub mod copy;
 pub mod elf;
@@ -23,7 +22,7 @@ use chain::reporter::quoted;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::host::copy::Copier;
-use crate::host::libraries::{Libraries, Wants};
+use crate::host::libraries::{Libraries, Requirements};
 use crate::interrupt::Interrupt;
 use crate::tree::Tree;
 use crate::unpack::policy::Policy;
@@ -33,7 +32,7 @@ const LD_SO_CACHE: &str = "/etc/ld.so.cache";
 /// The block size of most file systems.
 const BLOCK_BYTES: u64 = 4096;
 
-/// Directories of programs; on most hosts some are links to others.
+/// The directories of programs; on most hosts some are links to others.
 const PROGRAMS: [&str; 4] = ["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
 
 /// The files to copy; all are located before anything is created.
@@ -42,8 +41,8 @@ pub struct CopyPlan {
     libraries: Libraries,
     paths: Vec<PathBuf>,
     seen: HashSet<PathBuf>,
-    /// What the first program needs: the machine of the root.
-    wants: Option<Wants>,
+    /// What the first program needs; it decides the root's machine.
+    wants: Option<Requirements>,
     /// Programs outside the standard directories, which get a link in /usr/bin.
     elsewhere: Vec<PathBuf>,
 }
@@ -81,13 +80,13 @@ impl CopyPlan {
 
     fn expected(&mut self) -> Result<()> {
         for path in programs::expected().filter_map(programs::find_expected) {
-            // skip scripts in languages that the root will not have
+            // skip scripts in languages that the root will not contain
             let shell = |name: &OsString| {
                 let name = Path::new(name).file_name().unwrap_or_default();
                 ["sh", "bash", "dash"].iter().any(|shell| name == OsStr::new(shell))
             };
             if programs::interpreters(&head(&path)).iter().all(shell) {
-                // a program with a missing library does not start here either
+                // a program with a missing library does not run here either
                 let _ = self.program(&path);
             }
         }
@@ -97,10 +96,11 @@ impl CopyPlan {
         Ok(())
     }
 
-    /// Adds a program with its interpreter or loader and its libraries; nothing if one is missing.
+    /// Adds a program with its interpreter or loader and its libraries; adds nothing if one of them is
+    /// missing.
     fn program(&mut self, path: &Path) -> std::result::Result<(), String> {
         let mut new = Vec::new();
-        let mut todo = vec![(path.to_path_buf(), None::<Wants>)];
+        let mut todo = vec![(path.to_path_buf(), None::<Requirements>)];
         while let Some((path, by)) = todo.pop() {
             if self.seen.contains(&path) || new.contains(&path) {
                 continue;
@@ -113,7 +113,7 @@ impl CopyPlan {
                 }
                 continue;
             };
-            let wants = Wants::new(&elf, &path, by.as_ref());
+            let wants = Requirements::new(&elf, &path, by.as_ref());
             if let Some(loader) = &elf.interpreter {
                 todo.push((PathBuf::from(loader), None));
             }
@@ -158,7 +158,7 @@ impl CopyPlan {
         self.paths.extend(runtime_files::locale());
         let library = |path: &PathBuf| path.to_string_lossy().contains(".so");
         if self.paths.iter().any(|path| library(path) && !self.libraries.is_usual(path)) {
-            // the cache of the host fits, because the paths are the same
+            // the host's cache is valid, because the paths are the same
             self.paths.extend(Some(PathBuf::from(LD_SO_CACHE)).filter(|path| path.is_file()));
         }
     }
@@ -167,7 +167,7 @@ impl CopyPlan {
         self.paths.iter().find(|path| path.file_name() == Some(OsStr::new("libpam.so.0"))).cloned()
     }
 
-    /// Copies all of it into a tree.
+    /// Copies all files into a tree.
     ///
     /// # Errors
     /// I/O, or a signal.
@@ -200,7 +200,7 @@ impl CopyPlan {
         Ok(())
     }
 
-    /// Adds the needed space to a failure of a full disk.
+    /// Adds the required space to a failure of a full disk.
     fn full(&self, failure: Failure) -> Failure {
         if !failure.is_full() {
             return failure;

@@ -56,7 +56,7 @@ impl Interrupt {
 
 /// Lets a pending signal end the process: Ctrl-C also ends the other end of a
 /// pipe, which must not be reported as damage.
-pub fn let_go() {
+pub fn unblock_signals() {
     let mut watched = SigSet::empty();
     for signal in WATCHED {
         watched.add(signal);

@@ -12,11 +12,11 @@ use crate::failure::{Failure, Result};
 
 static UMASK: OnceLock<Mode> = OnceLock::new();
 
-/// Reads the caller's file mode creation mask, which then stays, but for what it would take from the
-/// owner. To be called before there are threads.
+/// Reads the caller's umask and keeps it in force, except for its bits for the owner. Must be called before
+/// there are threads.
 pub fn take_umask() {
     UMASK.get_or_init(|| {
-        // reading it is setting it: umask(2)
+        // umask(2) can only be read by setting it
         let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO) & (Mode::RWXG | Mode::RWXO);
         rustix::process::umask(mask);
         mask
@@ -32,7 +32,7 @@ pub fn umask() -> Mode {
 /// Writes all bytes.
 ///
 /// # Errors
-/// As write(2).
+/// Those of write(2).
 pub fn write_all(fd: impl AsFd, mut rest: &[u8]) -> Result<()> {
     while !rest.is_empty() {
         match rustix::io::write(&fd, rest) {
@@ -44,10 +44,10 @@ pub fn write_all(fd: impl AsFd, mut rest: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A file in `directory` that has no name and is gone when it is closed.
+/// A file in `directory` without a name, which vanishes when it is closed.
 ///
 /// # Errors
-/// As openat(2) with O_TMPFILE; `reason` begins the message.
+/// Those of openat(2) with O_TMPFILE; `reason` begins the message.
 pub fn unnamed_file(directory: &Path, reason: &str) -> Result<File> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR);

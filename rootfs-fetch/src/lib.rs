@@ -44,8 +44,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chain::Reporter;
 use chain::args;
-use chain::{Reporter, Verbosity};
 
 use crate::cli::Options;
 pub use crate::cli::TOOL;
@@ -62,7 +62,8 @@ use crate::source::verify::verify_source;
 pub fn run(argv: Vec<OsString>) -> ExitCode {
     let parsed = args::parse::<Options>(&TOOL, cli::operands::in_order(argv));
     let reporter = Reporter::new(TOOL.name, parsed.verbosity);
-    // helpers, the cache and --config keep the caller's mask; modes are the archive's all the same
+    // helper programs, the cache and --config use the caller's umask; entries get the archive's modes
+    // regardless
     io::take_umask();
     let options = parsed.options;
     if options.list && parsed.operands.is_empty() {
@@ -74,7 +75,7 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
     let interrupt = Interrupt::watch();
     let net = Net::new(options.net_rules(reporter), &interrupt);
     let fetched = fetch(&operands, options.into_config(), &net, &reporter).map_err(|failure| {
-        interrupt::let_go();
+        interrupt::unblock_signals();
         interrupt.check().err().unwrap_or(failure)
     });
     finish(fetched, &reporter)
@@ -87,11 +88,11 @@ fn fetch(
     reporter: &Reporter,
 ) -> failure::Result<()> {
     net.check()?;
-    let dry_run = reporter.verbosity() == Verbosity::DryRun;
+    let dry_run = reporter.verbosity().is_dry_run();
     if let Target::Directory(directory) = &operands.target
         && config.if_exists == IfExists::Replace
     {
-        // fail before the download; it is checked again before the old tree is removed
+        // fail before the download; this is checked again before the old tree is removed
         replace_guard::check(directory)?;
     }
     let source = verify_source(&operands.source, &mut config, net, reporter)?;

@@ -1,4 +1,4 @@
-//! The door of rootfs-fetch.
+//! The entry point of rootfs-fetch. The code is in the library.
 
 use std::process::ExitCode;
 

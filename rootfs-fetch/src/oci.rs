@@ -1,4 +1,4 @@
-//! Container images: in a registry, in an image layout, in what `docker save` writes.
+//! Container images: in a registry, in an image layout, in a `docker save` archive.
 
 pub mod cache;
 pub mod choice;

@@ -1,4 +1,4 @@
-//! The progress bar, on terminals only: bytes read of the source, speed, remaining time.
+//! The progress bar, only on terminals: bytes read, speed, remaining time.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-// the bar takes what the numbers leave of the line: 14 columns of 50
+// the bar gets the columns that the numbers leave: 14 of 50
 const KNOWN: &str = "{wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
 const UNKNOWN: &str = "{spinner} {decimal_bytes} {decimal_bytes_per_sec}";
 
 const DRAWS_PER_SECOND: u8 = 20;
-/// Columns that stay free: the terminal prints `^C` there.
+/// Columns that stay free, because the terminal prints `^C` there.
 const FREE_COLUMNS: u16 = 3;
 
-/// A line of the terminal. indicatif would fill it with spaces, `^C` would begin the next line, and
-/// the bar would stay above it.
+/// A line of the terminal. indicatif would fill it with spaces; then `^C` would start a new line, and the bar
+/// would stay visible.
 #[derive(Debug)]
 struct Line(Term);
 

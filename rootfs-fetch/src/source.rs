@@ -1,4 +1,4 @@
-//! What SOURCE names.
+//! Parses SOURCE.
 
 pub mod checksums;
 pub mod distro;
@@ -24,7 +24,7 @@ const IMAGES: [(&str, ImageFormat); 3] = [
     ("docker-archive:", ImageFormat::DockerArchive),
 ];
 
-/// What the tool does, and how SOURCE is written: the head of the help and of the man page.
+/// What the tool does, and the forms of SOURCE: the head of the help and of the man page.
 pub const ABOUT: &str = "\
 Create a root directory from an image, an archive or this machine's own programs
 
@@ -51,22 +51,22 @@ pub enum Source {
     Registry(Reference),
     /// A tar archive at a URL.
     Url(Url),
-    /// The host's own programs: these, or, without any, what a person expects.
+    /// The host's own programs: the named ones, or the usual ones.
     Host(Vec<OsString>),
 }
 
 impl Source {
-    /// Reads the operand. A path with a slash before its colon is always a path.
+    /// Parses the operand. If a slash comes before its colon, it is always a path.
     ///
     /// # Errors
-    /// Usage, for a URL or the name of an image that is none.
+    /// Usage, for an invalid URL or image name.
     pub fn parse(operand: &OsStr) -> Result<Self> {
         let bytes = operand.as_bytes();
         if bytes == b"-" {
             return Ok(Self::Stdin);
         }
         if let Some(remote) = operand.to_str().and_then(remote) {
-            // the message omits the operand: a URL may have a password in it
+            // the message omits the operand: a URL can contain a password
             return remote.map_err(|why| Failure::new(Kind::Usage, why));
         }
         if let Some(programs) = bytes.strip_prefix(b"host:") {
@@ -75,6 +75,9 @@ impl Source {
         }
         for (prefix, format) in IMAGES {
             if let Some(rest) = bytes.strip_prefix(prefix.as_bytes()) {
+                if matches!(rest, [] | [b':', ..]) {
+                    return Err(Failure::new(Kind::Usage, format_args!("expected a path after {prefix}")));
+                }
                 return Ok(Self::Image(LocalImage::parse(format, OsStr::from_bytes(rest))));
             }
         }
@@ -86,7 +89,7 @@ impl Source {
     }
 }
 
-/// What is somewhere else, if the operand says so.
+/// A remote source, if the operand names one.
 fn remote(operand: &str) -> Option<std::result::Result<Source, String>> {
     if let Some(name) = operand.strip_prefix("docker://") {
         return Some(name.parse().map(Source::Registry));

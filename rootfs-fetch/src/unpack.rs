@@ -1,22 +1,26 @@
-//! Entries become files: each made new, the last of a name wins, directories finished last.
+//! Entries become files: each is created anew, the last one with a name wins, and directories are finished
+//! last.
 
 mod acl_names;
 mod copy;
 mod disk_full;
 pub mod file;
 pub mod finish;
+pub mod image_names;
 mod links;
 pub mod listing;
 pub mod metadata;
+mod name_set;
 pub mod policy;
 pub mod report;
 pub mod selection;
+mod special;
 pub mod whiteout;
 
 use std::collections::{HashMap, HashSet};
 
 use chain::Reporter;
-use rustix::fs::{FileType, Mode};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::archive::stream::Stream;
@@ -30,7 +34,8 @@ use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
 use crate::unpack::disk_full::{DiskUsage, FullDisk};
 use crate::unpack::listing::Listing;
-use crate::unpack::policy::{Devices, Policy};
+use crate::unpack::name_set::NameSet;
+use crate::unpack::policy::Policy;
 use crate::unpack::report::Report;
 use crate::unpack::selection::SelectionCounts;
 use crate::unpack::whiteout::{Made, Mark};
@@ -42,36 +47,38 @@ pub struct Unpacker {
     policy: Policy,
     report: Report,
     reporter: Reporter,
-    /// Entries, and those of them that were wanted.
+    /// The number of entries, and of selected ones.
     entries: SelectionCounts,
-    /// Hard links whose other name has not come yet.
+    /// Hard links whose target has not appeared yet.
     waiting: Vec<(Name, Name)>,
-    /// Bytes of their names.
+    /// The size of their names in bytes.
     waiting_bytes: usize,
     /// Device nodes, and other names of them, that were not made.
-    left_out: HashSet<Name>,
+    left_out: NameSet,
     /// Files that no more links can be made to, and the copies that take their place.
     copied: HashMap<Name, Name>,
+    /// The size of these names in bytes.
+    copied_name_bytes: usize,
     /// Bytes of the copies.
     copied_bytes: u64,
     interrupt: Interrupt,
-    /// What the layer has made, while one of an image is applied.
+    /// What this layer has created, while a layer of an image is applied.
     layer: Option<Made>,
-    /// What was made so far, where something was there before us.
+    /// What this run has created, if something existed before.
     files: Option<HashSet<Inode>>,
     usage: DiskUsage,
 }
 
-/// What kind of archive is unpacked.
+/// The kind of the archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveKind {
-    /// The whole tree, every name meant as it is.
+    /// A complete tree; every name means itself.
     Whole,
-    /// A layer over others: some names take away.
+    /// A layer on top of others; some names remove files.
     Layer,
 }
 
-/// Refuses more entries than are allowed.
+/// Rejects more entries than allowed.
 ///
 /// # Errors
 /// Damaged.
@@ -83,7 +90,7 @@ pub fn check_count(entries: u64, most: u64) -> Result<()> {
         .hint("raise the limit with --max-files"))
 }
 
-/// Refuses an entry that no tree can take; whether it is one, and no mark that takes away.
+/// Rejects an entry that no tree can contain. Returns whether it is an entry, not a whiteout.
 ///
 /// # Errors
 /// Damaged.
@@ -97,11 +104,9 @@ pub fn check_entry(entry: &Entry, name: &Name, kind: ArchiveKind) -> Result<bool
 fn check_kind(name: &Name, entry: &Entry) -> Result<()> {
     match &entry.kind {
         EntryKind::Directory => Ok(()),
-        _ if name.is_root() => {
-            Err(Failure::damaged("refused an entry that would make DIRECTORY itself something else"))
-        }
+        _ if name.is_root() => Err(Failure::damaged("refused an entry that would replace DIRECTORY itself")),
         EntryKind::Symlink(target) if target.is_empty() || target.contains(&0) => {
-            Err(Failure::damaged(format_args!("refused {name}: a symbolic link to nothing")))
+            Err(Failure::damaged(format_args!("refused {name}: a symbolic link without a target")))
         }
         _ => Ok(()),
     }
@@ -120,8 +125,9 @@ impl Unpacker {
             entries: SelectionCounts::default(),
             waiting: Vec::new(),
             waiting_bytes: 0,
-            left_out: HashSet::new(),
+            left_out: NameSet::default(),
             copied: HashMap::new(),
+            copied_name_bytes: 0,
             copied_bytes: 0,
             interrupt: Interrupt::default(),
             layer: None,
@@ -179,14 +185,15 @@ impl Unpacker {
 
     fn count(&mut self) -> Result<()> {
         self.entries.seen += 1;
-        // a name may ask for a thousand directories on its way
+        // one name can require a thousand parent directories
         let made = self.tree.directories().count();
         check_count(self.entries.seen.max(made), self.policy.max_entries)
     }
 
-    /// Makes one entry.
+    /// Creates one entry.
     fn entry(&mut self, entry: Entry, stream: &mut Stream) -> Result<()> {
         let name = Name::parse(&entry.raw_name)?;
+        self.report.image_names.note(&name);
         if entry.raw_name.starts_with(b"/") {
             self.report.absolute += 1;
         }
@@ -195,9 +202,7 @@ impl Unpacker {
         }
         let Some(name) = self.policy.selection.select(&name) else { return Ok(()) };
         self.entries.selected += 1;
-        if !self.left_out.is_empty() {
-            self.left_out.remove(&name);
-        }
+        self.left_out.remove(name.bytes());
         if !self.copied.is_empty() {
             self.copied.remove(&name);
             self.copied.retain(|_, copy| *copy != name);
@@ -233,7 +238,7 @@ impl Unpacker {
         }
     }
 
-    /// Whether the name was one that takes away.
+    /// Whether the name was a whiteout.
     fn whiteout(&mut self, name: &Name) -> Result<bool> {
         let Some(made) = &mut self.layer else { return Ok(false) };
         match whiteout::mark(name)? {
@@ -245,14 +250,13 @@ impl Unpacker {
         Ok(true)
     }
 
-    /// Where `name` is made.
+    /// Where to create `name`.
     fn entry_path(&mut self, name: &Name) -> Result<EntryPath> {
         self.clear_way(name)?;
         self.tree.entry_path(name)
     }
 
-    /// In a layer, a file of a lower layer gives way to a directory of this one, as overlay file
-    /// systems show it.
+    /// In a layer, a file of a lower layer is replaced by a directory of this one, as in overlayfs.
     fn clear_way(&mut self, name: &Name) -> Result<()> {
         if let Some(made) = &self.layer
             && self.tree.is_blocked(name)
@@ -265,7 +269,7 @@ impl Unpacker {
     fn directory(&mut self, name: &Name, entry: Entry) -> Result<()> {
         self.clear_way(name)?;
         let inode = self.tree.make_directory(name)?;
-        self.tree.directories().set_metadata(inode, entry);
+        self.tree.directories().set_metadata(inode, entry)?;
         self.report.directories += 1;
         Ok(())
     }
@@ -296,65 +300,19 @@ impl Unpacker {
         Ok(())
     }
 
-    fn symlink(&mut self, name: &Name, target: &[u8], entry: &Entry) -> Result<()> {
-        let entry_path = self.entry_path(name)?;
-        self.new_at(&entry_path, name, "symlinkat()", |entry_path| {
-            rustix::fs::symlinkat(target, entry_path.dir(), entry_path.leaf())
-        })?;
-        metadata::finish_special(&entry_path, entry, &self.policy, &mut self.report)
-            .map_err(|failure| failure.within(name))?;
-        self.report.files += 1;
-        Ok(())
-    }
-
-    fn node(&mut self, name: &Name, entry: &Entry, kind: FileType, device: u64) -> Result<()> {
-        let entry_path = self.entry_path(name)?;
-        let mode = Mode::from_raw_mode(metadata::node_mode(entry, &self.policy) & 0o777);
-        self.new_at(&entry_path, name, "mknodat()", |entry_path| {
-            rustix::fs::mknodat(entry_path.dir(), entry_path.leaf(), kind, mode, device)
-        })?;
-        metadata::finish_special(&entry_path, entry, &self.policy, &mut self.report)
-            .map_err(|failure| failure.within(name))?;
-        self.report.files += 1;
-        Ok(())
-    }
-
-    fn device(&mut self, name: &Name, entry: &Entry) -> Result<()> {
-        if self.policy.devices == Devices::LeaveOut {
-            return self.leave_out(name);
-        }
-        let (kind, major, minor) = match entry.kind {
-            EntryKind::CharDevice(major, minor) => (FileType::CharacterDevice, major, minor),
-            EntryKind::BlockDevice(major, minor) => (FileType::BlockDevice, major, minor),
-            _ => return Ok(()),
-        };
-        self.node(name, entry, kind, rustix::fs::makedev(major, minor))
-    }
-
-    /// Counts a device node, or another name of one, that is not made.
-    fn leave_out(&mut self, name: &Name) -> Result<()> {
-        self.report.devices += 1;
-        self.left_out.insert(name.clone());
-        // the last of a name wins, also when it is left out
-        match self.tree.existing_entry_path(name)? {
-            Some(entry_path) => self.tree.remove(&entry_path),
-            None => Ok(()),
-        }
-    }
-
-    /// Refuses to remove a whole directory that was there before us.
+    /// Rejects the removal of a whole directory that existed before.
     fn check_not_preexisting(&mut self, entry_path: &EntryPath, name: &Name) -> Result<()> {
         let Ok(stat) = entry_path.stat() else { return Ok(()) };
         let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         if self.files.is_some() && directory && !self.tree.directories().is_made(Inode::of(&stat)) {
             return Err(Failure::damaged(format_args!(
-                "refused {name}: a directory that was there would go for it"
+                "refused {name}: it would replace an existing directory"
             )));
         }
         Ok(())
     }
 
-    /// Makes something at `entry_path` that is not there yet; what is there gives way.
+    /// Creates something new at `entry_path`; what was there is removed.
     fn new_at<T>(
         &mut self,
         entry_path: &EntryPath,
@@ -374,10 +332,10 @@ impl Unpacker {
         {
             files.insert(Inode::of(&stat));
         }
-        made.map_err(|error| Failure::entry_call(format_args!("make {name}"), call, error))
+        made.map_err(|error| Failure::entry_call(format_args!("create {name}"), call, error))
     }
 
-    /// The one directory at the top of the tree, if the root seems to be in there: Arch has a list of
+    /// The only directory at the top of the tree, if it seems to contain the root: Arch has a list of
     /// packages beside it.
     fn nested(&mut self) -> Result<Option<Vec<u8>>> {
         let mut top = self.tree.children(&Name::default())?;
@@ -390,7 +348,7 @@ impl Unpacker {
         Ok(is_root.then(|| leaf.clone()))
     }
 
-    /// Finishes the directories, and ends.
+    /// Finishes the directories and returns the report.
     pub fn finish(mut self) -> Result<Report> {
         self.policy.selection.check(self.entries)?;
         // this is only for a hint, so a failure does not end the run

@@ -1,4 +1,4 @@
-//! Archives as they are met: every format and compression, order and owner.
+//! Archives as they occur in practice: all formats and compressions, orders and owners.
 #![cfg(test)]
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tests::fetch::{As, Scratch};
 use tests::tar::{GNU, Head, Tar, V7, seal};
 
-/// Unpacks an archive that must be taken without a word, and gives its root.
+/// Unpacks an archive that must cause no message, and returns its root.
 fn unpacked(scratch: &Scratch, archive: &[u8]) -> PathBuf {
     let outcome = scratch.feed(As::Caller, archive, &["-q", "-", "root"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
@@ -222,7 +222,7 @@ fn compressed(archive: &[u8], compression: &str) -> Vec<u8> {
 
 const COMPRESSIONS: [&str; 5] = ["gzip", "xz", "zstd", "bzip2", "lz4"];
 
-/// Enough, and irregular enough, to fill several chunks.
+/// Enough data, and irregular enough, to fill several chunks.
 fn sample() -> (Vec<u8>, Vec<u8>) {
     let mut state = 1_u32;
     let data: Vec<u8> = (0..700_000)
@@ -281,7 +281,7 @@ fn damage_of_compressed_data_is_noticed_and_leaves_nothing() {
         let middle = flipped.len() / 2;
         flipped[middle] ^= 0x10;
         for damaged in [&whole[..whole.len() / 2], &flipped] {
-            // lz4's own checksums are optional; what its data say is then all there is
+            // lz4's own checksums are optional; without them, only the data themselves can show an error
             if compression == "lz4" && damaged.len() == whole.len() {
                 continue;
             }

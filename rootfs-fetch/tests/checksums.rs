@@ -1,4 +1,4 @@
-//! `--checksums` and `--keyring`: archives that somebody vouches for, and those nobody does.
+//! `--checksums` and `--keyring`: archives with and without a checksum or a signature.
 #![cfg(test)]
 
 use std::fs;
@@ -41,11 +41,11 @@ fn checksums_of_any_archive_are_demanded_from_a_url_or_a_file() {
     assert_eq!(
         outcome.stderr,
         "rootfs-fetch: \"SUMS\" has no checksum of \"b.tar\"\n\
-         rootfs-fetch: hint: it has those of \"other.tar\", \"a.tar\"\n"
+         rootfs-fetch: hint: it has checksums of \"other.tar\", \"a.tar\"\n"
     );
     fs::remove_file(scratch.work().join("b.tar")).unwrap();
     assert_eq!(scratch.left(), before);
-    // the digest is not said of what is another archive
+    // the digest is that of another archive
     let outcome = run(&scratch, &["--checksums", &server.url("x/wrong"), "--print-digest", &url]);
     assert_eq!(outcome.code, Some(4), "{outcome:?}");
 }
@@ -118,7 +118,7 @@ fn without_gpgv_a_signature_is_not_checked_and_that_is_an_error() {
 mod peers {
     use super::*;
 
-    /// Keys of a test's own; what gpg(1) started for them ends with this.
+    /// Keys for one test; the processes that gpg(1) started for them end with this value.
     struct Keys<'a>(&'a Scratch);
 
     impl<'a> Keys<'a> {
@@ -182,7 +182,7 @@ mod peers {
         }
         keys.gpg(&["--local-user", "trusted", "--armor", "--output", "SUMS.asc", "--detach-sign", "SUMS"]);
         assert_eq!(fetch("SUMS", "trusted.asc").0, Some(0));
-        // two may have signed, and one is enough
+        // one of two signatures is enough
         keys.gpg(&[
             "--local-user",
             "stranger",
@@ -220,7 +220,7 @@ mod peers {
         assert_eq!(fetch("signed", "trusted.gpg").code, Some(0));
         assert_eq!(fetch(&server.url("signed"), "trusted.asc").code, Some(0));
         assert_eq!(fetch("signed", "stranger.gpg").code, Some(4));
-        // what is written after it, or before it, nobody has signed
+        // text after or before the signed part is not signed
         let text = fs::read_to_string(work.join("signed")).unwrap();
         let evil = format!("{}  b.tar\n", hex(b"evil"));
         for forged in [format!("{text}{evil}"), format!("{evil}{text}"), text.replace("# a.tar", "# b.tar")] {

@@ -1,4 +1,4 @@
-//! One image of several, for the platform that was asked for: never the first without a word.
+//! One image of several, for the requested platform: never silently the first one.
 #![cfg(test)]
 
 use std::fs;
@@ -9,7 +9,7 @@ use tests::fetch::{As, Outcome, Scratch, text};
 use tests::layout::{Layout, media, tagged, with};
 use tests::tar::Tar;
 
-/// This machine, in Go's words.
+/// This machine, in Go's terms.
 fn host() -> String {
     rootfs_fetch::oci::platform::Platform::host().to_string()
 }
@@ -24,7 +24,7 @@ fn config(layers: &[Vec<u8>], platform: &str) -> Value {
     json!({"os": os, "architecture": architecture, "rootfs": {"type": "layers", "diff_ids": contents}})
 }
 
-/// An image in a layout, with these other fields in its manifest.
+/// An image in a layout, with these additional fields in its manifest.
 fn image(layout: &Layout, layers: &[Vec<u8>], platform: &str, config_type: &str, more: &Value) -> Value {
     let config = layout.json(&config(layers, platform), config_type);
     let layers: Vec<Value> = layers.iter().map(|layer| layout.blob(layer, media::LAYER)).collect();
@@ -35,7 +35,7 @@ fn image(layout: &Layout, layers: &[Vec<u8>], platform: &str, config_type: &str,
     layout.json(&manifest, media::MANIFEST)
 }
 
-/// A layout `image` of one layer a platform, without a platform in the index.
+/// A layout `image` with one layer for each platform, without a platform in the index.
 fn of_platforms(scratch: &Scratch, platforms: &[&str]) {
     let layout = Layout::new(scratch.work().join("image"));
     let one = |platform: &&str| image(&layout, &[layer(platform)], platform, media::CONFIG, &json!({}));
@@ -86,7 +86,7 @@ fn a_platform_that_is_named_is_held() {
         rootfs-fetch: hint: it has linux/s390x\n";
     fails(&scratch, &["--platform", "linux/arm64", "oci:image"], 3, lines);
     fails(&scratch, &["--platform", "linux/arm64", "--dry-run", "oci:image"], 3, lines);
-    // nobody named one: it is taken, and told
+    // none was requested: it is used, and reported
     let outcome = fetch(&scratch, &["oci:image", "root"]);
     let line = format!("rootfs-fetch: the image is for linux/s390x; this machine is {}", host());
     assert_eq!((outcome.code, outcome.stderr.lines().next()), (Some(0), Some(line.as_str())));
@@ -126,7 +126,7 @@ fn several_images_are_told_and_chosen_by_position() {
         let lines = "rootfs-fetch: the image does not have a position 2\nrootfs-fetch: hint: it has @0, ";
         assert!(outcome.code == Some(3) && outcome.stderr.starts_with(lines), "{outcome:?}");
     }
-    // also where the archive was not known to be an image
+    // also if the archive was not known to be an image
     let outcome = fetch(&scratch, &["saved.tar", "root"]);
     assert!(
         outcome.code == Some(3) && outcome.stderr.contains("'docker-archive:saved.tar:@1'"),
@@ -239,8 +239,18 @@ fn an_archive_is_an_image_by_its_manifest_from_a_file_a_pipe_and_in_part() {
         assert_eq!(text(scratch.work().join("root/name")), "a");
         fs::remove_dir_all(scratch.work().join("root")).unwrap();
     }
-    let outcome = scratch.feed(As::Caller, &archive, &["--exclude=none", "-", "root"]);
-    assert!(outcome.code == Some(4) && outcome.stderr.contains("hint: save it to a file"), "{outcome:?}");
+    // a pipe with a name
+    let args = ["/dev/stdin", "--platform=linux/amd64", "root"];
+    let outcome = scratch.feed(As::Caller, &archive, &args);
+    assert!(outcome.code == Some(0) && outcome.stderr.starts_with(said), "{outcome:?}");
+    fs::remove_dir_all(scratch.work().join("root")).unwrap();
+    for pipe in ["-", "/dev/stdin"] {
+        let outcome = scratch.feed(As::Caller, &archive, &["--dry-run", "-q", pipe, "root"]);
+        let would = "rootfs-fetch: this archive is a container image: a run would unpack its layers\n";
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), would));
+        let outcome = scratch.feed(As::Caller, &archive, &["--exclude=none", pipe, "root"]);
+        assert!(outcome.code == Some(4) && outcome.stderr.contains("hint: save it to a file"), "{outcome:?}");
+    }
     assert_eq!(scratch.left(), ["saved.tar"]);
     // a file of that name is not enough
     for other in ["{}", "[]", r#"[{"name":"x"}]"#, "no JSON"] {
@@ -248,6 +258,31 @@ fn an_archive_is_an_image_by_its_manifest_from_a_file_a_pipe_and_in_part() {
         assert_eq!(scratch.feed(As::Caller, &tar, &["-q", "-", "root"]).code, Some(0));
         assert_eq!(text(scratch.work().join("root/manifest.json")), other);
         fs::remove_dir_all(scratch.work().join("root")).unwrap();
+    }
+}
+
+#[test]
+fn an_archive_with_names_of_a_root_is_no_image_in_whole_and_in_part() {
+    let scratch = Scratch::new();
+    let image = saved(&[("a", json!(null))]);
+    let image = &image[..image.len() - 1024];
+    for (part, is_first) in [("./etc/name", true), ("opt/lib/name", false)] {
+        let root = Tar::new().file(part, b"root").end();
+        let entry = &root[..root.len() - 1024];
+        let archive = if is_first { [entry, image, &[0; 1024]].concat() } else { [image, &root].concat() };
+        fs::write(scratch.work().join("odd.tar"), &archive).unwrap();
+        for args in [&["odd.tar"][..], &["-"], &["--exclude=none", "odd.tar"], &["--into", "odd.tar"]] {
+            let outcome = scratch.feed(As::Caller, &archive, &[args, &["-q", "root"]].concat());
+            assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{part} {args:?}");
+            assert_eq!(text(scratch.work().join("root").join(part)), "root");
+            assert!(scratch.work().join("root/manifest.json").exists());
+            fs::remove_dir_all(scratch.work().join("root")).unwrap();
+        }
+        for source in ["odd.tar", "-"] {
+            let outcome = scratch.feed(As::Caller, &archive, &["--dry-run", source, "root"]);
+            assert_eq!(outcome.code, Some(0), "{outcome:?}");
+            assert!(!outcome.stderr.contains("image"), "{outcome:?}");
+        }
     }
 }
 

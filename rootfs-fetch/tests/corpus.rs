@@ -1,11 +1,11 @@
-//! The fuzz corpus, replayed: each seed as it is, cut, and with bytes changed.
+//! The fuzz corpus, replayed: each seed unchanged, truncated, and with changed bytes.
 #![cfg(test)]
 
 mod fuzz_entry;
 
 use std::path::Path;
 
-/// Changes made to each seed; always the same ones.
+/// The number of changes to each seed, the same in each run.
 const CHANGING_CALLS: usize = 300;
 
 fn replay(target: &str, run: fn(&[u8]), changes: usize) {

@@ -1,4 +1,4 @@
-//! DIRECTORY is complete or absent, the exit code says why, and nothing else stays.
+//! DIRECTORY is complete or absent, the exit code says why, and nothing else is left.
 #![cfg(test)]
 
 use std::fs;
@@ -14,7 +14,7 @@ fn small() -> Vec<u8> {
     Tar::new().file("a", b"x").end()
 }
 
-/// Starts the tool, feeds it the beginning of an archive, and waits until it unpacks.
+/// Starts the tool, writes the beginning of an archive to it, and waits until it unpacks.
 fn started(scratch: &Scratch, directory: &str) -> Child {
     let mut command = scratch.command(As::Caller);
     command.args(["-", directory]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -190,7 +190,7 @@ fn what_a_killed_run_left_is_removed_by_the_next_and_a_live_one_is_not() {
     let live_partial = |name: &&String| name.starts_with("other.partial-");
     assert_eq!(left.iter().filter(live_partial).count(), 1, "{left:?}");
     assert_eq!(left.iter().filter(|name| !live_partial(name)).count(), 3, "{left:?}");
-    // the live one was slower, and finds its name taken
+    // the live run was slower, and finds its name taken
     let mut stdin = live.stdin.take().expect("a pipe");
     stdin.write_all(&[0; 4096]).expect("the tool reads");
     drop(stdin);

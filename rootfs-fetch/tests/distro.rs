@@ -1,5 +1,5 @@
-//! `distro:` against a server that has what the real ones are said to have, in their forms. It is
-//! long because it has the files of each distribution of the table.
+//! `distro:` with a server that has files like those of the real ones, in their forms. The file is long
+//! because it contains the files of each distribution in the table.
 #![cfg(test)]
 
 use std::fs;
@@ -11,15 +11,15 @@ use tests::layout::hex;
 use tests::server::{Server, answer};
 use tests::tar::Tar;
 
-/// A distribution's files, and the path of the archive that is to be found.
+/// A distribution's files, and the path of the archive to be found.
 struct Published {
     operand: &'static str,
     archive: &'static str,
     files: Files,
 }
 
-/// What each server is said to have, for amd64: an older archive beside the newest, other
-/// machines' and other kinds.
+/// The files of each server, for amd64: an older archive next to the newest, and archives of other machines and
+/// kinds.
 fn published() -> Vec<Published> {
     let (right, old, other) = (archive("right"), archive("old"), archive("other"));
     let [sum, old_sum, other_sum] = [&right, &old, &other].map(|data| hex(data));
@@ -183,7 +183,7 @@ fn an_archive_that_is_not_the_one_that_was_published_leaves_nothing() {
     for Published { operand, archive, mut files } in published() {
         let scratch = Scratch::new();
         let (_, data) = files.iter_mut().find(|(path, _)| path == archive).unwrap();
-        // within the note, so that only the digest tells
+        // inside the note, so that only the digest differs
         let at = data.windows(5).position(|part| part == b"right").unwrap();
         data[at] = b'f';
         let server = serve(files);

@@ -1,11 +1,11 @@
-//! What an archive is, is told by its contents, never by a name that looks like something else.
+//! The contents of an archive determine its format, never its name.
 #![cfg(test)]
 
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use tests::fetch::{As, Scratch, text};
+use tests::fetch::{As, Scratch, shell, text};
 use tests::tar::{GNU, Head, Tar, seal};
 
 fn unpacked(archive: &[u8], args: &[&str]) -> Scratch {
@@ -47,7 +47,7 @@ fn skippable_frames_are_passed_over_before_between_and_behind_others() {
     let zstd = |data: &[u8]| zstd::encode_all(data, 3).unwrap();
     for packed in [
         [skippable(3), skippable(1000), lz4(&tar)].concat(),
-        // as many as would overflow a stack, if each were a reader of its own
+        // enough to overflow a stack if each had its own decoder
         [skippable(0).repeat(200_000), lz4(&tar)].concat(),
         [lz4(one), skippable(3), lz4(other), skippable(600)].concat(),
         [skippable(1000), zstd(&tar)].concat(),
@@ -78,7 +78,7 @@ fn the_forms_of_lzma_before_xz_are_read() {
     assert_eq!(file(&unpacked(&lzip(&tar), &[]), "a"), "x");
 }
 
-/// A member of lzip around the stream of LZMA that `.lzma` has: the lzip manual, "File format".
+/// A member of lzip around the LZMA stream of a `.lzma` file: the lzip manual, "File format".
 fn lzip(data: &[u8]) -> Vec<u8> {
     let options = liblzma::stream::LzmaOptions::new_preset(6).unwrap();
     let encoder = liblzma::stream::Stream::new_lzma_encoder(&options).unwrap();
@@ -110,6 +110,62 @@ fn what_compress_packed_has_a_hint_that_works() {
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(4), lines));
 }
 
+/// The line that names the format, and the hint.
+fn refused(what: &[u8]) -> (String, String) {
+    let scratch = Scratch::new();
+    let outcome = scratch.feed(As::Caller, what, &["-", "root"]);
+    assert_eq!(outcome.code, Some(4), "{outcome:?}");
+    let (line, hint) = outcome.stderr.split_once("rootfs-fetch: hint: ").unwrap_or((&outcome.stderr, ""));
+    let line = line
+        .strip_prefix("rootfs-fetch: this is ")
+        .and_then(|line| line.strip_suffix("; expected a tar archive\n"));
+    (line.unwrap_or_default().to_owned(), hint.to_owned())
+}
+
+#[test]
+fn what_people_take_for_an_archive_is_named() {
+    let zeros = |length: usize, magic: &[u8]| [&vec![0; length], magic, &[0; 600]].concat();
+    for (bytes, name, hint) in [
+        (&b"\x7fELF\x02"[..], "a program", ""),
+        (b"#!/bin/sh\n", "a script", ""),
+        (b"-----BEGIN PGP SIGNATURE-----", "a signature or a key", ""),
+        (b"{\"errors\":[]}", "a JSON document", "check the URL"),
+        (b"<!DOCTYPE html>", "an HTML or XML document", "check the URL"),
+        (b"Rar!\x1a\x07\x01", "a RAR archive", "bsdtar -cf - @ARCHIVE"),
+        (b"vhdxfile", "a VHDX disk image", "virt-tar-out(1)"),
+        (&zeros(510, b"\x55\xaa")[..], "a disk image", "virt-tar-out(1)"),
+        (&zeros(0x438, b"\x53\xef"), "an ext4 file system image", "mount -o loop,ro IMAGE /mnt"),
+        (&zeros(0x400, b"\xe2\xe1\xf5\xe0"), "an EROFS image", "mount -o loop,ro IMAGE /mnt"),
+    ] {
+        let (found, said) = refused(bytes);
+        assert_eq!(found, name);
+        assert!(said.contains(hint) && hint.is_empty() == said.is_empty(), "{name}: {said}");
+    }
+}
+
+mod peers {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs bsdtar"]
+    fn what_bsdtar_reads_has_a_hint_that_works() {
+        for (format, name) in [("zip", "a zip archive"), ("7zip", "a 7z archive"), ("newc", "a cpio archive")]
+        {
+            let scratch = Scratch::new();
+            shell(&scratch, "mkdir tree && echo x >tree/a");
+            shell(&scratch, &format!("bsdtar --format {format} -C tree -cf packed a"));
+            let (found, hint) = refused(&fs::read(scratch.work().join("packed")).unwrap());
+            assert_eq!(found, name);
+            let line = hint.split('\'').nth(1).expect("a command").replace("@ARCHIVE", "@packed");
+            let (convert, ours) = line.split_once(" | ").expect("a pipeline");
+            assert_eq!(ours, "rootfs-fetch - DIRECTORY");
+            shell(&scratch, &format!("{convert} >converted.tar"));
+            let converted = fs::read(scratch.work().join("converted.tar")).unwrap();
+            assert_eq!(file(&unpacked(&converted, &[]), "a"), "x\n");
+        }
+    }
+}
+
 #[test]
 fn a_prefix_that_old_go_wrote_into_a_header_of_gnus_is_one() {
     let with_prefix = |prefix: &[u8]| {
@@ -122,7 +178,7 @@ fn a_prefix_that_old_go_wrote_into_a_header_of_gnus_is_one() {
         tar
     };
     assert_eq!(file(&unpacked(&with_prefix(b"some/long/directory"), &[]), "some/long/directory/name"), "x");
-    // times, and what is no ASCII, are no prefix
+    // times, and bytes that are not ASCII, are not a prefix
     for times in [&b"14732754236\x0014732754236\x00"[..], b"caf\xc3\xa9"] {
         assert_eq!(file(&unpacked(&with_prefix(times), &[]), "name"), "x");
     }
@@ -140,7 +196,7 @@ fn a_size_behind_several_nuls_is_refused_for_readers_differ() {
     let wrong = scratch.feed(As::Caller, &with_size(b"\x00\x00000001000\x00"), &["-", "root"]);
     assert_eq!(wrong.code, Some(4), "{wrong:?}");
     assert!(wrong.stderr.contains("the size in a header is not a number"), "{wrong:?}");
-    // as GNU tar, one NUL is passed over
+    // one NUL is skipped, as by GNU tar
     let scratch = unpacked(&with_size(b"\x0000000001000"), &[]);
     assert_eq!(scratch.work().join("root/a").metadata().unwrap().len(), 512);
 }

@@ -1,11 +1,11 @@
-//! The same archive through GNU tar and through us gives the same tree.
+//! The same archive results in the same tree with GNU tar and with our tool.
 #![cfg(test)]
 
 use std::process::Command;
 use tests::fetch::{As, Scratch, is_root};
 use tests::tree::{differences, tree};
 
-/// A tree with everything tar can hold, made by the shell.
+/// A tree with everything that tar can store, created by the shell.
 const RICH: &str = r#"
 set -e
 mkdir -p src/usr/bin src/usr/share/empty src/var/read-only src/spaces\ and\ ümläuts
@@ -39,7 +39,7 @@ fn shell(scratch: &Scratch, script: &str) {
 fn same(scratch: &Scratch) {
     let (ours, theirs) = (scratch.work().join("ours"), scratch.work().join("theirs"));
     let mut different = differences(&ours, &theirs);
-    // the root itself is in the archive only as "."
+    // the archive contains the root itself only as "."
     different.retain(|(name, _)| !name.as_os_str().is_empty());
     assert_eq!(different, []);
 }
@@ -55,7 +55,7 @@ fn a_rich_tree_is_unpacked_as_gnu_tar_does_in_every_format() {
         } else {
             "--sparse"
         };
-        // files of mode 000 can be read by root alone
+        // only root can read files of mode 000
         let none = if is_root() { "" } else { "--exclude=./none" };
         shell(&scratch, &format!("tar -C src --format={format} {less} {none} -cf a.tar . 2>/dev/null"));
         shell(&scratch, "mkdir theirs && tar -C theirs --numeric-owner -xpf a.tar 2>/dev/null");

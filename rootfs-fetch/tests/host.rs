@@ -1,4 +1,4 @@
-//! `host:` gives a root whose programs run in it.
+//! `host:` makes a root in which the programs run.
 #![cfg(test)]
 
 use std::os::unix::fs::MetadataExt as _;
@@ -80,12 +80,12 @@ fn a_script_brings_its_interpreter() {
     assert!(
         root.join("bin/sh").symlink_metadata().is_ok() || root.join("usr/bin/sh").symlink_metadata().is_ok()
     );
-    // where no standard directory has it, a link in one leads to it
+    // if no standard directory has it, a link in one leads to it
     assert_eq!(std::fs::read_link(root.join("usr/bin/script")).unwrap(), script);
 }
 
-/// A program with a library in three places: for every processor, for almost all there are, and
-/// for none there is.
+/// A program with a library in three directories: for every processor, for almost all processors, and for
+/// none.
 #[cfg(target_arch = "x86_64")]
 fn program_with_levels(scratch: &Scratch) -> std::path::PathBuf {
     let script = "set -e; mkdir -p lib/glibc-hwcaps/x86-64-v1 lib/glibc-hwcaps/x86-64-v2 lib/glibc-hwcaps/x86-64-v9
@@ -146,7 +146,7 @@ mod as_root {
         let scratch = Scratch::new();
         let main = program_with_levels(&scratch);
         let levels = main.with_file_name("lib/glibc-hwcaps");
-        // with one for this processor, and, where that is the only one, without the one for all
+        // first with the library for this processor and the generic one, then with only the former
         for gone in [None, Some(levels.with_file_name("libonly.so"))] {
             if let Some(gone) = gone {
                 std::fs::remove_file(gone).unwrap();

@@ -1,11 +1,12 @@
-//! Images in one file: layouts in an archive, what docker save wrote and writes, and what turns out to be one.
+//! Images in one file: archived layouts, the formats of docker save, old and new, and archives that prove to
+//! be images.
 #![cfg(test)]
 
 use std::fs;
 
 use rootfs_fetch::digest::Digest;
 use serde_json::json;
-use tests::fetch::{As, Outcome, Scratch, shell, text};
+use tests::fetch::{As, Outcome, Scratch, shell, text, with_mounts};
 use tests::layout::Layout;
 use tests::tar::Tar;
 
@@ -31,6 +32,54 @@ fn an_archive_of_a_layout_is_read_in_place_also_compressed() {
 }
 
 #[test]
+fn an_archive_that_begins_with_a_skippable_frame_is_decoded_before_its_parts_are_read() {
+    let scratch = Scratch::new();
+    saved(&scratch, false);
+    let plain = fs::read(scratch.work().join("saved.tar")).unwrap();
+    // as written by pzstd
+    let packed =
+        [b"\x50\x2a\x4d\x18\x04\0\0\0skip", zstd::encode_all(&plain[..], 3).unwrap().as_slice()].concat();
+    fs::write(scratch.work().join("saved.tar.zst"), packed).unwrap();
+    fetched(&scratch, "docker-archive:saved.tar.zst");
+}
+
+#[test]
+fn a_transport_that_does_not_fit_has_a_hint_that_works() {
+    let scratch = Scratch::new();
+    let layer = Tar::new().file("a", b"upper").end();
+    let layout = Layout::new(scratch.work().join("image"));
+    layout.write_index(&[layout.image_of(std::slice::from_ref(&layer))]);
+    shell(&scratch, "tar -C image -cf image.tar .");
+    saved(&scratch, false);
+    fs::write(scratch.work().join("plain.tar"), layer).unwrap();
+    for (wrong, code, right) in [
+        ("oci:image.tar", 3, "oci-archive:image.tar"),
+        ("oci-archive:image", 2, "oci:image"),
+        ("docker-archive:image", 2, "oci:image"),
+        ("oci-archive:saved.tar", 3, "docker-archive:saved.tar"),
+        ("docker-archive:image.tar", 3, "oci-archive:image.tar"),
+        ("docker-archive:plain.tar", 3, "plain.tar"),
+        ("oci-archive:plain.tar", 3, "plain.tar"),
+    ] {
+        let outcome = scratch.feed(As::Caller, b"", &["-q", wrong, "root"]);
+        assert_eq!(outcome.code, Some(code), "{wrong}: {outcome:?}");
+        let (_, hint) = outcome.stderr.split_once("rootfs-fetch: hint: ").expect("a hint");
+        assert!(hint.contains(&format!("use '{right}'")), "{wrong}: {hint}");
+        fetched(&scratch, right);
+        shell(&scratch, "rm -r root");
+    }
+    // as written by helm
+    let outcome = scratch.feed(As::Caller, b"", &["-q", "oci://registry.example/a/b:1", "root"]);
+    assert_eq!(outcome.code, Some(3), "{outcome:?}");
+    assert!(outcome.stderr.contains("use 'docker://registry.example/a/b:1'"), "{outcome:?}");
+    for nothing in ["oci:", "oci-archive::1"] {
+        let outcome = scratch.feed(As::Caller, b"", &[nothing, "root"]);
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.stderr.contains("expected a path after oci"), "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_layout_is_recognised_without_its_transport() {
     let scratch = Scratch::new();
     let layout = Layout::new(scratch.work().join("image"));
@@ -38,7 +87,7 @@ fn a_layout_is_recognised_without_its_transport() {
     fetched(&scratch, "image");
 }
 
-/// What `docker save` writes, with a layer that is a link to where it is.
+/// What `docker save` writes, with a layer that is a link to the real one.
 fn saved(scratch: &Scratch, spoil: bool) {
     let (lower, upper) = (Tar::new().file("a", b"lower").end(), Tar::new().file("a", b"upper").end());
     let (one, two) = (Digest::of(&lower), Digest::of(&upper));
@@ -122,7 +171,7 @@ fn what_docker_save_wrote_before_it_wrote_manifests_is_read_too() {
     let outcome = scratch.feed(As::Caller, b"", &["old.tar", "root"]);
     assert_eq!((outcome.code, text(scratch.work().join("root/a"))), (Some(0), "upper".into()), "{outcome:?}");
     assert_eq!(scratch.feed(As::Caller, b"", &["docker-archive:old.tar:other", "other"]).code, Some(3));
-    for (lowest, line) in [("2", "in a circle"), ("3", "\"3/json\" is missing")] {
+    for (lowest, line) in [("2", "form a cycle"), ("3", "\"3/json\" is missing")] {
         saved_of_old(&scratch, lowest);
         let outcome = scratch.feed(As::Caller, b"", &["docker-archive:old.tar", "other"]);
         assert_eq!(outcome.code, Some(4), "{outcome:?}");
@@ -173,5 +222,117 @@ fn names_in_the_lists_of_an_image_lead_nowhere_outside() {
             }
         }
         assert_eq!(scratch.surroundings(), before);
+    }
+}
+
+/// An archive whose last file shows that it is an image, with the entries of `tar` before it.
+fn with_image(tar: Tar, layer: &[u8]) -> Vec<u8> {
+    let config =
+        json!({"os": "linux", "rootfs": {"type": "layers", "diff_ids": [Digest::of(layer).to_string()]}});
+    tar.file("c.json", config.to_string().as_bytes())
+        .file("l.tar", layer)
+        .file("manifest.json", br#"[{"Config":"c.json","Layers":["l.tar"]}]"#)
+        .end()
+}
+
+#[test]
+fn an_archive_that_proves_to_be_an_image_at_its_end_leaves_nothing_of_itself() {
+    let scratch = Scratch::new();
+    let layer = Tar::new().file("name", b"a").file("dir/name", b"b").end();
+    fs::write(scratch.work().join("late.tar"), with_image(Tar::new(), &layer)).unwrap();
+    let said = "rootfs-fetch: this archive is a container image: unpacking its layers\n";
+    for (args, files) in [
+        (&["--exclude=dir"][..], &["name"][..]),
+        (&["--exclude=none", "-v"], &["dir", "name"]),
+        (&["--strip-components=1"], &["name"]),
+        (&["--subdir=dir"], &["name"]),
+        // the archive has three entries
+        (&["--subdir=dir", "--max-files=2"], &["name"]),
+        (&["--into"], &["dir", "name"]),
+    ] {
+        for is_there in [false, true] {
+            let root = scratch.work().join("root");
+            if is_there {
+                fs::create_dir(&root).unwrap();
+            }
+            let outcome = scratch.feed(As::Caller, b"", &[args, &["late.tar", "root"]].concat());
+            assert!(outcome.code == Some(0) && outcome.stderr.starts_with(said), "{args:?} {outcome:?}");
+            assert!(!outcome.stderr.contains(".json"), "{args:?} {outcome:?}");
+            let mut found: Vec<_> =
+                fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            found.sort();
+            assert_eq!(found, files, "{args:?}");
+            fs::remove_dir_all(&root).unwrap();
+        }
+        let dry = scratch.feed(As::Caller, b"", &[&["--dry-run"], args, &["late.tar", "root"]].concat());
+        assert!(dry.code == Some(0) && dry.stderr.starts_with(said), "{args:?} {dry:?}");
+        assert!(!dry.stderr.contains(".json"), "{args:?} {dry:?}");
+    }
+    let wrong = format!("--digest={}", Digest::of(b""));
+    for option in ["--dry-run", "--exclude=none"] {
+        let outcome = scratch.feed(As::Caller, b"", &[option, &wrong, "late.tar", "root"]);
+        assert!(outcome.code == Some(4) && outcome.stderr.lines().count() == 1, "{option} {outcome:?}");
+    }
+    assert_eq!(scratch.left(), ["late.tar"]);
+}
+
+#[test]
+#[ignore = "needs a user namespace, to mount something"]
+fn a_mount_point_has_nothing_of_the_archive_around_its_image() {
+    let scratch = Scratch::new();
+    let layer = Tar::new().file("name", b"a").end();
+    let own = Tar::new().pax(&[("SCHILY.acl.default", b"user::rwx,group::r-x,other::---")]).dir("./", 0o711);
+    fs::write(scratch.work().join("late.tar"), with_image(own, &layer)).unwrap();
+    for option in ["--exclude=none", "--quiet"] {
+        let script = format!(
+            "mkdir root other; mount --bind other root; \"$TOOL\" --no-same-owner {option} late.tar root; cat root/name"
+        );
+        let (code, said) = with_mounts(&scratch, &script);
+        assert_eq!(code, Some(0), "{said}");
+        let list = "system.posix_acl_default";
+        let found = rustix::fs::getxattr(scratch.work().join("other"), list, &mut [0; 256][..]);
+        assert_eq!(found, Err(rustix::io::Errno::NODATA), "{option}");
+        fs::remove_dir_all(scratch.work().join("other")).unwrap();
+        fs::remove_dir(scratch.work().join("root")).unwrap();
+    }
+}
+
+#[test]
+fn a_listing_is_complete_in_order_and_before_an_error_whether_it_was_held_back_or_not() {
+    let scratch = Scratch::new();
+    let names: Vec<String> = (0..40_000).map(|number| format!("{}{number}", "d".repeat(90))).collect();
+    let mut tar = Tar::new();
+    for name in &names {
+        tar = tar.file(name, b"");
+    }
+    let archive = tar.file("manifest.json", b"[]").end();
+    let broken = &archive[..archive.len() - 1636];
+    for (file, bytes, code, count) in [
+        ("many.tar", archive.as_slice(), Some(0), names.len() + 1),
+        ("broken.tar", broken, Some(4), names.len() + 1),
+        ("few.tar", &[&archive[..512 * 9], &[1; 512]].concat(), Some(4), 9 + 1),
+    ] {
+        fs::write(scratch.work().join(file), bytes).unwrap();
+        let outcome = scratch.feed(As::Caller, b"", &["--dry-run", file, "root"]);
+        assert_eq!((outcome.code, outcome.stderr.lines().count()), (code, count), "{file}");
+        for (line, name) in outcome.stderr.lines().zip(&names).take(count - 2) {
+            assert!(line.contains(name), "{file} {line}");
+        }
+    }
+}
+
+#[test]
+fn an_image_below_a_directory_of_an_archive_is_unpacked_as_files() {
+    let scratch = Scratch::new();
+    let layout = Layout::new(scratch.work().join("image"));
+    layout.write_index(&[layout.image_of(&[Tar::new().file("name", b"a").end()])]);
+    shell(&scratch, "tar -cf nested.tar image");
+    let archive = fs::read(scratch.work().join("nested.tar")).unwrap();
+    for source in ["nested.tar", "-"] {
+        let args = ["-q", "--strip-components=1", source, "root"];
+        let outcome = scratch.feed(As::Caller, &archive, &args);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{source}");
+        assert!(scratch.work().join("root/index.json").exists());
+        fs::remove_dir_all(scratch.work().join("root")).unwrap();
     }
 }

@@ -3,9 +3,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
-use tests::fetch::{As, Scratch, is_root};
+use tests::fetch::{As, Scratch, with_mounts};
 use tests::tar::Tar;
 
 const FILES: usize = 400;
@@ -34,7 +34,7 @@ fn killed_at_any_moment_it_leaves_a_complete_tree_or_none_and_the_next_run_clean
         let mut command = scratch.command(As::Caller);
         command.args(["a.tar", "root"]).stdin(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the tool starts");
-        // the moments are spread over what a run takes, from before its first call on
+        // the moments are spread over the duration of a run, from before its first call on
         std::thread::sleep(Duration::from_micros(round * 300));
         let _ = child.kill();
         child.wait().expect("the tool ends");
@@ -49,21 +49,6 @@ fn killed_at_any_moment_it_leaves_a_complete_tree_or_none_and_the_next_run_clean
     assert!(complete(&scratch.work().join("root")));
     assert_eq!(scratch.left(), ["a.tar", "root"]);
     assert!(finished < 100, "nothing was killed in time");
-}
-
-/// Runs a script where it is root over its own mounts.
-fn with_mounts(scratch: &Scratch, script: &str) -> (Option<i32>, String) {
-    // root needs no user namespace, and would have no rights over nobody's directory in one
-    let map: &[&str] = if is_root() { &[] } else { &["--map-root-user"] };
-    let output = Command::new("unshare")
-        .arg("--mount")
-        .args(map)
-        .args(["sh", "-c", script])
-        .current_dir(scratch.work())
-        .env("TOOL", scratch.path("tool"))
-        .output()
-        .expect("unshare starts");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 #[test]
@@ -98,7 +83,7 @@ fn on_a_full_disk_it_says_so_and_leaves_nothing_whatever_the_size() {
     assert!(full > 5 && full < 34, "{full} of 34 were full");
 }
 
-/// The hint of a run on a disk that is too small, and whether one of that size is not.
+/// The hint of a run on a disk that is too small, and whether a disk of the suggested size is not.
 fn needed(scratch: &Scratch, source: &str, options: &str) -> (String, Option<i32>) {
     let run = |options: &str| {
         let script = format!(
@@ -113,7 +98,7 @@ fn needed(scratch: &Scratch, source: &str, options: &str) -> (String, Option<i32
     let mut words = figure.split(' ');
     let number: f64 = words.next().unwrap().replace(',', "").parse().unwrap();
     let unit = if words.next() == Some("MB") { 1e6 } else { 1e3 };
-    // the figure is rounded to two or three digits; the root itself is no entry
+    // the number is rounded to two or three digits; the root itself is not an entry
     let bytes = number * unit * 1.03 + 65536.0;
     (hint.to_owned(), run(&format!("size={bytes:.0}")).0)
 }
@@ -165,15 +150,16 @@ fn a_mount_point_is_filled_where_it_is_and_emptied_again_on_failure() {
 #[test]
 #[ignore = "needs a user namespace, to mount something, and strace"]
 fn what_is_mounted_in_a_tree_that_is_removed_is_not_emptied() {
-    // also where the kernel cannot say what is mounted while it resolves a name
+    // also if the kernel cannot tell what is mounted when it resolves a name
     for before in ["", "strace -f -o /dev/null -e trace=openat2 --inject=openat2:error=ENOSYS"] {
         let scratch = Scratch::new();
         fs::write(scratch.work().join("a.tar"), archive()).unwrap();
         let script = format!(
-            "left=root.partial-abc123; mkdir -p $left/home precious; echo mine > precious/file
-            mount --bind precious $left/home || exit 9
+            "mkfifo input; \"$TOOL\" - root <input & exec 3>input; head -c 600000 a.tar >&3
+            until test -e root.partial-*; do :; done; kill -KILL $!; wait $! || left=$(echo root.partial-*)
+            mkdir -p $left/home precious; echo mine >precious/file; mount --bind precious $left/home
             {before} \"$TOOL\" --no-same-owner a.tar root
-            test -e root/d0/f0 && cat precious/file >&2"
+            test ! -e $left; test -e root/d0/f0; cat precious/file >&2"
         );
         let (code, said) = with_mounts(&scratch, &script);
         assert_eq!((code, said.lines().last()), (Some(0), Some("mine")), "{said}");

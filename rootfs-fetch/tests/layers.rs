@@ -1,12 +1,12 @@
-//! Layers over layers: what they add, and what they take away.
+//! Layers on layers: what they add, and what they remove.
 #![cfg(test)]
 
 use std::path::Path;
-use tests::fetch::{As, Scratch, assert_refused, text};
+use tests::fetch::{As, Outcome, Scratch, assert_refused, feed, text};
 use tests::layout::Layout;
-use tests::tar::Tar;
+use tests::tar::{Head, Tar};
 
-/// Unpacks layers as an image, as everybody we can be, and checks the tree.
+/// Unpacks layers as an image, as each user that tests can become, and checks the tree.
 fn applied(layers: &[Vec<u8>], check: impl Fn(&Path)) {
     for &who in As::all() {
         let scratch = Scratch::new();
@@ -120,6 +120,14 @@ fn a_layer_may_go_through_links_change_types_and_link_to_lower_layers() {
     });
 }
 
+/// Feeds an archive to the tool, which can use 32 MiB of memory. In a process of the tests, such a limit would also
+/// count the tests' own memory.
+fn fed_with_little_memory(scratch: &Scratch, archive: &[u8], args: &[&str]) -> Outcome {
+    let mut command = scratch.as_who(As::Caller, "prlimit");
+    command.arg(format!("--data={}", 32 << 20)).arg(scratch.path("tool")).args(args);
+    feed(command, archive)
+}
+
 /// Each name of this layer is a hundred kilobytes and as deep as a name may be.
 #[test]
 fn names_that_are_long_and_deep_take_no_more_memory_than_there_are_directories() {
@@ -133,11 +141,43 @@ fn names_that_are_long_and_deep_take_no_more_memory_than_there_are_directories()
     let scratch = Scratch::new();
     let layout = Layout::new(scratch.work().join("image"));
     layout.write_index(&[layout.image_of(&[tar.end()])]);
-    assert_eq!(scratch.feed(As::Caller, b"", &["-q", "oci:image", "root"]).code, Some(0));
-    // of all that this program has started
-    let peak = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN);
-    let peak = peak.expect("it is known").max_rss();
-    assert!(peak < 64 << 10, "{peak} KiB");
+    let outcome = fed_with_little_memory(&scratch, b"", &["-q", "oci:image", "root"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}
+
+/// 50 MB of names in each archive.
+#[test]
+fn long_names_of_directories_and_devices_take_little_memory() {
+    let long = vec!["p".repeat(250).as_str(); 1000].join("/");
+    let path = |number, is_device| {
+        if is_device { format!("{number}/{long}") } else { format!("{}{number}", "./".repeat(125_000)) }
+    };
+    for is_device in [true, false] {
+        let mut tar = Tar::new();
+        for number in 0..200 {
+            tar = tar.pax(&[("path", path(number, is_device).as_bytes())]);
+            tar = if is_device { tar.entry(&Head::new(b'4', "x"), b"") } else { tar.dir("x", 0o755) };
+        }
+        let scratch = Scratch::new();
+        let outcome = fed_with_little_memory(&scratch, &tar.end(), &["-q", "-", "root"]);
+        assert_eq!(outcome.code, Some(0), "{is_device} {outcome:?}");
+    }
+}
+
+/// 50 MB of names that are one name.
+#[test]
+fn an_opaque_whiteout_of_a_link_that_comes_again_takes_little_memory() {
+    let long = vec!["p".repeat(250).as_str(); 400].join("/");
+    let lower = Tar::new().pax(&[("path", long.as_bytes())]).symlink("x", "/target").end();
+    let mut upper = Tar::new();
+    for _ in 0..500 {
+        upper = upper.pax(&[("path", format!("{long}/.wh..wh..opq").as_bytes())]).file("x", b"");
+    }
+    let scratch = Scratch::new();
+    let layout = Layout::new(scratch.work().join("image"));
+    layout.write_index(&[layout.image_of(&[lower, upper.end()])]);
+    let outcome = fed_with_little_memory(&scratch, b"", &["-q", "oci:image", "root"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
 }
 
 #[test]
@@ -150,7 +190,7 @@ fn an_entry_below_a_file_of_a_lower_layer_replaces_it() {
             assert_eq!(text(root.join("a/keep")), "1");
         });
     }
-    // of one layer, it is as damaged as in an archive
+    // in a layer, it is an error, as in an archive
     assert_refused(
         |layout| {
             layout.write_index(&[layout.image_of(&[Tar::new().file("a", b"1").file("a/b", b"1").end()])])
@@ -169,7 +209,7 @@ fn an_opaque_whiteout_before_the_directory_that_replaces_a_link_spares_what_the_
         assert_eq!(text(root.join("d/new")), "2");
         assert!(!root.join("target/new").exists());
     });
-    // where the link stays, its directory is the one that is meant
+    // if the link stays, its target directory is used
     applied(&[lower, Tar::new().file("d/.wh..wh..opq", b"").file("d/new", b"2").end()], |root| {
         assert!(!root.join("target/x").exists());
         assert_eq!(text(root.join("target/new")), "2");
@@ -215,7 +255,7 @@ fn a_whiteout_in_the_lowest_layer_hides_nothing_also_after_an_empty_one() {
     }
 }
 
-/// More than is decoded of a layer before it is its turn.
+/// More than is decoded of a layer in advance.
 #[test]
 fn layers_of_any_size_are_applied_in_their_order() {
     let layer =

@@ -1,4 +1,4 @@
-//! Image layouts: tags, platforms, digests, and how they can lie.
+//! Image layouts: tags, platforms, digests, and where they are wrong.
 #![cfg(test)]
 
 use std::fs;
@@ -126,12 +126,12 @@ fn manifests_that_lie_are_refused() {
             layout.write_index(&[with(image, "mediaType", json!(media::INDEX))]);
         },
         4,
-        "says that it is something else",
+        "has a different type from the reference to it",
     );
     assert_refused(
         |layout| layout.write_index(&[with(layout.image_of(&[layer()]), "size", json!(7))]),
         4,
-        "is not what its digest says",
+        "does not match its digest",
     );
     assert_refused(
         |layout| layout.write_index(&[with(layout.image_of(&[layer()]), "size", json!(-7))]),
@@ -178,6 +178,6 @@ fn manifests_that_lie_are_refused() {
             layout.write_index(&[index]);
         },
         4,
-        "without end",
+        "nested too deeply",
     );
 }

@@ -1,4 +1,4 @@
-//! A kernel, or a container's filter, without openat2(2): the same trees, and the same refusals.
+//! Without openat2(2), because of the kernel or a container's filter: the same trees, and the same refusals.
 #![cfg(test)]
 
 use std::fs;
@@ -9,7 +9,7 @@ use tests::layout::Layout;
 use tests::tar::Tar;
 use tests::tree::differences;
 
-/// The tool, where openat2(2) fails with `errno`.
+/// The tool when openat2(2) fails with `errno`.
 fn without_openat2(scratch: &Scratch, errno: &str, archive: &[u8], args: &[&str]) -> Outcome {
     let inject = format!("--inject=openat2:error={errno}");
     let mut command: Command = scratch.as_who(As::Caller, "strace");
@@ -44,7 +44,7 @@ fn a_tree_is_the_same_without_openat2() {
         let outcome = without_openat2(&scratch, errno, &winding(), &["-q", "--replace", "-", "without"]);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{errno}");
         let mut different = differences(&scratch.work().join("with"), &scratch.work().join("without"));
-        // these have no time of their own in the archive
+        // these have no time in the archive
         different.retain(|(name, _)| !["", "usr", "var"].map(std::path::PathBuf::from).contains(name));
         assert_eq!(different, [], "{errno}");
     }

@@ -1,11 +1,12 @@
-//! What options change.
+//! The effects of options.
 #![cfg(test)]
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
 use rootfs_fetch::digest::Digest;
-use tests::fetch::{As, Scratch};
+use tests::fetch::{As, Scratch, feed};
+use tests::rng::Rng;
 use tests::tar::Tar;
 
 fn bootstrap() -> Vec<u8> {
@@ -52,12 +53,12 @@ fn what_leaves_nothing_of_an_archive_is_said_to_and_nothing_is_made() {
         for how in [&[][..], &["--into"], &["--dry-run"]] {
             let outcome = scratch.feed(As::Caller, &bootstrap(), &[chosen, how, &["-", "root"]].concat());
             assert_eq!(outcome.code, Some(3), "{chosen:?}: {outcome:?}");
-            let hint = "rootfs-fetch: hint: to see what there is, use --dry-run without them\n";
+            let hint = "rootfs-fetch: hint: to list the whole archive, use --dry-run alone\n";
             assert_eq!(outcome.stderr, format!("rootfs-fetch: {said}\n{hint}"));
             assert_eq!(scratch.left(), Vec::<String>::new());
         }
     }
-    // a directory that is there is enough
+    // an existing directory is enough
     let outcome = scratch.feed(
         As::Caller,
         &Tar::new().dir("a/b", 0o755).end(),
@@ -171,7 +172,7 @@ fn a_directory_is_added_to_on_purpose_and_keeps_what_it_has() {
     assert_eq!(fs::read(root.join("etc/y")).unwrap(), b"x");
     let mode = std::os::unix::fs::MetadataExt::mode(&root.join("etc").metadata().unwrap());
     assert_eq!(mode & 0o7777, 0o700, "a directory the archive does not mention is as it was");
-    // what was there is neither linked to nor removed as a whole
+    // the previous contents are neither linked to nor removed as a whole
     assert_eq!(into(Tar::new().hardlink("stolen", "etc/mine")).code, Some(4));
     assert_eq!(into(Tar::new().file("etc", b"a file")).code, Some(4));
     assert_eq!(fs::read(root.join("etc/mine")).unwrap(), b"mine");
@@ -197,4 +198,49 @@ fn a_path_of_the_users_that_cannot_be_is_no_damaged_archive() {
         assert!(outcome.stderr.contains(&format!("({errno})")), "{directory} {outcome:?}");
     }
     assert_eq!(scratch.left(), ["file", "round"]);
+}
+
+/// Runs the tool in a shell, and returns how many bytes it read and wrote.
+#[track_caller]
+fn bytes_read_and_written(scratch: &Scratch, args: &[&str]) -> (u64, u64) {
+    let mut shell = scratch.as_who(As::Caller, "sh");
+    // the shell's numbers include those of the processes that it has waited for
+    shell.args(["-c", r#"tool=$1; shift; "$tool" -q "$@" && cat "/proc/$$/io" >&2"#, "sh"]);
+    shell.arg(scratch.path("tool")).args(args);
+    let outcome = feed(shell, b"");
+    assert_eq!(outcome.code, Some(0), "{args:?} {outcome:?}");
+    let number = |key: &str| {
+        let line = outcome.stderr.lines().find_map(|line| line.strip_prefix(key));
+        line.expect("a line of proc_pid_io(5)").trim().parse().expect("a number")
+    };
+    (number("rchar:"), number("wchar:"))
+}
+
+#[test]
+fn a_packed_archive_is_read_once_and_decoded_to_nowhere_else() {
+    const BYTES: u64 = 12 << 20;
+    let mut rng = Rng::new();
+    let noise: Vec<u8> = (0..BYTES / 8).flat_map(|_| rng.next_u64().to_ne_bytes()).collect();
+    let scratch = Scratch::new();
+    for (file, name) in [
+        ("root.tar.zst", "usr/noise"),
+        ("nested.tar.zst", "a/lib/noise"),
+        // only all names together show that this is not an image
+        ("flat.tar.zst", "flat/noise"),
+    ] {
+        let tar = Tar::new().file("first", b"x").file(name, &noise).file("last", b"").end();
+        fs::write(scratch.work().join(file), zstd::encode_all(tar.as_slice(), 1).unwrap()).unwrap();
+        for (option, written) in [
+            ("--dry-run", 0),
+            ("--strip-components=1", BYTES),
+            ("--subdir=/", BYTES),
+            ("--exclude=last", BYTES),
+            ("--into", BYTES),
+        ] {
+            let (read, wrote) = bytes_read_and_written(&scratch, &[option, file, "root"]);
+            assert!(read < BYTES * 3 / 2, "{option} {file}: read {read} bytes");
+            assert!(wrote < written + (1 << 20), "{option} {file}: wrote {wrote} bytes");
+            let _ = fs::remove_dir_all(scratch.work().join("root"));
+        }
+    }
 }

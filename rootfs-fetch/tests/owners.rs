@@ -1,4 +1,4 @@
-//! Whose the files become, who else may use them, and what else is known of them.
+//! The owners of files, their permissions, and their other attributes.
 #![cfg(test)]
 
 use std::os::unix::ffi::OsStrExt as _;
@@ -31,7 +31,7 @@ fn an_access_control_list_in_text_becomes_the_kernels() {
         .dir("d", 0o755)
         .pax(&[("SCHILY.acl.access", access)])
         .entry(&Head::new(b'0', "d/f").mode(0o660), b"");
-    // version 2, then of each entry its kind, what it permits and for whom
+    // version 2, then for each entry its kind, its permissions and its user or group
     let of = |entries: &[(u16, u16, u32)]| {
         let bytes = entries.iter().flat_map(|(tag, perm, id)| {
             [&tag.to_le_bytes()[..], &perm.to_le_bytes()[..], &id.to_le_bytes()[..]].concat()
@@ -64,7 +64,7 @@ fn a_list_that_names_somebody_means_who_has_that_name_in_the_tree() {
     let tar = Tar::new()
         .pax(&[("SCHILY.acl.default", b"user::rwx,group::r-x,group:keepers:r-x,mask::r-x,other::---")])
         .dir("journal", 0o750)
-        // after the list, and with another number than root's anywhere
+        // after the list, and always with a number other than root's
         .file("etc/group", b"root:x:0:\nkeepers:x:4321:\n");
     let outcome = scratch.feed(As::Caller, &tar.end(), &["-q", "-", "root"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
@@ -72,7 +72,7 @@ fn a_list_that_names_somebody_means_who_has_that_name_in_the_tree() {
     let path = scratch.work().join("root/journal");
     let length = rustix::fs::lgetxattr(path, "system.posix_acl_default", &mut value[..]).unwrap();
     assert_eq!(value[..length][4 + 2 * 8..][..8], [8, 0, 5, 0, 0xe1, 0x10, 0, 0]);
-    // this machine's names are nobody's business
+    // the names of this machine do not matter
     let tar = Tar::new()
         .file("etc/passwd", b"")
         .pax(&[("SCHILY.acl.access", b"user::rw-,user:root:r--,group::r--,mask::r--,other::---")]);
@@ -95,7 +95,7 @@ fn an_access_control_list_that_is_none_is_left_out_and_counted() {
 mod as_user {
     use super::*;
 
-    /// The tool, or another program, as root of a namespace with every id the caller has.
+    /// The tool, or another program, as root of a namespace with all of the caller's ids.
     fn inside(scratch: &Scratch, words: &[&str]) -> std::process::Output {
         let mut command = scratch.as_who(As::Caller, "unshare");
         command.args(["--user", "--map-root-user", "--map-auto", "--"]).args(words);
@@ -119,7 +119,7 @@ mod as_user {
             .entry(&owned("nobody", 65534, 0o600), b"");
         std::fs::write(scratch.work().join("a.tar"), tar.end()).unwrap();
         let tool = scratch.path("tool").display().to_string();
-        // out of reach of others, or a line would say that it is not
+        // out of reach of other users, because otherwise there would be a line that it is not
         let output = inside(&scratch, &[&tool, "--mode", "0700", "a.tar", "root"]);
         assert_eq!(String::from_utf8_lossy(&output.stderr), "rootfs-fetch: root: 4 files, 0 B\n");
         let names = ["root/su", "root/man", "root/home", "root/nobody"];
@@ -159,7 +159,7 @@ mod as_root {
     }
 
     #[test]
-    #[ignore = "needs root, for attributes of what is no file, and their modes"]
+    #[ignore = "needs root, for attributes of links and devices, and their modes"]
     fn a_name_that_is_no_text_keeps_its_attributes_and_its_mode() {
         let scratch = Scratch::new();
         let record: &[(&str, &[u8])] = &[("SCHILY.xattr.trusted.it", b"kept")];
@@ -218,7 +218,7 @@ mod modes {
                 ["root", "root/a", "root/d", "root/pipe"].map(|name| mode_of(&scratch, name)).to_vec();
             assert_eq!(modes, [expected, 0o666, 0o777, 0o666], "{umask} {args}");
         }
-        // without an entry for it, too
+        // also without an entry for it
         let scratch = Scratch::new();
         assert_eq!(masked(&scratch, "027", &Tar::new().file("a", b"x").end(), "-q - root").code, Some(0));
         assert_eq!(mode_of(&scratch, "root"), 0o750);

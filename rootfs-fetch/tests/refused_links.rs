@@ -1,4 +1,4 @@
-//! File systems that refuse what tar keeps: links, owners, times.
+//! File systems without some features of tar: links, owners, times.
 #![cfg(test)]
 
 use std::os::unix::fs::MetadataExt as _;
@@ -7,7 +7,7 @@ use std::process::Command;
 use tests::fetch::{As, Outcome, Scratch, feed, text};
 use tests::tar::{Head, Tar};
 
-/// The tool, where a call fails with `errno`; `when` as strace(1) has it.
+/// The tool when a call fails with `errno`; `when` as in strace(1).
 fn injected(scratch: &Scratch, call: &str, errno: &str, archive: &[u8], args: &[&str]) -> Outcome {
     injected_as(As::Caller, scratch, call, errno, archive, args)
 }
@@ -54,7 +54,7 @@ fn a_link_that_the_file_system_refuses_becomes_a_copy() {
     }
 }
 
-/// An archive that grows only where links become copies.
+/// An archive that needs more space only if links become copies.
 fn a_bomb_of_links(size: usize, count: usize) -> Vec<u8> {
     let mut tar = Tar::new().file("a", &vec![b'x'; size]);
     for number in 0..count {
@@ -130,7 +130,8 @@ fn a_copy_is_made_of_what_the_link_names_and_never_through_it() {
         assert_eq!(std::fs::read_link(root.join("copy")).unwrap().to_str(), Some(secret.as_str()));
         assert!(root.join("taken").symlink_metadata().unwrap().is_file());
         assert_eq!(text(root.join("taken")), "inside");
-        // what is reached through a link to a directory outside is inside the root, where there is none
+        // a name through a link to an absolute directory is inside the root, where that directory does not
+        // exist
         let tar = Tar::new()
             .symlink("d", scratch.path("outside").display().to_string())
             .hardlink("stolen", "d/secret")
@@ -173,7 +174,7 @@ fn owners_that_a_file_system_refuses_have_a_hint_that_works() {
     let tar = Tar::new().entry(&head, b"x").end();
     let outcome = injected(&scratch, "fchown,fchownat", "EPERM", &tar, &["-", "root"]);
     assert_eq!(outcome.code, Some(5), "{outcome:?}");
-    let hint = "hint: this file system does not keep owners: use --no-same-owner";
+    let hint = "hint: this file system does not store owners: use --no-same-owner";
     assert!(outcome.stderr.contains(hint), "{outcome:?}");
     let outcome =
         injected(&scratch, "fchown,fchownat", "EPERM", &tar, &["-q", "--no-same-owner", "-", "root"]);
@@ -194,7 +195,7 @@ fn another_name_of_a_device_that_is_left_out_is_left_out_too() {
     let line =
         "rootfs-fetch: 4 device nodes skipped: chroot-rs mounts a /dev; as root, --devices creates them";
     assert_eq!((outcome.code, outcome.stderr.lines().next()), (Some(0), Some(line)));
-    // one whose name a file has since is that file's
+    // if a file has taken the name of a skipped device, a hard link to the name is one to the file
     let tar = Tar::new().entry(&Head::new(b'3', "n"), b"").file("n", b"x").hardlink("m", "n").end();
     let outcome = scratch.feed(As::Caller, &tar, &["-q", "--replace", "-", "root"]);
     assert_eq!((outcome.code, text(scratch.work().join("root/m"))), (Some(0), "x".into()));

@@ -1,15 +1,14 @@
-//! What `--replace` does not take away: what is mounted, where somebody works, where somebody lives.
+//! What `--replace` must not remove: mounts, and directories in which processes work or have their root.
 #![cfg(test)]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::process::Command;
-use tests::fetch::{As, Outcome, Scratch, feed, is_root};
+use tests::fetch::{As, Outcome, Scratch, feed, with_mounts};
 use tests::tar::Tar;
 
 const ANOTHER: &str = "rootfs-fetch: hint: name a directory that does not exist, or an empty one\n";
 
-/// `a.tar`, and a directory `old` that has something.
+/// `a.tar`, and a directory `old` with contents.
 fn with_old() -> Scratch {
     let scratch = Scratch::new();
     fs::write(scratch.work().join("a.tar"), Tar::new().file("new", b"x").end()).unwrap();
@@ -18,7 +17,7 @@ fn with_old() -> Scratch {
     scratch
 }
 
-/// The tool in a directory of `work`, with a home of its own.
+/// The tool in a directory of `work`, with its own home.
 fn run(scratch: &Scratch, dir: &str, home: &str, args: &[&str]) -> Outcome {
     let mut command = scratch.command(As::Caller);
     command.current_dir(scratch.work().join(dir)).env("HOME", home).args(args);
@@ -44,7 +43,7 @@ fn the_working_directory_and_what_it_is_in_are_not_replaced() {
     }
     assert_eq!(scratch.left(), ["a.tar", "old"]);
     assert!(scratch.work().join("old/mine").exists());
-    // a neighbour whose name begins likewise is another directory
+    // a neighbour whose name begins the same way is another directory
     fs::create_dir(scratch.work().join("old/m")).unwrap();
     let outcome = run(&scratch, "old/m n", "/nonexistent", &["-q", "--replace", &tar, "../m"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
@@ -82,21 +81,6 @@ fn replace_is_offered_only_where_it_helps() {
     assert!(outcome.stderr.ends_with("an empty one; --replace deletes its contents\n"), "{outcome:?}");
 }
 
-/// Runs a script where it may mount, with the tool as `$TOOL`; its status, and what it said.
-fn with_mounts(scratch: &Scratch, script: &str) -> (Option<i32>, String) {
-    // root needs no user namespace, and would have no rights over nobody's directory in one
-    let map: &[&str] = if is_root() { &[] } else { &["--map-root-user"] };
-    let output = Command::new("timeout")
-        .args(["60", "unshare", "--mount"])
-        .args(map)
-        .args(["sh", "-c", &format!("set -e; {script}")])
-        .current_dir(scratch.work())
-        .env("TOOL", scratch.path("tool"))
-        .output()
-        .expect("timeout starts");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
 #[test]
 #[ignore = "needs a user namespace, to mount a tmpfs"]
 fn a_tree_with_something_mounted_in_it_is_not_replaced_and_nothing_is_fetched() {
@@ -111,7 +95,7 @@ fn a_tree_with_something_mounted_in_it_is_not_replaced_and_nothing_is_fetched() 
             "\"old/m\" is a mount point",
             "umount old/m",
         ),
-        // the inner one goes first
+        // the inner one is unmounted first
         (
             "mount -t tmpfs t old/m; mkdir old/m/i; mount -t tmpfs t old/m/i",
             "old",
@@ -133,7 +117,7 @@ fn a_tree_with_something_mounted_in_it_is_not_replaced_and_nothing_is_fetched() 
         symlink("old", scratch.work().join("link")).unwrap();
         symlink(".", scratch.work().join("up")).unwrap();
         let before = scratch.left();
-        // a source that would have to be fetched, and cannot be
+        // a source that would have to be fetched, but cannot be
         let script = format!("{mounts}; \"$TOOL\" --replace http://127.0.0.1:1/a.tar {directory}");
         let (code, said) = with_mounts(&scratch, &script);
         let line =
@@ -150,7 +134,7 @@ fn a_tree_with_something_mounted_in_it_is_not_replaced_and_nothing_is_fetched() 
 #[ignore = "needs a user namespace, to mount a tmpfs"]
 fn what_was_mounted_while_the_tree_grew_is_seen_before_the_exchange() {
     let scratch = with_old();
-    // more than the decoder gathers before it hands anything on
+    // more than the decoder's buffers hold
     fs::write(scratch.work().join("a.tar"), Tar::new().file("new", &[7; 600_000]).end()).unwrap();
     let script = "{ head -c 600000 a.tar; until [ -e old.partial-* ]; do :; done; mount -t tmpfs t 'old/m n'; \
          tail -c +600001 a.tar; } | \"$TOOL\" --replace - old";
@@ -173,5 +157,102 @@ fn what_is_mounted_beside_or_hidden_by_another_mount_does_not_matter() {
         "mkdir -p d; mount -t tmpfs t d; mkdir -p d/old/m; \"$TOOL\" -q --replace a.tar d/old",
     ] {
         assert_eq!(with_mounts(&with_old(), script), (Some(0), String::new()), "{script}");
+    }
+}
+
+/// As on NFS: renameat2(2) refuses every flag.
+const NO_FLAGS: &str = "--inject=renameat2:error=EINVAL";
+
+/// `--replace a.tar old`, with calls that fail.
+fn replace_with(scratch: &Scratch, faults: &[&str]) -> Outcome {
+    let mut command = scratch.as_who(As::Caller, "strace");
+    command.args(["-f", "-o", "/dev/null", "-e", "trace=renameat2,renameat,unlinkat"]).args(faults);
+    command.arg(scratch.path("tool")).args(["-q", "--replace", "a.tar", "old"]);
+    feed(command, b"")
+}
+
+/// A run that fails after it has looked at the remains of the previous one.
+fn fail_after_it(scratch: &Scratch) {
+    fs::write(scratch.work().join("cut.tar"), &Tar::new().file("cut", b"x").end()[..100]).unwrap();
+    let outcome = run(scratch, ".", "/nonexistent", &["-q", "--replace", "cut.tar", "old"]);
+    assert_eq!(outcome.code, Some(4), "{outcome:?}");
+    assert_eq!(scratch.left(), ["a.tar", "cut.tar", "old"]);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_directory_is_replaced_where_two_names_cannot_be_exchanged() {
+    let scratch = with_old();
+    // names that the removal would like to use
+    for number in 1..10 {
+        let taken = scratch.work().join(format!("old/.removed-{number}"));
+        if number % 2 == 0 {
+            fs::write(taken, "x").unwrap()
+        } else {
+            fs::create_dir_all(taken.join("x")).unwrap()
+        }
+        fs::create_dir_all(scratch.work().join(format!("old/a{number}/b/c"))).unwrap();
+    }
+    let outcome = replace_with(&scratch, &[NO_FLAGS]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert!(scratch.work().join("old/new").exists() && !scratch.work().join("old/mine").exists());
+    assert_eq!(scratch.left(), ["a.tar", "old"]);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_run_that_is_killed_while_it_replaces_leaves_the_old_tree_or_the_new_one() {
+    for (killed, whole) in [
+        // before the old tree is moved aside, and before the new one has its name
+        ("--inject=renameat:error=EIO:signal=KILL:when=1", "old/mine"),
+        ("--inject=renameat:error=EIO:signal=KILL:when=2", "old/mine"),
+        // before the old tree is removed, and meanwhile
+        ("--inject=renameat:error=EIO:signal=KILL:when=3", "old/new"),
+        ("--inject=unlinkat:error=EIO:signal=KILL:when=3", "old/new"),
+    ] {
+        let scratch = with_old();
+        let outcome = replace_with(&scratch, &[NO_FLAGS, killed]);
+        assert_eq!(outcome.code, None, "{killed}: {outcome:?}");
+        fail_after_it(&scratch);
+        assert!(scratch.work().join(whole).exists(), "{killed}");
+        assert_eq!(
+            fs::read_dir(scratch.work().join("old")).unwrap().count(),
+            if whole == "old/new" { 1 } else { 2 }
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn an_old_tree_that_cannot_be_moved_back_is_named_and_the_next_run_moves_it_back() {
+    let scratch = with_old();
+    let outcome = replace_with(&scratch, &[NO_FLAGS, "--inject=renameat:error=EIO:when=2+"]);
+    let left = scratch.left();
+    let [_, aside] = left.as_slice() else { panic!("{left:?}") };
+    let hint = format!(
+        "rootfs-fetch: hint: the old directory is called \"{aside}\" now; the next run renames it back\n"
+    );
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(aside.starts_with("old.replaced-") && outcome.stderr.ends_with(&hint), "{outcome:?}");
+    fail_after_it(&scratch);
+    assert!(scratch.work().join("old/mine").exists());
+}
+
+/// As on NFS, while a command runs from the old tree.
+#[test]
+#[ignore = "needs strace"]
+fn a_directory_is_replaced_although_its_old_tree_cannot_be_removed() {
+    for faults in [&["--inject=unlinkat:error=EBUSY"][..], &["--inject=unlinkat:error=EBUSY", NO_FLAGS]] {
+        let scratch = with_old();
+        let outcome = replace_with(&scratch, faults);
+        let left = scratch.left();
+        let [_, _, remains] = left.as_slice() else { panic!("{left:?}, {outcome:?}") };
+        let line = format!(
+            "rootfs-fetch: \"old\" is replaced, but the old tree remains: \
+             cannot remove \"{remains}\": unlinkat(): Device or resource busy (EBUSY)\n"
+        );
+        assert_eq!((outcome.code, outcome.stderr), (Some(0), line));
+        fail_after_it(&scratch);
+        assert!(scratch.work().join("old/new").exists());
     }
 }

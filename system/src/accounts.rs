@@ -1,13 +1,13 @@
-//! Users and groups as two files name them, of this machine or of a new root: passwd(5), group(5).
+//! Users and groups from two files, this machine's or a new root's: passwd(5), group(5).
 //!
-//! Never through NSS: its services come with the dynamic loader, which a static program lacks, and a new
-//! root's users are not those of the machine's directory service. Lines that are not of the form are
-//! passed over, and so are those of NIS, which start with `+` or `-`.
+//! Never through NSS: its services need the dynamic loader, which a static program lacks, and a new root's
+//! users are not in this machine's directory service. Malformed lines are skipped, and so are lines for NIS,
+//! which start with `+` or `-`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
-/// What the files say.
+/// The contents of the two files.
 #[derive(Debug, Default)]
 pub struct AccountFiles {
     passwd: Vec<u8>,
@@ -40,22 +40,22 @@ impl User<'_> {
 }
 
 impl AccountFiles {
-    /// What the text of the two files names.
+    /// From the text of the two files.
     pub const fn new(passwd: Vec<u8>, group: Vec<u8>) -> Self {
         Self { passwd, group }
     }
 
-    /// The user of a name.
+    /// The user with this name.
     pub fn user(&self, name: &[u8]) -> Option<User<'_>> {
         self.users().find(|user| user.name == name)
     }
 
-    /// The first user of an id.
+    /// The first user with this id.
     pub fn user_of(&self, uid: u32) -> Option<User<'_>> {
         self.users().find(|user| user.uid == uid)
     }
 
-    /// The id of a group's name.
+    /// The id of the group with this name.
     pub fn group(&self, name: &[u8]) -> Option<u32> {
         self.groups().find(|(found, _, _)| *found == name).map(|(_, gid, _)| gid)
     }
@@ -65,7 +65,7 @@ impl AccountFiles {
         self.users().map(|user| user.uid).collect()
     }
 
-    /// The ids of all groups, those of users without a line of their own included.
+    /// The ids of all groups, including users' primary groups without a line of their own.
     pub fn group_ids(&self) -> Vec<u32> {
         self.groups().map(|(_, gid, _)| gid).chain(self.users().map(|user| user.gid)).collect()
     }
@@ -106,7 +106,7 @@ fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|line| !line.is_empty() && !line.starts_with(b"+") && !line.starts_with(b"-"))
 }
 
-/// An id in decimal; the highest number means "none" to the kernel: setresuid(2).
+/// An id in decimal. For the kernel, the highest number means "no change": setresuid(2).
 pub fn number(text: &[u8]) -> Option<u32> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;

@@ -1,6 +1,6 @@
 //! The head of an ELF file: the machine it is for, and the loader it needs. elf(5)
 //!
-//! By hand, because a library for it costs a short-lived program more than these lines.
+//! Written by hand: a library would cost a short-lived program more than these lines.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,7 +12,7 @@ pub fn machine(head: &[u8]) -> Option<u16> {
     half(head, 18)
 }
 
-/// The loader that a program names: PT_INTERP. `head` is the first 64 bytes of it or more.
+/// The loader that a program names: PT_INTERP. `head` is its first 64 bytes or more.
 pub fn interpreter(file: &mut File, head: &[u8]) -> Option<OsString> {
     let wide = *head.get(4)? == 2;
     let (table, entry_size, count) = if wide {
@@ -42,7 +42,8 @@ pub fn interpreter(file: &mut File, head: &[u8]) -> Option<OsString> {
     None
 }
 
-/// A field of an ELF file of this machine's byte order; of another one, nonsense that is only looked up.
+/// A field of an ELF file in this machine's byte order. In the other byte order it returns a wrong number,
+/// which is only looked up in a table.
 fn word(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
     let mut wide = [0; 8];
     let field = bytes.get(at..at.checked_add(size)?)?;
@@ -63,7 +64,7 @@ pub fn native_machine() -> u16 {
     MACHINES.iter().find(|(_, name)| *name == std::env::consts::ARCH).map_or(0, |(number, _)| *number)
 }
 
-/// Whether this machine's processor runs programs for another: x86_64 those for x86, aarch64 those for arm.
+/// Whether this machine's processor also runs programs for that machine: x86_64 runs x86, aarch64 runs arm.
 pub fn runs_here(machine: u16) -> bool {
     let older = match std::env::consts::ARCH {
         "x86_64" => 3,
@@ -86,7 +87,7 @@ const MACHINES: [(u16, &str); 10] = [
     (258, "loongarch64"),
 ];
 
-/// A machine as std::env::consts::ARCH has it.
+/// A machine's name, as in std::env::consts::ARCH.
 pub fn machine_name(number: u16) -> String {
     let known = MACHINES.iter().find(|(known, _)| *known == number);
     known.map_or_else(|| format!("machine {number} of elf(5)"), |(_, name)| (*name).to_string())

@@ -11,13 +11,13 @@ use crate::{nss, subid};
 /// How many ids a container gets: enough to include nobody, 65534.
 pub const COUNT: u32 = 65_536;
 
-/// What systemd sets aside for containers: <https://systemd.io/UIDS-GIDS/>. Each container starts at a
+/// The ids that systemd reserves for containers: <https://systemd.io/UIDS-GIDS/>. Each container starts at a
 /// multiple of [`COUNT`].
 const CONTAINERS: Range<u32> = 524_288..1_879_048_192;
 
-/// The first [`COUNT`] ids that are free for users and for groups: no account has one, /etc/subuid and /etc/subgid
-/// list none, and no process in /proc maps one. Two processes that search at the same time find the same ids, so the
-/// caller holds a lock until a process has mapped them.
+/// The first [`COUNT`] ids that are free for users and for groups: no account has one, /etc/subuid and
+/// /etc/subgid list none, and no process in /proc maps one. Two processes that search at the same time would
+/// find the same ids, so the caller holds a lock until a process has mapped them.
 pub fn find() -> Option<SubidRange> {
     let used: Vec<Range<u64>> = [IdKind::User, IdKind::Group]
         .into_iter()
@@ -51,7 +51,7 @@ fn mapped_ids(kind: IdKind) -> Vec<Range<u64>> {
     let processes =
         processes.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit));
     let maps = processes.map(|entry| map_of(&entry.path()));
-    // a process with our own map has not set ids aside, and the ids of the accounts are in it
+    // a process with our own map has reserved nothing, and that map contains the ids of the accounts
     maps.filter(|map| *map != own).flat_map(|map| outer_ids(&map)).collect()
 }
 

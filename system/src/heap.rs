@@ -1,18 +1,17 @@
-//! The heap of a tool that is built with musl: a bump allocator over 256 KiB that falls back to malloc.
+//! The heap of a tool built with musl: a bump allocator over 256 KiB that falls back to malloc.
 //!
-//! A link lives for a moment and becomes another program, which throws its memory away as a
-//! whole. musl's malloc is made for long lives: it asks the kernel for each few pages by a call
-//! of their own, and that was two thirds of what a link cost beyond the C library's start. Here nothing
-//! is looked for, and only the block that was taken last makes room again. What does
-//! not fit comes from malloc, so a parent that stays cannot run out.
-//! glibc's malloc touches fewer pages than this does, and stays.
+//! A link lives for a moment and then becomes another program, which discards all its memory. musl's malloc
+//! is made for long-lived programs: it makes a system call for every few pages, which was two thirds of the
+//! cost of a link beyond the C library's start. This allocator searches nothing, and only the last block can
+//! be freed. What does not fit comes from malloc, so a supervisor cannot run out of memory.
+//! The glibc builds keep glibc's malloc, which touches fewer pages than this allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes, of which only the pages that are used are ever there.
+/// In bytes. Only the pages that are used take memory.
 const SIZE: usize = 256 * 1024;
 const PAGE: usize = 4096;
 
@@ -21,15 +20,15 @@ const PAGE: usize = 4096;
 #[repr(align(4096))]
 pub struct Heap {
     memory: UnsafeCell<[u8; SIZE]>,
-    /// Where the free rest begins.
+    /// The offset of the free rest.
     used: AtomicUsize,
 }
 
-// SAFETY: each part of the memory is handed out once: `used` only moves by compare-and-exchange.
+// SAFETY: each part of the memory is handed out once: `used` only changes by compare-and-exchange.
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    /// All of it free.
+    /// A heap with everything free.
     pub const fn new() -> Self {
         Self { memory: UnsafeCell::new([0; SIZE]), used: AtomicUsize::new(0) }
     }
@@ -38,13 +37,13 @@ impl Heap {
         self.memory.get().cast()
     }
 
-    /// Where a block begins, if it is one of ours.
+    /// The offset of a block, if it is in this heap.
     fn offset(&self, block: *mut u8) -> Option<usize> {
         let offset = block.addr().wrapping_sub(self.start().addr());
         (offset < SIZE).then_some(offset)
     }
 
-    /// Takes a block from the free rest.
+    /// Allocates a block from the free rest.
     fn take(&self, layout: Layout) -> Option<*mut u8> {
         if layout.align() > PAGE {
             return None;
@@ -60,7 +59,7 @@ impl Heap {
         }
     }
 
-    /// Moves the end of the block that was taken last; no other block's can be moved.
+    /// Moves the end of the last block. No other block can change its size.
     fn move_end(&self, from: usize, to: usize) -> bool {
         to <= SIZE && self.used.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -72,31 +71,31 @@ impl Default for Heap {
     }
 }
 
-// SAFETY: blocks are aligned, do not overlap and stay where they are until they are given back;
-// what is not ours goes to the system's allocator as it came.
+// SAFETY: blocks are aligned, do not overlap and do not move until they are freed; all other blocks go to the
+// system's allocator unchanged.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match self.take(layout) {
             Some(block) => block,
-            // SAFETY: the caller keeps the rules of this function, which are the same.
+            // SAFETY: the caller keeps this function's rules, which are the same.
             None => unsafe { System.alloc(layout) },
         }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         match self.offset(block) {
-            // the last one makes room again, any other is left
+            // the last block is freed, any other is left
             Some(begin) => {
                 self.move_end(begin.wrapping_add(layout.size()), begin);
             }
-            // SAFETY: it is not ours, so it came from there.
+            // SAFETY: the block is not in this heap, so it is from the system's allocator.
             None => unsafe { System.dealloc(block, layout) },
         }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let Some(begin) = self.offset(block) else {
-            // SAFETY: it is not ours, so it came from there.
+            // SAFETY: the block is not in this heap, so it is from the system's allocator.
             return unsafe { System.realloc(block, layout, size) };
         };
         let moved =
@@ -109,7 +108,7 @@ unsafe impl GlobalAlloc for Heap {
         // SAFETY: the size is not 0, as the caller guarantees.
         let new = unsafe { self.alloc(wanted) };
         if !new.is_null() {
-            // SAFETY: both are at least this long, and the new one is another.
+            // SAFETY: both blocks are at least this long, and they are different blocks.
             unsafe { ptr::copy_nonoverlapping(block, new, layout.size()) };
         }
         new
@@ -133,7 +132,7 @@ mod tests {
         for align in [2, 16, 64, PAGE] {
             let (block, layout) = alloc(&heap, 100, align);
             assert!(heap.offset(block).is_some_and(|offset| offset % align == 0), "{align}");
-            // SAFETY: it was just taken.
+            // SAFETY: it was just allocated.
             unsafe { heap.dealloc(block, layout) };
             assert_eq!(alloc(&heap, 100, align).0, block);
         }
@@ -144,7 +143,7 @@ mod tests {
         let heap = Box::new(Heap::new());
         let (first, layout) = alloc(&heap, 48, 8);
         let (second, _) = alloc(&heap, 48, 8);
-        // SAFETY: it was just taken.
+        // SAFETY: it was just allocated.
         unsafe { heap.dealloc(first, layout) };
         let (third, _) = alloc(&heap, 48, 8);
         let offsets = [first, second, third].map(|block| heap.offset(block).unwrap());
@@ -155,7 +154,7 @@ mod tests {
     fn what_grows_keeps_its_bytes_and_what_does_not_fit_comes_from_malloc() {
         let heap = Box::new(Heap::new());
         let (mut block, mut layout) = alloc(&heap, 10, 1);
-        // SAFETY: the block is 10 bytes long and ours.
+        // SAFETY: the block is 10 bytes long and belongs to this test.
         unsafe { block.write_bytes(7, 10) };
         for (size, another_behind) in [(11, false), (17, true), (5000, true), (1_000_000, false)] {
             // SAFETY: the block has this layout.

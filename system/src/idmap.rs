@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-/// What an id that is not mapped reads as: /proc/sys/kernel/overflowuid.
+/// What an id that is not mapped reads as, unless the machine has another number: /proc/sys/kernel/overflowuid.
 pub const OVERFLOW_ID: u32 = 65534;
 
-/// What is mapped.
+/// What a map maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdKind {
     /// Users.
@@ -15,7 +15,7 @@ pub enum IdKind {
 }
 
 impl IdKind {
-    /// What a message calls one of them.
+    /// Its name in messages.
     pub const fn noun(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -50,7 +50,7 @@ pub fn outer_ids(map: &str) -> Vec<Range<u64>> {
     lines(map).map(|[_, outside, count]| outside..outside.saturating_add(count)).collect()
 }
 
-/// What an id inside the namespace is outside.
+/// The id outside for an id inside.
 pub fn outer_id(map: &str, inside: u32) -> Option<u32> {
     lines(map).find_map(|[from, to, count]| {
         let offset = u64::from(inside).checked_sub(from).filter(|offset| *offset < count)?;
@@ -58,7 +58,7 @@ pub fn outer_id(map: &str, inside: u32) -> Option<u32> {
     })
 }
 
-/// The lines of a map: the first id inside, the first id outside, and how many ids.
+/// The lines of a map: the first id inside, the first id outside, and the number of ids.
 fn lines(map: &str) -> impl Iterator<Item = [u64; 3]> {
     map.lines().filter_map(|line| {
         let mut numbers = line.split_whitespace().map_while(|number| number.parse().ok());
@@ -66,27 +66,27 @@ fn lines(map: &str) -> impl Iterator<Item = [u64; 3]> {
     })
 }
 
-/// Ids that follow each other. The last one is below 4294967295, which is no id.
+/// Consecutive ids. The last one is below 4294967295, which is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubidRange {
     /// The first id.
     pub first: u32,
-    /// How many, at least one.
+    /// The number of ids, at least one.
     pub count: u32,
 }
 
 impl SubidRange {
-    /// A range, if it has ids and all of them are ids.
+    /// A range, if it is not empty and all its numbers are ids.
     pub fn new(first: u32, count: u32) -> Option<Self> {
         (count > 0 && first.checked_add(count).is_some()).then_some(Self { first, count })
     }
 
-    /// Whether all of it is in this range, too.
+    /// Whether this range contains all of the other.
     pub fn contains(self, other: Self) -> bool {
         self.first <= other.first && other.end() <= self.end()
     }
 
-    /// The id after the last.
+    /// The number after the last id.
     pub fn end(self) -> u64 {
         u64::from(self.first) + u64::from(self.count)
     }

@@ -1,7 +1,7 @@
-//! The system below the tools: its calls, mounts, namespaces, ids, accounts and programs.
+//! The layer below the tools: system calls, mounts, namespaces, ids, accounts and programs.
 //!
-//! Whatever reads or changes the system and knows neither a plan nor a message stands here,
-//! and so does every `unsafe` of the project. `chain` builds plans on it.
+//! All code that reads or changes the system, and that knows neither plans nor messages, is here; so is every
+//! `unsafe` of the project. `chain` builds plans on it.
 
 pub mod accounts;
 pub mod elf;
@@ -11,6 +11,8 @@ pub mod idmap;
 pub mod mountinfo;
 pub mod namespace;
 pub mod nss;
+pub mod program;
+pub mod removal;
 pub mod search;
 pub mod size;
 pub mod status;
@@ -21,8 +23,8 @@ pub mod walk;
 
 /// Makes the C entry point of a tool from its `fn(Vec<OsString>) -> !`.
 ///
-/// std's start-up code never runs, so SIGPIPE, closed descriptors and the stack
-/// of signal handlers stay as the caller left them for the command.
+/// std's start-up code never runs, so SIGPIPE, closed descriptors and the signal stack stay as the caller
+/// left them for the command.
 #[macro_export]
 macro_rules! main {
     ($run:path) => {
@@ -30,7 +32,7 @@ macro_rules! main {
         #[global_allocator]
         static HEAP: $crate::heap::Heap = $crate::heap::Heap::new();
 
-        /// What the C library calls; see exec-chain-system's `main!`.
+        /// The function that the C library calls; see exec-chain-system's `main!`.
         ///
         /// # Safety
         /// Only the C library calls it, with the process's own arguments.
@@ -39,7 +41,7 @@ macro_rules! main {
             argc: ::core::ffi::c_int,
             argv: *const *const ::core::ffi::c_char,
         ) -> ::core::ffi::c_int {
-            // SAFETY: these are what main() was given.
+            // SAFETY: these are the arguments of main().
             let arguments = unsafe { $crate::sys::arguments(argc, argv) };
             $run(arguments)
         }

@@ -12,30 +12,30 @@ use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
 use crate::sys;
 
-/// A mount, as a line of the table has it.
+/// A mount: one line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount<'a> {
+pub struct MountEntry<'a> {
     /// Its number.
     pub id: u64,
-    /// The number of the mount that it lies on.
+    /// The number of the mount below it.
     pub parent: u64,
-    /// Which directory of its file system is seen.
+    /// The directory of its file system that it shows.
     pub root: Cow<'a, Path>,
-    /// Where.
+    /// The mount point.
     pub at: Cow<'a, Path>,
-    /// The flags of this mount, with commas between.
+    /// The flags of this mount, separated by commas.
     pub options: &'a [u8],
-    /// Whether mounts made on it spread: mount_namespaces(7).
+    /// Whether mounts below it propagate to its peers: mount_namespaces(7).
     pub shared: bool,
-    /// Whether mounts made elsewhere spread to it.
+    /// Whether mounts propagate to it from elsewhere.
     pub slave: bool,
     /// The type of its file system.
     pub fstype: &'a [u8],
-    /// The options of the file system itself, with commas between.
+    /// The options of the file system itself, separated by commas.
     pub super_options: &'a [u8],
 }
 
-/// Directories that the kernel keeps empty, so that nothing is covered by a mount.
+/// Directories that the kernel keeps empty, so that a mount on them covers nothing.
 const KEPT_EMPTY: [&str; 16] = [
     "/proc/fs/nfsd",
     "/proc/openprom",
@@ -55,14 +55,14 @@ const KEPT_EMPTY: [&str; 16] = [
     "/sys/kernel/tracing",
 ];
 
-impl Mount<'_> {
-    /// Whether this mount lets nothing be written, whatever its file system allows.
+impl MountEntry<'_> {
+    /// Whether this mount is read-only, whatever its file system allows.
     pub fn is_read_only(&self) -> bool {
         self.options.split(|byte| *byte == b',').any(|option| option == b"ro")
     }
 
-    /// Whether it may keep the kernel from giving a user namespace a new file system of the sort that is
-    /// mounted at `dir`, /proc or /sys, because a new one would show what this covers.
+    /// Whether it can make the kernel refuse a new file system of the type mounted at `dir` (/proc or /sys)
+    /// to a user namespace, because a new one would show what this mount covers.
     pub fn may_cover(&self, dir: &str) -> bool {
         let is_below = self.at.starts_with(dir) && *self.at != *Path::new(dir);
         is_below && !KEPT_EMPTY.iter().any(|empty| self.at.starts_with(empty))
@@ -72,33 +72,33 @@ impl Mount<'_> {
 /// The table of this process, as text.
 ///
 /// # Errors
-/// As open(2), where no proc is mounted.
+/// Those of open(2), if no proc is mounted.
 pub fn table() -> Result<Vec<u8>, Errno> {
     sys::read("/proc/self/mountinfo")
 }
 
-/// The same, up to a line from which on nothing more is needed: on a machine with thousands of mounts each
-/// line costs. Lines are whole.
+/// The same, up to a line after which nothing more is needed: on a machine with thousands of mounts, each
+/// line costs time. Lines are complete.
 ///
 /// # Errors
-/// As open(2), where no proc is mounted.
+/// Those of open(2), if no proc is mounted.
 pub fn table_until(is_enough: impl FnMut(&[u8]) -> bool) -> Result<Vec<u8>, Errno> {
     sys::read_until("/proc/self/mountinfo", is_enough)
 }
 
-/// The mounts of a table, in its order: of those at one place the last one is seen.
-pub fn mounts(table: &[u8]) -> impl Iterator<Item = Mount<'_>> {
+/// The mounts of a table, in its order. Of several at one mount point, only the last one is visible.
+pub fn mounts(table: &[u8]) -> impl Iterator<Item = MountEntry<'_>> {
     table.split(|byte| *byte == b'\n').filter_map(mount)
 }
 
-/// What is mounted over a part of /proc and may keep the kernel from giving a new one.
+/// A mount over a part of /proc that can make the kernel refuse a new proc.
 pub fn cover_of_proc() -> Option<PathBuf> {
     let table = table().ok()?;
     let cover = mounts(&table).find(|mount| mount.may_cover("/proc"));
     cover.map(|mount| mount.at.into_owned())
 }
 
-/// The user whose FUSE mount a path lies on, if no other user can enter it, not even root: fuse(4),
+/// The user of the FUSE mount at a path, if no other user can enter it, not even root: fuse(4),
 /// `allow_other`.
 pub fn private_fuse(path: &Path) -> Option<u32> {
     private_fuse_in(&table().ok()?, &std::path::absolute(path).ok()?)
@@ -113,7 +113,7 @@ fn private_fuse_in(table: &[u8], path: &Path) -> Option<u32> {
     u32::try_from(user).ok().filter(|_| is_private)
 }
 
-/// Whether this process's root is the first of all mounts, into which an initramfs is unpacked.
+/// Whether this process's root is the first of all mounts, into which the kernel unpacks an initramfs.
 /// pivot_root(2) refuses to move it.
 pub fn is_root_first_mount() -> bool {
     // linux/magic.h; nix does not have it
@@ -127,15 +127,14 @@ pub fn is_root_first_mount() -> bool {
     in_memory && is_rootfs()
 }
 
-/// Whether mounts that are made outside spread to this process's root, and from there nowhere.
-pub fn is_root_slave() -> bool {
-    let table = table().unwrap_or_default();
-    let top = mounts(&table).filter(|mount| mount.at == Path::new("/")).last();
-    top.is_some_and(|mount| mount.slave && !mount.shared)
+/// Whether any mount of this process is a slave: mounts propagate to it from outside, but not back. The root need not
+/// be one.
+pub fn has_slave() -> bool {
+    mounts(&table().unwrap_or_default()).any(|mount| mount.slave && !mount.shared)
 }
 
-/// A line: id, parent, device, root, mount point, options, tags, "-", type, source, super options.
-fn mount(line: &[u8]) -> Option<Mount<'_>> {
+/// Parses a line: id, parent, device, root, mount point, options, tags, "-", type, source, super options.
+fn mount(line: &[u8]) -> Option<MountEntry<'_>> {
     let mut fields = line.split(|byte| *byte == b' ');
     let (id, parent) = (number(fields.next()?)?, number(fields.next()?)?);
     let (root, at, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
@@ -145,7 +144,7 @@ fn mount(line: &[u8]) -> Option<Mount<'_>> {
         slave |= tag.starts_with(b"master:");
     }
     let (fstype, super_options) = (fields.next()?, fields.nth(1)?);
-    Some(Mount {
+    Some(MountEntry {
         id,
         parent,
         root: unescape(root),
@@ -162,19 +161,33 @@ fn number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// How many mounts are stacked on the place of an open file or directory, if it is the root of one.
+/// How many mounts are stacked at an open file or directory, if it is the root of a mount.
 pub fn stacked_on(fd: BorrowedFd<'_>) -> Option<usize> {
-    let info = sys::read(&format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
-    // proc_pid_fdinfo(5)
-    let id = info.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:\t"))?;
-    Some(stack(&table().ok()?, number(id)?))
+    let id = id_of(fd)?;
+    Some(stack(&table().ok()?, id))
 }
 
-/// What lies below a mount, on the same place: a place may also have mounts that a mount further up hides.
+/// The number of the mount that a descriptor is on: proc_pid_fdinfo(5), Linux 3.15; statx(2) has it only since 5.8.
+pub fn id_of(fd: BorrowedFd<'_>) -> Option<u64> {
+    let info = sys::read(&format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+    number(info.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:\t"))?)
+}
+
+/// Whether both are on the same mount; a bind mount of the same file system is another one.
+pub fn are_on_one_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    match (id_of(one), id_of(other)) {
+        (Some(one), Some(other)) => one == other,
+        // without /proc
+        _ => matches!((rustix::fs::fstat(one), rustix::fs::fstat(other)),
+            (Ok(one), Ok(other)) if one.st_dev == other.st_dev),
+    }
+}
+
+/// The mounts below one at the same mount point. A mount further up can hide others there.
 fn stack(table: &[u8], top: u64) -> usize {
-    let by_id: BTreeMap<u64, Mount<'_>> = mounts(table).map(|mount| (mount.id, mount)).collect();
+    let by_id: BTreeMap<u64, MountEntry<'_>> = mounts(table).map(|mount| (mount.id, mount)).collect();
     let Some(first) = by_id.get(&top) else { return 0 };
-    let below = |mount: &&Mount<'_>| by_id.get(&mount.parent).filter(|parent| parent.id != mount.id);
+    let below = |mount: &&MountEntry<'_>| by_id.get(&mount.parent).filter(|parent| parent.id != mount.id);
     std::iter::successors(Some(first), |mount| below(mount).filter(|lower| lower.at == first.at)).count()
 }
 
@@ -198,6 +211,8 @@ fn unescape(field: &[u8]) -> Cow<'_, Path> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
     use super::*;
 
     #[test]
@@ -206,7 +221,7 @@ mod tests {
             2 1 0:5 /sub /a\\040b rw shared:3 master:4 - tmpfs t rw,mode=755\nbad line\n\n3 1 0:6 / /x rw\n";
         let found: Vec<_> = mounts(table).collect();
         assert_eq!(found.len(), 2);
-        let expected = Mount {
+        let expected = MountEntry {
             id: 2,
             parent: 1,
             root: Path::new("/sub").into(),
@@ -248,7 +263,7 @@ mod tests {
 
     #[test]
     fn only_mounts_on_one_another_are_a_stack() {
-        // 4 was mounted on 3, both are seen at /r/proc; 2 is hidden by 5, which was mounted on /r later
+        // 4 was mounted on 3, so both are visible at /r/proc; 5 was mounted on /r later and hides 2
         let table = b"1 1 0:1 / / rw - ext4 d rw\n2 1 0:2 / /r/proc rw - proc p rw\n5 1 0:5 / /r rw - tmpfs t rw\n\
             3 5 0:2 / /r/proc rw - proc p rw\n4 3 0:2 / /r/proc rw - proc p rw\n6 4 0:6 / /r/proc/sys rw - tmpfs t rw\n";
         let stacks = [1, 2, 3, 4, 6, 7].map(|top| stack(table, top));
@@ -260,5 +275,12 @@ mod tests {
         assert_eq!(unescape(br"/a\040b\134c\"), Path::new("/a b\\c\\"));
         assert_eq!(unescape(br"/\04"), Path::new("/\\04"));
         assert_eq!(unescape(b"/\xff\\011"), Path::new(OsStr::from_bytes(b"/\xff\t")));
+    }
+
+    #[test]
+    fn a_directory_is_on_one_mount_with_its_neighbour_and_not_with_what_is_mounted() {
+        let open = |path| std::fs::File::open(path).unwrap();
+        assert!(are_on_one_mount(open("/proc/self").as_fd(), open("/proc/1").as_fd()));
+        assert!(!are_on_one_mount(open("/").as_fd(), open("/proc").as_fd()));
     }
 }

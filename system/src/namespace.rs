@@ -1,4 +1,4 @@
-//! The eight kinds of namespace, in one table, and what this process may do in its own: namespaces(7).
+//! The eight kinds of namespaces, in one table, and this process's rights in its own: namespaces(7).
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
@@ -9,9 +9,9 @@ use crate::sys;
 
 /// Capabilities by their number: capabilities(7).
 pub mod capability {
-    /// setgroups(2), and the map of groups of a user namespace.
+    /// setgroups(2), and the group map of a user namespace.
     pub const CAP_SETGID: u32 = 6;
-    /// The map of users of a user namespace.
+    /// The user map of a user namespace.
     pub const CAP_SETUID: u32 = 7;
     /// chroot(2).
     pub const CAP_SYS_CHROOT: u32 = 18;
@@ -19,30 +19,30 @@ pub mod capability {
     pub const CAP_SYS_ADMIN: u32 = 21;
     /// mknod(2) of devices.
     pub const CAP_MKNOD: u32 = 27;
-    /// A map of a user namespace that has user 0.
+    /// A user map with user 0.
     pub const CAP_SETFCAP: u32 = 31;
 }
 
-/// A new time namespace: time_namespaces(7), Linux 5.6. nix and libc do not have it for unshare(2).
+/// A new time namespace: time_namespaces(7), Linux 5.6. nix and libc do not have the flag for unshare(2).
 pub const CLONE_NEWTIME: CloneFlags = CloneFlags::from_bits_retain(0x80);
 
 /// A kind of namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct NamespaceKind {
     /// Its flag of unshare(2).
     pub flag: CloneFlags,
     /// Its name in a message.
     pub name: &'static str,
     /// Its file in /proc/PID/ns.
     pub file: &'static str,
-    /// The inode number of the namespace the machine booted with, if it is fixed.
+    /// The inode number of the machine's first namespace of this kind, if it is fixed.
     ///
     /// # Source
     /// include/linux/proc_ns.h; since Linux 6.17 include/uapi/linux/nsfs.h.
     initial: Option<u64>,
 }
 
-impl Kind {
+impl NamespaceKind {
     /// user_namespaces(7)
     pub const USER: Self = Self::new(CloneFlags::CLONE_NEWUSER, "user", "user", Some(0xEFFF_FFFD));
     /// mount_namespaces(7)
@@ -68,7 +68,7 @@ impl Kind {
         Self { flag, name, file, initial }
     }
 
-    /// The kinds that flags of unshare(2) name.
+    /// The kinds in flags of unshare(2).
     pub fn of(flags: CloneFlags) -> impl Iterator<Item = Self> + Clone {
         Self::ALL.into_iter().filter(move |kind| flags.contains(kind.flag))
     }
@@ -78,26 +78,26 @@ impl Kind {
         format!("/proc/self/ns/{}", self.file)
     }
 
-    /// The sysctl below `user.` that limits how many there are.
+    /// The sysctl below `user.` that limits the number of these namespaces.
     pub fn limit(self) -> String {
         format!("max_{}_namespaces", self.file)
     }
 
-    /// Whether it is the one the machine booted with, as far as /proc can tell.
+    /// Whether this process is in the machine's first namespace of this kind, as far as /proc shows.
     pub fn is_initial(self) -> bool {
         self.initial.is_some() && self.inode() == self.initial
     }
 
-    /// Whether it belongs to this process's user namespace, so that capabilities count in it:
+    /// Whether it belongs to this process's user namespace, so that capabilities apply to it:
     /// user_namespaces(7), ioctl_ns(2).
     ///
-    /// If /proc cannot tell, the answer is yes: the kernel will have the last word.
+    /// If /proc does not show this, the answer is yes, and the kernel decides later.
     pub fn is_ours(self) -> bool {
         let Some(own) = Self::USER.inode() else { return true };
         let Ok(file) = File::open(self.path()) else { return true };
         match sys::owner_of_namespace(&file) {
             Ok(owner) => File::from(owner).metadata().is_ok_and(|meta| meta.ino() == own),
-            // EPERM: the owner is a user namespace that we cannot see, so not ours
+            // EPERM: the owner is a user namespace that we cannot see
             Err(_) => false,
         }
     }

@@ -1,7 +1,7 @@
-//! Users and groups of this machine by name and by number.
+//! Users and groups of this machine, by name and by number.
 //!
-//! Names that /etc/passwd and /etc/group do not have come from getent(1). The C library would load
-//! its name services with the dynamic loader, which a static program lacks.
+//! Names that are not in /etc/passwd and /etc/group come from getent(1). The C library would load its name
+//! services with the dynamic loader, which a static program lacks.
 
 use std::fs;
 use std::io::Read as _;
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use crate::accounts::AccountFiles;
 use crate::idmap::IdKind;
 
-/// The id of a name, or an id in decimal. What is both is a name: POSIX, chown.
+/// The id for a name or for a decimal number. A number that is also a name is a name: POSIX, chown.
 ///
 /// # Errors
 /// No account has the name, or the number is not an id.
@@ -39,7 +39,7 @@ pub struct Account {
 
 /// The account of a user.
 pub fn account(uid: u32) -> Option<Account> {
-    // both maps and some messages need that of the caller, and getent(1) is a process to start
+    // both maps and some messages need the caller's account, and getent(1) starts a process
     static FIRST: OnceLock<(u32, Option<Account>)> = OnceLock::new();
     let by_id = |files: &AccountFiles| {
         let user = files.user_of(uid)?;
@@ -59,7 +59,7 @@ pub fn has_name(kind: IdKind, id: u32) -> bool {
     find(kind, &id.to_string(), found).is_some()
 }
 
-/// What `found` finds in the file of the accounts, or else in the output of getent(1) for `key`.
+/// Applies `found` to the account file, and then to the output of getent(1) for `key`.
 fn find<T>(kind: IdKind, key: &str, found: impl Fn(&AccountFiles) -> Option<T>) -> Option<T> {
     let (file, service) = match kind {
         IdKind::User => ("/etc/passwd", "passwd"),
@@ -72,20 +72,20 @@ fn find<T>(kind: IdKind, key: &str, found: impl Fn(&AccountFiles) -> Option<T>) 
         })
     };
     match found(fs::read(file).unwrap_or_default()) {
-        // getent(1) without a key lists all
+        // without a key, getent(1) lists everything
         None if !key.is_empty() => found(output("getent", &[service, key])?.into_bytes()),
         account => account,
     }
 }
 
-/// What a program prints on standard output; nothing if it cannot be run.
+/// A program's standard output; None if the program cannot be run.
 pub fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;
     let mut text = String::new();
     child.stdout.take()?.read_to_string(&mut text).ok()?;
-    // this fails if the caller ignores SIGCHLD, and the kernel reaps the child: the text is enough
+    // if the caller ignores SIGCHLD, this fails because the kernel has reaped the child; the output is enough
     let _ = child.wait();
     Some(text)
 }

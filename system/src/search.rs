@@ -1,5 +1,5 @@
-//! Where programs are looked for, and which directory of a path stops a process: each one above the last
-//! name has to be searched, path_resolution(7), and `EACCES` does not say which one may not be.
+//! The search for programs, and the directory in a path that denies access: a process needs search permission
+//! for every directory in a path, path_resolution(7), and `EACCES` does not show which one lacks it.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,15 +9,15 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::AccessFlags;
 
-/// Where a program is looked for when PATH is unset: confstr(3)'s _CS_PATH on Linux.
+/// The search path if PATH is unset: confstr(3)'s _CS_PATH on Linux.
 const STANDARD_PATH: &str = "/bin:/usr/bin";
 
-/// PATH, or what execvp(3) takes without it.
+/// PATH, or the default of execvp(3).
 pub fn path() -> OsString {
     std::env::var_os("PATH").unwrap_or_else(|| OsString::from(STANDARD_PATH))
 }
 
-/// The directories of [`path`], in their order. An empty one is the working directory: environ(7).
+/// The directories of [`path`], in order. An empty one is the working directory: environ(7).
 pub fn path_dirs() -> Vec<PathBuf> {
     dirs(&path())
 }
@@ -28,7 +28,7 @@ pub fn dirs(path: &OsStr) -> Vec<PathBuf> {
     dirs.map(|dir| PathBuf::from(OsStr::from_bytes(if dir.is_empty() { b"." } else { dir }))).collect()
 }
 
-/// The first directory of a path that the effective user may not search, if that is the trouble.
+/// The first directory of a path that the effective user cannot search, if there is one.
 pub fn unsearchable_parent(path: &Path) -> Option<PathBuf> {
     let above: Vec<&Path> = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
     let closed = above.into_iter().rev().find(|dir| {

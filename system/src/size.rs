@@ -1,9 +1,9 @@
-//! Sizes as people write them, read by hand for docker's units: k and m are powers of 1024.
+//! Sizes as people write them, with docker's units: k and m are powers of 1024.
 
-/// A number and a unit, powers of 1024: 50M, 1.5G, 10mb, 2KiB.
+/// A number and a unit, where units are powers of 1024: 50M, 1.5G, 10mb, 2KiB.
 ///
 /// # Errors
-/// What a size looks like.
+/// A description of valid sizes.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -13,9 +13,9 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         "m" | "mb" | "mib" => 20,
         "g" | "gb" | "gib" => 30,
         "t" | "tb" | "tib" => 40,
-        _ => return Err("a size is a number and a unit out of k, m, g and t: 50M, 1.5G".to_string()),
+        _ => return Err("expected a number and a unit, k, m, g or t: 50M, 1.5G".to_string()),
     };
-    let thousandths = thousandths(number).ok_or("a size is a number and a unit: 50M, 1.5G")?;
+    let thousandths = thousandths(number).ok_or("expected a number and a unit: 50M, 1.5G")?;
     let bytes = (u128::from(thousandths) << shift) / 1000;
     u64::try_from(bytes)
         .ok()
@@ -29,7 +29,7 @@ pub fn thousandths(text: &str) -> Option<u64> {
     if whole.len() + part.len() == 0 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // docker has .5, too
+    // docker accepts .5 as well
     let whole = if whole.is_empty() { "0" } else { whole };
     let whole: u64 = whole.bytes().all(|byte| byte.is_ascii_digit()).then(|| whole.parse().ok())??;
     let part: u64 = format!("{part:0<3}").get(..3)?.parse().ok()?;

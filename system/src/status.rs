@@ -1,21 +1,21 @@
-//! What /proc shows of a process: proc_pid_status(5).
+//! The status of a process in /proc: proc_pid_status(5).
 
 /// The text of a status file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status(String);
 
 impl Status {
-    /// That of this process; empty without /proc.
+    /// This process's status; empty without /proc.
     pub fn of_this_process() -> Self {
         Self(std::fs::read_to_string("/proc/self/status").unwrap_or_default())
     }
 
-    /// That of another process.
+    /// Another process's status.
     pub fn of(pid: u32) -> Self {
         Self(std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default())
     }
 
-    /// One that was read from elsewhere.
+    /// A status read from elsewhere.
     pub fn new(text: String) -> Self {
         Self(text)
     }

@@ -1,4 +1,4 @@
-//! Subordinate ids: those that an ordinary user may map into a user namespace. subuid(5), subgid(5)
+//! Subordinate ids, which an ordinary user may map in a user namespace: subuid(5), subgid(5).
 
 use std::fs;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::idmap::{IdKind, SubidRange, inner_ids};
 use crate::nss;
 
-/// The user whose ids are looked up: subordinate groups, too, belong to a user.
+/// The user whose ids are looked up. Subordinate groups belong to a user, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     uid: u32,
@@ -14,15 +14,15 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The user with this number.
+    /// The user with this id.
     pub fn new(uid: u32) -> Self {
         Self { uid, name: nss::account(uid).map(|account| account.name) }
     }
 
-    /// Every range the user has.
+    /// All ranges of this user.
     pub fn ranges(&self, kind: IdKind) -> Vec<SubidRange> {
         match &self.name {
-            Some(name) if are_served_elsewhere() => {
+            Some(name) if has_other_source() => {
                 let group = (kind == IdKind::Group).then_some("-g");
                 let arguments: Vec<&str> = group.into_iter().chain([name.as_str()]).collect();
                 parse_getsubids(&nss::output("getsubids", &arguments).unwrap_or_default())
@@ -37,7 +37,7 @@ impl Owner {
         entries(text).filter(|(owner, _)| is_own(owner)).map(|(_, range)| range).collect()
     }
 
-    /// A line of subuid(5) for this user, if it has none: the ids after those of all users.
+    /// A line for subuid(5), for a user without one: ids after those of all users.
     pub fn line_to_add(&self, kind: IdKind) -> String {
         let text = read(kind.subid_file());
         let first = entries(&text).map(|(_, range)| range.end()).max().unwrap_or_default().max(100_000);
@@ -51,7 +51,7 @@ pub fn all(kind: IdKind) -> Vec<Range<u64>> {
     entries(&read(kind.subid_file())).map(|(_, range)| u64::from(range.first)..range.end()).collect()
 }
 
-/// The lines of subuid(5) that are whole: `alice:100000:65536`.
+/// The complete lines of subuid(5): `alice:100000:65536`.
 fn entries(text: &str) -> impl Iterator<Item = (&str, SubidRange)> {
     text.lines().filter_map(|line| {
         let mut fields = line.split(':');
@@ -71,8 +71,8 @@ fn parse_getsubids(text: &str) -> Vec<SubidRange> {
     ranges.collect()
 }
 
-/// Whether nsswitch.conf(5) names another source for `subid:` than files.
-fn are_served_elsewhere() -> bool {
+/// Whether nsswitch.conf(5) has a source other than files for `subid:`.
+fn has_other_source() -> bool {
     let text = read("/etc/nsswitch.conf");
     let services = text.lines().find_map(|line| line.strip_prefix("subid:"));
     services.is_some_and(|services| services.trim() != "files")

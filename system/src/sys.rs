@@ -1,7 +1,7 @@
-//! The system calls that nix does not have, and every `unsafe` of the project but the heap's.
+//! The system calls that nix does not have, and every `unsafe` of the project except the heap's.
 //!
-//! One call a function, one `unsafe` a block; what keeps each one sound stands
-//! at its SAFETY line. Errors are errno values, as the manual pages list them.
+//! One call per function, one `unsafe` per block; the SAFETY line says why it is sound. Errors are errno
+//! values, as in the manual pages.
 
 mod bpf;
 mod cgroup_namespace;
@@ -27,28 +27,36 @@ pub use bpf::attach_device_program;
 pub use cgroup_namespace::cgroup_namespace;
 pub use credentials::*;
 use descriptors::inherited;
-pub use descriptors::{close_all_but, close_on_exec, inherited_descriptors, look_at};
+pub use descriptors::{close_all_but, close_inherited, close_on_exec, inherited_descriptors, with_fd};
 pub use files::*;
 pub use mounts::*;
 use process::forget_signal;
 pub use process::{
-    Change, drop_code_pages, execve, fork, fork_into, is_ignored, kill, next_change, overwrite_arguments,
-    pending, pidfd_open, set_death_signal, set_ignored, unblock,
+    Change, OWN_PROGRAM, drop_code_pages, execve, execve_open, fork, fork_into, is_ignored, is_sealed_copy,
+    kill, next_change, overwrite_arguments, overwrite_environment, own_arguments, pending, pidfd_open,
+    sealed_copy, set_death_signal, set_ignored, set_process_name, spawn, unblock,
 };
 pub use rights::*;
 pub use user_namespace::user_namespace;
 
-/// Writes a whole line to standard error, and lets a failure pass.
+/// Writes a whole line to standard error, and ignores a failure.
 ///
-/// Where the caller closed descriptor 2, the number may be one we opened since:
-/// ours are all close-on-exec, an inherited one never is, so that tells them apart.
+/// If the caller closed descriptor 2, the number can belong to a descriptor that we have opened. All of ours
+/// are close-on-exec, and an inherited one never is.
 pub fn write_stderr(line: &[u8]) {
     if inherited(2) {
         write_all(2, line);
     }
 }
 
-/// Writes to standard output what the user asked to read there (`--help`).
+/// How many columns the terminal at standard error has, 0 if that is unknown; None if standard error is not a
+/// terminal.
+pub fn stderr_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok().filter(|_| inherited(2))?;
+    Some(size.ws_col.into())
+}
+
+/// Writes text that the user asked for, such as `--help`, to standard output.
 pub fn write_stdout(text: &[u8]) {
     if inherited(1) {
         write_all(1, text);
@@ -56,11 +64,11 @@ pub fn write_stdout(text: &[u8]) {
 }
 
 fn write_all(fd: c_int, mut rest: &[u8]) {
-    // SAFETY: `inherited` has just seen it open, and nothing else runs in this process.
+    // SAFETY: `inherited` has just seen that it is open, and this process has no other thread.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     let pipe: SigSet = std::iter::once(Signal::SIGPIPE).collect();
     let mut before = SigSet::empty();
-    // a reader that is gone must not end us; its disposition is the command's and stays
+    // a closed pipe must not end us; the signal's disposition belongs to the command and stays
     let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_BLOCK, Some(&pipe), Some(&mut before));
     while !rest.is_empty() {
         match nix::unistd::write(fd, rest) {
@@ -78,12 +86,12 @@ fn write_all(fd: c_int, mut rest: &[u8]) {
 
 /// Ends the process at once: no destructors, no exit handlers, nothing flushed.
 pub fn exit(status: i32) -> ! {
-    // SAFETY: _exit takes any status and does not return.
+    // SAFETY: _exit accepts any status and does not return.
     unsafe { libc::_exit(status) }
 }
 
-/// The arguments a process was started with, byte for byte, from what its C entry point was given:
-/// std's own copy needs its runtime on some systems.
+/// The arguments of this process, byte for byte, from its C entry point: on some systems, std has them only
+/// with its runtime.
 ///
 /// # Safety
 /// `argc` and `argv` are those of `main()`: C11 5.1.2.2.1.
@@ -91,12 +99,12 @@ pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString
     if argv.is_null() {
         return Vec::new();
     }
-    // SAFETY: the caller's: `argc` pointers.
+    // SAFETY: the caller guarantees `argc` pointers.
     let argv = unsafe { std::slice::from_raw_parts(argv, usize::try_from(argc).unwrap_or(0)) };
     process::remember_arguments(argv);
     argv.iter()
         .map(|&arg| {
-            // SAFETY: the caller's: each of them leads to a C string.
+            // SAFETY: the caller guarantees that each is a C string.
             let arg = unsafe { CStr::from_ptr(arg) };
             OsStr::from_bytes(arg.to_bytes()).to_owned()
         })
@@ -126,13 +134,13 @@ pub fn bring_up(interface: &str) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-/// setenv(3): what the command finds in its environment.
+/// setenv(3): sets a variable for the command.
 ///
 /// # Errors
 /// `ENOMEM`; `EINVAL` for a name that is empty or holds `=`.
 pub fn set_variable(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Result<(), Errno> {
     let (name, value) = (c_string(name.as_ref())?, c_string(value.as_ref())?);
-    // SAFETY: both are C strings, and no other thread reads the environment: there is none.
+    // SAFETY: both are C strings, and this process has no other thread that reads the environment.
     let result = unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
     Errno::result(result).map(drop)
 }
@@ -143,18 +151,18 @@ pub fn set_variable(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Result
 /// `EINVAL` for a name that is empty or holds `=`.
 pub fn unset_variable(name: impl AsRef<OsStr>) -> Result<(), Errno> {
     let name = c_string(name.as_ref())?;
-    // SAFETY: it is a C string, and no other thread reads the environment: there is none.
+    // SAFETY: it is a C string, and this process has no other thread that reads the environment.
     let result = unsafe { libc::unsetenv(name.as_ptr()) };
     Errno::result(result).map(drop)
 }
 
-/// Clears the environment but for these variables.
+/// Clears the environment, except these variables.
 ///
 /// # Errors
 /// `ENOMEM`; `EINVAL` for a name that is empty or holds `=`.
 pub fn keep_environment(names: &[OsString]) -> Result<(), Errno> {
     let kept: Vec<_> = names.iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
-    // SAFETY: one thread, and no reference into the environment is held: `kept` is a copy.
+    // SAFETY: one thread, and no reference into the environment: `kept` is a copy.
     unsafe { libc::clearenv() };
     kept.into_iter().try_for_each(|(name, value)| set_variable(name, value))
 }

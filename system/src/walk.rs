@@ -1,4 +1,4 @@
-//! Follows a path and its links as a process inside a root would, so that it cannot lead outside.
+//! Follows a path and its symlinks as a process inside a root would, so that it cannot lead outside.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -6,28 +6,28 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-/// As many links as the kernel follows in one path: path_resolution(7).
+/// How many symlinks the kernel follows in one path: path_resolution(7).
 const MAX_LINKS: usize = 40;
 
 /// How far a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walked {
-    /// What exists, without links, relative to the root; empty for the root.
+    /// The existing part, without symlinks, relative to the root; empty for the root.
     pub real: PathBuf,
-    /// The names below it that do not exist.
+    /// The names after it that do not exist.
     pub missing: Vec<OsString>,
 }
 
-/// The parts of a path that are still to be followed, the next one last.
+/// The components of a path that are still to be followed; the next one is the last element.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Components {
     todo: Vec<OsString>,
     links: usize,
 }
 
-/// A part of a path.
+/// A component of a path.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Component {
     /// The root, with which an absolute path begins.
     Root,
     /// `..`; above the root is the root.
@@ -36,10 +36,15 @@ pub enum Part {
     Name(OsString),
 }
 
-impl Parts {
+impl Components {
     /// Those of a path.
     pub fn new(path: &Path) -> Self {
         Self { todo: names(path), links: 0 }
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.todo.is_empty()
     }
 
     /// Puts the parts of a link's target before the others.
@@ -56,17 +61,17 @@ impl Parts {
     }
 }
 
-impl Iterator for Parts {
-    type Item = Part;
+impl Iterator for Components {
+    type Item = Component;
 
-    fn next(&mut self) -> Option<Part> {
+    fn next(&mut self) -> Option<Component> {
         loop {
             let name = self.todo.pop()?;
             return Some(match name.as_bytes() {
                 b"." => continue,
-                b"/" => Part::Root,
-                b".." => Part::Parent,
-                _ => Part::Name(name),
+                b"/" => Component::Root,
+                b".." => Component::Parent,
+                _ => Component::Name(name),
             });
         }
     }
@@ -79,13 +84,13 @@ fn names(path: &Path) -> Vec<OsString> {
 /// Follows a path as far as it exists. `link` returns the target of the link at a path below the root,
 /// and `EINVAL` for anything else: readlink(2).
 pub fn walk(path: &Path, link: impl Fn(&Path) -> Result<PathBuf, Errno>) -> Walked {
-    let mut parts = Parts::new(path);
+    let mut parts = Components::new(path);
     let mut real = PathBuf::new();
     while let Some(part) = parts.next() {
         match part {
-            Part::Root => real.clear(),
-            Part::Parent => _ = real.pop(),
-            Part::Name(name) => match link(&real.join(&name)) {
+            Component::Root => real.clear(),
+            Component::Parent => _ = real.pop(),
+            Component::Name(name) => match link(&real.join(&name)) {
                 Ok(target) if parts.follow(&target).is_ok() => {}
                 Err(Errno::EINVAL) => real.push(name),
                 _ => {

@@ -1,12 +1,12 @@
 //
-// The floor under a start: what the chain makes, in one static process without a C library.
+// The lower bound of a start: the system calls of a chain, in one static process without a C library.
 //
 //   floor ROOT GROUPS COMMAND    (as root)
 //
-// New mount, UTS, IPC, network, PID and cgroup namespaces, hostname, lo, a control group made below
-// GROUPS (a version 2 hierarchy), the mounts of chroot-rs, pivot_root, exec; then the group goes.
-// Each call is made once: no second process 1, no second mount namespace, nothing looked at,
-// and a failure is an exit status without a word. tests/benches/start compiles it:
+// New mount, UTS, IPC, network, PID and cgroup namespaces, hostname, lo, a control group below GROUPS
+// (a version 2 hierarchy), the mounts of chroot-rs, pivot_root, exec; then the group is removed. Each call
+// is made once: no second process 1, no second mount namespace, no checks; a failure is an exit status
+// without a message. tests/benches/start compiles it:
 //   cc -O2 -static -nostdlib -fno-stack-protector -fno-asynchronous-unwind-tables floor.c
 
 #include <asm/unistd.h>
@@ -40,7 +40,7 @@ __asm__(".globl _start\n_start: mov x0, sp\nbl start");
 #error "x86_64 or aarch64"
 #endif
 
-// a failure ends it with the line, so that a benchmark cannot measure it by mistake
+// a failure exits with the line number, so that a benchmark cannot measure it by mistake
 #define MUST(result) must((word)(result), __LINE__)
 static word must(word result, int line) {
     if (result < 0) call(__NR_exit_group, line, 0, 0, 0, 0);
@@ -68,7 +68,7 @@ static void link_to(const char *to, const char *where) {
     MUST(call(__NR_symlinkat, (word)to, AT_FDCWD, (word)where, 0, 0));
 }
 
-// in ROOT, as chroot-rs has it by default for root of the machine
+// mounts in ROOT, the default of chroot-rs for root of the machine
 static void world(void) {
     const word safe = MS_NOSUID | MS_NODEV | MS_NOEXEC;
     mounts("proc", "proc", "proc", safe, 0);
@@ -119,7 +119,7 @@ static void child(const char *root, char **command, char **environment) {
     MUST(call(__NR_execve, (word)command[0], (word)command, (word)environment, 0, 0));
 }
 
-// floor-PID, to the buffer
+// writes floor-PID into the buffer
 static void name_group(char *to, word pid) {
     for (const char *name = "floor-"; *name;) *to++ = *name++;
     for (word rest = pid; rest; rest /= 10) *to++ = '0' + rest % 10;
@@ -130,7 +130,7 @@ __attribute__((used)) void start(word *stack) {
     char **arguments = (char **)(stack + 1);
     char **environment = arguments + stack[0] + 1;
     if (stack[0] < 4) call(__NR_exit_group, 255, 0, 0, 0, 0);
-    // by descriptor: the child's pivot_root takes our root along
+    // by descriptor: the child's pivot_root moves our root, too
     const word open = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
     word groups = MUST(call(__NR_openat, AT_FDCWD, (word)arguments[2], open, 0, 0));
     char name[32];

@@ -1,4 +1,4 @@
-//! Any command line: it is refused in the tool's own words, or done; never a panic.
+//! Random command lines: the tool rejects them in its own words or runs them, and never panics.
 
 use std::ffi::OsString;
 use std::thread;
@@ -13,16 +13,16 @@ use crate::definitions;
 mod sandbox;
 mod words;
 
-/// How many command lines are tried of each tool; `CHAIN_CASES` tries more.
+/// The number of command lines per tool; `CHAIN_CASES` overrides it.
 const CASES: usize = 1500;
 
-/// Commands of the pages that fail with 125 themselves, as a link of a chain does, and say so.
+/// Commands of the pages that exit with 125 themselves, like links of a chain, and print why.
 const LIKE_LINKS: [&str; 4] = ["env", "nice", "nohup", "stdbuf"];
 
 /// What is wrong with an outcome.
 fn wrong(tool: &str, tried: &Tried) -> Option<&'static str> {
     let Tried { status, said } = tried;
-    // of rootfs-fetch, 0 to 7; of a link of a chain its own and any of the command's, but no signal
+    // rootfs-fetch: 0 to 7; a link: its own and all of the command's, but no signal
     let expected = if tool == "rootfs-fetch" { *status <= 7 } else { !(129..=192).contains(status) };
     let failed = if tool == "rootfs-fetch" { *status != 0 } else { *status == 125 };
     let by = |name: &str, line: &str| line.starts_with(&format!("{name}: "));
@@ -43,14 +43,14 @@ fn wrong(tool: &str, tried: &Tried) -> Option<&'static str> {
     }
 }
 
-/// Tries command lines of a tool; what is wrong with them, and how many came to an end of each kind.
+/// Tries command lines of a tool. Returns what is wrong, and how many ended in each way.
 fn try_tool(tool: &Command, mut rng: Rng, cases: usize) -> String {
     let name = tool.get_name();
     let words = Words::of(tool);
     let lines: Vec<Vec<OsString>> = (0..cases).map(|_| words.line(&mut rng)).collect();
     let tried = try_all(name, &lines);
     let ran = tried.iter().filter(|tried| tried.status != 125 && tried.status != 2).count();
-    // seen with --nocapture: all of them refused would be worth little
+    // printed with --nocapture: if all were rejected, the test would be worthless
     println!("{name}: {} command lines, {ran} went on to the end", lines.len());
     let wrong = lines.iter().zip(&tried).filter_map(|(line, tried)| {
         let what = wrong(name, tried)?;

@@ -1,5 +1,5 @@
-//! Options of docker, and of our other tools, typed at a tool that has not got them: what is said is true, and
-//! docs/docker.md has a row for each option of `docker run`.
+//! Options of docker, and of our other tools, given to a tool that does not have them: the hint is correct,
+//! and docs/docker.md has a row for each option of `docker run`.
 
 use hints::docker::FLAGS;
 use hints::{Foreign, Here};
@@ -11,11 +11,17 @@ use crate::{definitions, options};
 const PAGE: &str = "docs/docker.md";
 const HEAD: &str = "| docker run | here |\n| --- | --- |\n";
 
+/// The equivalents of an option, for all of its values.
+fn every_here(flag: &Foreign) -> impl Iterator<Item = Here> {
+    std::iter::once(flag.here).chain(flag.values.iter().map(|(_, here)| *here))
+}
+
 #[test]
 fn an_option_that_is_advised_exists() {
     let tools = definitions();
-    let foreign = FLAGS.iter().chain(hints::others::OPTIONS.iter().flat_map(|(_, options)| *options));
-    for (tool, option) in foreign.filter_map(|flag| match flag.here {
+    let others = hints::others::OPTIONS.iter().chain(hints::others::FETCHERS);
+    let foreign = FLAGS.iter().chain(others.flat_map(|(_, options)| *options));
+    for (tool, option) in foreign.flat_map(every_here).filter_map(|here| match here {
         Here::Option(tool, option) => Some((tool, option)),
         _ => None,
     }) {
@@ -31,7 +37,7 @@ fn an_option_that_is_advised_exists() {
 
 #[test]
 fn our_own_options_at_the_wrong_tool_lead_to_the_right_one() {
-    // hints/own.txt is built into the hints
+    // hints/own.txt is compiled into the hints
     if documents::updating() {
         return;
     }
@@ -40,7 +46,7 @@ fn our_own_options_at_the_wrong_tool_lead_to_the_right_one() {
     for owner in &tools {
         for option in options(owner).filter_map(|option| option.get_long()) {
             for other in tools.iter().filter(|other| !has(other, option)) {
-                let said = hints::advice(other.get_name(), &format!("--{option}"));
+                let said = hints::advice(other.get_name(), &format!("--{option}"), "");
                 let said =
                     said.unwrap_or_else(|| panic!("nothing is said of {} --{option}", other.get_name()));
                 let names_one = tools.iter().any(|tool| said.contains(tool.get_name()));
@@ -59,31 +65,46 @@ fn the_table_of_dockers_options_is_that_of_the_hints() {
     same(PAGE, &format!("{before}{HEAD}{rows}\n{after}"));
 }
 
-/// A row: the option as docker has it, and what does the same here, with the page on which it was tried.
+/// A row of the table: docker's option, and its equivalent.
 fn row(flag: &Foreign) -> String {
     let spellings = flag.spellings.iter().filter(|spelling| !["-it", "-ti", "--net"].contains(spelling));
     let spellings: Vec<String> = spellings.map(|spelling| format!("`{spelling}`")).collect();
-    let here = match flag.here {
+    let mut here = cell(flag.here);
+    for same in flag.values.chunk_by(|(_, first), (_, second)| first == second) {
+        let values: Vec<String> = same.iter().map(|(value, _)| format!("`{value}`")).collect();
+        here += &format!(
+            "; {}: {}",
+            values.join(", "),
+            same.first().map(|(_, here)| cell(*here)).unwrap_or_default()
+        );
+    }
+    format!("| {} | {} |\n", spellings.join(", "), here.replace('|', "\\|"))
+}
+
+/// The equivalent, with a link to its page.
+fn cell(here: Here) -> String {
+    match here {
         Here::Option(tool, option) => {
             let name = option.split(' ').rfind(|word| word.starts_with("--")).unwrap_or_default();
+            let name = name.split('=').next().unwrap_or_default();
             // an alias has no page of its own
             let page = format!("tests/options/{tool}/{}.md", name.trim_start_matches('-'));
             assert!(!documents::text(&page).is_empty(), "{page} is not written");
             format!("[`{tool} {option}`](../{page})")
         }
         Here::Line(line) => format!("`{line}`, [below](#with-another-program)"),
+        Here::RootLine(line) => format!("as root `{line}`, [below](#with-another-program)"),
         Here::Nothing(why) => format!("not needed: {why}"),
         Here::NotHere(why) => format!("not here: {why}"),
-    };
-    format!("| {} | {} |\n", spellings.join(", "), here.replace('|', "\\|"))
+    }
 }
 
 #[test]
 fn each_line_with_another_program_was_run() {
-    let text = [PAGE, "docs/network.md"].map(documents::text).concat();
+    let text = [PAGE, "docs/network.md", "docs/running.md"].map(documents::text).concat();
     let commands: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
-    for flag in FLAGS {
-        let Here::Line(line) = flag.here else { continue };
+    for here in FLAGS.iter().flat_map(every_here) {
+        let (Here::Line(line) | Here::RootLine(line)) = here else { continue };
         // the program and its option, without what a reader puts in
         let (program, rest) = line.split_once(' ').expect("a program with words");
         let option = rest.split([' ', '=']).next().filter(|word| word.starts_with('-')).unwrap_or_default();
@@ -98,6 +119,7 @@ fn a_foreign_option_is_told_by_each_tool() {
         (tools().unshare(), &["-it", "ubuntu"][..], "docker's -it is not needed: "),
         (tools().chroot(), &["--rm", "r"], "docker's --rm is '--ephemeral' here"),
         (tools().chroot(), &["-v", "/a:/b", "r"], "docker's -v is '--bind SRC:DST[:ro]' here"),
+        (tools().chroot(), &["--bind", "/usr", "/usr", "/"], "join DST to SRC: '--bind /usr:/usr'"),
         (tools().cgexec(), &["--bind", "/a"], "--bind is an option of chroot-rs: "),
         (tools().cgexec(), &["--ro-bind", "/a", "/b"], "bwrap's --ro-bind is an option of chroot-rs here: "),
         (tools().fetch(), &["--rm", "docker://ubuntu"], "docker's --rm is an option of chroot-rs here: "),
@@ -108,7 +130,19 @@ fn a_foreign_option_is_told_by_each_tool() {
             "docker's --privileged is an option of chroot-rs here: ",
         ),
         (tools().unshare(), &["--cap-add=ALL"], "docker's --cap-add is an option of chroot-rs here: "),
-        (tools().chroot(), &["ubuntu:24.04", "sh"], "an image becomes a directory first: "),
+        (tools().chroot(), &["ubuntu:24.04", "sh"], "unpack the image into a directory first: "),
+        (tools().chroot(), &["pull", "ubuntu"], "docker's pull is rootfs-fetch here: "),
+        (tools().chroot(), &["--ephemeral", "10g", "r"], "join the value to its option: '--ephemeral=10g'"),
+        (tools().unshare(), &["run", "ubuntu"], "docker's run is a chain here: "),
+        (tools().cgexec(), &["--cpuset", "0", "true"], "did you mean --cpuset-cpus or --cpuset-mems?"),
+        (
+            tools().fetch(),
+            &["pull", "ubuntu"],
+            "there are no commands: 'rootfs-fetch docker://ubuntu my-root'",
+        ),
+        (tools().unshare(), &["--network", "none", "true"], "docker's --network none is not needed: "),
+        // printed before the tool does anything, for which an ordinary user would have no rights
+        (tools().unshare(), &["--pid", "host"], "docker's --pid is '--share pid' here"),
     ] {
         let said = Run::new(&tool).args(line).end().stderr;
         let said = String::from_utf8_lossy(&said).into_owned();
@@ -124,7 +158,7 @@ mod with_engine {
     #[ignore = "needs Debian's docker.io"]
     fn each_option_of_docker_run_has_a_row() {
         let help = Run::new(daemon::program("docker")).args(["run", "--help"]).end().ok();
-        // what is further in goes on with a description
+        // a line with more indentation continues a description
         let words = help.lines().filter_map(|line| {
             let option = line.trim_start();
             let is_option = option.starts_with('-') && line.len() - option.len() <= 6;

@@ -1,5 +1,5 @@
-//! The one definition of each tool's options, and what has to agree with it: the option pages, the man
-//! pages and completions, and what the tools make of random command lines.
+//! The definition of each tool's options, and everything that must agree with it: the option pages, the man
+//! pages and completions, and the reaction of the tools to random command lines.
 
 mod arguments;
 mod foreign;
@@ -25,7 +25,7 @@ fn options(tool: &Command) -> impl Iterator<Item = &Arg> {
     tool.get_arguments().filter(|argument| !argument.is_positional())
 }
 
-/// An option as it is written: `-m`, and `--memory BYTES` or `--mount-proc[=DIR]`.
+/// An option as pages write it: `-m`, and `--memory BYTES` or `--mount-proc[=DIR]`.
 fn written(option: &Arg) -> (Option<String>, String) {
     let long = option.get_long().expect("each option has a long name");
     let takes = option.get_num_args().expect("built");

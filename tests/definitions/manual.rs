@@ -1,4 +1,4 @@
-//! Man pages, completions and tables of options follow from the one definition of the options.
+//! Man pages, completions and tables of options are generated from the definition of the options.
 //!
 //! They are committed, so that a packager needs no cargo to install them;
 //! `CHAIN_UPDATE=1 cargo test -p tests --test definitions manual` writes them.
@@ -13,7 +13,7 @@ use crate::{definitions, options, page, written};
 mod operands;
 mod with_shells;
 
-/// The written sections of a man page: its title, and the file that has it as roff.
+/// The handwritten sections of a man page: the title, and the file with its roff source.
 const SECTIONS: [(&str, &str); 7] = [
     ("EXIT STATUS", "exit-status.man"),
     ("DIAGNOSTICS", "diagnostics.man"),
@@ -75,7 +75,7 @@ fn the_list_of_options_for_hints_is_that_of_the_definition() {
     same("hints/own.txt", &list);
 }
 
-/// A file is what was generated, or it is written where that was asked for.
+/// Asserts that a file equals the generated text; with `CHAIN_UPDATE=1`, writes it.
 #[track_caller]
 pub fn same(file: &str, generated: &str) {
     if documents::text(file) == generated {
@@ -92,7 +92,7 @@ pub fn same(file: &str, generated: &str) {
 fn man_page(tool: Command) -> String {
     let (name, version) = (tool.get_name().to_string(), tool.get_version().unwrap_or_default().to_string());
     let about = tool.get_about().expect("a tool says what it is").to_string();
-    // NAME takes one line without its full stop, DESCRIPTION all
+    // NAME has one line without its full stop, DESCRIPTION the whole text
     let first = about.lines().next().unwrap_or_default().trim_end_matches('.').to_string();
     let man = Man::new(tool.about(first).long_about(about))
         .title(name.to_uppercase())
@@ -106,11 +106,11 @@ fn man_page(tool: Command) -> String {
     man.render_options_section(&mut page).expect("a Vec takes all");
     let page = String::from_utf8(page).expect("a page is text");
     let page = grouped(&page);
-    // without a date clap_mangen leaves its place out, and what follows moves up: man(7), TH
+    // without a date, clap_mangen omits the field, and the next ones move up: man(7), TH
     let mut page = page.replacen(" 1  \"", " 1 \"\" \"", 1);
     for (title, file) in SECTIONS {
         let own = documents::text(&format!("{name}/man/{file}"));
-        // what is the same for every link of a chain is written once
+        // sections that are the same for every link are written once
         let section = if own.is_empty() { documents::text(&format!("chain/man/{file}")) } else { own };
         assert!(!section.is_empty(), "{name}/man/{file} is not written");
         page.push_str(&format!(".SH \"{title}\"\n{section}"));
@@ -118,7 +118,7 @@ fn man_page(tool: Command) -> String {
     filled(&page)
 }
 
-/// Groups of options as parts of OPTIONS, where clap_mangen makes a section of each.
+/// Turns the sections that clap_mangen makes of option groups into parts of OPTIONS.
 fn grouped(page: &str) -> String {
     let (before, options) = page.split_once(".SH OPTIONS\n").expect("a section with the options");
     let heading = |line: &str| match line.strip_prefix(".SH ") {
@@ -132,7 +132,7 @@ fn grouped(page: &str) -> String {
     format!("{before}.SH OPTIONS\n{}", options.lines().map(heading).collect::<String>())
 }
 
-/// Text in lines that an editor shows whole. What starts with a dot is a request, which has one line.
+/// Text wrapped for editors. A line that starts with a dot is a request and must not be wrapped.
 fn filled(page: &str) -> String {
     let mut filled = String::with_capacity(page.len() + 64);
     for line in page.lines() {

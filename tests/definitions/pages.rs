@@ -1,4 +1,4 @@
-//! `options/TOOL/OPTION.md`: each option of each tool has a page whose sessions are true.
+//! `options/TOOL/OPTION.md`: each option of each tool has a page, and its sessions are true.
 
 use std::collections::BTreeSet;
 

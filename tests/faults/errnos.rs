@@ -1,6 +1,6 @@
-//! With which errnos a call can fail: its manual page, and what policies and full machines add.
+//! The errnos of failing calls: from the manual page, plus those of security policies and full machines.
 
-/// The errnos by call. EPERM is in each: a seccomp filter or a security module may refuse anything.
+/// The errnos for each call. All include EPERM: a seccomp filter or a security module can refuse any call.
 const BY_CALL: [(&str, &str); 50] = [
     ("capset", "EINVAL"),
     ("chdir", "EACCES ELOOP ENOENT ENOMEM ENOTDIR EIO"),
@@ -54,7 +54,7 @@ const BY_CALL: [(&str, &str); 50] = [
     ("write", "EACCES EBUSY EINVAL EIO ENODEV ENOENT ENOMEM ENOSPC EOPNOTSUPP"),
 ];
 
-/// The errnos to make a call fail with, EPERM first.
+/// The errnos to inject into a call, EPERM first.
 pub fn errnos(call: &str) -> impl Iterator<Item = &'static str> {
     let known = BY_CALL.iter().find(|(name, _)| *name == call).map_or("ENOSYS", |(_, errnos)| errnos);
     ["EPERM"].into_iter().chain(known.split_whitespace())

@@ -1,15 +1,15 @@
-//! rootfs-fetch, which has no plan: each call that makes, fills or names a file of the root.
+//! rootfs-fetch, which has no plan: each call that creates, fills or renames a file of the root.
 
 use std::fs;
 
 use tests::tar::Tar;
-use tests::trace::{Call, counted};
+use tests::trace::{TracedCall, counted};
 use tests::{End, Ended, Scratch, Trace, tools};
 
 use crate::errnos::errnos;
 use crate::table::Table;
 
-/// The calls by which an archive becomes a directory.
+/// The calls that turn an archive into a directory.
 const CALLS: [&str; 20] = [
     "clone3",
     "fchmod",
@@ -33,13 +33,13 @@ const CALLS: [&str; 20] = [
     "write",
 ];
 
-/// An archive with one of each, and the run that makes a directory of it.
+/// An archive with one entry of each kind, and the run that unpacks it.
 pub struct Fetch {
     scratch: Scratch,
 }
 
 impl Fetch {
-    /// With an archive of its own.
+    /// With a separate archive.
     pub fn new() -> Self {
         let scratch = Scratch::new();
         let archive =
@@ -52,25 +52,27 @@ impl Fetch {
         trace.run([tools().fetch(), self.scratch.path("a.tar"), self.scratch.path("out")])
     }
 
-    /// The calls on the archive and the directory, and which one of its name each is in its thread.
-    fn calls(&self) -> Vec<(usize, Call)> {
+    /// The calls on the archive and the directory, each with its number among calls of this name in its
+    /// thread.
+    fn calls(&self) -> Vec<(usize, TracedCall)> {
         let traced = self.run(Trace::new().only(CALLS.join(",")));
         assert_eq!(traced.ended.end, End::Exit(0), "{}", traced.ended.err());
         fs::remove_dir_all(self.scratch.path("out")).expect("a directory to take away");
         let own = self.scratch.path("").to_string_lossy().trim_end_matches('/').to_string();
         let counted = counted(&traced.calls).into_iter().map(|(nth, call)| (nth, call.clone()));
-        // what is said at the end is no call on a file, whatever path it tells
-        let on_files = |call: &Call| call.args.contains(&own) && !call.args.starts_with("<pipe:");
+        // the summary at the end is not a call on a file, although it contains a path
+        let on_files = |call: &TracedCall| call.args.contains(&own) && !call.args.starts_with("<pipe:");
         counted.filter(|(_, call)| call.worked() && on_files(call)).collect()
     }
 
-    /// Makes each of them fail; what is wrong with what followed.
+    /// Makes each of them fail, and returns what is wrong with the results.
     pub fn refuse(&self, table: &mut Table) -> Vec<String> {
         let mut wrong = Vec::new();
         for (nth, call) in self.calls() {
             let more: &[&str] = if call.name == "write" { &["EDQUOT", "EFBIG"] } else { &[] };
             for errno in errnos(&call.name).chain(more.iter().copied()) {
-                // where it is true another run took the directory away, and nothing can be left
+                // a real ENOENT there means that another run has removed the directory, so nothing can be
+                // left
                 if errno == "ENOENT" && call.args.contains(", \"out.partial-") {
                     continue;
                 }
@@ -84,7 +86,7 @@ impl Fetch {
         wrong
     }
 
-    fn judge(&self, call: &Call, errno: &str, ended: &Ended) -> Result<(String, String), String> {
+    fn judge(&self, call: &TracedCall, errno: &str, ended: &Ended) -> Result<(String, String), String> {
         let err = ended.err();
         let (failures, hints): (Vec<&str>, Vec<&str>) =
             err.lines().partition(|line| !line.contains(": hint: "));
@@ -110,7 +112,7 @@ impl Fetch {
         Ok((status.to_string(), self.without_places(said)))
     }
 
-    /// The scratch directory's path and the random letters of a partial directory.
+    /// Removes the scratch directory's path and the random letters of a partial directory.
     fn without_places(&self, said: &str) -> String {
         let own = self.scratch.path("");
         let own = own.to_string_lossy();
@@ -122,18 +124,19 @@ impl Fetch {
     }
 }
 
-/// Which failures there is another way for, and why.
-fn goes_on(call: &Call, errno: &str) -> bool {
+/// Which failures have an alternative, and why.
+fn goes_on(call: &TracedCall, errno: &str) -> bool {
     match call.name.as_str() {
-        // what dead runs left is looked for, and need not be found
+        // the search for what killed runs left need not succeed
         "openat" => call.args.ends_with(">, \".\", O_RDONLY|O_LARGEFILE|O_CLOEXEC|O_DIRECTORY"),
-        // it is only the quicker way to look into a directory
+        // it is only a faster way to open a directory
         "openat2" => true,
         // file systems without locks
         "flock" => errno == "ENOLCK",
-        // somebody else made it meanwhile: it is taken away, or another name tried
+        // another process created it meanwhile: it is removed, or another name is tried
         "mknodat" | "symlinkat" | "mkdirat" | "renameat2" => errno == "EEXIST",
-        // a file system without links, owners of links or times: a copy is made, or the loss counted
+        // a file system without hard links, owners of links or times: a copy is created, or the loss is
+        // counted
         "linkat" => ["EMLINK", "EPERM", "EACCES", "EXDEV"].contains(&errno),
         "utimensat" => ["EPERM", "EACCES", "EINVAL"].contains(&errno),
         _ => false,

@@ -1,7 +1,7 @@
-//! `docs/faults.md`: what every tool says of every call that fails, written by the test.
+//! `docs/faults.md`: what every tool prints for every failed call, written by the test.
 //!
-//! A plan is another one for another caller and another layout of control groups, so each of
-//! these worlds has a section of its own; a world without one is only judged, not compared.
+//! A plan differs between callers and layouts of control groups, so each of these worlds has its own section.
+//! A world without a section is only judged, not compared.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use tests::documents;
 /// The page.
 const PAGE: &str = "docs/faults.md";
 
-/// Its words before the sections.
+/// The text before the sections.
 const HEAD: &str = "# What happens when a call fails
 
 A test makes each call of each plan fail with strace(1), with each errno that its manual page names or that a full machine can cause. The table shows the exit status, and
@@ -25,12 +25,12 @@ Written by a test: `CHAIN_UPDATE=1 cargo test -p tests --test faults -- --ignore
 /// The rows of one world.
 #[derive(Debug, Default)]
 pub struct Table {
-    /// Plan, call, status and what is said, in the order in which they were first seen, with the errnos.
+    /// Plan, call, status and message, in the order of their first occurrence, with the errnos.
     rows: Vec<([String; 4], Vec<String>)>,
 }
 
 impl Table {
-    /// Adds a fault and what followed.
+    /// Adds a fault and its result.
     pub fn add(&mut self, plan: &str, call: &str, errno: &str, status: &str, said: &str) {
         let key = [plan, call, status, said].map(String::from);
         let at = self.rows.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
@@ -44,7 +44,7 @@ impl Table {
         }
     }
 
-    /// The page's section is this table, or is written where that was asked for.
+    /// Compares the page's section with this table, or writes it with `CHAIN_UPDATE=1`.
     #[track_caller]
     pub fn check(&self, title: String) {
         let written = documents::text(PAGE);
@@ -58,7 +58,7 @@ impl Table {
         }
         match sections.get(&title) {
             Some(rows) => {
-                // another kernel may have less to hide, but says nothing that is not written
+                // another kernel can have less to hide, but prints nothing that is not on the page
                 let new = unwritten(rows, &own);
                 assert!(new.is_empty(), "{PAGE} differs: CHAIN_UPDATE=1 writes it\n{new}");
             }
@@ -98,7 +98,7 @@ pub fn caller() -> &'static str {
     if nix::unistd::geteuid().is_root() { "As root" } else { "As an ordinary user" }
 }
 
-/// Who makes the plans, and with which control groups.
+/// The caller, and the machine's control groups.
 pub fn world() -> String {
     let who = caller();
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();

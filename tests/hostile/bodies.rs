@@ -1,4 +1,4 @@
-//! Layers that are not what was promised.
+//! Layers that differ from what their digests and sizes promise.
 
 use tests::server::{Then, gzip, noise};
 use tests::tar::Tar;
@@ -55,14 +55,14 @@ fn a_layer_without_an_end_is_refused() {
 #[test]
 fn a_connection_that_always_breaks_is_given_up() {
     let server = with_layer(&Image::new(100_000), |image, request| {
-        // never a byte more than before
+        // never more bytes than before
         if request.from().is_some() { Answer::new(503) } else { Answer::ok(image.packed(0)).cut(50_000) }
     });
     Client::new().refused_within(2 * SOON, &server, &[], 6);
     assert!(count(&server) < 30, "{} requests", count(&server));
 }
 
-/// A server that ends each answer early, so, and the places it was asked to go on from.
+/// A server that ends each response early, in this way, and the offsets at which it was asked to continue.
 fn resumed(then: Then) -> Vec<usize> {
     let image = Image::new(1_000_000);
     let server = with_layer(&image, move |image, request| match request.from() {
@@ -86,7 +86,7 @@ fn a_body_that_breaks_off_is_resumed_at_the_byte() {
 
 #[test]
 fn a_reset_in_the_middle_is_resumed_after_what_came() {
-    // a reset throws away what was on its way
+    // a reset discards data in transit
     let places = resumed(Then::Reset);
     let forward = places.windows(2).all(|pair| pair[0] < pair[1]);
     assert!(forward && places.first().is_some_and(|first| (1..=400_000).contains(first)), "{places:?}");

@@ -1,5 +1,5 @@
-//! rootfs-fetch against servers that lie, break, dawdle and never end: the right error, in time,
-//! and nothing left; and what merely goes wrong once is tried again.
+//! rootfs-fetch against servers that lie, break off, are slow or never end: it reports the right error, in
+//! time, and leaves nothing. It retries what only goes wrong once.
 
 mod bodies;
 mod manifests;
@@ -16,10 +16,10 @@ use tests::layout::hex;
 use tests::server::{Answer, Image, Request, Server};
 use tests::{End, Ended, Run, Scratch, tools};
 
-/// How long a fetch may take that meets nothing slow.
+/// The time limit for a fetch without slow servers.
 const SOON: Duration = Duration::from_secs(15);
 
-/// A place to fetch to, with a cache and a temporary directory of its own.
+/// A directory to fetch into, with a separate cache and temporary directory.
 struct Client {
     scratch: Scratch,
 }
@@ -41,13 +41,13 @@ impl Client {
         })
     }
 
-    /// Fetches the image `it` of a server.
+    /// Fetches the image `it` from a server.
     fn fetch(&self, server: &Server, args: &[&str]) -> Ended {
         let source = format!("docker://{}/it", server.address());
         self.run().args(args).arg(source).arg(self.tree()).patience(3 * SOON).end()
     }
 
-    /// The fetch fails so, soon, and leaves nothing; what it said.
+    /// Asserts that the fetch fails with this status, soon, and leaves nothing. Returns its output.
     #[track_caller]
     fn refused(&self, server: &Server, args: &[&str], status: i32) -> String {
         self.refused_within(SOON, server, args, status)
@@ -66,7 +66,7 @@ impl Client {
         ended.err()
     }
 
-    /// The fetch succeeds, and the tree is that of [`Image::new`].
+    /// Asserts that the fetch succeeds, and that the tree is that of [`Image::new`].
     #[track_caller]
     fn fetched(&self, server: &Server, args: &[&str]) -> Ended {
         let ended = self.fetch(server, args).ended(End::Exit(0));
@@ -78,7 +78,7 @@ impl Client {
         self.scratch.path("work/tree")
     }
 
-    /// Nothing beside the cache, and nothing in that which is not what its name says.
+    /// Asserts that nothing is left but the cache, and that all files in it match their names.
     #[track_caller]
     fn nothing_left(&self) {
         for name in ["work", "tmp", "home"] {
@@ -93,7 +93,7 @@ impl Client {
     }
 }
 
-/// The files below a directory, and its directories that are empty.
+/// The files below a directory, and its empty directories.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap().flatten() {
@@ -107,7 +107,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A server for an image whose layer is answered as `layer` says, and the rest rightly.
+/// A server for an image; `layer` answers requests for its layer, all other responses are correct.
 fn with_layer(image: &Image, layer: impl Fn(&Image, &Request) -> Answer + Send + Sync + 'static) -> Server {
     let image = image.clone();
     let path = image.path(0);
@@ -118,7 +118,7 @@ fn with_layer(image: &Image, layer: impl Fn(&Image, &Request) -> Answer + Send +
     )
 }
 
-/// How often the server was asked for anything.
+/// The number of requests that the server got.
 fn count(server: &Server) -> usize {
     server.requests().len()
 }

@@ -1,4 +1,4 @@
-//! Manifests and lists of them that lie about what they are.
+//! Manifests and indexes that lie about what they are.
 
 use serde_json::{Value, json};
 use tests::layout::media;
@@ -10,7 +10,7 @@ fn serve(image: Image) -> Server {
     Server::start(move |request| image.answer(request))
 }
 
-/// The manifest, whatever the image, and what it is said to be.
+/// Serves this manifest for every image, with this media type.
 fn serve_manifest(body: impl Into<Vec<u8>>, media_type: &'static str) -> Server {
     let body = body.into();
     Server::start(move |request| {
@@ -35,7 +35,7 @@ fn a_manifest_without_an_end_is_refused() {
 
 #[test]
 fn a_packed_manifest_is_no_longer_than_a_plain_one_may_be() {
-    // 64 MiB of spaces, whose first bytes are those of a manifest
+    // 64 MiB of spaces after the first bytes of a manifest
     let bomb = tests::server::gzip(&[b"{\"schemaVersion\":2".as_slice(), &vec![b' '; 64 << 20]].concat());
     let twice = tests::server::gzip(&bomb);
     for (body, coding) in [(&bomb, "gzip"), (&twice, "gzip, gzip"), (&twice, "gzip")] {
@@ -83,7 +83,7 @@ fn a_manifest_with_another_digest_than_asked_for_is_refused() {
 
 #[test]
 fn a_list_that_leads_to_itself_ends() {
-    // no list can hold its own digest, so the server lies: each is the same list again
+    // no index can contain its own digest, so the server lies: each one is the same index again
     let digest = format!("sha256:{}", "2".repeat(64));
     let entry = json!({
         "mediaType": media::INDEX, "digest": digest, "size": 300,

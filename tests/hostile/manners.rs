@@ -1,4 +1,4 @@
-//! Status codes and headers: what is tried again, what is followed, and where that ends.
+//! Status codes and headers: what is retried, what is followed, and when that stops.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,7 +6,7 @@ use tests::certificates::Certificates;
 
 use super::*;
 
-/// A server that answers its first requests for a path so, and then rightly.
+/// A server that gives this response to the first requests for a path, and then the right one.
 fn at_first(image: &Image, path: String, times: usize, answer: Answer) -> Server {
     let image = image.clone();
     let asked = AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! Tokens and passwords: where they may go, and where never.
+//! Tokens and passwords: which servers may see them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use super::*;
 const TOKEN: &str = "a-token-for-the-registry-alone";
 const PASSWORD: &str = "a-password-for-the-realm-alone";
 
-/// A registry that wants a token, and the realm that gives it to who knows the password.
+/// A registry that requires a token, and the token server that gives it for the password.
 struct Guarded {
     realm: Server,
     registry: Server,
@@ -18,7 +18,7 @@ struct Guarded {
 }
 
 impl Guarded {
-    /// `blob` answers for the layer, once the token is there.
+    /// `blob` answers for the layer, once the request has the token.
     fn start(image: &Image, blob: impl Fn(&Image, &Request) -> Answer + Send + Sync + 'static) -> Self {
         let tokens = Arc::new(AtomicUsize::new(0));
         let given = tokens.clone();
@@ -51,7 +51,7 @@ fn challenge(realm: &Server) -> String {
     format!(r#"Bearer realm="http://{address}/token",service="the registry",scope="repository:it:pull""#)
 }
 
-/// A client that knows the password of a server.
+/// A client with the password of a server.
 fn knowing(server: &Server) -> Client {
     let client = Client::new();
     let entry = base64(format!("somebody:{PASSWORD}").as_bytes());
@@ -65,7 +65,7 @@ fn fetch(client: &Client, server: &Server, args: &[&str]) -> Ended {
     run.arg(format!("docker://{}/it", server.address())).arg(client.tree()).patience(3 * SOON).end()
 }
 
-/// No request that the server saw has one of these in it.
+/// Asserts that no request to the server contained one of these.
 #[track_caller]
 fn never_saw(server: &Server, secrets: &[&str]) {
     for request in server.requests() {
@@ -103,6 +103,63 @@ fn neither_goes_where_a_redirect_leads() {
     assert_eq!(count(&other), 1);
     let password = base64(format!("somebody:{PASSWORD}").as_bytes());
     never_saw(&other, &[TOKEN, PASSWORD, &password, "authorization"]);
+}
+
+#[test]
+fn a_challenge_may_stand_at_the_root_of_the_api_alone() {
+    let password = base64(format!("somebody:{PASSWORD}").as_bytes());
+    let refused = || Answer::error(401, "UNAUTHORIZED", "who are you");
+    let image = Image::new(1000);
+    let known = format!("Basic {password}");
+    let registry = Server::start(move |request| {
+        if request.header("authorization") == Some(known.as_str()) {
+            return image.answer(request);
+        }
+        match request.path() == "/v2/" {
+            true => refused().header("WWW-Authenticate", "Basic realm=\"r\""),
+            false => refused(),
+        }
+    });
+    fetch(&knowing(&registry), &registry, &[]).ended(End::Exit(0));
+    // the challenge of a redirect's target is not the registry's
+    let other = Server::elsewhere(move |_| refused().header("WWW-Authenticate", "Basic realm=\"o\""));
+    let target = format!("http://{}/v2/", other.address());
+    let registry =
+        Server::start(
+            move |request| {
+                if request.path() == "/v2/" { Answer::redirect(&target) } else { refused() }
+            },
+        );
+    fetch(&knowing(&registry), &registry, &[]).ended(End::Exit(5));
+    never_saw(&registry, &[PASSWORD, &password]);
+    never_saw(&other, &[PASSWORD, &password]);
+    assert!(count(&registry) < 10, "{} requests", count(&registry));
+}
+
+#[test]
+fn the_scope_of_a_challenge_at_the_root_of_the_api_is_not_asked_for() {
+    let image = Image::new(1000);
+    let tokens = Server::elsewhere(|_| Answer::ok(format!(r#"{{"token":"{TOKEN}"}}"#)));
+    let realm = format!("http://{}/token", tokens.address());
+    let registry = Server::start(move |request| {
+        if request.header("authorization") == Some(format!("Bearer {TOKEN}").as_str()) {
+            return image.answer(request);
+        }
+        let refused = Answer::error(401, "UNAUTHORIZED", "who are you");
+        match request.path() == "/v2/" {
+            true => refused.header(
+                "WWW-Authenticate",
+                format!("Bearer realm=\"{realm}\",service=\"s\",scope=\"repository:user/image:pull\""),
+            ),
+            false => refused,
+        }
+    });
+    fetch(&Client::new(), &registry, &[]).ended(End::Exit(0));
+    let asked: Vec<String> = tokens.requests().iter().map(|request| request.target.clone()).collect();
+    assert!(
+        !asked.is_empty() && asked.iter().all(|target| target.contains("repository%3Ait%3Apull")),
+        "{asked:?}"
+    );
 }
 
 #[test]
@@ -150,7 +207,7 @@ fn another_port_of_the_same_host_is_another_host() {
 
 #[test]
 fn a_redirect_back_to_the_registry_does_not_bring_the_token_along_the_way() {
-    // registry -> other host -> registry: what comes from elsewhere has no claim on the token
+    // registry -> other host -> registry: a request that comes from elsewhere must not get the token
     let image = Image::new(1000);
     let way = Arc::new(std::sync::Mutex::new(String::new()));
     let back = way.clone();
@@ -173,7 +230,7 @@ fn a_token_that_expires_is_renewed() {
     let path = image.path(0);
     let registry = Server::start(move |request| {
         let known = request.header("authorization") == Some("Bearer fresh");
-        // the layer's first token is said to be stale
+        // the server reports the layer's first token as expired
         let stale = request.path() == path && asked.fetch_add(1, Ordering::Relaxed) == 0;
         if known && !stale {
             return image.answer(request);

@@ -1,4 +1,4 @@
-//! Certificates with every signature that curl accepts, from a server of openssl(1)'s.
+//! Certificates with every signature that curl accepts, from a server of openssl(1).
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use tests::daemon::Daemon;
 
 use super::*;
 
-/// A server of openssl's that has the files of a directory, and its port.
+/// An openssl server for the files in a directory, and its port.
 fn serve(scratch: &Scratch, certificates: &Certificates, version: &str) -> (Daemon, u16) {
     let mut command = Command::new("openssl");
     command.current_dir(scratch.path("work"));
@@ -21,8 +21,8 @@ fn serve(scratch: &Scratch, certificates: &Certificates, version: &str) -> (Daem
     (daemon, port)
 }
 
-/// Fetches an archive of a server that has certificates of these options: by its own authority, then by
-/// another one of the same name, which has not signed them.
+/// Fetches an archive from a server whose certificates have these options: trusting its own authority, and
+/// then another one with the same name, which has not signed them.
 #[track_caller]
 fn is_trusted_by_its_authority(options: &[&str], version: &str) {
     let client = Client::new();

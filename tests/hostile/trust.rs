@@ -1,4 +1,5 @@
-//! Who is trusted, and shown who we are: what `certs.d` has for one server is for that one alone.
+//! Which servers are trusted and get our certificate: the files in `certs.d` for one server are for that one
+//! only.
 
 use std::os::unix::fs::symlink;
 
@@ -12,14 +13,14 @@ fn fetch(client: &Client, server: &Server, status: i32) -> String {
     run.end().ended(End::Exit(status)).err()
 }
 
-/// The directory of a server in `certs.d`, made.
+/// Creates the directory of a server in `certs.d`.
 fn directory(client: &Client, server: &str) -> PathBuf {
     let directory = client.scratch.path("config/containers/certs.d").join(server);
     fs::create_dir_all(&directory).unwrap();
     directory
 }
 
-/// A server that wants to know who asks, its certificates and those of a client.
+/// A server that requires a client certificate, its own certificates, and those of a client.
 fn guarded(client: &Client) -> (Server, Certificates, (PathBuf, PathBuf)) {
     let certificates = Certificates::signed(&client.scratch);
     let image = Image::new(1000);
@@ -38,7 +39,7 @@ mod with_registry {
         let (server, certificates, (certificate, key)) = guarded(&client);
         let own = directory(&client, &server.address());
         assert!(fetch(&client, &server, 6).contains("no trusted authority has signed it"));
-        // as an administrator may well have it: links to where the files are kept
+        // as administrators do: links to where the files are kept
         symlink(&certificates.authority, own.join("ca.crt")).unwrap();
         let said = fetch(&client, &server, 5);
         assert!(said.contains("it requires a client certificate"), "{said}");
@@ -94,7 +95,7 @@ fn a_name_that_leads_out_of_certs_d_is_no_server() {
     let client = Client::new();
     let outside = client.scratch.path("config/containers/outside");
     fs::create_dir_all(&outside).unwrap();
-    // who reads it says so
+    // the reader reports it
     fs::write(outside.join("ca.crt"), "no certificate").unwrap();
     directory(&client, "x");
     for name in ["../outside", "..", "x/../../outside", ".", "..%2foutside", "..:5000"] {

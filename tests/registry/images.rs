@@ -1,4 +1,4 @@
-//! The images that the tests put into a registry.
+//! The images that the tests push to a registry.
 
 use serde_json::Value;
 use tests::Scratch;
@@ -10,9 +10,9 @@ use tests::tar::{Head, Tar};
 pub const ONE: &str = "one";
 /// Forty of them, with whiteouts and opaque directories.
 pub const FORTY: &str = "forty";
-/// A list of images for three platforms; that for amd64 is [`ONE`] where nobody asks.
+/// An index of images for three platforms; the one for amd64 is [`ONE`].
 pub const PLATFORMS: &str = "platforms";
-/// [`FORTY`], packed by zstd.
+/// [`FORTY`], compressed with zstd.
 pub const ZSTD: &str = "zstd";
 
 /// A layout with all of them.
@@ -41,7 +41,7 @@ pub fn gigabyte(scratch: &Scratch) -> Layout {
     layout
 }
 
-/// This machine's architecture, as images call it.
+/// This machine's architecture, in the spelling of images.
 fn host() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -50,7 +50,7 @@ fn host() -> &'static str {
     }
 }
 
-/// Something of everything that a root has.
+/// A layer with some of everything that a root contains.
 fn first(architecture: &str) -> Vec<u8> {
     let owned = |typeflag, name: &str, owner: u32| {
         let mut head = Head::new(typeflag, name);
@@ -69,7 +69,7 @@ fn first(architecture: &str) -> Vec<u8> {
     let tar = tar.entry(&owned(b'0', "home/user/note", 1000).mode(0o640).size(5), b"note\n");
     let tar = tar.dir("tmp/", 0o1777).fifo("tmp/pipe").dir("sealed/", 0o555).file("sealed/file", b"");
     let tar = tar.pax(&[("path", long.as_bytes())]).file("short", b"a long name\n");
-    // through a link that is absolute, and means the root of the image
+    // through an absolute link, which means the root of the image
     tar.symlink("var", "/usr").dir("var/lib/", 0o755).file("var/lib/inside", b"below usr\n").end()
 }
 
@@ -85,11 +85,11 @@ fn numbered(number: usize) -> Vec<u8> {
     tar = tar.dir(format!("data/dir-{}/", number % 5), 0o750);
     tar = tar.file(format!("data/dir-{}/file-{number}", number % 5), b"in a directory\n");
     if number.is_multiple_of(3) {
-        // what an earlier layer made goes
+        // removes what an earlier layer created
         tar = tar.file(format!("data/.wh.kept-{}", number - 1), b"");
     }
     if number.is_multiple_of(7) {
-        // only what this layer has in it stays
+        // only this layer's files stay in it
         tar = tar.file(format!("data/dir-{}/.wh..wh..opq", number % 5), b"");
     }
     if number == 20 {

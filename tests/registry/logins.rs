@@ -1,5 +1,5 @@
-//! Each form in which `docker login` and others keep a login, against a registry with passwords and one with
-//! tokens; and the same image by tag, digest and mirror.
+//! Each format in which `docker login` and others store a login, with a registry that asks for passwords and
+//! one that asks for tokens; and the same image by tag, digest and mirror.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use tests::token_server::{IDENTITY, TokenServer};
 
 use super::*;
 
-/// A directory for PATH with a credential helper, which appends the server it is asked for to a file.
+/// A directory for PATH with a credential helper, which records the servers that it is asked for.
 fn helper(scratch: &Scratch, login: &Value) -> PathBuf {
     let bin = scratch.path("bin");
     fs::create_dir_all(&bin).unwrap();
@@ -21,7 +21,7 @@ fn helper(scratch: &Scratch, login: &Value) -> PathBuf {
     bin
 }
 
-/// Fetches an image of a registry with these logins as `config.json` of docker's.
+/// Fetches an image from a registry, with these logins as docker's `config.json`.
 #[track_caller]
 fn with_logins(registry: &Registry, scratch: &Scratch, logins: &Value, status: i32) {
     let config = scratch.path("docker");
@@ -90,7 +90,7 @@ mod with_registry {
         let auth = json!({ "auth": base64(password().as_bytes()) });
         with_logins(&registry, &scratch, &json!({ "auths": { at: auth } }), 0);
         with_logins(&registry, &scratch, &json!({ "auths": { at: { "identitytoken": IDENTITY } } }), 0);
-        // a helper gives one under this name
+        // the name under which a helper returns an identity token
         helper(&scratch, &json!({ "Username": "<token>", "Secret": IDENTITY }));
         with_logins(&registry, &scratch, &json!({ "credHelpers": { at: "test" } }), 0);
         let before = tokens.requests().len();

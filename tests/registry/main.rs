@@ -1,4 +1,4 @@
-//! rootfs-fetch and a real registry: what comes out is what other tools make of the same image.
+//! rootfs-fetch and a real registry: the result is that of other tools with the same image.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +14,7 @@ use tests::{End, Run, Scratch, tools};
 mod images;
 mod logins;
 
-/// rootfs-fetch as a client of a registry, with a cache of the test's own.
+/// rootfs-fetch as a client of a registry, with a separate cache.
 fn fetch(registry: &Registry, scratch: &Scratch) -> Run {
     let fetch = Run::new(tools().fetch()).env("REGISTRY_AUTH_FILE", registry.credentials());
     let fetch = fetch.env("XDG_CACHE_HOME", scratch.path("cache")).env("HOME", scratch.path("home"));
@@ -25,12 +25,12 @@ fn fetch(registry: &Registry, scratch: &Scratch) -> Run {
     }
 }
 
-/// The requests for layers and configurations among all.
+/// The requests for layers and configurations.
 fn blobs(requests: &[String]) -> Vec<&String> {
     requests.iter().filter(|request| request.starts_with("GET ") && request.contains("/blobs/")).collect()
 }
 
-/// What lies below a directory, by name.
+/// The names below a directory.
 fn names(directory: &Path) -> Vec<OsString> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
@@ -124,7 +124,7 @@ mod with_registry {
         let source = registry.source("it:1");
         fetch(&registry, &scratch).arg(&source).arg(scratch.path("first")).end().ok();
         let first = blobs(&registry.requests()).len() - before;
-        // forty layers and, where somebody wants it, the configuration
+        // forty layers and, if it is needed, the configuration
         assert!((40..=41).contains(&first), "{first} requests for parts: {:#?}", registry.requests());
         fetch(&registry, &scratch).arg(&source).arg(scratch.path("second")).end().ok();
         let second = blobs(&registry.requests()).len() - before - first;
@@ -156,12 +156,12 @@ mod with_registry {
         registry.push(layout.path(), FORTY, "it:1", &[]);
         let source = registry.source("it:1");
         let (survivor, killed) = (scratch.path("survivor"), scratch.path("killed"));
-        // at different moments of the work: the sooner ones have hardly begun
+        // at different moments of the work: the first ones have hardly begun
         for moment in [5, 20, 60, 150] {
             let first = fetch(&registry, &scratch).arg(&source).arg(&killed).start();
             let second = fetch(&registry, &scratch).arg(&source).arg(&survivor).start();
             std::thread::sleep(Duration::from_millis(moment));
-            // it may have ended before
+            // it may already have ended
             let _ = nix::sys::signal::kill(first.pid(), nix::sys::signal::SIGKILL);
             first.end();
             second.end().ok();
@@ -172,7 +172,7 @@ mod with_registry {
             Run::new("sh").args(["-c", clear, "sh"]).args([&survivor, &killed]).end().ok();
             Run::new("rm").arg("-rf").arg(scratch.path("cache")).end().ok();
         }
-        // and what was killed has left nothing that the next run would not remove
+        // and what the killed run left, the next run removes
         fetch(&registry, &scratch).arg(&source).arg(&killed).end().ok();
         let partial = |name: &OsString| name.to_string_lossy().starts_with("killed.");
         assert!(!names(&scratch.path("")).iter().any(partial), "{:?}", names(&scratch.path("")));
@@ -253,7 +253,7 @@ mod with_registry {
     }
 }
 
-/// Turns a byte of each file over.
+/// Changes a byte in each file.
 fn change_each_file(directory: &Path) -> usize {
     let mut changed = 0;
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

@@ -1,11 +1,11 @@
-//! Numbers that no account of this machine has.
+//! Ids that no account of this machine has.
 
 use std::fs;
 
-/// A number that is neither a user's nor a group's, and in no range of subordinate ids.
+/// An id that is neither a user's nor a group's, and in no range of subordinate ids.
 ///
 /// # Panics
-/// If every number of a usual range is taken.
+/// If every id of the usual range is taken.
 pub fn unused_id() -> u32 {
     let mut ranges = Vec::new();
     // passwd(5), group(5): the number is the third field

@@ -1,14 +1,15 @@
-//! An authority for one test, and a certificate of it for this machine's loopback, by openssl(1).
+//! A certificate authority for one test, and a certificate of it for this machine's loopback, created by
+//! openssl(1).
 
 use std::path::PathBuf;
 
 use crate::run::Run;
 use crate::scratch::Scratch;
 
-/// The names that a server on this machine goes by.
+/// The names of a server on this machine.
 const NAMES: &str = "subjectAltName=IP:127.0.0.1,DNS:localhost";
 
-/// Files in PEM.
+/// PEM files.
 #[derive(Clone, Debug)]
 pub struct Certificates {
     /// The authority's certificate, for `--cacert`.
@@ -26,7 +27,7 @@ impl Certificates {
         Self::signed_with(scratch, &P256)
     }
 
-    /// The same with other keys and signatures: these are options of openssl-req(1).
+    /// The same with other keys and signatures, by options of openssl-req(1).
     #[track_caller]
     pub fn signed_with(scratch: &Scratch, options: &[&str]) -> Self {
         let authority = scratch.path("authority.pem");
@@ -52,8 +53,8 @@ impl Certificates {
         (certificate, key)
     }
 
-    /// A server's certificate that signs itself, as the recipes for a registry of one's own make it:
-    /// openssl calls it an authority too.
+    /// A self-signed server certificate, as in instructions for a private registry: openssl marks it as an
+    /// authority, too.
     #[track_caller]
     pub fn self_signed(scratch: &Scratch) -> Self {
         let server = scratch.path("server.pem");
@@ -64,7 +65,7 @@ impl Certificates {
     }
 }
 
-/// What a key is if the test does not say.
+/// The default kind of key.
 const P256: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
 fn ask(name: &str) -> Run {

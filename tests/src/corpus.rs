@@ -5,11 +5,11 @@ use std::path::Path;
 
 use crate::Rng;
 
-/// Runs every seed of a directory, and so many changes of each, always the same ones. A changed
-/// byte becomes one that means something to the reader, or has one bit turned.
+/// Runs every seed in a directory, and this many changes of each, always the same ones. A changed byte
+/// becomes a meaningful one for the parser, or has one bit flipped.
 ///
 /// # Panics
-/// Where there is no seed: nothing was tried then.
+/// If there is no seed, because then nothing is tested.
 #[track_caller]
 pub fn replay(directory: &Path, changes: usize, meaningful: [u8; 7], run: fn(&[u8])) {
     let seeds = fs::read_dir(directory).expect("a directory of seeds");

@@ -1,4 +1,4 @@
-//! An archive as the kernel unpacks it for its first root: cpio(5), the "new" format.
+//! An archive for the kernel's initramfs: cpio(5), the "new" format.
 
 use std::io::Write as _;
 
@@ -8,12 +8,12 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 #[derive(Debug, Default)]
 pub struct Cpio {
     bytes: Vec<u8>,
-    /// Each file has a number of its own: the kernel takes equal ones for names of one file.
+    /// Each file has its own number: the kernel treats equal numbers as names of one file.
     inodes: u32,
 }
 
 impl Cpio {
-    /// Adds a directory; the kernel wants it before what is inside.
+    /// Adds a directory; the kernel needs it before its contents.
     pub fn directory(&mut self, path: &str, mode: u32) {
         self.entry(path, ModeFileType::Directory, mode, (0, 0), &[]);
     }

@@ -1,4 +1,4 @@
-//! Servers that a test needs: finds, starts and waits for them, and ends them by their process id.
+//! Servers that a test needs: finds and starts them, waits for them, and ends them by process id.
 
 use std::env;
 use std::fs::{self, File};
@@ -13,10 +13,10 @@ use nix::unistd::Pid;
 
 use crate::deadline;
 
-/// How long a server may take to end when it is asked to.
+/// How long a server can take to end.
 const TERM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A server that runs as long as this lives, and never longer than the thread that started it.
+/// A server that runs as long as this value lives, and no longer than the thread that started it.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
@@ -24,7 +24,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it, with what it says in the file `log`.
+    /// Starts it, with its output in the file `log`.
     #[track_caller]
     pub fn start(mut command: Command, log: PathBuf) -> Self {
         let said = File::create(&log).expect("a log");
@@ -35,15 +35,15 @@ impl Daemon {
         Self { child, log }
     }
 
-    /// What it said until now.
+    /// Its output so far.
     pub fn said(&self) -> String {
         fs::read(&self.log).map(|said| String::from_utf8_lossy(&said).into_owned()).unwrap_or_default()
     }
 
-    /// Waits until `ready` finds in what it said, or anywhere, what it looks for.
+    /// Waits until `ready` finds what it needs in the output, or elsewhere.
     ///
     /// # Panics
-    /// If the server ends before that, or takes too long; what it said is shown.
+    /// If the server ends before that, or takes too long; its output is shown.
     #[track_caller]
     pub fn until<T>(&mut self, what: &str, mut ready: impl FnMut(&str) -> Option<T>) -> T {
         let child = &mut self.child;
@@ -90,13 +90,13 @@ fn end_with_parent() -> io::Result<()> {
 /// A server's program: in the folder `CHAIN_DAEMONS`, in PATH, or where `tests/run` unpacks it.
 ///
 /// # Panics
-/// Where there is none: a test that needs it is ignored by default.
+/// If there is none: a test that needs it is ignored by default.
 #[track_caller]
 pub fn program(name: &str) -> PathBuf {
     find(name).unwrap_or_else(|| panic!("no {name}: `tests/run install` unpacks it"))
 }
 
-/// The same, where there is one.
+/// The same, or None.
 pub fn find(name: &str) -> Option<PathBuf> {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/daemons/usr");
     let path = env::var_os("PATH").unwrap_or_default();

@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what should take milliseconds, also on a busy machine.
+/// How long a test waits for something that takes milliseconds, even on a busy machine.
 pub const EVENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Asks `look` again and again until it has an answer.
+/// Calls `look` repeatedly until it returns an answer.
 ///
 /// # Errors
-/// What it waited for and for how long, when `patience` ran out.
+/// What it waited for and how long, if `patience` has run out.
 pub fn wait<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T, String> {
     let end = Instant::now() + patience;
     let mut pause = Duration::from_micros(200);
@@ -20,13 +20,13 @@ pub fn wait<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<
         if Instant::now() >= end {
             return Err(format!("waited {} s for {what}", patience.as_secs()));
         }
-        // only the pace of asking: the answer never depends on it
+        // only the pace of the calls: the answer never depends on it
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
     }
 }
 
-/// [`wait`] with [`EVENT_TIMEOUT`], and a failed test where that runs out.
+/// [`wait`] with [`EVENT_TIMEOUT`]; the test fails if it runs out.
 #[track_caller]
 pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     match wait(what, EVENT_TIMEOUT, look) {

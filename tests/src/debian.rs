@@ -1,8 +1,9 @@
-//! A root directory of Debian's own programs: apt, dpkg, useradd, ps, sudo, python3 and a shell.
+//! Root directories of Debian's own programs: one with apt, dpkg, useradd, ps, sudo, python3 and a shell, and one with
+//! Java and Chromium.
 //!
-//! `tests/debian` downloads it once; each test unpacks its own. It belongs to many ids, so an
-//! ordinary user has it unpacked, and removed, where those ids exist: inside
-//! `unshare-rs --map-root-user --map-auto`, as the container of that user has them too.
+//! `tests/debian` downloads it once; each test unpacks a copy. Its files belong to many ids, so for an
+//! ordinary user it is unpacked and removed inside `unshare-rs --map-root-user --map-auto`, where these ids
+//! exist, as in the user's containers.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,30 +18,43 @@ use crate::run::Run;
 use crate::scratch::Scratch;
 use crate::tools::tools;
 
-/// A download and the set-up of about a hundred packages.
+/// A download, and the set-up of about a hundred packages.
 const MMDEBSTRAP_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// apt and dpkg do a lot, also on a machine that is busy with other things.
+/// apt and dpkg do a lot, possibly on a busy machine.
 const APT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A Debian that goes when the test ends.
+/// A Debian root that is removed when the test ends.
 #[derive(Debug)]
 pub struct Debian {
     scratch: Scratch,
 }
 
 impl Debian {
-    /// A fresh one, which nobody has changed.
+    /// A new, unchanged one.
     ///
     /// # Panics
-    /// Where there is none and it cannot be made.
+    /// If there is none and it cannot be created.
     #[track_caller]
     pub fn new() -> Self {
+        Self::of(&archive())
+    }
+
+    /// The same with only Java, Chromium and what they need.
+    ///
+    /// # Panics
+    /// If there is none and it cannot be created.
+    #[track_caller]
+    pub fn with_applications() -> Self {
+        Self::of(&applications())
+    }
+
+    fn of(archive: &Path) -> Self {
         let debian = Self { scratch: Scratch::new() };
         fs::create_dir(debian.root()).expect("a directory for it");
-        // not its devices, which take root, and which chroot-rs gives to whoever enters
+        // not its devices, which need root, and which chroot-rs provides
         let tar = owner(["tar", "-C"]).arg(debian.root()).args(["--numeric-owner", "--exclude=./dev/*"]);
-        tar.arg("-xf").arg(archive()).patience(MMDEBSTRAP_TIMEOUT).end().ok();
+        tar.arg("-xf").arg(archive).patience(MMDEBSTRAP_TIMEOUT).end().ok();
         debian
     }
 
@@ -89,7 +103,7 @@ impl Drop for Debian {
     }
 }
 
-/// A command of whoever has the ids of a Debian.
+/// A command that runs with the ids of a Debian root.
 pub fn owner<const N: usize>(command: [&str; N]) -> Run {
     let mut words: Vec<OsString> = command.iter().map(OsString::from).collect();
     if !geteuid().is_root() {
@@ -100,17 +114,31 @@ pub fn owner<const N: usize>(command: [&str; N]) -> Run {
     Run::new(program).args(args)
 }
 
-/// What `tests/debian` made: `CHAIN_DEBIAN`, as tests/run has it, or the one of this tree.
+/// The archive that `tests/debian` created: `CHAIN_DEBIAN`, set by tests/run, or the one in this tree.
 ///
 /// # Panics
-/// Where there is none and it cannot be made.
+/// If there is none and it cannot be created.
 #[track_caller]
 pub fn archive() -> PathBuf {
-    if let Some(archive) = env::var_os("CHAIN_DEBIAN") {
+    made("CHAIN_DEBIAN", &[])
+}
+
+/// The archive that `tests/debian applications` created: `CHAIN_APPLICATIONS`, or the one in this tree.
+///
+/// # Panics
+/// If there is none and it cannot be created.
+#[track_caller]
+pub fn applications() -> PathBuf {
+    made("CHAIN_APPLICATIONS", &["applications"])
+}
+
+#[track_caller]
+fn made(variable: &str, args: &[&str]) -> PathBuf {
+    if let Some(archive) = env::var_os(variable) {
         return archive.into();
     }
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = Run::new(tests.join("debian")).patience(MMDEBSTRAP_TIMEOUT).end().ok();
+    let path = Run::new(tests.join("debian")).args(args).patience(MMDEBSTRAP_TIMEOUT).end().ok();
     tests.join("..").join(path.trim_end())
 }
 

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 /// Each file by its path below the workspace, sorted.
 static DOCUMENTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/documents.rs"));
 
-/// The files whose path starts so.
+/// The files whose path has this prefix.
 pub fn starting_with(start: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     DOCUMENTS.iter().copied().filter(move |(path, _)| path.starts_with(start))
 }
 
-/// One file, or an empty text if it does not exist. With `CHAIN_UPDATE=1` it is read from the source
-/// tree, because another test may just have written it.
+/// One file, or an empty text if it does not exist. With `CHAIN_UPDATE=1` it is read from the source tree,
+/// because another test may just have written it.
 pub fn text(path: &str) -> Cow<'static, str> {
     if updating() {
         return fs::read_to_string(source(path)).unwrap_or_default().into();
@@ -22,7 +22,7 @@ pub fn text(path: &str) -> Cow<'static, str> {
     DOCUMENTS.iter().find(|(known, _)| *known == path).map_or("", |(_, text)| text).into()
 }
 
-/// Whether `CHAIN_UPDATE=1` asks the tests to write what they found instead of comparing.
+/// Whether `CHAIN_UPDATE=1` asks the tests to write their results instead of comparing them.
 pub fn updating() -> bool {
     env::var_os("CHAIN_UPDATE").is_some_and(|value| value == "1")
 }

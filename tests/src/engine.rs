@@ -1,35 +1,21 @@
-//! A real Docker engine, with everything it writes in one directory, and mounts of its own.
+//! A real Docker engine with private mounts, which writes everything to one directory.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::daemon::{self, Daemon};
-use crate::deadline;
+use crate::engine_group::EngineGroup;
 use crate::run::Run;
 use crate::scratch::Scratch;
-use crate::snapshot::{ENGINE_GROUP_PREFIX, cgroup_mounts, directories};
 
-/// An engine that runs as long as this lives: no network, no rules for packets, no bridge.
+/// An engine that runs as long as this value lives: no network, no packet rules, no bridge.
 #[derive(Debug)]
 pub struct Engine {
-    daemon: Option<Daemon>,
+    // dropped in this order: the groups of containers that have ended
+    _daemon: Daemon,
+    _group: EngineGroup,
     scratch: Scratch,
-}
-
-impl Drop for Engine {
-    /// The engine leaves the groups of its containers, so they are removed here.
-    fn drop(&mut self) {
-        self.daemon = None;
-        let groups = self.groups();
-        let gone = || {
-            let _ = groups.iter().map(fs::remove_dir).collect::<Vec<_>>();
-            groups.iter().all(|group| !group.exists()).then_some(())
-        };
-        let removed = deadline::wait("the engine's control groups to go", deadline::EVENT_TIMEOUT, gone);
-        assert!(removed.is_ok() || std::thread::panicking(), "the engine's control groups stay: {groups:?}");
-    }
 }
 
 impl Engine {
@@ -43,8 +29,8 @@ impl Engine {
         let path =
             places.map(|place| format!("{place}:")).collect::<String>() + "/usr/sbin:/usr/bin:/sbin:/bin";
         fs::write(scratch.path("settings.json"), "{}").expect("the engine's settings");
-        // its mounts go with it, whatever ends it; sockets for plugins are made in /run whatever it
-        // is told, so that is an empty one
+        // its mounts end with it; sockets for plugins are always created in /run, so that is an empty
+        // directory
         let mut command = Command::new("unshare");
         command.args(["--mount", "--", "sh", "-c", "mount -t tmpfs tmpfs /run && exec \"$@\"", "sh"]);
         command.arg(dockerd).env_clear().env("PATH", path).env("HOME", scratch.path(""));
@@ -58,34 +44,21 @@ impl Engine {
         command.arg("--host").arg(format!("unix://{}", scratch.path("socket").display()));
         command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
         command.args(["--ip-forward=false", "--ip-masq=false"]);
-        command.arg(format!("--cgroup-parent=/{}", group_name(&scratch)));
+        let group = EngineGroup::of(&scratch);
+        command.arg(format!("--cgroup-parent={}", group.path()));
         let mut daemon = Daemon::start(command, scratch.path("log"));
         daemon.until("the engine to listen", |said| said.contains("API listen on").then_some(()));
-        Self { daemon: Some(daemon), scratch }
+        Self { _daemon: daemon, _group: group, scratch }
     }
 
-    /// Its groups in each hierarchy, those below before those above.
-    fn groups(&self) -> Vec<PathBuf> {
-        let mountinfo = fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
-        let tops = cgroup_mounts(&mountinfo).into_iter().map(|root| root.join(group_name(&self.scratch)));
-        tops.flat_map(|top| directories(&top).into_iter().chain([top])).collect()
-    }
-
-    /// docker(1), talking to it.
+    /// docker(1) as its client.
     pub fn docker(&self) -> Run {
         let docker = Run::new(daemon::program("docker")).patience(Duration::from_secs(60));
         docker.env("DOCKER_HOST", self.address()).env("HOME", self.scratch.path(""))
     }
 
-    /// What `$DOCKER_HOST` must be for it.
+    /// The value of `$DOCKER_HOST` for it.
     pub fn address(&self) -> String {
         format!("unix://{}", self.scratch.path("socket").display())
     }
-}
-
-/// The control group of an engine, named after its directory, which no other has.
-fn group_name(scratch: &Scratch) -> String {
-    let dir = scratch.path("");
-    let name = dir.components().next_back().map(|name| name.as_os_str().to_string_lossy().into_owned());
-    format!("{ENGINE_GROUP_PREFIX}{}", name.unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! The steps that `--explain` prints, and whether a call in strace's log is one of them.
 
-use crate::trace::Call;
+use crate::trace::TracedCall;
 
 /// The calls that change a process or the system: `--explain` must print each.
 pub const CHANGING_CALLS: &[&str] = &[
@@ -66,7 +66,7 @@ pub struct ExplainedStep {
 }
 
 impl ExplainedStep {
-    /// Reads `TOOL: REASON: CALL  # PAGE`; other lines are not steps.
+    /// Parses `TOOL: REASON: CALL  # PAGE`; other lines are not steps.
     pub fn parse(line: &str) -> Option<Self> {
         let (said, page) = line.rsplit_once("  # ")?;
         if page.ends_with("(3)") {
@@ -74,14 +74,14 @@ impl ExplainedStep {
             return None;
         }
         let (tool, said) = said.split_once(": ")?;
-        // a reason may quote anything, so the call is the first part that looks like one
+        // a reason can quote anything, so the call is the first part that looks like one
         let (at, _) =
             said.match_indices(": ").find(|(at, _)| is_call(said.get(at + 2..).unwrap_or_default()))?;
         let (reason, call) = (said.get(..at)?, said.get(at + 2..)?);
         Some(Self { tool: tool.into(), reason: reason.into(), call: call.into(), page: page.into() })
     }
 
-    /// All steps in a tool's standard error. A step that shows several calls is a step for each.
+    /// All steps in a tool's standard error. A step with several calls counts as one step each.
     pub fn parse_all(stderr: &str) -> Vec<Self> {
         let each = |step: Self| {
             let mut calls: Vec<String> = Vec::new();
@@ -99,32 +99,32 @@ impl ExplainedStep {
 
     /// Whether this call is this step.
     ///
-    /// A step shows a descriptor without a path by a name: `<new root/proc>` matches any descriptor
-    /// whose path ends with `/proc`. `...` stands for anything. strace shows fork(3) as clone(2).
-    pub fn is(&self, call: &Call) -> bool {
+    /// A step shows a descriptor without a path by a name: `<new root/proc>` matches any descriptor whose
+    /// path ends with `/proc`. `...` matches anything. strace shows fork(3) as clone(2).
+    pub fn is(&self, call: &TracedCall) -> bool {
         if self.call == "fork()" {
             return matches!(call.name.as_str(), "clone" | "fork" | "vfork")
                 || call.name == "clone3" && !call.args.contains("CLONE_INTO_CGROUP");
         }
-        // the log has what /proc/self leads to
+        // the log has the target of /proc/self
         let call = call.text().replace(&format!("</proc/{}/", call.pid), "</proc/self/");
         matches(&self.call, &as_told(&call))
     }
 }
 
 /// Whether `--explain` must print a call.
-pub fn is_change(call: &Call) -> bool {
+pub fn is_change(call: &TracedCall) -> bool {
     match call.name.as_str() {
         // a process reads its umask by setting it twice
         "umask" => false,
-        // a lock that nobody holds shows that the run that made a group is gone
+        // a free lock only shows that the run that created a group is gone
         "flock" => false,
-        // on no file it changes nothing: it asks whether the kernel has the call
+        // without a file, it only tests whether the kernel has the call
         "open_tree" | "mount_setattr" if call.args.starts_with("-1, ") => false,
         // only writes to files that change the kernel's state
         "write" => call.args.starts_with("</proc/") || call.args.starts_with("</sys/"),
         "ioctl" => call.args.contains("SIOCSIFFLAGS"),
-        // those that are made for many capabilities in a row are told once
+        // several capabilities in a row are shown as one
         "prctl" => {
             let told = ["PR_SET_DUMPABLE, SUID_DUMP_DISABLE", "PR_SET_KEEPCAPS", "PR_SET_NO_NEW_PRIVS"];
             told.iter().any(|operation| call.args.starts_with(operation))
@@ -134,10 +134,10 @@ pub fn is_change(call: &Call) -> bool {
     }
 }
 
-/// The calls of the tools themselves: without strace's start of the first one, and without those of a
-/// process after it became the command (the program called `command`).
-pub fn calls_by_tools<'a>(calls: &'a [Call], command: &str) -> Vec<&'a Call> {
-    let became = |call: &Call| call.name == "execve" && call.worked() && call.args.contains(command);
+/// The calls of the tools themselves: without strace's start of the first one, and without those of a process
+/// after it became the command (the program `command`).
+pub fn calls_by_tools<'a>(calls: &'a [TracedCall], command: &str) -> Vec<&'a TracedCall> {
+    let became = |call: &TracedCall| call.name == "execve" && call.worked() && call.args.contains(command);
     let mut commands = Vec::new();
     let mut kept = Vec::new();
     for call in calls.iter().skip(1) {
@@ -158,7 +158,7 @@ fn is_call(text: &str) -> bool {
         && name.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || each == '_')
 }
 
-/// strace says where AT_FDCWD is and how many variables an environment has.
+/// Removes what only strace shows: the path of AT_FDCWD and the number of variables.
 fn as_told(call: &str) -> String {
     let mut told = String::with_capacity(call.len());
     let mut rest = call;
@@ -174,7 +174,7 @@ fn as_told(call: &str) -> String {
     }
 }
 
-/// Equal, where `<name/end>` in `told` stands for any `<…/end>`, and `...` for anything.
+/// Whether they are equal; `<name/end>` in `told` matches any `<…/end>`, and `...` anything.
 fn matches(told: &str, call: &str) -> bool {
     if let Some((before, after)) = told.split_once("...").filter(|_| !told.contains('"')) {
         return call.strip_prefix(before).is_some_and(|rest| rest.ends_with(after));
@@ -217,8 +217,8 @@ mod tests {
         ExplainedStep::parse(&format!("tool: do a thing: {call}  # page(2)")).unwrap()
     }
 
-    fn call(name: &str, args: &str) -> Call {
-        Call { pid: 1, name: name.into(), args: args.into(), result: "0".into() }
+    fn call(name: &str, args: &str) -> TracedCall {
+        TracedCall { pid: 1, name: name.into(), args: args.into(), result: "0".into() }
     }
 
     #[test]

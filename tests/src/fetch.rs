@@ -1,5 +1,5 @@
-//! rootfs-fetch under test: a directory to unpack in, what surrounds it and must not change, and runs
-//! of the tool there.
+//! rootfs-fetch under test: a directory to unpack in, its surroundings, which must not change, and runs of
+//! the tool there.
 
 mod file_server;
 
@@ -23,23 +23,23 @@ pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").expect("proc is mounted").uid() == 0
 }
 
-/// Who runs the tool.
+/// The user who runs the tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum As {
-    /// Whoever runs the tests.
+    /// The user who runs the tests.
     Caller,
-    /// nobody, which only root can become.
+    /// nobody; only root can become this user.
     Nobody,
 }
 
 impl As {
-    /// Everybody the tests can be.
+    /// All users that the tests can run as.
     pub fn all() -> &'static [Self] {
         if is_root() { &[Self::Caller, Self::Nobody] } else { &[Self::Caller] }
     }
 }
 
-/// What a run did.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// The exit status.
@@ -87,14 +87,14 @@ impl Scratch {
         std::fs::write(outside.join("secret"), "do not touch\n").expect("a file");
         std::fs::write(outside.join("directory/inner"), "nor this\n").expect("a file");
         symlink("secret", outside.join("link")).expect("a link");
-        // the tool, where an ordinary user can reach it
+        // a copy of the tool that an ordinary user can reach
         let tool = self.top.join("tool");
-        // by cp(1): a descriptor of ours, open for writing, could be in another test's child (ETXTBSY)
+        // with cp(1): a descriptor of ours, open for writing, could be in another test's child (ETXTBSY)
         let copied = Command::new("cp").arg(tools().fetch()).arg(&tool).status();
         assert!(copied.expect("cp starts").success(), "the tool is copied");
         std::fs::set_permissions(&tool, PermissionsExt::from_mode(0o755)).expect("its mode");
         if is_root() {
-            // nobody could change what nobody owns: all the more reason to look
+            // nobody could only change what nobody owns, so it owns these
             for path in ["work", "outside", "outside/secret", "outside/directory", "outside/directory/inner"]
             {
                 chown(self.top.join(path), Some(65534), Some(65534)).expect("given to nobody");
@@ -117,7 +117,7 @@ impl Scratch {
         self.as_who(who, self.path("tool"))
     }
 
-    /// Any program, likewise.
+    /// Any program, in the same way.
     pub fn as_who(&self, who: As, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -159,7 +159,7 @@ impl Scratch {
         names
     }
 
-    /// Removes what a run made in `work/`.
+    /// Removes what a run created in `work/`.
     pub fn clear(&self) {
         for name in self.left() {
             remove(&self.work().join(name));
@@ -174,7 +174,7 @@ pub fn feed(mut command: Command, input: &[u8]) -> Outcome {
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_vec();
     let writer = std::thread::spawn(move || {
-        // the tool may refuse what it has not read to the end
+        // the tool can reject an archive that it has not read to the end
         let _ = stdin.write_all(&input);
     });
     let output = child.wait_with_output().expect("the tool ends");
@@ -186,7 +186,7 @@ pub fn feed(mut command: Command, input: &[u8]) -> Outcome {
     }
 }
 
-/// Makes an image that must be refused, with this exit status and line, leaving nothing.
+/// Creates an image that must be rejected, with this exit status and line, leaving nothing.
 pub fn assert_refused(prepare: impl Fn(&Layout), code: i32, line: &str) {
     let scratch = Scratch::new();
     let layout = Layout::new(scratch.work().join("image"));
@@ -202,6 +202,21 @@ pub fn shell(scratch: &Scratch, script: &str) {
     let shell = Command::new("sh").args(["-c", script]).current_dir(scratch.work()).output();
     let output = shell.expect("sh starts");
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs a script in `work/`, as root with its own mounts, up to the first command that fails. `$TOOL` is the tool.
+pub fn with_mounts(scratch: &Scratch, script: &str) -> (Option<i32>, String) {
+    // root needs no user namespace, and would have no rights over nobody's directory in one
+    let map: &[&str] = if is_root() { &[] } else { &["--map-root-user"] };
+    let output = Command::new("timeout")
+        .args(["60", "unshare", "--mount"])
+        .args(map)
+        .args(["sh", "-c", &format!("set -e; {script}")])
+        .current_dir(scratch.work())
+        .env("TOOL", scratch.path("tool"))
+        .output()
+        .expect("timeout starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// The contents of a file.
@@ -225,7 +240,7 @@ fn remove(path: &Path) {
 impl Drop for Scratch {
     fn drop(&mut self) {
         remove(&self.top);
-        // what lies deeper than a path can name
+        // files that are deeper than a path can be
         let _ = Command::new("rm").arg("-rf").arg(&self.top).status();
     }
 }

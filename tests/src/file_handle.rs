@@ -1,5 +1,5 @@
-//! A file by its handle instead of its name: name_to_handle_at(2), open_by_handle_at(2). A handle is
-//! good for the whole file system, whatever directory of it is the root.
+//! Files by handle instead of name: name_to_handle_at(2), open_by_handle_at(2). A handle is valid for the
+//! whole file system, whichever of its directories is the root.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
@@ -17,7 +17,7 @@ struct Handle {
     bytes: [u8; MAX_HANDLE_SZ],
 }
 
-/// The handle of a file, to be passed as a word.
+/// The handle of a file, as a word.
 ///
 /// # Panics
 /// On a file system without handles.
@@ -26,7 +26,7 @@ pub fn of(path: &Path) -> String {
     let name = system::sys::c_string(path.as_os_str()).expect("a name");
     let mut handle = Handle { size: 128, kind: 0, bytes: [0; MAX_HANDLE_SZ] };
     let mut mount = 0;
-    // SAFETY: the name is a C string, and both others live through the call; the size is told.
+    // SAFETY: the name is a C string, and both others live through the call; the handle holds its size.
     let result = unsafe {
         libc::syscall(
             libc::SYS_name_to_handle_at,
@@ -43,10 +43,10 @@ pub fn of(path: &Path) -> String {
     format!("{}:{hex}", handle.kind)
 }
 
-/// Opens the file of a handle on the file system of the working directory.
+/// Opens the file with this handle on the file system of the working directory.
 ///
 /// # Errors
-/// `EPERM` without CAP_DAC_READ_SEARCH, `ESTALE` on another file system; `EINVAL` for a word that is none.
+/// `EPERM` without CAP_DAC_READ_SEARCH, `ESTALE` on another file system; `EINVAL` for an invalid word.
 pub fn open(word: &str) -> Result<File, Errno> {
     let (kind, hex) = word.split_once(':').ok_or(Errno::EINVAL)?;
     let mut handle =
@@ -58,7 +58,7 @@ pub fn open(word: &str) -> Result<File, Errno> {
     }
     let here = File::open(".").map_err(|_| Errno::ENOENT)?;
     let (here, flags) = (here.as_raw_fd(), libc::O_RDONLY | libc::O_CLOEXEC);
-    // SAFETY: the handle lives through the call and its size is told in it.
+    // SAFETY: the handle lives through the call and holds its size.
     let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, here, &raw const handle, flags) };
     let fd = i32::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
     // SAFETY: the kernel has just made it for us.

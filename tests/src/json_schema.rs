@@ -1,4 +1,4 @@
-//! As much of JSON Schema as a report needs: an unknown keyword is an error.
+//! The part of JSON Schema that a report needs; an unknown keyword is an error.
 
 pub use serde_json::Value;
 
@@ -42,7 +42,7 @@ impl Fields for Value {
 /// Each rule of a schema that a value breaks; `at` is the path of the value.
 ///
 /// # Panics
-/// On a keyword that this does not know.
+/// On an unknown keyword.
 pub fn validate(schema: &Value, value: &Value, at: &str) -> Vec<String> {
     let Value::Object(keywords) = schema else { return vec![format!("{at}: no schema")] };
     let mut wrong = Vec::new();

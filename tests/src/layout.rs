@@ -1,4 +1,4 @@
-//! Images in an OCI layout, made byte by byte: image-spec's image-layout.md.
+//! Images in an OCI layout, created byte by byte: image-spec's image-layout.md.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,19 +10,19 @@ use sha2::{Digest as _, Sha256};
 
 use crate::run::Run;
 
-/// The media types of what an image is made of.
+/// The media types of the parts of an image.
 pub mod media {
-    /// A list of images.
+    /// An index of images.
     pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
     /// An image.
     pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-    /// How an image is to be run.
+    /// A configuration.
     pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-    /// A layer, as it is or with `+gzip` or `+zstd`.
+    /// A layer, without a suffix or with `+gzip` or `+zstd`.
     pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 }
 
-/// How a layer is packed.
+/// The compression of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
     /// By gzip(1).
@@ -31,19 +31,19 @@ pub enum Packing {
     Zstd,
 }
 
-/// A layer: what is stored, and the digest of the archive in it.
+/// A layer: the stored blob, and the digest of the archive in it.
 #[derive(Clone, Debug)]
 pub struct Layer {
     descriptor: Value,
     content: String,
 }
 
-/// A layout that grows in a directory.
+/// A layout in a directory, to which images can be added.
 #[derive(Clone, Debug)]
 pub struct Layout(PathBuf);
 
 impl Layout {
-    /// An empty one, in a directory that is made.
+    /// An empty layout in a new directory.
     pub fn new(directory: PathBuf) -> Self {
         fs::create_dir_all(directory.join("blobs/sha256")).expect("a directory of blobs");
         fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("its mark");
@@ -52,12 +52,12 @@ impl Layout {
         layout
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Stores bytes, and returns what refers to them.
+    /// Stores bytes, and returns their descriptor.
     pub fn blob(&self, data: &[u8], media_type: &str) -> Value {
         let digest = hex(data);
         fs::write(self.0.join("blobs/sha256").join(&digest), data).expect("a blob");
@@ -78,7 +78,7 @@ impl Layout {
         Layer { descriptor, content: format!("sha256:{}", hex(archive)) }
     }
 
-    /// Stores a layer that is one file of `size` zeros called `zeros`, without ever holding it.
+    /// Stores a layer with a file `zeros` of `size` zeros, without ever holding it in memory.
     #[track_caller]
     pub fn layer_of_zeros(&self, size: u64) -> Layer {
         let folder = self.0.join("work");
@@ -104,13 +104,13 @@ impl Layout {
         }
     }
 
-    /// Stores an image of archives as they are.
+    /// Stores an image with these archives as uncompressed layers.
     pub fn image_of(&self, archives: &[Vec<u8>]) -> Value {
         let layers: Vec<Value> = archives.iter().map(|archive| self.blob(archive, media::LAYER)).collect();
         self.manifest(&json!(layers))
     }
 
-    /// Stores a manifest with these layers, whatever they are.
+    /// Stores a manifest with these layers, valid or not.
     pub fn manifest(&self, layers: &Value) -> Value {
         let config = self.json(&json!({"architecture": "amd64", "os": "linux"}), media::CONFIG);
         let manifest =
@@ -118,7 +118,7 @@ impl Layout {
         self.json(&manifest, media::MANIFEST)
     }
 
-    /// Stores an image of layers, for one architecture, and returns what refers to it.
+    /// Stores an image with layers for one architecture, and returns its descriptor.
     pub fn image(&self, layers: &[Layer], architecture: &str) -> Value {
         let config = json!({
             "Env": ["PATH=/bin", "GREETING=hello there"],
@@ -128,7 +128,7 @@ impl Layout {
         self.image_that_runs(layers, architecture, &config)
     }
 
-    /// The same, with what the image says of how it is run.
+    /// The same, with a configuration of how to run it.
     pub fn image_that_runs(&self, layers: &[Layer], architecture: &str, run: &Value) -> Value {
         let contents: Vec<&String> = layers.iter().map(|layer| &layer.content).collect();
         let config = json!({
@@ -147,7 +147,7 @@ impl Layout {
         for_platform(self.json(&manifest, media::MANIFEST), architecture)
     }
 
-    /// Stores a list of images.
+    /// Stores an index of images.
     pub fn index(&self, images: &[Value]) -> Value {
         let index = json!({"schemaVersion": 2, "mediaType": media::INDEX, "manifests": images});
         self.json(&index, media::INDEX)
@@ -167,7 +167,7 @@ impl Layout {
         self.blob(value.to_string().as_bytes(), media_type)
     }
 
-    /// Replaces the list of images that the layout has.
+    /// Replaces the layout's index.
     pub fn write_index(&self, all: &[Value]) {
         let index = json!({"schemaVersion": 2, "mediaType": media::INDEX, "manifests": all});
         fs::write(self.0.join("index.json"), index.to_string()).expect("the list of names");
@@ -195,10 +195,10 @@ pub fn hex(data: &[u8]) -> String {
     Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What `umoci raw unpack` makes of an image in a layout: the tree it should be.
+/// The tree that `umoci raw unpack` creates from an image in a layout: the expected one.
 ///
 /// # Errors
-/// What umoci said.
+/// umoci's error output.
 pub fn unpacked_by_umoci(layout: &Path, tag: &str, directory: &Path) -> io::Result<()> {
     let mut umoci = Command::new("umoci");
     umoci.args(["raw", "unpack", "--image"]).arg(format!("{}:{tag}", layout.display()));

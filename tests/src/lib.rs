@@ -4,9 +4,8 @@
 //!
 //! # Where a test runs
 //!
-//! A test that runs anywhere is a plain `#[test]`. Any other is `#[ignore = "needs …"]`
-//! and stands in a module whose name says who runs it, and where; `tests/run`
-//! gives each module the machine it needs.
+//! A test that runs anywhere is a plain `#[test]`. Any other is `#[ignore = "needs …"]` and is in a module
+//! whose name says which user runs it, and where; `tests/run` gives each module the machine it needs.
 //!
 //! | module | runs |
 //! | --- | --- |
@@ -15,6 +14,7 @@
 //! | `as_anyone` | as root and as an ordinary user, on this host and in the VM |
 //! | `in_vm` | as root in the VM: one cgroup v2 hierarchy and nothing else |
 //! | `in_v1` | as root in a VM with the hierarchies of version 1 alone |
+//! | `without_memory` | as root in a VM like that of `in_vm`, whose kernel was started with cgroup_disable=memory |
 //! | `under_systemd` | as root in a VM with Debian's systemd |
 //! | `under_login` | there, as a user who logged in |
 //! | `delegated` | in the VM as an ordinary user who owns a part of that hierarchy |
@@ -28,13 +28,14 @@
 //! | `with_upstream` | as `on_host`, with coreutils' and util-linux' own tests, where `tests/upstream` could fetch them |
 //! | `with_engine` | as root on this host, with Debian's docker.io |
 //! | `with_podman` | as an ordinary user in the machine of `tests/worlds` with podman |
+//! | `with_peers` | as root on this host, with the root of `tests/worlds/image`, which has bwrap, crun, podman, runc and systemd-nspawn |
 //! | `with_mirror` | as root on this host, with mmdebstrap and a mirror of Debian's packages |
 //!
 //! The sessions of the pages also run on the machines that people have, each a line of [`worlds::list::WORLDS`].
 //!
-//! They may be nested: what is in `as_root::in_debian` is run as root only.
-//! All of them may count on busybox-static, strace and namespaces. A test that reads the
-//! source tree stands in a module `in_tree` and is not ignored; it runs where the tree is.
+//! They can be nested: a test in `as_root::in_debian` only runs as root. All of them can rely on
+//! busybox-static, strace and namespaces. A test that reads the source tree is in a module `in_tree` and is
+//! not ignored; it runs where the tree is.
 
 pub mod accounts;
 pub mod certificates;
@@ -45,6 +46,7 @@ pub mod deadline;
 pub mod debian;
 pub mod documents;
 pub mod engine;
+pub mod engine_group;
 pub mod explain;
 pub mod fetch;
 pub mod file_handle;
@@ -53,6 +55,7 @@ pub mod layout;
 pub mod links;
 pub mod login;
 pub mod machine;
+pub mod peers;
 pub mod pictures;
 pub mod registry;
 pub mod rng;

@@ -1,4 +1,4 @@
-//! Each way to the command that must leave it alone: one tool, or all three in a row.
+//! Each way to the command that must not change it: one tool, or all three in a row.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::tools::tools;
 /// A command line that ends where the command begins.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// What a failed test calls it.
+    /// Its name in failed tests.
     pub name: &'static str,
     words: Vec<OsString>,
     /// Whether the command sees the scratch root as its `/`.
@@ -39,7 +39,7 @@ impl Link {
         Self::new("cgexec", [tools().cgexec().into(), "--".into()])
     }
 
-    /// Each plan that a tool makes for the caller: what can fail, and what must be told.
+    /// Each plan that a tool makes for the caller: what can fail, and what must be explained.
     pub fn plans(root: &Scratch) -> Vec<Self> {
         let option = |mut link: Self, name, options: &[&str]| {
             link.name = name;
@@ -59,7 +59,7 @@ impl Link {
         if nix::unistd::geteuid().is_root() {
             let limits = ["--memory", "50M", "--pids-limit", "20", "--cpus", "1.5"];
             plans.push(option(Self::cgexec(), "cgexec with limits", &limits));
-            // its groups have paths by which a call of the child can be told apart
+            // its groups have fixed paths, which tell the child's calls apart
             let named = ["--name", "chain-test-named", "--pids-limit", "20"];
             plans.push(option(Self::cgexec(), "cgexec with a name", &named));
             plans.push(option(Self::chroot(root), "chroot --plain", &["--plain"]));
@@ -67,7 +67,7 @@ impl Link {
         plans
     }
 
-    /// The same with `option` as the first of the first tool's.
+    /// The same, with `option` as the first option of the first tool.
     pub fn with(mut self, option: &str) -> Self {
         self.words.insert(1, option.into());
         self
@@ -79,7 +79,7 @@ impl Link {
         Self { changes_root: true, ..Self::new("chroot", words) }
     }
 
-    /// A link that is not among these.
+    /// Another link.
     pub fn new(name: &'static str, words: impl IntoIterator<Item = OsString>) -> Self {
         Self { name, words: words.into_iter().collect(), changes_root: false }
     }
@@ -114,7 +114,7 @@ impl Link {
         words.iter().map(quote).collect::<Vec<_>>().join(" ")
     }
 
-    /// Where the command finds what is at `inside` in `root`.
+    /// The path for the command of the file at `inside` in `root`.
     pub fn place(&self, root: &Scratch, inside: &str) -> OsString {
         if self.changes_root { Path::new("/").join(inside).into() } else { root.path(inside).into() }
     }

@@ -1,10 +1,10 @@
-//! The one login of a guarded registry and of its token server.
+//! The only login of a guarded registry and of its token server.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
-/// Who may log in.
+/// The user.
 pub const USER: &str = "somebody";
-/// The password for it.
+/// The password.
 pub const PASSWORD: &str = "correct horse: battery";
 
 /// `user:password`.

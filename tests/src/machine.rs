@@ -1,4 +1,4 @@
-//! A usual machine, in qemu(1): Debian on a disk, which `tests/worlds/image` makes, started by its systemd
+//! A normal machine in qemu(1): Debian on a disk, which `tests/worlds/image` creates, started by its systemd
 //! or by an init of ours.
 
 use std::fs;
@@ -10,7 +10,7 @@ use crate::run::{End, Run};
 use crate::scratch::{Scratch, busybox};
 use crate::vm::{self, Qemu};
 
-/// What the disk's driver consists of, in the order in which it is loaded; some of it is part of newer kernels.
+/// The modules of the disk's driver, in loading order; newer kernels have some of them built in.
 const DRIVER: [&str; 7] = [
     "virtio",
     "virtio_ring",
@@ -21,7 +21,7 @@ const DRIVER: [&str; 7] = [
     "virtio-rng",
 ];
 
-/// A machine that is being described.
+/// A machine to boot.
 #[derive(Debug)]
 pub struct Machine {
     kernel: PathBuf,
@@ -31,7 +31,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine with this disk, which stays as it is. The kernel has its modules beside it, as in Debian's package.
+    /// A machine with this disk, which is not changed. The kernel has its modules beside it, as in Debian's
+    /// package.
     #[track_caller]
     pub fn new(kernel: &Path, disk: &Path) -> Self {
         let mut initramfs = Cpio::default();
@@ -47,7 +48,8 @@ impl Machine {
             kernel: kernel.into(),
             disk: disk.into(),
             initramfs,
-            // an emulated processor that waits for its turn is no lockup, of which the kernel would write into our lines
+            // an emulated processor that waits for its turn is not a lockup; the kernel would report one in
+            // the middle of our lines
             command_line: "systemd.show_status=0 nowatchdog".to_string(),
         };
         for (number, module) in DRIVER.iter().enumerate() {
@@ -56,28 +58,29 @@ impl Machine {
         machine
     }
 
-    /// Puts a file into `/world`.
+    /// Adds a file to `/world`.
     #[track_caller]
     pub fn file(&mut self, name: &str, file: &Path) {
         self.initramfs.file(&format!("world/{name}"), 0o755, &vm::read(file));
     }
 
-    /// Puts a static program into `/world/tools`.
+    /// Adds a static program to `/world/tools`.
     #[track_caller]
     pub fn tool(&mut self, program: &Path) {
         self.file(&format!("tools/{}", vm::name(program)), program);
     }
 
-    /// Words for the kernel and for the machine's scripts.
+    /// Adds words for the kernel and for the machine's scripts.
     pub fn words(&mut self, words: &str) {
         self.command_line.push(' ');
         self.command_line.push_str(words);
     }
 
-    /// Starts the machine and hands each line of its console to `show`, until it stops or `patience` ends.
+    /// Starts the machine and passes each line of its console to `show`, until it stops or `patience` runs
+    /// out.
     ///
     /// # Errors
-    /// If it did not come to its end.
+    /// If it did not finish.
     ///
     /// # Panics
     /// Without qemu.
@@ -85,12 +88,12 @@ impl Machine {
         let scratch = Scratch::new();
         let initramfs = scratch.path("initramfs");
         fs::write(&initramfs, self.initramfs.finish()).expect("the initramfs written");
-        // the disk twice: once for the machine, whose changes go to a temporary file, once for containers
+        // the disk twice: once for the machine, whose changes go to a temporary file, and once for containers
         let disk = |kept: &str| format!("if=virtio,format=raw,file={},{kept}", self.disk.display());
         let drives = [disk("snapshot=on,cache=unsafe"), disk("readonly=on,file.locking=off")]
             .map(|drive| ["-drive".to_string(), drive]);
         let mut options: Vec<String> = drives.concat();
-        options.extend(["-device", "virtio-rng-pci"].map(String::from));
+        options.extend(["-smp", "2", "-device", "virtio-rng-pci"].map(String::from));
         let qemu =
             Qemu::start(&self.kernel, &initramfs, &self.command_line, &options, scratch.path("").as_path());
         let mut is_over = false;
@@ -101,7 +104,7 @@ impl Machine {
         if is_over { Ok(()) } else { Err("the machine stopped before its end".to_string()) }
     }
 
-    /// A module of the kernel, uncompressed, if it comes as one.
+    /// Adds a kernel module, decompressed, if it is not built in.
     fn module(&mut self, number: usize, module: &str) {
         let found =
             Run::new("find").arg(modules(&self.kernel)).args(["-name", &format!("{module}.ko*")]).end().out();
@@ -115,7 +118,7 @@ impl Machine {
     }
 }
 
-/// Where the modules of a kernel are: beside its vmlinuz, or below the directory that has `boot`.
+/// The directory of a kernel's modules: beside its vmlinuz, or below the directory that contains `boot`.
 fn modules(kernel: &Path) -> PathBuf {
     let beside = kernel.parent().unwrap_or(Path::new("/"));
     match vm::name(kernel).strip_prefix("vmlinuz-") {

@@ -1,10 +1,10 @@
 //! Pictures of the documentation, drawn as SVG from text.
 //!
-//! `docs/pictures/NAME.txt` has a title, an empty line, and a drawing in box-drawing characters. The corners of a box say
-//! what it is: round ones a process, heavy ones what the kernel keeps, double ones a limit, plain ones all the rest.
-//! `▶ ◀ ▲ ▼` end an arrow. A word between backquotes is drawn in bold; the quotes take no place of their own, so a line
-//! with them is longer by two. Colours follow the reader's preference for a light or a dark page, and the picture has a
-//! background, so it can be read on both.
+//! `docs/pictures/NAME.txt` has a title, an empty line, and a drawing in box-drawing characters. The corners
+//! of a box show its kind: round for a process, heavy for what the kernel keeps, double for a limit, plain
+//! for everything else. `▶ ◀ ▲ ▼` are the heads of arrows. A word in backquotes is drawn bold; the quotes
+//! take no space, so a line with them is longer by two. The colours suit a light or a dark page, by the
+//! reader's preference, and the picture has its own background.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -36,13 +36,13 @@ const BOXES: [([char; 4], &str); 4] = [
     (['┌', '┐', '└', '┘'], "box"),
 ];
 
-/// Ways out of a character, as bits.
+/// The directions out of a character, as bits.
 const LEFT: u8 = 1;
 const RIGHT: u8 = 2;
 const UP: u8 = 4;
 const DOWN: u8 = 8;
 
-/// The lines that a character draws from its middle, and whether it is the head of an arrow.
+/// The lines that a character draws from its centre, and whether it is the head of an arrow.
 fn ways(character: char) -> u8 {
     match character {
         '─' | '━' | '═' => LEFT | RIGHT,
@@ -64,7 +64,7 @@ fn ways(character: char) -> u8 {
     }
 }
 
-/// A closed box, in characters.
+/// A closed box, measured in characters.
 struct Frame {
     left: usize,
     top: usize,
@@ -132,7 +132,7 @@ impl Drawing {
         is_closed.then_some(Frame { left, top, right, bottom, class })
     }
 
-    /// The lines of a character that no box draws.
+    /// The lines of a character that do not belong to a box.
     fn open_ways(&self, row: usize, column: usize, frames: &[Frame]) -> u8 {
         frames.iter().fold(ways(self.at(row, column)), |ways, frame| {
             let (over, under) = (row == frame.top, row == frame.bottom);
@@ -160,7 +160,7 @@ impl Drawing {
         })
     }
 
-    /// All lines as one path: half characters that meet are one stroke.
+    /// All lines as one path: half lines that meet become one stroke.
     fn path(&self, frames: &[Frame]) -> String {
         let (columns, _) = self.size();
         let (mut across, mut down) = (BTreeSet::new(), BTreeSet::new());
@@ -237,7 +237,7 @@ fn strokes(halves: &BTreeSet<(usize, usize)>) -> Vec<(usize, usize, usize)> {
     found
 }
 
-/// The middle of a character along one axis.
+/// The centre of a character along one axis.
 fn middle(index: usize, cell: usize) -> usize {
     MARGIN + index * cell + cell / 2
 }
@@ -314,7 +314,8 @@ pub fn draw(text: &str) -> String {
     svg
 }
 
-/// The picture of a terminal: commands after `$ ` or `# ` are bold, lines that a tool of the chain wrote are dimmed.
+/// The picture of a terminal: commands after `$ ` or `# ` are bold, and lines from a tool of the chain are
+/// dimmed.
 pub fn draw_terminal(title: &str, session: &str) -> String {
     let lines: Vec<&str> = session.lines().collect();
     let columns = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0).max(60);
@@ -350,7 +351,7 @@ mod tests {
         let svg = draw("A title\n\n╭────╮\n│ `a` ├─▶ b\n╰────╯\n".replace("│ `a` ├", "│ `a`  ├").as_str());
         assert!(svg.contains("<title>A title</title>") && svg.contains("class=\"process\""), "{svg}");
         assert!(svg.contains(" class=\"b\">a</text>") && svg.contains(">b</text>"), "{svg}");
-        // of the lines only the arrow is left
+        // only the arrow's line is left
         assert_eq!(svg.matches('H').count(), 1, "{svg}");
         assert!(svg.contains("<polygon"), "{svg}");
     }

@@ -12,18 +12,18 @@ use crate::run::Run;
 use crate::scratch::Scratch;
 use crate::token_server::{ISSUER, SERVICE, TokenServer};
 
-/// How a registry lets clients in.
+/// How a registry admits clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
-    /// Plain HTTP, for everybody.
+    /// Plain HTTP, for everyone.
     Open,
-    /// TLS by an authority of its own, and a password.
+    /// TLS with its own authority, and a password.
     Guarded,
-    /// TLS by a certificate that signs itself, and a password.
+    /// TLS with a self-signed certificate, and a password.
     SelfSigned,
 }
 
-/// A registry that runs as long as this lives.
+/// A registry that runs as long as this value lives.
 #[derive(Debug)]
 pub struct Registry {
     daemon: Daemon,
@@ -53,7 +53,7 @@ impl Registry {
         Self::serve(scratch, certificates, &auth)
     }
 
-    /// Starts one without TLS that lets in who has a token of this server's.
+    /// Starts one without TLS that admits clients with a token of this server.
     #[track_caller]
     pub fn with_tokens(tokens: &TokenServer) -> Self {
         let auth = format!(
@@ -104,17 +104,17 @@ impl Registry {
         format!("docker://{}/{name}", self.address)
     }
 
-    /// What `--cacert` needs; nothing for an open door.
+    /// The file for `--cacert`; None for an open door.
     pub fn authority(&self) -> Option<&Path> {
         self.certificates.as_ref().map(|certificates| certificates.authority.as_path())
     }
 
-    /// A file for `$REGISTRY_AUTH_FILE`, with the password in it; it holds nothing for an open door.
+    /// A file for `$REGISTRY_AUTH_FILE`, with the password; empty for an open door.
     pub fn credentials(&self) -> PathBuf {
         self.scratch.path("auth.json")
     }
 
-    /// The requests it answered until now, a line each, as `GET /v2/small/manifests/latest 200`.
+    /// The requests it has answered so far, one line each: `GET /v2/small/manifests/latest 200`.
     pub fn requests(&self) -> Vec<String> {
         // 127.0.0.1 - - [24/Nov/2026:00:10:02 +0000] "GET /v2/ HTTP/1.1" 200 2 "" "skopeo/1.9.3"
         let said = self.daemon.said();
@@ -127,7 +127,7 @@ impl Registry {
         said.lines().filter_map(line).collect()
     }
 
-    /// Copies an image of a layout into it, with other options of skopeo-copy(1).
+    /// Pushes an image of a layout, with further options of skopeo-copy(1).
     #[track_caller]
     pub fn push(&self, layout: &Path, tag: &str, name: &str, options: &[&str]) {
         let certificates = self.scratch.path("certificates");
@@ -144,7 +144,7 @@ impl Registry {
             copy = copy.arg("--dest-creds").arg(password());
         }
         let copy = copy.arg(format!("oci:{}:{tag}", layout.display())).arg(self.source(name));
-        // what it asks of the user's settings is not this test's business
+        // the user's settings must not affect this test
         copy.env("HOME", self.scratch.path("")).patience(Duration::from_secs(120)).end().ok();
     }
 

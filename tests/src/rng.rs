@@ -35,7 +35,7 @@ impl Rng {
         usize::try_from(self.next_u64() % end.max(1) as u64).unwrap_or_default()
     }
 
-    /// Whether one of so many cases came.
+    /// True in one of this many cases, on average.
     pub fn one_in(&mut self, cases: usize) -> bool {
         self.below(cases) == 0
     }
@@ -43,7 +43,7 @@ impl Rng {
     /// One of them.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is nothing to choose from.
     #[track_caller]
     pub fn choose<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         choices.get(self.below(choices.len())).expect("something to choose from")

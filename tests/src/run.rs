@@ -1,7 +1,7 @@
 //! A command under test: starts it, waits for it with a deadline, and keeps its output.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write as _};
+use std::io::{ErrorKind, Read, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
@@ -13,9 +13,9 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::deadline::EVENT_TIMEOUT;
+use crate::deadline::{self, EVENT_TIMEOUT};
 
-/// A command line to be run in a process group of its own.
+/// A command line to run in its own process group.
 #[derive(Debug)]
 pub struct Run {
     command: Command,
@@ -32,7 +32,7 @@ pub enum End {
     Signal(i32),
 }
 
-/// A command that ended, and what it said.
+/// A command that has ended, and its output.
 #[derive(Debug)]
 pub struct Ended {
     /// Its exit status or signal.
@@ -49,7 +49,7 @@ impl Run {
         Self::of(Command::new(program))
     }
 
-    /// A command as std has it, with an empty standard input.
+    /// A command of std, with an empty standard input.
     pub fn of(command: Command) -> Self {
         Self { command, stdin: Vec::new(), patience: EVENT_TIMEOUT }
     }
@@ -72,19 +72,19 @@ impl Run {
         self
     }
 
-    /// What the command reads on standard input.
+    /// Sets the standard input of the command.
     pub fn stdin(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.stdin = text.into();
         self
     }
 
-    /// How long it may take.
+    /// Sets how long it can take.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Leaves a descriptor open for the command, under its number, and for no other child.
+    /// Leaves a descriptor open for the command, with its number, and for no other child.
     pub fn leaving_open(mut self, fd: impl Into<OwnedFd>) -> Self {
         let fd = fd.into();
         let inherit = move || fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty())).map(drop).map_err(Into::into);
@@ -93,17 +93,17 @@ impl Run {
         self
     }
 
-    /// Anything else that std's `Command` can set.
+    /// Sets anything else in std's `Command`.
     pub fn with(mut self, set: impl FnOnce(&mut Command)) -> Self {
         set(&mut self.command);
         self
     }
 
-    /// Runs the command to its end.
+    /// Runs the command and waits for its end.
     ///
     /// # Panics
-    /// If it cannot be started, or if it or a process that kept its output open
-    /// outlives the deadline; its process group is killed then.
+    /// If it cannot be started, or if it, or a process that keeps its output open, outlives the deadline. Its
+    /// process group is then killed.
     #[track_caller]
     pub fn end(self) -> Ended {
         self.start().end()
@@ -114,13 +114,16 @@ impl Run {
     pub fn start(mut self) -> Running {
         let shown = shown(&self.command);
         let piped = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = match piped.process_group(0).spawn() {
-            Ok(child) => child,
-            Err(why) => panic!("cannot start {shown}: {why}"),
-        };
+        let command = piped.process_group(0);
+        // the child of another thread holds a program that was just copied open for writing, until its own execve(2)
+        let spawned = deadline::until("the last writer of a program to close it", || match command.spawn() {
+            Err(why) if why.kind() == ErrorKind::ExecutableFileBusy => None,
+            spawned => Some(spawned),
+        });
+        let mut child = spawned.unwrap_or_else(|why| panic!("cannot start {shown}: {why}"));
         let mut stdin = child.stdin.take().expect("a pipe");
         let text = self.stdin;
-        // a command that reads nothing must not stop us: a broken pipe is its choice
+        // a command that reads nothing must not stop us: the broken pipe is its choice
         thread::spawn(move || stdin.write_all(&text));
         let stdout = collect(child.stdout.take().expect("a pipe"));
         let stderr = collect(child.stderr.take().expect("a pipe"));
@@ -130,7 +133,7 @@ impl Run {
     }
 }
 
-/// A command that was started.
+/// A running command.
 #[derive(Debug)]
 pub struct Running {
     shown: String,
@@ -147,7 +150,7 @@ impl Running {
         Pid::from_raw(self.pid.cast_signed())
     }
 
-    /// Waits for the end, as [`Run::end`] does.
+    /// Waits for the end, like [`Run::end`].
     #[track_caller]
     pub fn end(self) -> Ended {
         self.end_in_time().unwrap_or_else(|late| panic!("{late}"))
@@ -156,7 +159,7 @@ impl Running {
     /// Waits for the end.
     ///
     /// # Errors
-    /// With what was waited for, where [`Run::end`] would panic.
+    /// What was waited for, if [`Run::end`] would panic.
     pub fn end_in_time(self) -> Result<Ended, String> {
         let end = Instant::now() + self.patience;
         let left = || end.saturating_duration_since(Instant::now());
@@ -166,10 +169,10 @@ impl Running {
         match (how, out, err) {
             (Ok(end), Ok(stdout), Ok(stderr)) => Ok(Ended { end, stdout, stderr }),
             (how, out, err) => {
-                // the group may be gone already
+                // the group may already be gone
                 let _ = killpg(self.pid(), Signal::SIGKILL);
                 let what = match how {
-                    Ok(_) => "whoever still holds the output of",
+                    Ok(_) => "a process that still holds the output of",
                     Err(_) => "the end of",
                 };
                 let (out, err) = (out.unwrap_or_else(|seen| seen), err.unwrap_or_else(|seen| seen));
@@ -196,14 +199,14 @@ impl Ended {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
-    /// Standard output of a command that had to succeed.
+    /// Standard output of a command that must succeed.
     #[track_caller]
     pub fn ok(self) -> String {
         assert_eq!(self.end, End::Exit(0), "stdout: {}\nstderr: {}", self.out(), self.err());
         self.out()
     }
 
-    /// Both: how it ended is `end`, or the test fails and shows what it said.
+    /// Asserts how it ended; if the test fails, it shows the output.
     #[track_caller]
     pub fn ended(self, end: End) -> Self {
         assert_eq!(self.end, end, "stdout: {}\nstderr: {}", self.out(), self.err());
@@ -216,7 +219,7 @@ fn shown(command: &Command) -> String {
     words.collect::<Vec<_>>().join(&OsString::from(" ")).to_string_lossy().into_owned()
 }
 
-/// Reads to the end in the background, a message for each piece.
+/// Reads to the end in the background, and sends a message for each piece.
 fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
@@ -230,7 +233,7 @@ fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receive
 }
 
-/// All pieces until the pipe was closed; `Err` has those that came before `end`.
+/// All pieces until the pipe is closed; `Err` with those that arrived before `end`.
 fn drain(pipe: &Receiver<Vec<u8>>, end: Instant) -> Result<Vec<u8>, Vec<u8>> {
     let mut all = Vec::new();
     loop {
@@ -250,7 +253,7 @@ fn wait(mut child: Child) -> Receiver<End> {
             Some(signal) => End::Signal(signal),
             None => End::Exit(status.into_raw() >> 8),
         };
-        // nobody asks any more after a deadline
+        // after a deadline, the receiver may be gone
         let _ = send.send(end);
     });
     receive
@@ -259,6 +262,21 @@ fn wait(mut child: Child) -> Receiver<End> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_another_thread_still_writes_to_is_waited_for() {
+        let program = std::env::temp_dir().join(format!("still-written-{}", std::process::id()));
+        std::fs::copy("/bin/true", &program).unwrap();
+        let writer = std::fs::OpenOptions::new().append(true).open(&program).unwrap();
+        // longer than the first try takes; the test does not depend on it
+        let closes = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            drop(writer);
+        });
+        assert_eq!(Run::new(&program).end().end, End::Exit(0));
+        closes.join().unwrap();
+        std::fs::remove_file(program).unwrap();
+    }
 
     #[test]
     fn words_and_exit_status_are_kept() {
@@ -279,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "for whoever still holds the output of sh -c sleep 1000 &")]
+    #[should_panic(expected = "for a process that still holds the output of sh -c sleep 1000 &")]
     fn what_keeps_the_output_open_is_killed_and_named() {
         Run::new("sh").args(["-c", "sleep 1000 &"]).patience(Duration::from_millis(300)).end();
     }

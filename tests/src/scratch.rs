@@ -10,20 +10,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::run::Run;
 
-/// A directory that goes when the test ends, whatever was done inside.
+/// A directory that is removed when the test ends, whatever happened inside.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
-    /// An empty directory that everybody may enter.
+    /// An empty directory that every user can enter.
     #[track_caller]
     pub fn new() -> Self {
         Self::within(&env::temp_dir())
     }
 
-    /// The same on the file system of `/`, if it can be: in the home directory where the temporary one is a tmpfs.
+    /// The same, on the file system of `/` if possible: in the home directory if the temporary directory is a
+    /// tmpfs.
     #[track_caller]
     pub fn of_machine() -> Self {
         let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
@@ -42,12 +43,12 @@ impl Scratch {
         Self { path }
     }
 
-    /// A directory that exists already.
+    /// An existing directory.
     pub fn of(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// A root file system of busybox alone: what a container needs to be looked at.
+    /// A root file system with only busybox: enough to look at a container.
     #[track_caller]
     pub fn busybox_root() -> Self {
         let root = Self::new();
@@ -62,6 +63,8 @@ impl Scratch {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/:/bin/sh\n";
         fs::write(root.path("etc/passwd"), passwd).expect("passwd");
         fs::write(root.path("etc/group"), "root:x:0:\nuser:x:1000:\n").expect("group");
+        // it has a container's hostname, so chroot-rs mounts no other hosts file
+        fs::write(root.path("etc/hosts"), "127.0.0.1 localhost container\n").expect("hosts");
         root
     }
 
@@ -70,32 +73,32 @@ impl Scratch {
         self.path.join(inside)
     }
 
-    /// Copies a file into `dir`, under its own name and executable.
+    /// Copies a file into `dir`, with its own name, as an executable.
     #[track_caller]
     pub fn install(&self, file: &Path, dir: &str) -> PathBuf {
         let target = self.path(dir).join(file.file_name().expect("a file's name"));
-        // in a process of its own: a child that another test forks meanwhile would hold the
-        // file open for writing, and then it cannot be run (ETXTBSY)
+        // in another process: a child that another test forks meanwhile would hold the file open for writing,
+        // and then it cannot be run (ETXTBSY)
         Run::new("cp").arg("-p").arg(file).arg(&target).end().ok();
         fs::set_permissions(&target, Permissions::from_mode(0o755)).expect("a mode for it");
         target
     }
 }
 
-/// How the names of this process's scratch directories begin.
+/// The prefix of this process's scratch directories.
 pub fn prefix() -> String {
     format!("chain-test-{}-", process::id())
 }
 
-/// The temporary directory of this process alone.
+/// This process's own temporary directory.
 static TEMPORARY: OnceLock<PathBuf> = OnceLock::new();
 
-/// Gives this process, and all that it starts, a temporary directory in which no other program
-/// makes files. It is removed when the process exits.
+/// Gives this process, and all that it starts, a temporary directory in which no other program creates files.
+/// It is removed when the process exits.
 #[track_caller]
 pub fn own_temporary_directory() {
     TEMPORARY.get_or_init(|| {
-        // a short name: a socket's path ends at 104 bytes, and engines put theirs deep in here
+        // a short name: a socket's path has at most 104 bytes, and engines create theirs deep inside
         let path = env::temp_dir().join(format!("t{}", process::id()));
         fs::create_dir(&path).expect("a new directory in the temporary directory");
         fs::set_permissions(&path, Permissions::from_mode(0o1777)).expect("a mode for it");
@@ -110,7 +113,7 @@ pub fn own_temporary_directory() {
 extern "C" fn remove_temporary_directory() {
     if let Some(path) = TEMPORARY.get() {
         make_writable(path);
-        // a process that is still running may keep it; nobody could be told any more
+        // a process that still runs can keep it; a failure could no longer be reported
         let _ = fs::remove_dir_all(path);
     }
 }
@@ -134,7 +137,7 @@ impl Drop for Scratch {
 /// The static busybox of this machine.
 ///
 /// # Panics
-/// Where there is none: a test that needs it is ignored by default.
+/// If there is none: a test that needs it is ignored by default.
 #[track_caller]
 pub fn busybox() -> &'static Path {
     let mut usual = ["/bin/busybox", "/usr/bin/busybox", "/usr/sbin/busybox"].into_iter().map(Path::new);
@@ -142,13 +145,13 @@ pub fn busybox() -> &'static Path {
     found.expect("busybox in /bin, /usr/bin or /usr/sbin: apt-get install busybox-static")
 }
 
-/// A directory without the right to write cannot be emptied; links are not followed.
+/// Makes directories writable, because otherwise they cannot be emptied. Links are not followed.
 fn make_writable(dir: &Path) {
     let Ok(meta) = fs::symlink_metadata(dir) else { return };
     if !meta.is_dir() {
         return;
     }
-    // what still resists is told by the removal that follows
+    // the removal that follows reports what still fails
     let _ = fs::set_permissions(dir, Permissions::from_mode(meta.permissions().mode() | 0o700));
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         make_writable(&entry.path());

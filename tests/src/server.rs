@@ -1,4 +1,4 @@
-//! An HTTP server that answers as a test tells it, right or wrong, and keeps the requests.
+//! An HTTP server that answers as a test decides, correctly or not, and records the requests.
 
 mod answer;
 mod image;
@@ -22,13 +22,13 @@ pub use answer::{Answer, Then, answer};
 pub use image::{Image, gzip, noise};
 pub use request::Request;
 
-/// A client that says nothing for so long is gone.
+/// A client that is silent for this long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// How a test has the server answer.
+/// How a test answers a request.
 pub type Script = dyn Fn(&Request) -> Answer + Send + Sync;
 
-/// A server that runs as long as this lives.
+/// A server that runs as long as this value lives.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -37,7 +37,7 @@ pub struct Server {
     listening: Option<JoinHandle<()>>,
 }
 
-/// What each connection needs.
+/// The state for all connections.
 struct Shared {
     script: Box<Script>,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -54,7 +54,7 @@ impl Server {
         Self::listen("127.0.0.1", None, Box::new(script))
     }
 
-    /// The same on another address of the loopback: another host.
+    /// The same on another loopback address: another host.
     pub fn elsewhere(script: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         Self::listen("127.0.0.2", None, Box::new(script))
     }
@@ -67,7 +67,7 @@ impl Server {
         Self::listen("127.0.0.1", Some(Arc::new(settings(certificates, false))), Box::new(script))
     }
 
-    /// The same for clients alone that have a certificate of the same authority.
+    /// The same, only for clients with a certificate of the same authority.
     pub fn tls_for_clients(
         certificates: &Certificates,
         script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
@@ -94,8 +94,8 @@ impl Server {
         Self { address, requests, stop, listening: Some(listening) }
     }
 
-    /// A server that sends the bytes that `script` makes of the head of a request, then closes the
-    /// connection; with none it keeps silent until the client goes.
+    /// A server that sends the bytes that `script` returns for the head of a request, and then closes the
+    /// connection; without bytes, it is silent until the client closes the connection.
     pub fn bytes(script: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         Self::start(move |request| script(&request.head).map_or_else(Answer::silent, Answer::raw))
     }
@@ -105,7 +105,7 @@ impl Server {
         self.address.port()
     }
 
-    /// The address of a file on it.
+    /// The URL of a file on it.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
@@ -120,12 +120,12 @@ impl Server {
         self.address.to_string()
     }
 
-    /// What it was asked until now.
+    /// The requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many requests there were for a path.
+    /// The number of requests for a path.
     pub fn count(&self, path: &str) -> usize {
         self.requests().iter().filter(|request| request.path() == path).count()
     }
@@ -134,7 +134,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // wakes it up; if that fails it is not waiting
+        // wakes it up; if this fails, it is not waiting
         let _ = TcpStream::connect(self.address);
         if let Some(listening) = self.listening.take() {
             let _ = listening.join();
@@ -143,9 +143,9 @@ impl Drop for Server {
 }
 
 impl Shared {
-    /// Answers one client until it or the script ends that.
+    /// Answers one client until the client or the script ends the connection.
     fn serve(&self, socket: TcpStream) {
-        // a client that goes away in the middle is part of every test of a hostile server
+        // a client that disconnects in the middle is part of every test of a hostile server
         let _ = self.answer_all(&socket);
     }
 
@@ -177,7 +177,7 @@ impl Shared {
     }
 }
 
-/// Makes the coming close a reset: socket(7), `SO_LINGER`.
+/// Makes the next close a reset: socket(7), `SO_LINGER`.
 fn reset(socket: &TcpStream) -> io::Result<()> {
     let now = libc::linger { l_onoff: 1, l_linger: 0 };
     nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::Linger, &now)?;

@@ -1,6 +1,6 @@
-//! Sessions: what a page shows of a shell, typed and compared.
+//! Sessions: the commands and outputs on a page, typed and compared.
 //!
-//! A session is a fenced block of a Markdown page, its fence marked `console`:
+//! A session is a fenced block of a Markdown page, marked `console`:
 //!
 //! ````text
 //! ```console root
@@ -12,18 +12,19 @@
 //! ```
 //! ````
 //!
-//! A line that starts with `$ ` is a command, and lines after it that start with `> `
-//! are the rest of it. One sh(1) runs all commands of a session, in an empty
-//! directory and with the tools first in PATH. What a command writes to standard
-//! output and standard error follows it as a terminal would show it, then `? N` if it
-//! ended with N and not with 0. `[..]` stands for anything in a line, a line of `...` for any lines.
+//! A line that starts with `$ ` is a command; lines after it that start with `> ` continue it. One sh(1) runs
+//! all commands of a session, in an empty directory and with the tools first in PATH. Below a command is what
+//! it writes to standard output and standard error, as a terminal shows it, then `? N` if its status N is not
+//! 0. `[..]` matches anything in a line, a line of `...` matches any lines.
 //!
-//! The word after `console` says where it runs: [`SessionKind`]. With `CHAIN_UPDATE=1` the
-//! page is rewritten with what happened; `CHAIN_PAGE=pid-file` runs only pages with that in their path.
+//! The word after `console` says where the session runs: [`SessionKind`]. `CHAIN_UPDATE=1` writes the actual
+//! output into the page; `CHAIN_PAGE=pid-file` runs only pages with that in their path.
 //!
-//! A page of the course is one session from its first block to its last, and is typed into a terminal:
-//! [`crate::typed`]. There a line that starts with `# ` is a command too, for a shell inside a container. A block
-//! marked `console root second` is typed into a second terminal, which is opened in the directory of the first.
+//! A page of the course is one session from its first block to its last, typed into a terminal:
+//! [`crate::typed`]. There a line that starts with `# ` is a command, too, for a shell inside a container. A
+//! block marked `console root second` is typed into a second terminal, opened in the directory of the first.
+
+mod page;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -39,72 +40,37 @@ use snapbox::report::{Palette, write_diff};
 use crate::documents;
 use crate::run::{End, Run};
 use crate::scratch::Scratch;
+use crate::session::page::{Exchange, TYPED, Terminal, exchanges};
+pub use crate::session::page::{Session, sessions};
 pub use crate::session_kind::{SessionEnv, SessionKind};
 use crate::tools::tools;
 use crate::typed::TypedShell;
 
-/// A VM under emulation is slow, and a session has several commands; the longest takes a tenth of it on a busy machine.
+/// A VM under emulation is slow, and a session has several commands; on a busy machine, the longest session
+/// takes a tenth of this time.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(120);
 /// The same for a session that starts a hundred jobs on an emulated processor.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Ends what a command said, before its status: nothing that anybody writes in a page.
+/// Ends the output of a command, before its status; no page contains it.
 const MARK: char = '\x1e';
 
-/// A session of a page.
-#[derive(Debug)]
-pub struct Session {
-    page: &'static str,
-    line: usize,
-    /// Which one of its page, from 1.
-    number: usize,
-    world: SessionKind,
-    /// One block, or all blocks of a page that is typed.
-    blocks: Vec<Block>,
-}
-
-/// What stands between two fences.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Block {
-    text: String,
-    terminal: Terminal,
-}
-
-/// The terminal that a block is typed into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Terminal {
-    First,
-    Second,
-}
-
-/// A command and what is expected of it.
-#[derive(Debug, PartialEq, Eq)]
-struct Exchange {
-    prompt: char,
-    command: String,
-    answer: String,
-}
-
-/// The pages that are typed into a terminal.
-const TYPED: &str = "docs/course/";
-
-/// Runs the sessions of the pages whose path starts with one of these, and fails with all
-/// that went otherwise.
+/// Runs the sessions of the pages whose path starts with one of these, and fails if any of them differs.
 ///
 /// # Panics
-/// If one did, or there is none; if it is an ordinary user's, and root runs it.
+/// If a session differs, or there is none; if it is an ordinary user's, and root runs it.
 #[track_caller]
 pub fn check(starts: &[&str], world: SessionKind) {
     check_amid(starts, world, &SessionEnv::default());
 }
 
-/// The same where there is more than the tools.
+/// The same in an environment with more than the tools.
 ///
 /// # Panics
-/// As [`check`].
+/// Those of [`check`].
 #[track_caller]
 pub fn check_amid(starts: &[&str], world: SessionKind, surroundings: &SessionEnv) {
-    // root does what they show to be refused
+    // root is allowed what these sessions show to be refused
     assert!(
         world != SessionKind::User || !nix::unistd::geteuid().is_root(),
         "this is an ordinary user's: tests/run user"
@@ -131,75 +97,14 @@ pub fn check_amid(starts: &[&str], world: SessionKind, surroundings: &SessionEnv
 /// The sessions of all pages.
 ///
 /// # Panics
-/// As [`sessions`].
+/// Those of [`sessions`].
 pub fn all() -> impl Iterator<Item = Session> {
     let pages = documents::starting_with("").filter(|(path, _)| path.ends_with(".md"));
     pages.flat_map(|(path, text)| sessions(path, text))
 }
 
-/// The sessions of a page.
-///
-/// # Panics
-/// If a fence is not closed or its second word is unknown.
-#[track_caller]
-pub fn sessions(page: &'static str, text: &str) -> Vec<Session> {
-    let mut found: Vec<Session> = Vec::new();
-    let mut lines = text.lines().enumerate();
-    while let Some((number, fence)) = lines.next() {
-        let Some(info) = fence.strip_prefix("```") else { continue };
-        let mut body = String::new();
-        loop {
-            let Some((_, line)) = lines.next() else {
-                panic!("{page}:{}: this fence has no end", number + 1)
-            };
-            if line == "```" {
-                break;
-            }
-            body.push_str(line);
-            body.push('\n');
-        }
-        let Some(info) = info.strip_prefix("console") else { continue };
-        let mut words = info.split_whitespace();
-        let world = match words.next() {
-            None => SessionKind::Anyone,
-            Some("root") => SessionKind::Root,
-            Some("user") => SessionKind::User,
-            Some("vm") => SessionKind::Vm,
-            Some("systemd") => SessionKind::Systemd,
-            Some("registry") => SessionKind::Registry,
-            Some("engine") => SessionKind::Engine,
-            Some("mirror") => SessionKind::Mirror,
-            Some("cluster") => SessionKind::Cluster,
-            Some("cluster-root") => SessionKind::ClusterRoot,
-            Some(other) => panic!("{page}:{}: {other:?} is not a world", number + 1),
-        };
-        let terminal = match words.next() {
-            None => Terminal::First,
-            Some("second") if page.starts_with(TYPED) => Terminal::Second,
-            Some(other) => panic!("{page}:{}: {other:?} is not a terminal", number + 1),
-        };
-        let block = Block { text: body, terminal };
-        match found.last_mut() {
-            Some(session) if page.starts_with(TYPED) => {
-                assert_eq!(
-                    session.world,
-                    world,
-                    "{page}:{}: a page of the course has one reader",
-                    number + 1
-                );
-                session.blocks.push(block);
-            }
-            _ => {
-                let count = found.len() + 1;
-                found.push(Session { page, line: number + 1, number: count, world, blocks: vec![block] });
-            }
-        }
-    }
-    found
-}
-
 impl Session {
-    /// The page it stands on.
+    /// Its page.
     pub fn page(&self) -> &'static str {
         self.page
     }
@@ -209,7 +114,7 @@ impl Session {
         self.world
     }
 
-    /// The page and which of its sessions it is, which other lines of the page do not change.
+    /// The page and the number of the session on it, which changes to other lines do not affect.
     pub fn id(&self) -> String {
         format!("{}#{}", self.page, self.number)
     }
@@ -227,12 +132,12 @@ impl Session {
     /// Types the commands and compares.
     ///
     /// # Errors
-    /// With the difference, or with what did not end in time.
+    /// The difference, or the command that did not end in time.
     pub fn attempt(&self, surroundings: &SessionEnv) -> Result<(), String> {
         self.happened(surroundings)?.map_or(Ok(()), |(_, diff)| Err(diff))
     }
 
-    /// What happened in each block, and how it differs from the page, if it does.
+    /// The actual output of each block, and the difference from the page, if there is one.
     fn happened(&self, surroundings: &SessionEnv) -> Result<Option<(Vec<String>, String)>, String> {
         let is_typed = self.page.starts_with(TYPED);
         let blocks: Vec<Vec<Exchange>> = self
@@ -253,7 +158,7 @@ impl Session {
             block
                 .iter()
                 .zip(answers.by_ref())
-                .map(|(asked, answer)| shown(asked, &normalized(answer, &asked.answer)))
+                .map(|(asked, answer)| asked.shown(&normalized(answer, &asked.answer)))
                 .collect()
         };
         let happened: Vec<String> = blocks.iter().map(&mut written).collect();
@@ -276,7 +181,7 @@ impl Session {
     }
 
     fn rewrite(&self, happened: &[String]) {
-        // two tests may rewrite two sessions of one page
+        // two tests may update two sessions of one page
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _held = ONE_AT_A_TIME.lock();
         let mut text = fs::read_to_string(documents::source(self.page)).expect("the page");
@@ -287,7 +192,7 @@ impl Session {
         documents::write(self.page, &text);
     }
 
-    /// Types all blocks, each into its terminal.
+    /// Types all blocks, each into its own terminal.
     fn type_in(&self, blocks: &[Vec<Exchange>], surroundings: &SessionEnv) -> Result<Vec<String>, String> {
         let begin = Scratch::new();
         let checker = begin.path("check");
@@ -319,30 +224,6 @@ impl Session {
     }
 }
 
-fn exchanges(text: &str, prompts: &[char]) -> Result<Vec<Exchange>, String> {
-    let mut found: Vec<Exchange> = Vec::new();
-    for line in text.lines() {
-        let typed =
-            prompts.iter().find_map(|prompt| Some((*prompt, line.strip_prefix(*prompt)?.strip_prefix(' ')?)));
-        if let Some((prompt, command)) = typed {
-            found.push(Exchange { prompt, command: command.to_string(), answer: String::new() });
-            continue;
-        }
-        let last = found.last_mut().ok_or("a session starts with a command: $ ")?;
-        match line.strip_prefix("> ") {
-            Some(more) if last.answer.is_empty() => {
-                last.command.push('\n');
-                last.command.push_str(more);
-            }
-            _ => {
-                last.answer.push_str(line);
-                last.answer.push('\n');
-            }
-        }
-    }
-    Ok(found)
-}
-
 /// An sh(1) in an empty directory, with the tools first in PATH.
 fn shell(scratch: &Scratch, surroundings: &SessionEnv) -> Command {
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_string());
@@ -352,13 +233,13 @@ fn shell(scratch: &Scratch, surroundings: &SessionEnv) -> Command {
     let mut shell = Command::new("sh");
     shell.env("PATH", std::env::join_paths(places).expect("directories without a colon"));
     shell.env("LC_ALL", "C").env("SHELL", "/bin/sh").env("PWD", scratch.path("").components().as_path());
-    // a TMPDIR that is not below NEWROOT is a step more
+    // with a TMPDIR that is not below NEWROOT there would be one more step
     shell.env_remove("CHAIN_EXPLAIN").env_remove("CHAIN_DRY_RUN").env_remove("TMPDIR");
     shell.current_dir(scratch.path("")).envs(surroundings.variables.clone());
     shell
 }
 
-/// Runs the commands in one shell; each answer is what was written and how it ended.
+/// Runs the commands in one shell; each answer is a command's output and status.
 fn run_as_script<'a>(
     exchanges: impl Iterator<Item = &'a Exchange> + Clone,
     surroundings: &SessionEnv,
@@ -387,27 +268,24 @@ fn run_as_script<'a>(
 }
 
 fn answer(words: &str, status: &str) -> String {
-    // apt runs dpkg on a terminal, whose lines end with both, and copies them even into a file
+    // apt runs dpkg on a terminal, whose lines end with CR LF, and copies them even into a file
     let words = words.replace("\r\n", "\n");
     let newline = if words.is_empty() || words.ends_with('\n') { "" } else { "\n" };
     let status = if status == "0" { String::new() } else { format!("? {status}\n") };
     format!("{words}{newline}{status}")
 }
 
-/// Puts `[..]` and `...` where they stand in the page and cover what was said.
+/// Puts `[..]` and `...` where the page has them, if they match the output.
 fn normalized(answer: String, expected: &str) -> String {
     let normalize = NormalizeToExpected::new().redact();
     let data = normalize.normalize(Data::text(answer.clone()), &Data::text(expected));
     data.render().unwrap_or(answer)
 }
 
-fn shown(asked: &Exchange, answer: &str) -> String {
-    format!("{} {}\n{answer}", asked.prompt, asked.command.replace('\n', "\n> "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::page::Block;
 
     fn ran(text: &str) -> Result<(), String> {
         let block = Block { text: text.to_string(), terminal: Terminal::First };
@@ -415,24 +293,7 @@ mod tests {
             .run(&SessionEnv::default())
     }
 
-    #[test]
-    fn a_page_is_read_fence_by_fence() {
-        let page = "text\n```console\n$ a\n```\n```sh\n$ no\n```\n```console root\n$ b \\\n> c\nd\n```\n";
-        let found = sessions("page.md", page);
-        let read: Vec<_> =
-            found.iter().map(|found| (found.line, found.world, found.blocks[0].text.as_str())).collect();
-        assert_eq!(read, [(2, SessionKind::Anyone, "$ a\n"), (8, SessionKind::Root, "$ b \\\n> c\nd\n")]);
-    }
-
-    #[test]
-    fn a_page_of_the_course_is_one_session() {
-        let page = "```console root\n$ a\n```\ntext\n```console root second\n$ b\n```\n";
-        let found = sessions("docs/course/01.md", page);
-        let blocks: Vec<_> = found[0].blocks.iter().map(|block| block.terminal).collect();
-        assert_eq!((found.len(), blocks), (1, vec![Terminal::First, Terminal::Second]));
-    }
-
-    /// Where `sh` is not busybox, which greets at a terminal.
+    /// For hosts whose `sh` is not busybox, which prints a greeting on a terminal.
     mod on_host {
         use super::*;
 

@@ -12,6 +12,8 @@ pub enum SessionKind {
     Root,
     /// `console user`: by an ordinary user.
     User,
+    /// `console login`: by an ordinary user in a login session of systemd's, with control groups of version 2.
+    Login,
     /// `console vm`: by root in a VM with cgroup v2 alone.
     Vm,
     /// `console systemd`: by root on a machine with systemd and cgroup v2 alone.
@@ -26,6 +28,25 @@ pub enum SessionKind {
     Cluster,
     /// `console cluster-root`: there, by root.
     ClusterRoot,
+}
+
+impl SessionKind {
+    /// The one with this word after `console`.
+    pub fn named(word: &str) -> Option<Self> {
+        Some(match word {
+            "root" => Self::Root,
+            "user" => Self::User,
+            "login" => Self::Login,
+            "vm" => Self::Vm,
+            "systemd" => Self::Systemd,
+            "registry" => Self::Registry,
+            "engine" => Self::Engine,
+            "mirror" => Self::Mirror,
+            "cluster" => Self::Cluster,
+            "cluster-root" => Self::ClusterRoot,
+            _ => return None,
+        })
+    }
 }
 
 /// What a session can use beside the tools.

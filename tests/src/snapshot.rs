@@ -102,7 +102,7 @@ fn machine() -> BTreeSet<String> {
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").expect("/proc/self/mountinfo");
     let mounts = mountinfo.lines().map(|line| format!("mount: {line}"));
     let groups = cgroup_mounts(&mountinfo).into_iter().flat_map(|root| directories(&root));
-    // a group in which somebody lives who does not descend from us is another's, as of a second run
+    // a group with a process that is not a descendant of ours belongs to another run
     let ours = descendants(process::id());
     let groups = groups.filter(|dir| !inhabited_by_others(dir, &ours) && !is_engines(dir));
     let groups = groups.map(|dir| format!("cgroup: {}", dir.display()));
@@ -234,6 +234,9 @@ mod tests {
         let file = env::temp_dir().join(format!("left-behind-{}", process::id()));
         fs::write(&file, "").unwrap();
         let process = Run::new("sleep").arg("1000").start();
+        // which is empty for a moment after execve(2)
+        let line = format!("/proc/{}/cmdline", process.pid());
+        deadline::until("its command line", || fs::read(&line).ok().filter(|line| !line.is_empty()));
         let seen = difference(&before.before, &machine());
         nix::sys::signal::kill(process.pid(), nix::sys::signal::SIGKILL).unwrap();
         process.end();

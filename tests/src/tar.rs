@@ -1,4 +1,4 @@
-//! tar archives made byte by byte, so that they can be wrong in any way.
+//! Builds tar archives byte by byte, so that they can have any error.
 #![allow(missing_docs, reason = "the fields and entry types are those of tar(5)")]
 
 /// The fields of a header, as text to be written.
@@ -98,7 +98,7 @@ pub fn pax_record(key: &[u8], value: &[u8]) -> Vec<u8> {
     [length.to_string().as_bytes(), b" ", key, b"=", value, b"\n"].concat()
 }
 
-/// An archive that grows.
+/// An archive under construction.
 #[derive(Clone, Default)]
 pub struct Tar(pub Vec<u8>);
 
@@ -107,7 +107,7 @@ impl Tar {
         Self::default()
     }
 
-    /// A header and what follows it, padded.
+    /// A header and its data, padded.
     pub fn entry(mut self, head: &Head, data: &[u8]) -> Self {
         self.0.extend_from_slice(&head.block());
         self.0.extend_from_slice(data);

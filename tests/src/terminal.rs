@@ -1,4 +1,4 @@
-//! A terminal under test: a person's keys go in, what they would see comes out.
+//! A terminal under test: keys go in, the screen's text comes out.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -24,7 +24,7 @@ pub const CTRL_BACKSLASH: &str = "\x1c";
 /// What Ctrl-Z sends.
 pub const CTRL_Z: &str = "\x1a";
 
-/// A terminal, and the command that leads its session.
+/// A terminal, and the command that is its session leader.
 #[derive(Debug)]
 pub struct Terminal {
     keys: File,
@@ -34,8 +34,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a command with a new terminal of 24 lines and 80 columns as its
-    /// controlling one.
+    /// Starts a command with a new controlling terminal of 24 lines and 80 columns.
     #[track_caller]
     pub fn start(command: Command) -> Self {
         let (keys, child) = open_with(command);
@@ -56,10 +55,10 @@ impl Terminal {
         self.send("\n");
     }
 
-    /// Waits until `text` is on the screen, after what was waited for before,
-    /// and returns everything up to its end.
+    /// Waits until `text` is on the screen, after the text of the previous wait, and returns everything up to
+    /// its end.
     ///
-    /// What a terminal echoes counts too: ask for what the keys do not contain.
+    /// The terminal's echo counts, too, so wait for a text that the keys do not contain.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> String {
         match self.read_until(text, EVENT_TIMEOUT) {
@@ -68,10 +67,10 @@ impl Terminal {
         }
     }
 
-    /// The same, with as much patience as is given.
+    /// The same, with another time limit.
     ///
     /// # Errors
-    /// What was on the screen instead, when the patience ran out or the terminal was closed.
+    /// The text on the screen, if the time limit passed or the terminal was closed.
     pub fn read_until(&mut self, text: &str, patience: Duration) -> Result<String, String> {
         let end = Instant::now() + patience;
         loop {
@@ -91,18 +90,37 @@ impl Terminal {
         }
     }
 
+    /// Everything that appears from here on, until the last process has closed the terminal.
+    #[track_caller]
+    pub fn rest(&mut self) -> String {
+        let end = Instant::now() + EVENT_TIMEOUT;
+        loop {
+            match self.screen.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(piece) => self.seen.push_str(&String::from_utf8_lossy(&piece)),
+                Err(RecvTimeoutError::Disconnected) => return std::mem::take(&mut self.seen),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!(
+                        "waited {} s for the terminal to be closed, saw {:?}",
+                        EVENT_TIMEOUT.as_secs(),
+                        self.seen
+                    )
+                }
+            }
+        }
+    }
+
     /// Changes the window's size, as dragging its corner does.
     #[track_caller]
     pub fn resize(&self, rows: u16, columns: u16) {
         resize(&self.keys, rows, columns);
     }
 
-    /// The id of the process that leads the session.
+    /// The PID of the session leader.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until the session's leader has ended.
+    /// Waits until the session leader has ended.
     #[track_caller]
     pub fn end(&mut self) -> End {
         let what = format!("the command in the terminal to end; the screen since: {:?}", self.seen);
@@ -115,16 +133,16 @@ impl Terminal {
 }
 
 impl Drop for Terminal {
-    /// Closes the terminal on whoever is left: the kernel sends SIGHUP to its session.
+    /// Closes the terminal: the kernel sends SIGHUP to the rest of its session.
     fn drop(&mut self) {
-        // both fail where the command has ended, which is the usual case
+        // both fail if the command has ended, which is the usual case
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A command as the leader of a session with a new terminal, and the terminal's other end: who
-/// drops that has closed the window.
+/// A command as the leader of a session with a new terminal, and the terminal's other end: dropping it closes
+/// the window.
 #[track_caller]
 pub fn open_with(mut command: Command) -> (File, Child) {
     let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a new terminal");
@@ -145,7 +163,7 @@ pub fn open_with(mut command: Command) -> (File, Child) {
     // (a path below 1 KiB is copied to the stack).
     unsafe { command.pre_exec(control) };
     let keys = File::from(OwnedFd::from(master));
-    // before anybody can ask for it
+    // before the command can ask for it
     resize(&keys, 24, 80);
     let child = command.spawn().expect("a command for the terminal");
     (keys, child)
@@ -198,7 +216,7 @@ mod tests {
     #[test]
     fn ctrl_c_ends_the_command_and_not_the_shell() {
         let mut terminal = shell();
-        // said by the command, so its process group has the terminal by then
+        // printed by the command, so its process group owns the terminal by then
         terminal.line("sh -c \"echo go''ing; exec sleep 1000\"");
         terminal.wait_for("going");
         terminal.send(CTRL_C);
@@ -211,14 +229,14 @@ mod tests {
     fn ctrl_z_stops_and_fg_resumes() {
         let mut terminal = shell();
         terminal.line("sh -c \"echo go''ing; exec cat\"");
-        // with its end, which the echo of the next line would else come before
+        // with its line end, because otherwise the echo of the next line would come first
         terminal.wait_for("going\r\n");
         terminal.line("one");
         terminal.wait_for("one\r\none\r\n");
         terminal.send(CTRL_Z);
         terminal.wait_for("ready> ");
         terminal.line("fg");
-        // the shell says what it resumes
+        // the shell prints the job that it resumes
         terminal.wait_for("cat");
         terminal.wait_for("\r\n");
         terminal.line("two");

@@ -1,5 +1,5 @@
-//! How long programs take: in each round every program runs once, so that other load on the machine
-//! slows all of them alike.
+//! The run times of programs: in each round every program runs once, so that other load on the machine slows
+//! all of them alike.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ const FIRST: usize = 5;
 /// A command that is measured against others.
 #[derive(Clone, Debug)]
 pub struct Contender {
-    /// What the table calls it.
+    /// Its name in the table.
     pub name: &'static str,
     words: Vec<String>,
 }
@@ -35,7 +35,7 @@ impl Contender {
 /// Microseconds of each contender in each round, with a pause before each run.
 ///
 /// # Errors
-/// The name of one that failed.
+/// The name of a command that failed.
 pub fn measure(
     contenders: &[Contender],
     rounds: usize,
@@ -54,7 +54,7 @@ pub fn measure(
     Ok(times)
 }
 
-/// The value below which such a part of all lies: 0.5 for the median.
+/// The value below which this fraction of all values lies: 0.5 for the median.
 pub fn quantile(values: &[f64], at: f64) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! A server of tokens for a registry: docker's token specification, with keys of openssl(1)'s.
+//! A token server for a registry: docker's token specification, with keys from openssl(1).
 
 use std::path::{Path, PathBuf};
 
@@ -13,18 +13,18 @@ use crate::server::{Answer, Request, Server};
 
 /// The registry's name in its tokens.
 pub const SERVICE: &str = "a-registry";
-/// The token server's own.
+/// The token server's name.
 pub const ISSUER: &str = "a-token-server";
-/// What is changed for a token without a password.
+/// What is exchanged for a token instead of a password.
 pub const IDENTITY: &str = "an identity token";
 
-/// A server that gives a token for one repository to who has the password, or [`IDENTITY`].
+/// A server that issues tokens for one repository, in exchange for the password or [`IDENTITY`].
 #[derive(Debug)]
 pub struct TokenServer {
     server: Server,
     certificate: PathBuf,
     token: String,
-    // the registry reads the certificate from there
+    // the registry reads the certificate from here
     _scratch: Scratch,
 }
 
@@ -40,22 +40,22 @@ impl TokenServer {
         Self { server, certificate: keys.authority, token, _scratch: scratch }
     }
 
-    /// The realm of its challenges.
+    /// The realm in the registry's challenges.
     pub fn url(&self) -> String {
         self.server.url("token")
     }
 
-    /// The authority by which the registry knows its tokens.
+    /// The issuer of the tokens that the registry accepts.
     pub fn certificate(&self) -> &Path {
         &self.certificate
     }
 
-    /// The token itself.
+    /// The token.
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// What it was asked until now.
+    /// The requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.server.requests()
     }
@@ -71,7 +71,7 @@ fn answer(request: &Request, token: &str) -> Answer {
     Answer::new(200).body(json!({ "token": token }).to_string())
 }
 
-/// A JSON Web Token that allows everything with a repository, from 2001 to 2100.
+/// A JSON Web Token with all rights for a repository, from 2001 to 2100.
 fn signed(keys: &Certificates, repository: &str) -> String {
     let der = Run::new("openssl").args(["x509", "-outform", "DER", "-in"]).arg(&keys.server).end();
     let head = json!({ "typ": "JWT", "alg": "RS256", "x5c": [BASE64_STANDARD.encode(der.stdout)] });

@@ -11,8 +11,7 @@ pub struct Tools {
     dir: PathBuf,
 }
 
-/// The programs in `CHAIN_TOOLS`, or else those of this workspace, built now in
-/// the profile that this test was built in.
+/// The programs in `CHAIN_TOOLS`, or else those of this workspace, built now in this test's profile.
 #[track_caller]
 pub fn tools() -> &'static Tools {
     static TOOLS: OnceLock<Tools> = OnceLock::new();
@@ -23,7 +22,7 @@ pub fn tools() -> &'static Tools {
 }
 
 impl Tools {
-    /// Where they are, for a PATH.
+    /// Their directory, for a PATH.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -63,13 +62,18 @@ impl Tools {
         self.program("ways_out")
     }
 
+    /// The program that asks the filters of system calls.
+    pub fn decisions(&self) -> PathBuf {
+        self.program("decisions")
+    }
+
     fn program(&self, name: &str) -> PathBuf {
         let path = self.dir.join(name);
         assert!(path.is_file(), "{} is not built: cargo build --workspace --bins", path.display());
         path
     }
 
-    /// Test programs lie in `target/TARGET/PROFILE/deps`, the tools one above.
+    /// Test programs are in `target/TARGET/PROFILE/deps`, the tools one directory above.
     fn build() -> Self {
         let test = env::current_exe().expect("the path of this test program");
         let dir = test.ancestors().nth(2).map(Path::to_path_buf).expect("a folder above deps");

@@ -1,4 +1,4 @@
-//! What a program asks of the kernel, as strace(1) sees it, and calls made to fail.
+//! The system calls of a program, traced by strace(1), and calls that are made to fail.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -9,35 +9,35 @@ use crate::scratch::Scratch;
 
 /// A system call in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// Who made it, in the PID namespace of the test.
+pub struct TracedCall {
+    /// The caller, in the PID namespace of the test.
     pub pid: u32,
     /// The call's name.
     pub name: String,
-    /// Its arguments in strace's notation, descriptors as `</path>` without their number.
+    /// Its arguments as strace prints them, descriptors as `</path>` without their number.
     pub args: String,
-    /// What came back: a number, `-1 EPERM (Operation not permitted)`, `?`.
+    /// The result: a number, `-1 EPERM (Operation not permitted)`, `?`.
     pub result: String,
 }
 
-impl Call {
-    /// The call as `--explain` tells it.
+impl TracedCall {
+    /// The call as `--explain` prints it.
     pub fn text(&self) -> String {
         format!("{}({})", self.name, self.args)
     }
 
-    /// Whether the kernel did what was asked.
+    /// Whether the call succeeded.
     pub fn worked(&self) -> bool {
         !self.result.starts_with("-1 ")
     }
 
-    /// Whether it is one that was made to fail.
+    /// Whether this is a call that was made to fail.
     pub fn was_refused(&self) -> bool {
         self.result.ends_with(" (INJECTED)")
     }
 }
 
-/// A run under strace that is being described.
+/// A run under strace, being configured.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     calls: Option<String>,
@@ -47,10 +47,10 @@ pub struct Trace {
 /// A run under strace that ended.
 #[derive(Debug)]
 pub struct Traced {
-    /// How the command ended and what it said: strace ends as its command does.
+    /// The command's output and its end, which is also strace's.
     pub ended: Ended,
-    /// All calls of all its processes, in the order in which they were begun.
-    pub calls: Vec<Call>,
+    /// All calls of all its processes, in the order of their starts.
+    pub calls: Vec<TracedCall>,
 }
 
 impl Trace {
@@ -59,7 +59,7 @@ impl Trace {
         Self::default()
     }
 
-    /// Only these calls: a list or a class of strace's, `mount,umount2` or `%process`.
+    /// Traces only these calls: a list or a class of strace's, `mount,umount2` or `%process`.
     pub fn only(mut self, calls: impl Into<String>) -> Self {
         self.calls = Some(calls.into());
         self
@@ -76,7 +76,13 @@ impl Trace {
         self
     }
 
-    /// Makes only calls on this path count, for [`Self::fail`] too.
+    /// Makes every call of this name fail with an errno.
+    pub fn every(mut self, name: &str, errno: &str) -> Self {
+        self.options.push(format!("--inject={name}:error={errno}"));
+        self
+    }
+
+    /// Counts only calls on this path, for [`Self::fail`], too.
     pub fn on_path(mut self, path: &str) -> Self {
         self.options.push(format!("--trace-path={path}"));
         self
@@ -103,9 +109,9 @@ impl Trace {
     }
 }
 
-/// Reads a log made with `-f`; lines about signals and exits are left out.
-fn parse(log: &str) -> Vec<Call> {
-    let mut calls: Vec<Call> = Vec::new();
+/// Parses a log made with `-f`, without the lines about signals and exits.
+fn parse(log: &str) -> Vec<TracedCall> {
+    let mut calls: Vec<TracedCall> = Vec::new();
     let mut unfinished: HashMap<u32, usize> = HashMap::new();
     for line in log.lines() {
         let (pid, rest) = line.split_once(' ').expect("a line that starts with a process id");
@@ -131,7 +137,7 @@ fn parse(log: &str) -> Vec<Call> {
             }
             None => split_result(rest).unwrap_or_else(|| panic!("no result: {line}")),
         };
-        calls.push(Call { pid, name: name.into(), args: without_numbers(args), result: result.into() });
+        calls.push(TracedCall { pid, name: name.into(), args: without_numbers(args), result: result.into() });
     }
     calls
 }
@@ -144,7 +150,7 @@ fn split_result(rest: &str) -> Option<(&str, &str)> {
     })
 }
 
-/// `3</path>` becomes `</path>`, outside of quoted strings.
+/// `3</path>` becomes `</path>`, but not in quoted strings.
 fn without_numbers(args: &str) -> String {
     let mut text = String::with_capacity(args.len());
     let mut quoted = false;
@@ -164,11 +170,11 @@ fn without_numbers(args: &str) -> String {
     text
 }
 
-/// How often each call was made by the same process before, and the call with this one: `when=` of strace.
-pub fn counted(calls: &[Call]) -> Vec<(usize, &Call)> {
+/// How many calls of the same name the same process has made so far, including this one: strace's `when=`.
+pub fn counted(calls: &[TracedCall]) -> Vec<(usize, &TracedCall)> {
     let mut made: HashMap<(u32, &str), usize> = HashMap::new();
     let count = |call| {
-        let Call { pid, name, .. }: &Call = call;
+        let TracedCall { pid, name, .. }: &TracedCall = call;
         let nth = made.entry((*pid, name.as_str())).or_default();
         *nth += 1;
         (*nth, call)
@@ -231,7 +237,7 @@ mod tests {
             let results: Vec<_> = traced.calls.iter().map(|call| (call.text(), call.worked())).collect();
             let expected = [("chdir(\"/\")", true), ("chdir(\"/tmp\")", false), ("chdir(\"/etc\")", true)];
             assert_eq!(results, expected.map(|(text, worked)| (text.to_string(), worked)));
-            let refused: Vec<_> = traced.calls.iter().map(Call::was_refused).collect();
+            let refused: Vec<_> = traced.calls.iter().map(TracedCall::was_refused).collect();
             assert_eq!(refused, [false, true, false]);
             assert_eq!(traced.ended.end, End::Exit(0));
         }

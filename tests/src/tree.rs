@@ -1,4 +1,4 @@
-//! A directory tree, an entry for each file, to be compared with another.
+//! A directory tree, with an entry for each file, to be compared with another tree.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
@@ -14,11 +14,10 @@ use rustix::fs::{lgetxattr, llistxattr};
 /// The entries of a tree by their paths in it.
 pub type Tree = BTreeMap<PathBuf, Entry>;
 
-/// Two trees that were made one after the other give a file without a time of its own times this
-/// close to now.
+/// A file without a time in the archive gets the time of unpacking; times this close to now count as such.
 const RECENT: Duration = Duration::from_secs(600);
 
-/// How much of a file is read; a hole of a terabyte is not.
+/// How much of a file is read, because a hole can have a terabyte.
 const MAX_READ: u64 = 64 << 20;
 
 /// A file; its text is one line.
@@ -27,7 +26,7 @@ pub struct Entry {
     /// Type and mode.
     pub mode: u32,
     owner: (u32, u32),
-    /// Seconds and nanoseconds; nothing where the time does not count.
+    /// Seconds and nanoseconds; None if the time does not matter.
     time: Option<(i64, i64)>,
     /// The number of names; 0 for a directory.
     links: u64,
@@ -61,7 +60,7 @@ pub fn tree(top: &Path) -> Tree {
         if fs::symlink_metadata(&path).expect("what was listed is there").is_dir() {
             match fs::read_dir(&path) {
                 Ok(entries) => todo.extend(entries.map(|entry| entry.expect("an entry").path())),
-                // an ordinary user cannot read a directory of mode 0, which archives of others have
+                // an ordinary user cannot read a directory of mode 0, which some foreign archives have
                 Err(error) => assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{path:?}"),
             }
         }
@@ -103,7 +102,7 @@ fn entry(path: &Path, name: &Path, first_names: &mut HashMap<u64, PathBuf>) -> E
     }
 }
 
-/// Enough to tell contents apart, and readable where they are short.
+/// Enough to tell contents apart, and readable if they are short.
 fn contents(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -126,7 +125,7 @@ fn contents(path: &Path) -> io::Result<String> {
     Ok(format!("{length} bytes, {:016x}, {:?}", hasher.finish(), String::from_utf8_lossy(&start)))
 }
 
-/// Extended attributes, but for labels that the machine gives.
+/// Extended attributes, except labels that the machine adds.
 fn attributes(path: &Path) -> String {
     let mut names = vec![0; 1 << 16];
     let length = llistxattr(path, &mut names[..]).unwrap_or(0);
@@ -143,8 +142,8 @@ fn attributes(path: &Path) -> String {
     all.concat()
 }
 
-/// Each name that is not the same in both: `OURS | THEIRS`. Times of the last ten minutes count as
-/// equal: no archive gave them.
+/// Each path whose entries differ: `OURS | THEIRS`. Times of the last ten minutes count as equal, because
+/// they come from no archive.
 pub fn differences(ours: &Path, theirs: &Path) -> Vec<(PathBuf, String)> {
     let recent = SystemTime::now() - RECENT;
     let since = recent.duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs().cast_signed();
@@ -157,8 +156,8 @@ pub fn differences(ours: &Path, theirs: &Path) -> Vec<(PathBuf, String)> {
 
 /// Fails with the entries of two unpacked images that differ, as `FOUND | WANTED`.
 ///
-/// Does not compare what unpackers are free to choose: the time of a directory that a later layer touches
-/// again, the attributes in which some keep owners, and for an ordinary user the set-ID bits.
+/// Does not compare what unpackers may choose: the time of a directory that a later layer touches again, the
+/// attributes in which some keep owners, and, for an ordinary user, the set-ID bits.
 #[track_caller]
 pub fn assert_same(found: &Path, wanted: &Path) {
     let root = nix::unistd::geteuid().is_root();

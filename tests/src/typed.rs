@@ -1,8 +1,8 @@
 //! Commands typed into a terminal, as a reader of the course types them.
 //!
-//! Each terminal has an interactive sh(1) of its own, 80 columns wide. Its prompt holds the status of the last command
-//! between two marks, so what stands before the marks is what the command wrote. A shell that a command starts, inside a
-//! container for example, inherits the prompt.
+//! Each terminal has its own interactive sh(1), 80 columns wide. Its prompt contains the status of the last
+//! command between two marks, so the text before the marks is the command's output. A shell started by a
+//! command, for example inside a container, inherits the prompt.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,13 +11,14 @@ use std::time::Duration;
 use crate::scratch::Scratch;
 use crate::terminal::Terminal;
 
-/// Stand before and after the status in the prompt. They are printable, as bash(1) shows other characters in another form.
+/// The marks before and after the status in the prompt. They are printable, because bash(1) escapes other
+/// characters.
 const MARKS: (&str, &str) = ("<prompt:", ":prompt>");
 
 /// A shell at its prompt in a terminal.
 pub struct TypedShell {
     terminal: Terminal,
-    /// The directory that the reader made by mktemp(1), removed at the end.
+    /// The directory that the session created by mktemp(1), removed at the end.
     made: Option<Scratch>,
 }
 
@@ -28,21 +29,21 @@ impl TypedShell {
     /// If no prompt comes.
     pub fn open(mut shell: Command, patience: Duration) -> Result<Self, String> {
         shell.arg("-i").env("PS1", format!("{}$?{}", MARKS.0, MARKS.1)).env("PS2", "").env("TERM", "dumb");
-        // bash(1) reads files that set another prompt
+        // bash(1) would read files that set another prompt
         let prompt = format!("PS1='{}'$?'{}'", MARKS.0, MARKS.1);
         shell.env("PROMPT_COMMAND", prompt).env_remove("ENV");
         let mut opened = Self { terminal: Terminal::start(shell), made: None };
         opened.answer(patience)?;
-        // the page has the commands already
+        // the page shows the commands already
         opened.send("stty -echo", patience)?;
         Ok(opened)
     }
 
-    /// Types a command, which may have several lines, and waits for the next prompt; returns what was
-    /// written before it, and the status.
+    /// Types a command, which may have several lines, and waits for the next prompt; returns its output and
+    /// its status.
     ///
     /// # Errors
-    /// If no prompt comes: the command waits for an answer, or runs too long.
+    /// If no prompt comes: the command waits for input, or runs too long.
     pub fn send(&mut self, command: &str, patience: Duration) -> Result<(String, String), String> {
         self.terminal.line(command);
         let answer = self.answer(patience).map_err(|why| format!("after {command:?} {why}"))?;
@@ -100,7 +101,7 @@ mod tests {
         assert_eq!(typed(&mut shell, "cat <<E\nx\nE").0, "x\n");
     }
 
-    /// Where `sh` is not busybox, which greets at a terminal.
+    /// For hosts whose `sh` is not busybox, which prints a greeting on a terminal.
     mod on_host {
         use super::*;
 

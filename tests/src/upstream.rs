@@ -1,4 +1,4 @@
-//! The tests that coreutils and util-linux have of their own programs, run against ours.
+//! The tests of coreutils and util-linux for their own programs, run with ours.
 //!
 //! `tests/upstream` downloads them once; they are under the GPL and not in this repository.
 
@@ -12,13 +12,13 @@ use crate::run::{Ended, Run};
 use crate::scratch::Scratch;
 use crate::tools::tools;
 
-/// Downloads.
+/// The downloaded tests.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// chroot(1) as coreutils' tests call it, and chroot-rs behind it.
+/// chroot(1) as coreutils' tests call it, implemented by chroot-rs.
 ///
-/// What it says on standard error differs, as a difference that is meant: our name, and where GNU
-/// points to --help, advice. `ROOT` is what it is given for `/`.
+/// Its standard error differs intentionally: our name, and advice where GNU refers to --help. `ROOT` replaces
+/// `/`.
 const CHROOT: &str = r#"#!/bin/sh
 said=$(mktemp)
 for word; do
@@ -33,16 +33,16 @@ rm -f "$said"
 exit $status
 "#;
 
-/// What chroot-rs is given where a test says `/`.
+/// The argument of chroot-rs where a test has `/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slash {
     /// The same.
     Slash,
-    /// Another place where all of it is mounted, so that the root does change.
+    /// Another mount point of the same tree, so that the root does change.
     Elsewhere,
 }
 
-/// One of coreutils' tests of chroot(1), by its name, against chroot-rs with `options`.
+/// One of coreutils' tests of chroot(1), by its name, for chroot-rs with `options`.
 #[track_caller]
 pub fn coreutils(test: &str, options: &str, slash: Slash) -> Ended {
     let source = source().join("coreutils");
@@ -53,13 +53,13 @@ pub fn coreutils(test: &str, options: &str, slash: Slash) -> Ended {
     fs::write(build.path("src/chroot"), CHROOT).expect("chroot");
     fs::set_permissions(build.path("src/chroot"), Permissions::from_mode(0o755)).expect("a mode for it");
     fs::write(build.path("config.h"), "#define HAVE_SETGROUPS 1\n").expect("config.h");
-    // its init.sh reports on descriptor 9, and changes into a directory of its own below this one
+    // its init.sh writes to descriptor 9, and changes to a new directory below this one
     let script = r#"[ "$ROOT" = / ] || mount --rbind / "$ROOT"; exec /bin/sh "$1" 9>&2"#;
     let program: &[&str] = match slash {
         Slash::Slash => &["/bin/sh"],
         Slash::Elsewhere => &["unshare", "--mount", "--propagation", "private", "/bin/sh"],
     };
-    // root has its group among its supplementary ones only after a login, and a test counts on it
+    // root has its group among its supplementary ones only after a login, and a test relies on it
     let login = nix::unistd::geteuid().is_root().then_some(["setpriv", "--groups=0"]);
     let words: Vec<&str> = login.iter().flatten().chain(program).copied().collect();
     let (program, args) = words.split_first().expect("a program");
@@ -96,7 +96,7 @@ pub fn util_linux(test: &str) -> Ended {
         .end()
 }
 
-/// What `tests/upstream` made: `CHAIN_UPSTREAM`, as tests/run has it, or the one of this tree.
+/// The directory made by `tests/upstream`: `CHAIN_UPSTREAM`, set by tests/run, or the one of this tree.
 #[track_caller]
 fn source() -> PathBuf {
     if let Some(source) = env::var_os("CHAIN_UPSTREAM") {

@@ -1,5 +1,5 @@
-//! A machine of our own, in qemu(1): a kernel with one cgroup v2 hierarchy and nothing
-//! else, or with those of version 1 alone, a busybox root, and the test programs that run there.
+//! A virtual machine in qemu(1): a kernel with only one cgroup v2 hierarchy, or with only those of version 1,
+//! a busybox root, and the test programs that run there.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -14,10 +14,10 @@ use crate::cpio::Cpio;
 use crate::run::Run;
 use crate::scratch::{Scratch, busybox};
 
-/// What the kernel of each of our machines is started with.
+/// The kernel command line of each of our machines.
 const MARK: &str = "chain.vm";
 
-/// Ends a test that would set the clock, freeze groups or end services of a machine that is not ours.
+/// Ends a test that would set the clock, freeze groups or stop services on a machine that is not ours.
 ///
 /// # Panics
 /// On any other machine.
@@ -34,14 +34,14 @@ pub fn only_here() {
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n";
 const SUBIDS: &str = "user:100000:65536\n";
 
-/// Who runs a job.
+/// The user of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// root, in the root of the hierarchy.
     Root,
-    /// An ordinary user with subordinate ids and no cgroup of their own.
+    /// An ordinary user with subordinate ids, but without a control group.
     User,
-    /// The same user as the owner of a cgroup with controllers.
+    /// The same user, as the owner of a control group with controllers.
     Delegated,
 }
 
@@ -56,32 +56,38 @@ impl Who {
     }
 }
 
-/// A machine that is being described.
+/// A machine, being configured.
 #[derive(Debug)]
 pub struct Vm {
     kernel: PathBuf,
+    /// The root directory of the system whose programs and libraries are put into the machine.
+    system: PathBuf,
     root: Cpio,
     programs: Vec<PathBuf>,
     jobs: String,
     count: usize,
     command_line: &'static str,
+    processors: &'static str,
 }
 
-/// Which hierarchies of control groups the machine has.
+/// The control group hierarchies of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hierarchies {
     /// One of version 2.
     V2,
     /// One of version 1 for each controller.
     V1,
+    /// One of version 2, in a kernel started without the memory controller.
+    WithoutMemory,
 }
 
 impl Vm {
-    /// A machine with busybox and nothing to do.
+    /// A machine with busybox and no jobs.
     ///
-    /// `kernel` is a `boot/vmlinuz-VERSION` with its `lib/modules/VERSION` beside it.
+    /// `kernel` is a `boot/vmlinuz-VERSION` with its `lib/modules/VERSION` beside it. `system` is the root directory of
+    /// the system whose programs the machine has: this host's, or one for the processor of `kernel`.
     #[track_caller]
-    pub fn new(kernel: &Path, hierarchies: Hierarchies) -> Self {
+    pub fn new(kernel: &Path, system: &Path, hierarchies: Hierarchies) -> Self {
         let mut root = Cpio::default();
         let directories = ["bin", "dev", "etc", "home", "home/user", "lib", "mnt", "modules", "proc"];
         for path in directories.iter().chain(&["root", "run", "sys", "tests", "tmp", "tools", "usr"]) {
@@ -89,7 +95,7 @@ impl Vm {
         }
         root.device("dev/console", 0o600, (5, 1));
         root.device("dev/null", 0o666, (1, 3));
-        root.file("bin/busybox", 0o755, &read(busybox()));
+        root.file("bin/busybox", 0o755, &read(&within(system, busybox())));
         for applet in Run::new(busybox()).arg("--list").end().ok().lines() {
             if applet != "busybox" {
                 root.link(&format!("bin/{applet}"), "busybox");
@@ -105,34 +111,63 @@ impl Vm {
         let command_line = match hierarchies {
             Hierarchies::V2 => "cgroup_no_v1=all",
             Hierarchies::V1 => "chain.v1",
+            Hierarchies::WithoutMemory => "cgroup_no_v1=all cgroup_disable=memory",
         };
         let (programs, jobs, count) = (Vec::new(), String::new(), 0);
-        let mut vm = Self { kernel: kernel.into(), root, programs, jobs, count, command_line };
+        let (kernel, system) = (kernel.into(), system.into());
+        let mut vm = Self { kernel, system, root, programs, jobs, count, command_line, processors: "2" };
         vm.module("fs/overlayfs/overlay");
         vm.module("drivers/block/loop");
         vm
     }
 
-    /// Puts a static program into `/tools`, which is where tests find the tools.
+    /// Gives the machine one processor instead of two, which the emulator runs with a quarter less work.
+    pub fn one_processor(&mut self) {
+        self.processors = "1";
+    }
+
+    /// Copies a static program into `/tools`, where tests find the tools.
     #[track_caller]
     pub fn tool(&mut self, program: &Path) {
         self.root.file(&format!("tools/{}", name(program)), 0o755, &read(program));
     }
 
-    /// Puts a program of this host into `/bin`, before busybox' own, with the libraries it needs,
-    /// if this host has it.
+    /// Puts a program of the system into `/bin`, before busybox' own, with the libraries it needs,
+    /// if the system has it.
     pub fn program(&mut self, program: &str) {
-        let places = ["/usr/bin", "/usr/sbin"].map(|place| Path::new(place).join(program));
+        let places =
+            ["usr/bin", "usr/sbin", "bin", "sbin"].map(|place| self.system.join(place).join(program));
         let Some(path) = places.into_iter().find(|path| path.is_file()) else { return };
         let meta = fs::metadata(&path).expect("a file that is there");
         let mode = meta.permissions().mode() & 0o7777;
         self.root.file(&format!("bin/{program}"), mode, &read(&path));
-        // "name => /path (address)", and the loader's "/path (address)"
-        let needed = Run::new("ldd").arg(&path).end().out();
-        let libraries = needed.split_whitespace().filter(|word| word.starts_with('/'));
-        for library in libraries.map(PathBuf::from) {
+        for library in self.libraries_of(&path) {
             self.library(&library);
         }
+    }
+
+    /// The paths, in the machine, of the libraries that a program needs, and of the loader.
+    fn libraries_of(&self, program: &Path) -> Vec<PathBuf> {
+        if self.system == Path::new("/") {
+            // "name => /path (address)", and the loader's "/path (address)"
+            let needed = Run::new("ldd").arg(program).end().out();
+            return needed
+                .split_whitespace()
+                .filter(|word| word.starts_with('/'))
+                .map(PathBuf::from)
+                .collect();
+        }
+        // ldd(1) runs the loader, which can be for another processor, so all libraries are listed
+        let all =
+            Run::new("find").arg(&self.system).args(["-name", "ld-linux-*", "-o", "-path", "*/lib/*.so.*"]);
+        let found = all.end().ok();
+        found
+            .lines()
+            .map(|path| {
+                Path::new("/")
+                    .join(path.trim_start_matches(&*self.system.to_string_lossy()).trim_start_matches('/'))
+            })
+            .collect()
     }
 
     /// Adds a test program that `who` runs with `args`.
@@ -148,24 +183,25 @@ impl Vm {
         self.count += 1;
     }
 
-    /// Starts the machine, hands each line of its console to `show`, and stops it at
-    /// its end or after `patience`.
+    /// Starts the machine, passes each line of its console to `show`, and stops it at its end or after
+    /// `patience`.
     ///
     /// # Errors
-    /// What it waited for, if a job did not end; the console has said why.
+    /// The job that did not end; the console shows why.
     ///
     /// # Panics
-    /// Without qemu.
+    /// If there is no qemu.
     pub fn boot(mut self, patience: Duration, mut show: impl FnMut(&str)) -> Result<Vec<i32>, String> {
         self.root.file("jobs", 0o755, self.jobs.as_bytes());
         let scratch = Scratch::new();
         let initramfs = scratch.path("initramfs");
         fs::write(&initramfs, self.root.finish()).expect("the initramfs written");
-        let qemu = Qemu::start(&self.kernel, &initramfs, self.command_line, &[], &scratch.path(""));
+        let options = ["-smp".to_string(), self.processors.to_string()];
+        let qemu = Qemu::start(&self.kernel, &initramfs, self.command_line, &options, &scratch.path(""));
         let mut statuses = Vec::new();
         let stopped = qemu.watch(patience, |line| {
             show(line);
-            // what is no status is a failure, too
+            // any other output is a failure
             statuses.extend(line.strip_prefix("[vm] ended: ").map(|status| status.parse().unwrap_or(-1)));
         });
         if statuses.len() == self.count {
@@ -175,7 +211,7 @@ impl Vm {
         Err(format!("{why}: {} of {} jobs ended", statuses.len(), self.count))
     }
 
-    /// A part of the kernel, if it comes as a module.
+    /// A part of the kernel, if it is a module.
     fn module(&mut self, module: &str) {
         let version = name(&self.kernel).trim_start_matches("vmlinuz-").to_string();
         let base = self.kernel.ancestors().nth(2).unwrap_or(Path::new("/"));
@@ -193,8 +229,23 @@ impl Vm {
         for directory in above.iter().rev().filter(|directory| directory.parent().is_some()) {
             self.root.directory(&directory.to_string_lossy(), 0o755);
         }
-        self.root.file(&library.to_string_lossy(), 0o755, &read(library));
+        self.root.file(&library.to_string_lossy(), 0o755, &read(&within(&self.system, library)));
         self.programs.push(library.clone());
+    }
+}
+
+/// The kind of processor.
+enum Processor {
+    X86,
+    Arm,
+}
+
+impl Processor {
+    /// The kind that a kernel is built for, with 64 bits.
+    fn of(kernel: &Path) -> Self {
+        // the kernel's Documentation/arch/arm64/booting.rst
+        let is_arm = read(kernel).get(56..60) == Some(b"ARM\x64");
+        if is_arm { Self::Arm } else { Self::X86 }
     }
 }
 
@@ -210,12 +261,25 @@ impl Qemu {
         options: &[String],
         temporary: &Path,
     ) -> Self {
+        let (program, processor, console) = match Processor::of(kernel) {
+            // newer kernels crash with the emulated CPU's 16-byte compare-and-swap
+            Processor::X86 => ("qemu-system-x86_64", &["-cpu", "qemu64,-cx16"][..], "ttyS0"),
+            Processor::Arm => {
+                ("qemu-system-aarch64", &["-machine", "virt", "-cpu", "cortex-a72"][..], "ttyAMA0")
+            }
+        };
+        // One thread for all processors: with a thread for each, the emulator sometimes runs an instruction that
+        // the kernel has just replaced on another processor ("Oops: int3" in Linux 7.2).
         // panic=-1 and -no-reboot: a kernel that panics ends qemu at once;
-        // the emulated CPU has no 16-byte compare-and-swap that newer kernels survive
-        let qemu = Command::new("qemu-system-x86_64")
-            .args(["-accel", "tcg", "-cpu", "qemu64,-cx16", "-m", "3G", "-smp", "2"])
+        // no_timer_check: on a busy host a timer that comes late is not one that does not work
+        let qemu = Command::new(program)
+            .args(processor)
+            .args(["-accel", "tcg,thread=single", "-m", "3G"])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nodefaults", "-no-reboot"])
-            .args(["-append", &format!("console=ttyS0 loglevel=3 panic=-1 {MARK} {words}")])
+            .args([
+                "-append",
+                &format!("console={console} loglevel=3 panic=-1 no_timer_check {MARK} {words}"),
+            ])
             .arg("-kernel")
             .arg(kernel)
             .arg("-initrd")
@@ -225,10 +289,12 @@ impl Qemu {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn();
-        Self(qemu.expect("qemu-system-x86_64: apt-get install qemu-system-x86"))
+        Self(qemu.unwrap_or_else(|why| {
+            panic!("{program}: {why}: apt-get install qemu-system-x86 qemu-system-arm")
+        }))
     }
 
-    /// Hands each line of the console to `show` until the machine stops; `Err` after `patience`.
+    /// Passes each line of the console to `show` until the machine stops; `Err` after `patience`.
     pub(crate) fn watch(mut self, patience: Duration, mut show: impl FnMut(&str)) -> Result<(), String> {
         let (send, lines) = mpsc::channel();
         let console = BufReader::new(self.0.stdout.take().expect("a pipe"));
@@ -255,10 +321,15 @@ impl Qemu {
 
 impl Drop for Qemu {
     fn drop(&mut self) {
-        // both fail where it has ended, which is the usual case
+        // both fail if qemu has ended, which is the usual case
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// A path of a system, below its root directory.
+fn within(system: &Path, path: &Path) -> PathBuf {
+    system.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// The last part of a path.

@@ -1,5 +1,6 @@
-# The worlds of docs/network.md and docs/many.md: machine.sh reads it. A second host, `other`, is a network namespace
-# with a name server, a mirror of Debian's and ssh; Slurm runs on this host alone. Disks are shared, as by NFS.
+# The worlds of docs/network.md and docs/many.md: machine.sh reads this file. A second host, `other`, is a network namespace
+# with a name server, a mirror of Debian and ssh; Slurm runs only on this host. Both share the disk; /nfs is a directory
+# that this host mounts from its own NFS server.
 
 # in_other COMMAND...: on the second host
 in_other() { ip netns exec other unshare --uts sh -c 'hostname other; exec "$@"' sh "$@"; }
@@ -11,7 +12,7 @@ start_network() {
     ip address add 10.0.0.1/24 dev outside
     ip link set outside up
     ip -n other address add 10.0.0.2/24 dev eth0
-    # the gateway has an address of its own: pasta(1) sends what is for it to this host itself
+    # the gateway has a separate address, because pasta(1) sends the gateway's packets to this host
     ip -n other address add 10.0.0.254/24 dev eth0
     ip -n other link set eth0 up
     ip -n other link set lo up
@@ -26,6 +27,17 @@ start_network() {
     for user in root:/root alice:/home/alice; do
         install -m 600 -o "${user%:*}" /root/key "${user#*:}/.ssh/id_ed25519"
     done
+}
+
+start_nfs() {
+    modprobe -a nfsd nfsv4
+    install -d -m 1777 /srv/nfs /nfs && install -d /etc/nfs.conf.d
+    # the default options: root of a client is the user nobody
+    echo '/srv/nfs localhost(rw,root_squash,no_subtree_check)' >/etc/exports
+    # a starting server waits for its earlier clients, 90 s by default
+    printf '[nfsd]\ngrace-time=10\nlease-time=10\n' >/etc/nfs.conf.d/worlds.conf
+    systemctl restart nfs-server && mount -t nfs -o vers=4.2 localhost:/srv/nfs /nfs ||
+        systemctl status --no-pager nfs-server
 }
 
 start_slurm() {

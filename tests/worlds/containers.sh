@@ -1,6 +1,6 @@
-# Worlds in other containers, of the machine and of this host: a script reads it.
-# $root is a root directory of Debian's, /world or $world has the tools, which are below /world in each container;
-# $wanted are the worlds that run, and a Docker engine is in PATH.
+# Worlds in other containers, of the machine and of this host: other scripts read this file.
+# $root is a Debian root directory. /world or $world has the tools, which are below /world in each container.
+# $wanted lists the worlds to run, and a Docker engine is in PATH.
 world=${world:-/world}
 export CHAIN_TOOLS=$world/tools
 run=$world/tools/worlds
@@ -8,7 +8,7 @@ inside=/world/tools
 state=${state:-/run/worlds}
 mkdir -p "$state"
 
-# world NAME COMMAND...: `COMMAND... NAME` runs the sessions of a world that is wanted
+# world NAME COMMAND...: `COMMAND... NAME` runs the sessions of a world, if it is wanted
 world() {
     local name=$1
     shift
@@ -19,7 +19,7 @@ world() {
     echo "[vm] ended: $status ($(date +%T))"
 }
 
-# overlay NAME: a root that may be changed, and its path
+# overlay NAME: prints the path of a root that may be changed
 overlay() {
     local at=$state/roots/$1
     if [ ! -d "$at/root" ]; then
@@ -44,14 +44,14 @@ bundle() {
     echo "$at"
 }
 
-# runc_spec FILTER NAME: in a container as `runc spec` describes it
+# runc_spec FILTER NAME: in a container as described by `runc spec`
 runc_spec() {
     local filter=$1 name=$2 at
     at=$(bundle "$name" "$filter | .process.args = [\"/world/tools/worlds\", \"run\", \"$name\"]")
     runc run --bundle "$at" "worlds-$name"
 }
 
-# as in a pod: Docker's capabilities, the control groups may be read alone, somebody else is process 1, and there
+# as in a pod: Docker's capabilities, read-only control groups, another program is process 1, and there
 # is no terminal
 pod() {
     local name=$1 at
@@ -66,7 +66,7 @@ pod() {
     runc delete --force "worlds-$name"
 }
 
-# podman_run PODMAN [OPTION]... NAME: PODMAN is the command's words
+# podman_run PODMAN [OPTION]... NAME: PODMAN is the words of the command
 podman_run() {
     local podman name=${*: -1}
     read -ra podman <<<"$1"
@@ -74,7 +74,7 @@ podman_run() {
     "${podman[@]}" run --rm --network none -v "$world:/world:ro" -e CHAIN_TOOLS="/world/tools" "$@" /world/tools/worlds run "$name"
 }
 
-# start_docker [OPTION]...: an engine with all of its state in one directory, with an image that has nothing: what is in it is mounted
+# start_docker [OPTION]...: an engine with all its state in one directory, and an empty image: all files are mounted
 start_docker() {
     local at=$state/docker
     mkdir -p "$at"
@@ -90,7 +90,7 @@ start_docker() {
         sleep 1
     done
     docker version >/dev/null || tail -n 20 "$at/log"
-    # links as in Debian's root; /etc can be written
+    # links as in Debian's root; /etc is writable
     mkdir -p "$at/small/usr" "$at/small/var" "$at/small/tmp"
     chmod 1777 "$at/small/tmp"
     cp -a "$root/etc" "$root"/{bin,sbin,lib,lib64} "$at/small/"

@@ -3,7 +3,7 @@
 # host.sh DIRECTORY ARCHIVE PROGRAMS WORLD,WORLD...: DIRECTORY has the tools, ARCHIVE is the root of
 # tests/worlds/image, and PROGRAMS a PATH with runc and a Docker engine.
 #
-# Everything that it mounts goes with its mount namespace; what else it writes is in DIRECTORY.
+# All its mounts vanish with its mount namespace; all its other files are in DIRECTORY.
 set -u
 if [ -z "${CHAIN_MOUNTS:-}" ]; then
     CHAIN_MOUNTS=own exec unshare --mount bash "$0" "$@"
@@ -14,13 +14,13 @@ state=$world/state
 root=$state/root
 mkdir -p "$state"
 mount -t tmpfs -o mode=755 tmpfs "$state"
-# sockets of engines are made there whatever they are told
+# engines always create their sockets there
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir "$root"
 tar -xf "$archive" -C "$root" --exclude='./dev/*' --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*'
 . "$(dirname "$0")/containers.sh"
 
-# the group of the engines' containers, which they leave
+# the control group of the engines' containers, which they leave behind
 group=chain-worlds-$$
 end_engines() {
     if [ -n "${engine:-}" ]; then
@@ -53,8 +53,8 @@ in_archive() {
     mkdir -p "$at/run" && mount -t tmpfs tmpfs "$at/run"
     chroot "$at" "$@"
 }
-# its root is below the directory of the worlds, which is the same path there; crun refuses hybrid control groups;
-# and raising a limit of resources is not every root's right
+# its root is below the directory of the worlds, which has the same path there; crun refuses hybrid control groups;
+# and root in a container cannot always raise a resource limit
 world host-podman podman_run "in_archive podman --cgroup-manager=cgroupfs --runtime=runc" --cgroup-parent="/$group" \
     --ulimit="nofile=1024:$(ulimit -Hn)" --ulimit=nproc=4096:4096 --rootfs "$(overlay podman)"
 echo "[vm] over"

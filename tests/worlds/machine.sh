@@ -1,9 +1,9 @@
 #!/bin/bash
-# Runs the worlds of this machine, which systemd has started as it starts any: tests/run worlds.
-# chain.worlds=WORLD,WORLD... on the kernel's command line are those that run.
+# Runs the worlds of this machine, in which systemd has booted as usual: tests/run worlds.
+# chain.worlds=WORLD,WORLD... on the kernel's command line selects them.
 . /world/containers.sh
 
-# login USER COMMAND...: as who logs in by ssh(1), on a terminal
+# login USER COMMAND...: as from a login by ssh(1), on a terminal
 login() {
     local user=$1
     shift
@@ -16,15 +16,15 @@ in_terminal() {
     login alice systemd-run --user --scope -q --unit=vte-spawn-12345678 "$run" run "$1"
 }
 
-# the server is not a child of who asks
+# the server is not a child of the caller
 in_tmux() {
     local out=/home/alice/out
     login alice "tmux new-session -d '$run run $1 >$out 2>&1; tmux wait-for -S over' \\; wait-for over"
     cat "$out"
 }
 
-# logged_out USER: waits until nothing is left of a login before. A user's systemd ends some seconds after the last
-# login, logind.conf(5), and until then a job of cron would find it, or not, as the machine goes.
+# logged_out USER: waits until nothing is left of an earlier login. A user's systemd ends some seconds after the last
+# logout, logind.conf(5). Until then it is a matter of chance whether a cron job finds it.
 logged_out() {
     local runtime
     runtime=/run/user/$(id -u "$1")
@@ -41,7 +41,7 @@ in_cron() {
     local user=$1 name=$2 out=/home/$1/cron
     logged_out "$user"
     install -o "$user" /dev/null "$out"
-    # each minute, until it has begun
+    # every minute, until it has started
     echo "* * * * * $user flock -n $out env CHAIN_TOOLS=$CHAIN_TOOLS $run run $name >>$out 2>&1" >/etc/cron.d/worlds
     for _ in $(seq 180); do
         [ ! -s "$out" ] || break
@@ -51,8 +51,8 @@ in_cron() {
     flock "$out" cat "$out"
 }
 
-# A user whose programs have the rights of root in a user namespace only if their AppArmor profile has the rule
-# `userns,`, as on Ubuntu since 23.10, where the kernel's own switch says so; the tools' profiles are loaded.
+# A user whose programs have capabilities in a user namespace only if their AppArmor profile has the rule
+# `userns,`, as on Ubuntu since 23.10, which turns this on with a sysctl; the tools' profiles are loaded.
 in_apparmor() {
     local name=$1 at=/opt/apparmor
     local lib=$at/usr/lib/x86_64-linux-gnu tools=/usr/local/bin
@@ -67,6 +67,9 @@ in_apparmor() {
         --base $at/etc/apparmor.d --skip-cache --replace /run/restricted /world/unshare-rs.apparmor /world/chroot-rs.apparmor
     login alice sh -c "'echo exec restricted >/proc/self/attr/apparmor/exec; CHAIN_TOOLS=$tools exec $run run $name'"
 }
+
+# the path of a root directory with systemd on pages for users
+ln -s rootless /srv/debian-fs
 
 wanted=$(sed -n 's/.*chain\.worlds=\([^ ]*\).*/\1/p' /proc/cmdline)
 uname -r
@@ -87,19 +90,32 @@ world sudo login alice sudo CHAIN_TOOLS=$CHAIN_TOOLS "$run" run
 if [[ ,$wanted, == *,cluster-* ]]; then
     . /world/cluster.sh
     start_network
+    start_nfs
     start_slurm
-    # where packages put them: pasta(1) of Debian starts nothing from elsewhere
+    # where packages install them: Debian's pasta(1) starts nothing from other directories
     cp "$CHAIN_TOOLS"/*-rs "$CHAIN_TOOLS"/rootfs-fetch /usr/bin/
     CHAIN_TOOLS=/usr/bin world cluster-user login alice "$run" run
     CHAIN_TOOLS=/usr/bin world cluster-root login root "$run" run
 fi
 
-# the images of tests/images.rs in a user's podman
-if [[ ,$wanted, == *,images,* ]]; then
-    echo "[vm] begins: user /tests/images-0000000000000000 ($(date +%T))"
-    login alice "$CHAIN_TOOLS/images" --ignored with_podman:: || broken=1
-    echo "[vm] ended: images ($(date +%T))"
+# test_program PROGRAM NAME USER OPTION...: runs tests of the file NAME, whose program is PROGRAM among the tools
+test_program() {
+    local program=$1 name=$2 user=$3
+    shift 3
+    echo "[vm] begins: $user /tests/$name-0000000000000000 ($(date +%T))"
+    login "$user" "$CHAIN_TOOLS/$program" "$@" || broken=1
+    echo "[vm] ended: $name ($(date +%T))"
+}
+[[ ,$wanted, != *,ways-out,* ]] || test_program ways_out_test ways_out root --ignored as_root:: --skip on_host::
+if [[ ,$wanted, == *,systemd-inside,* ]]; then
+    # the test compares the state of the machine before and after; the systemd of an earlier login would end meanwhile
+    logged_out alice
+    test_program systemd_inside systemd_inside root --ignored under_systemd::
+    logged_out root
+    test_program systemd_inside systemd_inside alice --ignored under_login::
 fi
+# the images of tests/images.rs in a user's podman
+[[ ,$wanted, != *,images,* ]] || test_program images images alice --ignored with_podman::
 
 root=/srv/root
 [ ! -e /world/look.sh ] || . /world/look.sh

@@ -1,6 +1,6 @@
-# What the init of a machine without systemd mounts, and loopback: an sh(1) reads it.
-# chain.v1 on the kernel's command line mounts the control groups of version 1, as distributions did before
-# version 2, without it beside.
+# The mounts of a machine's init without systemd, and the loopback interface: an sh(1) reads this file.
+# chain.v1 on the kernel's command line mounts only the control groups of version 1, as distributions did
+# before version 2.
 mount -t proc -o nosuid,nodev,noexec proc /proc
 mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
 mount -t devtmpfs -o mode=755 devtmpfs /dev

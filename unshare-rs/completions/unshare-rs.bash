@@ -194,7 +194,7 @@ _unshare__rs() {
                     return 0
                     ;;
                 --explain)
-                    COMPREPLY=($(compgen -W "1 see" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "short see" -- "${cur}"))
                     return 0
                     ;;
                 --share)

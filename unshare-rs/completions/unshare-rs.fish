@@ -9,10 +9,10 @@ complete -c unshare-rs -s T -l time -d 'Enter a new time namespace, with its own
 complete -c unshare-rs -l kill-child -d 'Send the child SIGNAL when this process dies [default: KILL, even without this option]; implies --fork' -r
 complete -c unshare-rs -l pid-file -d 'Write the PID of COMMAND, as seen from outside, to FILE' -r -F
 complete -c unshare-rs -l mount-proc -d 'Mount a new proc at DIR [default: /proc]; implies --mount' -r -F
-complete -c unshare-rs -l propagation -d 'How mounts spread to and from a new mount namespace: private, shared, slave or unchanged [default: private]' -r -f -a "private\t'Neither way'
-shared\t'Both ways, among those who share them'
-slave\t'In, but not out'
-unchanged\t'As they did'"
+complete -c unshare-rs -l propagation -d 'How mounts spread to and from a new mount namespace: private, shared, slave or unchanged [default: private]' -r -f -a "private\t'Not at all'
+shared\t'In both directions, within the peer group'
+slave\t'From outside to inside only'
+unchanged\t'As in the caller\'s namespace'"
 complete -c unshare-rs -s R -l root -d 'Run COMMAND with DIR as root, using chroot(2); for a root that cannot be left, use chroot-rs' -r -F
 complete -c unshare-rs -s w -l wd -d 'Run COMMAND in the working directory DIR, inside the root' -r -F
 complete -c unshare-rs -l whitelist-env -d 'Give COMMAND only these variables' -r
@@ -24,13 +24,13 @@ complete -c unshare-rs -l map-users -d 'Map COUNT user ids: INSIDE... inside to 
 complete -c unshare-rs -l map-groups -d 'Map group ids in the same way, with /etc/subgid; implies --user' -r
 complete -c unshare-rs -l owner -d 'Make USER and GROUP the owner of the user namespace; implies --user' -r
 complete -c unshare-rs -l setgroups -d 'Allow or deny setgroups(2) in a new user namespace: allow, deny' -r -f -a "allow\t'It works as in the parent user namespace'
-deny\t'It fails, and nothing can allow it again'"
+deny\t'It fails, and this cannot be reversed'"
 complete -c unshare-rs -s S -l setuid -d 'Become USER inside' -r
 complete -c unshare-rs -s G -l setgid -d 'Become GROUP inside and drop the supplementary groups' -r
 complete -c unshare-rs -l hostname -d 'Set the hostname; implies --uts with options that name namespaces' -r
 complete -c unshare-rs -l monotonic -d 'Move the monotonic clock by SECONDS; implies --time' -r
 complete -c unshare-rs -l boottime -d 'Move the boot clock by SECONDS; implies --time' -r
-complete -c unshare-rs -l explain -d 'Print each step to standard error before it runs; =see also prints a command that shows its effect; CHAIN_EXPLAIN=1 or =see does the same for a whole chain' -r -f -a "1\t''
+complete -c unshare-rs -l explain -d 'Print each step to standard error before it runs; =short prints only the reason, =see also a command that shows the effect; CHAIN_EXPLAIN=1, short or see does the same for a whole chain' -r -f -a "short\t''
 see\t''"
 complete -c unshare-rs -l share -d 'Share namespaces with the caller instead of creating new ones: net, ipc, ...' -r -f -a "mount\t''
 uts\t''

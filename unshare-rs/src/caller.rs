@@ -1,46 +1,46 @@
-//! The process that calls: its rights, its ids, and the ids it may map.
+//! The calling process: its rights, its ids, and the ids it can map.
 
 use std::path::PathBuf;
 
-use chain::exec::Command;
+use chain::command::Command;
 use chain::handover;
 use system::namespace::capability::{CAP_SETFCAP, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN};
 use system::sys;
 
-use crate::mapper;
+use crate::newuidmap;
 use system::idmap::{IdKind, SubidRange};
 use system::subid::{self, Owner};
 
-/// Whether namespaces can be made without a new user namespace: capabilities(7).
+/// Whether it can create namespaces without a new user namespace: capabilities(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privilege {
-    /// They can, with CAP_SYS_ADMIN.
+    /// It can, with CAP_SYS_ADMIN.
     Admin,
-    /// They cannot.
+    /// It cannot.
     None,
 }
 
-/// The process that calls. What costs a file or a program to read is a function, called only if an
-/// option needs it.
+/// The calling process. Facts that cost reading a file or running a program are functions, called only if an
+/// option needs them.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// What it may do.
+    /// Its rights.
     pub privilege: Privilege,
-    /// Whether it may, without CAP_SYS_ADMIN, map any id of its user namespace, user 0 included:
+    /// Whether it can, without CAP_SYS_ADMIN, map any id of its user namespace, even user 0:
     /// user_namespaces(7).
     pub may_map: bool,
     /// Effective user and group.
     pub ids: (u32, u32),
     /// Its number in /proc.
     pub pid: u32,
-    /// Whether the command is a tool of ours that makes a PID namespace which is left to it.
+    /// Whether the command is a tool of ours that can take over a PID namespace.
     pub next_takes: bool,
     /// The subordinate ids of a user.
     pub ranges: fn(IdKind, u32) -> Vec<SubidRange>,
     /// The ids of its user namespace.
     pub existing: fn(IdKind) -> Vec<SubidRange>,
-    /// The program that writes a map for it, or why there is none.
-    pub mapper: fn(IdKind) -> Result<PathBuf, String>,
+    /// The program that writes a map for this process, or why there is none.
+    pub find_newuidmap: fn(IdKind) -> Result<PathBuf, String>,
 }
 
 impl Caller {
@@ -56,11 +56,11 @@ impl Caller {
             next_takes: handover::is_taker(command),
             ranges: |kind, uid| Owner::new(uid).ranges(kind),
             existing: subid::existing,
-            mapper: mapper::find,
+            find_newuidmap: newuidmap::find,
         }
     }
 
-    /// The subordinate ids, which all exist in the current user namespace.
+    /// The subordinate ids. All of them exist in the current user namespace.
     ///
     /// # Errors
     /// Why there are none, with the line to add.
@@ -69,10 +69,10 @@ impl Caller {
         let ranges = (self.ranges)(kind, uid);
         if ranges.is_empty() {
             let line = Owner::new(uid).line_to_add(kind);
-            return Err(format!("{file} has no line for this user, such as {line}"));
+            return Err(format!("{file} has no line for this user; as root, add one such as {line}"));
         }
         let existing = (self.existing)(kind);
-        // ranges of a map may touch, but a range of subuid(5) usually lies in one of them
+        // adjacent ranges of a map are not merged: a range of subuid(5) usually lies in one of them
         let exists = |range: &SubidRange| existing.iter().any(|outer| outer.contains(*range));
         match ranges.iter().find(|range| !exists(range)) {
             Some(SubidRange { first, .. }) => Err(format!(
@@ -85,8 +85,8 @@ impl Caller {
     }
 }
 
-/// Not getpid(2): where a PID namespace still has the /proc from outside, the numbers there differ,
-/// and newuidmap(1) goes by them.
+/// The PID in /proc. Not getpid(2): if a PID namespace still has the outer /proc, the numbers there differ,
+/// and newuidmap(1) uses those.
 fn pid_in_proc() -> u32 {
     let link = std::fs::read_link("/proc/self").ok();
     let pid = link.and_then(|link| link.to_str()?.parse().ok());

@@ -7,7 +7,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offset {
     seconds: i64,
-    /// Never negative: -1.5 s are -2 s and 500000000 ns.
+    /// Never negative: -1.5 s is -2 s and 500000000 ns.
     nanoseconds: u32,
 }
 
@@ -42,7 +42,7 @@ impl Offset {
     }
 }
 
-/// As /proc/PID/timens_offsets takes it after the name of the clock.
+/// As in /proc/PID/timens_offsets, after the name of the clock.
 impl Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.seconds, self.nanoseconds)

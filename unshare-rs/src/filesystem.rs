@@ -1,4 +1,4 @@
-//! The file system as the command sees it: propagation of mounts, root, proc, interpreters, directory.
+//! The command's file system: mount propagation, root, proc, interpreters, working directory.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use nix::sched::CloneFlags;
 use crate::cli::{BINFMT_DIR, BinfmtOptions, Options, Propagation};
 use crate::namespaces::Namespaces;
 
-/// The options with their defaults.
+/// The options, with defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filesystem {
-    /// How mounts propagate from a new mount namespace on, and the reason of that step.
+    /// How mounts propagate, and the reason of that step.
     pub propagation: Option<(&'static str, MsFlags)>,
-    /// Registers an interpreter that the kernel has to open before the root changes.
+    /// An interpreter that the kernel must open before the root changes.
     pub binfmt_outside_root: Option<BinfmtMount>,
     /// The new root directory.
     pub root: Option<PathBuf>,
@@ -32,29 +32,29 @@ pub struct Filesystem {
 /// A proc to mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcMount {
-    /// Where.
+    /// The mount point.
     pub dir: PathBuf,
-    /// Whether no option asks for it, and the command can do without.
+    /// Whether it is a default that the command can do without.
     pub is_default: bool,
 }
 
-/// A binfmt_misc to mount. Every one of a user namespace shows the same table.
+/// A binfmt_misc to mount. All mounts of it in a user namespace show the same table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BinfmtMount {
-    /// Where.
+    /// The mount point.
     pub dir: PathBuf,
     /// The entry to register in it.
     pub entry: Option<OsString>,
 }
 
 impl Filesystem {
-    /// What the options ask for, in these new namespaces. A container has a new proc without asking.
+    /// Combines the options with these new namespaces. A container gets a new proc by default.
     pub fn from_options(options: &Options, namespaces: Namespaces, is_container: bool) -> Self {
         let Options { filesystem, binfmt, .. } = options;
         let new_mounts = namespaces.has(CloneFlags::CLONE_NEWNS);
         let container_proc = is_container && new_mounts && namespaces.has(CloneFlags::CLONE_NEWPID);
         let (binfmt_outside_root, binfmt) = BinfmtMount::from_options(binfmt, filesystem.root.is_some());
-        // the default directory of binfmt_misc is in /proc, and only a new proc lets it be mounted there
+        // the default directory of binfmt_misc is in /proc, and it can only be mounted in a new proc
         let binfmt_proc = binfmt.as_ref().is_some_and(|binfmt| binfmt.dir == Path::new(BINFMT_DIR));
         let default_proc = (container_proc || binfmt_proc) && !filesystem.no_mount_proc;
         let propagation = filesystem.propagation.unwrap_or(Propagation::Private);
@@ -74,7 +74,7 @@ impl Filesystem {
 }
 
 impl BinfmtMount {
-    /// What is mounted before the root changes and what after it.
+    /// Splits binfmt_misc into what is mounted before the root changes and what after it.
     fn from_options(options: &BinfmtOptions, has_root: bool) -> (Option<Self>, Option<Self>) {
         let inside = options.dir().map(|dir| Self { dir, entry: options.load_interp.clone() });
         match inside {
@@ -87,7 +87,7 @@ impl BinfmtMount {
     }
 }
 
-/// A change of how the mounts below the root directory propagate.
+/// Changes how the root mount and the mounts below it propagate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Propagate(pub Mount);
 
@@ -105,7 +105,7 @@ impl Call for Propagate {
         if errno != Errno::EINVAL {
             return Some(hint);
         }
-        let advice = "the root directory here is not a mount, as in a chroot(2): --propagation unchanged leaves this step out";
+        let advice = "the root directory is not a mount point here, as in a chroot(2): skip this step with --propagation unchanged";
         Some(advice.to_string())
     }
 
@@ -115,8 +115,7 @@ impl Call for Propagate {
 }
 
 impl Propagation {
-    /// A new mount namespace starts as a copy whose shared mounts still propagate outside:
-    /// mount_namespaces(7).
+    /// A new mount namespace is a copy whose shared mounts still propagate outside: mount_namespaces(7).
     fn step(self) -> Option<(&'static str, MsFlags)> {
         match self {
             Self::Private => Some(("keep mounts from spreading outside", MsFlags::MS_PRIVATE)),
@@ -127,8 +126,8 @@ impl Propagation {
     }
 }
 
-/// Whether the last field of an entry has the flag F, with which the kernel opens the interpreter
-/// when it is registered: Documentation/admin-guide/binfmt-misc.rst.
+/// Whether the last field of an entry has the flag F, which makes the kernel open the interpreter at
+/// registration: Documentation/admin-guide/binfmt-misc.rst.
 fn has_fix_binary_flag(entry: &OsStr) -> bool {
     entry.as_encoded_bytes().rsplit(|byte| *byte == b':').next().is_some_and(|flags| flags.contains(&b'F'))
 }

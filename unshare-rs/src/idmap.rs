@@ -1,37 +1,37 @@
-//! A map of ids: which ids exist in a new user namespace, and what they are outside.
+//! A map of ids: the ids in a new user namespace, and their ids outside.
 //!
-//! The kernel takes a list of ranges, which may not overlap inside or outside:
-//! user_namespaces(7), "Defining user and group ID mappings".
+//! The kernel accepts a list of ranges that do not overlap, inside or outside: user_namespaces(7), "Defining
+//! user and group ID mappings".
 
 use std::fmt::{self, Display};
 
 use system::idmap::SubidRange;
 
-/// Consecutive ids: `inside`, `inside + 1` … are `outside`, `outside + 1` … outside.
+/// Consecutive ids: `inside`, `inside + 1` … are mapped to `outside`, `outside + 1` … outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdRange {
     /// The first id inside.
     pub inside: u32,
     /// The first id outside.
     pub outside: u32,
-    /// How many.
+    /// The number of ids.
     pub count: u32,
 }
 
-/// Ids outside that are to be mapped.
+/// Ids outside to map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {
-    /// To the ids inside that the range names.
+    /// Mapped to the range's ids inside.
     At(IdRange),
-    /// To the ids inside after those of the previous block of this sort, from 0.
+    /// Mapped to the ids inside that follow the previous block of this kind, from 0.
     Next(SubidRange),
 }
 
-/// Ranges of which no two overlap, and at least one.
+/// Ranges that do not overlap; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdMap(Vec<IdRange>);
 
-/// The first id and the one after the last.
+/// The first id, and the number after the last.
 type Span = (u64, u64);
 
 impl IdMap {
@@ -40,12 +40,12 @@ impl IdMap {
         Self(vec![IdRange { inside, outside, count: 1 }])
     }
 
-    /// A map of blocks and of a `single` id. A block that has that id, inside or outside, is split
-    /// around it, and may lose its last id.
+    /// A map of blocks and of a `single` id. A block that contains that id, inside or outside, is split
+    /// around it, and can lose its last id.
     ///
     /// # Errors
-    /// Which id is mapped twice.
-    pub fn around(single: Option<(u32, u32)>, blocks: &[Block]) -> Result<Self, String> {
+    /// Names the id that is mapped twice.
+    pub fn of_blocks(single: Option<(u32, u32)>, blocks: &[Block]) -> Result<Self, String> {
         let mut ranges: Vec<IdRange> = Vec::new();
         ranges.extend(single.map(|(inside, outside)| IdRange { inside, outside, count: 1 }));
         let mut next = 0;
@@ -82,7 +82,7 @@ impl IdMap {
     }
 }
 
-/// As /proc/PID/uid_map takes it, and newuidmap(1) as arguments.
+/// As in /proc/PID/uid_map, and in newuidmap(1)'s arguments.
 impl Display for IdMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, IdRange { inside, outside, count }) in self.0.iter().enumerate() {
@@ -114,12 +114,12 @@ fn shared(one: Span, other: Span) -> Option<u64> {
     (first < one.1.min(other.1)).then_some(first)
 }
 
-/// Maps the ids inside to those outside, in order, until one side has no more.
+/// Maps the ids inside to those outside, in order, until one side runs out.
 fn pair(mut inside: Vec<Span>, mut outside: Vec<Span>) -> Vec<IdRange> {
     let mut ranges = Vec::new();
     while let (Some(within), Some(without)) = (inside.first_mut(), outside.first_mut()) {
         let count = (within.1 - within.0).min(without.1 - without.0);
-        // ids and counts come from u32 and only get smaller
+        // ids and counts start as u32 and only get smaller
         if let (Ok(inside), Ok(outside), Ok(count)) =
             (within.0.try_into(), without.0.try_into(), count.try_into())
             && count > 0
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn map(single: Option<(u32, u32)>, blocks: &[Block]) -> String {
-        IdMap::around(single, blocks).unwrap().to_string().replace('\n', ", ")
+        IdMap::of_blocks(single, blocks).unwrap().to_string().replace('\n', ", ")
     }
 
     #[test]
@@ -183,9 +183,9 @@ mod tests {
 
     #[test]
     fn what_overlaps_is_refused() {
-        let twice = IdMap::around(None, &[at(0, 100, 10), at(9, 200, 10)]);
+        let twice = IdMap::of_blocks(None, &[at(0, 100, 10), at(9, 200, 10)]);
         assert_eq!(twice, Err("id 9 inside is mapped twice".to_string()));
-        let twice = IdMap::around(None, &[at(0, 100, 10), at(20, 105, 1)]);
+        let twice = IdMap::of_blocks(None, &[at(0, 100, 10), at(20, 105, 1)]);
         assert_eq!(twice, Err("id 105 outside is mapped twice".to_string()));
     }
 

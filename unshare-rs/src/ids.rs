@@ -1,8 +1,8 @@
-//! The ids of a new user namespace: who owns it, how it maps users and groups, who the command is.
+//! The ids of a new user namespace: its owner, its maps of users and groups, and the command's ids.
 //!
-//! A process may map only its own user and group, each to one id. A larger map is written from
-//! the parent user namespace: by newuidmap(1) and newgidmap(1) for an ordinary user, by root for
-//! root. user_namespaces(7), "Defining user and group ID mappings"
+//! A process can map only its own user and group, each to one id. A larger map must be written from the
+//! parent user namespace: by newuidmap(1) and newgidmap(1) for an ordinary user, by root for root.
+//! user_namespaces(7), "Defining user and group ID mappings"
 
 use std::path::PathBuf;
 
@@ -13,54 +13,54 @@ use crate::caller::{Caller, Privilege};
 use crate::cli::{IdOptions, MapSource, SetgroupsRule};
 use crate::idmap::{Block, IdMap, IdRange};
 
-/// A map of users or of groups, by who writes it.
+/// A map of users or of groups, by its writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MapWrite {
-    /// The process itself, which may map nothing but its own id.
+    /// The process itself, which can map only its own id.
     ByItself {
         /// The id inside.
         inside: u32,
         /// Its own id.
         outside: u32,
     },
-    /// Root, outside.
+    /// Root, from outside.
     ByRoot(IdMap),
-    /// newuidmap(1) or newgidmap(1), outside.
+    /// newuidmap(1) or newgidmap(1), from outside.
     ByProgram {
         /// Its path.
         program: PathBuf,
-        /// What it writes.
+        /// The map to write.
         map: IdMap,
-        /// The id outside that alone becomes 0 where the program refuses; without one that is a failure.
+        /// The id outside that is mapped to 0, alone, if the program refuses; None if a refusal is a failure.
         alone: Option<u32>,
     },
 }
 
-/// The ids before the new user namespace, in it, and of the command.
+/// The ids before and in the new user namespace, and the command's ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdSetup {
-    /// The user and group to become first, because a namespace belongs to its maker.
+    /// The user and group to become first, because a namespace belongs to its creator.
     pub owner: Option<(u32, u32)>,
-    /// The map of users; without one every user is 65534 inside.
+    /// The map of users; without one, every user is 65534 inside.
     pub users: Option<MapWrite>,
-    /// The map of groups. One that the process writes itself denies setgroups(2).
+    /// The map of groups. If the process writes it itself, setgroups(2) is denied.
     pub groups: Option<MapWrite>,
-    /// The rule for setgroups(2) to write, unless the map of groups decides it.
+    /// The setgroups(2) rule to write, unless the map of groups decides it.
     pub setgroups: Option<SetgroupsRule>,
     /// The group to become.
     pub gid: Option<u32>,
-    /// Whether the supplementary groups can be dropped then.
+    /// Whether the supplementary groups can then be dropped.
     pub can_drop_groups: bool,
     /// The user to become.
     pub uid: Option<u32>,
     /// Whether the command keeps the capabilities of the namespace.
     pub keep_capabilities: bool,
-    /// What cannot be done of what a default or an option would do, a line each.
+    /// Parts of a default or an option that are not possible, one line each.
     pub notes: Vec<String>,
 }
 
 impl IdSetup {
-    /// The ids that the options name.
+    /// The ids that the options ask for.
     ///
     /// # Errors
     /// Options that exclude each other, maps that overlap, and ids that this caller cannot map.
@@ -70,7 +70,7 @@ impl IdSetup {
         let group = options.single_id(options.map_group, gid);
         let allow_setgroups = options.setgroups == Some(SetgroupsRule::Allow);
         if allow_setgroups && group.is_some() && caller.privilege == Privilege::None {
-            return Err(Failure::new("--setgroups allow does not go with a map of your own group")
+            return Err(Failure::new("--setgroups allow cannot be combined with a map of your own group")
                 .hint("to keep setgroups(2), map groups as root, or with --map-groups"));
         }
         let users = options.sources(&options.map_users);
@@ -81,9 +81,9 @@ impl IdSetup {
         Ok(Self::new(options, users, groups))
     }
 
-    /// The default. For root that may write maps but lacks CAP_SYS_ADMIN: every id there is. For an ordinary
-    /// user: root and every subordinate id, or root alone if the subordinate ids cannot be mapped, with a note
-    /// that gives the reason.
+    /// The default. For root that can write maps but lacks CAP_SYS_ADMIN: every existing id. For an ordinary
+    /// user: root and every subordinate id; if those cannot be mapped, root alone, with a note that gives the
+    /// reason.
     pub fn container(options: &IdOptions, caller: &Caller) -> Self {
         let (uid, gid) = caller.ids;
         if let (true, 0, Some(users), Some(groups)) =
@@ -103,7 +103,8 @@ impl IdSetup {
         }
     }
 
-    /// Whether newuidmap(1) and newgidmap(1) write both maps, and the command is who it is then.
+    /// Whether newuidmap(1) and newgidmap(1) write both maps, and the command does not change its ids
+    /// afterwards.
     pub fn are_mapped_by_programs(&self) -> bool {
         let by_program = |map: &Option<MapWrite>| matches!(map, Some(MapWrite::ByProgram { .. }));
         by_program(&self.users)
@@ -116,7 +117,7 @@ impl IdSetup {
         let own_group = matches!(groups, Some(MapWrite::ByItself { .. }));
         let setgroups = match options.setgroups {
             Some(SetgroupsRule::Deny) if own_group => None,
-            // nothing denies it in a namespace that root maps for an owner
+            // in a namespace that root maps for an owner, nothing denies it
             Some(SetgroupsRule::Allow) if options.owner.is_some() => None,
             rule => rule,
         };
@@ -155,7 +156,7 @@ fn map_write(
         let ids = source_blocks(kind, *source, caller);
         blocks.extend(ids.map_err(|why| cannot(why, "--map-root-user does not need them"))?);
     }
-    let map = IdMap::around(single, &blocks).map_err(|overlap| {
+    let map = IdMap::of_blocks(single, &blocks).map_err(|overlap| {
         Failure::new(overlap)
             .hint(format!("ranges of {noun} ids cannot overlap, inside or outside: user_namespaces(7)"))
     })?;
@@ -165,27 +166,27 @@ fn map_write(
         }
         _ if caller.privilege == Privilege::Admin || caller.may_map => MapWrite::ByRoot(map),
         _ => {
-            let program = (caller.mapper)(kind);
+            let program = (caller.find_newuidmap)(kind);
             let program = program.map_err(|why| cannot(why, "--map-root-user does not need it"))?;
             MapWrite::ByProgram { program, map, alone: None }
         }
     }))
 }
 
-/// Every id of the caller's user namespace, as it is there.
+/// Every id of the caller's user namespace, unchanged.
 fn all_ids(kind: IdKind, caller: &Caller) -> Option<MapWrite> {
     let blocks = source_blocks(kind, MapSource::All, caller).ok()?;
-    IdMap::around(None, &blocks).ok().map(MapWrite::ByRoot)
+    IdMap::of_blocks(None, &blocks).ok().map(MapWrite::ByRoot)
 }
 
-/// Root, which is `own` outside, and every subordinate id from 1.
+/// Root, mapped to `own` outside, and every subordinate id from 1.
 fn root_and_subids(kind: IdKind, own: u32, caller: &Caller) -> Result<MapWrite, String> {
-    let map = IdMap::around(Some((0, own)), &source_blocks(kind, MapSource::Auto, caller)?)
+    let map = IdMap::of_blocks(Some((0, own)), &source_blocks(kind, MapSource::Auto, caller)?)
         .map_err(|overlap| format!("{}: {overlap}", kind.subid_file()))?;
-    Ok(MapWrite::ByProgram { program: (caller.mapper)(kind)?, map, alone: Some(own) })
+    Ok(MapWrite::ByProgram { program: (caller.find_newuidmap)(kind)?, map, alone: Some(own) })
 }
 
-/// The ids that a source stands for.
+/// The ids of a source.
 fn source_blocks(kind: IdKind, source: MapSource, caller: &Caller) -> Result<Vec<Block>, String> {
     let ranges = match source {
         MapSource::Range(range) => return Ok(vec![Block::At(range)]),

@@ -1,4 +1,4 @@
-//! The door of unshare-rs: what is behind it is in the library.
+//! The entry point of unshare-rs. The code is in the library.
 #![no_main]
 
 system::main!(unshare_rs::run);

@@ -1,7 +1,7 @@
 //! Sets of namespaces, and the options that select them.
 //!
-//! A namespace gives the processes in it their own instance of one global resource:
-//! the mounts, the hostname, the process ids and so on. namespaces(7)
+//! A namespace gives its processes their own instance of one global resource: the mounts, the hostname, the
+//! process ids and so on. namespaces(7)
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,33 +10,48 @@ use std::str::FromStr;
 use chain::reporter::listed;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use nix::sched::CloneFlags;
-use system::namespace::{CLONE_NEWTIME, Kind};
+use system::namespace::{CLONE_NEWTIME, NamespaceKind};
 
-/// The option that enters a new namespace, as unshare(1) has it.
+/// An option that enters a new namespace, as in unshare(1).
 #[derive(Debug)]
 pub struct NamespaceOption {
-    /// What it enters.
-    pub kind: Kind,
+    /// The kind of namespace.
+    pub kind: NamespaceKind,
     /// Its name.
     pub long: &'static str,
     short: char,
     help: &'static str,
 }
 
-const fn option(kind: Kind, long: &'static str, short: char, help: &'static str) -> NamespaceOption {
+const fn option(kind: NamespaceKind, long: &'static str, short: char, help: &'static str) -> NamespaceOption {
     NamespaceOption { kind, long, short, help }
 }
 
 /// The options in the order of unshare(1)'s help.
 static OPTIONS: [NamespaceOption; 8] = [
-    option(Kind::MOUNT, "mount", 'm', "Enter a new mount namespace; mounts made in it stay in it"),
-    option(Kind::UTS, "uts", 'u', "Enter a new UTS namespace, with its own hostname"),
-    option(Kind::IPC, "ipc", 'i', "Enter a new IPC namespace, with its own System V IPC and message queues"),
-    option(Kind::NET, "net", 'n', "Enter a new network namespace, which has only lo"),
-    option(Kind::PID, "pid", 'p', "Enter a new PID namespace, with the command as its process 1"),
-    option(Kind::USER, "user", 'U', "Enter a new user namespace, with its own user and group ids"),
-    option(Kind::CGROUP, "cgroup", 'C', "Enter a new cgroup namespace rooted at the current control group"),
-    option(Kind::TIME, "time", 'T', "Enter a new time namespace, with its own monotonic and boot clocks"),
+    option(NamespaceKind::MOUNT, "mount", 'm', "Enter a new mount namespace; mounts made in it stay in it"),
+    option(NamespaceKind::UTS, "uts", 'u', "Enter a new UTS namespace, with its own hostname"),
+    option(
+        NamespaceKind::IPC,
+        "ipc",
+        'i',
+        "Enter a new IPC namespace, with its own System V IPC and message queues",
+    ),
+    option(NamespaceKind::NET, "net", 'n', "Enter a new network namespace, which has only lo"),
+    option(NamespaceKind::PID, "pid", 'p', "Enter a new PID namespace, with the command as its process 1"),
+    option(NamespaceKind::USER, "user", 'U', "Enter a new user namespace, with its own user and group ids"),
+    option(
+        NamespaceKind::CGROUP,
+        "cgroup",
+        'C',
+        "Enter a new cgroup namespace rooted at the current control group",
+    ),
+    option(
+        NamespaceKind::TIME,
+        "time",
+        'T',
+        "Enter a new time namespace, with its own monotonic and boot clocks",
+    ),
 ];
 
 /// A set of namespaces.
@@ -53,8 +68,8 @@ impl Namespaces {
     /// The empty set.
     pub const NONE: Self = Self(CloneFlags::empty());
 
-    /// The namespaces of a container. Without cgroup, which is right only after the move into
-    /// a group (cgexec-rs does both), and without time, which few programs need.
+    /// The namespaces of a container. Not cgroup: cgexec-rs creates that after it has moved into a group. Not
+    /// time: few programs need it.
     pub const CONTAINER: Self = Self(
         CloneFlags::CLONE_NEWNS
             .union(CloneFlags::CLONE_NEWUTS)
@@ -63,14 +78,14 @@ impl Namespaces {
             .union(CloneFlags::CLONE_NEWNET),
     );
 
-    /// This set and one kind more.
+    /// This set with one more kind.
     pub fn with(self, kind: CloneFlags) -> Self {
         Self(self.0 | kind)
     }
 
-    /// This set without the kinds of another.
+    /// This set without the kinds of the other.
     pub fn without(self, other: Self) -> Self {
-        // `!` would drop the flag of time namespaces, which nix does not know
+        // `!` would drop the flag of time namespaces, which nix does not have
         Self(CloneFlags::from_bits_retain(self.0.bits() & !other.0.bits()))
     }
 
@@ -99,14 +114,14 @@ impl Namespaces {
         }
     }
 
-    /// Whether only children enter the new namespaces, so that there must be a child:
-    /// pid_namespaces(7), time_namespaces(7).
+    /// Whether only children enter the new namespaces, so that a child is needed: pid_namespaces(7),
+    /// time_namespaces(7).
     pub fn need_child(self) -> bool {
         self.0.intersects(CloneFlags::CLONE_NEWPID | CLONE_NEWTIME)
     }
 }
 
-/// The list of `--share`: `none`, or `net,ipc`, by the name of the option or of the file in /proc/PID/ns.
+/// Parses `--share`: `none`, or a list such as `net,ipc`, with names of options or of files in /proc/PID/ns.
 impl FromStr for Namespaces {
     type Err = String;
 
@@ -130,7 +145,7 @@ impl FromStr for Namespaces {
 pub struct NamespaceOptions {
     /// The selected namespaces.
     pub selected: Namespaces,
-    /// The files to persist some of them in.
+    /// The files that persist some of them.
     pub files: Vec<(&'static NamespaceOption, PathBuf)>,
 }
 
@@ -138,7 +153,7 @@ impl clap::Args for NamespaceOptions {
     fn augment_args(command: Command) -> Command {
         OPTIONS.iter().fold(command, |command, option| {
             let arg = Arg::new(option.long).long(option.long).short(option.short).help(option.help);
-            // the default, an empty FILE, selects the namespace and persists nothing
+            // the default, an empty FILE, selects the namespace without persisting it
             let arg = arg.value_name("FILE").num_args(0..=1).require_equals(true).default_missing_value("");
             command.arg(arg.action(ArgAction::Append).value_parser(value_parser!(OsString)))
         })

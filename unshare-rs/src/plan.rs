@@ -1,13 +1,13 @@
-//! The plan: all that unshare-rs does.
+//! The plan: everything that unshare-rs does.
 
 use std::path::PathBuf;
 
 use chain::Plan;
 use chain::call::{self, ForkOptions, PidFile};
-use chain::exec::Command;
+use chain::command::Command;
 use chain::handover::{self, HandOver};
 use chain::idmap::map_own_id;
-use chain::plan::Reason;
+use chain::plan::{Reason, Step};
 use chain::process_one::{self, ProcessOne};
 use chain::user_namespace::FreeIds;
 use nix::errno::Errno;
@@ -18,21 +18,24 @@ use system::idmap::IdKind;
 use crate::cli::{SetgroupsRule, TOOL};
 use crate::filesystem::{BinfmtMount, Propagate};
 use crate::ids::{IdSetup, MapWrite};
-use crate::mapper;
 use crate::namespaces::Namespaces;
+use crate::newuidmap;
 use crate::persist::PersistedNamespace;
 use crate::setup::{Hostname, LeftToNext, Setup};
 
 /// The usual flags for proc and other file systems without programs.
 const NO_EXEC: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
+const SAME_HOSTNAME: &str = "the hostname is unchanged: the kernel refused sethostname(2), perhaps because of a \
+    container's seccomp filter";
+
 const NO_NEW_PROC: &str = "the processes outside stay visible: a part of /proc is covered, so the kernel refuses a new \
-    one; a container lifts this with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
+    one; if this is a container, start it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
     procMount: Unmasked (Kubernetes)";
 
 /// Every step, in order. The function is long because it leaves nothing out.
 ///
-/// Steps that need the namespaces of the caller are made by a helper, which stays in them.
+/// Steps that need the caller's namespaces are made by a helper that stays in them.
 pub fn plan(setup: Setup, command: Command) -> Plan {
     let Setup { pid, namespaces, ids, process, filesystem, .. } = setup;
     let is_init = process_one::is_init(&command);
@@ -51,14 +54,17 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     }
     let maps_last = ids.are_mapped_by_programs() && setup.persisted.is_empty();
     let user = Namespaces::NONE.with(CloneFlags::CLONE_NEWUSER);
-    let (first, rest) =
-        if maps_last { (user, namespaces.without(user)) } else { (namespaces, Namespaces::NONE) };
-    enter(&mut plan, first);
     if maps_last {
-        // programs take time, and what follows needs no id
-        plan.begin_early();
-        enter(&mut plan, rest);
+        // the programs take time, and the next steps need no ids
+        plan.add(enter(user).begins_early());
+        let rest = namespaces.without(user);
+        if !rest.is_empty() {
+            plan.add(enter(rest));
+        }
     } else {
+        if !namespaces.is_empty() {
+            plan.add(enter(namespaces));
+        }
         map_ids(&mut plan, &ids, pid);
     }
     let (with_child, at_once): (Vec<_>, _) = setup.persisted.into_iter().partition(|it| it.needs_child());
@@ -67,11 +73,8 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
         plan.step(reason, Propagate(call::Mount::propagate("/", flags)));
     }
     if let Some(Hostname { name, is_default }) = setup.hostname {
-        plan.step("set the hostname", call::SetHostname(name));
-        if is_default {
-            let note = "the hostname is unchanged: the kernel refused sethostname(2), perhaps because of a container's seccomp filter";
-            plan.or_else(&[Errno::EPERM], note, Vec::new());
-        }
+        let step = Step::new("set the hostname", call::SetHostname(name));
+        plan.add(if is_default { step.or_else(&[Errno::EPERM], SAME_HOSTNAME, Vec::new()) } else { step });
     }
     plan.step_if_some("bring up lo", setup.loopback.then_some(call::BringUp("lo")));
     for (clock, offset) in setup.clocks {
@@ -93,14 +96,13 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     register_interpreter(&mut plan, filesystem.binfmt_outside_root);
     if let Some(root) = filesystem.root {
         plan.step("change the root directory", call::Chroot(root));
-        plan.step("enter it", call::Chdir("/".into()));
+        plan.step("enter the new root directory", call::Chdir("/".into()));
     }
     if let Some(proc) = filesystem.proc {
         let mount = call::Mount::new("proc", proc.dir, NO_EXEC);
-        plan.step("mount a proc that shows the processes inside", mount);
-        if proc.is_default {
-            plan.or_else(&[Errno::EPERM], NO_NEW_PROC, Vec::new());
-        }
+        let step = Step::new("mount a proc that shows the processes inside", mount);
+        let is_default = proc.is_default;
+        plan.add(if is_default { step.or_else(&[Errno::EPERM], NO_NEW_PROC, Vec::new()) } else { step });
     }
     register_interpreter(&mut plan, filesystem.binfmt);
     plan.step_if_some("enter the working directory", filesystem.workdir.map(call::Chdir));
@@ -122,13 +124,11 @@ pub fn plan(setup: Setup, command: Command) -> Plan {
     plan
 }
 
-fn enter(plan: &mut Plan, namespaces: Namespaces) {
-    if !namespaces.is_empty() {
-        plan.step(namespaces.reason(), call::Unshare(namespaces.flags()));
-    }
+fn enter(namespaces: Namespaces) -> Step {
+    Step::new(namespaces.reason(), call::Unshare(namespaces.flags()))
 }
 
-/// Opens the file for the number of the command, while paths are the caller's, and its /proc.
+/// Opens the PID file while paths are still the caller's, and the /proc that has the PID.
 fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
     let slots = PidFile { file: plan.slot("pid file"), proc: plan.slot("proc") };
     let reason = "open a file for the PID of the command, and the proc that shows it";
@@ -136,7 +136,7 @@ fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
     slots
 }
 
-/// Leaves to the next tool what it takes, and does the rest.
+/// Leaves to the next tool what it takes over, and does the rest here.
 fn hand_over(plan: &mut Plan, left: LeftToNext, pid_file: Option<PidFile>) {
     let (process_1, handed_file) = (left.process_1, pid_file.filter(|_| left.pid_file));
     let LeftToNext { mount, free_ids: userns, .. } = left;
@@ -145,7 +145,7 @@ fn hand_over(plan: &mut Plan, left: LeftToNext, pid_file: Option<PidFile>) {
         let proc = if process_1.is_some() { " and the proc" } else { "" };
         let reason: Reason = match namespaces {
             Some(which) => format!("leave {which}{proc} to the next tool").into(),
-            None => "leave the writing of the PID to the next tool".into(),
+            None => "leave writing the PID to the next tool".into(),
         };
         plan.step(reason, HandOver { process_1, mount, userns, pid_file: handed_file });
     }
@@ -162,9 +162,9 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
             plan.step("deny setgroups(2) inside", setgroups("self", "deny"));
         }
         (Some(SetgroupsRule::Deny), Some(_)) => {
-            // after --owner the files in /proc/self belong to root: proc(5), PR_SET_DUMPABLE(2const)
-            plan.step("deny setgroups(2) inside", setgroups(&pid.to_string(), "deny"));
-            plan.in_helper();
+            // after --owner, the files in /proc/self belong to root: proc(5), PR_SET_DUMPABLE(2const)
+            let deny = setgroups(&pid.to_string(), "deny");
+            plan.add(Step::in_helper("deny setgroups(2) inside", deny));
         }
         _ => {}
     }
@@ -175,19 +175,18 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
             Some(MapWrite::ByItself { inside, outside }) => map_own_id(plan, kind, *inside, *outside),
             Some(MapWrite::ByRoot(map)) => {
                 let file = format!("/proc/{pid}/{}", kind.map_file());
-                plan.step(reason, call::Write::new(file, map.to_string()));
-                plan.in_helper();
+                plan.add(Step::in_helper(reason, call::Write::new(file, map.to_string())));
             }
             Some(MapWrite::ByProgram { program, map, alone }) => {
-                plan.step(reason, mapper::call(kind, program, pid, map));
-                plan.in_helper();
-                plan.early();
-                if let Some(own) = alone {
-                    let noun = kind.noun();
-                    let note =
-                        format!("only {noun} 0 exists inside: {} refused the other ids", mapper::name(kind));
-                    plan.or_else(&[Errno::EPERM], note, mapper::alone(kind, pid, *own));
-                }
+                let step = Step::early_in_helper(reason, newuidmap::call(kind, program, pid, map));
+                plan.add(match alone {
+                    None => step,
+                    Some(own) => {
+                        let (noun, program) = (kind.noun(), newuidmap::name(kind));
+                        let note = format!("only {noun} 0 exists inside: {program} refused the other ids");
+                        step.or_else(&[Errno::EPERM], note, newuidmap::alone(kind, pid, *own))
+                    }
+                });
             }
         }
     }
@@ -196,7 +195,7 @@ fn map_ids(plan: &mut Plan, ids: &IdSetup, pid: u32) {
     }
 }
 
-/// Keeps namespaces of the process `pid` in files, and takes that back if a later step fails.
+/// Persists namespaces of the process `pid` in files, and undoes that if a later step fails.
 fn persist(plan: &mut Plan, namespaces: Vec<PersistedNamespace>, pid: u32) {
     for namespace in namespaces {
         let source = namespace.source(pid);
@@ -204,19 +203,17 @@ fn persist(plan: &mut Plan, namespaces: Vec<PersistedNamespace>, pid: u32) {
         let name = kind.name;
         if create {
             let reason = format!("create a file for the {name} namespace");
-            plan.step(reason, call::Mknod::file(&file, 0o600));
-            plan.undo_if_failed("remove its file", call::Unlink(file.clone()));
-            plan.in_helper();
+            let step = Step::in_helper(reason, call::Mknod::file(&file, 0o600));
+            plan.add(step.undo_if_failed("remove its file", call::Unlink(file.clone())));
         }
         let mount = call::Mount::bind(source, &file, MsFlags::empty());
-        plan.step(format!("keep the {name} namespace in a file"), mount);
+        let step = Step::in_helper(format!("keep the {name} namespace in a file"), mount);
         let unmount = call::Unmount { target: file, flags: MntFlags::MNT_DETACH };
-        plan.undo_if_failed(format!("release the {name} namespace"), unmount);
-        plan.in_helper();
+        plan.add(step.undo_if_failed(format!("release the {name} namespace"), unmount));
     }
 }
 
-/// Mounts binfmt_misc, the table of interpreters of the user namespace, and adds an entry to it.
+/// Mounts binfmt_misc, the user namespace's table of interpreters, and adds an entry to it.
 fn register_interpreter(plan: &mut Plan, binfmt: Option<BinfmtMount>) {
     let Some(BinfmtMount { dir, entry }) = binfmt else { return };
     plan.step("mount a table of interpreters", call::Mount::new("binfmt_misc", &dir, NO_EXEC));

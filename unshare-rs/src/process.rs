@@ -12,19 +12,19 @@ use crate::namespaces::Namespaces;
 /// The processes that the options and the namespaces need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
-    /// Who is process 1, in a new PID namespace.
+    /// The kind of process 1, in a new PID namespace.
     pub process_1: Option<ProcessOne>,
-    /// Whether a parent stays and waits.
+    /// Whether a supervisor stays and waits.
     pub has_parent: bool,
-    /// The signal that the child receives when its parent dies, if not SIGKILL, and the reason.
-    /// 0 is no signal.
+    /// The signal that the child gets when its parent dies, if not SIGKILL, and the reason. 0 means no
+    /// signal.
     pub death_signal: Option<(&'static str, i32)>,
-    /// Where the number of the command is written.
+    /// The file for the command's PID.
     pub pid_file: Option<PathBuf>,
 }
 
 impl Process {
-    /// What the options ask for, in these new namespaces.
+    /// Combines the options with these new namespaces.
     ///
     /// # Errors
     /// `--init` or `--no-init` without a new PID namespace, or `--init` with a command that outlives its parent.
@@ -36,7 +36,7 @@ impl Process {
         let has_child = options.imply_fork() || namespaces.need_child();
         let death_signal = match options.kill_child {
             _ if options.no_kill_child => Some(("outlive the parent", 0)),
-            // without another wish a fork asks for SIGKILL
+            // by default, a fork asks for SIGKILL
             None | Some(Signal::SIGKILL) => None,
             Some(signal) => Some(("choose the signal for when the parent dies", signal as i32)),
         };
@@ -49,7 +49,7 @@ impl Process {
     }
 }
 
-/// Who is process 1. A reaper ends with its parent, and everything with it.
+/// The kind of process 1. A reaper ends with its parent, and everything inside ends with it.
 fn process_1(
     options: &ProcessOptions,
     namespaces: Namespaces,
@@ -66,8 +66,8 @@ fn process_1(
         }
         (false, false) => Ok(None),
         (true, true) if outlives_parent => {
-            Err(Failure::new("--init ends everything inside when the parent dies")
-                .hint("leave out either --init or the option for another signal"))
+            Err(Failure::new("--init cannot be combined with --no-kill-child or another --kill-child signal: the reaper always ends with its parent")
+                .hint("leave out --init: the command is then process 1"))
         }
         (true, true) => Ok(Some(ProcessOne::Reaper)),
         (true, false) if !is_container || options.no_init || outlives_parent => Ok(Some(ProcessOne::Command)),

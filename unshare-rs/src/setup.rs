@@ -1,4 +1,4 @@
-//! What unshare-rs will set up: options and caller combined, with every default filled in.
+//! The setup: options and caller combined, with every default filled in.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -16,16 +16,18 @@ use crate::namespaces::Namespaces;
 use crate::persist::PersistedNamespace;
 use crate::process::Process;
 
-/// All that the plan depends on. Nothing in it contradicts anything else.
+const NO_PROPAGATION: &str = "--propagation changes nothing without a new mount namespace";
+
+/// Everything that the plan depends on. It contains no contradictions.
 #[derive(Debug)]
 pub struct Setup {
-    /// The number of this process in /proc.
+    /// The PID of this process in /proc.
     pub pid: u32,
     /// The namespaces to enter.
     pub namespaces: Namespaces,
-    /// Those of them that a file keeps.
+    /// The namespaces that files keep.
     pub persisted: Vec<PersistedNamespace>,
-    /// Whether to enter a user namespace with ids that no account has first.
+    /// Whether to enter a user namespace with ids that no account has, before the others.
     pub free_ids: bool,
     /// Users, groups and capabilities.
     pub ids: IdSetup,
@@ -37,13 +39,13 @@ pub struct Setup {
     pub clocks: Vec<(&'static str, Offset)>,
     /// The processes between this one and the command.
     pub process: Process,
-    /// What is left to the next tool of the chain.
+    /// The steps that are left to the next tool of the chain.
     pub left_to_next: LeftToNext,
     /// Mounts and directories.
     pub filesystem: Filesystem,
     /// The variables to keep, unless all of them are kept.
     pub environment: Option<Vec<OsString>>,
-    /// What a default would do and cannot, and options without an effect: a line each.
+    /// Defaults that are not possible, and options without an effect: one line each.
     pub notes: Vec<String>,
 }
 
@@ -52,43 +54,63 @@ pub struct Setup {
 pub struct Hostname {
     /// The name.
     pub name: OsString,
-    /// Whether no option asks for it, and the command can do with the one there is.
+    /// Whether it is a default, and the command can do with the old hostname.
     pub is_default: bool,
 }
 
-/// What the next tool of the chain does instead of this one, because it knows the command.
+impl Hostname {
+    /// From --hostname, or the default of a container.
+    fn resolve(options: &Options, has_uts: bool, is_container: bool) -> Result<Option<Self>, Failure> {
+        match options.hostname.clone() {
+            Some(name) if has_uts => Ok(Some(Self { name, is_default: false })),
+            Some(_) => {
+                let message = "--hostname would rename this machine, because the UTS namespace is shared";
+                Err(Failure::new(message).hint("leave uts out of --share"))
+            }
+            None if has_uts && is_container => Ok(Some(Self { name: "container".into(), is_default: true })),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The steps that the next tool of the chain does instead of this one, because it knows the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeftToNext {
-    /// It makes the PID namespace, with this process 1, and mounts its proc.
+    /// It creates the PID namespace, with this process 1, and mounts its proc.
     pub process_1: Option<ProcessOne>,
-    /// It makes the mount namespace, too. In a user namespace of ours it does not: there its reading of the
-    /// system would need one that it may mount in.
+    /// It creates the mount namespace, too. Not in a user namespace of ours: the next tool reads the system
+    /// first, and for that it needs a mount namespace in which it can mount.
     pub mount: bool,
     /// It creates the user namespace with ids that no account has.
     pub free_ids: bool,
-    /// It writes the number of the command into the file of `--pid-file`.
+    /// It writes the command's PID to the file of `--pid-file`.
     pub pid_file: bool,
 }
 
 impl Setup {
-    /// Decides what the options ask for, or what a container has where they name no namespace.
+    /// Resolves the options, or the defaults of a container if they name no namespaces.
     ///
     /// # Errors
-    /// Options that contradict each other, or that this caller cannot have.
+    /// Options that contradict each other, or that this caller has no right to.
     pub fn resolve(options: &Options, caller: &Caller) -> Result<Self, Failure> {
         let files = &options.namespaces.files;
-        let persisted = files.iter().map(PersistedNamespace::from_option).collect::<Result<_, _>>()?;
+        let persisted: Vec<_> =
+            files.iter().map(PersistedNamespace::from_option).collect::<Result<_, _>>()?;
+        if let (Some((option, _)), Privilege::None) = (files.first(), caller.privilege) {
+            let message = format!(
+                "only root can keep the {} namespace in a file, which is mounted outside",
+                option.kind.name
+            );
+            return Err(
+                Failure::new(message).hint(format!("run it as root, or without the file: --{}", option.long))
+            );
+        }
         let named = named_namespaces(options)?;
         let is_container = named.is_empty();
         let mut namespaces = if is_container { container_namespaces(options, caller)? } else { named };
         let all = namespaces;
         let has = |flag| all.has(flag);
-        if options.hostname.is_some() && !has(CloneFlags::CLONE_NEWUTS) {
-            return Err(Failure::new(
-                "--hostname would rename this machine, because the UTS namespace is shared",
-            )
-            .hint("leave uts out of --share"));
-        }
+        let hostname = Hostname::resolve(options, has(CloneFlags::CLONE_NEWUTS), is_container)?;
         let has_free_ids = options.ids.userns == Some(Userns::Auto);
         if has_free_ids {
             check_free_ids(options, caller)?;
@@ -101,56 +123,60 @@ impl Setup {
         } else {
             IdSetup::from_options(&options.ids, caller)?
         };
-        let chosen_hostname = options.hostname.clone().map(|name| Hostname { name, is_default: false });
-        let default_hostname = (is_container && has(CloneFlags::CLONE_NEWUTS))
-            .then(|| Hostname { name: "container".into(), is_default: true });
-        let unused = options.filesystem.propagation.is_some() && !has(CloneFlags::CLONE_NEWNS);
-        let unused =
-            unused.then(|| "--propagation changes nothing without a new mount namespace".to_string());
-        let mut process = Process::from_options(&options.process, namespaces, is_container)?;
-        let mut filesystem = Filesystem::from_options(options, namespaces, is_container);
-        let next_takes = caller.next_takes && filesystem.root.is_none();
-        // capabilities alone do not outlive execve(2)
-        let next_has_rights =
-            (has(CloneFlags::CLONE_NEWUSER) || caller.ids.0 == 0) && ids.uid.is_none_or(|uid| uid == 0);
-        let has_usual_proc = filesystem.proc.as_ref().is_some_and(|proc| proc.dir == Path::new("/proc"));
-        let next_takes_process_1 = next_takes
-            && next_has_rights
-            && has_usual_proc
-            && is_container
-            && !options.process.describe_parent();
-        let has_mounts = options.filesystem.propagation.is_some() || filesystem.binfmt.is_some();
-        let process_1 = process.process_1.filter(|_| next_takes_process_1);
-        let left_to_next = LeftToNext {
-            process_1,
-            mount: process_1.is_some() && !has(CloneFlags::CLONE_NEWUSER) && !has_mounts,
-            free_ids: has_free_ids && next_takes && caller.privilege == Privilege::Admin,
-            pid_file: next_takes,
-        };
-        if left_to_next.mount {
-            namespaces = namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWNS));
-            filesystem.propagation = None;
-        }
-        if left_to_next.process_1.is_some() {
-            namespaces = namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWPID));
-            (process.process_1, process.has_parent, filesystem.proc) = (None, false, None);
-        }
-        let clocks = [("monotonic", options.monotonic), ("boottime", options.boottime)];
-        Ok(Self {
+        let has_no_effect = options.filesystem.propagation.is_some() && !has(CloneFlags::CLONE_NEWNS);
+        let note = has_no_effect.then(|| NO_PROPAGATION.to_string());
+        let process = Process::from_options(&options.process, namespaces, is_container)?;
+        let filesystem = Filesystem::from_options(options, namespaces, is_container);
+        let setup = Self {
             pid: caller.pid,
             namespaces,
             persisted,
-            notes: ids.notes.iter().cloned().chain(unused).collect(),
-            free_ids: has_free_ids && !left_to_next.free_ids,
+            notes: ids.notes.iter().cloned().chain(note).collect(),
+            free_ids: has_free_ids,
             ids,
-            hostname: chosen_hostname.or(default_hostname),
+            hostname,
             loopback: has(CloneFlags::CLONE_NEWNET) && !options.no_loopback,
-            clocks: clocks.into_iter().filter_map(|(clock, offset)| Some((clock, offset?))).collect(),
+            clocks: moved_clocks(options),
             process,
-            left_to_next,
+            left_to_next: LeftToNext::default(),
             filesystem,
             environment: options.environment.kept(),
-        })
+        };
+        let leaves = caller.next_takes && setup.filesystem.root.is_none();
+        Ok(if leaves { setup.leave_to_next(options, caller, all, is_container) } else { setup })
+    }
+
+    /// Leaves to the next tool the steps that it can do as well, of a setup with the namespaces `all`.
+    fn leave_to_next(
+        mut self,
+        options: &Options,
+        caller: &Caller,
+        all: Namespaces,
+        is_container: bool,
+    ) -> Self {
+        let enters_user = all.has(CloneFlags::CLONE_NEWUSER);
+        // capabilities alone are lost at execve(2)
+        let has_rights = (enters_user || caller.ids.0 == 0) && self.ids.uid.is_none_or(|uid| uid == 0);
+        let has_usual_proc = self.filesystem.proc.as_ref().is_some_and(|proc| proc.dir == Path::new("/proc"));
+        let leaves_process_1 =
+            has_rights && has_usual_proc && is_container && !options.process.describe_parent();
+        let process_1 = self.process.process_1.filter(|_| leaves_process_1);
+        let has_mounts = options.filesystem.propagation.is_some() || self.filesystem.binfmt.is_some();
+        let mount = process_1.is_some() && !enters_user && !has_mounts;
+        let free_ids = self.free_ids && caller.privilege == Privilege::Admin;
+        self.left_to_next = LeftToNext { process_1, mount, free_ids, pid_file: true };
+        self.free_ids &= !free_ids;
+        if mount {
+            self.namespaces = self.namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWNS));
+            self.filesystem.propagation = None;
+        }
+        if process_1.is_some() {
+            self.namespaces = self.namespaces.without(Namespaces::NONE.with(CloneFlags::CLONE_NEWPID));
+            self.process.process_1 = None;
+            self.process.has_parent = false;
+            self.filesystem.proc = None;
+        }
+        self
     }
 }
 
@@ -160,45 +186,44 @@ fn named_namespaces(options: &Options) -> Result<Namespaces, Failure> {
     let implied = [
         (CloneFlags::CLONE_NEWNS, options.filesystem.mount_proc.is_some() || mounts_binfmt),
         (CloneFlags::CLONE_NEWUSER, options.ids.imply_user() || mounts_binfmt),
-        // with --share it is one more of the container set
-        (CLONE_NEWTIME, moves_a_clock(options) && options.share.is_none()),
+        // with --share it is added to the container namespaces
+        (CLONE_NEWTIME, !moved_clocks(options).is_empty() && options.share.is_none()),
     ];
     let implied = implied.into_iter().filter(|(_, is_implied)| *is_implied);
     let named = implied.fold(options.namespaces.selected, |named, (flag, _)| named.with(flag));
     match (named.is_empty(), options.share) {
-        (false, Some(_)) => Err(Failure::new(
-            "--share changes the container namespaces, which are not created when namespaces are named",
-        )
-        .hint("leave out either --share or the options that name namespaces")),
-        // alone, --hostname is the hostname of a container
+        (false, Some(_)) => Err(Failure::new("--share cannot be combined with options that name namespaces")
+            .hint("leave out --share: only the namespaces that are named are new")),
+        // alone, --hostname sets the hostname of a container
         (false, None) if options.hostname.is_some() => Ok(named.with(CloneFlags::CLONE_NEWUTS)),
         _ => Ok(named),
     }
 }
 
-/// Refuses what `--userns auto` cannot go with.
+/// Rejects options that cannot be combined with `--userns auto`.
 fn check_free_ids(options: &Options, caller: &Caller) -> Result<(), Failure> {
     let kept = options.namespaces.files.iter().any(|(it, _)| it.kind.flag == CloneFlags::CLONE_NEWUSER);
     let shared = options.share.is_some_and(|shared| shared.has(CloneFlags::CLONE_NEWUSER));
     if caller.privilege == Privilege::None && !caller.may_map {
-        Err(Failure::new("--userns auto takes ids that only root may map")
-            .hint("leave it out: without it, your own ids and those of /etc/subuid are mapped"))
+        Err(Failure::new("--userns auto needs root, because only root can map its ids")
+            .hint("leave it out: by default, unshare-rs maps your own ids and those in /etc/subuid"))
     } else if options.ids.map_ids() || kept || shared {
-        Err(Failure::new("--userns auto chooses the ids, and no other option can")
+        Err(Failure::new("--userns auto cannot be combined with other options that choose ids")
             .hint("leave out the other options about users and groups"))
     } else {
         Ok(())
     }
 }
 
-fn moves_a_clock(options: &Options) -> bool {
-    options.monotonic.is_some() || options.boottime.is_some()
+fn moved_clocks(options: &Options) -> Vec<(&'static str, Offset)> {
+    let clocks = [("monotonic", options.monotonic), ("boottime", options.boottime)];
+    clocks.into_iter().filter_map(|(clock, offset)| Some((clock, offset?))).collect()
 }
 
-/// The namespaces of a container, without those of `--share`.
+/// The namespaces of a container, without those in `--share`.
 fn container_namespaces(options: &Options, caller: &Caller) -> Result<Namespaces, Failure> {
     let shared = options.share.unwrap_or(Namespaces::NONE);
-    let time = if moves_a_clock(options) { CLONE_NEWTIME } else { CloneFlags::empty() };
+    let time = if moved_clocks(options).is_empty() { CloneFlags::empty() } else { CLONE_NEWTIME };
     if caller.privilege == Privilege::Admin {
         return Ok(Namespaces::CONTAINER.with(time).without(shared));
     }

@@ -1,11 +1,10 @@
-//! Groups of version 1 that share their processors or memory nodes with no group beside them: cpuset(7).
+//! Groups of version 1 whose processors or memory nodes are exclusive among their siblings: cpuset(7).
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The groups beside `group` that share none of theirs, and what they leave. `file` is cpuset.cpus or
-/// cpuset.mems.
+/// The siblings of `group` that are exclusive, and what they leave. `file` is cpuset.cpus or cpuset.mems.
 pub fn taken(group: &Path, file: &str) -> Option<String> {
     let (flag, option) = match file {
         "cpuset.cpus" => ("cpuset.cpu_exclusive", "--cpuset-cpus"),
@@ -34,7 +33,7 @@ pub fn taken(group: &Path, file: &str) -> Option<String> {
     Some(format!("{closed}; {option} {} uses the rest", left.join(",")))
 }
 
-/// The numbers of a list: 0-3,7
+/// The numbers in a list: 0-3,7
 fn numbers(list: &str) -> BTreeSet<u32> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -75,7 +74,7 @@ mod tests {
             "cpuset.cpu_exclusive of {own} keeps other groups out: echo 0 >{own}/cpuset.cpu_exclusive"
         );
         assert_eq!(taken("cpuset.cpus"), Some(all));
-        // two that have half of them each
+        // two groups that have one half each
         for (group, half) in [("own", "0-1\n"), ("other", "2-3\n")] {
             fs::write(top.join(group).join("cpuset.cpus"), half).unwrap();
             fs::write(top.join(group).join("cpuset.cpu_exclusive"), "1\n").unwrap();

@@ -1,4 +1,4 @@
-//! The options that limit: docker's names first, systemd's meaning second.
+//! The options for limits: with docker's names, and otherwise systemd's meaning.
 
 use crate::limits::cpu::{Bandwidth, CpuWeight, Cpus, PERIOD_USEC, PeriodUsec, QuotaUsec};
 use crate::limits::device::DeviceRule;
@@ -14,7 +14,7 @@ use crate::limits::{Limit, Pids};
 #[command(next_help_heading = "Limits")]
 pub struct LimitOptions {
     /// Limit memory to BYTES: 50M, 1.5G, max (k, m, g, t are powers of 1024)
-    #[arg(short, long, value_name = "BYTES", value_parser = enough)]
+    #[arg(short, long, value_name = "BYTES", value_parser = runnable_memory)]
     pub memory: Option<Memory>,
     /// Slow COMMAND down, instead of killing it, above BYTES of memory
     #[arg(long, value_name = "BYTES")]
@@ -100,8 +100,8 @@ pub struct LimitOptions {
     pub set: Vec<Raw>,
 }
 
-/// A limit in which a command can run: with less than a page, the unit is missing.
-fn enough(text: &str) -> Result<Memory, String> {
+/// A limit with which a command can run. With less than a page, the unit is probably missing.
+fn runnable_memory(text: &str) -> Result<Memory, String> {
     match text.parse()? {
         Memory(Some(bytes @ ..4096)) => {
             Err(format!("no command can run in {bytes} bytes; 50M is 50 MiB, max means no limit"))
@@ -111,14 +111,14 @@ fn enough(text: &str) -> Result<Memory, String> {
 }
 
 impl LimitOptions {
-    /// The limits that the options set, in the order in which they are written.
+    /// The limits of the options, in the order in which they are written.
     ///
     /// # Errors
-    /// For options that contradict each other.
+    /// Options that contradict each other.
     pub fn limits(&self) -> Result<Vec<Limit>, String> {
         let swap = self.swap()?;
         let bandwidth = self.bandwidth();
-        // version 1 wants memory before memory and swap
+        // version 1 needs memory before memory and swap
         let mut limits: Vec<Limit> = [
             self.memory.map(Limit::Memory),
             self.memory_high.map(Limit::High),
@@ -149,7 +149,7 @@ impl LimitOptions {
         Ok(limits)
     }
 
-    /// The swap that docker's total leaves, or that of `--memory-swap-max`.
+    /// The swap that docker's total leaves, or the value of `--memory-swap-max`.
     fn swap(&self) -> Result<Option<Memory>, String> {
         let (Some(Memory(total)), Some(Memory(memory))) = (self.memory_swap, self.memory) else {
             return Ok(self.memory_swap_max);
@@ -207,7 +207,7 @@ mod tests {
         for (memory, is_enough) in
             [("0", false), ("50", false), ("4095", false), ("4096", true), ("max", true)]
         {
-            assert_eq!(enough(memory).is_ok(), is_enough, "{memory}");
+            assert_eq!(runnable_memory(memory).is_ok(), is_enough, "{memory}");
         }
     }
 

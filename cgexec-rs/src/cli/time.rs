@@ -23,10 +23,10 @@ pub struct TimeOptions {
 }
 
 impl TimeOptions {
-    /// The limits that the options set.
+    /// The limits of the options.
     ///
     /// # Errors
-    /// For `--kill-after` without a time limit.
+    /// `--kill-after` without a time limit.
     pub fn limits(&self) -> Result<TimeLimits, Failure> {
         let limits = TimeLimits { cpu: self.cpu_time, wall: self.wall_time, ..TimeLimits::default() };
         match self.kill_after {

@@ -1,4 +1,4 @@
-//! A conversation over a unix socket: authentication, a call, its answer, a signal.
+//! A connection over a unix socket: authentication, a call, its reply, a signal.
 
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
@@ -11,7 +11,7 @@ use nix::sys::socket::{MsgFlags, send};
 use super::wire::{ERROR, MethodCall, REPLY, SIGNAL};
 use super::{Body, Error, Message};
 
-/// A connection on which we are known.
+/// An authenticated connection.
 #[derive(Debug)]
 pub struct Connection {
     socket: UnixStream,
@@ -21,7 +21,7 @@ pub struct Connection {
     signals: Vec<Message>,
 }
 
-/// What a bus calls itself.
+/// The bus's own name, path and interface.
 const BUS: MethodCall<'static> = MethodCall {
     destination: Some("org.freedesktop.DBus"),
     path: "/org/freedesktop/DBus",
@@ -34,15 +34,15 @@ impl Connection {
     /// Connects and authenticates.
     ///
     /// # Errors
-    /// If there is no socket, or the peer refuses the connection.
+    /// There is no socket, or the peer refuses the connection.
     pub fn open(path: &Path, timeout: Duration) -> Result<Self, Error> {
         Self::over(UnixStream::connect(path)?, timeout)
     }
 
-    /// The same over a socket that is open already.
+    /// The same over an open socket.
     ///
     /// # Errors
-    /// As [`Connection::open`].
+    /// Those of [`Connection::open`].
     pub fn over(socket: UnixStream, timeout: Duration) -> Result<Self, Error> {
         let deadline = Instant::now() + timeout;
         let mut connection = Self { socket, read: Vec::new(), serial: 0, deadline, signals: Vec::new() };
@@ -50,8 +50,8 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The kernel tells the peer our user id, so we claim none: the id that we see inside of a
-    /// user namespace would be a wrong claim.
+    /// The kernel passes our user id to the peer, so we claim none: inside a user namespace, the id that we
+    /// see would be wrong.
     fn authenticate(&mut self) -> Result<(), Error> {
         self.write(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
         loop {
@@ -65,16 +65,16 @@ impl Connection {
                 }
             }
             if self.read.len() > 4096 {
-                return Err(Error::Malformed("a line without end"));
+                return Err(Error::Malformed("an endless line"));
             }
             self.fill()?;
         }
     }
 
-    /// Makes us a member of a bus, which a peer's own socket is not, and asks it for a signal.
+    /// Joins the bus, and subscribes to a signal. A peer's own socket is not a bus.
     ///
     /// # Errors
-    /// As [`Connection::call`].
+    /// Those of [`Connection::call`].
     pub fn join_bus(&mut self, rule: &str) -> Result<(), Error> {
         self.call(BUS, &Body::default())?;
         let mut body = Body::default();
@@ -82,10 +82,10 @@ impl Connection {
         self.call(MethodCall { member: "AddMatch", signature: "s", ..BUS }, &body).map(drop)
     }
 
-    /// Makes a call and waits for its answer.
+    /// Makes a call and waits for its reply.
     ///
     /// # Errors
-    /// The peer's refusal, or that it does not answer.
+    /// The peer's refusal, or its silence.
     pub fn call(&mut self, call: MethodCall<'_>, body: &Body) -> Result<Message, Error> {
         self.serial += 1;
         let serial = self.serial;
@@ -98,17 +98,17 @@ impl Connection {
                     let text = message.texts().ok().and_then(|texts| texts.into_iter().next());
                     return Err(Error::Refused(message.error, text.unwrap_or_default()));
                 }
-                // it may come before the answer
+                // it can arrive before the reply
                 SIGNAL => self.signals.push(message),
                 _ => {}
             }
         }
     }
 
-    /// Waits for a signal of which something is found.
+    /// Waits for a signal in which `find` finds something.
     ///
     /// # Errors
-    /// Where the peer says nothing more.
+    /// The peer sends nothing more.
     pub fn signal<T>(&mut self, find: impl Fn(&Message) -> Option<T>) -> Result<T, Error> {
         if let Some(found) = self.signals.iter().find_map(&find) {
             return Ok(found);
@@ -133,7 +133,7 @@ impl Connection {
 
     fn fill(&mut self) -> Result<(), Error> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        // a peer that always has something to say would have no deadline, nor has a timeout of zero
+        // a peer that never stops sending must not delay the deadline, and a timeout of zero is none
         if left.is_zero() {
             return Err(Error::Io(std::io::ErrorKind::TimedOut));
         }
@@ -152,7 +152,7 @@ impl Connection {
 
     fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
-            // a peer that is gone is an error, not a signal that ends us
+            // a closed connection is an error, and must not raise SIGPIPE
             let sent = send(self.socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)
                 .map_err(|errno| io::Error::from_raw_os_error(errno as i32))?;
             bytes = bytes.get(sent..).unwrap_or_default();

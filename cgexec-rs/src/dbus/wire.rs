@@ -1,11 +1,11 @@
-//! Messages as bytes. Everything is in this machine's byte order, since both ends are on it.
+//! Messages as bytes, in this machine's byte order, since both ends are on it.
 //!
-//! The reader takes any bytes: it checks each length against what is there, and never allocates
-//! for what a message only claims to hold.
+//! The reader accepts any bytes: it checks each length against the data, and never allocates memory for data
+//! that a message only announces.
 
 use super::Error;
 
-/// The byte that says the order of all others.
+/// The byte that indicates the byte order.
 const ORDER: u8 = if cfg!(target_endian = "little") { b'l' } else { b'B' };
 /// More than any answer of systemd's to us; the specification allows 128 MiB.
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -18,12 +18,12 @@ pub const ERROR: u8 = 3;
 pub const SIGNAL: u8 = 4;
 const CALL: u8 = 1;
 
-/// Values one after the other, each at its alignment.
+/// A sequence of values, each at its alignment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body(Vec<u8>);
 
 impl Body {
-    /// Zeros up to a multiple.
+    /// Pads with zeros to a multiple of `to`.
     fn align(&mut self, to: usize) -> &mut Self {
         self.0.resize(self.0.len().next_multiple_of(to), 0);
         self
@@ -68,7 +68,7 @@ impl Body {
         self
     }
 
-    /// `a`: the length counts from the first element, after the padding before it.
+    /// `a`: the length counts from the first element, without the padding before it.
     pub fn array(&mut self, alignment: usize, items: impl FnOnce(&mut Self) -> &mut Self) -> &mut Self {
         self.u32(0);
         let length_at = self.0.len() - 4;
@@ -82,7 +82,7 @@ impl Body {
         self
     }
 
-    /// `(sv)`: a property by its name.
+    /// `(sv)`: a property and its name.
     pub fn property(
         &mut self,
         name: &str,
@@ -96,7 +96,7 @@ impl Body {
 /// A method call.
 #[derive(Clone, Copy, Debug)]
 pub struct MethodCall<'a> {
-    /// Whose: on a bus, its name; nothing for a peer.
+    /// The destination: on a bus, a name; None for a peer.
     pub destination: Option<&'a str>,
     /// The object.
     pub path: &'a str,
@@ -104,12 +104,12 @@ pub struct MethodCall<'a> {
     pub interface: &'a str,
     /// The method.
     pub member: &'a str,
-    /// What the body holds.
+    /// The body's signature.
     pub signature: &'a str,
 }
 
 impl MethodCall<'_> {
-    /// The call as bytes.
+    /// Encodes the call.
     pub fn to_bytes(self, serial: u32, body: &Body) -> Vec<u8> {
         let mut message = Body::default();
         message.0.extend([ORDER, CALL, 0, 1]);
@@ -139,37 +139,37 @@ impl MethodCall<'_> {
     }
 }
 
-/// A message that came, as far as we look at it.
+/// The fields of a received message that we need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// [`REPLY`], [`ERROR`], [`SIGNAL`] or another.
     pub kind: u8,
-    /// The call it answers.
+    /// The serial number of the call that it answers.
     pub answers: Option<u32>,
     /// The signal's or method's name.
     pub member: String,
     /// The error's name.
     pub error: String,
-    /// What the body holds.
+    /// The body's signature.
     pub signature: String,
     body: Vec<u8>,
 }
 
 impl Message {
-    /// The first message of some bytes and how many it takes; nothing while it is not complete.
+    /// The first message in some bytes and its length; None if it is incomplete.
     ///
     /// # Errors
-    /// What no message is.
+    /// The bytes are not a message.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Error> {
         let Some(head) = bytes.get(..16) else { return Ok(None) };
         if head.first() != Some(&ORDER) || head.get(3) != Some(&1) {
-            return Err(Error::Malformed("no message of version 1 in this byte order"));
+            return Err(Error::Malformed("it is not a version 1 message in this byte order"));
         }
         let mut start = Reader { bytes: head, at: 4 };
         let (body_len, _serial, fields_len) = (start.u32()?, start.u32()?, start.u32()?);
         let (body_len, fields_len) = (body_len as usize, fields_len as usize);
         if body_len > MAX_MESSAGE_BYTES || fields_len > MAX_MESSAGE_BYTES {
-            return Err(Error::Malformed("a message of more than a mebibyte"));
+            return Err(Error::Malformed("a message longer than a mebibyte"));
         }
         let body_at = (16 + fields_len).next_multiple_of(8);
         let Some(body) = bytes.get(body_at..body_at + body_len) else { return Ok(None) };
@@ -193,15 +193,15 @@ impl Message {
             (3, "s") => self.member = reader.text()?,
             (4, "s") => self.error = reader.text()?,
             (_, "s" | "o") => drop(reader.text()?),
-            _ => return Err(Error::Malformed("a header field of a type that none has")),
+            _ => return Err(Error::Malformed("a header field with an invalid type")),
         }
         Ok(())
     }
 
-    /// The texts at the start of the body, numbers before and between them left out.
+    /// The strings at the start of the body, without the numbers before and between them.
     ///
     /// # Errors
-    /// Where the body does not hold what the signature says.
+    /// The body does not match its signature.
     pub fn texts(&self) -> Result<Vec<String>, Error> {
         let mut reader = Reader { bytes: &self.body, at: 0 };
         let mut texts = Vec::new();
@@ -209,7 +209,7 @@ impl Message {
             match kind {
                 b's' | b'o' => texts.push(reader.text()?),
                 b'u' | b'i' | b'b' => drop(reader.u32()?),
-                // nothing behind it is looked at
+                // nothing after it is needed
                 _ => break,
             }
         }
@@ -218,16 +218,16 @@ impl Message {
 }
 
 impl Message {
-    /// The number in the variant that the body is: a property's value.
+    /// The number in the body's variant: a property's value.
     ///
     /// # Errors
-    /// Where the body holds anything else.
+    /// The body contains anything else.
     pub fn number(&self) -> Result<u64, Error> {
         let mut reader = Reader { bytes: &self.body, at: 0 };
         match (self.signature.as_str(), reader.signature()?.as_str()) {
             ("v", "t") => reader.u64(),
             ("v", "u" | "b") => reader.u32().map(u64::from),
-            _ => Err(Error::Malformed("no number")),
+            _ => Err(Error::Malformed("it is not a number")),
         }
     }
 }
@@ -243,7 +243,7 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, count: usize) -> Result<&[u8], Error> {
-        let end = self.at.checked_add(count).ok_or(Error::Malformed("a length beyond all"))?;
+        let end = self.at.checked_add(count).ok_or(Error::Malformed("a length that overflows"))?;
         let taken = self.bytes.get(self.at..end).ok_or(Error::Malformed("a length beyond the end"))?;
         self.at = end;
         Ok(taken)
@@ -255,13 +255,13 @@ impl Reader<'_> {
 
     fn u32(&mut self) -> Result<u32, Error> {
         self.align(4);
-        let bytes = self.take(4)?.try_into().map_err(|_| Error::Malformed("a number cut off"))?;
+        let bytes = self.take(4)?.try_into().map_err(|_| Error::Malformed("a truncated number"))?;
         Ok(u32::from_ne_bytes(bytes))
     }
 
     fn u64(&mut self) -> Result<u64, Error> {
         self.align(8);
-        let bytes = self.take(8)?.try_into().map_err(|_| Error::Malformed("a number cut off"))?;
+        let bytes = self.take(8)?.try_into().map_err(|_| Error::Malformed("a truncated number"))?;
         Ok(u64::from_ne_bytes(bytes))
     }
 
@@ -279,7 +279,7 @@ impl Reader<'_> {
         let text = String::from_utf8(self.take(len)?.to_vec());
         match (text, self.byte()?) {
             (Ok(text), 0) => Ok(text),
-            _ => Err(Error::Malformed("a text that is none")),
+            _ => Err(Error::Malformed("an invalid string")),
         }
     }
 }

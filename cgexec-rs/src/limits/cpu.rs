@@ -1,4 +1,4 @@
-//! Processor time: a quota of each period, and a weight among the neighbours.
+//! Processor time: a quota of each period, and a weight among sibling groups.
 
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ pub const PERIOD_USEC: u64 = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cpus(pub u64);
 
-/// `--cpu-quota`: microseconds in each period; nothing for no limit.
+/// `--cpu-quota`: microseconds in each period; None for no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaUsec(pub Option<u64>);
 
@@ -19,10 +19,10 @@ pub struct QuotaUsec(pub Option<u64>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeriodUsec(pub u64);
 
-/// What the kernel takes: so many microseconds of each period.
+/// What the kernel accepts: a number of microseconds in each period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bandwidth {
-    /// Nothing for no limit.
+    /// None for no limit.
     pub quota: Option<u64>,
     pub period: u64,
 }
@@ -37,7 +37,7 @@ pub struct CpuWeight {
 }
 
 impl Cpus {
-    /// As a quota of the default period.
+    /// Converts to a quota of the default period.
     pub const fn bandwidth(self) -> Bandwidth {
         Bandwidth { quota: Some(self.0 * (PERIOD_USEC / 1000)), period: PERIOD_USEC }
     }
@@ -57,10 +57,10 @@ impl CpuWeight {
     }
 }
 
-/// The weight that is to 100 as these shares are to 1024; the smallest and the largest stay so.
+/// The weight for these shares, with 100 for 1024; the minimum and the maximum are kept.
 ///
 /// # Source
-/// The conversion that runc 1.3.2 and crun 1.23 use; the older, linear one made 39 of the default.
+/// The conversion of runc 1.3.2 and crun 1.23; the older, linear one converted the default to 39.
 fn weight_of(shares: u64) -> u64 {
     if shares <= 2 {
         return 1;
@@ -70,7 +70,7 @@ fn weight_of(shares: u64) -> u64 {
     (10f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
 }
 
-/// The shares that [`weight_of`] turns into this weight.
+/// The shares that [`weight_of`] converts to this weight.
 fn shares_of(weight: u64) -> u64 {
     let exponent = (weight as f64).log10() + 7.0 / 34.0;
     let log = ((15_625.0 + 2448.0 * exponent).sqrt() - 125.0) / 2.0;
@@ -111,7 +111,7 @@ impl FromStr for PeriodUsec {
     }
 }
 
-/// A whole number of a range.
+/// An integer in a range.
 pub fn number(text: &str, least: u64, most: u64, otherwise: &str) -> Result<u64, String> {
     text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| otherwise.to_string())
 }
@@ -159,7 +159,7 @@ mod tests {
     fn every_weight_survives_the_way_to_shares_and_back() {
         for weight in 1..=10_000 {
             let back = weight_of(shares_of(weight));
-            // near the ends one share more or less is a whole step of the weight
+            // near the ends, one share is a whole step of the weight
             assert!(back.abs_diff(weight) <= 1, "{weight} came back as {back}");
         }
     }

@@ -1,5 +1,5 @@
-//! Which devices may be used: docker's rules, for version 1 as they are, for version 2 as a program
-//! that the kernel asks.
+//! Rules about devices in docker's notation: for version 1 unchanged, for version 2 as a program that the
+//! kernel calls.
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -8,33 +8,33 @@ use std::str::FromStr;
 
 use nix::sys::stat::{major, minor};
 
-/// What is allowed: `c 10:229 rw`.
+/// An allowed device: `c 10:229 rw`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceRule {
-    kind: Kind,
-    /// Nothing for every number.
+    kind: DeviceKind,
+    /// None for every number.
     major: Option<u32>,
     minor: Option<u32>,
     access: Access,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum DeviceKind {
     Any,
     Block,
     Char,
 }
 
-/// A sum of the three below.
+/// A sum of the three values below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Access(u32);
 
-/// BPF_DEVCG_ACC_MKNOD and its sisters, with their letters.
+/// BPF_DEVCG_ACC_MKNOD and similar values, with their letters.
 const ACCESSES: [(char, u32); 3] = [('r', 2), ('w', 4), ('m', 1)];
 const ALL: Access = Access(7);
 
-/// What every policy allows, as docker's does: to make any node, and to use those of a container's /dev:
-/// null, zero, full, random, urandom, tty, ptmx and the terminals of devpts.
+/// The devices that every policy allows, as in docker: to create any node, and to use those of a container's
+/// /dev: null, zero, full, random, urandom, tty, ptmx and the terminals of devpts.
 pub const USUAL: [&str; 10] = [
     "c *:* m",
     "b *:* m",
@@ -59,9 +59,9 @@ impl FromStr for DeviceRule {
         let words: Vec<&str> = text.split(' ').collect();
         let [kind, numbers, access] = words[..] else { return Err(form()) };
         let kind = match kind {
-            "a" => Kind::Any,
-            "b" => Kind::Block,
-            "c" => Kind::Char,
+            "a" => DeviceKind::Any,
+            "b" => DeviceKind::Block,
+            "c" => DeviceKind::Char,
             _ => return Err(form()),
         };
         let number = |text: &str| match text {
@@ -76,19 +76,19 @@ impl FromStr for DeviceRule {
             kind,
             major: number(major)?,
             minor: number(minor)?,
-            access: letters(access).ok_or_else(form)?,
+            access: access_letters(access).ok_or_else(form)?,
         })
     }
 }
 
-/// The device that a node stands for, with docker's `:rwm` behind it or without.
+/// The device of a node, with or without docker's `:rwm` after it.
 fn at_path(text: &str) -> Result<DeviceRule, String> {
-    let with_access = text.rsplit_once(':').and_then(|(path, access)| Some((path, letters(access)?)));
+    let with_access = text.rsplit_once(':').and_then(|(path, access)| Some((path, access_letters(access)?)));
     let (path, access) = with_access.unwrap_or((text, ALL));
     let node = fs::metadata(path).map_err(|why| format!("{path}: {}", why.kind()))?;
     let kind = match node.file_type() {
-        kind if kind.is_block_device() => Kind::Block,
-        kind if kind.is_char_device() => Kind::Char,
+        kind if kind.is_block_device() => DeviceKind::Block,
+        kind if kind.is_char_device() => DeviceKind::Char,
         _ => return Err(format!("{path} is not a device")),
     };
     let number = |number: u64| u32::try_from(number).ok();
@@ -96,7 +96,7 @@ fn at_path(text: &str) -> Result<DeviceRule, String> {
     Ok(DeviceRule { kind, major, minor, access })
 }
 
-fn letters(text: &str) -> Option<Access> {
+fn access_letters(text: &str) -> Option<Access> {
     let mut sum = 0;
     for letter in text.chars() {
         let (_, bit) = ACCESSES.iter().find(|(known, _)| *known == letter)?;
@@ -111,9 +111,9 @@ fn letters(text: &str) -> Option<Access> {
 impl Display for DeviceRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
-            Kind::Any => 'a',
-            Kind::Block => 'b',
-            Kind::Char => 'c',
+            DeviceKind::Any => 'a',
+            DeviceKind::Block => 'b',
+            DeviceKind::Char => 'c',
         };
         let number =
             |number: Option<u32>| number.map_or_else(|| "*".to_string(), |number| number.to_string());
@@ -125,12 +125,12 @@ impl Display for DeviceRule {
     }
 }
 
-/// All that is allowed with these rules, in the words of version 1's devices.allow.
+/// Everything that these rules allow, in the notation of version 1's devices.allow.
 pub fn allowed(rules: &[DeviceRule]) -> Vec<String> {
     USUAL.iter().map(|rule| (*rule).to_string()).chain(rules.iter().map(DeviceRule::to_string)).collect()
 }
 
-/// An instruction of BPF: what it does, with which registers, how far it jumps, with which number.
+/// A BPF instruction: its operation, its registers, its jump, its number.
 ///
 /// # Source
 /// Documentation/bpf/standardization/instruction-set.rst.
@@ -146,17 +146,17 @@ const SHIFT_RIGHT: u8 = 0x74;
 const JUMP_UNLESS_EQUAL: u8 = 0x55;
 const JUMP_UNLESS_SAME: u8 = 0x5d;
 const EXIT: u8 = 0x95;
-/// Instructions of an answer.
+/// The number of instructions for a result.
 const ANSWER: usize = 2;
 
-/// The program for version 2: it answers 1 for what a rule allows, 0 for anything else.
+/// The program for version 2: it returns 1 for what a rule allows, else 0.
 ///
 /// # Source
-/// `struct bpf_cgroup_dev_ctx` of include/uapi/linux/bpf.h: the access, 16 bits left of the kind; the
-/// major number; the minor number.
+/// `struct bpf_cgroup_dev_ctx` in include/uapi/linux/bpf.h: the access, shifted left by 16 bits, plus the
+/// kind; the major number; the minor number.
 pub fn program(rules: &[DeviceRule]) -> Vec<u64> {
     let usual: Vec<DeviceRule> = USUAL.iter().filter_map(|rule| rule.parse().ok()).collect();
-    // register 1 holds the question; 2 gets the kind, 3 the access, 4 and 5 the numbers
+    // register 1 points to the request; 2 gets the kind, 3 the access, 4 and 5 the numbers
     let mut program = vec![
         instruction(LOAD_WORD, 2, 1, 0, 0),
         instruction(COPY, 3, 2, 0, 0),
@@ -179,26 +179,26 @@ pub fn program(rules: &[DeviceRule]) -> Vec<u64> {
 }
 
 impl DeviceRule {
-    /// The part of the program for this rule: what does not fit jumps behind it.
+    /// The part of the program for this rule: a request that does not match jumps over it.
     fn instructions(&self) -> Vec<u64> {
         let kind = match self.kind {
-            Kind::Any => None,
-            Kind::Block => Some(1),
-            Kind::Char => Some(2),
+            DeviceKind::Any => None,
+            DeviceKind::Block => Some(1),
+            DeviceKind::Char => Some(2),
         };
         let equal =
             |register, number: Option<u32>| number.map(|number| (JUMP_UNLESS_EQUAL, register, 0, number));
         let mut tests: Vec<(u8, u8, u8, u32)> = Vec::new();
         tests.extend(equal(2, kind));
         if self.access != ALL {
-            // all that is asked for must be allowed
+            // every requested access must be allowed
             tests.extend([(COPY, 6, 3, 0), (AND, 6, 0, self.access.0), (JUMP_UNLESS_SAME, 6, 3, 0)]);
         }
         tests.extend(equal(4, self.major));
         tests.extend(equal(5, self.minor));
         let length = tests.len();
         let part = tests.into_iter().enumerate().map(|(at, (code, to, from, number))| {
-            // over the rest of the tests, and the answer of two instructions
+            // skips the rest of the tests and the result of two instructions
             let rest = u16::try_from(length - at - 1 + ANSWER).unwrap_or_default();
             let jump = if matches!(code, JUMP_UNLESS_EQUAL | JUMP_UNLESS_SAME) { rest } else { 0 };
             instruction(code, to, from, jump, number)
@@ -215,7 +215,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// What the program answers: an interpreter of the eight instructions it is made of.
+    /// The result of the program: an interpreter for the eight instructions that it uses.
     fn answers(program: &[u64], kind: u32, access: u32, major: u32, minor: u32) -> u64 {
         let context = [access << 16 | kind, major, minor];
         let mut registers = [0_u64; 8];

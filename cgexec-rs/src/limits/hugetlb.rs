@@ -4,17 +4,17 @@ use std::str::FromStr;
 
 use super::size::{self, Memory};
 
-/// A limit of the huge pages of one size.
+/// A limit for the huge pages of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HugeTlb {
     /// The size of the pages, in bytes.
     pub page: u64,
-    /// How many bytes of them.
+    /// The limit in bytes.
     pub most: Memory,
 }
 
 impl HugeTlb {
-    /// The size as the kernel's files are named: `2MB`, `1GB`. mm/hugetlb_cgroup.c, mem_fmt()
+    /// The size in the names of the kernel's files: `2MB`, `1GB`. mm/hugetlb_cgroup.c, mem_fmt()
     pub fn name(self) -> String {
         match self.page {
             page if page >= 1 << 30 => format!("{}GB", page >> 30),

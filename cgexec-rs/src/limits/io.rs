@@ -1,4 +1,4 @@
-//! Input and output: rates of a disk, and a weight among the neighbours.
+//! Input and output: rates of a disk, and a weight among sibling groups.
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::cpu::number;
 use super::size::{bytes, is_unlimited};
 
-/// A whole disk by its numbers: the kernel counts per disk, not per partition.
+/// A whole disk, by its numbers: the kernel counts per disk, not per partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disk {
     pub major: u64,
@@ -24,12 +24,12 @@ pub enum Count {
     Writes,
 }
 
-/// A limit of one disk: `DISK:RATE` of docker.
+/// A limit for one disk: docker's `DISK:RATE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     pub disk: Disk,
     pub count: Count,
-    /// How much of it in a second; nothing for no limit.
+    /// The rate per second; None for no limit.
     pub most: Option<u64>,
 }
 
@@ -37,12 +37,12 @@ pub struct Rate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rates(pub Vec<Rate>);
 
-/// A weight among the groups beside it, in the units of both schedulers.
+/// A weight among sibling groups, in the units of both schedulers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IoWeight {
     /// io.weight: 1 to 10000, 100 by default.
     pub iocost: u64,
-    /// The bfq scheduler's: 1 to 1000, 100 by default, as systemd has it.
+    /// For the bfq scheduler: 1 to 1000, 100 by default, as in systemd.
     pub bfq: u64,
 }
 
@@ -54,7 +54,7 @@ impl IoWeight {
         Ok(Self { iocost: weight, bfq })
     }
 
-    /// `--blkio-weight`: on a line from 10 -> 1 to 1000 -> 10000, as runc and crun have it.
+    /// `--blkio-weight`: linear from 10 -> 1 to 1000 -> 10000, as in runc and crun.
     pub fn from_blkio(text: &str) -> Result<Self, String> {
         let weight = number(text, 10, 1000, "expected a weight from 10 to 1000")?;
         Ok(Self { iocost: 1 + (weight - 10) * 9999 / 990, bfq: weight })
@@ -91,7 +91,7 @@ impl Count {
 }
 
 impl Rate {
-    /// A reader of docker's `DISK:RATE` for one kind of count.
+    /// A parser for docker's `DISK:RATE` with one kind of count.
     pub fn reader(count: Count) -> impl Fn(&str) -> Result<Self, String> + Clone {
         move |text| {
             let (disk, most) = text.rsplit_once(':').ok_or("expected DISK:RATE: /dev/sda:1M")?;
@@ -119,7 +119,7 @@ impl FromStr for Rates {
     }
 }
 
-/// Per second; operations accept the same units as bytes.
+/// A rate per second; operations accept the same units as bytes.
 fn rate(text: &str) -> Result<Option<u64>, String> {
     match text {
         text if is_unlimited(text) => Ok(None),
@@ -133,7 +133,7 @@ fn rate(text: &str) -> Result<Option<u64>, String> {
 impl FromStr for Disk {
     type Err = String;
 
-    /// A device file, or MAJOR:MINOR.
+    /// Parses a device file, or MAJOR:MINOR.
     fn from_str(text: &str) -> Result<Self, String> {
         let numbers = text
             .split_once(':')
@@ -158,7 +158,7 @@ impl FromStr for Disk {
 
 impl Disk {
     /// # Source
-    /// Documentation/ABI/stable/sysfs-block: a partition has a file of that name.
+    /// Documentation/ABI/stable/sysfs-block: a partition has a file `partition`.
     fn whole(self) -> Result<Self, String> {
         let device = format!("/sys/dev/block/{self}");
         if !Path::new(&device).join("partition").exists() {
@@ -177,7 +177,7 @@ impl Display for Disk {
     }
 }
 
-/// As a sentence says it: "disk 8:0 to 1048576 bytes read a second".
+/// As part of a sentence: "disk 8:0 to 1048576 bytes read a second".
 impl Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.most {

@@ -1,9 +1,9 @@
-//! A list of processors or memory nodes: `0-3,7`, as cpuset(7) has it.
+//! A list of processors or memory nodes, as in cpuset(7): `0-3,7`.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-/// Numbers in order, as ranges that neither touch nor overlap: as the kernel writes them.
+/// Sorted ranges that neither touch nor overlap, as the kernel writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List(Vec<(u32, u32)>);
 

@@ -1,19 +1,19 @@
-//! Any file of the group by its name: `FILE=VALUE`.
+//! Any file of the group, by name: `FILE=VALUE`.
 
 use std::str::FromStr;
 
 use crate::control_file::ReadBack;
 
-/// A file and what is written to it.
+/// A file, and the value to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw {
-    /// The file's name, which its controller's name begins.
+    /// The file's name, which begins with its controller's name.
     pub file: String,
-    /// The value, never empty: some files take that for 0.
+    /// The value, never empty: some files read an empty value as 0.
     pub value: String,
 }
 
-/// What would move processes or keep the command from starting: cgexec-rs writes these itself.
+/// Files that move processes or prevent the command's start: cgexec-rs writes these itself.
 const OWN: [&str; 9] = [
     "cgroup.procs",
     "cgroup.threads",
@@ -27,7 +27,7 @@ const OWN: [&str; 9] = [
 ];
 
 impl Raw {
-    /// How it is seen that the value held: a partition of processors says in its own file why it is none.
+    /// How to see that the value took effect: the file of an invalid cpuset partition shows the reason.
     pub fn read_back(&self) -> ReadBack {
         match self.file.as_str() {
             "cpuset.cpus.partition" => ReadBack::AsWritten,
@@ -35,7 +35,7 @@ impl Raw {
         }
     }
 
-    /// The controller whose file it is.
+    /// The controller of the file.
     pub fn controller(&self) -> &str {
         self.file.split_once('.').map_or("", |(controller, _)| controller)
     }

@@ -1,26 +1,26 @@
-//! Sizes: bytes, as people write and read them. Kept by hand for docker's units
-//! (k and m are powers of 1024), for "max", and to print a size exactly if a unit divides it.
+//! Sizes: bytes, as people write and read them. Written by hand for docker's units (k and m are powers of
+//! 1024), for "max", and to print a size exactly if it is a multiple of a unit.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
 pub use system::size::{bytes, thousandths};
 
-/// Bytes of memory; nothing for no limit.
+/// Bytes of memory; None for no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory(pub Option<u64>);
 
-/// A number that says "no limit" where it is nothing.
+/// A number, or the word for "no limit".
 pub fn or_max(value: Option<u64>, unlimited: &str) -> String {
     value.map_or_else(|| unlimited.to_string(), |value| value.to_string())
 }
 
-/// How every limit says that there is none: the kernel's word, docker's, systemd's.
+/// The words for "no limit": the kernel's, docker's, systemd's.
 pub fn is_unlimited(text: &str) -> bool {
     matches!(text, "max" | "-1" | "infinity")
 }
 
-/// A size as people say it: exact where a unit divides it, else rounded to a tenth.
+/// A size for people: exact if it is a multiple of a unit, else rounded to a tenth.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes(pub u64);
 
@@ -35,11 +35,11 @@ impl Display for Bytes {
     }
 }
 
-/// A measured size, where a tenth of a unit is exact enough.
+/// A measured size, which a tenth of a unit describes well enough.
 #[derive(Clone, Copy, Debug)]
-pub struct About(pub u64);
+pub struct Approximate(pub u64);
 
-impl Display for About {
+impl Display for Approximate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match UNITS.iter().find(|(size, _)| self.0 >= *size) {
             Some((size, unit)) => {
@@ -59,7 +59,7 @@ impl FromStr for Memory {
     }
 }
 
-/// The opposite of [`thousandths`], without zeros at the end.
+/// The inverse of [`thousandths`], without trailing zeros.
 pub fn decimal(thousandths: u64) -> String {
     let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
     text.trim_end_matches('0').trim_end_matches('.').to_string()
@@ -97,7 +97,7 @@ mod tests {
     fn sizes_are_said_as_people_say_them() {
         assert_eq!(Bytes(50 << 20).to_string(), "50 MiB");
         assert_eq!(Bytes(1000).to_string(), "1000 bytes");
-        assert_eq!(About((20 << 20) + 900_000).to_string(), "20.8 MiB");
+        assert_eq!(Approximate((20 << 20) + 900_000).to_string(), "20.8 MiB");
         assert_eq!(decimal(1500), "1.5");
     }
 }

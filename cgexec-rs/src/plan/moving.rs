@@ -1,4 +1,4 @@
-//! `--move`: processes that run already go into a group, and nothing is run.
+//! `--move`: moves running processes into a group, and runs no command.
 
 use chain::Plan;
 
@@ -6,7 +6,7 @@ use super::{create_groups, enable_controllers, remove_stale, set_limits, write};
 use crate::group::Group;
 use crate::outcome::Outcome;
 
-/// The plan that moves processes. The limits are there before they come.
+/// The plan that moves processes. The limits are set first.
 pub fn plan(outcome: &Outcome, pids: &[i32]) -> Plan {
     let mut plan = Plan::without_command();
     match outcome {
@@ -25,7 +25,7 @@ pub fn plan(outcome: &Outcome, pids: &[i32]) -> Plan {
     plan
 }
 
-/// One write for each process: the kernel takes one at a time, with all of its threads.
+/// One write for each process: the kernel moves one at a time, with all of its threads.
 fn move_into(plan: &mut Plan, group: &Group, pids: &[i32]) {
     for pid in pids {
         let reason = format!("move process {pid} into the group {}", group.path.display());

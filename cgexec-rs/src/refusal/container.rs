@@ -1,4 +1,4 @@
-//! The engine that created this container, and how it makes control groups writable.
+//! The engine that created this container, and how to make its control groups writable.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ enum Engine {
 }
 
 impl Engine {
-    /// By the marks that engines leave; `exists` looks for a file.
+    /// Detects the engine by the files that engines leave; `exists` looks for a file.
     fn find(exists: impl Fn(&str) -> bool, in_pod: bool) -> Option<Self> {
-        // a pod's engine leaves its own mark too
+        // a pod's engine leaves its own file, too
         if in_pod || exists("/var/run/secrets/kubernetes.io") {
             Some(Self::Kubernetes)
         } else if exists("/run/.containerenv") {
@@ -41,7 +41,7 @@ impl Engine {
     }
 }
 
-/// How to start this container so that /sys/fs/cgroup can be written to.
+/// How to start this container so that /sys/fs/cgroup is writable.
 pub fn writable_hierarchy() -> &'static str {
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     Engine::writable_hierarchy(Engine::find(|file| Path::new(file).exists(), in_pod))

@@ -1,24 +1,28 @@
-//! A controller that the kernel, the mounts or the groups above do not offer, and how to get it.
+//! A controller that the kernel, the mounts or the outer groups do not offer, and how to get it.
 
 use std::fs;
 use std::path::Path;
 
 use chain::Failure;
 
-use super::{hand_over, no_hierarchy, refusal};
-use crate::group_path::shown;
+use super::{no_hierarchy, refusal};
+use crate::group_path::{has_a_path, in_words};
 use crate::hierarchy::Hierarchies;
 use crate::limits::Limit;
+use crate::outer_user::outer_user;
 use crate::unit_group::{is_of_user, is_systemd};
 use crate::version::Version;
 
-/// The controllers that systemd delegates.
+/// The controllers that systemd can delegate.
 pub const SYSTEMDS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 const NOT_SYSTEMDS: &str = "systemd does not delegate this controller; as root, '--manager cgroupfs --parent /' creates the group at the top, until systemd reloads its units";
 
-/// What root types so that a user's systemd gets every controller. Users who linger, or have another session,
-/// keep their systemd through a new login.
+/// The outer groups are not visible here.
+const FROM_OUTSIDE: &str = "the creator of this cgroup namespace must enable the controller: an outer cgexec-rs does so for each limit, even for max";
+
+/// The commands with which root makes a user's systemd get every controller. If the user lingers, or has
+/// another session, a new login would not restart that systemd.
 fn delegate_more(uid: u32) -> String {
     format!(
         "as root: mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
@@ -27,7 +31,7 @@ fn delegate_more(uid: u32) -> String {
     )
 }
 
-/// A controller that the groups above do not enable.
+/// A controller that the outer groups do not enable.
 pub fn not_enabled(parent: &Path, missing: &[&str]) -> Failure {
     let available = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
     not_among(&available, parent, missing)
@@ -38,16 +42,19 @@ pub fn not_among(available: &str, parent: &Path, missing: &[&str]) -> Failure {
     let wrong = format!(
         "{} is not available in {} (available: {})",
         missing.join(" and "),
-        shown(parent).display(),
+        in_words(parent),
         or_none(available.trim())
     );
     if is_systemd() && missing.iter().any(|name| !SYSTEMDS.contains(name)) {
         return refusal(wrong, NOT_SYSTEMDS);
     }
     if is_of_user(parent) && is_systemd() {
-        return Failure { hint: hand_over::outer_user().map(delegate_more), ..Failure::new(wrong) };
+        return Failure { hint: outer_user().map(delegate_more), ..Failure::new(wrong) };
     }
-    let above = shown(parent.parent().unwrap_or(parent)).display().to_string();
+    let above = parent.parent().filter(|above| above.join("cgroup.subtree_control").exists());
+    let Some(above) = above.filter(|above| has_a_path(above)).map(|above| above.display().to_string()) else {
+        return refusal(wrong, FROM_OUTSIDE);
+    };
     let names: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
     refusal(
         wrong,
@@ -55,7 +62,7 @@ pub fn not_among(available: &str, parent: &Path, missing: &[&str]) -> Failure {
     )
 }
 
-/// A limit for which no hierarchy has the controller.
+/// No hierarchy has the controller for a limit.
 pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Failure {
     let names = match (limit.controller(Version::V1), limit.controller(Version::V2)) {
         (v1, v2) if v1 == v2 => v2.to_string(),
@@ -72,7 +79,7 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Failure {
                 "{names} is not available in the mounted hierarchy (available: {})",
                 or_none(&all(found))
             ),
-            "the creator of this cgroup namespace must enable the controller: an outer cgexec-rs does so for each limit, even for max",
+            FROM_OUTSIDE,
         );
     }
     refusal(
@@ -81,7 +88,7 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Failure {
     )
 }
 
-/// What helps where the kernel offers no controller.
+/// The hint if the kernel offers no such controller.
 fn why_missing(controller: &str) -> String {
     let text = |file: &str| fs::read_to_string(file).unwrap_or_default();
     if switched_off(controller, &text("/proc/cgroups"), &text("/proc/cmdline")) {
@@ -93,8 +100,8 @@ fn why_missing(controller: &str) -> String {
     }
 }
 
-/// Whether the kernel has the controller and was started without it: the last column of /proc/cgroups,
-/// where newer kernels omit memory and cpuset, or cgroup_disable=.
+/// Whether the kernel has the controller but was started without it: by the last column of /proc/cgroups, or
+/// by cgroup_disable=, because newer kernels omit memory and cpuset from that file.
 fn switched_off(controller: &str, cgroups: &str, cmdline: &str) -> bool {
     let column = cgroups.lines().find_map(|line| line.strip_prefix(controller)?.strip_prefix('\t'));
     let disabled = cmdline.split_whitespace().filter_map(|word| word.strip_prefix("cgroup_disable="));
@@ -104,7 +111,7 @@ fn switched_off(controller: &str, cgroups: &str, cmdline: &str) -> bool {
 
 fn switch_on(controller: &str, raspberry_pi: bool) -> String {
     match raspberry_pi {
-        // its firmware switches memory off, and later words win
+        // its firmware disables memory, and later words win
         true => {
             format!("as root: sed -i 's/$/ cgroup_enable={controller}/' /boot/firmware/cmdline.txt && reboot")
         }
@@ -114,7 +121,7 @@ fn switch_on(controller: &str, raspberry_pi: bool) -> String {
     }
 }
 
-/// No hierarchy that counts processor time.
+/// No hierarchy counts processor time.
 pub fn no_cpu_clock(found: &Hierarchies) -> Failure {
     if found.list.is_empty() {
         return no_hierarchy(found);

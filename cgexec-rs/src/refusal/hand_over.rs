@@ -1,18 +1,18 @@
 //! How root delegates a part of version 2 to a user without systemd, with the user's shell in a leaf of it.
 //!
-//! In a user's container, such as that of unshare-rs, root is outside and knows the user and the shell by other
-//! numbers.
+//! In a user's container, such as that of unshare-rs, root is outside and sees other numbers for the user and
+//! the shell.
 
 use std::fs;
 use std::path::Path;
 
-use system::idmap::outer_id;
-use system::namespace::Kind;
+use system::namespace::NamespaceKind;
 use system::status::Status;
 
 use crate::group_path::shown;
+use crate::outer_user::outer_user;
 
-/// What root types; nothing where it would be useless. `useful` are the controllers to enable.
+/// The commands for root; None if they would not help. `useful` are the controllers to enable.
 pub fn hint(mount: &Path, useful: &[&str]) -> Option<String> {
     let available = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
     commands(
@@ -49,19 +49,14 @@ fn commands(mount: &Path, available: &str, useful: &[&str], uid: u32, shell: Opt
     ))
 }
 
-/// The user of this process as root outside its user namespace knows it; nothing for one that is not mapped.
-pub fn outer_user() -> Option<u32> {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    outer_id(&map, nix::unistd::getuid().as_raw())
-}
-
-/// Whether the PID namespace was not made in a user namespace like this process's: root outside uses its numbers.
+/// Whether this PID namespace is not from a user namespace of the same container: then root outside uses its
+/// numbers.
 fn has_outer_pids() -> bool {
-    Kind::USER.is_initial() || !Kind::PID.is_ours()
+    NamespaceKind::USER.is_initial() || !NamespaceKind::PID.is_ours()
 }
 
-/// The parent of this process as root outside knows it. The numbers are those of the PID namespace that /proc is of,
-/// which is an outer one if it gives this process a number in more than one: proc_pid_status(5).
+/// The parent of this process, by its number for root outside. The numbers are those of /proc's PID
+/// namespace, which is an outer one if this process has several numbers: proc_pid_status(5).
 fn outer_parent(status: &Status, has_outer_pids: bool) -> Option<i32> {
     let is_outer = has_outer_pids || status.field("NSpid")?.split_whitespace().nth(1).is_some();
     status.field("PPid")?.parse().ok().filter(|pid| is_outer && *pid > 0)

@@ -1,4 +1,4 @@
-//! The report as BenchExec's runexec prints it, for the scripts that read that.
+//! The report in the format of BenchExec's runexec, for scripts that read it.
 
 use chain::supervise::Ended;
 
@@ -6,8 +6,8 @@ use crate::oom::Cause;
 use crate::stats::Stats;
 use crate::time_limit::OutOfTime;
 
-/// A `name=value` for each number that is known, with runexec's names and units. `wall_usec` is how long the run
-/// took, in microseconds.
+/// A `name=value` line for each known number, with runexec's names and units. `wall_usec` is the duration of
+/// the run in microseconds.
 ///
 /// # Source
 /// BenchExec's doc/run-results.md.
@@ -41,7 +41,7 @@ pub fn lines(stats: &Stats, ended: Ended, wall_usec: u64) -> Vec<String> {
     .collect()
 }
 
-/// runexec names a reason only where a limit, and not the command, made the end.
+/// runexec names a reason only if a limit, and not the command, ended the run.
 const fn reason(cause: Cause) -> Option<&'static str> {
     match cause {
         Cause::OwnLimit | Cause::LimitBelow | Cause::LimitAbove => Some("memory"),

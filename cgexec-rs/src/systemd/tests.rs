@@ -133,7 +133,7 @@ fn a_peer_that_does_not_take_us_or_goes_away_is_no_riddle() {
     assert_eq!(played(b"REJECTED EXTERNAL\r\n", Vec::new()).0, Err(Error::Rejected));
     assert_eq!(played(OK, Vec::new()).0, Err(Error::Io(std::io::ErrorKind::UnexpectedEof)));
     let nonsense = played(OK, vec![vec![b'x'; 64]]).0;
-    assert_eq!(nonsense, Err(Error::Malformed("no message of version 1 in this byte order")));
+    assert_eq!(nonsense, Err(Error::Malformed("it is not a version 1 message in this byte order")));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The fuzz targets: each reader of foreign bytes, fed with any. `fuzz/` runs them under
-//! libFuzzer, `tests/corpus.rs` replays its corpus with mutations of its own.
+//! The fuzz targets: each feeds arbitrary bytes to a parser of foreign input. `fuzz/` runs them under
+//! libFuzzer, `tests/corpus.rs` replays the corpus with its own mutations.
 
 use std::io::Write as _;
 use std::net::Shutdown;
@@ -11,10 +11,10 @@ use cgexec_rs::dbus::{Connection, Message};
 use cgexec_rs::hierarchy::Hierarchies;
 use cgexec_rs::systemd::Scope;
 
-/// What a socket holds until it is read.
+/// The size of a socket's buffer.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// Reads D-Bus messages, one after the other.
+/// Reads D-Bus messages, one after another.
 pub fn message(data: &[u8]) {
     let mut rest = data;
     while let Ok(Some((message, len))) = Message::parse(rest) {
@@ -29,7 +29,7 @@ pub fn message(data: &[u8]) {
     }
 }
 
-/// Asks for a scope and reads `data` as the answer. The first byte chooses systemd or a bus.
+/// Requests a scope and reads `data` as the response. The first byte selects systemd or a bus.
 pub fn conversation(data: &[u8]) {
     let Some((bus, answer)) = data.split_first() else { return };
     let (Ok((ours, mut theirs)), true) = (UnixStream::pair(), answer.len() <= MAX_ANSWER_BYTES) else {
@@ -37,19 +37,19 @@ pub fn conversation(data: &[u8]) {
     };
     let all = theirs.write_all(answer).and_then(|()| theirs.shutdown(Shutdown::Write));
     let scope = Scope { name: "cgexec-0123456789abcdef.scope".to_string(), ..Scope::default() };
-    // the end of the answer ends the conversation, not the clock
+    // the end of the response ends the conversation, not the clock
     let timeout = Duration::from_secs(60);
     if let (Ok(()), Ok(connection)) = (all, Connection::over(ours, timeout)) {
         let _ = scope.start(connection, bus & 1 == 1);
     }
 }
 
-/// Reads a mount table and /proc/self/cgroup, with a line of `#` between.
+/// Parses a mount table and /proc/self/cgroup, separated by a line of `#`.
 pub fn hierarchies(data: &[u8]) {
     let middle = data.windows(3).position(|three| three == b"\n#\n").unwrap_or(data.len());
     let (table, own) = data.split_at(middle);
     for hierarchy in Hierarchies::parse(table, own.get(3..).unwrap_or_default()).list {
-        // whatever the bytes are, the current group lies below the mount
+        // for all bytes, the current group is below the mount
         let below = hierarchy.own.strip_prefix(&hierarchy.mount);
         let is_below = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
         assert!(below.is_ok_and(is_below));

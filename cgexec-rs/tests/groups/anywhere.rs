@@ -1,4 +1,4 @@
-//! What needs no control group.
+//! Tests that need no control group.
 
 use super::*;
 

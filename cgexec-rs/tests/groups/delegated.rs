@@ -1,4 +1,4 @@
-//! A user with a part of the hierarchy of their own.
+//! A user who owns a part of the hierarchy.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn what_is_above_the_own_part_is_not_ours() {
 fn a_user_who_may_start_no_more_processes_is_told_and_leaves_no_group() {
     tests::vm::only_here();
     let before = groups();
-    // the shell becomes cgexec-rs, which would be the parent of one too many
+    // the shell becomes cgexec-rs, which otherwise would be one parent too many
     let script = "ulimit -u 1 2>/dev/null || ulimit -p 1; exec \"$0\" --wait -m 20M -- true";
     let ended = Run::new("sh").args(["-c", script, &tools().cgexec().display().to_string()]).end();
     let ended = ended.ended(End::Exit(125));
@@ -37,8 +37,11 @@ fn a_user_who_may_start_no_more_processes_is_told_and_leaves_no_group() {
         err.starts_with("cgexec-rs: cannot start a child in the group and wait for it: clone3("),
         "{err}"
     );
-    assert!(err.contains("(EAGAIN)\ncgexec-rs: hint: a limit of processes is reached: ulimit -u"), "{err}");
-    // those of the tests beside this one come and go
+    assert!(
+        err.contains("(EAGAIN)\ncgexec-rs: hint: the process limit is reached: raise ulimit -u"),
+        "{err}"
+    );
+    // the groups of parallel tests come and go
     let new = || groups().into_iter().find(|path| !before.contains(path));
     tests::deadline::until("no group to be left", || new().is_none().then_some(()));
 }

@@ -1,8 +1,8 @@
-//! Which devices a command can use, by files in version 1 and by a program in version 2.
+//! The devices that a command can use: files in version 1, a BPF program in version 2.
 
 use super::*;
 
-/// Whether a script with a redirection to a device runs.
+/// Whether a script that redirects to a device succeeds.
 fn opens(options: &[&str], redirection: &str) -> bool {
     let ended = shell(options, &format!("true {redirection} && echo opened"));
     assert!(ended.err().is_empty() || ended.err().contains("not permitted"), "{}", ended.err());
@@ -10,7 +10,7 @@ fn opens(options: &[&str], redirection: &str) -> bool {
 }
 
 fn rules_hold() {
-    // the log of the kernel is there on every machine, and in no container's /dev
+    // every machine has the kernel's log, and no container's /dev has it
     assert!(opens(&[], "</dev/kmsg"));
     let fuse = ["--device", "c 10:229 rwm"];
     assert!(opens(&fuse, "</dev/null >/dev/null"));

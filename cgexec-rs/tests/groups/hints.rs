@@ -1,4 +1,4 @@
-//! A hint, followed to the letter, ends in the command running.
+//! Each hint, followed literally, makes the command run.
 
 use super::*;
 
@@ -18,14 +18,8 @@ mod anywhere {
         for (typed, answer) in [
             (&["--pid", "host"][..], "docker's --pid is an option of unshare-rs here: "),
             (&["--cgroup-parent", "/x"], "docker's --cgroup-parent is '--parent PATH' here"),
-            (
-                &["--ulimit", "nofile=64"],
-                "docker's --ulimit is a program in the chain: 'prlimit --nofile=1024 ",
-            ),
-            (
-                &["--oom-score-adj=500"],
-                "docker's --oom-score-adj is a program in the chain: 'choom -n 500 -- ",
-            ),
+            (&["--ulimit", "nofile=64"], "docker's --ulimit is this command here: 'prlimit --nofile=1024 "),
+            (&["--oom-score-adj=500"], "docker's --oom-score-adj is this command here: 'choom -n 500 -- "),
             (&["--timeout", "5"], "podman's --timeout is '--wall-time SECONDS' here"),
         ] {
             let ended = cgexec(typed).arg("true").end().ended(End::Exit(125));
@@ -72,7 +66,7 @@ mod in_vm {
             (scratch.path("said").display().to_string(), scratch.path("go").display().to_string());
         fs::set_permissions(scratch.path("."), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         let tool = tools().cgexec().display().to_string();
-        // the shell that the hint is about waits until it has been followed
+        // the shell in the hint waits until the hint has been followed
         let script = format!(
             "{tool} -m 20M --pids-limit 9 true 2>{said}; until [ -e {go} ]; do sleep 0.05; done; \
              {tool} -m 20M --pids-limit 9 echo ran; {tool} -m 20M echo again"
@@ -100,10 +94,10 @@ mod in_vm {
         tests::vm::only_here();
         let (tool, unshare) =
             (tools().cgexec().display().to_string(), tools().unshare().display().to_string());
-        // as an engine makes it: the group is the root of what is seen, and holds all processes
+        // as engines set it up: the group is the root of the visible hierarchy, and holds all processes
         let inside = format!(
             "umount /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; sleep 30 & \
-             {tool} -m 20M true 2>/tmp/said; follow=$(sed -n 's/^cgexec-rs: hint: every process can move down first: //p' /tmp/said); \
+             {tool} -m 20M true 2>/tmp/said; follow=$(sed -n 's/^cgexec-rs: hint: move every process down first: //p' /tmp/said); \
              [ -n \"$follow\" ] || cat /tmp/said; (eval \"$follow\") 2>/dev/null; {tool} -m 20M echo ran; kill $!"
         );
         let script = "g=/sys/fs/cgroup/box; mkdir $g; echo +memory >$g/../cgroup.subtree_control; \
@@ -127,5 +121,73 @@ mod in_vm {
         tests::vm::only_here();
         let options = ["--manager", "cgroupfs", "--parent", "/", "--hugetlb", "2M=0"];
         assert_eq!(shell(&options, "echo ran").ended(End::Exit(0)).out(), "ran\n");
+    }
+}
+
+mod in_v1 {
+    use super::*;
+
+    /// A group next to ours that has processors of its own.
+    struct Exclusive(PathBuf);
+
+    impl Exclusive {
+        fn new(processors: &str) -> Self {
+            let group = PathBuf::from("/sys/fs/cgroup/cpuset/exclusive");
+            fs::create_dir(&group).unwrap();
+            for (file, value) in
+                [("cpuset.mems", "0"), ("cpuset.cpus", processors), ("cpuset.cpu_exclusive", "1")]
+            {
+                fs::write(group.join(file), value).unwrap();
+            }
+            Self(group)
+        }
+    }
+
+    impl Drop for Exclusive {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir(&self.0);
+        }
+    }
+
+    #[test]
+    #[ignore = "needs the VM with version 1 alone"]
+    fn processors_of_an_exclusive_group_are_avoided_or_shared_again() {
+        tests::vm::only_here();
+        let on = |processors: &str| shell(&["--cpuset-cpus", processors], "echo ran");
+        {
+            let _one = Exclusive::new("1");
+            let hint = hint(&on("0-1").ended(End::Exit(125)));
+            let rest =
+                hint.split("; --cpuset-cpus ").nth(1).and_then(|rest| rest.strip_suffix(" uses the rest"));
+            let rest = rest.unwrap_or_else(|| panic!("{hint}"));
+            assert_eq!(on(rest).ended(End::Exit(0)).out(), "ran\n", "{hint}");
+        }
+        let _all = Exclusive::new("0-1");
+        let hint = hint(&on("0-1").ended(End::Exit(125)));
+        let command = hint.split(" keeps other groups out: ").nth(1).unwrap_or_else(|| panic!("{hint}"));
+        Run::new("sh").args(["-c", command]).end().ended(End::Exit(0));
+        assert_eq!(on("0-1").ended(End::Exit(0)).out(), "ran\n", "{hint}");
+    }
+}
+
+mod without_memory {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the VM whose kernel has no memory controller"]
+    fn a_kernel_that_was_started_without_a_controller_is_told_apart() {
+        tests::vm::only_here();
+        let ended = shell(&["-m", "20M"], "echo ran").ended(End::Exit(125));
+        let word = hint(&ended)
+            .strip_prefix("the kernel was started without it: remove ")
+            .and_then(|rest| rest.strip_suffix(" from its command line and reboot"))
+            .map(str::to_string);
+        // the other VM is started without that word, and has the controller
+        let started_with = fs::read_to_string("/proc/cmdline").unwrap();
+        let word = word.unwrap_or_else(|| panic!("{}", ended.err()));
+        assert!(started_with.split_whitespace().any(|with| with == word), "{word}: {started_with}");
+        let ended = shell(&["--try", "-m", "20M", "--pids-limit", "9"], "echo ran").ended(End::Exit(0));
+        assert_eq!(ended.out(), "ran\n");
+        assert!(ended.err().starts_with("cgexec-rs: did not limit memory to 20 MiB: "), "{}", ended.err());
     }
 }

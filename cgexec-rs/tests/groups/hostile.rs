@@ -1,4 +1,4 @@
-//! Commands that work against their group, and runs that stand in each other's way.
+//! Commands that attack their group, and runs that interfere with each other.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,7 +13,7 @@ fn program() -> String {
     tools().cgexec().display().to_string()
 }
 
-/// The directories in which a new group of this process goes, and so of all it starts.
+/// The directories in which this process, and all that it starts, creates groups.
 const OWN_GROUPS: &str = "own() { sed -n 's,^[^:]*:,,p' /proc/self/cgroup | while IFS=: read -r names path; do \
     for top in /sys/fs/cgroup/${names:-unified} /sys/fs/cgroup; do \
     [ ! -e $top/cgroup.procs ] || { echo $top${path%/}; break; }; done; done; }";
@@ -26,7 +26,7 @@ mod as_root {
     fn of_many_runs_with_one_name_one_at_a_time_has_the_group() {
         let scratch = Scratch::new();
         let inside = scratch.path("inside");
-        // a directory can be created once: a second run would not be alone in the group
+        // mkdir succeeds only once, so a second run could not share the group
         let command = "mkdir \"$0\" || echo together; sleep 0.02; rmdir \"$0\"";
         let script =
             "for i in $(seq 40); do \"$1\" --name \"$3\" --pids-limit 9 -- sh -c \"$2\" \"$0\" & done; wait";
@@ -50,11 +50,11 @@ mod as_root {
     fn a_group_of_a_killed_run_that_cannot_be_removed_stops_no_run() {
         let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let v2 = mountinfo.lines().find(|line| line.contains(" - cgroup2 ")).unwrap().to_string();
-        // below a group of its own, or the runs of other tests would take it away
+        // below a separate group, because the runs of other tests would remove it
         let parent = format!("hostile-{}", std::process::id());
         let group = PathBuf::from(v2.split(' ').nth(4).unwrap()).join(&parent);
         fs::create_dir(&group).unwrap();
-        // in a mount namespace of its own, where something is mounted on the group
+        // in a new mount namespace with a mount on the group
         let script = "g=$1/cgexec-00000000deadbeef; mkdir $g && mount --bind $g $g || exit 99; \
             \"$0\" --parent $2 -- sh -c 'echo ran; exit 4'; s=$?; umount $g; \
             \"$0\" --parent $2 -- true; [ ! -d $g ] && echo gone; exit $s";
@@ -105,14 +105,14 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn a_parent_that_was_stopped_finds_its_group_as_it_was() {
-        // as root of a cgroup namespace the command would not see its parent's number otherwise
+        // otherwise, as root of a cgroup namespace, the command would not see its parent's PID
         let running = cgexec(&["--pids-limit", "9", "--", "sh", "-c", "kill -STOP $PPID; exit 4"]).start();
         let pid = running.pid();
         tests::deadline::until("it to be stopped", || {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
             status.contains("State:\tT").then_some(())
         });
-        // it collects what no process holds any more
+        // it removes groups without processes
         shell(&["--pids-limit", "9"], "true").ended(End::Exit(0));
         kill(pid, Signal::SIGCONT).unwrap();
         let ended = running.end().ended(End::Exit(4));
@@ -149,7 +149,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn a_command_that_runs_as_another_user_ends_with_the_group_too() {
-        // PR_SET_PDEATHSIG is reset for it, and its parent may not send it a signal
+        // PR_SET_PDEATHSIG is reset for it, and its parent must not send it a signal
         let script = format!(
             "{} --uts --setuid 65534 --setgid 65534 -- sleep 98761 >/dev/null 2>&1 </dev/null & \
              until grep -q 65534 /proc/$!/status && grep -q sleep /proc/$!/comm; do :; done; exit 3",
@@ -173,7 +173,7 @@ mod in_vm {
         let script = "echo +memory >/sys/fs/cgroup/cgroup.subtree_control; g=/sys/fs/cgroup/full; mkdir $g; sleep 1000 >/dev/null 2>&1 & echo $! >$g/cgroup.procs; \
             \"$0\" --parent full -m 20M -- echo limited; echo $?; \"$0\" --parent full -- echo ran; \
             cat $g/cgroup.subtree_control $g/cgroup.type; \
-            hint=$(\"$0\" --parent full -m 20M -- true 2>&1 | sed -n 's/^cgexec-rs: hint: every process can move down first: //p'); \
+            hint=$(\"$0\" --parent full -m 20M -- true 2>&1 | sed -n 's/^cgexec-rs: hint: move every process down first: //p'); \
             (eval \"$hint\"); \"$0\" --parent full -m 20M -- echo followed; \
             echo 1 >$g/cgroup.kill; until rmdir $g/init 2>/dev/null; do :; done; rmdir $g";
         let ended = Run::new("sh").args(["-c", script, &program()]).end();
@@ -185,7 +185,7 @@ mod in_vm {
     }
 }
 
-/// Groups of that name in any hierarchy.
+/// The groups of this name in all hierarchies.
 fn groups_called(name: &str) -> Vec<PathBuf> {
     let tops = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path());
     let all = tops.chain([PathBuf::from("/sys/fs/cgroup")]).map(|top| top.join(name));

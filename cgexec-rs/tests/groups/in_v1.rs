@@ -1,8 +1,8 @@
-//! Where version 1 is all there is.
+//! Tests on machines with only version 1.
 
 use super::*;
 
-/// Waits until the shell's child has become sleep: frozen before, it would hold what the shell has open.
+/// Waits until the shell's child has become sleep; frozen earlier, it would keep the shell's files open.
 const RUNS: &str = "until grep -q sleep /proc/$!/comm; do :; done";
 
 #[test]
@@ -50,8 +50,8 @@ fn a_frozen_group_that_stays_is_reported_and_stops_no_run() {
 #[ignore = "needs the VM with version 1 alone"]
 fn a_fork_bomb_is_frozen_while_it_is_ended() {
     tests::vm::only_here();
-    // without a limit of processes, so that it still forks while it is ended; it doubles every 20 ms, since
-    // one without a pause fills a slow machine before anything can end it
+    // without a limit of processes, so that it still forks while it is killed; it doubles every 20 ms, because
+    // a bomb without a pause fills a slow machine before anything can kill it
     let bomb = "b() { sleep 0.02; b | b & }; b; sleep 0.2; exit 4";
     let ended = shell(&["-m", "100M", "--report=json"], &format!("exec 2>/dev/null; {bomb}"));
     let report = reported(&ended.ended(End::Exit(4)));

@@ -1,4 +1,4 @@
-//! What takes a kernel with version 2 alone.
+//! Tests that need a kernel with only version 2.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn the_limit_of_a_group_above_is_named() {
     tests::vm::only_here();
     let inner = "\"$0\" --report=json -m 80M --memory-swap-max 0 -- sh -c \"$1\"";
     let program = tools().cgexec().display().to_string();
-    // a group that holds no process and hands memory on, with a limit of its own
+    // a group without processes, with its own limit, that delegates memory
     let script = format!(
         "g=/sys/fs/cgroup/outer; mkdir $g; echo +memory >$g/../cgroup.subtree_control; \
          echo +memory >$g/cgroup.subtree_control; echo 20M >$g/memory.max; echo 0 >$g/memory.swap.max 2>/dev/null; \
@@ -74,7 +74,7 @@ fn a_hierarchy_that_is_mounted_read_only_is_called_that() {
 fn from_inside_a_cgroup_namespace_the_reason_is_said() {
     tests::vm::only_here();
     let program = tools().cgexec().display().to_string();
-    // root of a user namespace alone: the mount namespace is not its own
+    // root of only a user namespace: the mount namespace belongs to another one
     let unshare = tools().unshare().display().to_string();
     let script = format!("exec {unshare} --user --map-root-user --cgroup -- {program} -m 5M true");
     let ended = shell(&[], &script).ended(End::Exit(125));
@@ -117,7 +117,7 @@ fn rates_of_a_disk_hold_by_the_groups_own_count() {
             let Value::Array(disks) = report.at("io") else { panic!("{limit:?}: no disk") };
             let counted: f64 = disks.iter().map(|disk| disk.number(count)).sum();
             assert_eq!(counted, f64::from(sum), "{limit:?}");
-            // each is what two seconds take
+            // each amount takes two seconds
             let seconds = report.number("wall_usec") / 1e6;
             assert!(seconds >= 1.7, "{limit:?}: {seconds} s");
             if seconds < 4.0 { Ok(()) } else { Err(format!("{limit:?}: {seconds} s")) }

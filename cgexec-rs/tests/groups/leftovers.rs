@@ -1,4 +1,4 @@
-//! What is left of a run: its group as long as that is wanted, and nothing of a run that was killed.
+//! What a run leaves: its group as long as it is wanted, and after a killed run nothing.
 
 use super::*;
 
@@ -8,7 +8,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn a_fork_bomb_stays_in_its_group_and_leaves_nothing() {
-        // what the bomb says would end up in the middle of the report
+        // the bomb's output would otherwise be mixed with the report
         let bomb = "exec 2>/dev/null; b() { b | b & }; b; sleep 0.3; exit 4";
         let ended = shell(&["--pids-limit", "30", "--report=json"], bomb);
         let report = reported(&ended);
@@ -36,7 +36,7 @@ mod as_root {
             procs.any(|procs| !procs.is_empty()).then_some(())
         });
         let second = cgexec(&options).args(["echo", "fine"]).end();
-        // one that was killed meanwhile has ended by SIGKILL
+        // a run that was killed meanwhile ended by SIGKILL
         let _ = kill(first.pid(), Signal::SIGTERM);
         let ended = first.end();
         for parent in parents {
@@ -54,7 +54,7 @@ mod as_root {
         let ended = shell(&["--report=json"], script).ended(End::Exit(0));
         let report = reported(&ended);
         assert_eq!(report.number("leftovers"), 1.0);
-        // dead; its new parent may not have waited yet
+        // dead, but its new parent may not have waited yet
         let status = fs::read_to_string(format!("/proc/{}/status", ended.out().trim())).unwrap_or_default();
         assert!(status.is_empty() || status.contains("State:\tZ"), "{status}");
         is_gone(&report);
@@ -64,13 +64,7 @@ mod as_root {
     #[ignore = "needs root"]
     fn with_exec_the_process_id_stays_and_a_later_run_removes_the_group() {
         let script = "echo $$; exec \"$0\" --exec --no-cgroupns -- sh -c 'echo $$; cat /proc/self/cgroup'";
-        let program = env!("CARGO_BIN_EXE_cgexec-rs");
-        let program = if Path::new(program).is_file() {
-            program.to_string()
-        } else {
-            tools().cgexec().display().to_string()
-        };
-        let ended = Run::new("sh").args(["-c", script, &program]).end().ended(End::Exit(0));
+        let ended = Run::new("sh").args(["-c", script]).arg(program()).end().ended(End::Exit(0));
         let out = ended.out();
         let mut lines = out.lines();
         assert_eq!(lines.next(), lines.next());
@@ -87,10 +81,10 @@ mod as_root {
     #[ignore = "needs root"]
     fn a_kept_group_is_kept_and_one_of_that_name_can_be_joined() {
         let name = format!("kept-{}", std::process::id());
-        // no report: on a hybrid host it would bring a group of each hierarchy that counts
+        // no report: on a hybrid host it needs a group in each hierarchy with a counter
         let ended = shell(&["--keep", "--name", &name, "--no-cgroupns"], "grep '^0::' /proc/self/cgroup");
         let out = ended.ended(End::Exit(0)).out();
-        // in a leaf, where there are controllers
+        // in a leaf, if there are controllers
         let own = out.trim().trim_start_matches("0::/").trim_end_matches("/cmd");
         let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
         let group = mounts.iter().map(|mount| Path::new(mount).join(own)).find(|path| path.is_dir());
@@ -105,13 +99,7 @@ mod as_root {
     #[ignore = "needs root"]
     fn sixty_four_at_once_do_not_collide() {
         let script = "for i in $(seq 64); do \"$0\" --pids-limit 10 --report=json -- true & done; wait";
-        let program = env!("CARGO_BIN_EXE_cgexec-rs");
-        let program = if Path::new(program).is_file() {
-            program.to_string()
-        } else {
-            tools().cgexec().display().to_string()
-        };
-        let ended = Run::new("sh").args(["-c", script, &program]).end().ended(End::Exit(0));
+        let ended = Run::new("sh").args(["-c", script]).arg(program()).end().ended(End::Exit(0));
         let err = ended.err();
         let reports: Vec<Value> =
             err.lines().map(|line| parse(line).unwrap_or_else(|_| panic!("{line}"))).collect();
@@ -129,7 +117,7 @@ mod as_root {
             "--",
             "sh",
             "-c",
-            "setsid sleep 1000 & grep -h '' /proc/self/cgroup; wait",
+            "setsid sleep 1000 >/dev/null 2>&1 & grep -h '' /proc/self/cgroup; wait",
         ])
         .start();
         let pid = running.pid();
@@ -161,13 +149,13 @@ mod as_root {
             let script =
                 "setsid sleep 98764 >/dev/null 2>&1 </dev/null & sleep 98764 >/dev/null 2>&1 </dev/null";
             let running = cgexec(&["-m", "50M", "--pids-limit", "9", "--", "sh", "-c", script]).start();
-            // at another moment each time, from before its first call on
+            // at another moment each time, from before the first call on
             std::thread::sleep(std::time::Duration::from_micros(number * 200));
             nix::sys::signal::kill(running.pid(), nix::sys::signal::Signal::SIGKILL).unwrap();
             running.end();
         }
-        // without limits: what was killed had groups in hierarchies that this run needs not
-        // one more is enough where the last killed one is dead by then, which takes a moment
+        // without limits: the killed runs had groups in hierarchies that this run does not need
+        // one more run is enough once the last killed one is dead, which takes a moment
         tests::deadline::until("one more run to leave nothing", || {
             shell(&[], "true").ended(End::Exit(0));
             groups().iter().all(|path| before.contains(path)).then_some(())

@@ -1,8 +1,8 @@
-//! Processes that run already.
+//! Processes that are already running.
 
 use super::*;
 
-/// The groups of a process, without those that it shares with this test.
+/// The groups of a process, except those that it shares with this test.
 fn new_groups(pid: i32) -> Vec<String> {
     let of = |pid: &str| fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     let own = of("self");
@@ -68,7 +68,7 @@ mod as_root {
     fn what_cannot_be_moved_is_said() {
         let ended = cgexec(&["--move", "--pids-limit", "7", "4194304"]).end().ended(End::Exit(125));
         assert!(ended.err().starts_with("cgexec-rs: there is no process 4194304\n"), "{}", ended.err());
-        // a thread of the kernel is in a group, and stays there
+        // a kernel thread is in a group, and stays there
         let ended = cgexec(&["--move", "--pids-limit", "7", "2"]).end().ended(End::Exit(125));
         assert!(ended.err().contains("cgexec-rs: hint: "), "{}", ended.err());
         let name = ended.err();

@@ -1,4 +1,4 @@
-//! Figures that are true, and where they go.
+//! Correct numbers, written to the right place.
 
 use super::*;
 

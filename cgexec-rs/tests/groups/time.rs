@@ -1,4 +1,4 @@
-//! Limits of time, over the processes of a group together.
+//! Limits of time, for all processes of a group together.
 
 use super::*;
 
@@ -36,10 +36,10 @@ mod anywhere {
     }
 }
 
-/// For each machine where root can create groups, also the VM with version 1 alone.
+/// For each machine where root can create groups, including the VM with only version 1.
 pub fn processor_time_of_all_processes_is_one_sum() {
     let two = "while :; do :; done & while :; do :; done";
-    // what counts is mostly that of children that have ended
+    // most of the time was used by children that have ended
     let many = "while :; do sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done'; done";
     for script in [two, many] {
         once_of_five(|| {
@@ -49,7 +49,7 @@ pub fn processor_time_of_all_processes_is_one_sum() {
             let report = reported(&ended);
             assert_eq!(report.text("reason"), "cputime");
             let used = report.number("cpu/usage_usec");
-            // the kernel brings its count up to date with every tick
+            // the kernel updates its counter at every tick
             assert!(used >= 0.49e6, "{used}");
             if used < 0.6e6 { Ok(()) } else { Err(format!("{used} microseconds")) }
         });

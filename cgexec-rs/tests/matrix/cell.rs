@@ -1,4 +1,4 @@
-//! A cell of the matrix, run.
+//! Runs a cell of the matrix.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -16,10 +16,10 @@ use crate::environment::Environment;
 use crate::machine_state::{groups, processes};
 use crate::outcome::{Expected, Outcome, RunMode, SLEEP};
 
-/// Emulation is slow, and systemd takes away an empty scope when it comes to it.
+/// Emulation is slow, and systemd removes an empty scope with a delay.
 const CELL_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Runs every cell of each environment, and fails with all that went otherwise.
+/// Runs every cell of each environment, and fails with a list of the differences.
 #[track_caller]
 pub fn run_all(environments: &[Environment]) {
     let mut wrong = String::new();
@@ -71,7 +71,7 @@ fn as_expected(ended: &Ended, expected: &Expected) -> Result<(), String> {
     let (out, err) = (ended.out(), ended.err());
     let own = |line: &&str| line.starts_with("cgexec-rs: ");
     let said = if expected.line.is_empty() {
-        // a shell may have words of its own, and unshare-rs about ids
+        // a shell may print a message of its own, and unshare-rs one about ids
         !err.lines().any(|line| own(&line))
     } else {
         err.lines().filter(own).any(|line| line.contains(&expected.line))
@@ -82,7 +82,8 @@ fn as_expected(ended: &Ended, expected: &Expected) -> Result<(), String> {
     Err(format!("{:?} {out:?} {err:?} instead of {expected:?}", ended.end))
 }
 
-/// Sends SIGKILL to cgexec-rs, or to what it became, once the command has started all it starts.
+/// Sends SIGKILL to cgexec-rs, or to the process that it became, once the command has started all its
+/// processes.
 fn kill_cgexec(mode: RunMode, outcome: Outcome) -> Result<(), String> {
     deadline::wait("the command", CELL_TIMEOUT, || (sleepers().len() == 2).then_some(()))?;
     let script = outcome.script();
@@ -94,12 +95,12 @@ fn kill_cgexec(mode: RunMode, outcome: Outcome) -> Result<(), String> {
         };
         is_it && words.iter().any(|word| word == script)
     });
-    // what keeps a scope has the same words, and no child
+    // the process that keeps a scope has the same arguments, but no child
     let is_parent = |pid: &&i32| {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         mode == RunMode::Exec || children.is_ok_and(|children| !children.is_empty())
     };
-    // around it there may be another one, which is older
+    // another run may surround it, which is older
     let at = found.iter().rev().find(is_parent).copied().ok_or("no cgexec-rs to be killed")?;
     kill(Pid::from_raw(at), Signal::SIGKILL).map_err(|errno| format!("kill({at}): {errno}"))
 }
@@ -108,8 +109,8 @@ fn sleepers() -> Vec<i32> {
     processes(|words| matches!(words, [sleep, long, ..] if sleep == "sleep" && long == SLEEP))
 }
 
-/// What the command left in the background: ended with it by a parent, by the next run where the
-/// parent was killed, and not at all where there was no parent.
+/// The command's background processes: a parent kills them; after a killed parent, the next run does; without
+/// a parent, they stay.
 fn sleepers_are_as_documented(
     environment: &Environment,
     mode: RunMode,
@@ -130,7 +131,7 @@ fn sleepers_are_as_documented(
     }
     if stays && mode == RunMode::Exec {
         for pid in sleepers() {
-            // gone in between is as good
+            // if it has vanished meanwhile, that is fine
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
         deadline::wait("them to end", CELL_TIMEOUT, || sleepers().is_empty().then_some(()))?;
@@ -138,7 +139,7 @@ fn sleepers_are_as_documented(
     Ok(())
 }
 
-/// Nothing is, after another run where the supervisor was killed or there was none.
+/// Nothing is left, if necessary after another run, when the supervisor was killed or there was none.
 fn nothing_is_left(
     environment: &Environment,
     mode: RunMode,
@@ -148,11 +149,11 @@ fn nothing_is_left(
     let new = || groups().difference(before).cloned().collect::<Vec<_>>();
     let gone = |patience| deadline::wait("", patience, || new().is_empty().then_some(())).is_ok();
     let by_the_next = outcome == Outcome::Killed || mode == RunMode::Exec;
-    // an empty scope is systemd's to take away
+    // systemd has to remove an empty scope
     let scope = new().iter().any(|group| group.to_string_lossy().contains(".scope"));
     let waits = outcome != Outcome::Killed && scope;
     if outcome != Outcome::Killed {
-        // a process closes its output before it leaves its group, and the next run removes only empty ones
+        // a process closes its output before it leaves its group, and the next run removes only empty groups
         let has_processes = |group: &PathBuf| {
             fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|procs| !procs.is_empty())
         };

@@ -1,4 +1,4 @@
-//! The places in which cgexec-rs is started.
+//! The environments in which cgexec-rs is started.
 
 use std::ffi::OsString;
 
@@ -6,27 +6,27 @@ use tests::{End, tools};
 
 use crate::outcome::{Expected, Outcome, RunMode};
 
-/// An environment, and how to get there.
+/// An environment, and how to enter it.
 #[derive(Clone, Debug)]
 pub struct Environment {
     pub name: &'static str,
-    /// Words before cgexec-rs.
+    /// The command line before cgexec-rs.
     words: fn() -> Vec<OsString>,
-    /// Why nothing can be limited there, in the words of the refusal.
+    /// If nothing can be limited there: the reason in the message.
     refusal: Option<&'static str>,
-    kind: Kind,
+    kind: EnvironmentKind,
 }
 
-/// What becomes of processes there.
+/// What ends processes there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Nothing but what cgexec-rs does.
+enum EnvironmentKind {
+    /// Only cgexec-rs.
     Plain,
-    /// cgexec-rs is the first of a PID namespace.
+    /// cgexec-rs is process 1 of a PID namespace.
     Init,
-    /// It is the main process of a service, whose other processes systemd ends.
+    /// It is the main process of a service, whose other processes are killed by systemd.
     Service,
-    /// Another cgexec-rs waits around it, ends what is left, and says what it saw.
+    /// Another cgexec-rs waits around it, kills the remaining processes, and reports.
     Inside,
 }
 
@@ -50,63 +50,73 @@ impl Environment {
         ]
     }
 
-    fn new(name: &'static str, kind: Kind, words: fn() -> Vec<OsString>) -> Self {
+    fn new(name: &'static str, kind: EnvironmentKind, words: fn() -> Vec<OsString>) -> Self {
         Self { name, words, refusal: None, kind }
     }
 
     pub fn root() -> Self {
-        Self::new("root: version 2 without systemd, and version 1 with 2 beside it", Kind::Plain, Vec::new)
+        Self::new(
+            "root: version 2 without systemd, and version 1 with 2 beside it",
+            EnvironmentKind::Plain,
+            Vec::new,
+        )
     }
 
     pub fn root_on_v1() -> Self {
-        Self::new("root: version 1 alone", Kind::Plain, Vec::new)
+        Self::new("root: version 1 alone", EnvironmentKind::Plain, Vec::new)
     }
 
     pub fn delegated() -> Self {
-        Self::new("a user's group", Kind::Plain, Vec::new)
+        Self::new("a user's group", EnvironmentKind::Plain, Vec::new)
     }
 
     pub fn root_with_systemd() -> Self {
-        Self::new("root with systemd", Kind::Plain, Vec::new)
+        Self::new("root with systemd", EnvironmentKind::Plain, Vec::new)
     }
 
     pub fn login() -> Self {
-        Self::new("a login with systemd", Kind::Plain, Vec::new)
+        Self::new("a login with systemd", EnvironmentKind::Plain, Vec::new)
     }
 
-    /// As the caller's own root in new user and PID namespaces.
+    /// As the caller's own root, in new user and PID namespaces.
     pub fn in_namespaces(name: &'static str) -> Self {
-        Self::new(name, Kind::Init, || vec![tools().unshare().into(), "--".into()])
+        Self::new(name, EnvironmentKind::Init, || vec![tools().unshare().into(), "--".into()])
     }
 
-    /// A cgroup namespace whose mounts are of the one around it.
+    /// A cgroup namespace whose mounts belong to the surrounding one.
     pub fn cgroup_namespace() -> Self {
-        Self::new("root below another cgexec-rs: a cgroup namespace, the outer mounts", Kind::Inside, || {
-            let mut words: Vec<OsString> = vec![tools().cgexec().into()];
-            // the controllers for limits inside must be enabled
-            let handed_on = ["-m", "max", "--pids-limit", "max", "--cpu-quota", "max", "--"];
-            words.extend(handed_on.map(OsString::from));
-            words
-        })
+        Self::new(
+            "root below another cgexec-rs: a cgroup namespace, the outer mounts",
+            EnvironmentKind::Inside,
+            || {
+                let mut words: Vec<OsString> = vec![tools().cgexec().into()];
+                // the controllers for limits inside must be enabled
+                let handed_on = ["-m", "max", "--pids-limit", "max", "--cpu-quota", "max", "--"];
+                words.extend(handed_on.map(OsString::from));
+                words
+            },
+        )
     }
 
     pub fn service() -> Self {
-        Self::new("a service with Delegate=yes", Kind::Service, || {
+        Self::new("a service with Delegate=yes", EnvironmentKind::Service, || {
             words("systemd-run -q --wait --pipe -p Delegate=yes")
         })
     }
 
-    /// A service that systemd has not delegated: no scope outlives it.
+    /// A service without delegation by systemd: no scope outlives it.
     pub fn undelegated_service() -> Self {
         Self {
             refusal: Some(" is a service, and systemd has not delegated its group"),
-            ..Self::new("a service without it", Kind::Service, || words("systemd-run -q --wait --pipe"))
+            ..Self::new("a service without it", EnvironmentKind::Service, || {
+                words("systemd-run -q --wait --pipe")
+            })
         }
     }
 
-    /// A user whose systemd runs, without any of the variables that a login sets.
+    /// A user with a running systemd, but without any of the variables that a login sets.
     pub fn sudo() -> Self {
-        Self::new("a user by sudo, with systemd", Kind::Plain, || {
+        Self::new("a user by sudo, with systemd", EnvironmentKind::Plain, || {
             let mut to_user = words("setpriv --reuid 1000 --regid 1000 --init-groups env -i");
             to_user.push(format!("PATH={}", std::env::var("PATH").unwrap_or_default()).into());
             to_user
@@ -116,14 +126,14 @@ impl Environment {
     pub fn user_without_a_group() -> Self {
         Self {
             refusal: Some(" is not writable here"),
-            ..Self::new("a user without a group or systemd, either version", Kind::Plain, Vec::new)
+            ..Self::new("a user without a group or systemd, either version", EnvironmentKind::Plain, Vec::new)
         }
     }
 
     pub fn read_only() -> Self {
         Self {
             refusal: Some("/sys/fs/cgroup is mounted read-only, as in a container"),
-            ..Self::new("root, mounted read-only", Kind::Plain, || {
+            ..Self::new("root, mounted read-only", EnvironmentKind::Plain, || {
                 let script = "mount --bind /sys/fs/cgroup /sys/fs/cgroup && \
                               mount -o remount,bind,ro /sys/fs/cgroup && exec \"$@\"";
                 let mut words: Vec<OsString> = vec![tools().unshare().into(), "--mount".into()];
@@ -133,7 +143,7 @@ impl Environment {
         }
     }
 
-    /// The words of a run in it.
+    /// The command line of a run in it.
     pub fn words(&self, mode: RunMode, outcome: Outcome) -> Vec<OsString> {
         let cgexec: OsString = tools().cgexec().into();
         let mut all = (self.words)();
@@ -145,7 +155,7 @@ impl Environment {
             }
         }
         all.extend([cgexec, mode.option().into()]);
-        // where nothing can be limited, what is fine is a run without limits
+        // if nothing can be limited, only a run without limits succeeds
         if self.refusal.is_none() || outcome != Outcome::Fine {
             all.extend(outcome.limits().iter().map(OsString::from));
         }
@@ -153,7 +163,7 @@ impl Environment {
         all
     }
 
-    /// One more run, which takes away what an earlier one had to leave.
+    /// One more run, which removes what an earlier one had to leave.
     pub fn one_more(&self) -> Vec<OsString> {
         let limits = ["-m", "60M", "--pids-limit", "20", "--cpus", "1", "--", "true"];
         let mut all = (self.words)();
@@ -162,7 +172,7 @@ impl Environment {
         all
     }
 
-    /// What a cell has to be.
+    /// The expected result of a cell.
     ///
     /// # Errors
     /// Why there is no such cell.
@@ -179,44 +189,47 @@ impl Environment {
                 _ => Ok(Expected { end: End::Exit(125), out: "", line: refusal.into() }),
             };
         }
-        // the last link of a chain with a PID namespace leaves a parent beside process 1 in any case
-        let ends_chain = self.kind == Kind::Init && !outcome.has_shell_between();
+        // the last link of a chain with a PID namespace always leaves a parent next to process 1
+        let ends_chain = self.kind == EnvironmentKind::Init && !outcome.has_shell_between();
         let says = mode == RunMode::Wait || outcome.is_refused() || ends_chain;
         let line = match (says, outcome) {
-            (_, Outcome::Killed) if self.kind == Kind::Inside => "SIGKILL came from elsewhere",
-            (false, Outcome::OwnOom) if self.kind == Kind::Inside => {
+            (_, Outcome::Killed) if self.kind == EnvironmentKind::Inside => "SIGKILL came from elsewhere",
+            (false, Outcome::OwnOom) if self.kind == EnvironmentKind::Inside => {
                 "the memory limit of a group that the command created was hit"
             }
-            (false, Outcome::ForkLimit) if self.kind == Kind::Inside => {
+            (false, Outcome::ForkLimit) if self.kind == EnvironmentKind::Inside => {
                 "the limit of processes of a group that the command created was hit"
             }
             (true, _) => outcome.said(),
-            // the run around it has a parent that stayed
+            // the run around it has a supervisor
             (false, Outcome::OomAbove | Outcome::OomAboveShell) => "the memory limit of 20 MiB was hit",
-            // the one between says that, and takes what was counted with it
+            // the run in between prints that, and its counters are lost
             (false, Outcome::OomAboveTwice) => "memory ran out above this group",
             (false, Outcome::ForkLimitAbove) => "the limit of 6 processes was hit",
             (false, _) => "",
         };
         let end = outcome.status().map_or_else(|| self.killed(), End::Exit);
-        // process 1 and the parent of the command are in the group too
-        let out =
-            if self.kind == Kind::Init && outcome == Outcome::ForkLimit { "1\n2\n" } else { outcome.out() };
+        // process 1 and the command's parent are in the group, too
+        let out = if self.kind == EnvironmentKind::Init && outcome == Outcome::ForkLimit {
+            "1\n2\n"
+        } else {
+            outcome.out()
+        };
         Ok(Expected { end, out, line: line.into() })
     }
 
-    /// How a signal that ended the command, or cgexec-rs, comes out.
+    /// How a signal that ended the command, or cgexec-rs, is reported.
     fn killed(&self) -> End {
         match self.kind {
-            // as systemd-run(1) tells any signal
-            Kind::Service => End::Exit(255),
-            Kind::Init | Kind::Plain | Kind::Inside => End::Signal(9),
+            // as systemd-run(1) reports any signal
+            EnvironmentKind::Service => End::Exit(255),
+            EnvironmentKind::Init | EnvironmentKind::Plain | EnvironmentKind::Inside => End::Signal(9),
         }
     }
 
-    /// Whether what the command leaves ends without cgexec-rs, or was never started.
+    /// Whether the command's background processes end without cgexec-rs, or were never started.
     pub fn ends_leftovers(&self) -> bool {
-        self.kind != Kind::Plain || self.refusal.is_some()
+        self.kind != EnvironmentKind::Plain || self.refusal.is_some()
     }
 }
 

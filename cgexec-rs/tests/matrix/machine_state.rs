@@ -1,4 +1,4 @@
-//! What there is on the machine: groups of ours, and processes by their words.
+//! The state of the machine: our groups, and processes by their arguments.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tests::snapshot::cgroup_mounts;
 
-/// Every group of ours, the scopes of systemd's too.
+/// All our groups, including systemd's scopes.
 pub fn groups() -> BTreeSet<PathBuf> {
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let mut found = BTreeSet::new();
@@ -15,7 +15,7 @@ pub fn groups() -> BTreeSet<PathBuf> {
 }
 
 fn below(dir: &Path, found: &mut BTreeSet<PathBuf>) {
-    // a group may go while we look
+    // a group may vanish meanwhile
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             if entry.file_name().to_string_lossy().starts_with("cgexec-") {
@@ -26,7 +26,7 @@ fn below(dir: &Path, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// The processes whose words are such, the oldest first.
+/// The processes with these arguments, the oldest first.
 pub fn processes(such: impl Fn(&[String]) -> bool) -> Vec<i32> {
     let mut found: Vec<i32> = fs::read_dir("/proc")
         .unwrap()

@@ -1,5 +1,5 @@
-//! Every kind of place a command can be limited in, both ways to run it, and every way it can end:
-//! the documented status, the documented line, and nothing left. MATRIX.md shows the table.
+//! Every environment for a command, with and without a supervisor, and every way to end: the documented
+//! status, the documented line, and nothing left behind. MATRIX.md shows the table.
 #![cfg(test)]
 
 mod cell;
@@ -14,7 +14,7 @@ use environment::Environment;
 use outcome::{Expected, Outcome, RunMode};
 use tests::{Snapshot, documents};
 
-/// All cells of places whose machine is quiet but for this test.
+/// All cells of environments that nothing else on the machine disturbs.
 #[track_caller]
 fn check(environments: &[Environment]) {
     let before = Snapshot::take();
@@ -123,7 +123,7 @@ mod in_tree {
     }
 }
 
-/// What users read: a row for each place and mode, a column for each outcome.
+/// The page: a row for each environment and mode, a column for each outcome.
 fn table() -> String {
     let mut page = String::from(
         "# What ends how\n\n\
@@ -167,14 +167,15 @@ fn table() -> String {
     page + &limits_around()
 }
 
-/// The table that tests/systemd/worlds.sh runs.
+/// The table for tests/systemd/worlds.sh.
 fn limits_around() -> String {
     let mut rows = include_str!("../systemd/worlds.tab").lines();
     let mut page = String::from(
         "\n## Limits around a run\n\n\
          A limit of an outer cgexec-rs, or of the unit of systemd in which cgexec-rs runs. held: the limit also held for a\n\
          command with a higher limit of its own. refused: no group, exit status 125 and the line. ended: stopping the\n\
-         unit ended all that the command had started. A dash: there is no such limit, or the cell is not tried.\n\n",
+         unit ended all that the command had started; after a user's login, the user's systemd ends it at the last logout.\n\
+         stays: it runs on, because the user lingers. A dash: this limit does not exist there.\n\n",
     );
     if let Some(row) = rows.find_map(|row| row.strip_prefix("# place")) {
         let columns = row.matches('|').count() + 1;

@@ -1,13 +1,13 @@
-//! The ways a run can end, and what is done to make it.
+//! The ways in which a run can end, and how a test causes them.
 
 use tests::End;
 
-/// Who stays.
+/// Whether there is a supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunMode {
-    /// Nobody: cgexec-rs becomes the command.
+    /// No: cgexec-rs becomes the command.
     Exec,
-    /// A parent.
+    /// Yes, as the command's parent.
     Wait,
 }
 
@@ -39,16 +39,16 @@ pub enum Outcome {
     Killed,
 }
 
-/// What a cell has to be.
+/// The expected result of a cell.
 #[derive(Debug)]
 pub struct Expected {
     pub end: End,
     pub out: &'static str,
-    /// A part of what is printed; if it is empty, nothing is printed.
+    /// A part of the expected message; empty if there must be none.
     pub line: String,
 }
 
-/// How long what is left behind sleeps: a number that no other process has.
+/// How long background processes sleep: a number that no other process uses.
 pub const SLEEP: &str = "98765";
 
 impl Outcome {
@@ -84,7 +84,7 @@ impl Outcome {
         }
     }
 
-    /// What the command does.
+    /// The command.
     pub const fn script(self) -> &'static str {
         match self {
             Self::Fine => "echo fine; exit 7",
@@ -93,9 +93,9 @@ impl Outcome {
             }
             Self::ForkLimitAbove => "for i in 1 2 3 4 5 6 7 8; do sleep 0.5 & done; exit 4",
             Self::ForkLimit => "for i in 1 2 3 4 5 6 7 8; do sleep 0.5 & echo $i; done; exit 4",
-            // processor time in ticks of a hundredth of a second: proc_pid_stat(5); with nothing started
-            // but what has to be, which a part of a processor would make slow; systemd would put
-            // variables of its own in for what stands in braces
+            // processor time in ticks of a hundredth of a second: proc_pid_stat(5); with as few programs as
+            // possible, because a fraction of a processor makes their starts slow; systemd would replace
+            // variables in braces by its own
             Self::Throttled => {
                 "now() { IFS=\". \" read s h _ </proc/uptime; t=$s$h; }; now; a=$t; (while :; do :; done) & sleep 0.7; \
                  read _ _ _ _ _ _ _ _ _ _ _ _ _ x y _ </proc/$!/stat; now; kill -9 $!; \
@@ -109,7 +109,7 @@ impl Outcome {
         }
     }
 
-    /// The limits it has.
+    /// The run's limits.
     pub const fn limits(self) -> &'static [&'static str] {
         match self {
             Self::Fine => &["-m", "60M", "--pids-limit", "20"],
@@ -126,7 +126,7 @@ impl Outcome {
         }
     }
 
-    /// The limits of the runs around it, from the outermost on.
+    /// The limits of the surrounding runs, from the outermost on.
     pub const fn around(self) -> &'static [&'static [&'static str]] {
         const MEMORY: &[&str] = &["--wait", "--no-cgroupns", "-m", "20M", "--memory-swap-max", "0"];
         match self {
@@ -137,19 +137,19 @@ impl Outcome {
         }
     }
 
-    /// Whether each run around it is that of a shell, which waits in the same group.
+    /// Whether each surrounding run is that of a shell, which waits in the same group.
     pub const fn has_shell_between(self) -> bool {
         matches!(self, Self::OomAboveShell | Self::OomAboveTwice | Self::ForkLimitAbove)
     }
 
-    /// The exit status, where limits can be set and no signal ends it.
+    /// The exit status, if limits can be set and no signal ends it.
     pub const fn status(self) -> Option<i32> {
         match self {
             Self::Fine => Some(7),
             Self::OwnOom | Self::OomAbove | Self::Killed => None,
-            // what a shell makes of a signal
+            // a shell's status for a signal
             Self::OomAboveShell | Self::OomAboveTwice => Some(137),
-            // what a shell says of a fork that failed
+            // a shell's status for a failed fork
             Self::ForkLimit | Self::ForkLimitAbove => Some(2),
             Self::Throttled => Some(5),
             Self::Daemon => Some(3),
@@ -157,7 +157,7 @@ impl Outcome {
         }
     }
 
-    /// What the command says on its standard output.
+    /// The command's standard output.
     pub const fn out(self) -> &'static str {
         match self {
             Self::Fine => "fine\n",
@@ -168,7 +168,7 @@ impl Outcome {
         }
     }
 
-    /// What cgexec-rs says, where a parent stayed.
+    /// The message of cgexec-rs, if there is a supervisor.
     pub const fn said(self) -> &'static str {
         match self {
             Self::Fine | Self::Daemon | Self::Killed => "",

@@ -1,8 +1,8 @@
-# check NAME STATUS PATTERN COMMAND...: what a command says, both streams, is a match of an
-# extended regular expression, and its status is STATUS.
+# check NAME STATUS PATTERN COMMAND...: both output streams of the command must match an extended
+# regular expression, and its status must be STATUS.
 export PATH=/tools:$PATH SYSTEMD_PAGER=cat CHAIN_TOOLS=/tools
 
-# run_tests MODULE: those of every test program; the lines are for tests/run
+# run_tests MODULE: the module's tests in every test program; tests/run reads the output
 run_tests() {
     local program
     for program in /tests/*; do
@@ -23,5 +23,5 @@ check() {
     fi
 }
 
-# own: the group that a command sees itself in
+# own: prints the group that a command sees itself in
 own='grep ^0:: /proc/self/cgroup'

@@ -1,4 +1,4 @@
-# As root, in a session: the same as a login leaves.
+# As root, in a session like that of a login.
 . /check.sh
 
 # $alice COMMAND runs as a user without a session; $of_alice also finds the user's systemd
@@ -23,6 +23,12 @@ check 'a report names the manager of the group' 137 'the memory limit of 20 MiB 
 check 'a dry run asks for nothing' 0 'StartTransientUnit' cgexec-rs --dry-run -m 20M -- touch /was-run
 check 'and runs nothing' 2 'No such file' ls /was-run
 check 'files alone are refused there' 125 'systemd manages .* and has not delegated it' cgexec-rs --manager cgroupfs -m 5M true
+check 'a limit without a controller is left out, and the others get a scope' 0 'did not limit x\.y to 1: no mounted hierarchy has the controller x.*
+0::/cmd' cgexec-rs --try --set x.y=1 -m 5M $own
+check 'a kept group is not for a scope, and the hint leads to one that is kept' 125 "hint: '--parent /' creates it at the top" \
+    cgexec-rs --keep --name kept -m 5M true
+check 'that one' 0 '^5242880' sh -c 'cgexec-rs --keep --parent / --name kept -m 5M true && cat /sys/fs/cgroup/kept/memory.max &&
+    rmdir /sys/fs/cgroup/kept/cmd /sys/fs/cgroup/kept'
 . /units.sh
 . /hints.sh
 . /worlds.sh
@@ -37,7 +43,7 @@ rmdir /sys/fs/cgroup/box
 
 systemd-run -q --wait --pipe -p User=alice -p PAMName=login bash /user.sh
 
-check 'a user without a systemd of their own runs without a group' 0 'no group of its own: user 1001 has no systemd.*
+check 'a user without a systemd of their own runs without a group' 0 'created no group: user 1001 has no systemd.*
 ran' $bob cgexec-rs echo ran
 check 'and a hint names the way to one where a limit is set' 125 'hint: loginctl enable-linger 1001' $bob cgexec-rs -m 5M true
 loginctl enable-linger alice
@@ -45,10 +51,21 @@ for _ in $(seq 100); do [ ! -S /run/user/1000/bus ] || break; sleep 0.1; done
 check 'sudo and cron, without any variable' 0 'user@1000\.service/app\.slice/cgexec-.*\.scope/' \
     $alice cgexec-rs --no-cgroupns -m 5M $own
 
-# a service of a user whose systemd lingers
+# a controller that is not delegated to users
+of_a_disk='cgexec-rs --cpuset-cpus 0 --io-weight 50 --'
+advice=$($alice $of_a_disk true 2>&1 | sed -n 's/^cgexec-rs: hint: as root: //p')
+sh -c "${advice%, which ends*}"
+for _ in $(seq 100); do [ ! -S /run/user/1000/bus ] || break; sleep 0.1; done
+check "what root gives to a user: $advice" 0 '^ran' $alice $of_a_disk echo ran
+rm /etc/systemd/system/user@.service.d/delegate.conf
+systemctl daemon-reload
+systemctl restart user@1000
+for _ in $(seq 100); do [ ! -S /run/user/1000/bus ] || break; sleep 0.1; done
+
+# a service of a lingering user's systemd
 check "a user's service gets a scope in its slice" 0 'app\.slice/cgexec-[0-9a-f]{16}\.scope/' \
     $of_alice systemd-run --user -q --wait --pipe -E PATH="$PATH" cgexec-rs --no-cgroupns -m 50M $own
-check 'unless it has a limit' 125 'the memory.max of 31457280 would not hold' \
+check 'unless it has a limit' 125 'its memory.max of 31457280 would not hold' \
     $of_alice systemd-run --user -q --wait --pipe -p MemoryMax=30M -E PATH="$PATH" cgexec-rs -m 50M true
 $of_alice systemd-run --user -q --unit=stopped -E PATH="$PATH" sh -c "cgexec-rs -m 50M -- sh -c '$run'; true"
 stops "a user's service" "$of_alice systemctl --user" stopped.service

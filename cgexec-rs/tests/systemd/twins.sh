@@ -1,6 +1,6 @@
-# The same asked of cgexec(1) of libcgroup, of systemd-run(1) and of us; root.sh reads it.
+# The same command lines for libcgroup's cgexec(1), systemd-run(1) and our tool; root.sh reads this file.
 
-# joins OPTIONS COMMAND...: both show the same and end alike
+# joins OPTIONS COMMAND...: both must have the same output and status
 joins() {
     local options=$1 theirs ours
     shift
@@ -13,14 +13,14 @@ joins() {
     fi
 }
 
-# writes FILE PROPERTY OPTION...: what both leave in a file of the group
+# writes FILE PROPERTY OPTION...: both must leave the same text in a file of the group
 writes() {
     local file=$1 property=$2 theirs show
     shift 2
     # ours runs in a leaf below its limits
     show='g=$(cut -d: -f3 /proc/self/cgroup); cat "/sys/fs/cgroup${g%/cmd}/'$file'"'
     theirs=$(systemd-run -q --scope -p "$property" sh -c "$show")
-    # not the lines about the limit
+    # without the lines about the limit
     check "systemd-run -p $property writes as $* does" 0 "^${theirs:-nothing}.?$" \
         sh -c 'exec "$@" 2>/dev/null' sh cgexec-rs --no-cgroupns "$@" -- sh -c "$show"
 }
@@ -36,7 +36,7 @@ joins '-g memory:box' printenv PATH
 joins '-g memory:box' ls -l /proc/self/fd/0
 # process group and session: proc_pid_stat(5)
 joins '-g memory:box' cut -d ' ' -f 5,6 /proc/self/stat
-# there '*' is every controller of the machine, of which none may be missing
+# there '*' means every controller of the machine, and all of them must exist
 check 'cgexec joins no group with * where a controller is not enabled' 81 '' cgexec -g '*:box' true
 check 'and ours does' 0 '^0::/box' cgexec-rs -g '*:box' $own
 rmdir /sys/fs/cgroup/box

@@ -1,6 +1,6 @@
-# In each place of worlds.tab the limits around it still hold, or nothing runs; root.sh reads this file.
+# In each place of worlds.tab the surrounding limits hold, or nothing runs; root.sh reads this file.
 
-# login USER: a session that stays; logins has its group
+# login USER: a session that stays open; its group is in logins
 declare -A logins
 login() {
     local path
@@ -13,9 +13,9 @@ login() {
     done
     logins[$1]=$path
 }
-# no_limits UNIT: takes back each property that a cell sets
+# no_limits UNIT: resets each property that a cell sets
 no_limits() { systemctl -q set-property --runtime "$1" MemoryMax=infinity MemorySwapMax=infinity TasksMax=infinity AllowedCPUs=; }
-# inside UNIT-PATH WORDS -- COMMAND...: in a unit that runs, with the properties; WORDS change the user
+# inside UNIT-PATH WORDS -- COMMAND...: in a running unit, with the properties; WORDS change the user
 inside() {
     local path=$1 words=$2 status=0
     shift 3
@@ -24,7 +24,7 @@ inside() {
     [ ${#properties[@]} = 0 ] || no_limits "${path##*/}"
     return $status
 }
-# a unit of systemd-run(1)'s: OPTIONS... -- COMMAND...
+# a unit of systemd-run(1): OPTIONS... -- COMMAND...
 unit() {
     local options=()
     while [ "$1" != -- ]; do options+=("$1"); shift; done
@@ -32,7 +32,7 @@ unit() {
     systemd-run -q --unit="$unit" -E PATH="$PATH" "${options[@]}" ${properties[@]/#/-p } "$@"
 }
 shell=(sh -c '"$@"; exit $?' sh)
-# what an engine does about control groups
+# the control groups of a container, as an engine sets them up
 container=(unshare-rs --mount --cgroup -- sh -c
     'umount /sys/fs/cgroup && mount -t cgroup2 -o $0 none /sys/fs/cgroup && mount -t tmpfs none /run && exec "$@"')
 
@@ -42,7 +42,7 @@ in_place() {
     shift
     case $place in
         "root's login") inside "${logins[root]}" '' -- "$@" ;;
-        "a user's login") inside "${logins[alice]}" "$alice" -- "$@" ;;
+        "a user's login" | "the same, the user lingers") inside "${logins[alice]}" "$alice" -- "$@" ;;
         "a login without a user's systemd") inside "${logins[bob]}" "$bob" -- "$@" ;;
         "sudo from a user's login") inside "${logins[alice]}" '' -- "$@" ;;
         "a service") unit --wait --pipe -- "$@" ;;
@@ -63,10 +63,10 @@ in_place() {
             return $status ;;
     esac
 }
-# stopped PLACE: what stops its unit
+# stopped PLACE: stops its unit
 stopped() {
     case $1 in
-        *"user's login") systemctl stop "${logins[alice]##*/}" ;;
+        *"user's login" | "the same, the user lingers") systemctl stop "${logins[alice]##*/}" ;;
         "root's login") systemctl stop "${logins[root]##*/}" ;;
         *"without a user's systemd") systemctl stop "${logins[bob]##*/}" ;;
         "a user's service"*) $of_alice systemctl --user stop "$unit" ;;
@@ -94,14 +94,16 @@ cell() {
         processors) held='Cpus_allowed_list:.0.?$' properties=(AllowedCPUs=0) command=(cgexec-rs --pids-limit 20 -- grep -w Cpus_allowed_list /proc/self/status) ;;
         stop) command=(cgexec-rs -- sh -c 'setsid sleep 98765 >/dev/null 2>&1 </dev/null & sleep 98765') ;;
     esac
+    # after the last logout, systemd kills the processes of a user who does not linger
+    case $place in "a user's login") loginctl disable-linger alice ;; esac
     if [ "$column" = stop ]; then
         in_place "$place" "${command[@]}" >/dev/null 2>&1 </dev/null &
         for _ in $(seq 100); do [ "$(sleeping | wc -l)" != 2 ] || break; sleep 0.1; done
         [ "$(sleeping | wc -l)" = 2 ] || got=never
         stopped "$place"
-        [ "$expected" = stays ] || for _ in $(seq 100); do [ -n "$(sleeping)" ] || break; sleep 0.1; done
+        [ "$expected" = stays ] || for _ in $(seq 300); do [ -n "$(sleeping)" ] || break; sleep 0.1; done
         [ -z "$(sleeping)" ] && out=ended || out=stays
-        sleeping | tr -dc '0-9\n' | xargs -r kill -9 2>/dev/null
+        end_sleeping
         wait
         [ "$got $out" = "0 $expected" ]
     else
@@ -111,6 +113,7 @@ cell() {
             refused) [ "$got" = 125 ] && grep -qE -- "$line" <<<"$out" ;;
         esac
     fi && echo "ok $place, $column: $expected" || printf 'FAILED %s, %s: %s, %s\n%s\n' "$place" "$column" "$expected" "$got" "$out"
+    loginctl enable-linger alice
 }
 
 ln -s /dev/null /run/systemd/system/user@1001.service

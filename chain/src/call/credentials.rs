@@ -27,7 +27,7 @@ impl Call for SetGroups {
     }
 }
 
-/// Sets real, effective and saved group: setresgid(2). The signal for the parent's death stays.
+/// Sets the real, effective and saved group: setresgid(2). The parent-death signal stays set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetGroup(pub u32);
 
@@ -45,7 +45,7 @@ impl Call for SetGroup {
         let gid = self.0;
         (errno == Errno::EINVAL).then(|| {
             format!(
-                "group {gid} is not mapped in this user namespace: /proc/self/gid_map, user_namespaces(7)"
+                "group {gid} is not mapped in this user namespace: see /proc/self/gid_map and user_namespaces(7)"
             )
         })
     }
@@ -55,8 +55,8 @@ impl Call for SetGroup {
     }
 }
 
-/// Sets real, effective and saved user, with no way back: setresuid(2). The signal for the parent's
-/// death stays.
+/// Sets the real, effective and saved user, which cannot be reversed: setresuid(2). The parent-death signal
+/// stays set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetUser(pub u32);
 
@@ -73,7 +73,7 @@ impl Call for SetUser {
     fn hint(&self, errno: Errno) -> Option<String> {
         let uid = self.0;
         (errno == Errno::EINVAL).then(|| {
-            format!("user {uid} is not mapped in this user namespace: /proc/self/uid_map, user_namespaces(7)")
+            format!("user {uid} is not mapped in this user namespace: see /proc/self/uid_map and user_namespaces(7)")
         })
     }
 
@@ -82,7 +82,7 @@ impl Call for SetUser {
     }
 }
 
-/// Lets the capabilities of this process outlive execve(2): PR_CAP_AMBIENT(2const), capabilities(7).
+/// Keeps the capabilities of this process across execve(2): PR_CAP_AMBIENT(2const), capabilities(7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeepCapabilities;
 

@@ -15,9 +15,9 @@ use system::sys;
 /// pivot_root(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PivotRoot {
-    /// The new root.
+    /// The new root directory.
     pub new_root: PathBuf,
-    /// Where the old one is put.
+    /// The mount point for the old root.
     pub put_old: PathBuf,
 }
 
@@ -59,7 +59,8 @@ impl Call for Chroot {
     fn hint(&self, errno: Errno) -> Option<String> {
         match errno {
             Errno::EPERM => without_id().or_else(|| {
-                let advice = "chroot(2) needs CAP_SYS_CHROOT: be root, or run it below 'unshare-rs --map-root-user --'";
+                let advice =
+                    "chroot(2) needs CAP_SYS_CHROOT: run as root, or after 'unshare-rs --map-root-user --'";
                 Some(advice.to_string())
             }),
             Errno::EACCES => private_fuse(&self.0),
@@ -94,13 +95,12 @@ impl Call for Chdir {
     }
 }
 
-/// Makes a directory below an open one the working directory, without following a symlink:
-/// openat2(2) and fchdir(2).
+/// Changes to a directory below an open one, without following a symlink: openat2(2) and fchdir(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enter {
     /// The open directory.
     pub slot: FdSlot,
-    /// Below it; empty for itself.
+    /// A path below it; empty for the directory itself.
     pub dir: PathBuf,
 }
 
@@ -131,12 +131,12 @@ impl Call for Enter {
     }
 }
 
-/// Makes a directory the working directory and opens it: for kernels without open_tree(2).
+/// Changes to a directory and opens it: for kernels without open_tree(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reopen {
     /// Its path.
     pub path: PathBuf,
-    /// Where it is held.
+    /// The slot for the descriptor.
     pub slot: FdSlot,
 }
 

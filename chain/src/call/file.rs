@@ -1,4 +1,4 @@
-//! Files: those of the kernel that are written, and those that are made and removed.
+//! Files: the kernel's, which are written; others, which are created and removed.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{Mode, SFlag};
 use nix::unistd::UnlinkatFlags;
 
+use super::cause::closed_for_new;
 use super::cause::{read, user_namespace_knob};
 use super::notation::{Hex, shell_word};
 use super::{Call, Shown};
@@ -15,7 +16,7 @@ use crate::handles::Handles;
 use crate::reporter::{Quoted, quoted};
 use system::sys;
 
-/// One write(2) of a whole value to a file of the kernel, which is never created.
+/// One write(2) of a complete value to a kernel file, which must exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     path: PathBuf,
@@ -30,8 +31,7 @@ impl Write {
 }
 
 impl Write {
-    /// To map user 0 of the namespace above, a process needs a capability there since Linux 5.12:
-    /// user_namespaces(7).
+    /// Since Linux 5.12, mapping user 0 of the outer namespace needs a capability there: user_namespaces(7).
     fn root_unmapped(&self) -> Option<String> {
         let outside = |line: &str| line.split_whitespace().nth(1) == Some("0");
         std::str::from_utf8(&self.data).ok()?.lines().any(outside).then(|| {
@@ -71,17 +71,17 @@ impl Call for Write {
                 user_namespace_knob()
             }
             b"timens_offsets" if errno == Errno::ERANGE => {
-                Some("a clock inside may not be below 0, nor above 146 years: time_namespaces(7)".to_string())
+                Some("a clock inside must be between 0 and 146 years: time_namespaces(7)".to_string())
             }
             _ => None,
         }
     }
 }
 
-/// setgroups(2) may be denied before groups are mapped, and allowed only where it never was denied.
+/// setgroups(2) can be denied only before groups are mapped, and allowed only if it was never denied.
 fn setgroups_settled() -> Option<String> {
     read("/proc/self/gid_map").filter(|map| !map.is_empty()).map(|_| {
-        "it is settled where groups are mapped already, as here: --user makes a namespace where it is not"
+        "groups are mapped here already, so setgroups(2) can no longer be allowed or denied: --user creates a namespace without a map"
             .to_string()
     })
 }
@@ -104,9 +104,13 @@ impl Call for Mkdir {
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         nix::sys::stat::mkdirat(AT_FDCWD, self.path.as_path(), Mode::from_bits_truncate(self.mode))
     }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        (errno == Errno::EACCES).then(|| closed_for_new(&self.path)).flatten()
+    }
 }
 
-/// Makes a device, or an empty file: mknodat(2).
+/// Creates a device or an empty file: mknodat(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mknod {
     path: PathBuf,
@@ -117,12 +121,12 @@ pub struct Mknod {
 }
 
 impl Mknod {
-    /// A character device with a major and a minor number; `mode` is that before the umask.
+    /// A character device with a major and a minor number; `mode` is the mode before the umask.
     pub fn char_device(path: impl Into<PathBuf>, mode: u32, device: (u64, u64)) -> Self {
         Self { path: path.into(), kind: SFlag::S_IFCHR, mode, device }
     }
 
-    /// An empty file, as a place for a mount; `mode` is that before the umask.
+    /// An empty file, as a mount point; `mode` is the mode before the umask.
     pub fn file(path: impl Into<PathBuf>, mode: u32) -> Self {
         Self { path: path.into(), kind: SFlag::S_IFREG, mode, device: (0, 0) }
     }
@@ -149,6 +153,10 @@ impl Call for Mknod {
         let mode = Mode::from_bits_truncate(*mode);
         let device = nix::sys::stat::makedev(*major, *minor);
         nix::sys::stat::mknodat(AT_FDCWD, path.as_path(), *kind, mode, device)
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        (errno == Errno::EACCES).then(|| closed_for_new(&self.path)).flatten()
     }
 }
 

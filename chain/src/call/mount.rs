@@ -14,7 +14,7 @@ use crate::flags;
 use crate::handles::Handles;
 use crate::reporter::quoted;
 use system::mountinfo;
-use system::namespace::Kind;
+use system::namespace::NamespaceKind;
 
 const PROPAGATION: MsFlags =
     MsFlags::MS_PRIVATE.union(MsFlags::MS_SLAVE).union(MsFlags::MS_SHARED).union(MsFlags::MS_UNBINDABLE);
@@ -30,8 +30,8 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// A new file system of a type that needs no device. A `target` of "." is the working
-    /// directory, which nobody can swap for a symlink.
+    /// A new file system of a type that needs no device. Use "." as the `target` for the working directory,
+    /// which no other process can replace by a symlink.
     pub fn new(fstype: &'static str, target: impl Into<PathBuf>, flags: MsFlags) -> Self {
         Self { source: Some(fstype.into()), fstype: Some(fstype), ..Self::flagged(target, flags) }
     }
@@ -42,7 +42,7 @@ impl Mount {
         Self { data: Some(data.into()), ..self }
     }
 
-    /// Makes a file or directory visible at a second place.
+    /// Makes a file or directory visible at a second path.
     pub fn bind(source: impl Into<PathBuf>, target: impl Into<PathBuf>, flags: MsFlags) -> Self {
         Self { source: Some(source.into()), ..Self::flagged(target, flags | MsFlags::MS_BIND) }
     }
@@ -66,15 +66,15 @@ impl Mount {
         Self { source: None, target: target.into(), fstype: None, flags, data: None }
     }
 
-    /// The hint for a namespace in /proc that is bound on a file, to keep it.
+    /// The hint for a bind mount of a namespace in /proc onto a file, which keeps the namespace.
     fn hint_for_namespace(&self, source: &Path, errno: Errno) -> Option<String> {
         match errno {
             Errno::EINVAL if source.ends_with("ns/mnt") => mount_namespace_file(&self.target),
             Errno::ENOTDIR if self.target.is_dir() => {
                 let target = self.target.display();
-                Some(format!("{target} is a directory, and what keeps a namespace is a file: {target}/FILE"))
+                Some(format!("{target} is a directory, but only a file can keep a namespace: {target}/FILE"))
             }
-            Errno::EPERM => Some("only root may mount outside the new namespaces".to_string()),
+            Errno::EPERM => Some("only root can keep a namespace in a file".to_string()),
             _ => None,
         }
     }
@@ -88,7 +88,7 @@ impl Call for Mount {
             OrNull(source.as_deref()),
             quoted(target),
             OrNull(fstype.map(Path::new)),
-            flags::Mount(*flags),
+            flags::MountFlagNames(*flags),
             OrNull(data.as_deref().map(Path::new)),
         );
         let findmnt = if flags.intersects(PROPAGATION) { "findmnt -o TARGET,PROPAGATION" } else { "findmnt" };
@@ -105,7 +105,7 @@ impl Call for Mount {
             (Some("proc"), _) if errno == Errno::EPERM => proc_refused(),
             (Some("binfmt_misc"), _) => match errno {
                 Errno::ENODEV => Some("this kernel has no binfmt_misc: modprobe binfmt_misc".to_string()),
-                Errno::EPERM => Some("in a user namespace this takes Linux 6.7".to_string()),
+                Errno::EPERM => Some("in a user namespace this needs Linux 6.7".to_string()),
                 _ => None,
             },
             (Some("overlay"), _) => overlay_refused(errno),
@@ -139,7 +139,10 @@ pub struct Unmount {
 
 impl Call for Unmount {
     fn shown(&self) -> Shown {
-        Shown::new(format!("umount2({}, {})", quoted(&self.target), flags::Unmount(self.flags)), "umount2(2)")
+        Shown::new(
+            format!("umount2({}, {})", quoted(&self.target), flags::UnmountFlagNames(self.flags)),
+            "umount2(2)",
+        )
     }
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
@@ -149,48 +152,48 @@ impl Call for Unmount {
 
 fn overlay_refused(errno: Errno) -> Option<String> {
     let advice = match errno {
-        Errno::EPERM => "in a user namespace this takes Linux 5.11",
-        Errno::EINVAL => "it takes a root without mounts below it",
+        Errno::EPERM => "in a user namespace this needs Linux 5.11",
+        Errno::EINVAL => "an overlay needs a root directory without mounts below it",
         Errno::ENODEV => "this kernel has no overlay: modprobe overlay",
         _ => return None,
     };
     Some(advice.to_string())
 }
 
-/// A file that is to keep a mount namespace: the mount it lies on must not be shared, and the
-/// namespace must be younger than the one it is kept in, so that none keeps itself.
+/// Why a file cannot keep a mount namespace: the mount it is on must not be shared, and the namespace must be
+/// newer than the one that the file is in, so that no namespace keeps itself.
 fn mount_namespace_file(target: &Path) -> Option<String> {
     let target = fs::canonicalize(target).ok()?;
     let table = mountinfo::table().ok()?;
     let over = mountinfo::mounts(&table).filter(|mount| target.starts_with(&mount.at));
-    // of mounts on the same place, the last one is seen
+    // of several mounts on one mount point, only the last one is visible
     let mount = over.max_by_key(|mount| mount.at.as_os_str().len())?;
     let at = mount.at.display();
     Some(if mount.shared {
         format!(
-            "{at} is a shared mount, which takes no mount namespace: use a private one, \
-             as mount --make-private makes it"
+            "{at} is a shared mount, which cannot keep a mount namespace: put the file on a \
+             private mount, such as one that mount --make-private has changed"
         )
     } else {
         // the kernel numbers namespaces per processor, and compares the numbers
-        "Linux 6.18 may take a mount namespace made on another processor for an older one than \
-         the caller's: stay on one, as with taskset -c 0"
+        "Linux 6.18 can mistake a mount namespace from another processor for one older than the \
+         caller's: use one processor only: taskset -c 0 unshare-rs ..."
             .to_string()
     })
 }
 
-/// The kernel refuses a new proc that would show processes of a PID namespace without rights over
-/// it, or what a mount over a part of the old one hides.
+/// The kernel refuses a new proc if it would show processes of a PID namespace without rights over it, or if
+/// it would show what a mount over a part of the old proc hides.
 fn proc_refused() -> Option<String> {
-    if !Kind::PID.is_ours() {
-        let advice = "this PID namespace is not of this user namespace: unshare-rs --pid makes one that is";
+    if !NamespaceKind::PID.is_ours() {
+        let advice = "this PID namespace belongs to another user namespace: create one with unshare-rs --pid";
         return Some(advice.to_string());
     }
     let over = mountinfo::cover_of_proc()?;
     let over = over.display();
     Some(format!(
-        "{over} is mounted over a part of /proc, so the kernel gives no new one here; \
-         a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
+        "{over} is mounted over a part of /proc, so the kernel refuses a new one; if this is \
+         a container, start it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
          procMount: Unmasked (Kubernetes) or --unmask (chroot-rs)"
     ))
 }

@@ -1,4 +1,4 @@
-//! New namespaces, and what only the owner of one may set in it.
+//! New namespaces, and the settings that only their owner can change.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::{Call, Effect, Shown};
 use crate::flags;
 use crate::handles::Handles;
 use crate::reporter::quoted;
-use system::namespace::Kind;
+use system::namespace::NamespaceKind;
 use system::sys;
 
 /// Enters new namespaces: unshare(2).
@@ -20,8 +20,8 @@ pub struct Unshare(pub CloneFlags);
 
 impl Call for Unshare {
     fn shown(&self) -> Shown {
-        let links: Vec<_> = Kind::of(self.0).map(Kind::path).collect();
-        Shown::new(format!("unshare({})", flags::Clone(self.0)), "unshare(2)")
+        let links: Vec<_> = NamespaceKind::of(self.0).map(NamespaceKind::path).collect();
+        Shown::new(format!("unshare({})", flags::CloneFlagNames(self.0)), "unshare(2)")
             .inspect(format!("readlink {}", links.join(" ")))
     }
 
@@ -36,7 +36,7 @@ impl Call for Unshare {
             }
             Errno::EPERM | Errno::EACCES => {
                 let advice =
-                    "an ordinary user may do this only in a new user namespace: add --map-root-user (-r)";
+                    "an ordinary user can do this only in a new user namespace: add --map-root-user (-r)";
                 seccomp().or_else(|| Some(advice.to_string()))
             }
             Errno::ENOSPC => namespace_limit(self.0),
@@ -51,9 +51,9 @@ impl Call for Unshare {
     }
 }
 
-/// Which of several limits is reached cannot be seen: how many namespaces there are is nowhere counted.
+/// The kernel does not show how many namespaces exist, so the hint names every limit that could be the one.
 fn namespace_limit(flags: CloneFlags) -> Option<String> {
-    let limits = Kind::of(flags).filter_map(|kind| {
+    let limits = NamespaceKind::of(flags).filter_map(|kind| {
         let limit = kind.limit();
         let value: u64 = read(&format!("/proc/sys/user/{limit}"))?.parse().ok()?;
         Some((value, limit))
@@ -65,17 +65,17 @@ fn namespace_limit(flags: CloneFlags) -> Option<String> {
     let named: Vec<String> = limits.iter().map(|(value, limit)| format!("user.{limit} is {value}")).collect();
     let which = match named.as_slice() {
         [] => return None,
-        [_] => "the limit of namespaces is reached",
-        _ => "a limit of namespaces is reached, one of these",
+        [_] => "the namespace limit is reached",
+        _ => "one of these namespace limits is reached",
     };
-    // how deep they nest cannot be seen from inside
+    // the nesting depth cannot be read from inside
     let nests = flags.contains(CloneFlags::CLONE_NEWUSER) && limits.iter().all(|(value, _)| *value > 0);
     let deep = if nests { ", or user namespaces nest deeper than 32" } else { "" };
-    Some(format!("no disk is full: {which}, {} (sysctl){deep}", named.join(", ")))
+    Some(format!("the disk is not full: {which}: {} (sysctl){deep}", named.join(", ")))
 }
 
 fn missing_kind(flags: CloneFlags) -> Option<String> {
-    let missing = Kind::of(flags).filter(|kind| !Path::new(&kind.path()).exists());
+    let missing = NamespaceKind::of(flags).filter(|kind| !Path::new(&kind.path()).exists());
     let missing: Vec<&str> = missing.map(|kind| kind.file).collect();
     let proc_is_there = Path::new("/proc/self/ns").exists();
     (proc_is_there && !missing.is_empty())

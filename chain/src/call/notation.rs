@@ -19,7 +19,7 @@ impl Display for OrNull<'_> {
     }
 }
 
-/// A part of a device number.
+/// A part of a device number, in hexadecimal.
 pub(super) struct Hex(pub(super) u64);
 
 impl Display for Hex {
@@ -32,14 +32,14 @@ pub(super) fn signal_name(signo: i32) -> String {
     Signal::try_from(signo).map_or_else(|_| signo.to_string(), |signal| signal.as_str().to_string())
 }
 
-/// A path below the working directory as a shell word, without its `.` parts.
+/// A path below the working directory as a shell word, without its `.` components.
 pub(super) fn shell_word_at(cwd: &Path, path: &Path) -> String {
     let path = cwd.join(path);
     shell_word(&path.components().filter(|part| *part != Component::CurDir).collect::<std::path::PathBuf>())
 }
 
-/// A path as a shell word: in single quotes unless it is plain, because a shell expands `$` and
-/// backticks in double ones.
+/// A path as a shell word: in single quotes unless it is plain, because a shell expands `$` and backticks in
+/// double quotes.
 pub fn shell_word(path: &Path) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
     match path.to_str() {

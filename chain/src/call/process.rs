@@ -15,19 +15,18 @@ use nix::unistd::Pid;
 use super::cause::PROCESS_LIMIT;
 use super::notation::signal_name;
 use super::{Call, Effect, Shown};
-use crate::exec;
-use crate::exit::{NOT_FOUND, NOT_RUNNABLE};
+use crate::command;
 use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
 use system::sys;
 
-/// A fork after which the child goes on with the plan and the parent stays until it has ended:
-/// fork(2), clone3(2). Only a plan can make it: see [`Plan::fork`](crate::Plan::fork).
+/// A fork: the child continues the plan, and the parent waits until the child has ended: fork(2), clone3(2).
+/// Only a plan can do this: see [`Plan::fork`](crate::Plan::fork).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ForkOptions {
     /// An open cgroup v2 directory in which the child starts.
     pub into: Option<FdSlot>,
-    /// The child is PID 1 of a new PID namespace, for which the kernel drops signals it does not catch.
+    /// The child is PID 1 of a new PID namespace: the kernel drops signals that it does not catch.
     pub child_is_init: bool,
 }
 
@@ -53,7 +52,7 @@ impl ForkOptions {
                 "the group has controllers enabled for groups below it, so it cannot hold a process"
             }
             Errno::EACCES => {
-                "moving a process also needs write permission for cgroup.procs of the nearest group above both: cgroups(7)"
+                "you also need write access to cgroup.procs in the nearest common ancestor of both groups: cgroups(7)"
             }
             Errno::EOPNOTSUPP => "the group is threaded or below a threaded one: cgroups(7)",
             _ => return None,
@@ -66,12 +65,12 @@ impl ForkOptions {
     }
 }
 
-/// Runs a program to its end: fork(2), execve(2), waitpid(2).
+/// Runs a program and waits for it: posix_spawn(3), waitpid(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunProgram {
-    /// Its path.
+    /// The program's path.
     pub program: PathBuf,
-    /// Its arguments, the zeroth included.
+    /// The arguments, including the zeroth.
     pub argv: Vec<OsString>,
 }
 
@@ -79,11 +78,37 @@ impl RunProgram {
     fn name(&self) -> &[u8] {
         self.program.file_name().unwrap_or_default().as_bytes()
     }
+
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// Those of fork(2) and execve(2), with `EACCES` for `EPERM`.
+    pub(crate) fn start(&self) -> Result<Pid, Errno> {
+        let path = sys::c_string(self.program.as_os_str())?;
+        let argv: Vec<_> = self.argv.iter().map(|arg| sys::c_string(arg)).collect::<Result<_, _>>()?;
+        match sys::spawn(&path, &argv) {
+            Ok(pid) => Ok(Pid::from_raw(pid)),
+            // the other is the answer of a program that ran
+            Err(Errno::EPERM) => Err(Errno::EACCES),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Waits until a program that was started has ended.
+    ///
+    /// # Errors
+    /// `EPERM` if it fails, after it printed the reason on standard error.
+    pub(crate) fn wait(pid: Pid) -> Result<(), Errno> {
+        match waitpid(pid, None)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            _ => Err(Errno::EPERM),
+        }
+    }
 }
 
 impl Call for RunProgram {
     fn shown(&self) -> Shown {
-        let notation = exec::notation(self.program.as_os_str(), &self.argv);
+        let notation = command::notation(self.program.as_os_str(), &self.argv);
         match self.name() {
             b"newuidmap" => Shown::new(notation, "newuidmap(1)").inspect("cat /proc/self/uid_map"),
             b"newgidmap" => Shown::new(notation, "newgidmap(1)").inspect("cat /proc/self/gid_map"),
@@ -92,23 +117,13 @@ impl Call for RunProgram {
     }
 
     /// # Errors
-    /// As fork(2); `ENOENT` or `EACCES` if it cannot be run, `EPERM` if it fails, after it has
-    /// printed why on standard error.
+    /// Those of [`RunProgram::start`]; `EPERM` if the program fails, after it printed the reason on standard error.
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
-        let path = sys::c_string(self.program.as_os_str())?;
-        let argv: Vec<_> = self.argv.iter().map(|arg| sys::c_string(arg)).collect::<Result<_, _>>()?;
-        let Some(pid) = sys::fork()? else {
-            sys::exit(match sys::execve(&path, &argv) {
-                Errno::ENOENT => NOT_FOUND,
-                _ => NOT_RUNNABLE,
-            })
-        };
-        match waitpid(Pid::from_raw(pid), None)? {
-            WaitStatus::Exited(_, 0) => Ok(()),
-            WaitStatus::Exited(_, NOT_FOUND) => Err(Errno::ENOENT),
-            WaitStatus::Exited(_, NOT_RUNNABLE) => Err(Errno::EACCES),
-            _ => Err(Errno::EPERM),
-        }
+        Self::wait(self.start()?)
+    }
+
+    fn program(&self) -> Option<&RunProgram> {
+        Some(self)
     }
 
     fn hint(&self, errno: Errno) -> Option<String> {
@@ -122,8 +137,8 @@ impl Call for RunProgram {
     }
 }
 
-/// Puts a process 1 that only reaps out of reach of the processes inside: they cannot trace it or open its
-/// files in /proc, ptrace(2); it has its own session, and its working directory is the root, so that
+/// Protects a process 1 that only reaps from the processes inside: they cannot trace it or open its files in
+/// /proc, ptrace(2). It gets a session of its own. Its working directory becomes the root, so that
 /// pivot_root(2) moves it as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WithdrawReaper;
@@ -141,7 +156,22 @@ impl Call for WithdrawReaper {
     }
 }
 
-/// An open file for the number of a process, and the outer /proc, whose numbers are written.
+/// Keeps other processes from tracing this one and opening its files in /proc, until it becomes the command: ptrace(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepOutOfReach;
+
+impl Call for KeepOutOfReach {
+    fn shown(&self) -> Shown {
+        Shown::new("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE)", "PR_SET_DUMPABLE(2const)")
+    }
+
+    fn make(&self, _: &mut Handles) -> Result<(), Errno> {
+        nix::sys::prctl::set_dumpable(false)
+    }
+}
+
+/// An open file for the number of a process, and the link `self` of the outer /proc, which has the number that is
+/// written. Not /proc itself: through a directory outside the root, paths inside would lead out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PidFile {
     /// The file.
@@ -150,12 +180,12 @@ pub struct PidFile {
     pub proc: FdSlot,
 }
 
-/// Opens a file for the number of a process, empties it, and opens the /proc whose numbers are written: open(2).
+/// Opens and truncates a file for a PID, and opens `self` in the /proc that has the PID to write: open(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenPidFile {
     /// Its path.
     pub path: PathBuf,
-    /// Where both are kept.
+    /// The slots for both descriptors.
     pub slots: PidFile,
 }
 
@@ -163,22 +193,22 @@ impl Call for OpenPidFile {
     fn shown(&self) -> Shown {
         let path = quoted(&self.path);
         let file = format!("openat(AT_FDCWD, {path}, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0644)");
-        let proc = "openat(AT_FDCWD, \"/proc\", O_PATH|O_DIRECTORY|O_CLOEXEC)";
+        let proc = "openat(AT_FDCWD, \"/proc/self\", O_PATH|O_NOFOLLOW|O_CLOEXEC)";
         Shown::new(format!("{file}, {proc}"), "open(2)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_CLOEXEC;
         let file = nix::fcntl::open(&self.path, flags, Mode::from_bits_truncate(0o644))?;
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let proc = nix::fcntl::open("/proc", flags, Mode::empty())?;
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let proc = nix::fcntl::open("/proc/self", flags, Mode::empty())?;
         handles.hold(self.slots.file, file);
         handles.hold(self.slots.proc, proc);
         Ok(())
     }
 }
 
-/// Writes the number that a /proc has for this process into an open file.
+/// Writes the PID that a /proc shows for this process to an open file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WritePid(pub PidFile);
 
@@ -188,10 +218,10 @@ impl Call for WritePid {
     }
 
     /// # Errors
-    /// `ENOENT` without /proc, as write(2).
+    /// `ENOENT` without /proc, else those of write(2).
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
         // getpid(2) would return the number inside
-        let pid = nix::fcntl::readlinkat(handles.get(self.0.proc)?, "self")?;
+        let pid = nix::fcntl::readlinkat(handles.get(self.0.proc)?, "")?;
         let mut line = pid.into_encoded_bytes();
         line.push(b'\n');
         match nix::unistd::write(handles.get(self.0.file)?, &line)? {
@@ -201,7 +231,7 @@ impl Call for WritePid {
     }
 }
 
-/// Chooses the signal this process gets when its parent dies, 0 for none: PR_SET_PDEATHSIG(2const).
+/// Sets the signal that this process gets when its parent dies, 0 for none: PR_SET_PDEATHSIG(2const).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeathSignal(pub i32);
 
@@ -215,12 +245,12 @@ impl Call for DeathSignal {
     }
 }
 
-/// Keeps an inherited descriptor from the command: FD_CLOEXEC, fcntl(2).
+/// Closes an inherited descriptor when the command starts: FD_CLOEXEC, fcntl(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseOnExec {
     /// Its number.
     pub fd: RawFd,
-    /// What it leads to.
+    /// What it refers to.
     pub path: PathBuf,
 }
 
@@ -235,8 +265,8 @@ impl Call for CloseOnExec {
     }
 }
 
-/// Sets a variable, for the command and, if it is PATH, for the search of it: environ(7). Not a system
-/// call, so strace(1) does not see it.
+/// Sets a variable for the command; PATH also for the search for it: environ(7). Not a system call, so
+/// strace(1) does not show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetVariable {
     /// Its name.

@@ -1,4 +1,4 @@
-//! A user namespace whose ids no account of the machine has.
+//! A user namespace with ids that no account of the machine has.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use super::{Call, Effect, Shown};
 use crate::handles::{FdSlot, Handles};
 use system::{free_ids, sys};
 
-/// What those who search for free ids hold, so that no two find the same.
+/// Held while a run searches for free ids, so that no two runs find the same.
 const LOCK: &str = "/run/exec-chain.lock";
 
-/// Waits for the lock of those who search for free ids: flock(2).
+/// Waits until no other run searches for free ids: flock(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockFreeIds(pub FdSlot);
 
@@ -28,7 +28,7 @@ impl Call for LockFreeIds {
     }
 }
 
-/// Lets others search, also where another process has inherited the lock: flock(2).
+/// Lets other runs search for free ids, even if another process has inherited the lock: flock(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnlockFreeIds(pub FdSlot);
 
@@ -42,8 +42,9 @@ impl Call for UnlockFreeIds {
     }
 }
 
-/// Creates a user namespace with free ids, from 0, and keeps it open for [`EnterUserNamespace`]. Which ids are
-/// free is known only when the lock is held. A child creates it, because the maps are written from outside.
+/// Creates a user namespace with free ids, mapped from 0, and keeps it open for [`EnterUserNamespace`]. Only
+/// the holder of the lock knows which ids are free. A child creates the namespace, because its maps must be
+/// written from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateUserNamespace(pub FdSlot);
 
@@ -56,7 +57,7 @@ impl Call for CreateUserNamespace {
     }
 
     /// # Errors
-    /// `EUSERS` if there are no free ids, else as fork(2), unshare(2) and a write to uid_map.
+    /// `EUSERS` if there are no free ids, else those of fork(2), unshare(2) and a write to uid_map.
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
         let ids = free_ids::find().ok_or(Errno::EUSERS)?;
         let namespace = sys::user_namespace(&format!("0 {} {}", ids.first, ids.count))?;
@@ -66,12 +67,12 @@ impl Call for CreateUserNamespace {
 
     fn hint(&self, errno: Errno) -> Option<String> {
         (errno == Errno::EUSERS).then(|| {
-            "no 65536 ids from 524288 on are free here: see /proc/self/uid_map, /etc/subuid and /etc/subgid".to_string()
+            "no 65536 consecutive ids from 524288 up are free here: see /proc/self/uid_map, /etc/subuid and /etc/subgid".to_string()
         })
     }
 }
 
-/// Enters a user namespace, with all capabilities there and no id yet: setns(2).
+/// Enters a user namespace, with all capabilities in it and not yet with a mapped id: setns(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnterUserNamespace(pub FdSlot);
 

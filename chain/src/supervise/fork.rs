@@ -18,17 +18,17 @@ use crate::call::ForkOptions;
 use crate::handles::Handles;
 use system::sys;
 
-/// Which of the two goes on after a fork.
+/// The process that continues after a fork.
 pub(crate) enum Forked {
-    /// The child, and whether it could enter the group where it had to do that itself.
+    /// The child, and, if it had to enter the group itself, whether it could.
     Child(Result<(), Errno>),
     Supervisor(Supervisor),
 }
 
-/// Forks as `stay` says. Every signal is blocked by then; the child gets `before` back.
+/// Forks as `stay` says. The caller has blocked every signal; the child gets the mask `before` back.
 ///
 /// # Errors
-/// As pipe(2), signalfd(2), fork(2) and clone3(2).
+/// Those of pipe(2), signalfd(2), fork(2) and clone3(2).
 pub(crate) fn fork(
     stay: &ForkOptions,
     handles: &Handles,
@@ -36,13 +36,13 @@ pub(crate) fn fork(
     reaper: Option<Reaper>,
 ) -> Result<Forked, Errno> {
     let (alive_read, liveness_pipe) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    // not sigwaitinfo(2), which takes the mask away while it waits: whoever looks at ours
-    // to see whether a signal is dropped must find it
+    // not sigwaitinfo(2), which changes the signal mask while it waits: an outer supervisor reads our mask to
+    // see whether a signal is dropped
     let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)?;
     let group = stay.into.map(|name| handles.get(name)).transpose()?;
     let proc = if stay.child_is_init { open_proc() } else { None };
     let terminal = own_terminal();
-    // an ignored SIGCHLD would reap the child before we learn how it ended
+    // with SIGCHLD ignored, the kernel would reap the child before we learn how it ended
     let chld_was_ignored = sys::is_ignored(libc::SIGCHLD);
     if chld_was_ignored {
         sys::set_ignored(libc::SIGCHLD, false);
@@ -81,8 +81,8 @@ pub(crate) fn fork(
     Ok(Forked::Child(joined))
 }
 
-/// The child's pid for the parent, nothing for the child, and whether the child has to enter the group
-/// itself: before Linux 5.7, and in containers whose seccomp filter hides clone3(2).
+/// The child's PID for the parent, None for the child, and whether the child must enter the group itself:
+/// before Linux 5.7, and in containers whose seccomp filter blocks clone3(2).
 fn fork_child(group: Option<BorrowedFd<'_>>) -> Result<(Option<i32>, bool), Errno> {
     match group.map(sys::fork_into) {
         None => Ok((sys::fork()?, false)),
@@ -91,12 +91,12 @@ fn fork_child(group: Option<BorrowedFd<'_>>) -> Result<(Option<i32>, bool), Errn
     }
 }
 
-/// The controlling terminal, where our process group is the one in its foreground.
+/// The controlling terminal, if our process group is in its foreground.
 fn own_terminal() -> Option<(OwnedFd, Pid)> {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let terminal = nix::fcntl::open("/dev/tty", flags, Mode::empty()).ok()?;
     let ours = nix::unistd::getpgrp();
     let foreground = nix::unistd::tcgetpgrp(&terminal).ok()?;
-    // 0 stands for a group of another PID namespace, which cannot be named here
+    // 0 means a group of another PID namespace, which has no number here
     (foreground == ours && ours.as_raw() > 0).then_some((terminal, ours))
 }

@@ -1,22 +1,22 @@
 //! Descriptors that a service manager passes on: sd_listen_fds(3).
 //!
-//! `LISTEN_PID` is the number of the process that they are for. A process that forks for the command
-//! has another number than the command, which would then not take them.
+//! `LISTEN_PID` is the PID of the process that they are for. After a fork, the command's PID differs, so it
+//! would not accept them.
 
 use system::sys;
 
 const VARIABLE: &str = "LISTEN_PID";
-/// The same as a pidfd of the process, by its inode: systemd 259.
+/// The same as the inode of the process's pidfd: systemd 259.
 const BY_INODE: &str = "LISTEN_PIDFDID";
 
-/// Whether what is passed on is for this process.
+/// Whether the descriptors are for this process.
 pub(super) fn is_own() -> bool {
     std::env::var(VARIABLE).is_ok_and(|pid| pid == std::process::id().to_string())
 }
 
-/// Lets it be for this process, the child of the one that it was for.
+/// Marks them as meant for this process, a child of the process that they were meant for.
 pub(super) fn take() {
-    // out of memory is all that can happen, and then the command does not take it
+    // this fails only without memory, and then the command does not use them
     let _ = sys::set_variable(VARIABLE, std::process::id().to_string());
     let _ = sys::unset_variable(BY_INODE);
 }

@@ -1,5 +1,6 @@
-//! Whether a terminal's stop stops anybody here. In an orphaned process group, which no shell could
-//! resume, the kernel drops it: under a terminal emulator or ssh that started the tool and no shell.
+//! Whether a terminal's stop signal stops a process here. In an orphaned process group, which no shell could
+//! resume, the kernel ignores it. A group is orphaned if a terminal emulator or ssh started the tool without
+//! a shell.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -12,14 +13,14 @@ use nix::unistd::Pid;
 
 use system::sys;
 
-/// Whether the kernel would stop a process of our group for this signal. It is asked by a child that
-/// sends it to itself: who else is in the group, and whose children they are, is not to be seen from
-/// inside a PID namespace.
+/// Whether the kernel would stop a process of our group for this signal. To find out, a child sends the
+/// signal to itself: a process in a PID namespace cannot see who else is in the group, and whose children
+/// they are.
 ///
 /// # Source
 /// POSIX, "Orphaned Process Group" and "Signal Actions"; kernel/signal.c, `get_signal`.
 pub(super) fn would_stop(signal: Signal) -> bool {
-    // who cannot be asked is taken for stoppable, as nearly all are
+    // without a child to ask, assume that the group can be stopped, as nearly all can
     let Ok((alive_read, alive)) = nix::unistd::pipe2(OFlag::O_CLOEXEC) else { return true };
     let Ok(forked) = sys::fork() else { return true };
     let Some(probe) = forked else {
@@ -35,9 +36,9 @@ pub(super) fn would_stop(signal: Signal) -> bool {
     stopped
 }
 
-/// The child: it blocks every signal, as its parent does.
+/// The child. It blocks every signal, as its parent does.
 fn stop_or_exit(signal: Signal, alive: &OwnedFd) -> ! {
-    // stopped, it must not outlive the parent
+    // a stopped child must not outlive the parent
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     let mut fds = [PollFd::new(alive.as_fd(), PollFlags::empty())];
     if nix::poll::poll(&mut fds, PollTimeout::ZERO) == Ok(0) {

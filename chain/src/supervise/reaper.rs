@@ -1,14 +1,14 @@
-//! The reaper: process 1 of a PID namespace, beside the command and not above it.
+//! The reaper: process 1 of a PID namespace, the command's sibling and not its parent.
 //!
-//! The supervisor outside forks it, and then the command, which is process 2 of the namespace and the
-//! supervisor's own child. So the kernel treats the command as any process: it does what a signal does
-//! by default, and the supervisor sees it stop and end. The reaper takes processes that lose
-//! their parent, and when it ends the kernel ends all in the namespace: pid_namespaces(7).
+//! The supervisor outside forks the reaper, and then the command, which is process 2 of the namespace and the
+//! supervisor's own child. So the kernel treats the command like any process: signals have their default
+//! actions, and the supervisor sees it stop and end. The reaper adopts processes that lose their parent. When
+//! the reaper ends, the kernel kills every process in the namespace: pid_namespaces(7).
 //!
-//! It comes from outside, and the command can see it. So before the command starts the reaper has no more
-//! rights than the command will have and no open descriptor, and cannot be traced, nor its memory read. It
-//! gets there while the process of the command makes its own steps, which at the end waits for the
-//! reaper's answer.
+//! The reaper comes from outside, and the command can see it. So before the command starts, the reaper has no
+//! open descriptor and no more rights than the command will have, and no other process can trace it or read
+//! its memory. It does this in parallel with the steps of the command's process, which waits for the reaper's
+//! answer at the end.
 
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
@@ -21,21 +21,21 @@ use super::parent::end_with_parent;
 use crate::exit::FAILED;
 use system::sys;
 
-/// The answer of a reaper that has reported the failed step itself; other answers are 0 or an errno.
+/// The answer of a reaper that has reported a failed step itself. Other answers are 0 or an errno.
 const HAS_REPORTED: i32 = -1;
 
 /// A reaper.
 #[derive(Debug)]
 pub(crate) struct Reaper {
     pub(super) pid: i32,
-    /// Unless it was taken.
+    /// None after [`Self::take_answer`].
     answer: Option<Answer>,
-    /// Whether it sees our end by itself: pidfd_open(2), Linux 5.3. Otherwise it does by the socket, of which
-    /// no other process may have a copy before it has looked.
+    /// Whether it sees our end by a pidfd: pidfd_open(2), Linux 5.3. Otherwise it sees it by the socket, so
+    /// no other process may have a copy of the socket before the reaper has checked.
     sees_our_end: bool,
 }
 
-/// What a reaper answers when it has made its steps.
+/// The reaper's answer after its steps.
 #[derive(Debug)]
 pub(crate) struct Answer(OwnedFd);
 
@@ -44,16 +44,16 @@ pub(crate) struct Answer(OwnedFd);
 pub(crate) enum NotReady {
     /// A step failed, and the reaper has reported it.
     Reported,
-    /// It has not begun with its steps, or was killed: `ECHILD`.
+    /// It has not started its steps, or was killed: `ECHILD`.
     Failed(Errno),
 }
 
 impl Reaper {
-    /// Forks a reaper that makes its steps. `make_steps` runs in it and returns whether all
-    /// are made; if not, no reaper is left. /proc/1/cmdline shows `name`. The caller has blocked every signal.
+    /// Forks a reaper. `make_steps` runs its steps and returns whether all succeeded; if not, the reaper
+    /// ends. /proc/1/cmdline shows `name`. The caller has blocked every signal.
     ///
     /// # Errors
-    /// As socketpair(2) and fork(2).
+    /// Those of socketpair(2) and fork(2).
     pub(crate) fn start(name: &str, make_steps: impl FnOnce() -> bool) -> Result<Self, Errno> {
         let (ours, its) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         let own = sys::pidfd_open(nix::unistd::getpid().as_raw()).ok();
@@ -64,17 +64,17 @@ impl Reaper {
         Ok(Self { pid, answer: Some(Answer(ours)), sees_our_end: own.is_some() })
     }
 
-    /// Whether the next process may be forked before the answer has come.
+    /// Whether the next process can be forked before the answer arrives.
     pub(crate) fn works_beside(&self) -> bool {
         self.sees_our_end
     }
 
-    /// The answer, for the process of the command.
+    /// Takes the answer, for the command's process.
     pub(crate) fn take_answer(&mut self) -> Option<Answer> {
         self.answer.take()
     }
 
-    /// Ends it, and with it all that is left in the namespace.
+    /// Ends the reaper, and with it every process left in the namespace.
     pub(crate) fn end(self) {
         let _ = sys::kill(self.pid, libc::SIGKILL);
         let _ = waitpid(Pid::from_raw(self.pid), None);
@@ -82,7 +82,7 @@ impl Reaper {
 }
 
 impl Answer {
-    /// Waits for it.
+    /// Waits for the answer.
     pub(crate) fn wait(self) -> Result<(), NotReady> {
         let mut answer = [0; 4];
         let answered = loop {
@@ -101,7 +101,7 @@ impl Answer {
     }
 }
 
-/// The reaper itself. The kernel reaps what ends under a parent that ignores SIGCHLD: waitpid(2).
+/// The reaper itself. It ignores SIGCHLD, so the kernel reaps its children: waitpid(2).
 fn reap(name: &str, socket: &OwnedFd, parent: &OwnedFd, make_steps: impl FnOnce() -> bool) -> ! {
     sys::set_ignored(libc::SIGCHLD, true);
     let outcome = match end_with_parent(parent) {
@@ -110,12 +110,13 @@ fn reap(name: &str, socket: &OwnedFd, parent: &OwnedFd, make_steps: impl FnOnce(
         Err(errno) => errno as i32,
     };
     sys::overwrite_arguments(name);
+    sys::overwrite_environment();
     sys::close_all_but(socket.as_fd());
     let sent = send(socket.as_raw_fd(), &outcome.to_ne_bytes(), MsgFlags::MSG_NOSIGNAL);
     if sent.is_err() {
         sys::exit(FAILED);
     }
-    // it stays after a failure as well: its end would kill the process of the command, which is to report it
+    // it stays after a failure, too: its end would kill the command's process, which must report the failure
     let _ = nix::unistd::close(socket.as_raw_fd());
     sys::drop_code_pages();
     loop {

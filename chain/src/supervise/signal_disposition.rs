@@ -1,4 +1,4 @@
-//! What becomes of a signal in a child that is process 1, as /proc shows it.
+//! How a child that is process 1 handles a signal, as /proc shows it.
 
 use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -14,7 +14,7 @@ pub(super) fn open_proc() -> Option<OwnedFd> {
     nix::fcntl::open("/proc", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).ok()
 }
 
-/// A child's directory in a proc, whose PID namespace may be one above ours.
+/// A child's directory in a proc whose PID namespace can be an outer one.
 pub(super) struct ChildInProc {
     proc: OwnedFd,
     number: i32,
@@ -26,7 +26,7 @@ impl ChildInProc {
         if own == std::process::id().to_string().as_str() {
             return Some(Self { proc, number: child });
         }
-        // a proc of another namespace numbers the child as a pidfd tells it: pidfd_open(2), Linux 5.3
+        // a proc of another namespace has the number that the pidfd shows: pidfd_open(2), Linux 5.3
         let pidfd = sys::pidfd_open(child).ok()?;
         let info = read_below(&proc, &format!("self/fdinfo/{}", pidfd.as_raw_fd()))?;
         let number = Status::new(info).field("Pid")?.parse().ok()?;
@@ -45,24 +45,24 @@ fn read_below(dir: &OwnedFd, path: &str) -> Option<String> {
     Some(text)
 }
 
-/// While stopped as PID 1, the parent blocks every signal but this one, which by default does nothing, so
-/// that a parent outside can see the stop.
+/// The only signal that a stopped parent does not block, if it is PID 1. An outer parent sees this mask and
+/// recognises the stop. The signal does nothing by default.
 pub(super) const STOPPED_MARKER: Signal = Signal::SIGURG;
 
-/// What a child does with a signal.
+/// How a child handles a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disposition {
-    /// It catches or ignores it, or nobody can tell.
+    /// It catches or ignores the signal, or its status cannot be read.
     Handled,
-    /// It blocks it, and has it waiting.
+    /// It blocks the signal, which is pending.
     Pending,
-    /// It blocks it, and has none waiting: it did not come yet, or was taken without a handler.
+    /// It blocks the signal, which is not pending: it has not arrived yet, or was accepted without a handler.
     Taken,
-    /// It knows nothing of it, and the kernel drops it.
+    /// It does none of this, so the kernel drops the signal.
     Dropped,
 }
 
-/// What becomes of a signal, by the child's status: proc_pid_status(5).
+/// How the child handles a signal, from its status: proc_pid_status(5).
 pub(super) fn disposition(status: &Status, signo: i32) -> Disposition {
     let set = |field: &str| status.mask(field).unwrap_or(u64::MAX);
     let bit = |signo: i32| 1u64 << (signo - 1);
@@ -80,7 +80,7 @@ pub(super) fn disposition(status: &Status, signo: i32) -> Disposition {
     }
 }
 
-/// Whether a set of blocked signals is that of a parent that rests: see [`STOPPED_MARKER`].
+/// Whether a mask of blocked signals is that of a stopped parent: see [`STOPPED_MARKER`].
 fn is_stopped_mask(blocked: u64) -> bool {
     let unblockable = [Signal::SIGKILL, Signal::SIGSTOP];
     Signal::iterator()
@@ -88,14 +88,14 @@ fn is_stopped_mask(blocked: u64) -> bool {
         .all(|signal| (blocked & (1 << (signal as i32 - 1)) != 0) == (signal != STOPPED_MARKER))
 }
 
-/// What a signal does by itself.
+/// The default action of a signal.
 pub(super) enum DefaultAction {
     End,
     Stop,
     Nothing,
 }
 
-/// What a signal does to a process that never heard of it: signal(7).
+/// The default action of a signal: signal(7).
 pub(super) fn default_action(signo: i32) -> DefaultAction {
     match signo {
         libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => DefaultAction::Nothing,
@@ -115,7 +115,7 @@ mod tests {
     }
 
     const STOP: u64 = 1 << (libc::SIGTSTP - 1);
-    /// As a parent that waits has it.
+    /// The mask of a waiting parent.
     const ALL: u64 = !(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1));
     const STOPPED: u64 = ALL & !(1 << (libc::SIGURG - 1));
 
@@ -128,13 +128,13 @@ mod tests {
             (status(ALL, STOP, 0), Disposition::Pending),
             (status(ALL, 0, 0), Disposition::Taken),
             (status(STOPPED, 0, 0), Disposition::Dropped),
-            // it has yet to stop its own child
+            // it has yet to stop its child
             (status(STOPPED, STOP, 0), Disposition::Pending),
             (Status::default(), Disposition::Handled),
         ] {
             assert_eq!(disposition(&status, libc::SIGTSTP), expected, "{status:?}");
         }
-        // a parent at rest is no less alive
+        // a stopped parent is alive as well
         assert_eq!(disposition(&status(STOPPED, 0, 0), libc::SIGTERM), Disposition::Taken);
     }
 }

@@ -1,4 +1,4 @@
-//! A clock beside the signals: a parent that waits may have to look at the command now and then.
+//! A timer beside the signals: the supervisor may have to check the command now and then.
 
 use std::time::{Duration, Instant};
 
@@ -6,26 +6,26 @@ use nix::poll::PollTimeout;
 
 use crate::reporter::Reporter;
 
-/// Looks at the command, whose pid it is given, and says how long it is until the next look; nothing
-/// for never again. It may be called earlier than it asked for.
+/// Checks the command with this PID, and returns the time until the next check, or None for no further check.
+/// It can be called earlier than that.
 pub type Watch = Box<dyn FnMut(&Reporter, i32) -> Option<Duration>>;
 
-/// The longest time between two looks: poll(2) counts milliseconds in 31 bits.
+/// The longest time between two checks: poll(2) counts milliseconds in 31 bits.
 const MAX_TIME_BETWEEN_LOOKS: Duration = Duration::from_secs(3600);
 
-/// A watch, and when it looks next.
+/// A watch, and the time of its next check.
 pub(crate) struct Timer<'a> {
     watch: Option<(Watch, Instant)>,
     reporter: &'a Reporter,
 }
 
 impl<'a> Timer<'a> {
-    /// A timer that looks at once, or never where nothing is watched: the clock is then not read.
+    /// A timer that checks at once. Without a watch it never does, and does not read the clock.
     pub(crate) fn new(watch: Option<Watch>, reporter: &'a Reporter) -> Self {
         Self { watch: watch.map(|watch| (watch, Instant::now())), reporter }
     }
 
-    /// Looks if it is time, and says how long poll(2) may wait for something else.
+    /// Checks if it is time, and returns how long poll(2) can wait for something else.
     pub(crate) fn look(&mut self, child: i32) -> PollTimeout {
         let Some((watch, due)) = &mut self.watch else { return PollTimeout::NONE };
         let mut now = Instant::now();
@@ -37,7 +37,7 @@ impl<'a> Timer<'a> {
             now = Instant::now();
             *due = now + wait.min(MAX_TIME_BETWEEN_LOOKS);
         }
-        // a part of a millisecond that is cut off would be a poll without a wait
+        // rounding down to milliseconds would poll without waiting
         let wait = due.saturating_duration_since(now) + Duration::from_millis(1);
         PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
     }
@@ -65,7 +65,7 @@ mod tests {
         let watch: Watch = Box::new(move |_, child| {
             assert_eq!(child, 7);
             counted.set(counted.get() + 1);
-            // the first time it asks for another look at once, the second time for one in a year
+            // the first call asks for another one at once, the second for one in a year
             match counted.get() {
                 1 => Some(Duration::ZERO),
                 2 => Some(Duration::MAX),

@@ -1,7 +1,7 @@
-//! Makes NEWROOT what the command left of it.
+//! Applies a command's changes to NEWROOT.
 //!
-//! Each file is written beside its place and renamed over it, and the upper directory stays whole until the
-//! end: an apply that was interrupted is done by another one, which passes over what is as it should be.
+//! Each file is written beside its final name and renamed over it, and the upper directory stays complete
+//! until the end. After an interruption, another apply finishes the work; it skips what is already correct.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -10,71 +10,70 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
 
-use super::tree::{
-    self, Dir, attributes, entry_path, file_type, has_rights_it_can_have, is_opaque, is_same, is_whiteout,
-};
+use super::comparison::{has_rights_it_can_have, is_opaque, is_same, is_whiteout};
+use super::dir::{Dir, attributes, chmod_held, entry_path, file_type};
+use super::removal::remove;
 
-/// The name of what is being written, in the directory of its place.
+/// The temporary name of a file that is being written, in the same directory.
 const UNFINISHED: &str = ".chroot-rs.unfinished";
 
-/// An apply on its way.
-#[derive(Default)]
-pub struct Apply {
-    /// The first name of each file that has several, by device and number in the upper directory.
+/// An apply in progress.
+pub struct Apply<'a> {
+    /// The root directory to change.
+    root: &'a Dir,
+    /// The first name of each file with several names, by device and inode in the upper directory.
     links: BTreeMap<(u64, u64), PathBuf>,
 }
 
-/// An error with the path it is about.
+/// An error and its path.
 pub type Failed = (PathBuf, io::Error);
 
-impl Apply {
-    /// Applies an upper directory to the one below it. `root` is the top of the latter, `at` the way from
-    /// there.
+impl<'a> Apply<'a> {
+    /// Applies an upper directory to `root`.
     ///
     /// # Errors
-    /// Of the first path that could not be made what it should be.
-    pub fn directory(&mut self, upper: &Dir, lower: &Dir, root: &Dir, at: &Path) -> Result<(), Failed> {
+    /// The first path that could not be changed.
+    pub fn all(upper: &Dir, root: &'a Dir) -> Result<(), Failed> {
+        Self { root, links: BTreeMap::new() }.directory(upper, root, Path::new(""))
+    }
+
+    /// Applies a directory to the one below it, which is at the path `at` from the root.
+    fn directory(&mut self, upper: &Dir, lower: &Dir, at: &Path) -> Result<(), Failed> {
         for name in upper.names().map_err(|why| (at.to_path_buf(), why))? {
             let path = at.join(&name);
-            self.entry(upper, lower, root, &name, &path).map_err(|failed| failed.unwrap_or_at(&path))?;
+            self.entry(upper, lower, &name, &path).map_err(|failed| failed.unwrap_or_at(&path))?;
         }
         Ok(())
     }
 
-    fn entry(
-        &mut self,
-        upper: &Dir,
-        lower: &Dir,
-        root: &Dir,
-        name: &OsStr,
-        path: &Path,
-    ) -> Result<(), Inner> {
+    fn entry(&mut self, upper: &Dir, lower: &Dir, name: &OsStr, path: &Path) -> Result<(), Inner> {
         let Some(found) = upper.stat(name)? else { return Ok(()) };
         let before = lower.stat(name)?;
         if is_whiteout(upper, name, &found) {
-            return Ok(remove(lower, name, before.as_ref())?);
+            return Ok(remove(lower, name)?);
         }
         if file_type(&found) != FileType::Directory {
-            return Ok(self.file(upper, lower, root, name, path, &found, before.as_ref())?);
+            return Ok(self.file(upper, lower, name, path, &found, before.as_ref())?);
         }
         let was_directory = before.as_ref().is_some_and(|before| file_type(before) == FileType::Directory);
         if !was_directory {
-            remove(lower, name, before.as_ref())?;
+            remove(lower, name)?;
             rustix::fs::mkdirat(&lower.0, name, Mode::RWXU).map_err(io::Error::from)?;
         }
         let inner = Dir::open(upper.0.as_fd(), name)?;
-        // of one that was only looked into the other need not be readable
+        // if the command only looked into a directory, the lower one need not be readable
         let is_untouched = was_directory && inner.names()?.is_empty() && !is_opaque(upper, name);
         if !is_untouched {
             let below = Dir::open(lower.0.as_fd(), name)?;
             if was_directory && is_opaque(upper, name) {
                 let kept = inner.names()?;
                 for gone in below.names()?.difference(&kept) {
-                    remove(&below, gone, below.stat(gone)?.as_ref())?;
+                    remove(&below, gone)?;
                 }
             }
-            self.directory(&inner, &below, root, path)?;
+            self.directory(&inner, &below, path)?;
         }
         let is_alike = |before: &Stat| has_rights_it_can_have(&found, before);
         if !(was_directory && before.as_ref().is_some_and(is_alike)) {
@@ -83,12 +82,10 @@ impl Apply {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a name in two directories, and its state in both")]
     fn file(
         &mut self,
         upper: &Dir,
         lower: &Dir,
-        root: &Dir,
         name: &OsStr,
         path: &Path,
         found: &Stat,
@@ -100,7 +97,7 @@ impl Apply {
             before.is_some_and(|before| is_same(upper.0.as_fd(), lower.0.as_fd(), name, found, before));
         if let Some(first) = self.links.get(&number).filter(|_| has_names) {
             let (above, first_name) = (first.parent().unwrap_or(Path::new("")), first.file_name());
-            let above = system::sys::open_without_symlinks(root.0.as_fd(), &Path::new(".").join(above))?;
+            let above = system::sys::open_without_symlinks(self.root.0.as_fd(), &Path::new(".").join(above))?;
             let first_name = first_name.unwrap_or_default();
             discard(lower)?;
             rustix::fs::linkat(&above, first_name, &lower.0, UNFINISHED, AtFlags::empty())?;
@@ -119,7 +116,7 @@ impl Apply {
     }
 }
 
-/// An error that knows its path already, or not yet.
+/// An error, with its path or without.
 enum Inner {
     Below(Failed),
     Here(io::Error),
@@ -146,50 +143,22 @@ impl From<Failed> for Inner {
     }
 }
 
-/// Removes what an apply before left unfinished.
+/// Removes the temporary file of an earlier apply.
 fn discard(lower: &Dir) -> io::Result<()> {
-    remove(lower, OsStr::new(UNFINISHED), lower.stat(OsStr::new(UNFINISHED))?.as_ref())
+    remove(lower, OsStr::new(UNFINISHED))
 }
 
-/// Puts what was written in its place.
+/// Renames the written file to its final name.
 fn finish(lower: &Dir, name: &OsStr, before: Option<&Stat>) -> io::Result<()> {
     if before.is_some_and(|before| file_type(before) == FileType::Directory) {
-        remove(lower, name, before)?;
+        remove(lower, name)?;
     }
     rustix::fs::renameat(&lower.0, UNFINISHED, &lower.0, name)?;
-    // of two names of one file rename(2) leaves both
+    // if both names are the same file, rename(2) keeps both
     discard(lower)
 }
 
-/// Removes a name, and what is below it; no link is followed.
-///
-/// # Errors
-/// As unlink(2).
-pub fn remove(dir: &Dir, name: &OsStr, found: Option<&Stat>) -> io::Result<()> {
-    let Some(found) = found else { return Ok(()) };
-    if file_type(found) != FileType::Directory {
-        return Ok(rustix::fs::unlinkat(&dir.0, name, AtFlags::empty())?);
-    }
-    let inner = open_to_empty(dir, name, found)?;
-    for below in inner.names()? {
-        remove(&inner, &below, inner.stat(&below)?.as_ref())?;
-    }
-    Ok(rustix::fs::unlinkat(&dir.0, name, AtFlags::REMOVEDIR)?)
-}
-
-/// Opens a directory whose names are removed next. A directory of the caller may lack rights for its owner: the
-/// kernel leaves one in an overlay's own directory, and inside, root made or removed names without them.
-fn open_to_empty(dir: &Dir, name: &OsStr, found: &Stat) -> io::Result<Dir> {
-    let is_own = found.st_uid == system::sys::effective_ids().0;
-    if is_own && found.st_mode & Mode::RWXU.bits() != Mode::RWXU.bits() {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let held = rustix::fs::openat(&dir.0, name, flags, Mode::empty())?;
-        rustix::fs::chmod(entry_path(held.as_fd(), OsStr::new("")), Mode::RWXU)?;
-    }
-    Dir::open(dir.0.as_fd(), name)
-}
-
-/// Makes an unfinished file of the same kind and contents.
+/// Creates a temporary file of the same type and contents.
 fn copy(upper: &Dir, lower: &Dir, name: &OsStr, found: &Stat) -> io::Result<()> {
     let mode = Mode::RUSR | Mode::WUSR;
     match file_type(found) {
@@ -199,7 +168,7 @@ fn copy(upper: &Dir, lower: &Dir, name: &OsStr, found: &Stat) -> io::Result<()> 
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let mut to: std::fs::File = rustix::fs::openat(&lower.0, UNFINISHED, flags, mode)?.into();
             io::copy(&mut from, &mut to)?;
-            // renamed before it is on the disk, a file could be empty after a crash
+            // if it were renamed before it is on the disk, the file could be empty after a crash
             to.sync_data()
         }
         FileType::Symlink => {
@@ -210,21 +179,21 @@ fn copy(upper: &Dir, lower: &Dir, name: &OsStr, found: &Stat) -> io::Result<()> 
     }
 }
 
-/// Gives `to` in the lower directory the owner, mode, extended attributes and times of `from` in the upper.
+/// Copies owner, mode, extended attributes and times from `from` in the upper directory to `to` in the lower.
 fn copy_attributes(upper: &Dir, lower: &Dir, from: &OsStr, to: &OsStr, found: &Stat) -> io::Result<()> {
     let (above, below) = (entry_path(upper.0.as_fd(), from), entry_path(lower.0.as_fd(), to));
     let is_link = file_type(found) == FileType::Symlink;
     let (uid, gid) = (Uid::from_raw(found.st_uid), Gid::from_raw(found.st_gid));
     rustix::fs::chownat(&lower.0, to, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
     if !is_link {
-        // after the owner, whose change takes the set-user-ID bit away
+        // after the owner, because a change of owner clears the set-user-ID bit
         chmod(lower.0.as_fd(), to, found.st_mode)?;
     }
-    for (name, value) in attributes(&above)? {
-        rustix::fs::lsetxattr(&below, &name, &value, XattrFlags::empty())?;
-    }
     let kept = attributes(&above)?;
-    for (name, _) in tree::attributes(&below)? {
+    for (name, value) in &kept {
+        rustix::fs::lsetxattr(&below, name, value, XattrFlags::empty())?;
+    }
+    for (name, _) in attributes(&below)? {
         if !kept.iter().any(|(known, _)| *known == name) {
             rustix::fs::lremovexattr(&below, &name)?;
         }
@@ -240,8 +209,15 @@ fn copy_attributes(upper: &Dir, lower: &Dir, from: &OsStr, to: &OsStr, found: &S
     Ok(rustix::fs::utimensat(&lower.0, to, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
+/// Changes the mode of anything but a symlink. A command that runs in NEWROOT can replace a name by a symlink
+/// at any time, and chmod(2) would follow it out of NEWROOT.
 fn chmod(dir: BorrowedFd<'_>, name: &OsStr, mode: u32) -> io::Result<()> {
-    Ok(rustix::fs::chmodat(dir, name, Mode::from_raw_mode(mode & 0o7777), AtFlags::empty())?)
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = rustix::fs::openat(dir, name, flags, Mode::empty())?;
+    if file_type(&rustix::fs::fstat(&held)?) == FileType::Symlink {
+        return Err(Errno::LOOP.into());
+    }
+    chmod_held(&held, Mode::from_raw_mode(mode & 0o7777))
 }
 
 #[cfg(test)]
@@ -249,6 +225,22 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn the_mode_of_what_a_link_leads_to_is_never_changed() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let scratch = ::tests::Scratch::new();
+        let outside = scratch.path("outside");
+        fs::write(&outside, "").unwrap();
+        fs::set_permissions(&outside, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::create_dir(scratch.path("lower")).unwrap();
+        std::os::unix::fs::symlink(&outside, scratch.path("lower/name")).unwrap();
+        let lower = Dir::at(&scratch.path("lower")).unwrap();
+        let changed = chmod(lower.0.as_fd(), OsStr::new("name"), 0o777);
+        assert_eq!(fs::metadata(&outside).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(changed.unwrap_err().raw_os_error(), Some(libc::ELOOP));
+    }
 
     #[test]
     fn a_file_is_applied_with_its_attributes_and_loses_those_it_has_no_more() {
@@ -262,11 +254,11 @@ mod tests {
         let set = |path: &Path, name: &std::ffi::CStr| {
             rustix::fs::setxattr(path, name, b"value", XattrFlags::empty()).is_ok()
         };
-        // not every file system has them
+        // some file systems have none
         let has_them =
             set(&above, c"user.test") && set(&above, c"user.overlay.origin") && set(&below, c"user.gone");
         let (upper, lower) = (Dir::at(&dir.join("upper")).unwrap(), Dir::at(&dir.join("lower")).unwrap());
-        let applied = Apply::default().directory(&upper, &lower, &lower, Path::new(""));
+        let applied = Apply::all(&upper, &lower);
         let found = attributes(&below).unwrap();
         let (text, is_alone) =
             (fs::read_to_string(&below).unwrap(), fs::read_dir(dir.join("lower")).unwrap().count());

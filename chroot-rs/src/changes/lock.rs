@@ -1,4 +1,4 @@
-//! The lock of the directory of `--changes`: two overlays on one upper directory would spoil it.
+//! The lock on the directory of `--changes`: two overlays with one upper directory would corrupt it.
 
 use std::path::PathBuf;
 
@@ -8,12 +8,12 @@ use chain::reporter::quoted;
 use nix::errno::Errno;
 use system::sys;
 
-/// Locks the directory for as long as the slot holds it: flock(2). The parent that stays keeps it open.
+/// Locks the directory for as long as the slot holds it: flock(2). The supervisor keeps it open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
     /// The directory.
     pub dir: PathBuf,
-    /// Where it is held.
+    /// The slot.
     pub slot: FdSlot,
 }
 
@@ -34,7 +34,7 @@ impl Call for Lock {
     }
 }
 
-/// What to do where a directory is locked.
+/// The hint if a directory is locked.
 pub fn in_use() -> String {
     "another run uses this directory: wait until its command has ended, or use another directory".to_string()
 }

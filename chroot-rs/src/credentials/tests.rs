@@ -12,13 +12,13 @@ fn options(userspec: Option<&str>, groups: Option<&str>) -> CredentialOptions {
     CredentialOptions { userspec: userspec.map(OsString::from), groups: groups.map(OsString::from) }
 }
 
-fn resolve_in(ids: &Ids, userspec: Option<&str>, groups: Option<&str>) -> Result<Credentials, String> {
+fn resolve_in(ids: &MappedIds, userspec: Option<&str>, groups: Option<&str>) -> Result<Credentials, String> {
     let resolved = options(userspec, groups).resolve(&accounts(), ids, &mut Vec::new());
     resolved.map_err(|failure| failure.message)
 }
 
 fn resolve(userspec: Option<&str>, groups: Option<&str>) -> Result<Credentials, String> {
-    resolve_in(&Ids::default(), userspec, groups)
+    resolve_in(&MappedIds::default(), userspec, groups)
 }
 
 /// uid, gid and groups of a `--userspec`, and of a `--groups` if there is one.
@@ -86,7 +86,8 @@ fn what_names_nobody_is_refused() {
 #[test]
 fn a_dot_is_understood_and_said_to_be_wrong() {
     let mut notes = Vec::new();
-    let found = options(Some("sync.tty"), None).resolve(&accounts(), &Ids::default(), &mut notes).unwrap();
+    let found =
+        options(Some("sync.tty"), None).resolve(&accounts(), &MappedIds::default(), &mut notes).unwrap();
     assert_eq!((found.uid, found.gid), (Some(4), Some(5)));
     assert_eq!(notes, ["warning: '.' should be ':': \"sync.tty\""]);
 }
@@ -99,7 +100,7 @@ fn without_the_options_nothing_changes() {
 
 #[test]
 fn whoever_is_no_longer_root_changes_no_groups() {
-    let mut plan = Plan::new(chain::exec::Command::shell("/bin/sh".into()));
+    let mut plan = Plan::new(chain::command::Command::shell("/bin/sh".into()));
     resolve(Some("sync"), None).unwrap().plan(&mut plan);
     assert_eq!(
         plan.lines(),
@@ -109,8 +110,9 @@ fn whoever_is_no_longer_root_changes_no_groups() {
 
 #[test]
 fn an_id_that_is_not_mapped_is_refused_before_anything_is_changed() {
-    let refused =
-        |userspec: Option<&str>, groups: Option<&str>| resolve_in(&Ids::one(), userspec, groups).unwrap_err();
+    let refused = |userspec: Option<&str>, groups: Option<&str>| {
+        resolve_in(&MappedIds::one(), userspec, groups).unwrap_err()
+    };
     assert_eq!(refused(Some("sync"), None), "user 4 is not mapped in this user namespace");
     assert_eq!(refused(Some("root:tty"), None), "group 5 is not mapped in this user namespace");
     let denied = "cannot set supplementary groups: setgroups(2) is denied in this user namespace";
@@ -119,6 +121,6 @@ fn an_id_that_is_not_mapped_is_refused_before_anything_is_changed() {
 
 #[test]
 fn groups_nobody_asked_for_are_left_where_they_cannot_be_set() {
-    let root = resolve_in(&Ids::one(), Some("root"), None).unwrap();
+    let root = resolve_in(&MappedIds::one(), Some("root"), None).unwrap();
     assert_eq!((root.uid, root.gid, root.groups), (Some(0), Some(0), None));
 }

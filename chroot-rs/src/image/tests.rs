@@ -75,7 +75,7 @@ fn of_a_variable_that_is_named_twice_the_later_counts() {
     assert!(has("HOSTNAME").is_some());
     assert_eq!(has("PATH").as_deref(), Some(USUAL_PATH));
     assert_eq!(has("D"), None);
-    assert_eq!(notes, ["left out of the image's Env: \"D\"", "left out of the image's Env: \"=e\""]);
+    assert_eq!(notes, ["skipped in the image's Env: \"D\"", "skipped in the image's Env: \"=e\""]);
 }
 
 #[test]
@@ -86,12 +86,12 @@ fn a_working_directory_is_absolute() {
 
 #[test]
 fn what_changes_nothing_here_is_told() {
-    let told =
-        image(r#"{"StopSignal":"SIGQUIT","ExposedPorts":{"80/tcp":{}},"Volumes":{"/data":{}}}"#).remarks;
+    assert_eq!(image(r#"{"StopSignal":"TERM; reboot"}"#).notes, [""; 0]);
+    let told = image(r#"{"StopSignal":"SIGQUIT","ExposedPorts":{"80/tcp":{}},"Volumes":{"/data":{}}}"#).notes;
     assert_eq!(
         told,
         [
-            "the image is stopped with SIGQUIT: kill -s SIGQUIT, timeout -s SIGQUIT",
+            "the image expects SIGQUIT to stop: kill -s SIGQUIT, timeout -s SIGQUIT",
             "the image listens on 80/tcp",
             "the image keeps its data in /data: --bind or --tmpfs",
         ]

@@ -28,22 +28,7 @@ impl Dir {
     }
 
     fn lines(&self, ephemeral: bool, words: &[&str]) -> Result<Vec<String>, Failure> {
-        let root = Root::open(self.0.clone()).unwrap();
-        let matches =
-            <MountRequests as clap::Args>::augment_args(clap::Command::new("x").arg(clap::Arg::new("plain")))
-                .try_get_matches_from([&["x"], words].concat())
-                .unwrap();
-        let requests = MountRequests::from_arg_matches(&matches).unwrap();
-        let kernel =
-            KernelMounts { proc: FsProvision::Fresh, sys: FsProvision::Fresh, ..KernelMounts::default() };
-        let mut plan = Plan::new(chain::exec::Command::shell("/bin/sh".into()));
-        let mode = if ephemeral { WriteMode::Ephemeral } else { WriteMode::Persistent };
-        let dev = Dev { mqueue: true, ..Dev::default() };
-        for extra in TargetResolver::new(&root, mode, &kernel, Some(&dev)).resolve_all(&requests)? {
-            let new_root = plan.slot("new root");
-            extra.plan_source(&mut plan, MountLimits::default()).plan(&mut plan, new_root, 0o22);
-        }
-        Ok(plan.lines())
+        lines(&self.0, ephemeral, words)
     }
 
     fn bind(&self, target: &str) -> String {
@@ -55,6 +40,26 @@ impl Drop for Dir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// The plan's lines for the mounts that these options ask for.
+fn lines(root: &Path, ephemeral: bool, words: &[&str]) -> Result<Vec<String>, Failure> {
+    let root = Root::open(root.to_path_buf()).unwrap();
+    let matches =
+        <MountRequests as clap::Args>::augment_args(clap::Command::new("x").arg(clap::Arg::new("plain")))
+            .try_get_matches_from([&["x"], words].concat())
+            .unwrap();
+    let requests = MountRequests::from_arg_matches(&matches).unwrap();
+    let kernel =
+        KernelMounts { proc: FsProvision::Fresh, sys: FsProvision::Fresh, ..KernelMounts::default() };
+    let mut plan = Plan::new(chain::command::Command::shell("/bin/sh".into()));
+    let mode = if ephemeral { WriteMode::Ephemeral } else { WriteMode::Persistent };
+    let dev = Dev { mqueue: true, ..Dev::default() };
+    for extra in TargetResolver::new(&root, mode, &kernel, Some(&dev)).resolve_all(&requests)? {
+        let new_root = plan.slot("new root");
+        extra.plan_source(&mut plan, MountLimits::default()).plan(&mut plan, new_root, 0o22);
+    }
+    Ok(plan.lines())
 }
 
 const SHOW: &str = "MOVE_MOUNT_F_EMPTY_PATH)";
@@ -87,10 +92,24 @@ fn what_is_missing_is_an_error_that_says_how() {
     }
     let advice = dir.lines(false, &[&dir.bind("/opt/x")]).unwrap_err().hint.unwrap();
     let root = dir.0.display();
-    assert_eq!(advice, format!("mkdir -p {root}/opt/x; or --ephemeral, which makes it for this run"));
+    assert_eq!(advice, format!("mkdir -p {root}/opt/x; or use --ephemeral, which creates it for this run"));
     let file = format!("--bind={root}/etc/file:/opt/y/z");
     let advice = dir.lines(false, &[&file]).unwrap_err().hint.unwrap();
     assert!(advice.starts_with(&format!("mkdir -p {root}/opt/y && touch {root}/opt/y/z; ")), "{advice}");
+}
+
+#[test]
+fn what_only_the_owner_of_the_root_can_create_is_left_to_them() {
+    // root may write to every directory
+    if nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for words in [&["--resolv-conf"][..], &["--bind=/etc/passwd:/etc/resolv.conf"]] {
+        let failure = lines(Path::new("/sys"), false, words).unwrap_err();
+        assert_eq!(failure.message, "nothing to mount on: the new root has no \"/etc/resolv.conf\"");
+        let advice = "as the owner of /sys: mkdir -p /sys/etc && touch /sys/etc/resolv.conf";
+        assert_eq!(failure.hint.as_deref(), Some(advice), "{words:?}");
+    }
 }
 
 #[test]
@@ -158,7 +177,11 @@ fn the_hint_names_a_path_in_the_root_wherever_links_and_dots_lead() {
     {
         let hint = dir.lines(false, &[&dir.bind(target)]).unwrap_err().hint.unwrap();
         let word = shell_word(&PathBuf::from(format!("{root}/{place}")));
-        assert_eq!(hint, format!("mkdir -p {word}; or --ephemeral, which makes it for this run"), "{target}");
+        assert_eq!(
+            hint,
+            format!("mkdir -p {word}; or use --ephemeral, which creates it for this run"),
+            "{target}"
+        );
     }
 }
 
@@ -168,6 +191,17 @@ fn what_our_dev_does_not_have_is_made_in_it() {
     let file = format!("--bind={}:/dev/console", dir.0.join("etc/file").display());
     let lines = dir.lines(false, &[&file]).unwrap();
     assert_eq!(lines[1..3], ["fchdir(<new root/dev>)", "mknodat(AT_FDCWD, \"console\", S_IFREG|0644)"]);
+}
+
+#[test]
+fn a_pipe_that_is_open_has_a_hint_by_each_of_its_names() {
+    let dir = Dir::new("pipe");
+    let (open, _end) = std::io::pipe().unwrap();
+    for fds in ["/dev/fd", "/proc/self/fd"] {
+        let bind = format!("--bind={fds}/{}:/etc/file:ro", std::os::fd::AsRawFd::as_raw_fd(&open));
+        let failure = dir.lines(false, &[&bind]).unwrap_err();
+        assert!(failure.message.ends_with("it is a pipe, which cannot be mounted"), "{}", failure.message);
+    }
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 mod command;
 mod dev;
+mod hosts;
 mod kernel_mounts;
 mod left_out;
 mod overlay;
 mod pivot;
 
 use chain::Failure;
-use chain::exec::Command;
+use chain::command::Command;
 use clap::{Args as _, FromArgMatches as _};
 
 use super::*;
@@ -16,8 +17,8 @@ use crate::capabilities::Capabilities;
 use crate::cgroup_view::CgroupProbe;
 use crate::cli::Options;
 use crate::dev::Dev;
-use crate::ids::Ids;
-use crate::mounts::ExistingMounts;
+use crate::ids::MappedIds;
+use crate::kernel_mounts::ExistingMounts;
 use crate::overlay::OverlayProbe;
 use crate::probe::{MountProbe, Privilege, Probe, WhyPlain};
 use crate::rights::CallerRights;
@@ -50,6 +51,8 @@ fn machine() -> MountProbe {
         escaping_fds: Vec::new(),
         is_pid_1: true,
         proc_is_covered: false,
+        lacks_proc: false,
+        lacks_sys: false,
         owns_pid: true,
         owns_net: true,
         cgroup: CgroupProbe::default(),
@@ -66,6 +69,7 @@ fn machine() -> MountProbe {
             umask: 0o22,
             userxattr: false,
             covers_old_root: false,
+            place: ".",
         },
         dev: Dev {
             mknod: true,
@@ -76,6 +80,7 @@ fn machine() -> MountProbe {
             mqueue: true,
             umask: 0o22,
         },
+        hosts: None,
         has_unmapped_files: false,
         overlay: OverlayProbe::default(),
         is_slave: false,
@@ -83,20 +88,27 @@ fn machine() -> MountProbe {
 }
 
 fn setup(words: &[&str], mounts: Result<MountProbe, WhyPlain>) -> Result<Setup, Failure> {
+    resolve(words, probe_of(mounts))
+}
+
+fn resolve(words: &[&str], probe: Probe) -> Result<Setup, Failure> {
     let command = Options::augment_args(clap::Command::new("chroot-rs").no_binary_name(true));
     let options = Options::from_arg_matches(&command.try_get_matches_from(words).unwrap()).unwrap();
-    let probe = Probe {
+    Setup::resolve(&options, probe, Command::shell("/bin/sh".into()))
+}
+
+fn probe_of(mounts: Result<MountProbe, WhyPlain>) -> Probe {
+    Probe {
         root: Root { path: "fs".into(), ..Root::open("/".into()).unwrap() },
         is_current_root: false,
         accounts: AccountFiles::default(),
-        ids: Ids::default(),
+        ids: MappedIds::default(),
         broken_variables: Vec::new(),
         uid: 0,
         standard_pipes: Vec::new(),
         mounts,
         handover: None,
-    };
-    Setup::resolve(&options, probe, Command::shell("/bin/sh".into()))
+    }
 }
 
 /// The lines without those about rights, which rights/tests.rs has.

@@ -1,5 +1,5 @@
-//! The calls that give rights up, as calls of a plan. `...` stands for what takes too many words, as
-//! strace(1) has it.
+//! The calls that give up rights, as calls of a plan. As in strace(1), `...` stands for text that is too
+//! long.
 
 use chain::call::{Call, Shown};
 use chain::handles::Handles;
@@ -9,8 +9,7 @@ use system::sys::{self, CapabilityBits};
 use crate::capabilities::Capabilities;
 use crate::seccomp::Filter;
 
-/// Replaces the caller's session keyring, which may hold keys of the caller, by a new one:
-/// session-keyring(7).
+/// Replaces the caller's session keyring, which can hold the caller's keys, by a new one: session-keyring(7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinSessionKeyring;
 
@@ -22,14 +21,14 @@ impl Call for JoinSessionKeyring {
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         match sys::join_session_keyring() {
-            // a kernel without keyrings, or a filter around us that refuses them
+            // a kernel without keyrings, or an outer filter that refuses them
             Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
             result => result,
         }
     }
 }
 
-/// Takes capabilities from the bounding set, each by a call: PR_CAPBSET_DROP(2const).
+/// Drops capabilities from the bounding set, one per call: PR_CAPBSET_DROP(2const).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropFromBoundingSet(pub Capabilities);
 
@@ -44,7 +43,7 @@ impl Call for DropFromBoundingSet {
     }
 }
 
-/// Lets permitted capabilities stay when the user changes: PR_SET_KEEPCAPS(2const).
+/// Keeps permitted capabilities when the user changes: PR_SET_KEEPCAPS(2const).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeepPermitted;
 
@@ -58,12 +57,12 @@ impl Call for KeepPermitted {
     }
 }
 
-/// Sets what is permitted and in force, and what is inheritable: capset(2).
+/// Sets the permitted, effective and inheritable sets: capset(2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetCapabilities {
     /// Permitted and effective.
     pub permitted: Capabilities,
-    /// What execve(2) may keep.
+    /// What execve(2) can keep.
     pub inheritable: Capabilities,
 }
 
@@ -79,7 +78,7 @@ impl Call for SetCapabilities {
     }
 }
 
-/// Lets capabilities outlive execve(2), each by a call: PR_CAP_AMBIENT(2const).
+/// Keeps capabilities across execve(2), one per call: PR_CAP_AMBIENT(2const).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RaiseAmbient(pub Capabilities);
 
@@ -94,7 +93,7 @@ impl Call for RaiseAmbient {
     }
 }
 
-/// Lets no program give more rights: PR_SET_NO_NEW_PRIVS(2const).
+/// Forbids every program to give more rights: PR_SET_NO_NEW_PRIVS(2const).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoNewPrivs;
 
@@ -109,11 +108,11 @@ impl Call for NoNewPrivs {
     }
 }
 
-/// Puts a filter before every system call: seccomp(2).
+/// Installs a filter that runs before every system call: seccomp(2).
 #[derive(Clone, Debug)]
 pub struct InstallFilter {
     pub filter: Filter,
-    /// Whether an option asked for it. A default that fails prints one line, without a hint.
+    /// Whether an option asked for it. If a default fails, one line is printed, without a hint.
     pub requested: bool,
 }
 
@@ -132,9 +131,9 @@ impl Call for InstallFilter {
         let advice = match errno {
             _ if !self.requested => return None,
             Errno::ENOSYS | Errno::EINVAL => {
-                "a kernel without filters (CONFIG_SECCOMP_FILTER) has to do without --seccomp"
+                "this kernel has no filters (CONFIG_SECCOMP_FILTER): leave out --seccomp"
             }
-            Errno::ENOMEM => "all filters in force may have 32768 instructions: seccomp(2), ENOMEM",
+            Errno::ENOMEM => "all filters together can have at most 32768 instructions: seccomp(2), ENOMEM",
             _ => return None,
         };
         Some(advice.to_string())

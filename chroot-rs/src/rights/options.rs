@@ -1,4 +1,4 @@
-//! The options about rights: `--cap-add` and the like, in docker's spelling.
+//! The options about rights: `--cap-add` and others, spelled as in docker.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -6,19 +6,19 @@ use std::path::PathBuf;
 
 use crate::capabilities::Capabilities;
 
-/// `--seccomp` as it was written.
+/// The value of `--seccomp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SeccompChoice {
-    /// The table of this program.
+    /// The built-in table.
     Default,
-    /// Every call passes, but for typing into the terminal.
+    /// Allows every call, except typing into the terminal.
     Unconfined,
-    /// A profile of docker's in a file.
+    /// A docker profile in a file.
     File(PathBuf),
 }
 
 impl SeccompChoice {
-    // any other word is the name of a file
+    // any other word is a file name
     fn parse(text: OsString) -> Result<Self, Infallible> {
         Ok(match text.to_str() {
             Some("default") => Self::Default,
@@ -28,18 +28,18 @@ impl SeccompChoice {
     }
 }
 
-/// What the command may do, where an option says so.
+/// The options that change the command's rights.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RightsOptions {
     /// Keep all capabilities, allow all system calls and leave kernel settings writable; root inside can get out
     #[arg(long, conflicts_with_all = ["plain", "cap_drop", "seccomp"])]
     pub privileged: bool,
 
-    /// Keep this capability as well, such as NET_ADMIN, or ALL; it is then also effective for the user of --userspec
+    /// Also keep this capability, such as NET_ADMIN, or ALL; the user of --userspec can then use it, too
     #[arg(long, value_name = "CAP", value_delimiter = ',', conflicts_with = "plain")]
     pub cap_add: Vec<Capabilities>,
 
-    /// Give up this capability as well, such as NET_RAW, or ALL
+    /// Also drop this capability, such as NET_RAW, or ALL
     #[arg(long, value_name = "CAP", value_delimiter = ',', conflicts_with = "plain")]
     pub cap_drop: Vec<Capabilities>,
 
@@ -63,12 +63,12 @@ fn parser() -> impl clap::builder::TypedValueParser<Value = SeccompChoice> {
 }
 
 impl RightsOptions {
-    /// Whether an option changes what the command may do.
+    /// Whether an option changes the command's rights.
     pub const fn are_requested(&self) -> bool {
         self.changes_capabilities() || self.no_new_privs || self.nosuid || self.seccomp.is_some()
     }
 
-    /// Whether the command may keep a capability that the caller has.
+    /// Whether the command can keep a capability that the caller has.
     pub fn keep(&self, capability: u32) -> bool {
         let wanted = Capabilities::default_set().changed(&self.cap_add, &self.cap_drop);
         self.privileged || wanted.has(capability)

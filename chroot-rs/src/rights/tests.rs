@@ -1,4 +1,4 @@
-use chain::exec::Command;
+use chain::command::Command;
 use clap::{Args as _, FromArgMatches as _};
 
 use super::*;
@@ -99,7 +99,7 @@ fn what_is_added_is_in_the_filter_too() {
 #[test]
 fn a_capability_that_is_not_there_is_refused_if_it_was_asked_for() {
     let less = CallerRights { permitted: root().permitted.without(set("NET_RAW SYS_TIME")), ..root() };
-    assert_eq!(refused(&["--cap-add=sys_time"], &less), "cannot keep SYS_TIME: the caller has not got it");
+    assert_eq!(refused(&["--cap-add=sys_time"], &less), "cannot keep SYS_TIME: the caller does not have it");
     let (rights, notes) = resolve(&["--cap-add=ALL"], &less, None).unwrap();
     assert_eq!(notes, [""; 0]);
     let kept = rights.bounding.unwrap().kept;
@@ -112,12 +112,12 @@ fn who_may_not_change_the_bounding_set_is_told() {
     let (rights, notes) = resolve(&[], &less, None).unwrap();
     assert_eq!(
         notes,
-        ["root inside keeps every capability: that takes CAP_SETPCAP, which the caller has not got"]
+        ["root inside keeps every capability: that needs CAP_SETPCAP, which the caller does not have"]
     );
     assert_eq!(lines(&rights), [KEYRING, FILTER, CAPSET]);
     assert_eq!(
         refused(&["--cap-drop=KILL"], &less),
-        "cannot give up capabilities for good: that takes CAP_SETPCAP, which the caller has not got"
+        "cannot give up capabilities permanently: that needs CAP_SETPCAP, which the caller does not have"
     );
 }
 

@@ -10,25 +10,25 @@ use chain::call::shell_word;
 use serde_json::Value;
 
 use super::tree::{Action, Condition, Leaf, Test, program};
-use super::{Filter, SYSCALLS, TABLES, capability_bit};
+use super::{ARCHITECTURES, Filter, SYSCALLS, capability_bit};
 
-/// What a profile may ask about before a rule holds.
+/// The facts that a profile's conditions can ask about.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
-    /// The command's capabilities, a bit each.
+    /// The command's capabilities, one bit each.
     pub capabilities: u64,
     /// Major and minor version of the running kernel.
     pub kernel: (u32, u32),
 }
 
-/// What the hint of a wrong entry shows.
+/// Shown in the hint for an invalid entry.
 const FORM: &str = "an entry of \"syscalls\": {\"names\": [\"mount\"], \"action\": \"SCMP_ACT_ERRNO\"}";
-/// What it shows of a wrong condition.
+/// Shown in the hint for an invalid condition.
 const CONDITION_FORM: &str = "an entry of \"args\": {\"index\": 0, \"value\": 1, \"op\": \"SCMP_CMP_EQ\"}";
-/// The operators that are read.
+/// The supported operators.
 const OPERATORS: &str = "use one of SCMP_CMP_EQ, SCMP_CMP_NE, SCMP_CMP_LT, SCMP_CMP_LE, SCMP_CMP_GT, SCMP_CMP_GE, \
     SCMP_CMP_MASKED_EQ";
-/// The actions that are read.
+/// The supported actions.
 const ACTIONS: &str = "use one of SCMP_ACT_ALLOW, SCMP_ACT_ERRNO, SCMP_ACT_KILL, SCMP_ACT_KILL_THREAD, \
     SCMP_ACT_KILL_PROCESS, SCMP_ACT_TRAP, SCMP_ACT_TRACE, SCMP_ACT_LOG";
 
@@ -36,7 +36,7 @@ fn wrong(wrong: impl Into<String>, hint: impl Into<String>) -> ValueError {
     ValueError { wrong: wrong.into(), hint: hint.into() }
 }
 
-/// One entry of "syscalls" that holds here.
+/// One entry of "syscalls" that applies here.
 struct Entry<'a> {
     names: Vec<&'a str>,
     conditions: Vec<Condition>,
@@ -46,7 +46,7 @@ struct Entry<'a> {
 /// Reads a profile.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence. `path` is where the text comes from.
+/// What is wrong with it, as the end of a sentence. `path` is the profile's path.
 pub fn read(text: &[u8], path: &Path, facts: Facts) -> Result<Filter, ValueError> {
     let parsed = serde_json::from_slice(text);
     let profile: Value = parsed.map_err(|why| {
@@ -56,14 +56,14 @@ pub fn read(text: &[u8], path: &Path, facts: Facts) -> Result<Filter, ValueError
     let entries = profile.get("syscalls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let entries = entries.iter().filter(|entry| holds(entry, facts));
     let entries = entries.map(entry).collect::<Result<Vec<_>, _>>()?;
-    let tables = TABLES.iter().enumerate().filter(|(_, (audit, _))| has_architecture(&profile, *audit));
-    let parts: Vec<_> = tables.map(|(at, (audit, _))| (*audit, ranges(&entries, at, default))).collect();
-    Ok(Filter(program(parts.into_iter())))
+    let listed = ARCHITECTURES.iter().filter(|architecture| has_architecture(&profile, architecture.audit));
+    let parts =
+        listed.map(|architecture| (architecture.audit, ranges(&entries, architecture.column, default)));
+    Ok(Filter(program(parts)))
 }
 
-/// The actions of every number of one architecture.
-fn ranges(entries: &[Entry<'_>], table: usize, default: Action) -> Vec<(u32, Leaf)> {
-    let column = if cfg!(target_arch = "aarch64") { 3 } else { table + 1 };
+/// The actions for every number of the architecture in this column of the table.
+fn ranges(entries: &[Entry<'_>], column: usize, default: Action) -> Vec<(u32, Leaf)> {
     let rows = SYSCALLS.lines().filter(|line| !line.starts_with('#'));
     let mut calls: Vec<(u32, Leaf)> = rows
         .filter_map(|row| {
@@ -86,7 +86,7 @@ fn ranges(entries: &[Entry<'_>], table: usize, default: Action) -> Vec<(u32, Lea
     ranges
 }
 
-/// A rule without conditions is stronger than those with some.
+/// A rule without conditions takes precedence over rules with conditions.
 fn leaf(entries: &[Entry<'_>], name: &str, default: Action) -> Leaf {
     let about = || entries.iter().filter(|entry| entry.names.contains(&name));
     if let Some(entry) = about().find(|entry| entry.conditions.is_empty()) {
@@ -147,7 +147,7 @@ fn action(value: &Value, field: &str, errno_field: &str) -> Result<Action, Value
     })
 }
 
-/// Whether an entry's "includes" and "excludes" let it hold here.
+/// Whether an entry applies here, according to its "includes" and "excludes".
 fn holds(entry: &Value, facts: Facts) -> bool {
     let strings = |part: &'static str, field: &'static str| {
         let list = entry.get(part).and_then(|part| part.get(field)).and_then(Value::as_array);
@@ -170,11 +170,11 @@ fn holds(entry: &Value, facts: Facts) -> bool {
         && !at_least("excludes").unwrap_or(false)
 }
 
-/// What docker's profiles call this machine.
+/// This machine's name in docker's profiles.
 const DOCKER_ARCHITECTURES: &[&str] =
     if cfg!(target_arch = "aarch64") { &["arm64"] } else { &["amd64", "x32", "x86"] };
 
-/// Whether a profile speaks of an architecture; one that names none is of this machine's.
+/// Whether a profile covers an architecture. A profile that names none covers only this machine's.
 fn has_architecture(profile: &Value, audit: u32) -> bool {
     let name = match audit {
         0x4000_0003 => "SCMP_ARCH_X86",

@@ -1,4 +1,4 @@
-//! From ranges of numbers to classic BPF: a binary tree for each architecture.
+//! From ranges of numbers to classic BPF: one binary tree for each architecture.
 //!
 //! # Source
 //! The kernel's Documentation/networking/filter.rst and userspace-api/seccomp_filter.rst;
@@ -11,25 +11,25 @@ use libc::sock_filter;
 pub(super) struct Action(pub u32);
 
 impl Action {
-    /// The call is made.
+    /// Allows the call.
     pub(super) const ALLOW: Self = Self(0x7fff_0000);
 
-    /// The call fails with this errno.
+    /// Makes the call fail with this errno.
     pub(super) const fn errno(number: i32) -> Self {
         Self(0x0005_0000 | (number as u32 & 0xffff))
     }
 }
 
-/// What becomes of a call.
+/// What happens to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Leaf {
-    /// The same whatever its arguments are.
+    /// The same for all arguments.
     Always(Action),
     /// The first rule whose conditions all hold, else `other`.
     ByArguments {
-        /// Conditions, and the action where they hold.
+        /// Conditions, and the action if they all hold.
         rules: Vec<(Vec<Condition>, Action)>,
-        /// Where no rule holds.
+        /// If no rule holds.
         other: Action,
     },
 }
@@ -37,13 +37,13 @@ pub(super) enum Leaf {
 /// A comparison of one argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Condition {
-    /// Which argument, 0 to 5.
+    /// The number of the argument, 0 to 5.
     pub(super) argument: u32,
     /// How it is compared.
     pub(super) test: Test,
 }
 
-/// How an argument is compared: without a sign, in 64 bits.
+/// How an argument is compared: unsigned, with 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Test {
     Equal(u64),
@@ -52,7 +52,7 @@ pub(super) enum Test {
     LessOrEqual(u64),
     Greater(u64),
     GreaterOrEqual(u64),
-    /// The bits of the first value are those of the second.
+    /// The bits selected by the first value equal the second value.
     MaskedEqual(u64, u64),
 }
 
@@ -70,21 +70,104 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-/// The program for these architectures; calls of any other fail with ENOSYS.
+/// The program for these architectures. Calls of any other architecture fail with ENOSYS.
 pub(super) fn program(architectures: impl Iterator<Item = (u32, Vec<(u32, Leaf)>)>) -> Vec<sock_filter> {
-    let mut program = vec![instruction(LD_W_ABS, 0, 0, ARCHITECTURE)];
-    for (architecture, ranges) in architectures {
-        let mut part = vec![instruction(LD_W_ABS, 0, 0, NUMBER)];
-        part.extend(branch(&merged(ranges)));
-        program.push(instruction(JMP_JEQ_K, 1, 0, architecture));
-        program.push(instruction(JMP_JA, 0, 0, length(&part)));
-        program.extend(part);
+    let architectures: Vec<_> = architectures.collect();
+    let mut code = Backwards::default();
+    let mut other = code.end(Action::errno(libc::ENOSYS));
+    for (architecture, mut ranges) in architectures.into_iter().rev() {
+        // neighbours with the same result become one
+        ranges.dedup_by(|next, kept| next.1 == kept.1);
+        let tree = code.branch(&ranges);
+        code.fall_to(tree);
+        let part = code.push(instruction(LD_W_ABS, 0, 0, NUMBER));
+        other = code.jump(JMP_JEQ_K, architecture, part, other);
     }
-    program.push(action(Action::errno(libc::ENOSYS)));
-    program
+    code.push(instruction(LD_W_ABS, 0, 0, ARCHITECTURE));
+    code.0.reverse();
+    code.0
 }
 
-/// The program that allows some calls of an architecture, up to 250 of them; any other fails with ENOSYS.
+/// A program that is written from its end to its start: jumps only go forward, so the destination is known
+/// before the jump is written. A place is the number of instructions from there to the end. The kernel
+/// compiles each instruction when a command starts, so returns are shared.
+#[derive(Default)]
+struct Backwards(Vec<sock_filter>);
+
+/// The range of a conditional jump.
+const REACH: usize = u8::MAX as usize;
+
+impl Backwards {
+    /// Adds an instruction in front of all others.
+    fn push(&mut self, instruction: sock_filter) -> usize {
+        self.0.push(instruction);
+        self.0.len()
+    }
+
+    /// A place where the program returns this action, within the range of a jump.
+    fn end(&mut self, result: Action) -> usize {
+        let end = action(result);
+        // a jump can take two instructions
+        let near = self.0.len().saturating_sub(REACH - 2);
+        match self.0.iter().skip(near).rposition(|written| (written.code, written.k) == (end.code, end.k)) {
+            Some(at) => near + at + 1,
+            None => self.push(end),
+        }
+    }
+
+    /// A place within the range of a conditional jump that continues at `place`.
+    fn near(&mut self, place: usize) -> usize {
+        let distance = self.0.len() - place;
+        // as above
+        if distance < REACH - 1 { place } else { self.push(instruction(JMP_JA, 0, 0, distance as u32)) }
+    }
+
+    /// Makes the instruction that is written next continue at a place.
+    fn fall_to(&mut self, place: usize) {
+        let distance = self.0.len() - place;
+        if distance > 0 {
+            self.push(instruction(JMP_JA, 0, 0, distance as u32));
+        }
+    }
+
+    /// A conditional jump to one of two places.
+    fn jump(&mut self, code: u16, k: u32, yes: usize, no: usize) -> usize {
+        let (yes, no) = (self.near(yes), self.near(no));
+        let distance = |place: usize| u8::try_from(self.0.len() - place).unwrap_or(u8::MAX);
+        self.push(instruction(code, distance(yes), distance(no), k))
+    }
+
+    /// The place that searches the call's number in sorted ranges.
+    fn branch(&mut self, ranges: &[(u32, Leaf)]) -> usize {
+        let (lower, upper) = ranges.split_at(ranges.len() / 2);
+        let Some((start, leaf)) = upper.first() else { return self.0.len() };
+        if lower.is_empty() {
+            return self.leaf(leaf);
+        }
+        let upper = self.branch(upper);
+        let lower = self.branch(lower);
+        self.jump(JMP_JGE_K, *start, upper, lower)
+    }
+
+    /// The place that decides about a call.
+    fn leaf(&mut self, leaf: &Leaf) -> usize {
+        let (rules, other) = match leaf {
+            Leaf::Always(result) => return self.end(*result),
+            Leaf::ByArguments { rules, other } => (rules, *other),
+        };
+        let mut place = self.push(action(other));
+        for (conditions, result) in rules.iter().rev() {
+            self.push(action(*result));
+            let steps: Vec<Step> = conditions.iter().flat_map(|condition| condition.steps()).collect();
+            let instructions: Vec<_> = resolved(&steps).collect();
+            self.0.extend(instructions.into_iter().rev());
+            place = self.0.len();
+        }
+        place
+    }
+}
+
+/// A program that allows some calls of an architecture, at most 250; all others fail with ENOSYS.
 pub(super) fn only(architecture: u32, calls: &[u32]) -> Vec<sock_filter> {
     let left = |at: usize| u8::try_from(calls.len() - at).unwrap_or(u8::MAX);
     let other = left(0).saturating_add(3);
@@ -100,55 +183,14 @@ pub(super) fn only(architecture: u32, calls: &[u32]) -> Vec<sock_filter> {
     code
 }
 
-/// Neighbours that end alike, as one.
-fn merged(ranges: Vec<(u32, Leaf)>) -> Vec<(u32, Leaf)> {
-    let mut merged = ranges;
-    merged.dedup_by(|next, kept| next.1 == kept.1);
-    merged
-}
-
-fn branch(ranges: &[(u32, Leaf)]) -> Vec<sock_filter> {
-    let (lower, upper) = ranges.split_at(ranges.len() / 2);
-    let Some((start, leaf)) = upper.first() else { return Vec::new() };
-    if lower.is_empty() {
-        return leaf.instructions();
-    }
-    let (lower, upper) = (branch(lower), branch(upper));
-    let mut code = match u8::try_from(lower.len()) {
-        Ok(skip) => vec![instruction(JMP_JGE_K, skip, 0, *start)],
-        // a conditional jump reaches 255 instructions
-        Err(_) => vec![instruction(JMP_JGE_K, 0, 1, *start), instruction(JMP_JA, 0, 0, length(&lower))],
-    };
-    code.extend(lower);
-    code.extend(upper);
-    code
-}
-
-impl Leaf {
-    fn instructions(&self) -> Vec<sock_filter> {
-        let (rules, other) = match self {
-            Self::Always(result) => return vec![action(*result)],
-            Self::ByArguments { rules, other } => (rules, *other),
-        };
-        let mut code = Vec::new();
-        for (conditions, result) in rules {
-            let steps: Vec<Step> = conditions.iter().flat_map(|condition| condition.steps()).collect();
-            code.extend(resolved(&steps));
-            code.push(action(*result));
-        }
-        code.push(action(other));
-        code
-    }
-}
-
-/// Where a comparison leads.
+/// The destination of a comparison.
 #[derive(Clone, Copy)]
 enum Target {
     /// The next instruction.
     Next,
-    /// Behind this condition: it holds. So many instructions further.
+    /// After this condition, which holds: the number of instructions to skip.
     Holds(u8),
-    /// Behind this rule: it does not hold.
+    /// After this rule, which does not apply.
     Fails,
 }
 
@@ -160,7 +202,7 @@ struct Step {
     no: Target,
 }
 
-/// The steps of one rule as instructions; where a condition fails, its action is passed over.
+/// The steps of one rule as instructions. If a condition fails, they skip the rule's action.
 fn resolved(steps: &[Step]) -> impl Iterator<Item = sock_filter> {
     steps.iter().enumerate().map(|(at, step)| {
         let left = u8::try_from(steps.len() - at).unwrap_or(u8::MAX);
@@ -173,66 +215,76 @@ fn resolved(steps: &[Step]) -> impl Iterator<Item = sock_filter> {
     })
 }
 
+impl Step {
+    const fn new(code: u16, k: u32, yes: Target, no: Target) -> Self {
+        Self { code, k, yes, no }
+    }
+}
+
 impl Condition {
     fn steps(self) -> Vec<Step> {
         use Target::{Fails, Holds, Next};
-        let half = |high: bool| {
-            let first = high == cfg!(target_endian = "big");
-            ARGUMENTS + 8 * self.argument + if first { 0 } else { 4 }
-        };
-        let load = |high| Step { code: LD_W_ABS, k: half(high), yes: Next, no: Next };
-        let jump = |code, k, yes, no| Step { code, k, yes, no };
-        let halves = |value: u64| ((value >> 32) as u32, value as u32);
-        // the upper halves decide unless they are equal
-        let ordered = |value, code, upper_more, lower_yes, lower_no| {
-            let (high, low) = halves(value);
-            let upper_less = if matches!(upper_more, Fails) { Holds(2) } else { Fails };
-            vec![
-                load(true),
-                jump(JMP_JGT_K, high, upper_more, Next),
-                jump(JMP_JEQ_K, high, Next, upper_less),
-                load(false),
-                jump(code, low, lower_yes, lower_no),
-            ]
-        };
         match self.test {
             Test::Equal(value) => Self { test: Test::MaskedEqual(u64::MAX, value), ..self }.steps(),
             Test::NotEqual(value) => {
                 let (high, low) = halves(value);
                 vec![
-                    load(true),
-                    jump(JMP_JEQ_K, high, Next, Holds(2)),
-                    load(false),
-                    jump(JMP_JEQ_K, low, Fails, Next),
+                    self.load(true),
+                    Step::new(JMP_JEQ_K, high, Next, Holds(2)),
+                    self.load(false),
+                    Step::new(JMP_JEQ_K, low, Fails, Next),
                 ]
             }
             Test::MaskedEqual(mask, value) => {
                 let ((mask_high, mask_low), (high, low)) = (halves(mask), halves(value));
                 let parts = [(true, mask_high, high), (false, mask_low, low)];
-                // a half that is not looked at is not loaded
+                // a half that is not compared is not loaded
                 let looked_at = parts.into_iter().filter(|(_, mask, value)| (*mask, *value) != (0, 0));
                 looked_at
                     .flat_map(|(upper, mask, value)| {
-                        let and = (mask != u32::MAX).then(|| jump(ALU_AND_K, mask, Next, Next));
-                        let equal = jump(JMP_JEQ_K, value, Next, Fails);
-                        std::iter::once(load(upper)).chain(and).chain([equal])
+                        let and = (mask != u32::MAX).then(|| Step::new(ALU_AND_K, mask, Next, Next));
+                        let equal = Step::new(JMP_JEQ_K, value, Next, Fails);
+                        std::iter::once(self.load(upper)).chain(and).chain([equal])
                     })
                     .collect()
             }
-            Test::Greater(value) => ordered(value, JMP_JGT_K, Holds(3), Next, Fails),
-            Test::GreaterOrEqual(value) => ordered(value, JMP_JGE_K, Holds(3), Next, Fails),
-            Test::Less(value) => ordered(value, JMP_JGE_K, Fails, Fails, Next),
-            Test::LessOrEqual(value) => ordered(value, JMP_JGT_K, Fails, Fails, Next),
+            Test::Greater(value) => self.compare(value, Holds(3), Step::new(JMP_JGT_K, 0, Next, Fails)),
+            Test::GreaterOrEqual(value) => {
+                self.compare(value, Holds(3), Step::new(JMP_JGE_K, 0, Next, Fails))
+            }
+            Test::Less(value) => self.compare(value, Fails, Step::new(JMP_JGE_K, 0, Fails, Next)),
+            Test::LessOrEqual(value) => self.compare(value, Fails, Step::new(JMP_JGT_K, 0, Fails, Next)),
         }
     }
+
+    /// The upper halves decide unless they are equal. `if_more` is the destination for a larger one, and
+    /// `lower` compares the lower halves.
+    fn compare(self, value: u64, if_more: Target, lower: Step) -> Vec<Step> {
+        let (high, low) = halves(value);
+        let if_less = if matches!(if_more, Target::Fails) { Target::Holds(2) } else { Target::Fails };
+        vec![
+            self.load(true),
+            Step::new(JMP_JGT_K, high, if_more, Target::Next),
+            Step::new(JMP_JEQ_K, high, Target::Next, if_less),
+            self.load(false),
+            Step { k: low, ..lower },
+        ]
+    }
+
+    /// Loads the upper or the lower half of the argument.
+    fn load(self, upper: bool) -> Step {
+        let first = upper == cfg!(target_endian = "big");
+        let half = ARGUMENTS + 8 * self.argument + if first { 0 } else { 4 };
+        Step::new(LD_W_ABS, half, Target::Next, Target::Next)
+    }
+}
+
+const fn halves(value: u64) -> (u32, u32) {
+    ((value >> 32) as u32, value as u32)
 }
 
 fn action(action: Action) -> sock_filter {
     instruction(RET_K, 0, 0, action.0)
-}
-
-fn length(code: &[sock_filter]) -> u32 {
-    u32::try_from(code.len()).unwrap_or(u32::MAX)
 }
 
 const fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {

@@ -1,13 +1,14 @@
-//! Changes that are kept, listed, applied and thrown away.
+//! Changes that are kept, listed, applied and discarded.
 
 use std::fs;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tests::{End, Ended, Run, Scratch, deadline, tools};
 
-use crate::root_locations::has_overlay;
+use crate::jail::Jail;
+use crate::root_locations::{has_overlay, run_outside};
 
 /// A root and a directory of changes.
 struct Tried {
@@ -28,8 +29,8 @@ impl Tried {
         Self { root, kept }
     }
 
-    /// Whether the kernel and the file system can do everything: a user's overlay tells of a directory that
-    /// is gone in an attribute of users, which a tmpfs has since Linux 6.6.
+    /// Whether the kernel and the file system support everything: a user's overlay marks a removed directory
+    /// with an attribute `user.*`, which tmpfs has since Linux 6.6.
     fn lets_directories_go(&self) -> bool {
         has_overlay() && (nix::unistd::geteuid().is_root() || self.keeps_attributes())
     }
@@ -121,6 +122,30 @@ mod as_anyone {
 
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
+    fn a_command_that_would_not_run_is_refused_and_a_dry_run_changes_nothing() {
+        if !has_overlay() {
+            return;
+        }
+        let tried = Tried::new();
+        tried.change("echo new >/etc/a");
+        for option in ["--list", "--apply", "--discard"] {
+            let refused = tried.run(&[option], &["/bin/sh"]).ended(End::Exit(125));
+            let said = format!("chroot-rs: {option} runs no command: leave out \"/bin/sh\"\n");
+            assert_eq!((refused.out(), refused.err()), (String::new(), said));
+        }
+        let (dir, root) = (tried.dir().display().to_string(), tried.root.path("").display().to_string());
+        for (option, said) in [
+            ("--apply", format!("chroot-rs: apply 1 change in \"{dir}\" to \"{root}\"\n")),
+            ("--discard", format!("chroot-rs: discard the changes in \"{dir}\"\n")),
+        ] {
+            let dry = tried.run(&["--dry-run", option], &[]).ended(End::Exit(0));
+            assert_eq!((dry.out(), dry.err()), (String::new(), said));
+        }
+        assert_eq!((tried.read("etc/a"), tried.list()), ("a\n".into(), "changed \"/etc/a\"\n".into()));
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
     fn what_was_changed_on_both_sides_is_told_and_not_replaced_unasked() {
         let tried = Tried::new();
         if !tried.lets_directories_go() {
@@ -132,7 +157,7 @@ mod as_anyone {
         let listed = "changed \"/etc/a\", also in NEWROOT\nremoved \"/old\", also in NEWROOT\n";
         assert_eq!(tried.list(), listed);
         let refused = tried.run(&["--apply"], &[]).ended(End::Exit(125));
-        let said = "chroot-rs: nothing is applied: NEWROOT changed as well: \"/etc/a\" (2 in all)\n\
+        let said = "chroot-rs: nothing was applied: NEWROOT has changed, too: \"/etc/a\" (2 in all)\n\
             chroot-rs: hint: --list shows them; --apply=force replaces them\n";
         assert_eq!((refused.err(), tried.read("etc/a")), (said.into(), "outside\n".into()));
         tried.run(&["--apply=force"], &[]).ok();
@@ -167,7 +192,7 @@ mod as_anyone {
         let limited = Run::new("prlimit").arg("--fsize=5000").arg(tools().chroot());
         let ended = tried.run_by(limited, &["--apply"], &[]);
         assert_ne!(ended.end, End::Exit(0));
-        // what came before is done, and what comes after is still there
+        // the changes before it are applied, and those after it are still there
         assert_eq!(tried.read("etc/a"), "a\nx\n");
         assert!(!tried.root.path("etc/m").exists() && tried.root.path("opaque/gone").exists());
         tried.run(&["--apply"], &[]).ok();
@@ -176,6 +201,43 @@ mod as_anyone {
         let names = fs::read_dir(tried.root.path("etc")).unwrap();
         assert!(!names.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(".chroot")));
         assert_eq!(tried.list(), "");
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_link_that_an_earlier_command_left_takes_no_changes_outside() {
+        if !has_overlay() {
+            return;
+        }
+        let (jail, kept, outside) = (Jail::new(), Scratch::new(), Scratch::new());
+        fs::create_dir(jail.root.path("srv")).unwrap();
+        // with a mount of the outer user namespace in the root, each of its directories gets its own overlay
+        let script = r#""$3" --changes "$KEPT" "$1" /bin/sh -c 'rmdir /srv && ln -s "$AT" /srv'
+            mount -t tmpfs t "$2"
+            unshare --user --map-root-user --mount "$3" --changes "$KEPT" "$1" /bin/sh -c 'echo x >/srv/spoilt'"#;
+        let run = run_outside(&jail, script).env("KEPT", kept.path("changes")).env("AT", outside.path(""));
+        let ended = run.end();
+        assert!(!outside.path("spoilt").exists(), "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn where_an_earlier_command_put_a_link_a_default_is_skipped() {
+        let tried = Tried::new();
+        if !tried.lets_directories_go() {
+            return;
+        }
+        fs::write(tried.root.path("etc/hosts"), "127.0.0.1 localhost\n").unwrap();
+        let replace = "rmdir /dev /sys /proc; ln -s /tmp /dev; ln -s /tmp /sys; rm -r /etc; ln -s /tmp /etc";
+        tried.run(&["--no-mount"], &["/bin/sh", "-euc", replace]).ended(End::Exit(0));
+        let chain = Run::new(tools().unshare()).arg("--").arg(tools().chroot());
+        let look = "for dir in dev sys etc; do readlink /$dir; done; test -e /proc/self && echo proc";
+        let ended = tried.run_by(chain, &[], &["/bin/sh", "-c", look]).ended(End::Exit(0));
+        assert_eq!(ended.out(), "/tmp\n/tmp\n/tmp\nproc\n", "{}", ended.err());
+        for name in ["dev", "sys"] {
+            let said = format!("chroot-rs: skipped /{name}: it is a symbolic link in the new root\n");
+            assert!(ended.err().contains(&said), "{}", ended.err());
+        }
     }
 
     #[test]
@@ -222,7 +284,7 @@ mod as_anyone {
                     said.contains("(EAGAIN)\nchroot-rs: hint: another run uses this directory: "),
                     "{said}"
                 );
-                // a user's, before Linux 6.6
+                // a user's overlay, before Linux 6.6
                 let lines = said.lines().filter(|line| !line.contains("keeps no user.* attributes"));
                 assert_eq!(lines.count(), 2, "{said}");
             }
@@ -264,5 +326,64 @@ mod as_anyone {
             tried.run(&[option], &[]).ok();
             fs::remove_dir_all(tried.dir()).unwrap();
         }
+    }
+}
+
+mod as_user {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs an ordinary user, busybox-static and namespaces"]
+    fn the_directory_that_keeps_changes_out_is_named() {
+        if !has_overlay() {
+            return;
+        }
+        let (root, place) = (Scratch::busybox_root(), Scratch::new());
+        let closed = place.path("closed");
+        fs::create_dir(&closed).unwrap();
+        let said = |mode, dir: &Path, options: &[&str]| {
+            fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+            let run = Run::new(tools().chroot()).arg("--changes").arg(dir).args(options);
+            let ended = run.arg(root.path("")).end().ended(End::Exit(125));
+            fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+            ended.err().lines().last().map(String::from)
+        };
+        let user = nix::unistd::geteuid();
+        let hint = |cannot: &str| {
+            let closed = closed.display();
+            Some(format!(
+                "chroot-rs: hint: user {user} cannot {cannot} \"{closed}\": run as its owner, or chmod it"
+            ))
+        };
+        let new = closed.join("new");
+        assert_eq!(said(0o600, &new, &[]), hint("enter"));
+        assert_eq!(said(0o600, &new, &["--list"]), hint("enter"));
+        assert_eq!(said(0o600, &closed, &["--list"]), hint("enter"));
+        assert_eq!(said(0o500, &new, &[]), hint("write to"));
+    }
+
+    #[test]
+    #[ignore = "needs an ordinary user, busybox-static and namespaces"]
+    fn what_its_user_cannot_apply_can_be_undone_and_the_rest_applied() {
+        assert!(!nix::unistd::geteuid().is_root(), "root's command would write to this machine's /etc");
+        let (place, kept) = (Scratch::of_machine(), Scratch::new());
+        let run = |options: &[&str], command: &[&str]| {
+            let run = Run::new(tools().chroot()).arg("--changes").arg(kept.path("changes")).args(options);
+            run.arg("/").args(command).end()
+        };
+        let (own, foreign) = (place.path("tried"), format!("/etc/chain-test-{}", std::process::id()));
+        run(&[], &["/bin/sh", "-c", &format!("touch {foreign}; echo x >{}", own.display())]);
+        // an overlay of /etc has a top directory of the caller; one with mounts below it is read-only
+        let listed = run(&["--list"], &[]).out();
+        if !(listed.contains(&foreign) && listed.contains("/tried")) {
+            return;
+        }
+        let refused = run(&["--apply"], &[]).ended(End::Exit(125)).err();
+        let hint = "chroot-rs: hint: the changes are kept: undo this one in another run, or run --apply as a user who \
+            can write there\n";
+        assert!(refused.ends_with(hint), "{refused}");
+        run(&[], &["/bin/rm", &foreign]).ended(End::Exit(0));
+        run(&["--apply"], &[]).ended(End::Exit(0));
+        assert_eq!(fs::read_to_string(own).unwrap(), "x\n");
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes the command, where it is found, and what is said where it cannot be run.
+//! Which program becomes the command, where it is found, and the message if it cannot be run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,7 +21,7 @@ mod as_anyone {
     fn a_root_where_nothing_may_be_run_is_named() {
         let script = r#"mount --bind "$1" "$2"; mount -o remount,bind,noexec "$2"; "$3" "$2" /bin/true"#;
         let ended = run_outside(&Jail::new(), script).end().ended(End::Exit(126));
-        let said = "chroot-rs: cannot run \"/bin/true\": it lies on a file system mounted noexec: \
+        let said = "chroot-rs: cannot run \"/bin/true\": it is on a file system mounted noexec: \
             Permission denied (EACCES)\n";
         assert_eq!(ended.err(), said);
     }
@@ -36,12 +36,34 @@ mod as_anyone {
             assert!(out.contains(&format!("# {expected} si\n")), "{shell}: {out}");
         };
         says("/bin/ash", "/bin/ash");
-        // not inside: the shell of root in the root's own passwd
+        // not inside: root's shell comes from the passwd file in the root
         fs::write(jail.root.path("etc/passwd"), "root:x:0:0::/:/bin/ash\n").unwrap();
         says("/bin/zsh", "/bin/ash");
         fs::write(jail.root.path("etc/passwd"), "root:x:0:0::/:/bin/fish\n").unwrap();
         says("", "/bin/sh");
         says("bin/ash", "/bin/sh");
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn a_directory_that_has_the_name_of_a_command_is_not_mistaken_for_newroot() {
+        let (jail, here) = (Jail::new(), Scratch::new());
+        let name = |dir: &Scratch| dir.path("").to_str().unwrap().trim_end_matches('/').to_string();
+        let (root, shown) = (name(&jail.root), name(&here));
+        let hint = |options: &[&str], command: &str| {
+            fs::create_dir_all(here.path(command)).unwrap();
+            let run = Run::new(tools().chroot()).args(options).args(["--bind", &shown, &root, command]);
+            let ended = run.with(|run| _ = run.current_dir(here.path(""))).end().ended(End::Exit(125));
+            let hint =
+                ended.err().lines().find_map(|line| line.strip_prefix("chroot-rs: hint: ").map(String::from));
+            hint.unwrap_or_default()
+        };
+        let joined = format!("join DST to SRC: '--bind {shown}:{root}'");
+        let create = format!("mkdir -p {root}{shown}; or use --ephemeral, which creates it for this run");
+        assert_eq!(hint(&[], "cat"), create);
+        assert_eq!(hint(&["--skip-chdir"], "cat"), "--workdir=DIR starts in a directory of the new root");
+        // inside, no program has that name
+        assert_eq!([hint(&[], "ubuntu"), hint(&["--skip-chdir"], "ubuntu")], [joined.clone(), joined]);
     }
 
     #[test]
@@ -79,7 +101,7 @@ mod as_anyone {
         };
         assert_eq!(run(&[], false), ["HOME=/root", "SHELL=/bin/sh", "", ""]);
         assert_eq!(run(&[], true), ["HOME=/tmp", "SHELL=/bin/ash", "TMPDIR=/etc", "XDG_RUNTIME_DIR=/dev"]);
-        // what a mount shows is there
+        // what a mount shows exists
         let home = shown.path("home");
         fs::create_dir(&home).unwrap();
         let bind = format!("--bind={}:/no/such", shown.path("").display());
@@ -106,25 +128,25 @@ mod as_anyone {
         };
         for (program, status, said) in [
             ("/nope", 127, "command not found: \"/nope\""),
-            ("/perl", 126, "cannot run \"/perl\": its interpreter \"/usr/bin/perl\" is not there"),
+            ("/perl", 126, "cannot run \"/perl\": its interpreter \"/usr/bin/perl\" does not exist"),
             ("/plain", 126, "cannot run \"/plain\": it is not executable: Permission denied (EACCES)"),
             ("/etc", 126, "cannot run \"/etc\": it is a directory: Permission denied (EACCES)"),
             (
                 "/windows",
                 126,
                 "cannot run \"/windows\": its first line ends in a carriage return, \
-                so its interpreter \"/bin/sh\\r\" is not there",
+                so its interpreter \"/bin/sh\\r\" does not exist",
             ),
         ] {
             assert_eq!(shown(program), (End::Exit(status), said.to_string()), "{program}");
         }
-        // what is to be done outside has its name there
+        // the options for outside are named there
         let hint = |program: &str| {
             let ended = Run::new(tools().chroot()).arg(jail.root.path("")).arg(program).end();
             ended.err().lines().nth(1).unwrap_or_default().replacen("chroot-rs: hint: ", "", 1)
         };
         assert_eq!(hint("/plain"), format!("chmod +x {}", jail.root.path("plain").display()));
-        let inside = format!("it is in no directory of PATH inside {:?}, ", jail.root.path(""));
+        let inside = format!("it is not in any directory of PATH inside {:?}: ", jail.root.path(""));
         assert!(hint("nope").starts_with(&inside), "{}", hint("nope"));
     }
 }
@@ -143,7 +165,7 @@ mod as_root {
         jail.root.install(tests::scratch::busybox(), "open/closed");
         let run = Run::new(tools().chroot()).arg("--userspec=1234:1234").arg(jail.root.path(""));
         let ended = run.args(["/open/closed/busybox", "true"]).end().ended(End::Exit(126));
-        let said = "chroot-rs: cannot run \"/open/closed/busybox\": user 1234 may not enter \"/open/closed\": \
+        let said = "chroot-rs: cannot run \"/open/closed/busybox\": user 1234 cannot enter \"/open/closed\": \
             Permission denied (EACCES)\n";
         assert_eq!(ended.err(), said);
     }
@@ -190,7 +212,7 @@ mod on_host {
     #[ignore = "needs busybox-static, namespaces and a dynamic /usr/bin/true"]
     fn a_loader_that_is_missing_inside_and_another_machine_are_named() {
         let jail = Jail::new();
-        // of 64 bits, with the number of a machine that nobody has any more
+        // 64 bits, with the number of an extinct machine
         let mut header = [0_u8; 64];
         header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         header[16..20].copy_from_slice(&[2, 0, 0xff, 0x7f]);
@@ -203,10 +225,10 @@ mod on_host {
         };
         let loader = shown("/dynamic");
         let start = "chroot-rs: cannot run \"/dynamic\": the loader it needs, \"/lib";
-        assert!(loader.starts_with(start) && loader.contains("\", is not there\n"), "{loader}");
+        assert!(loader.starts_with(start) && loader.contains("\", does not exist\n"), "{loader}");
         let foreign = shown("/foreign");
         assert!(foreign.starts_with("chroot-rs: cannot run \"/foreign\": it is a program for "), "{foreign}");
-        let hint = "chroot-rs: hint: qemu-user with binfmt_misc runs programs of other machines\n";
+        let hint = "chroot-rs: hint: to run programs for other machines, install qemu-user-static\n";
         assert!(foreign.ends_with(hint), "{foreign}");
     }
 }

@@ -1,4 +1,4 @@
-//! `--userspec`, `--groups` and the exit statuses: what GNU chroot does, we do.
+//! `--userspec`, `--groups` and the exit statuses, as in GNU chroot.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::jail::{Isolation, Jail, has_gnu_chroot};
 
 fn jail() -> Jail {
     let jail = Jail::new();
-    // a group that is not the number of the user: taking one for the other is a known mistake
+    // a group whose number is not the user's: confusing the two is a known mistake
     let passwd = "root:x:0:0:root:/root:/bin/sh\nbad line\n+::::\nworker:x:1234:2345::/:/bin/sh\n";
     fs::write(jail.root.path("etc/passwd"), passwd).unwrap();
     let group = "root:x:0:\nstaff:x:2345:\nnight:x:3456:worker\nday:x:4567:worker,root\n";
@@ -123,7 +123,7 @@ mod as_root {
         let jail = jail();
         for options in [&[][..], &["--userspec=worker"], &["--userspec=:staff"]] {
             let running = jail.run(Isolation::Chain, options, "exec sleep 1000").start();
-            // the command, beside process 1
+            // the command, next to process 1
             let children = format!("/proc/{}/task/{}/children", running.pid(), running.pid());
             let asleep = || {
                 let children = fs::read_to_string(&children).ok()?;
@@ -132,7 +132,7 @@ mod as_root {
             };
             tests::deadline::until("sleep to run inside", asleep);
             nix::sys::signal::kill(running.pid(), nix::sys::signal::Signal::SIGKILL).unwrap();
-            // the end of its output is the end of whoever held it
+            // its output ends when the last process that has it open ends
             assert_eq!(running.end().end, End::Signal(9), "{options:?}");
         }
     }
@@ -145,7 +145,7 @@ mod as_root {
         let out = id(&jail, Isolation::Default, &["--userspec=daemon"]).ok();
         assert_eq!(out, "77\n78\n78 ");
         fs::remove_file(jail.root.path("etc/passwd")).unwrap();
-        // a device or a pipe in its place is not waited for
+        // a device or a pipe in its place does not make the tool wait
         nix::unistd::mkfifo(&jail.root.path("etc/passwd"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         id(&jail, Isolation::Default, &["--userspec=daemon"]).ended(End::Exit(125));
     }

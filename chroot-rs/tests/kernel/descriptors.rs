@@ -1,4 +1,5 @@
-//! What a caller leaves open: what leads out is closed, what is meant for the command is passed on.
+//! Descriptors that the caller leaves open: those that lead out are closed, those for the command are passed
+//! on.
 
 use std::fs::File;
 use std::io::{IoSlice, Seek as _};
@@ -21,7 +22,7 @@ fn opened(path: &str, flags: OFlag) -> OwnedFd {
     open(path, flags | OFlag::O_CLOEXEC, Mode::empty()).unwrap()
 }
 
-/// Goes through an open directory.
+/// Uses an open directory.
 fn directory(fd: RawFd) -> String {
     format!(
         "mount -t proc proc /proc 2>/dev/null
@@ -41,7 +42,7 @@ fn escape(way: &str, fd: RawFd) -> String {
     format!("escape {way} $SECRET {fd}")
 }
 
-/// A socket on which a directory of outside waits.
+/// A socket with a queued message that contains a directory outside the root.
 fn socket_with_directory() -> UnixDatagram {
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     let directory = File::open("/").unwrap();
@@ -56,7 +57,7 @@ fn process() -> OwnedFd {
     system::sys::pidfd_open(std::process::id().cast_signed()).unwrap()
 }
 
-/// A descriptor that leads out, by name, and the way through it.
+/// A descriptor that leads out, by name, and the way to use it.
 type Way = (&'static str, OwnedFd, fn(RawFd) -> String);
 
 fn ways() -> Vec<Way> {
@@ -81,7 +82,7 @@ fn escapes(
     jail.run(isolation, options, &script).leaving_open(fd).end().out().contains(SECRET)
 }
 
-/// Which of these the command finds open, each under its number.
+/// Which of these descriptors the command has, each under its number.
 fn passed(isolation: Isolation, fds: Vec<(&'static str, OwnedFd)>, count: &str) -> String {
     let tests = fds.iter().map(|(name, fd)| {
         format!("test -e /proc/self/fd/{0} || test -L /proc/self/fd/{0} && echo {name}\n", fd.as_raw_fd())
@@ -109,7 +110,7 @@ mod as_root {
     fn keep_fds_leaves_them_open_for_who_asks() {
         let jail = Jail::new();
         for (name, fd, way) in ways() {
-            // some of the ways take a right, too
+            // some of these ways need a right, too
             let options = ["--keep-fds", "--privileged"];
             assert!(escapes(&jail, Isolation::Default, &options, fd, way), "{name}");
         }
@@ -188,7 +189,7 @@ mod as_anyone {
         };
         assert_eq!(passed(Isolation::Service, fds(), "1000"), "listener\n");
         assert_eq!(passed(Isolation::Service, fds(), "0"), "");
-        // those that are counted for another process are no business of the command
+        // LISTEN_FDS for another PID does not affect the command
         assert_eq!(passed(Isolation::Default, fds(), "1000"), "");
     }
 }

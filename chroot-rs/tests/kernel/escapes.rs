@@ -1,6 +1,6 @@
-//! The ways out of a chroot, each tried against chroot(1), where it works, and against chroot-rs.
+//! The ways out of a chroot, each tried with chroot(1), where it succeeds, and with chroot-rs.
 //!
-//! The table in chroot-rs/README.md says the same.
+//! The table in chroot-rs/README.md agrees with this file.
 
 use std::fs;
 
@@ -8,16 +8,16 @@ use tests::End;
 
 use crate::jail::{Isolation, Jail, SECRET, mount_table};
 
-/// chroot(2) does not change the working directory: who changes the root once more, and stays
-/// outside of the new one, is below no root at all and walks up.
+/// chroot(2) does not change the working directory: a process that changes the root once more, with its
+/// working directory outside the new one, is below no root and can walk up.
 pub(crate) const WALK_UP: &str = "exec nsenter --root=/sub --wd=/ /bin/sh -c '
     i=0; while [ $i -lt 64 ]; do cd ..; i=$((i + 1)); done; exec chroot . /bin/cat \"$SECRET\"'";
 
-/// Every process shows its root and its working directory.
+/// Every process shows its root and its working directory in /proc.
 pub(crate) const SHOWN_BY_PROC: &str = "mount -t proc proc /proc 2>/dev/null
     cat /proc/[0-9]*/root/$SECRET; for cwd in /proc/[0-9]*/cwd; do cat $cwd/../../../../../../../$SECRET; done";
 
-/// Reading the memory of a process is what ptrace(2) may do: proc_pid_mem(5).
+/// Reading the memory of a process needs the rights of ptrace(2): proc_pid_mem(5).
 pub(crate) const PTRACE: &str = "mount -t proc proc /proc 2>/dev/null
     head -c 1 /proc/$OUTSIDE/environ >/dev/null && kill -0 $OUTSIDE && cat /proc/$OUTSIDE/root/$SECRET";
 
@@ -30,11 +30,11 @@ pub(crate) const OWN_LINKS: &str = "mount -t proc proc /proc 2>/dev/null
         cat /proc/self/$way/$SECRET /proc/self/$way/../../../../../../$SECRET
     done; cd ../../../..; cat ./$SECRET";
 
-/// Taking away what was mounted must not bring back what it covers.
+/// Unmounting one of our mounts must not reveal what it covers.
 pub(crate) const UNMOUNT: &str = "umount /proc; umount -l /dev/pts; umount -l /dev; umount -l /sys
     mount --move /tmp /sub; mount --move / /tmp; cat $SECRET; umount -l /; cat $SECRET ../../../../$SECRET";
 
-/// What is mounted below ours on /proc shows who is outside.
+/// The /proc below our mount on /proc shows the processes outside.
 pub(crate) const UNCOVER: &str = "for i in 1 2 3 4 5 6; do
         cat /proc/[0-9]*/root/$SECRET; umount -l /proc
     done";

@@ -1,4 +1,4 @@
-//! `--userns auto`: root inside is a user of no account, and the root directory is as it was.
+//! `--userns auto`: root inside is a user without an account, and the root directory does not change.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -20,7 +20,7 @@ fn run(root: &Scratch, options: &[&str], script: &str) -> Ended {
     chroot.args(["/bin/sh", "-c", script]).end()
 }
 
-/// Whether the file system of scratch directories can map owners.
+/// Whether the file system of scratch directories supports id-mapped mounts.
 fn can_map_owners(root: &Scratch) -> bool {
     let ended = run(root, &[], "exit 7");
     let unable = ended.err().contains("cannot map owners") || ended.err().contains("takes Linux 5.12");
@@ -115,8 +115,8 @@ mod as_user {
     #[ignore = "needs busybox-static"]
     fn an_ordinary_user_is_refused_with_what_helps() {
         let ended = run(&root(), &[], "true").ended(End::Exit(125));
-        let said = "chroot-rs: --userns auto takes ids that only root of the machine may map\n\
-            chroot-rs: hint: leave it out; 'unshare-rs --' before chroot-rs maps those of /etc/subuid\n";
+        let said = "chroot-rs: --userns auto needs root of the machine, because only it can map the ids\n\
+            chroot-rs: hint: leave it out: 'unshare-rs --' before chroot-rs maps the ids in /etc/subuid\n";
         assert_eq!(ended.err(), said);
     }
 }

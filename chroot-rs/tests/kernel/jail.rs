@@ -1,4 +1,4 @@
-//! A root file system, a secret file outside of it, and the ways to change the root to it.
+//! A root file system, a secret file outside it, and the ways to change the root to it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use tests::scratch::busybox;
 use tests::{Run, Scratch, tools};
 
-/// What the secret says.
+/// The text of the secret.
 pub(crate) const SECRET: &str = "this is outside";
 
-/// A root with a shell, in a directory whose other file nobody inside should read.
+/// A root with a shell, in a directory with another file, which must not be readable from inside.
 pub(crate) struct Jail {
     _outer: Scratch,
     /// The root.
@@ -20,12 +20,12 @@ pub(crate) struct Jail {
     pub(crate) secret: PathBuf,
 }
 
-/// The mounts of the machine as this process sees them.
+/// The mounts of the machine, as this process sees them.
 pub(crate) fn mount_table() -> String {
     fs::read_to_string("/proc/self/mountinfo").unwrap()
 }
 
-/// Whether chroot(1) is GNU's: busybox has another one, without options.
+/// Whether chroot(1) is GNU's: busybox has one without options.
 pub(crate) fn has_gnu_chroot() -> bool {
     Run::new("chroot").arg("--version").end().out().contains("GNU")
 }
@@ -33,15 +33,15 @@ pub(crate) fn has_gnu_chroot() -> bool {
 /// How the root is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isolation {
-    /// chroot(1), in a mount namespace so that tricks with mounts do not spoil the machine.
+    /// chroot(1), in a mount namespace, so that mount tricks do not affect the machine.
     Chroot,
-    /// chroot-rs as it is.
+    /// chroot-rs without options.
     Default,
-    /// The same, as a service manager starts it: the descriptors that `LISTEN_FDS` counts are for it.
+    /// The same, as from a service manager: with descriptors that `LISTEN_FDS` counts.
     Service,
-    /// The chain: namespaces, PID namespace included, then chroot-rs.
+    /// The chain: namespaces, including a PID namespace, then chroot-rs.
     Chain,
-    /// The same, where a process with the old root waits as process 1.
+    /// The same, with a process 1 that waits with the old root.
     Waiting,
     /// chroot-rs in a user namespace whose root is the caller.
     User,
@@ -50,7 +50,7 @@ pub(crate) enum Isolation {
 impl Jail {
     pub(crate) fn new() -> Self {
         let (outer, root) = (Scratch::new(), Scratch::busybox_root());
-        // a second root inside, for who changes the root again
+        // a second root inside, for another change of the root
         fs::create_dir_all(root.path("sub/bin")).unwrap();
         root.install(busybox(), "sub/bin");
         for applet in ["sh", "chroot", "cat"] {
@@ -62,8 +62,8 @@ impl Jail {
         Self { _outer: outer, root, secret }
     }
 
-    /// A shell script inside, which knows where the secret lies (`$SECRET`) and a process
-    /// outside (`$OUTSIDE`).
+    /// A shell script inside, which knows the path of the secret (`$SECRET`) and the PID of a process outside
+    /// (`$OUTSIDE`).
     pub(crate) fn run(&self, isolation: Isolation, options: &[&str], script: &str) -> Run {
         self.run_in(self.root.path(""), isolation, options, script)
     }
@@ -100,8 +100,8 @@ impl Jail {
             .env("OUTSIDE", std::process::id().to_string())
     }
 
-    /// Whether the script read the secret, as it is by default or with every right: the root holds
-    /// by itself, and not because a right is missing.
+    /// Whether the script read the secret, by default or with all rights: the root itself must hold, and not
+    /// only because a right is missing.
     #[track_caller]
     pub(crate) fn escapes(&self, isolation: Isolation, script: &str) -> bool {
         let with_every_right =

@@ -1,15 +1,19 @@
-//! chroot-rs against a real kernel: what it promises, tried from inside.
+//! chroot-rs with a real kernel: its promises, tried from inside.
 #![cfg(test)]
 
+mod as_outside;
 mod changes;
 mod command;
 mod credentials;
 mod descriptors;
 mod escapes;
+mod filter;
 mod free_ids;
+mod hosts;
 mod jail;
 mod masked_paths;
 mod mounts;
+mod own_descriptors;
 mod privileged_escapes;
 mod programs;
 mod reduced_privileges;

@@ -1,4 +1,4 @@
-//! The switches of the machine: out of reach for root by accident, and never covered for others.
+//! The switches of the machine: protected from accidents by root, and never covered for others.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use tests::End;
 
 use crate::jail::{Isolation, Jail};
 
-/// Each is harmless where it is not refused: the value that is there, and sysrq's help.
+/// Each is harmless if it is not refused: it writes the current value, and sysrq's help.
 const SWITCHES: &str = "
     n=$(cat /proc/sys/vm/swappiness)
     (echo $n >/proc/sys/vm/swappiness) 2>/dev/null && echo writes a sysctl
@@ -15,7 +15,7 @@ const SWITCHES: &str = "
     touch /sys/x 2>/dev/null && echo makes a file in sys
     true";
 
-/// What the script says where nothing holds it back; some kernels are built without sysrq.
+/// The script's output if nothing is refused; some kernels are built without sysrq.
 fn pulled() -> String {
     let says = [
         ("/proc/sys/vm/swappiness", "writes a sysctl\n"),
@@ -64,7 +64,7 @@ mod as_user {
         for isolation in [Isolation::Default, Isolation::Chain] {
             assert_eq!(jail.run(isolation, &[], SWITCHES).end().ok(), "", "{isolation:?}");
             let covered = jail.run(isolation, &[], "grep -c ' /proc/' /proc/self/mountinfo").end();
-            // the machine's own /proc may have mounts below
+            // the machine's own /proc may have mounts below it
             let outside = crate::jail::mount_table().matches(" /proc/").count();
             assert!(covered.out().trim().parse::<usize>().unwrap() <= outside, "{isolation:?}");
         }

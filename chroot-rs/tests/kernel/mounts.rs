@@ -1,7 +1,8 @@
-//! What the caller wants mounted besides, and what becomes of what is written.
+//! The additional mounts that the caller requests, and the fate of what is written.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use tests::accounts::unused_id;
 use tests::{End, Run, Scratch, tools};
@@ -31,8 +32,8 @@ mod as_anyone {
         let (jail, mounts) = (Jail::new(), mount_table());
         let script = "echo new >/etc/passwd && rm /etc/group && mkdir /etc/dir && cat /etc/passwd && ls /etc";
         for isolation in [Isolation::Default, Isolation::Chain] {
-            let out = jail.run(isolation, &["--ephemeral"], script).end().ok();
-            assert_eq!(out, "new\ndir\npasswd\n", "{isolation:?}");
+            let out = jail.run(isolation, &["--ephemeral", "--no-hosts"], script).end().ok();
+            assert_eq!(out, "new\ndir\nhosts\npasswd\n", "{isolation:?}");
         }
         assert!(fs::read_to_string(jail.root.path("etc/passwd")).unwrap().starts_with("root:"));
         assert!(jail.root.path("etc/group").exists() && !jail.root.path("etc/dir").exists());
@@ -93,7 +94,7 @@ mod as_anyone {
             assert_eq!(run(&["--resolv-conf", "--ephemeral"]).out(), resolver);
             assert!(!place.exists());
         }
-        // an empty file is made for it
+        // an empty file is created for it
         assert_eq!(run(&["--resolv-conf"]).out(), resolver);
         assert_eq!(fs::read_to_string(&place).unwrap(), "");
         fs::remove_file(&place).unwrap();
@@ -117,7 +118,7 @@ mod as_anyone {
         let options = [format!("--bind={}:/way:ro", outside.display())];
         let ended = jail.run(Isolation::Default, &[&options[0]], "true").end().ended(End::Exit(125));
         assert!(ended.err().contains("the new root has no \"/way\"\n"), "{}", ended.err());
-        // where the way leads inside, if it is there
+        // the path inside, if it exists
         fs::create_dir_all(jail.root.path(outside.strip_prefix("/").unwrap())).unwrap();
         assert_eq!(jail.run(Isolation::Default, &[&options[0]], "cat /way/secret").end().ok(), SECRET);
     }
@@ -146,7 +147,7 @@ mod as_anyone {
         let ended = jail.run(Isolation::Default, &["--ephemeral", &bind], "echo kept >/mnt/f");
         assert_eq!(ended.end().out(), "");
         assert_eq!(fs::read_to_string(kept.join("f")).unwrap(), "kept\n");
-        // and what lies above shows the root as it is
+        // and the parts above it show the root unchanged
         let above = format!("--bind={}:/mnt", jail.root.path("..").canonicalize().unwrap().display());
         let inside = format!("ls /mnt/{}", jail.root.path("").file_name().unwrap().display());
         let seen = jail.run(Isolation::Default, &["--ephemeral", &above], &inside).end().ok();
@@ -171,10 +172,55 @@ mod as_anyone {
             assert!(!fs::exists("/etc/chain-test-x").unwrap());
         }
     }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn nothing_of_the_machines_root_is_left_below_the_new_one() {
+        again_inside("--share-pid");
+        again_inside("--read-only");
+        if has_overlay() {
+            again_inside("--ephemeral");
+        }
+    }
+}
+
+/// After setns(2) into a process's own mount namespace, the root is the topmost mount there, as for nsenter(1) from
+/// outside: this must be the new root.
+fn again_inside(option: &str) {
+    let script = "echo inside >/mnt/f; nsenter --mount=/proc/self/ns/mnt cat /mnt/f";
+    let run = Run::new(tools().chroot()).args([option, "--privileged", "--tmpfs=/mnt", "/"]);
+    let ended = run.args(["/bin/sh", "-c", script]).end();
+    assert_eq!(ended.out(), "inside\n", "{option}: {}", ended.err());
 }
 
 mod as_root {
     use super::*;
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn nothing_of_the_machines_root_is_left_below_one_with_other_ids() {
+        // the root of the VM is a tmpfs, which cannot map owners before Linux 6.3
+        let root = Run::new(tools().chroot()).args(["--userns=auto", "/", "true"]).end();
+        if !root.err().contains("cannot map owners") {
+            again_inside("--userns=auto");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn a_directory_of_the_machines_root_is_bound_below_one_with_other_ids() {
+        // a name that "/" does not have: while the new root is mounted on /usr, the test would find the one in "/"
+        let mut sources = fs::read_dir("/usr").unwrap().map(|entry| entry.unwrap());
+        let is_other = |entry: &DirEntry| !Path::new("/").join(entry.file_name()).exists();
+        let Some(source) = sources.find(|entry| entry.path().is_dir() && is_other(entry)) else { return };
+        let outside = fs::read_dir(source.path()).unwrap().count();
+        let bind = format!("--bind={}:/mnt", source.path().display());
+        let count = [bind.as_str(), "/", "/bin/sh", "-c", "ls -A /mnt | wc -l"];
+        let ended = Run::new(tools().chroot()).arg("--userns=auto").args(count).end();
+        if !ended.err().contains("cannot map owners") {
+            assert_eq!(ended.out().trim(), outside.to_string(), "{}", ended.err());
+        }
+    }
 
     #[test]
     #[ignore = "needs root and busybox-static"]
@@ -192,6 +238,19 @@ mod as_root {
     }
 
     #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn mounts_that_unshare_rs_lets_in_reach_a_bound_directory_where_the_root_is_private() {
+        // exit comes last, because busybox' sh becomes its last command, and the namespace that the mounts come from
+        // would end with the shell
+        let script = r#"mount -t tmpfs t "$2"; mount --make-shared "$2"
+            "$UNSHARE" --propagation slave -- "$3" --bind "$2":/sub "$1" \
+                /bin/sh -c 'grep -c " /sub .* master:" /proc/self/mountinfo'
+            exit"#;
+        let ended = run_outside(&Jail::new(), script).env("UNSHARE", tools().unshare()).end();
+        assert_eq!(ended.out(), "1\n", "{}", ended.err());
+    }
+
+    #[test]
     #[ignore = "needs root, setpriv and busybox-static"]
     fn an_ephemeral_root_of_somebody_else_is_refused_before_anything_is_done() {
         let (jail, id) = (Jail::new(), unused_id().to_string());
@@ -199,7 +258,7 @@ mod as_root {
         let ended =
             run.arg(tools().chroot()).arg("--ephemeral").arg(jail.root.path("")).arg("/bin/true").end();
         let said = "chroot-rs: --ephemeral cannot change NEWROOT: its owner, user 0, has no id inside\n\
-            chroot-rs: hint: cp -a NEWROOT COPY makes one of your own; or --read-only, with --tmpfs where something is written\n";
+            chroot-rs: hint: copy it: cp -a NEWROOT COPY; or use --read-only, with --tmpfs for the directories to write to\n";
         assert_eq!((ended.end, ended.err()), (End::Exit(125), said.to_string()));
     }
 }

@@ -1,19 +1,20 @@
-//! Escapes that need the machine's root and no particular root directory: root of a user namespace cannot use them.
+//! Escapes that need root of the machine and no particular root directory: root of a user namespace cannot
+//! use them.
 
 use crate::jail::{Isolation, Jail};
 
-/// A device node of the machine's, made inside: the kernel's log, which is in every kernel.
+/// A device node created inside: the kernel's log, which every kernel has.
 const NODE: &str =
     "rm -f /tmp/log; mknod /tmp/log c 1 11 && head -c 1 /tmp/log >/dev/null && cat /tmp/secret";
 
-/// The machine's mount namespaces: since Linux 6.12.
+/// The mount namespaces of the machine: since Linux 6.12.
 const NAMESPACES: &str = "escape namespaces $SECRET";
 
 fn by_handle(jail: &Jail) -> String {
     format!("escape handle - {}", tests::file_handle::of(&jail.secret))
 }
 
-/// A jail whose owner may read a device node that is made in it.
+/// A jail whose owner may read a device node created in it.
 fn jail() -> Jail {
     let jail = Jail::new();
     std::fs::copy(&jail.secret, jail.root.path("tmp/secret")).unwrap();

@@ -1,4 +1,4 @@
-//! What people run inside, and what it needs of proc, sys and dev.
+//! Typical programs inside, which need proc, sys and dev.
 
 use std::process::Command;
 
@@ -20,7 +20,7 @@ mod as_anyone {
                 "ps -o pid,comm | grep -q ' ps$'",
                 "echo >/dev/null && head -c 9 /dev/zero /dev/urandom /dev/random >/dev/null",
                 "echo through | cat /dev/stdin | grep -q through && ls /dev/fd/ >/dev/null",
-                // what sem_open(3) and multiprocessing.Isolation of Python need
+                // needed by sem_open(3) and Python's multiprocessing
                 "touch /dev/shm/sem.x && rm /dev/shm/sem.x",
                 "test \"$(ls -id /dev/ptmx)\" && test -c /dev/pts/ptmx",
             ] {
@@ -35,7 +35,7 @@ mod as_anyone {
     fn a_terminal_has_a_name_inside_and_new_ones_can_be_made() {
         let jail = Jail::new();
         let mut command = Command::new(tools().chroot());
-        // busybox has no script(1): opening the multiplexer is what it does
+        // busybox has no script(1): opening the multiplexer is what script(1) does
         let script = "tty; exec 5<>/dev/ptmx; ls /dev/pts; read x";
         command.arg(jail.root.path("")).args(["/bin/sh", "-c", script]);
         let mut terminal = Terminal::start(command);

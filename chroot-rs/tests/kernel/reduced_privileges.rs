@@ -5,8 +5,7 @@ use tests::{End, Run, tools};
 use crate::jail::Jail;
 use crate::root_locations::run_outside;
 
-const WHY: &str =
-    "that takes CAP_SYS_ADMIN, which 'unshare-rs --' before it gives in a user namespace of its own";
+const WHY: &str = "mounts need CAP_SYS_ADMIN: put 'unshare-rs --' before chroot-rs";
 
 mod as_root {
     use super::*;
@@ -33,7 +32,7 @@ mod as_root {
             let refused = run(&["--read-only"]).ended(End::Exit(125));
             let said = "chroot-rs: an option needs a mount, and none can be made here\n";
             assert_eq!(refused.err(), format!("{said}chroot-rs: hint: {WHY}\n"));
-            // followed, where the caller may write the map of a user namespace
+            // followed, if the caller may write the map of a user namespace
             let unshare = ["--bounding-set=-sys_admin", &tools().unshare().display().to_string(), "--"];
             let chain = Run::new("setpriv").args(unshare).arg(tools().chroot()).arg("--read-only");
             let script = "grep -c 4294967295 /proc/self/uid_map; cat /proc/self/setgroups";
@@ -57,7 +56,7 @@ mod as_anyone {
         let ended = run_outside(&Jail::new(), script).end().ended(End::Exit(0));
         assert_eq!(ended.out(), "alone\nalone\nalone\nin sight\n", "{}", ended.err());
         let said = "chroot-rs: processes outside stay visible, and root inside can get out: \
-            a part of /proc is covered, so the kernel gives no new one; a container lifts it with \
+            a part of /proc is covered, so the kernel refuses a new one; if this is a container, start it with \
             --security-opt systempaths=unconfined (docker), unmask=ALL (podman), procMount: Unmasked (Kubernetes)\n";
         assert_eq!(ended.err(), said);
     }
@@ -90,7 +89,7 @@ mod as_user {
                 ended.err(),
                 "chroot-rs: cannot start a reaper as process 1: \
             fork(): Resource temporarily unavailable (EAGAIN)\n\
-            chroot-rs: hint: a limit of processes is reached: ulimit -u, or pids.max of a control group\n"
+            chroot-rs: hint: the process limit is reached: raise ulimit -u, or pids.max of the control group\n"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! The mounts and directories that a root may lie on.
+//! The mounts and directories that can contain a root.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::jail::Jail;
 pub(crate) const CHECK_COMPLETE: &str = "test -c /dev/null && echo >/dev/null && test -d /dev/pts && test -e /proc/self/stat \
     && test -d /sys/class && test ! -e /proc/../../../../../../$SECRET && echo whole";
 
-/// Where a root may lie: each script leaves one in `$place`, of the root in `$1`, at `$2` or below.
+/// Where a root can be: each script creates one in `$place`, from the root in `$1`, at `$2` or below.
 const LOCATIONS: [(&str, &str); 12] = [
     ("a tmpfs", r#"mount -t tmpfs t "$2"; copy "$2""#),
     (
@@ -42,7 +42,7 @@ const LOCATIONS: [(&str, &str); 12] = [
         mount --bind "$1" "$2"; mount --rbind /proc "$2"/proc"#,
     ),
     (
-        "a name that is no text",
+        "a name that is not text",
         r#"mount -t tmpfs t "$2"; place=$(printf '%s/new\377:,\\root' "$2"); mkdir "$place"; copy "$place""#,
     ),
     (
@@ -51,14 +51,14 @@ const LOCATIONS: [(&str, &str); 12] = [
     ),
 ];
 
-/// What is the same before each script.
+/// The common start of the scripts.
 const BEFORE: &str = r#"place=$2
     copy() { for name in bin proc sys dev etc sub; do cp -a "$root/$name" "$1"; done; mkdir "$1"/tmp; }
     remount() { mount -o remount,bind,"$1" "$root/tmp"; }
     root=$1"#;
 
-/// Runs a shell outside, in a mount namespace of its own, with the root as `$1`, a place as `$2`
-/// and the tool as `$3`.
+/// Runs a shell outside, in a new mount namespace, with the root as `$1`, a path as `$2` and the tool as
+/// `$3`.
 pub(crate) fn run_outside(jail: &Jail, script: &str) -> Run {
     let user: &[&str] = if nix::unistd::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
     Run::new("unshare")
@@ -71,7 +71,7 @@ pub(crate) fn run_outside(jail: &Jail, script: &str) -> Run {
         .env("CHECK_COMPLETE", CHECK_COMPLETE)
 }
 
-/// Each place, with what the script does there.
+/// Each location, with its script.
 pub(crate) fn at_each_location(script: &str) -> impl Iterator<Item = (&'static str, Ended)> {
     let places = LOCATIONS.into_iter().filter(|(_, made)| !made.contains("overlay") || has_overlay());
     places.map(move |(place, made)| {
@@ -80,14 +80,14 @@ pub(crate) fn at_each_location(script: &str) -> impl Iterator<Item = (&'static s
     })
 }
 
-/// A script that tries each of them in the place.
+/// A script that tries all of them at this location.
 pub(crate) fn try_all(tricks: &[&str]) -> String {
     let try_it =
         |trick: &&str| format!("\"$3\" \"$place\" /bin/sh -c '{}' || :\n", trick.replace('\'', r"'\''"));
     tricks.iter().map(try_it).collect()
 }
 
-/// Whether the kernel has overlay, which may be a module that nobody has loaded.
+/// Whether the kernel has overlay, which may be a module that is not loaded.
 pub(crate) fn has_overlay() -> bool {
     fs::read_to_string("/proc/filesystems").unwrap().contains("\toverlay\n")
 }

@@ -1,4 +1,4 @@
-//! A root whose owner put symlinks where something is mounted or read.
+//! A root whose owner placed symlinks where the tool mounts or reads something.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,7 +7,7 @@ use tests::End;
 
 use crate::jail::{Isolation, Jail, mount_table};
 
-/// Where a link may point: the machine's own, by name and by climbing.
+/// Possible targets of a link: the machine's own directory, by name and by `..`.
 const OUTSIDE: [&str; 2] = ["/", "../../../../../../../../../"];
 
 mod as_anyone {
@@ -54,7 +54,7 @@ mod as_anyone {
             let passwd = jail.root.path("etc/passwd");
             fs::remove_file(&passwd).unwrap();
             symlink(format!("{outside}{}", jail.secret.display()), &passwd).unwrap();
-            // followed as a process inside would follow it: to nothing
+            // resolved as a process inside would resolve it: to nothing
             let ended = jail.run(Isolation::Default, &[], "cat /etc/passwd").end();
             assert_eq!(ended.end, End::Exit(1), "{}", ended.out());
         }

@@ -1,4 +1,4 @@
-//! Roots that lie in unusual places, and machines that can do less.
+//! Roots in unusual places, and machines with fewer features.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -33,7 +33,7 @@ mod as_root {
         let script = "/bin/chroot-rs /sub /bin/sh -c 'echo inside'; /bin/chroot-rs --read-only /sub /bin/sh";
         let ended = jail.run(Isolation::Chroot, &[], script).end().ended(End::Exit(125));
         assert_eq!(ended.out(), "inside\n");
-        let why = "this process is in a chroot itself, where mounts cannot be kept inside";
+        let why = "the caller runs in a chroot(2), where mounts cannot be kept private";
         assert_eq!(
             ended.err(),
             format!(
@@ -133,7 +133,7 @@ mod as_anyone {
         for dir in ["proc", "sys", "dev"] {
             fs::create_dir(jail.root.path("sub").join(dir)).unwrap();
         }
-        // without its rights, root of the machine makes no namespaces either
+        // without its capabilities, root of the machine can create no namespaces either
         let every_right = ["--privileged"];
         let is_root = nix::unistd::geteuid().is_root();
         let runs = [
@@ -168,8 +168,27 @@ mod as_anyone {
             .end();
         assert_eq!(ended.out(), "whole\n", "{}", ended.err());
         let said = "chroot-rs: processes outside stay visible, and root inside can get out: \
-            a part of /proc is covered, so the kernel gives no new one; ";
+            a part of /proc is covered, so the kernel refuses a new one; ";
         assert!(ended.err().starts_with(said) && ended.err().lines().count() == 1, "{}", ended.err());
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn where_the_caller_has_no_proc_there_is_none_inside_and_no_process_of_outside() {
+        let jail = Jail::new();
+        jail.root.install(&tools().chroot(), "bin");
+        for dir in ["proc", "sys"] {
+            fs::remove_dir(jail.root.path(dir)).unwrap();
+        }
+        for dir in ["proc", "sys", "dev"] {
+            fs::create_dir(jail.root.path("sub").join(dir)).unwrap();
+        }
+        let script = "chroot-rs /sub /bin/sh -c 'test ! -e /proc/self && test -c /dev/null && echo $$'";
+        let ended = jail.run(Isolation::User, &["--privileged"], script).end();
+        assert_eq!(ended.out(), "2\n", "{}", ended.err());
+        let said = "chroot-rs: skipped /proc, /sys: NEWROOT does not have these directories: create them, or use --ephemeral\n\
+            chroot-rs: skipped /proc, /sys: the caller has none, and the kernel refuses new ones here\n";
+        assert_eq!(ended.err(), said);
     }
 
     #[test]
@@ -206,7 +225,7 @@ mod as_anyone {
         for number in 0..200u64 {
             let (isolation, option) = ways[(number % 3) as usize];
             let running = jail.run(isolation, option.as_slice(), "true").start();
-            // a spread over the few milliseconds that it takes
+            // spread over the few milliseconds that it takes
             std::thread::sleep(Duration::from_micros(number * 7919 % 4000));
             let _ = nix::sys::signal::kill(running.pid(), nix::sys::signal::Signal::SIGKILL);
             running.end();
@@ -233,7 +252,7 @@ mod as_user {
             ended.err(),
             format!(
                 "chroot-rs: cannot change root directory to \"{}\": Permission denied (EACCES)\n\
-                chroot-rs: hint: user {user} may not enter \"{closed}\": chmod, or be its owner\n",
+                chroot-rs: hint: user {user} cannot enter \"{closed}\": run as its owner, or chmod it\n",
                 root.display()
             )
         );

@@ -10,11 +10,11 @@ use crate::archive::tar::header;
 use crate::failure::{Failure, Kind, Result};
 
 /// Enough to detect every format: a tar header.
-const HEAD_BYTES: usize = 512;
+pub const HEAD_BYTES: usize = 512;
 /// Memory limit of the xz decoder; `xz -9` needs 65 MiB.
 const MAX_XZ_MEMORY_BYTES: u64 = 1 << 30;
-/// The largest window of zstd, 2 GiB, as a power of two: what `zstd --long=31` writes. The memory is
-/// touched only as far as the archive fills it.
+/// The largest zstd window, 2 GiB, as a power of two: `zstd --long=31` writes it. Only the part that the
+/// archive fills takes memory.
 const ZSTD_WINDOW_LOG: u32 = if usize::BITS < 64 { 27 } else { 31 };
 
 /// The compression of an archive.
@@ -34,7 +34,7 @@ pub enum Compression {
     Lz4,
     /// lzip, as `.lz`.
     Lzip,
-    /// What xz had before its format had checksums: `.lzma`.
+    /// The predecessor of xz, without checksums: `.lzma`.
     Lzma,
 }
 
@@ -56,6 +56,13 @@ impl Compression {
     }
 }
 
+/// Whether an archive with this beginning is not compressed: it begins with a tar header, which can look like
+/// anything, or with no known compression.
+pub fn is_plain(head: &[u8]) -> bool {
+    head.first_chunk().is_some_and(header::is_header)
+        || Compression::detect(head) == Compression::Plain && skippable(head).is_none()
+}
+
 /// The length of a skippable frame, which zstd and lz4 share, if one begins here.
 fn skippable(head: &[u8]) -> Option<u64> {
     match head {
@@ -66,18 +73,18 @@ fn skippable(head: &[u8]) -> Option<u64> {
     }
 }
 
-/// Reads enough of `input` to know it, and returns the decoded bytes and how they were packed.
+/// Reads enough of `input` to detect its format. Returns the decoded bytes and the compression.
 ///
 /// # Errors
-/// I/O from reading; damaged, for a format that is not one of ours.
+/// I/O from reading; damaged, for an unsupported format.
 pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>, Compression)> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     fill_head(&mut head, &mut input)?;
-    // the first bytes of a tar archive are a name, which may look like anything
+    // a tar archive begins with a name, which can look like anything
     if head.first_chunk().is_some_and(header::is_header) {
         return Ok((Box::new(Cursor::new(head).chain(input)), Compression::Plain));
     }
-    // pzstd and zstd:chunked write skippable frames first, and lz4 has the same
+    // pzstd and zstd:chunked write skippable frames first; lz4 has them as well
     while let Some(length) = skippable(&head) {
         let in_head = head.len().min(usize::try_from(8 + length).unwrap_or(usize::MAX));
         head.drain(..in_head);
@@ -87,8 +94,8 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>,
         }
         fill_head(&mut head, &mut input)?;
     }
-    if let Some(what) = foreign::format(&head) {
-        return Err(foreign::refused(what));
+    if let Some(found) = foreign::format(&head) {
+        return Err(foreign::refused(found));
     }
     if head.starts_with(b"\x1f\x9d") {
         return Err(Failure::damaged("this archive is compressed with compress(1), which is not supported")
@@ -103,7 +110,7 @@ pub fn decoded(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>,
     Ok((decoder(compression, ReadAhead::start(input))?, compression))
 }
 
-/// Reads until there are enough bytes to know a format by, or no more.
+/// Reads until there are enough bytes to detect a format, or no more.
 fn fill_head(head: &mut Vec<u8>, input: &mut impl Read) -> Result<()> {
     let missing = HEAD_BYTES.saturating_sub(head.len()) as u64;
     input.take(missing).read_to_end(head).map(drop).map_err(Failure::read)
@@ -151,10 +158,10 @@ fn cannot_start(format: &str, error: &std::io::Error) -> Failure {
     Failure::new(Kind::Io, format_args!("cannot start the decoder of {format}: {error}"))
 }
 
-/// The decoders of xz that are at work: layers are decoded ahead.
+/// The number of xz decoders that are running: layers are decoded ahead.
 static XZ_DECODERS: AtomicU64 = AtomicU64::new(0);
 
-/// One of the decoders that share the memory for blocks in parallel.
+/// A share of the memory for decoding blocks in parallel.
 struct XzShare;
 
 impl XzShare {
@@ -182,7 +189,7 @@ impl<D: Read> Read for Shared<D> {
     }
 }
 
-/// liblzma decodes blocks in parallel; a file of one block takes one thread.
+/// liblzma decodes blocks in parallel; a file with one block uses one thread.
 fn xz<R: BufRead>(input: R) -> std::io::Result<liblzma::bufread::XzDecoder<R>> {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(16);
     let stream = liblzma::stream::MtStreamBuilder::new()
@@ -193,12 +200,12 @@ fn xz<R: BufRead>(input: R) -> std::io::Result<liblzma::bufread::XzDecoder<R>> {
     Ok(liblzma::bufread::XzDecoder::new_stream(input, stream))
 }
 
-/// The frame that comes next, after the skippable ones before it.
+/// The next frame, after skippable ones.
 fn lz4<R: BufRead>(mut rest: R) -> std::io::Result<lz4_flex::frame::FrameDecoder<R>> {
     while rest.fill_buf()?.first().is_some_and(|first| (0x50..=0x5f).contains(first)) {
         let mut head = [0; 8];
         rest.read_exact(&mut head)?;
-        let length = skippable(&head).ok_or_else(|| std::io::Error::other("something else follows them"))?;
+        let length = skippable(&head).ok_or_else(|| std::io::Error::other("other data follow them"))?;
         if copy(&mut rest.by_ref().take(length), &mut sink())? < length {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
@@ -215,8 +222,8 @@ fn lzma() -> std::result::Result<liblzma::stream::Stream, liblzma::stream::Error
     liblzma::stream::Stream::new_lzma_decoder(MAX_XZ_MEMORY_BYTES)
 }
 
-/// Several members one after the other, with zeros between them and at the end: tapes and
-/// disks are written in blocks.
+/// Several members one after the other, with zeros between them and at the end, because tapes and disks are
+/// written in blocks.
 struct Members<R, D> {
     member: Option<D>,
     start: fn(R) -> std::io::Result<D>,
@@ -236,7 +243,7 @@ impl<R: BufRead, D: Read> Read for Members<R, D> {
             let mut rest = (self.rest)(ended);
             match skip_padding(&mut rest)? {
                 Some(byte) if (self.begins)(byte) => self.member = Some((self.start)(rest)?),
-                Some(_) => return Err(std::io::Error::other("something else follows them")),
+                Some(_) => return Err(std::io::Error::other("other data follow them")),
                 None => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Opening an archive that is a file.
+//! Opens an archive that is a file.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;

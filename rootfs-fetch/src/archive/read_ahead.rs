@@ -1,4 +1,4 @@
-//! Reading, and hashing, on another thread than decoding, which takes longer than anything else.
+//! Reads and hashes on a thread of its own, because the decoder's thread takes longest.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::mpsc;
@@ -18,9 +18,9 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Starts to read; without another thread, it reads when bytes are needed.
+    /// Starts to read. Without another thread, it reads when bytes are needed.
     pub fn start(input: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
-        // the thread gets the input when there is one
+        // the thread gets the input after it has started
         let (give, take) = mpsc::channel();
         let take = move || take.recv().map_err(io::Error::other);
         match Chunks::start("read", CHUNKS, Fill::Available, take) {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::archive::chunks::{Chunks, Fill};
@@ -14,11 +14,34 @@ use crate::interrupt::Interrupt;
 
 /// Enough that neither thread waits for the other to start.
 const CHUNKS: usize = 6;
-/// More of them for what is read later: much of most layers, and 6 MiB for each. A decoder's own window is
-/// filled no further either.
+/// More chunks for layers that are read later: enough for much of most layers, and 6 MiB each. A decoder's
+/// own window is not filled further either. The README documents this memory.
 const CHUNKS_AHEAD: usize = 24;
 /// How soon a signal is noticed while the input is slow.
 const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How many decoded bytes are accepted, from one archive or from all layers of an image together.
+#[derive(Clone, Debug)]
+pub struct SizeLimit {
+    max_bytes: u64,
+    bytes: Arc<AtomicU64>,
+}
+
+impl SizeLimit {
+    /// No more than `max_bytes`, in all streams that share this limit.
+    pub fn new(max_bytes: u64) -> Self {
+        Self { max_bytes, bytes: Arc::default() }
+    }
+
+    fn count(&self, bytes: usize) -> Result<()> {
+        let before = self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if before.saturating_add(bytes as u64) <= self.max_bytes {
+            return Ok(());
+        }
+        let line = format!("refused: the archive unpacks to more than {} bytes", self.max_bytes);
+        Err(Failure::damaged(line).hint("raise the limit with --max-size"))
+    }
+}
 
 /// The decoded bytes of an archive, in order.
 #[derive(Debug)]
@@ -28,26 +51,26 @@ pub struct Stream {
     at: usize,
     ended: bool,
     decoded_bytes: u64,
-    max_bytes: u64,
+    limit: SizeLimit,
     /// Whether something other than an end mark proves that nothing is missing at the end.
     whole: bool,
-    /// Whether the input is compressed, and so proves that itself.
+    /// Whether the input is compressed, which proves it as well.
     is_compressed: Arc<AtomicBool>,
-    /// The digest of the decoded bytes; this thread has more time for it than the decoder's.
+    /// The digest of the decoded bytes: this thread has more time for it than the decoder's thread.
     content: Option<RunningDigest>,
     interrupt: Interrupt,
 }
 
 impl Stream {
-    /// Starts a thread that reads and decodes `input`; more than `max_bytes` decoded bytes are
+    /// Starts a thread that reads and decodes `input`; more decoded bytes than `limit` allows are
     /// refused. With a digest, the decoded bytes must have it.
     ///
     /// # Errors
-    /// As pthread_create(3).
+    /// Those of pthread_create(3).
     pub fn start(
         input: Box<dyn Read + Send>,
         content: Option<Digest>,
-        max_bytes: u64,
+        limit: SizeLimit,
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let is_compressed = Arc::new(AtomicBool::new(false));
@@ -63,23 +86,23 @@ impl Stream {
             is_compressed,
             content: content.map(RunningDigest::new),
             interrupt: interrupt.clone(),
-            ..Self::new(chunks.map_err(|error| Failure::no_thread(&error))?, max_bytes)
+            ..Self::new(chunks.map_err(|error| Failure::no_thread(&error))?, limit)
         })
     }
 
     /// Decoded bytes in memory, without a thread.
-    pub fn of_memory(data: Vec<u8>, max_bytes: u64) -> Self {
-        Self::new(Chunks::of_memory(data), max_bytes)
+    pub fn of_memory(data: Vec<u8>, limit: SizeLimit) -> Self {
+        Self::new(Chunks::of_memory(data), limit)
     }
 
-    fn new(chunks: Chunks, max_bytes: u64) -> Self {
+    fn new(chunks: Chunks, limit: SizeLimit) -> Self {
         Self {
             chunks,
             chunk: Vec::new(),
             at: 0,
             ended: false,
             decoded_bytes: 0,
-            max_bytes,
+            limit,
             whole: false,
             is_compressed: Arc::default(),
             content: None,
@@ -87,23 +110,26 @@ impl Stream {
         }
     }
 
-    /// The same stream, of which the caller knows that it has every byte: by a digest, a length, or a file's size.
+    /// The same stream, which the caller knows to be complete: by a digest, a length, or a file's size.
     #[must_use]
     pub fn known_to_be_whole(self) -> Self {
         Self { whole: true, ..self }
     }
 
-    /// Whether an archive that ends where the stream did has lost nothing. Known once it has ended.
+    /// Whether an archive that ends with the stream is complete. Known when the stream has ended.
     pub fn is_whole(&self) -> bool {
         self.whole
     }
 
-    /// Lets the threads decode more before anything is read.
-    pub fn decode_ahead(&mut self) {
-        self.chunks.add(CHUNKS_AHEAD);
+    /// Lets the threads decode more before anything is read. If `current` was decoded ahead, too, its spare
+    /// chunks are used.
+    pub fn decode_ahead(&mut self, current: &mut Self) {
+        if !current.chunks.hand_on(&self.chunks) {
+            self.chunks.add(CHUNKS_AHEAD);
+        }
     }
 
-    /// Begins to read what was decoded ahead; the usual chunks are enough from now on.
+    /// Starts reading what was decoded ahead; from now on, the usual number of chunks is enough.
     pub fn begin(&mut self) {
         self.chunks.remove(CHUNKS_AHEAD);
     }
@@ -111,7 +137,7 @@ impl Stream {
     /// The next block, or nothing at the end.
     ///
     /// # Errors
-    /// As the decoder; damaged, if only a part of a block is left.
+    /// Those of the decoder; damaged, if only a part of a block is left.
     pub fn block(&mut self) -> Result<Option<&[u8; BLOCK]>> {
         if !self.refill()? {
             return Ok(None);
@@ -129,7 +155,7 @@ impl Stream {
     /// Between one and `max_bytes` bytes, without a copy.
     ///
     /// # Errors
-    /// As the decoder; damaged, if there are none.
+    /// Those of the decoder; damaged, if there are none.
     pub fn bytes(&mut self, max_bytes: u64) -> Result<&[u8]> {
         if !self.refill()? {
             return Err(cut_short());
@@ -143,7 +169,7 @@ impl Stream {
     /// Whether the stream is at its end.
     ///
     /// # Errors
-    /// As the decoder.
+    /// Those of the decoder.
     pub fn at_end(&mut self) -> Result<bool> {
         Ok(!self.refill()?)
     }
@@ -151,7 +177,7 @@ impl Stream {
     /// Whether less than a block is left.
     ///
     /// # Errors
-    /// As the decoder.
+    /// Those of the decoder.
     pub fn has_less_than_a_block(&mut self) -> Result<bool> {
         Ok(!self.refill()? || self.chunk.len() - self.at < BLOCK)
     }
@@ -159,7 +185,7 @@ impl Stream {
     /// Skips `count` bytes.
     ///
     /// # Errors
-    /// As [`Self::bytes`].
+    /// Those of [`Self::bytes`].
     pub fn skip(&mut self, mut count: u64) -> Result<()> {
         while count > 0 {
             count -= self.bytes(count)?.len() as u64;
@@ -167,10 +193,10 @@ impl Stream {
         Ok(())
     }
 
-    /// Skips the padding after an entry, which may be missing at the end of a whole stream.
+    /// Skips the padding after an entry, which can be missing at the end of a complete stream.
     ///
     /// # Errors
-    /// As [`Self::bytes`].
+    /// Those of [`Self::bytes`].
     pub fn skip_padding(&mut self, count: u64) -> Result<()> {
         let end = self.taken_by_reader() + count;
         while self.taken_by_reader() < end {
@@ -182,11 +208,11 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads to the end, so that every checksum and digest on the way is checked, and shows each
-    /// stretch of bytes.
+    /// Reads to the end, so that every checksum and digest is checked, and passes each piece of data to
+    /// `look`.
     ///
     /// # Errors
-    /// As the decoder.
+    /// Those of the decoder.
     pub fn drain(&mut self, mut look: impl FnMut(&[u8])) -> Result<()> {
         while self.refill()? {
             look(self.chunk.get(self.at..).unwrap_or_default());
@@ -195,12 +221,19 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits until bytes are available or the input failed.
+    /// Waits until bytes are available or the input has failed.
     ///
     /// # Errors
-    /// As the decoder.
+    /// Those of the decoder.
     pub fn ready(&mut self) -> Result<()> {
         self.refill().map(drop)
+    }
+
+    /// A copy of the bytes that are there without waiting.
+    #[must_use]
+    pub fn beginning(&self) -> Self {
+        let rest = self.chunk.get(self.at..).unwrap_or_default();
+        Self::of_memory(rest.to_vec(), SizeLimit::new(u64::MAX))
     }
 
     /// Bytes read from this stream so far.
@@ -208,7 +241,7 @@ impl Stream {
         self.decoded_bytes - (self.chunk.len() - self.at) as u64
     }
 
-    /// Waits for bytes if none are left; whether there are any.
+    /// Waits for bytes if none are left. Returns whether there are any.
     fn refill(&mut self) -> Result<bool> {
         while self.at == self.chunk.len() {
             if self.ended {
@@ -226,11 +259,7 @@ impl Stream {
                 }
             }
             self.decoded_bytes += self.chunk.len() as u64;
-            if self.decoded_bytes > self.max_bytes {
-                let max_bytes = self.max_bytes;
-                let line = format!("refused: the archive unpacks to more than {max_bytes} bytes");
-                return Err(Failure::damaged(line).hint("raise the limit with --max-size"));
-            }
+            self.limit.count(self.chunk.len())?;
         }
         Ok(true)
     }
@@ -258,7 +287,7 @@ mod tests {
 
     fn stream(data: Vec<u8>) -> Stream {
         let input = Box::new(std::io::Cursor::new(data));
-        Stream::start(input, None, 1 << 30, &Interrupt::default()).expect("a thread")
+        Stream::start(input, None, SizeLimit::new(1 << 30), &Interrupt::default()).expect("a thread")
     }
 
     #[test]
@@ -284,7 +313,8 @@ mod tests {
     #[test]
     fn more_than_allowed_is_refused() {
         let input = Box::new(std::io::repeat(0));
-        let mut bomb = Stream::start(input, None, 1 << 20, &Interrupt::default()).expect("a thread");
+        let mut bomb =
+            Stream::start(input, None, SizeLimit::new(1 << 20), &Interrupt::default()).expect("a thread");
         assert!(bomb.drain(|_| ()).expect_err("it is too large").is(Kind::Damaged));
     }
 }

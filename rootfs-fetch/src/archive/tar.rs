@@ -1,15 +1,13 @@
 //! The tar format: from 512-byte blocks to entries.
 //!
-//! Our own parser, because the maintained sans-IO one (tar-core 0.1.0) does not
-//! hold what a tool that unpacks strangers' archives needs: it forgets a pax
-//! header when a global one stands between it and its entry, with it the size
-//! that says where the next header is; it wraps base-256 numbers silently; it
-//! stops at a malformed pax record as if there were no more; it refuses times
-//! before 1970; and it takes the stored size of a sparse 1.0 entry from the
-//! wrong place when the pax header gives it.
+//! We have our own parser, because the maintained sans-IO one (tar-core 0.1.0) is not safe enough for
+//! untrusted archives. It forgets a pax header if a global one comes between it and its entry, and with it
+//! the size that locates the next header. It wraps base-256 numbers silently. It stops at a malformed pax
+//! record as if there were no more. It refuses times before 1970. And it reads the stored size of a sparse
+//! 1.0 entry from the wrong place if the pax header has it.
 //!
-//! Where readers of tar disagree about how long an entry is, one of them can be
-//! led to see entries the others do not; such archives are refused.
+//! If tar readers disagree about the length of an entry, one of them can be made to see entries that the
+//! others do not; such archives are refused.
 //!
 //! # Source
 //! POSIX pax(1), "ustar Interchange Format" and "pax Interchange Format";
@@ -24,24 +22,24 @@ pub mod sparse;
 
 pub use header::BLOCK;
 
-/// One thing an archive holds, with everything its headers say.
+/// One entry of an archive, with everything in its headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The name as it stands in the archive.
+    /// The name, as in the archive.
     pub raw_name: Vec<u8>,
-    /// What it is.
+    /// The kind of the entry.
     pub kind: EntryKind,
     /// Permission bits, set-id and sticky included.
     pub mode: u32,
-    /// The owner, unless the archive's number is none a system has.
+    /// The owner; None if the archive's number is not a valid user id.
     pub uid: Option<u32>,
-    /// The group, likewise.
+    /// The group; None if the archive's number is not a valid group id.
     pub gid: Option<u32>,
-    /// When it was last changed.
+    /// The time of its last change.
     pub mtime: Time,
     /// Extended attributes, name and value.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Bytes of contents that follow in the archive.
+    /// The number of bytes of contents that follow in the archive.
     pub stored: u64,
 }
 
@@ -52,13 +50,13 @@ pub enum EntryKind {
     File,
     /// A regular file with holes.
     Sparse(sparse::Map),
-    /// A regular file, because POSIX has a reader take an unknown type so.
+    /// A regular file: POSIX requires readers to treat an unknown type as one.
     Unknown(u8),
     /// A directory.
     Directory,
     /// A symbolic link and its text.
     Symlink(Vec<u8>),
-    /// Another name of the entry with this one.
+    /// Another name for the entry with this name.
     HardLink(Vec<u8>),
     /// A named pipe.
     Fifo,

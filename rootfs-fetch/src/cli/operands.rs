@@ -1,7 +1,7 @@
 //! The operands, SOURCE and DIRECTORY, and the options around them.
 //!
-//! A link of a chain stops reading options at its first operand, where a command begins. Here none
-//! follows, and options may stand anywhere, as GNU programs have it; `--` ends them.
+//! A link of a chain stops at its first operand, where a command begins. Here no command follows, and options
+//! can be anywhere, as in GNU programs; `--` ends them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -18,44 +18,48 @@ use crate::destination::may_be_proposed;
 use crate::source::Source;
 use crate::source::suggest::{TRANSPORTS, suggestion};
 
-/// SOURCE and what is wanted of it.
+/// SOURCE and what to do with it.
 #[derive(Debug)]
 pub struct Operands {
-    /// SOURCE as the user wrote it.
+    /// SOURCE, as the user typed it.
     pub source: OsString,
-    /// What is wanted of it.
+    /// What to do with it.
     pub target: Target,
 }
 
-/// What is wanted of the source.
+/// What to do with the source.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A root directory at this path.
+    /// Create a root directory at this path.
     Directory(PathBuf),
-    /// Its digest on standard output.
+    /// Print its digest.
     PrintedDigest,
-    /// The configuration of the image in this file.
+    /// Write the image's configuration to this file.
     ImageConfig(PathBuf),
 }
 
 impl Operands {
-    /// Reads what follows the options.
+    /// Parses the operands.
     ///
     /// # Errors
-    /// Operands that are missing, or not allowed with an option.
+    /// Missing operands, or operands that an option does not allow.
     pub fn parse(operands: Vec<OsString>, options: &Options) -> Result<Self, Failure> {
         let mut operands = operands.into_iter();
         let (source, directory) = (operands.next(), operands.next().map(PathBuf::from));
         if options.list {
             return Err(Failure::new("--list accepts no SOURCE"));
         }
+        if let Some(command) = source.as_deref().and_then(OsStr::to_str).filter(|word| is_command(word)) {
+            return Err(Failure::new(format!("expected SOURCE, got {}", quoted(command)))
+                .hint("there are no commands: 'rootfs-fetch docker://ubuntu my-root'"));
+        }
         if let Some(failure) = swapped(source.as_deref(), directory.as_deref()) {
             return Err(failure);
         }
         if let Some(third) = operands.next() {
-            let quoted = quoted(&third);
             return Err(Failure::new(format!(
-                "unexpected operand {quoted}: expected one SOURCE and one DIRECTORY"
+                "unexpected operand {}: expected one SOURCE and one DIRECTORY",
+                quoted(&third)
             )));
         }
         let Some(source) = source else {
@@ -78,28 +82,36 @@ impl Operands {
     }
 }
 
-/// A SOURCE that stands where DIRECTORY belongs: `rootfs-fetch my-root docker://ubuntu`.
+/// The failure if DIRECTORY and SOURCE are swapped: `rootfs-fetch my-root docker://ubuntu`.
 fn swapped(source: Option<&OsStr>, directory: Option<&Path>) -> Option<Failure> {
     let (first, second) = (source?.to_str()?, directory?.to_str()?);
     let is_source = |word: &str| {
         let transport = word.split_once(':').map_or("", |(transport, _)| transport);
         transport == "docker" || TRANSPORTS.contains(&transport) || ["http", "https"].contains(&transport)
     };
-    if !is_source(second) || is_source(first) || Path::new(second).exists() {
+    let names_archive = Path::new(second).is_file() && first != "-" && !Path::new(first).exists();
+    let names_source = is_source(second) && !Path::new(second).exists();
+    if is_source(first) || !names_archive && !names_source {
         return None;
     }
-    // a URL may have a password in it
+    // a URL can contain a password
     let shown = if second.starts_with("http") { "SOURCE" } else { second };
     let failure = Failure::new("SOURCE comes before DIRECTORY; here they are swapped");
     Some(failure.hint(format!("'rootfs-fetch {shown} {}'", proposed(first))))
 }
 
-/// The directory that a hint shows: the user's, unless something is there.
+/// Whether the first operand is a command of docker, skopeo, umoci or crane.
+fn is_command(word: &str) -> bool {
+    ["copy", "create", "export", "extract", "pull", "run", "unpack"].contains(&word)
+        && !Path::new(word).exists()
+}
+
+/// The directory in a hint: the user's, unless something exists there.
 fn proposed(directory: &str) -> &str {
     if may_be_proposed(Path::new(directory)) { directory } else { "my-root" }
 }
 
-/// What a user who wrote one operand probably meant.
+/// What a user who gave one operand probably meant.
 fn missing_operand_hint(only: &OsStr, pipe: bool) -> String {
     let text = only.to_string_lossy();
     let path = Path::new(only);
@@ -112,13 +124,13 @@ fn missing_operand_hint(only: &OsStr, pipe: bool) -> String {
         }
         Ok(Source::File(_)) if !path.exists() => suggestion(path)
             .unwrap_or_else(|| format!("put SOURCE first: 'rootfs-fetch docker://ubuntu {text}'")),
-        // a URL may have a password in it
+        // a URL can contain a password
         Ok(Source::Url(_)) | Err(_) => last("SOURCE"),
         Ok(_) => last(&text),
     }
 }
 
-/// Whether an archive may be waiting on standard input.
+/// Whether standard input may provide an archive.
 fn has_pipe() -> bool {
     rustix::fs::fstat(rustix::stdio::stdin())
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
@@ -150,7 +162,7 @@ pub fn in_order(argv: Vec<OsString>) -> Vec<OsString> {
     ordered
 }
 
-/// Whether the word after this one is its value. A long name may be cut where it stays unique.
+/// Whether the next word is the value of this one. A long name can be abbreviated if it stays unique.
 fn takes_next(command: &Command, word: &OsStr) -> bool {
     let Some(name) = word.to_str().and_then(|word| word.strip_prefix("--")) else { return false };
     let mut near =
@@ -180,7 +192,7 @@ mod tests {
             ("r a --subdir x b", "r --subdir x -- a b"),
             ("r a --subdir=x b", "r --subdir=x -- a b"),
             ("r a --subd x b", "r --subd x -- a b"),
-            // which of two is not known: clap says so
+            // it is ambiguous, and clap reports that
             ("r a --c x b", "r --c -- a x b"),
             ("r a --explain b", "r --explain -- a b"),
             ("r - b -q", "r -q -- - b"),
@@ -203,6 +215,15 @@ mod tests {
     }
 
     #[test]
+    fn a_command_of_another_tool_is_told() {
+        let parse =
+            |words: [&str; 3]| Operands::parse(words.map(OsString::from).to_vec(), &Options::default());
+        let failure = parse(["pull", "ubuntu", "x"]).expect_err("there are too many");
+        let hint = "there are no commands: 'rootfs-fetch docker://ubuntu my-root'";
+        assert_eq!(failure.hint.as_deref(), Some(hint));
+    }
+
+    #[test]
     fn operands_the_other_way_round_are_told() {
         let swapped = |first: &str, second: &str| {
             swapped(Some(OsStr::new(first)), Some(Path::new(second))).and_then(|failure| failure.hint)
@@ -214,6 +235,13 @@ mod tests {
         assert_eq!(swapped("r", "https://u:secret@h/x").as_deref(), Some("'rootfs-fetch SOURCE r'"));
         assert_eq!(swapped("docker://ubuntu", "host:x"), None);
         assert_eq!(swapped("a.tar", "my:root"), None);
+        assert_eq!(
+            swapped("no-root", "/proc/version").as_deref(),
+            Some("'rootfs-fetch /proc/version no-root'")
+        );
+        for first in ["-", "/etc", "host:", "docker://ubuntu"] {
+            assert_eq!(swapped(first, "/proc/version"), None, "{first}");
+        }
     }
 
     #[test]

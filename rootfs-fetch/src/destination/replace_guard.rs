@@ -1,11 +1,12 @@
-//! What `--replace` refuses to replace: the working and home directory, a directory of the running system,
-//! a tree with mounts, and one that an ordinary user may not remove.
+//! What `--replace` refuses to replace: the working and home directories, a directory of the running system,
+//! a tree with mounts, and a tree that an ordinary user has no right to remove.
 //!
-//! The first three are almost always a mistake. The others cannot work: mounts move with the exchanged
-//! tree, and its removal would stop at the first mount, or at the first directory of another user.
+//! The first three are almost always a mistake. The others cannot work: mounts move with the exchanged tree,
+//! and its removal would stop at the first mount, or at the first directory of another user.
 
 use std::collections::BTreeMap;
 use std::iter;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -14,15 +15,14 @@ use rustix::fs::{Access, Mode, OFlags};
 use system::mountinfo;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::tree::mount_id;
 
 /// The hint for a DIRECTORY that can be neither used nor replaced.
 pub const OTHER_DIRECTORY: &str = "name a directory that does not exist, or an empty one";
 
-/// Directories of the running system: with all that is in them.
+/// Directories of the running system, including everything below them.
 const SYSTEM_TREES: [&str; 12] =
     ["bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"];
-/// Those in which a root directory may be kept: hier(7).
+/// Directories of the running system that can contain root directories: hier(7).
 const SYSTEM_DIRECTORIES: [&str; 15] = [
     "home",
     "opt",
@@ -41,7 +41,7 @@ const SYSTEM_DIRECTORIES: [&str; 15] = [
     "var/tmp",
 ];
 
-/// Checks that DIRECTORY may be replaced; one that does not exist may.
+/// Checks that DIRECTORY can be replaced, or does not exist.
 ///
 /// # Errors
 /// Exists, with the reason.
@@ -84,7 +84,7 @@ pub fn check(directory: &Path) -> Result<()> {
     Err(refused(&format!("{} is a mount point", quoted(&mount))).hint(umount(&mount)))
 }
 
-/// Whether the running system needs what is there, or a user's home directory is there.
+/// Whether the running system needs this directory, or it is a user's home directory.
 fn is_of_the_system(real: &Path) -> bool {
     let Ok(path) = real.strip_prefix("/") else { return false };
     SYSTEM_TREES.iter().any(|tree| path.starts_with(tree))
@@ -92,7 +92,7 @@ fn is_of_the_system(real: &Path) -> bool {
         || path.parent() == Some(Path::new("home"))
 }
 
-/// A directory in a tree that keeps this user from removing the tree.
+/// A directory in a tree that prevents this user from removing the tree.
 fn foreign_directory(real: &Path) -> Option<PathBuf> {
     let own = rustix::process::geteuid().as_raw();
     let mut todo = vec![real.to_path_buf()];
@@ -106,7 +106,7 @@ fn foreign_directory(real: &Path) -> Option<PathBuf> {
                 todo.push(entry.path());
             }
         }
-        // the tree itself may be another's: its parent decides, and rename(2) says so
+        // the tree itself can belong to another user: its parent decides, and rename(2) reports that
         if !is_own && !is_empty && rustix::fs::access(&dir, Access::WRITE_OK).is_err() {
             return Some(dir);
         }
@@ -114,16 +114,16 @@ fn foreign_directory(real: &Path) -> Option<PathBuf> {
     None
 }
 
-/// The mount at or below a directory to unmount first; nothing without /proc.
+/// The mount at or below a directory to unmount first; None without /proc.
 fn mount_in(real: &Path) -> Option<PathBuf> {
     // O_PATH works without read permission
     let dir = rustix::fs::open(real, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let on = mount_id::of(&dir)?;
-    first_to_go(&mountinfo::table().ok()?, real, on)
+    let on = mountinfo::id_of(dir.as_fd())?;
+    topmost_mount(&mountinfo::table().ok()?, real, on)
 }
 
-/// The last mount at or below a directory on mount `on` that has no mount on it.
-fn first_to_go(table: &[u8], real: &Path, on: u64) -> Option<PathBuf> {
+/// The last mount at or below a directory on mount `on` that has no other mount on it.
+fn topmost_mount(table: &[u8], real: &Path, on: u64) -> Option<PathBuf> {
     let parents: BTreeMap<u64, u64> =
         mountinfo::mounts(table).map(|mount| (mount.id, mount.parent)).collect();
     let up = |id: &u64| parents.get(id).copied().filter(|parent| parent != id);
@@ -153,10 +153,10 @@ fn shell_word(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    /// The mount that must go before `/r`, which is on mount `on`.
+    /// The mount that must be unmounted before `/r`, which is on mount `on`.
     fn first(table: &str, on: u64) -> Option<PathBuf> {
         let table = format!("1 1 0:1 / / rw - ext4 d rw\n{table}");
-        first_to_go(table.as_bytes(), Path::new("/r"), on)
+        topmost_mount(table.as_bytes(), Path::new("/r"), on)
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(first(inner, 1), Some("/r/a/b".into()));
         let stack = "2 1 0:2 / /r/a rw - tmpfs t rw\n3 2 0:3 / /r/a rw - tmpfs t rw\n";
         assert_eq!(first(stack, 1), Some("/r/a".into()));
-        // a later mount on a directory above hides the first
+        // a later mount on a parent directory hides the first
         let hidden = "2 1 0:2 / /r/a/b rw - tmpfs t rw\n3 1 0:3 / /r/a rw - tmpfs t rw\n";
         assert_eq!(first(hidden, 1), Some("/r/a".into()));
     }
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_mount_that_one_further_up_hides_is_not_in_the_directory() {
-        // 3 is on /, and what is mounted at /r/a is below it
+        // 3 is mounted on /, and hides the mount at /r/a
         let hidden = "2 1 0:2 / /r/a rw - tmpfs t rw\n3 1 0:3 / / rw - tmpfs t rw\n";
         assert_eq!(first(hidden, 3), None);
     }

@@ -1,6 +1,6 @@
-//! A run that makes nothing: it lists what would be made, and ends as the run would.
+//! A dry run: lists what a run would create, and ends as the run would.
 
-use chain::Reporter;
+use std::fmt::Write as _;
 
 use crate::archive::stream::Stream;
 use crate::archive::tar::Entry;
@@ -9,25 +9,27 @@ use crate::config::Output;
 use crate::destination::Destination;
 use crate::failure::{Failure, Kind, Result};
 use crate::fetch::Fetch;
-use crate::oci::image::{Image, ImageFormat};
+use crate::fetch::image_in_file::begins_like_image;
+use crate::oci::image::{Image, ImageFormat, LocalImage};
 use crate::oci::layout::Layout;
 use crate::oci::model::MAX_JSON_BYTES;
 use crate::progress::Progress;
-use crate::source::Source;
 use crate::source::input::Input;
 use crate::tree::name::Name;
+use crate::unpack::image_names::{ImageNames, MARKS};
 use crate::unpack::listing::Listing;
 use crate::unpack::selection::SelectionCounts;
 use crate::unpack::{ArchiveKind, check_count, check_entry};
 
-/// The files that tell an image from a root.
-const MARKS: [&str; 4] = ["oci-layout", "index.json", "manifest.json", "repositories"];
+/// The maximum size of lines that are held back, enough for 50,000 entries. The archive is looked through before
+/// more are printed.
+const MAX_HELD_BYTES: usize = 4 << 20;
 
 impl Fetch<'_> {
-    /// Prints what would be made.
+    /// Prints what would be created.
     ///
     /// # Errors
-    /// What the run would end with, as far as that can be known without making anything.
+    /// Those of the run, as far as they can be known without creating anything.
     pub fn list(&self, input: Input) -> Result<()> {
         Destination::check(self.directory, self.config.if_exists)?;
         if self.config.image_config.is_some() && matches!(input, Input::Host(_)) {
@@ -45,10 +47,29 @@ impl Fetch<'_> {
 
     fn list_whole(&self, mut stream: Stream) -> Result<()> {
         let mut archive = Listed::of(self, ArchiveKind::Whole);
-        archive.list(&mut stream, Reader::default())?;
+        if self.partial_file().is_some() {
+            archive.held = Some(String::new());
+        }
+        if begins_like_image(&stream) {
+            archive.look()?;
+        }
+        let listed = archive.list(&mut stream, Reader::default());
+        if listed.as_ref().is_err_and(|failure| failure.by_signal().is_some()) {
+            return listed;
+        }
+        // a failure can be the archive's and not the image's: --max-files
+        if listed.is_err() || archive.names.allow_image() {
+            archive.look()?;
+        }
+        if let Some(image) = archive.image {
+            drop(stream);
+            return self.run_as_image(image);
+        }
+        archive.release();
+        listed?;
         let is_image = archive.is_image();
         self.config.policy.selection.check(archive.counts)?;
-        if is_image && !matches!(self.source, Source::File(_)) {
+        if is_image && self.file().is_none() {
             self.reporter.message("this archive is a container image: a run would unpack its layers");
         } else if !is_image && self.config.image_config.is_some() {
             return Err(Failure::damaged("the archive is not an image: it has no configuration"));
@@ -66,28 +87,69 @@ impl Fetch<'_> {
     }
 }
 
-/// What was listed so far.
+/// The entries that were listed so far.
 struct Listed<'a> {
     fetch: &'a Fetch<'a>,
     kind: ArchiveKind,
     counts: SelectionCounts,
-    /// The files that tell an image from a root, with their contents.
+    names: ImageNames,
+    /// Lines that are not printed yet, because the archive can still prove to be an image.
+    held: Option<String>,
+    /// The image that it has proved to be.
+    image: Option<LocalImage>,
+    /// The files that distinguish an image from a root directory, with their contents.
     marks: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl<'a> Listed<'a> {
     fn of(fetch: &'a Fetch<'a>, kind: ArchiveKind) -> Self {
-        Self { fetch, kind, counts: SelectionCounts::default(), marks: Vec::new() }
+        let (counts, names) = (SelectionCounts::default(), ImageNames::default());
+        Self { fetch, kind, counts, names, held: None, image: None, marks: Vec::new() }
+    }
+
+    /// Prints a line, or holds it back.
+    fn print(&mut self, line: Listing) -> Result<()> {
+        let Some(held) = &mut self.held else {
+            self.fetch.reporter.message(line);
+            return Ok(());
+        };
+        // cannot fail: a string
+        let _ = writeln!(held, "{line}");
+        if held.len() > MAX_HELD_BYTES { self.look() } else { Ok(()) }
+    }
+
+    /// Prints the lines that were held back.
+    fn release(&mut self) {
+        for line in self.held.take().unwrap_or_default().lines() {
+            self.fetch.reporter.message(line);
+        }
+    }
+
+    /// Looks once whether the archive is an image. If not, prints the lines that were held back, and holds back no
+    /// more.
+    fn look(&mut self) -> Result<()> {
+        if let (Some(_), None, Some(file)) = (&self.held, &self.image, self.fetch.partial_file()) {
+            self.image = self.fetch.image_in_file(file)?;
+        }
+        if self.image.is_none() {
+            self.release();
+        }
+        Ok(())
     }
 
     fn list(&mut self, stream: &mut Stream, mut reader: Reader) -> Result<()> {
         let config = self.fetch.config;
-        let reporter: &Reporter = self.fetch.reporter;
-        while let Some(entry) = reader.next(stream)? {
+        while self.image.is_none()
+            && let Some(entry) = reader.next(stream)?
+        {
             self.fetch.interrupt().check()?;
             self.counts.seen += 1;
             check_count(self.counts.seen, config.policy.max_entries)?;
             let name = Name::parse(&entry.raw_name)?;
+            self.names.note(&name);
+            if self.names.exclude_image() {
+                self.release();
+            }
             if !check_entry(&entry, &name, self.kind)? {
                 skip_rest(stream, entry.stored, 0)?;
                 continue;
@@ -95,7 +157,7 @@ impl<'a> Listed<'a> {
             if let Some(name) = config.policy.selection.select(&name) {
                 self.counts.selected += 1;
                 if config.output != Output::Quiet {
-                    reporter.message(Listing(&entry, &name));
+                    self.print(Listing(&entry, &name))?;
                 }
             }
             let used = self.mark(&name, &entry, stream)?;
@@ -104,7 +166,7 @@ impl<'a> Listed<'a> {
         Ok(())
     }
 
-    /// Keeps a file that may tell that this is an image; the bytes it has read of it.
+    /// Keeps a file that can show that this is an image. Returns how many bytes of it were read.
     fn mark(&mut self, name: &Name, entry: &Entry, stream: &mut Stream) -> Result<u64> {
         let mark = MARKS.into_iter().find(|mark| mark.as_bytes() == name.bytes());
         let Some(mark) = mark.filter(|_| self.kind == ArchiveKind::Whole && entry.stored <= MAX_JSON_BYTES)
@@ -122,6 +184,7 @@ impl<'a> Listed<'a> {
     fn is_image(&self) -> bool {
         let parts: Vec<(&str, &[u8])> =
             self.marks.iter().map(|(name, data)| (*name, data.as_slice())).collect();
-        Layout::of_memory(&parts).is_some_and(|files| ImageFormat::detect(&files).is_some())
+        self.names.allow_image()
+            && Layout::of_memory(&parts).is_some_and(|files| ImageFormat::detect(&files).is_some())
     }
 }

@@ -1,13 +1,13 @@
-//! Copies a path of the host into a tree: its directories, the links on the way, the file.
+//! Copies a path of the host into a tree: its directories, the symlinks on the way, the file.
 
-use std::collections::{HashSet, VecDeque};
-use std::ffi::OsString;
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use chain::reporter::quoted;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Timespec};
 use rustix::io::Errno;
+use system::walk::{Component, Components};
 
 use crate::failure::{Failure, Result};
 use crate::host::file_copy::{FileCopy, Workers};
@@ -15,8 +15,6 @@ use crate::tree::Tree;
 use crate::tree::name::Name;
 use crate::unpack::file;
 use crate::unpack::report::Report;
-
-const MAX_LINKS: usize = 40;
 
 /// Copies paths of the host.
 #[derive(Debug)]
@@ -33,36 +31,35 @@ impl<'a> Copier<'a> {
         Self { tree, report, workers, done: HashSet::new() }
     }
 
-    /// Copies an absolute path; if a part of it is a
-    /// link (`/bin`, `/etc/alternatives/vi`), the link and its target.
+    /// Copies an absolute path. If a part of it is a symlink (`/bin`, `/etc/alternatives/vi`), copies the
+    /// symlink and its target.
     pub fn path(&mut self, path: &Path) -> Result<()> {
-        let mut todo: VecDeque<OsString> = parts(path);
+        let mut components = Components::new(path);
         let mut here = PathBuf::from("/");
-        let mut links = 0;
-        while let Some(part) = todo.pop_front() {
-            if part == ".." {
-                here.pop();
-                continue;
-            }
-            here.push(&part);
-            let meta = std::fs::symlink_metadata(&here).map_err(|error| lost(&here, "lstat()", error))?;
-            if meta.is_symlink() {
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(lost(path, "open()", Errno::LOOP.into()));
+        while let Some(component) = components.next() {
+            match component {
+                Component::Name(name) => here.push(name),
+                Component::Root => {
+                    here = "/".into();
+                    continue;
                 }
-                let target = std::fs::read_link(&here).map_err(|error| lost(&here, "readlink()", error))?;
+                Component::Parent => {
+                    here.pop();
+                    continue;
+                }
+            }
+            let meta =
+                std::fs::symlink_metadata(&here).map_err(|error| copy_failure(&here, "lstat()", error))?;
+            if meta.is_symlink() {
+                let target =
+                    std::fs::read_link(&here).map_err(|error| copy_failure(&here, "readlink()", error))?;
                 self.link(&here, &target)?;
                 here.pop();
-                if target.is_absolute() {
-                    here = PathBuf::from("/");
-                }
-                for part in parts(&target).into_iter().rev() {
-                    todo.push_front(part);
-                }
-            } else if meta.is_file() && todo.is_empty() {
+                let followed = components.follow(&target);
+                followed.map_err(|_| copy_failure(path, "open()", Errno::LOOP.into()))?;
+            } else if meta.is_file() && components.is_empty() {
                 self.file(&here)?;
-            } else if meta.is_dir() && todo.is_empty() {
+            } else if meta.is_dir() && components.is_empty() {
                 self.tree.make_directory(&name(&here)?)?;
             }
         }
@@ -83,7 +80,7 @@ impl<'a> Copier<'a> {
             Ok(()) => self.report.files += 1,
             Err(Errno::EXIST) => {}
             Err(error) => {
-                return Err(Failure::call(format_args!("make {}", quoted(path)), "symlinkat()", error));
+                return Err(Failure::call(format_args!("create {}", quoted(path)), "symlinkat()", error));
             }
         }
         Ok(())
@@ -115,20 +112,10 @@ impl<'a> Copier<'a> {
     }
 }
 
-fn parts(path: &Path) -> VecDeque<OsString> {
-    path.components()
-        .filter_map(|part| match part {
-            Component::Normal(part) => Some(part.to_owned()),
-            Component::ParentDir => Some(OsString::from("..")),
-            _ => None,
-        })
-        .collect()
-}
-
 fn name(path: &Path) -> Result<Name> {
     Name::parse(path.as_os_str().as_bytes())
 }
 
-fn lost(path: &Path, call: &str, error: std::io::Error) -> Failure {
+fn copy_failure(path: &Path, call: &str, error: std::io::Error) -> Failure {
     Failure::call(format_args!("copy {}", quoted(path)), call, error).or_not_found()
 }

@@ -11,7 +11,7 @@ use object::read::StringTable;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind, ReadRef};
 
-/// The machine an ELF file is for. A program and its libraries have the same.
+/// The machine of an ELF file. A program and its libraries have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     is_64_bit: bool,
@@ -28,14 +28,14 @@ pub struct Elf {
     pub interpreter: Option<OsString>,
     /// The names of the libraries.
     pub needed: Vec<OsString>,
-    /// DT_RPATH: where to search for the libraries, and for theirs.
+    /// DT_RPATH: the search path for its libraries, and for theirs.
     pub rpath: Option<OsString>,
-    /// DT_RUNPATH: where to search for the libraries.
+    /// DT_RUNPATH: the search path for its libraries.
     pub runpath: Option<OsString>,
 }
 
 impl Elf {
-    /// Reads the headers; nothing for a file that is not well-formed ELF.
+    /// Reads the headers; None for a file that is not well-formed ELF.
     pub fn read<'a>(data: impl ReadRef<'a>) -> Option<Self> {
         match FileKind::parse(data).ok()? {
             FileKind::Elf32 => Self::read_class::<FileHeader32<Endianness>>(data),

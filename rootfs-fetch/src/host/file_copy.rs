@@ -1,4 +1,4 @@
-//! The contents of files, copied by a thread for each processor while one thread makes the files.
+//! Copies the contents of files on one thread per processor, while one thread creates the files.
 
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,14 +13,14 @@ use rustix::io::Errno;
 
 use crate::failure::{Failure, Result};
 
-/// Most threads; a disk is not faster with more.
+/// The maximum number of threads; more do not make a disk faster.
 const MAX_THREADS: usize = 8;
-/// Files that wait for a thread, each with two descriptors.
+/// The number of files that wait for a thread, each with two descriptors.
 const QUEUE: usize = 8;
 /// Bytes for one copy_file_range(2).
 const COPY_BYTES: usize = 1 << 30;
 
-/// A file of the host, and the new one that gets its contents and time.
+/// A file of the host, and the new file that gets its contents and time.
 #[derive(Debug)]
 pub struct FileCopy {
     /// The path of both.
@@ -56,10 +56,10 @@ pub struct Workers<'a> {
 }
 
 impl Workers<'_> {
-    /// Copies a file, on another thread if one will be free soon.
+    /// Copies a file; on another thread, if one is about to be free.
     ///
     /// # Errors
-    /// I/O, also of a file before it.
+    /// I/O, also from an earlier file.
     pub fn copy(&self, file: FileCopy) -> Result<()> {
         if let Some(failure) = lock(self.failed).take() {
             return Err(failure);
@@ -71,10 +71,10 @@ impl Workers<'_> {
     }
 }
 
-/// Starts the threads, and returns when all files of `work` are copied or one has failed.
+/// Starts the threads, and returns when all files of `work` are copied, or one has failed.
 ///
 /// # Errors
-/// As `work`, and as copying.
+/// Those of `work` and of the copies.
 pub fn with_workers(work: impl FnOnce(&Workers<'_>) -> Result<()>) -> Result<()> {
     let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let failed = Mutex::new(None);
@@ -83,7 +83,7 @@ pub fn with_workers(work: impl FnOnce(&Workers<'_>) -> Result<()>) -> Result<()>
     let done = thread::scope(|scope| {
         for _ in 1..processors.min(MAX_THREADS) {
             let copying = || copy_all(&receiver, &failed);
-            // without a thread it only takes longer
+            // with fewer threads it only takes longer
             let _ = thread::Builder::new().name("copy".into()).spawn_scoped(scope, copying);
         }
         let done = work(&Workers { queue: sender, failed: &failed });
@@ -97,7 +97,7 @@ pub fn with_workers(work: impl FnOnce(&Workers<'_>) -> Result<()>) -> Result<()>
 /// Copies files until there are no more, or one has failed.
 fn copy_all(queue: &Mutex<Receiver<FileCopy>>, failed: &Mutex<Option<Failure>>) {
     loop {
-        // the lock is held while this thread waits, and the others wait for the lock
+        // one thread waits with the lock held, the others wait for the lock
         let next = lock(queue).recv();
         let Ok(file) = next else { return };
         if let Err(failure) = file.make() {
@@ -110,7 +110,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Shares blocks if the file system can, else copies in the kernel, else in this process.
+/// Shares blocks if the file system can; else copies in the kernel, or in this process.
 fn copy(from: &OwnedFd, to: &OwnedFd, length: u64) -> rustix::io::Result<()> {
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
         return Ok(());

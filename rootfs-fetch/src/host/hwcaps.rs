@@ -1,8 +1,7 @@
 //! Variants of libraries for newer processors: `DIRECTORY/glibc-hwcaps/x86-64-v3/NAME`.
 //!
-//! The loader searches these subdirectories of each directory first, the highest level that
-//! the processor has first. A root gets all variants, so that it is as fast as the host and
-//! runs on other machines.
+//! The loader searches these subdirectories first, the highest level that the processor supports first. A
+//! root gets all variants, so that it is as fast as the host and also runs on other machines.
 //!
 //! # Source
 //! ld.so(8), "glibc-hwcaps"; the levels are those of the x86-64 psABI.
@@ -12,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 const NAME: &str = "glibc-hwcaps";
 
-/// The possible paths of the library `name` in a directory: for all processors, then the variants.
+/// The possible paths of the library `name` in a directory: the one for all processors, then the variants.
 pub fn variants(directory: &Path, name: &OsStr) -> impl Iterator<Item = PathBuf> {
     let levels = std::fs::read_dir(directory.join(NAME)).into_iter().flatten().flatten();
     let mut variants: Vec<PathBuf> = levels.map(|level| level.path().join(name)).collect();
@@ -20,13 +19,13 @@ pub fn variants(directory: &Path, name: &OsStr) -> impl Iterator<Item = PathBuf>
     std::iter::once(directory.join(name)).chain(variants)
 }
 
-/// The level of a variant; nothing for a library for all processors.
+/// The level of a variant; None for a library for all processors.
 pub fn level(library: &Path) -> Option<&OsStr> {
     let level = library.parent()?;
     (level.parent()?.file_name()? == NAME).then(|| level.file_name()).flatten()
 }
 
-/// The search directory of a library.
+/// The directory that is searched for a library.
 pub fn base(library: &Path) -> Option<&Path> {
     let skipped = if level(library).is_some() { 2 } else { 0 };
     library.ancestors().nth(skipped + 1)
@@ -37,7 +36,7 @@ pub fn any_runs_here(libraries: &[PathBuf]) -> bool {
     libraries.iter().any(|library| level(library).is_none_or(runs_here))
 }
 
-/// Whether this processor has a level.
+/// Whether this processor supports a level.
 #[cfg(target_arch = "x86_64")]
 fn runs_here(level: &OsStr) -> bool {
     use std::is_x86_feature_detected as has;
@@ -58,7 +57,7 @@ fn runs_here(level: &OsStr) -> bool {
     }
 }
 
-/// Whether this processor has a level.
+/// Whether this processor supports a level.
 #[cfg(not(target_arch = "x86_64"))]
 fn runs_here(_level: &OsStr) -> bool {
     true

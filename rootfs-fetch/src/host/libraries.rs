@@ -20,10 +20,10 @@ const USUAL: [&str; 6] = ["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/lib32", 
 
 /// What a program or library requires of its libraries.
 #[derive(Clone, Debug)]
-pub struct Wants {
+pub struct Requirements {
     /// The machine.
     pub machine: Machine,
-    /// Directories of DT_RPATH, also those of the files that load it, expanded.
+    /// The directories of DT_RPATH, including those of the files that load it, expanded.
     pub rpath: Vec<PathBuf>,
     /// Directories of DT_RUNPATH, expanded.
     pub runpath: Vec<PathBuf>,
@@ -31,7 +31,7 @@ pub struct Wants {
     pub musl: bool,
 }
 
-impl Wants {
+impl Requirements {
     /// The requirements of the file at `path`; `by` are those of the file that loads it.
     pub fn new(elf: &Elf, path: &Path, by: Option<&Self>) -> Self {
         let own = |list: &Option<OsString>| list.as_deref().map_or_else(Vec::new, |list| expand(list, path));
@@ -107,7 +107,7 @@ impl Libraries {
 
     /// The files that the loader can use for the library `name`: the one for every processor,
     /// and variants for newer processors. None if the library is missing.
-    pub fn find(&self, name: &OsStr, wants: &Wants) -> Vec<PathBuf> {
+    pub fn find(&self, name: &OsStr, wants: &Requirements) -> Vec<PathBuf> {
         let fits = |path: &PathBuf| self.elf(path).is_some_and(|elf| elf.machine == wants.machine);
         if name.as_bytes().contains(&b'/') {
             return Some(PathBuf::from(name)).into_iter().filter(fits).collect();
@@ -119,7 +119,7 @@ impl Libraries {
         let cached = || {
             let paths = self.cache.get(name).filter(|_| !wants.musl)?;
             let mut paths: Vec<PathBuf> = paths.iter().filter(|path| fits(path)).cloned().collect();
-            // of files for every processor the loader uses the first
+            // of several files for every processor, the loader uses the first
             let mut plain = 0;
             paths.retain(|path| {
                 plain += usize::from(hwcaps::level(path).is_none());
@@ -132,7 +132,7 @@ impl Libraries {
         found.or_else(cached).or_else(|| in_all(usual)).unwrap_or_default()
     }
 
-    /// The ELF headers of a file, read once; nothing for another kind of file.
+    /// The ELF headers of a file, read once; None for another kind of file.
     pub fn elf(&self, path: &Path) -> Option<Rc<Elf>> {
         if let Some(elf) = self.read.borrow().get(path) {
             return elf.clone();
@@ -186,7 +186,7 @@ pub fn read_cache(data: &[u8]) -> Option<HashMap<OsString, Vec<PathBuf>>> {
     Some(cache)
 }
 
-/// The length of the old format, which can come first before glibc 2.32.
+/// The length of the old format, which comes first in caches before glibc 2.32.
 fn after_old_cache(data: &[u8]) -> Option<usize> {
     let count = data.strip_prefix(b"ld.so-1.7.0\0")?.first_chunk::<4>()?;
     let end = usize::try_from(u32::from_ne_bytes(*count)).ok()?.checked_mul(12)?.checked_add(16)?;

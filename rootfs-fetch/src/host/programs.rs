@@ -66,7 +66,7 @@ fn is_program(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// The interpreter of a script, and for env(1) the program it looks up.
+/// The interpreter of a script; for env(1), also the program that it looks up.
 pub fn interpreters(head: &[u8]) -> Vec<OsString> {
     let Some(line) = head.strip_prefix(b"#!").and_then(|rest| rest.split(|&byte| byte == b'\n').next())
     else {

@@ -1,11 +1,11 @@
-//! Files that programs open by name and no ELF header lists: terminals, a locale, modules.
+//! Files that programs open by name, and that no ELF header lists: terminals, a locale, modules.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Libraries loaded at run time.
 pub const LOADED_LATER: [&str; 4] = [
-    // getpwnam(3) in glibc before 2.34 keeps these apart
+    // before glibc 2.34, getpwnam(3) needs this
     "libnss_files.so.2",
     "libnss_dns.so.2",
     "libnss_compat.so.2",

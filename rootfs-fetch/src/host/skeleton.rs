@@ -58,7 +58,7 @@ const PAM: (&str, &str) = (
 pub fn make(tree: &mut Tree, policy: &Policy, with_pam: bool, report: &mut Report) -> Result<()> {
     for (path, mode) in DIRECTORIES {
         let inode = tree.make_directory(&Name::parse(path.as_bytes())?)?;
-        tree.directories().set_metadata(inode, directory(path, mode, policy));
+        tree.directories().set_metadata(inode, directory(path, mode, policy))?;
         report.directories += 1;
     }
     let pam = with_pam.then_some(PAM);
@@ -97,7 +97,7 @@ fn directory(path: &str, mode: u32, policy: &Policy) -> Entry {
 fn write(tree: &mut Tree, path: &str, text: &[u8], report: &mut Report) -> Result<()> {
     let entry_path = tree.entry_path(&Name::parse(path.as_bytes())?)?;
     let failed =
-        |call: &str, error| Failure::call(format_args!("make {}", Quoted(path.as_bytes())), call, error);
+        |call: &str, error| Failure::call(format_args!("create {}", Quoted(path.as_bytes())), call, error);
     let fd =
         file::create(&entry_path, Mode::from_raw_mode(0o644)).map_err(|error| failed("openat()", error))?;
     let mut rest = text;

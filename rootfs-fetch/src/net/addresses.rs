@@ -1,4 +1,4 @@
-//! The addresses of hosts, looked up once a run: what was judged is what is connected to.
+//! The addresses of hosts, looked up once per run: the addresses that were checked are those that are used.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use crate::failure::Result;
 use crate::interrupt::Interrupt;
 use crate::net::resolve::resolve;
 
-/// The longest time to wait for one address while others are left to try.
+/// The longest time to wait for one address while there are others to try.
 const MAX_ADDRESS_WAIT: Duration = Duration::from_secs(2);
 
 /// A cache of addresses. reqwest finds them here and never asks for others.
@@ -22,7 +22,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// An empty cache, for connections that may take so long.
+    /// An empty cache; `connect_timeout` is the time limit for a connection.
     pub fn new(connect_timeout: Duration) -> Self {
         Self { known: Mutex::default(), connect_timeout }
     }
@@ -37,7 +37,7 @@ impl Addresses {
         self.known().insert(host.to_owned(), addresses.to_vec());
     }
 
-    /// The addresses of a host, the best first.
+    /// The addresses of a host, the best one first.
     ///
     /// # Errors
     /// Network, if the host is unknown or no name server answers in time; a signal.
@@ -47,7 +47,7 @@ impl Addresses {
             return Ok(addresses);
         }
         let found = resolve(host, self.connect_timeout, interrupt)?;
-        // another thread may have been faster; its addresses may be in use
+        // another thread may have been faster, and its addresses may be in use
         Ok(self.known().entry(host.to_owned()).or_insert(found).clone())
     }
 }
@@ -63,8 +63,8 @@ impl Resolve for Addresses {
     }
 }
 
-/// The same addresses several times over. hyper tries those of a family one after the other and
-/// divides the timeout by their number, so a longer list is a shorter wait for each.
+/// The same addresses several times. hyper tries the addresses of one family one after the other and divides
+/// the timeout by their number, so a longer list means a shorter wait for each.
 fn repeated(addresses: &[IpAddr], timeout: Duration) -> Vec<IpAddr> {
     let v4 = addresses.iter().filter(|address| address.is_ipv4()).count();
     let tried = v4.max(addresses.len() - v4);

@@ -1,5 +1,4 @@
-//! Requests as the rest of the program makes them: redirects are followed under our own rules,
-//! and transient failures are retried.
+//! Sends requests, follows redirects by our own rules, and retries transient failures.
 
 use std::collections::HashMap;
 use std::io;
@@ -27,30 +26,30 @@ use crate::net::url::{Origin, Scheme, Url};
 const MAX_REDIRECTS: usize = 10;
 /// Idle connections kept for one server.
 const MAX_IDLE: usize = 4;
-/// Header fields in an answer; registries send about twenty.
+/// The maximum number of header fields in a response; registries send about twenty.
 const MAX_FIELDS: usize = 128;
-/// The longest time to connect, however long --timeout lets an answer take.
+/// The longest time to connect, however long --timeout allows a response to take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How the network may be used.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// A file of authorities to trust beside the system's.
+    /// A file of certificate authorities to trust in addition to the system's.
     pub authorities: Option<PathBuf>,
-    /// Plain HTTP to any server, not to this machine alone.
+    /// Allow plain HTTP with every server, not only with this machine.
     pub insecure_http: bool,
-    /// Registries, with their ports, to which plain HTTP is allowed.
+    /// The registries, with their ports, with which plain HTTP is allowed.
     pub insecure_registries: Vec<String>,
-    /// Whether any certificate of these registries is taken.
+    /// Whether any certificate from these registries is accepted.
     pub insecure_tls: bool,
-    /// How long each step may take.
+    /// The time limit of each step.
     pub patience: Duration,
     /// Prints what takes long.
     pub reporter: Option<Reporter>,
 }
 
 impl Rules {
-    /// Whether plain HTTP may be spoken with a server.
+    /// Whether plain HTTP is allowed with a server.
     pub fn allows_plain(&self, origin: &Origin) -> bool {
         self.insecure_http || self.is_insecure_registry(origin)
     }
@@ -68,17 +67,17 @@ pub struct Net {
     interrupt: Interrupt,
     addresses: Arc<Addresses>,
     runtime: OnceLock<Result<Arc<Runtime>>>,
-    /// Reading the authorities takes time, which plain HTTP does not need.
+    /// Without TLS: reading the certificate authorities takes time.
     plain: OnceLock<Result<Client>>,
     secure: OnceLock<Result<Client>>,
-    /// Servers with which the host's configuration allows plain HTTP.
+    /// The servers with which the host's configuration allows plain HTTP.
     plain_servers: Mutex<Vec<String>>,
-    /// The clients of servers with settings of their own, by host and port.
+    /// The clients for servers with their own settings, by host and port.
     special: Mutex<HashMap<String, Result<Option<Client>>>>,
 }
 
 impl Net {
-    /// The network under these rules, with the proxies of the environment.
+    /// The network with these rules, and with the proxies in the environment.
     pub fn new(rules: Rules, interrupt: &Interrupt) -> Arc<Self> {
         let addresses = Arc::new(Addresses::new(rules.patience.min(CONNECT_TIMEOUT)));
         Arc::new(Self {
@@ -94,7 +93,7 @@ impl Net {
         })
     }
 
-    /// Reads the file of authorities if the user named one, so that a wrong one is reported at once.
+    /// Reads the file of certificate authorities if the user named one, so that an error is reported at once.
     ///
     /// # Errors
     /// Not found, I/O or damaged.
@@ -119,7 +118,7 @@ impl Net {
         let mut special = self.special.lock().unwrap_or_else(PoisonError::into_inner);
         let own = special.entry(origin.authority_with_port()).or_insert_with(|| self.own_client(origin));
         match own.clone()? {
-            // its trust, and the client's certificate, would be the proxy's too
+            // its trust and the client's certificate would also apply to the proxy
             Some(_) if proxy.is_some_and(Proxy::has_tls) => {
                 let server = origin.authority();
                 Err(Failure::new(
@@ -135,7 +134,7 @@ impl Net {
         }
     }
 
-    /// The client of a server that has settings of its own.
+    /// The client for a server with its own settings.
     fn own_client(&self, origin: &Origin) -> Result<Option<Client>> {
         let files = HostFiles::find(origin)?;
         let any_certificate = self.rules.insecure_tls && self.rules.is_insecure_registry(origin);
@@ -157,7 +156,7 @@ impl Net {
 
     fn build(&self, tls: rustls::ClientConfig) -> Result<Client> {
         let proxies = self.proxies.clone();
-        // `ask` has reported a wrong proxy before
+        // `ask` has reported an invalid proxy before
         let proxy = move |url: &url::Url| {
             let url: Url = url.as_str().parse().ok()?;
             proxies.for_origin(&url.origin).ok()?.map(|proxy| proxy.url)
@@ -205,7 +204,7 @@ impl Net {
         self.plain_servers.lock().unwrap_or_else(PoisonError::into_inner).push(server.to_owned());
     }
 
-    /// Whether plain HTTP may be spoken with a server that is elsewhere.
+    /// Whether plain HTTP is allowed with another machine.
     pub fn allows_plain(&self, origin: &Origin) -> bool {
         let servers = self.plain_servers.lock().unwrap_or_else(PoisonError::into_inner);
         self.rules.allows_plain(origin) || origin.is_one_of(&servers)
@@ -216,8 +215,8 @@ impl Net {
         &self.interrupt
     }
 
-    /// Sends a request, follows redirects, and retries transient failures. Any status but
-    /// a redirect's is an answer.
+    /// Sends a request, follows redirects, and retries transient failures. Returns any response except a
+    /// redirect.
     ///
     /// # Errors
     /// Network, and what forbids the request.
@@ -233,7 +232,7 @@ impl Net {
                 Err(error) => return Err(error.into_failure(&request.url)),
                 Ok(response) if is_transient(response.head.status) => {
                     match policy.refused(&response.head, self.rules.patience) {
-                        Some(next) => self.tell_pause(&response, next),
+                        Some(next) => self.print_pause(&response, next),
                         None => return Ok(response),
                     }
                 }
@@ -243,8 +242,8 @@ impl Net {
         }
     }
 
-    /// Prints that a server asks to wait, if the wait is long.
-    fn tell_pause(&self, response: &Response, pause: Duration) -> Duration {
+    /// Prints a line if a server asks for a long pause.
+    fn print_pause(&self, response: &Response, pause: Duration) -> Duration {
         if let Some(reporter) = self.rules.reporter.filter(|_| pause >= LONG_PAUSE) {
             let (server, status) = (response.url.origin.authority(), response.head.status);
             let seconds = pause.as_secs();
@@ -255,7 +254,7 @@ impl Net {
         pause
     }
 
-    /// Sends a request once, and those that redirects lead to.
+    /// Sends a request once, and follows redirects.
     fn follow(&self, request: &Request) -> std::result::Result<Response, RequestError> {
         let mut request = request.clone();
         let first = request.url.origin.clone();
@@ -278,12 +277,12 @@ impl Net {
                 );
             }
             if to.origin != request.url.origin {
-                // credentials for one server are not for another
+                // credentials for one server must not reach another
                 request.fields.retain(|(name, _)| *name != "Authorization");
             }
             request.url = to;
         }
-        Err(cannot_get(&request.url, "it is redirected without end").into())
+        Err(cannot_get(&request.url, "it is redirected endlessly").into())
     }
 
     /// Why a redirect is not followed.
@@ -300,7 +299,7 @@ impl Net {
         Ok(inside.then_some("it is an address of this machine"))
     }
 
-    /// Whether one server leads to this machine or its link, and is elsewhere itself.
+    /// Whether a server that is elsewhere leads to this machine or its link.
     ///
     /// # Errors
     /// Network, if a name has no address.
@@ -308,7 +307,7 @@ impl Net {
         Ok(self.is_inside(to)? && !self.is_inside(from)?)
     }
 
-    /// Judges the addresses that will be connected to, not the name; a proxy looks up names itself.
+    /// Checks the addresses that will be used, not the name. A proxy looks up names itself.
     fn is_inside(&self, origin: &Origin) -> Result<bool> {
         if origin.is_inside() || self.proxies.for_origin(origin)?.is_some_and(|proxy| !proxy.resolves_here())
         {
@@ -318,7 +317,7 @@ impl Net {
         Ok(addresses.into_iter().any(is_inside))
     }
 
-    /// One request and its answer, without redirects and retries.
+    /// One request and its response, without redirects and retries.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -326,7 +325,7 @@ impl Net {
         self.ask_within(request, self.connect_timeout() + self.rules.patience)
     }
 
-    /// The same with another time limit for connection and answer.
+    /// The same, with another time limit for the connection and the response.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -346,7 +345,8 @@ impl Net {
         let client = self.client(origin, proxy.as_ref())?;
         let (runtime, sent) = (self.runtime()?, client.execute(request.build()?));
         let sent = async {
-            // to see the kernel's events, then to act on them: idle connections may be closed by now
+            // twice: first to see the kernel's events, then to act on them; idle connections may have been
+            // closed
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
             sent.await
@@ -385,7 +385,7 @@ impl Net {
     }
 }
 
-/// A signal is not a failure to connect.
+/// A signal is not a failed connection.
 fn unreachable(failure: Failure) -> RequestError {
     if failure.by_signal().is_some() {
         RequestError::Final(failure)

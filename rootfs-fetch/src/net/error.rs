@@ -1,4 +1,4 @@
-//! Why a request has no answer, found in the chain of causes of reqwest's errors.
+//! Why a request has no response, from the chain of causes in reqwest's errors.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -8,20 +8,20 @@ use crate::failure::{Failure, Kind};
 use crate::net::origin::Origin;
 use crate::net::url::Url;
 
-/// Why a request has no answer.
+/// Why a request has no response.
 #[derive(Debug)]
 pub enum RequestError {
     /// The server does not speak TLS.
     NotTls,
     /// The server does not speak HTTP.
     NotHttp(String),
-    /// There is no connection.
+    /// The connection could not be made.
     Unreachable(Failure),
-    /// The proxy does not connect to the server, and why.
+    /// The proxy does not connect to the server: the reason.
     NoTunnel(String),
-    /// The connection failed, which may be transient.
+    /// The connection broke, which can be transient.
     Broken(io::Error),
-    /// Another try would not help.
+    /// Retrying would not help.
     Final(Failure),
 }
 
@@ -41,7 +41,7 @@ impl From<io::Error> for RequestError {
 }
 
 impl RequestError {
-    /// What a failed request means; `peer` is the server or proxy to connect to.
+    /// Interprets a failed request; `peer` is the server or proxy to connect to.
     pub fn of_request(error: &reqwest::Error, origin: &Origin, peer: &Origin, connect_seconds: u64) -> Self {
         if let Some(error) = find::<rustls::Error>(error) {
             return of_tls(error, origin);
@@ -55,7 +55,7 @@ impl RequestError {
         }
     }
 
-    /// The failure it is when the request is not tried again.
+    /// The failure, if the request is not retried.
     pub fn into_failure(self, url: &Url) -> Failure {
         match self {
             Self::NotTls => cannot_get(url, "the server does not speak TLS"),
@@ -126,7 +126,7 @@ fn certificate(why: &rustls::CertificateError) -> String {
         | Error::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "it is signed with an algorithm that is not supported".into()
         }
-        // webpki has more words for what is wrong than TLS
+        // webpki has more kinds of errors than TLS
         other => match other.to_string() {
             text if text.contains("UnsupportedCertVersion") => {
                 "it has X.509 version 1, which has no server names: create a new one".into()
@@ -156,7 +156,7 @@ fn of_connection(error: &reqwest::Error, peer: &Origin, seconds: u64) -> Request
     }
 }
 
-/// What a body that broke off means. A malformed one carries a [`Failure`]: it is not retried.
+/// Interprets a broken body. A malformed one carries a [`Failure`], and is not retried.
 pub fn of_body(error: &reqwest::Error, url: &Url) -> io::Error {
     if let Some(error) = find::<rustls::Error>(error) {
         return io::Error::other(error.to_string());
@@ -172,7 +172,7 @@ fn not_http(url: &Url, why: impl Display) -> Failure {
     cannot_get(url, format_args!("the answer is not HTTP: {why}"))
 }
 
-/// An error and its causes, those inside an [`io::Error`] too, which its `source` skips.
+/// An error and its causes, including those inside an [`io::Error`], which its `source` skips.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
@@ -200,7 +200,7 @@ fn of_io(error: &(dyn Error + 'static)) -> Option<io::Error> {
     })
 }
 
-/// An error as people read it: `Connection refused (ECONNREFUSED)`.
+/// An error as users read it: `Connection refused (ECONNREFUSED)`.
 pub fn why(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(errno) => chain::reporter::ErrnoText(nix::errno::Errno::from_raw(errno)).to_string(),
@@ -209,7 +209,7 @@ pub fn why(error: &io::Error) -> String {
     }
 }
 
-/// `cannot get URL: why`, for a connection that failed.
+/// `cannot get URL: why`, for a broken connection.
 pub fn broken(url: &Url, error: &io::Error) -> Failure {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Failure>()) {
         Some(failure) => failure.clone(),

@@ -1,5 +1,5 @@
-//! What is set for one server alone: authorities and a client certificate in `certs.d`, as docker and
-//! podman read it, and `--insecure-registry` with `--insecure-tls`.
+//! Settings for one server: authorities and a client certificate in `certs.d`, as in docker and podman, and
+//! `--insecure-registry` with `--insecure-tls`.
 //!
 //! # Source
 //! containers-certs.d(5); docker's "Verify repository client with certificates".
@@ -11,23 +11,23 @@ use chain::reporter::quoted;
 use crate::failure::{Failure, Result};
 use crate::net::origin::Origin;
 
-/// The system's directories, the first of which that has the server counts.
+/// The system's directories; the first one with an entry for the server is used.
 const SYSTEM: [&str; 2] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
 
 /// The files for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFiles {
-    /// `*.crt`: authorities to trust for it.
+    /// `*.crt`: certificate authorities to trust for it.
     pub authorities: Vec<PathBuf>,
-    /// `NAME.cert` and `NAME.key`: what it is shown if it asks who we are.
+    /// `NAME.cert` and `NAME.key`: the client certificate, if it asks for one.
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
 impl HostFiles {
-    /// The files for a server: in the user's directory, or else in the system's.
+    /// The files for a server: from the user's directory, or else from the system's.
     ///
     /// # Errors
-    /// A directory that cannot be read; a client's certificate without its key.
+    /// An unreadable directory, or a client certificate without its key.
     pub fn find(origin: &Origin) -> Result<Self> {
         let config = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
         let home = std::env::var_os("HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -39,7 +39,7 @@ impl HostFiles {
     }
 
     fn find_in(origin: &Origin, directories: impl IntoIterator<Item = PathBuf>) -> Result<Self> {
-        // a name that leads elsewhere is not the name of a directory
+        // such a name is not the name of a directory
         if origin.host.starts_with('.') || origin.host.contains('/') {
             return Ok(Self::default());
         }
@@ -70,7 +70,7 @@ impl HostFiles {
                         let line = format_args!("{} has no key beside it: {}", quoted(&path), quoted(&key));
                         return Err(Failure::damaged(line));
                     }
-                    // of several, as docker has it, the last
+                    // of several, the last one, as in docker
                     files.client = Some((path, key));
                 }
                 _ => {}
@@ -79,7 +79,7 @@ impl HostFiles {
         Ok(files)
     }
 
-    /// Whether there is nothing for the server.
+    /// Whether there are no files for the server.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -32,17 +32,17 @@ impl Origin {
         }
     }
 
-    /// Whether it names this machine or its link, so that no other server may lead there.
+    /// Whether its name means this machine or its link, so that no other server may lead to it.
     pub fn is_inside(&self) -> bool {
         self.is_loopback() || self.address().is_some_and(is_inside)
     }
 
-    /// The host, where it is an address and no name.
+    /// The host, if it is an address and not a name.
     pub fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
 
-    /// `host` or `host:port`: the port only where it is not the scheme's default.
+    /// `host` or `host:port`: the port only if it is not the scheme's default.
     pub fn authority(&self) -> String {
         let default = match self.scheme {
             Scheme::Http => 80,
@@ -62,7 +62,7 @@ impl Origin {
         format!("{}:{}", self.bracketed_host(), self.port)
     }
 
-    /// The host as URLs have it, an IPv6 address in brackets.
+    /// The host as in URLs, with an IPv6 address in brackets.
     fn bracketed_host(&self) -> String {
         if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }

@@ -1,7 +1,7 @@
-//! Proxies of the environment: http_proxy, https_proxy, all_proxy, no_proxy.
+//! Proxies in the environment: http_proxy, https_proxy, all_proxy, no_proxy.
 //!
-//! Kept by hand: reqwest's reading takes HTTP_PROXY in capitals, has no ports in no_proxy, and
-//! would use a proxy for this machine.
+//! Written by hand: reqwest reads HTTP_PROXY in capitals, has no ports in no_proxy, and would use a proxy for
+//! this machine.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -28,11 +28,11 @@ pub struct Proxies {
 /// A proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
-    /// The protocol it is asked in.
+    /// The protocol to use with it.
     pub kind: ProxyKind,
-    /// Where it is; its scheme says whether TLS protects the way to it.
+    /// Its address; the scheme says whether TLS protects the connection to it.
     pub origin: Origin,
-    /// As reqwest reads it, with user and password.
+    /// The URL for reqwest, with user and password.
     pub url: url::Url,
     user: Option<String>,
 }
@@ -77,14 +77,14 @@ impl Proxy {
         self.kind == ProxyKind::Socks5
     }
 
-    /// Whether TLS protects the way to it.
+    /// Whether TLS protects the connection to it.
     pub fn has_tls(&self) -> bool {
         self.origin.scheme == Scheme::Https
     }
 }
 
 impl Proxies {
-    /// Reads the environment; a name in lower case comes first.
+    /// Reads the environment; a name in lower case takes precedence.
     pub fn of_environment() -> Self {
         Self::read(|name| std::env::var(name).ok())
     }
@@ -95,7 +95,7 @@ impl Proxies {
         };
         let set = |value: Option<String>| value.filter(|value| !value.is_empty());
         Self {
-            // HTTP_PROXY in capitals is a request's Proxy header where a web server runs us
+            // in a CGI program, HTTP_PROXY is the Proxy header of the request
             http: set(one(&["http_proxy", "all_proxy", "ALL_PROXY"])),
             https: set(one(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])),
             except: one(&["no_proxy", "NO_PROXY"]).unwrap_or_default(),
@@ -111,15 +111,16 @@ impl Proxies {
             Scheme::Http => &self.http,
             Scheme::Https => &self.https,
         };
-        let Some(proxy) = proxy.as_deref().filter(|_| !origin.is_loopback() && !self.excepts(origin)) else {
+        let Some(proxy) = proxy.as_deref().filter(|_| !origin.is_loopback() && !self.is_excluded(origin))
+        else {
             return Ok(None);
         };
         let wrong = |why| Failure::new(Kind::Usage, format_args!("the proxy of the environment: {why}"));
         Proxy::parse(proxy).map(Some).map_err(wrong)
     }
 
-    /// Whether no_proxy lists the server: a name covers its subdomains, an address may be a network.
-    fn excepts(&self, origin: &Origin) -> bool {
+    /// Whether no_proxy lists the server: a name covers its subdomains, and an address can be a network.
+    fn is_excluded(&self, origin: &Origin) -> bool {
         self.except.split([',', ' ']).map(str::trim).filter(|rule| !rule.is_empty()).any(|rule| {
             if rule == "*" {
                 return true;
@@ -141,8 +142,8 @@ impl Proxies {
     }
 }
 
-/// Why a proxy does not connect to a server. reqwest tells only that the answer to CONNECT was
-/// not 200, so an HTTP proxy is asked once more for its status; `why` is what is known of others.
+/// Why a proxy does not connect to a server. reqwest only reports that the response to CONNECT was not 200,
+/// so an HTTP proxy is asked once more for its status. For other proxies, `why` is the reason.
 pub fn why_no_tunnel(proxy: &Proxy, addresses: &[IpAddr], server: &Origin, why: String) -> String {
     if proxy.kind != ProxyKind::Http || proxy.has_tls() {
         return format!("the proxy does not connect to it: {why}");
@@ -156,7 +157,7 @@ pub fn why_no_tunnel(proxy: &Proxy, addresses: &[IpAddr], server: &Origin, why: 
     }
 }
 
-/// The first line of the answer to CONNECT.
+/// The first line of the response to CONNECT.
 fn connect_status(proxy: SocketAddr, user: Option<&str>, server: &Origin) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&proxy, PROXY_TIMEOUT)?;
     stream.set_read_timeout(Some(PROXY_TIMEOUT))?;

@@ -28,16 +28,16 @@ impl Request {
         Self { method: Method::GET, url, fields: Vec::new(), body: Vec::new() }
     }
 
-    /// The same with another header field.
+    /// The same, with another header field.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
         self
     }
 
-    /// The request in reqwest's terms.
+    /// Converts it for reqwest.
     ///
     /// # Errors
-    /// Network, for a field that HTTP cannot carry: a line break would begin another one.
+    /// Network, for a field that HTTP cannot carry: a line break would start another one.
     pub fn build(&self) -> Result<reqwest::Request> {
         let mut request = reqwest::Request::new(self.method.clone(), self.url.target());
         for (name, value) in &self.fields {
@@ -53,7 +53,7 @@ impl Request {
     }
 }
 
-/// `Basic …`, as RFC 7617 has it.
+/// `Basic …`, RFC 7617.
 pub fn basic(user_and_password: &str) -> String {
     format!("Basic {}", BASE64.encode(user_and_password))
 }

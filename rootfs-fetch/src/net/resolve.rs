@@ -1,9 +1,8 @@
 //! Looks up the addresses of a name without the C library's resolver.
 //!
-//! In a static program getaddrinfo(3) loads the host's modules of nsswitch.conf(5) into a
-//! process they were not built for, which can crash. getent(1) is a program of the host, so it
-//! uses them safely: mdns, resolved, LDAP. Without getent, [`dns`] reads hosts(5) and asks the
-//! servers of resolv.conf(5).
+//! In a static program, getaddrinfo(3) loads the host's modules of nsswitch.conf(5) into a process that they
+//! were not built for, which can crash. getent(1) is a program of the host, so it uses them safely: mdns,
+//! resolved, LDAP. Without getent, [`dns`] reads hosts(5) and asks the servers in resolv.conf(5).
 
 pub mod dns;
 
@@ -16,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
-use crate::net::resolve::dns::{MAX_ADDRESSES, SLICE, late};
+use crate::net::resolve::dns::{MAX_ADDRESSES, SLICE, no_answer};
 
-/// The addresses of a host, the best first.
+/// The addresses of a host, the best one first.
 ///
 /// # Errors
 /// Network, if the host is unknown or no server answers in time.
@@ -40,7 +39,7 @@ pub fn resolve(host: &str, patience: Duration, interrupt: &Interrupt) -> Result<
     Ok(addresses)
 }
 
-/// What getent(1) prints; None if it is missing or does not know this database.
+/// The output of getent(1); None if it is missing or does not know this database.
 fn by_getent(host: &str, deadline: Instant, interrupt: &Interrupt) -> Result<Option<Vec<IpAddr>>> {
     let mut command = Command::new("getent");
     command.args(["ahosts", host]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -64,7 +63,7 @@ fn by_getent(host: &str, deadline: Instant, interrupt: &Interrupt) -> Result<Opt
     let addresses = parse(&String::from_utf8_lossy(&text?.unwrap_or_default()));
     match status.ok().and_then(|status| status.code()) {
         Some(0) if !addresses.is_empty() => Ok(Some(addresses)),
-        // getent(1): one or more of the keys could not be found
+        // getent(1): one or more keys were not found
         Some(2) => Ok(Some(Vec::new())),
         _ => Ok(None),
     }
@@ -77,17 +76,17 @@ fn wait(said: &mpsc::Receiver<Vec<u8>>, deadline: Instant, interrupt: &Interrupt
             Ok(text) => return Ok(Some(text)),
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
             Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
-            Err(RecvTimeoutError::Timeout) => return Err(late()),
+            Err(RecvTimeoutError::Timeout) => return Err(no_answer()),
         }
     }
 }
 
-/// `192.0.2.1  STREAM example.org`, in the order of preference; an address has a line for each type.
+/// `192.0.2.1  STREAM example.org`, in order of preference, with a line for each type of an address.
 fn parse(text: &str) -> Vec<IpAddr> {
     let mut addresses = Vec::new();
     for line in text.lines() {
         let first = line.split_whitespace().next().unwrap_or_default();
-        // the zone of a link-local address says nothing to another program
+        // the zone of a link-local address means nothing to other programs
         let address = first.split('%').next().unwrap_or_default().parse();
         if let Some(address) = address.ok().filter(|address| !addresses.contains(address)) {
             addresses.push(address);

@@ -1,4 +1,4 @@
-//! An answer: its head, and its body as a blocking reader with time limits.
+//! A response: its head, and its body as a blocking reader with time limits.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::net::error::{RequestError, broken, of_body};
 use crate::net::runtime::Runtime;
 use crate::net::url::Url;
 
-/// How gzip begins: RFC 1952.
+/// The first bytes of gzip: RFC 1952.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// A larger body that is not wanted costs more to read than a new connection.
+/// The largest unwanted body to read; a new connection costs less than a larger one.
 const MAX_UNWANTED_BYTES: u64 = 64 * 1024;
-/// A body that comes slower than this, in bytes a second, counts as stopped.
+/// The lowest speed of a body, in bytes per second; a slower one counts as stopped.
 const MIN_BYTES_PER_SECOND: u64 = 512;
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
     /// The status.
@@ -41,17 +41,17 @@ impl Head {
         Self { status, fields: fields.collect() }
     }
 
-    /// The values of a header field, its name in lower case.
+    /// The values of a header field with this name in lower case.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields.iter().filter(move |(one, _)| one == name).map(|(_, value)| value.as_str())
     }
 
-    /// The first value of a header field, its name in lower case.
+    /// The first value of a header field with this name in lower case.
     pub fn one(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether the body is as it was sent, or in chunks; hyper passes any other coding through.
+    /// Whether the body is sent plainly or in chunks; hyper passes through any other coding.
     fn is_plain(&self) -> bool {
         let mut codings = self.all("transfer-encoding");
         match (codings.next(), codings.next()) {
@@ -62,28 +62,28 @@ impl Head {
     }
 }
 
-/// An answer; its body is read from it.
+/// A response, from which its body is read.
 #[derive(Debug)]
 pub struct Response {
     /// Status and header fields.
     pub head: Head,
-    /// Where it came from, after redirects.
+    /// The URL that sent it, after redirects.
     pub url: Url,
     length: Option<u64>,
     body: Body,
 }
 
-/// The bytes of an answer.
+/// The bytes of a response.
 #[derive(Debug)]
 enum Body {
     /// As the server sends them.
     Sent(Box<TimedStream>),
-    /// Unpacked, where the server packed them unasked.
+    /// Decompressed, because the server compressed them without being asked.
     Gunzipped(Box<MultiGzDecoder<Box<TimedStream>>>),
 }
 
 impl Response {
-    /// Wraps an answer whose head has come.
+    /// Wraps a response whose head has arrived.
     ///
     /// # Errors
     /// [`RequestError::NotHttp`], if the end of its body cannot be known.
@@ -95,7 +95,7 @@ impl Response {
     ) -> std::result::Result<Self, RequestError> {
         let head = Head::new(&response);
         if !head.is_plain() {
-            return Err(RequestError::NotHttp("it has a transfer coding that was not asked for".into()));
+            return Err(RequestError::NotHttp("it has a transfer coding that was not requested".into()));
         }
         let length = response.content_length();
         let url = url.clone();
@@ -109,14 +109,14 @@ impl Response {
         self.length
     }
 
-    /// Whether the server says that it has packed the body.
+    /// Whether the server says that the body is compressed.
     fn is_gzip(&self) -> bool {
         let coding = self.head.one("content-encoding").unwrap_or_default().to_ascii_lowercase();
         matches!(coding.as_str(), "gzip" | "x-gzip")
     }
 
-    /// The same with the body as it was before the server compressed it unasked: digests are
-    /// of that. A body of `size` bytes is what was asked for, whatever the server says of it.
+    /// The same, with the body as it was before the server compressed it without being asked: digests are of
+    /// that. A body of `size` bytes is the requested one, whatever the server says.
     #[must_use]
     pub fn without_coding(self, size: u64) -> Self {
         let is_packed = self.is_gzip() && self.head.status == 200 && self.length != Some(size);
@@ -129,15 +129,15 @@ impl Response {
         }
     }
 
-    /// Whether bytes of the body are not those of the file, so that no part of it can be asked for.
+    /// Whether the body's bytes differ from the file's, so that no part of it can be requested.
     pub fn is_decoded(&self) -> bool {
         matches!(self.body, Body::Gunzipped(_))
     }
 
-    /// All of a small document; one that the server packed is unpacked.
+    /// A complete small document, decompressed if the server compressed it.
     ///
     /// # Errors
-    /// As [`Self::all`].
+    /// Those of [`Self::all`].
     pub fn document(self, max: u64) -> Result<Vec<u8>> {
         let (is_gzip, url) = (self.is_gzip(), self.url.clone());
         let data = self.all(max)?;
@@ -147,17 +147,17 @@ impl Response {
         let mut plain = Vec::new();
         let unpacked = MultiGzDecoder::new(data.as_slice()).take(max + 1).read_to_end(&mut plain);
         unpacked
-            .map_err(|error| Failure::damaged(format_args!("{url} is labelled gzip and is not: {error}")))?;
+            .map_err(|error| Failure::damaged(format_args!("{url} is labelled gzip but is not: {error}")))?;
         if plain.len() as u64 > max { Err(too_large(&url, max)) } else { Ok(plain) }
     }
 
-    /// Reads a small body that is not wanted, so that its connection can be used again.
+    /// Reads a small unwanted body, so that the connection can be used again.
     pub fn finish(self) {
         // a body that cannot be read to its end closes the connection
         let _ = io::copy(&mut self.take(MAX_UNWANTED_BYTES), &mut io::sink());
     }
 
-    /// All of a small body.
+    /// A complete small body.
     ///
     /// # Errors
     /// Network; damaged, if it has more than `max` bytes.
@@ -185,7 +185,7 @@ impl Read for Response {
     }
 }
 
-/// A body that ends in time: it fails when what came while we waited for `patience` is too little.
+/// A body with a minimum speed: it fails if too little arrived during `patience`.
 #[derive(Debug)]
 struct TimedStream {
     response: reqwest::Response,
@@ -194,7 +194,7 @@ struct TimedStream {
     patience: Duration,
     /// Received and not read yet.
     chunk: Bytes,
-    /// Of the current stretch: the time spent waiting, and the bytes that came.
+    /// For the current interval: the time spent waiting, and the bytes that arrived.
     waited: Duration,
     came: u64,
 }
@@ -234,7 +234,7 @@ impl TimedStream {
         if came >= MIN_BYTES_PER_SECOND * seconds.max(1) {
             return Ok(());
         }
-        let why = format!("{came} bytes in {seconds} s are too few to go on");
+        let why = format!("only {came} bytes arrived in {seconds} s");
         Err(io::Error::new(io::ErrorKind::TimedOut, why))
     }
 }

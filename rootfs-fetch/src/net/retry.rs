@@ -7,29 +7,29 @@ use crate::failure::Result;
 use crate::interrupt::Interrupt;
 use crate::net::response::Head;
 
-/// Failures in a row after which we give up.
+/// The number of consecutive failures after which a request is given up.
 const MAX_FAILURES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// If a server asks for a longer pause than this and --timeout, the user gets the error instead.
+/// If a server asks for a pause longer than this and --timeout, the user gets an error instead.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// A pause that a user would wonder at.
+/// A pause that needs an explanation.
 pub const LONG_PAUSE: Duration = Duration::from_secs(3);
 
-/// Counts failures in a row and says whether to retry.
+/// Counts consecutive failures and decides whether to retry.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RetryPolicy(u32);
 
 impl RetryPolicy {
-    /// Counts a failure; returns the pause before the next try, or None to give up.
-    /// What took a long time to fail (`slow`) is retried only once.
+    /// Counts a failure. Returns the pause before the next try, or None to give up. A slow failure (`slow`)
+    /// is retried only once.
     pub fn failed(&mut self, slow: bool) -> Option<Duration> {
         let pause = FIRST_PAUSE * 2_u32.pow(self.0);
         self.0 += if slow { MAX_FAILURES - 2 } else { 1 };
         (self.0 < MAX_FAILURES).then_some(pause)
     }
 
-    /// The same for an answer that asks to come back, perhaps at a given time.
-    /// It may be as long as `patience`.
+    /// The same for a response that asks to try later, perhaps at a given time. The pause can be as long as
+    /// `patience`.
     pub fn refused(&mut self, head: &Head, patience: Duration) -> Option<Duration> {
         let pause = self.failed(false)?;
         let asked = head.one("retry-after").and_then(|value| retry_after(value, SystemTime::now()));
@@ -37,18 +37,18 @@ impl RetryPolicy {
         (pause <= MAX_PAUSE.max(patience)).then_some(pause)
     }
 
-    /// Starts counting anew, after progress.
+    /// Starts counting again, after progress.
     pub fn reset(&mut self) {
         self.0 = 0;
     }
 }
 
-/// Whether another try may succeed after this status.
+/// Whether another try can succeed after this status.
 pub fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// Waits, unless a signal comes.
+/// Waits, unless a signal arrives.
 ///
 /// # Errors
 /// The signal.
@@ -64,7 +64,7 @@ pub fn pause(length: Duration, interrupt: &Interrupt) -> Result<()> {
     }
 }
 
-/// Seconds, or a date as RFC 9110 has it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Seconds, or a date in RFC 9110's format: `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));

@@ -1,8 +1,8 @@
-//! Where reqwest's futures run: on the thread that waits for them.
+//! Runs reqwest's futures on the thread that waits for them.
 //!
-//! The runtime has no thread of its own. Connections make progress only while a thread waits
-//! in [`Runtime::run`], so a reader that stops reading stops its server, too. Several threads
-//! may wait at once; one of them then drives the connections of all.
+//! The runtime has no thread of its own. Connections only make progress while a thread waits in
+//! [`Runtime::run`], so a reader that stops reading stops its server, too. Several threads can wait at once;
+//! one of them then drives all connections.
 
 use std::io;
 use std::pin::pin;
@@ -26,7 +26,7 @@ impl Runtime {
     /// Starts the runtime.
     ///
     /// # Errors
-    /// Network, if the kernel has no descriptor left for it.
+    /// Network, if no descriptor is left for it.
     pub fn new(interrupt: &Interrupt) -> Result<Self> {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
             Failure::new(Kind::Network, format_args!("cannot use the network: {}", why(&error)))
@@ -34,10 +34,10 @@ impl Runtime {
         Ok(Self { tokio, interrupt: interrupt.clone() })
     }
 
-    /// Waits for a future; None if it takes longer than the limit.
+    /// Waits for a future; None if it takes longer than `limit`.
     ///
     /// # Errors
-    /// The signal that asked us to end, as [`Failure`] in an I/O error.
+    /// The signal that arrived, as a [`Failure`] in an I/O error.
     pub fn run<F: Future>(&self, future: F, limit: Duration) -> io::Result<Option<F::Output>> {
         let deadline = Instant::now() + limit;
         self.tokio.block_on(async {

@@ -17,10 +17,10 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 
 use crate::failure::{Failure, Kind, Result};
 
-/// The trusted authorities, and the client's certificate.
+/// The trusted certificate authorities, and the client's certificate.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trust<'a> {
-    /// Files of authorities beside the system's.
+    /// Files of authorities in addition to the system's.
     pub authorities: &'a [PathBuf],
     /// The client's certificate and its key.
     pub client: Option<&'a (PathBuf, PathBuf)>,
@@ -28,14 +28,14 @@ pub struct Trust<'a> {
     pub any_certificate: bool,
 }
 
-/// The settings of TLS that trust the system's authorities, and those in the files of `trust`.
-/// SSL_CERT_FILE and SSL_CERT_DIR replace the system's, as for OpenSSL.
+/// The TLS settings that trust the system's authorities, and those in the files of `trust`. SSL_CERT_FILE and
+/// SSL_CERT_DIR replace the system's, as in OpenSSL.
 ///
 /// # Errors
-/// Not found, I/O or damaged, for a file that was named; network, if there is no authority to trust.
+/// Not found, I/O or damaged, for a file that the user named; network, if there is no authority to trust.
 pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    // what cannot be read is skipped: the other authorities may be enough
+    // unreadable files are skipped, because the other authorities may be enough
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let mut named = Vec::new();
     for path in trust.authorities {
@@ -45,7 +45,7 @@ pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
         }
     }
     if trust.any_certificate {
-        let mut config = trusting(Arc::new(roots), trust.client)?;
+        let mut config = client_config(Arc::new(roots), trust.client)?;
         config.dangerous().set_certificate_verifier(verifier(Check::Skipped));
         return Ok(config);
     }
@@ -54,7 +54,7 @@ pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
             .hint("install ca-certificates, or use --cacert FILE"));
     }
     let roots = Arc::new(roots);
-    let mut config = trusting(roots.clone(), trust.client)?;
+    let mut config = client_config(roots.clone(), trust.client)?;
     let inner = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
     let inner = inner.map_err(|error| unusable(&error))?;
     let certificate = Check::ByAuthorities { inner, pinned: named };
@@ -62,15 +62,15 @@ pub fn config(trust: Trust<'_>) -> Result<ClientConfig> {
     Ok(config)
 }
 
-/// The settings of TLS for a client that is used without it.
+/// The TLS settings of a client that does not use TLS.
 ///
 /// # Errors
 /// Network, if this build has no TLS.
 pub fn without_authorities() -> Result<ClientConfig> {
-    trusting(Arc::new(RootCertStore::empty()), None)
+    client_config(Arc::new(RootCertStore::empty()), None)
 }
 
-fn trusting(roots: Arc<RootCertStore>, client: Option<&(PathBuf, PathBuf)>) -> Result<ClientConfig> {
+fn client_config(roots: Arc<RootCertStore>, client: Option<&(PathBuf, PathBuf)>) -> Result<ClientConfig> {
     let versions = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| unusable(&error))?;
     let builder = builder.with_root_certificates(roots);
@@ -102,7 +102,7 @@ fn unusable(error: &dyn std::fmt::Display) -> Failure {
     Failure::new(Kind::Network, format_args!("TLS: {error}"))
 }
 
-/// The certificates of a file the user named.
+/// The certificates in a file that the user named.
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let data = contents(path)?;
     let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&data).collect();
@@ -124,12 +124,12 @@ fn no_certificate(path: &Path, error: &dyn std::fmt::Display) -> Failure {
     Failure::damaged(format_args!("{} is not a certificate: {error}", quoted(path)))
 }
 
-/// Whether a signature is of an algorithm that is known, for keys of another kind.
+/// Whether the signature's algorithm is supported, but for another kind of key.
 fn is_for_other_keys(why: &CertificateError) -> bool {
     matches!(why, CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. })
 }
 
-/// Checks a server's certificate, and its signatures.
+/// Checks a server's certificate and its signatures.
 #[derive(Debug)]
 struct Verifier {
     certificate: Check,
@@ -139,10 +139,11 @@ struct Verifier {
 /// How a certificate is checked.
 #[derive(Debug)]
 enum Check {
-    /// Not at all: the connection is secret, but the peer is unknown.
+    /// Not at all: the connection is encrypted, but the peer is unknown.
     Skipped,
-    /// By the authorities. A certificate in `pinned` is trusted itself, as OpenSSL does it: recipes for a
-    /// private registry create self-signed CA certificates, which webpki rejects as end-entity certificates.
+    /// By the authorities. A certificate in `pinned` is itself trusted, as in OpenSSL: instructions for
+    /// private registries create self-signed CA certificates, which webpki rejects as end-entity
+    /// certificates.
     ByAuthorities { inner: Arc<WebPkiServerVerifier>, pinned: Vec<CertificateDer<'static>> },
 }
 
@@ -159,7 +160,7 @@ impl ServerCertVerifier for Verifier {
             return Ok(ServerCertVerified::assertion());
         };
         let verified = inner.verify_server_cert(server, others, name, stapled, now);
-        // dates, names and signatures have errors of their own; this one is what it may be used for
+        // dates, names and signatures have other errors; this one is about the certificate's purpose
         let as_authority =
             matches!(&verified, Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))));
         if !as_authority || !pinned.iter().any(|pinned| pinned == server) {

@@ -1,4 +1,4 @@
-//! A file on its way: where the connection breaks, another one goes on from there.
+//! The transfer of a file: after a broken connection, another one continues it.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -13,34 +13,34 @@ use crate::net::response::{Head, Response};
 use crate::net::retry::{RetryPolicy, pause};
 use crate::net::url::Url;
 
-/// So much since the last break, and the breaks before it do not count any more.
+/// After this much progress, earlier breaks no longer count.
 const MIN_PROGRESS_BYTES: u64 = 64 * 1024;
-/// But a file that breaks off more often is not worth its pieces.
+/// The maximum number of breaks of a file, despite progress.
 const MAX_BREAKS: u32 = 50;
 
 /// Header fields of a request.
 pub type Fields = Vec<(&'static str, String)>;
-/// Asks for the file with additional header fields; the answer is one with the file, or a part.
+/// Requests the file with additional header fields; the response contains the file, or a part of it.
 pub type Open = Box<dyn Fn(Fields) -> Result<Response> + Send>;
 
-/// What is known of a file before it comes.
+/// What is known about a file in advance.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Expected {
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: Option<u64>,
-    /// Whether the digest is checked later: then parts of two files cannot pass for one.
+    /// Whether the digest is checked later: then it does not matter if parts come from two versions.
     pub checked: bool,
 }
 
-/// A file on its way.
+/// A transfer in progress.
 pub struct Transfer {
     open: Open,
     net: Arc<Net>,
     response: Response,
     expected: Expected,
-    /// Where the file ends, if that is known.
+    /// The length of the file, if it is known.
     length: Option<u64>,
-    /// What tells this state of the file from others.
+    /// Identifies this version of the file.
     validator: Option<String>,
     at: u64,
     retries: RetryPolicy,
@@ -58,14 +58,14 @@ impl std::fmt::Debug for Transfer {
 }
 
 impl Transfer {
-    /// Asks for the file.
+    /// Requests the file.
     ///
     /// # Errors
-    /// What `open` says; damaged, if it has another size than expected.
+    /// Those of `open`; damaged, if its size is not the expected one.
     pub fn start(net: &Arc<Net>, expected: Expected, open: Open) -> Result<Self> {
         let response = open(Vec::new())?;
         if response.head.status != 200 {
-            return Err(cannot_get(&response.url, "a part came where the whole was asked for"));
+            return Err(cannot_get(&response.url, "the server sent a part instead of the whole file"));
         }
         let announced = response.length();
         if let (Some(announced), Some(size)) = (announced, expected.size)
@@ -87,10 +87,10 @@ impl Transfer {
         })
     }
 
-    /// Asks for the file at a URL.
+    /// Requests the file at a URL.
     ///
     /// # Errors
-    /// As [`Self::start`].
+    /// Those of [`Self::start`].
     pub fn of_url(net: &Arc<Net>, url: &Url, expected: Expected) -> Result<Self> {
         let (asked, url) = (net.clone(), url.clone());
         let open = move |fields| {
@@ -108,12 +108,12 @@ impl Transfer {
         Self::start(net, expected, Box::new(open))
     }
 
-    /// How many bytes the file has, where that is known.
+    /// The length of the file in bytes, if it is known.
     pub fn length(&self) -> Option<u64> {
         self.length
     }
 
-    /// Goes on after a break.
+    /// Continues after a broken connection.
     fn resume(&mut self, error: &io::Error) -> Result<()> {
         self.breaks += 1;
         if self.at - self.broke_at >= MIN_PROGRESS_BYTES && self.breaks < MAX_BREAKS {
@@ -132,7 +132,7 @@ impl Transfer {
         // a part of the compressed body is not a part of the file
         if self.at > 0 && !self.response.is_decoded() {
             if self.validator.is_none() && !self.expected.checked {
-                // the rest could be another file's
+                // the rest could belong to another version
                 return Err(broken(&self.response.url, error).within(broke()));
             }
             fields.push(("Range", format!("bytes={}-", self.at)));
@@ -144,7 +144,7 @@ impl Transfer {
         self.find_place()
     }
 
-    /// Where the server begins again is not always where we are.
+    /// Moves to our position: the server can start again at another one.
     fn find_place(&mut self) -> Result<()> {
         let head = &self.response.head;
         if head.status == 206 {
@@ -155,18 +155,20 @@ impl Transfer {
                 {
                     Ok(())
                 }
-                _ => Err(cannot_get(&self.response.url, "another part came than was asked for")),
+                _ => {
+                    Err(cannot_get(&self.response.url, "the server sent a part other than the requested one"))
+                }
             };
         }
         if self.at > 0 && !self.expected.checked && validator(head) != self.validator {
-            return Err(cannot_get(&self.response.url, "it was changed while it was fetched"));
+            return Err(cannot_get(&self.response.url, "it changed during the download"));
         }
         let mut skip = self.at;
         let mut nowhere = vec![0; 64 * 1024];
         while skip > 0 {
             let most = usize::try_from(skip).unwrap_or(usize::MAX).min(nowhere.len());
             match self.response.read(nowhere.get_mut(..most).unwrap_or_default()) {
-                Ok(0) => return Err(cannot_get(&self.response.url, "it is shorter than it was")),
+                Ok(0) => return Err(cannot_get(&self.response.url, "it became shorter during the download")),
                 Ok(count) => skip -= count as u64,
                 Err(error) => return self.resume(&error),
             }
@@ -182,7 +184,7 @@ impl Read for Transfer {
         }
         loop {
             let error = match self.response.read(into) {
-                // a body that just ends is whole only if its length is unknown
+                // a body without a length is complete when it ends; with a length, it may not be
                 Ok(0) if self.length.is_some_and(|length| self.at < length) => {
                     io::ErrorKind::UnexpectedEof.into()
                 }
@@ -200,10 +202,10 @@ impl Read for Transfer {
     }
 }
 
-/// All of a small file at a URL.
+/// A complete small file at a URL.
 ///
 /// # Errors
-/// As [`Transfer::start`]; damaged, if it has more than `most` bytes.
+/// Those of [`Transfer::start`]; damaged, if it has more than `most` bytes.
 pub fn document(net: &Arc<Net>, url: &Url, most: u64) -> Result<Vec<u8>> {
     let transfer = Transfer::of_url(net, url, Expected::default())?;
     let mut data = Vec::new();
@@ -215,20 +217,20 @@ pub fn document(net: &Arc<Net>, url: &Url, most: u64) -> Result<Vec<u8>> {
     Ok(data)
 }
 
-/// A strong ETag, or the date of the last change: what If-Range takes.
+/// A value for If-Range: a strong ETag, or the date of the last change.
 fn validator(head: &Head) -> Option<String> {
     let tag = head.one("etag").filter(|tag| tag.starts_with('"'));
     tag.or_else(|| head.one("last-modified")).map(str::to_owned)
 }
 
-/// `bytes 100-199/200`: where it begins, and how long the whole is.
+/// `bytes 100-199/200`: the start of the part, and the length of the whole.
 fn begin(range: &str) -> Option<(u64, Option<u64>)> {
     let (part, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
     let (from, _) = part.split_once('-')?;
     Some((from.trim().parse().ok()?, whole.trim().parse().ok()))
 }
 
-/// The failure that an answer without the file is; `why` is what the server says of it.
+/// The failure for a response without the file; `why` is the server's explanation.
 pub fn refusal(head: &Head, url: &Url, why: Option<&str>) -> Option<Failure> {
     let kind = match head.status {
         200 | 206 => return None,
@@ -238,7 +240,7 @@ pub fn refusal(head: &Head, url: &Url, why: Option<&str>) -> Option<Failure> {
     };
     let status = head.status;
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    // the words of RFC 9110; the server's own may be anything
+    // the phrase of RFC 9110; the server's own could be anything
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let reason = reason.unwrap_or_default();
     let failure = cannot_get(url, format_args!("the server answers {status} {reason}{why}"));

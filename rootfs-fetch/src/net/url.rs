@@ -1,7 +1,7 @@
-//! URLs: parsed once, displayed without the secrets in them.
+//! URLs: parsed once, printed without their secrets.
 //!
-//! The `url` crate parses as browsers do: `2130706433` and `127.1` are 127.0.0.1. What browsers
-//! tolerate and a downloader should not is refused here.
+//! The `url` crate parses like browsers: `2130706433` and `127.1` are 127.0.0.1. Some URLs that browsers
+//! tolerate are refused here.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,12 +13,13 @@ use url::{Host, Position};
 pub use crate::net::origin::{Origin, Scheme};
 
 const MAX_URL_BYTES: usize = 16 * 1024;
+const BAD_SCHEME: &str = "a URL begins with https:// or http://";
 const BAD_HOST: &str = "a URL has a host of letters, digits, '.', '-' and '_'";
 /// The longest name that DNS can hold.
 const MAX_HOST_BYTES: usize = 253;
 
-/// An `http:` or `https:` URL. Display and Debug omit user, password and query: a query may
-/// be a signature, which is as good as a password.
+/// An `http:` or `https:` URL. Display and Debug omit user, password and query: a query can contain a
+/// signature, which is as good as a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     /// The server.
@@ -27,13 +28,13 @@ pub struct Url {
 }
 
 impl Url {
-    /// A path on the server that `authority` names, as `host` or `host:port`.
+    /// A path on the server `authority`, which is `host` or `host:port`.
     ///
     /// # Errors
-    /// A reason, if it names none.
+    /// The reason, if it is invalid.
     pub fn of_authority(scheme: Scheme, authority: &str, path: &str) -> Result<Self, String> {
         if authority.contains(['/', '?', '#', '@']) {
-            return Err("a host has no path and no user".into());
+            return Err("expected a host without a path or user".into());
         }
         format!("{scheme}://{authority}{path}").parse()
     }
@@ -54,7 +55,7 @@ impl Url {
         self
     }
 
-    /// The same with a slash at the end of the path: files are looked for in it, not beside it.
+    /// The same, with a slash at the end of the path, so that names are resolved below it.
     pub fn as_directory(mut self) -> Self {
         if !self.url.path().ends_with('/') {
             self.url.set_path(&format!("{}/", self.url.path()));
@@ -70,7 +71,7 @@ impl Url {
         url
     }
 
-    /// Adds `name=value&…`, escaped already, to the query.
+    /// Adds `name=value&…`, already escaped, to the query.
     pub fn add_query(&mut self, pairs: &str) {
         let query = match self.url.query() {
             Some(query) => format!("{query}&{pairs}"),
@@ -79,17 +80,17 @@ impl Url {
         self.url.set_query(Some(&query));
     }
 
-    /// What is requested: without user and password, which a header field carries.
+    /// The URL to request: without user and password, which are in a header field.
     pub fn target(&self) -> url::Url {
         self.without_user().url
     }
 
-    /// The whole URL, its secrets included.
+    /// The complete URL, with its secrets.
     pub fn whole(&self) -> &url::Url {
         &self.url
     }
 
-    /// Path and query, as they stand in a request.
+    /// Path and query, as in a request.
     pub fn path(&self) -> &str {
         &self.url[Position::BeforePath..Position::AfterQuery]
     }
@@ -102,14 +103,14 @@ impl Url {
         some.then(|| format!("{}:{}", plain(user), plain(password.unwrap_or_default())))
     }
 
-    /// The last part of the path: the name of a file saved from there.
+    /// The last component of the path: the name for the file.
     pub fn name(&self) -> String {
         let last = self.url.path().rsplit('/').next().unwrap_or_default();
         percent_decode_str(last).decode_utf8_lossy().into_owned()
     }
 
     /// The file in the same directory with `.END` added to its name.
-    pub fn beside(&self, end: &str) -> Self {
+    pub fn with_suffix(&self, end: &str) -> Self {
         let mut url = self.clone();
         url.url.set_path(&format!("{}.{end}", self.url.path()));
         url
@@ -118,7 +119,7 @@ impl Url {
     /// Resolves a Location header.
     ///
     /// # Errors
-    /// A reason, if it leads nowhere.
+    /// The reason, if it is invalid.
     pub fn join(&self, location: &str) -> Result<Self, String> {
         let location = location.trim();
         if location.starts_with("//") {
@@ -139,19 +140,19 @@ fn check_characters(text: &str) -> Result<(), String> {
     if text.len() > MAX_URL_BYTES {
         return Err(format!("a URL has at most {MAX_URL_BYTES} bytes"));
     }
-    // url would drop line breaks, and take a backslash for a slash
+    // the crate would drop line breaks, and read a backslash as a slash
     if text.chars().any(|char| char.is_control() || char == '\\') {
-        return Err("a URL has no control characters and no backslash".into());
+        return Err("a URL cannot contain control characters or backslashes".into());
     }
     Ok(())
 }
 
-/// Adds the rules of ours to those of the `url` crate.
+/// Applies our rules in addition to those of the `url` crate.
 fn checked(mut url: url::Url) -> Result<Url, String> {
     let scheme = match url.scheme() {
         "http" => Scheme::Http,
         "https" => Scheme::Https,
-        _ => return Err("a URL begins with https:// or http://".into()),
+        _ => return Err(BAD_SCHEME.into()),
     };
     url.set_fragment(None);
     let host = match url.host() {
@@ -164,7 +165,7 @@ fn checked(mut url: url::Url) -> Result<Url, String> {
     Ok(Url { origin: Origin { scheme, host, port }, url })
 }
 
-/// Whether getent(1) can be asked for it: a leading '-' would be an option.
+/// Whether getent(1) accepts it: a leading '-' would be an option.
 fn is_name(host: &str) -> bool {
     let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     host.len() <= MAX_HOST_BYTES && !host.starts_with('-') && host.bytes().all(named)
@@ -175,7 +176,11 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, String> {
         check_characters(text)?;
-        let (_, rest) = text.split_once("://").ok_or("a URL begins with https:// or http://")?;
+        // url would take a scheme without slashes
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+            return Err(BAD_SCHEME.into());
+        }
         // url would skip more slashes, decode escapes, and convert letters beyond ASCII
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit('@').next().unwrap_or_default();
@@ -230,7 +235,7 @@ mod tests {
     fn a_file_has_a_name_and_files_beside_it() {
         assert_eq!(url("https://h/a/b%20c.tar?x=/y").name(), "b c.tar");
         assert_eq!(url("https://h").name(), "");
-        assert_eq!(url("https://me:x@h/a/SUMS?t=1").beside("gpg"), url("https://me:x@h/a/SUMS.gpg?t=1"));
+        assert_eq!(url("https://me:x@h/a/SUMS?t=1").with_suffix("gpg"), url("https://me:x@h/a/SUMS.gpg?t=1"));
     }
 
     #[test]
@@ -251,6 +256,9 @@ mod tests {
             "https://[nonsense]/",
             "https://M\u{fc}nchen.de/",
             "https://%31.de/",
+            "https:h/://i",
+            "https:%31.de/?://i",
+            "https:M\u{fc}nchen.de/://i",
         ] {
             assert!(wrong.parse::<Url>().is_err(), "{wrong}");
         }

@@ -1,7 +1,7 @@
 //! The cache of fetched blobs: files named by their digests.
 //!
-//! A file gets its name only when it is complete and verified, so concurrent and killed runs do no
-//! harm. Each use verifies it again.
+//! A file gets its name only when it is complete and verified, so concurrent and killed runs do no harm. Each
+//! use verifies it again.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -14,7 +14,7 @@ use chain::reporter::quoted;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::destination::partial;
+use crate::destination::partial::{self, Sibling};
 use crate::digest::{CheckedReader, Digest};
 use crate::failure::{Failure, Kind, Result};
 
@@ -25,11 +25,11 @@ pub enum CacheLocation {
     Default,
     /// This directory.
     Directory(PathBuf),
-    /// There is none.
+    /// There is no cache.
     Nowhere,
 }
 
-/// A directory of blobs, laid out as an image layout has them: `blobs/sha256/…`.
+/// A directory of blobs, structured like an image layout: `blobs/sha256/…`.
 #[derive(Debug)]
 pub struct Cache {
     top: OwnedFd,
@@ -41,7 +41,7 @@ pub struct Cache {
 #[derive(Debug)]
 pub struct PartialBlob {
     file: File,
-    /// The directory and the temporary name, on a file system without O_TMPFILE.
+    /// The directory and the temporary name, if the file system has no O_TMPFILE.
     named: Option<(OwnedFd, OsString)>,
 }
 
@@ -54,7 +54,7 @@ impl PartialBlob {
     /// A file with a temporary name, for NFS and old overlays, which have no O_TMPFILE.
     fn named(directory: OwnedFd, digest: &Digest) -> Option<Self> {
         remove_stale(&directory);
-        let name = partial::passing_name(OsStr::new(&digest.hex())).ok()?;
+        let name = partial::passing_name(OsStr::new(&digest.hex()), Sibling::Partial).ok()?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&directory, &name, flags, Mode::RUSR | Mode::WUSR).ok()?;
         // the lock shows that its creator is alive
@@ -66,7 +66,7 @@ impl PartialBlob {
 impl Drop for PartialBlob {
     fn drop(&mut self) {
         if let Some((directory, name)) = &self.named {
-            // nothing has the name after it was renamed
+            // after the rename, no file has this name
             let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
         }
     }
@@ -97,19 +97,19 @@ impl Cache {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let parent = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
         let parent = parent.ok_or("nothing is cached: HOME is not set")?;
-        // sudo can keep the user's HOME; root's files there could not be removed by the user
+        // sudo can keep the user's HOME, and the user could not remove root's files there
         let existing = parent.ancestors().find_map(|path| rustix::fs::stat(path).ok());
         let me = rustix::process::geteuid().as_raw();
         if existing.is_some_and(|stat| stat.st_uid != me && me == 0) {
             return Err(format!(
-                "nothing is cached: {} is not root's; --cache-dir names another place",
+                "nothing is cached: {} does not belong to root; choose another place with --cache-dir",
                 quoted(&parent)
             ));
         }
         Self::open(&parent.join("rootfs-fetch")).map_err(|failure| format!("nothing is cached: {failure}"))
     }
 
-    /// A cache in this directory, which is created.
+    /// A cache in this directory, which is created if it is missing.
     ///
     /// # Errors
     /// I/O, denied.
@@ -124,12 +124,12 @@ impl Cache {
         Ok(Self { top, path: path.to_path_buf(), given_up: AtomicBool::new(false) })
     }
 
-    /// Keeps nothing from now on, because the disk is full or not writable.
+    /// Stops caching, because the disk is full or not writable.
     pub fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
     }
 
-    /// The directory of an algorithm's files; no link is followed.
+    /// The directory for an algorithm's files; no symlink is followed.
     fn directory(&self, digest: &Digest, make: bool) -> rustix::io::Result<OwnedFd> {
         let mut directory =
             self.top.try_clone().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::MFILE))?;
@@ -146,12 +146,12 @@ impl Cache {
         Ok(directory)
     }
 
-    /// Whether nothing was kept yet.
+    /// Whether nothing has been cached yet.
     pub fn is_empty(&self) -> bool {
         rustix::fs::statat(&self.top, "blobs", AtFlags::SYMLINK_NOFOLLOW).is_err()
     }
 
-    /// The file of a digest and size, not verified.
+    /// The unverified file with this digest and size.
     pub fn find(&self, digest: &Digest, size: u64) -> Option<File> {
         let file = self.open_file(digest)?;
         (file.metadata().ok()?.len() == size).then_some(file)
@@ -165,7 +165,7 @@ impl Cache {
         (FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile).then(|| file.into())
     }
 
-    /// A small file, verified; a damaged one is removed.
+    /// A small, verified file; a damaged one is removed.
     pub fn document(&self, digest: &Digest, most: u64) -> Option<Vec<u8>> {
         let mut data = Vec::new();
         self.open_file(digest)?.take(most).read_to_end(&mut data).ok()?;
@@ -176,7 +176,7 @@ impl Cache {
         None
     }
 
-    /// Keeps a small file, which the caller has verified.
+    /// Caches a small file, which the caller has verified.
     pub fn keep_document(&self, digest: &Digest, data: &[u8]) -> Result<()> {
         let Some(blob) = self.create(digest) else { return Ok(()) };
         crate::io::write_all(blob.file(), data)?;
@@ -184,7 +184,7 @@ impl Cache {
         Ok(())
     }
 
-    /// A new file; nothing if none can be created.
+    /// A new file; None if none can be created.
     pub fn create(&self, digest: &Digest) -> Option<PartialBlob> {
         if self.given_up.load(Ordering::Relaxed) {
             return None;
@@ -201,7 +201,7 @@ impl Cache {
         }
     }
 
-    /// Gives a complete, verified file its name. A failure only means that it is not cached.
+    /// Gives a complete, verified file its name. On failure, it is merely not cached.
     pub fn keep(&self, blob: PartialBlob, digest: &Digest) {
         let Ok(directory) = self.directory(digest, true) else { return };
         let name = digest.hex();
@@ -215,7 +215,7 @@ impl Cache {
                 let link =
                     || rustix::fs::linkat(CWD, &path, &directory, name.as_str(), AtFlags::SYMLINK_FOLLOW);
                 if link() == Err(Errno::EXIST) && self.find(digest, size(&blob.file)).is_none() {
-                    // the file of that name has another size
+                    // the file with that name has another size
                     self.forget(digest);
                     let _ = link();
                 }
@@ -230,7 +230,7 @@ impl Cache {
         }
     }
 
-    /// Verifies a file and removes it if it is damaged; whether it was not damaged.
+    /// Verifies a file and removes it if it is damaged. Returns whether it is intact.
     pub fn check(&self, digest: &Digest, size: u64) -> Result<bool> {
         let Some(file) = self.find(digest, size) else { return Ok(true) };
         let mut checked = CheckedReader::new(file, digest.clone(), Some(size));
@@ -300,7 +300,7 @@ mod tests {
         cache.keep_document(&digest, b"abc").expect("it is kept");
         std::fs::write(scratch.0.join(digest.blob()), "abd").expect("it is changed");
         assert!(!cache.check(&digest, 3).expect("it is read"));
-        // one of another size is replaced where it stands
+        // a file with another size is replaced
         std::fs::write(scratch.0.join(digest.blob()), "longer").expect("it is changed");
         cache.keep_document(&digest, b"abc").expect("it is kept");
         assert!(cache.document(&digest, 10).is_some());
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(scratch.files(), 0);
         let blob = PartialBlob::named(directory(), &digest).expect("a file");
         crate::io::write_all(blob.file(), b"abc").expect("it is written");
-        // the maker of this one lives, that of the other one does not
+        // the creator of this one is alive, that of the other one is not
         std::fs::write(scratch.0.join("blobs/sha256/x.partial-abcdef"), "").expect("a file");
         remove_stale(&directory());
         assert_eq!(scratch.files(), 1);

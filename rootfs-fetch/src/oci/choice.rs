@@ -1,13 +1,13 @@
-//! One image of several that are kept together: by its name, its position, its platform.
+//! Chooses one of several images that are stored together: by its name, its position, its platform.
 //!
-//! The first of several is never taken only because it is the first.
+//! The first of several is never chosen merely because it is the first.
 
 use crate::failure::{Failure, Kind, Result};
 use crate::oci::model::{ImageChoice, Query, not_found};
 use crate::oci::platform::Platform;
 use crate::oci::reference::Reference;
 
-/// More images than a hint can name.
+/// The maximum number of images in a hint.
 const MAX_SHOWN: usize = 12;
 
 /// An image of a list.
@@ -17,17 +17,17 @@ pub struct Listed<T> {
     pub position: usize,
     /// Its names.
     pub names: Vec<String>,
-    /// What two entries for one image have in common.
+    /// The same for two entries of one image.
     pub identity: String,
     /// The entry.
     pub image: T,
 }
 
-/// The images that a query can mean: several only if they have the same names, and differ in
-/// their platform. One image that has several names is one image.
+/// The images that a query can mean: several only if they have the same names and differ in their platforms.
+/// An image with several names is one image.
 ///
 /// # Errors
-/// Not found, also if the query does not say which of several images it means.
+/// Not found, also if the query does not decide between several images.
 pub fn choose<T>(images: Vec<Listed<T>>, query: Query<'_>) -> Result<Vec<Listed<T>>> {
     let shown: Vec<String> = images.iter().map(Listed::shown).collect();
     let chosen: Vec<Listed<T>> = match query.image {
@@ -37,7 +37,7 @@ pub fn choose<T>(images: Vec<Listed<T>>, query: Query<'_>) -> Result<Vec<Listed<
     };
     if chosen.is_empty() {
         let what = match query.image {
-            ImageChoice::Only => return Err(Failure::new(Kind::NotFound, "there is no image in it")),
+            ImageChoice::Only => return Err(Failure::new(Kind::NotFound, "it contains no image")),
             ImageChoice::At(position) => format!("a position {position}"),
             ImageChoice::Named(name) => format!("the name {name:?}"),
         };
@@ -52,8 +52,8 @@ pub fn choose<T>(images: Vec<Listed<T>>, query: Query<'_>) -> Result<Vec<Listed<
     }
 }
 
-/// The images whose platform is nearest to the one that is wanted, all equally near. An image that
-/// does not say its platform may have any.
+/// The images whose platform is nearest to the wanted one, all equally near. An image without a platform can
+/// have any.
 ///
 /// # Errors
 /// Not found, if none can run there.
@@ -73,10 +73,10 @@ pub fn nearest<T>(images: Vec<(Listed<T>, Option<Platform>)>, query: Query<'_>) 
     Ok(near.map(|(image, _)| image).collect())
 }
 
-/// The image, if it is one.
+/// The image, if there is exactly one.
 ///
 /// # Errors
-/// Not found, if there are several: none of them is then taken.
+/// Not found, if there are several: then none of them is chosen.
 pub fn only<T>(mut images: Vec<Listed<T>>, query: Query<'_>) -> Result<Listed<T>> {
     match images.pop() {
         Some(only) if images.is_empty() => Ok(only),
@@ -87,32 +87,32 @@ pub fn only<T>(mut images: Vec<Listed<T>>, query: Query<'_>) -> Result<Listed<T>
     }
 }
 
-/// Those of a name exactly as it is written, or else of one that means the same.
+/// The images with exactly this name, or else with an equivalent one.
 fn named<T>(images: Vec<Listed<T>>, name: &str) -> Vec<Listed<T>> {
     let is_exact = images.iter().any(|image| image.names.iter().any(|one| one == name));
     let fits = |one: &String| if is_exact { one == name } else { same_name(one, name) };
     images.into_iter().filter(|image| image.names.iter().any(fits)).collect()
 }
 
-/// Whether two names mean one image: `ubuntu` and `docker.io/library/ubuntu:latest`.
+/// Whether two names mean the same image: `ubuntu` and `docker.io/library/ubuntu:latest`.
 fn same_name(full: &str, asked: &str) -> bool {
     if full.strip_suffix(":latest") == Some(asked) {
-        // docker once allowed capital letters, which a reference has not
+        // docker once allowed capital letters, which references cannot have
         return true;
     }
-    // a tag alone names no image
+    // a tag alone does not name an image
     let is_name = full.contains([':', '/']);
     let parsed = |name: &str| name.parse::<Reference>().ok();
     is_name && parsed(full).is_some_and(|full| parsed(asked) == Some(full))
 }
 
-/// Without entries for an image that another entry has named already.
+/// Removes entries for an image that another entry has already named.
 fn distinct<T>(images: Vec<Listed<T>>) -> Vec<Listed<T>> {
     let mut seen = std::collections::HashSet::new();
     images.into_iter().filter(|image| seen.insert(image.identity.clone())).collect()
 }
 
-/// Several images, of which none was chosen.
+/// The failure for several images of which none was chosen.
 fn several<T>(images: &[Listed<T>], query: Query<'_>) -> Failure {
     let line = match query.image {
         ImageChoice::Only => "SOURCE has several images".to_string(),
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(chosen(two, ImageChoice::At(1)), Ok(vec![1]));
         let none = "the image does not have a position 2; it has a:1, @1";
         assert_eq!(chosen(two, ImageChoice::At(2)), Err(none.into()));
-        // what differs in nothing but perhaps its platform is for `nearest`
+        // `nearest` decides between images that differ at most in their platforms
         assert_eq!(chosen(&[&[], &[]], ImageChoice::Only), Ok(vec![0, 1]));
     }
 

@@ -1,9 +1,9 @@
-//! What `docker save` writes.
+//! `docker save` archives.
 //!
-//! Since version 1.10 `manifest.json` lists images with their layers, and each image's configuration
-//! has the digests of their contents. Before, `repositories` names the topmost layer of each image, and
-//! each layer's `json` the one below it; there are no digests, so such an image is as trustworthy as a
-//! plain archive.
+//! Since version 1.10, `manifest.json` lists images with their layers, and each image's configuration has the
+//! digests of their contents. Before, `repositories` named the topmost layer of each image, and each layer's
+//! `json` the one below it. There are no digests then, so such an image is only as trustworthy as a plain
+//! archive.
 //!
 //! # Source
 //! moby's image/spec: v1.2.md, "Combined Image JSON + Filesystem Changeset Format"; v1.md.
@@ -23,7 +23,7 @@ pub const MANIFEST: &str = "manifest.json";
 /// The file that lists images by name and tag.
 pub const REPOSITORIES: &str = "repositories";
 
-/// Whether the bytes are a `manifest.json` of docker's, and not of whatever else has a file of that name.
+/// Whether the bytes are docker's `manifest.json`, not another file with this name.
 pub fn is_manifest(data: &[u8]) -> bool {
     let value: Option<Value> = serde_json::from_slice(data).ok();
     let is_image = |image: &Value| {
@@ -74,7 +74,7 @@ fn described(layout: &Layout, image: &Value) -> Result<ResolvedImage> {
     let part = image.get("Config").and_then(Value::as_str).ok_or_else(wrong)?;
     let data = layout.read(part, MAX_JSON_BYTES)?.ok_or_else(|| missing(part))?;
     let config = parse(&data, part)?;
-    // an image without a layer has no list of them either
+    // an image without layers may have no list
     let layers = array(list(image, "Layers")).ok_or_else(wrong)?;
     let contents = config.get("rootfs").and_then(|rootfs| list(rootfs, "diff_ids"));
     let contents = array(contents).ok_or_else(wrong)?;
@@ -95,7 +95,7 @@ fn described(layout: &Layout, image: &Value) -> Result<ResolvedImage> {
     Ok(ResolvedImage { layers, platform: Platform::of_json(&config), config: data, digests: Vec::new() })
 }
 
-/// A list, which is empty if it is missing; nothing for another type.
+/// A list, empty if it is missing; None for another type.
 fn array(value: Option<&Value>) -> Option<&[Value]> {
     match value {
         None => Some(&[]),
@@ -110,7 +110,7 @@ fn legacy(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
         data.ok_or_else(|| Failure::new(Kind::NotFound, "there is no image: manifest.json is missing"))?;
     let list = parse(&data, REPOSITORIES)?;
     let mut next = Some(topmost(&list, query)?);
-    // the topmost layer's describes the image too
+    // the topmost layer's file also describes the image
     let mut config = None;
     let mut seen = HashSet::new();
     let mut layers = Vec::new();
@@ -122,9 +122,9 @@ fn legacy(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
         config.get_or_insert((data, Platform::of_json(&described)));
         layers.push(Layer { path: format!("{id}/layer.tar"), stored: None, content: None });
         if !seen.insert(id) {
-            return Err(Failure::damaged("the layers of the image stand upon each other in a circle"));
+            return Err(Failure::damaged("the layers of the image form a cycle"));
         }
-        // docker wrote an empty parent as well as none
+        // docker wrote an empty parent or none
         next = parent.filter(|parent| !parent.is_empty());
     }
     layers.reverse();
@@ -135,7 +135,7 @@ fn legacy(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
 /// The id of the topmost layer of the image.
 fn topmost(list: &Value, query: Query<'_>) -> Result<String> {
     let wrong = || Failure::damaged("repositories does not name images");
-    // one image may have several names
+    // one image can have several names
     let mut images: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (repository, tags) in list.as_object().ok_or_else(wrong)? {
         let tags: &Map<String, Value> = tags.as_object().ok_or_else(wrong)?;

@@ -5,10 +5,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use chain::reporter::quoted;
 use serde_json::Value;
 
 use crate::digest::{CheckedReader, Digest};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 use crate::oci::docker_archive;
 use crate::oci::layout::{BlobReader, Layout};
@@ -16,6 +17,7 @@ use crate::oci::manifest;
 use crate::oci::model::MAX_JSON_BYTES;
 use crate::oci::model::{ImageChoice, Layer, Query, ResolvedImage, not_found};
 use crate::oci::platform::{Platform, WantedPlatform};
+use crate::oci::reference::Reference;
 use crate::oci::registry::download::{Blob, Downloads};
 use crate::oci::registry::repository::Repository;
 use crate::progress::Progress;
@@ -32,11 +34,11 @@ pub enum ImageFormat {
 }
 
 impl ImageFormat {
-    /// The format of an image among whose files these are; nothing for a root directory, or anything else.
+    /// The format of an image with these files; None for a root directory or anything else.
     pub fn detect(files: &Layout) -> Option<Self> {
-        // what cannot be read, a directory or a large file, is not what an image has
+        // an unreadable file, a directory or a large file is not part of an image
         let read = |name| files.read(name, MAX_JSON_BYTES).ok().flatten();
-        // docker save writes both lists since version 25, and the layout has the digests
+        // since version 25, docker save writes both lists, and the layout has the digests
         if read("oci-layout").is_some() && read("index.json").is_some_and(|data| is_index(&data)) {
             return Some(Self::OciArchive);
         }
@@ -77,7 +79,7 @@ pub struct LocalImage {
 }
 
 impl LocalImage {
-    /// Splits `PATH[:TAG]`; what exists as a path has no tag.
+    /// Splits `PATH[:TAG]`; an existing path has no tag.
     pub fn parse(format: ImageFormat, text: &OsStr) -> Self {
         let whole = || Self { format, path: PathBuf::from(text), tag: None };
         if Path::new(text).exists() {
@@ -96,13 +98,54 @@ impl LocalImage {
 }
 
 impl LocalImage {
-    /// SOURCE without its tag.
+    /// SOURCE, without its tag.
     fn source(&self) -> String {
         format!("{}{}", self.format.transport(), self.path.display())
     }
+
+    /// The failure to open something that is not a directory; with a hint if the transport is the wrong one.
+    fn wrong_path(&self, failure: Failure) -> Failure {
+        let path = self.path.display();
+        if self.path.is_file() {
+            return failure.hint(format_args!("for a layout in an archive, use 'oci-archive:{path}'"));
+        }
+        // as in helm
+        let name = self.path.to_str().and_then(|path| path.strip_prefix("//"));
+        let tag = self.tag.as_ref().map_or_else(String::new, |tag| format!(":{}", tag.display()));
+        match name.map(|name| format!("{name}{tag}")).filter(|name| name.parse::<Reference>().is_ok()) {
+            Some(name) => failure.hint(format_args!("for an image in a registry, use 'docker://{name}'")),
+            None => failure,
+        }
+    }
+
+    /// The failure if a directory is given where an archive is expected.
+    fn is_directory(&self) -> Failure {
+        let line = format_args!("{} is a directory, not an archive", quoted(&self.path));
+        Failure::new(Kind::Usage, line)
+            .hint(format_args!("for a layout in a directory, use 'oci:{}'", self.path.display()))
+    }
+
+    /// The failure to find an image; with a hint if the files belong to another format, or to a plain
+    /// archive.
+    fn wrong_format(&self, failure: Failure, files: &Layout) -> Failure {
+        if !failure.is(Kind::NotFound) || failure.report().hint.is_some() {
+            return failure;
+        }
+        let path = self.path.display();
+        match (self.format, ImageFormat::detect(files)) {
+            (ImageFormat::OciArchive, Some(other @ ImageFormat::DockerArchive))
+            | (ImageFormat::DockerArchive, Some(other @ ImageFormat::OciArchive)) => {
+                failure.hint(format_args!("use '{}{path}'", other.transport()))
+            }
+            (ImageFormat::OciArchive | ImageFormat::DockerArchive, None) => {
+                failure.hint(format_args!("to unpack an archive that is not an image, use '{path}' alone"))
+            }
+            _ => failure,
+        }
+    }
 }
 
-/// Which image a tag means: `@1` is a position.
+/// The image that a tag means: `@1` is a position.
 fn choice(tag: Option<&str>) -> ImageChoice<'_> {
     let Some(tag) = tag else { return ImageChoice::Only };
     match tag.strip_prefix('@').and_then(|position| position.parse().ok()) {
@@ -118,7 +161,7 @@ pub struct Image {
     found: ResolvedImage,
 }
 
-/// Where the blobs are.
+/// The location of the blobs.
 #[derive(Debug)]
 enum Store {
     Here(Layout),
@@ -147,14 +190,22 @@ impl Image {
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let blobs = match reference.format {
-            ImageFormat::OciDirectory => Layout::directory(&reference.path)?,
+            ImageFormat::OciDirectory => {
+                Layout::directory(&reference.path).map_err(|failure| reference.wrong_path(failure))?
+            }
+            ImageFormat::OciArchive | ImageFormat::DockerArchive if reference.path.is_dir() => {
+                return Err(reference.is_directory());
+            }
             ImageFormat::OciArchive | ImageFormat::DockerArchive => {
                 Layout::archive(&reference.path, temp_dir, max_bytes, interrupt)?
             }
         };
         let tag = reference.tag.as_deref().map(OsStr::to_string_lossy);
         let query = Query { image: choice(tag.as_deref()), platform, source: &reference.source() };
-        Self::of_blobs(blobs, reference.format, query)
+        match resolve(&blobs, reference.format, query) {
+            Ok(found) => Ok(Self { store: Store::Here(blobs), found }),
+            Err(failure) => Err(reference.wrong_format(failure, &blobs)),
+        }
     }
 
     /// The image in an archive that was unpacked to `root`.
@@ -164,16 +215,8 @@ impl Image {
     pub fn unpacked(root: OwnedFd, format: ImageFormat, platform: &WantedPlatform) -> Result<Self> {
         let source = format!("{}FILE", format.transport());
         let query = Query { image: ImageChoice::Only, platform, source: &source };
-        Self::of_blobs(Layout::Directory(root), format, query)
-    }
-
-    fn of_blobs(blobs: Layout, format: ImageFormat, query: Query<'_>) -> Result<Self> {
-        let found = match format {
-            ImageFormat::DockerArchive => docker_archive::find(&blobs, query)?,
-            ImageFormat::OciDirectory | ImageFormat::OciArchive => manifest::oci(&blobs, query)?,
-        };
-        check_platform(&found, query.platform)?;
-        Ok(Self { store: Store::Here(blobs), found })
+        let blobs = Layout::Directory(root);
+        resolve(&blobs, format, query).map(|found| Self { store: Store::Here(blobs), found })
     }
 
     /// Gets the manifest from a registry; no layer is fetched yet.
@@ -192,13 +235,12 @@ impl Image {
         Ok(image)
     }
 
-    /// The digest of the manifest, where the format has one.
+    /// The digest of the manifest, if the format has one.
     pub fn digest(&self) -> Option<&Digest> {
         self.found.digests.last()
     }
 
-    /// The digests that identify the image: its manifest's, and those of the
-    /// indexes that lead to it.
+    /// The digests that identify the image: its manifest's, and those of the indexes that lead to it.
     pub fn digests(&self) -> &[Digest] {
         &self.found.digests
     }
@@ -219,13 +261,12 @@ impl Image {
         &self.found.config
     }
 
-    /// The platform it is for, as its configuration says.
+    /// Its platform, from its configuration.
     pub fn platform(&self) -> Option<&Platform> {
         self.found.platform.as_ref()
     }
 
-    /// Starts to fetch layers that are in a registry, into files in `temp_dir` if
-    /// there is no cache.
+    /// Starts fetching layers from a registry, into files in `temp_dir` if there is no cache.
     pub fn begin(&self, temp_dir: &Path, progress: &Progress) -> Result<Layers<'_>> {
         match &self.store {
             Store::Here(blobs) => Ok(Layers::Here(blobs, progress.clone())),
@@ -243,8 +284,7 @@ impl Image {
         }
     }
 
-    /// Verifies the image's blobs in the cache and removes damaged ones;
-    /// whether there were any.
+    /// Verifies the image's blobs in the cache and removes damaged ones. Returns whether there were any.
     pub fn forget_damaged(&self) -> Result<bool> {
         let Store::Registry(repository) = &self.store else { return Ok(false) };
         let Some(cache) = repository.cache() else { return Ok(false) };
@@ -256,7 +296,16 @@ impl Image {
     }
 }
 
-/// Holds an image to the platform the user named.
+/// The image in these files that the query means.
+fn resolve(files: &Layout, format: ImageFormat, query: Query<'_>) -> Result<ResolvedImage> {
+    let found = match format {
+        ImageFormat::DockerArchive => docker_archive::find(files, query)?,
+        ImageFormat::OciDirectory | ImageFormat::OciArchive => manifest::oci(files, query)?,
+    };
+    check_platform(&found, query.platform).map(|()| found)
+}
+
+/// Checks the image against the platform that the user named.
 fn check_platform(found: &ResolvedImage, wanted: &WantedPlatform) -> Result<()> {
     match (wanted, &found.platform) {
         (WantedPlatform::Named(wanted), Some(platform)) if wanted.distance(platform).is_none() => {
@@ -267,14 +316,14 @@ fn check_platform(found: &ResolvedImage, wanted: &WantedPlatform) -> Result<()> 
 }
 
 impl Layers<'_> {
-    /// Says that the layers before this one are applied.
+    /// Declares that the layers before this one have been applied.
     pub fn begin(&self, layer: &Layer) {
         if let (Layers::Coming(downloads), Some((digest, _))) = (self, &layer.stored) {
             downloads.begin_layer(digest);
         }
     }
 
-    /// The bytes of a layer, verified while they are read, which may wait for [`Self::begin`].
+    /// The bytes of a layer, verified while they are read. Reading can wait for [`Self::begin`].
     ///
     /// # Errors
     /// Damaged, if the layer is missing; I/O.

@@ -12,9 +12,9 @@ use chain::reporter::quoted;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::archive::decode::Compression;
+use crate::archive::decode::{HEAD_BYTES, is_plain};
 use crate::archive::open::open;
-use crate::archive::stream::Stream;
+use crate::archive::stream::{SizeLimit, Stream};
 use crate::archive::tar::EntryKind;
 use crate::archive::tar::reader::{Reader, padded};
 use crate::digest::Digest;
@@ -26,9 +26,11 @@ use crate::tree::directories::Origin;
 use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
 
-/// Most files of an archive; an image has a few hundred.
+/// The maximum number of files in an archive; an image has a few hundred.
 const MAX_MEMBERS: usize = 100_000;
-/// Most links followed from one file to another.
+/// The maximum number of bytes of their names.
+const MAX_NAME_BYTES: usize = 32 << 20;
+/// The maximum number of links followed from one file to another.
 const MAX_LINKS: usize = 8;
 
 /// The files of an image, by name.
@@ -50,7 +52,7 @@ pub enum Member {
         /// Length.
         size: u64,
     },
-    /// The target of a link: docker save links to a layer it has written before.
+    /// The target of a link: docker save links to a layer that it has already written.
     Link(Vec<u8>),
 }
 
@@ -68,23 +70,23 @@ impl Layout {
         })
     }
 
-    /// Lists the members of an archive. One that is compressed is decoded first, into a file
-    /// without a name in `temp_dir`.
+    /// Lists the members of an archive. A compressed archive is first decoded into an unnamed file in
+    /// `temp_dir`.
     ///
     /// # Errors
     /// Damaged, I/O.
     pub fn archive(path: &Path, temp_dir: &Path, max_bytes: u64, interrupt: &Interrupt) -> Result<Self> {
         let mut file = File::from(open(path)?);
-        let mut head = [0; 8];
+        let mut head = [0; HEAD_BYTES];
         let count = file.read_at(&mut head, 0).map_err(Failure::read)?;
-        if Compression::detect(head.get(..count).unwrap_or_default()) != Compression::Plain {
+        if !is_plain(head.get(..count).unwrap_or_default()) {
             file = decode(file, temp_dir, max_bytes, interrupt)?;
         }
         let members = members(&file, max_bytes, interrupt)?;
         Ok(Self::Archive(Arc::new(file), members))
     }
 
-    /// Parts without a file, each under its own name and that of its SHA-256.
+    /// Parts in memory, each under its own name and under its SHA-256.
     pub fn of_memory(parts: &[(&str, &[u8])]) -> Option<Self> {
         let fd = rustix::fs::memfd_create("parts", rustix::fs::MemfdFlags::CLOEXEC).ok()?;
         let mut members = HashMap::new();
@@ -100,10 +102,10 @@ impl Layout {
         Some(Self::Archive(Arc::new(fd.into()), members))
     }
 
-    /// Opens a file and returns its size in bytes; nothing if there is none.
+    /// Opens a file and returns its size in bytes; None if it does not exist.
     ///
     /// # Errors
-    /// Damaged, for links in a circle; as openat2(2).
+    /// Damaged, for cyclic links; those of openat2(2).
     pub fn open(&self, name: &str) -> Result<Option<(BlobReader, u64)>> {
         match self {
             Self::Directory(dir) => open_file(dir, name),
@@ -122,7 +124,7 @@ impl Layout {
                         Some(Member::Link(target)) => name = resolve_link(&name, target)?,
                     }
                 }
-                Err(Failure::damaged(format_args!("links of the image lead in circles at {name}")))
+                Err(Failure::damaged(format_args!("links in the image form a cycle at {name}")))
             }
         }
     }
@@ -130,7 +132,7 @@ impl Layout {
     /// Reads a small file.
     ///
     /// # Errors
-    /// As [`Self::open`]; damaged, if it is not small.
+    /// Those of [`Self::open`]; damaged, if it is too large.
     pub fn read(&self, name: &str, max_bytes: u64) -> Result<Option<Vec<u8>>> {
         let Some((part, size)) = self.open(name)? else { return Ok(None) };
         if size > max_bytes {
@@ -144,7 +146,7 @@ impl Layout {
 
 fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(BlobReader, u64)>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    // docker save links layers; no link may lead out of the image
+    // docker save writes links for layers; no link may lead out of the image
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let opened = match rustix::fs::openat2(dir, name, flags - OFlags::NOFOLLOW, Mode::empty(), inside) {
         Err(Errno::NOSYS | Errno::PERM) => match walk(dir, name)? {
@@ -200,9 +202,11 @@ fn resolve_link(name: &Name, target: &[u8]) -> Result<Name> {
 fn members(file: &File, max_bytes: u64, interrupt: &Interrupt) -> Result<HashMap<Name, Member>> {
     let whole = file.try_clone().map_err(Failure::read)?;
     let section = Section { file: Arc::new(whole), at: 0, end: u64::MAX };
-    let mut stream = Stream::start(Box::new(section), None, max_bytes, interrupt)?.known_to_be_whole();
+    let mut stream =
+        Stream::start(Box::new(section), None, SizeLimit::new(max_bytes), interrupt)?.known_to_be_whole();
     let mut reader = Reader::default();
     let mut members = HashMap::new();
+    let mut name_bytes = 0;
     while let Some(entry) = reader.next(&mut stream)? {
         let name = Name::parse(&entry.raw_name)?;
         let member = match entry.kind {
@@ -212,8 +216,12 @@ fn members(file: &File, max_bytes: u64, interrupt: &Interrupt) -> Result<HashMap
             EntryKind::HardLink(target) => Some(Member::Link([b"/".as_slice(), &target].concat())),
             _ => None,
         };
+        name_bytes += name.bytes().len();
+        if let Some(Member::Link(target)) = &member {
+            name_bytes += target.len();
+        }
         members.extend(member.map(|member| (name, member)));
-        if members.len() > MAX_MEMBERS {
+        if members.len() > MAX_MEMBERS || name_bytes > MAX_NAME_BYTES {
             return Err(Failure::damaged("refused: no image has so many parts"));
         }
         stream.skip(padded(entry.stored))?;
@@ -221,9 +229,9 @@ fn members(file: &File, max_bytes: u64, interrupt: &Interrupt) -> Result<HashMap
     Ok(members)
 }
 
-/// Decodes an archive into a file without a name.
+/// Decodes an archive into an unnamed file.
 fn decode(file: File, temp_dir: &Path, max_bytes: u64, interrupt: &Interrupt) -> Result<File> {
-    let mut stream = Stream::start(Box::new(file), None, max_bytes, interrupt)?;
+    let mut stream = Stream::start(Box::new(file), None, SizeLimit::new(max_bytes), interrupt)?;
     let plain = io::unnamed_file(temp_dir, "decode the image archive")?;
     while !stream.at_end()? {
         io::write_all(&plain, stream.bytes(u64::MAX)?)?;

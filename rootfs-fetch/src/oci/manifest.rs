@@ -15,12 +15,12 @@ use crate::oci::model::{
 };
 use crate::oci::platform::{Platform, WantedPlatform};
 
-/// How deep indexes may be nested.
+/// The maximum nesting of indexes.
 const MAX_INDEX_DEPTH: usize = 4;
-/// Most images whose configuration is read to see their platform.
+/// The maximum number of images whose configuration is read to find their platform.
 const MAX_CONFIGURATIONS: usize = 64;
-/// What the configuration of an image is called, beside its own types: Docker 1.10 and some registries
-/// lost the type of it. This is docker's own list, moby's distribution/registry.go.
+/// Types of a configuration besides the regular ones, because Docker 1.10 and some registries lost the type.
+/// The list is docker's own, from moby's distribution/registry.go.
 const LOST_TYPES: [&str; 4] = ["application/octet-stream", "application/json", "text/html", ""];
 
 impl Documents for Layout {
@@ -29,15 +29,15 @@ impl Documents for Layout {
     }
 }
 
-/// The bytes of a document that must have this digest and size.
+/// The bytes of a document, checked against its digest and size.
 ///
 /// # Errors
-/// Damaged, if it is missing or another one.
+/// Damaged, if it is missing or does not match.
 pub fn checked(documents: &dyn Documents, digest: &Digest, size: u64, what: DocumentKind) -> Result<Vec<u8>> {
     let name = digest.blob();
     let data = documents.document(digest, what)?.ok_or_else(|| missing(&name))?;
     if data.len() as u64 != size || !digest.matches(&data) {
-        return Err(Failure::damaged(format_args!("{name} is not what its digest says")));
+        return Err(Failure::damaged(format_args!("{name} does not match its digest")));
     }
     Ok(data)
 }
@@ -50,7 +50,7 @@ struct Descriptor {
     media_type: String,
     platform: Option<Platform>,
     names: Vec<String>,
-    /// Whether it is about another image, and no image.
+    /// Whether it is an attestation of another image, not an image.
     is_attestation: bool,
 }
 
@@ -62,7 +62,7 @@ impl Descriptor {
         let platform = value.get("platform").and_then(Platform::of_json);
         let is_attestation = text("/annotations/vnd.docker.reference.type").is_some()
             || platform.as_ref().is_some_and(|platform| platform.to_string() == "unknown/unknown");
-        // containerd writes the whole name, and the tag beside it
+        // containerd writes the full name, and the tag beside it
         let names = text("/annotations/io.containerd.image.name").into_iter();
         let names = names.chain(text("/annotations/org.opencontainers.image.ref.name"));
         Ok(Self {
@@ -75,7 +75,7 @@ impl Descriptor {
         })
     }
 
-    /// The JSON it refers to, checked.
+    /// The JSON document that it refers to, checked.
     fn json(&self, documents: &dyn Documents) -> Result<Value> {
         let name = self.digest.blob();
         let data = checked(documents, &self.digest, self.size, DocumentKind::Manifest)?;
@@ -83,14 +83,14 @@ impl Descriptor {
         let inside = value.get("mediaType").and_then(Value::as_str);
         if inside.is_some_and(|inside| !self.media_type.is_empty() && inside != self.media_type) {
             return Err(Failure::damaged(format_args!(
-                "{name} says that it is something else than what refers to it"
+                "{name} has a different type from the reference to it"
             )));
         }
         Ok(value)
     }
 }
 
-/// The digest in a document; the specification has lower case alone, and stores compare the text.
+/// A digest in a document. The specification only allows lower case, and stores compare the text.
 fn parse_digest(text: &str) -> Result<Digest> {
     let wrong = |why: &str| Failure::damaged(format_args!("{text:?}: {why}"));
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -102,24 +102,24 @@ fn parse_digest(text: &str) -> Result<Digest> {
 /// An image in an OCI layout.
 ///
 /// # Errors
-/// Not found, for a name or platform that is not there, or that several images have; damaged.
+/// Not found, for a name or platform that does not exist, or a name that several images have; damaged.
 pub fn oci(layout: &Layout, query: Query<'_>) -> Result<ResolvedImage> {
     let data = layout.read("index.json", MAX_JSON_BYTES)?;
     let data =
         data.ok_or_else(|| Failure::new(Kind::NotFound, "there is no image: index.json is missing"))?;
     let index = parse(&data, "index.json")?;
     if list(&index, "manifests").is_none() && layout.open(docker_archive::MANIFEST)?.is_some() {
-        // Docker 25.0 wrote no list where it saved an image by its id
+        // Docker 25.0 wrote no list when it saved an image by its id
         return docker_archive::find(layout, query);
     }
     let chosen = choose(offers(&index)?, query)?;
-    resolve(layout, chosen, Asked { query, one_of_several: only }, Vec::new())
+    resolve(layout, chosen, Criteria { query, one_of_several: only }, Vec::new())
 }
 
-/// The image that a document of a registry leads to.
+/// The image that a document from a registry leads to.
 ///
 /// # Errors
-/// As [`oci`].
+/// Those of [`oci`].
 pub fn registry(
     documents: &dyn Documents,
     data: &[u8],
@@ -128,12 +128,12 @@ pub fn registry(
 ) -> Result<ResolvedImage> {
     let value = parse(data, &digest.blob())?;
     let query = Query { image: ImageChoice::Only, platform, source: "" };
-    inside(documents, &value, Asked { query, one_of_several: first }, vec![digest])
+    inside(documents, &value, Criteria { query, one_of_several: first }, vec![digest])
 }
 
-/// What is asked for, and what is done with several images for the same platform.
+/// The query, and how to choose between several images for the same platform.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct Criteria<'a> {
     query: Query<'a>,
     one_of_several: fn(Vec<Listed<Descriptor>>, Query<'_>) -> Result<Listed<Descriptor>>,
 }
@@ -147,7 +147,7 @@ fn first(mut images: Vec<Listed<Descriptor>>, query: Query<'_>) -> Result<Listed
 fn resolve(
     documents: &dyn Documents,
     offers: Vec<Listed<Descriptor>>,
-    asked: Asked<'_>,
+    asked: Criteria<'_>,
     path: Vec<Digest>,
 ) -> Result<ResolvedImage> {
     let with_platform = |offer: Listed<Descriptor>| {
@@ -162,11 +162,11 @@ fn resolve(
     at(documents, chosen.image, asked, path)
 }
 
-/// The nearest of images whose index does not say their platforms: their configurations do.
+/// The nearest of several images whose index has no platforms: their configurations have them.
 fn by_configuration(
     documents: &dyn Documents,
     images: Vec<Listed<Descriptor>>,
-    asked: Asked<'_>,
+    asked: Criteria<'_>,
     path: &[Digest],
 ) -> Result<Vec<Listed<Descriptor>>> {
     if images.len() > MAX_CONFIGURATIONS {
@@ -177,7 +177,7 @@ fn by_configuration(
     for image in images {
         match at(documents, image.image.clone(), asked, path.to_vec()) {
             Ok(resolved) => found.push((image, resolved.platform)),
-            // an index that has not the platform
+            // an index without the platform
             Err(failure) if failure.is(Kind::NotFound) => without = Some(failure),
             Err(failure) => return Err(failure),
         }
@@ -192,11 +192,11 @@ fn by_configuration(
 fn at(
     documents: &dyn Documents,
     descriptor: Descriptor,
-    asked: Asked<'_>,
+    asked: Criteria<'_>,
     mut path: Vec<Digest>,
 ) -> Result<ResolvedImage> {
     if path.contains(&descriptor.digest) || path.len() == MAX_INDEX_DEPTH {
-        return Err(Failure::damaged("indexes of the image refer to indexes without end"));
+        return Err(Failure::damaged("the indexes of the image are nested too deeply"));
     }
     let value = descriptor.json(documents)?;
     path.push(descriptor.digest);
@@ -207,7 +207,7 @@ fn at(
 fn inside(
     documents: &dyn Documents,
     value: &Value,
-    asked: Asked<'_>,
+    asked: Criteria<'_>,
     path: Vec<Digest>,
 ) -> Result<ResolvedImage> {
     if value.get("schemaVersion").and_then(Value::as_u64) == Some(1) {
@@ -216,12 +216,12 @@ fn inside(
     }
     match (list(value, "manifests"), list(value, "layers")) {
         (Some(_), None) => {
-            let asked = Asked { one_of_several: first, ..asked };
+            let asked = Criteria { one_of_several: first, ..asked };
             resolve(documents, offers(value)?, asked, path)
         }
         (None, Some(Value::Array(layers))) => image(documents, value, layers, path),
         (None, Some(_)) => Err(Failure::damaged("the layers of the image are not a list")),
-        // FROM scratch alone, as Go writes it
+        // an image of FROM scratch only, as Go writes it
         (None, None) if value.get("config").is_some() => image(documents, value, &[], path),
         // CVE-2021-41190: a document that can be read as either
         _ => Err(Failure::damaged("a manifest of the image is neither an index nor an image, or both")),
@@ -245,7 +245,7 @@ fn image(
     let layers = layers.collect::<Result<_>>()?;
     let data = checked(documents, &config.digest, config.size, DocumentKind::Config)?;
     let about = match parse(&data, "the configuration") {
-        // under a type that anything may have, it is one only if it reads as one
+        // with a type that any document can have, its contents must look like a configuration
         Ok(about) if about.is_object() || !LOST_TYPES.contains(&kind) => about,
         Err(failure) if !LOST_TYPES.contains(&kind) => return Err(failure),
         _ => return Err(no_image()),
@@ -256,7 +256,7 @@ fn image(
 fn stored(layer: &Descriptor) -> Result<Layer> {
     if layer.media_type.contains("foreign") || layer.media_type.contains("nondistributable") {
         return Err(Failure::damaged(format_args!(
-            "refused: a layer of the image is not distributable and kept elsewhere: {:?}",
+            "refused: a layer of the image is not distributable and is stored elsewhere: {:?}",
             layer.media_type
         )));
     }
@@ -269,7 +269,7 @@ fn stored(layer: &Descriptor) -> Result<Layer> {
     Ok(Layer { path: layer.digest.blob(), stored: Some((layer.digest.clone(), layer.size)), content: None })
 }
 
-/// The images of an index; what is about an image is none.
+/// The images in an index, without documents about images.
 fn offers(index: &Value) -> Result<Vec<Listed<Descriptor>>> {
     if list(index, "layers").is_some() {
         return Err(Failure::damaged("a manifest of the image is neither an index nor an image, or both"));

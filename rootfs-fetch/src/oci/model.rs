@@ -1,4 +1,4 @@
-//! What images consist of, wherever they are kept.
+//! The parts of images, wherever they are stored.
 
 use serde_json::Value;
 
@@ -6,13 +6,13 @@ use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
 use crate::oci::platform::{Platform, WantedPlatform};
 
-/// What registries allow a manifest to be.
+/// The size limit of registries for a manifest.
 pub const MAX_JSON_BYTES: u64 = 4 << 20;
 
 /// A layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
-    /// The file that holds it.
+    /// The file with the layer.
     pub path: String,
     /// The digest and size in bytes of that file.
     pub stored: Option<(Digest, u64)>,
@@ -20,7 +20,7 @@ pub struct Layer {
     pub content: Option<Digest>,
 }
 
-/// Which image of several is asked for.
+/// Which of several images to choose.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
     /// Its name or position.
@@ -31,7 +31,7 @@ pub struct Query<'a> {
     pub source: &'a str,
 }
 
-/// Which of the images that are kept together.
+/// Which of the images that are stored together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageChoice<'a> {
     /// The only one.
@@ -42,16 +42,16 @@ pub enum ImageChoice<'a> {
     At(usize),
 }
 
-/// A place that has the documents of an image.
+/// A place that stores an image's documents.
 pub trait Documents {
-    /// The bytes of a document, not verified; nothing if it is missing.
+    /// The bytes of a document, not verified; None if it is missing.
     ///
     /// # Errors
     /// I/O, network; damaged, if it is larger than [`MAX_JSON_BYTES`].
     fn document(&self, digest: &Digest, what: DocumentKind) -> Result<Option<Vec<u8>>>;
 }
 
-/// The kind of a document; registries have a URL for each.
+/// The kind of a document; registries have different URLs for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocumentKind {
     /// An index or a manifest.
@@ -60,7 +60,7 @@ pub enum DocumentKind {
     Config,
 }
 
-/// The image that was found.
+/// The chosen image.
 #[derive(Clone, Debug)]
 pub struct ResolvedImage {
     /// Its layers, the lowest first.
@@ -87,12 +87,12 @@ pub fn missing(part: &str) -> Failure {
     Failure::damaged(format_args!("the image is not complete: {part:?} is missing"))
 }
 
-/// A list of a JSON object. Go writes one that is empty as null, which counts as missing.
+/// A list in a JSON object. Go writes an empty one as null, which counts as missing.
 pub fn list<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     value.get(name).filter(|list| !list.is_null())
 }
 
-/// The image has no such tag or platform; the hint lists those it has.
+/// The image has no such tag or platform; the hint lists the existing ones.
 pub fn not_found(what: &str, instead: &[String]) -> Failure {
     let failure = Failure::new(Kind::NotFound, format_args!("the image does not have {what}"));
     if instead.is_empty() { failure } else { failure.hint(format_args!("it has {}", instead.join(", "))) }

@@ -14,12 +14,12 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
-/// The platform that is wanted of an image.
+/// The wanted platform of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WantedPlatform {
     /// Named by the user: the image must have it.
     Named(Platform),
-    /// This machine's: an image for only another platform is used, with a message.
+    /// This machine's. An image for only another platform is used, with a message.
     Host(Platform),
 }
 
@@ -37,7 +37,7 @@ impl WantedPlatform {
     }
 }
 
-/// How `uname -m`, Debian and others call what Go has another name for, and the variant they mean.
+/// Names from `uname -m`, Debian and others that differ from Go's, and the variant that they mean.
 const SPELLINGS: [(&str, &str, Option<&str>); 12] = [
     ("x86_64", "amd64", None),
     ("x86-64", "amd64", None),
@@ -58,8 +58,8 @@ const ARCHITECTURES: [&str; 13] = [
     "riscv64", "s390x",
 ];
 
-/// The architecture in Go's words, and the variant its other spelling means.
-fn spelled(architecture: &str) -> (String, Option<&'static str>) {
+/// The architecture in Go's spelling, and the variant that another spelling means.
+fn normalized(architecture: &str) -> (String, Option<&'static str>) {
     let lower = architecture.to_ascii_lowercase();
     match SPELLINGS.iter().find(|(other, ..)| *other == lower) {
         Some(&(_, known, variant)) => (known.to_owned(), variant),
@@ -68,14 +68,14 @@ fn spelled(architecture: &str) -> (String, Option<&'static str>) {
 }
 
 impl Platform {
-    /// A platform as an index, a configuration or a user writes it.
+    /// A platform, as an index, a configuration or a user writes it.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
-        let (architecture, meant) = spelled(architecture);
+        let (architecture, meant) = normalized(architecture);
         let variant = variant.filter(|variant| !variant.is_empty()).or(meant).map(str::to_ascii_lowercase);
         Self { os: os.to_ascii_lowercase(), architecture, variant }
     }
 
-    /// What an object of an index or a configuration says; nothing if it does not say.
+    /// The platform in an object of an index or a configuration; None if there is none.
     pub fn of_json(value: &serde_json::Value) -> Option<Self> {
         let text = |name| value.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
         Some(Self::new(text("os")?, text("architecture")?, text("variant")))
@@ -92,7 +92,7 @@ impl Platform {
         Self::new("linux", architecture, variant)
     }
 
-    /// How far an offered platform is from this one; nothing if it cannot run.
+    /// How far an offered platform is from this one; None if it cannot run.
     pub fn distance(&self, offer: &Self) -> Option<u32> {
         if (&self.os, &self.architecture) != (&offer.os, &offer.architecture) {
             return None;
@@ -113,10 +113,10 @@ impl FromStr for Platform {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split('/').collect();
-        let is_architecture = |part: &str| ARCHITECTURES.contains(&spelled(part).0.as_str());
+        let is_architecture = |part: &str| ARCHITECTURES.contains(&normalized(part).0.as_str());
         match parts.as_slice() {
             _ if parts.iter().any(|part| part.is_empty()) => Err(wrong()),
-            // as docker and containerd have it, what Linux runs on stands for linux/ before it
+            // as in docker and containerd, the name of a Linux architecture means linux/ARCH
             [architecture] if is_architecture(architecture) => Ok(Self::new("linux", architecture, None)),
             [architecture, variant] if is_architecture(architecture) => {
                 Ok(Self::new("linux", architecture, Some(variant)))

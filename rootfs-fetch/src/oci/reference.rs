@@ -49,6 +49,10 @@ impl FromStr for Reference {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains("://") {
+            // not quoted: it can contain a password
+            return Err("the name of an image has no scheme: leave out http:// or https://".into());
+        }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest.parse::<Digest>()?)),
             None => (text, None),
@@ -190,6 +194,7 @@ mod tests {
             "a\n",
             "x.io/a?b",
             "x.io/a#b",
+            "http://x.io/a",
         ] {
             assert!(wrong.parse::<Reference>().is_err(), "{wrong:?}");
         }

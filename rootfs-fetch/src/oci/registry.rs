@@ -1,4 +1,4 @@
-//! Registries: images over HTTP, each part asked for by its digest.
+//! Registries: images over HTTP, each part requested by its digest.
 //!
 //! # Source
 //! OCI distribution-spec v1.1; docker's token authentication.

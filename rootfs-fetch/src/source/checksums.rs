@@ -9,7 +9,7 @@ use crate::config::ChecksumsFile;
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
 
-/// A line: the name of a file and its digest; no digest if the algorithm is not supported.
+/// A line: a file name and its digest, or no digest if the algorithm is not supported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line<'a> {
     digest: Option<Digest>,
@@ -23,11 +23,11 @@ struct Line<'a> {
 pub fn digest(text: &[u8], name: &str, location: &ChecksumsFile) -> Result<Digest> {
     let text = String::from_utf8_lossy(text);
     let lines = lines(&text);
-    // a file named after the archive is about it, whatever name is in its only line
+    // a checksum file named after the archive belongs to it, whatever name is in its only line
     let its_own = location.name().strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
     let own = |line: &&Line<'_>| line.name.rsplit('/').next() == Some(name) || (its_own && lines.len() == 1);
     let about: Vec<&Line<'_>> = lines.iter().filter(own).collect();
-    // SHA-512 before SHA-256
+    // SHA-512 is preferred to SHA-256
     let strongest = about.iter().filter_map(|line| line.digest.as_ref()).max_by_key(|it| it.hex().len());
     let Some(digest) = strongest else {
         return Err(match about.is_empty() {
@@ -52,18 +52,18 @@ fn covered(lines: &[Line<'_>]) -> String {
     match lines.len() {
         0 => "it is not a file of checksums, as sha256sum(1) writes it".into(),
         count if count > names.len() => {
-            format!("it has those of {}, and {} more", names.join(", "), count - names.len())
+            format!("it has checksums of {}, and {} more", names.join(", "), count - names.len())
         }
-        _ => format!("it has those of {}", names.join(", ")),
+        _ => format!("it has checksums of {}", names.join(", ")),
     }
 }
 
-/// All lines with a checksum; signatures and prose are skipped.
+/// All lines with a checksum; signatures and other text are skipped.
 fn lines(text: &str) -> Vec<Line<'_>> {
     let mut other_algorithm = false;
     let mut lines = Vec::new();
     for line in text.lines() {
-        // Gentoo's DIGESTS name the algorithm in a comment above
+        // Gentoo's DIGESTS names the algorithm in a comment above
         if let Some(above) = line.strip_prefix("# ").and_then(|line| line.strip_suffix(" HASH")) {
             other_algorithm = !matches!(above, "SHA256" | "SHA512");
             continue;
@@ -91,7 +91,7 @@ fn tagged(line: &str) -> Option<Line<'_>> {
     good.then(|| Line { digest: known.and_then(|known| format!("{known}:{hex}").parse().ok()), name })
 }
 
-/// `HEX  NAME` or `HEX *NAME`; the name may be missing.
+/// `HEX  NAME` or `HEX *NAME`; the name can be missing.
 fn plain(line: &str) -> Option<Line<'_>> {
     let line = line.trim_end();
     let (hex, name) = line.split_once([' ', '\t']).unwrap_or((line, ""));
@@ -100,12 +100,12 @@ fn plain(line: &str) -> Option<Line<'_>> {
     if !is_hex(hex) {
         return None;
     }
-    // the length tells the algorithm
+    // the length shows the algorithm
     let digest = ["sha256", "sha512"].iter().find_map(|known| format!("{known}:{hex}").parse().ok());
     Some(Line { digest, name })
 }
 
-/// Whether it is a checksum of any algorithm in use.
+/// Whether it is a checksum of a known length.
 fn is_hex(text: &str) -> bool {
     (32..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

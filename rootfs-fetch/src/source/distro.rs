@@ -1,4 +1,4 @@
-//! `distro:`: root archives that distributions publish.
+//! `distro:`, the root archives that distributions publish.
 
 pub mod pattern;
 pub mod table;
@@ -19,7 +19,7 @@ use crate::source::distro::pattern::VersionPattern;
 use crate::source::distro::table::{Digests, Distribution};
 use crate::tree::name::Name;
 
-/// Limit of an index page or a file of checksums.
+/// The size limit of an index page or a file of checksums.
 pub const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
 /// `NAME[:RELEASE]`.
@@ -56,12 +56,12 @@ impl fmt::Display for DistroRelease {
     }
 }
 
-/// An archive, and the document that has its digest.
+/// An archive, and the document with its digest.
 #[derive(Clone, Debug)]
 pub struct PublishedArchive {
     /// The archive.
     pub archive: Url,
-    /// The directory of it that is the root.
+    /// The root directory in it.
     pub subdir: Name,
     /// Whether it is the archive of a container image.
     pub is_image: bool,
@@ -72,16 +72,16 @@ pub struct PublishedArchive {
 /// A document with the digest of an archive.
 #[derive(Clone, Debug)]
 pub struct DigestDocument {
-    /// Where it is.
+    /// Its URL.
     pub url: Url,
-    /// Its text; with a keyring, the signed part.
+    /// Its text; with a keyring, only the signed part.
     pub text: Vec<u8>,
-    /// Whether it is the manifest of an image; else it is a file of checksums.
+    /// Whether it is an image manifest; otherwise it is a file of checksums.
     pub is_manifest: bool,
 }
 
 impl DigestDocument {
-    /// The digest of the one layer of a manifest.
+    /// The digest of a manifest's only layer.
     ///
     /// # Errors
     /// Damaged, if there is not exactly one.
@@ -96,9 +96,9 @@ impl DigestDocument {
     }
 }
 
-/// Where archives are searched for.
+/// Where to search for archives.
 #[derive(Clone, Copy, Debug)]
-pub struct Site<'a> {
+pub struct ArchiveSite<'a> {
     /// The network.
     pub net: &'a Arc<Net>,
     /// A mirror to use instead of the distribution's server.
@@ -119,7 +119,7 @@ impl ReleaseFiles {
         text.replace("{release}", &self.release).replace("{arch}", self.architecture)
     }
 
-    /// A file beside the others.
+    /// A file in the same directory.
     fn url(&self, name: &str) -> Result<Url> {
         let url = self.base.join(name).map_err(|why| Failure::new(Kind::Usage, why))?;
         // the same server needs the same credentials
@@ -128,11 +128,15 @@ impl ReleaseFiles {
 }
 
 impl DistroRelease {
-    /// Finds the newest archive; `read` gets the document with its digest.
+    /// Finds the newest archive; `read` receives the document with its digest.
     ///
     /// # Errors
-    /// Not found, network; usage, for a mirror that is none.
-    pub fn find(&self, site: Site<'_>, read: impl Fn(&Url) -> Result<Vec<u8>>) -> Result<PublishedArchive> {
+    /// Not found, network; usage, for an invalid mirror.
+    pub fn find(
+        &self,
+        site: ArchiveSite<'_>,
+        read: impl Fn(&Url) -> Result<Vec<u8>>,
+    ) -> Result<PublishedArchive> {
         let distribution = Distribution::find(&self.name)?;
         self.find_in(&distribution, site, read).map_err(|failure| self.with_hint(failure, &distribution))
     }
@@ -140,7 +144,7 @@ impl DistroRelease {
     fn find_in(
         &self,
         distribution: &Distribution,
-        site: Site<'_>,
+        site: ArchiveSite<'_>,
         read: impl Fn(&Url) -> Result<Vec<u8>>,
     ) -> Result<PublishedArchive> {
         let files = self.files(distribution, site)?;
@@ -152,7 +156,7 @@ impl DistroRelease {
             Digests::Checksums(name) => (name, false),
             Digests::Manifest(name) => (name, true),
         };
-        // either the index or the checksums have the name of the archive
+        // either the index or the checksums contain the archive's name
         let mut archive = None;
         if digests.contains("{archive}") || !distribution.archive.contains('*') {
             archive = Some(self.newest(&files, distribution.archive, &index)?);
@@ -172,7 +176,7 @@ impl DistroRelease {
         })
     }
 
-    /// The name with the highest version that a page has for a pattern.
+    /// The name with the highest version that matches a pattern in a page.
     fn newest(&self, files: &ReleaseFiles, pattern: &str, page: &str) -> Result<String> {
         let pattern = VersionPattern::new(&files.fill(pattern));
         if !pattern.is_open() {
@@ -184,7 +188,7 @@ impl DistroRelease {
         })
     }
 
-    fn files(&self, distribution: &Distribution, site: Site<'_>) -> Result<ReleaseFiles> {
+    fn files(&self, distribution: &Distribution, site: ArchiveSite<'_>) -> Result<ReleaseFiles> {
         let wrong = |why| Failure::new(Kind::Usage, why);
         let base = match site.mirror {
             Some(mirror) => mirror.clone(),
@@ -198,7 +202,7 @@ impl DistroRelease {
         Ok(files)
     }
 
-    /// Adds a hint to a missing archive: its release may not exist, or it may have moved.
+    /// Adds a hint to the failure for a missing archive: its release may not exist, or it may have moved.
     fn with_hint(&self, failure: Failure, distribution: &Distribution) -> Failure {
         if !failure.is(Kind::NotFound) || failure.report().hint.is_some() {
             return failure;

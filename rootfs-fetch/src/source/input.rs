@@ -1,4 +1,4 @@
-//! Opening a source: an archive that is read, an image whose manifest is known, the host.
+//! Opens a source: an archive to read, an image with its manifest, the host's programs.
 
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -10,7 +10,7 @@ use chain::Reporter;
 use chain::reporter::quoted;
 
 use crate::archive::open::open;
-use crate::archive::stream::Stream;
+use crate::archive::stream::{SizeLimit, Stream};
 use crate::config::{FetchConfig, Output};
 use crate::digest::{CheckedReader, Digest, digest_of};
 use crate::failure::{Failure, Kind, Result};
@@ -22,7 +22,7 @@ use crate::oci::cache::{Cache, CacheLocation};
 use crate::oci::image::{Image, ImageFormat, LocalImage};
 use crate::oci::platform::WantedPlatform;
 use crate::oci::reference::Reference;
-use crate::oci::registry::mirrors::{self, Place};
+use crate::oci::registry::mirrors::{self, Candidate};
 use crate::oci::registry::repository::Repository;
 use crate::oci::registry::session::Session;
 use crate::progress::Progress;
@@ -43,7 +43,7 @@ pub enum Input {
 /// Opens sources.
 #[derive(Clone, Copy, Debug)]
 pub struct Opener<'a> {
-    /// What was asked for.
+    /// The configuration.
     pub config: &'a FetchConfig,
     /// The network.
     pub net: &'a Arc<Net>,
@@ -57,7 +57,7 @@ impl Opener<'_> {
     /// Opens a source.
     ///
     /// # Errors
-    /// Every [`Failure`]; nothing was made.
+    /// Every [`Failure`]; nothing is created.
     pub fn open(&self, source: &Source, progress: impl FnOnce(Option<u64>) -> Progress) -> Result<Input> {
         match source {
             Source::Host(programs) => Ok(Input::Host(host::CopyPlan::plan(programs)?)),
@@ -65,15 +65,16 @@ impl Opener<'_> {
             Source::Registry(name) => self.check_digest(self.registry_image(name)?).map(Input::Image),
             Source::File(_) | Source::Stdin | Source::Url(_) => {
                 let (bytes, length) = self.bytes(source)?;
-                // a length, or a digest, says that nothing is missing at the end
+                // a length or a digest proves that nothing is missing at the end
                 let whole = length.is_some() || self.config.digest.is_some();
                 let progress = progress(length);
                 let bytes = self.checked(progress.count(bytes));
-                let mut stream = Stream::start(bytes, None, self.config.max_bytes, self.interrupt())?;
+                let mut stream =
+                    Stream::start(bytes, None, SizeLimit::new(self.config.max_bytes), self.interrupt())?;
                 if whole {
                     stream = stream.known_to_be_whole();
                 }
-                // fail before anything is created if it is not an archive
+                // if it is not an archive, fail before anything is created
                 stream.ready()?;
                 Ok(Input::Archive(stream, progress))
             }
@@ -99,7 +100,7 @@ impl Opener<'_> {
     /// The configuration of an image.
     ///
     /// # Errors
-    /// Every [`Failure`]; usage, for what is none.
+    /// Every [`Failure`]; usage, for a source that is not an image.
     pub fn image_config(&self, source: &Source) -> Result<Vec<u8>> {
         let image = match source {
             Source::Image(reference) => self.local_image(reference)?,
@@ -112,10 +113,10 @@ impl Opener<'_> {
         Ok(self.check_digest(image)?.config().to_vec())
     }
 
-    /// Reads an archive to its end, so that it has the expected digest.
+    /// Reads an archive to its end, to check its digest.
     ///
     /// # Errors
-    /// Damaged; as reading.
+    /// Damaged; those of reading.
     pub fn check_archive(&self, source: &Source) -> Result<()> {
         if self.config.digest.is_none() {
             return Ok(());
@@ -136,7 +137,7 @@ impl Opener<'_> {
         self.net.interrupt()
     }
 
-    /// The stored bytes of an archive, and their number if known.
+    /// The stored bytes of an archive, and their number if it is known.
     fn bytes(&self, source: &Source) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
         let file: File = match source {
             Source::Url(url) => {
@@ -160,25 +161,26 @@ impl Opener<'_> {
         Ok((Box::new(file), length))
     }
 
-    /// An image on this machine, whatever its digest.
+    /// An image on this machine, without a check of its digest.
     ///
     /// # Errors
-    /// As [`Image::open`].
+    /// Those of [`Image::open`].
     pub fn local_image(&self, reference: &LocalImage) -> Result<Image> {
         let FetchConfig { platform, max_bytes, .. } = self.config;
-        Image::open(reference, platform, self.temp_dir, *max_bytes, self.interrupt()).map(|it| self.told(it))
+        Image::open(reference, platform, self.temp_dir, *max_bytes, self.interrupt())
+            .map(|it| self.note_platform(it))
     }
 
     /// The image in an archive that was unpacked to `root`.
     ///
     /// # Errors
-    /// As [`Image::unpacked`].
+    /// Those of [`Image::unpacked`].
     pub fn unpacked_image(&self, root: OwnedFd, format: ImageFormat) -> Result<Image> {
-        Image::unpacked(root, format, &self.config.platform).map(|image| self.told(image))
+        Image::unpacked(root, format, &self.config.platform).map(|image| self.note_platform(image))
     }
 
-    /// Prints a line if an image is for another platform, and --platform was not given.
-    fn told(&self, image: Image) -> Image {
+    /// Prints a line if an image is for another platform and --platform was not given.
+    fn note_platform(&self, image: Image) -> Image {
         if let (WantedPlatform::Host(host), Some(platform)) = (&self.config.platform, image.platform())
             && host.distance(platform).is_none()
             && self.config.output != Output::Quiet
@@ -189,10 +191,10 @@ impl Opener<'_> {
         image
     }
 
-    /// The image in the first place that has it; only a mirror's failure is not the end.
+    /// The image from the first place that has it; only mirrors may fail.
     fn registry_image(&self, name: &Reference) -> Result<Image> {
         let mut failed = None;
-        for place in mirrors::places(name)? {
+        for place in mirrors::candidates(name)? {
             match self.image_at(&place) {
                 Err(failure) if place.is_mirror && failure.by_signal().is_none() => {
                     if self.config.output != Output::Quiet {
@@ -207,17 +209,17 @@ impl Opener<'_> {
         Err(failed.unwrap_or_else(|| Failure::new(Kind::NotFound, "no registry to ask")))
     }
 
-    fn image_at(&self, place: &Place) -> Result<Image> {
+    fn image_at(&self, place: &Candidate) -> Result<Image> {
         if place.plain_http {
             self.net.allow_plain(place.reference.server());
         }
         let session = Session::new(self.net.clone(), place.reference.clone(), *self.reporter);
         let repository = Repository::new(session, self.cache()?.map(Arc::new));
         let FetchConfig { platform, max_bytes, .. } = self.config;
-        Image::from_registry(repository, platform, *max_bytes).map(|image| self.told(image))
+        Image::from_registry(repository, platform, *max_bytes).map(|image| self.note_platform(image))
     }
 
-    /// The cache. If the default one cannot be used, the run continues without it.
+    /// The cache. If the default one cannot be used, the run continues without a cache.
     fn cache(&self) -> Result<Option<Cache>> {
         match &self.config.cache {
             CacheLocation::Nowhere => Ok(None),
@@ -228,7 +230,7 @@ impl Opener<'_> {
         }
     }
 
-    /// The image, if it has the expected digest.
+    /// The image, after a check of its digest if one is expected.
     fn check_digest(&self, image: Image) -> Result<Image> {
         match (&self.config.digest, image.digest()) {
             (None, _) => Ok(image),
@@ -241,7 +243,7 @@ impl Opener<'_> {
     }
 }
 
-/// A path that does not exist may be a misspelt transport.
+/// A path that does not exist can be a misspelt transport.
 fn with_suggestion(failure: Failure, path: &Path) -> Failure {
     match suggestion(path) {
         Some(hint) if failure.is(Kind::NotFound) => failure.hint(hint),

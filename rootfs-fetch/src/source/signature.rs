@@ -1,4 +1,4 @@
-//! Signatures of files of checksums, verified by gpgv(1).
+//! Signatures of checksum files, verified by gpgv(1).
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
@@ -26,7 +26,7 @@ pub fn is_inline(text: &[u8]) -> bool {
 pub struct Keyring(File);
 
 impl Keyring {
-    /// Reads a keyring; one in ASCII armor, which gpgv(1) does not read, is decoded.
+    /// Reads a keyring. ASCII armor, which gpgv(1) does not read, is decoded.
     ///
     /// # Errors
     /// Not found, denied, I/O.
@@ -37,11 +37,11 @@ impl Keyring {
         in_memory(&dearmored(&data).unwrap_or(data)).map(Self)
     }
 
-    /// The part of `text` that one of the keys has signed: all of it with a detached signature, else
+    /// The part of `text` that one of the keys has signed: with a detached signature, all of it; otherwise,
     /// the signed cleartext.
     ///
     /// # Errors
-    /// Damaged, if the signature is not good; I/O, if there is no gpgv(1).
+    /// Damaged, if the signature is not good; I/O, if gpgv(1) is missing.
     pub fn signed(&self, text: &[u8], detached: Option<&[u8]>) -> Result<Vec<u8>> {
         let signature = detached.map(in_memory).transpose()?;
         let mut command = Command::new("gpgv");
@@ -55,13 +55,13 @@ impl Keyring {
                 .kind(Kind::Io)
                 .hint("install gpgv, which comes with GnuPG")
         })?;
-        judge(&String::from_utf8_lossy(&ended.stderr)).map_err(Failure::damaged)?;
+        check_status(&String::from_utf8_lossy(&ended.stderr)).map_err(Failure::damaged)?;
         Ok(if signature.is_some() { text.to_vec() } else { ended.stdout })
     }
 }
 
-/// Reads gpgv(1)'s status lines: GnuPG's doc/DETAILS. Keys outside the keyring may have signed too.
-fn judge(said: &str) -> std::result::Result<(), String> {
+/// Reads gpgv(1)'s status lines: GnuPG's doc/DETAILS. Further signatures by unknown keys do not matter.
+fn check_status(said: &str) -> std::result::Result<(), String> {
     let status = |word: &str| {
         said.lines()
             .any(|line| line.strip_prefix("[GNUPG:] ").is_some_and(|it| it.split(' ').next() == Some(word)))
@@ -116,18 +116,18 @@ mod tests {
     #[test]
     fn one_good_signature_is_enough_and_one_bad_is_too_many() {
         let good = "gpgv: Signature made x\n[GNUPG:] GOODSIG 1 me\n[GNUPG:] VALIDSIG 1 2\n";
-        assert_eq!(judge(good), Ok(()));
+        assert_eq!(check_status(good), Ok(()));
         let unknown = format!(
             "{good}[GNUPG:] ERRSIG 3 1 8 00 0 9\n[GNUPG:] NO_PUBKEY 3\ngpgv: Can't check signature: No public key\n"
         );
-        assert_eq!(judge(&unknown), Ok(()));
-        assert!(judge(&format!("{good}[GNUPG:] BADSIG 1 me\n")).is_err());
-        assert!(judge("[GNUPG:] EXPKEYSIG 1 me\n[GNUPG:] VALIDSIG 1 2\n").is_err());
-        let why = judge("gpgv: Can't check signature: No public key\n");
+        assert_eq!(check_status(&unknown), Ok(()));
+        assert!(check_status(&format!("{good}[GNUPG:] BADSIG 1 me\n")).is_err());
+        assert!(check_status("[GNUPG:] EXPKEYSIG 1 me\n[GNUPG:] VALIDSIG 1 2\n").is_err());
+        let why = check_status("gpgv: Can't check signature: No public key\n");
         assert_eq!(why, Err("the signature is not good: gpgv: Can't check signature: No public key".into()));
-        assert!(judge("").is_err());
-        // a user name must not pass for a status
-        assert!(judge("gpgv: issuer \"x [GNUPG:] GOODSIG\"\n").is_err());
+        assert!(check_status("").is_err());
+        // a user name must not look like a status line
+        assert!(check_status("gpgv: issuer \"x [GNUPG:] GOODSIG\"\n").is_err());
     }
 
     #[test]

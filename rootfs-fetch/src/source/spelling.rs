@@ -1,7 +1,7 @@
-//! Words that were nearly right.
+//! Misspelt words.
 
-/// The known word that is nearest to a word, if it is near: at most two letters are added, missing,
-/// different or swapped; in a short word one.
+/// The known word nearest to a word, if it is near enough: at most two letters added, missing, different or
+/// swapped; in a short word, one.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let max_distance = if word.len() < 5 { 1 } else { 2 };
     let near = known.map(|known| (strsim::osa_distance(word, known), known));

@@ -7,8 +7,10 @@ use crate::source::distro::table;
 use crate::source::spelling::nearest;
 
 const ARCHIVES: [&str; 8] = [".tar", ".gz", ".tgz", ".xz", ".zst", ".bz2", ".lz4", ".txz"];
-/// The transports that end with a colon; docker ends with `://`.
+/// The transports that end with a colon; docker's ends with `://`.
 pub const TRANSPORTS: [&str; 5] = ["distro", "host", "oci", "oci-archive", "docker-archive"];
+
+const A_URL: &str = "a URL must begin with https:// or http://";
 
 /// A hint for a path that does not exist.
 pub fn suggestion(path: &Path) -> Option<String> {
@@ -18,6 +20,9 @@ pub fn suggestion(path: &Path) -> Option<String> {
     }
     if let Some(hint) = of_another_tool(text) {
         return Some(hint);
+    }
+    if text.split_once(':').is_some_and(|(scheme, _)| matches!(scheme, "http" | "https")) {
+        return Some(A_URL.into());
     }
     if text.starts_with(['.', '/']) || ARCHIVES.iter().any(|end| text.ends_with(end)) {
         return None;
@@ -58,8 +63,8 @@ fn scheme_of(scheme: &str, rest: &str) -> Option<String> {
     match nearest(scheme, ["docker", "https", "http", "file"].into_iter()) {
         Some("docker") => image(rest),
         Some("file") => Some("use the path alone".into()),
-        // the rest of a URL may have a password in it
-        Some(_) => Some("a URL begins with https:// or http://".into()),
+        // the rest of a URL can contain a password
+        Some(_) => Some(A_URL.into()),
         None => Some("for a remote source, use docker://NAME, https://URL or distro:NAME".into()),
     }
 }
@@ -139,7 +144,9 @@ mod tests {
         assert_eq!(hint("distr:alpine").as_deref(), Some("use 'distro:alpine'"));
         assert_eq!(hint("hots:bash").as_deref(), Some("use 'host:bash'"));
         assert_eq!(hint("oci-archve:x:1").as_deref(), Some("use 'oci-archive:x:1'"));
-        assert_eq!(hint("htps://me:secret@h/x").as_deref(), Some("a URL begins with https:// or http://"));
+        for url in ["htps://me:secret@h/x", "https:/h/x.tar", "http:h/x"] {
+            assert_eq!(hint(url).as_deref(), Some("a URL must begin with https:// or http://"), "{url}");
+        }
         assert_eq!(hint("file:///x.tar").as_deref(), Some("use the path alone"));
         assert_eq!(
             hint("s3://x/y").as_deref(),

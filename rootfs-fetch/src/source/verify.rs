@@ -1,4 +1,4 @@
-//! What is known of an archive before it is fetched: where a distribution publishes it, its digest.
+//! Prepares a source before it is fetched: the URL of a distribution's archive, and the expected digest.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -17,16 +17,18 @@ use crate::net::client::Net;
 use crate::net::transfer::document;
 use crate::source::Source;
 use crate::source::checksums;
-use crate::source::distro::{DigestDocument, DistroRelease, MAX_DOCUMENT_BYTES, PublishedArchive, Site};
+use crate::source::distro::{
+    ArchiveSite, DigestDocument, DistroRelease, MAX_DOCUMENT_BYTES, PublishedArchive,
+};
 use crate::source::signature::{self, Keyring};
 use crate::tree::name::Name;
 
 const PREFIX: &[u8] = b"distro:";
 
-/// Parses SOURCE and finds out which digest its archive must have, which `config` then requires.
+/// Parses SOURCE and finds the digest that its archive must have; `config` then requires it.
 ///
 /// # Errors
-/// Usage, for options that do not go with the source; whatever fetching and checking say.
+/// Usage, for options that do not suit the source; those of fetching and checking.
 pub fn verify_source(
     operand: &OsStr,
     config: &mut FetchConfig,
@@ -34,7 +36,8 @@ pub fn verify_source(
     reporter: &Reporter,
 ) -> Result<Source> {
     let usage = |line: &str| Err(Failure::new(Kind::Usage, line));
-    let documents = Documents { net, keyring: config.keyring.as_deref().map(Keyring::open).transpose()? };
+    let documents =
+        SignedChecksums { net, keyring: config.keyring.as_deref().map(Keyring::open).transpose()? };
     if let Some(name) = operand.as_bytes().strip_prefix(PREFIX) {
         if config.checksums.is_some() {
             return usage("--checksums does not work with distro:, which has its own");
@@ -67,16 +70,19 @@ pub fn verify_source(
 fn published_archive(
     name: &[u8],
     config: &mut FetchConfig,
-    documents: &Documents<'_>,
+    documents: &SignedChecksums<'_>,
     reporter: &Reporter,
 ) -> Result<Source> {
     let release: DistroRelease =
         String::from_utf8_lossy(name).parse().map_err(|why| Failure::new(Kind::Usage, why))?;
-    let site =
-        Site { net: documents.net, mirror: config.mirror.as_ref(), platform: config.platform.platform() };
+    let site = ArchiveSite {
+        net: documents.net,
+        mirror: config.mirror.as_ref(),
+        platform: config.platform.platform(),
+    };
     let found = release.find(site, |url| documents.verified(&ChecksumsFile::Url(url.clone())))?;
     let digest = found.digest()?;
-    // a digest of another algorithm is compared when the archive is read
+    // a digest with another algorithm is compared when the archive is read
     let differs = |wanted: &&Digest| wanted.algorithm() == digest.algorithm() && **wanted != digest;
     if let Some(wanted) = config.digest.as_ref().filter(differs) {
         let archive = &found.archive;
@@ -107,14 +113,14 @@ impl PublishedArchive {
     }
 }
 
-/// Files of checksums, and the keys that must have signed them.
-struct Documents<'a> {
+/// Checksum files, and the keys that must have signed them.
+struct SignedChecksums<'a> {
     net: &'a Arc<Net>,
     keyring: Option<Keyring>,
 }
 
-impl Documents<'_> {
-    /// A file of checksums; with a keyring, the part of it that is signed.
+impl SignedChecksums<'_> {
+    /// A checksum file; with a keyring, the signed part of it.
     fn verified(&self, location: &ChecksumsFile) -> Result<Vec<u8>> {
         let text = self.text(location)?;
         let Some(keyring) = &self.keyring else { return Ok(text) };

@@ -1,15 +1,20 @@
 //! The directories created so far, and the metadata each gets at the end.
 //!
-//! While the tree grows every directory belongs to the caller with mode 0700; owner, mode and time
-//! are set last, the deepest first, so that a read-only directory can still be filled and filling
-//! does not change its time. Directories are identified by inode, because a name
-//! can lead through links that change; a directory itself is never moved.
+//! While the tree is built, every directory belongs to the caller and has mode 0700. Owner, mode and time are
+//! set last, in the deepest directories first, so that a read-only directory can still be filled, and filling
+//! does not change its time. Directories are identified by inode, because a name can lead through links that
+//! change. A directory itself is never moved.
 
 use std::collections::HashMap;
 
 use rustix::fs::Stat;
 
 use crate::archive::tar::Entry;
+use crate::failure::{Failure, Result};
+
+/// The maximum number of bytes of attributes that are kept until the end: a hundred for each of two million
+/// directories.
+const MAX_ATTRIBUTE_BYTES: usize = 256 << 20;
 
 /// A file on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,7 +24,7 @@ pub struct Inode {
 }
 
 impl Inode {
-    /// The inode of a status.
+    /// The inode in a status.
     pub fn of(stat: &Stat) -> Self {
         Self { device: stat.st_dev, number: stat.st_ino }
     }
@@ -33,7 +38,7 @@ struct Record {
     metadata: Option<Box<Entry>>,
 }
 
-/// Where a directory comes from.
+/// Who created a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Created by this run.
@@ -42,14 +47,14 @@ pub enum Origin {
     Found,
 }
 
-/// A directory whose metadata is to be set.
+/// A directory whose metadata must still be set.
 #[derive(Debug)]
 pub struct Unfinished {
-    /// The directory it is in.
+    /// Its parent directory.
     pub parent: Inode,
     /// Its name there.
     pub leaf: Vec<u8>,
-    /// Where it comes from.
+    /// Who created it.
     pub origin: Origin,
     /// Its entry in the archive, if there is one.
     pub metadata: Option<Box<Entry>>,
@@ -60,13 +65,15 @@ pub struct Unfinished {
 pub struct Directories {
     root: Inode,
     known: HashMap<Inode, Record>,
+    /// Bytes of the attributes that are kept until the end.
+    attribute_bytes: usize,
 }
 
 impl Directories {
-    /// Only the root.
+    /// Knows only the root.
     pub fn new(root: Inode, origin: Origin) -> Self {
         let record = Record { parent: root, leaf: Box::default(), origin, metadata: None };
-        Self { root, known: HashMap::from([(root, record)]) }
+        Self { root, known: HashMap::from([(root, record)]), attribute_bytes: 0 }
     }
 
     /// Whether the directory belongs to the tree.
@@ -91,15 +98,29 @@ impl Directories {
     }
 
     /// Sets the entry whose metadata a directory gets; the last one counts.
-    pub fn set_metadata(&mut self, inode: Inode, metadata: Entry) {
-        if let Some(record) = self.known.get_mut(&inode) {
-            record.metadata = Some(Box::new(metadata));
+    ///
+    /// # Errors
+    /// Damaged, for too many attributes.
+    pub fn set_metadata(&mut self, inode: Inode, metadata: Entry) -> Result<()> {
+        let Some(record) = self.known.get_mut(&inode) else { return Ok(()) };
+        // the name in the archive is not needed any more: links can have changed what it means
+        let metadata = Entry { raw_name: Vec::new(), ..metadata };
+        let bytes = attribute_bytes(&metadata);
+        let old = record.metadata.replace(Box::new(metadata));
+        self.attribute_bytes -= old.as_deref().map_or(0, attribute_bytes);
+        self.attribute_bytes += bytes;
+        if self.attribute_bytes > MAX_ATTRIBUTE_BYTES {
+            return Err(Failure::damaged(format_args!(
+                "refused: the directories have more than {MAX_ATTRIBUTE_BYTES} bytes of extended attributes"
+            )));
         }
+        Ok(())
     }
 
     /// Removes a directory that was deleted: the kernel can use its inode number again.
     pub fn forget(&mut self, inode: Inode) {
-        self.known.remove(&inode);
+        let metadata = self.known.remove(&inode).and_then(|record| record.metadata);
+        self.attribute_bytes -= metadata.as_deref().map_or(0, attribute_bytes);
     }
 
     /// The number of directories.
@@ -107,8 +128,8 @@ impl Directories {
         self.known.len() as u64
     }
 
-    /// All directories, each after its children, the root last. In this order the next directory
-    /// is often the current one's parent or sibling.
+    /// All directories, each after its children, the root last. In this order, the next directory is often
+    /// the parent or a sibling of the current one.
     pub fn order(&self) -> Vec<Inode> {
         let mut below: HashMap<Inode, Vec<Inode>> = HashMap::new();
         for (&inode, record) in self.known.iter().filter(|&(&inode, _)| inode != self.root) {
@@ -124,10 +145,11 @@ impl Directories {
         order
     }
 
-    /// Takes what is to be set for a directory.
+    /// Takes what must still be set for a directory.
     pub fn finish(&mut self, inode: Inode) -> Option<Unfinished> {
         let record = self.known.get_mut(&inode)?;
         let metadata = record.metadata.take();
+        self.attribute_bytes -= metadata.as_deref().map_or(0, attribute_bytes);
         Some(Unfinished {
             parent: record.parent,
             leaf: record.leaf.to_vec(),
@@ -148,6 +170,10 @@ impl Directories {
         leaves.reverse();
         leaves.join(&b'/')
     }
+}
+
+fn attribute_bytes(entry: &Entry) -> usize {
+    entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 #[cfg(test)]

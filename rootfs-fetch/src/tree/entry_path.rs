@@ -1,4 +1,4 @@
-//! Where an entry is created: an open directory and the last part of the name.
+//! Where an entry is created: an open directory and the last component of its name.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -32,7 +32,7 @@ impl AsFd for Dir {
     }
 }
 
-/// The open directory of a name, and its last part, which is never followed.
+/// The open directory of a name, and its last component, which is never followed.
 #[derive(Clone, Debug)]
 pub struct EntryPath {
     dir: Rc<Dir>,
@@ -55,15 +55,15 @@ impl EntryPath {
         self.dir.as_fd()
     }
 
-    /// The last part of the name.
+    /// The last component of the name.
     pub fn leaf(&self) -> &[u8] {
         &self.leaf
     }
 
-    /// The status of what has the name; links are not followed.
+    /// The status of the file with this name; links are not followed.
     ///
     /// # Errors
-    /// As fstatat(2).
+    /// Those of fstatat(2).
     pub fn stat(&self) -> rustix::io::Result<Stat> {
         rustix::fs::statat(self.dir(), self.leaf(), AtFlags::SYMLINK_NOFOLLOW)
     }

@@ -1,8 +1,7 @@
-//! A name in the tree: relative, without `.`, `..`, empty parts or NUL.
+//! A name in the tree: relative, without `.`, `..`, empty components or NUL.
 //!
-//! An archive's names become this type where they are read, so nothing after
-//! that can leave the root by its spelling. What symbolic links make of a name
-//! is [`crate::tree`]'s concern.
+//! Names from an archive get this type when they are read, so they cannot leave the root by their spelling.
+//! Symbolic links in a name are [`crate::tree`]'s concern.
 
 use std::fmt;
 
@@ -10,7 +9,7 @@ use chain::reporter::Quoted;
 
 use crate::failure::{Failure, Result};
 
-/// Most parts of a name; deeper trees only exhaust resources.
+/// The maximum number of components of a name; deeper trees only exhaust resources.
 const MAX_PARTS: usize = 1024;
 
 /// A name below the root; empty for the root itself.
@@ -18,10 +17,10 @@ const MAX_PARTS: usize = 1024;
 pub struct Name(Vec<u8>);
 
 impl Name {
-    /// Parses a name from an archive; a leading `/` is the root of the tree.
+    /// Parses a name from an archive; a leading `/` means the root of the tree.
     ///
     /// # Errors
-    /// Damaged, for `..`, NUL, and more than 1024 parts.
+    /// Damaged, for `..`, NUL, and more than 1024 components.
     pub fn parse(raw: &[u8]) -> Result<Self> {
         if raw.contains(&0) {
             return Err(Failure::damaged(format_args!("refused {}: its name contains NUL", Quoted(raw))));
@@ -63,7 +62,7 @@ impl Name {
         self.0.is_empty()
     }
 
-    /// The directory part and the last part: `usr/bin` and `env`.
+    /// The directory and the last component: `usr/bin` and `env`.
     pub fn split(&self) -> (&[u8], &[u8]) {
         match self.0.iter().rposition(|&byte| byte == b'/') {
             Some(at) => (self.0.get(..at).unwrap_or_default(), self.0.get(at + 1..).unwrap_or_default()),
@@ -71,7 +70,7 @@ impl Name {
         }
     }
 
-    /// The name without its first `count` parts; nothing if it has no more.
+    /// The name without its first `count` components; None if nothing is left.
     pub fn strip(&self, count: usize) -> Option<Self> {
         let mut rest = self.0.as_slice();
         for _ in 0..count {
@@ -81,7 +80,7 @@ impl Name {
         if rest.is_empty() { None } else { Some(Self(rest.to_vec())) }
     }
 
-    /// The name below `directory`; nothing if it lies elsewhere.
+    /// The name relative to `directory`; None if it is elsewhere.
     pub fn below(&self, directory: &Self) -> Option<Self> {
         if directory.is_root() {
             return Some(self.clone());

@@ -1,4 +1,4 @@
-//! Resolves a name part by part, to create missing directories and where openat2(2) is missing.
+//! Resolves a name one component at a time: to create missing directories, and if openat2(2) is missing.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use system::walk::{Part, Parts};
+use system::walk::{Component, Components};
 
 use crate::tree::Tree;
 use crate::tree::directories::{Inode, Origin};
@@ -18,13 +18,13 @@ const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 impl Tree {
     /// Walks from the root, follows links inside the tree, creates missing directories.
     pub(super) fn walk(&mut self, path: &[u8], create: bool) -> rustix::io::Result<Rc<Dir>> {
-        let mut parts = Parts::new(Path::new(OsStr::from_bytes(path)));
+        let mut parts = Components::new(Path::new(OsStr::from_bytes(path)));
         let mut dir = self.root.clone();
         while let Some(part) = parts.next() {
             dir = match part {
-                Part::Root => self.root.clone(),
-                Part::Parent => self.step_back(dir)?,
-                Part::Name(name) => match self.step(&dir, name.as_bytes(), create)? {
+                Component::Root => self.root.clone(),
+                Component::Parent => self.parent_of(dir)?,
+                Component::Name(name) => match self.step(&dir, name.as_bytes(), create)? {
                     Step::Into(next) => next,
                     Step::Link(target) => {
                         parts.follow(Path::new(OsStr::from_bytes(&target))).map_err(|_| Errno::LOOP)?;
@@ -37,7 +37,7 @@ impl Tree {
     }
 
     /// The parent; the root is its own parent.
-    fn step_back(&mut self, dir: Rc<Dir>) -> rustix::io::Result<Rc<Dir>> {
+    fn parent_of(&mut self, dir: Rc<Dir>) -> rustix::io::Result<Rc<Dir>> {
         match self.directories.parent(dir.inode()) {
             Some(parent) if dir.inode() != self.root.inode() => self.reach(parent, Some(dir)),
             _ => Ok(self.root.clone()),

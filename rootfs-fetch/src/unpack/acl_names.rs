@@ -1,7 +1,7 @@
-//! Access control lists that name people: GNU tar writes names where it knows some.
+//! Access control lists with names: GNU tar writes names if it knows them.
 //!
-//! They are those of the tree, never of this machine: its own /etc/passwd and /etc/group say
-//! who is meant, as they are when the list is set. Directories come last, and find all.
+//! The names are those of the tree, never of this machine: the tree's /etc/passwd and /etc/group decide, as
+//! they are when the list is set. Directories come last, and find all names.
 
 use std::io::Read as _;
 
@@ -13,12 +13,12 @@ use crate::archive::tar::acl::{self, Names};
 use crate::tree::Tree;
 use crate::tree::name::Name;
 
-/// What the kernel's form of a list begins with, and no text does: its version.
+/// The beginning of a list in the kernel's format, which no text has: its version.
 const BINARY: &[u8] = &[2, 0, 0, 0];
-/// A list of people longer than this is none.
+/// A longer file of accounts is ignored.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Puts numbers for the names in an entry's lists; a list with an unknown name stays as it is.
+/// Replaces the names in an entry's lists by numbers; a list with an unknown name stays as it is.
 pub(super) fn resolve(tree: &mut Tree, entry: &mut Entry) {
     for (name, value) in &mut entry.xattrs {
         if name.starts_with(b"system.posix_acl_")
@@ -30,14 +30,14 @@ pub(super) fn resolve(tree: &mut Tree, entry: &mut Entry) {
     }
 }
 
-/// The number of a name, passwd(5), group(5).
+/// The number for a name: passwd(5), group(5).
 fn find(tree: &mut Tree, names: Names, who: &[u8]) -> Option<u64> {
     let file = match names {
         Names::Users => &b"etc/passwd"[..],
         Names::Groups => b"etc/group",
     };
     let entry_path = tree.existing_entry_path(&Name::parse(file).ok()?).ok()??;
-    // neither a link nor a pipe of the archive's is worth waiting for
+    // a link is not followed, and a pipe is not waited for: both are from the archive
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, Mode::empty()).ok()?;
     let file = std::fs::File::from(file);

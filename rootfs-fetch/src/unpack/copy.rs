@@ -1,4 +1,4 @@
-//! A copy of an entry that was made already, where a hard link to it is refused.
+//! Copies a file that was already created, if a hard link to it is refused.
 
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -11,16 +11,16 @@ use crate::interrupt::Interrupt;
 use crate::tree::entry_path::EntryPath;
 use crate::unpack::file;
 
-/// Bytes that are read at once.
+/// The number of bytes to read at once.
 const BUFFER_SIZE: usize = 256 * 1024;
-/// The most the names, or one value, of attributes take: xattr(7).
+/// The maximum size of all attribute names, and of one value: xattr(7).
 const MAX_XATTR_SIZE: usize = 64 * 1024;
 
-/// Makes `new` with the contents, holes, owner, attributes, mode and times of `old`. Both are below open
-/// directories, and neither is followed.
+/// Creates `new` with the contents, holes, owner, attributes, mode and times of `old`. Both are in open
+/// directories, and links are not followed.
 ///
 /// # Errors
-/// As the calls; `EEXIST` where `new` is there already; `EINTR` after a signal.
+/// Those of the calls; `EEXIST` if `new` exists; `EINTR` after a signal.
 pub fn entry(old: &EntryPath, new: &EntryPath, interrupt: &Interrupt) -> rustix::io::Result<()> {
     let stat = old.stat()?;
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
@@ -58,7 +58,7 @@ fn regular_file(
             end = rustix::fs::seek(&from, SeekFrom::Hole(start))?;
             part(&from, &to, start..end, interrupt)?;
         }
-        // the order of metadata.rs: chown(2) clears what the others set
+        // the same order as in metadata.rs: chown(2) clears what the others set
         rustix::fs::fchown(&to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
         rustix::fs::fchmod(&to, Mode::from_raw_mode(stat.st_mode | 0o200))?;
         attributes(&from, &to)?;

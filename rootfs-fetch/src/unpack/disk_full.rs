@@ -16,12 +16,12 @@ use crate::tree::name::Name;
 use crate::unpack::report::{Report, Size};
 use crate::unpack::selection::Selection;
 
-/// How long the rest of the archive is read for its sizes.
+/// How long to read the rest of the archive for its sizes.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The block size of a file system that does not report one.
 const DEFAULT_BLOCK_BYTES: u64 = 4096;
 
-/// The space that the contents of files take, in whole blocks of their file system.
+/// The space for the contents of files, in whole blocks of their file system.
 #[derive(Clone, Debug)]
 pub(super) struct DiskUsage {
     block_bytes: u64,
@@ -29,25 +29,25 @@ pub(super) struct DiskUsage {
 }
 
 impl DiskUsage {
-    /// No file yet, on the file system of this directory.
+    /// Starts without files, on the file system of this directory.
     pub(super) fn new(root: BorrowedFd<'_>) -> Self {
         let block = rustix::fs::fstatvfs(root).map(|stat| stat.f_frsize.clamp(512, 1 << 20));
         Self { block_bytes: block.unwrap_or(DEFAULT_BLOCK_BYTES), bytes: 0 }
     }
 
-    /// Adds a file with so many bytes of contents.
+    /// Adds a file with this number of bytes.
     pub(super) fn add(&mut self, bytes: u64) {
         // sizes are below 2^63
         self.bytes = self.bytes.saturating_add(bytes.next_multiple_of(self.block_bytes));
     }
 
-    /// Adds directories, each of which takes a block.
+    /// Adds directories, each of which takes one block.
     fn add_directories(&mut self, count: u64) {
         self.bytes = self.bytes.saturating_add(count.saturating_mul(self.block_bytes));
     }
 }
 
-/// An archive whose entry did not fit, and what was unpacked before.
+/// An archive with an entry that did not fit, and what was unpacked before.
 #[derive(Debug)]
 pub(super) struct FullDisk<'a> {
     pub(super) root: BorrowedFd<'a>,
@@ -65,7 +65,7 @@ pub(super) struct FullDisk<'a> {
 }
 
 impl FullDisk<'_> {
-    /// How much is needed, and for how much there was space.
+    /// The space that is needed, and the space that there was.
     pub(super) fn hint(mut self) -> String {
         let mut inodes = self.report.files + self.report.directories;
         self.usage.add_directories(self.report.directories);

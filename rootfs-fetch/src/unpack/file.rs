@@ -1,4 +1,4 @@
-//! The contents of a regular file, written from the decoder's chunks without a copy.
+//! Writes the contents of a regular file from the decoder's chunks, without a copy.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -10,10 +10,11 @@ use crate::failure::{Failure, Result};
 use crate::io::{umask, write_all};
 use crate::tree::entry_path::EntryPath;
 
-/// Makes a new file of this mode, whatever the caller's mask; never opens one that exists, never follows a link.
+/// Creates a new file with this mode, whatever the umask is. It never opens an existing file or follows a
+/// link.
 ///
 /// # Errors
-/// As openat(2).
+/// Those of openat(2).
 pub fn create(entry_path: &EntryPath, mode: Mode) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, mode)?;
@@ -26,7 +27,7 @@ pub fn create(entry_path: &EntryPath, mode: Mode) -> rustix::io::Result<OwnedFd>
 /// Writes the next `size` bytes of the stream.
 ///
 /// # Errors
-/// I/O, and what the stream says.
+/// I/O, and those of the stream.
 pub fn fill(fd: impl AsFd, size: u64, stream: &mut Stream) -> Result<()> {
     let mut rest = size;
     while rest > 0 {
@@ -37,9 +38,9 @@ pub fn fill(fd: impl AsFd, size: u64, stream: &mut Stream) -> Result<()> {
     Ok(())
 }
 
-/// How much is looked at for zeros at once, in bytes; a multiple of every file system's block.
+/// How many bytes are checked for zeros at once; a multiple of every file system's block.
 const HOLE_SIZE: usize = 32 * 1024;
-/// The shortest hole, in bytes, where a chunk of the stream ends.
+/// The shortest hole, in bytes, at the end of a chunk of the stream.
 const MIN_HOLE_SIZE: usize = 4096;
 
 static ZEROS: [u8; HOLE_SIZE] = [0; HOLE_SIZE];
@@ -47,14 +48,14 @@ static ZEROS: [u8; HOLE_SIZE] = [0; HOLE_SIZE];
 /// Writes the next `size` bytes of the stream; long runs of zeros become holes.
 ///
 /// # Errors
-/// I/O, and what the stream says.
+/// I/O, and those of the stream.
 pub fn fill_with_holes(fd: impl AsFd, size: u64, stream: &mut Stream) -> Result<()> {
     let mut rest = size;
     let mut hole = 0;
     while rest > 0 {
         let bytes = stream.bytes(rest)?;
         rest -= bytes.len() as u64;
-        // a comparison takes 32 bytes at a time
+        // a comparison handles 32 bytes at a time
         let is_zero = |block: &&[u8]| {
             block.len() >= MIN_HOLE_SIZE && ZEROS.get(..block.len()).is_some_and(|zeros| *block == zeros)
         };
@@ -77,7 +78,7 @@ pub fn fill_with_holes(fd: impl AsFd, size: u64, stream: &mut Stream) -> Result<
     rustix::fs::ftruncate(&fd, size).map_err(|error| Failure::call("size it", "ftruncate()", error))
 }
 
-/// Goes on behind a hole.
+/// Continues after a hole.
 fn skip(fd: impl AsFd, hole: &mut u64) -> Result<()> {
     let length = i64::try_from(std::mem::take(hole)).unwrap_or(i64::MAX);
     if length > 0 {
@@ -87,10 +88,10 @@ fn skip(fd: impl AsFd, hole: &mut u64) -> Result<()> {
     Ok(())
 }
 
-/// Writes what the archive has of a file with holes; the holes stay holes.
+/// Writes the stored parts of a file with holes; the holes stay holes.
 ///
 /// # Errors
-/// I/O, and what the stream says.
+/// I/O, and those of the stream.
 pub fn fill_sparse(fd: impl AsFd, map: &Map, stream: &mut Stream) -> Result<()> {
     rustix::fs::ftruncate(&fd, map.size()).map_err(|error| Failure::call("size it", "ftruncate()", error))?;
     for segment in map.segments() {

@@ -1,4 +1,4 @@
-//! The last step: directories get owner, mode and time, each after those in it.
+//! The last step: directories get their owner, mode and time, each after its contents.
 
 use chain::reporter::Quoted;
 

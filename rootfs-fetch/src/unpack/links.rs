@@ -1,4 +1,4 @@
-//! Hard links: a second name for what this archive made, also where it comes first.
+//! Hard links to files of this archive, even if the link comes before its target.
 
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
@@ -9,21 +9,21 @@ use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
 use crate::unpack::{Unpacker, copy};
 
-/// Errors of a file system that refuses a link: too many of one file (EMLINK: 65,000 on ext4), not
-/// supported, across subvolumes, or a rule of the system (protected_hardlinks, Android).
+/// Errors of a file system that refuses a link: too many links to one file (EMLINK: 65,000 on ext4), not
+/// supported, across subvolumes, or a security rule (protected_hardlinks, Android).
 const REFUSED: [Errno; 6] =
     [Errno::MLINK, Errno::PERM, Errno::ACCESS, Errno::XDEV, Errno::OPNOTSUPP, Errno::NOSYS];
 
-/// Bytes of names that are kept until what they name has come.
-const MAX_PENDING_LINK_BYTES: usize = 16 << 20;
+/// The maximum number of bytes of the names that wait for their targets, and of the names that have copies.
+const MAX_NAME_BYTES: usize = 16 << 20;
 
-/// What became of a hard link.
+/// The result of a hard link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Linked,
-    /// The file system refused it.
+    /// The file system refused it, and the file was copied.
     Copied,
-    /// Likewise, and a copy would be too large.
+    /// The file system refused it, and a copy would be too large.
     Refused,
 }
 
@@ -33,7 +33,7 @@ fn stored(stat: &Stat) -> u64 {
 }
 
 impl Unpacker {
-    /// A link to a name of this tree, never to anything a link leads to.
+    /// Creates a hard link to a name in this tree, but never through a symbolic link.
     pub(super) fn hard_link(&mut self, name: &Name, raw_target: &[u8]) -> Result<()> {
         let target = Name::parse(raw_target)?;
         let Some(target) = self.policy.selection.select(&target) else {
@@ -43,21 +43,21 @@ impl Unpacker {
             .hint("exclude both names or neither"));
         };
         if target.is_root() {
-            return Err(Failure::damaged(format_args!("refused {name}: a hard link to nothing")));
+            return Err(Failure::damaged(format_args!("refused {name}: a hard link to DIRECTORY itself")));
         }
         if target == *name {
             return Ok(());
         }
-        if self.left_out.contains(&target) {
+        if self.left_out.contains(target.bytes()) {
             return self.leave_out(name);
         }
         if !self.link(name, &target)? {
-            // what it replaces goes now; what replaces it may still come
+            // the file that it replaces is removed now; a later entry can still replace the link
             if let Some(entry_path) = self.tree.existing_entry_path(name)? {
                 self.tree.remove(&entry_path)?;
             }
             self.waiting_bytes += name.bytes().len() + target.bytes().len();
-            if self.waiting_bytes > MAX_PENDING_LINK_BYTES {
+            if self.waiting_bytes > MAX_NAME_BYTES {
                 return Err(Failure::damaged("refused: too many hard links come before what they name"));
             }
             self.waiting.push((name.clone(), target));
@@ -76,17 +76,17 @@ impl Unpacker {
         }
         let inode = Inode::of(&stat);
         if self.files.as_ref().is_some_and(|files| !files.contains(&inode)) {
-            return refused(format!("{target}, which was there before"));
+            return refused(format!("{target}, which existed before"));
         }
         Ok(Some((old, stat)))
     }
 
-    /// Whether the target exists; then the link is made.
+    /// Creates the link if the target exists. Returns whether it does.
     fn link(&mut self, name: &Name, target: &Name) -> Result<bool> {
         let target = self.copied.get(target).unwrap_or(target).clone();
         let Some((old, stat)) = self.link_target(name, &target)? else { return Ok(false) };
         let entry_path = self.tree.entry_path(name)?;
-        // to replace a name by a link to itself would lose the file
+        // replacing a name by a link to itself would lose the file
         if entry_path.stat().is_ok_and(|found| Inode::of(&found) == Inode::of(&stat)) {
             return Ok(true);
         }
@@ -106,7 +106,7 @@ impl Unpacker {
                 self.report.copies += 1;
                 self.copied_bytes += stored(&stat);
                 // the next links of a file that has all it may have are links to the copy
-                self.copied.insert(target, name.clone());
+                self.remember_copy(target, name);
             }
             Outcome::Refused => {
                 let max_bytes = self.policy.max_copied_bytes;
@@ -119,20 +119,28 @@ impl Unpacker {
         Ok(true)
     }
 
+    fn remember_copy(&mut self, target: Name, copy: &Name) {
+        self.copied_name_bytes += target.bytes().len() + copy.bytes().len();
+        // without it, the next link is a further copy
+        if self.copied_name_bytes <= MAX_NAME_BYTES {
+            self.copied.insert(target, copy.clone());
+        }
+    }
+
     /// Whether a copy of a file is more than an archive may unpack to.
     fn is_too_large(&self, stat: &Stat) -> bool {
         self.copied_bytes.saturating_add(stored(stat)) > self.policy.max_copied_bytes
     }
 
-    /// Makes the hard links that came before what they name.
+    /// Creates the hard links that came before their targets.
     pub(super) fn link_waiting(&mut self) -> Result<()> {
         self.waiting_bytes = 0;
         for (name, target) in std::mem::take(&mut self.waiting) {
-            // a later entry of the same name has won
+            // a later entry with the same name has won
             if self.tree.existing_entry_path(&name)?.is_some_and(|entry_path| entry_path.stat().is_ok()) {
                 continue;
             }
-            if self.left_out.contains(&target) {
+            if self.left_out.contains(target.bytes()) {
                 self.leave_out(&name)?;
             } else if !self.link(&name, &target)? {
                 return Err(Failure::damaged(format_args!(

@@ -1,4 +1,4 @@
-//! An entry in one line, as ls(1) would show it: for `-v` and `--dry-run`.
+//! An entry as one line, like ls(1): for `-v` and `--dry-run`.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use chain::reporter::Quoted;
 use crate::archive::tar::{Entry, EntryKind};
 use crate::tree::name::Name;
 
-/// An entry and the name it has in DIRECTORY.
+/// An entry and its name in DIRECTORY.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing<'a>(pub &'a Entry, pub &'a Name);
 

@@ -1,7 +1,7 @@
-//! Owner, extended attributes, mode and times, in the one order that works.
+//! Owner, extended attributes, mode and times, in the only order that works.
 //!
-//! chown(2) clears set-id bits and file capabilities, writing clears them too,
-//! and everything but the times changes the times.
+//! chown(2) clears set-id bits and file capabilities, writing clears them as well, and everything but the
+//! times changes the times.
 
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
@@ -18,14 +18,14 @@ use crate::unpack::report::Report;
 
 const SET_ID: u32 = 0o6000;
 
-/// Labels that belong to a machine and not to a file; they are never restored.
+/// Labels that belong to a machine, not to a file; they are never restored.
 const MACHINE_LABELS: [&[u8]; 5] =
     [b"security.selinux", b"security.ima", b"security.evm", b"trusted.overlay.", b"user.overlay."];
 
-/// Decides what of an entry the caller's policy lets stand.
+/// Applies the caller's policy to an entry's metadata.
 ///
 /// # Errors
-/// Damaged, for an owner no system can have, where owners are kept.
+/// Damaged, for an invalid owner, if owners are kept.
 pub fn apply_policy(entry: &mut Entry, policy: &Policy, report: &mut Report) -> Result<()> {
     entry.xattrs.retain(|(name, _)| !MACHINE_LABELS.iter().any(|own| name.starts_with(own)));
     if matches!(entry.kind, EntryKind::HardLink(_)) {
@@ -36,7 +36,7 @@ pub fn apply_policy(entry: &mut Entry, policy: &Policy, report: &mut Report) -> 
         Owners::Keep if exists => return Ok(()),
         Owners::Keep => {
             return Err(Failure::damaged("the owner of an entry is out of range")
-                .hint("to own such entries, use --squash"));
+                .hint("to become the owner of such entries, use --squash"));
         }
         Owners::Squash if exists => return Ok(()),
         Owners::Squash | Owners::Caller => {}
@@ -50,7 +50,7 @@ pub fn apply_policy(entry: &mut Entry, policy: &Policy, report: &mut Report) -> 
     Ok(())
 }
 
-/// A program that ran as its owner must not run as the caller for whoever finds it.
+/// A program that ran as its owner must not run as the caller, for any user who finds it.
 fn strip_setid(entry: &mut Entry, policy: &Policy, report: &mut Report) {
     let file = matches!(entry.kind, EntryKind::File | EntryKind::Sparse(_) | EntryKind::Unknown(_));
     let mut lost = 0;
@@ -66,13 +66,14 @@ fn strip_setid(entry: &mut Entry, policy: &Policy, report: &mut Report) {
     }
 }
 
-/// The mode a file has while it is written: other users cannot open it.
+/// The mode of a file while it is written: other users cannot open it.
 pub fn mode_while_written(entry: &Entry) -> Mode {
-    // user.* attributes ask for the right to write, which a read-only file would not give
+    // user.* attributes need write permission, which a read-only file would not give
     if entry.xattrs.is_empty() { Mode::from_raw_mode(entry.mode & 0o777) } else { Mode::RWXU }
 }
 
-/// The mode of a node: a device is its owner's alone, whatever the archive says, unless that was asked for.
+/// The mode of a node. A device is only accessible to its owner, whatever the archive says, unless an option
+/// asks for it.
 pub fn node_mode(entry: &Entry, policy: &Policy) -> u32 {
     match entry.kind {
         EntryKind::CharDevice(..) | EntryKind::BlockDevice(..) if policy.devices != Devices::KeepMode => {
@@ -92,12 +93,12 @@ pub fn finish_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut R
         report.privileged += 1;
     }
     let plain = entry.xattrs.is_empty();
-    // a file capability is lost to chmod no more than to reading, but an ACL is changed by it: mode first
+    // chmod does not clear a file capability, but it changes an ACL: so the mode comes first
     if !plain || mode & !0o777 != 0 || policy.may_inherit {
         chmod(fd, mode)?;
     }
     if !plain {
-        // the owner's right to write may just have gone with the mode
+        // the mode may have removed the owner's write permission
         let writable = mode | 0o200;
         if writable != mode {
             chmod(fd, writable)?;
@@ -112,7 +113,7 @@ pub fn finish_file(fd: impl AsFd, entry: &Entry, policy: &Policy, report: &mut R
     set_times(report, || rustix::fs::futimens(fd, &times(entry)))
 }
 
-/// Finishes a directory; one the archive does not mention gets the `usual` mode.
+/// Finishes a directory. A directory without an entry in the archive gets the `usual` mode.
 pub fn finish_directory(
     fd: impl AsFd,
     entry: Option<&Entry>,
@@ -128,7 +129,7 @@ pub fn finish_directory(
     set_times(report, || rustix::fs::futimens(fd, &times(entry)))
 }
 
-/// Finishes what cannot be opened without following or blocking: a link, a fifo, a device.
+/// Finishes a file that cannot be opened without following or blocking: a link, a FIFO, a device.
 pub fn finish_special(
     entry_path: &EntryPath,
     entry: &Entry,
@@ -139,7 +140,7 @@ pub fn finish_special(
         rustix::fs::chownat(entry_path.dir(), entry_path.leaf(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
     })?;
     let mode = node_mode(entry, policy);
-    // mknodat(2) gave it the rest of its mode
+    // mknodat(2) has set the rest of its mode
     let more = mode & !0o777 != 0 || mode & umask().as_raw_mode() != 0 || policy.may_inherit;
     if more && !matches!(entry.kind, EntryKind::Symlink(_)) {
         chmod_name(entry_path, mode)
@@ -156,65 +157,65 @@ pub fn finish_special(
     })
 }
 
-/// Changes the mode of what is not a link, also where another process can replace it by one: in
-/// a directory that was there before us.
+/// Changes the mode of anything but a link, even if another process can replace it by one: in a directory
+/// that existed before.
 fn chmod_name(entry_path: &EntryPath, mode: u32) -> rustix::io::Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, Mode::empty())?;
     if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) == FileType::Symlink {
         return Err(Errno::LOOP);
     }
-    // fchmod(2) takes no O_PATH descriptor
+    // fchmod(2) does not accept an O_PATH descriptor
     rustix::fs::chmod(format!("/proc/self/fd/{}", fd.as_raw_fd()), Mode::from_raw_mode(mode))
 }
 
-/// A name in an open directory, for calls that know paths alone.
+/// A path for a name in an open directory, for calls that only accept paths.
 fn through_proc(dir: BorrowedFd<'_>, leaf: &[u8]) -> Vec<u8> {
     [format!("/proc/self/fd/{}/", dir.as_raw_fd()).as_bytes(), leaf].concat()
 }
 
-/// Whose a file is now.
+/// The owner of a file now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owned {
-    /// The archive's owner's.
+enum CurrentOwner {
+    /// The archive's owner.
     Restored,
-    /// The caller's, because the archive's does not exist here.
+    /// The caller, because the archive's owner does not exist here.
     Squashed,
 }
 
-/// The mode of a file; a program whose owner was not kept loses its set-ID bits.
-fn mode_of(entry: &Entry, owned: Owned, report: &mut Report) -> u32 {
-    if owned == Owned::Squashed && entry.mode & SET_ID != 0 {
+/// The mode of a file; a program whose owner was not kept loses its set-id bits.
+fn mode_of(entry: &Entry, owned: CurrentOwner, report: &mut Report) -> u32 {
+    if owned == CurrentOwner::Squashed && entry.mode & SET_ID != 0 {
         report.set_id += 1;
         return entry.mode & !SET_ID;
     }
     entry.mode
 }
 
-/// Gives it its owner.
+/// Sets the owner.
 fn chown(
     entry: &Entry,
     policy: &Policy,
     change: impl Fn(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>,
-) -> Result<Owned> {
+) -> Result<CurrentOwner> {
     let uid = entry.uid.map_or(policy.uid, Uid::from_raw);
     let gid = entry.gid.map_or(policy.gid, Gid::from_raw);
     if (uid, gid) == (policy.uid, policy.gid) && !(policy.may_inherit && policy.owners != Owners::Caller) {
-        return Ok(Owned::Restored);
+        return Ok(CurrentOwner::Restored);
     }
     match change(Some(uid), Some(gid)) {
-        Ok(()) => Ok(Owned::Restored),
-        // user_namespaces(7): an id that is not mapped does not exist here
-        Err(Errno::INVAL) if policy.owners == Owners::Squash => Ok(Owned::Squashed),
+        Ok(()) => Ok(CurrentOwner::Restored),
+        // user_namespaces(7): an unmapped id does not exist here
+        Err(Errno::INVAL) if policy.owners == Owners::Squash => Ok(CurrentOwner::Squashed),
         Err(error) => {
             let call = format!("fchownat({}, {})", uid.as_raw(), gid.as_raw());
             let failure = Failure::entry_call("set its owner", call, error);
             Err(match error {
                 Errno::INVAL => failure
-                    .hint("this user namespace does not map that id: to own such entries, use --squash"),
+                    .hint("this user namespace does not map that id: to become the owner of such entries, use --squash"),
                 // NFS with root_squash, FUSE, FAT
                 Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS => {
-                    failure.hint("this file system does not keep owners: use --no-same-owner")
+                    failure.hint("this file system does not store owners: use --no-same-owner")
                 }
                 _ => failure,
             })
@@ -231,7 +232,7 @@ fn attribute(error: Errno) -> Failure {
     Failure::entry_call("set an extended attribute", "fsetxattr()", error)
 }
 
-/// Whether the file system is full indeed.
+/// Whether the file system is really full.
 fn has_no_space(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fstatvfs(fd).is_ok_and(|stat| stat.f_bavail == 0)
 }
@@ -247,15 +248,15 @@ fn set_xattrs(
             Ok(()) => {}
             Err(error @ (Errno::DQUOT | Errno::IO)) => return Err(attribute(error)),
             Err(error @ Errno::NOSPC) if has_no_space(fd) => return Err(attribute(error)),
-            // not permitted, not supported, or too large for this file system, which may be
-            // what ENOSPC says: ext4 keeps the attributes of a file in one block
+            // not permitted, not supported, or too large for this file system, which can return ENOSPC for
+            // it: ext4 keeps a file's attributes in one block
             Err(_) => report.xattrs += 1,
         }
     }
     Ok(())
 }
 
-/// A time that a file system does not take is counted: NFS and FUSE have their own rules.
+/// A time that a file system refuses is counted: NFS and FUSE have their own rules.
 fn set_times(report: &mut Report, set: impl FnOnce() -> rustix::io::Result<()>) -> Result<()> {
     match set() {
         Err(Errno::PERM | Errno::ACCESS | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {

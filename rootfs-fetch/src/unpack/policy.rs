@@ -1,64 +1,64 @@
-//! Whose the files become, and what is made at all.
+//! The owners of the files, and what is created at all.
 
 use rustix::process::{Gid, Uid};
 
 use crate::unpack::selection::Selection;
 
-/// Who owns what is made.
+/// The owner of created files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owners {
-    /// As the archive says, by number.
+    /// As in the archive, by number.
     Keep,
-    /// As the archive says, where the number exists here; else the caller's (`--squash`).
+    /// As in the archive, if the number exists here; else the caller (`--squash`).
     Squash,
     /// The caller.
     Caller,
 }
 
-/// What becomes of device nodes.
+/// What to do with device nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Devices {
-    /// Left out and counted.
+    /// Skip and count them.
     LeaveOut,
-    /// Made, each its owner's alone, or the run fails.
+    /// Create them, accessible only to their owners, or fail.
     Make,
-    /// Made with the mode that the archive gives them, or the run fails.
+    /// Create them with the archive's mode, or fail.
     KeepMode,
 }
 
-/// The default limit of entries.
+/// The default limit for the number of entries.
 pub const DEFAULT_MAX_ENTRIES: u64 = 4_000_000;
 
-/// How a tree is made.
+/// How a tree is created.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Who owns what is made.
+    /// The owner of created files.
     pub owners: Owners,
-    /// What becomes of device nodes.
+    /// What to do with device nodes.
     pub devices: Devices,
-    /// Which entries are made, and under which names.
+    /// Which entries are created, and with which names.
     pub selection: Selection,
     /// Whether each entry is printed.
     pub verbose: bool,
     /// Whether long runs of zeros become holes.
     pub sparse: bool,
-    /// Most entries.
+    /// The maximum number of entries.
     pub max_entries: u64,
-    /// Most bytes of copies that take the place of hard links.
+    /// The maximum size of copies that replace hard links, in bytes.
     pub max_copied_bytes: u64,
-    /// The mode of DIRECTORY; without it, the archive's under the caller's mask.
+    /// The mode of DIRECTORY; without one, the archive's, with the umask applied.
     pub root_mode: Option<u32>,
-    /// The caller's; calls that would set it are skipped.
+    /// The caller's user; calls that would set it are skipped.
     pub uid: Uid,
-    /// Likewise.
+    /// The caller's group; the same.
     pub gid: Gid,
-    /// Whether new files may inherit a group or mode from the directory, by set-group-ID or a default
-    /// ACL; owner and mode are then always set.
+    /// Whether new files can inherit a group or mode from the directory, by set-group-ID or a default ACL.
+    /// Owner and mode are then always set.
     pub may_inherit: bool,
 }
 
 impl Policy {
-    /// What the caller's rights allow: root keeps owners, everybody else owns all.
+    /// The policy that the caller's rights allow: root keeps owners, other users own everything.
     pub fn for_caller() -> Self {
         let uid = rustix::process::geteuid();
         let owners = if uid.is_root() { Owners::Keep } else { Owners::Caller };

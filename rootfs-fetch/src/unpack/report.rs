@@ -1,10 +1,12 @@
-//! What was made, and what had to be left out, counted.
+//! Counts what was created, and what had to be skipped.
 
 use std::fmt;
 
 use chain::Reporter;
 use chain::reporter::Quoted;
 use indicatif::HumanCount;
+
+use crate::unpack::image_names::ImageNames;
 
 /// Counts of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,31 +17,33 @@ pub struct Report {
     pub directories: u64,
     /// Bytes of contents.
     pub bytes: u64,
-    /// Device nodes left out.
+    /// Skipped device nodes.
     pub devices: u64,
-    /// Extended attributes left out.
+    /// Skipped extended attributes.
     pub xattrs: u64,
-    /// Set-user-ID and set-group-ID bits left out.
+    /// Skipped set-user-ID and set-group-ID bits.
     pub set_id: u64,
     /// Programs with set-user-ID, set-group-ID or file capabilities.
     pub privileged: u64,
-    /// Entries that had another owner and are the caller's now.
+    /// Entries that had another owner and now belong to the caller.
     pub owners: u64,
     /// Names that began with a slash.
     pub absolute: u64,
-    /// Entries of a type that is not known.
+    /// Entries of an unknown type.
     pub unknown: u64,
     /// Hard links that became copies.
     pub copies: u64,
-    /// Times that the file system did not take.
+    /// Times that the file system refused.
     pub times: u64,
-    /// Whether more than zeros follow the end of the archive.
+    /// Whether data other than zeros follow the end of the archive.
     pub followed: bool,
-    /// The one directory at the top, where it holds what looks like a root.
+    /// The only directory at the top, if it seems to contain a root.
     pub nested: Option<Vec<u8>>,
+    /// Whether the archive can be an image, by its names.
+    pub image_names: ImageNames,
 }
 
-/// A count, its noun for one and for many, and what happened to them.
+/// A count, its noun in singular and plural, and what happened to them.
 type Loss = (fn(&Report) -> u64, &'static str, &'static str, &'static str);
 
 const LOSSES: [Loss; 7] = [
@@ -73,7 +77,7 @@ const LOSSES: [Loss; 7] = [
 ];
 
 impl Report {
-    /// Prints what was left out or changed, a line each.
+    /// Prints what was skipped or changed, one line each.
     pub fn report_losses(&self, reporter: &Reporter) {
         for (count, one, many, what) in LOSSES {
             match count(self) {
@@ -103,7 +107,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Bytes as people say them: 812 B, 4.2 kB, 170 MB.
+/// Bytes for people: 812 B, 4.2 kB, 170 MB.
 #[derive(Clone, Copy, Debug)]
 pub struct Size(pub u64);
 
@@ -114,7 +118,7 @@ impl fmt::Display for Size {
         }
         let mut unit = 1000;
         for name in ["kB", "MB", "GB", "TB"] {
-            // tenths, rounded; below ten they are worth a digit
+            // tenths, rounded; they are printed below ten
             let tenths =
                 (self.0 / (unit / 10)).saturating_add(u64::from(self.0 % (unit / 10) * 2 >= unit / 10));
             if tenths < 100 {

@@ -1,4 +1,4 @@
-//! Which names of an archive are wanted, and what they are called in DIRECTORY.
+//! Which names of an archive are selected, and their names in DIRECTORY.
 
 use crate::failure::{Failure, Kind, Result};
 use crate::tree::name::Name;
@@ -6,11 +6,11 @@ use crate::tree::name::Name;
 /// `--subdir`, `--strip-components` and `--exclude`.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Only what is below this directory of the archive.
+    /// Select only what is below this directory of the archive.
     pub below: Name,
-    /// Leading parts to drop after that.
+    /// Then strip this number of leading components.
     pub strip: usize,
-    /// Patterns of what is left out, with all that is below it.
+    /// Skip what matches these patterns, with everything below it.
     pub exclude: Vec<Pattern>,
 }
 
@@ -20,7 +20,7 @@ impl Selection {
         self.below.is_root() && self.strip == 0 && self.exclude.is_empty()
     }
 
-    /// The new name of an entry; nothing where it is not wanted.
+    /// The new name of an entry; None if it is not selected.
     pub fn select(&self, name: &Name) -> Option<Name> {
         if self.exclude.iter().any(|pattern| pattern.excludes(name)) {
             return None;
@@ -30,17 +30,17 @@ impl Selection {
     }
 }
 
-/// What a selection met and took, of all layers where there are some.
+/// The entries that a selection has seen and selected, in all layers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SelectionCounts {
-    /// Entries that it met.
+    /// Entries seen.
     pub seen: u64,
-    /// Those it took.
+    /// Entries selected.
     pub selected: u64,
 }
 
 impl Selection {
-    /// Refuses to have chosen nothing of something: a name is wrong then.
+    /// Fails if nothing was selected from an archive with entries: a name is probably wrong.
     ///
     /// # Errors
     /// Not found.
@@ -53,19 +53,19 @@ impl Selection {
             (true, 1.., true) => format!("the archive has no name of more than {} parts", self.strip),
             _ => "--subdir, --strip-components and --exclude leave nothing of the archive".into(),
         };
-        Err(Failure::new(Kind::NotFound, line).hint("to see what there is, use --dry-run without them"))
+        Err(Failure::new(Kind::NotFound, line).hint("to list the whole archive, use --dry-run alone"))
     }
 }
 
-/// A shell pattern as tar(1) reads it: `*` and `?` match a slash too, and it can begin at any part.
+/// A shell pattern as in tar(1): `*` and `?` also match a slash, and it can match from any component.
 #[derive(Clone, Debug)]
 pub struct Pattern(glob::Pattern);
 
 impl Pattern {
-    /// A pattern; slashes around it do not matter. One with an unclosed `[` matches itself.
+    /// Parses a pattern; slashes at its ends do not matter. A pattern with an unclosed `[` matches itself.
     pub fn new(text: &str) -> Self {
         let text = text.strip_prefix("./").unwrap_or(text).trim_matches('/');
-        // a star matches slashes already; glob accepts two only between slashes
+        // a star already matches slashes, and glob allows two only between slashes
         let mut single = text.to_owned();
         while single.contains("**") {
             single = single.replace("**", "*");

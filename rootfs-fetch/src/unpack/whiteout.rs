@@ -1,40 +1,41 @@
-//! What a layer takes away from those below it: `.wh.NAME`, and `.wh..wh..opq` for all.
+//! What a layer removes from the layers below it: `.wh.NAME`, and `.wh..wh..opq` for everything.
 //!
-//! A whiteout hides what lower layers brought and nothing of its own layer,
-//! whichever of the two comes first in the archive. What a layer made is known by
-//! its real name, because links give one directory several names.
+//! A whiteout hides files of lower layers and never of its own layer, whichever comes first in the archive.
+//! What a layer has created is recorded by its real name, because links give a directory several names.
 //!
 //! # Source
 //! OCI image-spec, layer.md, "Whiteouts".
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher as _, RandomState};
 
 use rustix::fs::FileType;
 
 use crate::failure::{Failure, Result};
 use crate::tree::Tree;
 use crate::tree::name::Name;
+use crate::unpack::name_set::NameSet;
 
+/// The maximum number of bytes of the names that wait for the end of their layer.
+const MAX_WAITING_BYTES: usize = 16 << 20;
 const PREFIX: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// Bookkeeping of aufs that old layers carry.
+/// Metadata of aufs in old layers.
 const AUFS: &[u8] = b".wh..wh.";
 
-/// What an entry's name says in a layer.
+/// The meaning of an entry's name in a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// Nothing: it is a file.
+    /// An ordinary entry.
     None,
-    /// This name is taken away.
+    /// This name is removed.
     Hide(Name),
-    /// Everything in this directory is taken away.
+    /// Everything in this directory is removed.
     HideAll(Name),
-    /// Nobody's concern.
+    /// It is ignored.
     Ignore,
 }
 
-/// Reads the name of an entry of a layer.
+/// Interprets the name of a layer's entry.
 ///
 /// # Errors
 /// Damaged, for a whiteout of nothing, of the directory itself or of its parent.
@@ -56,30 +57,28 @@ pub fn mark(name: &Name) -> Result<Mark> {
     Ok(Mark::Hide(Name::parse(&[directory, b"/", hidden].concat())?))
 }
 
-/// The names a layer has made so far, and the directories on the way to them. Of each only a hash
-/// under a random key is kept: a layer may have a million, and the chance that one of them is taken for
-/// another is one in 2^64.
+/// The names that a layer has created so far, and the directories on the way to them.
 #[derive(Debug, Default)]
 pub struct Made {
-    names: HashSet<u64>,
-    key: RandomState,
-    /// Whether the layer is the lowest, which has made all there is.
+    names: NameSet,
+    /// Whether the layer is the lowest one, which created everything that exists.
     is_lowest: bool,
     /// Directories that a whiteout empties while a link of a lower layer is still in their place:
     /// this layer's own directory may yet come.
-    waiting: Vec<Name>,
+    waiting: HashSet<Name>,
+    waiting_bytes: usize,
 }
 
 impl Made {
-    /// What the lowest layer makes, where nothing was before.
+    /// For the lowest layer, before which there was nothing.
     pub fn by_lowest_layer() -> Self {
         Self { is_lowest: true, ..Self::default() }
     }
 
-    /// Remembers an entry that was made.
+    /// Records a created entry.
     ///
     /// # Errors
-    /// As [`Tree::real`].
+    /// Those of [`Tree::real`].
     pub fn note(&mut self, tree: &mut Tree, name: &Name) -> Result<()> {
         if !self.is_lowest
             && let Some(real) = tree.real(name)?
@@ -91,19 +90,19 @@ impl Made {
 
     fn note_real(&mut self, real: &Name) {
         let mut rest = real.bytes();
-        // where a directory is known, those it is in are
-        while !rest.is_empty() && self.names.insert(self.key.hash_one(rest)) {
+        // if a directory is known, so are its parents
+        while !rest.is_empty() && self.names.insert(rest) {
             let end = rest.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
             rest = rest.get(..end).unwrap_or_default();
         }
     }
 
-    /// Whether this layer made what has this real name, or something in it.
+    /// Whether this layer has created the file with this real name, or something in it.
     pub fn contains(&self, real: &Name) -> bool {
-        self.is_lowest || real.is_root() || self.names.contains(&self.key.hash_one(real.bytes()))
+        self.is_lowest || real.is_root() || self.names.contains(real.bytes())
     }
 
-    /// Takes `name` away, but for what this layer made.
+    /// Removes `name`, except what this layer has created.
     pub fn hide(&self, tree: &mut Tree, name: &Name) -> Result<()> {
         let (Some(entry_path), Some(real)) = (tree.existing_entry_path(name)?, tree.real(name)?) else {
             return Ok(());
@@ -111,7 +110,7 @@ impl Made {
         if !self.contains(&real) {
             return tree.remove(&entry_path);
         }
-        // a link of this layer stays, and is not followed to what it names
+        // a link of this layer stays, and its target is not touched
         match entry_path.stat() {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
                 self.empty(tree, real)
@@ -120,7 +119,7 @@ impl Made {
         }
     }
 
-    /// Takes away everything in the directory `name`, but for what this layer made.
+    /// Removes everything in the directory `name`, except what this layer has created.
     pub fn hide_all(&mut self, tree: &mut Tree, name: &Name) -> Result<()> {
         let stat = tree.existing_entry_path(name)?.and_then(|entry_path| entry_path.stat().ok());
         let is_link = stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
@@ -128,11 +127,22 @@ impl Made {
             return self.empty(tree, name.clone());
         };
         if is_link && !self.contains(&real) {
-            self.waiting.push(name.clone());
-            return Ok(());
+            return self.wait(name);
         }
         let directory = real_directory(tree, name)?.unwrap_or(real);
         self.empty(tree, directory)
+    }
+
+    fn wait(&mut self, name: &Name) -> Result<()> {
+        if self.waiting.insert(name.clone()) {
+            self.waiting_bytes += name.bytes().len();
+        }
+        if self.waiting_bytes > MAX_WAITING_BYTES {
+            return Err(Failure::damaged(
+                "refused: too many whiteouts empty directories through links of lower layers",
+            ));
+        }
+        Ok(())
     }
 
     /// Empties what the whiteouts named whose links are still there at the end of the layer.
@@ -148,7 +158,7 @@ impl Made {
         Ok(())
     }
 
-    /// Removes everything in the directory of this real name that this layer did not make.
+    /// Removes everything that this layer has not created from the directory with this real name.
     fn empty(&self, tree: &mut Tree, directory: Name) -> Result<()> {
         let mut todo = vec![directory];
         while let Some(directory) = todo.pop() {
@@ -166,7 +176,7 @@ impl Made {
     }
 }
 
-/// The real name of a directory, where links in all of its name are followed.
+/// The real name of a directory, with all links in its name followed.
 fn real_directory(tree: &mut Tree, name: &Name) -> Result<Option<Name>> {
     let below = Name::parse(&[name.bytes(), b"/x"].concat())?;
     let Some(real) = tree.real(&below)? else { return Ok(None) };

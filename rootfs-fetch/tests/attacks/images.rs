@@ -1,18 +1,18 @@
-//! Image archives whose names, platforms and numbers are the attack: on the terminal, or by their mass.
+//! Image archives that attack with names, platforms or numbers: the terminal, or the machine's resources.
 
 use serde_json::{Value, json};
 use tests::fetch::{As, Outcome, Scratch};
 use tests::layout::Layout;
 use tests::tar::Tar;
 
-/// What a terminal would take for a command, and a line that looks like the tool's.
+/// A terminal's control sequence, and a line that looks like the tool's.
 const FORGED: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\r\nrootfs-fetch: root: 1 file\u{9b}31m";
 
 fn layer() -> Vec<u8> {
     Tar::new().file("a", b"x").end()
 }
 
-/// What `docker save` would write of images with these names; the first has one layer, the others two.
+/// What `docker save` would write for images with these names; the first has one layer, the others two.
 fn saved(images: &[Value], platform: &str) -> Vec<u8> {
     let mut tar = Tar::new().file("l.tar", &layer());
     for count in [1, 2] {
@@ -28,7 +28,8 @@ fn saved(images: &[Value], platform: &str) -> Vec<u8> {
     tar.file("manifest.json", json!(list).to_string().as_bytes()).end()
 }
 
-/// Feeds an image archive as everybody; nothing is left or changed but `root`, and every line is the tool's.
+/// Unpacks an image archive as each user; nothing is left or changed except `root`, and every line is the
+/// tool's.
 #[track_caller]
 fn fed(archive: &[u8], args: &[&str], code: i32) -> Outcome {
     let mut last = None;
@@ -52,7 +53,7 @@ fn a_name_of_an_image_is_printed_without_what_a_terminal_obeys() {
     let two = saved(&[json!([FORGED]), json!(["b:1"])], "amd64");
     let outcome = fed(&two, &[], 3);
     assert!(outcome.stderr.contains("owned"), "{outcome:?}");
-    // two entries differ in their names alone
+    // two entries differ only in their names
     let other = saved(&[json!([FORGED, "x"])], "amd64");
     fed(&other, &[], 0);
 }
@@ -69,7 +70,7 @@ fn a_hundred_thousand_names_of_one_image_are_one_image() {
     fed(&saved(&[json!(names)], "amd64"), &[], 0);
     let outcome = fed(&saved(&[json!(names), json!(["other:1"])], "amd64"), &[], 3);
     assert!(outcome.stderr.len() < 4096, "{}", outcome.stderr.len());
-    // and as many entries of one name
+    // and as many entries with the same name
     let entries: Vec<Value> = (0..20_000).map(|_| json!(["x:1"])).collect();
     let outcome = fed(&saved(&entries, "amd64"), &[], 3);
     assert!(outcome.stderr.len() < 4096, "{}", outcome.stderr.len());
@@ -91,4 +92,25 @@ fn a_layout_whose_names_are_commands_is_chosen_by_position_alone() {
     assert!(!outcome.stderr.chars().any(|char| char.is_control() && char != '\n'), "{:?}", outcome.stderr);
     assert_eq!(outcome.stderr.lines().count(), 2, "{:?}", outcome.stderr);
     assert_eq!(scratch.surroundings(), before);
+}
+
+#[test]
+fn small_layers_are_not_a_bomb_together() {
+    let scratch = Scratch::new();
+    let layout = Layout::new(scratch.path("layout"));
+    let layers: Vec<Vec<u8>> =
+        (0..20).map(|number| Tar::new().file(format!("f{number}"), &[0; 16 << 10]).end()).collect();
+    layout.write_index(&[layout.image_of(&layers)]);
+    let source = format!("oci:{}", scratch.path("layout").display());
+    for &who in As::all() {
+        for dry_run in [&[][..], &["--dry-run"]] {
+            let limited = [dry_run, &["--quiet", "--max-size", "64K", &source, "root"]].concat();
+            let outcome = scratch.feed(who, b"", &limited);
+            assert_eq!((outcome.code, scratch.left().len()), (Some(4), 0), "{who:?} {outcome:?}");
+            assert!(outcome.stderr.contains("unpacks to more than 65536 bytes"), "{outcome:?}");
+        }
+        let outcome = scratch.feed(who, b"", &["--max-size", "1M", &source, "root"]);
+        assert_eq!(outcome.code, Some(0), "{who:?} {outcome:?}");
+        std::fs::remove_dir_all(scratch.work().join("root")).expect("it is removed");
+    }
 }

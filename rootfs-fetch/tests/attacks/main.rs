@@ -1,7 +1,6 @@
-//! Archives that try to reach out of the root, to confuse, or to exhaust; each is
-//! named after its trick and made here, byte by byte. Whoever runs the tool, with
-//! openat2(2) and without: nothing around the target changes, a refusal is one
-//! line and exit code 4, and it leaves nothing.
+//! Archives that try to leave the root, to confuse, or to exhaust; each is named after its trick and built
+//! here byte by byte. For each user, and with or without openat2(2): nothing around the target changes, a
+//! refusal is one line with exit code 4, and it leaves nothing behind.
 #![cfg(test)]
 mod images;
 mod trial;
@@ -20,7 +19,7 @@ fn text(root: &Path, name: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// A test for each archive: its name, what is made of it, how it is taken.
+/// A test for each archive: its name, its contents, and the expected result.
 macro_rules! attacks {
     ($($name:ident: $tar:expr => $taken:expr;)*) => {
         $(#[test] fn $name() { attack(&$tar, &$taken); })*
@@ -28,7 +27,7 @@ macro_rules! attacks {
 }
 
 fn outside() -> String {
-    // two up from root/, from anywhere below it more: the clamp must hold at every depth
+    // two levels up from root/, and more from below: `..` must stop at the root at every depth
     "../../../../../../../../../../../../../../../../../../../../tmp".into()
 }
 
@@ -103,7 +102,7 @@ attacks! {
         => Confined(|root| assert_eq!(text(root, "proc/self/x"), "x"));
     a_symlink_to_an_open_descriptor: Tar::new().symlink("out", "/dev/fd/3").file("out/x", b"x").end()
         => Confined(|root| assert_eq!(text(root, "dev/fd/3/x"), "x"));
-    a_symlink_to_nothing: Tar::new().symlink("empty", "").end() => Refused("a symbolic link to nothing");
+    a_symlink_to_nothing: Tar::new().symlink("empty", "").end() => Refused("a symbolic link without a target");
     a_symlink_target_that_is_too_long: Tar::new().long(b'K', &[b'a'; 5000]).symlink("l", "").end()
         => Refused("File name too long (ENAMETOOLONG)");
 
@@ -125,7 +124,7 @@ attacks! {
         => Confined(|root| assert_eq!(text(root, "a"), "x"));
     a_hard_link_to_itself_that_never_was: Tar::new().hardlink("a", "b").hardlink("b", "a").end()
         => Refused("is not in the archive");
-    a_hard_link_to_the_root: Tar::new().hardlink("a", ".").end() => Refused("a hard link to nothing");
+    a_hard_link_to_the_root: Tar::new().hardlink("a", ".").end() => Refused("a hard link to DIRECTORY itself");
     a_hard_link_whose_pax_target_climbs: Tar::new().pax(&[("linkpath", b"../../outside/secret")]).hardlink("a", "b").end()
         => Refused("leads out of the archive");
     a_hard_link_that_claims_contents: Tar::new()
@@ -151,7 +150,7 @@ attacks! {
     a_set_id_program_of_root: Tar::new().entry(&Head::new(b'0', "su").mode(0o4755), b"").end()
         => Confined(|root| {
             let meta = root.join("su").metadata().unwrap();
-            // root's own stays what it was; anybody else's would run as that somebody
+            // root's own file keeps the bits; another owner's would run as that owner
             assert_eq!(meta.mode() & 0o7000 != 0, meta.uid() == 0);
         });
     a_device_node: Tar::new().entry(&Head { device: (8, 0), ..Head::new(b'4', "sda").mode(0o666) }, b"").end()
@@ -161,7 +160,7 @@ attacks! {
         => Confined(|root| assert!(root.join("null").symlink_metadata().is_err()));
 
     a_pax_size_that_hides_an_archive: {
-        // CVE-2025-62518: a reader that believes the header's size sees the inner archive
+        // CVE-2025-62518: a parser that believes the header's size sees the inner archive
         let inner = Tar::new().file("../smuggled", b"x").0;
         let size = inner.len().to_string();
         Tar::new().pax(&[("size", size.as_bytes())]).entry(&Head::new(b'0', "outer").size(0), &inner).end()
@@ -175,7 +174,7 @@ attacks! {
     a_global_header_with_a_name: Tar::new().global(&[("path", b"../x"), ("size", b"7")]).file("a", b"abc").end()
         => Confined(|root| assert_eq!(text(root, "a"), "abc"));
     a_directory_with_a_size: {
-        // POSIX: no contents follow; whoever skips some does not see the next entry
+        // POSIX: no contents follow; a parser that skips some misses the next entry
         Tar::new().entry(&Head::new(b'5', "d").size(512), b"").file("seen", b"x").end()
     } => Confined(|root| assert_eq!(text(root, "seen"), "x"));
     a_directory_whose_contents_are_an_entry: Tar::new()
@@ -183,11 +182,11 @@ attacks! {
         => Refused("leads out of the archive");
     a_directory_by_its_name_with_contents: Tar::new()
         .entry(&Head::new(b'0', "d/").size(512), &Head::new(b'0', "smuggled").block()).end()
-        => Refused("a directory by its name, with contents");
+        => Refused("it has a directory's name, but also contents");
     a_file_whose_long_name_makes_it_a_directory: Tar::new()
-        // CVE-2025-13462: a reader that looks at the short name alone sees contents here
+        // CVE-2025-13462: a parser that looks only at the short name sees contents here
         .long(b'L', b"d/").entry(&Head::new(0, "d").size(512), &Head::new(b'0', "smuggled").block()).end()
-        => Refused("a directory by its name, with contents");
+        => Refused("it has a directory's name, but also contents");
     a_symlink_with_contents: Tar::new()
         .entry(&Head::new(b'2', "l").link("x").size(512), &[b'x'; 512]).end() => Refused("checksum of a header is wrong");
     a_fifo_with_a_pax_size: Tar::new().pax(&[("size", b"512")]).fifo("p").file("seen", b"x").end()
@@ -249,7 +248,7 @@ attacks! {
     an_archive_cut_in_a_header: Tar::new().file("a", b"x").file("b", b"y").0[..1300] => Refused("cut short");
     an_archive_cut_in_a_file: Tar::new().file("a", &[7; 4000]).0[..2048] => Refused("cut short");
     an_archive_that_is_empty: Vec::new() => Refused("the archive is empty");
-    an_archive_that_is_text: b"#!/bin/sh\nrm -rf /\n".repeat(100) => Refused("this is not a tar archive");
+    an_archive_that_is_text: b"#!/bin/sh\nrm -rf /\n".repeat(100) => Refused("this is a script; expected a tar archive");
     an_archive_after_the_end_of_the_archive: {
         let mut tar = Tar::new().file("a", b"x").end();
         tar.extend(Tar::new().file("../b", b"x").end());
@@ -259,17 +258,17 @@ attacks! {
     an_entry_of_unknown_type: Tar::new().entry(&Head::new(b'Z', "a").size(1), b"x").end()
         => Confined(|root| assert_eq!(text(root, "a"), "x"));
     a_long_name_without_a_format: {
-        // POSIX has no such type, but every reader takes it so
+        // POSIX has no such type, but every parser accepts it like this
         let data = b"../x\0";
         Tar::new().entry(&Head::new(b'L', "n").magic(V7).size(data.len() as u64), data).file("a", b"x").end()
     } => Refused("leads out of the archive");
 
     a_sparse_file_that_overlaps: sparse("2\n0\n512\n256\n512\n", "1024", 1024) => Refused("out of order");
     a_sparse_file_that_overflows: sparse("1\n18446744073709551615\n2\n", "10", 2) => Refused("overflows");
-    a_sparse_file_that_leaves_itself: sparse("1\n4096\n512\n", "100", 512) => Refused("leaves the file");
+    a_sparse_file_that_leaves_itself: sparse("1\n4096\n512\n", "100", 512) => Refused("exceeds the file");
     a_sparse_file_of_too_many_parts: sparse("4000000000\n", "100", 0) => Refused("parts");
     a_sparse_file_whose_contents_are_missing: sparse("1\n0\n1024\n", "1024", 512) => Refused("does not fit its contents");
-    a_sparse_file_larger_than_a_file_can_be: sparse("0\n", "9223372036854775808", 0) => Refused("leaves the file");
+    a_sparse_file_larger_than_a_file_can_be: sparse("0\n", "9223372036854775808", 0) => Refused("exceeds the file");
     a_sparse_map_that_never_ends: sparse("1\n0", "10", 0) => Refused("sparse file");
     a_sparse_file_of_a_terabyte_that_is_a_hole: sparse("0\n", "1099511627776", 0)
         => Confined(|root| {
@@ -297,7 +296,7 @@ attacks! {
     a_link_that_goes_up_and_down_and_up: {
         let down = ["d"; 100].join("/");
         let mut tar = Tar::new().pax(&[("path", down.as_bytes())]).dir("d", 0o755);
-        // each time down, and up again past the root
+        // each time down, and up again, above the root
         let there_and_back = format!("{down}{}", "/..".repeat(110));
         tar = tar.pax(&[("linkpath", [there_and_back.as_str(); 7].join("/").as_bytes())]).symlink("up", "x");
         for number in 0..20 {
@@ -340,7 +339,7 @@ mod without_an_end {
     }
 }
 
-/// A sparse file of version 1.0, its map as text.
+/// A sparse file of version 1.0, with its map as text.
 fn sparse(map: &str, size: &str, contents: usize) -> Vec<u8> {
     let mut data = map.as_bytes().to_vec();
     data.resize(data.len().next_multiple_of(512) + contents, 0);

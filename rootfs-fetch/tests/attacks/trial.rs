@@ -1,20 +1,20 @@
-//! An attack, as everybody the tests can be, and with openat2(2) and without.
+//! An attack, as each user that tests can become, with and without openat2(2).
 
 use std::fs;
 use std::path::Path;
 
 use tests::fetch::{As, Scratch, feed};
 
-/// How the tool is to take an archive.
+/// The expected reaction to an archive.
 pub enum Taken {
     /// Exit code 4, and a line that contains this.
     Refused(&'static str),
-    /// Exit code 0, and this holds for the new root.
+    /// Exit code 0, and this is true of the new root.
     Confined(fn(&Path)),
 }
 pub use Taken::{Confined, Refused};
 
-/// Feeds an archive to the tool.
+/// Unpacks an archive with the tool.
 #[track_caller]
 pub fn attack(archive: &[u8], taken: &Taken) {
     attack_with(archive, taken, &[]);

@@ -1,4 +1,4 @@
-//! What is known of single archives.
+//! Known exceptions for single archives.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ const DAMAGED: &str = "made to be refused, by its own authors' readers too";
 const GARBAGE: &str = "what follows the compressed data is neither padding nor more of them";
 const LZ4: &str = "GNU tar knows no lz4";
 
-/// The archives that are not taken as GNU tar takes them.
+/// The archives that we unpack differently from GNU tar.
 pub const LISTED: &[(&str, How)] = &[
     ("cpython/recursion.tar", Refused("cut short", DAMAGED)),
     ("cpython/testtar.tar", With("--squash", "an entry belongs to the number that means nobody to chown(2)")),
@@ -30,8 +30,8 @@ pub const LISTED: &[(&str, How)] = &[
     ("go/writer-big-long.tar", Refused("cut short", "16 GiB of contents are not there")),
     ("go/writer-big.tar", Refused("cut short", "16 GiB of contents are not there")),
     ("libarchive/test_compat_bzip2_2.tbz", Refused("bz2 header missing", GARBAGE)),
-    ("libarchive/test_compat_gzip_2.tgz", Refused("something else follows them", GARBAGE)),
-    ("libarchive/test_compat_lz4_2.tar.lz4", Refused("something else follows them", GARBAGE)),
+    ("libarchive/test_compat_gzip_2.tgz", Refused("other data follow them", GARBAGE)),
+    ("libarchive/test_compat_lz4_2.tar.lz4", Refused("other data follow them", GARBAGE)),
     ("libarchive/test_compat_lz4_1.tar.lz4", AsBsdtar(LZ4)),
     ("libarchive/test_compat_lz4_3.tar.lz4", AsBsdtar(LZ4)),
     ("libarchive/test_compat_lz4_B4.tar.lz4", AsBsdtar(LZ4)),
@@ -46,7 +46,7 @@ pub const LISTED: &[(&str, How)] = &[
     (
         "libarchive/test_compat_tar_directory_1.tar",
         Refused(
-            "a directory by its name, with contents",
+            "it has a directory's name, but also contents",
             "Go sees contents there, libarchive and GNU tar none",
         ),
     ),
@@ -72,10 +72,11 @@ pub const LISTED: &[(&str, How)] = &[
     ("rust/diff-039-truncated-entry-body.tar", Refused("cut short", DAMAGED)),
 ];
 
-/// A difference that is meant.
+/// An intended difference.
 pub fn excused(name: &Path, lines: &str, root: bool) -> bool {
     let (ours, theirs) = lines.split_once(" | ").unwrap_or_default();
-    // a prefix that Go before 1.8 wrote into a header of GNU's format: Go and containerd read it, the peers do not
+    // a prefix that Go before 1.8 wrote into a header of GNU's format: Go and containerd read it, the peers
+    // do not
     let old_go = name.to_string_lossy().starts_with("aaaaaaaaaa") && theirs == "nothing"
         || name == Path::new("foo") && ours == "nothing" && theirs.starts_with("100000 ");
     if old_go {
@@ -85,12 +86,12 @@ pub fn excused(name: &Path, lines: &str, root: bool) -> bool {
     if name == Path::new("conffiles") && theirs.starts_with(ours) && theirs.contains(" security.ima=") {
         return true;
     }
-    // POSIX has a global header's time hold for every entry, as GNU tar does; bsdtar does not read it
+    // POSIX applies a global header's time to every entry, like GNU tar; bsdtar does not read it
     let global = ["file1", "file2", "file3"].iter().any(|file| name == Path::new(file));
     if global && ours.replacen(" 1500000000.", " 0.", 1) == theirs {
         return true;
     }
-    // without the owner, we take the set-id bits away, and GNU tar keeps them
+    // without the owner, we remove the set-id bits, and GNU tar keeps them
     let without_set_id = |line: &str| {
         let (mode, rest) = line.split_once(' ').unwrap_or_default();
         (u32::from_str_radix(mode, 8).map(|mode| mode & !0o6000).ok(), rest.to_owned())

@@ -1,7 +1,7 @@
-//! Archives that nobody here wrote: each gives the tree that GNU tar, or bsdtar, makes of it, or
-//! stands in a list with the reason why not.
+//! Archives from other projects: each results in the same tree as with GNU tar or bsdtar, or is in a list
+//! with the reason for the difference.
 //!
-//! `tests/fetch-foreign` gets them; `CHAIN_FOREIGN` says where they are, if not in `.cache/foreign`.
+//! `tests/fetch-foreign` downloads them; `CHAIN_FOREIGN` is their directory, by default `.cache/foreign`.
 #![cfg(test)]
 
 mod exceptions;
@@ -13,14 +13,14 @@ use exceptions::{LISTED, excused};
 use tests::fetch::{As, Scratch, feed, is_root};
 use tests::tree::differences;
 
-/// What becomes of an archive, where it is not the tree that GNU tar makes.
-#[allow(dead_code, reason = "the reasons are for who reads the list")]
+/// The result of an archive, if it is not the tree that GNU tar makes.
+#[allow(dead_code, reason = "the reasons are for readers of the list")]
 enum How {
-    /// The tree that bsdtar makes; what GNU tar does instead.
+    /// The tree that bsdtar makes; the text is GNU tar's reaction.
     AsBsdtar(&'static str),
-    /// The tree that GNU tar makes, with an option; why.
+    /// The tree that GNU tar makes with an option; the text is the reason.
     With(&'static str, &'static str),
-    /// Refused with a line that has this; why.
+    /// Refused with a line that contains this; the text is the reason.
     Refused(&'static str, &'static str),
 }
 use How::{AsBsdtar, Refused, With};
@@ -30,7 +30,7 @@ fn directory() -> PathBuf {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/foreign"), PathBuf::from)
 }
 
-/// Unpacks an archive as somebody by a peer, whatever it says of it.
+/// Unpacks an archive with a peer, as a given user, and ignores the peer's messages.
 fn by_peer(scratch: &Scratch, who: As, archive: &Path, peer: &[&str]) {
     let mut command = scratch.as_who(who, "sh");
     command
@@ -47,13 +47,13 @@ fn by_peer(scratch: &Scratch, who: As, archive: &Path, peer: &[&str]) {
 const GNU_TAR: [&str; 5] = ["tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls"];
 const BSDTAR: [&str; 4] = ["bsdtar", "--numeric-owner", "--xattrs", "--acls"];
 
-/// What is wrong with how we take an archive, if anything.
+/// Our error with an archive, if there is one.
 fn wrong(archive: &Path, who: As, how: Option<&How>) -> Option<String> {
     let scratch = Scratch::new();
     let before = scratch.surroundings();
     let mut command = scratch.command(who);
     let root = who == As::Caller && is_root();
-    // a device is its owner's alone otherwise: tests/options/rootfs-fetch/devices.md
+    // otherwise only its owner can use a device: tests/options/rootfs-fetch/devices.md
     command.args(root.then_some("--devices=keep-mode"));
     if let Some(With(option, _)) = how {
         command.arg(option);
@@ -87,7 +87,7 @@ mod peers {
     #[test]
     #[ignore = "needs the archives that tests/fetch-foreign fetches, GNU tar and bsdtar"]
     fn each_gives_the_tree_a_peer_makes_or_a_listed_reason() {
-        // our directory is made under it, and that of the peers is not
+        // it sets the mode of our directory; the peers have their own umask
         nix::sys::stat::umask(nix::sys::stat::Mode::empty());
         let mut archives: Vec<PathBuf> = std::fs::read_dir(directory())
             .expect("tests/fetch-foreign was run")

@@ -1,4 +1,4 @@
-//! Layers that are read ahead of the one that is applied, on one processor and on all.
+//! Layers that are read ahead of the current one, on one processor and on all.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn run_on_one(scratch: &Scratch, args: &[&str]) -> Outcome {
     feed(command, b"")
 }
 
-/// A layer that makes a file of its own and replaces `last`.
+/// A layer that creates a file of its own and replaces `last`.
 fn layer(name: &str) -> Vec<u8> {
     Tar::new().file(name, &[b'x'; 300_000]).file("last", name.as_bytes()).end()
 }

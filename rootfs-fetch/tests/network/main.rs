@@ -1,4 +1,4 @@
-//! URLs and registries on this machine: what is asked, of whom, and what is left.
+//! URLs and registries on this machine: the requests, their servers, and what is left behind.
 #![cfg(test)]
 
 mod layers_ahead;
@@ -18,7 +18,7 @@ use tests::tar::Tar;
 
 const OK: &str = "200 OK";
 
-/// The tool, without the login, the cache and the proxies of who runs the tests.
+/// The tool, without the login, the cache and the proxies of the caller.
 fn tool(scratch: &Scratch, args: &[&str]) -> Command {
     let mut command = unsettled(scratch, scratch.command(As::Caller));
     command.args(args);
@@ -52,7 +52,7 @@ fn archive() -> Vec<u8> {
     Tar::new().file("note", &[b'x'; 3_000_000]).end()
 }
 
-/// A registry with one image of one layer; `guard` may answer first, or keep silent.
+/// A registry with one image of one layer; `guard` may answer first, or not at all.
 fn registry(guard: impl Fn(&str) -> Option<Option<Vec<u8>>> + Send + Sync + 'static) -> Server {
     registry_of(vec![archive()], guard)
 }
@@ -111,7 +111,7 @@ fn an_image_archive_at_a_url_is_an_image() {
     let layer = Tar::new().file("note", b"inside").end();
     let config = json!({"rootfs": {"diff_ids": [Digest::of(&layer).to_string()]}}).to_string();
     let manifest = json!([{"Config": "c.json", "Layers": ["a/layer.tar"]}]).to_string();
-    // docker save writes a layer it has already as a link
+    // docker save writes a layer that it already has as a link
     let image = Tar::new().file("manifest.json", manifest.as_bytes()).file("c.json", config.as_bytes());
     let image = image.file("repositories", b"{}").file("b/layer.tar", &layer);
     let image = image.dir("a", 0o755).symlink("a/layer.tar", "../b/layer.tar").end();
@@ -163,8 +163,7 @@ fn a_broken_transfer_goes_on_where_it_was() {
 fn the_rest_of_another_file_is_not_taken_for_the_rest_of_this_one() {
     let changed = breaking("ETag: \"x\"\r\n", |whole| answer(OK, "ETag: \"y\"\r\n", whole));
     let nameless = breaking("", |whole| answer("206 Partial Content", "", &whole[1_000_000..]));
-    for (server, says) in [(changed, "it was changed while it was fetched"), (nameless, "it broke off after")]
-    {
+    for (server, says) in [(changed, "it changed during the download"), (nameless, "it broke off after")] {
         let scratch = Scratch::new();
         let outcome = run(&scratch, &[&server.url("a.tar"), "root"]);
         assert_eq!(outcome.code, Some(6), "{outcome:?}");
@@ -297,7 +296,7 @@ fn a_proxy_is_asked_for_what_is_elsewhere_and_not_for_this_machine() {
 /// Spellings of this machine's address.
 const THIS_MACHINE: [&str; 4] = ["2130706433", "0x7f.1", "127.1", "0177.0.0.1"];
 
-/// Runs the tool as if a proxy were every server but those of this machine.
+/// Runs the tool with a proxy that acts as every server except those of this machine.
 fn by_proxy(scratch: &Scratch, proxy: &Server, args: &[&str]) -> Outcome {
     let mut command = tool(scratch, args);
     command.env("http_proxy", format!("http://127.0.0.1:{}", proxy.port()));
@@ -326,7 +325,7 @@ fn a_mirror_elsewhere_leads_to_nothing_on_this_machine() {
         let scratch = Scratch::new();
         let here = registry(|_| None);
         let location = format!("Location: http://{host}:{}/v2/it/manifests/latest\r\n", here.port());
-        // both places are elsewhere, and behind the proxy
+        // both servers are elsewhere, behind the proxy
         let elsewhere = Server::bytes(move |_| Some(answer("302 Found", &location, b"")));
         let rules = "[[registry]]\nlocation = \"elsewhere.invalid\"\n\
             [[registry.mirror]]\nlocation = \"mirror.invalid\"\ninsecure = true\n";
@@ -356,7 +355,7 @@ fn a_token_server_on_this_machine_is_not_asked_for_a_registry_elsewhere() {
             by_proxy(&scratch, &elsewhere, &["--insecure-http", "docker://elsewhere.invalid/it", "root"]);
         assert!(here.heads().is_empty(), "{host} {:?}", here.heads());
         assert_eq!(outcome.code, Some(5), "{host} {outcome:?}");
-        assert!(outcome.stderr.contains("of this machine itself"), "{host} {outcome:?}");
+        assert!(outcome.stderr.contains("its token server is this machine"), "{host} {outcome:?}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! What real registries and logins need beyond the specification: helpers that are not there, headers
-//! of one value, bodies that are packed unasked, servers that are busy.
+//! What real registries and logins need beyond the specification: missing helpers, headers with one value,
+//! unrequested compression, busy servers.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use tests::server::{Server, answer};
 
 use crate::{OK, archive, count, registry, run, tool};
 
-/// A run with a file of credentials, and with programs of this scratch directory before the system's.
+/// A run with a credentials file, and with the programs of this scratch directory before the system's.
 fn with_login(scratch: &Scratch, login: &serde_json::Value, args: &[&str]) -> Outcome {
     fs::write(scratch.path("auth.json"), login.to_string()).unwrap();
     let mut command = tool(scratch, args);
@@ -26,7 +26,7 @@ fn helper(scratch: &Scratch, name: &str, script: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A registry that gives its images to everybody, after a question.
+/// A registry that gives its images to every client, after a challenge.
 fn asking(refuses: bool) -> (Server, Server) {
     let realm = Server::bytes(move |_| {
         Some(if refuses { answer("401 Who", "", b"") } else { answer(OK, "", br#"{"token":"T"}"#) })
@@ -108,7 +108,7 @@ fn each_media_type_has_a_field_of_its_own() {
     assert!(fields.iter().all(|field| !field.contains(',')), "{asked}");
 }
 
-/// A registry whose every answer is packed, and says so.
+/// A registry whose responses are all compressed, and declared as such.
 fn packing(lies: bool) -> Server {
     let plain = registry(|_| None);
     Server::bytes(move |head| {
@@ -128,7 +128,7 @@ fn packing(lies: bool) -> Server {
 
 #[test]
 fn what_a_registry_packs_unasked_is_unpacked_before_it_is_checked() {
-    // and what only says that it is packed is taken as it is
+    // and a response that is only declared as compressed is used as it is
     for lies in [false, true] {
         let scratch = Scratch::new();
         let server = packing(lies);
@@ -153,7 +153,7 @@ fn a_server_that_is_busy_for_long_is_told() {
     assert_eq!(outcome.code, Some(6), "{outcome:?}");
     let hint = "rootfs-fetch: hint: it asks to come back after 100 s; --timeout SECONDS waits longer\n";
     assert!(outcome.stderr.ends_with(hint), "{outcome:?}");
-    // a wait that is short enough is said, and ends in the file
+    // a short wait is announced, and the file is fetched after it
     let asked = std::sync::atomic::AtomicBool::new(false);
     let server = Server::bytes(move |_| {
         let again = asked.swap(true, std::sync::atomic::Ordering::Relaxed);

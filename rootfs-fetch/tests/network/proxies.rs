@@ -1,4 +1,4 @@
-//! Proxies that speak SOCKS, and those behind TLS.
+//! SOCKS proxies, and proxies with TLS.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -8,21 +8,21 @@ use tests::certificates::Certificates;
 
 use super::*;
 
-/// What a SOCKS proxy got to know: user and password, and the server it was asked for.
+/// What a SOCKS proxy has learned: user and password, and the requested server.
 #[derive(Debug, PartialEq, Eq)]
-struct Asked {
+struct SocksRequest {
     user: Option<String>,
     server: String,
 }
 
-/// A SOCKS 5 proxy on a free port, which is any server itself and answers with an archive.
-fn socks(reply: u8) -> (u16, Receiver<Asked>) {
+/// A SOCKS 5 proxy on a free port, which acts as any server itself and answers with an archive.
+fn socks(reply: u8) -> (u16, Receiver<SocksRequest>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("its address").port();
     let (sender, asked) = channel();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            // the client may go at any time
+            // the client may disconnect at any time
             if let Some(one) = greet(&mut stream, reply) {
                 let _ = sender.send(one);
                 let _ = stream.read(&mut [0; 4096]);
@@ -34,7 +34,7 @@ fn socks(reply: u8) -> (u16, Receiver<Asked>) {
 }
 
 /// RFC 1928 and 1929 up to the reply.
-fn greet(stream: &mut TcpStream, reply: u8) -> Option<Asked> {
+fn greet(stream: &mut TcpStream, reply: u8) -> Option<SocksRequest> {
     let methods = bytes(stream, 2)?[1];
     let by_password = bytes(stream, methods)?.contains(&2);
     stream.write_all(&[5, if by_password { 2 } else { 0 }]).ok()?;
@@ -50,7 +50,7 @@ fn greet(stream: &mut TcpStream, reply: u8) -> Option<Asked> {
     };
     let port = bytes(stream, 2)?;
     stream.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
-    Some(Asked { user, server: format!("{server}:{}", u16::from_be_bytes([port[0], port[1]])) })
+    Some(SocksRequest { user, server: format!("{server}:{}", u16::from_be_bytes([port[0], port[1]])) })
 }
 
 fn bytes(stream: &mut TcpStream, count: u8) -> Option<Vec<u8>> {
@@ -58,7 +58,7 @@ fn bytes(stream: &mut TcpStream, count: u8) -> Option<Vec<u8>> {
     stream.read_exact(&mut bytes).ok().map(|()| bytes)
 }
 
-/// A text with its length before it.
+/// A string with its length before it.
 fn text(stream: &mut TcpStream) -> Option<String> {
     let length = bytes(stream, 1)?[0];
     Some(String::from_utf8_lossy(&bytes(stream, length)?).into_owned())
@@ -77,7 +77,7 @@ fn a_socks_proxy_looks_up_the_server_and_is_told_who_asks() {
     let proxy = format!("socks5h://u:p%40ss@127.0.0.1:{port}");
     let outcome = through(&scratch, &proxy, "http://elsewhere.invalid:81/a.tar");
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    let expected = Asked { user: Some("u:p@ss".into()), server: "elsewhere.invalid:81".into() };
+    let expected = SocksRequest { user: Some("u:p@ss".into()), server: "elsewhere.invalid:81".into() };
     assert_eq!(asked.try_recv(), Ok(expected));
 }
 
@@ -89,10 +89,10 @@ fn with_socks5_this_machine_looks_up_the_server() {
     let outcome = through(&scratch, &proxy, "http://elsewhere.invalid/a.tar");
     assert_eq!(outcome.code, Some(6), "{outcome:?}");
     assert!(asked.try_recv().is_err());
-    // TEST-NET-1: the proxy alone may be asked for it
+    // TEST-NET-1: only the proxy may be asked for it
     let outcome = through(&scratch, &proxy, "http://192.0.2.1/a.tar");
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    assert_eq!(asked.try_recv(), Ok(Asked { user: None, server: "192.0.2.1:80".into() }));
+    assert_eq!(asked.try_recv(), Ok(SocksRequest { user: None, server: "192.0.2.1:80".into() }));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Programs that the kernel asks which devices a control group may use: bpf(2).
+//! BPF programs that decide which devices a control group can use: bpf(2).
 
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
@@ -8,10 +8,10 @@ const BPF_PROG_LOAD: i32 = 5;
 const BPF_PROG_ATTACH: i32 = 8;
 const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const BPF_CGROUP_DEVICE: u32 = 6;
-/// Programs of the groups above go on counting: what one of them refuses stays refused.
+/// Programs of outer groups still apply: what one of them refuses stays refused.
 const BPF_F_ALLOW_MULTI: u32 = 2;
 
-/// The part of `union bpf_attr` that loads a program.
+/// The fields of `union bpf_attr` that load a program.
 #[repr(C)]
 struct Load {
     prog_type: u32,
@@ -25,7 +25,7 @@ struct Load {
     prog_flags: u32,
 }
 
-/// The part of it that attaches one.
+/// The fields that attach one.
 #[repr(C)]
 struct Attach {
     target_fd: u32,
@@ -34,12 +34,12 @@ struct Attach {
     attach_flags: u32,
 }
 
-/// Lets the kernel ask `program` about each device that a process of `group` opens or makes. It stays
-/// until the group is removed.
+/// Lets the kernel call `program` for each device that a process in `group` opens or creates. It stays until
+/// the group is removed.
 ///
 /// # Errors
-/// `EPERM` without CAP_SYS_ADMIN in the initial user namespace, and where a group above allows no other
-/// program; `EINVAL` or `EACCES` for a program that the kernel does not accept, `ENOSYS` without BPF.
+/// `EPERM` without CAP_SYS_ADMIN in the initial user namespace, or if an outer group allows no further
+/// program; `EINVAL` or `EACCES` for a program that the kernel does not accept; `ENOSYS` without BPF.
 ///
 /// # Source
 /// include/uapi/linux/bpf.h; Linux 4.15.

@@ -1,8 +1,9 @@
-//! A cgroup namespace whose root is a group that this process is not in.
+//! Creates a cgroup namespace whose root is a group that this process is not in.
 //!
-//! clone3(2) makes the group in which a child starts the root of the child's new cgroup namespace. The child
-//! opens the namespace for its parent, with whom it shares the descriptors, and ends. It shares the memory too, while the
-//! parent waits as after vfork(2), so it makes two system calls and has no stack of its own.
+//! With clone3(2), a child starts in a group, which becomes the root of its new cgroup namespace. The child
+//! opens the namespace for its parent, which shares the child's descriptors, and ends. They share the memory
+//! as well, and the parent waits as after vfork(2). So the child makes only two system calls, and has no
+//! stack of its own.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
@@ -17,11 +18,11 @@ use super::process::CLONE_INTO_CGROUP;
 const OWN_NAMESPACE: &CStr = c"/proc/self/ns/cgroup";
 const OPEN_FLAGS: libc::c_int = libc::O_RDONLY | libc::O_CLOEXEC;
 
-/// A new cgroup namespace with this root, open: clone3(2), cgroup_namespaces(7).
+/// Opens a new cgroup namespace with this root: clone3(2), cgroup_namespaces(7).
 ///
 /// # Errors
-/// As [`super::fork_into`], `EPERM` without CAP_SYS_ADMIN, `ENOENT` without /proc; `ENOSYS` also on processors
-/// without an implementation here.
+/// Those of [`super::fork_into`]; `EPERM` without CAP_SYS_ADMIN; `ENOENT` without /proc; `ENOSYS` also on
+/// processors without an implementation here.
 pub fn cgroup_namespace(root: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     // SAFETY: all zero is a valid clone_args.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -31,14 +32,14 @@ pub fn cgroup_namespace(root: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let mut opened: c_long = 0;
     // SAFETY: the clone_args and the result live through the call, and the process has one thread.
     let child = returned(unsafe { clone_and_open(&args, &mut opened) })?;
-    // until then it is in the group; without a signal for its parent it is one for __WALL
+    // until it is reaped it is in the group; a child without an exit signal needs __WALL
     let _ = waitpid(Pid::from_raw(child), Some(WaitPidFlag::__WALL));
     let fd = returned(opened)?;
-    // SAFETY: the child opened it in the table that both share, and nothing else knows it.
+    // SAFETY: the child opened it in the shared table, and no other code knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// What the kernel returned: a number, or an errno below zero.
+/// The kernel's return value: a number, or a negative errno.
 fn returned(value: c_long) -> Result<i32, Errno> {
     match i32::try_from(value) {
         Ok(number @ 0..) => Ok(number),
@@ -54,7 +55,7 @@ fn returned(value: c_long) -> Result<i32, Errno> {
 #[cfg(target_arch = "x86_64")]
 unsafe fn clone_and_open(args: &libc::clone_args, opened: &mut c_long) -> c_long {
     let child: c_long;
-    // SAFETY: what runs in the child touches registers and `opened`, and no stack.
+    // SAFETY: the child only touches registers and `opened`, and no stack.
     unsafe {
         std::arch::asm!(
             "syscall",
@@ -89,7 +90,7 @@ unsafe fn clone_and_open(args: &libc::clone_args, opened: &mut c_long) -> c_long
     child
 }
 
-/// The same.
+/// The same for aarch64.
 ///
 /// # Safety
 /// As on x86-64.
@@ -128,7 +129,7 @@ unsafe fn clone_and_open(args: &libc::clone_args, opened: &mut c_long) -> c_long
     child
 }
 
-/// No such processor's instructions are written here.
+/// Other processors have no implementation.
 ///
 /// # Safety
 /// None is needed.

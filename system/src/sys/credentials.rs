@@ -10,7 +10,7 @@ use rustix::thread::{self, CapabilitySets};
 use super::descriptors::owned;
 use super::error::errno;
 
-/// Ids of this process that decide what it may do: effective user and group.
+/// The ids that decide this process's rights: effective user and group.
 pub fn effective_ids() -> (u32, u32) {
     (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
 }
@@ -33,8 +33,7 @@ pub fn set_group(gid: u32) -> Result<(), Errno> {
     keeping_death_signal(|| nix::unistd::setresgid(gid, gid, gid))
 }
 
-/// setresuid(2), all three, and a look whether all three are what was asked for: any other would be
-/// a way back.
+/// setresuid(2) for all three ids, and a check of all three: a different one could be used to change back.
 ///
 /// # Errors
 /// `EPERM` without CAP_SETUID, `EINVAL` for a user that is not mapped, `EAGAIN` at a limit of processes.
@@ -45,14 +44,14 @@ pub fn set_user(uid: u32) -> Result<(), Errno> {
     if [now.real, now.effective, now.saved] == [uid; 3] { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-/// A change of ids takes back the signal that comes when the parent dies: PR_SET_PDEATHSIG(2const).
+/// A change of ids clears the parent-death signal: PR_SET_PDEATHSIG(2const).
 fn keeping_death_signal(change: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
     let signal = nix::sys::prctl::get_pdeathsig()?;
     let parent = nix::unistd::getppid();
     change()?;
     if let Some(signal) = signal {
         nix::sys::prctl::set_pdeathsig(signal)?;
-        // it may have died in between; in a PID namespace of its own it reads as 0 either way
+        // the parent may have died in between; from an own PID namespace, getppid(2) is 0 both times
         if nix::unistd::getppid() != parent {
             nix::sys::signal::raise(signal)?;
         }
@@ -69,7 +68,7 @@ pub fn has_capability(number: u32) -> bool {
 /// Makes each permitted capability inheritable and ambient, so that execve(2) keeps it.
 ///
 /// # Errors
-/// As capset(2) and PR_CAP_AMBIENT(2const): `EPERM` where a securebit forbids it.
+/// Those of capset(2) and PR_CAP_AMBIENT(2const): `EPERM` if a securebit forbids it.
 pub fn keep_capabilities() -> Result<(), Errno> {
     let sets = thread::capabilities(None).map_err(errno)?;
     let inheritable = CapabilitySets { inheritable: sets.permitted, ..sets };
@@ -84,20 +83,20 @@ pub fn has_processes(uid: u32) -> bool {
     rustix::process::getpriority_user(rustix::process::Uid::from_raw(uid)).is_ok()
 }
 
-/// The user namespace that a namespace belongs to: ioctl_ns(2), NS_GET_USERNS.
+/// The user namespace that owns a namespace: ioctl_ns(2), NS_GET_USERNS.
 ///
 /// # Errors
-/// `EPERM` where it lies above the caller's own.
+/// `EPERM` if it is outside the caller's own.
 pub fn owner_of_namespace(namespace: &impl std::os::fd::AsFd) -> Result<OwnedFd, Errno> {
-    // _IO(0xb7, 0x1); the descriptor that comes back is close-on-exec
+    // _IO(0xb7, 0x1); the returned descriptor is close-on-exec
     const NS_GET_USERNS: libc::Ioctl = 0xb701;
     // SAFETY: the ioctl takes no argument.
     let fd = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_USERNS) };
     owned(fd)
 }
 
-/// The user who made a user namespace, as this process's own namespace knows it: ioctl_ns(2),
-/// NS_GET_OWNER_UID. One that is not mapped is the overflow id.
+/// The user who created a user namespace, as an id of this process's user namespace: ioctl_ns(2),
+/// NS_GET_OWNER_UID. An unmapped user is the overflow id.
 ///
 /// # Errors
 /// `EINVAL` for another kind of namespace.

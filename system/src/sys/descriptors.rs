@@ -1,4 +1,4 @@
-//! What descriptors were inherited.
+//! Inherited descriptors.
 
 use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
@@ -12,12 +12,12 @@ use super::files::for_each_entry;
 /// The descriptor that a system call returned.
 pub(super) fn owned(fd: c_int) -> Result<OwnedFd, Errno> {
     let fd = Errno::result(fd)?;
-    // SAFETY: the kernel has just made it for us, and nothing else knows it.
+    // SAFETY: the kernel has just created it for us, and no other code knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 pub(super) fn inherited(fd: c_int) -> bool {
-    // SAFETY: F_GETFD takes any number and touches no memory.
+    // SAFETY: F_GETFD accepts any number and touches no memory.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
     flags >= 0 && flags & libc::FD_CLOEXEC == 0
 }
@@ -27,17 +27,25 @@ pub(super) fn inherited(fd: c_int) -> bool {
 /// # Errors
 /// `EBADF`.
 pub fn close_on_exec(fd: c_int) -> Result<(), Errno> {
-    // SAFETY: F_SETFD takes two numbers and touches no memory.
+    // SAFETY: F_SETFD accepts two numbers and touches no memory.
     let result = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     Errno::result(result).map(drop)
 }
 
-/// Closes every descriptor but one, also those that a value here owns: for a process that uses none of them again.
+/// Closes an inherited descriptor, which no value in this program owns. A descriptor that is not open is not an
+/// error.
+pub fn close_inherited(fd: c_int) {
+    // SAFETY: only a number; no value here owns an inherited descriptor.
+    unsafe { libc::close(fd) };
+}
+
+/// Closes every descriptor except one, even if a value here owns it: for a process that uses none of them
+/// again.
 pub fn close_all_but(kept: BorrowedFd<'_>) {
     let kept = kept.as_raw_fd();
     let others = [(0, kept - 1), (kept + 1, c_int::MAX)].into_iter().filter(|(first, last)| first <= last);
     let closed = others.map(|(first, last)| {
-        // SAFETY: numbers only; the caller promises that no owner of such a descriptor uses it again.
+        // SAFETY: only numbers; the caller guarantees that no owner of such a descriptor uses it again.
         unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }
     });
     if closed.fold(0, |worst, result| worst.min(result)) == 0 {
@@ -45,23 +53,23 @@ pub fn close_all_but(kept: BorrowedFd<'_>) {
     }
     // before Linux 5.9
     for fd in candidates().into_iter().filter(|fd| *fd != kept) {
-        // SAFETY: as above; a number that is not open is refused.
+        // SAFETY: as above; for a number that is not open, the call fails.
         unsafe { libc::close(fd) };
     }
 }
 
-/// Looks at an inherited descriptor, which nobody here owns.
-pub fn look_at<T>(fd: c_int, look: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-    // SAFETY: only while it is looked at; nothing in this process closes what it inherited.
+/// Calls `look` with an inherited descriptor, which no value in this program owns.
+pub fn with_fd<T>(fd: c_int, look: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: `look` borrows it, and meanwhile nothing closes inherited descriptors.
     look(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
-/// The descriptors that were inherited: those without FD_CLOEXEC.
+/// The inherited descriptors: those without FD_CLOEXEC.
 pub fn inherited_descriptors() -> Vec<c_int> {
     candidates().into_iter().filter(|fd| inherited(*fd)).collect()
 }
 
-/// The numbers of the open descriptors, and perhaps more: without /proc, all that there may be.
+/// The numbers of the open descriptors, or more: without /proc, every possible number.
 fn candidates() -> Vec<c_int> {
     let mut open = Vec::new();
     let listed = for_each_entry(Path::new("/proc/self/fd"), &mut |name| {
@@ -74,7 +82,7 @@ fn candidates() -> Vec<c_int> {
     open
 }
 
-/// The highest number a descriptor can have had: what the limit may have been raised to, within reason.
+/// The highest possible descriptor number: the hard limit, capped.
 fn descriptor_limit() -> c_int {
     const REASON: u64 = 1 << 20;
     let limits = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);

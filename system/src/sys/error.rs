@@ -1,4 +1,4 @@
-//! Errors of rustix as those of nix, which all others are.
+//! Converts rustix's errors to nix's, which all other code uses.
 
 use nix::errno::Errno;
 

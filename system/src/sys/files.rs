@@ -1,6 +1,6 @@
 //! Files, directories and their locks.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -10,22 +10,22 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use rustix::fs::{FlockOperation, RawDir};
+use rustix::fs::{FileType, FlockOperation, RawDir};
 
 use super::error::errno;
 
 /// A path or argument for the kernel.
 ///
 /// # Errors
-/// `EINVAL` where it holds a NUL byte, which no argument vector can.
+/// `EINVAL` if it contains a NUL byte, which an argument cannot.
 pub fn c_string(text: &OsStr) -> Result<CString, Errno> {
     CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL)
 }
 
-/// One write(2) of the whole value to a file that must exist: nothing is created or truncated.
+/// One write(2) of a complete value to a file that must exist: it neither creates nor truncates the file.
 ///
 /// # Errors
-/// As open(2) and write(2); `EIO` where the kernel took only a part.
+/// Those of open(2) and write(2); `EIO` if the kernel wrote only a part.
 pub fn write_file(path: &Path, data: &[u8]) -> Result<(), Errno> {
     let fd = nix::fcntl::open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     match nix::unistd::write(&fd, data)? {
@@ -34,29 +34,38 @@ pub fn write_file(path: &Path, data: &[u8]) -> Result<(), Errno> {
     }
 }
 
-/// As [`write_file`], for a file of an open directory.
+/// Like [`write_file`], for a file in an open directory.
 ///
 /// # Errors
-/// As openat(2) and write(2).
+/// Those of openat(2) and write(2).
 pub fn write_at(dir: BorrowedFd<'_>, name: &str, data: &[u8]) -> Result<(), Errno> {
     let fd = nix::fcntl::openat(dir, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     nix::unistd::write(&fd, data).map(drop)
 }
 
-/// Opens a directory and takes the exclusive lock on it, if nobody holds one.
+/// Reads a small file in an open directory completely.
 ///
 /// # Errors
-/// `EWOULDBLOCK` where somebody does, `ENOENT` also where it was removed meanwhile, else as open(2)
-/// and flock(2).
+/// Those of openat(2) and read(2).
+pub fn read_at(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>, Errno> {
+    let fd = nix::fcntl::openat(dir, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    read_open(&fd, |_| false)
+}
+
+/// Opens a directory and takes the exclusive lock on it, if no process holds one.
+///
+/// # Errors
+/// `EWOULDBLOCK` if a process holds the lock; `ENOENT`, also if the directory was removed meanwhile; else
+/// those of open(2) and flock(2).
 pub fn try_lock_dir(path: &Path) -> Result<OwnedFd, Errno> {
     lock_opened(open_directory(path)?, path)
 }
 
-/// The second half of [`try_lock_dir`]: the lock of a directory that somebody removed, and perhaps made
-/// anew, before we had it, says nothing about the path.
+/// The second half of [`try_lock_dir`]. If the directory was removed before we got the lock, and perhaps
+/// created again, then the lock is worthless for the path.
 ///
 /// # Errors
-/// As [`try_lock_dir`].
+/// Those of [`try_lock_dir`].
 pub fn lock_opened(fd: OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).map_err(errno)?;
     let (locked, there) = (nix::sys::stat::fstat(&fd)?, nix::sys::stat::stat(path)?);
@@ -64,10 +73,10 @@ pub fn lock_opened(fd: OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
     if is_there { Ok(fd) } else { Err(Errno::ENOENT) }
 }
 
-/// Opens a file, creating it if it is missing, and waits for the exclusive lock on it.
+/// Opens a file, or creates it, and waits for an exclusive lock on it.
 ///
 /// # Errors
-/// As open(2) and flock(2).
+/// Those of open(2) and flock(2).
 pub fn lock_file(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let fd = nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o600))?;
@@ -75,10 +84,10 @@ pub fn lock_file(path: &Path) -> Result<OwnedFd, Errno> {
     Ok(fd)
 }
 
-/// Gives up a lock for every process that shares it.
+/// Releases a lock for every process that shares it.
 ///
 /// # Errors
-/// As flock(2).
+/// Those of flock(2).
 pub fn unlock(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::fs::flock(fd, FlockOperation::Unlock).map_err(errno)
 }
@@ -86,10 +95,38 @@ pub fn unlock(fd: BorrowedFd<'_>) -> Result<(), Errno> {
 /// Opens a directory to read it.
 ///
 /// # Errors
-/// As open(2).
+/// Those of open(2).
 pub fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     nix::fcntl::open(path, flags, Mode::empty())
+}
+
+/// The same for a directory in an open one; a symlink is not followed.
+///
+/// # Errors
+/// Those of openat(2).
+pub fn open_directory_at(dir: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(dir, name, flags, Mode::empty())
+}
+
+/// The names of the directories in an open directory that has not been read yet. It must be in a kernel file system:
+/// these report the type of each name.
+///
+/// # Errors
+/// Those of getdents64(2).
+pub fn directories_in(dir: BorrowedFd<'_>) -> Result<Vec<OsString>, Errno> {
+    let mut buffer = [MaybeUninit::uninit(); 2048];
+    let mut entries = RawDir::new(dir, &mut buffer);
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next() {
+        let entry = entry.map_err(errno)?;
+        let name = entry.file_name().to_bytes();
+        if entry.file_type() == FileType::Directory && !matches!(name, b"." | b"..") {
+            names.push(OsStr::from_bytes(name).to_owned());
+        }
+    }
+    Ok(names)
 }
 
 /// The umask, looked at: umask(2) can only be read by setting it.
@@ -106,14 +143,14 @@ pub fn has_attribute(path: &Path, name: &CStr, value: &[u8]) -> bool {
     len.is_ok_and(|len| found.get(..len) == Some(value))
 }
 
-/// Whether a file system keeps attributes of users: `user.*` of xattr(7), which tmpfs has since Linux 6.6.
-/// A path that cannot be read is thought to lie on one that does.
+/// Whether a file system stores `user.*` attributes, xattr(7); tmpfs does since Linux 6.6. A path that cannot
+/// be read counts as yes.
 pub fn keeps_user_attributes(path: &Path) -> bool {
     !matches!(rustix::fs::getxattr_query(path, c"user.overlay.opaque"), Err(rustix::io::Errno::OPNOTSUPP))
 }
 
-/// Whether a tmpfs keeps attributes of users, as [`keeps_user_attributes`] says of a path. A file without a
-/// name is one of a tmpfs: memfd_create(2).
+/// Whether tmpfs stores `user.*` attributes: see [`keeps_user_attributes`]. memfd_create(2) creates a file on
+/// a tmpfs.
 pub fn tmpfs_keeps_user_attributes() -> bool {
     let Ok(file) = rustix::fs::memfd_create(c"attributes", rustix::fs::MemfdFlags::CLOEXEC) else {
         return true;
@@ -128,28 +165,32 @@ pub fn has_file_capabilities(path: &Path) -> bool {
     rustix::fs::getxattr_query(path, c"security.capability").is_ok_and(|len| len > 0)
 }
 
-/// Whether the effective user may write to a file, or make entries in a directory.
+/// Whether the effective user can write to a file, or create entries in a directory.
 pub fn is_writable(path: &Path) -> bool {
     let flags = nix::fcntl::AtFlags::AT_EACCESS;
     nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, nix::unistd::AccessFlags::W_OK, flags).is_ok()
 }
 
-/// Reads a small file of the kernel whole, in one read(2) where it fits.
+/// Reads a small kernel file completely, in one read(2) if it fits.
 ///
 /// # Errors
-/// As open(2) and read(2).
+/// Those of open(2) and read(2).
 pub fn read(path: &str) -> Result<Vec<u8>, Errno> {
     read_until(path, |_| false)
 }
 
-/// Reads a file of the kernel until `is_enough`, which is asked about all that was read: at 8 KiB, and at each
-/// doubling of that.
+/// Reads a kernel file until `is_enough` returns true. It gets everything read so far, first at 8 KiB, then
+/// at each doubling.
 ///
 /// # Errors
-/// As open(2) and read(2).
-pub fn read_until(path: &str, mut is_enough: impl FnMut(&[u8]) -> bool) -> Result<Vec<u8>, Errno> {
-    const AT_ONCE: usize = 16 * 1024;
+/// Those of open(2) and read(2).
+pub fn read_until(path: &str, is_enough: impl FnMut(&[u8]) -> bool) -> Result<Vec<u8>, Errno> {
     let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    read_open(&fd, is_enough)
+}
+
+fn read_open(fd: &OwnedFd, mut is_enough: impl FnMut(&[u8]) -> bool) -> Result<Vec<u8>, Errno> {
+    const AT_ONCE: usize = 16 * 1024;
     let mut text = Vec::with_capacity(AT_ONCE);
     let mut asked_at = AT_ONCE / 2;
     loop {
@@ -157,7 +198,7 @@ pub fn read_until(path: &str, mut is_enough: impl FnMut(&[u8]) -> bool) -> Resul
             text.reserve(text.len());
         }
         // not filled with zeros first: that would touch each page of it
-        match rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut text)) {
+        match rustix::io::read(fd, rustix::buffer::spare_capacity(&mut text)) {
             Ok(0) => return Ok(text),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(errno(error)),
@@ -171,11 +212,11 @@ pub fn read_until(path: &str, mut is_enough: impl FnMut(&[u8]) -> bool) -> Resul
     }
 }
 
-/// Gives each name in a directory to `with`, until that breaks off: getdents64(2). std's `read_dir`
-/// does the same with a buffer of 32 KiB, which costs a short-lived process more than the names.
+/// Calls `with` for each name in a directory until it breaks: getdents64(2). std's `read_dir` does the same
+/// with a buffer of 32 KiB, which costs a short-lived process more than the names do.
 ///
 /// # Errors
-/// As open(2) and getdents64(2).
+/// Those of open(2) and getdents64(2).
 pub fn for_each_entry(path: &Path, with: &mut dyn FnMut(&OsStr) -> ControlFlow<()>) -> Result<(), Errno> {
     let dir = open_directory(path)?;
     let mut buffer = [MaybeUninit::uninit(); 2048];

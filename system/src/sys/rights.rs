@@ -1,4 +1,4 @@
-//! What a process may do, and how it gives that up: capabilities, filters, keyrings.
+//! The rights of a process, and how it gives them up: capabilities, filters, keyrings.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -10,22 +10,23 @@ use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 use super::error::errno;
 use super::files::has_file_capabilities;
+use super::process::OWN_PROGRAM;
 
-/// Capabilities of this process, a bit each: capabilities(7).
+/// Capabilities of this process, one bit each: capabilities(7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CapabilityBits {
-    /// What it may put in force.
+    /// The permitted set: what it can make effective.
     pub permitted: u64,
-    /// What is in force.
+    /// The effective set.
     pub effective: u64,
-    /// What execve(2) may keep.
+    /// The inheritable set: what execve(2) can keep.
     pub inheritable: u64,
 }
 
 /// The sets of this process: capget(2).
 ///
 /// # Errors
-/// None where the kernel has capabilities.
+/// None, on a kernel with capabilities.
 pub fn capabilities() -> Result<CapabilityBits, Errno> {
     let sets = thread::capabilities(None).map_err(errno)?;
     let CapabilitySets { effective, permitted, inheritable } = sets;
@@ -50,10 +51,10 @@ pub fn set_capabilities(bits: CapabilityBits) -> Result<(), Errno> {
     thread::set_capabilities(None, sets).map_err(errno)
 }
 
-/// prctl(2) with numbers alone.
+/// prctl(2) with only numbers.
 fn prctl(operation: c_int, arguments: [u64; 4]) -> Result<c_int, Errno> {
     let [first, second, third, fourth] = arguments;
-    // SAFETY: the operations of this file take numbers and touch no memory of ours.
+    // SAFETY: the operations in this file take numbers and touch none of our memory.
     let result = unsafe { libc::prctl(operation, first, second, third, fourth) };
     Errno::result(result)
 }
@@ -79,7 +80,7 @@ pub fn last_capability() -> u32 {
     last
 }
 
-/// Removes a capability from the bounding set, for good: PR_CAPBSET_DROP(2const).
+/// Removes a capability from the bounding set, permanently: PR_CAPBSET_DROP(2const).
 ///
 /// # Errors
 /// `EPERM` without CAP_SETPCAP, `EINVAL` for a number that the kernel does not know.
@@ -90,7 +91,7 @@ pub fn drop_from_bounding_set(number: u32) -> Result<(), Errno> {
 /// Keeps the permitted capabilities when the user changes: PR_SET_KEEPCAPS(2const).
 ///
 /// # Errors
-/// `EPERM` where a securebit forbids it.
+/// `EPERM` if a securebit forbids it.
 pub fn keep_permitted() -> Result<(), Errno> {
     prctl(libc::PR_SET_KEEPCAPS, [1, 0, 0, 0]).map(drop)
 }
@@ -101,15 +102,15 @@ pub fn is_ambient(number: u32) -> bool {
     prctl(libc::PR_CAP_AMBIENT, [question, number.into(), 0, 0]) == Ok(1)
 }
 
-/// Lets a capability, permitted and inheritable now, outlive execve(2): PR_CAP_AMBIENT(2const).
+/// Keeps a permitted and inheritable capability across execve(2): PR_CAP_AMBIENT(2const).
 ///
 /// # Errors
-/// `EPERM` where it is not both, or a securebit forbids it.
+/// `EPERM` if it is not both, or if a securebit forbids it.
 pub fn raise_ambient(number: u32) -> Result<(), Errno> {
     prctl(libc::PR_CAP_AMBIENT, [libc::PR_CAP_AMBIENT_RAISE as u64, number.into(), 0, 0]).map(drop)
 }
 
-/// Keeps execve(2) from giving new rights: PR_SET_NO_NEW_PRIVS(2const).
+/// Forbids execve(2) to give new rights: PR_SET_NO_NEW_PRIVS(2const).
 ///
 /// # Errors
 /// `EINVAL` before Linux 3.5.
@@ -117,21 +118,21 @@ pub fn set_no_new_privs() -> Result<(), Errno> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, [1, 0, 0, 0]).map(drop)
 }
 
-/// Whether this program's file gave this process rights that its caller does not have: by set-user-ID and
+/// Whether this program's file gave this process rights that its caller does not have, by set-user-ID or
 /// set-group-ID bits or file capabilities.
 ///
 /// # Source
-/// getauxval(3). AT_SECURE alone would not do: SELinux sets it where a program changes its domain.
+/// getauxval(3). AT_SECURE is not enough: SELinux sets it when a program changes its domain.
 pub fn gives_rights_away() -> bool {
     let value = |kind| {
-        // SAFETY: only reads what the kernel left on the stack.
+        // SAFETY: only reads what the kernel has put on the stack.
         unsafe { libc::getauxval(kind) }
     };
     if value(libc::AT_SECURE) == 0 {
         return false;
     }
     let differ = value(libc::AT_UID) != value(libc::AT_EUID) || value(libc::AT_GID) != value(libc::AT_EGID);
-    let program = Path::new("/proc/self/exe");
+    let program = Path::new(OWN_PROGRAM);
     let has_bits = || std::fs::metadata(program).is_ok_and(|meta| meta.mode() & 0o6000 != 0);
     differ || has_bits() || has_file_capabilities(program)
 }
@@ -139,9 +140,9 @@ pub fn gives_rights_away() -> bool {
 /// Has the kernel run a program before every system call: seccomp(2).
 ///
 /// # Errors
-/// `EACCES` without CAP_SYS_ADMIN in the user namespace and without no_new_privs; `EINVAL` for a
-/// program that is not valid, or a kernel without filters; `ENOSYS` without seccomp(2); `ENOMEM` also
-/// where the filters in force are too long together.
+/// `EACCES` without CAP_SYS_ADMIN in the user namespace and without no_new_privs; `EINVAL` for an invalid
+/// program, or a kernel without filters; `ENOSYS` without seccomp(2); `ENOMEM` also if all filters together
+/// are too long.
 pub fn install_filter(program: &[sock_filter]) -> Result<(), Errno> {
     const SECCOMP_SET_MODE_FILTER: c_long = 1;
     let len = u16::try_from(program.len()).map_err(|_| Errno::EINVAL)?;
@@ -151,14 +152,14 @@ pub fn install_filter(program: &[sock_filter]) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-/// Replaces the caller's session keyring by a new one: KEYCTL_JOIN_SESSION_KEYRING(2const).
+/// Replaces the session keyring by a new one: KEYCTL_JOIN_SESSION_KEYRING(2const).
 ///
 /// # Errors
-/// `EDQUOT` where the user has too many keys, `ENOSYS` in a kernel without keyrings.
+/// `EDQUOT` if the user has too many keys, `ENOSYS` in a kernel without keyrings.
 pub fn join_session_keyring() -> Result<(), Errno> {
     const KEYCTL_JOIN_SESSION_KEYRING: c_long = 1;
     let no_name = std::ptr::null::<u8>();
-    // SAFETY: without a name no memory of ours is read.
+    // SAFETY: without a name, the kernel reads none of our memory.
     let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, no_name) };
     Errno::result(result).map(drop)
 }

@@ -1,4 +1,4 @@
-//! What is compared with what, and how far it is to get.
+//! The comparisons, and the ratios to reach.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,27 +6,27 @@ use crate::fixtures::{Fixtures, StartedIn};
 
 /// Two ways to start `true`.
 pub struct Comparison {
-    /// Whom it compares.
+    /// The two programs.
     pub title: &'static str,
-    /// Words, in which FS, GROUPS, GROUP, BUNDLE, LIMITED and ID stand for what [`Fixtures`] has.
+    /// Our command line, in which FS, GROUPS, GROUP, BUNDLE, LIMITED and ID stand for what [`Fixtures`] has.
     pub ours: &'static str,
-    /// The same of the peer.
+    /// The peer's command line.
     pub theirs: &'static str,
     /// Where both are started.
     pub place: StartedIn,
-    /// The ratio to reach back to back.
+    /// The ratio to reach if starts follow each other.
     warm: Option<f64>,
     /// The ratio to reach when the machine is idle between two starts.
     cold: Option<f64>,
-    /// Each start takes so much longer that there are that many times fewer.
+    /// How many times fewer rounds there are, because each start takes longer.
     slower: usize,
-    /// Whether it is measured with many at once, too.
+    /// Whether many starts at once are measured, too.
     pub also_at_once: bool,
 }
 
 const CHAIN: &str = "unshare-rs -- cgexec-rs -- chroot-rs FS /bin/true";
 
-/// What the chain makes, but for the control group, which bwrap has not.
+/// What the chain does, except for the control group, which bwrap does not have.
 const BWRAP: &str = "bwrap --unshare-all --hostname container --bind FS / --proc /proc --tmpfs /proc/acpi \
     --ro-bind /dev/null /proc/keys --ro-bind /dev/null /proc/timer_list --ro-bind /sys /sys \
     --tmpfs /sys/firmware --dev /dev --mqueue /dev/mqueue /bin/true";
@@ -58,7 +58,7 @@ impl Comparison {
         self
     }
 
-    /// How many pairs there are of it.
+    /// The number of its pairs.
     pub fn rounds(&self, rounds: usize) -> usize {
         (rounds / self.slower).max(5)
     }
@@ -74,6 +74,8 @@ pub fn all(fixtures: &Fixtures) -> Vec<Comparison> {
     if !fixtures.is_root {
         return vec![
             Comparison::new("chain, bwrap doing the same", CHAIN, BWRAP).goals(0.95, None).and_at_once(),
+            Comparison::new("chain with one id, bwrap doing the same", CHAIN, BWRAP)
+                .at(StartedIn::WithOneId, 1),
             Comparison::new("chain, bwrap doing less", CHAIN, BWRAP_LESS),
             Comparison::new(
                 "unshare-rs, unshare(1)",
@@ -141,7 +143,7 @@ pub fn all(fixtures: &Fixtures) -> Vec<Comparison> {
     ]
 }
 
-/// With a limit of memory, where version 2 enforces it: there crun enables controllers and writes a limit, too.
+/// With a memory limit, if version 2 enforces it: then crun also enables controllers and writes a limit.
 pub fn limited() -> Vec<Comparison> {
     vec![
         Comparison::new(
@@ -153,7 +155,7 @@ pub fn limited() -> Vec<Comparison> {
     ]
 }
 
-/// The words of a command, with what stands for fixtures put in.
+/// The words of a command line, with the placeholders replaced by fixtures.
 pub fn words(line: &str, fixtures: &Fixtures) -> Vec<String> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let id = || format!("start-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

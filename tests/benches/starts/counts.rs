@@ -1,5 +1,5 @@
-//! What a start costs that does not depend on the machine's mood: system calls, page faults,
-//! instructions; and the memory of what stays behind.
+//! The costs of a start that do not depend on the machine's load: system calls, page faults, instructions;
+//! and the memory of the processes that stay.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::comparisons::words;
 use crate::fixtures::Fixtures;
 
-/// What is counted, with everything it starts.
+/// What is counted, with all child processes.
 const WHOLE: [&str; 8] = [
     "FS/bin/true",
     "floor FS GROUPS /bin/true",
@@ -25,7 +25,7 @@ const WHOLE: [&str; 8] = [
     "chroot FS /bin/true",
 ];
 
-/// Stages that become the command without a fork, whose instructions can be counted one by one.
+/// Links that become the command without a fork, so that their instructions can be counted one by one.
 const STAGES: [&str; 5] = [
     "unshare-rs --uts -- FS/bin/true",
     "cgexec-rs --manager none -- FS/bin/true",
@@ -73,7 +73,7 @@ fn calls(line: &str, fixtures: &Fixtures) -> Option<usize> {
     worked.then(|| calls.count())
 }
 
-/// Of all processes that were waited for.
+/// The page faults of all processes that were waited for.
 fn faults(line: &str, fixtures: &Fixtures) -> Option<i64> {
     let child = command(line, fixtures).spawn().ok()?;
     // SAFETY: all zero is a valid rusage.
@@ -85,7 +85,8 @@ fn faults(line: &str, fixtures: &Fixtures) -> Option<i64> {
     (waited == pid && status == 0).then_some(usage.ru_minflt)
 }
 
-/// Of the process alone, from its first instruction to the exec of the command, step by step.
+/// The instructions of the process itself, from its first one to the exec of the command, counted in single
+/// steps.
 fn instructions(line: &str, fixtures: &Fixtures) -> Option<u64> {
     let mut command = command(line, fixtures);
     // SAFETY: ptrace is a single system call, which is allowed between fork and exec.

@@ -1,5 +1,5 @@
-//! Where the commands are started: a root to enter, groups to join, a bundle for the OCI runtimes,
-//! a mount namespace that they accept, an engine for docker.
+//! What the commands need: a root to enter, groups to join, a bundle for the OCI runtimes, a mount namespace
+//! that they accept, an engine for docker.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
@@ -14,17 +14,19 @@ use tests::engine::Engine;
 /// Where a pair is started.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum StartedIn {
-    /// As we are.
+    /// Here, unchanged.
     Here,
+    /// Where newuidmap(1) gains no rights, so that only the caller's own id exists inside: PR_SET_NO_NEW_PRIVS(2const).
+    WithOneId,
     /// Without the version 2 hierarchy of a hybrid machine, which crun refuses.
     WithoutUnified,
-    /// With a Docker engine to talk to.
+    /// With a Docker engine to use.
     WithEngine,
-    /// Where about so many more mounts are.
+    /// With about this many additional mounts.
     WithMounts(usize),
 }
 
-/// What the commands name.
+/// What the command lines refer to.
 pub struct Fixtures {
     /// The directory of the tools.
     pub tools: PathBuf,
@@ -44,7 +46,7 @@ pub struct Fixtures {
 }
 
 impl Fixtures {
-    /// Makes what is missing; it goes again with the value.
+    /// Creates what is missing; it is removed with the value.
     pub fn prepare(tools: PathBuf, work: PathBuf) -> Self {
         let is_root = nix::unistd::geteuid().is_root();
         let unified = PathBuf::from("/sys/fs/cgroup/unified");
@@ -73,7 +75,8 @@ impl Fixtures {
         }
     }
 
-    /// What `crun spec` gives, for our root and without a terminal; and the same with a limit of memory.
+    /// The configuration of `crun spec`, for our root and without a terminal; and the same with a memory
+    /// limit.
     fn make_bundle(&self) {
         let bundle = self.work.join("bundle");
         fs::create_dir_all(&bundle).expect("the bundle");
@@ -94,13 +97,17 @@ impl Fixtures {
         fs::write(limited.join("config.json"), config.to_string()).expect("config.json");
     }
 
-    /// A command in its place.
+    /// A command, started in its place.
     pub fn command(&self, place: StartedIn, words: &[String]) -> Result<Command, String> {
         let [program, arguments @ ..] = words else { return Err("no command".to_string()) };
         let mut command = Command::new(program);
         command.args(arguments);
         match place {
             StartedIn::Here => {}
+            StartedIn::WithOneId => {
+                // SAFETY: prctl is a single system call, which is allowed between fork and exec.
+                unsafe { command.pre_exec(|| Ok(nix::sys::prctl::set_no_new_privs()?)) };
+            }
             StartedIn::WithoutUnified | StartedIn::WithMounts(_) => {
                 let keeper = match place {
                     StartedIn::WithMounts(1000) => {
@@ -152,7 +159,7 @@ fn keep_mount_namespace() -> Option<(Child, File)> {
     keep("test ! -d /sys/fs/cgroup/unified || mount -t tmpfs none /sys/fs/cgroup/unified", "", 0)
 }
 
-/// A mount namespace with about so many more mounts: fifty, and copies of them.
+/// A mount namespace with about this many additional mounts: fifty, and copies of them.
 fn keep_mounts(work: &Path, count: usize) -> Option<(Child, File)> {
     let script =
         "set -e; mkdir -p \"$1/mounts\"; cd \"$1/mounts\"; mount -t tmpfs none .; cd .; cd \"$1/mounts\"
@@ -161,7 +168,7 @@ fn keep_mounts(work: &Path, count: usize) -> Option<(Child, File)> {
     keep(script, work.to_str()?, count)
 }
 
-/// A process in a mount namespace of its own after this script, and that namespace.
+/// A process in a private mount namespace after this script, and that namespace.
 fn keep(script: &str, directory: &str, count: usize) -> Option<(Child, File)> {
     let script = format!("{script}; echo; exec cat");
     let mut keeper = Command::new("unshare")
@@ -176,7 +183,7 @@ fn keep(script: &str, directory: &str, count: usize) -> Option<(Child, File)> {
             directory,
             &count.to_string(),
         ])
-        // it ends with us, whatever ends us
+        // it ends with this process, whatever ends that
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -187,7 +194,7 @@ fn keep(script: &str, directory: &str, count: usize) -> Option<(Child, File)> {
     Some((keeper, namespace))
 }
 
-/// An engine with an image `box` that is our root.
+/// An engine with an image `box`, which is our root.
 fn engine(fixtures: &Fixtures) -> Result<Engine, String> {
     if tests::daemon::find("dockerd").is_none() {
         return Err("no Docker engine: tests/run unpacks one".to_string());

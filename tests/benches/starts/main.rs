@@ -1,7 +1,8 @@
 //! How long a container takes to start, against its peers: interleaved pairs, medians of their ratios.
 //!
-//! Run by `tests/benches/start`, which installs the peers and builds the tools. What is compared
-//! is in `comparisons.rs`, how in `measure.rs`; `counts.rs` has what does not depend on the machine's mood.
+//! `tests/benches/start` runs it, after it has installed the peers and built the tools. `comparisons.rs` has
+//! the comparisons, `measure.rs` measures them, and `counts.rs` has the numbers that do not depend on the
+//! machine's load.
 #![allow(clippy::print_stdout, reason = "the tables are what it is run for")]
 
 mod comparisons;
@@ -19,8 +20,8 @@ use fixtures::Fixtures;
 use measure::{Ratios, at_once, paired};
 use results::{Goal, Results};
 
-/// How far apart the starts are where a machine is idle between them: long enough that the kernel
-/// lets go of what it keeps ready for the next one.
+/// The time between starts on an idle machine: long enough for the kernel to drop what it keeps ready for the
+/// next start.
 const IDLE: Duration = Duration::from_millis(40);
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Starts, timed from outside: what a caller waits for.
+//! Measures starts from outside: the time that a caller waits.
 
 use std::process::Stdio;
 use std::thread;
@@ -9,7 +9,7 @@ use tests::timing::quantile;
 use crate::comparisons::{Comparison, words};
 use crate::fixtures::Fixtures;
 
-/// What came out.
+/// The result.
 pub struct Ratios {
     /// Microseconds a start of ours takes, the median.
     pub ours: f64,
@@ -31,7 +31,7 @@ impl Ratios {
     }
 }
 
-/// One after the other, ours and theirs in turn.
+/// Measures ours and theirs alternately, one after the other.
 pub fn paired(
     pair: &Comparison,
     fixtures: &Fixtures,
@@ -53,7 +53,8 @@ pub fn paired(
     Ok(Ratios::of(&pairs))
 }
 
-/// So many at any time, in batches of ours and theirs in turn; a batch's time is shared among its starts.
+/// Measures this many starts at once, in alternating batches of ours and theirs; a batch's time is divided by
+/// the number of its starts.
 pub fn at_once(pair: &Comparison, fixtures: &Fixtures, many: usize, rounds: usize) -> Result<Ratios, String> {
     let each = (rounds / many).clamp(2, 16);
     let batch = |line: &str| {

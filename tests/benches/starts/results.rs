@@ -1,4 +1,4 @@
-//! What a run keeps for docs/speed.md, and whether its machine was quiet enough to judge it.
+//! The results of a run for docs/speed.md, and whether its machine was quiet enough.
 
 use std::fs;
 use std::io::Write as _;
@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use crate::measure::Ratios;
 
-/// The part of all processor time that others may use before a run.
+/// The share of all processor time that other processes may use before a run.
 const BUSY: f64 = 0.1;
-/// The distance of the quartiles of paired ratios, as a part of the median, above which a row says little.
+/// The distance between the quartiles of paired ratios, relative to the median, above which a row means
+/// little.
 const SPREAD: f64 = 0.3;
 
-/// The file that `CHAIN_RESULTS` names, if it does: `tests/benches/report` reads it.
+/// The file in `CHAIN_RESULTS`, if it is set: `tests/benches/report` reads it.
 pub struct Results {
     file: Option<fs::File>,
-    /// The part of all processor time that others used before the run.
+    /// The share of all processor time that other processes used before the run.
     busy: f64,
 }
 
@@ -26,13 +27,16 @@ pub struct Goal {
 }
 
 impl Results {
-    /// Looks for a second at what else the machine does.
+    /// Measures for a second how busy the machine is. Repeats this for up to half a minute while it is
+    /// busy, because the engines of the run before may still be ending.
     pub fn begin() -> Self {
-        let before = processor_time();
-        std::thread::sleep(Duration::from_secs(1));
-        let after = processor_time();
-        let (used, all) = (after.0 - before.0, after.1 - before.1);
-        let busy = if all > 0.0 { used / all } else { 1.0 };
+        let mut busy = used_by_others();
+        for _ in 0..30 {
+            if busy <= BUSY {
+                break;
+            }
+            busy = used_by_others();
+        }
         if busy > BUSY {
             println!("The machine is busy ({:.0} %): no goal is judged.\n", busy * 100.0);
         }
@@ -43,7 +47,8 @@ impl Results {
         results
     }
 
-    /// Keeps a row: regime, what, microseconds of ours and theirs, and the quartiles of the ratio.
+    /// Stores a row: the regime, the comparison, the microseconds of ours and theirs, and the quartiles of
+    /// the ratio.
     pub fn add(&mut self, regime: &str, title: &str, measured: &Result<Ratios, String>) {
         if let Ok(Ratios { ours, theirs, ratio: [low, median, high] }) = measured {
             self.write(&format!(
@@ -52,21 +57,22 @@ impl Results {
         }
     }
 
-    /// A goal that is judged by what the machine did.
+    /// A goal, judged together with how busy the machine was.
     pub fn judge(&self, ratio: f64) -> Goal {
         Goal { ratio, busy: self.busy }
     }
 
     fn write(&mut self, line: &str) {
         if let Some(file) = &mut self.file {
-            // a run is worth its printed tables without the file
+            // without the file, the printed tables are still useful
             let _ = writeln!(file, "{line}");
         }
     }
 }
 
 impl Goal {
-    /// Whether quartiles of a ratio reach it. A busy machine or a wide spread says neither.
+    /// Whether the quartiles of a ratio reach the goal. On a busy machine or with a wide spread, this is
+    /// undecided.
     pub fn verdict(self, [low, median, high]: [f64; 3]) -> String {
         let Self { ratio, busy } = self;
         if busy > BUSY {
@@ -81,7 +87,16 @@ impl Goal {
     }
 }
 
-/// Time that was used, and all there was: the first line of /proc/stat.
+/// The fraction of all processor time that is used in a second.
+fn used_by_others() -> f64 {
+    let before = processor_time();
+    std::thread::sleep(Duration::from_secs(1));
+    let after = processor_time();
+    let (used, all) = (after.0 - before.0, after.1 - before.1);
+    if all > 0.0 { used / all } else { 1.0 }
+}
+
+/// The used and the total processor time: the first line of /proc/stat.
 fn processor_time() -> (f64, f64) {
     let text = fs::read_to_string("/proc/stat").unwrap_or_default();
     let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1);

@@ -1,5 +1,5 @@
-//! Where any command line may be tried: a world of bubblewrap's, read-only but for an empty /tmp,
-//! without network, and entered as nobody, so that no argument reaches the machine.
+//! A sandbox for arbitrary command lines: bubblewrap, read-only except for an empty /tmp, without network,
+//! and entered as nobody, so that no argument reaches the machine.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tests::{Run, Scratch, tools};
 
-/// What bash does inside: each command line in turn, its status and what it said. Nothing that
-/// a tool is told to do takes as long as timeout(1) allows.
+/// What bash does inside: it runs each command line, and prints its status and its output. No tool needs as
+/// long as timeout(1) allows.
 const EACH: &str = r#"
 mkdir /tmp/work; cd /tmp/work
 exec 3</tmp/batch/argv
@@ -24,7 +24,7 @@ while IFS= read -r -d '' count <&3; do
 done
 "#;
 
-/// What came of a command line.
+/// The result of a command line.
 #[derive(Debug)]
 pub struct Tried {
     /// The exit status, 128 and more for a signal.
@@ -33,7 +33,7 @@ pub struct Tried {
     pub said: String,
 }
 
-/// Tries command lines of a tool, one after the other.
+/// Runs command lines of a tool, one after the other.
 #[track_caller]
 pub fn try_all(tool: &str, lines: &[Vec<OsString>]) -> Vec<Tried> {
     let batch = Scratch::new();
@@ -70,13 +70,13 @@ fn sandbox(batch: &Path) -> Run {
     let mut words = words.chain(["--proc", "/proc", "--tmpfs", "/tmp", "--ro-bind"].map(OsString::from));
     let program = words.next().expect("a program");
     let run = Run::new(program).args(words).arg(batch).arg("/tmp/batch").arg("--");
-    // nothing of the caller's that a tool would read: no proxy, credentials or cache
+    // none of the caller's settings that a tool would read: proxies, credentials, the cache
     run.with(|command| {
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/tmp/work").env("LC_ALL", "C");
     })
 }
 
-/// A command line as a shell takes it, to be tried by hand.
+/// A command line in shell syntax, to be tried by hand.
 pub fn typed(tool: &str, line: &[OsString]) -> String {
     let quoted = |word: &OsString| {
         let bytes = word.clone().into_vec();

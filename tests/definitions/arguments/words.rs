@@ -1,4 +1,4 @@
-//! Random command lines: a tool's own options and values, and what nobody meant.
+//! Random command lines: a tool's own options and values, mixed with arbitrary words.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use clap::Command;
 use tests::{Rng, documents};
 
-/// Values that are wrong almost everywhere, or on the edge of what is right.
+/// Values that are wrong almost everywhere, or just valid.
 const NASTY: [&[u8]; 40] = [
     b"",
     b" ",
@@ -50,7 +50,7 @@ const NASTY: [&[u8]; 40] = [
     b"/",
 ];
 
-/// What a command may be: found, not found, not to be run; its own statuses are 0, 1 and 7.
+/// Commands: found, not found, not runnable; they exit with 0, 1 and 7.
 const COMMANDS: [&[&str]; 8] = [
     &["true"],
     &["false"],
@@ -62,17 +62,17 @@ const COMMANDS: [&[&str]; 8] = [
     &["--", "true"],
 ];
 
-/// Commands and files of the pages that end late or never; any word may become the command.
+/// Commands and files of the pages that never end, or end late; any word can become the command.
 const ENDLESS: [&str; 8] = ["/dev/urandom", "/dev/zero", "sleep", "tail", "timeout", "top", "watch", "yes"];
 
-/// What command lines of a tool are made of.
+/// The words for a tool's command lines.
 pub struct Words {
     options: Vec<(String, bool)>,
     values: Vec<OsString>,
 }
 
 impl Words {
-    /// The options of a definition, and all words that its pages use.
+    /// The options of a definition, and all words on its pages.
     pub fn of(tool: &Command) -> Self {
         let mut options = Vec::new();
         let mut values: Vec<OsString> = Vec::new();
@@ -111,7 +111,7 @@ impl Words {
         let mut name = OsString::from(name);
         match rng.below(12) {
             0 => name = changed(name, rng),
-            // a part of a long name may still be the only one meant
+            // an abbreviated long name can still be unambiguous
             1 => name = OsString::from_vec(name.into_vec().into_iter().take(2 + rng.below(6)).collect()),
             _ => {}
         }
@@ -128,7 +128,7 @@ impl Words {
         line.push(name);
     }
 
-    /// A command line without the tool's name.
+    /// A command line, without the tool's name.
     pub fn line(&self, rng: &mut Rng) -> Vec<OsString> {
         let mut line = Vec::new();
         for _ in 0..rng.below(5) {
@@ -149,7 +149,7 @@ impl Words {
     }
 }
 
-/// A word with a byte more, less or another one; never a NUL byte, which ends an argument.
+/// A word with a byte added, removed or changed; never a NUL byte, which ends an argument.
 fn changed(word: OsString, rng: &mut Rng) -> OsString {
     let mut bytes = word.into_vec();
     let byte = u8::try_from(rng.below(255) + 1).unwrap_or(1);

@@ -1,5 +1,5 @@
-//! What clap_complete does not know of: behind the options of a link begins a command line of its own, and what
-//! comes before it is a directory, or a source of rootfs-fetch.
+//! Completions beyond clap_complete: after the options of a link comes another command line, and before it a
+//! directory, or a source of rootfs-fetch.
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
@@ -10,7 +10,7 @@ use crate::options;
 
 const TRANSPORTS: &str = "docker:// distro: host: oci: oci-archive: docker-archive: https://";
 
-/// Values that are words of a list, where the tool reads them by a type of its own.
+/// Values from a list of words, if the tool parses them with its own type.
 const VALUES: [(&str, &str, &[&str]); 8] = [
     ("unshare-rs", "share", &["mount", "uts", "ipc", "net", "pid", "user", "cgroup", "none"]),
     ("unshare-rs", "userns", &["auto"]),
@@ -26,7 +26,7 @@ const VALUES: [(&str, &str, &[&str]); 8] = [
     ),
 ];
 
-/// Those that people name.
+/// The capabilities that people use.
 const CAPABILITIES: &[&str] = &[
     "ALL",
     "CHOWN",
@@ -48,7 +48,7 @@ const CAPABILITIES: &[&str] = &[
     "SYS_TIME",
 ];
 
-/// The definition as completions need it, with those values; nothing is parsed by it.
+/// The definition for completions, with those values; it is not used for parsing.
 pub fn with_values(mut tool: Command) -> Command {
     let name = tool.get_name().to_string();
     for (_, option, values) in VALUES.iter().filter(|(owner, ..)| *owner == name) {
@@ -57,7 +57,7 @@ pub fn with_values(mut tool: Command) -> Command {
     tool
 }
 
-/// A script of clap_complete's that completes the operands too.
+/// A script of clap_complete, extended to complete operands.
 pub fn with_operands(shell: Shell, tool: &Command, script: &str) -> String {
     match shell {
         Shell::Zsh => zsh(tool, script),
@@ -66,7 +66,7 @@ pub fn with_operands(shell: Shell, tool: &Command, script: &str) -> String {
     }
 }
 
-/// How many operands stand before the command; nothing for a tool that runs none.
+/// The number of operands before the command; None for a tool that runs no command.
 fn before_command(tool: &Command) -> Option<usize> {
     match tool.get_name() {
         "rootfs-fetch" => None,
@@ -75,7 +75,7 @@ fn before_command(tool: &Command) -> Option<usize> {
     }
 }
 
-/// The options whose value is the next word.
+/// The options whose value is a separate word.
 fn valued(tool: &Command) -> Vec<String> {
     let takes_next = |option: &&Arg| {
         option.get_num_args().is_some_and(|count| count.min_values() > 0) && !option.is_require_equals_set()
@@ -107,7 +107,7 @@ fn bash(tool: &Command, script: &str) -> String {
     format!("{before}\n{added}\nif [[ \"${{BASH_VERSINFO[0]}}\" -eq 4{complete}")
 }
 
-/// bash(1) makes words of their own of `=` and `:`.
+/// bash(1) splits words at `=` and `:`.
 const BASH: &str = r#"FUNCTION_operands() {
     local at=1 cur=$2
     while (( at < COMP_CWORD )); do
@@ -174,7 +174,7 @@ fn zsh(tool: &Command, script: &str) -> String {
     };
     let mut script = script.replace("'*::operands:_default' \\\n", operands);
     if before_command(tool).is_some() {
-        // no options of this tool behind its first operand
+        // no options of this tool after its first operand
         script =
             script.replace("=(-s -S -C)", "=(-s -S -C -A \"-*\")").replace("=(-s -C)", "=(-s -C -A \"-*\")");
     } else {
@@ -202,7 +202,7 @@ const ZSH_SOURCE: &str = r#"_rootfs-fetch_source() {
 
 fn fish(tool: &Command) -> String {
     let (name, valued) = (tool.get_name(), valued(tool).join(" "));
-    // a word with two dashes would be taken for an option of the function itself
+    // the function would take a word with two dashes as its own option
     let subcommand = |skip: usize| format!("(__fish_complete_subcommand --fcs-skip={skip} - {valued})");
     match before_command(tool) {
         None => {

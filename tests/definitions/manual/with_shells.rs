@@ -1,4 +1,4 @@
-//! Completions are asked for as the shells ask, and manual pages read as mandoc(1) reads them.
+//! Asks the shells for completions, and reads manual pages with mandoc(1).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use tests::{Run, Scratch, documents, tools};
 
 use crate::{definitions, options};
 
-/// Each long option, as it is typed, and its other names.
+/// Each long option as users type it, and its other names.
 fn long_options(tool: &Command) -> BTreeSet<String> {
     let names = |option: &Arg| -> Vec<String> {
         let others = option.get_visible_aliases().unwrap_or_default();
@@ -17,7 +17,7 @@ fn long_options(tool: &Command) -> BTreeSet<String> {
     options(tool).flat_map(names).collect()
 }
 
-/// A file of a tool, where a shell or mandoc finds it.
+/// Writes a file of a tool where a shell or mandoc finds it.
 fn written(scratch: &Scratch, tool: &Command, file: &str) -> String {
     let path = scratch.path(file.rsplit('/').next().expect("a name"));
     fs::write(&path, &*documents::text(&format!("{}/{file}", tool.get_name())))
@@ -63,7 +63,7 @@ fn zsh_finds_the_completion_and_completes_an_option() {
     for tool in definitions() {
         let (scratch, name) = (Scratch::new(), tool.get_name().to_string());
         written(&scratch, &tool, &format!("completions/_{name}"));
-        // a shell that thinks it has a terminal; reading waits for a pattern
+        // a shell that believes it has a terminal; the reader waits for a pattern
         let script = format!(
             "zmodload zsh/zpty && zpty z zsh -f -i &&
              zpty -w z 'fpath=({dir} $fpath); autoload -Uz compinit; compinit -D -u; PS1=; print -n re; print ady' &&
@@ -77,7 +77,7 @@ fn zsh_finds_the_completion_and_completes_an_option() {
     }
 }
 
-/// What is typed before Tab, and what it becomes or what is offered; `new-root` is a directory.
+/// The text before Tab, and its completion or the offered words; `new-root` is a directory.
 const CHAINS: [(&str, &str); 12] = [
     ("unshare-rs -- cgexec-r", "cgexec-rs"),
     ("unshare-rs -- cgexec-rs --memory-swap-", "--memory-swap-max"),
@@ -93,7 +93,7 @@ const CHAINS: [(&str, &str); 12] = [
     ("rootfs-fetch host: new-ro", "new-root"),
 ];
 
-/// A directory with all scripts of a shell in it, a root, and the PATH with the tools.
+/// A directory with all scripts of a shell and a root, and the PATH with the tools.
 fn chain_scratch(file: impl Fn(&str) -> String) -> (Scratch, String) {
     let scratch = Scratch::new();
     for tool in definitions() {
@@ -109,7 +109,7 @@ fn chain_scratch(file: impl Fn(&str) -> String) -> (Scratch, String) {
 fn bash_completes_a_chain() {
     let (scratch, path) = chain_scratch(|name| format!("{name}.bash"));
     for (typed, wanted) in CHAINS {
-        // bash makes words of their own of = and :
+        // bash splits words at = and :
         let words = typed.replace('=', " = ").replace(':', " : ");
         let tool = typed.split(' ').next().unwrap_or_default();
         let script = format!(
@@ -140,7 +140,7 @@ fn fish_completes_a_chain() {
             fish.current_dir(scratch.path(""));
         });
         let offered = fish.end().ok();
-        // bash and zsh complete what comes after a colon, fish the whole word
+        // bash and zsh complete the part after a colon, fish the whole word
         let is_wanted = |line: &str| {
             let word = line.split('\t').next().unwrap_or_default().trim_end_matches('/');
             word == wanted || word.strip_suffix(wanted).is_some_and(|start| start.ends_with(':'))
@@ -182,7 +182,7 @@ fn mandoc_finds_nothing_wrong_in_a_manual_page() {
     let pages = definitions().map(|tool| written(&scratch, &tool, &format!("man/{}.1", tool.get_name())));
     for page in pages.into_iter().chain(overview.to_str().map(String::from)) {
         let said = Run::new("mandoc").args(["-T", "lint", &page]).end();
-        // the pages have no date, as they have no release yet
+        // the pages have no date, because there is no release yet
         let said = said.out() + &said.err();
         let wrong: Vec<&str> = said.lines().filter(|line| !line.contains("missing date")).collect();
         assert_eq!(wrong, [""; 0]);

@@ -1,5 +1,5 @@
-//! `escape WAY FILE [MORE]`: tries to read FILE, which lies outside of the root, by a way that no
-//! shell has words for, and prints it. It is run inside.
+//! `escape WAY FILE [MORE]`: tries to read FILE, which is outside the root, in a way that a shell cannot, and
+//! prints it. It runs inside.
 //!
 //! | WAY | MORE | |
 //! | --- | --- | --- |
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let more = more.first().map(String::as_str).unwrap_or_default();
     let text = match way.as_str() {
         "socket" => {
-            // relative to what came, and from there up to the top
+            // relative to the received directory, and from there up to the top
             nix::unistd::fchdir(directory_from(more.parse()?)?)?;
             std::fs::read_to_string(Path::new("../../../../../../../..").join(file.trim_start_matches('/')))?
         }
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn inherited(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: whoever started this left it open, and nothing here closes it.
+    // SAFETY: the caller left it open, and nothing here closes it.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
@@ -74,8 +74,8 @@ fn directory_from(socket: RawFd) -> Result<OwnedFd, Box<dyn Error>> {
     Err("nothing came with the message".into())
 }
 
-/// A program that runs cannot be written to (ETXTBSY), but one that was opened before its process ended can
-/// after that.
+/// A running program cannot be written to (ETXTBSY), but if it was opened before its process ended, it can be
+/// written to afterwards.
 fn overwrite(program: &str) -> Result<String, Box<dyn Error>> {
     let named = open(program, OFlag::O_PATH, Mode::empty()).map_err(|errno| format!("{errno:?}"))?;
     let named = format!("/proc/self/fd/{}", named.as_raw_fd());
@@ -91,7 +91,7 @@ fn overwrite(program: &str) -> Result<String, Box<dyn Error>> {
     }
 }
 
-/// From the own mount namespace to each one that was made before it.
+/// From this process's mount namespace to each one that was created before it.
 fn through_namespaces(file: &str) -> Result<String, Box<dyn Error>> {
     // NS_MNT_GET_PREV of linux/nsfs.h: _IOR(0xb7, 12, struct mnt_ns_info)
     const NS_MNT_GET_PREV: libc::Ioctl = 0x8010_b70c_u32 as libc::Ioctl;

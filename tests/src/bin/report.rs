@@ -1,5 +1,5 @@
-//! `report FILE [ARG]...` writes to FILE (`-`: standard output) what it received, a line for
-//! each thing, so that a test can compare what came with what was sent.
+//! `report FILE [ARG]...` writes what it received to FILE (`-`: standard output), one line each, so that a
+//! test can compare it with what was sent.
 #![no_main]
 
 use std::ffi::{CStr, OsString};
@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt as _;
 
 system::main!(report);
 
-/// The C entry point spares us std's start-up code, which would itself change SIGPIPE
-/// and open closed standard descriptors.
+/// The C entry point avoids std's start-up code, which would itself change SIGPIPE and open closed standard
+/// descriptors.
 fn report(args: Vec<OsString>) -> i32 {
     // before anything is opened here
     let descriptors = descriptors();
@@ -46,7 +46,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `environ` in its own order; std's copy leaves out what has no `=`.
+/// `environ` in its original order; std's copy omits entries without `=`.
 fn environment() -> Vec<Vec<u8>> {
     unsafe extern "C" {
         static mut environ: *const *const libc::c_char;
@@ -93,7 +93,7 @@ fn nice() -> i32 {
     unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
 }
 
-/// The signals of which something is true, as their numbers.
+/// The numbers of the signals for which `is_so` is true.
 fn numbers(is_so: impl Fn(i32) -> bool) -> String {
     (1..=64).filter(|signal| is_so(*signal)).map(|signal| signal.to_string()).collect::<Vec<_>>().join(",")
 }
@@ -101,7 +101,7 @@ fn numbers(is_so: impl Fn(i32) -> bool) -> String {
 fn is_blocked(signal: i32) -> bool {
     // SAFETY: all zeroes is a valid set, an empty one.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: without a new set it only writes the old one to where it is told.
+    // SAFETY: without a new set it only writes the old one to its argument.
     unsafe { libc::sigprocmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut set) };
     // SAFETY: a set that was just filled, and any number.
     unsafe { libc::sigismember(&raw const set, signal) == 1 }
@@ -110,7 +110,7 @@ fn is_blocked(signal: i32) -> bool {
 fn is_ignored(signal: i32) -> bool {
     // SAFETY: all zeroes is a valid action, the default one.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: without a new action it only writes the old one to where it is told.
+    // SAFETY: without a new action it only writes the old one to its argument.
     let known = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } == 0;
     known && action.sa_sigaction == libc::SIG_IGN
 }

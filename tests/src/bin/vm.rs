@@ -1,11 +1,13 @@
-//! `vm [--v1] KERNEL TOOLS -- WHO PROGRAM [ARG]... [-- WHO PROGRAM [ARG]...]...`
+//! `vm [--system DIRECTORY] [--one-processor] [--v1|--without-memory] KERNEL TOOLS -- WHO PROGRAM [ARG]... [-- WHO PROGRAM [ARG]...]...`
 //!
 //! Boots KERNEL, with the tools in the directory TOOLS, and runs each test PROGRAM as
 //! WHO (root, user or delegated). Ends with 0 if all of them did. With --v1 the machine has
-//! control groups of version 1 alone.
+//! control groups of version 1 alone; with --without-memory its kernel has no memory controller. With --system it has the
+//! programs of the system below DIRECTORY, which can be for another processor, like KERNEL and the tools.
+//! It has two processors, or with --one-processor one.
 //!
-//! `vm --disk IMAGE KERNEL TOOLS [-- WORD]...` boots KERNEL with the disk of `tests/worlds/image` and the scripts of
-//! `tests/worlds`, which get the words on the kernel's command line.
+//! `vm --disk IMAGE KERNEL TOOLS [-- WORD]...` boots KERNEL with the disk of `tests/worlds/image` and the
+//! scripts in `tests/worlds`. The words are added to the kernel's command line.
 
 use std::env;
 use std::fs;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use tests::machine::Machine;
 use tests::vm::{Hierarchies, Vm, Who};
 
-/// Emulation takes about ten times as long as the machine it runs on.
+/// Emulation takes about ten times as long as the host itself.
 const MACHINE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 fn main() -> ExitCode {
@@ -26,17 +28,36 @@ fn main() -> ExitCode {
     {
         return boot_disk(Path::new(image), Path::new(kernel), Path::new(tools), words);
     }
+    let (system, args) = match args.as_slice() {
+        [option, system, rest @ ..] if option == "--system" => (system.as_str(), rest),
+        all => ("/", all),
+    };
+    let (one_processor, args) = match args {
+        [option, rest @ ..] if option == "--one-processor" => (true, rest),
+        all => (false, all),
+    };
     let mut parts = args.split(|arg| arg == "--");
     let (hierarchies, kernel, tools) = match parts.next() {
-        Some([v1, kernel, tools]) if v1 == "--v1" => (Hierarchies::V1, kernel, tools),
+        Some([option, kernel, tools]) if option == "--v1" => (Hierarchies::V1, kernel, tools),
+        Some([option, kernel, tools]) if option == "--without-memory" => {
+            (Hierarchies::WithoutMemory, kernel, tools)
+        }
         Some([kernel, tools]) => (Hierarchies::V2, kernel, tools),
         _ => {
-            eprintln!("vm: usage: vm [--v1] KERNEL TOOLS -- WHO PROGRAM [ARG]... [-- ...]");
+            eprintln!(
+                "vm: usage: vm [--system DIRECTORY] [--one-processor] [--v1|--without-memory] KERNEL TOOLS \
+                -- WHO PROGRAM [ARG]... [-- ...]"
+            );
             return ExitCode::from(2);
         }
     };
-    let mut vm = Vm::new(Path::new(kernel), hierarchies);
-    for tool in ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report", "escape", "ways_out"] {
+    let mut vm = Vm::new(Path::new(kernel), Path::new(system), hierarchies);
+    if one_processor {
+        vm.one_processor();
+    }
+    for tool in
+        ["unshare-rs", "cgexec-rs", "chroot-rs", "rootfs-fetch", "report", "escape", "decisions", "ways_out"]
+    {
         vm.tool(&Path::new(tools).join(tool));
     }
     // crun is for tests/benches/start-limited
@@ -76,9 +97,11 @@ fn boot_disk(image: &Path, kernel: &Path, tools: &Path, words: &[String]) -> Exi
     {
         machine.tool(&tools.join(tool));
     }
-    let images = tools.join("images");
-    if images.is_file() {
-        machine.tool(&images);
+    // test programs, if tests/run has put them there
+    for program in ["images", "systemd_inside", "ways_out_test"].map(|name| tools.join(name)) {
+        if program.is_file() {
+            machine.tool(&program);
+        }
     }
     let scripts =
         fs::read_dir("tests/worlds").expect("the scripts of tests/worlds, below the working directory");

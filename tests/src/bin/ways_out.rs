@@ -1,6 +1,6 @@
-//! `ways_out [HANDLE]`: tries, from inside, each way by which containers have been left or have changed their
-//! machine, and prints a line for each: its name, and whether it is open. It asks and opens, and changes
-//! nothing. HANDLE is a file of outside, as [`tests::file_handle`] has it.
+//! `ways_out [HANDLE]`: tries, from inside, each known way out of a container, or to change the machine, and
+//! prints a line for each: its name, and whether it is open. It only asks and opens, and changes nothing.
+//! HANDLE is a file outside, from [`tests::file_handle`].
 //!
 //! `ways_out --with-key COMMAND [ARG]...` becomes COMMAND with a session keyring that holds a key.
 
@@ -17,8 +17,11 @@ use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
-/// What a way leads to: nothing if there is nothing to try it on.
+/// Whether a way is open; None if there is nothing to try it on.
 type Outcome = Option<bool>;
+
+/// linux/socket.h
+const AF_VSOCK: c_long = 40;
 
 const PLACE: &str = "/tmp/ways_out";
 
@@ -29,13 +32,15 @@ fn main() {
     }
     fs::create_dir_all(PLACE).expect("a place to try mounts");
     let handle = args.first().map(String::as_str);
-    let ways: [(&str, Outcome); 22] = [
-        ("make a device node (kernel log) and open it", Some(own_node())),
-        ("open a device node that lies in NEWROOT", node_of_root()),
+    let ways: [(&str, Outcome); 25] = [
+        ("make a device node (kernel log) and open it", Some(opens_own_node(1, 11))),
+        ("the same with fuse or tun", Some(fuse_or_tun())),
+        ("open an existing device node in NEWROOT", node_of_root()),
         ("mount a disk", Some(is_let(mount_at("none", "ext4")))),
         ("mount devtmpfs, debugfs, tracefs, securityfs or bpf", Some(kernel_file_systems())),
         ("mount a cgroup hierarchy", Some(mounts("cgroup2") || mounts("cgroup"))),
         ("write a sysctl (core_pattern) as it is shown", Some(opens("/proc/sys/kernel/core_pattern"))),
+        ("the same with drop_caches, sysrq-trigger or an interrupt", Some(files_of_root())),
         ("write it after mounting a new proc", Some(after_new_proc())),
         ("remount /proc/sys or a read-only bind writable", Some(remounts())),
         ("the same in a user namespace of its own", in_child(nested_remounts)),
@@ -51,10 +56,11 @@ fn main() {
         ("open a file outside by its handle", handle.map(|handle| tests::file_handle::open(handle).is_ok())),
         ("watch a whole file system: fanotify", Some(fanotify())),
         ("read the caller's session key", Some(session_key())),
+        ("open a socket to the hypervisor", Some(is_let(call(libc::SYS_socket, [AF_VSOCK, 1, 0, 0, 0])))),
         ("userfaultfd", Some(call(libc::SYS_userfaultfd, [1, 0, 0, 0, 0]).is_ok())),
         ("io_uring", Some(io_uring())),
         (
-            "type into the caller's terminal: TIOCSTI",
+            "call TIOCSTI, which types into a terminal",
             Some(is_let(call(libc::SYS_ioctl, [-1, 0x5412, 0, 0, 0]))),
         ),
         ("make a user namespace", in_child(|| unshare(CloneFlags::CLONE_NEWUSER).is_ok())),
@@ -77,7 +83,7 @@ fn call(number: c_long, [a, b, c, d, e]: [c_long; 5]) -> Result<c_long, Errno> {
     Errno::result(unsafe { libc::syscall(number, a, b, c, d, e) })
 }
 
-/// Whether a call came so far that its arguments were looked at.
+/// Whether the kernel got as far as checking a call's arguments.
 fn is_let<T>(result: Result<T, Errno>) -> bool {
     !matches!(result, Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EROFS))
 }
@@ -90,12 +96,26 @@ fn reads(path: &str) -> bool {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).is_ok()
 }
 
-fn own_node() -> bool {
+fn opens_own_node(major: u64, minor: u64) -> bool {
     let node = "/tmp/ways_out-node";
-    let made = mknod(node, SFlag::S_IFCHR, Mode::S_IRUSR, makedev(1, 11));
+    let made = mknod(node, SFlag::S_IFCHR, Mode::S_IRUSR, makedev(major, minor));
     let open = made.is_ok() && reads(node);
     let _ = fs::remove_file(node);
     open
+}
+
+/// linux/miscdevice.h
+fn fuse_or_tun() -> bool {
+    [229, 200].into_iter().any(|minor| opens_own_node(10, minor))
+}
+
+/// Files of /proc that the kernel opens for the machine's user 0, whatever its capabilities are.
+fn files_of_root() -> bool {
+    let interrupts = fs::read_dir("/proc/irq").into_iter().flatten().flatten();
+    ["/proc/sys/vm/drop_caches", "/proc/sysrq-trigger"].into_iter().any(opens)
+        || interrupts
+            .map(|entry| entry.path().join("smp_affinity"))
+            .any(|path| opens(&path.to_string_lossy()))
 }
 
 fn node_of_root() -> Outcome {
@@ -139,7 +159,7 @@ fn nested_remounts() -> bool {
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).is_ok() && remounts()
 }
 
-/// Whether a file that orders a group about can be written to.
+/// Whether a file that controls a group is writable.
 fn writes_cgroup(dir: &Path, depth: u32) -> bool {
     let orders = ["cgroup.kill", "cgroup.procs", "memory.max", "tasks"];
     if orders.iter().any(|name| opens(&dir.join(name).to_string_lossy())) {
@@ -168,7 +188,7 @@ fn switches() -> bool {
     let path = nowhere.as_ptr() as c_long;
     // SAFETY: all zero is a valid timex.
     let mut clock: libc::timex = unsafe { std::mem::zeroed() };
-    // with a tick that none can have
+    // with an impossible tick
     clock.modes = libc::ADJ_TICK;
     let adjust = call(libc::SYS_adjtimex, [&raw mut clock as c_long, 0, 0, 0, 0]);
     is_let(adjust)
@@ -207,7 +227,7 @@ fn io_uring() -> bool {
     call(libc::SYS_io_uring_setup, [1, parameters.as_mut_ptr() as c_long, 0, 0, 0]).is_ok()
 }
 
-/// Tries in a process of its own what cannot be taken back.
+/// Tries in a child process what cannot be reversed.
 fn in_child(way: impl FnOnce() -> bool) -> Outcome {
     // SAFETY: one thread.
     match unsafe { fork() }.expect("a process") {

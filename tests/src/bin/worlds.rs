@@ -1,5 +1,6 @@
-//! `worlds run WORLD [PAGE...]` runs the sessions of a world where it is started: all, or of the pages that start so.
-//! `worlds check LOG...` holds what the logs say against what is known, with a line for each world.
+//! `worlds run WORLD [PAGE...]` runs the sessions of a world where it is started: all, or those of pages with
+//! these prefixes. `worlds check LOG...` compares the logs with what is known, and prints a line for each
+//! world.
 
 use std::env;
 use std::fs;

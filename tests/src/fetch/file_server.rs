@@ -1,4 +1,4 @@
-//! A server with files, archives to put on it, and the tool as its client.
+//! A server with files, archives to serve, and the tool as its client.
 
 use serde_json::json;
 
@@ -29,7 +29,7 @@ pub fn serve(files: Files) -> Server {
     })
 }
 
-/// A root archive whose note tells it from others.
+/// A root archive, recognisable by its note.
 pub fn archive(note: &str) -> Vec<u8> {
     Tar::new().dir("etc", 0o755).file("etc/note", note.as_bytes()).end()
 }
@@ -39,7 +39,7 @@ pub fn file(path: &str, data: impl Into<Vec<u8>>) -> (String, Vec<u8>) {
     (path.to_string(), data.into())
 }
 
-/// An archive of an OCI layout whose one layer is an archive.
+/// An archive of an OCI layout; its only layer is an archive with this note.
 pub fn oci_archive(note: &str) -> Vec<u8> {
     let layer = archive(note);
     let describe = |data: &[u8], kind: &str| json!({"mediaType": kind, "digest": format!("sha256:{}", hex(data)), "size": data.len()});

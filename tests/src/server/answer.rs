@@ -1,4 +1,4 @@
-//! What a server says: as it should be, or wrong in one way.
+//! A response: correct, or wrong in one way.
 
 use std::io::{self, Write};
 use std::thread;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::Request;
 
-/// What the server does after an answer.
+/// What the server does after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     /// Reads the next request.
     Listen,
     /// Closes the connection.
     Close,
-    /// Resets it.
+    /// Resets the connection.
     Reset,
     /// Keeps it open and silent until the client closes it.
     Hold,
@@ -22,39 +22,39 @@ pub enum Then {
 #[derive(Clone, Copy, Debug)]
 enum Pace {
     AtOnce,
-    /// A byte, and this pause.
+    /// One byte at a time, with this pause.
     Drip(Duration),
     /// The body again and again.
     ForEver,
 }
 
-/// An answer that is being described.
+/// A response to send.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// All bytes, where they are given.
+    /// The raw bytes, if they are given.
     raw: Option<Vec<u8>>,
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    /// What Content-Length says, where that is not the body's; nothing is said with `Some(None)`.
+    /// The value of Content-Length, if it differs from the body's length; `Some(None)` omits the header.
     declared: Option<Option<u64>>,
     pace: Pace,
     then: Then,
 }
 
 impl Answer {
-    /// An empty one.
+    /// An empty response.
     pub fn new(status: u16) -> Self {
         let (headers, body) = (Vec::new(), Vec::new());
         Self { raw: None, status, headers, body, declared: None, pace: Pace::AtOnce, then: Then::Listen }
     }
 
-    /// These bytes and nothing else, and the end of the connection.
+    /// These raw bytes, and then the end of the connection.
     pub fn raw(bytes: Vec<u8>) -> Self {
         Self { raw: Some(bytes), ..Self::new(200) }.then(Then::Close)
     }
 
-    /// No answer: the connection stays open.
+    /// No response: the connection stays open.
     pub fn silent() -> Self {
         Self::raw(Vec::new()).then(Then::Hold)
     }
@@ -64,12 +64,12 @@ impl Answer {
         Self::new(200).body(body)
     }
 
-    /// A redirect to there.
+    /// A redirect to this location.
     pub fn redirect(location: impl Into<String>) -> Self {
         Self::new(307).header("Location", location)
     }
 
-    /// An error of a registry, as distribution-spec writes it.
+    /// A registry's error, as in distribution-spec.
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
         Self::new(status).body(body).header("Content-Type", "application/json")
@@ -87,20 +87,20 @@ impl Answer {
         self
     }
 
-    /// Says that the body has this length, whatever it has.
+    /// Declares this length for the body.
     pub fn declared(mut self, length: u64) -> Self {
         self.declared = Some(Some(length));
         self
     }
 
-    /// Says nothing of the length: the end of the connection is the end of the body.
+    /// Declares no length: the end of the connection is the end of the body.
     pub fn undeclared(mut self) -> Self {
         self.declared = Some(None);
         self.then = Then::Close;
         self
     }
 
-    /// Sends the body again and again until the client goes.
+    /// Sends the body again and again until the client disconnects.
     pub fn for_ever(mut self) -> Self {
         self.pace = Pace::ForEver;
         self
@@ -112,13 +112,13 @@ impl Answer {
         self
     }
 
-    /// Does this after it, and declares the full length if only a part of the body is sent.
+    /// Does this afterwards, and declares the full length if only a part of the body is sent.
     pub fn then(mut self, then: Then) -> Self {
         self.then = then;
         self
     }
 
-    /// The first bytes of the body, of which the whole length is declared, and a reset.
+    /// Sends the first bytes of the body, with its whole length declared, and then a reset.
     pub fn cut(mut self, length: usize) -> Self {
         self = if self.declared.is_none() {
             let whole = self.body.len() as u64;
@@ -130,10 +130,10 @@ impl Answer {
         self.then(Then::Reset)
     }
 
-    /// Sends it; `stopped` says when nobody wants more.
+    /// Sends it; `stopped` returns true when the server is being stopped.
     ///
     /// # Errors
-    /// What the connection says.
+    /// Those of the connection.
     pub fn write(
         self,
         request: &Request,

@@ -1,4 +1,4 @@
-//! An image, and how a registry that means well answers for it: distribution-spec.
+//! An image, and the responses of a well-behaved registry for it: distribution-spec.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use super::{Answer, Request};
 use crate::layout::{hex, media};
 use crate::tar::Tar;
 
-/// An image with one layer or more, in memory.
+/// An image in memory, with one or more layers.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
     blobs: BTreeMap<String, Vec<u8>>,
@@ -27,7 +27,7 @@ impl Image {
         Self::default().with(&archive.file("noise", &noise(size)).end()).finished()
     }
 
-    /// With one more layer, packed by gzip.
+    /// Adds a layer, compressed with gzip.
     pub fn with(mut self, archive: &[u8]) -> Self {
         let packed = gzip(archive);
         let descriptor = self.blob(&packed, &format!("{}+gzip", media::LAYER));
@@ -36,13 +36,13 @@ impl Image {
         self
     }
 
-    /// With its manifest, under the tag `latest`.
+    /// Adds its manifest, with the tag `latest`.
     pub fn finished(self) -> Self {
         let layers = json!(self.layers);
         self.with_layers(&layers)
     }
 
-    /// The same with a manifest that lists these layers.
+    /// The same, with a manifest that lists these layers.
     pub fn with_layers(mut self, layers: &Value) -> Self {
         let rootfs = json!({"type": "layers", "diff_ids": self.contents});
         let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": rootfs});
@@ -54,7 +54,7 @@ impl Image {
         self
     }
 
-    /// Keeps bytes, and returns what refers to them.
+    /// Keeps bytes, and returns their descriptor.
     pub fn blob(&mut self, data: &[u8], media_type: &str) -> Value {
         let digest = format!("sha256:{}", hex(data));
         self.blobs.insert(digest.clone(), data.to_vec());
@@ -70,7 +70,7 @@ impl Image {
         json!({"mediaType": media_type, "digest": digest, "size": data.len()})
     }
 
-    /// What refers to a layer.
+    /// The descriptor of a layer.
     pub fn layer(&self, number: usize) -> &Value {
         &self.layers[number]
     }
@@ -80,12 +80,12 @@ impl Image {
         self.blobs[self.layers[number]["digest"].as_str().expect("a digest")].as_slice()
     }
 
-    /// Where a layer is: `/v2/it/blobs/sha256:…`.
+    /// The path of a layer: `/v2/it/blobs/sha256:…`.
     pub fn path(&self, number: usize) -> String {
         format!("/v2/it/blobs/{}", self.layers[number]["digest"].as_str().expect("a digest"))
     }
 
-    /// The answer to any request for the image `it`.
+    /// The response to any request for the image `it`.
     pub fn answer(&self, request: &Request) -> Answer {
         let unknown = |code| Answer::error(404, code, "there is no such thing");
         if request.path() == "/v2/" {
@@ -110,7 +110,7 @@ impl Image {
     }
 }
 
-/// All bytes, or those from where the request wants them.
+/// All bytes, or those from the requested offset on.
 fn part(data: &[u8], request: &Request) -> Answer {
     let answer = Answer::ok(data).header("Content-Type", "application/octet-stream");
     match request.from() {
@@ -130,7 +130,7 @@ pub fn gzip(data: &[u8]) -> Vec<u8> {
     packer.finish().expect("a Vec takes all")
 }
 
-/// Bytes that do not compress, and are always the same: a xorshift generator.
+/// Bytes that do not compress, always the same: a xorshift generator.
 pub fn noise(size: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut bytes = Vec::with_capacity(size);

@@ -1,9 +1,9 @@
-//! What a client asks: RFC 9112.
+//! A client's request: RFC 9112.
 
 use std::io::{self, Read};
 use std::time::Instant;
 
-/// More than rootfs-fetch ever sends, in bytes.
+/// The maximum size of a head, more than rootfs-fetch ever sends.
 const MAX_HEAD: usize = 64 << 10;
 
 /// A request.
@@ -24,10 +24,10 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads one; nothing where the client has closed the connection.
+    /// Reads a request; None if the client has closed the connection.
     ///
     /// # Errors
-    /// What the connection says, and what is no request.
+    /// What the connection reports, and bytes that are not a request.
     pub fn read(stream: &mut impl Read) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
         let mut byte = [0];
@@ -73,12 +73,12 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// Where a `Range: bytes=N-` starts.
+    /// The start of a `Range: bytes=N-`.
     pub fn from(&self) -> Option<usize> {
         self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
 
-    /// Everything in it, to look for what must not be there.
+    /// The whole request as text, to look for what must not be in it.
     pub fn text(&self) -> String {
         let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
         let head = format!("{} {}\n", self.method, self.target);

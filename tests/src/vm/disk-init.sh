@@ -1,11 +1,11 @@
 #!/bin/sh
-# Loads the driver of the disk, puts /world there, and becomes the init of the disk, or the one
-# that the kernel's command line names as world.init=.
+# Loads the driver of the disk, mounts /world there, and becomes the init of the disk, or the program
+# that world.init= on the kernel's command line names.
 busybox() { /bin/busybox "$@"; }
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs devtmpfs /dev
-# one needs the other, and which is in the kernel depends on the kernel: until it works
+# the modules depend on each other, and some may be built in: try until it works
 tries=0
 until busybox mount -t ext4 /dev/vda /disk 2>/dev/null; do
     for module in /modules/*.ko; do busybox insmod "$module" 2>/dev/null; done

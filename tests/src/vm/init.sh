@@ -1,6 +1,6 @@
 #!/bin/sh
-# The kernel starts this in its first root, which can be no container's root: pivot_root(2)
-# refuses to move it. So everything goes to a tmpfs, as on a machine with a disk.
+# The kernel starts this script in its first root, which cannot be a container's root: pivot_root(2)
+# refuses to move it. So everything is moved to a tmpfs, as on a machine with a disk.
 set -e
 mkdir /moved
 mount -t tmpfs -o mode=755,size=90% tmpfs /moved

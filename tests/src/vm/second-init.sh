@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the machine that the tests expect, runs /jobs, and stops the machine.
-# Lines that start with [vm] are for the host.
+# Sets up the machine that the tests expect, runs /jobs, and stops the machine.
+# The host reads the lines that start with [vm].
 . /bin/mounts.sh
 for module in /modules/*.ko; do
     [ ! -e "$module" ] || insmod "$module"
@@ -13,8 +13,8 @@ as_root() { "$@"; }
 
 as_user() { su -s /bin/sh -c 'cd; exec "$@"' -- user sh "$@"; }
 
-# The user owns a part of the hierarchy, with controllers, and runs in a leaf of it:
-# what a service manager leaves to a user's session.
+# The user owns a part of the hierarchy, with controllers, and runs in a leaf of it,
+# as in a session that a service manager has set up.
 delegated() (
     group=/sys/fs/cgroup/users
     echo '+cpu +memory +pids' >/sys/fs/cgroup/cgroup.subtree_control

@@ -1,4 +1,4 @@
-//! What does not run as its page says: the file `tests/worlds/known`.
+//! The sessions that differ from their page: the file `tests/worlds/known`.
 
 use std::collections::BTreeSet;
 
@@ -6,37 +6,38 @@ use super::list::{WORLDS, World};
 use crate::documents;
 use crate::session::{self, Session};
 
-/// The file with what does not run as its page says.
+/// The file that lists the sessions that differ from their page.
 pub const KNOWN: &str = "tests/worlds/known";
-/// Why a session does not run as its page says.
+/// Why a session differs from its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    /// It is meant so.
+pub(super) enum KnownKind {
+    /// It is intended.
     Differs,
     /// It is a defect, of a tool or of the page.
     Open,
-    /// It runs as its page says, or does not, as the machine goes.
+    /// It sometimes differs, depending on the machine's load.
     Either,
 }
 
 /// A paragraph of the file.
 #[derive(Debug)]
 pub(super) struct Known {
-    pub(super) kind: Kind,
+    pub(super) kind: KnownKind,
     worlds: Vec<String>,
     sessions: BTreeSet<String>,
     pub(super) why: String,
 }
 
-/// What does not run as its page says, of all worlds.
+/// The sessions that differ from their page, of all worlds.
 #[derive(Debug)]
 pub struct Expected(pub(super) Vec<Known>);
 
 impl Expected {
-    /// Reads paragraphs: `open WORLD...: REASON` or `differs WORLD...: REASON`, then a line for each session.
+    /// Parses paragraphs: `open WORLD...: REASON` or `differs WORLD...: REASON`, then a line for each
+    /// session.
     ///
     /// # Panics
-    /// With the line that is none of these.
+    /// With a line that is none of these.
     #[track_caller]
     pub fn read(text: &str) -> Self {
         let mut found: Vec<Known> = Vec::new();
@@ -50,9 +51,9 @@ impl Expected {
             let (head, why) = line.split_once(": ").unwrap_or_else(|| panic!("{KNOWN}: no reason: {line}"));
             let mut words = head.split(' ');
             let kind = match words.next() {
-                Some("open") => Kind::Open,
-                Some("either") => Kind::Either,
-                Some("differs") => Kind::Differs,
+                Some("open") => KnownKind::Open,
+                Some("either") => KnownKind::Either,
+                Some("differs") => KnownKind::Differs,
                 _ => panic!("{KNOWN}: open, differs or either? {line}"),
             };
             let worlds: Vec<String> = words.map(String::from).collect();
@@ -64,7 +65,7 @@ impl Expected {
         Self(found)
     }
 
-    /// The number of the paragraph that has it.
+    /// The number of the paragraph that lists it.
     pub(super) fn of(&self, world: &World, session: &str) -> Option<usize> {
         self.0.iter().position(|known| {
             known.sessions.contains(session) && known.worlds.iter().any(|name| is_named(world.name, name))
@@ -82,7 +83,7 @@ impl Expected {
         (0..=self.first(at)).filter(|at| self.first(*at) == *at).count()
     }
 
-    /// What stands there and is no session of such a world, or stands there twice.
+    /// Entries without a session of such a world, and duplicate entries.
     pub fn surplus(&self) -> Vec<String> {
         let all: Vec<Session> = session::all().collect();
         let mut wrong = Vec::new();
@@ -105,7 +106,7 @@ impl Expected {
     }
 }
 
-/// `*` at an end of a name in the file stands for anything.
+/// `*` at either end of a name in the file matches anything.
 fn is_named(name: &str, pattern: &str) -> bool {
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
         (Some(end), _) => name.ends_with(end),
@@ -114,7 +115,7 @@ fn is_named(name: &str, pattern: &str) -> bool {
     }
 }
 
-/// What does not run as its page says, as it stands in the tree, or stood there when this was built.
+/// The known differences, from the source tree, or as they were when this program was built.
 #[track_caller]
 pub fn expected() -> Expected {
     Expected::read(&documents::text(KNOWN))

@@ -9,7 +9,7 @@ use crate::session::{self, Session, SessionEnv, SessionKind};
 pub struct World {
     /// Its name in `tests/worlds/known` and for the scripts.
     pub name: &'static str,
-    /// What it is.
+    /// Its description.
     pub what: &'static str,
     who: Who,
     /// Only the pages whose path starts with one of these.
@@ -19,18 +19,20 @@ pub struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     Root,
-    /// Root where systemd manages control groups of version 2.
+    /// Root, with systemd as the manager of cgroup v2.
     RootOfSystemd,
-    /// Root where there is no control group of version 2 alone.
+    /// Root, without a hierarchy of only cgroup v2.
     RootOfV1,
     User,
-    /// The sessions that need a second host, and no others.
+    /// A user with their own systemd.
+    Login,
+    /// Only the sessions that need a second host.
     ClusterRoot,
     ClusterUser,
 }
 
 const EVERY: &[&str] = &[""];
-/// What the way into a machine can make different: who is whose child, in which control group, with which terminal.
+/// How the login to a machine can make a difference: by the parent process, the control group, the terminal.
 const CHAIN: &[&str] = &[
     "README.md",
     "unshare-rs/README.md",
@@ -56,29 +58,29 @@ pub static WORLDS: &[World] = &[
         EVERY,
         "Debian 12, its kernel 6.1 and systemd: root logs in with ssh, on a terminal",
     ),
-    world("debian-user", Who::User, EVERY, "the same: a user with subordinate ids logs in"),
-    world("debian-bob", Who::User, CHAIN, "the same: a user without subordinate ids"),
+    world("debian-user", Who::Login, EVERY, "the same: a user with subordinate ids logs in"),
+    world("debian-bob", Who::Login, CHAIN, "the same: a user without subordinate ids"),
     world(
         "testing-root",
         Who::RootOfSystemd,
         EVERY,
         "the kernel of Debian testing (7.2), the rest as in debian-root",
     ),
-    world("testing-user", Who::User, EVERY, "the same kernel, the rest as in debian-user"),
+    world("testing-user", Who::Login, EVERY, "the same kernel, the rest as in debian-user"),
     world(
         "apparmor",
-        Who::User,
+        Who::Login,
         CHAIN,
-        "the same kernel, a user whose programs may not make user namespaces, as on Ubuntu, with the AppArmor \
+        "the same kernel, a user whose programs cannot create user namespaces, as on Ubuntu, with the AppArmor \
          profiles of our packages",
     ),
     world(
         "terminal",
-        Who::User,
+        Who::Login,
         CHAIN,
         "debian-user, in a desktop's terminal: a scope of the user's systemd with TasksMax",
     ),
-    world("tmux", Who::User, CHAIN, "debian-user, in tmux"),
+    world("tmux", Who::Login, CHAIN, "debian-user, in tmux"),
     world("cron", Who::User, CHAIN, "debian-user, from cron: no terminal, no XDG_RUNTIME_DIR"),
     world("sudo", Who::RootOfSystemd, CHAIN, "debian-user becomes root by sudo, with its secure_path"),
     world(
@@ -115,8 +117,8 @@ pub static WORLDS: &[World] = &[
     world("rootless", Who::Root, CHAIN, "in a user's podman with its defaults, root inside"),
     world("docker-root", Who::Root, CHAIN, "in Docker with its defaults, root inside"),
     world("docker-user", Who::User, CHAIN, "the same, a user inside"),
-    world("chain-root", Who::Root, CHAIN, "in a container of our own chain, which root has started"),
-    world("chain-user", Who::Root, CHAIN, "in one that a user has started, root inside"),
+    world("chain-root", Who::Root, CHAIN, "in a container of our own chain, started by root"),
+    world("chain-user", Who::Root, CHAIN, "the same, started by a user, root inside"),
     world(
         "host-runc",
         Who::RootOfV1,
@@ -143,8 +145,11 @@ impl World {
     pub(super) fn has(&self, session: &Session) -> bool {
         let runs = match session.kind() {
             SessionKind::Anyone => !matches!(self.who, Who::ClusterRoot | Who::ClusterUser),
-            SessionKind::Root => !matches!(self.who, Who::User | Who::ClusterRoot | Who::ClusterUser),
-            SessionKind::User => self.who == Who::User,
+            SessionKind::Root => {
+                !matches!(self.who, Who::User | Who::Login | Who::ClusterRoot | Who::ClusterUser)
+            }
+            SessionKind::User => matches!(self.who, Who::User | Who::Login),
+            SessionKind::Login => self.who == Who::Login,
             SessionKind::Vm => matches!(self.who, Who::Root | Who::RootOfSystemd),
             SessionKind::Systemd => self.who == Who::RootOfSystemd,
             SessionKind::Cluster => self.who == Who::ClusterUser,
@@ -154,7 +159,8 @@ impl World {
         runs && self.pages.iter().any(|start| session.page().starts_with(start))
     }
 
-    /// Runs its sessions of the pages whose path starts with one of these, with a line for each, its seconds, and the difference for one that went otherwise.
+    /// Runs its sessions of the pages whose path starts with one of these. Prints a line for each with its
+    /// seconds, and the difference, if there is one.
     pub fn run(&self, pages: &[&str], mut show: impl FnMut(&str)) {
         let is_wanted = |session: &Session| pages.iter().any(|start| session.page().starts_with(start));
         for session in session::all().filter(|session| self.has(session) && is_wanted(session)) {

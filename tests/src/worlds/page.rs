@@ -1,15 +1,15 @@
-//! The page that says what ran where: `tests/WORLDS.md`.
+//! The page with the results of all worlds: `tests/WORLDS.md`.
 
 use std::fmt::Write as _;
 
-use super::known::{Expected, Kind};
+use super::known::{Expected, KnownKind};
 use super::list::{WORLDS, World};
 use crate::session::{self, Session};
 
-/// The page that is written.
+/// The generated page.
 pub const PAGE: &str = "tests/WORLDS.md";
 
-/// Worlds that are not run, and why.
+/// Worlds that are not tested, and why.
 const NOT_RUN: &[(&str, &str)] = &[
     (
         "arm64, riscv64 and other processors",
@@ -27,7 +27,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("kernels before 6.1", "Debian's archive has none for a release that is supported"),
 ];
 
-/// The page of what ran where.
+/// The page with the results.
 pub fn page(expected: &Expected) -> String {
     let all: Vec<Session> = session::all().collect();
     let mut page = String::from(HEAD);
@@ -39,17 +39,20 @@ pub fn page(expected: &Expected) -> String {
     for world in WORLDS {
         let tried: Vec<_> = all.iter().filter(|session| world.has(session)).collect();
         let kinds = tried.iter().filter_map(|session| expected.of(world, &session.id()));
-        let kinds: Vec<Kind> = kinds.filter_map(|at| expected.0.get(at)).map(|known| known.kind).collect();
+        let kinds: Vec<KnownKind> =
+            kinds.filter_map(|at| expected.0.get(at)).map(|known| known.kind).collect();
         let count = |kind| kinds.iter().filter(|other| **other == kind).count();
-        let (differs, open) = (count(Kind::Differs), count(Kind::Open));
-        let (ran, not_run) = (tried.len() - kinds.len(), all.len() - tried.len() + count(Kind::Either));
+        let (differs, open) = (count(KnownKind::Differs), count(KnownKind::Open));
+        let (ran, not_run) = (tried.len() - kinds.len(), all.len() - tried.len() + count(KnownKind::Either));
         let (at, World { name, what, .. }) = (number(world), world);
         row(&mut page, &format!("| {at} | {name} | {what} | {ran} | {differs} | {open} | {not_run} |"));
     }
     page.push_str(MIDDLE);
-    for (kind, title) in
-        [(Kind::Differs, "## Differs on purpose"), (Kind::Open, "## Open"), (Kind::Either, "## Either")]
-    {
+    for (kind, title) in [
+        (KnownKind::Differs, "## Differs on purpose"),
+        (KnownKind::Open, "## Open"),
+        (KnownKind::Either, "## Either"),
+    ] {
         write!(page, "\n{title}\n\n").expect("a String takes all");
         for (at, known) in expected.0.iter().enumerate().filter(|(_, known)| known.kind == kind) {
             if expected.first(at) == at {
@@ -85,11 +88,11 @@ fn row(page: &mut String, line: &str) {
     page.push('\n');
 }
 
-fn mark(kind: Kind, number: usize) -> String {
+fn mark(kind: KnownKind, number: usize) -> String {
     match kind {
-        Kind::Differs => format!("d{number}"),
-        Kind::Open => format!("open {number}"),
-        Kind::Either => format!("either {number}"),
+        KnownKind::Differs => format!("d{number}"),
+        KnownKind::Open => format!("open {number}"),
+        KnownKind::Either => format!("either {number}"),
     }
 }
 

@@ -1,15 +1,15 @@
-//! What the logs of the worlds say, held against what is known.
+//! Compares the logs of the worlds with the known differences.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::known::{Expected, Kind};
+use super::known::{Expected, KnownKind};
 use super::list::World;
 use crate::session;
 
-/// How much of a difference is said again at the end, in lines.
+/// How many lines of a difference are repeated at the end.
 const MAX_DIFFERENCE_LINES: usize = 14;
 
-/// What was seen in the worlds.
+/// The results from the logs.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// By world and session.
@@ -17,21 +17,21 @@ pub struct Seen {
     /// The worlds whose script has started.
     begun: BTreeSet<String>,
     over: BTreeSet<String>,
-    /// Whose difference is being read.
+    /// The session whose difference is being read.
     last: Option<(String, String)>,
 }
 
-/// How a session went.
+/// The result of a session.
 #[derive(Debug, Default)]
 struct Outcome {
     /// As its page says.
     ran: bool,
-    /// Line by line, how it went otherwise.
+    /// The difference, line by line.
     difference: Vec<String>,
 }
 
 impl Seen {
-    /// Takes a line of [`World::run`], whatever stands before it; others are left.
+    /// Parses a line of [`World::run`], with anything before it; ignores other lines.
     pub fn line(&mut self, line: &str) {
         let line = line.trim_end();
         let begun = line.split_once("begins: world ").and_then(|(_, words)| words.split(' ').next());
@@ -52,7 +52,7 @@ impl Seen {
             }
             [world, session, how, ..] => {
                 let ran = how == "ran";
-                // somebody wrote into the line, such as the kernel
+                // another program wrote into the line, such as the kernel
                 let is_whole = ran || how == "failed";
                 let difference = if is_whole { Vec::new() } else { vec![format!("the log has: {line}")] };
                 let id = (world.to_string(), session.to_string());
@@ -63,14 +63,14 @@ impl Seen {
         }
     }
 
-    /// Whether anything of this world was seen.
+    /// Whether the log has any result of this world.
     pub fn has(&self, world: &World) -> bool {
         self.begun.contains(world.name)
             || self.over.contains(world.name)
             || self.sessions.keys().any(|(name, _)| name == world.name)
     }
 
-    /// What went otherwise than is known, a line each, and the difference below it, indented.
+    /// The results that differ from the known ones, a line each, with the difference indented below it.
     pub fn surprises(&self, world: &World, expected: &Expected) -> Vec<String> {
         let mut found = Vec::new();
         if !self.over.contains(world.name) {
@@ -80,7 +80,7 @@ impl Seen {
         for session in session::all().filter(|session| world.has(session)).map(|session| session.id()) {
             let known = expected.of(world, &session);
             let is_either =
-                known.and_then(|at| expected.0.get(at)).is_some_and(|known| known.kind == Kind::Either);
+                known.and_then(|at| expected.0.get(at)).is_some_and(|known| known.kind == KnownKind::Either);
             let outcome = self.sessions.get(&(world.name.to_string(), session.clone()));
             match (outcome, known) {
                 (Some(_), _) if is_either => {}
@@ -101,8 +101,8 @@ impl Seen {
     }
 }
 
-/// The lines of a difference. Where there are many, those that are as expected go first, but for the commands,
-/// then those in the middle: the end says what came.
+/// The lines of a difference. If there are too many, the expected ones are removed first, except for the
+/// commands, then those in the middle: the end has the actual output.
 fn shortened(difference: &[String]) -> String {
     let mut lines: Vec<&str> = difference.iter().map(String::as_str).collect();
     if lines.len() > MAX_DIFFERENCE_LINES {
@@ -122,7 +122,7 @@ fn shortened(difference: &[String]) -> String {
     text
 }
 
-/// What stands after the numbers of a line that was expected and came.
+/// The text after the numbers of a line that was expected and printed.
 fn as_expected(line: &str) -> Option<&str> {
     line.trim_start_matches(|each: char| each.is_ascii_digit() || each == ' ').strip_prefix("| ")
 }
@@ -137,7 +137,7 @@ mod tests {
         seen
     }
 
-    /// What is surprising in a world where all other sessions ran.
+    /// The unexpected results in a world where all other sessions ran.
     fn surprises(name: &str, log: &str) -> Vec<String> {
         let world = World::named(name).expect("a world");
         let mut all = String::new();
@@ -149,14 +149,15 @@ mod tests {
 
     #[test]
     fn a_difference_stands_below_the_session_that_went_otherwise() {
-        let log = "[session] cron README.md#1 failed (2.0 s)\r\n| - 0\r\n| + 1\r\nothers\n| no part of it";
-        assert_eq!(surprises("cron", log), ["went otherwise: README.md#1\n    | - 0\n    | + 1"]);
+        let log =
+            "[session] terminal README.md#1 failed (2.0 s)\r\n| - 0\r\n| + 1\r\nothers\n| no part of it";
+        assert_eq!(surprises("terminal", log), ["went otherwise: README.md#1\n    | - 0\n    | + 1"]);
     }
 
     #[test]
     fn a_long_difference_is_shown_by_its_two_ends() {
         let lines: String = (0..100).map(|number| format!("\n| line {number}")).collect();
-        let found = surprises("cron", &format!("[session] cron README.md#1 failed (1 s){lines}"));
+        let found = surprises("terminal", &format!("[session] terminal README.md#1 failed (1 s){lines}"));
         let found = found.join("\n");
         assert_eq!(found.lines().count(), 1 + MAX_DIFFERENCE_LINES + 1, "{found}");
         assert!(found.contains("| line 6\n    (86 more lines stand in the log)\n    | line 93\n"), "{found}");
@@ -167,33 +168,33 @@ mod tests {
     fn in_a_long_difference_the_lines_that_came_as_expected_are_left_out() {
         let same: String = (0..100).map(|number| format!("\n|    4    4 | line {number}")).collect();
         let log = format!(
-            "[session] cron README.md#1 failed (1 s)\n|    1    1 | $ sh{same}\n|   104      - a\n|       104 + b"
+            "[session] terminal README.md#1 failed (1 s)\n|    1    1 | $ sh{same}\n|   104      - a\n|       104 + b"
         );
         let expected =
             "went otherwise: README.md#1\n    |    1    1 | $ sh\n    |   104      - a\n    |       104 + b";
-        assert_eq!(surprises("cron", &log), [expected]);
+        assert_eq!(surprises("terminal", &log), [expected]);
     }
 
     #[test]
     fn a_line_that_the_kernel_wrote_into_is_shown() {
-        let log = "[session] cron README.md#1 ra[   12.3] watchdog: BUG";
+        let log = "[session] terminal README.md#1 ra[   12.3] watchdog: BUG";
         assert_eq!(
-            surprises("cron", log),
+            surprises("terminal", log),
             [format!("went otherwise: README.md#1\n    | the log has: {log}")]
         );
     }
 
     #[test]
     fn a_world_whose_script_failed_at_once_has_been_seen() {
-        let world = World::named("cron").expect("a world");
+        let world = World::named("terminal").expect("a world");
         assert!(!seen("").has(world));
-        assert!(seen("[vm] begins: world cron (01:26:40)\r\n[vm] ended: 127").has(world));
+        assert!(seen("[vm] begins: world terminal (01:26:40)\r\n[vm] ended: 127").has(world));
     }
 
     #[test]
     fn a_world_that_stopped_and_a_session_that_nobody_tried_are_told() {
-        let world = World::named("cron").expect("a world");
-        let found = seen("[session] cron README.md#1 ran (0.1 s)").surprises(world, &Expected::read(""));
+        let world = World::named("terminal").expect("a world");
+        let found = seen("[session] terminal README.md#1 ran (0.1 s)").surprises(world, &Expected::read(""));
         let not_tried = session::all().filter(|session| world.has(session)).count() - 2;
         let not_tried = format!("was not tried: README.md#2, and {not_tried} more");
         assert_eq!(found, ["did not come to its end", not_tried.as_str()]);

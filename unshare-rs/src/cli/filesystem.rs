@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Where the kernel's table of interpreters is mounted.
+/// The mount point of the kernel's table of interpreters.
 pub const BINFMT_DIR: &str = "/proc/sys/fs/binfmt_misc";
 
 /// The options about mounts, root and working directory.
@@ -46,22 +46,22 @@ pub struct BinfmtOptions {
 }
 
 impl BinfmtOptions {
-    /// Where it is to be mounted.
+    /// The mount point.
     pub fn dir(&self) -> Option<PathBuf> {
         let implied = self.load_interp.is_some().then(|| BINFMT_DIR.into());
         self.mount_binfmt.clone().or(implied)
     }
 }
 
-/// How mounts spread: mount_namespaces(7).
+/// How mounts propagate: mount_namespaces(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Propagation {
-    /// Neither way.
+    /// Not at all.
     Private,
-    /// Both ways, among those who share them.
+    /// In both directions, within the peer group.
     Shared,
-    /// In, but not out.
+    /// From outside to inside only.
     Slave,
-    /// As they did.
+    /// As in the caller's namespace.
     Unchanged,
 }

@@ -69,7 +69,7 @@ pub struct IdOptions {
 }
 
 impl IdOptions {
-    /// Whether an option needs a new user namespace.
+    /// Whether an option implies a new user namespace.
     pub fn imply_user(&self) -> bool {
         self.map_root_user
             || self.map_current_user
@@ -81,7 +81,7 @@ impl IdOptions {
             || !(self.map_users.is_empty() && self.map_groups.is_empty())
     }
 
-    /// Whether an option besides --userns decides on ids.
+    /// Whether an option other than --userns chooses ids.
     pub fn map_ids(&self) -> bool {
         self.imply_user()
             || self.setgroups.is_some()
@@ -90,8 +90,8 @@ impl IdOptions {
             || self.setgid.is_some()
     }
 
-    /// The map of the `own` id of the caller, to `named` or to what --map-root-user or
-    /// --map-current-user name: the id inside and the one outside.
+    /// The id inside and the id outside for the caller's own id `own`: mapped to `named`, or as
+    /// --map-root-user or --map-current-user asks.
     pub fn single_id(&self, named: Option<u32>, own: u32) -> Option<(u32, u32)> {
         match named {
             Some(named) => Some((named, own)),
@@ -108,23 +108,23 @@ impl IdOptions {
     }
 }
 
-/// What setgroups(2) may do in a new user namespace.
+/// Whether setgroups(2) works in a new user namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum SetgroupsRule {
     /// It works as in the parent user namespace.
     Allow,
-    /// It fails, and nothing can allow it again.
+    /// It fails, and this cannot be reversed.
     Deny,
 }
 
-/// Who chooses the ids of a user namespace.
+/// How the ids of a user namespace are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Userns {
-    /// The tool: ids that no account has.
+    /// The tool chooses ids that no account has.
     Auto,
 }
 
-/// Reads podman's word, and names the options that its other words are here.
+/// Parses podman's values. For those that we do not have, the error names our option.
 fn userns(text: &str) -> Result<Userns, String> {
     Err(match text.split(':').next().unwrap_or_default() {
         "auto" if text == "auto" => return Ok(Userns::Auto),
@@ -152,13 +152,13 @@ fn owner_ids(text: &str) -> Result<(u32, u32), String> {
 /// The ids that `--map-users` or `--map-groups` maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapSource {
-    /// `INSIDE:OUTSIDE:COUNT`, or `OUTSIDE,INSIDE,COUNT` as unshare(1) had it before 2.39.
+    /// `INSIDE:OUTSIDE:COUNT`, or `OUTSIDE,INSIDE,COUNT` as in unshare(1) before 2.39.
     Range(IdRange),
-    /// Subordinate ids, to ids from 0.
+    /// Subordinate ids, mapped to ids from 0.
     Auto,
-    /// Subordinate ids, each to the same number.
+    /// Subordinate ids, unchanged.
     Subids,
-    /// Every id of the current user namespace, each to the same number.
+    /// Every id of the current user namespace, unchanged.
     All,
 }
 

@@ -41,12 +41,12 @@ pub struct ProcessOptions {
 }
 
 impl ProcessOptions {
-    /// Whether an option needs a child.
+    /// Whether an option implies a child.
     pub fn imply_fork(&self) -> bool {
         self.fork || self.kill_child.is_some() || self.forward_signals || self.init
     }
 
-    /// Whether an option is about the parent that waits, so that it is this tool.
+    /// Whether an option is about the parent, so that this tool must stay as the parent.
     pub fn describe_parent(&self) -> bool {
         self.fork || self.kill_child.is_some() || self.no_kill_child || self.forward_signals
     }

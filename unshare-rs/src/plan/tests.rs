@@ -1,4 +1,4 @@
-//! The plans of unshare-rs, as text: no right and no kernel is needed.
+//! The plans of unshare-rs as text. These tests need no rights and no kernel.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ mod ids;
 mod left_to_next;
 mod processes;
 
-/// What keeps the reaper out of reach.
+/// The calls that protect the reaper.
 const REAPER: &str = "prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE), setsid(), chdir(\"/\")";
 
 fn caller(privilege: Privilege) -> Caller {
@@ -27,7 +27,7 @@ fn caller(privilege: Privilege) -> Caller {
             vec![SubidRange { first: 100_000, count: 65_536 }, SubidRange { first: 300_000, count: 10 }]
         },
         existing: |_| vec![SubidRange { first: 0, count: u32::MAX }],
-        mapper: |kind| Ok(Path::new("/usr/bin").join(mapper::name(kind))),
+        find_newuidmap: |kind| Ok(Path::new("/usr/bin").join(newuidmap::name(kind))),
     }
 }
 
@@ -187,6 +187,16 @@ fn options_that_contradict_each_other_are_refused() {
     for args in [&["--no-init", "--share=pid"][..], &["--no-init", "--uts"]] {
         let message = setup(args, Privilege::Admin).unwrap_err().message;
         assert_eq!(message, "--no-init needs a new PID namespace, and there is none");
+    }
+}
+
+#[test]
+fn only_root_can_keep_a_namespace_in_a_file() {
+    for args in [&["--uts=/kept"][..], &["-r", "--uts=/kept"]] {
+        let message = "only root can keep the UTS namespace in a file, which is mounted outside";
+        let refused = Failure::new(message).hint("run it as root, or without the file: --uts");
+        assert_eq!(setup(args, Privilege::None).unwrap_err(), refused);
+        assert!(setup(args, Privilege::Admin).is_ok());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Callers in an odd state, signals, and what util-linux' own tests ask of unshare(1).
+//! Callers in unusual states, signals, and behaviour that util-linux' own tests check in unshare(1).
 
 use super::harness::script;
 
@@ -8,7 +8,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs user namespaces"]
     fn a_caller_that_ignores_sigchld_learns_the_status_and_the_command_still_ignores_it() {
-        // the fifth digit from the right holds the bit of SIGCHLD, 17
+        // the fifth digit from the right contains the bit of SIGCHLD, 17
         let text = "env --ignore-signal=CHLD $T -rpf grep -c 'SigIgn:.*[13579bdf]....$' /proc/self/status
             env --ignore-signal=CHLD $T -rpf sh -c 'exit 7'; echo $?
             env --ignore-signal=CHLD $T -rpf --map-user=3 --pid-file /dev/null sh -c 'exit 8'; echo $?";
@@ -25,7 +25,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs user namespaces"]
     fn closed_standard_descriptors_stay_closed() {
-        // a shell lists what is open for itself; what it opens meanwhile it does without a tool, too
+        // a shell opens descriptors for itself; those that it opens meanwhile appear without a tool, too
         let listed = |tool: &str| {
             script(&format!(
                 "f=$(mktemp); {tool} sh -c 'ls -l /proc/self/fd >\"$1\"; exit 7' sh $f <&- >&- 2>&-; echo $?
@@ -79,7 +79,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs user namespaces and strace"]
     fn a_signal_that_comes_before_process_one_has_its_signals_back_ends_it() {
-        // the child asks for its death signal while it blocks all; strace ends as the tool does
+        // the child sets its death signal while all signals are blocked; strace ends as the tool does
         let text = "exec 2>/dev/null; below() { cat /proc/$1/task/$1/children; }
             strace -f -o /dev/null --inject=prctl:delay_enter=400000 $T -rp sleep 10 &
             until [ -n \"$(below $(below $!))\" ]; do sleep 0.01; done
@@ -90,7 +90,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs user namespaces and strace"]
     fn a_signal_that_comes_while_a_tool_as_process_one_blocks_it_ends_it() {
-        // what can be taken back is not interrupted: the inner one blocks all until it becomes sleep
+        // a step with an undo is not interrupted: the inner tool blocks all signals until it becomes sleep
         let text = "exec 2>/dev/null; d=$(mktemp -d); touch $d/u
             strace -f -o /dev/null --inject=chdir:delay_enter=400000 $T -rpm --pid-file $d/n \\
                 $T --uts=$d/u -w / sleep 10 &
@@ -103,7 +103,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs user namespaces and strace"]
     fn a_signal_that_a_shell_as_process_one_blocks_for_a_moment_ends_it() {
-        // dash blocks all while it starts a program, and the kernel drops what it lets through then
+        // dash blocks all signals while it starts a program, and the kernel drops what it unblocks then
         let text = "exec 2>/dev/null; d=$(mktemp -d)
             strace -f -o /dev/null --inject=vfork:delay_enter=400000:when=1 $T -rp --pid-file $d/n sh -c 'sleep 8; :' &
             until [ \"$(cat /proc/$(cat $d/n)/comm)\" = sh ]; do sleep 0.01; done
@@ -170,7 +170,7 @@ mod as_user {
         let ran = script("exec prlimit --nproc=1 $T -rp true");
         ran.refused(&[
             "unshare-rs: cannot start process 1 and wait for it: fork(): Resource temporarily unavailable (EAGAIN)",
-            "unshare-rs: hint: a limit of processes is reached: ulimit -u, or pids.max of a control group",
+            "unshare-rs: hint: the process limit is reached: raise ulimit -u, or pids.max of the control group",
         ]);
     }
 
@@ -185,7 +185,7 @@ mod as_user {
     #[test]
     #[ignore = "needs an ordinary user with subordinate ids"]
     fn no_helper_and_no_zombie_is_left() {
-        // the reaper, and the command once it sleeps: a third child would be waited for in vain
+        // the reaper, and the command once it sleeps: a third child would be awaited in vain
         let text =
             "$T -- sh -c 'exec sleep 1000' & until [ \"$(echo $(ps -o s=,comm= --ppid $!))\" = 'S unshare-rs S sleep' ]
             do sleep 0.02; done; echo they alone; kill $!";
@@ -203,7 +203,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root, setpriv and newuidmap"]
     fn where_newuidmap_refuses_the_own_id_alone_is_mapped() {
-        // it knows no user without a name
+        // no account has this id
         let id = unused_id();
         let text = format!(
             "unshare --mount sh -ec 'f=$(mktemp); echo {id}:100000:65536 >$f; chmod 644 $f; mount --bind $f /etc/subuid

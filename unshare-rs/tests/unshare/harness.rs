@@ -1,11 +1,11 @@
-//! Runs unshare-rs as its users do, and what came of it.
+//! Runs unshare-rs as its users do, and reports the result.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use tests::{End, Run};
 
-/// The built tool: in `CHAIN_TOOLS`, as tests/run has it, or where cargo put it.
+/// The built tool: from `CHAIN_TOOLS`, set by tests/run, or where cargo put it.
 pub fn tool() -> PathBuf {
     match std::env::var_os("CHAIN_TOOLS") {
         Some(dir) => PathBuf::from(dir).join("unshare-rs"),
@@ -13,24 +13,24 @@ pub fn tool() -> PathBuf {
     }
 }
 
-/// How a command ended and what it said.
+/// How a command ended, and what it printed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ran {
-    /// As a shell has it: 128+N for signal N.
+    /// As in a shell: 128+N for signal N.
     pub status: i32,
     pub out: String,
     pub err: String,
 }
 
 impl Ran {
-    /// A command that must succeed and say nothing on standard error.
+    /// Asserts that the command succeeded with an empty standard error, and returns its output.
     #[track_caller]
     pub fn ok(self) -> String {
         assert_eq!((self.status, self.err.as_str()), (0, ""), "{}", self.out);
         self.out
     }
 
-    /// A tool that failed before the command ran, with these lines.
+    /// Asserts that the tool failed before the command ran, with these lines.
     #[track_caller]
     pub fn refused(self, lines: &[&str]) {
         assert_eq!((self.status, self.out.as_str()), (125, ""), "{}", self.err);
@@ -38,16 +38,16 @@ impl Ran {
     }
 }
 
-/// Runs a program to its end.
+/// Runs a program and waits for it.
 #[track_caller]
 pub fn run(program: impl AsRef<OsStr>, args: &[&str]) -> Ran {
     ran(Run::new(program).args(args))
 }
 
-/// What came of a run.
+/// The result of a run.
 #[track_caller]
 pub fn ran(run: Run) -> Ran {
-    // what a caller of the tests has set must not make the tool talk
+    // variables of the caller must not make the tool print more
     let run = run.env("LC_ALL", "C").with(|run| {
         run.env_remove("CHAIN_EXPLAIN").env_remove("CHAIN_DRY_RUN");
     });

@@ -1,4 +1,4 @@
-//! Each piece of advice, with a system that calls for it. Switches are in their own file.
+//! Each hint, on a system that causes it. Kernel switches are in their own file.
 
 use tests::accounts::unused_id;
 
@@ -12,7 +12,7 @@ mod as_anyone {
     fn a_limit_of_namespaces_is_no_full_disk() {
         script("$T -r sh -c 'echo 0 >/proc/sys/user/max_uts_namespaces; exec '$T' -u true'").refused(&[
             "unshare-rs: cannot enter a new UTS namespace: unshare(CLONE_NEWUTS): No space left on device (ENOSPC)",
-            "unshare-rs: hint: no disk is full: the limit of namespaces is reached, user.max_uts_namespaces is 0 (sysctl)",
+            "unshare-rs: hint: the disk is not full: the namespace limit is reached: user.max_uts_namespaces is 0 (sysctl)",
         ]);
     }
 
@@ -23,8 +23,8 @@ mod as_anyone {
         ran.refused(&[
             "unshare-rs: cannot mount a proc that shows the processes inside: mount(\"proc\", \"/proc\", \"proc\", \
              MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL): Operation not permitted (EPERM)",
-            "unshare-rs: hint: /proc/fs is mounted over a part of /proc, so the kernel gives no new one here; \
-             a container lifts it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
+            "unshare-rs: hint: /proc/fs is mounted over a part of /proc, so the kernel refuses a new one; if this is \
+             a container, start it with --security-opt systempaths=unconfined (docker), unmask=ALL (podman), \
              procMount: Unmasked (Kubernetes) or --unmask (chroot-rs)",
         ]);
     }
@@ -34,7 +34,7 @@ mod as_anyone {
     fn a_clock_below_zero_is_refused_with_its_range() {
         let ran = unshare(&["-r", "--monotonic=-999999999", "true"]);
         assert_eq!(ran.status, 125);
-        assert!(ran.err.contains("hint: a clock inside may not be below 0"), "{}", ran.err);
+        assert!(ran.err.contains("hint: a clock inside must be between 0"), "{}", ran.err);
     }
 
     #[test]
@@ -55,7 +55,7 @@ mod as_anyone {
     fn dockers_words_are_no_files() {
         unshare(&["-r", "--net=host", "true"]).refused(&[
             "unshare-rs: --net=host keeps a new network namespace in a file named host",
-            "unshare-rs: hint: to use that of the machine: --share net; for the file: --net=./host",
+            "unshare-rs: hint: to share the machine's: --share net; for the file: --net=./host",
         ]);
         unshare(&["-r", "--net=none", "true"]).refused(&[
             "unshare-rs: --net=none keeps a new network namespace in a file named none",
@@ -63,7 +63,7 @@ mod as_anyone {
         ]);
         unshare(&["-r", "--net=bridge", "true"]).refused(&[
             "unshare-rs: --net=bridge keeps a new network namespace in a file named bridge",
-            "unshare-rs: hint: for a network with a connection: 'pasta --config-net -- unshare-rs --share net,user --'; \
+            "unshare-rs: hint: for a connected network: 'pasta --config-net -- unshare-rs --share net,user --'; \
              for the file: --net=./bridge",
         ]);
         assert!(!std::path::Path::new("bridge").exists());
@@ -78,16 +78,16 @@ mod as_anyone {
                 ["-r", "-u", "1000"],
                 "docker's -u is an option of chroot-rs here: 'chroot-rs --userspec USER[:GROUP] ubuntu-fs'",
             ),
-            (["-r", "--kill-child", "TERM"], "a value is joined to its option: '--kill-child=TERM'"),
+            (["-r", "--kill-child", "TERM"], "join the value to its option: '--kill-child=TERM'"),
         ] {
             let ran = unshare(&line);
             let [.., command] = line;
             let said = format!("unshare-rs: command not found: \"{command}\"\nunshare-rs: hint: {hint}\n");
             assert_eq!((ran.status, ran.err), (127, said));
         }
-        // behind -- a command is meant
+        // after -- comes the command
         let ran = unshare(&["-r", "--net", "--", "host"]);
-        assert!(ran.err.contains("it is in no directory of PATH"), "{}", ran.err);
+        assert!(ran.err.contains("it is not in any directory of PATH"), "{}", ran.err);
     }
 
     #[test]
@@ -96,7 +96,7 @@ mod as_anyone {
         script("$T --user -- $T --user true").refused(&[
             "unshare-rs: cannot enter a new user namespace: unshare(CLONE_NEWUSER): Operation not permitted (EPERM)",
             "unshare-rs: hint: your user or group has no id in this user namespace: \
-             unshare-rs gives it one with --map-root-user, or becomes one of the mapped ids with --setuid 0 --setgid 0",
+             map it with unshare-rs --map-root-user, or change to a mapped id with --setuid 0 --setgid 0",
         ]);
     }
 
@@ -106,8 +106,8 @@ mod as_anyone {
         script("$T -r -- $T --setgroups deny true").refused(&[
             "unshare-rs: cannot deny setgroups(2) inside: write(</proc/self/setgroups>, \"deny\", 4): \
              Operation not permitted (EPERM)",
-            "unshare-rs: hint: it is settled where groups are mapped already, as here: \
-             --user makes a namespace where it is not",
+            "unshare-rs: hint: groups are mapped here already, so setgroups(2) can no longer be \
+             allowed or denied: --user creates a namespace without a map",
         ]);
     }
 
@@ -118,7 +118,7 @@ mod as_anyone {
             script("d=$(mktemp -d); cd $d; mkdir dir; $T -rm -- $T --uts=dir true; s=$?; rm -r $d; exit $s");
         assert!(
             ran.err.ends_with(
-                "unshare-rs: hint: dir is a directory, and what keeps a namespace is a file: dir/FILE\n"
+                "unshare-rs: hint: dir is a directory, but only a file can keep a namespace: dir/FILE\n"
             ),
             "{}",
             ran.err
@@ -127,9 +127,10 @@ mod as_anyone {
 
     #[test]
     #[ignore = "needs user namespaces"]
-    fn an_option_in_the_place_of_the_command_is_called_that() {
+    fn an_option_that_was_read_as_the_command_has_a_hint() {
         let ran = unshare(&["-r", "--", "--net", "true"]);
-        let hint = "unshare-rs: hint: options go before the operands of this tool; here COMMAND is meant";
+        let hint =
+            "unshare-rs: hint: put options before the operands of this tool: this word was read as COMMAND";
         assert_eq!(
             (ran.status, ran.err),
             (127, format!("unshare-rs: command not found: \"--net\"\n{hint}\n"))
@@ -167,9 +168,15 @@ mod as_user {
     #[test]
     #[ignore = "needs an ordinary user with subordinate ids"]
     fn a_file_for_a_namespace_takes_root() {
-        let ran = script("f=$(mktemp); $T -r --uts=$f true; s=$?; cat $f; rm $f; exit $s");
-        assert_eq!(ran.status, 125);
-        assert!(ran.err.ends_with("hint: only root may mount outside the new namespaces\n"), "{}", ran.err);
+        assert!(!nix::unistd::geteuid().is_root(), "root's command would leave a mount on this machine");
+        for options in ["", "-r"] {
+            let ran =
+                script(&format!("f=$(mktemp); $T {options} --uts=$f true; s=$?; cat $f; rm $f; exit $s"));
+            assert_eq!(ran.status, 125);
+            let said = "unshare-rs: only root can keep the UTS namespace in a file, which is mounted outside\n\
+                unshare-rs: hint: run it as root, or without the file: --uts\n";
+            assert_eq!(ran.err, said);
+        }
     }
 
     #[test]
@@ -185,7 +192,7 @@ mod as_user {
 mod as_root {
     use super::*;
 
-    /// A script in mounts of its own, in which `alone` runs a command as a user without a name.
+    /// A script in a private mount namespace, in which `alone` runs a command as a user without an account.
     fn as_user_without_name(text: &str) -> Ran {
         script(&format!(
             "d=$(mktemp -d); chmod 755 $d; cp $T $d/t; $T -m sh -c '
@@ -204,7 +211,7 @@ mod as_root {
             ran.err,
             format!(
                 "unshare-rs: only user 0 and group 0 exist inside: \
-                 /etc/subuid has no line for this user, such as {}:100000:65536\n",
+                 /etc/subuid has no line for this user; as root, add one such as {}:100000:65536\n",
                 unused_id()
             )
         );
@@ -219,7 +226,11 @@ mod as_root {
              mount --bind /bin/true /usr/bin/newuidmap; alone $T id -u",
         );
         assert_eq!((ran.status, ran.out.as_str()), (0, "0\n"), "{}", ran.err);
-        assert!(ran.err.ends_with("/usr/bin/newuidmap is not setuid root: chmod u+s\n"), "{}", ran.err);
+        assert!(
+            ran.err.ends_with("/usr/bin/newuidmap is not set-user-ID root: chmod u+s /usr/bin/newuidmap\n"),
+            "{}",
+            ran.err
+        );
     }
 
     #[test]
@@ -242,7 +253,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn ids_that_another_service_has_come_from_getsubids() {
-        // newuidmap(1) finds no such service and goes by the files, which have a longer range
+        // newuidmap(1) finds no such service and uses the files, which have a longer range
         let ran = as_user_without_name(
             "d=${T%/t}; mkdir $d/b; printf \"#!/bin/sh\\necho 0: \\$2\\$1 700000 1000\\n\" >$d/b/getsubids
              echo subid: elsewhere >$d/nsswitch; echo someone:x:$ID:$ID::/:/bin/sh >$d/passwd
@@ -264,7 +275,7 @@ mod as_root {
              alone $T id -u; alone $T --map-auto id -u",
         );
         let why = format!(
-            "newuidmap maps nothing for this process: its group {} is not 12, the primary group of someone: \
+            "newuidmap maps nothing for this process: its group is {}, not 12, the primary group of someone: \
              exit newgrp or sg first",
             unused_id()
         );
@@ -299,20 +310,20 @@ mod as_root {
         let ran = script(text);
         assert_eq!(ran.status, 0, "{}", ran.err);
         assert!(ran.out.starts_with("unshare-rs "), "{}", ran.err);
-        let hint = "unshare-rs: hint: the root directory here is not a mount, as in a chroot(2): --propagation unchanged \
-            leaves this step out";
+        let hint = "unshare-rs: hint: the root directory is not a mount point here, as in a chroot(2): skip this step with \
+            --propagation unchanged";
         assert_eq!(ran.err.lines().nth(1), Some(hint), "{}", ran.err);
     }
 
     #[test]
     #[ignore = "needs root"]
     fn a_fuse_mount_of_a_user_alone_is_named() {
-        // the kernel refuses root before it asks the file system, so none has to answer
+        // the kernel refuses root before it asks the file system, so no server has to answer
         let text = "d=$(mktemp -d); $T -m sh -c 'exec 9<>/dev/fuse
             mount -i -t fuse -o fd=9,rootmode=40000,user_id=7,group_id=7 none '$d'; '$T' --wd '$d' true'; s=$?; rmdir $d; exit $s";
         let ran = script(text);
         assert_eq!(ran.status, 125, "{}", ran.err);
-        let hint = "is a FUSE file system of user 7, which no other user may enter: mount it with -o allow_other, or run \
+        let hint = "is a FUSE file system of user 7, which no other user can enter: mount it with -o allow_other, or run \
             this as user 7\n";
         assert!(ran.err.ends_with(hint), "{}", ran.err);
     }
@@ -320,7 +331,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn an_interpreter_of_foreign_programs_without_the_flag_f_is_named() {
-        // Linux 6.7 gives each user namespace a table of its own
+        // since Linux 6.7 each user namespace has its own table
         let text = "d=$(mktemp -d); cd $d; head -c 200 /dev/zero >p
             printf '\\177ELF\\2\\1\\1' | dd of=p conv=notrunc status=none; printf '\\2\\0\\53' | dd of=p bs=1 seek=16 conv=notrunc status=none
             chmod +x p; $T -r --load-interp ':sparc:M:18:\\x2b\\x00::/no/such/qemu:' --pid ./p; s=$?; cd /; rm -r $d; exit $s";
@@ -329,9 +340,9 @@ mod as_root {
             return;
         }
         assert_eq!(ran.status, 126, "{}", ran.err);
-        let what = "it is a program for machine 43 of elf(5), and what binfmt_misc runs such programs with is not there";
+        let what = "it is a program for machine 43 of elf(5), and the emulator that binfmt_misc names does not exist";
         assert_eq!(ran.err.lines().next().unwrap(), format!("unshare-rs: cannot run \"./p\": {what}"));
-        assert!(ran.err.contains("hint: the entry of binfmt_misc needs the flag F"), "{}", ran.err);
+        assert!(ran.err.contains("hint: the binfmt_misc entry needs the flag F"), "{}", ran.err);
     }
 
     #[test]
@@ -352,14 +363,14 @@ mod as_root {
         );
         ran.refused(&[
             "unshare-rs: cannot enter a new user namespace: unshare(CLONE_NEWUSER): Operation not permitted (EPERM)",
-            "unshare-rs: hint: this process runs in a chroot(2), where the kernel refuses this; use chroot-rs in place of chroot(8): it calls pivot_root(2)",
+            "unshare-rs: hint: the caller runs in a chroot(2), where the kernel refuses this; enter that root with chroot-rs instead of chroot(8)",
         ]);
     }
 
     #[test]
     #[ignore = "needs root"]
     fn namespaces_are_kept_in_files_that_are_made_and_not_on_a_shared_mount() {
-        // on one processor, because Linux 6.18 orders mount namespaces by numbers it gives per processor
+        // on one processor, because Linux 6.18 orders mount namespaces by numbers that it gives per processor
         let text = "d=$(mktemp -d); taskset -c 0 $T -m sh -c 'd='$d'; mount -t tmpfs none $d; mount --make-private $d
             '$T' --mount=$d/m --uts=$d/u --pid=$d/p --net=$d/n --hostname kept true || exit
             nsenter --uts=$d/u --net=$d/n hostname; grep -c nsfs /proc/self/mountinfo
@@ -368,7 +379,7 @@ mod as_root {
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(lines.get(..2), Some(&["kept", "4"][..]), "{said}");
         assert!(lines[2].ends_with("Invalid argument (EINVAL)"), "{said}");
-        assert!(lines[3].contains("is a shared mount, which takes no mount namespace"), "{said}");
+        assert!(lines[3].contains("is a shared mount, which cannot keep a mount namespace"), "{said}");
         assert_eq!(lines[4..], ["125"]);
     }
 }

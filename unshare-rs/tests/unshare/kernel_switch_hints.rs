@@ -1,25 +1,25 @@
-//! Advice about switches of the kernel, of distributions and of containers.
+//! Hints about switches of the kernel, of distributions and of container engines.
 //!
-//! Where this machine has no such switch, it is put up: files over a part of /proc/sys, in
-//! mounts of its own, and a seccomp filter that refuses what the switch would have refused.
+//! If this machine lacks such a switch, the test simulates it: with files mounted over parts of /proc/sys, in
+//! a private mount namespace, and with a seccomp filter that refuses what the switch would have refused.
 
 use tests::{Run, seccomp};
 
 use super::harness::{Ran, ran, script, tool, unshare};
 
-/// A kind that no script here asks for but to be refused.
+/// A kind that the scripts here request only to be refused.
 const CLONE_NEWTIME: i32 = 0x80;
 
 const REFUSED: &str = "unshare-rs: cannot enter new user and time namespaces: \
     unshare(CLONE_NEWTIME|CLONE_NEWUSER): Operation not permitted (EPERM)";
 
-/// A script below a filter that refuses a time namespace with this errno.
+/// A script under a filter that refuses a time namespace with this errno.
 fn filtered(text: &str, errno: i32) -> Ran {
     let run = Run::new("sh").args(["-c", &format!("T={}\n{text}", tool().display())]);
     ran(run.with(|command| seccomp::refuse_unshare(command, CLONE_NEWTIME, errno)))
 }
 
-/// The script of a machine where a file of /proc/sys/kernel has this value, and `command` is run.
+/// A script for a machine where a file in /proc/sys/kernel has this value; it runs `command`.
 fn with_switch(name: &str, value: u32, command: &str) -> String {
     format!(
         "$T -rm sh -c 'mount -t tmpfs none /proc/sys/kernel; echo {value} >/proc/sys/kernel/{name}; {command}'"
@@ -30,8 +30,8 @@ mod as_anyone {
     use super::*;
 
     const APPARMOR: &str = "apparmor_restrict_unprivileged_userns";
-    const ADVICE: &str = "unshare-rs: hint: AppArmor keeps user namespaces from programs without a profile: \
-        unshare-rs(1), NOTES, gives this one its own; or as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
+    const ADVICE: &str = "unshare-rs: hint: AppArmor denies user namespaces to programs without a profile: install \
+        one, as in unshare-rs(1), NOTES, or as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
 
     #[test]
     #[ignore = "needs user namespaces"]
@@ -43,7 +43,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs user namespaces and strace"]
     fn apparmors_switch_is_named_when_only_the_rights_in_the_namespace_are_refused() {
-        // Ubuntu 24.04 lets the namespace be made, and refuses what comes next
+        // Ubuntu 24.04 allows the namespace, and refuses the next step
         let next = [
             (
                 "write",
@@ -77,8 +77,8 @@ mod as_anyone {
     #[test]
     #[ignore = "needs user namespaces"]
     fn a_switch_that_is_not_set_is_not_blamed_but_a_filter_is() {
-        let advice = "unshare-rs: hint: a seccomp filter is in force, as in a container: \
-            chroot-rs lifts it with --seccomp unconfined, docker and podman with --security-opt seccomp=unconfined";
+        let advice = "unshare-rs: hint: a seccomp filter confines this process; if this is a \
+            container, start it with --seccomp unconfined (chroot-rs) or --security-opt seccomp=unconfined (docker, podman)";
         for (switch, value) in [(APPARMOR, 0), ("unprivileged_userns_clone", 1)] {
             let text = with_switch(switch, value, "exec '$T' -UT true");
             filtered(&text, libc::EPERM).refused(&[REFUSED, advice]);
@@ -89,7 +89,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs user namespaces"]
     fn a_kind_that_the_kernel_does_not_have_is_named() {
-        // exec keeps the process, over whose list of kinds a shorter one lies
+        // exec keeps the process, whose list of kinds is covered by a shorter one
         let text =
             "$T -rm sh -c 'mount -t tmpfs none /proc/$$/ns; for n in cgroup ipc mnt net pid user uts; do
             touch /proc/$$/ns/$n; done; exec '$T' -UT true'";
@@ -98,7 +98,7 @@ mod as_anyone {
              unshare(CLONE_NEWTIME|CLONE_NEWUSER): Invalid argument (EINVAL)",
             "unshare-rs: hint: this kernel has no such namespace: time",
         ]);
-        // a kernel that has them all is not blamed
+        // a kernel that has all kinds is not blamed
         assert_eq!(filtered("exec $T -UT true", libc::EINVAL).err.lines().count(), 1);
     }
 
@@ -117,10 +117,10 @@ mod as_anyone {
     #[ignore = "needs user namespaces and strace"]
     fn a_kernel_without_a_table_of_interpreters_for_namespaces_is_named() {
         for (errno, advice) in [
-            ("EPERM", "in a user namespace this takes Linux 6.7"),
+            ("EPERM", "in a user namespace this needs Linux 6.7"),
             ("ENODEV", "this kernel has no binfmt_misc: modprobe binfmt_misc"),
         ] {
-            // the second of the child: proc, table
+            // the child's second: proc, table
             let text = format!(
                 "strace -o /dev/null -f -qq --inject=mount:error={errno}:when=2 $T -p --mount-binfmt true"
             );
@@ -142,7 +142,7 @@ mod as_anyone {
             unshare(&["-r", option, "true"]).refused(&[
                 "unshare-rs: cannot mount a proc that shows the processes inside: mount(\"proc\", \"/proc\", \"proc\", \
                  MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL): Operation not permitted (EPERM)",
-                "unshare-rs: hint: this PID namespace is not of this user namespace: unshare-rs --pid makes one that is",
+                "unshare-rs: hint: this PID namespace belongs to another user namespace: create one with unshare-rs --pid",
             ]);
         }
     }
@@ -155,7 +155,7 @@ mod as_anyone {
         {
             let ran = unshare(&["-r", option, "54321", "true"]);
             let hint = format!(
-                "unshare-rs: hint: {kind} 54321 is not mapped in this user namespace: /proc/self/{map}, user_namespaces(7)"
+                "unshare-rs: hint: {kind} 54321 is not mapped in this user namespace: see /proc/self/{map} and user_namespaces(7)"
             );
             assert_eq!((ran.status, ran.err.lines().last()), (125, Some(hint.as_str())), "{}", ran.err);
             assert!(
@@ -167,7 +167,7 @@ mod as_anyone {
     }
 }
 
-/// With Debian's own kernel: its switch, and no namespace for interpreters before Linux 6.7.
+/// With Debian's kernel: its switch, and no binfmt_misc namespaces before Linux 6.7.
 mod in_vm {
     use std::fs;
     use std::os::unix::process::CommandExt as _;

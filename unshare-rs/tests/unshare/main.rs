@@ -1,8 +1,8 @@
-//! unshare-rs as it is used: the built program against the kernel.
+//! unshare-rs as users run it: the built program against the kernel.
 //!
-//! A module's name says who runs its tests: `as_root`, `as_user` (an ordinary user with
-//! subordinate ids), `as_anyone` (both), `in_vm` (root in the
-//! VM, where nothing else of this runs). None of them is run without `--include-ignored`.
+//! A module's name says who runs its tests: `as_root`, `as_user` (an ordinary user with subordinate ids),
+//! `as_anyone` (both), `in_vm` (root in the VM, where no other module of these runs). They run only with
+//! `--include-ignored`.
 #![cfg(test)]
 
 mod callers;

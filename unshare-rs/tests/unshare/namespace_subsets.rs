@@ -1,4 +1,4 @@
-//! Every subset of the eight kinds of namespace: new is exactly what was asked for.
+//! Every subset of the eight kinds of namespaces: exactly the requested ones are new.
 
 use super::harness::{Ran, run, unshare};
 
@@ -25,7 +25,7 @@ fn all_subsets() -> impl Iterator<Item = Vec<(char, &'static str)>> {
     })
 }
 
-/// The namespaces that a command under unshare-rs does not share with us.
+/// The namespaces that a command under unshare-rs does not share with this process.
 fn enter(subset: &[(char, &str)]) -> Ran {
     let options: String = subset.iter().map(|(short, _)| short).collect();
     let files = files();
@@ -78,7 +78,7 @@ mod as_user {
                 assert_eq!(
                     lines[1..],
                     [
-                        "unshare-rs: hint: an ordinary user may do this only in a new user namespace: add --map-root-user (-r)"
+                        "unshare-rs: hint: an ordinary user can do this only in a new user namespace: add --map-root-user (-r)"
                     ]
                 );
             }

@@ -1,11 +1,11 @@
-//! Namespaces kept in files, and nothing kept where a later step fails.
+//! Namespaces kept in files, and none kept if a later step fails.
 
 use super::harness::script;
 
 mod as_root {
     use super::*;
 
-    /// A script in a directory of its own, `$d`, with mounts of its own that spread nowhere.
+    /// A script in a new directory, `$d`, in a private mount namespace.
     fn in_private(text: &str) -> String {
         script(&format!(
             "d=$(mktemp -d); $T -m sh -c 'd='$d' T='$T'; mount -t tmpfs none $d; mount --make-private $d; cd $d
@@ -39,7 +39,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root"]
     fn a_file_that_cannot_be_bound_goes_again() {
-        // no mount namespace is kept on a shared mount, and one that was kept before is let go
+        // a mount namespace cannot be kept on a shared mount, and the one that was kept before it is released
         let said = in_private("mount --make-shared $d; $T --uts=u --mount=m true; echo $?; ls");
         assert!(said.contains("hint: ") && said.ends_with("\n125\n"), "{said}");
     }

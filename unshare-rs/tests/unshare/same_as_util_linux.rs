@@ -1,13 +1,13 @@
 //! The same command lines given to util-linux' unshare(1) and to unshare-rs.
 //!
-//! Each must end the same way and say the same on standard output. What is meant to differ
-//! is in `DIFFERENT`, with its reason.
+//! Both must end the same way and print the same on standard output. Intended differences are in `DIFFERENT`,
+//! each with its reason.
 
 use std::ffi::OsStr;
 
 use super::harness::{run, script, tool};
 
-/// Both behave the same, for root and for an ordinary user.
+/// Command lines that behave the same, for root and for an ordinary user.
 const SAME: &[&[&str]] = &[
     &["-Ur", "id", "-u"],
     &["-Ur", "cat", "/proc/self/uid_map", "/proc/self/gid_map", "/proc/self/setgroups"],
@@ -35,7 +35,7 @@ const SAME: &[&[&str]] = &[
     &["-r", "env", "-i"],
 ];
 
-/// Ours on the left, util-linux' on the right, each as `STATUS OUTPUT`, and why.
+/// Command lines that behave differently: ours, util-linux', each as `STATUS OUTPUT`, and the reason.
 const DIFFERENT: &[(&[&str], &str, &str, &str)] = &[
     (&["--no-such-option"], "125 ", "1 ", "125 tells our failure from the command's"),
     (&["--monotonic", "1", "-r", "true"], "0 ", "1 ", "an offset implies the namespace it is for"),
@@ -80,7 +80,7 @@ mod as_root {
         ] {
             let args: Vec<&str> = args.split(' ').collect();
             let ours = run(tool(), &args);
-            // 2.38 gives ranges to newuidmap(1) also as root, who then needs a line in /etc/subuid
+            // 2.38 uses newuidmap(1) for ranges even as root, who then needs a line in /etc/subuid
             assert_eq!((ours.status, ours.err.as_str()), (0, ""), "{args:?}");
         }
     }

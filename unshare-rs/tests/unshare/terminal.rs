@@ -1,4 +1,4 @@
-//! At a terminal: one unshare-rs, and three in a row of which the inner ones are process 1.
+//! At a terminal: one unshare-rs, and three in a row, of which the inner ones are process 1.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -10,8 +10,8 @@ use tests::{End, Run, Scratch, Terminal};
 
 use super::harness::tool;
 
-/// Each way to a command, as a shell takes it: alone and three deep, with a /proc of each one's
-/// own and with that of the outermost.
+/// Each way to a command, as shell words: alone, and three deep with a new /proc each, and three deep with
+/// the outermost /proc.
 fn ways() -> Vec<String> {
     let tool = tool().display().to_string();
     ["-rp", "-rp --mount-proc", "-rp --init"]
@@ -20,7 +20,7 @@ fn ways() -> Vec<String> {
         .collect()
 }
 
-/// A shell as a person starts it, outside.
+/// An interactive shell, outside.
 fn shell() -> Terminal {
     let mut shell = Command::new("sh");
     shell.arg("-i").env("PS1", "outside> ").env("TERM", "dumb").env_remove("ENV").env("LC_ALL", "C");
@@ -29,11 +29,11 @@ fn shell() -> Terminal {
     terminal
 }
 
-/// A command that says "now going", then "heard" and each word that it is told, and ends after "end".
+/// A command that prints "now going", then "heard" and each word that it reads, and ends after "end".
 ///
-/// It starts no program meanwhile: a terminal's stop can catch a shell in vfork(2), whose child
-/// stops before it runs anything, and the shell with it, where nobody sees it. So it is without
-/// any tool.
+/// It starts no program meanwhile: a terminal's stop signal can catch a shell in vfork(2). The child then
+/// stops before it runs anything, and the shell stops with it, unnoticed. This also happens without
+/// any tool of ours.
 struct Waiting {
     scratch: Scratch,
     pipe: File,
@@ -43,7 +43,7 @@ impl Waiting {
     fn new() -> Self {
         let scratch = Scratch::new();
         Run::new("mkfifo").arg(scratch.path("go")).end().ok();
-        // for both, so that opening waits for nobody
+        // for both, so that opening does not wait
         let pipe = File::options().read(true).write(true).open(scratch.path("go"));
         let pipe = pipe.unwrap_or_else(|why| panic!("cannot open a pipe: {why}"));
         Self { scratch, pipe }
@@ -61,7 +61,7 @@ impl Waiting {
     }
 }
 
-/// The command is stopped before the tools are, and so before the shell's prompt is there.
+/// The command stops before the tools do, and so before the shell's prompt appears.
 #[track_caller]
 fn assert_command_stopped(terminal: &Terminal) {
     let below = descendants(terminal.pid());
@@ -71,7 +71,7 @@ fn assert_command_stopped(terminal: &Terminal) {
     assert!(status.contains("State:\tT"), "{status}");
 }
 
-/// What the shell has seen, up to a mark that it is told to write.
+/// What the shell has printed, up to a mark that it prints.
 fn seen(terminal: &mut Terminal) -> String {
     terminal.line("echo ma\"\"rk");
     terminal.wait_for("mark\r\n")
@@ -100,7 +100,7 @@ mod as_anyone {
     fn ctrl_c_reaches_a_handler_once() {
         for way in ways() {
             let mut terminal = shell();
-            // a second one would be counted in the tenths of a second after the first
+            // a second signal would be counted in the tenths of a second after the first
             let counts = "trap \"echo ca\"\"ught; heard=yes\" INT; echo now go\"\"ing; \
                 until [ \"$heard\" ]; do sleep 0.02; done; for n in 1 2 3 4; do sleep 0.1; done; exit 3";
             terminal.line(&format!("{way}sh -c '{counts}'"));
@@ -181,7 +181,7 @@ mod as_anyone {
             script.args(["-c", &text]).env("PS1", "inside> ").env("TERM", "dumb");
             let mut terminal = Terminal::start(script);
             terminal.wait_for("inside> ");
-            // a job of its own in the foreground, so that bash has moved the terminal
+            // a job of its own in the foreground, so that bash has taken the terminal
             terminal.line("cat /dev/null");
             terminal.wait_for("inside> ");
             terminal.line("exit 7");

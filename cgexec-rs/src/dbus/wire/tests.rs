@@ -55,7 +55,7 @@ fn a_message_that_is_not_complete_is_waited_for() {
 fn what_claims_to_be_huge_is_refused() {
     let mut bytes = call();
     bytes[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
-    assert_eq!(Message::parse(&bytes), Err(Error::Malformed("a message of more than a mebibyte")));
+    assert_eq!(Message::parse(&bytes), Err(Error::Malformed("a message longer than a mebibyte")));
 }
 
 /// xorshift: the same bytes in every run.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::broken_variables::{Mended, Variable};
 use crate::descriptors::EscapingFd;
+use crate::mount_request::MountRequests;
 
 #[test]
 fn where_other_processes_are_in_sight_a_reaper_begins_a_namespace_without_them() {
@@ -30,7 +31,8 @@ fn the_plan_ends_with_credentials_variables_and_working_directory() {
     let words = ["--plain", "--userspec=5:6", "--groups=7", "--workdir=/srv"];
     let setup = setup(&words, Err(WhyPlain::Requested)).unwrap();
     let root = Root::open("/".into()).unwrap();
-    let mended = Mended::all(&[Variable::TmpDir], &root, &AccountFiles::default(), 5);
+    let (mounts, accounts) = (MountRequests::default(), AccountFiles::default());
+    let mended = Mended::all(&[Variable::TmpDir], &root, &mounts, &accounts, 5);
     let setup = Setup { mended, pipes: vec![1], ..setup };
     assert_eq!(
         plan(setup).lines(),

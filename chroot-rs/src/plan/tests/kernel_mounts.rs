@@ -1,5 +1,7 @@
 //! proc, sys and the control groups of the new root.
 
+use chain::handover::Handover;
+
 use super::*;
 
 #[test]
@@ -15,6 +17,40 @@ fn where_the_kernel_gives_no_new_proc_the_callers_is_shown_and_its_processes_sai
         let said = "processes outside stay visible, and root inside can get out: a part of /proc is covered";
         assert!(notes(&[], probe)[0].starts_with(said));
     }
+}
+
+#[test]
+fn a_proc_and_a_sysfs_that_the_caller_does_not_have_are_skipped_and_the_processes_hidden() {
+    let lacking =
+        || MountProbe { is_pid_1: false, owns_net: false, lacks_proc: true, lacks_sys: true, ..machine() };
+    let lines = lines(&lacking());
+    let mounts = |line: &&String| line.contains("\"/proc\"") || line.contains("\"/sys\"");
+    assert_eq!(lines.iter().find(mounts), None);
+    assert!(lines.iter().any(|line| line.contains("CLONE_NEWPID")), "{lines:#?}");
+    let said = "skipped /proc, /sys: the caller has none, and the kernel refuses new ones here";
+    assert_eq!(notes(&[], lacking()), [said]);
+    assert_eq!(notes(&["--no-mount"], lacking()), [""; 0]);
+    let missing = MountProbe { proc_dir: DirState::Missing, sys_dir: DirState::Directory, ..lacking() };
+    assert_eq!(
+        notes(&[], missing)[1],
+        "skipped /sys: the caller has none, and the kernel refuses new ones here"
+    );
+}
+
+#[test]
+fn in_a_pid_namespace_that_the_previous_tool_left_the_callers_proc_still_shows_its_processes() {
+    let said = |words: &[&str], proc_dir| {
+        let mut left = Handover::default();
+        left.process_1 = Some(ProcessOne::Reaper);
+        let probe = MountProbe { is_pid_1: false, proc_is_covered: true, proc_dir, ..machine() };
+        let notes = resolve(words, Probe { handover: Some(left), ..probe_of(Ok(probe)) }).unwrap().notes;
+        notes.iter().any(|note| note.starts_with("processes outside stay visible"))
+    };
+    assert!(said(&[], DirState::Directory));
+    assert!(said(&["--ephemeral"], DirState::Missing));
+    // no /proc, and nothing else shows them
+    assert!(!said(&["--no-mount"], DirState::Directory));
+    assert!(!said(&[], DirState::Missing));
 }
 
 #[test]
@@ -100,7 +136,8 @@ fn the_switches_of_the_machine_are_covered_once_they_are_mounted() {
 #[test]
 fn directories_that_the_root_lacks_are_made_where_that_is_forgotten_and_said_else() {
     let probe = MountProbe { proc_dir: DirState::Missing, dev_dir: DirState::Missing, ..machine() };
-    let said = "skipped /proc, /dev: NEWROOT has no such directory: mkdir, or --ephemeral, which makes them";
+    let said =
+        "skipped /proc, /dev: NEWROOT does not have these directories: create them, or use --ephemeral";
     assert_eq!(notes(&[], probe.clone()), [said]);
     assert_eq!(notes(&["--ephemeral"], probe.clone()), [""; 0]);
     let lines = lines_with(&["--ephemeral"], &probe);
@@ -129,7 +166,7 @@ fn the_commands_control_groups_are_shown_read_only_or_as_the_option_says() {
     assert_eq!(mounted(&["--cgroup=ro"], &probe), shown(&format!("{read_only}{flags}")));
     assert_eq!(mounted(&["--cgroup=rw"], &probe), shown(flags));
     assert_eq!(mounted(&["--cgroup=none"], &probe), None);
-    // with parts of the caller's sysfs there is a place only where it is asked for
+    // with only parts of the caller's sysfs, the mount point exists only if an option asks for it
     let parts = MountProbe { owns_net: false, sys_parts: vec!["class"], ..probe };
     assert_eq!(mounted(&[], &parts), None);
     assert_eq!(mounted(&["--cgroup=rw"], &parts), shown(flags));

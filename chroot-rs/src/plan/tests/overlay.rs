@@ -44,13 +44,18 @@ fn what_is_mounted_below_an_ephemeral_root_is_overlaid_too_or_said_to_be_hidden(
         let options = format!("lowerdir={lower},upperdir=upper{number},workdir=work{number}");
         format!("mount(\"overlay\", \"{at}\", \"overlay\", 0, \"{options}\")")
     };
-    let expected = [
-        mount("root", "lower", ""),
-        mount("root/mnt", "lower/mnt", "-0"),
-        mount("root/mnt/b", "lower/mnt/b", "-1"),
-    ];
+    let expected =
+        [mount("root", "lower", ""), mount("both-0", "lower-0", "-0"), mount("both-1", "lower-1", "-1")];
     assert_eq!(overlays, expected.iter().collect::<Vec<_>>());
-    let said = "hidden: \"/etc/hosts\", which takes no overlay: --bind shows it";
+    let taken =
+        "open_tree(<new root/mnt/b>, \"\", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH|AT_RECURSIVE)";
+    assert!(position(&lines, taken) < position(&lines, "mount(\"overlay\", \"both-1\""));
+    let at = position(&lines, "open_tree(AT_FDCWD, \"both-1\"");
+    assert_eq!(
+        lines[at + 1..at + 3],
+        ["fchdir(<combined/mnt>)", "move_mount(<piece>, \"\", AT_FDCWD, \"b\", MOVE_MOUNT_F_EMPTY_PATH)"]
+    );
+    let said = "hidden: \"/etc/hosts\": its file system cannot be overlaid; show it with --bind";
     assert_eq!(notes(&["--ephemeral"], probe), [said]);
 }
 
@@ -69,12 +74,12 @@ fn where_the_whole_takes_no_overlay_each_entry_of_the_root_gets_one() {
     let lines = lines_with(&["--ephemeral"], &probe);
     let at = position(&lines, "symlinkat(\"usr/bin\", AT_FDCWD, \"root/bin\")");
     assert_eq!(lines[at + 1], "mkdirat(AT_FDCWD, \"root/proc\", 0755)");
-    let at = position(&lines, "open_tree(AT_FDCWD, \"lower/run\"");
+    let at = position(&lines, "open_tree(<new root/run>");
     assert!(
         lines[at + 1].contains("MOUNT_ATTR_RDONLY") && lines[at + 2].contains("\"root/run\""),
         "{lines:#?}"
     );
-    assert!(lines.iter().any(|line| line.contains("lowerdir=lower/usr,upperdir=upper-3")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("lowerdir=lower-3,upperdir=upper-3")), "{lines:#?}");
     assert!(lines.contains(&"mkdirat(AT_FDCWD, \"upper-3/a\", 0711)".to_string()), "{lines:#?}");
     let said = notes(&["--ephemeral"], probe.clone());
     assert!(said[0].starts_with("read-only: /run: "), "{said:?}");
@@ -112,7 +117,7 @@ fn what_is_kept_goes_to_the_two_directories_of_an_overlay() {
         "lowerdir=lower,upperdir=changes/upper,workdir=changes/work,redirect_dir=off,index=off,metacopy=off";
     assert!(lines.iter().any(|line| line.contains(options)), "{lines:#?}");
     assert!(lines.iter().filter(|line| line.contains("\"overlay\"")).count() == 1);
-    let said = "read-only: /mnt: --changes keeps what is written to NEWROOT's own file system";
+    let said = "read-only: /mnt: --changes keeps only changes to NEWROOT's own file system";
     assert_eq!(notes(&["--changes=/kept"], probe), [said]);
     let probe = MountProbe {
         overlay: OverlayProbe { lacks_attributes: true, ..OverlayProbe::default() },
@@ -121,4 +126,11 @@ fn what_is_kept_goes_to_the_two_directories_of_an_overlay() {
     let said = "directories of NEWROOT with files in them cannot be removed: \
         the file system of --changes keeps no user.* attributes, like tmpfs before Linux 6.6";
     assert_eq!(notes(&["--changes=/kept"], probe), [said]);
+}
+
+#[test]
+fn changes_are_not_kept_on_a_network_file_system() {
+    let overlay = OverlayProbe { network: Some("NFS"), ..OverlayProbe::default() };
+    let refused = setup(&["--changes=/kept"], Ok(MountProbe { overlay, ..machine() })).unwrap_err();
+    assert!(refused.message.starts_with("--changes cannot keep changes on NFS: "), "{refused:?}");
 }

@@ -107,5 +107,5 @@ fn ids_that_no_account_has_own_the_root_before_they_are_entered() {
     let refused = setup(&["--userns=auto", "--cgroup=ro"], Ok(free_ids)).unwrap_err();
     assert!(refused.message.contains("root of the machine owns their namespace"), "{refused:?}");
     let refused = setup(&["--userns=auto"], Ok(machine())).unwrap_err();
-    assert!(refused.message.contains("only root of the machine"), "{refused:?}");
+    assert!(refused.message.contains("needs root of the machine"), "{refused:?}");
 }

@@ -1,5 +1,5 @@
-//! Access control lists: the text that star and GNU tar put into pax headers, and the bytes
-//! that the kernel wants of the same.
+//! Access control lists: from the text that star and GNU tar write into pax headers to the kernel's binary
+//! format.
 //!
 //! # Source
 //! acl(5), "ACL TEXT FORMS"; star(1), "SCHILY.acl.access"; the kernel's posix_acl_xattr.h.
@@ -7,10 +7,12 @@
 use crate::archive::tar::number::decimal;
 
 const VERSION: u32 = 2;
+/// The maximum number of entries in a list: xattr(7) allows 64 KiB for a list, and an entry takes 8 bytes.
+const MAX_ENTRIES: usize = (64 * 1024 - 4) / 8;
 /// The id of an entry without a user or group.
 const NOBODY: u32 = u32::MAX;
 
-/// Which names are looked up.
+/// The kind of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
     /// Names of users.
@@ -19,12 +21,15 @@ pub enum Names {
     Groups,
 }
 
-/// The value of `system.posix_acl_access` or `…_default`; nothing if the text is malformed or
+/// The value of `system.posix_acl_access` or `…_default`; nothing if the text is malformed or too long, or
 /// `find` does not know a name that has no id.
 pub fn binary(text: &[u8], find: &mut dyn FnMut(Names, &[u8]) -> Option<u64>) -> Option<Vec<u8>> {
     let mut entries = Vec::new();
     for line in text.split(|&byte| byte == b',' || byte == b'\n') {
         let line = line.split(|&byte| byte == b'#').next().unwrap_or_default().trim_ascii();
+        if entries.len() > MAX_ENTRIES {
+            return None;
+        }
         if !line.is_empty() {
             entries.push(entry(line, find)?);
         }

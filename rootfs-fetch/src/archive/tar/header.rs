@@ -6,14 +6,14 @@ use crate::failure::{Failure, Result};
 /// The unit of the format, in bytes.
 pub const BLOCK: usize = 512;
 
-/// Which fields after the first 257 bytes mean what.
+/// The layout of the fields after the first 257 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Before POSIX: nothing there.
+    /// Before POSIX: nothing.
     V7,
     /// POSIX: a prefix of the name.
     Ustar,
-    /// Jörg Schilling's: a shorter prefix, times after it.
+    /// star: a shorter prefix, and times after it.
     Star,
     /// GNU before pax: times and a sparse map.
     Gnu,
@@ -30,7 +30,7 @@ impl<'a> Header<'a> {
     /// Checks a block.
     ///
     /// # Errors
-    /// Damaged, if the checksum is not the block's.
+    /// Damaged, if the checksum is wrong.
     pub fn new(block: &'a [u8; BLOCK]) -> Result<Self> {
         if !is_header(block) {
             return Err(Failure::damaged("the checksum of a header is wrong"));
@@ -44,7 +44,7 @@ impl<'a> Header<'a> {
         Ok(Self { block, format })
     }
 
-    /// Which layout the header has.
+    /// The layout of the header.
     pub fn format(&self) -> Format {
         self.format
     }
@@ -54,11 +54,11 @@ impl<'a> Header<'a> {
         self.block[156]
     }
 
-    /// The name, with the prefix some formats have.
+    /// The name, including a prefix.
     pub fn name(&self) -> Vec<u8> {
         let prefix = match self.format {
             Format::Ustar => text(&self.block[345..500]),
-            // where a map of holes stands there is room for one byte
+            // with a map of holes, the field has room for one byte
             Format::Star if self.typeflag() == b'S' => text(&self.block[345..346]),
             Format::Star => text(&self.block[345..476]),
             Format::Gnu => self.prefix_of_old_go(),
@@ -68,8 +68,8 @@ impl<'a> Header<'a> {
         if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
     }
 
-    /// Go before 1.8 wrote a prefix into headers of GNU's format, where times stand: it is one where
-    /// no times can be read, and the text is ASCII.
+    /// Go before 1.8 wrote a prefix into GNU headers, in place of the times. It is a prefix if it cannot be
+    /// read as times and is ASCII.
     ///
     /// # Source
     /// Go's archive/tar, reader.go, as containerd and docker read layers.
@@ -91,7 +91,7 @@ impl<'a> Header<'a> {
     /// # Errors
     /// Damaged, as with every number here.
     pub fn mode(&self) -> Result<u32> {
-        // the type of the file stands in typeflag; some writers repeat it here
+        // the type is in typeflag; some writers repeat it here
         Ok((self.field(100..108, "mode")? & 0o7777) as u32)
     }
 
@@ -128,7 +128,7 @@ impl<'a> Header<'a> {
         Ok((part(329..337, "major number")?, part(337..345, "minor number")?))
     }
 
-    /// The whole block, for what only one format has.
+    /// The whole block, for fields that only one format has.
     pub fn block(&self) -> &'a [u8; BLOCK] {
         self.block
     }
@@ -139,7 +139,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Whether the checksum of a block is right, which tells a header from anything else.
+/// Whether the checksum of a block is right, which distinguishes a header from other data.
 pub fn is_header(block: &[u8; BLOCK]) -> bool {
     let stored = number(&block[148..156]);
     let spaces = 8 * i64::from(b' ');

@@ -1,4 +1,4 @@
-//! Numbers as archives write them: octal, base 256, decimal.
+//! Numbers in archives: octal, base 256, decimal.
 
 /// A number: octal digits between spaces and NULs, or base 256 as GNU and star write it.
 pub fn number(field: &[u8]) -> std::result::Result<i64, &'static str> {
@@ -8,7 +8,7 @@ pub fn number(field: &[u8]) -> std::result::Result<i64, &'static str> {
     }
 }
 
-/// Two's complement, big endian, after the marking top bit.
+/// Two's complement, big endian, after the marker bit.
 fn base256(field: &[u8]) -> std::result::Result<i64, &'static str> {
     let negative = field.first().is_some_and(|first| first & 0x40 != 0);
     let mut value: i128 = if negative { -1 } else { 0 };
@@ -24,7 +24,7 @@ fn base256(field: &[u8]) -> std::result::Result<i64, &'static str> {
     i64::try_from(value).map_err(|_| "is out of range")
 }
 
-/// GNU tar also skips one leading NUL. Readers disagree about digits behind more of them.
+/// Like GNU tar, skips one leading NUL. Readers disagree about digits after several.
 fn octal(field: &[u8]) -> std::result::Result<i64, &'static str> {
     let rest = field.strip_prefix(b"\0").unwrap_or(field);
     let digits = rest.iter().skip_while(|&&byte| byte == b' ');

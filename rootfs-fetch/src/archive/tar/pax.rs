@@ -10,23 +10,24 @@ use crate::archive::tar::sparse::Segment;
 use crate::archive::tar::{Time, acl};
 use crate::failure::{Failure, Result};
 
-/// libarchive writes no padding; a reader of its values takes some.
+/// libarchive writes no padding, but other writers may.
 const STANDARD_NO_PAD_INDIFFERENT: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// More than any file has: their names together are 64 KiB at most, xattr(7).
+/// More than any file has: all names of a file's attributes together are 64 KiB at most, xattr(7).
 const MAX_ATTRIBUTES: usize = 4096;
 
-/// What pax records say of one entry, or, from a global header, of all.
+/// The pax records for one entry, or, from a global header, for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pax {
     /// The name.
     pub path: Option<Vec<u8>>,
-    /// Where a link points.
+    /// The target of a link.
     pub linkpath: Option<Vec<u8>>,
-    /// Bytes that follow: this, and never the header's, says where the next header is.
+    /// The number of bytes that follow. If present, this locates the next header, never the header's own
+    /// field.
     pub size: Option<u64>,
     /// The owner.
     pub uid: Override<i64>,
@@ -40,26 +41,26 @@ pub struct Pax {
     pub sparse: SparseKeys,
 }
 
-/// What records say of a field of the header.
+/// How records override a field of the header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Override<T> {
-    /// Nothing.
+    /// They do not.
     #[default]
     Unset,
-    /// An empty value takes back what was said before, also by a global header: POSIX, pax.
+    /// With an empty value, which cancels an earlier one, even that of a global header: POSIX, pax.
     Cleared,
-    /// This.
+    /// With this value.
     Value(T),
 }
 
 impl<T> Override<T> {
-    /// This, or where it says nothing, the other.
+    /// This value; if it is unset, the other.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         if matches!(self, Self::Unset) { other } else { self }
     }
 
-    /// The value, if there is one after all.
+    /// The value, if there is one.
     pub fn value(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
@@ -71,11 +72,11 @@ impl<T> Override<T> {
 /// The `GNU.sparse.` keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SparseKeys {
-    /// `major`, 1 where the map stands before the contents.
+    /// `major`; 1 if the map comes before the contents.
     pub major: Option<u64>,
     /// `minor`.
     pub minor: Option<u64>,
-    /// `name`: the real one, where the header has a placeholder.
+    /// `name`: the real name, if the header has a placeholder.
     pub name: Option<Vec<u8>>,
     /// `realsize` or `size`: the length of the file with its holes.
     pub size: Option<u64>,
@@ -85,7 +86,7 @@ pub struct SparseKeys {
 }
 
 impl SparseKeys {
-    /// Sets a key; nothing if its value is malformed.
+    /// Sets a key; None if its value is malformed.
     fn set(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         match key {
             b"major" => self.major = Some(decimal(value)?),
@@ -105,10 +106,10 @@ impl SparseKeys {
 }
 
 impl Pax {
-    /// Takes the records of a header; later ones override earlier ones.
+    /// Applies the records of a header; later ones override earlier ones.
     ///
     /// # Errors
-    /// Damaged, for a record that is not one, or a value that is not what its key wants.
+    /// Damaged, for a malformed record, or a value that does not suit its key.
     pub fn read(&mut self, mut rest: &[u8]) -> Result<()> {
         // some writers pad the last record with NULs
         while rest.iter().any(|&byte| byte != 0) {
@@ -120,7 +121,7 @@ impl Pax {
         Ok(())
     }
 
-    /// What of a global header we follow: a name or a size for every entry makes no sense.
+    /// Applies a global header, except keys that make no sense for every entry, such as a name or a size.
     pub fn read_global(&mut self, data: &[u8]) -> Result<()> {
         let mut all = Self::default();
         all.read(data)?;
@@ -151,11 +152,11 @@ impl Pax {
                 } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
                     self.attribute(&unescaped(name, |byte| matches!(byte, b'=' | b'%')), value.to_vec())?;
                 } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
-                    // bsdtar writes both forms of one attribute, or this alone
+                    // bsdtar writes both forms of an attribute, or only this one
                     let name = unescaped(name, |_| true);
                     if !self.xattrs.iter().any(|(known, _)| *known == name) {
                         let value = STANDARD_NO_PAD_INDIFFERENT.decode(value);
-                        // an unreadable value is skipped and counted as an attribute
+                        // an unreadable value is skipped, and counted as an attribute
                         self.attribute(&name, value.unwrap_or_default())?;
                     }
                 }
@@ -176,14 +177,14 @@ impl Pax {
     }
 }
 
-/// A list as the kernel reads it. Text with names waits for the names of the tree; what cannot be read
-/// is refused by the kernel, and so skipped and counted.
+/// A list in the kernel's format. Text with names waits until the tree's names are known. The kernel refuses
+/// a malformed list, so it is skipped and counted.
 fn acl_value(text: &[u8]) -> Vec<u8> {
     acl::binary(text, &mut |_, _| None).unwrap_or_else(|| text.to_vec())
 }
 
-/// A name without its `%XX`, as far as a writer of `escaped` bytes wrote them: GNU tar those of `=`
-/// and `%`, libarchive every byte a URL has not.
+/// A name with `%XX` decoded, for the bytes that the writer escapes: GNU tar escapes `=` and `%`, libarchive
+/// every byte that is special in a URL.
 fn unescaped(name: &[u8], escaped: fn(u8) -> bool) -> Vec<u8> {
     let mut plain = Vec::with_capacity(name.len());
     let mut rest = name;
@@ -216,7 +217,7 @@ fn signed(text: &[u8]) -> Option<Override<i64>> {
     Some(Override::Value(value))
 }
 
-/// `1234567890.123`, to the nanosecond; a fraction below zero counts downwards.
+/// `1234567890.123`, to the nanosecond. A negative number has a negative fraction.
 fn time(text: &[u8]) -> Option<Override<Time>> {
     if text.is_empty() {
         return Some(Override::Cleared);

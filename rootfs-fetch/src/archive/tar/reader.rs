@@ -1,4 +1,4 @@
-//! From a stream of blocks to entries: headers, what precedes and overrides them, end marks.
+//! From a stream of blocks to entries: headers, the headers that extend them, end marks.
 
 use chain::reporter::Quoted;
 
@@ -10,10 +10,10 @@ use crate::archive::tar::sparse::{self, Lines, Map};
 use crate::archive::tar::{BLOCK, Entry, EntryKind, Time};
 use crate::failure::{Failure, Result};
 
-/// How much of what begins with zeros is kept to know it by: a descriptor of ISO 9660 stands at 32 KiB.
+/// How much of data that begins with zeros is kept to identify it: a descriptor of ISO 9660 is at 32 KiB.
 const KNOWN_BY: usize = 0x8006;
 
-/// The most bytes headers may use to describe one entry.
+/// The maximum number of bytes of headers for one entry.
 const MAX_METADATA_BYTES: u64 = 1 << 20;
 
 /// Reads entries one after the other.
@@ -26,7 +26,7 @@ pub struct Reader {
     followed: bool,
 }
 
-/// What stands before the header of one entry.
+/// The headers before the header of one entry.
 #[derive(Debug, Default)]
 struct PendingHeaders {
     pax: Option<Pax>,
@@ -36,15 +36,15 @@ struct PendingHeaders {
 }
 
 impl Reader {
-    /// A reader of a layer, which may have no byte at all.
+    /// A reader for a layer, which can be completely empty.
     pub fn of_layer() -> Self {
         Self { may_be_empty: true, ..Self::default() }
     }
 
-    /// The next entry; its contents, padded to a block, are what the stream has next.
+    /// The next entry. Its contents, padded to a block, come next in the stream.
     ///
     /// # Errors
-    /// Damaged, and what the stream says.
+    /// Damaged, and those of the stream.
     pub fn next(&mut self, stream: &mut Stream) -> Result<Option<Entry>> {
         let entry = self.find(stream).map_err(|failure| self.located(failure))?;
         if let Some(entry) = &entry {
@@ -54,7 +54,7 @@ impl Reader {
         Ok(entry)
     }
 
-    /// Says which entry of how many a failure was met after.
+    /// Adds the position of the entry at which a failure was noticed.
     fn located(&self, failure: Failure) -> Failure {
         if self.last.is_empty() {
             return failure;
@@ -102,8 +102,8 @@ impl Reader {
         }
     }
 
-    /// After the first block of zeros: the rest is read for its checksums, and tells an archive
-    /// without entries from something else that begins with zeros.
+    /// After the first block of zeros: reads the rest for its checksums, and distinguishes an archive without
+    /// entries from other data that begins with zeros.
     fn close(&mut self, stream: &mut Stream) -> Result<()> {
         let mut head = vec![0; BLOCK];
         let mut more = false;
@@ -120,7 +120,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether something but zeros came after the end mark: a second archive, perhaps.
+    /// Whether data other than zeros came after the end mark, such as a second archive.
     pub fn is_followed(&self) -> bool {
         self.followed
     }
@@ -145,7 +145,7 @@ impl Reader {
         let kind = match self.kind(stream, header, &pax, &mut stored)? {
             EntryKind::Symlink(_) => EntryKind::Symlink(linkname),
             EntryKind::HardLink(_) => EntryKind::HardLink(linkname),
-            // before POSIX a directory was a name that ends in a slash, and readers keep to it
+            // before POSIX, a directory was a name with a trailing slash, and readers still accept that
             EntryKind::File if raw_name.ends_with(b"/") => EntryKind::Directory,
             kind => kind,
         };
@@ -185,14 +185,14 @@ impl Reader {
                 }
                 EntryKind::Sparse(Map::new(segments, sparse::real_size(header.block(), layout)?, *stored)?)
             }
-            // whatever their size says, no contents follow: POSIX of all but the hard link,
-            // GNU tar, libarchive, Go and Python of that too
+            // whatever their size field says, no contents follow: POSIX requires this, except for hard links;
+            // GNU tar, libarchive, Go and Python do it for hard links, too
             flag @ b'1'..=b'6' => {
                 *stored = 0;
                 without_contents(flag, header)?
             }
             b'D' => {
-                // an incremental dump's list of names, which a full unpack does not need
+                // a list of names in an incremental dump, which a full unpack does not need
                 stream.skip(padded(*stored))?;
                 *stored = 0;
                 EntryKind::Directory
@@ -218,7 +218,7 @@ fn without_contents(kind: u8, header: &Header<'_>) -> Result<EntryKind> {
     })
 }
 
-/// A regular file, with the map of its holes if pax records say that it has some.
+/// A regular file; with a map of its holes, if pax records say that it has some.
 fn sparse_file(stream: &mut Stream, pax: &Pax, stored: &mut u64) -> Result<EntryKind> {
     let keys = &pax.sparse;
     if (keys.major, keys.minor) == (Some(1), Some(0)) {
@@ -244,8 +244,7 @@ fn sparse_file(stream: &mut Stream, pax: &Pax, stored: &mut u64) -> Result<Entry
     }
 }
 
-/// Readers disagree whether contents follow a directory that is one by its name alone: refuse
-/// what they would see differently.
+/// Readers disagree whether contents follow an entry that is a directory only by its name: refuse it.
 fn check_size(entry: Entry) -> Result<Entry> {
     if i64::try_from(entry.stored).is_err() {
         return Err(Failure::damaged("the size of an entry is out of range"));
@@ -254,7 +253,7 @@ fn check_size(entry: Entry) -> Result<Entry> {
         EntryKind::File | EntryKind::Sparse(_) | EntryKind::Unknown(_) => Ok(entry),
         _ if entry.stored == 0 => Ok(entry),
         _ => Err(Failure::damaged(format_args!(
-            "refused {}: a directory by its name, with contents",
+            "refused {}: it has a directory's name, but also contents",
             Quoted(&entry.raw_name)
         ))),
     }
@@ -267,17 +266,17 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Result<()> {
     }
 }
 
-/// The number in a pax header, or in the header; none, where no user has such a number.
+/// The id from a pax header, or else from the header; None if it is not a valid id.
 fn owner(pax: Option<i64>, header: impl FnOnce() -> Result<i64>) -> Result<Option<u32>> {
     let id = match pax {
         Some(id) => id,
         None => header()?,
     };
-    // (uid_t)-1 means "leave it" to chown(2)
+    // (uid_t)-1 means "unchanged" to chown(2)
     Ok(u32::try_from(id).ok().filter(|&id| id != u32::MAX))
 }
 
-/// The contents of an entry that only describes another one.
+/// The contents of an entry that only extends another one.
 fn metadata(stream: &mut Stream, header: &Header<'_>, before: &mut PendingHeaders) -> Result<Vec<u8>> {
     let size = header.size()?;
     before.bytes = before.bytes.saturating_add(size).saturating_add(BLOCK as u64);
@@ -302,10 +301,10 @@ pub fn padded(size: u64) -> u64 {
     size.checked_next_multiple_of(BLOCK as u64).unwrap_or(u64::MAX)
 }
 
-/// Passes over what is left of an entry of `stored` bytes, of which `used` were taken, and its padding.
+/// Skips the rest of an entry of `stored` bytes, of which `used` were read, and its padding.
 ///
 /// # Errors
-/// Damaged, if it is not all there.
+/// Damaged, if the archive ends before.
 pub fn skip_rest(stream: &mut Stream, stored: u64, used: u64) -> Result<()> {
     stream.skip(stored.saturating_sub(used))?;
     stream.skip_padding(padded(stored) - used.max(stored))

@@ -1,13 +1,13 @@
-//! The map of a file with holes: which stretches of it the archive holds.
+//! The map of a file with holes: the parts of it that the archive stores.
 
 use crate::archive::tar::header::BLOCK;
 use crate::archive::tar::number::{decimal, number};
 use crate::failure::{Failure, Result};
 
-/// Most segments of a map; longer ones only exhaust memory.
+/// The maximum number of segments; longer maps only exhaust memory.
 pub const MAX_SEGMENTS: usize = 1 << 18;
 
-/// A stretch of a file that is not a hole, in bytes.
+/// A part of a file that is not a hole, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// Start.
@@ -16,7 +16,7 @@ pub struct Segment {
     pub length: u64,
 }
 
-/// Where the stored bytes of a sparse file belong: in order, apart, inside it.
+/// Where the stored bytes of a sparse file belong: sorted, non-overlapping segments inside the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map {
     segments: Vec<Segment>,
@@ -24,10 +24,10 @@ pub struct Map {
 }
 
 impl Map {
-    /// Checks a map against the size of the file and the bytes the archive has for it.
+    /// Checks a map against the size of the file and the number of stored bytes.
     ///
     /// # Errors
-    /// Damaged, where stretches overlap, overflow, leave the file, or do not add up.
+    /// Damaged, if segments overlap, overflow, exceed the file, or do not add up.
     pub fn new(segments: Vec<Segment>, size: u64, stored: u64) -> Result<Self> {
         let wrong = |why| Failure::damaged(format_args!("the map of a sparse file {why}"));
         let mut end = 0_u64;
@@ -40,7 +40,7 @@ impl Map {
             sum = sum.checked_add(segment.length).ok_or_else(|| wrong("overflows"))?;
         }
         if end > size || i64::try_from(size).is_err() {
-            return Err(wrong("leaves the file"));
+            return Err(wrong("exceeds the file"));
         }
         if sum != stored {
             return Err(wrong("does not fit its contents"));
@@ -48,7 +48,7 @@ impl Map {
         Ok(Self { segments, size })
     }
 
-    /// The stretches, in the order of the stored bytes.
+    /// The segments, in the order of the stored bytes.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
@@ -59,7 +59,7 @@ impl Map {
     }
 }
 
-/// Where a header of type `S`, or a block that extends one, has its part of the map.
+/// Where a header of type `S`, or an extension block, has its part of the map.
 #[derive(Debug)]
 pub struct Layout {
     segments: usize,
@@ -72,13 +72,13 @@ pub struct Layout {
 pub const OLD_GNU: Layout = Layout { segments: 386, count: 4, more: 482, real_size: 483 };
 /// star's: xstar.
 pub const STAR: Layout = Layout { segments: 356, count: 4, more: 355, real_size: 452 };
-/// A block that follows either.
+/// An extension block of either format.
 pub const EXTENSION: Layout = Layout { segments: 0, count: 21, more: 504, real_size: 0 };
 
 /// Adds the segments of a block; returns whether another block follows.
 ///
 /// # Errors
-/// Damaged, for a number that is none.
+/// Damaged, for a malformed number.
 pub fn segments(block: &[u8; BLOCK], layout: &Layout, segments: &mut Vec<Segment>) -> Result<bool> {
     let slots = block.get(layout.segments..).unwrap_or_default().chunks_exact(24);
     for slot in slots.take(layout.count) {
@@ -91,14 +91,14 @@ pub fn segments(block: &[u8; BLOCK], layout: &Layout, segments: &mut Vec<Segment
     if segments.len() > MAX_SEGMENTS {
         return Err(too_long());
     }
-    // a flag, or a digit of one
+    // a flag, or a digit used as one
     Ok(block.get(layout.more).is_some_and(|&flag| flag != 0 && flag != b'0'))
 }
 
-/// The size of the file with its holes.
+/// The size of the file, holes included.
 ///
 /// # Errors
-/// Damaged, for a number that is none.
+/// Damaged, for a malformed number.
 pub fn real_size(block: &[u8; BLOCK], layout: &Layout) -> Result<u64> {
     unsigned(block.get(layout.real_size..layout.real_size + 12).unwrap_or_default())
 }
@@ -112,7 +112,7 @@ fn too_long() -> Failure {
     Failure::damaged(format_args!("the map of a sparse file has more than {MAX_SEGMENTS} parts"))
 }
 
-/// Collects the map that stands before the contents in version 1.0: lines of decimal numbers.
+/// Reads the map before the contents in version 1.0: lines of decimal numbers.
 #[derive(Debug, Default)]
 pub struct Lines {
     line: Vec<u8>,
@@ -121,10 +121,10 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Takes one block; returns whether the map is complete.
+    /// Reads one block; returns whether the map is complete.
     ///
     /// # Errors
-    /// Damaged, for a line that is not a number, or too many.
+    /// Damaged, for a line that is not a number, or for too many.
     pub fn block(&mut self, block: &[u8; BLOCK]) -> Result<bool> {
         for &byte in block {
             if self.complete() {

@@ -1,7 +1,7 @@
 //! hosts(5) and DNS, for a machine without getent(1): a bare container, a small router.
 //!
-//! Kept by hand around `simple-dns`: hickory-resolver brings 33 crates, and a second version of
-//! one, for this fallback.
+//! Written by hand around `simple-dns`: hickory-resolver would add 33 crates, one of them in a second
+//! version, for this fallback.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -14,17 +14,17 @@ use crate::failure::{Failure, Kind, Result};
 use crate::interrupt::Interrupt;
 
 const PORT: u16 = 53;
-/// Further addresses of a host are ignored.
+/// The maximum number of addresses; others are ignored.
 pub const MAX_ADDRESSES: usize = 16;
 /// How soon a signal is noticed.
 pub const SLICE: Duration = Duration::from_millis(100);
 
-/// The failure when no answer comes in time.
-pub fn late() -> Failure {
+/// The failure if no response arrives in time.
+pub fn no_answer() -> Failure {
     Failure::new(Kind::Network, "no name server answers")
 }
 
-/// Addresses by /etc/hosts, then by the servers of /etc/resolv.conf.
+/// Looks up addresses in /etc/hosts, then with the servers in /etc/resolv.conf.
 ///
 /// # Errors
 /// Network, if no server answers.
@@ -52,7 +52,7 @@ fn hosts(text: &str, host: &str) -> Vec<IpAddr> {
         .collect()
 }
 
-/// What resolv.conf(5) says.
+/// The contents of resolv.conf(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Servers {
     addresses: Vec<SocketAddr>,
@@ -62,10 +62,10 @@ struct Servers {
     attempts: u32,
 }
 
-/// A server's answer about a name.
+/// A server's response about a name.
 #[derive(Debug)]
 pub enum Answer {
-    /// Its addresses of the type that was asked for, perhaps none.
+    /// Its addresses of the requested type, perhaps none.
     Addresses(Vec<IpAddr>),
     /// The name does not exist.
     NoSuchName,
@@ -110,7 +110,7 @@ impl Servers {
         }
     }
 
-    /// The names to ask for, in order.
+    /// The names to look up, in order.
     fn candidates(&self, host: &str) -> Vec<String> {
         if let Some(whole) = host.strip_suffix('.') {
             return vec![whole.to_owned()];
@@ -151,18 +151,18 @@ impl Servers {
                     return Ok(said);
                 }
                 if Instant::now() >= deadline {
-                    return Err(late());
+                    return Err(no_answer());
                 }
             }
         }
-        Err(late())
+        Err(no_answer())
     }
 }
 
 fn query(name: &str, kind: TYPE) -> Result<(u16, Vec<u8>)> {
     let wrong = || Failure::new(Kind::Network, format_args!("cannot find {name:?}: not a host name"));
     let mut id = [0; 2];
-    // a guess less for who would answer in the server's place; the port is another
+    // harder to guess for others who could respond; the port changes as well
     let _ = rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty());
     let id = u16::from_ne_bytes(id);
     let mut packet = Packet::new_query(id);
@@ -200,7 +200,7 @@ fn by_udp(
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// Whether the answer did not fit: the flag TC.
+/// Whether the response was truncated: the flag TC.
 fn truncated(answer: &[u8]) -> bool {
     answer.get(2).is_some_and(|flags| flags & 2 != 0)
 }
@@ -219,7 +219,7 @@ fn by_tcp(server: SocketAddr, query: &[u8], until: Instant) -> io::Result<Vec<u8
     Ok(answer)
 }
 
-/// Parses an answer to the query `id`; nothing if it is malformed, or the server failed.
+/// Parses the response to the query `id`; None if it is malformed, or the server failed.
 pub fn parse_answer(id: u16, answer: &[u8]) -> Option<Answer> {
     let packet = Packet::parse(answer).ok()?;
     if packet.id() != id || !packet.has_flags(PacketFlag::RESPONSE) {
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(Servers::parse("").addresses, ["127.0.0.1:53".parse().expect("an address")]);
     }
 
-    /// A server on this machine that knows `known.test` and answers two questions or more.
+    /// A server on this machine that knows `known.test` and responds to at least two queries.
     fn server() -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let address = socket.local_addr().expect("its address");
@@ -286,7 +286,7 @@ mod tests {
                     reply.answers.push(ResourceRecord::new(question.qname.clone(), CLASS::IN, 1, rdata));
                 }
                 let bytes = reply.build_bytes_vec().expect("a reply");
-                // a packet of another sender is not the answer
+                // a packet from another sender is not the response
                 let _ = socket.send_to(&[&(query.id() ^ 1).to_be_bytes(), &bytes[2..]].concat(), from);
                 let _ = socket.send_to(&bytes, from);
             }

@@ -1,5 +1,5 @@
-//! The signatures that are accepted in certificates and handshakes: those of ring, and those of P-521,
-//! of SHA-512 with P-256 and P-384, and of RSA-PSS as OpenSSL writes them.
+//! The accepted signatures in certificates and handshakes: ring's, and also P-521, SHA-512 with P-256 and
+//! P-384, and RSA-PSS as OpenSSL writes it.
 
 use std::sync::LazyLock;
 
@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::net::tls::pss::{self, Keys};
 
-/// A list as rustls has it.
+/// A list for rustls.
 type Algorithms = Vec<&'static dyn SignatureVerificationAlgorithm>;
 
-/// Verifies by a key, of a hash, a signature.
+/// Verifies a signature, from a key, a hash and the signature.
 type Verify = fn(&[u8], &[u8], &[u8]) -> Option<()>;
 
 /// ECDSA on a curve with a hash.
@@ -68,7 +68,7 @@ fn by_p384(key: &[u8], hash: &[u8], signature: &[u8]) -> Option<()> {
 
 fn by_p521(key: &[u8], hash: &[u8], signature: &[u8]) -> Option<()> {
     use p521::ecdsa::{Signature, VerifyingKey};
-    // ecdsa refuses a hash of less than half the curve's length; zeros before it do not change its value
+    // ecdsa refuses a hash shorter than half the curve's length; leading zeros do not change its value
     let padding = P521_BYTES.saturating_sub(hash.len());
     let hash = [vec![0; padding].as_slice(), hash].concat();
     verified(VerifyingKey::from_sec1_bytes(key).ok(), &hash, Signature::from_der(signature).ok())
@@ -88,22 +88,22 @@ static P521_SHA384: Ecdsa =
 static P521_SHA512: Ecdsa =
     Ecdsa { curve: alg_id::ECDSA_P521, algorithm: alg_id::ECDSA_SHA512, hash: sha512, verify: by_p521 };
 
-/// What a handshake may mean by ECDSA with SHA-512: TLS 1.3 takes the first alone, on the scheme's own
-/// curve; to TLS 1.2 a scheme is only a hash.
+/// The algorithms for ECDSA with SHA-512 in a handshake. TLS 1.3 accepts only the first one, on the scheme's
+/// own curve; in TLS 1.2 a scheme only means a hash.
 static ECDSA_SHA512: [&dyn SignatureVerificationAlgorithm; 3] = [&P521_SHA512, &P384_SHA512, &P256_SHA512];
 
-/// The schemes of a handshake that each hash of RSA-PSS has for keys that are for RSA-PSS alone: RFC 8446,
-/// section 4.2.3, `rsa_pss_pss_sha256` and the others.
+/// The handshake schemes for each hash, for keys restricted to RSA-PSS: RFC 8446, section 4.2.3,
+/// `rsa_pss_pss_sha256` and the others.
 const PSS_SCHEMES: [(u16, pss::Hash); 3] =
     [(0x0809, pss::Hash::Sha256), (0x080a, pss::Hash::Sha384), (0x080b, pss::Hash::Sha512)];
 
-/// Every signature that is accepted.
+/// All accepted signatures.
 pub fn supported() -> WebPkiSupportedAlgorithms {
     *SUPPORTED
 }
 
-/// Signatures of a handshake by keys that are for one hash of RSA-PSS: TLS 1.3 has one scheme for these
-/// keys and the others, and rustls tries one algorithm a scheme.
+/// Handshake signatures by keys restricted to one hash of RSA-PSS: TLS 1.3 has the same scheme for these keys
+/// and the others, and rustls tries one algorithm per scheme.
 pub fn of_restricted_keys() -> WebPkiSupportedAlgorithms {
     *RESTRICTED
 }
@@ -133,7 +133,7 @@ fn schemes_of(keys: Keys) -> Vec<(SignatureScheme, &'static [&'static dyn Signat
 mod tests {
     use super::*;
 
-    /// The signature that `algorithm` verifies of a message is none of another message, key or curve.
+    /// Asserts that `algorithm` accepts a signature only for its own message, key and curve.
     fn only_verifies(algorithm: &Ecdsa, key: &[u8], signature: &[u8]) {
         assert!(algorithm.verify_signature(key, b"message", signature).is_ok());
         assert!(algorithm.verify_signature(key, b"messagE", signature).is_err());

@@ -1,8 +1,8 @@
-//! RSA-PSS, for what ring does not accept: keys that are for RSA-PSS alone, and salts of another length
-//! than the hash's, which is what openssl(1) writes by default.
+//! RSA-PSS that ring does not support: keys restricted to RSA-PSS, and salts that are not as long as the
+//! hash, which openssl(1) writes by default.
 //!
-//! Kept by hand: the rsa crate would bring the making of keys, and advisories about secret keys, of which
-//! there is none here. A public key is used on public numbers, so that nothing has to take constant time.
+//! Written by hand: the rsa crate would add key generation, and advisories about secret keys, which are not
+//! used here. A public key is applied to public numbers, so nothing has to run in constant time.
 //!
 //! # Source
 //! RFC 8017, sections 8.1.2 and 9.1.2; RFC 4055 for the form of the parameters.
@@ -16,14 +16,14 @@ use der::{Decode as _, Reader as _, SliceReader};
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-/// The bits of the keys that are accepted, as ring has it.
+/// The accepted key sizes in bits, as in ring.
 const KEY_BITS: std::ops::RangeInclusive<u32> = 2048..=8192;
-/// The bits of the keys for which openssl(1) chooses the longest salt.
+/// The key sizes in bits for which openssl(1) chooses the longest salt.
 const USUAL_KEY_BITS: [usize; 4] = [2048, 3072, 4096, 8192];
-/// The salt if a certificate does not give its length.
+/// The salt's length if a certificate does not give it.
 const DEFAULT_SALT_BYTES: usize = 20;
 
-/// A hash, of the message and in the mask.
+/// A hash, used for the message and in the mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hash {
     /// SHA-256.
@@ -66,7 +66,7 @@ impl Hash {
     }
 }
 
-/// RSA-PSS with one hash, a salt of one length, and keys of one kind.
+/// RSA-PSS with one hash, one length of salt, and one kind of keys.
 #[derive(Debug)]
 pub struct Pss {
     hash: Hash,
@@ -75,13 +75,13 @@ pub struct Pss {
     signature: AlgorithmIdentifier,
 }
 
-/// What ring does not accept.
+/// The algorithms that ring lacks.
 pub fn algorithms() -> impl Iterator<Item = &'static Pss> {
     let is_rings = |one: &&Pss| one.key == alg_id::RSA_ENCRYPTION && one.salt == one.hash.bytes();
     TABLE.iter().filter(move |one| !is_rings(one))
 }
 
-/// What a handshake of TLS 1.3 can have with keys for RSA-PSS alone: the salt has the hash's length.
+/// The algorithm of a TLS 1.3 handshake with keys restricted to RSA-PSS: the salt has the hash's length.
 pub fn of_handshake(hash: Hash, keys: Keys) -> Option<&'static Pss> {
     algorithms().find(|one| {
         let is_restricted = one.key == one.signature;
@@ -89,7 +89,7 @@ pub fn of_handshake(hash: Hash, keys: Keys) -> Option<&'static Pss> {
     })
 }
 
-/// Keys for RSA-PSS alone.
+/// Keys restricted to RSA-PSS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// For any hash and salt.
@@ -104,7 +104,7 @@ static TABLE: LazyLock<Vec<Pss>> = LazyLock::new(|| {
         let longest = USUAL_KEY_BITS.map(|bits| bits / 8 - hash.bytes() - 2);
         for salt in [hash.bytes(), DEFAULT_SALT_BYTES].into_iter().chain(longest) {
             let signature = identifier(Some((hash, salt)));
-            // a key may be for this hash and salt alone, by the same words as the signature
+            // a key can be restricted to this hash and salt, with the same parameters as the signature
             for key in [identifier(None), signature, alg_id::RSA_ENCRYPTION] {
                 table.push(Pss { hash, salt, key, signature });
             }
@@ -133,7 +133,7 @@ impl Pss {
     /// EMSA-PSS-VERIFY: whether `encoded`, of `bits` bits, encodes a message.
     fn encodes(&self, encoded: &[u8], bits: u32, message: &[u8]) -> Option<bool> {
         let length = bits.div_ceil(8) as usize;
-        // of a modulus of 8n + 1 bits the first byte is left over
+        // if the modulus has 8n + 1 bits, the first byte is extra
         let (left_over, encoded) = encoded.split_at_checked(encoded.len().checked_sub(length)?)?;
         let (encoded, end) = encoded.split_at_checked(length.checked_sub(1)?)?;
         let (masked, hash) = encoded.split_at_checked(encoded.len().checked_sub(self.hash.bytes())?)?;
@@ -151,13 +151,13 @@ impl Pss {
     }
 }
 
-/// RSAVP1: the number in a signature, as long as the key's modulus, and the bits of that.
+/// RSAVP1: the number in a signature, as long as the key's modulus, and the bits of the modulus.
 fn opened(key: &[u8], signature: &[u8]) -> Option<(Box<[u8]>, u32)> {
     let mut reader = SliceReader::new(key).ok()?;
     let (modulus, exponent) = reader.sequence(numbers).ok()?;
     reader.finish().ok()?;
     let [modulus, exponent] = [modulus, exponent].map(|number| number.as_bytes());
-    // as ring has it: the exponent has 33 bits at most, so that the time is bounded
+    // as in ring: the exponent has at most 33 bits, which limits the time
     if signature.len() != modulus.len() || exponent.len() > 5 || exponent == [1] {
         return None;
     }
@@ -171,7 +171,7 @@ fn opened(key: &[u8], signature: &[u8]) -> Option<(Box<[u8]>, u32)> {
     let parameters = BoxedMontyParams::new_vartime(modulus);
     let exponent = BoxedUint::from_be_slice_vartime(exponent);
     let opened = BoxedMontyForm::new(signature, &parameters).pow(&exponent).retrieve().to_be_bytes();
-    // limbs may be longer than the modulus
+    // limbs can be longer than the modulus
     let start = opened.len().checked_sub(bytes)?;
     Some((opened.get(start..)?.into(), bits))
 }
@@ -181,7 +181,7 @@ fn numbers<'a>(key: &mut SliceReader<'a>) -> der::Result<(UintRef<'a>, UintRef<'
     Ok((UintRef::decode(key)?, UintRef::decode(key)?))
 }
 
-/// `id-RSASSA-PSS`, with a hash and a salt of so many bytes, or without parameters.
+/// `id-RSASSA-PSS`, with a hash and a salt length, or without parameters.
 fn identifier(parameters: Option<(Hash, usize)>) -> AlgorithmIdentifier {
     const ID_RSASSA_PSS: [u8; 11] = [0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 0x0a];
     const ID_MGF1: [u8; 11] = [0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8];
@@ -196,7 +196,7 @@ fn identifier(parameters: Option<(Hash, usize)>) -> AlgorithmIdentifier {
         };
         let parts = [(0xa0, hash), (0xa1, mask), (0xa2, within(0x02, &salt))];
         let parts = parts.map(|(tag, part)| within(tag, &part)).concat();
-        // the salt of 20 bytes is the default, which DER leaves out
+        // a salt of 20 bytes is the default, which DER omits
         let parts = if salt == [20] { parts.get(..parts.len() - 5).unwrap_or_default() } else { &parts };
         words.extend(within(0x30, parts));
     }

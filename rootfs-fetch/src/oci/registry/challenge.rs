@@ -1,12 +1,12 @@
-//! WWW-Authenticate: how a server asks who we are.
+//! WWW-Authenticate: how a server asks for authentication.
 //!
-//! Kept by hand: http-auth refuses a field in which one challenge cannot be read, and values
-//! without quotes that hold a URL; registries send both.
+//! Written by hand: http-auth rejects a field with one unreadable challenge, and unquoted values that contain
+//! a URL; registries send both.
 //!
 //! # Source
 //! RFC 9110, section 11.6.1; docker's token specification for realm, service and scope.
 
-/// One way to say who asks.
+/// One way to authenticate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
     /// `bearer`, `basic`, in lower case.
@@ -19,10 +19,15 @@ impl Challenge {
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str())
     }
+
+    /// The same without a parameter.
+    pub fn without(mut self, name: &str) -> Self {
+        self.parameters.retain(|(one, _)| one != name);
+        self
+    }
 }
 
-/// Reads a field; one field may have several challenges, one after the other. What follows
-/// something that cannot be read is left out.
+/// Parses a field, which can have several challenges. Everything after an unreadable part is ignored.
 pub fn parse(field: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
     let mut rest = field.trim_start_matches([' ', '\t', ',']);
@@ -59,7 +64,7 @@ fn token(text: &str) -> (&str, &str) {
 /// A value in quotes or without.
 fn parameter(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
-        // some servers leave out the quotes about a URL
+        // some servers do not quote a URL
         let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
         let (value, rest) = text.split_at(end);
         return Some((value.to_owned(), rest));

@@ -1,6 +1,6 @@
 //! The credentials that `docker login`, `podman login` or `skopeo login` stored for a registry.
 //!
-//! Kept by hand: docker_credential reads one file, has neither registrytoken nor keys of
+//! Written by hand: docker_credential reads only one file, supports neither registrytoken nor keys for
 //! repositories, and waits for a credential helper without a limit.
 //!
 //! # Source
@@ -23,9 +23,9 @@ use serde_json::Value;
 use crate::failure::{Failure, Result};
 use crate::oci::reference::Reference;
 
-/// What Docker calls its own registry in these files.
+/// Docker's key for its own registry in these files.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
-/// A helper may ask its user to unlock something.
+/// A helper can ask its user to unlock something.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_HELPER_OUTPUT_BYTES: u64 = 1 << 20;
 
@@ -39,7 +39,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub enum Credentials {
     /// `user:password`.
     Password(String),
-    /// A token that is changed for others at the registry's token server.
+    /// A token that the registry's token server exchanges for others.
     Identity(String),
     /// A token for the registry itself.
     Token(String),
@@ -51,19 +51,19 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What was found for an image.
+/// The result for an image.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// Its credentials, if there are any.
     pub credentials: Option<Credentials>,
-    /// A line for each helper that failed: most images are public, so the run continues.
+    /// A line for each failed helper. The run continues, because most images are public.
     pub failed_helpers: Vec<String>,
 }
 
 /// Finds the credentials for an image.
 ///
 /// # Errors
-/// Damaged, denied or I/O, for a file that is there and cannot be read.
+/// Damaged, denied or I/O, for an existing but unreadable file.
 pub fn find(reference: &Reference) -> Result<Found> {
     let mut found = Found::default();
     for path in files() {
@@ -89,10 +89,10 @@ pub fn find(reference: &Reference) -> Result<Found> {
     Ok(found)
 }
 
-/// Asks the helper of a name for the credentials of a server.
+/// Asks the helper with this name for the credentials of a server.
 type Ask<'a> = &'a mut dyn FnMut(&str, &str) -> Option<Credentials>;
 
-/// The files that may have them; one that is named in the environment is the only one.
+/// The files that can contain them. A file named in the environment is the only one.
 fn files() -> Vec<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(only) = variable("REGISTRY_AUTH_FILE") {
@@ -120,7 +120,7 @@ fn read(path: &Path) -> Result<Option<Value>> {
             return Err(Failure::call("read the credentials", format_args!("open({})", quoted(path)), error));
         }
     };
-    // what is wrong in it is not quoted: it may be a password
+    // the error is not quoted: it could contain a password
     let parsed = serde_json::from_slice(&data);
     parsed.map(Some).map_err(|_| Failure::damaged(format_args!("{} is not JSON", quoted(path))))
 }
@@ -139,24 +139,24 @@ fn in_file(file: &Value, reference: &Reference, ask: Ask<'_>) -> Result<Option<C
     }
     if let Some(found) = file.get("auths").and_then(Value::as_object).and_then(|auths| best(auths, reference))
     {
-        // with a store, the entry is there and empty
+        // with a store, the entry exists but is empty
         let found = entry(found)?;
         if found.is_some() {
             return Ok(found);
         }
     }
     let store = file.get("credsStore").and_then(Value::as_str).filter(|store| !store.is_empty());
-    // one that was named for this registry alone comes instead of that for all
+    // a helper for this registry takes precedence over the one for all
     Ok(store.filter(|_| helper.is_none()).and_then(|store| ask(store, key)))
 }
 
-/// Whether a host in a file is the registry of an image; docker.io has had several.
+/// Whether a host in a file is the image's registry; docker.io has had several.
 fn is_registry(host: &str, reference: &Reference) -> bool {
     let hub = ["docker.io", "index.docker.io", "registry-1.docker.io"];
     host.eq_ignore_ascii_case(&reference.registry) || reference.registry == "docker.io" && hub.contains(&host)
 }
 
-/// The entry for the image: that of its repository, of what it is in, of its registry.
+/// The entry for the image: of its repository, of a parent path, or of its registry.
 fn best<'a>(auths: &'a serde_json::Map<String, Value>, reference: &Reference) -> Option<&'a Value> {
     let full = format!("{}/{}", reference.registry, reference.repository);
     let mut wanted = full.as_str();
@@ -174,7 +174,7 @@ fn best<'a>(auths: &'a serde_json::Map<String, Value>, reference: &Reference) ->
     auths.iter().find(of_registry).map(|(_, value)| value)
 }
 
-/// The host of a key: Docker once wrote `https://host/v1/`.
+/// The host of a key: Docker used to write `https://host/v1/`.
 fn host(key: &str) -> Option<&str> {
     let after_scheme = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let (host, path) = match after_scheme.unwrap_or(key).split_once('/') {
@@ -204,11 +204,11 @@ fn entry(entry: &Value) -> Result<Option<Credentials>> {
     if plain.contains(':') { Ok(Some(Credentials::Password(plain))) } else { Err(wrong()) }
 }
 
-/// Sends the server to a helper and reads its answer; nothing if it has not ended in time.
+/// Sends the server's name to a helper and reads its response; None if it has not ended in time.
 fn exchange(child: &mut Child, server: &str) -> Option<(Vec<u8>, ExitStatus)> {
     let deadline = Instant::now() + HELPER_TIMEOUT;
     if let Some(mut input) = child.stdin.take() {
-        // a helper that does not read does not answer either
+        // a helper that does not read the name does not respond either
         let _ = input.write_all(server.as_bytes());
     }
     let (sender, answer) = mpsc::channel();
@@ -221,7 +221,7 @@ fn exchange(child: &mut Child, server: &str) -> Option<(Vec<u8>, ExitStatus)> {
         drop(thread::Builder::new().spawn(read));
     }
     let answer = answer.recv_timeout(HELPER_TIMEOUT).ok()?;
-    // it may have closed its output and stayed
+    // it can have closed its output without ending
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Some((answer, status)),
@@ -231,10 +231,10 @@ fn exchange(child: &mut Child, server: &str) -> Option<(Vec<u8>, ExitStatus)> {
     }
 }
 
-/// Asks `docker-credential-NAME get`; nothing if it has none for this server.
+/// Runs `docker-credential-NAME get`; None if it has no credentials for this server.
 ///
 /// # Errors
-/// Why it could not be asked.
+/// Why it could not be used.
 fn by_helper(name: &str, server: &str) -> std::result::Result<Option<Credentials>, String> {
     if name.contains('/') {
         return Err("not the name of a helper".into());

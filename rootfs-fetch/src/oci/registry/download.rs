@@ -1,8 +1,8 @@
 //! Downloads of an image's layers, several at once, each read while it arrives.
 //!
-//! Layers are applied in order, so a layer that is not next is written to a file: in the cache or,
-//! without one, an unnamed file next to DIRECTORY, and then only a few layers ahead.
-//! Its reader follows the growing file. A layer that is next and has not started needs no file.
+//! Layers are applied in order, so a layer that is not next is written to a file: in the cache, or, without
+//! one, to an unnamed file next to DIRECTORY, and then only a few layers ahead. Its reader follows the
+//! growing file. A layer that is next and has not started needs no file.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,9 +19,9 @@ use crate::oci::layout::BlobReader;
 use crate::oci::registry::repository::Repository;
 use crate::progress::Progress;
 
-/// Concurrent downloads into files.
+/// The maximum number of concurrent downloads into files.
 const MAX_TRANSFERS: usize = 3;
-/// Layers in unnamed files, without a cache.
+/// The maximum number of layers in unnamed files, without a cache.
 const MAX_LAYERS_AHEAD: usize = 4;
 const BUFFER_BYTES: usize = 128 * 1024;
 
@@ -30,7 +30,7 @@ const BUFFER_BYTES: usize = 128 * 1024;
 pub struct Blob {
     /// Its digest.
     pub digest: Digest,
-    /// How many there are.
+    /// Its size in bytes.
     pub size: u64,
 }
 
@@ -51,7 +51,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     slots: Vec<Slot>,
-    /// The index of the layer that is read.
+    /// The index of the layer that is being read.
     reading: usize,
     stopped: bool,
 }
@@ -62,19 +62,19 @@ enum Slot {
     Waiting,
     /// In the cache since an earlier run.
     Cached(Arc<File>),
-    /// Bytes of it in the file.
-    Growing(Option<Arc<File>>, u64),
+    /// Partly in the file: the number of bytes.
+    Partial(Option<Arc<File>>, u64),
     Whole(Arc<File>),
     Failed(Failure),
-    /// Read directly, and not kept.
-    Taken,
+    /// Read directly, without a file.
+    Direct,
 }
 
 impl Downloads {
-    /// Starts to fetch what is not in the cache, into files in `temp_dir` if there is no cache.
+    /// Starts fetching layers that are not in the cache, into files in `temp_dir` if there is no cache.
     ///
     /// # Errors
-    /// I/O, if there can be no thread.
+    /// I/O, if no thread can be started.
     pub fn begin(
         repository: Repository,
         blobs: Vec<Blob>,
@@ -103,10 +103,10 @@ impl Downloads {
         Ok(Self(shared))
     }
 
-    /// The verified bytes of a layer. Those of one that needs no file wait for [`Self::begin_layer`].
+    /// The verified bytes of a layer. Reading a layer without a file waits for [`Self::begin_layer`].
     ///
     /// # Errors
-    /// Damaged, for what is no layer.
+    /// Damaged, for a digest that is not a layer's.
     pub fn open(&self, digest: &Digest) -> Result<BlobReader> {
         let index = self.0.index(digest);
         let index =
@@ -114,7 +114,7 @@ impl Downloads {
         Ok(Box::new(LayerReader { shared: self.0.clone(), index, bytes: None }))
     }
 
-    /// Says that a layer is read now; layers must be read in order.
+    /// Declares that a layer is read now; layers must be read in order.
     pub fn begin_layer(&self, digest: &Digest) {
         let shared = &self.0;
         let Some(at) = shared.index(digest) else { return };
@@ -122,7 +122,7 @@ impl Downloads {
         state.reading = state.reading.max(at);
         if shared.repository.cache().is_none() {
             // applied layers need no file; a repeated layer is fetched again
-            state.slots.iter_mut().take(at).for_each(|slot| *slot = Slot::Taken);
+            state.slots.iter_mut().take(at).for_each(|slot| *slot = Slot::Direct);
         }
         drop(state);
         shared.changed.notify_all();
@@ -154,13 +154,13 @@ impl Shared {
 
     /// The bytes of a layer: directly, if it is its turn and it has no file.
     fn bytes(self: &Arc<Self>, index: usize) -> Result<BlobReader> {
-        let slot = self.settled(index)?;
+        let slot = self.wait_for_source(index)?;
         let Some(Blob { digest, size }) = self.blobs.get(index).cloned() else {
             return Err(Failure::damaged("no such layer"));
         };
         let tail = |whole| TailReader { shared: self.clone(), index, at: 0, whole };
         Ok(match slot {
-            Slot::Taken => {
+            Slot::Direct => {
                 let transfer = self.progress.count(self.repository.blob(&digest, size)?);
                 Box::new(CheckedReader::new(transfer, digest, Some(size)))
             }
@@ -171,17 +171,17 @@ impl Shared {
         })
     }
 
-    /// Waits until it is known where the bytes of a layer come from.
-    fn settled(&self, index: usize) -> Result<Slot> {
+    /// Waits until the source of a layer's bytes is known.
+    fn wait_for_source(&self, index: usize) -> Result<Slot> {
         let has_cache = self.repository.cache().is_some();
         let mut state = self.lock();
         loop {
             let is_reading = state.reading >= index;
             match state.slots.get_mut(index) {
-                Some(slot @ (Slot::Waiting | Slot::Taken)) if !has_cache => {
+                Some(slot @ (Slot::Waiting | Slot::Direct)) if !has_cache => {
                     if is_reading {
-                        *slot = Slot::Taken;
-                        return Ok(Slot::Taken);
+                        *slot = Slot::Direct;
+                        return Ok(Slot::Direct);
                     }
                 }
                 slot => return Ok(slot.cloned().unwrap_or(Slot::Waiting)),
@@ -211,19 +211,19 @@ impl Shared {
             }
             let waiting = state.slots.iter().position(|slot| matches!(slot, Slot::Waiting));
             let index = waiting?;
-            // without a cache the reader itself fetches the next layer
+            // without a cache, the reader itself fetches the next layer
             let cached = self.repository.cache().is_some();
-            let index = if cached { Some(index) } else { self.ahead(&state) };
+            let index = if cached { Some(index) } else { self.next_ahead(&state) };
             if let Some(slot) = index.and_then(|index| state.slots.get_mut(index)) {
-                *slot = Slot::Growing(None, 0);
+                *slot = Slot::Partial(None, 0);
                 return index;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// A waiting layer that is at most [`MAX_LAYERS_AHEAD`] after the one that is read.
-    fn ahead(&self, state: &State) -> Option<usize> {
+    /// A waiting layer that is at most [`MAX_LAYERS_AHEAD`] after the one that is being read.
+    fn next_ahead(&self, state: &State) -> Option<usize> {
         let last = (state.reading + MAX_LAYERS_AHEAD).min(state.slots.len().saturating_sub(1));
         (state.reading + 1..=last).find(|&index| matches!(state.slots.get(index), Some(Slot::Waiting)))
     }
@@ -243,12 +243,12 @@ impl Shared {
                 break;
             }
             file.write_all_at(buffer.get(..count).unwrap_or_default(), at)
-                .map_err(|error| self.unwritten(error))?;
+                .map_err(|error| self.write_failure(error))?;
             at += count as u64;
             if self.lock().stopped {
                 return Ok(());
             }
-            self.set(index, Slot::Growing(Some(file.clone()), at));
+            self.set(index, Slot::Partial(Some(file.clone()), at));
         }
         if let (Some(cache), Some(growing)) = (cache, growing) {
             cache.keep(growing, &digest);
@@ -260,30 +260,30 @@ impl Shared {
     /// The file for a layer.
     fn file(&self, growing: Option<&PartialBlob>) -> Result<File> {
         if let Some(growing) = growing {
-            return growing.file().try_clone().map_err(|error| self.unwritten(error));
+            return growing.file().try_clone().map_err(|error| self.write_failure(error));
         }
-        unnamed_file(&self.temp_dir, "put a layer aside")
+        unnamed_file(&self.temp_dir, "store a layer")
     }
 
-    fn unwritten(&self, error: io::Error) -> Failure {
-        let failure = Failure::call("put a layer aside", "pwrite()", error);
+    fn write_failure(&self, error: io::Error) -> Failure {
+        let failure = Failure::call("store a layer", "pwrite()", error);
         match self.repository.cache() {
-            Some(_) => failure.hint("--cache-dir keeps the cache elsewhere, --no-cache keeps none"),
+            Some(_) => failure.hint("move the cache with --cache-dir, or use --no-cache"),
             None => failure,
         }
     }
 
-    /// Waits until the file of a layer has bytes after `at`; returns how many there are if it grows.
-    fn beyond(&self, index: usize, at: u64) -> io::Result<(Arc<File>, Option<u64>)> {
+    /// Waits until the file of a layer has bytes after `at`. Returns how many there are, if it still grows.
+    fn bytes_after(&self, index: usize, at: u64) -> io::Result<(Arc<File>, Option<u64>)> {
         let mut state = self.lock();
         loop {
             match state.slots.get(index) {
                 Some(Slot::Whole(file) | Slot::Cached(file)) => return Ok((file.clone(), None)),
-                Some(Slot::Growing(Some(file), written)) if *written > at => {
+                Some(Slot::Partial(Some(file), written)) if *written > at => {
                     return Ok((file.clone(), Some(*written)));
                 }
                 Some(Slot::Failed(failure)) => return Err(failure.clone().into_io()),
-                Some(Slot::Waiting | Slot::Growing(..)) if !state.stopped => {}
+                Some(Slot::Waiting | Slot::Partial(..)) if !state.stopped => {}
                 _ => return Err(io::ErrorKind::BrokenPipe.into()),
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -291,7 +291,7 @@ impl Shared {
     }
 }
 
-/// Reads a layer from where it turns out to come from.
+/// Reads a layer from its source, once that is known.
 struct LayerReader {
     shared: Arc<Shared>,
     index: usize,
@@ -312,7 +312,7 @@ struct TailReader {
     shared: Arc<Shared>,
     index: usize,
     at: u64,
-    /// The file, once it is complete.
+    /// The file, when it is complete.
     whole: Option<Arc<File>>,
 }
 
@@ -320,7 +320,7 @@ impl Read for TailReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let (file, written) = match &self.whole {
             Some(file) => (file.clone(), None),
-            None => self.shared.beyond(self.index, self.at)?,
+            None => self.shared.bytes_after(self.index, self.at)?,
         };
         if written.is_none() && self.whole.is_none() {
             self.whole = Some(file.clone());

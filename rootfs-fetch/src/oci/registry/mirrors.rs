@@ -1,7 +1,7 @@
-//! Where an image is asked for: mirrors and other places that the host's configuration names.
+//! The places to ask for an image: mirrors and other locations in the host's configuration.
 //!
-//! Names without a registry are docker.io's, as everywhere here: unqualified-search-registries is
-//! not read, for it lets one name mean several images.
+//! Names without a registry belong to docker.io, as everywhere here. unqualified-search-registries is
+//! ignored, because it lets one name mean several images.
 //!
 //! # Source
 //! containers-registries.conf(5), version 2; dockerd(8), `registry-mirrors`.
@@ -20,22 +20,22 @@ use crate::oci::reference::Reference;
 const SYSTEM: &str = "/etc/containers";
 const DOCKER: &str = "/etc/docker/daemon.json";
 
-/// A place that may have an image.
+/// A place that can have an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The image, as the place calls it.
+pub struct Candidate {
+    /// The image, as this place calls it.
     pub reference: Reference,
-    /// Whether it is a mirror: if it fails, the next place is asked.
+    /// Whether it is a mirror: if it fails, the next place is tried.
     pub is_mirror: bool,
     /// Whether the configuration allows plain HTTP with it.
     pub plain_http: bool,
 }
 
-/// The places for an image, in the order in which they are asked.
+/// The places for an image, in the order in which they are tried.
 ///
 /// # Errors
-/// Denied, if the configuration blocks it; damaged or I/O, for a file that cannot be read.
-pub fn places(reference: &Reference) -> Result<Vec<Place>> {
+/// Denied, if the configuration blocks it; damaged or I/O, for an unreadable file.
+pub fn candidates(reference: &Reference) -> Result<Vec<Candidate>> {
     let mut rules = Vec::new();
     for path in files() {
         if let Some(text) = read(&path)? {
@@ -46,19 +46,19 @@ pub fn places(reference: &Reference) -> Result<Vec<Place>> {
         }
     }
     let name = format!("{}/{}", reference.registry, reference.repository);
-    // of two rules for one prefix, the later file's; of several prefixes, the longest
+    // of two rules for one prefix, the later file's applies; of several prefixes, the longest
     let fitting = rules.iter().filter(|(_, rule)| matched(&rule.prefix, &name).is_some());
     match fitting.max_by_key(|(_, rule)| rule.prefix.len()) {
-        Some((path, rule)) => rule.places(&name, reference, path),
+        Some((path, rule)) => rule.candidates(&name, reference, path),
         None => Ok(by_docker(reference)?.into_iter().chain([itself(reference)]).collect()),
     }
 }
 
-fn itself(reference: &Reference) -> Place {
-    Place { reference: reference.clone(), is_mirror: false, plain_http: false }
+fn itself(reference: &Reference) -> Candidate {
+    Candidate { reference: reference.clone(), is_mirror: false, plain_http: false }
 }
 
-/// The files, a later one before an earlier one.
+/// The files, later ones before earlier ones.
 fn files() -> Vec<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(only) = variable("CONTAINERS_REGISTRIES_CONF") {
@@ -67,7 +67,7 @@ fn files() -> Vec<PathBuf> {
     let own = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
     let own = own.map(|config| config.join("containers"));
     let directories: Vec<PathBuf> = [PathBuf::from(SYSTEM)].into_iter().chain(own).collect();
-    // the user's own file is read instead of the system's
+    // the user's own file replaces the system's
     let main = directories.iter().rev().map(|directory| directory.join("registries.conf"));
     let mut files: Vec<PathBuf> = main.filter(|path| path.exists()).take(1).collect();
     for directory in directories {
@@ -148,7 +148,7 @@ fn of_table(table: &Table) -> Vec<Rule> {
     rules.filter(|rule| !rule.prefix.is_empty()).collect()
 }
 
-/// What of the name follows a prefix that it matches: `*.example.org` matches every host below.
+/// The rest of the name after a prefix that it matches: `*.example.org` matches every host below.
 fn matched<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
     if let Some(domain) = prefix.strip_prefix('*') {
         let (host, _) = name.split_once('/')?;
@@ -159,7 +159,7 @@ fn matched<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
 }
 
 impl Rule {
-    fn places(&self, name: &str, reference: &Reference, path: &Path) -> Result<Vec<Place>> {
+    fn candidates(&self, name: &str, reference: &Reference, path: &Path) -> Result<Vec<Candidate>> {
         if self.blocked {
             let line = format_args!("{reference} is blocked by {}", quoted(path));
             return Err(Failure::new(Kind::Denied, line));
@@ -168,32 +168,32 @@ impl Rule {
         let by_digest = reference.digest.is_some();
         let mirrors = self.mirrors.iter().filter(|it| if by_digest { it.by_digest } else { it.by_tag });
         let at = |location: &str, is_mirror, plain_http| {
-            let reference = moved(reference, &format!("{location}{rest}"))
+            let reference = in_repository(reference, &format!("{location}{rest}"))
                 .map_err(|failure| failure.within(quoted(path)))?;
-            Ok(Place { reference, is_mirror, plain_http })
+            Ok(Candidate { reference, is_mirror, plain_http })
         };
-        let mut places: Vec<Place> =
+        let mut candidates: Vec<Candidate> =
             mirrors.map(|mirror| at(&mirror.location, true, mirror.insecure)).collect::<Result<_>>()?;
-        places.push(match self.location.as_str() {
-            "" => Place { plain_http: self.insecure, ..itself(reference) },
+        candidates.push(match self.location.as_str() {
+            "" => Candidate { plain_http: self.insecure, ..itself(reference) },
             location => at(location, false, self.insecure)?,
         });
-        Ok(places)
+        Ok(candidates)
     }
 }
 
 /// The same image in another repository: `HOST[:PORT]/PATH`.
-fn moved(reference: &Reference, name: &str) -> Result<Reference> {
+fn in_repository(reference: &Reference, name: &str) -> Result<Reference> {
     let wrong = || Failure::damaged(format_args!("{name:?} is not a repository"));
     let (registry, repository) = name.split_once('/').ok_or_else(wrong)?;
     Url::of_authority(Scheme::Https, registry, "/").map_err(|_| wrong())?;
-    // what a location may hold is what a name may hold
+    // a location can contain what a name can contain
     format!("x.invalid/{repository}").parse::<Reference>().map_err(|_| wrong())?;
     Ok(Reference { registry: registry.to_owned(), repository: repository.to_owned(), ..reference.clone() })
 }
 
-/// The mirrors of docker.io that docker is told to use.
-fn by_docker(reference: &Reference) -> Result<Vec<Place>> {
+/// The mirrors of docker.io in docker's configuration.
+fn by_docker(reference: &Reference) -> Result<Vec<Candidate>> {
     if reference.registry != "docker.io" {
         return Ok(Vec::new());
     }
@@ -202,7 +202,7 @@ fn by_docker(reference: &Reference) -> Result<Vec<Place>> {
     in_daemon_json(&text, reference).map_err(|failure| failure.within(quoted(path)))
 }
 
-fn in_daemon_json(text: &str, reference: &Reference) -> Result<Vec<Place>> {
+fn in_daemon_json(text: &str, reference: &Reference) -> Result<Vec<Candidate>> {
     let wrong = |why: &dyn std::fmt::Display| Failure::damaged(format_args!("registry-mirrors: {why}"));
     let value: Json = serde_json::from_str(text).map_err(|error| wrong(&error))?;
     let mirrors = value.get("registry-mirrors").and_then(Json::as_array).into_iter().flatten();
@@ -211,7 +211,7 @@ fn in_daemon_json(text: &str, reference: &Reference) -> Result<Vec<Place>> {
         let path = url.path().trim_end_matches('/').to_owned();
         let name = format!("{}{path}/{}", url.origin.authority(), reference.repository);
         let plain_http = url.origin.scheme == Scheme::Http;
-        Ok(Place { reference: moved(reference, &name)?, is_mirror: true, plain_http })
+        Ok(Candidate { reference: in_repository(reference, &name)?, is_mirror: true, plain_http })
     };
     mirrors.filter_map(Json::as_str).map(place).collect()
 }
@@ -226,8 +226,8 @@ mod tests {
         let name = format!("{}/{}", reference.registry, reference.repository);
         let fitting = rules.iter().filter(|rule| matched(&rule.prefix, &name).is_some());
         let Some(rule) = fitting.max_by_key(|rule| rule.prefix.len()) else { return Vec::new() };
-        match rule.places(&name, &reference, Path::new("registries.conf")) {
-            Ok(places) => places.iter().map(|place| place.reference.to_string()).collect(),
+        match rule.candidates(&name, &reference, Path::new("registries.conf")) {
+            Ok(candidates) => candidates.iter().map(|place| place.reference.to_string()).collect(),
             Err(failure) => vec![failure.to_string()],
         }
     }
@@ -282,9 +282,9 @@ mod tests {
     fn docker_has_mirrors_of_its_own_registry() {
         let reference: Reference = "ubuntu".parse().expect("a reference");
         let text = r#"{"registry-mirrors": ["https://m.example/", "http://10.0.0.1:5000"]}"#;
-        let places = in_daemon_json(text, &reference).expect("mirrors");
+        let candidates = in_daemon_json(text, &reference).expect("mirrors");
         let shown: Vec<(String, bool)> =
-            places.iter().map(|place| (place.reference.to_string(), place.plain_http)).collect();
+            candidates.iter().map(|place| (place.reference.to_string(), place.plain_http)).collect();
         let expected = [
             ("m.example/library/ubuntu:latest".to_owned(), false),
             ("10.0.0.1:5000/library/ubuntu:latest".to_owned(), true),

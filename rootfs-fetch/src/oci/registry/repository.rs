@@ -1,8 +1,8 @@
 //! The parts of an image in a registry, or in the cache if they were fetched before.
 //!
-//! A part that has a digest is never asked for twice. A tag may mean another image today, so
-//! it is asked for each time, first by HEAD: if the registry names a manifest that is in the
-//! cache, that is the only request (and does not count as a pull).
+//! A part with a digest is never requested twice. A tag can mean another image today, so it is checked each
+//! time, first with HEAD: if the manifest is in the cache, this is the only request, and it does not count as
+//! a pull.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::oci::cache::Cache;
 use crate::oci::model::{DocumentKind, Documents, MAX_JSON_BYTES};
 use crate::oci::registry::session::Session;
 
-/// The documents we can read, all of which a client has to ask for.
+/// The supported document types; a client must list all of them.
 const KINDS: [&str; 4] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -35,12 +35,12 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Nobody is asked yet.
+    /// A repository, without any request yet.
     pub fn new(session: Session, cache: Option<Arc<Cache>>) -> Self {
         Self { session: Arc::new(session), cache }
     }
 
-    /// Where what was fetched is kept.
+    /// The cache.
     pub fn cache(&self) -> Option<&Arc<Cache>> {
         self.cache.as_ref()
     }
@@ -53,7 +53,7 @@ impl Repository {
         let reference = self.session.reference();
         let known = match &reference.digest {
             Some(digest) => Some(digest.clone()),
-            // in an empty cache it cannot be
+            // in an empty cache, it cannot be found
             None if self.cache.as_ref().is_some_and(|cache| !cache.is_empty()) => self.current()?,
             None => None,
         };
@@ -70,7 +70,7 @@ impl Repository {
                     "the manifest of {reference} has the digest {}",
                     Digest::of(&data)
                 ))
-                .within(format_args!("refused what is not {digest}")));
+                .within(format_args!("refused a manifest other than {digest}")));
             }
             None => Digest::of(&data),
         };
@@ -78,7 +78,7 @@ impl Repository {
         Ok((data, digest))
     }
 
-    /// The digest a tag has now; nothing if the registry does not say.
+    /// The current digest of a tag; None if the registry does not send it.
     fn current(&self) -> Result<Option<Digest>> {
         let mut request = self.asking(&self.session.reference().version())?;
         request.method = Method::HEAD;
@@ -91,7 +91,7 @@ impl Repository {
 
     fn asking(&self, version: &str) -> Result<Request> {
         let request = Request::get(self.session.url(&format!("manifests/{version}"))?);
-        // a field for each: some registries read one value of a field alone
+        // one field for each type: some registries read only one value per field
         Ok(KINDS.into_iter().fold(request, |request, kind| request.with("Accept", kind)))
     }
 
@@ -107,14 +107,14 @@ impl Repository {
         if !KINDS.contains(&kind.as_str()) && !["manifests", "layers", "schemaVersion"].into_iter().any(is) {
             return Err(Failure::damaged(format_args!("{url} is not a manifest, but {kind:?}")));
         }
-        // CVE-2021-41190; what some servers call application/json may still be right
+        // CVE-2021-41190; a document that the server labels application/json can still be right
         if KINDS.contains(&kind.as_str()) && inside.is_some_and(|inside| inside != kind) {
             return Err(Failure::damaged("the manifest and the registry give different media types"));
         }
         Ok(data)
     }
 
-    /// Starts to fetch a layer.
+    /// Starts fetching a layer.
     ///
     /// # Errors
     /// Not found, denied, network; damaged, if it has another size.
@@ -134,7 +134,7 @@ impl Repository {
         self.cache.as_ref()?.document(digest, MAX_JSON_BYTES)
     }
 
-    /// Keeps a document that has been checked; a full or missing cache is not a failure here.
+    /// Caches a checked document; a full or missing cache is not a failure here.
     fn keep(&self, digest: &Digest, data: &[u8]) {
         if let Some(cache) = &self.cache
             && cache.keep_document(digest, data).is_err()
@@ -163,7 +163,7 @@ impl Documents for Repository {
     }
 }
 
-/// An answer that has the file; any other is a failure, in the registry's own words.
+/// A response with the file. Any other is a failure, with the registry's explanation.
 fn file(response: Response) -> Result<Response> {
     if matches!(response.head.status, 200 | 206) {
         return Ok(response);
@@ -171,7 +171,7 @@ fn file(response: Response) -> Result<Response> {
     let (head, url) = (response.head.clone(), response.url.clone());
     let body = response.all(MAX_REASON_BYTES).unwrap_or_default();
     let failure = refusal(&head, &url, reason(&body).as_deref());
-    let failure = failure.unwrap_or_else(|| Failure::damaged("an answer without a file"));
+    let failure = failure.unwrap_or_else(|| Failure::damaged("the server sent no file"));
     Err(match head.status {
         401 => {
             failure.hint("there is no such image, or it needs a login: use 'docker login' or 'skopeo login'")
@@ -180,7 +180,7 @@ fn file(response: Response) -> Result<Response> {
     })
 }
 
-/// `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}` in a line.
+/// Formats `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}` as one line.
 fn reason(body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let error = value.pointer("/errors/0")?;

@@ -1,10 +1,10 @@
-//! Requests to one registry, with whatever it wants to know of who asks.
+//! Requests to one registry, authenticated if it asks for that.
 //!
-//! A request goes out without a word about us, and with a token once a server has asked for one
-//! and a token server has given it. Tokens and passwords go to the registry, and to the token
-//! server it names; a redirect does not carry them along.
+//! A request goes out without credentials at first. If a server asks for a token, it gets one from a token
+//! server. Tokens and passwords only go to the registry and to the token server that it names; redirects do
+//! not carry them.
 //!
-//! Kept by hand: oci-client has no rules for which server may see which secret.
+//! Written by hand: oci-client has no rules about which server may see which secret.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -25,11 +25,11 @@ use crate::oci::reference::Reference;
 use crate::oci::registry::challenge::{self, Challenge};
 use crate::oci::registry::credentials::{self, Credentials};
 
-/// A token is one or two kilobytes.
+/// The maximum size; a token has one or two kilobytes.
 const MAX_TOKEN_BYTES: u64 = 256 * 1024;
-/// How long a server on this machine may take to speak TLS.
+/// How long to wait for a TLS response from a server on this machine.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a request is made again because of a 401.
+/// How often a request is repeated because of a 401.
 const MAX_AUTH_ROUNDS: usize = 2;
 
 /// A registry we talk to.
@@ -37,17 +37,17 @@ const MAX_AUTH_ROUNDS: usize = 2;
 pub struct Session {
     net: Arc<Net>,
     reference: Reference,
-    /// Where its API begins.
+    /// The start of its API.
     base: OnceLock<Result<Url>>,
     credentials: OnceLock<Result<Option<Credentials>>>,
-    /// Says which credential helpers could not be asked.
+    /// Prints which credential helpers failed.
     reporter: Reporter,
-    /// The field that was accepted last.
+    /// The header field that was accepted last.
     authorization: Mutex<Option<String>>,
 }
 
 impl Session {
-    /// Nobody is asked yet.
+    /// A session, without any request yet.
     pub fn new(net: Arc<Net>, reference: Reference, reporter: Reporter) -> Self {
         let (base, credentials) = (OnceLock::new(), OnceLock::new());
         Self { net, reference, base, credentials, reporter, authorization: Mutex::default() }
@@ -63,7 +63,7 @@ impl Session {
         &self.reference
     }
 
-    /// Where the registry keeps something of the repository: `manifests/latest`.
+    /// The URL of a part of the repository: `manifests/latest`.
     ///
     /// # Errors
     /// Network, if there is no registry.
@@ -72,7 +72,7 @@ impl Session {
         Ok(base.with_path(&format!("/v2/{}/{part}", self.reference.repository)))
     }
 
-    /// Finds out whether the registry speaks TLS, where plain HTTP is allowed.
+    /// Finds out whether the registry speaks TLS, if plain HTTP is allowed.
     fn find_base(&self) -> Result<Url> {
         let server = self.reference.server();
         let wrong = |_| Failure::new(Kind::Usage, format_args!("{server:?} is not the name of a registry"));
@@ -81,11 +81,11 @@ impl Session {
         let rules = self.net.rules();
         if plain.origin.is_loopback() && rules.authorities.is_none() && !rules.insecure_tls {
             // the connection does not leave this machine
-            return Ok(if self.speaks_plainly(&plain, &secure)? { plain } else { secure });
+            return Ok(if self.speaks_plain_http(&plain, &secure)? { plain } else { secure });
         }
         if self.net.allows_plain(&plain.origin) {
             return match self.net.ask(&Request::get(secure.clone())) {
-                // we believe that it has no TLS without proof; that much was allowed
+                // without proof, we believe that it has no TLS: that much is allowed
                 Err(
                     RequestError::NotTls
                     | RequestError::NotHttp(_)
@@ -101,9 +101,9 @@ impl Session {
         Ok(secure)
     }
 
-    /// Whether a server on this machine speaks HTTP without TLS; one that speaks TLS closes the
-    /// connection, with an alert or without, or answers 400.
-    fn speaks_plainly(&self, plain: &Url, secure: &Url) -> Result<bool> {
+    /// Whether a server on this machine speaks HTTP without TLS. A TLS server closes the connection, with or
+    /// without an alert, or responds with 400.
+    fn speaks_plain_http(&self, plain: &Url, secure: &Url) -> Result<bool> {
         match self.net.ask(&Request::get(plain.clone())) {
             Ok(response) => {
                 let plainly = response.head.status != 400;
@@ -114,7 +114,7 @@ impl Session {
                 Err(broken(plain, &error))
             }
             Err(RequestError::Broken(_)) => Ok(false),
-            // an alert, or some other protocol
+            // an alert, or another protocol
             Err(RequestError::NotHttp(_)) => {
                 let secured = self.net.ask_within(&Request::get(secure.clone()), PROBE_TIMEOUT);
                 Ok(!matches!(secured, Ok(_) | Err(RequestError::Final(_))))
@@ -123,16 +123,16 @@ impl Session {
         }
     }
 
-    /// Sends a request, and says who asks if that is wanted.
+    /// Sends a request, and authenticates if the registry asks for that.
     ///
     /// # Errors
-    /// Network; denied, if the server accepts none of our ways to log in.
+    /// Network; denied, if the server accepts none of the supported ways.
     pub fn send(&self, request: &Request) -> Result<Response> {
         let mut round = 0;
         loop {
-            let said = self.said().clone();
+            let authorization = self.authorization().clone();
             let mut asking = request.clone();
-            if let Some(value) = &said {
+            if let Some(value) = &authorization {
                 asking = asking.with("Authorization", value.clone());
             }
             let response = self.net.fetch(&asking)?;
@@ -140,7 +140,7 @@ impl Session {
             let asks = response.head.status == 401 && response.url.origin == request.url.origin;
             if !asks
                 || round == MAX_AUTH_ROUNDS
-                || !self.introduce(&response.head, said.as_deref(), &request.url)?
+                || !self.log_in(&response.head, authorization.as_deref(), &request.url)?
             {
                 return Ok(response);
             }
@@ -155,18 +155,21 @@ impl Session {
         Ok(found.credentials)
     }
 
-    fn said(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+    fn authorization(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gets what the next request says; whether it is worth another try.
-    fn introduce(&self, head: &Head, said: Option<&str>, url: &Url) -> Result<bool> {
-        let mut current = self.said();
-        if current.as_deref() != said {
+    /// Gets the authorization for the next request. Returns whether to try again.
+    fn log_in(&self, head: &Head, authorization: Option<&str>, url: &Url) -> Result<bool> {
+        let mut current = self.authorization();
+        if current.as_deref() != authorization {
             // another thread was faster
             return Ok(true);
         }
-        let challenges: Vec<Challenge> = head.all("www-authenticate").flat_map(challenge::parse).collect();
+        let mut challenges = challenges(head);
+        if challenges.is_empty() {
+            challenges = self.challenges_at_root(url);
+        }
         let find = |scheme: &str| challenges.iter().find(|one| one.scheme == scheme);
         let credentials = self.credentials.get_or_init(|| self.find_credentials());
         let credentials = credentials.as_ref().map_err(Clone::clone)?.as_ref();
@@ -178,25 +181,39 @@ impl Session {
             (None, Some(_), Some(Credentials::Password(password))) => Some(basic(password)),
             _ => None,
         };
-        // a password that was refused is not said again; a token may only have grown old
-        let again = value.is_some() && (value.as_deref() != said || find("bearer").is_some());
+        // a refused password is not sent again; a token may only have expired
+        let again = value.is_some() && (value.as_deref() != authorization || find("bearer").is_some());
         if again {
             *current = value;
         }
         Ok(again)
     }
 
-    /// Asks the token server that a challenge names.
+    /// The challenges at the root of the registry's API: docker and skopeo start there, and some registries
+    /// send them nowhere else. A scope there is for no repository, or an example: ghcr.io's is
+    /// `repository:user/image:pull`.
+    fn challenges_at_root(&self, url: &Url) -> Vec<Challenge> {
+        let Ok(response) = self.net.fetch(&Request::get(url.with_path("/v2/"))) else { return Vec::new() };
+        // the target of a redirect does not speak for the registry
+        let is_registry = response.url.origin == url.origin;
+        let mut found = if is_registry { challenges(&response.head) } else { Vec::new() };
+        found = found.into_iter().map(|challenge| challenge.without("scope")).collect();
+        response.finish();
+        found
+    }
+
+    /// Requests a token from the token server in a challenge.
     fn token(&self, bearer: &Challenge, credentials: Option<&Credentials>, url: &Url) -> Result<String> {
         let wrong =
             |why: &str| cannot_get(url, format_args!("it asks for a token, but {why}")).kind(Kind::Denied);
-        let realm = bearer.parameter("realm").ok_or_else(|| wrong("does not say where to get one"))?;
-        let realm: Url = realm.parse().map_err(|why: String| wrong(&format!("not at a URL: {why}")))?;
+        let realm = bearer.parameter("realm").ok_or_else(|| wrong("names no token server"))?;
+        let realm: Url =
+            realm.parse().map_err(|why: String| wrong(&format!("its token server is not a URL: {why}")))?;
         if realm.origin.scheme == Scheme::Http && url.origin.scheme == Scheme::Https {
-            return Err(wrong("in the clear"));
+            return Err(wrong("its token server uses plain HTTP"));
         }
         if self.net.leads_inside(&url.origin, &realm.origin)? {
-            return Err(wrong("of this machine itself"));
+            return Err(wrong("its token server is this machine"));
         }
         let request = self.token_request(realm, bearer, credentials);
         let response = self.net.fetch(&request)?;
@@ -248,14 +265,18 @@ impl Session {
     }
 }
 
-/// The token in the answer of a token server.
+fn challenges(head: &Head) -> Vec<Challenge> {
+    head.all("www-authenticate").flat_map(challenge::parse).collect()
+}
+
+/// The token in the response of a token server.
 fn token_in(answer: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(answer).ok()?;
     let text = |name| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     text("token").or_else(|| text("access_token")).map(str::to_owned)
 }
 
-/// All but what needs no escape in a query and in application/x-www-form-urlencoded.
+/// The characters to escape in a query and in application/x-www-form-urlencoded.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn encode(form: &[(&str, &str)]) -> String {

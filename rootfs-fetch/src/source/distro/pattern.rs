@@ -6,7 +6,7 @@ use std::fmt;
 /// Longer names are skipped: matching them takes too long.
 const MAX_NAME_BYTES: usize = 255;
 
-/// A name in which `*` stands for a version.
+/// A file name in which `*` stands for a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionPattern(String);
 
@@ -27,7 +27,7 @@ impl VersionPattern {
         self.0.contains('*')
     }
 
-    /// The name of the highest version in a text: a list of checksums, an index, a page of links.
+    /// The matching name with the highest version in a text: a list of checksums, an index, a page of links.
     pub fn newest(&self, text: &str) -> Option<String> {
         // any other character ends a name
         let ends = |letter: char| !(letter.is_ascii_alphanumeric() || "._+~/-".contains(letter));
@@ -42,7 +42,7 @@ impl VersionPattern {
     }
 }
 
-/// Whether a name matches. A `*` is not empty, has no slash and does not begin with a dot.
+/// Whether a name matches. A `*` matches at least one character, no slash, and no leading dot.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.split_first(), name.split_first()) {
         (None, None) => true,
@@ -72,7 +72,7 @@ fn versions(one: &str, other: &str) -> Ordering {
     one.len().cmp(&other.len())
 }
 
-/// Splits after the leading digits, or after the leading other characters.
+/// Splits after the leading digits, or after the leading non-digits.
 fn word(text: &str) -> (&str, &str) {
     let is_number = text.starts_with(|it: char| it.is_ascii_digit());
     let end = text.find(|it: char| it.is_ascii_digit() != is_number).unwrap_or(text.len());

@@ -10,32 +10,32 @@ const TABLE: &str = include_str!("table.txt");
 pub struct Distribution {
     /// The name after `distro:`.
     pub name: &'static str,
-    /// Releases: the name, and the server's spelling.
+    /// The releases: our name, and the server's spelling.
     pub releases: Vec<(&'static str, &'static str)>,
     numbered: &'static str,
     /// The URL of the mirror.
     pub mirror: &'static str,
-    /// The directory of the files in it.
+    /// The directory of the files on the mirror.
     pub directory: &'static str,
-    /// The page with their names.
+    /// The page with the file names.
     pub index: Option<&'static str>,
     /// The archive's name.
     pub archive: &'static str,
     /// The file with its digest.
     pub digests: Digests,
-    /// The directory of the archive that is the root.
+    /// The root directory in the archive.
     pub subdir: &'static str,
     /// Whether it is the archive of a container image.
     pub is_image: bool,
     architectures: Vec<(&'static str, &'static str)>,
 }
 
-/// The file that has the digest of an archive.
+/// The file with the digest of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Digests {
-    /// A file of checksums of this name.
+    /// A file of checksums with this name.
     Checksums(&'static str),
-    /// The manifest of an image whose one layer it is.
+    /// The manifest of an image, whose only layer is the archive.
     Manifest(&'static str),
 }
 
@@ -46,7 +46,7 @@ impl Default for Digests {
 }
 
 impl Distribution {
-    /// The one of this name.
+    /// The distribution with this name.
     ///
     /// # Errors
     /// Not found.
@@ -76,7 +76,7 @@ impl Distribution {
     /// The server's spelling of the architecture.
     ///
     /// # Errors
-    /// Not found, with those there are.
+    /// Not found; the hint lists the existing ones.
     pub fn architecture(&self, platform: &Platform) -> Result<&'static str> {
         let offers = self.architectures.iter().filter_map(|(name, spelled)| {
             let offer = format!("linux/{name}").parse().ok()?;
@@ -89,7 +89,7 @@ impl Distribution {
         })
     }
 
-    /// `releases` in one line, as users name them.
+    /// `releases` on one line, in the users' spelling.
     pub fn names(&self) -> String {
         self.releases.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
     }
@@ -189,7 +189,7 @@ mod tests {
                     .fold(text.to_owned(), |text, field| text.replace(field, ""));
                 assert!(!rest.contains(['{', '}']), "{}: {text}", entry.name);
             }
-            // where a name is to be found, there is something to look into
+            // if a name must be found, there is a file to search
             let told = entry.index.is_some() || !digests.contains(['*']) && !digests.contains("{archive}");
             assert!(told || !entry.archive.contains('*'), "{}", entry.name);
         }

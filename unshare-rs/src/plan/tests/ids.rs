@@ -11,7 +11,7 @@ fn block(inside: u32, outside: u32, count: u32) -> Block {
 fn an_ordinary_user_is_root_inside_with_all_subordinate_ids() {
     let lines = lines(&[], Privilege::None);
     assert_eq!(lines[0], "fork()");
-    // the maps are begun with the namespace, and waited for when nothing is left that needs no id
+    // the maps are started with the namespace, and awaited when only steps that need ids are left
     assert_eq!(lines[1], "unshare(CLONE_NEWUSER)");
     assert!(lines[5].contains("SIOCSIFFLAGS"), "{lines:?}");
     let map = "\"42\", \"0\", \"1000\", \"1\", \"1\", \"100000\", \"65536\", \"65537\", \"300000\", \"10\"";
@@ -33,21 +33,26 @@ fn root_who_may_map_but_enter_no_namespace_maps_every_id() {
     let map = |kind: &str| format!("write(</proc/42/{kind}_map>, \"0 0 4294967295\", 14)");
     assert_eq!(lines[2..4], [map("uid"), map("gid")]);
     let named = setup_of(&["--map-users=0:5:9"], &caller).unwrap();
-    assert_eq!(named.ids.users, Some(MapWrite::ByRoot(IdMap::around(None, &[block(0, 5, 9)]).unwrap())));
+    assert_eq!(named.ids.users, Some(MapWrite::ByRoot(IdMap::of_blocks(None, &[block(0, 5, 9)]).unwrap())));
 }
 
 #[test]
 fn where_newgidmap_refuses_the_own_group_alone_is_mapped() {
-    let shown = |kind| mapper::alone(kind, 42, 1000).iter().map(|(_, call)| call.shown().notation).collect();
-    let (users, groups): (Vec<_>, Vec<_>) = (shown(IdKind::User), shown(IdKind::Group));
-    assert_eq!(users, ["write(</proc/42/uid_map>, \"0 1000 1\", 8)"]);
+    let lines = |kind| {
+        let mut plan = Plan::new(Command::shell("/bin/true".into()));
+        newuidmap::alone(kind, 42, 1000).into_iter().for_each(|step| plan.add(step));
+        plan.lines()
+    };
+    assert_eq!(lines(IdKind::User), ["fork()", "write(</proc/42/uid_map>, \"0 1000 1\", 8)"]);
     let deny = "write(</proc/42/setgroups>, \"deny\", 4)";
-    assert_eq!(groups, [deny, "write(</proc/42/gid_map>, \"0 1000 1\", 8)"]);
+    let map = "write(</proc/42/gid_map>, \"0 1000 1\", 8)";
+    assert_eq!(lines(IdKind::Group), ["fork()", deny, map]);
 }
 
 #[test]
 fn without_subordinate_ids_root_is_the_only_one_and_a_line_says_so() {
-    let caller = Caller { mapper: |_| Err("newuidmap is missing".to_string()), ..caller(Privilege::None) };
+    let caller =
+        Caller { find_newuidmap: |_| Err("newuidmap is missing".to_string()), ..caller(Privilege::None) };
     let setup = setup_of(&[], &caller).unwrap();
     assert_eq!(setup.notes, ["only user 0 and group 0 exist inside: newuidmap is missing"]);
     let lines = plan(setup, Command::shell("/bin/true".into())).lines();
@@ -136,10 +141,10 @@ fn free_ids_need_root_and_go_with_no_other_ids() {
     let refused = |args: &[&str], privilege| setup(args, privilege).unwrap_err().message;
     assert_eq!(
         refused(&["--userns", "auto"], Privilege::None),
-        "--userns auto takes ids that only root may map"
+        "--userns auto needs root, because only root can map its ids"
     );
     for other in ["--map-root-user", "--setuid=1", "--map-users=0:1:1", "--setgroups=deny", "--user=file"] {
         let message = refused(&["--userns", "auto", other], Privilege::Admin);
-        assert_eq!(message, "--userns auto chooses the ids, and no other option can", "{other}");
+        assert_eq!(message, "--userns auto cannot be combined with other options that choose ids", "{other}");
     }
 }

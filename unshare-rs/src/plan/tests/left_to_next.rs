@@ -1,8 +1,8 @@
-//! What is left to the next tool.
+//! What this tool leaves to the next one.
 
 use super::*;
 
-/// The plan before one of our tools that takes what is left to it.
+/// The plan if the command is one of our tools that takes over.
 fn lines_before_a_link(args: &[&str], privilege: Privilege) -> Vec<String> {
     let caller = Caller { next_takes: true, ..caller(privilege) };
     plan(setup_of(args, &caller).unwrap(), Command::shell("chroot-rs".into())).lines()
@@ -26,7 +26,7 @@ fn without_a_user_namespace_the_mount_namespace_is_left_to_it_as_well() {
     let lines = root(&[]);
     assert!(!lines.iter().any(|line| line.contains("CLONE_NEWNS") || line.contains("mount(")), "{lines:?}");
     assert_eq!(lines.last().unwrap(), "setenv(\"CHAIN_PROCESS_1\", \"reaper mount\", 1)");
-    // mounts that are asked for are made here
+    // mounts that the user asks for are made here
     for args in [&["--propagation=slave"] as &[_], &["--share=pid"]] {
         assert!(root(args).iter().any(|line| line.contains("CLONE_NEWNS")), "{args:?}");
     }
@@ -48,7 +48,7 @@ fn what_is_asked_of_this_tool_alone_is_not_left_to_the_next() {
         let lines = lines_before_a_link(args, Privilege::None);
         assert!(!lines.iter().any(|line| line.contains("setenv")), "{args:?}: {lines:?}");
     }
-    // root by capabilities alone has none of them after execve(2)
+    // root by capabilities alone loses them at execve(2)
     assert!(!lines_before_a_link(&[], Privilege::Admin).iter().any(|line| line.contains("setenv")));
 }
 

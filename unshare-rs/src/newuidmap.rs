@@ -12,14 +12,15 @@ use system::sys;
 
 use crate::idmap::IdMap;
 
-use chain::call::{Call, RunProgram, Write};
-use chain::plan::Reason;
+use chain::call::RunProgram;
+use chain::idmap::map_one_id;
+use chain::plan::Step;
 use system::idmap::{IdKind, OVERFLOW_ID};
 
 /// The program that writes a map.
 ///
 /// # Errors
-/// That it is missing, or why it would run without the rights it needs.
+/// It is missing, or would run without the rights it needs.
 pub fn find(kind: IdKind) -> Result<PathBuf, String> {
     let name = name(kind);
     let dirs = search::path_dirs().into_iter().chain(["/usr/bin".into(), "/bin".into()]);
@@ -38,7 +39,7 @@ pub fn find(kind: IdKind) -> Result<PathBuf, String> {
                 "{shown} gains no rights here: its owner does not exist in this user namespace"
             ));
         }
-        _ => return Err(format!("{shown} is not setuid root: chmod u+s")),
+        _ => return Err(format!("{shown} is not set-user-ID root: chmod u+s {shown}")),
     }
     if let Some(why) = why_no_rights(&program) {
         return Err(format!("{shown} gains no rights here: {why}"));
@@ -46,21 +47,21 @@ pub fn find(kind: IdKind) -> Result<PathBuf, String> {
     why_refused().map_or(Ok(program), |why| Err(format!("{name} maps nothing for this process: {why}")))
 }
 
-/// What newuidmap(1) and newgidmap(1) ask of a process: that its user has an account, and its group is the one
-/// of the account.
+/// newuidmap(1) and newgidmap(1) only serve a process whose user has an account and whose group is that
+/// account's primary group. Returns what is wrong.
 fn why_refused() -> Option<String> {
     let (uid, gid) = sys::effective_ids();
     match nss::account(uid) {
         None => Some(format!("user {uid} has no account")),
         Some(account) if account.gid != gid => Some(format!(
-            "its group {gid} is not {}, the primary group of {}: exit newgrp or sg first",
+            "its group is {gid}, not {}, the primary group of {}: exit newgrp or sg first",
             account.gid, account.name
         )),
         Some(_) => None,
     }
 }
 
-/// The call that has `program` write `map` for the process `pid`.
+/// The call that makes `program` write `map` for the process `pid`.
 pub fn call(kind: IdKind, program: &Path, pid: u32, map: &IdMap) -> RunProgram {
     let numbers = map.to_string();
     let head = [name(kind).into(), pid.to_string().into()];
@@ -68,24 +69,13 @@ pub fn call(kind: IdKind, program: &Path, pid: u32, map: &IdMap) -> RunProgram {
     RunProgram { program: program.to_path_buf(), argv }
 }
 
-/// The calls, made outside, that map `own`, the id of the caller, to 0 in the process `pid`.
-pub fn alone(kind: IdKind, pid: u32, own: u32) -> Vec<(Reason, Box<dyn Call>)> {
-    let mut calls: Vec<(Reason, Box<dyn Call>)> = Vec::new();
-    if kind == IdKind::Group {
-        // "deny" must come before gid_map: user_namespaces(7)
-        let deny = Write::new(format!("/proc/{pid}/setgroups"), "deny");
-        calls.push((
-            "deny setgroups(2), which the kernel requires before a group is mapped".into(),
-            Box::new(deny),
-        ));
-    }
-    let noun = kind.noun();
-    let map = Write::new(format!("/proc/{pid}/{}", kind.map_file()), format!("0 {own} 1"));
-    calls.push((format!("map {noun} 0 inside to {noun} {own} outside").into(), Box::new(map)));
-    calls
+/// The steps, run outside, that map the caller's id `own` to 0 in the process `pid`.
+pub fn alone(kind: IdKind, pid: u32, own: u32) -> Vec<Step> {
+    let writes = map_one_id(&pid.to_string(), kind, 0, own);
+    writes.into_iter().map(|(reason, write)| Step::in_helper(reason, write)).collect()
 }
 
-/// The name of the program.
+/// The program's name.
 pub fn name(kind: IdKind) -> &'static str {
     match kind {
         IdKind::User => "newuidmap",
@@ -93,7 +83,7 @@ pub fn name(kind: IdKind) -> &'static str {
     }
 }
 
-/// Why a setuid program would run without its rights: execve(2).
+/// Why a set-user-ID program would run without its rights: execve(2).
 fn why_no_rights(program: &Path) -> Option<&'static str> {
     let status = Status::of_this_process();
     if status.field("NoNewPrivs") == Some("1") {

@@ -56,11 +56,10 @@ fn a_foreign_program_that_lacks_only_its_emulator_is_told_from_one_without_a_loa
 fn our_tools_go_before_the_one_that_changes_the_root() {
     let hint =
         |name: &str| Command::shell(name.into()).inside(Path::new("r")).not_found_hint("chroot-rs").unwrap();
-    let link =
-        "cgexec-rs is not in the new root: it goes before chroot-rs, as in 'cgexec-rs -- chroot-rs ...'";
+    let link = "cgexec-rs is not in the new root: run it before chroot-rs: 'cgexec-rs -- chroot-rs ...'";
     assert_eq!(hint("cgexec-rs"), link);
     assert_eq!(hint("rootfs-fetch"), "rootfs-fetch is not in the new root: run it before chroot-rs");
-    assert!(hint("true").starts_with("it is in no directory of PATH inside \"r\", "));
+    assert!(hint("true").starts_with("it is not in any directory of PATH inside \"r\": "));
 }
 
 #[test]

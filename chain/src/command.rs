@@ -1,10 +1,8 @@
-//! Becoming the command: the PATH search, execve(2), and what is really wrong when it fails.
+//! Becoming the command: the PATH search, execve(2), and the real cause if it fails.
 //!
-//! The search is our own, because execvp(3) hands every file that the kernel
-//! refuses to /bin/sh, also programs of another architecture, and because
-//! `ENOENT` alone does not say whether the program, its loader or the
-//! interpreter of a script is missing.
-//! This file is long because a failure of execve(2) has so many reasons.
+//! We search PATH ourselves. execvp(3) passes every file that the kernel refuses to /bin/sh, even programs of
+//! another architecture; and `ENOENT` alone does not show whether the program, its loader or the interpreter
+//! of a script is missing. This file is long because execve(2) can fail for so many reasons.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt::{self, Display};
@@ -21,7 +19,8 @@ use nix::sys::statvfs::FsFlags;
 use nix::unistd::AccessFlags;
 
 use crate::exit::{FAILED, NOT_FOUND, NOT_RUNNABLE};
-use crate::reporter::{ErrnoText, Quoted, Reporter, Verbosity, quoted};
+use crate::failure::Failure;
+use crate::reporter::{ErrnoText, Quoted, Reporter, quoted};
 use system::elf;
 use system::search::{self, unsearchable_parent};
 use system::sys;
@@ -35,21 +34,20 @@ const PATH_SHOWN: usize = 400;
 /// The command a link becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// What to run: looked up in PATH where it holds no slash.
+    /// The program: without a slash, it is searched in PATH.
     pub program: OsString,
-    /// Its arguments, the zeroth included.
+    /// The arguments, including the zeroth.
     pub argv: Vec<OsString>,
-    /// What the caller calls the root directory it runs in, where that is a new one: advice is
-    /// followed outside.
+    /// The caller's path of the new root directory, if there is one: users follow hints outside.
     pub root: Option<PathBuf>,
-    /// The hint if it is not found, where the command line shows what was meant.
+    /// The hint if it is not found, if the command line shows what the user meant.
     pub not_found_hint: Option<String>,
-    /// The caller's PATH, where it is searched after that of the command's environment.
+    /// The caller's PATH, searched after that of the command's environment.
     pub callers_path: Option<OsString>,
 }
 
 impl Command {
-    /// The command that operands name; nothing where there are none.
+    /// The command in these operands, if there are any.
     pub fn from_operands(operands: Vec<OsString>) -> Option<Self> {
         Some(Self::new(operands.first()?.clone(), operands))
     }
@@ -75,14 +73,22 @@ impl Command {
         Self { not_found_hint, ..self }
     }
 
-    /// The same command, found by the caller's PATH too, although its environment may have none.
+    /// Why a command with a hint is not found, if it is not. This can be checked before anything changes.
+    pub fn is_missing(&self) -> Option<Failure> {
+        let hint =
+            self.not_found_hint.clone().filter(|_| !self.candidates().iter().any(|place| place.exists()))?;
+        let failure = Failure::new(format!("command not found: {}", quoted(&self.program))).hint(hint);
+        Some(failure.status(NOT_FOUND))
+    }
+
+    /// The same command, also searched in the caller's PATH, because its environment may have none.
     #[must_use]
     pub fn found_by_caller(self) -> Self {
         Self { callers_path: std::env::var_os("PATH"), ..self }
     }
 
-    /// Says the last step of a plan that is not carried out.
-    pub(crate) fn say(&self, reporter: &Reporter) {
+    /// Prints the last step of a dry run.
+    pub(crate) fn print_step(&self, reporter: &Reporter) {
         reporter.step(
             format_args!("become {}", quoted(&self.program)),
             notation(&self.program, &self.argv),
@@ -90,15 +96,15 @@ impl Command {
         );
     }
 
-    /// Becomes the command. Returns only on failure, with the exit status for it.
+    /// Becomes the command. Returns only on failure, with the exit status.
     pub(crate) fn become_it(&self, reporter: &Reporter) -> i32 {
         let Some(argv) = self.argv.iter().map(|arg| sys::c_string(arg).ok()).collect::<Option<Vec<_>>>()
         else {
-            reporter.message("an argument holds a NUL byte, which no program can be given");
+            reporter.message("an argument contains a NUL byte, which execve(2) cannot pass on");
             return FAILED;
         };
         let candidates = self.candidates();
-        if matches!(reporter.verbosity(), Verbosity::Explain | Verbosity::ExplainSee) {
+        if reporter.verbosity().is_explain() {
             let place = self.resolve().or_else(|| candidates.first().cloned());
             let place = place.as_ref().map_or(self.program.as_os_str(), |place| place.as_os_str());
             reporter.step(
@@ -112,7 +118,7 @@ impl Command {
             let Ok(path) = sys::c_string(place.as_os_str()) else { continue };
             match sys::execve(&path, &argv) {
                 Errno::ENOENT | Errno::ENOTDIR if !place.exists() => {}
-                // a later directory may hold one that can be run: execvp(3)
+                // a later directory can contain a program that runs: execvp(3)
                 Errno::EACCES => worst = Errno::EACCES,
                 errno => return self.explain_failure(reporter, place, errno, &argv),
             }
@@ -123,18 +129,28 @@ impl Command {
         }
     }
 
-    /// Where the program is, as far as can be seen without running it.
+    /// Where the program is, as far as this can be seen without running it.
     pub(crate) fn resolve(&self) -> Option<PathBuf> {
         self.candidates().into_iter().find(|place| may_run(place))
     }
 
-    /// Every path the program may have, in the order of the search.
-    fn candidates(&self) -> Vec<PathBuf> {
+    /// Every possible path of the program, in search order.
+    pub fn candidates(&self) -> Vec<PathBuf> {
         if self.program.as_bytes().contains(&b'/') || self.program.is_empty() {
             return vec![PathBuf::from(&self.program)];
         }
-        let own = self.callers_path.as_deref().map(search::dirs).unwrap_or_default();
-        search::path_dirs().into_iter().chain(own).map(|dir| dir.join(&self.program)).collect()
+        let callers = self.callers_path.as_deref().map(search::dirs).unwrap_or_default();
+        let dirs = search::path_dirs().into_iter().chain(callers).chain(self.dir_of_tools());
+        dirs.map(|dir| dir.join(&self.program)).collect()
+    }
+
+    /// This program's directory, if the program to run is the next tool and an earlier one has removed PATH.
+    fn dir_of_tools(&self) -> Option<PathBuf> {
+        let is_next_tool = self.root.is_none() && TOOLS.iter().any(|tool| self.program == *tool);
+        if !is_next_tool || std::env::var_os("PATH").is_some() {
+            return None;
+        }
+        std::fs::read_link(sys::OWN_PROGRAM).ok()?.parent().map(Path::to_path_buf)
     }
 
     fn not_found(&self, reporter: &Reporter, errno: Errno) -> i32 {
@@ -158,18 +174,16 @@ impl Command {
         if self.not_found_hint.is_some() {
             self.not_found_hint.clone()
         } else if name == "--" {
-            Some("'--' goes before the operands of this tool".to_string())
+            Some("put '--' before the operands of this tool".to_string())
         } else if name.starts_with('-') {
-            Some("options go before the operands of this tool; here COMMAND is meant".to_string())
+            Some("put options before the operands of this tool: this word was read as COMMAND".to_string())
         } else if name.is_empty() || name.contains('/') {
             None
         } else if self.root.is_some() && TOOLS.contains(&&*name) {
-            // a new root seldom has our tools: they run outside it
+            // our tools are seldom in a new root: they run outside it
             Some(match &*name {
                 "rootfs-fetch" => format!("rootfs-fetch is not in the new root: run it before {tool}"),
-                _ => format!(
-                    "{name} is not in the new root: it goes before {tool}, as in '{name} -- {tool} ...'"
-                ),
+                _ => format!("{name} is not in the new root: run it before {tool}: '{name} -- {tool} ...'"),
             })
         } else {
             let path = search::path();
@@ -177,7 +191,7 @@ impl Command {
             let more = if dirs.len() < path.len() { "..." } else { "" };
             let inside = self.root.as_ref().map(|root| format!(" inside {}", quoted(root)));
             let inside = inside.unwrap_or_default();
-            Some(format!("it is in no directory of PATH{inside}, {}{more}", Quoted(dirs)))
+            Some(format!("it is not in any directory of PATH{inside}: {}{more}", Quoted(dirs)))
         }
     }
 
@@ -186,25 +200,25 @@ impl Command {
         match diagnose(place, errno) {
             ExecFailure::Script => return run_with_shell(reporter, place, argv),
             ExecFailure::Interpreter(interpreter) if interpreter.ends_with('\r') => reporter.message(format_args!(
-                "cannot run {shown}: its first line ends in a carriage return, so its interpreter {} is not there",
+                "cannot run {shown}: its first line ends in a carriage return, so its interpreter {} does not exist",
                 quoted(&interpreter)
             )),
             ExecFailure::Interpreter(interpreter) => {
-                reporter.message(format_args!("cannot run {shown}: its interpreter {} is not there", quoted(&interpreter)));
+                reporter.message(format_args!("cannot run {shown}: its interpreter {} does not exist", quoted(&interpreter)));
             }
             ExecFailure::Loader(loader) => reporter.message(format_args!(
-                "cannot run {shown}: the loader it needs, {}, is not there",
+                "cannot run {shown}: the loader it needs, {}, does not exist",
                 quoted(&loader)
             )),
             ExecFailure::Machine(machine) => reporter.message(format_args!(
-                "cannot run {shown}: it is a program for {machine}, this machine is {}",
+                "cannot run {shown}: it is a program for {machine}, and this machine is {}",
                 std::env::consts::ARCH
             )),
             ExecFailure::Emulator(machine) => reporter.message(format_args!(
-                "cannot run {shown}: it is a program for {machine}, and what binfmt_misc runs such programs with is not there"
+                "cannot run {shown}: it is a program for {machine}, and the emulator that binfmt_misc names does not exist"
             )),
             ExecFailure::Helper(helper) => reporter.message(format_args!(
-                "cannot run {shown}: what runs it, {}, may not be run: {}",
+                "cannot run {shown}: its interpreter or loader {} cannot be run: {}",
                 quoted(&helper),
                 ErrnoText(errno)
             )),
@@ -221,18 +235,18 @@ impl Command {
         match diagnose(place, errno) {
             ExecFailure::Because("it is not executable") => {
                 let outside = match &self.root {
-                    // a relative one begins at the working directory inside
+                    // a relative path starts at the working directory inside
                     Some(root) => root.join(place.strip_prefix("/").ok()?),
                     None => place.to_path_buf(),
                 };
                 Some(format!("chmod +x {}", outside.display()))
             }
             ExecFailure::Machine(_) => {
-                Some("qemu-user with binfmt_misc runs programs of other machines".to_string())
+                Some("to run programs for other machines, install qemu-user-static".to_string())
             }
             ExecFailure::Emulator(_) => Some(
-                "the entry of binfmt_misc needs the flag F, with which it works in every root: the package \
-                 qemu-user-static has it"
+                "the binfmt_misc entry needs the flag F to work in every root: install the package \
+                 qemu-user-static"
                     .to_string(),
             ),
             _ => None,
@@ -246,7 +260,7 @@ pub(crate) fn notation(program: &OsStr, argv: &[OsString]) -> String {
     format!("execve({}, [{}], environ)", quoted(program), argv.join(", "))
 }
 
-/// A text file without `#!` is a script of the shell: POSIX, "Command Search and Execution".
+/// A text file without `#!` is a shell script: POSIX, "Command Search and Execution".
 fn run_with_shell(reporter: &Reporter, place: &Path, argv: &[CString]) -> i32 {
     let Ok(script) = sys::c_string(place.as_os_str()) else { return NOT_RUNNABLE };
     let mut with_shell = vec![c"/bin/sh".to_owned(), script];
@@ -260,26 +274,26 @@ fn may_run(place: &Path) -> bool {
     place.is_file() && nix::unistd::access(place, AccessFlags::X_OK).is_ok()
 }
 
-/// A directory that keeps the user from a path below it.
+/// A directory that denies the user access to a path below it.
 struct Closed<'a>(&'a Path);
 
 impl Display for Closed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = nix::unistd::geteuid();
-        write!(f, "user {user} may not enter {}: {}", quoted(self.0), ErrnoText(Errno::EACCES))
+        write!(f, "user {user} cannot enter {}: {}", quoted(self.0), ErrnoText(Errno::EACCES))
     }
 }
 
-/// What stood in the way of execve(2).
+/// Why execve(2) failed.
 #[derive(Debug, PartialEq, Eq)]
 enum ExecFailure {
     Script,
     Interpreter(String),
     Loader(OsString),
     Machine(String),
-    /// The kernel has an interpreter for the machine it is for, and finds none at its path.
+    /// binfmt_misc has an entry for the program's machine, but its interpreter does not exist.
     Emulator(String),
-    /// Its interpreter or loader may not be run.
+    /// The interpreter or loader cannot be run.
     Helper(OsString),
     Because(&'static str),
     Unknown,
@@ -291,9 +305,7 @@ fn diagnose(place: &Path, errno: Errno) -> ExecFailure {
             open_program(place).map_or(ExecFailure::Unknown, |file| read_head(file, errno))
         }
         Errno::EACCES if !place.is_file() => ExecFailure::Because(no_file(place)),
-        Errno::EACCES if is_on_noexec(place) => {
-            ExecFailure::Because("it lies on a file system mounted noexec")
-        }
+        Errno::EACCES if is_on_noexec(place) => ExecFailure::Because("it is on a file system mounted noexec"),
         Errno::EACCES if !may_run(place) => ExecFailure::Because("it is not executable"),
         Errno::EACCES => match open_program(place).map(|file| read_head(file, Errno::ENOENT)) {
             Some(ExecFailure::Interpreter(helper)) => ExecFailure::Helper(helper.into()),
@@ -306,14 +318,14 @@ fn diagnose(place: &Path, errno: Errno) -> ExecFailure {
     }
 }
 
-/// Opens a program to look at it, without waiting for a writer of a FIFO.
+/// Opens a program to read it, without waiting for the writer of a FIFO.
 fn open_program(place: &Path) -> Option<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let file = File::from(nix::fcntl::open(place, flags, Mode::empty()).ok()?);
     file.metadata().is_ok_and(|meta| meta.is_file()).then_some(file)
 }
 
-/// What is there instead of a file.
+/// What is there instead of a regular file.
 fn no_file(place: &Path) -> &'static str {
     match place.metadata().map(|meta| meta.file_type()) {
         Ok(kind) if kind.is_dir() => "it is a directory",
@@ -336,7 +348,7 @@ fn read_head(mut file: File, errno: Errno) -> ExecFailure {
     if let Some(line) = head.strip_prefix(b"#!") {
         let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let line = line.trim_ascii_start();
-        // a carriage return belongs to the name, which is why it is not found
+        // a carriage return is part of the name, so the file is not found
         let name = line.split(|byte| *byte == b' ' || *byte == b'\t').next().unwrap_or_default();
         return ExecFailure::Interpreter(String::from_utf8_lossy(name).into_owned());
     }
@@ -352,12 +364,12 @@ fn read_head(mut file: File, errno: Errno) -> ExecFailure {
     ExecFailure::Unknown
 }
 
-/// Reads what an ELF file wants: its machine, or its loader (PT_INTERP). elf(5)
+/// Reads what an ELF file needs: its machine, or its loader (PT_INTERP). elf(5)
 fn elf_trouble(file: &mut File, head: &[u8], errno: Errno) -> ExecFailure {
     let Some(machine) = elf::machine(head) else { return ExecFailure::Because("it is cut off") };
     let name = elf::machine_name(machine);
     if errno == Errno::ENOENT && !elf::runs_here(machine) {
-        // without an entry of binfmt_misc it would be ENOEXEC
+        // without a binfmt_misc entry, the error would be ENOEXEC
         return ExecFailure::Emulator(name);
     }
     if errno == Errno::ENOEXEC {

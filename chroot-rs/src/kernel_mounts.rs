@@ -1,8 +1,7 @@
 //! proc and sysfs in the new root.
 //!
-//! Each is mounted on the working directory, which was entered through an open descriptor without
-//! following a symlink, so a link that the owner of the new root puts there cannot move the mount
-//! outside.
+//! Each is mounted on the working directory, which was entered through an open descriptor without following a
+//! symlink. So a symlink that the owner of the new root creates there cannot redirect the mount.
 
 use std::path::{Path, PathBuf};
 
@@ -17,25 +16,25 @@ use crate::root_mount::NO_SUID_DEV_EXEC;
 
 const READ_ONLY: MsFlags = NO_SUID_DEV_EXEC.union(MsFlags::MS_RDONLY);
 
-/// Makes the mount of a device read-only: what is the same file outside keeps its mode and owner. The device
-/// can be written to all the same.
+/// Makes the mount of a device read-only: the file outside, which is the same, keeps its mode and owner.
+/// Writing to the device still works.
 pub fn read_only_device(name: &str) -> call::Mount {
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     call::Mount::remount(name, flags | MsFlags::MS_BIND)
 }
 
-/// How a file system of the kernel comes into the new root.
+/// How a kernel file system gets into the new root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FsProvision {
     Fresh,
-    /// A copy of the caller's mount. The kernel refuses a new one to a process whose user namespace
-    /// does not own the namespace that the file system shows.
+    /// A copy of the caller's mount. The kernel refuses a new one if the process's user namespace does not
+    /// own the namespace that the file system shows.
     Bind,
     #[default]
     Skip,
 }
 
-/// How many mounts are stacked on the new root's directories: scripts around chroot(1) make them.
+/// How many mounts are stacked on the new root's directories: scripts around chroot(1) leave them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExistingMounts {
     pub proc_mounts: usize,
@@ -51,9 +50,9 @@ pub struct KernelMounts {
     /// The command's control groups, mounted below sys.
     pub cgroup: Option<CgroupMount>,
     pub masks: Vec<Mask>,
-    /// Of a copied sysfs, what is shown; all of it if nothing is named here.
+    /// The parts of a copied sysfs to show; if empty, all of it.
     pub sys_parts: Vec<&'static str>,
-    /// Whether a new sysfs can be written to.
+    /// Whether a new sysfs is writable.
     pub sys_is_writable: bool,
 }
 
@@ -67,7 +66,7 @@ impl KernelMounts {
         if self.proc == FsProvision::Fresh {
             plan.step("mount a proc", call::Mount::new("proc", ".", NO_SUID_DEV_EXEC));
         } else {
-            let reason = "show the caller's proc, which belongs to a PID namespace above";
+            let reason = "mount the caller's proc, which belongs to a PID namespace above";
             plan.step(reason, call::Mount::bind("/proc", ".", MsFlags::MS_REC));
         }
         self.plan_masks(plan, new_root, "proc");
@@ -95,14 +94,14 @@ impl KernelMounts {
         self.plan_masks(plan, new_root, "sys");
     }
 
-    /// Shows parts of the caller's sysfs, read-only; all of it with every right.
+    /// Shows parts of the caller's sysfs, read-only; with all rights, shows all of it.
     fn plan_copied_sys(&self, plan: &mut Plan, new_root: FdSlot) {
         let slot = plan.slot("sys");
         let copy = |plan: &mut Plan, path: PathBuf, target: &Path| {
-            let reason = format!("take a copy of the caller's {}", path.display());
+            let reason = format!("create a mount of the caller's {}", path.display());
             plan.step(reason, call::OpenTree { path, slot, recursive: true });
-            plan.step("make the copy read-only", call::SetTree::read_only(slot));
-            plan.step("show it inside", call::MoveMount { slot, target: target.into() });
+            plan.step("make it read-only", call::SetTree::read_only(slot));
+            plan.step("mount it inside", call::MoveMount { slot, target: target.into() });
         };
         if self.sys_parts.is_empty() {
             copy(plan, "/sys".into(), Path::new("."));
@@ -112,47 +111,47 @@ impl KernelMounts {
             return;
         }
         let empty = call::Mount::new("tmpfs", ".", NO_SUID_DEV_EXEC).with_data("mode=755,size=64k");
-        plan.step("mount a directory for parts of the caller's /sys", empty);
+        plan.step("mount an empty directory for parts of the caller's /sys", empty);
         chdir_inside(plan, new_root, "sys");
         for name in &self.sys_parts {
-            plan.step(format!("make /sys/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
+            plan.step(format!("create /sys/{name}"), call::Mkdir { path: name.into(), mode: 0o755 });
             copy(plan, Path::new("/sys").join(name), Path::new(name));
         }
         if let Some(cgroup) = self.cgroup {
             for dir in ["fs", "fs/cgroup"] {
-                plan.step(format!("make /sys/{dir}"), call::Mkdir { path: dir.into(), mode: 0o755 });
+                plan.step(format!("create /sys/{dir}"), call::Mkdir { path: dir.into(), mode: 0o755 });
             }
             cgroup.plan(plan, new_root);
             chdir_inside(plan, new_root, "sys");
         }
         let remount = call::Mount::remount(".", READ_ONLY | MsFlags::MS_BIND);
-        plan.step("let nothing else be made there", remount);
+        plan.step("make the directory read-only", remount);
     }
 
     fn sys_is_whole(&self) -> bool {
         self.sys == FsProvision::Fresh || self.sys_parts.is_empty()
     }
 
-    /// Unmounts, in this mount namespace, what is on `dir` already. A proc there may show processes
-    /// outside to a command that unmounts ours, and the kernel mounts no file system on itself (EBUSY).
+    /// Unmounts, in this mount namespace, what is already on `dir`. If that is a proc, a command that
+    /// unmounts ours could see the processes outside; and the kernel mounts no file system on itself (EBUSY).
     ///
-    /// A mount that came from outside the user namespace cannot be unmounted: mount_namespaces(7).
-    /// An empty tmpfs then separates it from ours.
+    /// A mount from outside the user namespace cannot be unmounted: mount_namespaces(7). Then an empty tmpfs
+    /// separates it from ours.
     fn uncover(&self, plan: &mut Plan, new_root: FdSlot, dir: &str, mounts: usize) {
         if !self.existing.can_unmount && mounts > 0 {
             let empty = call::Mount::new("tmpfs", ".", READ_ONLY).with_data("mode=755,size=4k");
-            plan.step(format!("cover what is mounted on /{dir} already"), empty);
+            plan.step(format!("cover what is already mounted on /{dir}"), empty);
             chdir_inside(plan, new_root, dir);
             return;
         }
         for _ in 0..mounts {
             let unmount = call::Unmount { target: ".".into(), flags: MntFlags::MNT_DETACH };
-            plan.step(format!("take away what is mounted on /{dir} already"), unmount);
+            plan.step(format!("unmount what is already mounted on /{dir}"), unmount);
             chdir_inside(plan, new_root, dir);
         }
     }
 
-    /// Covers paths of `dir`, which has just been mounted, so that no name in it can be replaced.
+    /// Covers paths of `dir`, which has just been mounted, so no name in it can be replaced.
     fn plan_masks(&self, plan: &mut Plan, new_root: FdSlot, dir: &str) {
         // what is not shown needs no cover
         let shown = |name: &str| dir != "sys" || self.sys_is_whole() || name.starts_with("devices/");
@@ -164,23 +163,23 @@ impl KernelMounts {
             let name = &**name;
             match cover {
                 Cover::ReadOnly if dir == "proc" && self.proc == FsProvision::Bind => {
-                    // something may be mounted below, as binfmt_misc is
+                    // something can be mounted below it, such as binfmt_misc
                     let slot = plan.slot("mask");
                     let tree = call::OpenTree { path: name.into(), slot, recursive: true };
-                    plan.step(format!("take /{dir}/{name} as a mount of its own"), tree);
+                    plan.step(format!("create a mount of /{dir}/{name}"), tree);
                     plan.step(format!("make /{dir}/{name} read-only"), call::SetTree::read_only(slot));
-                    plan.step("cover it with that", call::MoveMount { slot, target: name.into() });
+                    plan.step("mount that over it", call::MoveMount { slot, target: name.into() });
                 }
                 Cover::ReadOnly => {
                     let bind = call::Mount::bind(name, name, MsFlags::empty());
-                    plan.step(format!("take /{dir}/{name} as a mount of its own"), bind);
+                    plan.step(format!("create a mount of /{dir}/{name}"), bind);
                     let remount = call::Mount::remount(name, MsFlags::MS_BIND | READ_ONLY);
                     plan.step(format!("make /{dir}/{name} read-only"), remount);
                 }
                 Cover::File => {
                     let bind = call::Mount::bind("/dev/null", name, MsFlags::empty());
-                    plan.step(format!("let /{dir}/{name} read as empty"), bind);
-                    // it is the device outside
+                    plan.step(format!("make /{dir}/{name} look like an empty file"), bind);
+                    // it is the same device as outside
                     plan.step(
                         format!("keep the mode of /{dir}/{name} from being changed"),
                         read_only_device(name),
@@ -188,7 +187,7 @@ impl KernelMounts {
                 }
                 Cover::Directory => {
                     let empty = call::Mount::new("tmpfs", name, READ_ONLY);
-                    plan.step(format!("let /{dir}/{name} list as empty"), empty);
+                    plan.step(format!("make /{dir}/{name} look like an empty directory"), empty);
                 }
             }
         }

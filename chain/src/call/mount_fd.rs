@@ -1,4 +1,4 @@
-//! Mounts by their descriptors, the calls of Linux 5.2: a tree is opened or made, changed and attached.
+//! Mounts by descriptor, the calls of Linux 5.2: open or create a tree, change it, attach it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,14 @@ use crate::handles::{FdSlot, Handles};
 use crate::reporter::quoted;
 use system::sys::{self, MountAttrFlags};
 
-/// Opens a copy of the mount at a path, not attached anywhere yet: open_tree(2), Linux 5.2.
+/// Opens a copy of the mount at a path, not attached yet: open_tree(2), Linux 5.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenTree {
     /// The top of the tree.
     pub path: PathBuf,
-    /// Where the copy is held.
+    /// The slot for the copy.
     pub slot: FdSlot,
-    /// Whether the mounts below come with it.
+    /// Whether the mounts below are included.
     pub recursive: bool,
 }
 
@@ -38,10 +38,43 @@ impl Call for OpenTree {
 
     fn hint(&self, errno: Errno) -> Option<String> {
         if errno == Errno::EINVAL && !self.recursive {
-            let advice = "the mounts below it belong to another user namespace and cannot be left out: \
-                drop 'bind' to include them";
+            let advice = "the mounts below it belong to another user namespace and must be included: replace \
+                the option 'bind' by 'rbind'";
             return Some(advice.to_string());
         }
+        needs_linux("5.2", errno)
+    }
+}
+
+/// Opens a copy of a tree below an open directory, with the mounts below it, without following a symlink:
+/// openat2(2) and open_tree(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenTreeBelow {
+    /// The open directory.
+    pub dir: FdSlot,
+    /// The top of the tree, below it.
+    pub path: PathBuf,
+    /// The slot for the copy.
+    pub slot: FdSlot,
+}
+
+impl Call for OpenTreeBelow {
+    fn shown(&self) -> Shown {
+        let Self { dir, path, .. } = self;
+        let flags = "OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH|AT_RECURSIVE";
+        Shown::new(
+            format!("open_tree(<{dir}/{}>, \"\", {flags})", path.display()),
+            "openat2(2), open_tree(2)",
+        )
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
+        let tree = sys::open_tree_below(handles.get(self.dir)?, &self.path)?;
+        handles.hold(self.slot, tree);
+        Ok(())
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
         needs_linux("5.2", errno)
     }
 }
@@ -51,7 +84,7 @@ impl Call for OpenTree {
 pub struct FsOpen {
     /// The type.
     pub fstype: &'static str,
-    /// Where its context is held.
+    /// The slot for the context.
     pub slot: FdSlot,
 }
 
@@ -69,10 +102,10 @@ impl Call for FsOpen {
     }
 }
 
-/// Sets an option of a file system that is to be made: fsconfig(2), Linux 5.2.
+/// Sets an option of a new file system: fsconfig(2), Linux 5.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FsSet {
-    /// Its context.
+    /// The slot with the context.
     pub slot: FdSlot,
     /// The option.
     pub name: &'static str,
@@ -92,8 +125,8 @@ impl Call for FsSet {
     }
 }
 
-/// Makes a mount of a file system, not attached anywhere yet: fsconfig(2),
-/// fsmount(2). The slot of the context holds the mount from then on.
+/// Creates a file system and a mount of it, not attached yet: fsconfig(2), fsmount(2). The slot of the
+/// context then holds the mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FsMount(pub FdSlot);
 
@@ -109,24 +142,24 @@ impl Call for FsMount {
     }
 }
 
-/// Sets attributes of a tree that is not attached anywhere: mount_setattr(2), Linux 5.12.
+/// Sets attributes of a tree that is not attached yet: mount_setattr(2), Linux 5.12.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetTree {
     /// The top of the tree.
     pub slot: FdSlot,
     /// The attributes.
     pub attributes: MountAttrFlags,
-    /// Whether the mounts below get them as well.
+    /// Whether the mounts below get them, too.
     pub recursive: bool,
 }
 
 impl SetTree {
-    /// Lets nothing in the tree be written.
+    /// Makes the tree read-only.
     pub fn read_only(slot: FdSlot) -> Self {
         Self { slot, attributes: MountAttrFlags::MOUNT_ATTR_RDONLY, recursive: true }
     }
 
-    /// Lets nothing in the tree be run.
+    /// Forbids running programs in the tree.
     pub fn no_exec(slot: FdSlot) -> Self {
         Self { slot, attributes: MountAttrFlags::MOUNT_ATTR_NOEXEC, recursive: true }
     }
@@ -135,7 +168,7 @@ impl SetTree {
 impl Call for SetTree {
     fn shown(&self) -> Shown {
         let Self { slot, attributes, recursive } = self;
-        let attributes = flags::MountAttributes(*attributes);
+        let attributes = flags::MountAttributeNames(*attributes);
         let depth = if *recursive { "|AT_RECURSIVE" } else { "" };
         Shown::new(
             format!(
@@ -160,7 +193,7 @@ impl Call for SetTree {
 pub struct MoveMount {
     /// The tree.
     pub slot: FdSlot,
-    /// Where.
+    /// The mount point.
     pub target: PathBuf,
 }
 
@@ -188,5 +221,24 @@ impl Call for MoveMount {
 }
 
 fn needs_linux(version: &str, errno: Errno) -> Option<String> {
-    (errno == Errno::ENOSYS).then(|| format!("this takes Linux {version}"))
+    (errno == Errno::ENOSYS).then(|| format!("this needs Linux {version}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_replaces_a_directory_is_not_followed() {
+        let place = std::env::temp_dir().join(format!("chain-tree-{}", std::process::id()));
+        std::fs::create_dir(&place).unwrap();
+        std::os::unix::fs::symlink("/", place.join("link")).unwrap();
+        let mut handles = Handles::default();
+        let (dir, slot) = (handles.slot("dir"), handles.slot("tree"));
+        handles.hold(dir, sys::open_directory(&place).unwrap());
+        let opened = ["link", "link/etc"]
+            .map(|path| OpenTreeBelow { dir, path: path.into(), slot }.make(&mut handles));
+        std::fs::remove_dir_all(&place).unwrap();
+        assert_eq!(opened, [Err(Errno::ELOOP); 2]);
+    }
 }
