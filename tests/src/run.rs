@@ -261,19 +261,23 @@ fn wait(mut child: Child) -> Receiver<End> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
     fn a_program_that_another_thread_still_writes_to_is_waited_for() {
         let program = std::env::temp_dir().join(format!("still-written-{}", std::process::id()));
-        std::fs::copy("/bin/true", &program).unwrap();
+        std::fs::write(&program, "#!/bin/sh\nexit 7\n").unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
         let writer = std::fs::OpenOptions::new().append(true).open(&program).unwrap();
         // longer than the first try takes; the test does not depend on it
         let closes = thread::spawn(move || {
             thread::sleep(Duration::from_millis(50));
             drop(writer);
         });
-        assert_eq!(Run::new(&program).end().end, End::Exit(0));
+        assert_eq!(Run::new(&program).end().end, End::Exit(7));
         closes.join().unwrap();
         std::fs::remove_file(program).unwrap();
     }
