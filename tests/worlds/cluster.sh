@@ -19,7 +19,7 @@ start_network() {
     ip route add default via 10.0.0.254
     echo nameserver 10.0.0.2 >/etc/resolv.conf
     printf '127.0.0.1 localhost\n10.0.0.1 machine\n10.0.0.2 other\n' >/etc/hosts
-    in_other dnsmasq --no-resolv --no-hosts --address=/deb.debian.org/10.0.0.2 --address=/other.example/10.0.0.2
+    in_other dnsmasq --no-resolv --no-hosts --address=/mirror.example/10.0.0.2 --address=/other.example/10.0.0.2
     echo hello from the other host >/srv/mirror/hello
     in_other busybox httpd -p 80 -h /srv/mirror
     in_other /usr/sbin/sshd -o ListenAddress=10.0.0.2 -o PidFile=none
