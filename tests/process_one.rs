@@ -225,8 +225,8 @@ mod as_anyone {
         let root = Scratch::busybox_root();
         std::os::unix::fs::symlink("/proc/self/exe", root.path("bin/itself")).unwrap();
         let said = [
-            "chroot-rs: hint: a COMMAND that is a link to /proc/self/exe is not the program it says it is",
-            "chroot-rs: this program lies outside of the root directory, where a link of /proc led to it",
+            "chroot-rs: hint: use a COMMAND that is not a link to /proc/self/exe",
+            "chroot-rs: refused: this program is outside the root directory; a link in /proc led to it",
         ];
         for link in containers(&root).into_iter().filter(|link| link.changes_root) {
             for args in

@@ -56,10 +56,9 @@ pub fn run(argv: Vec<OsString>) -> ! {
     if program::is_outside() {
         // processes inside could write to it through /proc
         let failure =
-            Failure::new("this program lies outside of the root directory, where a link of /proc led to it");
-        Reporter::new(TOOL.name, Verbosity::Quiet).exit_with(
-            &failure.hint("a COMMAND that is a link to /proc/self/exe is not the program it says it is"),
-        );
+            Failure::new("refused: this program is outside the root directory; a link in /proc led to it");
+        let failure = failure.hint("use a COMMAND that is not a link to /proc/self/exe");
+        Reporter::new(TOOL.name, Verbosity::Quiet).exit_with(&failure);
     }
     let Parsed { options, verbosity, operands, last_option } = args::parse::<Options>(&TOOL, argv);
     let reporter = Reporter::new(TOOL.name, verbosity);
