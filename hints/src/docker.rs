@@ -89,7 +89,10 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["-e", "--env"], Option(CHROOT, "--env NAME=VALUE")),
     flag(&["--env-file"], Line("env $(grep -v '^#' FILE) chroot-rs ubuntu-fs COMMAND")),
     flag(&["--expose"], Nothing("it only documents a port; 'pasta -t PORT' before unshare-rs publishes one")),
-    flag(&["--gpus"], NotHere("bind the driver's files and devices one by one: chroot-rs --bind /dev/dri")),
+    flag(
+        &["--gpus"],
+        NotHere("bind the driver's files and devices one by one: chroot-rs --bind /dev/dri/renderD128"),
+    ),
     flag(&["--group-add"], Option(CHROOT, "--groups GROUP,...")),
     flag(&["--health-cmd"], HEALTH),
     flag(&["--health-interval"], HEALTH),

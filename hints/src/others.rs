@@ -14,8 +14,10 @@ const CONTAINER: Here =
 const DIES: Here =
     Nothing("the command ends with its parent; unshare-rs --no-kill-child lets it outlive the parent");
 const IN_ROOT: Here = NotHere("prepare NEWROOT before the chain starts, with mkdir, ln, cp or chmod");
-const NO_USERNS: Here = Line(
-    "unshare-rs -- sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec chroot-rs ubuntu-fs COMMAND'",
+// for root, the line would change the limit of the whole machine
+const NO_USERNS: Here = NotHere(
+    "root's containers create no user namespaces by default; as an ordinary user: unshare-rs -- \
+    sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec chroot-rs ubuntu-fs COMMAND'",
 );
 const LABEL: Here = NotHere("the command keeps your label; runcon(1) in the chain changes it");
 const BOOT: &str = "unshare-rs --no-init -- cgexec-rs -- chroot-rs --cap-add SYS_ADMIN --cgroup rw --tmpfs /run --env container=chain debian-fs /sbin/init";
@@ -110,8 +112,15 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
     (
         "bwrap",
         &[
-            option(&["--ro-bind", "--ro-bind-try", "--ro-bind-data", "--ro-bind-fd"], BIND_RO),
-            option(&["--dev-bind", "--dev-bind-try", "--bind-try", "--bind-data", "--bind-fd"], BIND),
+            option(&["--ro-bind", "--ro-bind-data", "--ro-bind-fd"], BIND_RO),
+            option(&["--ro-bind-try"], Option(CHROOT, "--bind-try SRC:DST:ro")),
+            option(&["--bind-data", "--bind-fd"], BIND),
+            option(
+                &["--dev-bind", "--dev-bind-try"],
+                NotHere(
+                    "/dev has the usual devices by default; bind others one by one: chroot-rs --bind /dev/fuse",
+                ),
+            ),
             option(&["--proc", "--dev", "--mqueue"], KERNEL_MOUNTS),
             option(&["--unshare-all"], CONTAINER),
             option(&["--unshare-user", "--unshare-user-try"], Option(UNSHARE, "--user")),

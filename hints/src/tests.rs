@@ -14,6 +14,27 @@ fn dockers_word_is_told_in_the_words_of_the_tool_that_has_it() {
 }
 
 #[test]
+fn a_device_is_bound_on_its_own_because_those_in_a_bound_directory_cannot_be_opened() {
+    for (word, device) in [("--dev-bind", "/dev/fuse"), ("--gpus", "/dev/dri/renderD128")] {
+        let said = advice("chroot-rs", word, "").unwrap_or_default();
+        assert!(said.ends_with(&format!("one by one: chroot-rs --bind {device}")), "{said}");
+    }
+}
+
+#[test]
+fn the_limit_of_user_namespaces_is_only_for_users_to_set() {
+    // root's chain has no user namespace, so it would change the machine
+    let said = advice("unshare-rs", "--disable-userns", "").unwrap_or_default();
+    assert!(said.contains("as an ordinary user: unshare-rs -- sh -c 'echo 0 >/proc/sys/user/"), "{said}");
+}
+
+#[test]
+fn what_need_not_exist_is_bound_by_bind_try() {
+    let said = advice("chroot-rs", "--ro-bind-try", "").unwrap_or_default();
+    assert_eq!(said, "bwrap's --ro-bind-try is '--bind-try SRC:DST:ro' here");
+}
+
+#[test]
 fn our_own_word_at_the_wrong_tool_names_the_right_one() {
     let said = advice("cgexec-rs", "--bind", "").unwrap_or_default();
     assert!(said.starts_with("--bind is an option of chroot-rs: 'chroot-rs --bind SRC"), "{said}");
