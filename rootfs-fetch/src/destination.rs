@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use chain::call::shell_word;
 use chain::reporter::quoted;
 use rustix::fs::{Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -137,12 +138,15 @@ impl Destination {
     pub fn commit(self) -> Result<Option<Failure>> {
         let Staging::Sibling(partial) = &self.staging else { return Ok(None) };
         let mut old = None;
+        // as long as it lives, other runs do not take the old tree for what a killed run left
+        let mut _lock = None;
         if self.existing == IfExists::Replace {
             if let Err(failure) = replace_guard::check(&self.directory) {
                 // a mount was added meanwhile
                 self.abandon()?;
                 return Err(failure);
             }
+            _lock = partial::open_locked(&self.parent, &self.name);
             match self.rename(partial, RenameFlags::EXCHANGE) {
                 // the old tree has the sibling's name now
                 Ok(()) => return Ok(self.abandon().err()),
@@ -231,7 +235,7 @@ fn open_parent(directory: &Path) -> Result<(OwnedFd, OsString)> {
         let failure = Failure::call(format_args!("create {}", quoted(directory)), call, error).kind(kind);
         match error {
             Errno::NOENT if path != Path::new(".") => {
-                failure.hint(format_args!("create it first: mkdir -p {}", quoted(&path)))
+                failure.hint(format_args!("create it first: mkdir -p {}", shell_word(&path)))
             }
             _ => failure,
         }

@@ -100,6 +100,8 @@ fn fetch(
     match &operands.target {
         Target::Directory(directory) => Fetch { source, directory, config: &config, net, reporter }.run(),
         Target::PrintedDigest => {
+            // there is nothing to clean up, so a signal need not wait for the next bytes
+            interrupt::unblock_signals();
             let line = format!("{}\n", opener.digest(&source)?);
             io::write_all(rustix::stdio::stdout(), line.as_bytes())
         }

@@ -2,9 +2,14 @@
 #![cfg(test)]
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::deadline::until;
 use tests::fetch::{As, Scratch, with_mounts};
 use tests::tar::Tar;
 
@@ -49,6 +54,23 @@ fn killed_at_any_moment_it_leaves_a_complete_tree_or_none_and_the_next_run_clean
     assert!(complete(&scratch.work().join("root")));
     assert_eq!(scratch.left(), ["a.tar", "root"]);
     assert!(finished < 100, "nothing was killed in time");
+}
+
+#[test]
+fn a_signal_ends_a_digest_of_a_silent_pipe() {
+    let scratch = Scratch::new();
+    let mut command = scratch.command(As::Caller);
+    command.args(["--print-digest", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the tool starts");
+    let silent = child.stdin.take();
+    let pid = i32::try_from(child.id()).expect("a pid");
+    // read(2) is call 0 on x86-64
+    let reads = |call: &String| call.starts_with("0 ") || cfg!(not(target_arch = "x86_64"));
+    until("the first read", || fs::read_to_string(format!("/proc/{pid}/syscall")).ok().filter(reads));
+    kill(Pid::from_raw(pid), Signal::SIGINT).unwrap();
+    let status = until("its end", || child.try_wait().expect("a child"));
+    assert_eq!((status.signal(), scratch.left().len()), (Some(Signal::SIGINT as i32), 0));
+    drop(silent);
 }
 
 #[test]

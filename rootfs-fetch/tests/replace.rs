@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Stdio;
 use tests::fetch::{As, Outcome, Scratch, feed, with_mounts};
 use tests::tar::Tar;
 
@@ -47,6 +48,30 @@ fn the_working_directory_and_what_it_is_in_are_not_replaced() {
     fs::create_dir(scratch.work().join("old/m")).unwrap();
     let outcome = run(&scratch, "old/m n", "/nonexistent", &["-q", "--replace", &tar, "../m"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn runs_that_replace_one_directory_at_once_leave_one_tree_and_no_remains() {
+    let scratch = with_old();
+    for round in 0..5 {
+        for dir in 0..40 {
+            let dir = scratch.work().join(format!("old/d{dir}/below"));
+            fs::create_dir_all(&dir).unwrap();
+            (0..50).for_each(|file| fs::write(dir.join(format!("f{file}")), "x").unwrap());
+        }
+        let runs = [(); 4].map(|()| {
+            let mut command = scratch.command(As::Caller);
+            command.args(["-q", "--replace", "a.tar", "old"]).stdin(Stdio::null()).stderr(Stdio::piped());
+            command.spawn().expect("the tool starts")
+        });
+        for run in runs {
+            let output = run.wait_with_output().expect("it ends");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "round {round}");
+        }
+        assert_eq!(scratch.left(), ["a.tar", "old"], "round {round}");
+        assert!(scratch.work().join("old/new").exists() && !scratch.work().join("old/d0").exists());
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The children of a subdirectory are moved up next to it and removed there, so depth costs nothing. Only if a
 //! directory cannot be moved, for example out of a lower layer of an overlay, each level is a recursion. Links are not
 //! followed, and mounts are not entered. Only names in open directories are removed, so a command that runs in the
-//! tree, or chose its names, cannot redirect the removal.
+//! tree, or chose its names, cannot redirect the removal. What another process has removed meanwhile is gone, too.
 
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
@@ -23,15 +23,20 @@ pub fn remove(dir: BorrowedFd<'_>, name: &[u8], gone: &mut dyn FnMut(&Stat)) -> 
     let top = match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         // the error for a directory, on Linux and in POSIX
-        Err(error @ (Errno::ISDIR | Errno::PERM)) => open(dir, name).map_err(|opened| match opened {
-            Errno::NOTDIR | Errno::LOOP => error,
-            other => other,
-        })?,
+        Err(error @ (Errno::ISDIR | Errno::PERM)) => match open(dir, name) {
+            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOTDIR | Errno::LOOP) => return Err(error),
+            opened => opened?,
+        },
         Err(error) => return Err(error),
     };
     empty(top.as_fd(), gone)?;
     gone(&rustix::fs::fstat(&top)?);
-    rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
+    unless_gone(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR))
+}
+
+fn unless_gone(done: Result<()>) -> Result<()> {
+    if done == Err(Errno::NOENT) { Ok(()) } else { done }
 }
 
 /// Empties an open directory.
@@ -47,7 +52,7 @@ pub fn empty(top: BorrowedFd<'_>, gone: &mut dyn FnMut(&Stat)) -> Result<()> {
         }
         for (name, kind) in names {
             if kind == FileType::Directory {
-                flatten(top, &name, &mut moved, gone)?;
+                unless_gone(flatten(top, &name, &mut moved, gone))?;
             } else {
                 unlink(top, &name)?;
             }
@@ -98,10 +103,7 @@ fn move_up(dir: BorrowedFd<'_>, name: &[u8], top: BorrowedFd<'_>, moved: &mut u6
 }
 
 fn unlink(dir: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
-    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
-        Err(Errno::NOENT) => Ok(()),
-        other => other,
-    }
+    unless_gone(rustix::fs::unlinkat(dir, name, AtFlags::empty()))
 }
 
 /// Opens a directory to empty it; if its mode forbids that, changes the mode. The kernel leaves such directories in an
@@ -150,7 +152,12 @@ fn not_mounted(dir: BorrowedFd<'_>, fd: OwnedFd) -> Result<OwnedFd> {
 /// Those of getdents64(2).
 pub fn names(dir: BorrowedFd<'_>, max_count: usize) -> Result<Vec<(Vec<u8>, FileType)>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
+    let entries = match Dir::read_from(dir) {
+        // a directory that was removed has no name for itself
+        Err(Errno::NOENT) => return Ok(names),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name == b"." || name == b".." {
@@ -170,4 +177,33 @@ pub fn names(dir: BorrowedFd<'_>, max_count: usize) -> Result<Vec<(Vec<u8>, File
         }
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn two_removals_of_one_tree_both_succeed() {
+        let scratch = std::env::temp_dir().join(format!("two-removals-{}", std::process::id()));
+        for round in 0..20 {
+            for dir in 0..30 {
+                let dir = scratch.join(format!("tree/{dir}/below/further"));
+                fs::create_dir_all(&dir).expect("a tree");
+                for file in 0..10 {
+                    fs::write(dir.join(format!("../f{file}")), "").expect("a file");
+                }
+            }
+            let parent = fs::File::open(&scratch).expect("a directory");
+            let done = thread::scope(|scope| {
+                let removals = [0, 1].map(|_| scope.spawn(|| remove(parent.as_fd(), b"tree", &mut |_| {})));
+                removals.map(|removal| removal.join().expect("no panic"))
+            });
+            assert_eq!(done, [Ok(()), Ok(())], "round {round}");
+        }
+        fs::remove_dir(&scratch).expect("empty");
+    }
 }

@@ -31,7 +31,8 @@ const SQUASHFS: &str = "unpack it with unsquashfs(1): 'unsquashfs -d DIRECTORY I
 const FILE_SYSTEM: &str =
     "mount it: 'mount -o loop,ro IMAGE /mnt', then 'tar -C /mnt -c . | rootfs-fetch - DIRECTORY'";
 const DISK: &str = "convert it with virt-tar-out(1): 'virt-tar-out -a IMAGE / - | rootfs-fetch - DIRECTORY'";
-const PAGE: &str = "a server sent this instead of the archive: check the URL, or whether it needs a login";
+const PAGE: &str =
+    "perhaps a server sent it instead of the archive: check the URL, or whether it needs a login";
 
 /// Formats that begin with their magic number.
 static FORMATS: [Foreign; 19] = [

@@ -88,6 +88,13 @@ pub fn open(parent: &OwnedFd, name: &OsStr) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat(parent, name, flags, Mode::empty())
 }
 
+/// Opens a directory and locks it. If it cannot be locked, no other run can lock it either, so no run touches it.
+pub fn open_locked(parent: &OwnedFd, name: &OsStr) -> Option<OwnedFd> {
+    let dir = open(parent, name).ok()?;
+    let _ = rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive);
+    Some(dir)
+}
+
 /// A random name: `NAME.partial-XXXXXXXXXX` or `NAME.replaced-XXXXXXXXXX`.
 ///
 /// # Errors

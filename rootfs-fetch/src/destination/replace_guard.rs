@@ -10,6 +10,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use chain::call::shell_word;
 use chain::reporter::quoted;
 use rustix::fs::{Access, Mode, OFlags};
 use system::mountinfo;
@@ -138,15 +139,6 @@ fn topmost_mount(table: &[u8], real: &Path, on: u64) -> Option<PathBuf> {
 /// The command, quoted for a shell.
 fn umount(mount: &Path) -> String {
     format!("umount {}", shell_word(mount))
-}
-
-fn shell_word(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    let is_plain = |char: char| char.is_alphanumeric() || "/._-+,:@%".contains(char);
-    if path.chars().all(is_plain) {
-        return path.into_owned();
-    }
-    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

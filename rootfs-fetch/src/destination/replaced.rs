@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, FlockOperation, RenameFlags};
+use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::destination::partial::{self, Sibling};
@@ -24,9 +24,7 @@ pub struct OldTree {
 impl OldTree {
     /// Moves DIRECTORY aside. None if it does not exist, or cannot be moved.
     pub fn move_aside(parent: &OwnedFd, directory: &OsStr) -> Option<Self> {
-        let lock = partial::open(parent, directory).ok()?;
-        // if it cannot be locked, no other run can lock it either, so no run touches it
-        let _ = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive);
+        let lock = partial::open_locked(parent, directory)?;
         let name = partial::passing_name(directory, Sibling::Replaced).ok()?;
         rustix::fs::renameat(parent, directory, parent, &name).ok()?;
         Some(Self { name, _lock: lock })

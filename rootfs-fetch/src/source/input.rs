@@ -53,6 +53,19 @@ pub struct Opener<'a> {
     pub reporter: &'a Reporter,
 }
 
+/// Fails once a signal has arrived.
+struct Interruptible<'a, R> {
+    bytes: R,
+    interrupt: &'a Interrupt,
+}
+
+impl<R: Read> Read for Interruptible<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.interrupt.check().map_err(Failure::into_io)?;
+        self.bytes.read(buffer)
+    }
+}
+
 impl Opener<'_> {
     /// Opens a source.
     ///
@@ -116,13 +129,14 @@ impl Opener<'_> {
     /// Reads an archive to its end, to check its digest.
     ///
     /// # Errors
-    /// Damaged; those of reading.
+    /// Damaged; those of reading; interrupted.
     pub fn check_archive(&self, source: &Source) -> Result<()> {
         if self.config.digest.is_none() {
             return Ok(());
         }
         let (bytes, _) = self.bytes(source)?;
-        std::io::copy(&mut self.checked(bytes), &mut std::io::sink()).map(drop).map_err(Failure::read)
+        let mut bytes = Interruptible { bytes: self.checked(bytes), interrupt: self.interrupt() };
+        std::io::copy(&mut bytes, &mut std::io::sink()).map(drop).map_err(Failure::read)
     }
 
     /// Verifies the digest, if one is expected.
