@@ -1,7 +1,7 @@
 //! Variables of the caller that name no file in the new root, and their replacements.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chain::{Plan, call};
 use system::accounts::AccountFiles;
@@ -60,6 +60,13 @@ impl Variable {
     }
 }
 
+/// The owner of a HOME that others cannot enter, as root's is.
+pub fn owner_of_closed_home(root: &Root, mounts: &MountRequests) -> Option<u32> {
+    let home = PathBuf::from(std::env::var_os(Variable::Home.name())?);
+    let is_of_root = home.is_absolute() && mounts.show(&home).is_none();
+    is_of_root.then(|| root.owner_of_closed(&home)).flatten()
+}
+
 /// Whether a path is in a root with these mounts. Every path in a bind mount counts as existing.
 fn is_inside(root: &Root, mounts: &MountRequests, path: &Path) -> bool {
     mounts.show(path).unwrap_or_else(|| root.has(path))
@@ -104,7 +111,7 @@ impl Mended {
         let name = self.variable.name();
         let reason = match self.variable {
             Variable::Path => "set PATH to the usual directories".to_string(),
-            Variable::Home => "set HOME to a directory that exists".to_string(),
+            Variable::Home => "set HOME to a directory that the command can enter".to_string(),
             Variable::Shell => "set SHELL to a shell that exists".to_string(),
             Variable::TmpDir | Variable::XdgRuntimeDir => {
                 format!("unset {name}, whose directory does not exist")

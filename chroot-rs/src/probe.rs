@@ -9,7 +9,7 @@ use system::namespace::{NamespaceKind, capability};
 use system::visibility::Refused;
 use system::{mountinfo, sys};
 
-use crate::broken_variables::Variable;
+use crate::broken_variables::{Variable, owner_of_closed_home};
 use crate::cgroup_view::CgroupProbe;
 use crate::changes;
 use crate::cli::Options;
@@ -151,6 +151,8 @@ pub struct Probe {
     pub ids: MappedIds,
     /// The variables that name no file in the new root.
     pub broken_variables: Vec<Variable>,
+    /// The owner of a HOME that others cannot enter. Read only if the command changes its user.
+    pub closed_home: Option<u32>,
     /// The effective user.
     pub uid: u32,
     /// The standard descriptors that are pipes. Read only if the command changes its user.
@@ -187,11 +189,13 @@ impl Probe {
         } else {
             Variable::broken(&root, &options.mounts)
         };
+        let changes_user = named && !is_current_root && !options.plain;
         let needs_accounts = named || broken_variables.iter().any(|variable| variable.is_of_user());
         Self {
             is_current_root,
             accounts: if needs_accounts { root.account_files() } else { AccountFiles::default() },
             broken_variables,
+            closed_home: changes_user.then(|| owner_of_closed_home(&root, &options.mounts)).flatten(),
             uid: sys::effective_ids().0,
             standard_pipes: if named { standard_pipes::read() } else { Vec::new() },
             mounts: privilege.map(|privilege| MountProbe::read(&root, privilege, &ids, options)),

@@ -133,6 +133,12 @@ impl Root {
         Some((found.st_uid, found.st_gid))
     }
 
+    /// The owner of a directory inside that others cannot enter.
+    pub fn owner_of_closed(&self, dir: &Path) -> Option<u32> {
+        let found = fstat(self.open_inside(dir, OFlag::O_PATH | OFlag::O_DIRECTORY).ok()?).ok()?;
+        (found.st_mode & 0o001 == 0).then_some(found.st_uid)
+    }
+
     /// Checks that the caller can create files in a directory inside.
     ///
     /// # Errors

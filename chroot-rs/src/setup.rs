@@ -10,7 +10,7 @@ use chain::reporter::{ErrnoText, quoted};
 use chain::{Failure, ProcessOne};
 use nix::errno::Errno;
 
-use crate::broken_variables::Mended;
+use crate::broken_variables::{Mended, Variable};
 use crate::cgroup_view::{CgroupMount, CgroupView};
 use crate::cli::{EphemeralSize, Options, Propagation};
 use crate::credentials::Credentials;
@@ -122,7 +122,11 @@ impl Setup {
         };
         let command = if probe.is_current_root { command } else { command.inside(&probe.root.path) };
         let uid = credentials.uid.or(strategy.inner_uid()).unwrap_or(probe.uid);
-        let mended = Mended::all(&probe.broken_variables, &probe.root, &options.mounts, &probe.accounts, uid);
+        let mut broken = probe.broken_variables;
+        if uid != probe.uid && probe.closed_home.is_some_and(|owner| owner != uid) {
+            broken.push(Variable::Home);
+        }
+        let mended = Mended::all(&broken, &probe.root, &options.mounts, &probe.accounts, uid);
         let pipes = if uid == probe.uid { Vec::new() } else { probe.standard_pipes };
         // the caller's root was mounted again, and its directories have the same paths
         let stays = options.skip_chdir && matches!(strategy, Strategy::Pivot(_));

@@ -104,6 +104,7 @@ fn probe_of(mounts: Result<MountProbe, WhyPlain>) -> Probe {
         accounts: AccountFiles::default(),
         ids: MappedIds::default(),
         broken_variables: Vec::new(),
+        closed_home: None,
         uid: 0,
         standard_pipes: Vec::new(),
         mounts,

@@ -50,6 +50,16 @@ fn the_plan_ends_with_credentials_variables_and_working_directory() {
 }
 
 #[test]
+fn a_home_that_the_user_cannot_enter_is_not_kept() {
+    for (owner, home) in [(Some(0), Some("setenv(\"HOME\", \"/\", 1)")), (Some(5), None), (None, None)] {
+        let probe = Probe { closed_home: owner, ..probe_of(Ok(machine())) };
+        let lines = plan(resolve(&["--userspec=5:6"], probe).unwrap()).lines();
+        let set = lines.iter().find(|line| line.starts_with("setenv(\"HOME\""));
+        assert_eq!(set.map(String::as_str), home, "{owner:?}");
+    }
+}
+
+#[test]
 fn rights_go_between_the_last_mount_and_the_command() {
     let words = ["--userspec=5:6", "--groups=7", "--cap-add=net_admin", "--no-mount"];
     let mut lines = plan(setup(&words, Ok(machine())).unwrap()).lines();
