@@ -7,11 +7,12 @@
 
 pub mod directories;
 pub mod entry_path;
+mod made;
 pub mod name;
 pub mod remove;
 mod walk;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
@@ -39,6 +40,8 @@ pub struct Tree {
     root: Rc<Dir>,
     open: VecDeque<(Vec<u8>, Rc<Dir>)>,
     directories: Directories,
+    /// The files that this run has created, if something existed before.
+    files: Option<HashSet<Inode>>,
     walk_only: bool,
 }
 
@@ -54,6 +57,7 @@ impl Tree {
             root: Rc::new(Dir::new(root, inode)),
             open: VecDeque::new(),
             directories: Directories::new(inode, origin),
+            files: (origin == Origin::Found).then(HashSet::new),
             walk_only,
         })
     }
@@ -71,12 +75,6 @@ impl Tree {
     /// The directories that are known.
     pub fn directories(&mut self) -> &mut Directories {
         &mut self.directories
-    }
-
-    /// Whether this run created everything in the tree.
-    pub fn root_is_made(&mut self) -> bool {
-        let root = self.root.inode();
-        self.directories.is_made(root)
     }
 
     /// Where to create `name`; missing parent directories are created.

@@ -17,7 +17,7 @@ pub mod selection;
 mod special;
 pub mod whiteout;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chain::Reporter;
 use rustix::fs::FileType;
@@ -29,7 +29,6 @@ use crate::archive::tar::{Entry, EntryKind};
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::tree::Tree;
-use crate::tree::directories::Inode;
 use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
 use crate::unpack::disk_full::{DiskUsage, FullDisk};
@@ -64,8 +63,6 @@ pub struct Unpacker {
     interrupt: Interrupt,
     /// What this layer has created, while a layer of an image is applied.
     layer: Option<Made>,
-    /// What this run has created, if something existed before.
-    files: Option<HashSet<Inode>>,
     usage: DiskUsage,
 }
 
@@ -114,8 +111,7 @@ fn check_kind(name: &Name, entry: &Entry) -> Result<()> {
 
 impl Unpacker {
     /// Starts to fill a tree.
-    pub fn new(mut tree: Tree, policy: Policy, reporter: Reporter) -> Self {
-        let files = (!tree.root_is_made()).then(HashSet::new);
+    pub fn new(tree: Tree, policy: Policy, reporter: Reporter) -> Self {
         let usage = DiskUsage::new(tree.root());
         Self {
             tree,
@@ -131,7 +127,6 @@ impl Unpacker {
             copied_bytes: 0,
             interrupt: Interrupt::default(),
             layer: None,
-            files,
             usage,
         }
     }
@@ -141,7 +136,7 @@ impl Unpacker {
     /// # Errors
     /// Damaged, I/O, or a signal.
     pub fn archive(&mut self, stream: &mut Stream, kind: ArchiveKind, interrupt: &Interrupt) -> Result<()> {
-        let is_lowest = self.entries.selected == 0 && self.files.is_none();
+        let is_lowest = self.entries.selected == 0 && self.tree.root_is_made();
         let (mut reader, layer) = match kind {
             ArchiveKind::Whole => (Reader::default(), None),
             ArchiveKind::Layer if is_lowest => (Reader::of_layer(), Some(Made::by_lowest_layer())),
@@ -304,7 +299,7 @@ impl Unpacker {
     fn check_not_preexisting(&mut self, entry_path: &EntryPath, name: &Name) -> Result<()> {
         let Ok(stat) = entry_path.stat() else { return Ok(()) };
         let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        if self.files.is_some() && directory && !self.tree.directories().is_made(Inode::of(&stat)) {
+        if directory && !self.tree.is_made(&stat) {
             return Err(Failure::damaged(format_args!(
                 "refused {name}: it would replace an existing directory"
             )));
@@ -326,11 +321,8 @@ impl Unpacker {
             self.tree.remove(entry_path)?;
             made = make(entry_path);
         }
-        if made.is_ok()
-            && let Some(files) = &mut self.files
-            && let Ok(stat) = entry_path.stat()
-        {
-            files.insert(Inode::of(&stat));
+        if made.is_ok() {
+            self.tree.note_file(entry_path);
         }
         made.map_err(|error| Failure::entry_call(format_args!("create {name}"), call, error))
     }

@@ -74,8 +74,7 @@ impl Unpacker {
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             return refused(format!("the directory {target}"));
         }
-        let inode = Inode::of(&stat);
-        if self.files.as_ref().is_some_and(|files| !files.contains(&inode)) {
+        if !self.tree.is_made(&stat) {
             return refused(format!("{target}, which existed before"));
         }
         Ok(Some((old, stat)))
