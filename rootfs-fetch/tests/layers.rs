@@ -201,6 +201,24 @@ fn an_entry_below_a_file_of_a_lower_layer_replaces_it() {
 }
 
 #[test]
+fn a_hard_link_below_a_file_of_a_lower_layer_replaces_it() {
+    let lower = Tar::new().file("a", b"1").file("old", b"1").end();
+    let link = |tar: Tar| tar.hardlink("a/h", "t");
+    for upper in [link(Tar::new().file("t", b"2")), link(Tar::new()).file("t", b"2")] {
+        for upper in [
+            upper.clone(),
+            upper.clone().file(".wh.a", b""),
+            Tar(Tar::new().file(".wh.a", b"").0.into_iter().chain(upper.0).collect()),
+        ] {
+            applied(&[lower.clone(), upper.end()], |root| assert_eq!(text(root.join("a/h")), "2"));
+        }
+    }
+    applied(&[lower, Tar::new().hardlink("a/h", "old").end()], |root| {
+        assert_eq!(text(root.join("a/h")), "1")
+    });
+}
+
+#[test]
 fn an_opaque_whiteout_before_the_directory_that_replaces_a_link_spares_what_the_link_named() {
     let lower = Tar::new().file("target/x", b"1").symlink("d", "target").end();
     let upper = Tar::new().file("d/.wh..wh..opq", b"").dir("d", 0o755).file("d/new", b"2").end();

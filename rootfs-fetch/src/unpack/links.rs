@@ -53,6 +53,7 @@ impl Unpacker {
         }
         if !self.link(name, &target)? {
             // the file that it replaces is removed now; a later entry can still replace the link
+            self.clear_way(name)?;
             if let Some(entry_path) = self.tree.existing_entry_path(name)? {
                 self.tree.remove(&entry_path)?;
             }
@@ -84,7 +85,7 @@ impl Unpacker {
     fn link(&mut self, name: &Name, target: &Name) -> Result<bool> {
         let target = self.copied.get(target).unwrap_or(target).clone();
         let Some((old, stat)) = self.link_target(name, &target)? else { return Ok(false) };
-        let entry_path = self.tree.entry_path(name)?;
+        let entry_path = self.entry_path(name)?;
         // replacing a name by a link to itself would lose the file
         if entry_path.stat().is_ok_and(|found| Inode::of(&found) == Inode::of(&stat)) {
             return Ok(true);
