@@ -7,7 +7,7 @@
 
 pub mod directories;
 pub mod entry_path;
-mod made;
+pub mod made;
 pub mod name;
 pub mod remove;
 mod walk;
@@ -208,8 +208,8 @@ impl Tree {
         }
     }
 
-    /// Removes what is at `entry_path`; a directory with everything below it.
-    pub fn remove(&mut self, entry_path: &EntryPath) -> Result<()> {
+    /// Removes what is at `entry_path`; a directory with everything below it, also what existed before.
+    fn remove(&mut self, entry_path: &EntryPath) -> Result<()> {
         // names that were resolved through it can lead elsewhere now
         self.open.clear();
         let directories = &mut self.directories;

@@ -295,18 +295,6 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Rejects the removal of a whole directory that existed before.
-    fn check_not_preexisting(&mut self, entry_path: &EntryPath, name: &Name) -> Result<()> {
-        let Ok(stat) = entry_path.stat() else { return Ok(()) };
-        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        if directory && !self.tree.is_made(&stat) {
-            return Err(Failure::damaged(format_args!(
-                "refused {name}: it would replace an existing directory"
-            )));
-        }
-        Ok(())
-    }
-
     /// Creates something new at `entry_path`; what was there is removed.
     fn new_at<T>(
         &mut self,
@@ -317,8 +305,7 @@ impl Unpacker {
     ) -> Result<T> {
         let mut made = make(entry_path);
         if matches!(made, Err(Errno::EXIST)) {
-            self.check_not_preexisting(entry_path, name)?;
-            self.tree.remove(entry_path)?;
+            self.tree.replace(entry_path, name)?;
             made = make(entry_path);
         }
         if made.is_ok() {

@@ -123,6 +123,12 @@ impl Directories {
         self.attribute_bytes -= metadata.as_deref().map_or(0, attribute_bytes);
     }
 
+    /// Forgets what metadata a directory gets.
+    pub fn forget_metadata(&mut self, inode: Inode) {
+        let metadata = self.known.get_mut(&inode).and_then(|record| record.metadata.take());
+        self.attribute_bytes -= metadata.as_deref().map_or(0, attribute_bytes);
+    }
+
     /// The number of directories.
     pub fn count(&self) -> u64 {
         self.known.len() as u64

@@ -55,7 +55,7 @@ impl Unpacker {
             // the file that it replaces is removed now; a later entry can still replace the link
             self.clear_way(name)?;
             if let Some(entry_path) = self.tree.existing_entry_path(name)? {
-                self.tree.remove(&entry_path)?;
+                self.tree.replace(&entry_path, name)?;
             }
             self.waiting_bytes += name.bytes().len() + target.bytes().len();
             if self.waiting_bytes > MAX_NAME_BYTES {

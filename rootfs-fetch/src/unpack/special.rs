@@ -4,6 +4,7 @@ use rustix::fs::{FileType, Mode};
 
 use crate::archive::tar::{Entry, EntryKind};
 use crate::failure::Result;
+use crate::tree::made::Fate;
 use crate::tree::name::Name;
 use crate::unpack::policy::Devices;
 use crate::unpack::{Unpacker, metadata};
@@ -49,8 +50,8 @@ impl Unpacker {
         self.report.devices += 1;
         self.left_out.insert(name.bytes());
         // the last of a name wins, also when it is left out
-        match self.tree.existing_entry_path(name)? {
-            Some(entry_path) => self.tree.remove(&entry_path),
+        match self.tree.real(name)? {
+            Some(real) => self.tree.remove_made(&real, &|_| Fate::Goes),
             None => Ok(()),
         }
     }

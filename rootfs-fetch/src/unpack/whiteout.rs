@@ -12,6 +12,7 @@ use rustix::fs::FileType;
 
 use crate::failure::{Failure, Result};
 use crate::tree::Tree;
+use crate::tree::made::Fate;
 use crate::tree::name::Name;
 use crate::unpack::name_set::NameSet;
 
@@ -102,35 +103,29 @@ impl Made {
         self.is_lowest || real.is_root() || self.names.contains(real.bytes())
     }
 
-    /// Removes `name`, except what this layer has created.
+    /// Removes `name`, except what this layer has created, and what existed before the run.
     pub fn hide(&self, tree: &mut Tree, name: &Name) -> Result<()> {
-        let (Some(entry_path), Some(real)) = (tree.existing_entry_path(name)?, tree.real(name)?) else {
-            return Ok(());
-        };
-        if !self.contains(&real) {
-            return tree.remove(&entry_path);
-        }
+        let Some(real) = tree.real(name)? else { return Ok(()) };
         // a link of this layer stays, and its target is not touched
-        match entry_path.stat() {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-                self.empty(tree, real)
-            }
-            _ => Ok(()),
-        }
+        tree.remove_made(&real, &|real| self.fate(real))
     }
 
-    /// Removes everything in the directory `name`, except what this layer has created.
+    fn fate(&self, real: &Name) -> Fate {
+        if self.contains(real) { Fate::Stays } else { Fate::Goes }
+    }
+
+    /// Removes everything in the directory `name`, except what this layer has created, and what existed before the run.
     pub fn hide_all(&mut self, tree: &mut Tree, name: &Name) -> Result<()> {
         let stat = tree.existing_entry_path(name)?.and_then(|entry_path| entry_path.stat().ok());
         let is_link = stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
         let Some(real) = tree.real(name)?.filter(|_| !name.is_root()) else {
-            return self.empty(tree, name.clone());
+            return self.empty(tree, name);
         };
         if is_link && !self.contains(&real) {
             return self.wait(name);
         }
         let directory = real_directory(tree, name)?.unwrap_or(real);
-        self.empty(tree, directory)
+        self.empty(tree, &directory)
     }
 
     fn wait(&mut self, name: &Name) -> Result<()> {
@@ -152,27 +147,15 @@ impl Made {
             if stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
                 && let Some(directory) = real_directory(tree, &name)?
             {
-                self.empty(tree, directory)?;
+                self.empty(tree, &directory)?;
             }
         }
         Ok(())
     }
 
-    /// Removes everything that this layer has not created from the directory with this real name.
-    fn empty(&self, tree: &mut Tree, directory: Name) -> Result<()> {
-        let mut todo = vec![directory];
-        while let Some(directory) = todo.pop() {
-            for (leaf, is_directory) in tree.children(&directory)? {
-                let child = Name::parse(&[directory.bytes(), b"/", &leaf].concat())?;
-                let ours = self.contains(&child);
-                if ours && is_directory {
-                    todo.push(child);
-                } else if !ours && let Some(entry_path) = tree.existing_entry_path(&child)? {
-                    tree.remove(&entry_path)?;
-                }
-            }
-        }
-        Ok(())
+    /// The same for the directory with this real name.
+    fn empty(&self, tree: &mut Tree, directory: &Name) -> Result<()> {
+        tree.remove_made_below(directory, &|real| self.fate(real))
     }
 }
 
