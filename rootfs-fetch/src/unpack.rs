@@ -11,6 +11,7 @@ mod links;
 pub mod listing;
 pub mod metadata;
 mod name_set;
+mod origins;
 pub mod policy;
 pub mod report;
 pub mod selection;
@@ -18,6 +19,7 @@ mod special;
 pub mod whiteout;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use chain::Reporter;
 use rustix::fs::FileType;
@@ -34,6 +36,7 @@ use crate::tree::name::Name;
 use crate::unpack::disk_full::{DiskUsage, FullDisk};
 use crate::unpack::listing::Listing;
 use crate::unpack::name_set::NameSet;
+use crate::unpack::origins::Origins;
 use crate::unpack::policy::Policy;
 use crate::unpack::report::Report;
 use crate::unpack::selection::SelectionCounts;
@@ -48,8 +51,7 @@ pub struct Unpacker {
     reporter: Reporter,
     /// The number of entries, and of selected ones.
     entries: SelectionCounts,
-    /// Hard links whose target has not appeared yet.
-    waiting: Vec<(Name, Name)>,
+    waiting: Vec<Waiting>,
     /// The size of their names in bytes.
     waiting_bytes: usize,
     /// Device nodes, and other names of them, that were not made.
@@ -63,7 +65,20 @@ pub struct Unpacker {
     interrupt: Interrupt,
     /// What this layer has created, while a layer of an image is applied.
     layer: Option<Made>,
+    /// The stripped part of the current entry's name, in an image.
+    origin: Option<Rc<Name>>,
+    /// Where the files of an image come from, if parts of their names are stripped.
+    origins: Option<Origins>,
     usage: DiskUsage,
+}
+
+/// A hard link whose target has not appeared yet.
+#[derive(Debug)]
+struct Waiting {
+    name: Name,
+    target: Name,
+    /// The stripped part of its name, in an image.
+    origin: Option<Rc<Name>>,
 }
 
 /// The kind of the archive.
@@ -113,6 +128,7 @@ impl Unpacker {
     /// Starts to fill a tree.
     pub fn new(tree: Tree, policy: Policy, reporter: Reporter) -> Self {
         let usage = DiskUsage::new(tree.root());
+        let origins = (policy.selection.strip > 0).then(Origins::default);
         Self {
             tree,
             policy,
@@ -127,6 +143,8 @@ impl Unpacker {
             copied_bytes: 0,
             interrupt: Interrupt::default(),
             layer: None,
+            origin: None,
+            origins,
             usage,
         }
     }
@@ -175,7 +193,7 @@ impl Unpacker {
             self.report.followed = true;
         }
         self.link_waiting()?;
-        self.layer.take().map_or(Ok(()), |made| made.finish(&mut self.tree))
+        self.layer.take().map_or(Ok(()), |made| made.finish(&mut self.tree, self.origins.as_ref()))
     }
 
     fn count(&mut self) -> Result<()> {
@@ -195,18 +213,33 @@ impl Unpacker {
         if self.layer.is_some() && self.whiteout(&name)? {
             return Ok(());
         }
-        let Some(name) = self.policy.selection.select(&name) else { return Ok(()) };
+        let whole_name = name;
+        let Some(name) = self.policy.selection.select(&whole_name) else { return Ok(()) };
         self.entries.selected += 1;
         self.left_out.remove(name.bytes());
         if !self.copied.is_empty() {
             self.copied.remove(&name);
             self.copied.retain(|_, copy| *copy != name);
         }
-        let result = self.make(&name, entry, stream);
-        match &mut self.layer {
-            Some(made) if result.is_ok() => made.note(&mut self.tree, &name),
-            _ => result,
+        self.origin = match &mut self.origins {
+            Some(origins) if self.layer.is_some() => {
+                Some(origins.origin(self.policy.selection.stripped(&whole_name))?)
+            }
+            _ => None,
+        };
+        self.make(&name, entry, stream)?;
+        self.note(&name)
+    }
+
+    /// Records that this layer has created an entry.
+    fn note(&mut self, name: &Name) -> Result<()> {
+        let Some(made) = &mut self.layer else { return Ok(()) };
+        if let (Some(origins), Some(origin)) = (&mut self.origins, &self.origin)
+            && let Some(real) = self.tree.real(name)?
+        {
+            origins.note(&real, origin);
         }
+        made.note(&mut self.tree, name)
     }
 
     fn make(&mut self, name: &Name, mut entry: Entry, stream: &mut Stream) -> Result<()> {
@@ -236,11 +269,18 @@ impl Unpacker {
     /// Whether the name was a whiteout.
     fn whiteout(&mut self, name: &Name) -> Result<bool> {
         let Some(made) = &mut self.layer else { return Ok(false) };
+        let (tree, origins, selection) = (&mut self.tree, self.origins.as_ref(), &self.policy.selection);
         match whiteout::mark(name)? {
             Mark::None => return Ok(false),
             Mark::Ignore => {}
-            Mark::Hide(hidden) => made.hide(&mut self.tree, &hidden)?,
-            Mark::HideAll(directory) => made.hide_all(&mut self.tree, &directory)?,
+            Mark::Hide(name) => {
+                let hidden = selection.select_hidden(&name);
+                hidden.map_or(Ok(()), |hidden| made.hide(tree, &hidden, origins))?;
+            }
+            Mark::HideAll(directory) => {
+                let hidden = selection.select_hidden(&directory);
+                hidden.map_or(Ok(()), |hidden| made.hide_all(tree, hidden, origins))?;
+            }
         }
         Ok(true)
     }

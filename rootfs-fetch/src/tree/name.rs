@@ -80,6 +80,18 @@ impl Name {
         if rest.is_empty() { None } else { Some(Self(rest.to_vec())) }
     }
 
+    /// The first `count` components, and the others.
+    pub fn split_after(&self, count: usize) -> (Self, Self) {
+        match self.strip(count) {
+            None => (self.clone(), Self::default()),
+            Some(rest) => {
+                let end = self.0.len() - rest.0.len();
+                let first = self.0.get(..end.saturating_sub(1)).unwrap_or_default();
+                (Self(first.to_vec()), rest)
+            }
+        }
+    }
+
     /// The name relative to `directory`; None if it is elsewhere.
     pub fn below(&self, directory: &Self) -> Option<Self> {
         if directory.is_root() {
@@ -141,6 +153,9 @@ mod tests {
     fn leading_parts_are_stripped() {
         assert_eq!(name("root.x86_64/etc/hosts").strip(1), Some(name("etc/hosts")));
         assert_eq!(name("pkglist.txt").strip(1), None);
+        assert_eq!(name("a/b/c").split_after(2), (name("a/b"), name("c")));
+        assert_eq!(name("a/b").split_after(2), (name("a/b"), name("")));
+        assert_eq!(name("a/b").split_after(0), (name(""), name("a/b")));
         assert_eq!(name("a/b").below(&name("a")), Some(name("b")));
         assert_eq!(name("ab").below(&name("a")), None);
     }

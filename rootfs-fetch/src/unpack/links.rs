@@ -7,7 +7,7 @@ use crate::failure::{Failure, Result};
 use crate::tree::directories::Inode;
 use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
-use crate::unpack::{Unpacker, copy};
+use crate::unpack::{Unpacker, Waiting, copy};
 
 /// Errors of a file system that refuses a link: too many links to one file (EMLINK: 65,000 on ext4), not
 /// supported, across subvolumes, or a security rule (protected_hardlinks, Android).
@@ -61,7 +61,7 @@ impl Unpacker {
             if self.waiting_bytes > MAX_NAME_BYTES {
                 return Err(Failure::damaged("refused: too many hard links come before what they name"));
             }
-            self.waiting.push((name.clone(), target));
+            self.waiting.push(Waiting { name: name.clone(), target, origin: self.origin.clone() });
         }
         self.report.files += 1;
         Ok(())
@@ -135,7 +135,7 @@ impl Unpacker {
     /// Creates the hard links that came before their targets.
     pub(super) fn link_waiting(&mut self) -> Result<()> {
         self.waiting_bytes = 0;
-        for (name, target) in std::mem::take(&mut self.waiting) {
+        for Waiting { name, target, origin } in std::mem::take(&mut self.waiting) {
             // a later entry with the same name has won
             if self.tree.existing_entry_path(&name)?.is_some_and(|entry_path| entry_path.stat().is_ok()) {
                 continue;
@@ -146,6 +146,9 @@ impl Unpacker {
                 return Err(Failure::damaged(format_args!(
                     "{name} is a hard link to {target}, which is not in the archive"
                 )));
+            } else {
+                self.origin = origin;
+                self.note(&name)?;
             }
         }
         Ok(())

@@ -28,6 +28,33 @@ impl Selection {
         let name = name.below(&self.below)?;
         if self.strip == 0 { Some(name) } else { name.strip(self.strip) }
     }
+
+    /// What a whiteout of a name hides; None if nothing of that is selected.
+    pub fn select_hidden(&self, name: &Name) -> Option<Hidden> {
+        if !name.is_root() && self.exclude.iter().any(|pattern| pattern.excludes(name)) {
+            return None;
+        }
+        let name = match name.below(&self.below) {
+            None if self.below.below(name).is_some() => Name::default(),
+            below => below?,
+        };
+        let (stripped, name) = name.split_after(self.strip);
+        Some(Hidden { name, stripped })
+    }
+
+    /// The components that [`Self::select`] strips from a name.
+    pub fn stripped(&self, name: &Name) -> Name {
+        name.below(&self.below).unwrap_or_default().split_after(self.strip).0
+    }
+}
+
+/// What a whiteout hides in DIRECTORY.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Hidden {
+    /// The new name; empty for everything.
+    pub name: Name,
+    /// What was stripped: only files from there are hidden.
+    pub stripped: Name,
 }
 
 /// The entries that a selection has seen and selected, in all layers.
@@ -123,5 +150,24 @@ mod tests {
         let below = Selection { below: name("rootfs"), ..Selection::default() };
         assert_eq!(below.select(&name("rootfs")), Some(Name::default()));
         assert_eq!(below.select(&name("metadata.yaml")), None);
+    }
+
+    #[test]
+    fn a_whiteout_above_what_is_selected_hides_all_of_it() {
+        let name = |text: &str| Name::parse(text.as_bytes()).expect("a name");
+        let hidden = |new: &str, stripped: &str| Some(Hidden { name: name(new), stripped: name(stripped) });
+        let selection =
+            Selection { below: name("a/b"), strip: 1, exclude: vec![Pattern::new("*.o"), Pattern::new("*")] };
+        assert_eq!(selection.select_hidden(&name("")), hidden("", ""));
+        let selection = Selection { exclude: vec![Pattern::new("*.o")], ..selection };
+        for above in ["", "a", "a/b"] {
+            assert_eq!(selection.select_hidden(&name(above)), hidden("", ""), "{above}");
+        }
+        assert_eq!(selection.select_hidden(&name("a/b/c")), hidden("", "c"));
+        assert_eq!(selection.select_hidden(&name("a/b/c/d/e")), hidden("d/e", "c"));
+        for other in ["b", "a/bc", "a/c", "a/b/c/x.o"] {
+            assert_eq!(selection.select_hidden(&name(other)), None, "{other}");
+        }
+        assert_eq!(selection.stripped(&name("a/b/c/d")), name("c"));
     }
 }

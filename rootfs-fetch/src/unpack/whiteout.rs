@@ -15,6 +15,8 @@ use crate::tree::Tree;
 use crate::tree::made::Fate;
 use crate::tree::name::Name;
 use crate::unpack::name_set::NameSet;
+use crate::unpack::origins::Origins;
+use crate::unpack::selection::Hidden;
 
 /// The maximum number of bytes of the names that wait for the end of their layer.
 const MAX_WAITING_BYTES: usize = 16 << 20;
@@ -66,7 +68,7 @@ pub struct Made {
     is_lowest: bool,
     /// Directories that a whiteout empties while a link of a lower layer is still in their place:
     /// this layer's own directory may yet come.
-    waiting: HashSet<Name>,
+    waiting: HashSet<Hidden>,
     waiting_bytes: usize,
 }
 
@@ -103,34 +105,45 @@ impl Made {
         self.is_lowest || real.is_root() || self.names.contains(real.bytes())
     }
 
-    /// Removes `name`, except what this layer has created, and what existed before the run.
-    pub fn hide(&self, tree: &mut Tree, name: &Name) -> Result<()> {
-        let Some(real) = tree.real(name)? else { return Ok(()) };
+    /// Removes what is hidden, except what this layer has created, and what existed before the run.
+    pub fn hide(&self, tree: &mut Tree, hidden: &Hidden, origins: Option<&Origins>) -> Result<()> {
+        if hidden.name.is_root() {
+            return self.empty(tree, &hidden.name, hidden, origins);
+        }
+        let Some(real) = tree.real(&hidden.name)? else { return Ok(()) };
         // a link of this layer stays, and its target is not touched
-        tree.remove_made(&real, &|real| self.fate(real))
+        tree.remove_made(&real, &|real| self.fate(real, hidden, origins))
     }
 
-    fn fate(&self, real: &Name) -> Fate {
-        if self.contains(real) { Fate::Stays } else { Fate::Goes }
+    fn fate(&self, real: &Name, hidden: &Hidden, origins: Option<&Origins>) -> Fate {
+        match origins {
+            _ if self.contains(real) => Fate::Stays,
+            None => Fate::Goes,
+            // other directories of the archive can have files below it, too
+            Some(origins) if origins.is_below(real, &hidden.stripped) => Fate::GoesIfEmpty,
+            Some(_) => Fate::Stays,
+        }
     }
 
-    /// Removes everything in the directory `name`, except what this layer has created, and what existed before the run.
-    pub fn hide_all(&mut self, tree: &mut Tree, name: &Name) -> Result<()> {
+    /// The same for everything in a directory, which stays.
+    pub fn hide_all(&mut self, tree: &mut Tree, hidden: Hidden, origins: Option<&Origins>) -> Result<()> {
+        let name = &hidden.name;
         let stat = tree.existing_entry_path(name)?.and_then(|entry_path| entry_path.stat().ok());
         let is_link = stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
         let Some(real) = tree.real(name)?.filter(|_| !name.is_root()) else {
-            return self.empty(tree, name);
+            return self.empty(tree, name, &hidden, origins);
         };
         if is_link && !self.contains(&real) {
-            return self.wait(name);
+            return self.wait(hidden);
         }
         let directory = real_directory(tree, name)?.unwrap_or(real);
-        self.empty(tree, &directory)
+        self.empty(tree, &directory, &hidden, origins)
     }
 
-    fn wait(&mut self, name: &Name) -> Result<()> {
-        if self.waiting.insert(name.clone()) {
-            self.waiting_bytes += name.bytes().len();
+    fn wait(&mut self, hidden: Hidden) -> Result<()> {
+        let bytes = hidden.name.bytes().len() + hidden.stripped.bytes().len();
+        if self.waiting.insert(hidden) {
+            self.waiting_bytes += bytes;
         }
         if self.waiting_bytes > MAX_WAITING_BYTES {
             return Err(Failure::damaged(
@@ -141,21 +154,28 @@ impl Made {
     }
 
     /// Empties what the whiteouts named whose links are still there at the end of the layer.
-    pub fn finish(mut self, tree: &mut Tree) -> Result<()> {
-        for name in std::mem::take(&mut self.waiting) {
-            let stat = tree.existing_entry_path(&name)?.and_then(|entry_path| entry_path.stat().ok());
+    pub fn finish(mut self, tree: &mut Tree, origins: Option<&Origins>) -> Result<()> {
+        for hidden in std::mem::take(&mut self.waiting) {
+            let entry_path = tree.existing_entry_path(&hidden.name)?;
+            let stat = entry_path.and_then(|entry_path| entry_path.stat().ok());
             if stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
-                && let Some(directory) = real_directory(tree, &name)?
+                && let Some(directory) = real_directory(tree, &hidden.name)?
             {
-                self.empty(tree, &directory)?;
+                self.empty(tree, &directory, &hidden, origins)?;
             }
         }
         Ok(())
     }
 
-    /// The same for the directory with this real name.
-    fn empty(&self, tree: &mut Tree, directory: &Name) -> Result<()> {
-        tree.remove_made_below(directory, &|real| self.fate(real))
+    /// Removes what is hidden of a directory with this real name.
+    fn empty(
+        &self,
+        tree: &mut Tree,
+        directory: &Name,
+        hidden: &Hidden,
+        origins: Option<&Origins>,
+    ) -> Result<()> {
+        tree.remove_made_below(directory, &|real| self.fate(real, hidden, origins))
     }
 }
 
