@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
 use tests::fetch::{As, Outcome, Scratch, feed, text};
+use tests::layout::Layout;
 use tests::tar::{Head, Tar};
 
 /// The tool when a call fails with `errno`; `when` as in strace(1).
@@ -51,6 +52,20 @@ fn a_link_that_the_file_system_refuses_becomes_a_copy() {
         let (old, new) = (root.join("file").metadata().unwrap(), root.join("d/other").metadata().unwrap());
         assert_eq!((new.mode(), new.mtime(), new.uid()), (old.mode(), old.mtime(), old.uid()));
         assert_eq!(std::fs::read_link(root.join("d/link")).unwrap().to_str(), Some("file"));
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_link_to_a_file_whose_copy_is_gone_is_another_copy() {
+    let lower = Tar::new().file("file", b"x").hardlink("d/copy", "file").end();
+    for upper in [Tar::new().file("d/.wh.copy", b""), Tar::new().file("d", b"")] {
+        let scratch = Scratch::new();
+        let layout = Layout::new(scratch.work().join("image"));
+        layout.write_index(&[layout.image_of(&[lower.clone(), upper.hardlink("other", "file").end()])]);
+        let outcome = injected(&scratch, "linkat", "EMLINK", b"", &["oci:image", "root"]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert_eq!(text(scratch.work().join("root/other")), "x");
     }
 }
 

@@ -83,7 +83,14 @@ impl Unpacker {
 
     /// Creates the link if the target exists. Returns whether it does.
     fn link(&mut self, name: &Name, target: &Name) -> Result<bool> {
-        let target = self.copied.get(target).unwrap_or(target).clone();
+        let mut target = target.clone();
+        if let Some(copy) = self.copied.get(&target).cloned() {
+            // it can be gone, by a whiteout or with its directory
+            match self.link_target(name, &copy)? {
+                Some(_) => target = copy,
+                None => drop(self.copied.remove(&target)),
+            }
+        }
         let Some((old, stat)) = self.link_target(name, &target)? else { return Ok(false) };
         let entry_path = self.entry_path(name)?;
         // replacing a name by a link to itself would lose the file
