@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use chain::call::shell_word;
 use chain::reporter::quoted;
-use rustix::fs::{Dir, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{Access, AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use system::{mountinfo, removal};
 
@@ -52,6 +52,29 @@ pub enum IfExists {
     Merge,
 }
 
+/// Where the tree is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// In a sibling, which gets the name of DIRECTORY.
+    Sibling,
+    /// In DIRECTORY itself, which is empty.
+    EmptyDir,
+    /// In DIRECTORY itself, which can have files.
+    Merge,
+}
+
+/// Where the tree is built, if a sibling can be created.
+fn placement(parent: &OwnedFd, found: Option<&OwnedFd>, existing: IfExists) -> Placement {
+    match (found, existing) {
+        (Some(_), IfExists::Merge) => Placement::Merge,
+        // a mount point cannot be renamed over
+        (Some(root), IfExists::Refuse) if !mountinfo::are_on_one_mount(parent.as_fd(), root.as_fd()) => {
+            Placement::EmptyDir
+        }
+        _ => Placement::Sibling,
+    }
+}
+
 #[derive(Debug)]
 enum Staging {
     /// In a sibling with this name.
@@ -71,16 +94,10 @@ impl Destination {
         let (parent, name) = open_parent(directory)?;
         replaced::recover(&parent, &name);
         let found = open_existing(&parent, &name, directory, existing)?;
-        let (root, staging) = match found {
-            Some(root) if existing == IfExists::Merge => (root, Staging::Merge),
-            // a mount point cannot be renamed over
-            Some(root)
-                if existing == IfExists::Refuse
-                    && !mountinfo::are_on_one_mount(parent.as_fd(), root.as_fd()) =>
-            {
-                (locked(root, directory)?, Staging::EmptyDir)
-            }
-            found => {
+        let (root, staging) = match (placement(&parent, found.as_ref(), existing), found) {
+            (Placement::Merge, Some(root)) => (root, Staging::Merge),
+            (Placement::EmptyDir, Some(root)) => (locked(root, directory)?, Staging::EmptyDir),
+            (_, found) => {
                 partial::remove_stale(&parent, &name);
                 match (partial::make(&parent, &name, directory), found) {
                     (Ok((partial, root)), _) => (root, Staging::Sibling(partial)),
@@ -97,13 +114,19 @@ impl Destination {
         Ok(Self { directory: directory.to_path_buf(), parent, name, root, existing, staging })
     }
 
-    /// Checks DIRECTORY as [`Self::prepare`] does, without creating anything.
+    /// Checks DIRECTORY as [`Self::prepare`] does, without creating anything. Returns where a run would unpack.
     ///
     /// # Errors
     /// Exists, if DIRECTORY exists and is not an empty directory; I/O.
-    pub fn check(directory: &Path, existing: IfExists) -> Result<()> {
+    pub fn check(directory: &Path, existing: IfExists) -> Result<Placement> {
         let (parent, name) = open_parent(directory)?;
-        open_existing(&parent, &name, directory, existing).map(drop)
+        let found = open_existing(&parent, &name, directory, existing)?;
+        let placement = placement(&parent, found.as_ref(), existing);
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        let is_denied = || rustix::fs::accessat(&parent, ".", access, AtFlags::EACCESS) == Err(Errno::ACCESS);
+        let is_in_place =
+            placement == Placement::Sibling && found.is_some() && existing == IfExists::Refuse && is_denied();
+        Ok(if is_in_place { Placement::EmptyDir } else { placement })
     }
 
     /// Whether the tree is merged into files that stay.

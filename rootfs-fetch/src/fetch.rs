@@ -2,6 +2,7 @@
 
 mod dry_run;
 mod image_in_file;
+mod kept_stream;
 mod layer_streams;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -87,8 +88,13 @@ impl Fetch<'_> {
     fn make(&self, mut input: Input) -> Result<()> {
         let image_config = self.image_config(&input)?;
         let destination = Destination::prepare(self.directory, self.config.if_exists)?;
+        let is_merge = destination.is_merge();
+        if is_merge {
+            let Some(archive) = self.unless_image(input)? else { return Ok(()) };
+            input = archive;
+        }
         let file = self.file_to_look_into(&destination, &input);
-        let looks_first = file.is_some();
+        let looks_first = file.is_some() || is_merge;
         let found = file.map_or(Ok(None), |file| self.image_in_file(file));
         if !matches!(found, Ok(None)) {
             return self.start_again(destination, input, found);

@@ -298,6 +298,21 @@ fn a_mount_point_has_nothing_of_the_archive_around_its_image() {
 }
 
 #[test]
+#[ignore = "needs a user namespace, to mount something"]
+fn a_dry_run_fails_as_the_run_for_an_image_from_a_stream_and_a_mount_point() {
+    let scratch = Scratch::new();
+    let layer = Tar::new().file("name", b"a").end();
+    fs::write(scratch.work().join("late.tar"), with_image(Tar::new(), &layer)).unwrap();
+    shell(&scratch, "mkdir root other");
+    for option in ["--dry-run", "--quiet"] {
+        let script = format!("mount --bind other root; \"$TOOL\" {option} --no-same-owner - root <late.tar");
+        let (code, said) = with_mounts(&scratch, &script);
+        assert_eq!(code, Some(4), "{option} {said}");
+        assert!(said.contains("cannot unpack an image from a stream into a mount point"), "{option} {said}");
+    }
+}
+
+#[test]
 fn a_listing_is_complete_in_order_and_before_an_error_whether_it_was_held_back_or_not() {
     let scratch = Scratch::new();
     let names: Vec<String> = (0..40_000).map(|number| format!("{}{number}", "d".repeat(90))).collect();

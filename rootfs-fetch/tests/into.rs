@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use tests::fetch::{As, Outcome, Scratch, text};
+use tests::fetch::{As, Outcome, Scratch, shell, text};
 use tests::layout::Layout;
 use tests::tar::{Head, Tar};
 
@@ -79,7 +79,7 @@ fn an_opaque_whiteout_removes_only_what_this_run_created() {
         let (scratch, root) = used();
         let lower =
             Tar::new().file("home/new", b"new").file("home/alice/new", b"new").file("home/dir/x", b"");
-        let upper = Tar::new().file("home/last", b"").file(&format!("{directory}.wh..wh..opq"), b"");
+        let upper = Tar::new().file("home/last", b"").file(format!("{directory}.wh..wh..opq"), b"");
         layers_into(&scratch, &[lower, upper]);
         for name in ["home/alice/f", "file", "other"] {
             assert_eq!(text(root.join(name)), "mine", "{directory}");
@@ -104,4 +104,84 @@ fn a_whiteout_in_the_lowest_layer_hides_nothing_that_existed_before() {
     let (scratch, root) = used();
     layers_into(&scratch, &[Tar::new().file(".wh.file", b"").file("home/.wh..wh..opq", b"").file("x", b"")]);
     assert_eq!((text(root.join("file")), text(root.join("home/alice/f"))), ("mine".into(), "mine".into()));
+}
+
+/// An image archive, its first names as they come from a program, or such that only the last one shows what it is.
+fn images(scratch: &Scratch) -> Vec<Vec<u8>> {
+    let layer = Tar::new().file("home/new", b"new").file("large", &[7; 300_000]).end();
+    let layout = Layout::new(scratch.path("image"));
+    layout.write_index(&[layout.image_of(&[layer])]);
+    shell(scratch, "tar -C ../image -cf ../first.tar oci-layout index.json blobs");
+    // more than what is looked at before anything is written
+    shell(
+        scratch,
+        "head -c 400000 /dev/zero >../image/data; tar -C ../image -czf ../last.tar.gz data blobs index.json oci-layout",
+    );
+    ["first.tar", "last.tar.gz"].iter().map(|name| fs::read(scratch.path(name)).unwrap()).collect()
+}
+
+#[test]
+fn an_image_from_a_stream_is_unpacked_into_a_directory_that_exists_or_not() {
+    let said = "rootfs-fetch: this archive is a container image: unpacking its layers\n";
+    let (scratch, _) = used();
+    for (number, image) in images(&scratch).into_iter().enumerate() {
+        for directory in ["root", "missing"] {
+            let root = scratch.work().join(directory);
+            let outcome = scratch.feed(As::Caller, &image, &["--into", "-", directory]);
+            assert_eq!(outcome.code, Some(0), "{number} {directory} {outcome:?}");
+            assert!(outcome.stderr.starts_with(said), "{number} {directory} {outcome:?}");
+            assert_eq!(text(root.join("home/new")), "new", "{number} {directory}");
+            for name in ["oci-layout", "index.json", "blobs", "data"] {
+                assert!(!root.join(name).exists(), "{number} {directory} {name}");
+            }
+            assert_eq!(root.join("home/alice/f").exists(), directory == "root");
+        }
+        fs::remove_dir_all(scratch.work().join("missing")).unwrap();
+        assert_eq!(scratch.left(), ["root"]);
+    }
+}
+
+#[test]
+fn a_part_of_an_image_from_a_stream_is_unpacked_into_an_existing_directory() {
+    let (scratch, root) = used();
+    for image in images(&scratch) {
+        let args = ["--subdir=home", "--into", "-", "root"];
+        let outcome = scratch.feed(As::Caller, &image, &args);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert_eq!((text(root.join("new")), text(root.join("file"))), ("new".into(), "mine".into()));
+        fs::remove_file(root.join("new")).unwrap();
+        // and the dry run lists it
+        let dry = scratch.feed(As::Caller, &image, &[&["--dry-run"], &args[..]].concat());
+        assert_eq!(dry.code, Some(0), "{dry:?}");
+        assert!(dry.stderr.contains("\"new\"") && !dry.stderr.contains("large"), "{dry:?}");
+        assert!(!root.join("new").exists());
+    }
+}
+
+#[test]
+fn an_archive_with_a_name_as_in_images_is_unpacked_as_it_is_from_a_stream() {
+    let (scratch, root) = used();
+    let outcome = into(&scratch, Tar::new().file("manifest.json", b"{}").file("blobs/x", &[7; 400_000]));
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert_eq!(text(root.join("manifest.json")), "{}");
+    assert_eq!(root.join("blobs/x").metadata().unwrap().len(), 400_000);
+    // also what the kept copy cannot show
+    let cut = Tar::new().file("manifest.json", b"[]").file("blobs/y", &[7; 400_000]).0;
+    let outcome = scratch.feed(As::Caller, &cut[..300_000], &["--into", "-", "root"]);
+    assert_eq!(outcome.code, Some(4), "{outcome:?}");
+    assert!(outcome.stderr.contains("cut short"), "{outcome:?}");
+}
+
+#[test]
+fn a_dry_run_fails_as_the_run_if_only_a_part_of_an_image_is_wanted_from_a_stream() {
+    let (scratch, _) = used();
+    for image in images(&scratch) {
+        let args = ["--exclude=zzz", "-", "new"];
+        let run = scratch.feed(As::Caller, &image, &[&["-q"], &args[..]].concat());
+        let dry = scratch.feed(As::Caller, &image, &[&["--dry-run", "-q"], &args[..]].concat());
+        assert_eq!(run.code, Some(4), "{run:?}");
+        assert!(run.stderr.contains("can only be unpacked whole"), "{run:?}");
+        assert_eq!((dry.code, dry.stderr), (run.code, run.stderr));
+    }
+    assert_eq!(scratch.left(), ["root"]);
 }

@@ -6,10 +6,10 @@ use crate::archive::stream::Stream;
 use crate::archive::tar::Entry;
 use crate::archive::tar::reader::{Reader, skip_rest};
 use crate::config::Output;
-use crate::destination::Destination;
+use crate::destination::{Destination, Placement};
 use crate::failure::{Failure, Kind, Result};
 use crate::fetch::Fetch;
-use crate::fetch::image_in_file::begins_like_image;
+use crate::fetch::image_in_file::{begins_like_image, partial_stream, stream_in_place};
 use crate::oci::image::{Image, ImageFormat, LocalImage};
 use crate::oci::layout::Layout;
 use crate::oci::model::MAX_JSON_BYTES;
@@ -31,12 +31,17 @@ impl Fetch<'_> {
     /// # Errors
     /// Those of the run, as far as they can be known without creating anything.
     pub fn list(&self, input: Input) -> Result<()> {
-        Destination::check(self.directory, self.config.if_exists)?;
+        let placement = Destination::check(self.directory, self.config.if_exists)?;
         if self.config.image_config.is_some() && matches!(input, Input::Host(_)) {
             return Err(Failure::new(Kind::Usage, "the host's programs have no configuration"));
         }
+        let input = match placement {
+            Placement::Merge => self.unless_image(input)?,
+            Placement::Sibling | Placement::EmptyDir => Some(input),
+        };
+        let Some(input) = input else { return Ok(()) };
         match input {
-            Input::Archive(stream, _) => self.list_whole(stream),
+            Input::Archive(stream, _) => self.list_whole(stream, placement),
             Input::Image(image) => self.list_image(&image),
             Input::Host(plan) => {
                 plan.paths().iter().for_each(|path| self.reporter.message(path.display()));
@@ -45,7 +50,7 @@ impl Fetch<'_> {
         }
     }
 
-    fn list_whole(&self, mut stream: Stream) -> Result<()> {
+    fn list_whole(&self, mut stream: Stream, placement: Placement) -> Result<()> {
         let mut archive = Listed::of(self, ArchiveKind::Whole);
         if self.partial_file().is_some() {
             archive.held = Some(String::new());
@@ -70,6 +75,12 @@ impl Fetch<'_> {
         let is_image = archive.is_image();
         self.config.policy.selection.check(archive.counts)?;
         if is_image && self.file().is_none() {
+            if !self.config.policy.selection.is_everything() {
+                return Err(partial_stream());
+            }
+            if placement == Placement::EmptyDir {
+                return Err(stream_in_place());
+            }
             self.reporter.message("this archive is a container image: a run would unpack its layers");
         } else if !is_image && self.config.image_config.is_some() {
             return Err(Failure::damaged("the archive is not an image: it has no configuration"));
@@ -154,13 +165,16 @@ impl<'a> Listed<'a> {
                 skip_rest(stream, entry.stored, 0)?;
                 continue;
             }
-            if let Some(name) = config.policy.selection.select(&name) {
+            let selected = config.policy.selection.select(&name);
+            if let Some(name) = &selected {
                 self.counts.selected += 1;
                 if config.output != Output::Quiet {
-                    self.print(Listing(&entry, &name))?;
+                    self.print(Listing(&entry, name))?;
                 }
             }
-            let used = self.mark(&name, &entry, stream)?;
+            // a run looks for an image in what it has unpacked of a stream
+            let marked = if self.fetch.file().is_none() { selected } else { Some(name) };
+            let used = marked.map_or(Ok(0), |name| self.mark(&name, &entry, stream))?;
             skip_rest(stream, entry.stored, used)?;
         }
         Ok(())

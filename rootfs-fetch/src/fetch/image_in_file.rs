@@ -11,7 +11,7 @@ use crate::archive::open::open;
 use crate::archive::stream::{SizeLimit, Stream};
 use crate::archive::tar::reader::{Reader, skip_rest};
 use crate::config::FetchConfig;
-use crate::destination::{Destination, IfExists};
+use crate::destination::Destination;
 use crate::failure::{Failure, Result};
 use crate::fetch::{Fetch, IS_IMAGE};
 use crate::oci::image::{ImageFormat, LocalImage};
@@ -91,15 +91,9 @@ impl Fetch<'_> {
         if let Some(path) = self.partial_file() {
             return self.format_by_contents(path);
         }
-        let format = match self.config.if_exists {
-            IfExists::Merge => None,
-            _ => ImageFormat::detect(&Layout::Directory(destination.open_root()?)),
-        };
-        if format.is_some() && !self.is_whole() {
-            return Err(Failure::damaged(
-                "this archive is a container image, and a stream of one can only be unpacked whole",
-            )
-            .hint("save it to a file and use that as SOURCE"));
+        let format = ImageFormat::detect(&Layout::Directory(destination.open_root()?));
+        if format.is_some() && !self.config.policy.selection.is_everything() {
+            return Err(partial_stream());
         }
         Ok(format)
     }
@@ -116,11 +110,10 @@ impl Fetch<'_> {
         self.reporter.message(IS_IMAGE);
         if !unpacked.is_sibling() {
             unpacked.abandon()?;
-            return Err(Failure::damaged("cannot unpack an image from a stream into a mount point")
-                .hint("save it to a file and use that as SOURCE"));
+            return Err(stream_in_place());
         }
         let root = unpacked.open_root();
-        let image = root.and_then(|root| self.opener().unpacked_image(root, format));
+        let image = root.and_then(|root| self.opener().image_in(Layout::Directory(root), format));
         let source = Source::Image(LocalImage { format, path: self.directory.into(), tag: None });
         let made = image.and_then(|image| Fetch { source, ..*self }.make(Input::Image(image)));
         let removed = unpacked.abandon();
@@ -156,16 +149,35 @@ impl Fetch<'_> {
     }
 }
 
+/// What helps if an image cannot be unpacked from a stream.
+pub const SAVE_FIRST: &str = "save it to a file and use that as SOURCE";
+
+/// The failure if a stream is an image, of which a part is wanted.
+pub fn partial_stream() -> Failure {
+    let line = "this archive is a container image, and a stream of one can only be unpacked whole";
+    Failure::damaged(line).hint(SAVE_FIRST)
+}
+
+/// The failure if a stream is an image, and there is no second place for the files that its layers are in.
+pub fn stream_in_place() -> Failure {
+    Failure::damaged("cannot unpack an image from a stream into a mount point").hint(SAVE_FIRST)
+}
+
 /// Whether the first names of an archive are those of an image.
 pub fn begins_like_image(stream: &Stream) -> bool {
+    beginning(stream).suggest_image()
+}
+
+/// What the first names of an archive show.
+pub fn beginning(stream: &Stream) -> ImageNames {
     let mut names = ImageNames::default();
     // ends with the bytes that are there
     let _ = note_names(&mut stream.beginning(), &mut names);
-    names.suggest_image()
+    names
 }
 
 /// Notes names until one shows that the archive is not an image.
-fn note_names(stream: &mut Stream, names: &mut ImageNames) -> Result<()> {
+pub fn note_names(stream: &mut Stream, names: &mut ImageNames) -> Result<()> {
     let mut reader = Reader::default();
     while let Some(entry) = reader.next(stream)? {
         names.note(&Name::parse(&entry.raw_name)?);

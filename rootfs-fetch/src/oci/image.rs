@@ -1,7 +1,6 @@
 //! Container images: layers on top of each other, each verified by its digest.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -208,14 +207,13 @@ impl Image {
         }
     }
 
-    /// The image in an archive that was unpacked to `root`.
+    /// The image in the files of a stream.
     ///
     /// # Errors
     /// Not found, damaged, I/O.
-    pub fn unpacked(root: OwnedFd, format: ImageFormat, platform: &WantedPlatform) -> Result<Self> {
+    pub fn of_files(blobs: Layout, format: ImageFormat, platform: &WantedPlatform) -> Result<Self> {
         let source = format!("{}FILE", format.transport());
         let query = Query { image: ImageChoice::Only, platform, source: &source };
-        let blobs = Layout::Directory(root);
         resolve(&blobs, format, query).map(|found| Self { store: Store::Here(blobs), found })
     }
 

@@ -82,8 +82,16 @@ impl Layout {
         if !is_plain(head.get(..count).unwrap_or_default()) {
             file = decode(file, temp_dir, max_bytes, interrupt)?;
         }
+        Self::of_file(Arc::new(file), max_bytes, interrupt)
+    }
+
+    /// Lists the members of an archive that is not compressed.
+    ///
+    /// # Errors
+    /// Damaged, I/O.
+    pub fn of_file(file: Arc<File>, max_bytes: u64, interrupt: &Interrupt) -> Result<Self> {
         let members = members(&file, max_bytes, interrupt)?;
-        Ok(Self::Archive(Arc::new(file), members))
+        Ok(Self::Archive(file, members))
     }
 
     /// Parts in memory, each under its own name and under its SHA-256.
@@ -199,11 +207,9 @@ fn resolve_link(name: &Name, target: &[u8]) -> Result<Name> {
     Name::parse(&parts.join(&b'/'))
 }
 
-fn members(file: &File, max_bytes: u64, interrupt: &Interrupt) -> Result<HashMap<Name, Member>> {
-    let whole = file.try_clone().map_err(Failure::read)?;
-    let section = Section { file: Arc::new(whole), at: 0, end: u64::MAX };
-    let mut stream =
-        Stream::start(Box::new(section), None, SizeLimit::new(max_bytes), interrupt)?.known_to_be_whole();
+fn members(file: &Arc<File>, max_bytes: u64, interrupt: &Interrupt) -> Result<HashMap<Name, Member>> {
+    let section = Box::new(Section::whole(file.clone()));
+    let mut stream = Stream::start(section, None, SizeLimit::new(max_bytes), interrupt)?.known_to_be_whole();
     let mut reader = Reader::default();
     let mut members = HashMap::new();
     let mut name_bytes = 0;
@@ -240,10 +246,18 @@ fn decode(file: File, temp_dir: &Path, max_bytes: u64, interrupt: &Interrupt) ->
 }
 
 /// Part of a file that other readers share.
-struct Section {
+#[derive(Debug)]
+pub struct Section {
     file: Arc<File>,
     at: u64,
     end: u64,
+}
+
+impl Section {
+    /// All of a file.
+    pub fn whole(file: Arc<File>) -> Self {
+        Self { file, at: 0, end: u64::MAX }
+    }
 }
 
 impl Read for Section {

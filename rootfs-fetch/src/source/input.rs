@@ -2,7 +2,6 @@
 
 use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +19,7 @@ use crate::net::client::Net;
 use crate::net::transfer::{Expected, Transfer};
 use crate::oci::cache::{Cache, CacheLocation};
 use crate::oci::image::{Image, ImageFormat, LocalImage};
+use crate::oci::layout::Layout;
 use crate::oci::platform::WantedPlatform;
 use crate::oci::reference::Reference;
 use crate::oci::registry::mirrors::{self, Candidate};
@@ -185,12 +185,12 @@ impl Opener<'_> {
             .map(|it| self.note_platform(it))
     }
 
-    /// The image in an archive that was unpacked to `root`.
+    /// The image in the files of a stream.
     ///
     /// # Errors
-    /// Those of [`Image::unpacked`].
-    pub fn unpacked_image(&self, root: OwnedFd, format: ImageFormat) -> Result<Image> {
-        Image::unpacked(root, format, &self.config.platform).map(|image| self.note_platform(image))
+    /// Those of [`Image::of_files`].
+    pub fn image_in(&self, files: Layout, format: ImageFormat) -> Result<Image> {
+        Image::of_files(files, format, &self.config.platform).map(|image| self.note_platform(image))
     }
 
     /// Prints a line if an image is for another platform and --platform was not given.
