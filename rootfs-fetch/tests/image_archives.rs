@@ -6,7 +6,7 @@ use std::fs;
 
 use rootfs_fetch::digest::Digest;
 use serde_json::json;
-use tests::fetch::{As, Outcome, Scratch, shell, text, with_mounts};
+use tests::fetch::{As, Outcome, Scratch, fed_with_little_memory, shell, text, with_mounts};
 use tests::layout::Layout;
 use tests::tar::Tar;
 
@@ -333,6 +333,44 @@ fn a_listing_is_complete_in_order_and_before_an_error_whether_it_was_held_back_o
         for (line, name) in outcome.stderr.lines().zip(&names).take(count - 2) {
             assert!(line.contains(name), "{file} {line}");
         }
+    }
+}
+
+/// 96 MiB of files that can each show that this is an image.
+#[test]
+fn a_dry_run_keeps_no_more_than_the_last_file_of_a_name() {
+    let large = [b"[", vec![b' '; (4 << 20) - 2].as_slice(), b"]"].concat();
+    let lists =
+        |tar: Tar| (0..12).fold(tar, |tar, _| tar.file("manifest.json", &large).file("index.json", &large));
+    let layer = Tar::new().file("name", b"a").end();
+    for (archive, is_image) in [
+        (with_image(lists(Tar::new()), &layer), true),
+        (lists(Tar::new()).end(), false),
+        (lists(Tar::new().dir("usr", 0o755)).end(), false),
+    ] {
+        let scratch = Scratch::new();
+        let outcome = fed_with_little_memory(&scratch, &archive, &["--dry-run", "-q", "-", "root"]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert_eq!(outcome.stderr.contains("is a container image"), is_image, "{outcome:?}");
+    }
+}
+
+#[test]
+fn only_the_last_file_of_a_name_shows_whether_an_archive_is_an_image() {
+    let list = br#"[{"Config":"c.json","Layers":["l.tar"]}]"#;
+    let scratch = Scratch::new();
+    let larger = vec![b' '; (4 << 20) + 1];
+    for last in [
+        Tar::new().file("manifest.json", b"[]"),
+        Tar::new().file("manifest.json", &larger),
+        Tar::new().symlink("manifest.json", "nowhere"),
+    ] {
+        let archive = Tar(Tar::new().file("manifest.json", list).0.into_iter().chain(last.0).collect()).end();
+        let dry = scratch.feed(As::Caller, &archive, &["--dry-run", "-q", "-", "root"]);
+        assert_eq!((dry.code, dry.stderr.as_str()), (Some(0), ""));
+        let run = scratch.feed(As::Caller, &archive, &["-q", "-", "root"]);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+        scratch.clear();
     }
 }
 

@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use std::path::Path;
-use tests::fetch::{As, Outcome, Scratch, assert_refused, feed, text};
+use tests::fetch::{As, Scratch, assert_refused, fed_with_little_memory, text};
 use tests::layout::Layout;
 use tests::tar::{Head, Tar};
 
@@ -118,14 +118,6 @@ fn a_layer_may_go_through_links_change_types_and_link_to_lower_layers() {
         assert_eq!(text(root.join("dir")), "now a file");
         assert_eq!(text(root.join("file/inner")), "2");
     });
-}
-
-/// Feeds an archive to the tool, which can use 32 MiB of memory. In a process of the tests, such a limit would also
-/// count the tests' own memory.
-fn fed_with_little_memory(scratch: &Scratch, archive: &[u8], args: &[&str]) -> Outcome {
-    let mut command = scratch.as_who(As::Caller, "prlimit");
-    command.arg(format!("--data={}", 32 << 20)).arg(scratch.path("tool")).args(args);
-    feed(command, archive)
 }
 
 /// Each name of this layer is a hundred kilobytes and as deep as a name may be.

@@ -186,6 +186,14 @@ pub fn feed(mut command: Command, input: &[u8]) -> Outcome {
     }
 }
 
+/// Feeds an archive to the tool, which can use 32 MiB of memory. In a process of the tests, such a limit would also
+/// count the tests' own memory.
+pub fn fed_with_little_memory(scratch: &Scratch, archive: &[u8], args: &[&str]) -> Outcome {
+    let mut command = scratch.as_who(As::Caller, "prlimit");
+    command.arg(format!("--data={}", 32 << 20)).arg(scratch.path("tool")).args(args);
+    feed(command, archive)
+}
+
 /// Creates an image that must be rejected, with this exit status and line, leaving nothing.
 pub fn assert_refused(prepare: impl Fn(&Layout), code: i32, line: &str) {
     let scratch = Scratch::new();

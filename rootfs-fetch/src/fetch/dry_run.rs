@@ -1,10 +1,11 @@
 //! A dry run: lists what a run would create, and ends as the run would.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::archive::stream::Stream;
-use crate::archive::tar::Entry;
 use crate::archive::tar::reader::{Reader, skip_rest};
+use crate::archive::tar::{Entry, EntryKind};
 use crate::config::Output;
 use crate::destination::{Destination, Placement};
 use crate::failure::{Failure, Kind, Result};
@@ -109,13 +110,13 @@ struct Listed<'a> {
     /// The image that it has proved to be.
     image: Option<LocalImage>,
     /// The files that distinguish an image from a root directory, with their contents.
-    marks: Vec<(&'static str, Vec<u8>)>,
+    marks: BTreeMap<&'static str, Vec<u8>>,
 }
 
 impl<'a> Listed<'a> {
     fn of(fetch: &'a Fetch<'a>, kind: ArchiveKind) -> Self {
         let (counts, names) = (SelectionCounts::default(), ImageNames::default());
-        Self { fetch, kind, counts, names, held: None, image: None, marks: Vec::new() }
+        Self { fetch, kind, counts, names, held: None, image: None, marks: BTreeMap::new() }
     }
 
     /// Prints a line, or holds it back.
@@ -159,6 +160,7 @@ impl<'a> Listed<'a> {
             let name = Name::parse(&entry.raw_name)?;
             self.names.note(&name);
             if self.names.exclude_image() {
+                self.marks.clear();
                 self.release();
             }
             if !check_entry(&entry, &name, self.kind)? {
@@ -183,15 +185,18 @@ impl<'a> Listed<'a> {
     /// Keeps a file that can show that this is an image. Returns how many bytes of it were read.
     fn mark(&mut self, name: &Name, entry: &Entry, stream: &mut Stream) -> Result<u64> {
         let mark = MARKS.into_iter().find(|mark| mark.as_bytes() == name.bytes());
-        let Some(mark) = mark.filter(|_| self.kind == ArchiveKind::Whole && entry.stored <= MAX_JSON_BYTES)
-        else {
+        let Some(mark) = mark.filter(|_| self.kind == ArchiveKind::Whole) else { return Ok(0) };
+        // the last of a name wins
+        self.marks.remove(mark);
+        let is_file = matches!(entry.kind, EntryKind::File | EntryKind::Unknown(_));
+        if !is_file || entry.stored > MAX_JSON_BYTES || self.names.exclude_image() {
             return Ok(0);
-        };
-        let mut data = Vec::new();
+        }
+        let mut data = Vec::with_capacity(usize::try_from(entry.stored).unwrap_or_default());
         while (data.len() as u64) < entry.stored {
             data.extend_from_slice(stream.bytes(entry.stored - data.len() as u64)?);
         }
-        self.marks.push((mark, data));
+        self.marks.insert(mark, data);
         Ok(entry.stored)
     }
 
