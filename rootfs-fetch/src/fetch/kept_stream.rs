@@ -59,7 +59,8 @@ impl Fetch<'_> {
         let file = io::unnamed_file(self.directory, "keep the archive to look for an image in it")
             .map_err(|failure| failure.hint(SAVE_FIRST))?;
         while !stream.at_end()? {
-            io::write_all(&file, stream.bytes(u64::MAX)?)?;
+            io::write_all(&file, stream.bytes(u64::MAX)?)
+                .map_err(|failure| failure.within("a copy of the archive").hint(SAVE_FIRST))?;
         }
         let is_whole = stream.is_whole();
         let file = Arc::new(file);
