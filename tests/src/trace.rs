@@ -82,6 +82,12 @@ impl Trace {
         self
     }
 
+    /// Delays the return from every call of this name by a second, in which another process can act.
+    pub fn slow(mut self, name: &str) -> Self {
+        self.options.push(format!("--inject={name}:delay_exit=1000000"));
+        self
+    }
+
     /// Counts only calls on this path, for [`Self::fail`], too.
     pub fn on_path(mut self, path: &str) -> Self {
         self.options.push(format!("--trace-path={path}"));

@@ -4,11 +4,11 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use nix::unistd::geteuid;
-use tests::{End, Run, Scratch, tools};
+use tests::{End, Run, Scratch, Trace, deadline, tools};
 
 /// Possible numbers of the tool's descriptors.
 const NUMBERS: std::ops::Range<u32> = 3..20;
@@ -115,5 +115,33 @@ mod as_anyone {
             assert!(!place.outside.path("new").exists(), "{}: {}", way.display(), ended.err());
             assert_eq!(ended.end, End::Exit(125), "{}: {}", way.display(), ended.err());
         }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static, namespaces and strace"]
+    fn a_link_in_the_place_of_a_new_working_directory_is_not_followed() {
+        let place = Place::new();
+        let (root, config) = (place.root.path(""), place.outside.path("config.json"));
+        fs::write(&config, r#"{"config": {"WorkingDir": "/srv/new"}}"#).unwrap();
+        let (new, victim) = (root.join("srv/new"), root.join("victim"));
+        fs::create_dir_all(root.join("srv")).unwrap();
+        fs::create_dir(&victim).unwrap();
+        fs::set_permissions(&victim, fs::Permissions::from_mode(0o700)).unwrap();
+        let command = [
+            tools().chroot().into_os_string(),
+            "--no-mount".into(),
+            "--image-config".into(),
+            config.into(),
+            root.into(),
+            "/bin/true".into(),
+        ];
+        let traced = std::thread::scope(|scope| {
+            let run = scope.spawn(|| Trace::new().only("mkdirat").slow("mkdirat").run(command));
+            deadline::until("the new directory", || fs::remove_dir(&new).ok());
+            symlink("/victim", &new).unwrap();
+            run.join().unwrap()
+        });
+        assert_eq!(fs::metadata(&victim).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(traced.ended.end, End::Exit(125), "{}", traced.ended.err());
     }
 }
