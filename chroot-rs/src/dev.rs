@@ -49,9 +49,14 @@ impl Dev {
     /// The names in it.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let devices = DEVICES.iter().map(|(name, _, _)| *name);
-        let mqueue = self.mqueue.then_some("mqueue");
         let console = self.terminal.is_some().then_some("console");
-        devices.chain(LINKS.iter().map(|(_, name)| *name)).chain(["pts", "shm"]).chain(mqueue).chain(console)
+        let directories = self.directories().map(|(name, _)| name);
+        devices.chain(LINKS.iter().map(|(_, name)| *name)).chain(directories).chain(console)
+    }
+
+    /// The directories in it, with the modes of what is mounted on them.
+    pub fn directories(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        [("pts", 0o755), ("shm", 0o1777)].into_iter().chain(self.mqueue.then_some(("mqueue", 0o1777)))
     }
 
     pub fn plan(&self, plan: &mut Plan, new_root: FdSlot) {

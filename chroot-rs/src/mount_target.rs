@@ -42,12 +42,14 @@ pub struct TargetResolver<'a> {
     overlaid: Vec<(PathBuf, Overlaid)>,
     /// Paths that the plan creates.
     made: Vec<PathBuf>,
+    /// Directories of our own /dev, with their modes.
+    dev: Vec<(PathBuf, u32)>,
 }
 
 impl<'a> TargetResolver<'a> {
     /// A resolver for a root that has these mounts.
     pub fn new(root: &'a Root, write_mode: WriteMode, kernel: &KernelMounts, dev: Option<&Dev>) -> Self {
-        let mut resolver = Self { root, write_mode, overlaid: Vec::new(), made: Vec::new() };
+        let mut resolver = Self { root, write_mode, overlaid: Vec::new(), made: Vec::new(), dev: Vec::new() };
         for (name, provision) in [("proc", kernel.proc), ("sys", kernel.sys)] {
             if provision != FsProvision::Skip {
                 // it has the same names inside as outside
@@ -57,6 +59,7 @@ impl<'a> TargetResolver<'a> {
         if let Some(dev) = dev {
             resolver.overlaid.push(("dev".into(), Overlaid::Memory));
             resolver.made.extend(dev.names().map(|name| Path::new("dev").join(name)));
+            resolver.dev.extend(dev.directories().map(|(name, mode)| (Path::new("dev").join(name), mode)));
         }
         resolver
     }
@@ -265,7 +268,10 @@ impl<'a> TargetResolver<'a> {
         let found = match self.overlaid(path) {
             None => fstatat(&self.root.dir, path, AtFlags::empty()).ok(),
             Some((Overlaid::Host(host), below)) => stat(&host.join(below)).ok(),
-            Some((Overlaid::Memory, _)) => None,
+            Some((Overlaid::Memory, _)) => {
+                let made = self.dev.iter().find(|(dir, _)| dir == path);
+                return made.map(|(_, mode)| SFlag::S_IFDIR.bits() | mode);
+            }
         };
         found.map(|found| found.st_mode)
     }

@@ -84,6 +84,22 @@ fn links_lead_where_they_lead_inside() {
 }
 
 #[test]
+fn a_tmpfs_has_the_mode_of_what_it_covers_in_our_own_dev() {
+    let dir = Dir::new("dev-modes");
+    for (target, options) in [
+        ("/dev/shm:64m", "mode=1777,size=64m"),
+        ("/dev/mqueue", "mode=1777"),
+        ("/dev/pts", "mode=755"),
+        ("/dev/new", "mode=755"),
+    ] {
+        let lines = dir.lines(false, &[&format!("--tmpfs={target}")]).unwrap();
+        assert!(lines.last().unwrap().ends_with(&format!("\"{options}\")")), "{target}: {lines:#?}");
+    }
+    let failure = dir.lines(false, &["--bind=/etc/passwd:/dev/shm"]).unwrap_err();
+    assert_eq!(failure.message, "cannot mount on \"/dev/shm\": it is a directory");
+}
+
+#[test]
 fn what_is_missing_is_an_error_that_says_how() {
     let dir = Dir::new("missing");
     for target in ["/nope", "/nope/x", "/a", "/a/x", "/gone", "/opt/../nope", "/proc/nope", "/etc/file/x"] {
