@@ -37,7 +37,7 @@ fn runs_libraries() -> bool {
 /// Whether the command may trace process 1, which is in its user namespace, and has no other way to the program.
 fn reaches_process_1(options: &Options) -> bool {
     let rights = &options.rights;
-    if options.no_init || !rights.keep(CAP_SYS_PTRACE) {
+    if !rights.keep(CAP_SYS_PTRACE) || !stays_as_process_1(options) {
         return false;
     }
     let has_it = |bits: sys::CapabilityBits| bits.permitted & (1 << CAP_SYS_PTRACE) != 0;
@@ -47,6 +47,16 @@ fn reaches_process_1(options: &Options) -> bool {
     // root of the machine with every right needs no such way
     let is_in_reach = || !NamespaceKind::USER.is_initial() || !(rights.privileged || gets_free_ids());
     mounts_here && is_in_reach()
+}
+
+/// Whether a process of this program is process 1 for the command: the reaper in a PID namespace that this link or the
+/// one before it makes, or, if this process is process 1, the parent that holds the lock of `--changes`. Where processes
+/// are shared, the command can get out by any of those outside, and a copy would protect nothing.
+fn stays_as_process_1(options: &Options) -> bool {
+    let is_made_for_us = || Handover::inside().is_some_and(|left| left.process_1.is_some());
+    let is_process_1 = nix::unistd::getpid().as_raw() == 1;
+    let is_another = options.share_pid || (is_process_1 && options.changes.changes.is_none());
+    !options.no_init && (!is_another || is_made_for_us())
 }
 
 /// Whether a process in this user namespace may write to the program, whose owner may have no id here.

@@ -1,6 +1,8 @@
 //! Escapes that need root of the machine and no particular root directory: root of a user namespace cannot
 //! use them.
 
+use tests::{End, Run, Scratch, tools};
+
 use crate::jail::{Isolation, Jail};
 
 /// A device node created inside: the kernel's log, which every kernel has.
@@ -49,6 +51,33 @@ mod as_root {
                 assert!(!jail.escapes_with(isolation, &[], trick), "{isolation:?} {trick}");
             }
         }
+    }
+
+    #[test]
+    #[ignore = "needs root and busybox-static"]
+    fn a_copy_in_memory_is_made_only_where_this_program_is_process_1() {
+        let (jail, kept) = (Jail::new(), Scratch::new());
+        let kept = kept.path("changes").into_os_string().into_string().unwrap();
+        let begins_again = |run: Run, options: &[&str]| {
+            let run = run.arg(tools().chroot()).args(["--cap-add", "SYS_PTRACE", "--dry-run"]).args(options);
+            let plan = run.arg(jail.root.path("")).arg("/bin/true").end().ended(End::Exit(0)).err();
+            assert!(plan.contains("become \"/bin/true\""), "{plan}");
+            plan.contains("begin again as a copy in memory")
+        };
+        let outside = || Run::new("env");
+        assert!(begins_again(outside(), &[]));
+        // a dynamic program makes one for its libraries
+        if cfg!(not(target_feature = "crt-static")) {
+            return;
+        }
+        assert!(!begins_again(outside(), &["--share-pid"]));
+        assert!(!begins_again(outside(), &["--no-init"]));
+        let as_process_1 = || Run::new("unshare").args(["--pid", "--fork", "--mount-proc"]);
+        assert!(!begins_again(as_process_1(), &[]));
+        assert!(begins_again(as_process_1(), &["--changes", &kept]));
+        // what unshare-rs leaves to chroot-rs becomes process 1 in any case
+        let after = || Run::new("env").arg("CHAIN_PROCESS_1=reaper");
+        assert!(begins_again(after(), &["--share-pid"]));
     }
 
     #[test]
