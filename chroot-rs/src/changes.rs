@@ -7,6 +7,8 @@ mod apply;
 mod comparison;
 mod dir;
 mod lock;
+mod marks;
+mod names;
 mod removal;
 
 use std::ffi::OsStr;
@@ -26,15 +28,11 @@ use apply::Apply;
 use comparison::{Change, Comparison};
 use dir::Dir;
 pub use lock::Lock;
+pub use marks::{AS_ROOT, Marks};
+pub use names::{SINCE, UPPER, USERXATTR, WORK};
 
-/// The file whose time shows when the changes began.
-pub const SINCE: &str = "since";
-/// The written files, as overlayfs stores them.
-pub const UPPER: &str = "upper";
 /// The name of the written files while they are removed.
 const GONE: &str = "gone";
-/// The overlay's own directory.
-pub const WORK: &str = "work";
 
 /// The options about changes.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -120,7 +118,13 @@ impl ChangeOptions {
             let discards = begins(reporter, format_args!("discard the changes in {}", quoted(dir)));
             return if discards { discard_in(dir) } else { Ok(()) };
         }
-        let mut found = Comparison { since: start_time(dir), changes: Vec::new() };
+        let marks = Marks::recorded(dir).unwrap_or_default();
+        if !marks.are_readable() {
+            let failure =
+                format!("cannot read the changes in {}: root of the machine made them", quoted(dir));
+            return Err(Failure::new(failure).hint(marks::AS_ROOT));
+        }
+        let mut found = Comparison { since: start_time(dir), marks, changes: Vec::new() };
         found.compare(&upper, Some(&lower), Path::new("")).map_err(|why| failed("compare", dir, &why))?;
         found.changes.sort_by(|one, other| one.path.cmp(&other.path));
         if let Some(format) = self.list {
@@ -140,7 +144,7 @@ impl ChangeOptions {
         if !begins(reporter, format_args!("apply {counted} in {from} to {to}")) {
             return Ok(());
         }
-        Apply::all(&upper, &lower).map_err(|(path, why)| {
+        Apply::all(&upper, &lower, marks).map_err(|(path, why)| {
             let failure = failed("apply", &Path::new("/").join(path), &why);
             match why.raw_os_error() {
                 Some(libc::EXDEV) => {
@@ -204,10 +208,13 @@ fn discard_in(dir: &Path) -> Result<(), Failure> {
     std::fs::rename(dir.join(UPPER), dir.join(GONE)).map_err(cannot)?;
     removal::remove(&open, OsStr::new(GONE)).map_err(cannot)?;
     empty_work(&open).map_err(cannot)?;
-    match std::fs::remove_file(dir.join(SINCE)) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(cannot(why)),
-        _ => Ok(()),
+    for file in [SINCE, USERXATTR] {
+        match std::fs::remove_file(dir.join(file)) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(cannot(why)),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// Empties overlayfs's work directory: the kernel leaves directories in it that their owner cannot read, so a

@@ -12,7 +12,7 @@ use nix::sys::statfs::{FsType, statfs};
 use system::idmap::OVERFLOW_ID;
 use system::{mountinfo, sys};
 
-use crate::changes::{SINCE, UPPER, WORK};
+use crate::changes::{Marks, SINCE, UPPER, USERXATTR, WORK};
 use crate::ids::MappedIds;
 use crate::overlay::{OverlayProbe, Piece, PieceKind};
 use crate::probe::Privilege;
@@ -75,9 +75,13 @@ impl OverlayProbe {
         } else {
             (probe.nested, probe.hidden) = (nested, hidden);
         }
-        let is_users = privilege != Privilege::Machine;
+        // trusted.* attributes need the machine's root
+        let own = if privilege == Privilege::Machine { Marks::Trusted } else { Marks::User };
+        probe.marks = changes.and_then(Marks::recorded).unwrap_or(own);
+        probe.has_foreign_marks = own == Marks::User && probe.marks != own;
+        let is_users = probe.marks == Marks::User;
         if let Some(dir) = changes {
-            probe.missing = missing(dir, root.mode(), &probe.pieces);
+            probe.missing = missing(dir, root.mode(), &probe.pieces, probe.marks);
             let there = dir.ancestors().find(|path| path.exists());
             let keeps = there.is_none_or(sys::keeps_user_attributes);
             probe.lacks_attributes = is_users && !keeps;
@@ -104,8 +108,13 @@ fn network_file_system(path: &Path) -> Option<&'static str> {
 }
 
 /// What the directory of `--changes` lacks, with modes.
-fn missing(dir: &Path, mode: u32, pieces: &[Piece]) -> Vec<(PathBuf, u32)> {
-    let mut all = vec![(PathBuf::new(), 0o700), (UPPER.into(), mode), (WORK.into(), 0o700)];
+fn missing(dir: &Path, mode: u32, pieces: &[Piece], marks: Marks) -> Vec<(PathBuf, u32)> {
+    let mut all = vec![(PathBuf::new(), 0o700), (WORK.into(), 0o700)];
+    if marks == Marks::User {
+        all.push((USERXATTR.into(), 0o600));
+    }
+    // after the record: with this directory, the changes have begun
+    all.push((UPPER.into(), mode));
     for piece in pieces.iter().filter(|piece| piece.kind == PieceKind::Overlaid) {
         all.push((Path::new(UPPER).join(&piece.name), piece.mode));
         all.push((Path::new(WORK).join(&piece.name), 0o700));

@@ -14,7 +14,7 @@ use chain::{Plan, call};
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 
-use crate::changes::{Lock, SINCE};
+use crate::changes::{Lock, Marks, SINCE, USERXATTR};
 use crate::root::{chdir_inside, chdir_to_root};
 use crate::root_mount::RootMount;
 
@@ -29,6 +29,10 @@ pub struct OverlayProbe {
     pub pieces: Vec<Piece>,
     /// Missing directories of `--changes`, relative to it, with their modes.
     pub missing: Vec<(PathBuf, u32)>,
+    /// How the overlay marks its files: as it did before, or as the caller may.
+    pub marks: Marks,
+    /// Whether it did so in a way that this caller may not.
+    pub has_foreign_marks: bool,
     /// Whether the file system for written files lacks user.* attributes. With one, an overlay mounted by a
     /// user marks a directory as opaque.
     pub lacks_attributes: bool,
@@ -89,15 +93,16 @@ impl Overlay {
             plan.step("clear the umask, so that directories get their exact modes", call::Umask(0));
             for (below, mode) in &self.probe.missing {
                 let path = if below.as_os_str().is_empty() { dir.clone() } else { dir.join(below) };
-                let reason = format!("create {} for written files", quoted(&path));
-                if below == Path::new(SINCE) {
-                    plan.step(
-                        "create a file whose time shows when the changes began",
-                        call::Mknod::file(path, *mode),
-                    );
-                } else {
-                    plan.step(reason, call::Mkdir { path, mode: *mode });
-                }
+                let purpose = match below.to_str() {
+                    Some(SINCE) => "create a file whose time shows when the changes began",
+                    Some(USERXATTR) => "create a file that records how the overlay marks the written files",
+                    _ => {
+                        let reason = format!("create {} for written files", quoted(&path));
+                        plan.step(reason, call::Mkdir { path, mode: *mode });
+                        continue;
+                    }
+                };
+                plan.step(purpose, call::Mknod::file(path, *mode));
             }
             plan.step("restore the umask", call::Umask(umask));
         }

@@ -11,7 +11,7 @@ use system::{mountinfo, sys};
 
 use crate::broken_variables::{Variable, owner_of_closed_home};
 use crate::cgroup_view::CgroupProbe;
-use crate::changes;
+use crate::changes::{self, Marks};
 use crate::cli::Options;
 use crate::descriptors::{self, EscapingFd};
 use crate::dev::{self, Dev};
@@ -301,7 +301,7 @@ impl MountProbe {
             sys_dir,
             dev_dir,
             existing: ExistingMounts { proc_mounts, sys_mounts, can_unmount },
-            root_mount: read_root_mount(root, privilege, umask, has_open_tree, &options.mounts),
+            root_mount: read_root_mount(root, overlay.marks, umask, has_open_tree, &options.mounts),
             has_unmapped_files: privilege == Privilege::Unprivileged && subordinate_files::are_there(root),
             overlay,
             is_slave: options.mounts.have_bind() && mountinfo::has_slave(),
@@ -311,7 +311,7 @@ impl MountProbe {
 
 fn read_root_mount(
     root: &Root,
-    privilege: Privilege,
+    marks: Marks,
     umask: u32,
     has_open_tree: bool,
     mounts: &MountRequests,
@@ -320,7 +320,7 @@ fn read_root_mount(
         has_open_tree,
         mode: root.mode(),
         umask,
-        userxattr: privilege != Privilege::Machine,
+        userxattr: marks == Marks::User,
         covers_old_root: mountinfo::is_root_first_mount(),
         place: if root.is_current_root() { unused_directory(root, mounts) } else { "." },
     }

@@ -31,7 +31,7 @@ pub struct RootMount {
     pub mode: u32,
     /// The caller's umask.
     pub umask: u32,
-    /// Whether overlayfs must use user.* attributes: trusted.* attributes need the machine's root.
+    /// Whether overlayfs marks files with user.* attributes instead of trusted.*.
     pub userxattr: bool,
     /// Whether to mount the new root over the old one, because pivot_root(2) cannot move that.
     pub covers_old_root: bool,

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 
 use crate::broken_variables::{Mended, Variable};
 use crate::cgroup_view::{CgroupMount, CgroupView};
+use crate::changes;
 use crate::cli::{EphemeralSize, Options, Propagation};
 use crate::credentials::Credentials;
 use crate::descriptors::EscapingFd;
@@ -312,6 +313,11 @@ fn overlay(options: &Options, probe: &MountProbe) -> Result<Option<Overlay>, Fai
         return Err(Failure::new(failure).hint(
             "copy it: cp -a NEWROOT COPY; or use --read-only, with --tmpfs for the directories to write to",
         ));
+    }
+    if probe.overlay.has_foreign_marks {
+        let failure =
+            "--changes cannot continue changes of root of the machine: only it can read how they are marked";
+        return Err(Failure::new(failure).hint(changes::AS_ROOT));
     }
     if let Some(name) = probe.overlay.network {
         let failure = format!(

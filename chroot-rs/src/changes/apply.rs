@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::comparison::{has_rights_it_can_have, is_opaque, is_same, is_whiteout};
+use super::comparison::{has_rights_it_can_have, is_same};
 use super::dir::{Dir, attributes, chmod_held, entry_path, file_type};
+use super::marks::Marks;
 use super::removal::remove;
 
 /// The temporary name of a file that is being written, in the same directory.
@@ -23,6 +24,7 @@ const UNFINISHED: &str = ".chroot-rs.unfinished";
 pub struct Apply<'a> {
     /// The root directory to change.
     root: &'a Dir,
+    marks: Marks,
     /// The first name of each file with several names, by device and inode in the upper directory.
     links: BTreeMap<(u64, u64), PathBuf>,
 }
@@ -35,8 +37,8 @@ impl<'a> Apply<'a> {
     ///
     /// # Errors
     /// The first path that could not be changed.
-    pub fn all(upper: &Dir, root: &'a Dir) -> Result<(), Failed> {
-        Self { root, links: BTreeMap::new() }.directory(upper, root, Path::new(""))
+    pub fn all(upper: &Dir, root: &'a Dir, marks: Marks) -> Result<(), Failed> {
+        Self { root, marks, links: BTreeMap::new() }.directory(upper, root, Path::new(""))
     }
 
     /// Applies a directory to the one below it, which is at the path `at` from the root.
@@ -51,7 +53,7 @@ impl<'a> Apply<'a> {
     fn entry(&mut self, upper: &Dir, lower: &Dir, name: &OsStr, path: &Path) -> Result<(), Inner> {
         let Some(found) = upper.stat(name)? else { return Ok(()) };
         let before = lower.stat(name)?;
-        if is_whiteout(upper, name, &found) {
+        if self.marks.is_whiteout(upper, name, &found) {
             return Ok(remove(lower, name)?);
         }
         if file_type(&found) != FileType::Directory {
@@ -64,10 +66,10 @@ impl<'a> Apply<'a> {
         }
         let inner = Dir::open(upper.0.as_fd(), name)?;
         // if the command only looked into a directory, the lower one need not be readable
-        let is_untouched = was_directory && inner.names()?.is_empty() && !is_opaque(upper, name);
+        let is_untouched = was_directory && inner.names()?.is_empty() && !self.marks.is_opaque(upper, name);
         if !is_untouched {
             let below = Dir::open(lower.0.as_fd(), name)?;
-            if was_directory && is_opaque(upper, name) {
+            if was_directory && self.marks.is_opaque(upper, name) {
                 let kept = inner.names()?;
                 for gone in below.names()?.difference(&kept) {
                     remove(&below, gone)?;
@@ -77,7 +79,7 @@ impl<'a> Apply<'a> {
         }
         let is_alike = |before: &Stat| has_rights_it_can_have(&found, before);
         if !(was_directory && before.as_ref().is_some_and(is_alike)) {
-            copy_attributes(upper, lower, name, name, &found)?;
+            self.copy_attributes(upper, lower, name, name, &found)?;
         }
         Ok(())
     }
@@ -93,8 +95,8 @@ impl<'a> Apply<'a> {
     ) -> io::Result<()> {
         let number = (found.st_dev, found.st_ino);
         let has_names = found.st_nlink > 1;
-        let is_meant =
-            before.is_some_and(|before| is_same(upper.0.as_fd(), lower.0.as_fd(), name, found, before));
+        let is_meant = before
+            .is_some_and(|before| is_same(self.marks, upper.0.as_fd(), lower.0.as_fd(), name, found, before));
         if let Some(first) = self.links.get(&number).filter(|_| has_names) {
             let (above, first_name) = (first.parent().unwrap_or(Path::new("")), first.file_name());
             let above = system::sys::open_without_symlinks(self.root.0.as_fd(), &Path::new(".").join(above))?;
@@ -111,8 +113,47 @@ impl<'a> Apply<'a> {
         }
         discard(lower)?;
         copy(upper, lower, name, found)?;
-        copy_attributes(upper, lower, name, OsStr::new(UNFINISHED), found)?;
+        self.copy_attributes(upper, lower, name, OsStr::new(UNFINISHED), found)?;
         finish(lower, name, before)
+    }
+
+    /// Copies owner, mode, extended attributes and times from `from` in the upper directory to `to` in the lower.
+    fn copy_attributes(
+        &self,
+        upper: &Dir,
+        lower: &Dir,
+        from: &OsStr,
+        to: &OsStr,
+        found: &Stat,
+    ) -> io::Result<()> {
+        let (above, below) = (entry_path(upper.0.as_fd(), from), entry_path(lower.0.as_fd(), to));
+        let is_link = file_type(found) == FileType::Symlink;
+        let (uid, gid) = (Uid::from_raw(found.st_uid), Gid::from_raw(found.st_gid));
+        rustix::fs::chownat(&lower.0, to, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        if !is_link {
+            // after the owner, because a change of owner clears the set-user-ID bit
+            chmod(lower.0.as_fd(), to, found.st_mode)?;
+        }
+        let kept = self.marks.without(attributes(&above)?);
+        for (name, value) in &kept {
+            rustix::fs::lsetxattr(&below, name, value, XattrFlags::empty())?;
+        }
+        for attribute in attributes(&below)? {
+            // the command did not see those, so it did not remove them
+            let is_gone = !self.marks.has_name_of_mark(&attribute);
+            if is_gone && !kept.iter().any(|(known, _)| *known == attribute.0) {
+                rustix::fs::lremovexattr(&below, &attribute.0)?;
+            }
+        }
+        let time = |seconds, nanoseconds: u64| Timespec {
+            tv_sec: seconds,
+            tv_nsec: nanoseconds.try_into().unwrap_or_default(),
+        };
+        let times = Timestamps {
+            last_access: time(found.st_atime, found.st_atime_nsec),
+            last_modification: time(found.st_mtime, found.st_mtime_nsec),
+        };
+        Ok(rustix::fs::utimensat(&lower.0, to, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 }
 
@@ -179,36 +220,6 @@ fn copy(upper: &Dir, lower: &Dir, name: &OsStr, found: &Stat) -> io::Result<()> 
     }
 }
 
-/// Copies owner, mode, extended attributes and times from `from` in the upper directory to `to` in the lower.
-fn copy_attributes(upper: &Dir, lower: &Dir, from: &OsStr, to: &OsStr, found: &Stat) -> io::Result<()> {
-    let (above, below) = (entry_path(upper.0.as_fd(), from), entry_path(lower.0.as_fd(), to));
-    let is_link = file_type(found) == FileType::Symlink;
-    let (uid, gid) = (Uid::from_raw(found.st_uid), Gid::from_raw(found.st_gid));
-    rustix::fs::chownat(&lower.0, to, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
-    if !is_link {
-        // after the owner, because a change of owner clears the set-user-ID bit
-        chmod(lower.0.as_fd(), to, found.st_mode)?;
-    }
-    let kept = attributes(&above)?;
-    for (name, value) in &kept {
-        rustix::fs::lsetxattr(&below, name, value, XattrFlags::empty())?;
-    }
-    for (name, _) in attributes(&below)? {
-        if !kept.iter().any(|(known, _)| *known == name) {
-            rustix::fs::lremovexattr(&below, &name)?;
-        }
-    }
-    let time = |seconds, nanoseconds: u64| Timespec {
-        tv_sec: seconds,
-        tv_nsec: nanoseconds.try_into().unwrap_or_default(),
-    };
-    let times = Timestamps {
-        last_access: time(found.st_atime, found.st_atime_nsec),
-        last_modification: time(found.st_mtime, found.st_mtime_nsec),
-    };
-    Ok(rustix::fs::utimensat(&lower.0, to, &times, AtFlags::SYMLINK_NOFOLLOW)?)
-}
-
 /// Changes the mode of anything but a symlink. A command that runs in NEWROOT can replace a name by a symlink
 /// at any time, and chmod(2) would follow it out of NEWROOT.
 fn chmod(dir: BorrowedFd<'_>, name: &OsStr, mode: u32) -> io::Result<()> {
@@ -242,31 +253,77 @@ mod tests {
         assert_eq!(changed.unwrap_err().raw_os_error(), Some(libc::ELOOP));
     }
 
+    /// The tree of a test: `upper` and `lower`; whether their file system keeps user.* attributes.
+    fn trees() -> (::tests::Scratch, bool) {
+        let scratch = ::tests::Scratch::new();
+        for name in ["upper", "lower"] {
+            fs::create_dir(scratch.path(name)).unwrap();
+        }
+        let keeps = system::sys::keeps_user_attributes(&scratch.path(""));
+        (scratch, keeps)
+    }
+
+    fn set(path: &Path, names: &[&str]) {
+        for name in names {
+            rustix::fs::setxattr(path, *name, b"y", XattrFlags::empty()).unwrap();
+        }
+    }
+
+    fn names_at(path: &Path) -> Vec<String> {
+        let user = |name: String| name.starts_with("user.").then_some(name);
+        let names = attributes(path).unwrap().into_iter().map(|(name, _)| name.into_string().unwrap());
+        names.filter_map(user).collect()
+    }
+
+    fn apply(scratch: &::tests::Scratch, marks: Marks) {
+        let (upper, lower) =
+            (Dir::at(&scratch.path("upper")).unwrap(), Dir::at(&scratch.path("lower")).unwrap());
+        Apply::all(&upper, &lower, marks)
+            .map_err(|(path, why)| format!("{}: {why}", path.display()))
+            .unwrap();
+    }
+
     #[test]
     fn a_file_is_applied_with_its_attributes_and_loses_those_it_has_no_more() {
-        let dir = std::env::temp_dir().join(format!("chroot-rs-apply-{}", std::process::id()));
-        for name in ["upper", "lower"] {
-            fs::create_dir_all(dir.join(name)).unwrap();
-        }
-        let (above, below) = (dir.join("upper/f"), dir.join("lower/f"));
+        let (scratch, keeps_attributes) = trees();
+        let (above, below) = (scratch.path("upper/f"), scratch.path("lower/f"));
         fs::write(&above, "new").unwrap();
         fs::write(&below, "old").unwrap();
-        let set = |path: &Path, name: &std::ffi::CStr| {
-            rustix::fs::setxattr(path, name, b"value", XattrFlags::empty()).is_ok()
-        };
-        // some file systems have none
-        let has_them =
-            set(&above, c"user.test") && set(&above, c"user.overlay.origin") && set(&below, c"user.gone");
-        let (upper, lower) = (Dir::at(&dir.join("upper")).unwrap(), Dir::at(&dir.join("lower")).unwrap());
-        let applied = Apply::all(&upper, &lower);
-        let found = attributes(&below).unwrap();
-        let (text, is_alone) =
-            (fs::read_to_string(&below).unwrap(), fs::read_dir(dir.join("lower")).unwrap().count());
-        fs::remove_dir_all(&dir).unwrap();
-        assert!(applied.is_ok());
-        assert_eq!((text.as_str(), is_alone), ("new", 1));
-        if has_them {
-            assert_eq!(found, [(c"user.test".to_owned(), b"value".to_vec())]);
+        if keeps_attributes {
+            set(&above, &["user.test", "user.overlay.origin"]);
+            set(&below, &["user.gone"]);
         }
+        apply(&scratch, Marks::User);
+        let count = fs::read_dir(scratch.path("lower")).unwrap().count();
+        assert_eq!((fs::read_to_string(&below).unwrap().as_str(), count), ("new", 1));
+        if keeps_attributes {
+            assert_eq!(names_at(&below), ["user.test"]);
+        }
+    }
+
+    #[test]
+    fn marks_of_the_other_kind_are_data_and_those_of_a_nested_overlay_get_their_names_back() {
+        let (scratch, keeps_attributes) = trees();
+        if !keeps_attributes {
+            return;
+        }
+        for path in ["upper/d", "lower/d"] {
+            fs::create_dir(scratch.path(path)).unwrap();
+        }
+        for path in ["upper/d/w", "upper/d/new", "lower/d/w", "lower/d/root"] {
+            fs::write(scratch.path(path), "").unwrap();
+        }
+        set(&scratch.path("upper/d"), &["user.overlay.opaque"]);
+        set(&scratch.path("upper/d/w"), &["user.overlay.whiteout"]);
+        let nested = ["user.overlay.origin", "user.overlay.overlay.opaque"];
+        set(&scratch.path("upper/d/new"), &nested);
+        apply(&scratch, Marks::Trusted);
+        assert!(scratch.path("lower/d/root").exists());
+        assert_eq!(names_at(&scratch.path("lower/d/w")), ["user.overlay.whiteout"]);
+        assert_eq!(names_at(&scratch.path("lower/d/new")), nested);
+        // where they are marks
+        apply(&scratch, Marks::User);
+        assert!(!scratch.path("lower/d/root").exists() && !scratch.path("lower/d/w").exists());
+        assert_eq!(names_at(&scratch.path("lower/d/new")), ["user.overlay.opaque"]);
     }
 }

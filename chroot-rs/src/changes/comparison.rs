@@ -3,7 +3,7 @@
 //! A removed name is a whiteout there: a character device 0/0, or an empty file with an attribute. A
 //! directory that hides everything below it is marked opaque: Documentation/filesystems/overlayfs.rst.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat};
 use system::idmap::OVERFLOW_ID;
 
 use super::dir::{Dir, attributes, entry_path, file_type};
+use super::marks::Marks;
 
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,37 +57,11 @@ fn type_name(stat: &Stat) -> &'static str {
     }
 }
 
-fn attribute(path: &Path, name: &CStr) -> Option<Vec<u8>> {
-    let mut value = [0u8; 16];
-    let length = rustix::fs::lgetxattr(path, name, &mut value).ok()?;
-    value.get(..length).map(<[u8]>::to_vec)
-}
-
-/// Whether an entry of an upper directory means that its name was removed.
-pub fn is_whiteout(dir: &Dir, name: &OsStr, stat: &Stat) -> bool {
-    match file_type(stat) {
-        FileType::CharacterDevice => stat.st_rdev == 0,
-        FileType::RegularFile if stat.st_size == 0 => {
-            let path = entry_path(dir.0.as_fd(), name);
-            [c"trusted.overlay.whiteout", c"user.overlay.whiteout"]
-                .into_iter()
-                .any(|mark| attribute(&path, mark).is_some())
-        }
-        _ => false,
-    }
-}
-
-/// Whether a directory hides everything below it.
-pub fn is_opaque(dir: &Dir, name: &OsStr) -> bool {
-    let path = entry_path(dir.0.as_fd(), name);
-    let marks = [c"trusted.overlay.opaque", c"user.overlay.opaque"];
-    marks.into_iter().any(|mark| attribute(&path, mark).as_deref() == Some(b"y"))
-}
-
 /// Compares an upper directory with the one below it.
 pub struct Comparison {
     /// When the changes began, in the clock of NEWROOT's file system.
     pub since: Option<(i64, u64)>,
+    pub marks: Marks,
     pub changes: Vec<Change>,
 }
 
@@ -99,7 +74,7 @@ impl Comparison {
             let Some(found) = upper.stat(&name)? else { continue };
             let before = lower.map(|lower| lower.stat(&name)).transpose()?.flatten();
             let path = at.join(&name);
-            if is_whiteout(upper, &name, &found) {
+            if self.marks.is_whiteout(upper, &name, &found) {
                 if let Some(before) = &before {
                     self.add_removed(lower, &name, &path, before)?;
                 }
@@ -113,7 +88,9 @@ impl Comparison {
                 None => self.add(ChangeKind::Created, &path, &found, None),
                 Some(before) => {
                     let lower = lower.map(|lower| lower.0.as_fd());
-                    if !lower.is_some_and(|lower| is_same(upper.0.as_fd(), lower, &name, &found, before)) {
+                    if !lower.is_some_and(|lower| {
+                        is_same(self.marks, upper.0.as_fd(), lower, &name, &found, before)
+                    }) {
                         self.add(ChangeKind::Changed, &path, &found, Some(before));
                     }
                 }
@@ -134,7 +111,7 @@ impl Comparison {
         let inner = Dir::open(upper.0.as_fd(), name)?;
         let was_directory = before.is_some_and(|before| file_type(before) == FileType::Directory);
         // if the command only looked into a directory, the lower one need not be readable
-        let is_untouched = was_directory && inner.names()?.is_empty() && !is_opaque(upper, name);
+        let is_untouched = was_directory && inner.names()?.is_empty() && !self.marks.is_opaque(upper, name);
         let below = match lower {
             Some(lower) if was_directory && !is_untouched => Some(Dir::open(lower.0.as_fd(), name)?),
             _ => None,
@@ -149,7 +126,7 @@ impl Comparison {
         if is_untouched {
             return Ok(());
         }
-        if let (true, Some(below)) = (is_opaque(upper, name), &below) {
+        if let (true, Some(below)) = (self.marks.is_opaque(upper, name), &below) {
             let kept = inner.names()?;
             for gone in below.names()?.difference(&kept) {
                 if let Some(before) = below.stat(gone)? {
@@ -226,13 +203,25 @@ pub fn has_same_rights(one: &Stat, other: &Stat) -> bool {
 }
 
 /// Whether two files with the same name differ only in their times.
-pub fn is_same(upper: BorrowedFd<'_>, lower: BorrowedFd<'_>, name: &OsStr, one: &Stat, other: &Stat) -> bool {
+pub fn is_same(
+    marks: Marks,
+    upper: BorrowedFd<'_>,
+    lower: BorrowedFd<'_>,
+    name: &OsStr,
+    one: &Stat,
+    other: &Stat,
+) -> bool {
     if !has_same_rights(one, other) || (one.st_size, one.st_rdev) != (other.st_size, other.st_rdev) {
         return false;
     }
     let (above, below) = (entry_path(upper, name), entry_path(lower, name));
     let attributes_match = match (attributes(&above), attributes(&below)) {
-        (Ok(one), Ok(other)) => one == other,
+        (Ok(one), Ok(mut other)) => {
+            let one = marks.without(one);
+            // those that the command did not see are no difference
+            other.retain(|attribute| !marks.has_name_of_mark(attribute) || one.contains(attribute));
+            one == other
+        }
         _ => false,
     };
     attributes_match
@@ -287,7 +276,7 @@ mod tests {
         let (upper, lower) =
             (Dir::at(&scratch.path("upper")).unwrap(), Dir::at(&scratch.path("lower")).unwrap());
         let found = lower.stat(name).unwrap().unwrap();
-        let mut comparison = Comparison { since: None, changes: Vec::new() };
+        let mut comparison = Comparison { since: None, marks: Marks::default(), changes: Vec::new() };
         let compared = comparison.compare(&upper, Some(&lower), Path::new(""));
         let looked_at = changed_since(&lower, name, Path::new("deep"), &found, (i64::MAX, 0));
         for top in [upper, lower] {

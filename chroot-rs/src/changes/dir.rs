@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat};
 
+/// The name and the value of an extended attribute.
+pub type Attribute = (CString, Vec<u8>);
+
 /// An open directory.
 pub struct Dir(pub OwnedFd);
 
@@ -78,11 +81,11 @@ pub fn entry_path(dir: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
     Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name)
 }
 
-/// The extended attributes of a file, without those of the overlay itself.
+/// The extended attributes of a file, sorted.
 ///
 /// # Errors
 /// Those of listxattr(2) and getxattr(2).
-pub fn attributes(path: &Path) -> io::Result<Vec<(CString, Vec<u8>)>> {
+pub fn attributes(path: &Path) -> io::Result<Vec<Attribute>> {
     let length = match rustix::fs::llistxattr_query(path) {
         Ok(length) => length,
         Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
@@ -93,9 +96,6 @@ pub fn attributes(path: &Path) -> io::Result<Vec<(CString, Vec<u8>)>> {
     list.truncate(length);
     let mut found = Vec::new();
     for name in list.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
-            continue;
-        }
         let name = CString::new(name).map_err(io::Error::other)?;
         let length = rustix::fs::lgetxattr_query(path, &name)?;
         let mut value = vec![0u8; length];

@@ -11,13 +11,13 @@ use crate::jail::Jail;
 use crate::root_locations::{has_overlay, run_outside};
 
 /// A root and a directory of changes.
-struct Tried {
-    root: Scratch,
-    kept: Scratch,
+pub(crate) struct Tried {
+    pub(crate) root: Scratch,
+    pub(crate) kept: Scratch,
 }
 
 impl Tried {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (root, kept) = (Scratch::busybox_root(), Scratch::new());
         for dir in ["old/sub", "opaque"] {
             fs::create_dir_all(root.path(dir)).unwrap();
@@ -31,36 +31,36 @@ impl Tried {
 
     /// Whether the kernel and the file system support everything: a user's overlay marks a removed directory
     /// with an attribute `user.*`, which tmpfs has since Linux 6.6.
-    fn lets_directories_go(&self) -> bool {
+    pub(crate) fn lets_directories_go(&self) -> bool {
         has_overlay() && (nix::unistd::geteuid().is_root() || self.keeps_attributes())
     }
 
-    fn keeps_attributes(&self) -> bool {
+    pub(crate) fn keeps_attributes(&self) -> bool {
         let kept = self.kept.path("");
         rustix::fs::setxattr(&kept, c"user.chain-test", b"x", rustix::fs::XattrFlags::empty()).is_ok()
     }
 
-    fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.kept.path("changes")
     }
 
-    fn run(&self, options: &[&str], command: &[&str]) -> Ended {
+    pub(crate) fn run(&self, options: &[&str], command: &[&str]) -> Ended {
         self.run_by(Run::new(tools().chroot()), options, command)
     }
 
-    fn run_by(&self, run: Run, options: &[&str], command: &[&str]) -> Ended {
+    pub(crate) fn run_by(&self, run: Run, options: &[&str], command: &[&str]) -> Ended {
         run.arg("--changes").arg(self.dir()).args(options).arg(self.root.path("")).args(command).end()
     }
 
-    fn change(&self, script: &str) {
+    pub(crate) fn change(&self, script: &str) {
         self.run(&[], &["/bin/sh", "-euc", script]).ended(End::Exit(0));
     }
 
-    fn list(&self) -> String {
+    pub(crate) fn list(&self) -> String {
         self.run(&["--list"], &[]).ok()
     }
 
-    fn read(&self, file: &str) -> String {
+    pub(crate) fn read(&self, file: &str) -> String {
         fs::read_to_string(self.root.path(file)).unwrap_or_else(|why| why.to_string())
     }
 }
@@ -212,7 +212,7 @@ mod as_anyone {
         let (jail, kept, outside) = (Jail::new(), Scratch::new(), Scratch::new());
         fs::create_dir(jail.root.path("srv")).unwrap();
         // with a mount of the outer user namespace in the root, each of its directories gets its own overlay
-        let script = r#""$3" --changes "$KEPT" "$1" /bin/sh -c 'rmdir /srv && ln -s "$AT" /srv'
+        let script = r#"unshare --user --map-root-user --mount "$3" --changes "$KEPT" "$1" /bin/sh -c 'rmdir /srv && ln -s "$AT" /srv'
             mount -t tmpfs t "$2"
             unshare --user --map-root-user --mount "$3" --changes "$KEPT" "$1" /bin/sh -c 'echo x >/srv/spoilt'"#;
         let run = run_outside(&jail, script).env("KEPT", kept.path("changes")).env("AT", outside.path(""));

@@ -3,6 +3,7 @@
 
 mod as_outside;
 mod changes;
+mod changes_marks;
 mod command;
 mod credentials;
 mod descriptors;

@@ -1,6 +1,7 @@
 //! Roots whose changes go to another place, and what is bound in them.
 
 use super::*;
+use crate::changes::Marks;
 use crate::overlay::{Piece, PieceKind};
 
 #[test]
@@ -126,6 +127,25 @@ fn what_is_kept_goes_to_the_two_directories_of_an_overlay() {
     let said = "directories of NEWROOT with files in them cannot be removed: \
         the file system of --changes keeps no user.* attributes, like tmpfs before Linux 6.6";
     assert_eq!(notes(&["--changes=/kept"], probe), [said]);
+}
+
+#[test]
+fn changes_continue_with_the_marks_that_they_have() {
+    let overlay = OverlayProbe {
+        missing: vec![("".into(), 0o700), ("userxattr".into(), 0o600), ("upper".into(), 0o755)],
+        marks: Marks::User,
+        ..OverlayProbe::default()
+    };
+    let lines = lines_with(&["--changes=/kept"], &MountProbe { overlay, ..machine() });
+    let at = position(&lines, "mknodat(AT_FDCWD, \"/kept/userxattr\", S_IFREG|0600)");
+    // nothing has begun before it is recorded how
+    assert_eq!(lines[at + 1], "mkdirat(AT_FDCWD, \"/kept/upper\", 0755)");
+    let overlay = OverlayProbe { has_foreign_marks: true, ..OverlayProbe::default() };
+    let refused = setup(&["--changes=/kept"], Ok(MountProbe { overlay, ..machine() })).unwrap_err();
+    assert!(
+        refused.message.starts_with("--changes cannot continue changes of root of the machine"),
+        "{refused:?}"
+    );
 }
 
 #[test]
