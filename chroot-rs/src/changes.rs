@@ -6,12 +6,12 @@
 mod apply;
 mod comparison;
 mod dir;
+mod discard;
 mod lock;
 mod marks;
 mod names;
 mod removal;
 
-use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -27,12 +27,10 @@ use crate::root::{DirState, Root};
 use apply::Apply;
 use comparison::{Change, Comparison};
 use dir::Dir;
+pub use discard::{FinishDiscard, is_unfinished};
 pub use lock::Lock;
 pub use marks::{AS_ROOT, Marks};
 pub use names::{SINCE, UPPER, USERXATTR, WORK};
-
-/// The name of the written files while they are removed.
-const GONE: &str = "gone";
 
 /// The options about changes.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -96,27 +94,25 @@ impl ChangeOptions {
     /// What cannot be read or written, and changes on both sides.
     pub fn act(&self, root: &Root, reporter: &Reporter) -> Result<(), Failure> {
         let Some(dir) = &self.changes else { return Ok(()) };
-        let upper = match Dir::at(&dir.join(UPPER)) {
-            // the changes were applied or discarded
-            Err(why) if why.kind() == io::ErrorKind::NotFound && dir.join(WORK).is_dir() => return Ok(()),
-            opened => opened.map_err(|why| {
-                let failure = failed("read the changes in", dir, &why);
-                match why.kind() {
-                    io::ErrorKind::NotFound => failure.hint("run a command with --changes=DIR first"),
-                    _ => Failure { hint: call::closed_above(&dir.join(UPPER)), ..failure },
-                }
-            })?,
-        };
-        let lower = Dir::at(&Path::new("/proc/self/fd").join(fd_name(root)))
-            .map_err(|why| failed("read", &root.path, &why))?;
+        if opened(dir)?.is_none() && (self.list.is_some() || !is_unfinished(dir)) {
+            return Ok(());
+        }
         // a command that still runs must not lose its changes
         let _lock = match self.list {
             Some(_) => None,
             None => Some(locked(dir)?),
         };
+        // another run may have discarded them before this one got the lock
+        let Some(upper) = opened(dir)? else {
+            let finishes = self.list.is_none()
+                && begins(reporter, format_args!("finish discarding the changes in {}", quoted(dir)));
+            return if finishes { discarded(dir, discard::finish) } else { Ok(()) };
+        };
+        let lower = Dir::at(&Path::new("/proc/self/fd").join(fd_name(root)))
+            .map_err(|why| failed("read", &root.path, &why))?;
         if self.discard {
             let discards = begins(reporter, format_args!("discard the changes in {}", quoted(dir)));
-            return if discards { discard_in(dir) } else { Ok(()) };
+            return if discards { discarded(dir, discard::all) } else { Ok(()) };
         }
         let marks = Marks::recorded(dir).unwrap_or_default();
         if !marks.are_readable() {
@@ -157,7 +153,7 @@ impl ChangeOptions {
                 _ => failure.hint("the changes are kept: run --apply again to continue"),
             }
         })?;
-        discard_in(dir)
+        discarded(dir, discard::all)
     }
 }
 
@@ -199,29 +195,23 @@ fn locked(dir: &Path) -> Result<OwnedFd, Failure> {
     })
 }
 
-/// Discards changes; DIR can then be used again. Some of the changes could mean something different from all of
-/// them, so all are renamed first.
-fn discard_in(dir: &Path) -> Result<(), Failure> {
-    let cannot = |why: io::Error| failed("discard the changes in", dir, &why);
-    let open = Dir::at(dir).map_err(cannot)?;
-    removal::remove(&open, OsStr::new(GONE)).map_err(cannot)?;
-    std::fs::rename(dir.join(UPPER), dir.join(GONE)).map_err(cannot)?;
-    removal::remove(&open, OsStr::new(GONE)).map_err(cannot)?;
-    empty_work(&open).map_err(cannot)?;
-    for file in [SINCE, USERXATTR] {
-        match std::fs::remove_file(dir.join(file)) {
-            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(cannot(why)),
-            _ => {}
-        }
-    }
-    Ok(())
+/// Discards changes, or what is left of them.
+fn discarded(dir: &Path, discard: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Failure> {
+    discard(dir).map_err(|why| failed("discard the changes in", dir, &why))
 }
 
-/// Empties overlayfs's work directory: the kernel leaves directories in it that their owner cannot read, so a
-/// user's `rm -r` would fail. The directory itself stays, as a sign that the changes are gone.
-fn empty_work(open: &Dir) -> io::Result<()> {
-    let work = Dir::open(open.0.as_fd(), OsStr::new(WORK))?;
-    Ok(system::removal::empty(work.0.as_fd(), &mut |_| {})?)
+/// The changes; None if they were applied or discarded.
+fn opened(dir: &Path) -> Result<Option<Dir>, Failure> {
+    match Dir::at(&dir.join(UPPER)) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound && dir.join(WORK).is_dir() => Ok(None),
+        opened => opened.map(Some).map_err(|why| {
+            let failure = failed("read the changes in", dir, &why);
+            match why.kind() {
+                io::ErrorKind::NotFound => failure.hint("run a command with --changes=DIR first"),
+                _ => Failure { hint: call::closed_above(&dir.join(UPPER)), ..failure },
+            }
+        }),
+    }
 }
 
 fn print(changes: &[Change], format: Format) -> io::Result<()> {

@@ -12,7 +12,7 @@ use nix::sys::statfs::{FsType, statfs};
 use system::idmap::OVERFLOW_ID;
 use system::{mountinfo, sys};
 
-use crate::changes::{Marks, SINCE, UPPER, USERXATTR, WORK};
+use crate::changes::{self, Marks, SINCE, UPPER, USERXATTR, WORK};
 use crate::ids::MappedIds;
 use crate::overlay::{OverlayProbe, Piece, PieceKind};
 use crate::probe::Privilege;
@@ -81,6 +81,7 @@ impl OverlayProbe {
         probe.has_foreign_marks = own == Marks::User && probe.marks != own;
         let is_users = probe.marks == Marks::User;
         if let Some(dir) = changes {
+            probe.has_discarded = changes::is_unfinished(dir);
             probe.missing = missing(dir, root.mode(), &probe.pieces, probe.marks);
             let there = dir.ancestors().find(|path| path.exists());
             let keeps = there.is_none_or(sys::keeps_user_attributes);
@@ -122,7 +123,9 @@ fn missing(dir: &Path, mode: u32, pieces: &[Piece], marks: Marks) -> Vec<(PathBu
         all.extend(piece.ways.iter().map(below));
     }
     all.push((SINCE.into(), 0o600));
-    all.retain(|(below, _)| std::fs::symlink_metadata(dir.join(below)).is_err());
+    let is_discarded = changes::is_unfinished(dir);
+    let stays = |below: &Path| !is_discarded || below.as_os_str().is_empty() || below == Path::new(WORK);
+    all.retain(|(below, _)| !stays(below) || std::fs::symlink_metadata(dir.join(below)).is_err());
     all
 }
 

@@ -14,7 +14,7 @@ use chain::{Plan, call};
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 
-use crate::changes::{Lock, Marks, SINCE, USERXATTR};
+use crate::changes::{FinishDiscard, Lock, Marks, SINCE, USERXATTR};
 use crate::root::{chdir_inside, chdir_to_root};
 use crate::root_mount::RootMount;
 
@@ -29,6 +29,8 @@ pub struct OverlayProbe {
     pub pieces: Vec<Piece>,
     /// Missing directories of `--changes`, relative to it, with their modes.
     pub missing: Vec<(PathBuf, u32)>,
+    /// Whether the directory of `--changes` contains the rest of changes that were applied or discarded.
+    pub has_discarded: bool,
     /// How the overlay marks its files: as it did before, or as the caller may.
     pub marks: Marks,
     /// Whether it did so in a way that this caller may not.
@@ -85,29 +87,40 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Creates what the directory of `--changes` lacks and locks it, before the fork that leaves a
-    /// supervisor.
+    /// Locks the directory of `--changes` and creates what it lacks, before the fork that leaves a supervisor.
     pub fn plan_directory(&self, plan: &mut Plan, umask: u32) {
         let Some(dir) = &self.changes else { return };
-        if !self.probe.missing.is_empty() {
+        let missing = &self.probe.missing;
+        if !missing.is_empty() {
             plan.step("clear the umask, so that directories get their exact modes", call::Umask(0));
-            for (below, mode) in &self.probe.missing {
-                let path = if below.as_os_str().is_empty() { dir.clone() } else { dir.join(below) };
-                let purpose = match below.to_str() {
-                    Some(SINCE) => "create a file whose time shows when the changes began",
-                    Some(USERXATTR) => "create a file that records how the overlay marks the written files",
-                    _ => {
-                        let reason = format!("create {} for written files", quoted(&path));
-                        plan.step(reason, call::Mkdir { path, mode: *mode });
-                        continue;
-                    }
-                };
-                plan.step(purpose, call::Mknod::file(path, *mode));
-            }
-            plan.step("restore the umask", call::Umask(umask));
+        }
+        let (new, below): (Vec<_>, Vec<_>) =
+            missing.iter().partition(|(path, _)| path.as_os_str().is_empty());
+        for (_, mode) in new {
+            let reason = format!("create {} for written files", quoted(dir));
+            plan.step(reason, call::Mkdir { path: dir.clone(), mode: *mode });
         }
         let slot = plan.slot("lock");
         plan.step("lock it against other runs", Lock { dir: dir.clone(), slot });
+        if self.probe.has_discarded {
+            plan.step("remove what is left of discarded changes", FinishDiscard(dir.clone()));
+        }
+        for (below, mode) in below {
+            let path = dir.join(below);
+            let purpose = match below.to_str() {
+                Some(SINCE) => "create a file whose time shows when the changes began",
+                Some(USERXATTR) => "create a file that records how the overlay marks the written files",
+                _ => {
+                    let reason = format!("create {} for written files", quoted(&path));
+                    plan.step(reason, call::Mkdir { path, mode: *mode });
+                    continue;
+                }
+            };
+            plan.step(purpose, call::Mknod::file(path, *mode));
+        }
+        if !missing.is_empty() {
+            plan.step("restore the umask", call::Umask(umask));
+        }
     }
 
     /// Opens the directory of `--changes`, before a mount can cover it.

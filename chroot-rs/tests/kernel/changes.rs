@@ -1,5 +1,6 @@
 //! Changes that are kept, listed, applied and discarded.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -50,6 +51,12 @@ impl Tried {
 
     pub(crate) fn run_by(&self, run: Run, options: &[&str], command: &[&str]) -> Ended {
         run.arg("--changes").arg(self.dir()).args(options).arg(self.root.path("")).args(command).end()
+    }
+
+    /// The command line with an option that runs no command.
+    pub(crate) fn command(&self, option: &str) -> [OsString; 5] {
+        let (dir, root) = (self.dir().into(), self.root.path("").into());
+        [tools().chroot().into(), "--changes".into(), dir, option.into(), root]
     }
 
     pub(crate) fn change(&self, script: &str) {

@@ -4,6 +4,7 @@
 mod as_outside;
 mod changes;
 mod changes_marks;
+mod changes_remains;
 mod command;
 mod credentials;
 mod descriptors;

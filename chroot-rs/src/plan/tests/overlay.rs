@@ -107,8 +107,9 @@ fn what_is_kept_goes_to_the_two_directories_of_an_overlay() {
     let probe = MountProbe { overlay, ..machine() };
     let lines = lines_with(&["--changes=/kept"], &probe);
     let at = position(&lines, "mkdirat(AT_FDCWD, \"/kept\", 0700)");
+    assert!(lines[at + 1].ends_with("flock(<lock>, LOCK_EX|LOCK_NB)"), "{lines:#?}");
     assert_eq!(
-        lines[at + 1..at + 3],
+        lines[at + 2..at + 4],
         ["mkdirat(AT_FDCWD, \"/kept/upper\", 0755)", "mknodat(AT_FDCWD, \"/kept/since\", S_IFREG|0600)"]
     );
     assert!(
@@ -146,6 +147,16 @@ fn changes_continue_with_the_marks_that_they_have() {
         refused.message.starts_with("--changes cannot continue changes of root of the machine"),
         "{refused:?}"
     );
+}
+
+#[test]
+fn what_is_left_of_discarded_changes_is_removed_under_the_lock() {
+    let missing = vec![("upper".into(), 0o755), ("since".into(), 0o600)];
+    let overlay = OverlayProbe { missing, has_discarded: true, ..OverlayProbe::default() };
+    let lines = lines_with(&["--changes=/kept"], &MountProbe { overlay, ..machine() });
+    let at = position(&lines, "unlinkat(AT_FDCWD, \"/kept/gone\", AT_REMOVEDIR)");
+    assert!(lines[at - 1].ends_with("flock(<lock>, LOCK_EX|LOCK_NB)"), "{lines:#?}");
+    assert_eq!(lines[at + 1], "mkdirat(AT_FDCWD, \"/kept/upper\", 0755)");
 }
 
 #[test]
