@@ -9,6 +9,7 @@ mod dir;
 mod discard;
 mod lock;
 mod marks;
+mod mounted;
 mod names;
 mod removal;
 
@@ -134,6 +135,11 @@ impl ChangeOptions {
                 format!("nothing was applied: NEWROOT has changed, too: {} ({count} in all)", quoted(&path));
             return Err(Failure::new(message).hint("--list shows them; --apply=force replaces them"));
         }
+        if let Some(at) = mounted::in_the_way(&found.changes, root) {
+            let inside = Path::new("/").join(&at);
+            let message = format!("nothing was applied: something is mounted on {}", quoted(&inside));
+            return Err(Failure::new(message).hint(unmount(&root.path.join(&at))));
+        }
         let count = found.changes.len();
         let counted = if count == 1 { "1 change".to_string() } else { format!("{count} changes") };
         let (from, to) = (quoted(dir), quoted(&root.path));
@@ -141,11 +147,10 @@ impl ChangeOptions {
             return Ok(());
         }
         Apply::all(&upper, &lower, marks).map_err(|(path, why)| {
-            let failure = failed("apply", &Path::new("/").join(path), &why);
+            let failure = failed("apply", &Path::new("/").join(&path), &why);
             match why.raw_os_error() {
-                Some(libc::EXDEV) => {
-                    failure.hint("something is mounted there: umount it, then run --apply again")
-                }
+                // a mount that was made meanwhile
+                Some(libc::EXDEV | libc::EBUSY) => failure.hint(unmount(&root.path.join(path))),
                 // an overlay lets a user create and remove entries in other users' directories
                 Some(libc::EACCES | libc::EPERM) => failure.hint(
                     "the changes are kept: undo this one in another run, or run --apply as a user who can write there",
@@ -155,6 +160,12 @@ impl ChangeOptions {
         })?;
         discarded(dir, discard::all)
     }
+}
+
+/// The hint for a mount in the way.
+fn unmount(path: &Path) -> String {
+    let path = call::shell_word(path);
+    format!("umount {path}, or undo this change in another run; then run --apply again")
 }
 
 /// Prints what will be done, if the user asks for steps. Returns whether to do it.

@@ -97,24 +97,34 @@ impl<'a> Apply<'a> {
         let has_names = found.st_nlink > 1;
         let is_meant = before
             .is_some_and(|before| is_same(self.marks, upper.0.as_fd(), lower.0.as_fd(), name, found, before));
-        if let Some(first) = self.links.get(&number).filter(|_| has_names) {
-            let (above, first_name) = (first.parent().unwrap_or(Path::new("")), first.file_name());
-            let above = system::sys::open_without_symlinks(self.root.0.as_fd(), &Path::new(".").join(above))?;
-            let first_name = first_name.unwrap_or_default();
-            discard(lower)?;
-            rustix::fs::linkat(&above, first_name, &lower.0, UNFINISHED, AtFlags::empty())?;
-            return finish(lower, name, before);
-        }
-        if has_names {
-            self.links.insert(number, path.to_path_buf());
-        }
-        if is_meant {
-            return Ok(());
+        let first = self.links.get(&number).filter(|_| has_names).cloned();
+        if first.is_none() {
+            if has_names {
+                self.links.insert(number, path.to_path_buf());
+            }
+            if is_meant {
+                return Ok(());
+            }
         }
         discard(lower)?;
-        copy(upper, lower, name, found)?;
-        self.copy_attributes(upper, lower, name, OsStr::new(UNFINISHED), found)?;
-        finish(lower, name, before)
+        let written = match &first {
+            Some(first) => self.link(first, lower),
+            None => copy(upper, lower, name, found)
+                .and_then(|()| self.copy_attributes(upper, lower, name, OsStr::new(UNFINISHED), found)),
+        };
+        let finished = written.and_then(|()| finish(lower, name, before));
+        if finished.is_err() {
+            // the error is what counts
+            let _ = discard(lower);
+        }
+        finished
+    }
+
+    /// Creates another name of an applied file.
+    fn link(&self, first: &Path, lower: &Dir) -> io::Result<()> {
+        let (above, name) = (first.parent().unwrap_or(Path::new("")), first.file_name().unwrap_or_default());
+        let above = system::sys::open_without_symlinks(self.root.0.as_fd(), &Path::new(".").join(above))?;
+        Ok(rustix::fs::linkat(&above, name, &lower.0, UNFINISHED, AtFlags::empty())?)
     }
 
     /// Copies owner, mode, extended attributes and times from `from` in the upper directory to `to` in the lower.

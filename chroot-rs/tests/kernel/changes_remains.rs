@@ -1,9 +1,9 @@
-//! What an interrupted `--apply` or `--discard` leaves in the directory of changes.
+//! What an interrupted `--apply` or `--discard` leaves in the directory of changes, and what stops it in NEWROOT.
 
 use std::fs;
 use std::path::Path;
 
-use tests::{End, Trace};
+use tests::{End, Run, Trace, tools};
 
 use crate::changes::Tried;
 use crate::root_locations::has_overlay;
@@ -86,5 +86,57 @@ mod as_anyone {
         for name in ["gone", "since"] {
             assert_eq!(fs::read_to_string(tried.dir().join(name)).unwrap(), "mine");
         }
+    }
+}
+
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root, busybox-static and overlay"]
+    fn a_file_with_a_mount_on_it_stops_an_apply_before_it_begins() {
+        if !has_overlay() {
+            return;
+        }
+        let tried = Tried::new();
+        tried.change("echo x >>/etc/a; echo x >/etc/b; echo x >/etc/new; rm -r /old");
+        let mounted = |file: &str, options: &[&str]| {
+            let script = r#"mount --bind "$1" "$1"; shift; exec "$@""#;
+            let run = Run::new("unshare").args(["--mount", "/bin/sh", "-euc", script, "sh"]);
+            let run = run.arg(tried.root.path(file)).arg(tools().chroot());
+            tried.run_by(run, options, &[]).ended(End::Exit(125)).err()
+        };
+        for (file, options) in
+            [("etc/b", &["--apply"][..]), ("old/sub", &["--dry-run", "--apply"]), ("old/sub/f", &["--apply"])]
+        {
+            let said = format!(
+                "chroot-rs: nothing was applied: something is mounted on \"/{file}\"\n\
+                chroot-rs: hint: umount {}, or undo this change in another run; then run --apply again\n",
+                tried.root.path(file).display()
+            );
+            assert_eq!(mounted(file, options), said);
+            assert_eq!((tried.read("etc/a"), tried.read("old/sub/f")), ("a\n".into(), "f\n".into()));
+        }
+        tried.run(&["--apply"], &[]).ok();
+        assert_eq!((tried.read("etc/b"), tried.read("etc/new")), ("x\n".into(), "x\n".into()));
+    }
+
+    #[test]
+    #[ignore = "needs root, busybox-static, overlay and strace"]
+    fn a_file_that_cannot_get_its_name_leaves_no_other_one() {
+        if !has_overlay() {
+            return;
+        }
+        let tried = Tried::new();
+        tried.change("echo x >>/etc/a");
+        let ended = Trace::new()
+            .only("renameat")
+            .fail_with("renameat", 1, "EBUSY")
+            .run(tried.command("--apply"))
+            .ended;
+        let said = ended.ended(End::Exit(125)).err();
+        let hint = format!("hint: umount {}, or undo", tried.root.path("etc/a").display());
+        assert!(said.contains("cannot apply \"/etc/a\"") && said.contains(&hint), "{said}");
+        assert!(!tried.root.path("etc/.chroot-rs.unfinished").exists());
     }
 }
