@@ -1,6 +1,6 @@
 //! Every option of `docker run`. The file is long because that list is.
 
-use crate::foreign::Here::{self, Line, NotHere, Nothing, Option, RootLine};
+use crate::foreign::Here::{self, Default, Line, NotHere, Nothing, Option, RootLine};
 use crate::foreign::{CGEXEC, CHROOT, FETCH, Foreign, UNSHARE, option as flag};
 
 const RESOLV_CONF: Here = Option(CHROOT, "--bind ./resolv.conf:/etc/resolv.conf:ro");
@@ -20,10 +20,22 @@ const REACHES_OUT: Here =
 pub(crate) const PUBLISH: Here =
     Line("pasta --config-net -t 8080 -- unshare-rs --share net,user -- chroot-rs ubuntu-fs");
 
-const OWN: Here = Nothing("unshare-rs creates a new one for each container by default");
+const OWN: Here = Default(&[UNSHARE], "each container gets a new one by default");
+// a value goes to the end of its line, with its blanks and quotation marks; "." would take them for the shell's
+const ENV_FILE: &str = r#"(while IFS= read -r line || [ "$line" ]; do case $line in \#*) ;; *=*) export "$line";; esac; done <FILE; exec chroot-rs ubuntu-fs COMMAND)"#;
 const RESTARTS: Here = NotHere("let a service manager restart it: Restart=always in systemd.service(5)");
 const JOIN_NETWORK: Here =
     RootLine("nsenter --net --target PID -- unshare-rs --share net -- chroot-rs ubuntu-fs");
+pub(crate) const HIDES: Here =
+    NotHere("chroot-rs --bind /dev/null:FILE hides a file, and chroot-rs --tmpfs DIR a directory");
+const NO_MODE: Here =
+    NotHere("of these, only seccomp, no-new-privileges, systempaths and unmask are options of chroot-rs");
+const SET_ID_WORKS: Here = Nothing("set-user-ID programs work by default");
+const NO_NEW_PRIVS: Here = Option(CHROOT, "--no-new-privs");
+pub(crate) const REAPER: Here = Default(
+    &[UNSHARE, CHROOT],
+    "unshare-rs and chroot-rs start a reaper as process 1; --no-init starts none",
+);
 pub(crate) const JOINS: Here = NotHere(
     "as root, enter the namespace with nsenter(1) before unshare-rs, and keep it with unshare-rs --share",
 );
@@ -50,8 +62,16 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--cap-add"], Option(CHROOT, "--cap-add CAP")),
     flag(&["--cap-drop"], Option(CHROOT, "--cap-drop CAP")),
     flag(&["--cgroup-parent"], Option(CGEXEC, "--parent PATH")),
-    flag(&["--cgroupns"], Option(CGEXEC, "--no-cgroupns"))
-        .with_values(&[("private", Nothing("cgexec-rs enters a new cgroup namespace by default"))]),
+    flag(
+        &["--cgroupns"],
+        NotHere(
+            "as root, enter the namespace with nsenter(1) before the chain, and keep it with cgexec-rs --no-cgroupns",
+        ),
+    )
+    .with_values(&[
+        ("host", Option(CGEXEC, "--no-cgroupns")),
+        ("private", Default(&[CGEXEC], "the command gets a new cgroup namespace by default")),
+    ]),
     flag(&["--cidfile"], Option(UNSHARE, "--pid-file FILE")),
     flag(&["--cpu-period"], Option(CGEXEC, "--cpu-period USEC")),
     flag(&["--cpu-quota"], Option(CGEXEC, "--cpu-quota USEC")),
@@ -87,7 +107,7 @@ pub static FLAGS: &[Foreign] = &[
     ),
     flag(&["--entrypoint"], Option(CHROOT, "--image-config FILE --entrypoint PROGRAM")),
     flag(&["-e", "--env"], Option(CHROOT, "--env NAME=VALUE")),
-    flag(&["--env-file"], Line("env $(grep -v '^#' FILE) chroot-rs ubuntu-fs COMMAND")),
+    flag(&["--env-file"], Line(ENV_FILE)),
     flag(&["--expose"], Nothing("it only documents a port; 'pasta -t PORT' before unshare-rs publishes one")),
     flag(
         &["--gpus"],
@@ -101,15 +121,15 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--health-timeout"], HEALTH),
     flag(&["--help"], Option(UNSHARE, "--help")),
     flag(&["-h", "--hostname"], Option(UNSHARE, "--hostname NAME")),
-    flag(&["--init"], Nothing("a reaper is process 1 by default; unshare-rs --no-init starts none")),
+    flag(&["--init"], REAPER).with_values(&[("false", Option(UNSHARE, "--no-init"))]),
     flag(
         &["-i", "--interactive", "-it", "-ti"],
         Nothing("the command inherits your terminal and standard input"),
     ),
     flag(&["--ip"], ADDRESS),
     flag(&["--ip6"], ADDRESS),
-    flag(&["--ipc"], Option(UNSHARE, "--share ipc")).with_values(&[
-        ("container:ID", JOINS),
+    flag(&["--ipc"], JOINS).with_values(&[
+        ("host", Option(UNSHARE, "--share ipc")),
         ("none", OWN),
         ("private", OWN),
         ("shareable", OWN),
@@ -141,8 +161,15 @@ pub static FLAGS: &[Foreign] = &[
     flag(&["--mount"], Option(CHROOT, "--bind SRC:DST[:ro]"))
         .with_values(&[("type=tmpfs", Option(CHROOT, "--tmpfs DST[:SIZE]"))]),
     flag(&["--name"], Option(CGEXEC, "--name NAME")),
-    flag(&["--network", "--net"], Option(UNSHARE, "--share net")).with_values(&[
-        ("none", Nothing("a container has only the interface lo by default")),
+    flag(
+        &["--network", "--net"],
+        NotHere(
+            "networks have no names here; pasta(1) before unshare-rs reaches the machine's network: docs/network.md",
+        ),
+    )
+    .with_values(&[
+        ("host", Option(UNSHARE, "--share net")),
+        ("none", Default(&[UNSHARE], "a container has only the interface lo by default")),
         ("bridge", REACHES_OUT),
         ("default", REACHES_OUT),
         ("pasta", REACHES_OUT),
@@ -159,29 +186,34 @@ pub static FLAGS: &[Foreign] = &[
         ),
     ),
     flag(&["--oom-score-adj"], Line("choom -n 500 -- unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
-    flag(&["--pid"], Option(UNSHARE, "--share pid"))
-        .with_values(&[("private", OWN), ("container:ID", JOINS)]),
+    flag(&["--pid"], JOINS).with_values(&[("host", Option(UNSHARE, "--share pid")), ("private", OWN)]),
     flag(&["--pids-limit"], Option(CGEXEC, "--pids-limit N")),
     flag(&["--platform"], Option(FETCH, "--platform OS/ARCH")),
     flag(&["--privileged"], Option(CHROOT, "--privileged")),
     flag(&["-p", "--publish"], PUBLISH),
     flag(&["-P", "--publish-all"], PUBLISH),
-    flag(&["--pull"], Line("test -d ubuntu-fs || rootfs-fetch docker://ubuntu ubuntu-fs")),
+    flag(&["--pull"], Line("test -d ubuntu-fs || rootfs-fetch docker://ubuntu ubuntu-fs")).with_values(&[
+        ("always", NotHere("give rootfs-fetch a new DIRECTORY for each run")),
+        ("never", Nothing("a chain fetches nothing; only rootfs-fetch does")),
+    ]),
     flag(&["--read-only"], Option(CHROOT, "--read-only")),
-    flag(&["--restart"], Line("until unshare-rs -- chroot-rs ubuntu-fs COMMAND; do sleep 1; done"))
-        .with_values(&[
-            ("no", Nothing("a command that has ended is not started again")),
-            ("always", RESTARTS),
-            ("unless-stopped", RESTARTS),
-        ]),
+    flag(&["--restart"], RESTARTS).with_values(&[
+        ("no", Nothing("a command that has ended is not started again")),
+        ("on-failure", Line("until unshare-rs -- chroot-rs ubuntu-fs COMMAND; do sleep 1; done")),
+    ]),
     flag(&["--rm"], Option(CHROOT, "--ephemeral")),
     flag(&["--runtime"], NotHere("the chain itself is the runtime")),
-    flag(&["--security-opt"], Option(CHROOT, "--seccomp FILE")).with_values(&[
+    flag(&["--security-opt"], NO_MODE).with_values(&[
         ("seccomp=unconfined", Option(CHROOT, "--seccomp unconfined")),
-        ("no-new-privileges:false", Nothing("set-user-ID programs work by default")),
-        ("no-new-privileges", Option(CHROOT, "--no-new-privs")),
+        ("seccomp=builtin", Default(&[CHROOT], "system calls are filtered by default")),
+        ("seccomp=FILE", Option(CHROOT, "--seccomp FILE")),
+        ("no-new-privileges:false", SET_ID_WORKS),
+        ("no-new-privileges=false", SET_ID_WORKS),
+        ("no-new-privileges", NO_NEW_PRIVS),
+        ("no-new-privileges=true", NO_NEW_PRIVS),
         ("systempaths=unconfined", Option(CHROOT, "--unmask")),
         ("unmask=PATH", Option(CHROOT, "--unmask")),
+        ("mask=PATH", HIDES),
         ("apparmor=PROFILE", NotHere("the command keeps your profile; aa-exec(1) in the chain changes it")),
         ("label=LABEL", NotHere("the command keeps your label; runcon(1) in the chain changes it")),
     ]),
@@ -209,12 +241,13 @@ pub static FLAGS: &[Foreign] = &[
     ),
     flag(&["--ulimit"], Line("prlimit --nofile=1024 unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
     flag(&["-u", "--user"], Option(CHROOT, "--userspec USER[:GROUP]")),
-    flag(&["--userns"], Option(UNSHARE, "--userns auto")).with_values(&[
+    flag(&["--userns"], JOINS).with_values(&[
+        ("auto", Option(UNSHARE, "--userns auto")),
+        ("nomap", Option(UNSHARE, "--userns auto")),
         ("host", Option(UNSHARE, "--share user")),
         ("keep-id", Option(UNSHARE, "--map-current-user")),
     ]),
-    flag(&["--uts"], Option(UNSHARE, "--share uts"))
-        .with_values(&[("private", OWN), ("container:ID", JOINS)]),
+    flag(&["--uts"], JOINS).with_values(&[("host", Option(UNSHARE, "--share uts")), ("private", OWN)]),
     flag(&["-v", "--volume"], Option(CHROOT, "--bind SRC:DST[:ro]")),
     flag(
         &["--volume-driver"],

@@ -67,8 +67,11 @@ pub enum Here {
     Line(&'static str),
     /// The same, for root only.
     RootLine(&'static str),
-    /// The option is not needed, and why.
+    /// The option is not needed in any chain, and why.
     Nothing(&'static str),
+    /// The option is not needed at these tools, which do it by default, and how. In a chain without one of them,
+    /// nothing does it.
+    Default(&'static [&'static str], &'static str),
     /// There is no such option: why, or what to use instead.
     NotHere(&'static str),
 }
@@ -86,8 +89,25 @@ impl Here {
                 format!("{program}'s {name} is this command here, as root: '{line}'")
             }
             Self::Nothing(why) => format!("{program}'s {name} is not needed: {why}"),
+            Self::Default(tools, how) if tools.contains(&tool) => {
+                format!("{program}'s {name} is not needed: {how}")
+            }
+            Self::Default(tools, how) => {
+                let with = tools.first().map(|first| place(first, tool)).unwrap_or_default();
+                format!("{program}'s {name} is not needed with {with}: {how}")
+            }
             Self::NotHere(why) => format!("{program}'s {name} is not an option here: {why}"),
         }
+    }
+}
+
+/// Where a tool stands in a chain that has `other` already: 'unshare-rs -- cgexec-rs -- chroot-rs ubuntu-fs'.
+fn place(tool: &str, other: &str) -> String {
+    match (tool, other) {
+        (CHROOT, UNSHARE | CGEXEC) => format!("'chroot-rs ubuntu-fs' after {other}"),
+        (CHROOT, _) => "'chroot-rs ubuntu-fs'".to_string(),
+        (UNSHARE, CGEXEC) => format!("'{tool} --' before {other}"),
+        _ => format!("'{tool} --' before chroot-rs"),
     }
 }
 

@@ -1,18 +1,20 @@
 //! Options of bubblewrap, systemd-nspawn and podman that docker does not have, and options of programs that
 //! download and unpack.
 
-use crate::docker::JOINS;
-use crate::foreign::Here::{self, Line, NotHere, Nothing, Option, RootLine};
+use crate::docker::{HIDES, JOINS, REAPER};
+use crate::foreign::Here::{self, Default, Line, NotHere, Nothing, Option, RootLine};
 use crate::foreign::{CGEXEC, CHROOT, FETCH, Foreign, UNSHARE, option};
 
 const BIND_RO: Here = Option(CHROOT, "--bind SRC:DST:ro");
 const BIND: Here = Option(CHROOT, "--bind SRC:DST");
 const KERNEL_MOUNTS: Here =
-    Nothing("chroot-rs mounts proc, sys and dev by default, where NEWROOT has the directories");
-const CONTAINER: Here =
-    Nothing("unshare-rs enters the namespaces of a container by default; --share keeps some of yours");
-const DIES: Here =
-    Nothing("the command ends with its parent; unshare-rs --no-kill-child lets it outlive the parent");
+    Default(&[CHROOT], "proc, sys and dev are mounted by default, where NEWROOT has the directories");
+const CONTAINER: Here = Default(
+    &[UNSHARE],
+    "the command gets the namespaces of a container by default; --share keeps some of yours",
+);
+// a command ends with its tool; the tool would outlive its own parent
+const DIES: Here = Line("setpriv --pdeathsig KILL unshare-rs -- chroot-rs ubuntu-fs COMMAND");
 const IN_ROOT: Here = NotHere("prepare NEWROOT before the chain starts, with mkdir, ln, cp or chmod");
 // for root, the line would change the limit of the whole machine
 const NO_USERNS: Here = NotHere(
@@ -175,7 +177,8 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             ),
             option(&["--bind-ro"], BIND_RO),
             option(&["-x"], Option(CHROOT, "--ephemeral")),
-            option(&["--volatile"], Option(CHROOT, "--ephemeral")),
+            option(&["--volatile"], Option(CHROOT, "--ephemeral"))
+                .with_values(&[("state", Option(CHROOT, "--read-only --tmpfs /var"))]),
             option(&["--private-network"], Option(UNSHARE, "--net")),
             option(
                 &["-n", "--network-veth"],
@@ -195,10 +198,7 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             option(&["--template"], Line("cp -a --reflink=auto TEMPLATE ubuntu-fs")),
             option(&["-b", "--boot"], Line(BOOT)),
             option(&["--pipe", "-P", "--console"], Nothing("the command inherits your descriptors")),
-            option(
-                &["-a", "--as-pid2"],
-                Nothing("the reaper is process 1 and the command process 2 by default"),
-            ),
+            option(&["-a", "--as-pid2"], REAPER),
             option(
                 &["--kill-signal"],
                 NotHere("send the chain any signal with kill(1): it passes the signal on to the command"),
@@ -212,12 +212,7 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             ),
             option(&["--cpu-affinity"], Option(CGEXEC, "--cpuset-cpus LIST")),
             option(&["--personality"], Line("setarch ARCH unshare-rs -- chroot-rs ubuntu-fs COMMAND")),
-            option(
-                &["--inaccessible"],
-                NotHere(
-                    "chroot-rs --bind /dev/null:FILE hides a file, and chroot-rs --tmpfs DIR a directory",
-                ),
-            ),
+            option(&["--inaccessible"], HIDES),
             option(&["--overlay-ro"], Option(CHROOT, "--read-only")),
             option(&["--bind-user"], Option(CHROOT, "--bind SRC:DST")),
             option(
@@ -296,13 +291,14 @@ pub static OPTIONS: &[(&str, &[Foreign])] = &[
             option(&["--http-proxy"], Nothing("the command inherits your environment")),
             option(&["--no-hostname"], Nothing("chroot-rs leaves NEWROOT's /etc/hostname as it is")),
             option(&["--read-only-tmpfs"], Option(CHROOT, "--tmpfs DST[:SIZE]")),
-            option(&["--systemd"], Line(BOOT)),
+            option(&["--systemd"], Line(BOOT))
+                .with_values(&[("false", Nothing("only --no-init makes the command process 1"))]),
             option(&["--sdnotify", "--requires"], SERVICE),
             option(
                 &["--retry", "--retry-delay"],
                 Nothing("rootfs-fetch resumes a broken transfer and tries again"),
             ),
-            option(&["--init-path"], Nothing("unshare-rs starts its own reaper as process 1")),
+            option(&["--init-path"], REAPER),
         ],
     ),
 ];

@@ -50,7 +50,7 @@ fn the_value_of_an_option_chooses_the_advice() {
     let lo = "docker's --network none is not needed: a container has only the interface lo by default";
     assert_eq!(said("--network", "none"), lo);
     assert_eq!(said("--network=none", "ubuntu"), lo);
-    assert_eq!(said("--network", "host"), "docker's --network is '--share net' here");
+    assert_eq!(said("--network", "host"), "docker's --network host is '--share net' here");
     assert!(
         said("--network=container:web", "")
             .starts_with("docker's --network container:ID is this command here, as root: 'nsenter ")
@@ -70,9 +70,58 @@ fn the_value_of_an_option_chooses_the_advice() {
         advice("rootfs-fetch", "--src-tls-verify=false", "")
             .is_some_and(|said| said.contains("--insecure-tls"))
     );
-    // a word that only begins like a known one, and a value that is not known
-    assert!(said("--restart", "nothing").contains("'until "));
+    // a word that only begins like a known one
+    assert!(said("--restart", "nothing").contains("let a service manager restart it"));
+    assert!(said("--restart", "on-failure:3").contains("'until "));
     assert!(said("--userns", "nomap").contains("'--userns auto'"));
+}
+
+#[test]
+fn a_default_of_another_tool_is_no_default_here() {
+    for (word, next, owner, here) in [
+        ("--network", "none", "unshare-rs", "'unshare-rs --' before"),
+        ("--net=none", "", "unshare-rs", "'unshare-rs --' before"),
+        ("--ipc", "private", "unshare-rs", "'unshare-rs --' before"),
+        ("--unshare-all", "", "unshare-rs", "'unshare-rs --' before"),
+        ("--cgroupns", "private", "cgexec-rs", "'cgexec-rs --' before"),
+        ("--proc", "/proc", "chroot-rs", "'chroot-rs ubuntu-fs' after"),
+    ] {
+        for tool in ["unshare-rs", "cgexec-rs", "chroot-rs"] {
+            let said = advice(tool, word, next).unwrap_or_default();
+            let expected = match tool == owner {
+                true => " is not needed: ".to_string(),
+                false => format!(" is not needed with {here} "),
+            };
+            assert!(said.contains(&expected), "{tool}: {said}");
+        }
+    }
+    assert_eq!(
+        advice("chroot-rs", "--network", "none").as_deref(),
+        Some(
+            "docker's --network none is not needed with 'unshare-rs --' before chroot-rs: a container has only the interface lo by default"
+        )
+    );
+}
+
+#[test]
+fn only_host_shares_what_is_the_machines() {
+    for word in ["--network", "--net", "--pid", "--ipc", "--uts", "--userns", "--cgroupns"] {
+        let said = |value| advice("unshare-rs", word, value).unwrap_or_default();
+        let shares = |said: &str| said.contains("'--share ") || said.contains("'cgexec-rs --no-cgroupns");
+        assert!(shares(&said("host")), "{}", said("host"));
+        for value in ["", "mynet", "macvlan", "private", "ns:/run/x", "container:web", "hosts"] {
+            assert!(!shares(&said(value)), "{word} {value}: {}", said(value));
+        }
+    }
+    for (value, what) in [
+        ("seccomp=./profile.json", "'--seccomp FILE'"),
+        ("seccomp=unconfined", "'--seccomp unconfined'"),
+        ("no-new-privileges=false", "is not needed"),
+        ("proc-opts=hidepid=2", "is not an option here"),
+    ] {
+        let said = advice("chroot-rs", "--security-opt", value).unwrap_or_default();
+        assert!(said.contains(what), "{said}");
+    }
 }
 
 #[test]
@@ -119,7 +168,7 @@ fn no_spelling_means_two_things() {
 #[test]
 fn a_value_that_became_the_command_is_told() {
     let said = |option, value| unjoined("unshare-rs", option, value).unwrap_or_default();
-    assert_eq!(said("--net", "host"), "docker's --net is '--share net' here");
+    assert_eq!(said("--net", "host"), "docker's --net host is '--share net' here");
     assert!(said("--net", "none").starts_with("docker's --net none is not needed: "));
     assert_eq!(
         said("-u", "1000"),

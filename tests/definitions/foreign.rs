@@ -69,15 +69,17 @@ fn the_table_of_dockers_options_is_that_of_the_hints() {
 fn row(flag: &Foreign) -> String {
     let spellings = flag.spellings.iter().filter(|spelling| !["-it", "-ti", "--net"].contains(spelling));
     let spellings: Vec<String> = spellings.map(|spelling| format!("`{spelling}`")).collect();
-    let mut here = cell(flag.here);
+    let mut cells = Vec::new();
     for same in flag.values.chunk_by(|(_, first), (_, second)| first == second) {
         let values: Vec<String> = same.iter().map(|(value, _)| format!("`{value}`")).collect();
-        here += &format!(
-            "; {}: {}",
-            values.join(", "),
-            same.first().map(|(_, here)| cell(*here)).unwrap_or_default()
-        );
+        let here = same.first().map(|(_, here)| cell(*here)).unwrap_or_default();
+        cells.push(format!("{}: {here}", values.join(", ")));
     }
+    match flag.here {
+        Here::NotHere(_) if !cells.is_empty() => cells.push(format!("other values: {}", cell(flag.here))),
+        here => cells.insert(0, cell(here)),
+    }
+    let here = cells.join("; ");
     format!("| {} | {} |\n", spellings.join(", "), here.replace('|', "\\|"))
 }
 
@@ -95,6 +97,7 @@ fn cell(here: Here) -> String {
         Here::Line(line) => format!("`{line}`, [below](#with-another-program)"),
         Here::RootLine(line) => format!("as root `{line}`, [below](#with-another-program)"),
         Here::Nothing(why) => format!("not needed: {why}"),
+        Here::Default(tools, how) => format!("not needed with {}: {how}", tools.join(" or ")),
         Here::NotHere(why) => format!("not here: {why}"),
     }
 }
@@ -142,7 +145,7 @@ fn a_foreign_option_is_told_by_each_tool() {
         ),
         (tools().unshare(), &["--network", "none", "true"], "docker's --network none is not needed: "),
         // printed before the tool does anything, for which an ordinary user would have no rights
-        (tools().unshare(), &["--pid", "host"], "docker's --pid is '--share pid' here"),
+        (tools().unshare(), &["--pid", "host"], "docker's --pid host is '--share pid' here"),
     ] {
         let said = Run::new(&tool).args(line).end().stderr;
         let said = String::from_utf8_lossy(&said).into_owned();

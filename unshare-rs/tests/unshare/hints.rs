@@ -73,7 +73,7 @@ mod as_anyone {
     #[ignore = "needs user namespaces"]
     fn a_value_that_became_the_command_is_told() {
         for (line, hint) in [
-            (["-r", "--net", "host"], "docker's --net is '--share net' here"),
+            (["-r", "--net", "host"], "docker's --net host is '--share net' here"),
             (
                 ["-r", "-u", "1000"],
                 "docker's -u is an option of chroot-rs here: 'chroot-rs --userspec USER[:GROUP] ubuntu-fs'",
