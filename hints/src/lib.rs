@@ -12,7 +12,7 @@ mod values;
 
 use foreign::{FETCH, find, find_among};
 pub use foreign::{Foreign, Here};
-pub use values::{docker_command, for_command, image_for_directory, unjoined};
+pub use values::{docker_command, for_command, image_for_directory, unjoined, unjoined_word};
 
 /// The hint for an option that a tool does not have, if a known program has it.
 ///

@@ -176,6 +176,19 @@ fn a_value_that_became_the_command_is_told() {
     );
     assert!(said("-rp", "8080:80").starts_with("docker's -p is this command here: 'pasta "));
     assert_eq!(said("--kill-child", "TERM"), "join the value to its option: '--kill-child=TERM'");
+    for (option, value) in [
+        ("--explain", "short"),
+        ("--explain", "see"),
+        ("--list", "json"),
+        ("--apply", "force"),
+        ("--report", "json"),
+        ("--report", "runexec"),
+    ] {
+        let tools = ["cgexec-rs", "chroot-rs"];
+        let said = tools.iter().find_map(|tool| unjoined(tool, option, value));
+        assert_eq!(said.unwrap_or_default(), format!("join the value to its option: '{option}={value}'"));
+    }
+    assert_eq!(unjoined("unshare-rs", "--net", "json"), None);
     for (option, value) in [("--net=x", "host"), ("--fork", "1"), ("-m", "mak"), ("-c", "1")] {
         assert_eq!(unjoined("unshare-rs", option, value), None, "{option} {value}");
     }

@@ -6,11 +6,21 @@ use crate::{docker, own};
 /// Values of docker's options that are not numbers and contain no colon.
 const WORDS: [&str; 8] = ["host", "none", "bridge", "private", "shareable", "default", "auto", "keep-id"];
 
+/// Values of our options that are words in small letters.
+const OWN_WORDS: [(&str, &[&str]); 5] = [
+    ("--explain", &["short", "see"]),
+    ("--list", &["text", "json"]),
+    ("--apply", &["unchanged", "force"]),
+    ("--report", &["human", "json", "runexec"]),
+    ("--devices", &["keep-mode"]),
+];
+
 /// The hint if the command `value` is not found and the option before it accepts a value only after `=`:
 /// `unshare-rs --net host`, `-u 1000`, `-p 8080:80`.
 pub fn unjoined(tool: &str, option: &str, value: &str) -> Option<String> {
     // the cheap check first: this runs at every start, before it is known whether the command exists
-    if !looks_like_a_value(value) {
+    let is_own = OWN_WORDS.iter().any(|(name, values)| *name == option && values.contains(&value));
+    if !is_own && !looks_like_a_value(value) {
         return None;
     }
     let name = match option.strip_prefix("--") {
@@ -25,6 +35,13 @@ pub fn unjoined(tool: &str, option: &str, value: &str) -> Option<String> {
         Some(flag) => flag.advice(tool, &name, value, "docker"),
         None => format!("join the value to its option: '{name}={value}'"),
     })
+}
+
+/// The same without the option, which can be anywhere before the value: `rootfs-fetch --devices keep-mode`.
+pub fn unjoined_word(tool: &str, value: &str) -> Option<String> {
+    let mut own = OWN_WORDS.iter().filter(|(_, values)| values.contains(&value));
+    let (option, _) = own.find(|(option, _)| own::takes_joined_value(tool, option))?;
+    unjoined(tool, option, value)
 }
 
 fn looks_like_a_value(value: &str) -> bool {

@@ -57,6 +57,22 @@ fn our_own_options_at_the_wrong_tool_lead_to_the_right_one() {
 }
 
 #[test]
+fn each_known_value_that_belongs_after_an_equals_sign_is_told() {
+    let mut count = 0;
+    for tool in definitions() {
+        for option in options(&tool).filter(|option| option.is_require_equals_set()) {
+            let name = format!("--{}", option.get_long().expect("a long name"));
+            for value in option.get_possible_values() {
+                count += 1;
+                let said = hints::unjoined(tool.get_name(), &name, value.get_name());
+                assert!(said.is_some(), "nothing is said of {} {name} {}", tool.get_name(), value.get_name());
+            }
+        }
+    }
+    assert!(count > 8, "only {count} values");
+}
+
+#[test]
 fn the_table_of_dockers_options_is_that_of_the_hints() {
     let text = documents::text(PAGE);
     let (before, rest) = text.split_once(HEAD).expect("a table in docs/docker.md");

@@ -53,14 +53,17 @@ impl Operands {
             return Err(Failure::new(format!("expected SOURCE, got {}", quoted(command)))
                 .hint("there are no commands: 'rootfs-fetch docker://ubuntu my-root'"));
         }
+        // with a value that an option did not take, there is one operand too many
+        if let Some(word) = source.as_deref().and_then(OsStr::to_str).filter(|_| operands.len() > 0)
+            && let Some(hint) = hints::unjoined_word(TOOL.name, word)
+        {
+            return Err(unexpected(OsStr::new(word)).hint(hint));
+        }
         if let Some(failure) = swapped(source.as_deref(), directory.as_deref()) {
             return Err(failure);
         }
         if let Some(third) = operands.next() {
-            return Err(Failure::new(format!(
-                "unexpected operand {}: expected one SOURCE and one DIRECTORY",
-                quoted(&third)
-            )));
+            return Err(unexpected(&third));
         }
         let Some(source) = source else {
             return Err(Failure::new("expected SOURCE and DIRECTORY")
@@ -80,6 +83,10 @@ impl Operands {
         };
         Ok(Self { source, target })
     }
+}
+
+fn unexpected(operand: &OsStr) -> Failure {
+    Failure::new(format!("unexpected operand {}: expected one SOURCE and one DIRECTORY", quoted(operand)))
 }
 
 /// The failure if DIRECTORY and SOURCE are swapped: `rootfs-fetch my-root docker://ubuntu`.
@@ -212,6 +219,17 @@ mod tests {
         let failure = Operands::parse(operands, &Options::default()).expect_err("there are too many");
         assert_eq!(failure.message, "unexpected operand \"u\": expected one SOURCE and one DIRECTORY");
         assert_eq!(failure.hint, None);
+    }
+
+    #[test]
+    fn a_value_that_its_option_did_not_take_is_told() {
+        for (word, option) in [("keep-mode", "--devices"), ("short", "--explain")] {
+            let operands = [word, "docker://ubuntu", "r"].map(OsString::from).to_vec();
+            let failure = Operands::parse(operands, &Options::default()).expect_err("there are too many");
+            assert!(failure.message.starts_with(&format!("unexpected operand {word:?}")), "{failure}");
+            let hint = format!("join the value to its option: '{option}={word}'");
+            assert_eq!(failure.hint, Some(hint));
+        }
     }
 
     #[test]
