@@ -14,8 +14,13 @@ use chain::call;
 use chain::call::shell_word;
 use chain::reporter::{ErrnoText, quoted};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, readlink, readlinkat};
+use nix::fcntl::{AT_FDCWD, AtFlags, readlink, readlinkat};
 use nix::sys::stat::{SFlag, fstatat, stat};
+use nix::sys::statfs::{
+    CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC, statfs,
+};
+use nix::unistd::{AccessFlags, faccessat};
+use system::idmap::OVERFLOW_ID;
 use system::sys;
 use system::walk::{Walked, walk};
 
@@ -27,6 +32,17 @@ use crate::root::Root;
 use crate::root_mount::WriteMode;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// File systems in which users create no files, with their manual pages. A directory in a hierarchy of control groups
+/// would be a group.
+const KERNEL_FS: [(FsType, &str); 4] = [
+    (PROC_SUPER_MAGIC, "proc(5)"),
+    (SYSFS_MAGIC, "sysfs(5)"),
+    (CGROUP_SUPER_MAGIC, "cgroups(7)"),
+    (CGROUP2_SUPER_MAGIC, "cgroups(7)"),
+];
+
+const EPHEMERAL: &str = "use --ephemeral, which creates it for this run";
 
 /// What one of our mounts shows.
 enum Overlaid {
@@ -169,6 +185,10 @@ impl<'a> TargetResolver<'a> {
         if walked.missing.is_empty() {
             return self.check_kind(&real, target, source).map(|()| real);
         }
+        if self.mode(&real).is_some_and(|mode| !is_directory(mode)) {
+            let file = quoted(&Path::new("/").join(&real)).to_string();
+            return Err(Failure::new(format!("{}, because {file} is not a directory", lacks(target))));
+        }
         let can_make = match self.overlaid(&real) {
             Some((Overlaid::Memory, _)) => true,
             // what is there belongs to the caller, and stays unchanged
@@ -176,8 +196,11 @@ impl<'a> TargetResolver<'a> {
             None => self.write_mode == WriteMode::Ephemeral,
         };
         if !can_make || walked.missing.iter().any(|name| name == "..") {
-            let failure = format!("nothing to mount on: the new root has no {}", quoted(target));
-            return Err(Failure::new(failure).hint(self.creation_command(walked, source)));
+            if let Some(kind) = self.kernel_fs(&real) {
+                let failure = format!("{}, and nothing can be created in {kind}", lacks(target));
+                return Err(Failure::new(failure));
+            }
+            return Err(Failure::new(lacks(target)).hint(self.creation_hint(walked, source)));
         }
         for name in &walked.missing {
             real.push(name);
@@ -198,10 +221,26 @@ impl<'a> TargetResolver<'a> {
             .hint("a directory is mounted on a directory, a file on a file"))
     }
 
-    /// The command that creates a mount point outside. Its path is the target's real path, so that no symlink
-    /// can lead out of the root.
-    fn creation_command(&self, walked: &Walked, source: &MountSource) -> String {
-        let mut below = walked.real.clone();
+    /// Where a path is outside: the directory that is shown, and the path below it.
+    fn outside<'p>(&self, path: &'p Path) -> (&Path, &'p Path) {
+        match self.overlaid(path) {
+            Some((Overlaid::Host(host), below)) => (host, below),
+            _ => (&self.root.path, path),
+        }
+    }
+
+    /// The manual page of the file system at a path, if only the kernel creates files there.
+    fn kernel_fs(&self, path: &Path) -> Option<&'static str> {
+        let (dir, below) = self.outside(path);
+        let found = statfs(&dir.join(below)).ok()?.filesystem_type();
+        KERNEL_FS.iter().find(|(magic, _)| *magic == found).map(|(_, page)| *page)
+    }
+
+    /// What creates a mount point outside. Its path is the target's real path, so that no symlink can lead out of the
+    /// root.
+    fn creation_hint(&self, walked: &Walked, source: &MountSource) -> String {
+        let (dir, real) = self.outside(&walked.real);
+        let mut below = real.to_path_buf();
         for name in &walked.missing {
             if name == ".." {
                 below.pop();
@@ -209,38 +248,38 @@ impl<'a> TargetResolver<'a> {
                 below.push(name);
             }
         }
-        let (path, by, or) = match self.overlaid(&walked.real) {
-            Some((Overlaid::Host(host), _)) => {
-                let at = self.overlaid.iter().rev().find(|(at, _)| walked.real.starts_with(at));
-                let inside = at.and_then(|(at, _)| below.strip_prefix(at).ok()).unwrap_or(&below);
-                (host.join(inside), String::new(), "")
-            }
-            _ => {
-                let path = self.root.path.join(&below);
-                match self.foreign(&walked.real) {
-                    Some(dir) => (path, format!("as the owner of {}: ", shell_word(&dir)), ""),
-                    None => (path, String::new(), "; or use --ephemeral, which creates it for this run"),
-                }
-            }
-        };
+        let path = dir.join(&below);
         let above = path.parent().unwrap_or(Path::new("/"));
         let make = match source.is_file() {
             true if above.is_dir() => format!("touch {}", shell_word(&path)),
             true => format!("mkdir -p {} && touch {}", shell_word(above), shell_word(&path)),
             false => format!("mkdir -p {}", shell_word(&path)),
         };
-        by + &make + or
+        let is_callers = self.overlaid(&walked.real).is_some();
+        let existing: PathBuf = dir.join(real).components().collect();
+        match faccessat(AT_FDCWD, &existing, AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS) {
+            Err(Errno::EROFS) if is_callers => {
+                format!("{} is read-only: bind another directory", shell_word(&existing))
+            }
+            Err(Errno::EROFS) => unwritable_hint(&self.root.path, self.write_mode, self.can_overlay()),
+            Err(Errno::EACCES) if !is_own(&existing) => {
+                format!("as the owner of {}: {make}", shell_word(&existing))
+            }
+            _ if !is_callers && self.write_mode == WriteMode::Persistent && self.can_overlay() => {
+                format!("{make}; or {EPHEMERAL}")
+            }
+            _ => make,
+        }
     }
 
-    /// The path outside of a directory of the root that belongs to another user, who alone can create something there.
-    fn foreign(&self, dir: &Path) -> Option<PathBuf> {
-        let inside = Path::new("/").join(dir);
-        let is_own = |(owner, _)| owner == sys::effective_ids().0;
-        // of a read-only file system, the owner cannot either
-        let is_refused = self.root.check_write(&inside) == Err(Errno::EACCES);
-        let is_foreign = is_refused && !self.root.owner_of(&inside).is_some_and(is_own);
-        // without a slash at the end
-        is_foreign.then(|| self.root.path.join(dir).components().collect())
+    /// Whether `--ephemeral` is possible: not if the owner of the root has no id in the caller's user namespace.
+    fn can_overlay(&self) -> bool {
+        let user = sys::effective_ids().0;
+        match self.root.owner_of(Path::new("/")) {
+            Some((owner, _)) if user == 0 => owner != OVERFLOW_ID,
+            Some((owner, _)) => owner == user,
+            None => false,
+        }
     }
 
     fn walk(&self, path: &Path) -> Walked {
@@ -275,6 +314,22 @@ impl<'a> TargetResolver<'a> {
         };
         found.map(|found| found.st_mode)
     }
+}
+
+fn lacks(target: &Path) -> String {
+    format!("nothing to mount on: the new root has no {}", quoted(target))
+}
+
+/// The hint for a root on a read-only file system.
+fn unwritable_hint(root: &Path, mode: WriteMode, can_overlay: bool) -> String {
+    match mode {
+        WriteMode::Persistent if can_overlay => EPHEMERAL.to_string(),
+        _ => format!("copy NEWROOT to a directory of yours: cp -a {} COPY", shell_word(root)),
+    }
+}
+
+fn is_own(path: &Path) -> bool {
+    stat(path).is_ok_and(|found| found.st_uid == sys::effective_ids().0)
 }
 
 const fn is_directory(mode: u32) -> bool {

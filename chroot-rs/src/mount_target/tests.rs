@@ -44,6 +44,11 @@ impl Drop for Dir {
 
 /// The plan's lines for the mounts that these options ask for.
 fn lines(root: &Path, ephemeral: bool, words: &[&str]) -> Result<Vec<String>, Failure> {
+    let mode = if ephemeral { WriteMode::Ephemeral } else { WriteMode::Persistent };
+    lines_in(root, mode, words)
+}
+
+fn lines_in(root: &Path, mode: WriteMode, words: &[&str]) -> Result<Vec<String>, Failure> {
     let root = Root::open(root.to_path_buf()).unwrap();
     let matches =
         <MountRequests as clap::Args>::augment_args(clap::Command::new("x").arg(clap::Arg::new("plain")))
@@ -53,7 +58,6 @@ fn lines(root: &Path, ephemeral: bool, words: &[&str]) -> Result<Vec<String>, Fa
     let kernel =
         KernelMounts { proc: FsProvision::Fresh, sys: FsProvision::Fresh, ..KernelMounts::default() };
     let mut plan = Plan::new(chain::command::Command::shell("/bin/sh".into()));
-    let mode = if ephemeral { WriteMode::Ephemeral } else { WriteMode::Persistent };
     let dev = Dev { mqueue: true, ..Dev::default() };
     for extra in TargetResolver::new(&root, mode, &kernel, Some(&dev)).resolve_all(&requests)? {
         let new_root = plan.slot("new root");
@@ -102,7 +106,7 @@ fn a_tmpfs_has_the_mode_of_what_it_covers_in_our_own_dev() {
 #[test]
 fn what_is_missing_is_an_error_that_says_how() {
     let dir = Dir::new("missing");
-    for target in ["/nope", "/nope/x", "/a", "/a/x", "/gone", "/opt/../nope", "/proc/nope", "/etc/file/x"] {
+    for target in ["/nope", "/nope/x", "/a", "/a/x", "/gone", "/opt/../nope"] {
         let failure = dir.lines(false, &[&dir.bind(target)]).unwrap_err();
         assert_eq!(failure.message, format!("nothing to mount on: the new root has no \"{target}\""));
     }
@@ -115,15 +119,66 @@ fn what_is_missing_is_an_error_that_says_how() {
 }
 
 #[test]
+fn no_hint_creates_something_in_a_file_system_of_the_kernel() {
+    let dir = Dir::new("kernel");
+    for (target, kind) in
+        [("/proc/nope", "proc(5)"), ("/sys/nope/x", "sysfs(5)"), ("/sys/kernel/nope", "sysfs(5)")]
+    {
+        let failure = dir.lines(false, &[&dir.bind(target)]).unwrap_err();
+        assert_eq!(
+            failure.message,
+            format!(
+                "nothing to mount on: the new root has no \"{target}\", and nothing can be created in {kind}"
+            )
+        );
+        assert_eq!(failure.hint, None);
+    }
+    // what the caller binds can be one, too
+    let failure = dir.lines(true, &["--bind=/sys:/opt", &dir.bind("/opt/nope")]).unwrap_err();
+    assert!(failure.message.ends_with("in sysfs(5)"), "{}", failure.message);
+    assert!(lines(Path::new("/sys"), false, &["--tmpfs=/nope"]).is_err_and(|failure| failure.hint.is_none()));
+}
+
+#[test]
+fn a_file_on_the_way_is_told_also_where_directories_are_created() {
+    let dir = Dir::new("file-on-the-way");
+    for ephemeral in [false, true] {
+        let failure = dir.lines(ephemeral, &[&dir.bind("/etc/file/x")]).unwrap_err();
+        assert_eq!(
+            failure.message,
+            "nothing to mount on: the new root has no \"/etc/file/x\", because \"/etc/file\" is not a directory"
+        );
+        assert_eq!(failure.hint, None);
+    }
+}
+
+#[test]
+fn a_read_only_root_is_not_advised_to_be_ephemeral() {
+    let dir = Dir::new("read-only");
+    let failure = lines_in(&dir.0, WriteMode::ReadOnly, &["--tmpfs=/cache"]).unwrap_err();
+    assert_eq!(failure.hint, Some(format!("mkdir -p {}/cache", dir.0.display())));
+}
+
+#[test]
+fn a_root_on_a_read_only_file_system_is_ephemeral_or_copied() {
+    let hint = |mode, can_overlay| unwritable_hint(Path::new("my root"), mode, can_overlay);
+    assert_eq!(hint(WriteMode::Persistent, true), "use --ephemeral, which creates it for this run");
+    let copy = "copy NEWROOT to a directory of yours: cp -a 'my root' COPY";
+    assert_eq!(hint(WriteMode::Persistent, false), copy);
+    assert_eq!(hint(WriteMode::ReadOnly, true), copy);
+}
+
+#[test]
 fn what_only_the_owner_of_the_root_can_create_is_left_to_them() {
     // root may write to every directory
     if nix::unistd::geteuid().is_root() {
         return;
     }
     for words in [&["--resolv-conf"][..], &["--bind=/etc/passwd:/etc/resolv.conf"]] {
-        let failure = lines(Path::new("/sys"), false, words).unwrap_err();
+        let failure = lines(Path::new("/usr/share"), false, words).unwrap_err();
         assert_eq!(failure.message, "nothing to mount on: the new root has no \"/etc/resolv.conf\"");
-        let advice = "as the owner of /sys: mkdir -p /sys/etc && touch /sys/etc/resolv.conf";
+        let advice =
+            "as the owner of /usr/share: mkdir -p /usr/share/etc && touch /usr/share/etc/resolv.conf";
         assert_eq!(failure.hint.as_deref(), Some(advice), "{words:?}");
     }
 }
