@@ -67,30 +67,41 @@ impl CredentialOptions {
         ids: &MappedIds,
         notes: &mut Vec<String>,
     ) -> Result<Credentials, Failure> {
-        let mut found = self.look_up(accounts, notes).map_err(|message| {
-            Failure::new(message).hint("names come from NEWROOT's own etc/passwd and etc/group")
-        })?;
+        let mut found = self.look_up(accounts, notes)?;
         self.restrict(&mut found, ids, notes).map_err(|message| Failure::new(message).hint(IDS_HINT))?;
         Ok(found)
     }
 
-    fn look_up(&self, accounts: &AccountFiles, notes: &mut Vec<String>) -> Result<Credentials, String> {
+    fn look_up(&self, accounts: &AccountFiles, notes: &mut Vec<String>) -> Result<Credentials, Failure> {
+        let not_found = |message| Failure::new(message).hint(self.name_hint());
         let mut found = match &self.userspec {
-            Some(spec) => user_and_group(spec, accounts, notes)?,
+            Some(spec) => user_and_group(spec, accounts, notes).map_err(not_found)?,
             None => Credentials::default(),
         };
         let user = found.uid.and_then(|uid| accounts.user_of(uid));
         found.gid = found.gid.or(user.as_ref().map(|user| user.gid));
         if let (Some(uid), None) = (found.uid, found.gid) {
-            return Err(format!("no group specified for unknown uid: {uid}"));
+            return Err(Failure::new(format!("no group specified for unknown uid: {uid}"))
+                .hint(format!("name its group: --userspec {uid}:{uid}")));
         }
         found.groups = match (&self.groups, found.uid.and(found.gid)) {
-            (Some(list), _) => Some(group_list(list, accounts)?),
+            (Some(list), _) => Some(group_list(list, accounts).map_err(not_found)?),
             // like initgroups(3), but from the new root's group(5)
             (None, Some(gid)) => Some(user.map_or_else(Vec::new, |user| accounts.groups_of(user.name, gid))),
             (None, None) => None,
         };
         Ok(found)
+    }
+
+    /// The hint for a user or a group that is not found.
+    fn name_hint(&self) -> &'static str {
+        let values = [&self.userspec, &self.groups].into_iter().flatten();
+        let mut words = values.flat_map(|value| value.as_bytes().split(|byte| b":,".contains(byte)));
+        let is_number = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
+        match words.any(|word| is_number(word) && number(word).is_none()) {
+            true => "the number is out of range: the last id is 4294967294",
+            false => "names come from NEWROOT's own etc/passwd and etc/group",
+        }
     }
 
     fn restrict(

@@ -56,6 +56,21 @@ fn a_number_that_nobody_has_needs_its_group() {
 }
 
 #[test]
+fn the_hint_of_a_number_is_about_numbers() {
+    let hint = |userspec, groups| {
+        let refused = options(userspec, groups).resolve(&accounts(), &MappedIds::default(), &mut Vec::new());
+        refused.unwrap_err().hint.unwrap()
+    };
+    assert_eq!(hint(Some("4242"), None), "name its group: --userspec 4242:4242");
+    assert_eq!(hint(Some("+4242:"), None), "name its group: --userspec 4242:4242");
+    let range = "the number is out of range: the last id is 4294967294";
+    assert_eq!(hint(Some("99999999999"), None), range);
+    assert_eq!(hint(Some("0:4294967295"), None), range);
+    assert_eq!(hint(None, Some("5,99999999999")), range);
+    assert_eq!(hint(Some("nobody:5"), None), "names come from NEWROOT's own etc/passwd and etc/group");
+}
+
+#[test]
 fn groups_are_exactly_what_is_listed() {
     assert_eq!(ids("sync", Some("")).2, Some(vec![]));
     assert_eq!(ids("sync", Some("adm,,+3,12,")).2, Some(vec![9, 3, 120]));
