@@ -10,6 +10,7 @@ use crate::join;
 use crate::placement::Placement;
 use crate::request::GroupRequest;
 use crate::scope;
+use crate::time_limit::Span;
 use crate::unit;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -57,9 +58,8 @@ impl Outcome {
                 let what = if has_limits { "limit" } else { "create a group" };
                 Err(Failure { message: format!("cannot {what}: {failure}"), ..failure })
             }
-            Err(Failure { message, hint, .. }) => {
-                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-                reporter.message(format_args!("created no group: {message}{hint}"));
+            Err(failure) => {
+                without_group(&request, failure).iter().for_each(|line| reporter.message(line));
                 Ok(Self::None)
             }
         }
@@ -89,5 +89,48 @@ impl Outcome {
             },
             Manager::Cgroupfs | Manager::None => Placement::choose(request, found),
         }
+    }
+}
+
+/// The lines for a run without a group: why there is none, and each limit that does not hold.
+fn without_group(request: &GroupRequest, Failure { message, hint, .. }: Failure) -> Vec<String> {
+    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+    let limits = request.limits.iter().map(|limit| format!("did not limit {limit}: there is no group"));
+    let times = [("processor time", request.times.cpu), ("time", request.times.wall)];
+    let times = times.into_iter().filter_map(|(what, most)| {
+        Some(format!("did not limit {what} to {}: there is no group", Span(most?)))
+    });
+    std::iter::once(format!("created no group: {message}{hint}")).chain(limits).chain(times).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::{Limit, Pids, size::Memory};
+    use crate::time_limit::TimeLimits;
+
+    #[test]
+    fn without_a_group_each_limit_that_does_not_hold_is_told() {
+        let limits = vec![Limit::Memory(Memory(Some(50 << 20))), Limit::Pids(Pids(Some(9)))];
+        let times = TimeLimits {
+            cpu: Some(Duration::from_millis(1500)),
+            wall: Some(Duration::from_secs(9)),
+            ..TimeLimits::default()
+        };
+        let request = GroupRequest { attempt: true, limits, times, ..GroupRequest::default() };
+        assert_eq!(
+            without_group(&request, Failure::new("it is not writable").hint("ask systemd")),
+            [
+                "created no group: it is not writable; ask systemd",
+                "did not limit memory to 50 MiB: there is no group",
+                "did not limit processes to 9: there is no group",
+                "did not limit processor time to 1.5 s: there is no group",
+                "did not limit time to 9 s: there is no group",
+            ]
+        );
+        let default = without_group(&GroupRequest::default(), Failure::new("it is not writable"));
+        assert_eq!(default, ["created no group: it is not writable"]);
     }
 }
