@@ -63,10 +63,7 @@ impl Target {
 }
 
 fn named<'a>(found: &'a Hierarchies, controller: &str) -> Result<&'a Hierarchy, Failure> {
-    found.with(controller).ok_or_else(|| {
-        Failure::new(format!("no mounted hierarchy has the controller {controller}"))
-            .hint("cat /proc/self/mountinfo /sys/fs/cgroup/cgroup.controllers lists the controllers")
-    })
+    found.with(controller).ok_or_else(|| refusal::no_named_controller(controller, found))
 }
 
 #[cfg(test)]
@@ -113,6 +110,10 @@ mod tests {
         assert_eq!(joins(&["pids:a", "pids:a"]), Ok(1));
         assert_eq!(joins(&["pids:a", "*:b"]), Ok(1));
         let message = joins(&["pids:a", "pids:b"]).unwrap_err().message;
+        // where version 1 and version 2 are mounted, no single file lists the controllers
+        let nowhere = joins(&["nosuch:a"]).unwrap_err();
+        assert_eq!(nowhere.message, "no mounted hierarchy has the controller nosuch (available: pids)");
+        assert_eq!(nowhere.hint.as_deref(), Some("cat /proc/cgroups shows the controllers of this kernel"));
         std::fs::remove_dir_all(&mount).unwrap();
         assert!(message.ends_with("/b are in the same hierarchy"), "{message}");
     }

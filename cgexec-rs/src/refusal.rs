@@ -11,7 +11,9 @@ use chain::Failure;
 use chain::reporter::ErrnoText;
 use nix::errno::Errno;
 
-pub use controller::{SYSTEMDS, no_controller, no_cpu_clock, not_among, not_enabled, not_in_v2};
+pub use controller::{
+    SYSTEMDS, no_controller, no_cpu_clock, no_named_controller, not_among, not_enabled, not_in_v2,
+};
 
 use crate::group_path::{has_a_path, in_words, shown};
 use crate::held_limits::HeldLimit;

@@ -82,9 +82,18 @@ pub fn no_controller(limit: &Limit, found: &Hierarchies) -> Failure {
             FROM_OUTSIDE,
         );
     }
+    nowhere(&names, limit.controller(Version::V2), found)
+}
+
+/// No hierarchy has a controller that the user named.
+pub fn no_named_controller(name: &str, found: &Hierarchies) -> Failure {
+    nowhere(name, name, found)
+}
+
+fn nowhere(names: &str, controller: &str, found: &Hierarchies) -> Failure {
     refusal(
         format!("no mounted hierarchy has the controller {names} (available: {})", or_none(&all(found))),
-        why_missing(limit.controller(Version::V2)),
+        why_missing(controller),
     )
 }
 
