@@ -203,15 +203,14 @@ fn check_skip_chdir(options: &Options, probe: &Probe) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Rejects a root that root cannot search, because another user mounted it with FUSE.
+/// Rejects a root that the caller cannot search: by its permissions, or because another user mounted it with FUSE.
 fn check_searchable(root: &Root, dev_dir: DirState) -> Result<(), Failure> {
-    if dev_dir == DirState::Refused(Errno::EACCES)
-        && let Some(hint) = call::private_fuse(&root.path)
-    {
-        let (path, why) = (quoted(&root.path), ErrnoText(Errno::EACCES));
-        return Err(Failure::new(format!("cannot change root directory to {path}: {why}")).hint(hint));
+    if dev_dir != DirState::Refused(Errno::EACCES) {
+        return Ok(());
     }
-    Ok(())
+    let (path, why) = (quoted(&root.path), ErrnoText(Errno::EACCES));
+    let hint = call::private_fuse(&root.path).or_else(|| call::closed_above(&root.path.join("dev")));
+    Err(Failure { hint, ..Failure::new(format!("cannot change root directory to {path}: {why}")) })
 }
 
 /// The kind of process 1 of a new PID namespace. Every process whose root is outside leads there, by

@@ -1,6 +1,7 @@
 //! Causes of a failure that several families share. Each is looked for before it is named.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -11,6 +12,7 @@ use system::search::unsearchable_parent;
 use system::status::Status;
 use system::{mountinfo, sys};
 
+use super::notation::shell_word;
 use crate::reporter::quoted;
 
 /// For fork(2) and similar calls that fail with `EAGAIN`.
@@ -91,7 +93,13 @@ pub(super) fn closed_for_new(path: &Path) -> Option<String> {
 
 fn refused(what: &str, dir: &Path) -> String {
     let user = sys::effective_ids().0;
-    format!("user {user} cannot {what} {}: run as its owner, or chmod it", quoted(dir))
+    let is_own = fs::metadata(dir).is_ok_and(|found| found.uid() == user);
+    let way = match (is_own, what) {
+        (true, "enter") => format!("chmod u+x {}", shell_word(dir)),
+        (true, _) => format!("chmod u+w {}", shell_word(dir)),
+        (false, _) => "run as its owner, or chmod it".to_string(),
+    };
+    format!("user {user} cannot {what} {}: {way}", quoted(dir))
 }
 
 /// A process whose user or group has no id in its user namespace has no capability after execve(2), and can create

@@ -357,9 +357,9 @@ mod as_user {
         };
         let user = nix::unistd::geteuid();
         let hint = |cannot: &str| {
-            let closed = closed.display();
+            let (closed, right) = (closed.display(), if cannot == "enter" { "x" } else { "w" });
             Some(format!(
-                "chroot-rs: hint: user {user} cannot {cannot} \"{closed}\": run as its owner, or chmod it"
+                "chroot-rs: hint: user {user} cannot {cannot} \"{closed}\": chmod u+{right} {closed}"
             ))
         };
         let new = closed.join("new");

@@ -244,18 +244,19 @@ mod as_user {
         let closed = jail.root.path("closed");
         fs::create_dir_all(closed.join("fs")).unwrap();
         fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        let ended =
-            jail.run_in(closed.join("fs"), Isolation::Default, &[], "true").end().ended(End::Exit(125));
         let user = nix::unistd::geteuid();
-        let (root, closed) = (closed.join("fs"), closed.display());
-        assert_eq!(
-            ended.err(),
-            format!(
-                "chroot-rs: cannot change root directory to \"{}\": Permission denied (EACCES)\n\
-                chroot-rs: hint: user {user} cannot enter \"{closed}\": run as its owner, or chmod it\n",
-                root.display()
-            )
-        );
+        for root in [closed.join("fs"), closed.clone()] {
+            let ended =
+                jail.run_in(root.clone(), Isolation::Default, &[], "true").end().ended(End::Exit(125));
+            let (root, closed) = (root.display(), closed.display());
+            assert_eq!(
+                ended.err(),
+                format!(
+                    "chroot-rs: cannot change root directory to \"{root}\": Permission denied (EACCES)\n\
+                    chroot-rs: hint: user {user} cannot enter \"{closed}\": chmod u+x {closed}\n"
+                )
+            );
+        }
     }
 }
 
