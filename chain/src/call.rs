@@ -31,8 +31,8 @@ pub use mount_fd::{FsMount, FsOpen, FsSet, MoveMount, OpenTree, OpenTreeBelow, S
 pub use namespace::{BringUp, SetHostname, Unshare};
 pub use notation::shell_word;
 pub use process::{
-    CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, KeepOutOfReach, OpenPidFile, PidFile, RunProgram,
-    SetVariable, UnsetVariable, WithdrawReaper, WritePid,
+    CloseOnExec, DeathSignal, ForkOptions, KeepEnvironment, KeepOutOfReach, OpenOwnProc, OpenPidFile,
+    PidFile, RunProgram, SetVariable, UnsetVariable, WithdrawReaper, WritePid,
 };
 pub use user_namespace::{CreateUserNamespace, EnterUserNamespace, LockFreeIds, UnlockFreeIds};
 

@@ -9,6 +9,7 @@ use chain::handover::{self, HandOver};
 use chain::idmap::map_own_id;
 use chain::plan::{Reason, Step};
 use chain::process_one::{self, ProcessOne};
+use chain::reporter::quoted;
 use chain::user_namespace::FreeIds;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
@@ -131,8 +132,9 @@ fn enter(namespaces: Namespaces) -> Step {
 /// Opens the PID file while paths are still the caller's, and the /proc that has the PID.
 fn open_pid_file(plan: &mut Plan, path: PathBuf) -> PidFile {
     let slots = PidFile { file: plan.slot("pid file"), proc: plan.slot("proc") };
-    let reason = "open a file for the PID of the command, and the proc that shows it";
-    plan.step(reason, call::OpenPidFile { path, slots });
+    let reason = format!("open {} for the PID of the command", quoted(&path));
+    plan.step(reason, call::OpenPidFile { path, slot: slots.file });
+    plan.step("open the proc that shows the PID", call::OpenOwnProc(slots.proc));
     slots
 }
 

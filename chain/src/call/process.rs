@@ -12,8 +12,8 @@ use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::cause::PROCESS_LIMIT;
-use super::notation::signal_name;
+use super::cause::{PROCESS_LIMIT, closed_for_new};
+use super::notation::{shell_word, signal_name};
 use super::{Call, Effect, Shown};
 use crate::command;
 use crate::handles::{FdSlot, Handles};
@@ -180,30 +180,52 @@ pub struct PidFile {
     pub proc: FdSlot,
 }
 
-/// Opens and truncates a file for a PID, and opens `self` in the /proc that has the PID to write: open(2).
+/// Opens and truncates a file for a PID: open(2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenPidFile {
     /// Its path.
     pub path: PathBuf,
-    /// The slots for both descriptors.
-    pub slots: PidFile,
+    /// The slot for the descriptor.
+    pub slot: FdSlot,
 }
 
 impl Call for OpenPidFile {
     fn shown(&self) -> Shown {
         let path = quoted(&self.path);
-        let file = format!("openat(AT_FDCWD, {path}, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0644)");
-        let proc = "openat(AT_FDCWD, \"/proc/self\", O_PATH|O_NOFOLLOW|O_CLOEXEC)";
-        Shown::new(format!("{file}, {proc}"), "open(2)")
+        Shown::new(format!("openat(AT_FDCWD, {path}, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0644)"), "open(2)")
     }
 
     fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_CLOEXEC;
-        let file = nix::fcntl::open(&self.path, flags, Mode::from_bits_truncate(0o644))?;
+        handles.hold(self.slot, nix::fcntl::open(&self.path, flags, Mode::from_bits_truncate(0o644))?);
+        Ok(())
+    }
+
+    fn hint(&self, errno: Errno) -> Option<String> {
+        let path = std::path::absolute(&self.path).ok()?;
+        let above = path.parent()?;
+        match errno {
+            Errno::ENOENT if !above.exists() => {
+                Some(format!("its directory does not exist: mkdir -p {}", shell_word(above)))
+            }
+            Errno::EACCES => closed_for_new(&path),
+            _ => None,
+        }
+    }
+}
+
+/// Opens `self` in the /proc that has the PID to write: open(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenOwnProc(pub FdSlot);
+
+impl Call for OpenOwnProc {
+    fn shown(&self) -> Shown {
+        Shown::new("openat(AT_FDCWD, \"/proc/self\", O_PATH|O_NOFOLLOW|O_CLOEXEC)", "open(2)")
+    }
+
+    fn make(&self, handles: &mut Handles) -> Result<(), Errno> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let proc = nix::fcntl::open("/proc/self", flags, Mode::empty())?;
-        handles.hold(self.slots.file, file);
-        handles.hold(self.slots.proc, proc);
+        handles.hold(self.0, nix::fcntl::open("/proc/self", flags, Mode::empty())?);
         Ok(())
     }
 }
@@ -312,5 +334,21 @@ impl Call for KeepEnvironment {
 
     fn make(&self, _: &mut Handles) -> Result<(), Errno> {
         sys::keep_environment(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_file_in_a_directory_that_does_not_exist_has_a_hint() {
+        let mut handles = Handles::default();
+        let slot = handles.slot("pid file");
+        let call = OpenPidFile { path: "/no/such dir/pid".into(), slot };
+        assert_eq!(call.make(&mut handles), Err(Errno::ENOENT));
+        let hint = "its directory does not exist: mkdir -p '/no/such dir'";
+        assert_eq!(call.hint(Errno::ENOENT).as_deref(), Some(hint));
+        assert_eq!(call.hint(Errno::EISDIR), None);
     }
 }
