@@ -133,7 +133,12 @@ fn open_root(
     last_option: Option<&str>,
 ) -> Result<(Root, Vec<OsString>, Option<String>), Failure> {
     if operands.is_empty() {
-        return Err(Failure::new("missing operand: NEWROOT").hint("chroot-rs ubuntu-fs /bin/bash"));
+        let hint = options
+            .changes
+            .instead_of_run()
+            .map(|option| format!("chroot-rs --changes DIR {option} ubuntu-fs"));
+        return Err(Failure::new("missing operand: NEWROOT")
+            .hint(hint.unwrap_or_else(|| "chroot-rs ubuntu-fs /bin/bash".to_string())));
     }
     let command = operands.split_off(1);
     let path = operands.pop().map(PathBuf::from).unwrap_or_default();
