@@ -26,7 +26,7 @@ impl PersistedNamespace {
     /// The namespace and the file of `--net=FILE`.
     ///
     /// # Errors
-    /// docker's `--net=host`, `--net=bridge` and similar, which would create files with these names.
+    /// docker's `--net=host`, `--user=1000` and similar, which would create files with these names.
     pub fn from_option((option, file): &(&NamespaceOption, PathBuf)) -> Result<Self, Failure> {
         reject_docker_syntax(option, file)?;
         Ok(Self { kind: option.kind, file: file.clone(), create: !file.exists() })
@@ -60,6 +60,10 @@ fn reject_docker_syntax(option: &NamespaceOption, file: &Path) -> Result<(), Fai
         }
         "container" | "ns" => {
             format!("to enter the namespace of a process, as root: 'nsenter --{long} --target PID'")
+        }
+        id if option.kind.flag == CloneFlags::CLONE_NEWUSER && id.parse::<u64>().is_ok() => {
+            let group = word.split_once(':').map_or(id, |(_, group)| group);
+            format!("to run as this user: chroot-rs --userspec {id}:{group}")
         }
         "keep-id" | "auto" | "nomap" if option.kind.flag == CloneFlags::CLONE_NEWUSER => {
             "to keep your own id: --map-current-user; for all of /etc/subuid: --map-auto".to_string()
