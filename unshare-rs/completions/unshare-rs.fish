@@ -16,7 +16,7 @@ unchanged\t'As in the caller\'s namespace'"
 complete -c unshare-rs -s R -l root -d 'Run COMMAND with DIR as root, using chroot(2); for a root that cannot be left, use chroot-rs' -r -F
 complete -c unshare-rs -s w -l wd -d 'Run COMMAND in the working directory DIR, inside the root' -r -F
 complete -c unshare-rs -l whitelist-env -d 'Give COMMAND only these variables' -r
-complete -c unshare-rs -l mount-binfmt -d 'Mount a separate binfmt_misc at DIR [default: /proc/sys/fs/binfmt_misc]; implies --mount, --user and, without DIR, --mount-proc; needs Linux 6.7' -r -F
+complete -c unshare-rs -l mount-binfmt -d 'Mount a separate binfmt_misc at DIR [default: /proc/sys/fs/binfmt_misc]; implies --mount, --user and, without DIR, --mount-proc, which needs --pid; needs Linux 6.7' -r -F
 complete -c unshare-rs -s l -l load-interp -d 'Register an interpreter there, as :NAME:TYPE:OFFSET:MAGIC:MASK:INTERPRETER:FLAGS; implies --mount-binfmt' -r
 complete -c unshare-rs -l map-user -d 'Map your user to USER; implies --user' -r
 complete -c unshare-rs -l map-group -d 'Map your group to GROUP and deny setgroups(2); implies --user' -r

@@ -35,7 +35,7 @@ pub struct FilesystemOptions {
 #[derive(Debug, Default, clap::Args)]
 pub struct BinfmtOptions {
     /// Mount a separate binfmt_misc at DIR [default: /proc/sys/fs/binfmt_misc]; implies
-    /// --mount, --user and, without DIR, --mount-proc; needs Linux 6.7
+    /// --mount, --user and, without DIR, --mount-proc, which needs --pid; needs Linux 6.7
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = BINFMT_DIR)]
     pub mount_binfmt: Option<PathBuf>,
 
