@@ -7,6 +7,7 @@ mod apply;
 mod comparison;
 mod dir;
 mod discard;
+mod foreign;
 mod lock;
 mod marks;
 mod mounted;
@@ -77,6 +78,14 @@ impl ChangeOptions {
     /// The absolute path of the directory, outside.
     pub fn directory(&self) -> Option<PathBuf> {
         self.changes.as_ref().map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone()))
+    }
+
+    /// Checks that the directory is one of changes, or can become one.
+    ///
+    /// # Errors
+    /// If it is NEWROOT, or has files of something else.
+    pub fn check(&self, root: &Root) -> Result<(), Failure> {
+        self.changes.as_ref().map_or(Ok(()), |dir| foreign::check(dir, root))
     }
 
     /// The option that replaces a run.

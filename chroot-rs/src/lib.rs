@@ -66,7 +66,7 @@ pub fn run(argv: Vec<OsString>) -> ! {
         let opened = open_root(&options, operands, last_option.as_deref());
         let done = opened.and_then(|(root, command, _)| match command.first() {
             Some(word) => Err(Failure::new(format!("{option} runs no command: leave out {}", quoted(word)))),
-            None => options.changes.act(&root, &reporter),
+            None => options.changes.check(&root).and_then(|()| options.changes.act(&root, &reporter)),
         });
         match done {
             Ok(()) => sys::exit(0),
@@ -96,6 +96,7 @@ fn prepare(
     last_option: Option<&str>,
 ) -> Result<(Setup, Vec<String>), Failure> {
     let (root, mut command, meant) = open_root(&options, operands, last_option)?;
+    options.changes.check(&root)?;
     let image = options.image.image_config.as_deref().map(Image::read).transpose()?;
     if let Some(image) = &image {
         command = image.command(options.image.entrypoint.as_deref(), command)?;

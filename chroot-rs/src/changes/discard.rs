@@ -18,7 +18,7 @@ use super::names::{SINCE, UPPER, USERXATTR, WORK};
 use super::removal;
 
 /// The name of the written files while they are removed.
-const GONE: &str = "gone";
+pub const GONE: &str = "gone";
 
 /// Discards changes; the directory can then be used again.
 ///

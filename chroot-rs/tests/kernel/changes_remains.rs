@@ -76,16 +76,41 @@ mod as_anyone {
         if !has_overlay() {
             return;
         }
+        let said = |dir: &str, name: &str| {
+            format!(
+                "chroot-rs: {dir:?} is not a directory of --changes: {name:?} in it is something else\n\
+                 chroot-rs: hint: name a DIR that does not exist, or an empty one\n"
+            )
+        };
+        for (file, name) in [("upper/thesis", "upper"), ("work/src/main.c", "work"), ("since", "since")] {
+            let tried = Tried::new();
+            let file = tried.dir().join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, "mine").unwrap();
+            for (options, command) in
+                [(&["--list"][..], &[][..]), (&["--apply"], &[]), (&["--discard"], &[]), (&[], &["true"])]
+            {
+                let ended = tried.run(options, command).ended(End::Exit(125));
+                assert_eq!(ended.err(), said(&tried.dir().display().to_string(), name));
+                assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+            }
+            assert_eq!(fs::read_dir(tried.dir()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    #[ignore = "needs busybox-static and namespaces"]
+    fn newroot_itself_keeps_no_changes() {
         let tried = Tried::new();
-        fs::create_dir(tried.dir()).unwrap();
-        for name in ["gone", "since"] {
-            fs::write(tried.dir().join(name), "mine").unwrap();
-        }
-        tried.run(&["--discard"], &[]).ended(End::Exit(125));
-        tried.change("echo x >>/etc/a");
-        for name in ["gone", "since"] {
-            assert_eq!(fs::read_to_string(tried.dir().join(name)).unwrap(), "mine");
-        }
+        let run =
+            Run::new(tools().chroot()).arg("--changes").args([tried.root.path(""), tried.root.path("")]);
+        let ended = run.arg("true").end().ended(End::Exit(125));
+        assert!(
+            ended.err().contains("--changes cannot keep the changes in NEWROOT itself"),
+            "{}",
+            ended.err()
+        );
+        assert!(!tried.root.path("upper").exists());
     }
 }
 
