@@ -155,6 +155,38 @@ fn try_all(circumstances: &[&str], mounts: bool) {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+#[test]
+fn what_was_asked_for_and_cannot_be_printed_is_an_error() {
+    let links = [tools().unshare(), tools().cgexec(), tools().chroot()].map(|tool| (tool, 125));
+    for (tool, status) in links.into_iter().chain([(tools().fetch(), 1)]) {
+        let name = tool.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let more = match name.as_str() {
+            "cgexec-rs" => "--check",
+            "rootfs-fetch" => "--list",
+            _ => "-h",
+        };
+        for option in ["--help", "--version", more] {
+            let shell = |line: &str| Run::new("sh").args(["-c", line]).arg(&tool).arg(option).end();
+            for (line, error) in [
+                ("\"$0\" $1 >/dev/full", "No space left on device (ENOSPC)"),
+                ("\"$0\" $1 >&-", "Bad file descriptor (EBADF)"),
+            ] {
+                // std's start opens /dev/null in place of a descriptor that is closed
+                if name == "rootfs-fetch" && line.ends_with("&-") {
+                    continue;
+                }
+                let said = shell(line).ended(End::Exit(status)).err();
+                let expected = format!("{name}: cannot write to standard output: write(1): {error}\n");
+                assert_eq!(said, expected, "{option}");
+            }
+            // the reader has what it wanted
+            let piped = shell("{ \"$0\" $1; echo $? >&2; } | :").ended(End::Exit(0));
+            let status = piped.err();
+            assert!(status == "0\n" || option == "--check" && status == "125\n", "{option}: {status}");
+        }
+    }
+}
+
 mod on_host {
     use super::*;
 

@@ -71,8 +71,7 @@ pub fn run(argv: Vec<OsString>) -> ! {
     if options.check {
         let check =
             check(options, &operands, &reporter).unwrap_or_else(|failure| reporter.exit_with(&failure));
-        sys::write_stdout(check.text.as_bytes());
-        sys::exit(if check.possible { 0 } else { chain::FAILED })
+        args::print(&TOOL, &check.text, if check.possible { 0 } else { chain::FAILED })
     }
     if options.moves {
         let plan = move_processes(options, &operands, &reporter);

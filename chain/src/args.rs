@@ -15,7 +15,8 @@ use clap::{Arg, ArgAction, Command};
 use crate::chain_dry_run::{DRY_RUN, EXPLAIN};
 use crate::command::TOOLS;
 use crate::exit::FAILED;
-use crate::reporter::{Detail, Reporter, Verbosity};
+use crate::failure::Failure;
+use crate::reporter::{Detail, ErrnoText, Reporter, Verbosity};
 use system::sys;
 
 /// A tool's description of itself: the head of its help, its man page, its completions.
@@ -31,6 +32,8 @@ pub struct Tool {
     pub version: &'static str,
     /// The exit status of a usage error: 125 for a link of a chain.
     pub usage_error: i32,
+    /// The exit status if standard output cannot be written: 125 for a link of a chain.
+    pub write_error: i32,
     /// The hint for an option that it does not have, from the tool's name, the word as the user typed it, and
     /// the next word, which may be its value. None if no known program has the option.
     pub advice: fn(&str, &str, &str) -> Option<String>,
@@ -188,9 +191,7 @@ fn parse_with_clap<O: clap::Args>(
 /// Prints help, the version or a usage error, and ends the process.
 pub fn end_with(tool: &Tool, error: &clap::Error, argv: &[OsString]) -> ! {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        // the only output that goes to standard output, because the user asked for it
-        sys::write_stdout(error.render().to_string().as_bytes());
-        sys::exit(0);
+        print(tool, &error.render().to_string(), 0);
     }
     let reporter = Reporter::new(tool.name, Verbosity::Quiet);
     let word = unknown_option(error, argv).or_else(|| abbreviation(error, argv));
@@ -199,6 +200,14 @@ pub fn end_with(tool: &Tool, error: &clap::Error, argv: &[OsString]) -> ! {
         (tool.advice)(tool.name, word, next)
     });
     usage_error(tool, &reporter, &one_line(error), advice.or_else(|| suggestion(error)).as_deref())
+}
+
+/// Prints what the user asked for instead of a run, the only text on standard output, and ends the process with
+/// `status`, or with the tool's own if the text cannot be written.
+pub fn print(tool: &Tool, text: &str, status: i32) -> ! {
+    let Err(errno) = sys::write_stdout(text.as_bytes()) else { sys::exit(status) };
+    let failure = Failure::new(format!("cannot write to standard output: write(1): {}", ErrnoText(errno)));
+    Reporter::new(tool.name, Verbosity::Quiet).exit_with(&failure.status(tool.write_error))
 }
 
 /// The option that the tool does not have, as the user typed it: `-it`, where clap knows only `-t`.

@@ -25,6 +25,7 @@ pub const TOOL: Tool = Tool {
     operands: "[--] NEWROOT [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
+    write_error: chain::FAILED,
     advice: hints::advice,
 };
 

@@ -31,6 +31,7 @@ pub const TOOL: Tool = Tool {
     operands: "SOURCE DIRECTORY",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: Kind::Usage.status(),
+    write_error: Kind::Io.status(),
     advice: hints::advice,
 };
 

@@ -67,7 +67,7 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
     io::take_umask();
     let options = parsed.options;
     if options.list && parsed.operands.is_empty() {
-        return finish(io::write_all(rustix::stdio::stdout(), source::distro::list().as_bytes()), &reporter);
+        args::print(&TOOL, &source::distro::list(), 0)
     }
     let operands = Operands::parse(parsed.operands, &options).unwrap_or_else(|failure| {
         args::usage_error(&TOOL, &reporter, &failure.message, failure.hint.as_deref())

@@ -45,7 +45,8 @@ pub use user_namespace::user_namespace;
 /// are close-on-exec, and an inherited one never is.
 pub fn write_stderr(line: &[u8]) {
     if inherited(2) {
-        write_all(2, line);
+        // there is nowhere to report it
+        let _ = write_all(2, line);
     }
 }
 
@@ -56,32 +57,36 @@ pub fn stderr_columns() -> Option<usize> {
     Some(size.ws_col.into())
 }
 
-/// Writes text that the user asked for, such as `--help`, to standard output.
-pub fn write_stdout(text: &[u8]) {
-    if inherited(1) {
-        write_all(1, text);
-    }
+/// Writes text that the user asked for, such as `--help`, to standard output. A reader that has closed its end of a
+/// pipe has read what it wanted.
+///
+/// # Errors
+/// Those of write(2); EBADF if the caller closed descriptor 1.
+pub fn write_stdout(text: &[u8]) -> nix::Result<()> {
+    if inherited(1) { write_all(1, text) } else { Err(Errno::EBADF) }
 }
 
-fn write_all(fd: c_int, mut rest: &[u8]) {
+fn write_all(fd: c_int, mut rest: &[u8]) -> nix::Result<()> {
     // SAFETY: `inherited` has just seen that it is open, and this process has no other thread.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     let pipe: SigSet = std::iter::once(Signal::SIGPIPE).collect();
     let mut before = SigSet::empty();
     // a closed pipe must not end us; the signal's disposition belongs to the command and stays
     let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_BLOCK, Some(&pipe), Some(&mut before));
-    while !rest.is_empty() {
+    let mut written = Ok(());
+    while !rest.is_empty() && written.is_ok() {
         match nix::unistd::write(fd, rest) {
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
             Err(Errno::EPIPE) => {
                 forget_signal(&pipe);
                 break;
             }
-            Err(_) => break,
+            Err(error) => written = Err(error),
         }
     }
     let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+    written
 }
 
 /// Ends the process at once: no destructors, no exit handlers, nothing flushed.

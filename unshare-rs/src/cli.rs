@@ -28,6 +28,7 @@ pub const TOOL: Tool = Tool {
     operands: "[--] [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
+    write_error: chain::FAILED,
     advice: hints::advice,
 };
 

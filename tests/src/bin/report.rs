@@ -34,10 +34,7 @@ fn report(args: Vec<OsString>) -> i32 {
     say("ignored", &numbers(is_ignored));
     let written = match args.get(1) {
         Some(file) if file != "-" => fs::write(file, text).is_ok(),
-        _ => {
-            system::sys::write_stdout(text.as_bytes());
-            true
-        }
+        _ => system::sys::write_stdout(text.as_bytes()).is_ok(),
     };
     i32::from(!written)
 }
