@@ -5,6 +5,7 @@ mod image_in_file;
 mod kept_stream;
 mod layer_streams;
 
+use std::fmt::Display;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,6 +58,13 @@ impl Fetch<'_> {
 
     fn unpack_or_list(&self, input: Input) -> Result<()> {
         if self.is_dry_run() { self.list(input) } else { self.make(input) }
+    }
+
+    /// Prints a line about something other than a failure, unless `--quiet` asks for failures alone.
+    fn note(&self, line: impl Display) {
+        if self.config.output != Output::Quiet {
+            self.reporter.message(line);
+        }
     }
 
     fn is_dry_run(&self) -> bool {
@@ -186,7 +194,7 @@ impl Fetch<'_> {
         let Input::Image(image) = input else { return false };
         let to_blame = failure.is(Kind::Damaged) && image.forget_damaged().unwrap_or(false);
         if to_blame {
-            self.reporter.message("a layer in the cache was damaged: fetching it again");
+            self.note("a layer in the cache was damaged: fetching it again");
         }
         to_blame
     }

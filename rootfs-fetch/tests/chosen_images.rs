@@ -245,9 +245,9 @@ fn an_archive_is_an_image_by_its_manifest_from_a_file_a_pipe_and_in_part() {
     assert!(outcome.code == Some(0) && outcome.stderr.starts_with(said), "{outcome:?}");
     fs::remove_dir_all(scratch.work().join("root")).unwrap();
     for pipe in ["-", "/dev/stdin"] {
-        let outcome = scratch.feed(As::Caller, &archive, &["--dry-run", "-q", pipe, "root"]);
+        let outcome = scratch.feed(As::Caller, &archive, &["--dry-run", pipe, "root"]);
         let would = "rootfs-fetch: this archive is a container image: a run would unpack its layers\n";
-        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), would));
+        assert!(outcome.code == Some(0) && outcome.stderr.ends_with(would), "{outcome:?}");
         let outcome = scratch.feed(As::Caller, &archive, &["--exclude=none", pipe, "root"]);
         assert!(outcome.code == Some(4) && outcome.stderr.contains("hint: save it to a file"), "{outcome:?}");
     }

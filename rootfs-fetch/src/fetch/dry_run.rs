@@ -45,7 +45,7 @@ impl Fetch<'_> {
             Input::Archive(stream, _) => self.list_whole(stream, placement),
             Input::Image(image) => self.list_image(&image),
             Input::Host(plan) => {
-                plan.paths().iter().for_each(|path| self.reporter.message(path.display()));
+                plan.paths().iter().for_each(|path| self.note(path.display()));
                 Ok(())
             }
         }
@@ -82,7 +82,7 @@ impl Fetch<'_> {
             if placement == Placement::EmptyDir {
                 return Err(stream_in_place());
             }
-            self.reporter.message("this archive is a container image: a run would unpack its layers");
+            self.note("this archive is a container image: a run would unpack its layers");
         } else if !is_image && self.config.image_config.is_some() {
             return Err(Failure::damaged("the archive is not an image: it has no configuration"));
         }
@@ -92,7 +92,7 @@ impl Fetch<'_> {
     fn list_image(&self, image: &Image) -> Result<()> {
         let mut archive = Listed::of(self, ArchiveKind::Layer);
         self.layer_streams(image, &Progress::hidden())?.try_for_each(|(layer, stream)| {
-            self.reporter.message(format_args!("layer {}", layer.path));
+            self.note(format_args!("layer {}", layer.path));
             archive.list(&mut stream?, Reader::of_layer())
         })?;
         self.config.policy.selection.check(archive.counts)

@@ -107,7 +107,7 @@ impl Fetch<'_> {
             unpacked.abandon()?;
             return self.run_as_image(LocalImage { format, path: path.to_path_buf(), tag: None });
         }
-        self.reporter.message(IS_IMAGE);
+        self.note(IS_IMAGE);
         if !unpacked.is_sibling() {
             unpacked.abandon()?;
             return Err(stream_in_place());
@@ -143,7 +143,7 @@ impl Fetch<'_> {
     /// # Errors
     /// Every [`Failure`].
     pub fn run_as_image(&self, local: LocalImage) -> Result<()> {
-        self.reporter.message(IS_IMAGE);
+        self.note(IS_IMAGE);
         let image = self.opener().local_image(&local)?;
         Fetch { source: Source::Image(local), ..*self }.unpack_or_list(Input::Image(image))
     }

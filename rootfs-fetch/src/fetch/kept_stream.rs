@@ -40,7 +40,7 @@ impl Fetch<'_> {
         match kept? {
             Kept::Archive(stream) => Ok(Some(Input::Archive(*stream, progress))),
             Kept::Image(format, files) => {
-                self.reporter.message(IS_IMAGE);
+                self.note(IS_IMAGE);
                 let image = self.opener().image_in(files, format)?;
                 let source = Source::Image(LocalImage { format, path: self.directory.into(), tag: None });
                 Fetch { source, ..*self }.unpack_or_list(Input::Image(image)).map(|()| None)
