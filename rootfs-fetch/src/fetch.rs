@@ -31,6 +31,7 @@ use crate::unpack::report::Report;
 use crate::unpack::{ArchiveKind, Unpacker};
 
 const IS_IMAGE: &str = "this archive is a container image: unpacking its layers";
+const NO_CONFIG: &str = "the archive is not an image: it has no configuration";
 
 /// The creation of a directory from a source.
 #[derive(Debug)]
@@ -112,7 +113,7 @@ impl Fetch<'_> {
         let accepted = filled.and_then(|report| {
             let format = if looks_first { None } else { self.image_format(&destination, &report)? };
             if format.is_none() && self.config.image_config.is_some() && image_config.is_none() {
-                return Err(Failure::damaged("the archive is not an image: it has no configuration"));
+                return Err(Failure::damaged(NO_CONFIG));
             }
             if let (Some(path), Some(image_config)) = (&self.config.image_config, &image_config) {
                 write_image_config(image_config, path)?;
@@ -187,6 +188,26 @@ impl Fetch<'_> {
                 Err(Failure::new(Kind::Usage, "the host's programs have no configuration"))
             }
         }
+    }
+
+    /// The configuration of an image, of which nothing is unpacked.
+    ///
+    /// # Errors
+    /// Every [`Failure`].
+    pub fn only_image_config(&self) -> Result<Vec<u8>> {
+        let path = match &self.source {
+            Source::File(path) if self.file().is_some() || path.is_dir() || !path.exists() => path,
+            Source::File(_) | Source::Stdin | Source::Url(_) => {
+                let line = "the configuration of an image in a stream is known when it is unpacked";
+                return Err(Failure::new(Kind::Usage, line)
+                    .hint("name a DIRECTORY, or save the archive to a file and use that as SOURCE"));
+            }
+            source => return self.opener().image_config(source),
+        };
+        // fails for what does not exist, and for what is not an archive
+        drop(self.opener().open(&self.source, |_| Progress::hidden())?);
+        let local = self.image_in_file(path)?.ok_or_else(|| Failure::damaged(NO_CONFIG))?;
+        Ok(self.opener().local_image(&local)?.config().to_vec())
     }
 
     /// Whether a damaged blob in the cache caused the failure. The blob is then removed.

@@ -106,7 +106,9 @@ fn fetch(
             io::write_all(rustix::stdio::stdout(), line.as_bytes())
         }
         Target::ImageConfig(path) => {
-            let image_config = opener.image_config(&source)?;
+            let directory = Path::new(".");
+            let image_config =
+                Fetch { source, directory, config: &config, net, reporter }.only_image_config()?;
             if dry_run { Ok(()) } else { write_image_config(&image_config, path) }
         }
     }
