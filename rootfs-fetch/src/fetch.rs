@@ -18,9 +18,11 @@ use crate::destination::{Destination, IfExists};
 use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
 use crate::fetch::layer_streams::LayerStreams;
+use crate::host::target::{Limits, Target};
 use crate::interrupt::Interrupt;
 use crate::net::client::Net;
 use crate::oci::image::Image;
+use crate::oci::platform::WantedPlatform;
 use crate::progress::Progress;
 use crate::source::Source;
 use crate::source::input::{Input, Opener, write_image_config};
@@ -95,7 +97,10 @@ impl Fetch<'_> {
     }
 
     fn make(&self, mut input: Input) -> Result<()> {
-        let image_config = self.image_config(&input)?;
+        let image_config = self.image_config(&input);
+        if let Input::Host(plan) = &input {
+            plan.check(&self.config.policy, self.limits())?;
+        }
         let destination = Destination::prepare(self.directory, self.config.if_exists)?;
         let is_merge = destination.is_merge();
         if is_merge {
@@ -108,12 +113,17 @@ impl Fetch<'_> {
         if !matches!(found, Ok(None)) {
             return self.start_again(destination, input, found);
         }
+        // before anything is unpacked
+        let is_archive = matches!(input, Input::Archive(..));
+        if let Err(failure) = if is_archive && looks_first { self.check_plain_archive() } else { Ok(()) } {
+            return self.start_again(destination, input, Err(failure));
+        }
         let filled = self.fill(&destination, &mut input);
         let can_be_image = filled.is_err() && !looks_first;
         let accepted = filled.and_then(|report| {
             let format = if looks_first { None } else { self.image_format(&destination, &report)? };
-            if format.is_none() && self.config.image_config.is_some() && image_config.is_none() {
-                return Err(Failure::damaged(NO_CONFIG));
+            if format.is_none() && is_archive {
+                self.check_plain_archive()?;
             }
             if let (Some(path), Some(image_config)) = (&self.config.image_config, &image_config) {
                 write_image_config(image_config, path)?;
@@ -180,14 +190,9 @@ impl Fetch<'_> {
     }
 
     /// The configuration for `--config`. An archive's is only known after it is unpacked.
-    fn image_config(&self, input: &Input) -> Result<Option<Vec<u8>>> {
-        match (&self.config.image_config, input) {
-            (None, _) | (Some(_), Input::Archive(..)) => Ok(None),
-            (Some(_), Input::Image(image)) => Ok(Some(image.config().to_vec())),
-            (Some(_), Input::Host(_)) => {
-                Err(Failure::new(Kind::Usage, "the host's programs have no configuration"))
-            }
-        }
+    fn image_config(&self, input: &Input) -> Option<Vec<u8>> {
+        let Input::Image(image) = input else { return None };
+        self.config.image_config.as_ref().map(|_| image.config().to_vec())
     }
 
     /// The configuration of an image, of which nothing is unpacked.
@@ -210,6 +215,25 @@ impl Fetch<'_> {
         Ok(self.opener().local_image(&local)?.config().to_vec())
     }
 
+    /// Refuses an archive that is not an image if an option needs an image.
+    fn check_plain_archive(&self) -> Result<()> {
+        if self.config.image_config.is_some() {
+            return Err(Failure::damaged(NO_CONFIG));
+        }
+        match &self.config.platform {
+            WantedPlatform::Named(_) => {
+                let line = "the archive is not an image: it has no platform";
+                Err(Failure::new(Kind::NotFound, line).hint("omit --platform"))
+            }
+            WantedPlatform::Host(_) => Ok(()),
+        }
+    }
+
+    /// The most that the host's programs can take.
+    fn limits(&self) -> Limits {
+        Limits { entries: self.config.policy.max_entries, bytes: self.config.max_bytes }
+    }
+
     /// Whether a damaged blob in the cache caused the failure. The blob is then removed.
     fn is_cache_to_blame(&self, failure: &Failure, input: &Input) -> bool {
         let Input::Image(image) = input else { return false };
@@ -230,13 +254,13 @@ impl Fetch<'_> {
         let tree = Tree::new(destination.open_root()?, origin)?;
         // an image's log file full of zeros could fill a disk
         let sparse = self.config.policy.sparse || matches!(input, Input::Image(_));
-        let unpacker = |tree| {
-            let may_inherit = !destination.is_sibling();
-            let policy = Policy { may_inherit, sparse, ..self.config.policy.clone() };
-            Unpacker::new(tree, policy, *self.reporter)
-        };
+        let may_inherit = !destination.is_sibling();
+        let policy = Policy { may_inherit, sparse, ..self.config.policy.clone() };
+        let unpacker = |tree| Unpacker::new(tree, policy.clone(), *self.reporter);
         match input {
-            Input::Host(plan) => plan.make(tree, self.interrupt()),
+            Input::Host(plan) => {
+                plan.make(Target::new(tree, &policy, self.limits(), *self.reporter), self.interrupt())
+            }
             Input::Archive(stream, progress) => {
                 let mut unpacker = unpacker(tree);
                 let unpacked = unpacker.archive(stream, ArchiveKind::Whole, self.interrupt());

@@ -12,10 +12,12 @@ pub mod libraries;
 pub mod programs;
 pub mod runtime_files;
 pub mod skeleton;
+pub mod target;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use chain::reporter::quoted;
@@ -23,8 +25,9 @@ use chain::reporter::quoted;
 use crate::failure::{Failure, Kind, Result};
 use crate::host::copy::Copier;
 use crate::host::libraries::{Libraries, Requirements};
+use crate::host::target::{Limits, Target};
 use crate::interrupt::Interrupt;
-use crate::tree::Tree;
+use crate::tree::name::Name;
 use crate::unpack::policy::Policy;
 use crate::unpack::report::{Report, Size};
 
@@ -167,23 +170,41 @@ impl CopyPlan {
         self.paths.iter().find(|path| path.file_name() == Some(OsStr::new("libpam.so.0"))).cloned()
     }
 
-    /// Copies all files into a tree.
+    /// Checks that something is selected, and that it is not more than allowed, as far as the located files show it.
     ///
     /// # Errors
-    /// I/O, or a signal.
-    pub fn make(&self, mut tree: Tree, interrupt: &Interrupt) -> Result<Report> {
-        let mut report = Report::default();
-        let policy = Policy::for_caller();
-        file_copy::with_workers(|workers| {
-            self.copy(&mut Copier::new(&mut tree, &mut report, workers), interrupt)
-        })
-        .map_err(|failure| self.full(failure))?;
-        skeleton::make(&mut tree, &policy, self.pam().is_some(), &mut report)?;
-        crate::unpack::finish::directories(&mut tree, &policy, &mut report)?;
+    /// Not found, if nothing is selected; damaged, for more than the limits.
+    pub fn check(&self, policy: &Policy, limits: Limits) -> Result<()> {
+        let selected = self.selected(policy);
+        if selected.is_empty() && !skeleton::is_selected(&policy.selection) {
+            return Err(Failure::new(Kind::NotFound, "--exclude leaves nothing of the host's programs"));
+        }
+        let sizes = selected.iter().filter_map(|path| std::fs::metadata(path).ok()).map(|meta| meta.len());
+        limits.check(selected.len() as u64, sizes.sum())
+    }
+
+    /// The located files that `--exclude` does not skip.
+    pub fn selected(&self, policy: &Policy) -> Vec<&Path> {
+        let name = |path: &PathBuf| Name::parse(path.as_os_str().as_bytes()).ok();
+        let selects =
+            |path: &&PathBuf| name(path).is_none_or(|name| policy.selection.select(&name).is_some());
+        self.paths.iter().filter(selects).map(PathBuf::as_path).collect()
+    }
+
+    /// Copies the selected files into a tree.
+    ///
+    /// # Errors
+    /// Those of [`Self::check`]; I/O, or a signal.
+    pub fn make(&self, mut target: Target<'_>, interrupt: &Interrupt) -> Result<Report> {
+        file_copy::with_workers(|workers| self.copy(&mut Copier::new(&mut target, workers), interrupt))
+            .map_err(|failure| self.full(failure))?;
+        skeleton::make(&mut target, self.pam().is_some())?;
+        let Target { mut tree, mut report, policy, .. } = target;
+        crate::unpack::finish::directories(&mut tree, policy, &mut report)?;
         Ok(report)
     }
 
-    fn copy(&self, copier: &mut Copier<'_>, interrupt: &Interrupt) -> Result<()> {
+    fn copy(&self, copier: &mut Copier<'_, '_>, interrupt: &Interrupt) -> Result<()> {
         // keep all names of a program, above all /bin/sh
         for directory in PROGRAMS.map(Path::new).into_iter().filter(|directory| directory.is_symlink()) {
             copier.path(directory)?;
@@ -208,11 +229,6 @@ impl CopyPlan {
         let sizes = self.paths.iter().filter_map(|path| std::fs::metadata(path).ok());
         let needed = sizes.map(|meta| meta.len().next_multiple_of(BLOCK_BYTES)).sum();
         failure.hint(format_args!("{} are needed", Size(needed)))
-    }
-
-    /// The files to copy, in the order in which they were located.
-    pub fn paths(&self) -> &[PathBuf] {
-        &self.paths
     }
 }
 

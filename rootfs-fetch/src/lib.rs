@@ -100,6 +100,7 @@ fn fetch(
     match &operands.target {
         Target::Directory(directory) => Fetch { source, directory, config: &config, net, reporter }.run(),
         Target::PrintedDigest => {
+            source::refused::check_printed_digest(&source, &config)?;
             // there is nothing to clean up, so a signal need not wait for the next bytes
             interrupt::unblock_signals();
             let line = format!("{}\n", opener.digest(&source)?);

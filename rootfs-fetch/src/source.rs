@@ -3,6 +3,7 @@
 pub mod checksums;
 pub mod distro;
 pub mod input;
+pub mod refused;
 pub mod signature;
 pub mod spelling;
 pub mod suggest;

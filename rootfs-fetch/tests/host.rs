@@ -136,6 +136,116 @@ fn a_library_for_no_processor_is_none() {
     assert!(outcome.stderr.contains("needs the library \"libonly.so\""), "{outcome:?}");
 }
 
+fn into(scratch: &Scratch, source: &str) -> tests::fetch::Outcome {
+    scratch.feed(As::Caller, b"", &["-q", "--into", source, "root"])
+}
+
+/// The files of a tree with this name.
+fn named(root: &Path, name: &str) -> Vec<std::path::PathBuf> {
+    let found = tree(root).into_keys().filter(|path| path.file_name().is_some_and(|last| last == name));
+    found.map(|path| root.join(path)).collect()
+}
+
+#[test]
+fn programs_are_added_to_a_tree_and_replace_only_what_the_host_also_has() {
+    let scratch = Scratch::new();
+    made(&scratch, "host:sh");
+    let root = scratch.work().join("root");
+    let libc = named(&root, "libc.so.6").remove(0);
+    let good = std::fs::read(&libc).unwrap();
+    std::fs::write(&libc, "an old one").unwrap();
+    std::fs::write(root.join("etc/passwd"), "mine\n").unwrap();
+    std::fs::remove_file(root.join("etc/hosts")).unwrap();
+    std::fs::remove_dir(root.join("home")).unwrap();
+    std::os::unix::fs::symlink("var/home", root.join("home")).unwrap();
+    std::fs::set_permissions(root.join("root"), std::os::unix::fs::PermissionsExt::from_mode(0o750)).unwrap();
+    let outcome = into(&scratch, "host:cat");
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert!(!named(&root, "cat").is_empty() && !named(&root, "sh").is_empty());
+    assert!(std::fs::read(&libc).unwrap() == good, "the library is the host's");
+    // what the host does not have, but a new root would get
+    assert_eq!(std::fs::read_to_string(root.join("etc/passwd")).unwrap(), "mine\n");
+    assert!(root.join("etc/hosts").exists());
+    assert_eq!(std::fs::read_link(root.join("home")).unwrap(), Path::new("var/home"));
+    assert_eq!(root.join("root").metadata().unwrap().mode() & 0o7777, 0o750);
+}
+
+#[test]
+fn a_link_in_a_tree_leads_no_copy_outside() {
+    for walk in [false, true] {
+        let scratch = Scratch::new();
+        made(&scratch, "host:sh,cat");
+        let root = scratch.work().join("root");
+        let outside = scratch.path("outside");
+        let before = scratch.surroundings();
+        for name in ["cat", "libc.so.6"] {
+            for path in named(&root, name) {
+                std::fs::remove_file(&path).unwrap();
+                std::os::unix::fs::symlink(outside.join("secret"), &path).unwrap();
+            }
+        }
+        std::fs::remove_dir_all(root.join("usr/lib/locale")).unwrap_or_default();
+        std::os::unix::fs::symlink(outside.join("directory"), root.join("usr/lib/locale"))
+            .unwrap_or_default();
+        std::fs::remove_dir_all(root.join("dev")).unwrap();
+        std::os::unix::fs::symlink(outside.join("new"), root.join("dev")).unwrap();
+        std::fs::remove_file(root.join("etc/hosts")).unwrap();
+        std::os::unix::fs::symlink(outside.join("hosts"), root.join("etc/hosts")).unwrap();
+        let mut command = scratch.command(As::Caller);
+        command.args(["-q", "--into", "host:cat", "root"]);
+        if walk {
+            command.env("ROOTFS_FETCH_NO_OPENAT2", "1");
+        }
+        let outcome = tests::fetch::feed(command, b"");
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "walk: {walk}");
+        assert_eq!(scratch.surroundings(), before, "walk: {walk}");
+        for name in ["cat", "libc.so.6"] {
+            let files = named(&root, name);
+            assert!(files.iter().any(|path| path.symlink_metadata().unwrap().is_file()), "{files:?}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_of_a_tree_stays_where_the_host_has_a_link_to_one() {
+    for (name, wanted) in [("bin", "sh"), ("lib64", "ld-linux-x86-64.so.2")] {
+        let is_there = Path::new("/").join(name).join(wanted).exists();
+        if !is_there || !Path::new("/").join(name).is_symlink() {
+            continue;
+        }
+        for to in [None, Some("opt/other")] {
+            let scratch = Scratch::new();
+            let root = scratch.work().join("root");
+            let real = root.join(to.unwrap_or(name));
+            std::fs::create_dir_all(&real).unwrap();
+            std::fs::write(real.join("mine"), "mine").unwrap();
+            if let Some(to) = to {
+                std::os::unix::fs::symlink(to, root.join(name)).unwrap();
+            }
+            let outcome = into(&scratch, "host:/bin/sh");
+            assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{name} {to:?}");
+            assert!(real.join("mine").exists());
+            assert_eq!(std::fs::read_link(root.join(name)).ok(), to.map(Into::into));
+            // the program and its loader have the names by which they are used
+            assert!(real.join(wanted).symlink_metadata().is_ok(), "{name} {to:?}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_of_a_tree_is_not_replaced_by_a_program() {
+    let scratch = Scratch::new();
+    made(&scratch, "host:sh");
+    let root = scratch.work().join("root");
+    let cat = named(&root, "sh").remove(0).with_file_name("cat");
+    std::fs::create_dir(&cat).unwrap();
+    std::fs::write(cat.join("mine"), "mine").unwrap();
+    let outcome = into(&scratch, "host:cat");
+    assert_eq!(outcome.code, Some(4), "{outcome:?}");
+    assert!(outcome.stderr.contains("it would replace an existing directory"), "{outcome:?}");
+    assert!(cat.join("mine").exists());
+}
+
 mod as_root {
     use super::*;
 

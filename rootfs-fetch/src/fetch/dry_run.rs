@@ -8,7 +8,7 @@ use crate::archive::tar::reader::{Reader, skip_rest};
 use crate::archive::tar::{Entry, EntryKind};
 use crate::config::Output;
 use crate::destination::{Destination, Placement};
-use crate::failure::{Failure, Kind, Result};
+use crate::failure::Result;
 use crate::fetch::Fetch;
 use crate::fetch::image_in_file::{begins_like_image, partial_stream, stream_in_place};
 use crate::oci::image::{Image, ImageFormat, LocalImage};
@@ -33,9 +33,6 @@ impl Fetch<'_> {
     /// Those of the run, as far as they can be known without creating anything.
     pub fn list(&self, input: Input) -> Result<()> {
         let placement = Destination::check(self.directory, self.config.if_exists)?;
-        if self.config.image_config.is_some() && matches!(input, Input::Host(_)) {
-            return Err(Failure::new(Kind::Usage, "the host's programs have no configuration"));
-        }
         let input = match placement {
             Placement::Merge => self.unless_image(input)?,
             Placement::Sibling | Placement::EmptyDir => Some(input),
@@ -45,7 +42,8 @@ impl Fetch<'_> {
             Input::Archive(stream, _) => self.list_whole(stream, placement),
             Input::Image(image) => self.list_image(&image),
             Input::Host(plan) => {
-                plan.paths().iter().for_each(|path| self.note(path.display()));
+                plan.check(&self.config.policy, self.limits())?;
+                plan.selected(&self.config.policy).iter().for_each(|path| self.note(path.display()));
                 Ok(())
             }
         }
@@ -83,10 +81,8 @@ impl Fetch<'_> {
                 return Err(stream_in_place());
             }
             self.note("this archive is a container image: a run would unpack its layers");
-        } else if !is_image && self.config.image_config.is_some() {
-            return Err(Failure::damaged("the archive is not an image: it has no configuration"));
         }
-        Ok(())
+        if is_image { Ok(()) } else { self.check_plain_archive() }
     }
 
     fn list_image(&self, image: &Image) -> Result<()> {

@@ -1,15 +1,14 @@
 //! Files and directories that a root directory needs besides its programs.
 
-use chain::reporter::Quoted;
 use rustix::fs::Mode;
 
 use crate::archive::tar::{Entry, EntryKind, Time};
 use crate::failure::{Failure, Result};
-use crate::tree::Tree;
+use crate::host::target::Target;
 use crate::tree::name::Name;
 use crate::unpack::file;
 use crate::unpack::policy::Policy;
-use crate::unpack::report::Report;
+use crate::unpack::selection::Selection;
 
 /// Empty directories and their modes.
 const DIRECTORIES: [(&str, u32); 12] = [
@@ -54,18 +53,27 @@ const PAM: (&str, &str) = (
      account required pam_permit.so\npassword required pam_deny.so\nsession required pam_permit.so\n",
 );
 
-/// Creates the skeleton.
-pub fn make(tree: &mut Tree, policy: &Policy, with_pam: bool, report: &mut Report) -> Result<()> {
+/// Creates the skeleton. What a tree had before stays as it was.
+pub fn make(target: &mut Target<'_>, with_pam: bool) -> Result<()> {
     for (path, mode) in DIRECTORIES {
-        let inode = tree.make_directory(&Name::parse(path.as_bytes())?)?;
-        tree.directories().set_metadata(inode, directory(path, mode, policy))?;
-        report.directories += 1;
+        let name = Name::parse(path.as_bytes())?;
+        if target.selects(&name) && !target.had(&name)? {
+            let inode = target.tree.make_directory(&name)?;
+            target.tree.directories().set_metadata(inode, directory(path, mode, target.policy))?;
+            target.count_directory(&name)?;
+        }
     }
     let pam = with_pam.then_some(PAM);
     for (path, text) in FILES.into_iter().chain(pam) {
-        write(tree, path, text.as_bytes(), report)?;
+        write(target, path, text.as_bytes())?;
     }
-    write(tree, "etc/os-release", os_release().as_bytes(), report)
+    write(target, "etc/os-release", os_release().as_bytes())
+}
+
+/// Whether there is anything in it that a selection selects.
+pub fn is_selected(selection: &Selection) -> bool {
+    let names = DIRECTORIES.map(|(path, _)| path).into_iter().chain(FILES.map(|(path, _)| path));
+    names.filter_map(|path| Name::parse(path.as_bytes()).ok()).any(|name| selection.select(&name).is_some())
 }
 
 /// The host's os-release with a VARIANT that scripts can detect.
@@ -94,10 +102,14 @@ fn directory(path: &str, mode: u32, policy: &Policy) -> Entry {
     }
 }
 
-fn write(tree: &mut Tree, path: &str, text: &[u8], report: &mut Report) -> Result<()> {
-    let entry_path = tree.entry_path(&Name::parse(path.as_bytes())?)?;
-    let failed =
-        |call: &str, error| Failure::call(format_args!("create {}", Quoted(path.as_bytes())), call, error);
+fn write(target: &mut Target<'_>, path: &str, text: &[u8]) -> Result<()> {
+    let name = Name::parse(path.as_bytes())?;
+    if !target.selects(&name) || target.had(&name)? {
+        return Ok(());
+    }
+    target.count_file(&name, text.len() as u64)?;
+    let entry_path = target.tree.entry_path(&name)?;
+    let failed = |call: &str, error| Failure::call(format_args!("create {name}"), call, error);
     let fd =
         file::create(&entry_path, Mode::from_raw_mode(0o644)).map_err(|error| failed("openat()", error))?;
     let mut rest = text;
@@ -105,7 +117,5 @@ fn write(tree: &mut Tree, path: &str, text: &[u8], report: &mut Report) -> Resul
         let written = rustix::io::write(&fd, rest).map_err(|error| failed("write()", error))?;
         rest = rest.get(written..).unwrap_or_default();
     }
-    report.files += 1;
-    report.bytes += text.len() as u64;
     Ok(())
 }

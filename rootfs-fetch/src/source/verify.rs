@@ -15,11 +15,13 @@ use crate::digest::Digest;
 use crate::failure::{Failure, Kind, Result};
 use crate::net::client::Net;
 use crate::net::transfer::document;
+use crate::oci::platform::WantedPlatform;
 use crate::source::Source;
 use crate::source::checksums;
 use crate::source::distro::{
     ArchiveSite, DigestDocument, DistroRelease, MAX_DOCUMENT_BYTES, PublishedArchive,
 };
+use crate::source::refused;
 use crate::source::signature::{self, Keyring};
 use crate::tree::name::Name;
 
@@ -45,6 +47,7 @@ pub fn verify_source(
         return published_archive(name, config, &documents, reporter);
     }
     let source = Source::parse(operand)?;
+    refused::check(&source, config)?;
     if config.mirror.is_some() {
         return usage("--mirror works only with distro:");
     }
@@ -100,6 +103,10 @@ fn published_archive(
     }
     selection.below = Name::parse(&[found.subdir.bytes(), selection.below.bytes()].join(&b'/'))?;
     config.digest.get_or_insert(digest);
+    if !found.is_image {
+        // the archive was chosen for it, and has no platform itself
+        config.platform = WantedPlatform::Host(config.platform.platform().clone());
+    }
     Ok(Source::Url(found.archive))
 }
 

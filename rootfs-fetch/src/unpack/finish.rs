@@ -16,7 +16,9 @@ pub fn directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Res
     let root = tree.root_inode();
     for inode in tree.directories().order() {
         let Some(directory) = tree.directories().finish(inode) else { continue };
-        if directory.metadata.is_none() && directory.origin == Origin::Found {
+        // --mode also counts for a DIRECTORY that existed before
+        let named = policy.root_mode.filter(|_| inode == root);
+        if directory.metadata.is_none() && directory.origin == Origin::Found && named.is_none() {
             continue;
         }
         let opened = if inode == root {
@@ -38,11 +40,11 @@ pub fn directories(tree: &mut Tree, policy: &Policy, report: &mut Report) -> Res
             acl_names::resolve(tree, metadata);
         }
         let is_new_root = inode == root && directory.origin == Origin::Made;
-        if let Some(metadata) = metadata.as_mut().filter(|_| is_new_root) {
-            metadata.mode = policy.root_mode.unwrap_or(metadata.mode & !umask().as_raw_mode());
+        let mask = if is_new_root { umask().as_raw_mode() } else { 0 };
+        if let Some(metadata) = metadata.as_mut() {
+            metadata.mode = named.unwrap_or(metadata.mode & !mask);
         }
-        let usual =
-            if is_new_root { policy.root_mode.unwrap_or(0o755 & !umask().as_raw_mode()) } else { 0o755 };
+        let usual = named.unwrap_or(0o755 & !mask);
         metadata::finish_directory(&fd, metadata.as_deref(), usual, policy, report)
             .map_err(|failure| failure.within(Quoted(&tree.directories().real(inode))))?;
     }
