@@ -16,7 +16,7 @@ mod anywhere {
     #[test]
     fn what_is_typed_from_elsewhere_has_its_name_here_or_its_tool() {
         for (typed, answer) in [
-            (&["--pid", "host"][..], "docker's --pid is an option of unshare-rs here: "),
+            (&["--pid", "host"][..], "docker's --pid host is an option of unshare-rs here: "),
             (&["--cgroup-parent", "/x"], "docker's --cgroup-parent is '--parent PATH' here"),
             (&["--ulimit", "nofile=64"], "docker's --ulimit is this command here: 'prlimit --nofile=1024 "),
             (&["--oom-score-adj=500"], "docker's --oom-score-adj is this command here: 'choom -n 500 -- "),
