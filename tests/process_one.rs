@@ -250,7 +250,12 @@ mod as_anyone {
         std::os::unix::fs::symlink("/proc/self/exe", root.path("bin/itself")).unwrap();
         let itself = ["/bin/itself", "--plain", "/", "echo", "run"];
         let refused = |ended: tests::Ended| {
-            assert!(ended.err().contains("this program lies outside"), "{}{}", ended.out(), ended.err());
+            assert!(
+                ended.err().contains("refused: this program is outside"),
+                "{}{}",
+                ended.out(),
+                ended.err()
+            );
             assert_eq!((ended.end, ended.out()), (End::Exit(125), String::new()));
         };
         // Linux before 5.8 has no mount in statx(2), and before 4.11 no statx(2)

@@ -63,7 +63,10 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
 /// Those of [`make`].
 pub fn make_level(path: &Path) -> Result<OwnedFd, Errno> {
     nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o755))?;
-    sys::open_directory(path)
+    sys::open_directory(path).inspect_err(|_| {
+        // the first failure is the one to report
+        let _ = remove_once(path);
+    })
 }
 
 /// Whether the group itself has no process.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::run::Run;
 use crate::scratch::Scratch;
@@ -59,8 +60,11 @@ impl Link {
         if nix::unistd::geteuid().is_root() {
             let limits = ["--memory", "50M", "--pids-limit", "20", "--cpus", "1.5"];
             plans.push(option(Self::cgexec(), "cgexec with limits", &limits));
-            // its groups have fixed paths, which tell the child's calls apart
-            let named = ["--name", "chain-test-named", "--pids-limit", "20"];
+            // the paths of its groups tell the child's calls apart; no other run has them
+            static NUMBER: AtomicU32 = AtomicU32::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("chain-test-named{:x}{number:03x}", std::process::id());
+            let named = ["--name", &name, "--pids-limit", "20"];
             plans.push(option(Self::cgexec(), "cgexec with a name", &named));
             plans.push(option(Self::chroot(root), "chroot --plain", &["--plain"]));
         }

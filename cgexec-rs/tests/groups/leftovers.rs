@@ -19,6 +19,24 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root"]
+    fn a_run_without_descriptors_leaves_no_group() {
+        let name = format!("cgtest-descriptors-{}", std::process::id());
+        let mut statuses = Vec::new();
+        for limit in 3..16 {
+            let limited = Run::new("prlimit").arg(format!("--nofile={limit}")).arg(program());
+            let limited =
+                limited.args(["--name", &name, "--pids-limit", "20", "--memory", "50M", "--", "true"]);
+            let ended = limited.end();
+            let left = Run::new("find").args(["/sys/fs/cgroup", "-name", &name]).end().out();
+            assert_eq!(left, "", "{limit}: {}", ended.err());
+            statuses.push(ended.end);
+        }
+        // too few at first, and then enough
+        assert_eq!((statuses.first(), statuses.last()), (Some(&End::Exit(125)), Some(&End::Exit(0))));
+    }
+
+    #[test]
+    #[ignore = "needs root"]
     fn a_second_run_below_a_parent_named_after_a_controller_leaves_the_first_alone() {
         // both groups of a run have "memory" in their path, and each needs its own lock
         let name = format!("cgtest-{}/memory", std::process::id());
