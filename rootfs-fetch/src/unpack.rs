@@ -23,7 +23,6 @@ use std::rc::Rc;
 
 use chain::Reporter;
 use rustix::fs::FileType;
-use rustix::io::Errno;
 
 use crate::archive::stream::Stream;
 use crate::archive::tar::reader::{Reader, padded, skip_rest};
@@ -343,11 +342,7 @@ impl Unpacker {
         call: &str,
         make: impl Fn(&EntryPath) -> rustix::io::Result<T>,
     ) -> Result<T> {
-        let mut made = make(entry_path);
-        if matches!(made, Err(Errno::EXIST)) {
-            self.tree.replace(entry_path, name)?;
-            made = make(entry_path);
-        }
+        let made = self.tree.create(entry_path, name, make)?;
         if made.is_ok() {
             self.tree.note_file(entry_path);
         }

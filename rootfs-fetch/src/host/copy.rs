@@ -86,7 +86,7 @@ impl<'a, 'b> Copier<'a, 'b> {
             self.target.count_file(&name, 0)?;
             let entry_path = self.target.tree.entry_path(&name)?;
             let make = |at: &EntryPath| rustix::fs::symlinkat(target, at.dir(), at.leaf());
-            let made = self.target.create(&entry_path, &name, make)?;
+            let made = self.target.tree.create(&entry_path, &name, make)?;
             made.map_err(|error| link_failure(path, error))?;
         }
         Ok(true)
@@ -137,7 +137,7 @@ impl<'a, 'b> Copier<'a, 'b> {
         let entry_path = self.target.tree.entry_path(&name)?;
         // without set-id bits
         let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
-        let made = self.target.create(&entry_path, &name, |at| file::create(at, mode))?;
+        let made = self.target.tree.create(&entry_path, &name, |at| file::create(at, mode))?;
         let to = made.map_err(|error| failed("openat(O_CREAT|O_EXCL)", error))?;
         let modified =
             Timespec { tv_sec: stat.st_mtime, tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(0) };

@@ -6,11 +6,9 @@
 
 use chain::Reporter;
 use rustix::fs::FileType;
-use rustix::io::Errno;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::tree::Tree;
-use crate::tree::entry_path::EntryPath;
 use crate::tree::name::Name;
 use crate::unpack::policy::Policy;
 use crate::unpack::report::Report;
@@ -74,9 +72,7 @@ impl<'a> Target<'a> {
     pub fn count_file(&mut self, name: &Name, bytes: u64) -> Result<()> {
         self.report.files += 1;
         self.report.bytes += bytes;
-        self.check_limits()?;
-        self.print(name);
-        Ok(())
+        self.counted(name)
     }
 
     /// Counts a directory that was created.
@@ -85,38 +81,16 @@ impl<'a> Target<'a> {
     /// Too many.
     pub fn count_directory(&mut self, name: &Name) -> Result<()> {
         self.report.directories += 1;
-        self.check_limits()?;
-        self.print(name);
-        Ok(())
+        self.counted(name)
     }
 
-    fn check_limits(&mut self) -> Result<()> {
+    fn counted(&mut self, name: &Name) -> Result<()> {
         let entries = self.report.files + self.report.directories.max(self.tree.directories().count());
-        self.limits.check(entries, self.report.bytes)
-    }
-
-    fn print(&self, name: &Name) {
+        self.limits.check(entries, self.report.bytes)?;
         if self.policy.verbose {
             self.reporter.message(format_args!("/{}", String::from_utf8_lossy(name.bytes())));
         }
-    }
-
-    /// Creates something new at `entry_path`; what was there is removed, unless it is a directory that existed before.
-    ///
-    /// # Errors
-    /// Those of [`Tree::replace`]. The inner result is that of `make`.
-    pub fn create<T>(
-        &mut self,
-        entry_path: &EntryPath,
-        name: &Name,
-        make: impl Fn(&EntryPath) -> rustix::io::Result<T>,
-    ) -> Result<rustix::io::Result<T>> {
-        let mut made = make(entry_path);
-        if matches!(made, Err(Errno::EXIST)) {
-            self.tree.replace(entry_path, name)?;
-            made = make(entry_path);
-        }
-        Ok(made)
+        Ok(())
     }
 
     /// Whether something with this name exists, other than a directory that this run created.

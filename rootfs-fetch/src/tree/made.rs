@@ -59,6 +59,24 @@ impl Tree {
         self.remove(entry_path)
     }
 
+    /// Creates something new at `entry_path`; what was there is removed, unless it is a directory that existed before.
+    ///
+    /// # Errors
+    /// Those of [`Self::replace`]. The inner result is that of `make`.
+    pub fn create<T>(
+        &mut self,
+        entry_path: &EntryPath,
+        name: &Name,
+        make: impl Fn(&EntryPath) -> rustix::io::Result<T>,
+    ) -> Result<rustix::io::Result<T>> {
+        let mut made = make(entry_path);
+        if matches!(made, Err(Errno::EXIST)) {
+            self.replace(entry_path, name)?;
+            made = make(entry_path);
+        }
+        Ok(made)
+    }
+
     /// Removes the entry with this real name and what is below it, as far as this run has created them and `fate`
     /// says so.
     ///
