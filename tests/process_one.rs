@@ -167,6 +167,17 @@ mod as_anyone {
     }
 
     #[test]
+    #[ignore = "needs busybox-static, strace and namespaces"]
+    fn process_1_has_closed_its_last_descriptor_when_the_command_starts() {
+        let root = Scratch::busybox_root();
+        let link = Link::chroot(&root).with("--cap-add=SYS_PTRACE");
+        let slow = Trace::new().only("sendto").slow("sendto");
+        let traced = slow.run(link.words(["sh", "-c", "ls /proc/1/fd | wc -l"]));
+        assert!(traced.calls.iter().any(|call| call.name == "sendto"), "the reaper answers");
+        assert_eq!(traced.ended.out(), "0\n", "{}", traced.ended.err());
+    }
+
+    #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn the_pid_file_names_a_process_of_the_container_in_every_order() {
         let root = Scratch::busybox_root();

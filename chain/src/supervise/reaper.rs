@@ -13,6 +13,7 @@
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
@@ -82,8 +83,11 @@ impl Reaper {
 }
 
 impl Answer {
-    /// Waits for the answer.
+    /// Waits for the answer, and until the reaper has closed its end, its last open descriptor.
     pub(crate) fn wait(self) -> Result<(), NotReady> {
+        // no event is requested, so the answer alone does not wake this process
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::empty())];
+        while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
         let mut answer = [0; 4];
         let answered = loop {
             match recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty()) {
