@@ -5,6 +5,7 @@
 //! and its removal would stop at the first mount, or at the first directory of another user.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind::NotFound;
 use std::iter;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use chain::call::shell_word;
 use chain::reporter::quoted;
 use rustix::fs::{Access, Mode, OFlags};
+use rustix::io::Errno;
 use system::mountinfo;
 
 use crate::failure::{Failure, Kind, Result};
@@ -99,7 +101,12 @@ fn foreign_directory(real: &Path) -> Option<PathBuf> {
     let mut todo = vec![real.to_path_buf()];
     while let Some(dir) = todo.pop() {
         let is_own = std::fs::symlink_metadata(&dir).is_ok_and(|meta| meta.uid() == own);
-        let Ok(entries) = std::fs::read_dir(&dir) else { return (!is_own).then_some(dir) };
+        let entries = match std::fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            // another run that replaces this tree may have removed it meanwhile
+            Err(error) if is_own || error.kind() == NotFound => continue,
+            Err(_) => return Some(dir),
+        };
         let mut is_empty = true;
         for entry in entries.flatten() {
             is_empty = false;
@@ -108,7 +115,7 @@ fn foreign_directory(real: &Path) -> Option<PathBuf> {
             }
         }
         // the tree itself can belong to another user: its parent decides, and rename(2) reports that
-        if !is_own && !is_empty && rustix::fs::access(&dir, Access::WRITE_OK).is_err() {
+        if !is_own && !is_empty && rustix::fs::access(&dir, Access::WRITE_OK) == Err(Errno::ACCESS) {
             return Some(dir);
         }
     }
@@ -143,6 +150,8 @@ fn umount(mount: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, thread};
+
     use super::*;
 
     /// The mount that must be unmounted before `/r`, which is on mount `on`.
@@ -169,6 +178,22 @@ mod tests {
                 .to_string()
                 .contains("\"/etc\" cannot be replaced: it is a directory of the running system")
         );
+    }
+
+    #[test]
+    fn what_another_run_removes_meanwhile_belongs_to_nobody() {
+        let scratch = std::env::temp_dir().join(format!("rootfs-fetch-guard-{}", std::process::id()));
+        for round in 0..10 {
+            for dir in 0..50 {
+                fs::create_dir_all(scratch.join(format!("{dir}/below"))).expect("a tree");
+            }
+            thread::scope(|scope| {
+                let removal = scope.spawn(|| fs::remove_dir_all(&scratch).expect("it is removed"));
+                while !removal.is_finished() {
+                    assert_eq!(foreign_directory(&scratch), None, "round {round}");
+                }
+            });
+        }
     }
 
     #[test]
