@@ -221,7 +221,7 @@ mod as_root {
     #[ignore = "needs root"]
     fn the_limit_of_processes_that_was_hit_is_the_one_that_is_named() {
         let program = program();
-        let forks = "for i in 1 2 3 4 5 6 7 8 9; do sleep 0.5 & done; wait";
+        let forks = "for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & done; wait";
         let nested =
             |inner: &str| format!("{} --pids-limit {inner} -- sh -c '{forks}'; true", program.display());
         let lines = |ended: Ended| {

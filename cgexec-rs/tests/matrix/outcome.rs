@@ -91,8 +91,8 @@ impl Outcome {
             Self::OwnOom | Self::OomAbove | Self::OomAboveShell | Self::OomAboveTwice => {
                 "exec tail /dev/zero"
             }
-            Self::ForkLimitAbove => "for i in 1 2 3 4 5 6 7 8; do sleep 0.5 & done; exit 4",
-            Self::ForkLimit => "for i in 1 2 3 4 5 6 7 8; do sleep 0.5 & echo $i; done; exit 4",
+            Self::ForkLimitAbove => "for i in 1 2 3 4 5 6 7 8; do sleep 3 & done; exit 4",
+            Self::ForkLimit => "for i in 1 2 3 4 5 6 7 8; do sleep 3 & echo $i; done; exit 4",
             // processor time in ticks of a hundredth of a second: proc_pid_stat(5); with as few programs as
             // possible, because a fraction of a processor makes their starts slow; systemd would replace
             // variables in braces by its own

@@ -23,5 +23,15 @@ check() {
     fi
 }
 
+# await COMMAND...: until it succeeds, for at most a minute
+await() {
+    local _
+    for _ in $(seq 600); do ! "$@" || return 0; sleep 0.1; done
+    return 1
+}
+
+is_empty() { [ -z "$("$@")" ]; }
+is_not_empty() { [ -n "$("$@")" ]; }
+
 # own: prints the group that a command sees itself in
 own='grep ^0:: /proc/self/cgroup'

@@ -37,7 +37,7 @@ for option in '--keep' '--parent /' '--manager cgroupfs'; do
 done
 as_root=${advice#as root: } as_root=${as_root%%; then *} as_bob=${advice##*as user 1001: }
 sh -c "$as_root"
-for _ in $(seq 100); do [ ! -S /run/user/1001/systemd/private ] || break; sleep 0.1; done
+await test -S /run/user/1001/systemd/private
 check "a user's job in a service: $advice" 0 'ran' of_bob sh -c "$(typed "$as_bob"); exit \$?"
 advice=$(hint of_bob)
 check "and the next time: $advice" 0 'ran' of_bob sh -c "$(typed "$advice"); exit \$?"

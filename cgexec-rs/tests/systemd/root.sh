@@ -47,7 +47,7 @@ check 'a user without a systemd of their own runs without a group' 0 'created no
 ran' $bob cgexec-rs echo ran
 check 'and a hint names the way to one where a limit is set' 125 'hint: loginctl enable-linger 1001' $bob cgexec-rs -m 5M true
 loginctl enable-linger alice
-for _ in $(seq 100); do [ ! -S /run/user/1000/bus ] || break; sleep 0.1; done
+await test -S /run/user/1000/bus
 check 'sudo and cron, without any variable' 0 'user@1000\.service/app\.slice/cgexec-.*\.scope/' \
     $alice cgexec-rs --no-cgroupns -m 5M $own
 
@@ -55,12 +55,12 @@ check 'sudo and cron, without any variable' 0 'user@1000\.service/app\.slice/cge
 of_a_disk='cgexec-rs --cpuset-cpus 0 --io-weight 50 --'
 advice=$($alice $of_a_disk true 2>&1 | sed -n 's/^cgexec-rs: hint: as root: //p')
 sh -c "${advice%, which ends*}"
-for _ in $(seq 100); do [ ! -S /run/user/1000/bus ] || break; sleep 0.1; done
+await test -S /run/user/1000/bus
 check "what root gives to a user: $advice" 0 '^ran' $alice $of_a_disk echo ran
 rm /etc/systemd/system/user@.service.d/delegate.conf
 systemctl daemon-reload
 systemctl restart user@1000
-for _ in $(seq 100); do [ ! -S /run/user/1000/bus ] || break; sleep 0.1; done
+await test -S /run/user/1000/bus
 
 # a service of a lingering user's systemd
 check "a user's service gets a scope in its slice" 0 'app\.slice/cgexec-[0-9a-f]{16}\.scope/' \
@@ -73,6 +73,6 @@ stops "a user's service" "$of_alice systemctl --user" stopped.service
 run_tests under_systemd
 
 left() { find /sys/fs/cgroup -name '*cgexec-*'; systemctl list-units --all --no-legend 'cgexec*'; }
-for _ in $(seq 50); do [ -n "$(left)" ] || break; sleep 0.1; done
+await is_empty left
 check 'nothing is left' 0 '^.?$' left
 echo 'all of it ran'

@@ -41,11 +41,9 @@ end_sleeping() {
 }
 # stops WHO SYSTEMCTL UNIT: `systemctl stop` must end what cgexec-rs started in it
 stops() {
-    local name="$1 stops with it" systemctl=$2 unit=$3 _
-    for _ in $(seq 300); do [ -z "$(sleeping)" ] || break; sleep 0.1; done
-    if [ -n "$(sleeping)" ] && $systemctl stop "$unit"; then
-        for _ in $(seq 300); do [ -n "$(sleeping)" ] || break; sleep 0.1; done
-        if [ -z "$(sleeping)" ]; then echo "ok $name"; else echo "FAILED $name: $(sleeping)"; fi
+    local name="$1 stops with it" systemctl=$2 unit=$3
+    if await is_not_empty sleeping && $systemctl stop "$unit"; then
+        if await is_empty sleeping; then echo "ok $name"; else echo "FAILED $name: $(sleeping)"; fi
     else
         echo "FAILED $name: it never slept, or the unit does not exist"
     fi

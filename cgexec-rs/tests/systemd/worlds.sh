@@ -3,15 +3,13 @@
 # login USER: a session that stays open; its group is in logins
 declare -A logins
 login() {
-    local path
     systemctl stop "login-$1" 2>/dev/null
     systemd-run -q --unit="login-$1" -p User="$1" -p PAMName=login sleep 10000
-    for _ in $(seq 300); do
-        path=$(cut -d: -f3 "/proc/$(systemctl show -P MainPID "login-$1")/cgroup" 2>/dev/null)
-        [[ $path != */session-*.scope ]] || break
-        sleep 0.1
-    done
-    logins[$1]=$path
+    await logged_in "$1"
+}
+logged_in() {
+    logins[$1]=$(cut -d: -f3 "/proc/$(systemctl show -P MainPID "login-$1")/cgroup" 2>/dev/null)
+    [[ ${logins[$1]} == */session-*.scope ]]
 }
 # no_limits UNIT: resets each property that a cell sets
 no_limits() { systemctl -q set-property --runtime "$1" MemoryMax=infinity MemorySwapMax=infinity TasksMax=infinity AllowedCPUs=; }
@@ -74,6 +72,8 @@ stopped() {
     esac
 }
 
+both_sleep() { [ "$(sleeping | wc -l)" = 2 ]; }
+
 # cell PLACE COLUMN EXPECTED LINE
 cell() {
     local place=$1 column=$2 expected=$3 line=$4 held=. command properties=() unit=world-$RANDOM out got=0 user
@@ -90,7 +90,7 @@ cell() {
             command=(cgexec-rs -m 80M -- tail /dev/zero) ;;
         processes)
             held='limit of processes (of .* )?above' properties=(TasksMax=12)
-            command=(cgexec-rs --pids-limit 50 -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.5 & done; exit 4') ;;
+            command=(cgexec-rs --pids-limit 50 -- sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done; exit 4') ;;
         processors) held='Cpus_allowed_list:.0.?$' properties=(AllowedCPUs=0) command=(cgexec-rs --pids-limit 20 -- grep -w Cpus_allowed_list /proc/self/status) ;;
         stop) command=(cgexec-rs -- sh -c 'setsid sleep 98765 >/dev/null 2>&1 </dev/null & sleep 98765') ;;
     esac
@@ -98,10 +98,9 @@ cell() {
     case $place in "a user's login") loginctl disable-linger alice ;; esac
     if [ "$column" = stop ]; then
         in_place "$place" "${command[@]}" >/dev/null 2>&1 </dev/null &
-        for _ in $(seq 100); do [ "$(sleeping | wc -l)" != 2 ] || break; sleep 0.1; done
-        [ "$(sleeping | wc -l)" = 2 ] || got=never
+        await both_sleep || got=never
         stopped "$place"
-        [ "$expected" = stays ] || for _ in $(seq 300); do [ -n "$(sleeping)" ] || break; sleep 0.1; done
+        [ "$expected" = stays ] || await is_empty sleeping
         [ -z "$(sleeping)" ] && out=ended || out=stays
         end_sleeping
         wait
