@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use tests::explain::{CHANGING_CALLS, calls_by_tools, is_change};
+use tests::snapshot::turn;
 use tests::trace::{Traced, TracedCall};
 use tests::{End, ExplainedStep, Link, Run, Scratch, Trace, tools};
 
@@ -51,6 +52,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs strace, busybox-static and namespaces"]
     fn every_line_of_explain_is_in_straces_log_in_order() {
+        let _turn = turn();
         let root = Scratch::busybox_root();
         for plan in Link::plans(&root) {
             let traced = traced(&plan.clone().with("--explain"));
@@ -77,6 +79,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs strace, busybox-static and namespaces"]
     fn every_change_in_straces_log_is_told() {
+        let _turn = turn();
         let root = Scratch::busybox_root();
         for plan in Link::plans(&root) {
             let traced = traced(&plan.clone().with("--explain"));
@@ -96,6 +99,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs strace, busybox-static and namespaces"]
     fn dry_run_makes_no_call_that_changes_anything() {
+        let _turn = turn();
         let root = Scratch::busybox_root();
         for plan in Link::plans(&root) {
             let traced = traced(&plan.clone().with("--dry-run"));
@@ -108,6 +112,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn dry_run_tells_what_explain_tells() {
+        let _turn = turn();
         let root = Scratch::busybox_root();
         for plan in Link::plans(&root) {
             let told = |option| {
@@ -121,6 +126,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs strace, busybox-static and namespaces"]
     fn the_file_with_the_hostname_is_told_step_by_step() {
+        let _turn = turn();
         let root = Scratch::busybox_root();
         fs::write(root.path("etc/hosts"), "127.0.0.1 localhost\n").unwrap();
         let chain = Link::unshare().then(Link::chroot(&root), "unshare, chroot");
@@ -150,6 +156,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn a_variable_lets_the_whole_chain_explain_itself() {
+        let _turn = turn();
         let root = Scratch::busybox_root();
         let [.., chain, _] = Link::all(&root);
         let ended = chain.run([COMMAND]).env("CHAIN_EXPLAIN", "1").end().ended(End::Exit(0));
@@ -161,6 +168,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs strace, busybox-static and namespaces"]
     fn a_dry_run_goes_on_to_the_last_tool_and_changes_nothing() {
+        let _turn = turn();
         let root = Scratch::busybox_root();
         for chain in Link::all(&root).into_iter().rev().take(2).map(|chain| chain.with("--dry-run")) {
             let traced = traced(&chain);
@@ -178,6 +186,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs busybox-static and namespaces"]
     fn a_variable_lets_the_whole_chain_plan_and_make_nothing_whatever_its_options() {
+        let _turn = turn();
         let root = Scratch::busybox_root();
         let [.., chain, _] = Link::all(&root);
         let planned = |chain: &Link| {
@@ -196,6 +205,7 @@ mod as_anyone {
     #[test]
     #[ignore = "needs namespaces"]
     fn a_dry_run_starts_no_script_of_a_tools_name_and_no_tool_of_a_new_root() {
+        let _turn = turn();
         let scratch = Scratch::new();
         let script = scratch.path("cgexec-rs");
         fs::write(&script, "#!/bin/sh\necho CHAIN_DRY_RUN\n").unwrap();

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 
 use tests::accounts::unused_id;
+use tests::snapshot::turn;
 use tests::{Link, Scratch, Trace};
 
 /// The system calls of a link and all its processes, from its start to that of the command.
@@ -29,6 +30,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root, strace and busybox-static"]
     fn no_link_makes_more_system_calls_than_it_needs() {
+        let _turn = turn();
         let root = Scratch::busybox_root();
         // the most that was counted in 30 runs of a debug build; a release makes about a tenth less. What the waiting
         // parent does before the command starts varies by 3. Of chroot-rs' calls 28 take a capability each from the
@@ -54,6 +56,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root and strace"]
     fn no_more_of_a_long_table_of_mounts_is_read_than_it_takes() {
+        let _turn = turn();
         let scratch = Scratch::new();
         let many = "cd \"$1\" && mount -t tmpfs none . && mkdir a && mount -t tmpfs none a &&
             for i in $(seq 40); do mkdir a/$i c$i && mount --bind a/$i a/$i || exit; done
@@ -76,6 +79,7 @@ mod as_root {
     #[test]
     #[ignore = "needs root, strace and setpriv"]
     fn a_user_without_a_name_is_asked_for_once() {
+        let _turn = turn();
         let id = unused_id();
         let setpriv = ["setpriv", &format!("--reuid={id}"), &format!("--regid={id}"), "--clear-groups"];
         let words = setpriv.map(OsString::from).into_iter().chain(Link::unshare().words(["true"]));

@@ -52,9 +52,9 @@ impl Place {
         // the kernel's log
         mknod(&root.join("node"), SFlag::S_IFCHR, Mode::S_IRUSR, makedev(1, 11)).unwrap();
         for program in [tools().unshare(), tools().cgexec(), tools().chroot(), tools().ways_out()] {
-            fs::copy(&program, scratch.path(program.file_name().unwrap())).unwrap();
+            scratch.install(&program, "");
         }
-        fs::copy(tools().ways_out(), root.join("bin/ways_out")).unwrap();
+        scratch.install(&tools().ways_out(), "root/bin");
         let handle = file_handle::of(&scratch.path("secret"));
         Self { scratch, root, handle }
     }

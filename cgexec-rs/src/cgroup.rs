@@ -24,6 +24,9 @@ const REMOVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same for processes of another run, for which this run has to wait.
 const REMOVE_STALE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long other runs can look whether a new group is stale.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Creates a group and locks it. If another run considers it stale and removes it before it is locked, it is
 /// created again.
 ///
@@ -34,7 +37,8 @@ const REMOVE_STALE_TIMEOUT: Duration = Duration::from_secs(1);
 /// or cgroup.max.descendants.
 pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
     let mut made = false;
-    for _ in 0..100 {
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    while Instant::now() < deadline {
         match nix::sys::stat::mkdirat(AT_FDCWD, path, Mode::from_bits_truncate(0o700)) {
             Ok(()) => made = true,
             Err(Errno::EEXIST) if made => {}
@@ -53,7 +57,7 @@ pub fn make(path: &Path) -> Result<OwnedFd, Errno> {
             }
         }
     }
-    // a run that looks for stale groups only holds the lock for a moment, so another run has the group
+    // a run that looks for stale groups does not hold the lock that long, so another run has the group
     Err(Errno::EEXIST)
 }
 

@@ -209,6 +209,14 @@ mod tests {
     use super::*;
     use crate::call::Shown;
     use nix::sys::signal::{Signal, kill};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// One test at a time: a helper that is forked meanwhile would keep the other one's socket open, and a helper ends
+    /// when its socket is closed.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     /// Kills the process that makes the call.
     struct EndOfProcess;
@@ -233,6 +241,7 @@ mod tests {
 
     #[test]
     fn a_call_whose_helper_is_killed_has_failed() {
+        let _alone = alone();
         let mut helper = Helper::start(Parent::Us, |_| Some(&EndOfProcess)).unwrap();
         helper.begin(vec![0, 1]);
         assert_eq!(helper.ask(0), Err(Errno::EPIPE));
@@ -242,6 +251,7 @@ mod tests {
 
     #[test]
     fn programs_that_are_requested_together_run_together() {
+        let _alone = alone();
         let pipe = std::env::temp_dir().join(format!("helper-{}", Pid::this()));
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         // opening one end waits until the other end is open
@@ -256,6 +266,7 @@ mod tests {
 
     #[test]
     fn a_program_that_fails_is_not_a_program_that_cannot_run() {
+        let _alone = alone();
         let programs = [
             shell("exit 1"),
             shell("kill -KILL $$"),

@@ -6,7 +6,6 @@ use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 use tests::fetch::{As, Scratch, feed, is_root};
 use tests::tar::{Head, Tar};
 
@@ -30,11 +29,7 @@ fn started(scratch: &Scratch, directory: &str) -> Child {
 }
 
 fn until(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "waited for {what}");
-        std::thread::yield_now();
-    }
+    tests::deadline::until(what, || done().then_some(()));
 }
 
 fn send(signal: &str, child: &Child) {

@@ -168,6 +168,7 @@ mod as_anyone {
         #[test]
         #[ignore = "needs a root of Debian's, and as an ordinary user subordinate ids"]
         fn sudo_finds_the_hostname() {
+            let _turn = tests::snapshot::turn();
             let debian = Debian::new();
             let sudo = ["sudo", "-n", "getent", "hosts", "container"];
             let said = |options: &[&str]| {

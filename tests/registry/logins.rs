@@ -1,7 +1,6 @@
 //! Each format in which `docker login` and others store a login, with a registry that asks for passwords and
 //! one that asks for tokens; and the same image by tag, digest and mirror.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -16,8 +15,7 @@ fn helper(scratch: &Scratch, login: &Value) -> PathBuf {
     fs::create_dir_all(&bin).unwrap();
     let script = format!("#!/bin/sh\ncat >>\"$0.asked\"\necho '{login}'\n");
     let path = bin.join("docker-credential-test");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    tests::scratch::write_script(&path, &script);
     bin
 }
 

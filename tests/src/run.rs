@@ -303,6 +303,9 @@ mod tests {
     #[test]
     #[should_panic(expected = "for a process that still holds the output of sh -c sleep 1000 &")]
     fn what_keeps_the_output_open_is_killed_and_named() {
-        Run::new("sh").args(["-c", "sleep 1000 &"]).patience(Duration::from_millis(300)).end();
+        let run = Run::new("sh").args(["-c", "sleep 1000 &"]).patience(Duration::from_secs(2)).start();
+        let shell = format!("/proc/{}", run.pid());
+        deadline::until("the shell to end", || (!std::path::Path::new(&shell).exists()).then_some(()));
+        run.end();
     }
 }

@@ -85,6 +85,12 @@ impl Scratch {
     }
 }
 
+/// Writes an executable script, in another process for the same reason as [`Scratch::install`].
+#[track_caller]
+pub fn write_script(path: &Path, script: &str) {
+    Run::new("sh").args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path).stdin(script).end().ok();
+}
+
 /// The prefix of this process's scratch directories.
 pub fn prefix() -> String {
     format!("chain-test-{}-", process::id())

@@ -26,8 +26,7 @@
 
 mod page;
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -51,6 +50,8 @@ use crate::typed::TypedShell;
 const SESSION_TIMEOUT: Duration = Duration::from_secs(120);
 /// The same for a session that starts a hundred jobs on an emulated processor.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(900);
+/// The same for a session that boots systemd twice.
+const SYSTEMD_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Ends the output of a command, before its status; no page contains it.
 const MARK: char = '\x1e';
@@ -149,8 +150,11 @@ impl Session {
         let answers = if is_typed {
             self.type_in(&blocks, surroundings).map_err(|why| format!("{}: {why}", self.page))?
         } else {
-            let is_in_cluster = matches!(self.world, SessionKind::Cluster | SessionKind::ClusterRoot);
-            let patience = if is_in_cluster { CLUSTER_TIMEOUT } else { SESSION_TIMEOUT };
+            let patience = match self.world {
+                SessionKind::Cluster | SessionKind::ClusterRoot => CLUSTER_TIMEOUT,
+                SessionKind::Systemd => SYSTEMD_TIMEOUT,
+                _ => SESSION_TIMEOUT,
+            };
             run_as_script(blocks.iter().flatten(), surroundings, patience)?
         };
         let mut answers = answers.into_iter();
@@ -196,9 +200,7 @@ impl Session {
     fn type_in(&self, blocks: &[Vec<Exchange>], surroundings: &SessionEnv) -> Result<Vec<String>, String> {
         let begin = Scratch::new();
         let checker = begin.path("check");
-        fs::write(&checker, documents::text("docs/course/check").as_bytes())
-            .expect("the checker of exercises");
-        fs::set_permissions(&checker, Permissions::from_mode(0o755)).expect("a mode for it");
+        crate::scratch::write_script(&checker, &documents::text("docs/course/check"));
         let open = |directory: &Path| {
             let mut command = shell(&begin, surroundings);
             command.current_dir(directory).env("COURSE", begin.path("").components().as_path());

@@ -82,9 +82,9 @@ impl Trace {
         self
     }
 
-    /// Delays the return from every call of this name by a second, in which another process can act.
+    /// Delays the return from every call of this name by three seconds, in which another process can act.
     pub fn slow(mut self, name: &str) -> Self {
-        self.options.push(format!("--inject={name}:delay_exit=1000000"));
+        self.options.push(format!("--inject={name}:delay_exit=3000000"));
         self
     }
 

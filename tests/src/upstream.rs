@@ -3,8 +3,8 @@
 //! `tests/upstream` downloads them once; they are under the GPL and not in this repository.
 
 use std::env;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,8 +50,7 @@ pub fn coreutils(test: &str, options: &str, slash: Slash) -> Ended {
     for dir in ["src", "elsewhere"] {
         fs::create_dir(build.path(dir)).expect("a directory");
     }
-    fs::write(build.path("src/chroot"), CHROOT).expect("chroot");
-    fs::set_permissions(build.path("src/chroot"), Permissions::from_mode(0o755)).expect("a mode for it");
+    crate::scratch::write_script(&build.path("src/chroot"), CHROOT);
     fs::write(build.path("config.h"), "#define HAVE_SETGROUPS 1\n").expect("config.h");
     // its init.sh writes to descriptor 9, and changes to a new directory below this one
     let script = r#"[ "$ROOT" = / ] || mount --rbind / "$ROOT"; exec /bin/sh "$1" 9>&2"#;

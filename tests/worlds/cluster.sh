@@ -23,7 +23,12 @@ start_network() {
     echo hello from the other host >/srv/mirror/hello
     in_other busybox httpd -p 80 -h /srv/mirror
     in_other /usr/sbin/sshd -o ListenAddress=10.0.0.2 -o PidFile=none
-    ssh-keyscan -t ed25519 other machine >/etc/ssh/ssh_known_hosts 2>/dev/null
+    # the server listens a moment after it has gone into the background
+    for _ in $(seq 60); do
+        ssh-keyscan -t ed25519 other machine >/etc/ssh/ssh_known_hosts 2>/dev/null
+        ! grep -q '^other ' /etc/ssh/ssh_known_hosts || break
+        sleep 1
+    done
     for user in root:/root alice:/home/alice; do
         install -m 600 -o "${user%:*}" /root/key "${user#*:}/.ssh/id_ed25519"
     done
@@ -59,7 +64,7 @@ CONF
     printf 'CgroupPlugin=cgroup/v2\nConstrainRAMSpace=yes\nConstrainCores=yes\n' >/etc/slurm/cgroup.conf
     install -d -o slurm /var/lib/slurm/slurmctld /var/log/slurm
     systemctl start munge slurmctld slurmd
-    for _ in $(seq 60); do
+    for _ in $(seq 300); do
         sinfo -h -o %t 2>/dev/null | grep -q idle && return
         sleep 1
     done

@@ -152,7 +152,7 @@ fn a_peer_that_never_comes_to_the_point_is_left_in_time() {
     };
     let (reporter, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
-        let connection = Connection::over(ours, Duration::from_millis(200)).unwrap();
+        let connection = Connection::over(ours, Duration::from_secs(2)).unwrap();
         reporter.send(scope.start(connection, false))
     });
     let result = told.recv_timeout(Duration::from_secs(20)).expect("an end");

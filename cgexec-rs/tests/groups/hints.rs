@@ -153,6 +153,7 @@ mod in_v1 {
     #[ignore = "needs the VM with version 1 alone"]
     fn processors_of_an_exclusive_group_are_avoided_or_shared_again() {
         tests::vm::only_here();
+        let _turn = tests::snapshot::turn();
         let on = |processors: &str| shell(&["--cpuset-cpus", processors], "echo ran");
         {
             let _one = Exclusive::new("1");

@@ -9,6 +9,7 @@ const RUNS: &str = "until grep -q sleep /proc/$!/comm; do :; done";
 #[ignore = "needs the VM with version 1 alone"]
 fn what_the_command_froze_is_thawed_and_ended() {
     tests::vm::only_here();
+    let _turn = tests::snapshot::turn();
     let script = format!(
         "g=/sys/fs/cgroup/freezer$(grep :freezer: /proc/self/cgroup | cut -d: -f3); mkdir -p $g/a/b; \
         setsid sleep 98763 >/dev/null 2>&1 </dev/null & {RUNS}; echo $! >$g/a/b/tasks; echo FROZEN >$g/a/freezer.state; \
@@ -24,6 +25,7 @@ fn what_the_command_froze_is_thawed_and_ended() {
 #[ignore = "needs the VM with version 1 alone"]
 fn a_frozen_group_that_stays_is_reported_and_stops_no_run() {
     tests::vm::only_here();
+    let _turn = tests::snapshot::turn();
     let outside = "/sys/fs/cgroup/freezer/outside";
     let script = format!(
         "g={outside}; mkdir $g; sleep 98758 >/dev/null 2>&1 </dev/null & {RUNS}; echo $! >$g/tasks; \
@@ -50,9 +52,11 @@ fn a_frozen_group_that_stays_is_reported_and_stops_no_run() {
 #[ignore = "needs the VM with version 1 alone"]
 fn a_fork_bomb_is_frozen_while_it_is_ended() {
     tests::vm::only_here();
+    let _turn = tests::snapshot::turn();
     // without a limit of processes, so that it still forks while it is killed; it doubles every 20 ms, because
     // a bomb without a pause fills a slow machine before anything can kill it
-    let bomb = "b() { sleep 0.02; b | b & }; b; sleep 0.2; exit 4";
+    let bomb = "b() { sleep 0.02; b | b & }; set -- /proc/[0-9]*; most=$(($# + 12)); b; \
+        until set -- /proc/[0-9]*; [ $# -gt $most ]; do sleep 0.02; done; exit 4";
     let ended = shell(&["-m", "100M", "--report=json"], &format!("exec 2>/dev/null; {bomb}"));
     let report = reported(&ended.ended(End::Exit(4)));
     assert!(report.number("leftovers") > 5.0);
@@ -64,5 +68,6 @@ fn a_fork_bomb_is_frozen_while_it_is_ended() {
 #[ignore = "needs the VM with version 1 alone"]
 fn processor_time_is_counted_by_cpuacct() {
     tests::vm::only_here();
+    let _turn = tests::snapshot::turn();
     super::time::processor_time_of_all_processes_is_one_sum();
 }

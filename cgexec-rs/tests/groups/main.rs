@@ -72,6 +72,15 @@ fn is_gone(report: &Value) {
     assert_eq!(left, Vec::<PathBuf>::new());
 }
 
+/// Runs again until no group's path contains `name`: a run leaves alone what another one is looking at.
+#[track_caller]
+fn until_removed(run: impl Fn() -> Ended, name: &str) {
+    tests::deadline::until("a later run to remove the group", || {
+        run().ended(End::Exit(0));
+        (!groups().iter().any(|path| path.to_string_lossy().contains(name))).then_some(())
+    });
+}
+
 #[track_caller]
 fn reported(ended: &Ended) -> Value {
     let err = ended.err();

@@ -27,11 +27,7 @@ mod as_root {
             "{groups:?}"
         );
         let name = groups[0].rsplit('/').next().unwrap().to_string();
-        let left = || super::groups().into_iter().filter(|path| path.ends_with(&name)).count();
-        tests::deadline::until("the next run to leave no group", || {
-            shell(&[], "true").ended(End::Exit(0));
-            (left() == 0).then_some(())
-        });
+        until_removed(|| shell(&[], "true"), &name);
     }
 
     #[test]

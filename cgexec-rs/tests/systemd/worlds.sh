@@ -74,9 +74,11 @@ stopped() {
 
 both_sleep() { [ "$(sleeping | wc -l)" = 2 ]; }
 
+units=0
+
 # cell PLACE COLUMN EXPECTED LINE
 cell() {
-    local place=$1 column=$2 expected=$3 line=$4 held=. command properties=() unit=world-$RANDOM out got=0 user
+    local place=$1 column=$2 expected=$3 line=$4 held=. command properties=() unit=world-$((++units)) out got=0 user
     for user in root alice bob; do
         # a cell may have stopped it
         [ -n "${logins[$user]}" ] && [ -d "/sys/fs/cgroup${logins[$user]}" ] || login "$user"

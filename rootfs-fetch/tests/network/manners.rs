@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 use tests::fetch::{Outcome, Scratch, feed};
@@ -22,8 +21,7 @@ fn with_login(scratch: &Scratch, login: &serde_json::Value, args: &[&str]) -> Ou
 
 fn helper(scratch: &Scratch, name: &str, script: &str) {
     let path = scratch.path(format!("docker-credential-{name}"));
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    tests::scratch::write_script(&path, &format!("#!/bin/sh\n{script}\n"));
 }
 
 /// A registry that gives its images to every client, after a challenge.
