@@ -20,6 +20,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use chain::call::shell_word;
 use chain::reporter::{ErrnoText, quoted};
 use chain::{Failure, Reporter, call};
 use nix::errno::Errno;
@@ -96,6 +97,17 @@ impl ChangeOptions {
             Self { discard: true, .. } => Some("--discard"),
             _ => None,
         }
+    }
+
+    /// A command line with that option and its values, for a hint.
+    pub fn example(&self) -> Option<String> {
+        let option = match self {
+            Self { list: Some(Format::Json), .. } => "--list=json",
+            Self { apply: Some(ApplyWhen::Force), .. } => "--apply=force",
+            _ => self.instead_of_run()?,
+        };
+        let dir = shell_word(self.changes.as_ref()?);
+        Some(format!("chroot-rs --changes {dir} {option} ubuntu-fs"))
     }
 
     /// Does what that option asks for; a dry run only prints it.

@@ -134,12 +134,8 @@ fn open_root(
     last_option: Option<&str>,
 ) -> Result<(Root, Vec<OsString>, Option<String>), Failure> {
     if operands.is_empty() {
-        let hint = options
-            .changes
-            .instead_of_run()
-            .map(|option| format!("chroot-rs --changes DIR {option} ubuntu-fs"));
-        return Err(Failure::new("missing operand: NEWROOT")
-            .hint(hint.unwrap_or_else(|| "chroot-rs ubuntu-fs /bin/bash".to_string())));
+        let hint = options.changes.example().unwrap_or_else(|| "chroot-rs ubuntu-fs /bin/bash".to_string());
+        return Err(Failure::new("missing operand: NEWROOT").hint(hint));
     }
     let command = operands.split_off(1);
     let path = operands.pop().map(PathBuf::from).unwrap_or_default();
@@ -158,4 +154,33 @@ fn open_root(
 fn interactive_shell(root: &Root) -> Command {
     let program = root.shell(std::env::var_os("SHELL"));
     Command { argv: vec![program.clone(), "-i".into()], ..Command::shell(program) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    #[test]
+    fn the_hint_for_a_missing_newroot_repeats_the_users_options() {
+        let hint = |words: &[&str]| {
+            let command = Options::augment_args(clap::Command::new("chroot-rs").no_binary_name(true));
+            let options = Options::from_arg_matches(&command.try_get_matches_from(words).unwrap()).unwrap();
+            open_root(&options, Vec::new(), None).unwrap_err().hint.unwrap()
+        };
+        for (words, expected) in [
+            (&["--changes=kept", "--list"][..], "chroot-rs --changes kept --list ubuntu-fs"),
+            (
+                &["--changes=my changes", "--list=json"],
+                "chroot-rs --changes 'my changes' --list=json ubuntu-fs",
+            ),
+            (&["--changes=kept", "--apply"], "chroot-rs --changes kept --apply ubuntu-fs"),
+            (&["--changes=kept", "--apply=force"], "chroot-rs --changes kept --apply=force ubuntu-fs"),
+            (&["--changes=kept", "--discard"], "chroot-rs --changes kept --discard ubuntu-fs"),
+            (&["--changes=kept"], "chroot-rs ubuntu-fs /bin/bash"),
+        ] {
+            assert_eq!(hint(words), expected, "{words:?}");
+        }
+    }
 }
