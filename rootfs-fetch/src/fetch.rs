@@ -203,7 +203,8 @@ impl Fetch<'_> {
         let path = match &self.source {
             Source::File(path) if self.file().is_some() || path.is_dir() || !path.exists() => path,
             Source::File(_) | Source::Stdin | Source::Url(_) => {
-                let line = "the configuration of an image in a stream is known when it is unpacked";
+                let line = "--config needs DIRECTORY if SOURCE is a stream: \
+                    the configuration is known only after unpacking";
                 return Err(Failure::new(Kind::Usage, line)
                     .hint("name a DIRECTORY, or save the archive to a file and use that as SOURCE"));
             }

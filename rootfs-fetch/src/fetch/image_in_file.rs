@@ -158,9 +158,12 @@ pub fn partial_stream() -> Failure {
     Failure::damaged(line).hint(SAVE_FIRST)
 }
 
-/// The failure if a stream is an image, and there is no second place for the files that its layers are in.
+/// The failure if a stream is an image, and DIRECTORY is filled in place, so that the layers cannot be kept beside
+/// it.
 pub fn stream_in_place() -> Failure {
-    Failure::damaged("cannot unpack an image from a stream into a mount point").hint(SAVE_FIRST)
+    let line =
+        "cannot unpack an image from a stream: DIRECTORY is a mount point, or its parent is not writable";
+    Failure::damaged(line).hint(SAVE_FIRST)
 }
 
 /// Whether the first names of an archive are those of an image.

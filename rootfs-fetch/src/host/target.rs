@@ -36,7 +36,7 @@ impl Limits {
             return Ok(());
         };
         let failure =
-            Failure::new(Kind::Damaged, format_args!("refused: the programs take more than {what}"));
+            Failure::new(Kind::Damaged, format_args!("refused: this run would create more than {what}"));
         Err(failure.hint(format_args!("raise the limit with {option}")))
     }
 }
