@@ -28,8 +28,9 @@ const JOIN_NETWORK: Here =
     RootLine("nsenter --net --target PID -- unshare-rs --share net -- chroot-rs ubuntu-fs");
 pub(crate) const HIDES: Here =
     NotHere("chroot-rs --bind /dev/null:FILE hides a file, and chroot-rs --tmpfs DIR a directory");
-const NO_MODE: Here =
-    NotHere("of these, only seccomp, no-new-privileges, systempaths and unmask are options of chroot-rs");
+const NO_MODE: Here = NotHere(
+    "chroot-rs has an option only for seccomp (--seccomp), no-new-privileges (--no-new-privs), systempaths and unmask (--unmask)",
+);
 const SET_ID_WORKS: Here = Nothing("set-user-ID programs work by default");
 const NO_NEW_PRIVS: Here = Option(CHROOT, "--no-new-privs");
 pub(crate) const REAPER: Here = Default(
@@ -37,7 +38,7 @@ pub(crate) const REAPER: Here = Default(
     "unshare-rs and chroot-rs start a reaper as process 1; --no-init starts none",
 );
 pub(crate) const JOINS: Here = NotHere(
-    "as root, enter the namespace with nsenter(1) before unshare-rs, and keep it with unshare-rs --share",
+    "as root, enter the namespace with nsenter(1) before unshare-rs, and keep it with unshare-rs --share NAMESPACE",
 );
 
 /// Commands of docker, and their equivalents here.

@@ -94,7 +94,7 @@ impl Here {
             }
             Self::Default(tools, how) => {
                 let with = tools.first().map(|first| place(first, tool)).unwrap_or_default();
-                format!("{program}'s {name} is not needed with {with}: {how}")
+                format!("{program}'s {name} needs no option, only {with}: {how}")
             }
             Self::NotHere(why) => format!("{program}'s {name} is not an option here: {why}"),
         }

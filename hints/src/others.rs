@@ -18,8 +18,8 @@ const DIES: Here = Line("setpriv --pdeathsig KILL unshare-rs -- chroot-rs ubuntu
 const IN_ROOT: Here = NotHere("prepare NEWROOT before the chain starts, with mkdir, ln, cp or chmod");
 // for root, the line would change the limit of the whole machine
 const NO_USERNS: Here = NotHere(
-    "root's containers create no user namespaces by default; as an ordinary user: unshare-rs -- \
-    sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec chroot-rs ubuntu-fs COMMAND'",
+    "in a container that root starts, the command cannot create user namespaces by default; as an ordinary user: \
+    unshare-rs -- sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; exec chroot-rs ubuntu-fs COMMAND'",
 );
 const LABEL: Here = NotHere("the command keeps your label; runcon(1) in the chain changes it");
 const BOOT: &str = "unshare-rs --no-init -- cgexec-rs -- chroot-rs --cap-add SYS_ADMIN --cgroup rw --tmpfs /run --env container=chain debian-fs /sbin/init";

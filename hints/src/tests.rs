@@ -90,7 +90,7 @@ fn a_default_of_another_tool_is_no_default_here() {
             let said = advice(tool, word, next).unwrap_or_default();
             let expected = match tool == owner {
                 true => " is not needed: ".to_string(),
-                false => format!(" is not needed with {here} "),
+                false => format!(" needs no option, only {here} "),
             };
             assert!(said.contains(&expected), "{tool}: {said}");
         }
@@ -98,7 +98,7 @@ fn a_default_of_another_tool_is_no_default_here() {
     assert_eq!(
         advice("chroot-rs", "--network", "none").as_deref(),
         Some(
-            "docker's --network none is not needed with 'unshare-rs --' before chroot-rs: a container has only the interface lo by default"
+            "docker's --network none needs no option, only 'unshare-rs --' before chroot-rs: a container has only the interface lo by default"
         )
     );
 }
