@@ -63,7 +63,7 @@ fn reject_docker_syntax(option: &NamespaceOption, file: &Path) -> Result<(), Fai
         }
         id if option.kind.flag == CloneFlags::CLONE_NEWUSER && id.parse::<u64>().is_ok() => {
             let group = word.split_once(':').map_or(id, |(_, group)| group);
-            format!("to run as this user: chroot-rs --userspec {id}:{group}")
+            format!("to run as this user: 'chroot-rs --userspec {id}:{group} ubuntu-fs'")
         }
         "keep-id" | "auto" | "nomap" if option.kind.flag == CloneFlags::CLONE_NEWUSER => {
             "to keep your own id: --map-current-user; for all of /etc/subuid: --map-auto".to_string()
