@@ -84,7 +84,7 @@ impl ChangeOptions {
     /// Checks that the directory is one of changes, or can become one.
     ///
     /// # Errors
-    /// If it is NEWROOT, or has files of something else.
+    /// If it is NEWROOT, or has files that no run with `--changes` created.
     pub fn check(&self, root: &Root) -> Result<(), Failure> {
         self.changes.as_ref().map_or(Ok(()), |dir| foreign::check(dir, root))
     }
@@ -139,7 +139,7 @@ impl ChangeOptions {
         let marks = Marks::recorded(dir).unwrap_or_default();
         if !marks.are_readable() {
             let failure =
-                format!("cannot read the changes in {}: root of the machine made them", quoted(dir));
+                format!("cannot read the changes in {}: the machine's root began them", quoted(dir));
             return Err(Failure::new(failure).hint(marks::AS_ROOT));
         }
         let mut found = Comparison { since: start_time(dir), marks, changes: Vec::new() };

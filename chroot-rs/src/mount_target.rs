@@ -197,7 +197,8 @@ impl<'a> TargetResolver<'a> {
         };
         if !can_make || walked.missing.iter().any(|name| name == "..") {
             if let Some(kind) = self.kernel_fs(&real) {
-                let failure = format!("{}, and nothing can be created in {kind}", lacks(target));
+                let failure =
+                    format!("{}, and its file system has no place for a mount point: {kind}", lacks(target));
                 return Err(Failure::new(failure));
             }
             return Err(Failure::new(lacks(target)).hint(self.creation_hint(walked, source)));

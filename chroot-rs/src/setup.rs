@@ -314,8 +314,8 @@ fn overlay(options: &Options, probe: &MountProbe) -> Result<Option<Overlay>, Fai
         ));
     }
     if probe.overlay.has_foreign_marks {
-        let failure =
-            "--changes cannot continue changes of root of the machine: only it can read how they are marked";
+        let failure = "--changes cannot continue changes that the machine's root began: \
+            only root can read their trusted.overlay.* attributes";
         return Err(Failure::new(failure).hint(changes::AS_ROOT));
     }
     if let Some(name) = probe.overlay.network {

@@ -19,7 +19,7 @@ const OF_KERNEL: [&str; 2] = ["work", "index"];
 /// Checks the directory of `--changes` before anything in it is read or removed. One that does not exist is possible.
 ///
 /// # Errors
-/// If it is NEWROOT, or has files of something else.
+/// If it is NEWROOT, or has files that no run with `--changes` created.
 pub fn check(dir: &Path, root: &Root) -> Result<(), Failure> {
     let same = |one: &Metadata, other: &Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
     if let (Ok(dir), Ok(root)) = (dir.metadata(), root.path.metadata())
@@ -30,7 +30,7 @@ pub fn check(dir: &Path, root: &Root) -> Result<(), Failure> {
     }
     let Some(name) = foreign(dir) else { return Ok(()) };
     let failure =
-        format!("{} is not a directory of --changes: {name:?} in it is something else", quoted(dir));
+        format!("{} is not a directory of --changes: chroot-rs did not create its {name:?}", quoted(dir));
     Err(Failure::new(failure).hint("name a DIR that does not exist, or an empty one"))
 }
 

@@ -17,7 +17,8 @@ use super::dir::{Attribute, Dir, entry_path, file_type};
 use super::names::{UPPER, USERXATTR};
 
 /// The hint if only root of the machine can go on.
-pub const AS_ROOT: &str = "run it as root outside all user namespaces: with sudo, and without unshare-rs";
+pub const AS_ROOT: &str =
+    "run chroot-rs as root outside all user namespaces: with sudo, and without unshare-rs";
 
 /// The kind of an overlay's marks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

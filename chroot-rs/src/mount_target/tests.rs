@@ -128,14 +128,15 @@ fn no_hint_creates_something_in_a_file_system_of_the_kernel() {
         assert_eq!(
             failure.message,
             format!(
-                "nothing to mount on: the new root has no \"{target}\", and nothing can be created in {kind}"
+                "nothing to mount on: the new root has no \"{target}\", and its file system has no place for a mount \
+                point: {kind}"
             )
         );
         assert_eq!(failure.hint, None);
     }
     // what the caller binds can be one, too
     let failure = dir.lines(true, &["--bind=/sys:/opt", &dir.bind("/opt/nope")]).unwrap_err();
-    assert!(failure.message.ends_with("in sysfs(5)"), "{}", failure.message);
+    assert!(failure.message.ends_with(": sysfs(5)"), "{}", failure.message);
     assert!(lines(Path::new("/sys"), false, &["--tmpfs=/nope"]).is_err_and(|failure| failure.hint.is_none()));
 }
 

@@ -66,9 +66,9 @@ mod as_root {
         assert_eq!(tried.list(), "removed \"/opaque/f\"\n");
         for (options, command) in [(&[][..], &["/bin/true"][..]), (&["--list"], &[]), (&["--apply"], &[])] {
             let refused = tried.run_by(inside(), options, command).ended(End::Exit(125)).err();
-            let hint = "chroot-rs: hint: run it as root outside all user namespaces: with sudo, and without \
+            let hint = "chroot-rs: hint: run chroot-rs as root outside all user namespaces: with sudo, and without \
                 unshare-rs\n";
-            assert!(refused.contains("root of the machine") && refused.ends_with(hint), "{refused}");
+            assert!(refused.contains("the machine's root began") && refused.ends_with(hint), "{refused}");
         }
     }
 }

@@ -78,7 +78,7 @@ mod as_anyone {
         }
         let said = |dir: &str, name: &str| {
             format!(
-                "chroot-rs: {dir:?} is not a directory of --changes: {name:?} in it is something else\n\
+                "chroot-rs: {dir:?} is not a directory of --changes: chroot-rs did not create its {name:?}\n\
                  chroot-rs: hint: name a DIR that does not exist, or an empty one\n"
             )
         };

@@ -144,7 +144,7 @@ fn changes_continue_with_the_marks_that_they_have() {
     let overlay = OverlayProbe { has_foreign_marks: true, ..OverlayProbe::default() };
     let refused = setup(&["--changes=/kept"], Ok(MountProbe { overlay, ..machine() })).unwrap_err();
     assert!(
-        refused.message.starts_with("--changes cannot continue changes of root of the machine"),
+        refused.message.starts_with("--changes cannot continue changes that the machine's root began: "),
         "{refused:?}"
     );
 }
