@@ -20,8 +20,8 @@ pub const TOOL: Tool = Tool {
     about: "Make NEWROOT the root directory, then become COMMAND.\n\n\
         Nothing inside can see out: chroot-rs enters a mount namespace of its own, calls pivot_root(2) and \
         detaches the old root; processes outside are hidden, and proc, sys and dev are mounted where \
-        NEWROOT has these directories. If NEWROOT is / already, and no option needs a mount, it only \
-        calls chroot(2), as with --plain.",
+        NEWROOT has these directories. If NEWROOT is / and no option needs a mount, it only calls \
+        chroot(2), as with --plain.",
     operands: "[--] NEWROOT [COMMAND [ARG]...]",
     version: env!("CARGO_PKG_VERSION"),
     usage_error: chain::FAILED,
