@@ -112,7 +112,7 @@ mod tests {
     use crate::time_limit::TimeLimits;
 
     #[test]
-    fn without_a_group_each_limit_that_does_not_hold_is_told() {
+    fn without_a_group_each_limit_that_does_not_hold_is_printed() {
         let limits = vec![Limit::Memory(Memory(Some(50 << 20))), Limit::Pids(Pids(Some(9)))];
         let times = TimeLimits {
             cpu: Some(Duration::from_millis(1500)),

@@ -143,7 +143,7 @@ fn an_archive_that_is_an_image_is_recognised_and_said() {
 }
 
 #[test]
-fn a_quiet_run_says_nothing_of_an_archive_that_is_an_image() {
+fn a_quiet_run_does_not_print_that_an_archive_is_an_image() {
     let scratch = Scratch::new();
     saved(&scratch, false);
     let archive = fs::read(scratch.work().join("saved.tar")).unwrap();

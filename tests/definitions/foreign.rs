@@ -57,7 +57,7 @@ fn our_own_options_at_the_wrong_tool_lead_to_the_right_one() {
 }
 
 #[test]
-fn each_known_value_that_belongs_after_an_equals_sign_is_told() {
+fn each_known_value_that_belongs_after_an_equals_sign_gets_a_hint() {
     let mut count = 0;
     for tool in definitions() {
         for option in options(&tool).filter(|option| option.is_require_equals_set()) {

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_something_else_has_used_are_told() {
+    fn a_name_that_something_else_uses_is_reported() {
         let scratch = std::env::temp_dir().join(format!("foreign-{}", std::process::id()));
         let ours = |files: &[&str]| {
             let _ = remove_dir_all(&scratch);

@@ -141,7 +141,7 @@ fn no_hint_creates_something_in_a_file_system_of_the_kernel() {
 }
 
 #[test]
-fn a_file_on_the_way_is_told_also_where_directories_are_created() {
+fn a_file_on_the_way_is_named_even_if_directories_can_be_created() {
     let dir = Dir::new("file-on-the-way");
     for ephemeral in [false, true] {
         let failure = dir.lines(ephemeral, &[&dir.bind("/etc/file/x")]).unwrap_err();

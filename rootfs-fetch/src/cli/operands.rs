@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_its_option_did_not_take_is_told() {
+    fn a_value_that_its_option_did_not_take_gets_a_hint() {
         for (word, option) in [("keep-mode", "--devices"), ("short", "--explain")] {
             let operands = [word, "docker://ubuntu", "r"].map(OsString::from).to_vec();
             let failure = Operands::parse(operands, &Options::default()).expect_err("there are too many");

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_run_removes_meanwhile_belongs_to_nobody() {
+    fn a_directory_that_another_run_removes_meanwhile_is_not_called_foreign() {
         let scratch = std::env::temp_dir().join(format!("rootfs-fetch-guard-{}", std::process::id()));
         for round in 0..10 {
             for dir in 0..50 {
