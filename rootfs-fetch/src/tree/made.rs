@@ -11,13 +11,13 @@ use crate::tree::name::Name;
 
 /// What happens to an entry, if this run has created it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It stays; each entry below it has a fate of its own.
-    Stays,
+pub enum Removal {
+    /// It stays; each entry below it has its own value.
+    Keep,
     /// It is removed, with everything below it.
-    Goes,
-    /// Each entry below it has a fate of its own; then it is removed if it is empty.
-    GoesIfEmpty,
+    Remove,
+    /// Each entry below it has its own value; then it is removed if it is empty.
+    RemoveIfEmpty,
 }
 
 fn is_directory(stat: &Stat) -> bool {
@@ -77,28 +77,28 @@ impl Tree {
         Ok(made)
     }
 
-    /// Removes the entry with this real name and what is below it, as far as this run has created them and `fate`
-    /// says so.
+    /// Removes the entry with this real name and what is below it, as far as this run has created them and
+    /// `removal` selects them.
     ///
     /// # Errors
     /// Those of unlinkat(2); what could not be removed stays.
-    pub fn remove_made(&mut self, real: &Name, fate: &dyn Fn(&Name) -> Fate) -> Result<()> {
+    pub fn remove_made(&mut self, real: &Name, removal: &dyn Fn(&Name) -> Removal) -> Result<()> {
         let Some(entry_path) = self.existing_entry_path(real)? else { return Ok(()) };
         let Ok(stat) = entry_path.stat() else { return Ok(()) };
-        let (fate_of_this, is_made, inode) = (fate(real), self.is_made(&stat), Inode::of(&stat));
+        let (wanted, is_made, inode) = (removal(real), self.is_made(&stat), Inode::of(&stat));
         // this run has created everything in a directory that it has created
-        if fate_of_this == Fate::Goes && is_made {
+        if wanted == Removal::Remove && is_made {
             return self.remove(&entry_path);
         }
         if !is_directory(&stat) {
-            return if fate_of_this != Fate::Stays && is_made { self.remove(&entry_path) } else { Ok(()) };
+            return if wanted != Removal::Keep && is_made { self.remove(&entry_path) } else { Ok(()) };
         }
         // an unknown directory has nothing of this run
         if !self.directories.contains(inode) {
             return Ok(());
         }
-        self.remove_made_below(real, fate)?;
-        if fate_of_this == Fate::Stays {
+        self.remove_made_below(real, removal)?;
+        if wanted == Removal::Keep {
             return Ok(());
         }
         if is_made {
@@ -113,9 +113,9 @@ impl Tree {
     ///
     /// # Errors
     /// Those of [`Self::remove_made`].
-    pub fn remove_made_below(&mut self, real: &Name, fate: &dyn Fn(&Name) -> Fate) -> Result<()> {
+    pub fn remove_made_below(&mut self, real: &Name, removal: &dyn Fn(&Name) -> Removal) -> Result<()> {
         for (leaf, _) in self.children(real)? {
-            self.remove_made(&Name::parse(&[real.bytes(), b"/", &leaf].concat())?, fate)?;
+            self.remove_made(&Name::parse(&[real.bytes(), b"/", &leaf].concat())?, removal)?;
         }
         Ok(())
     }

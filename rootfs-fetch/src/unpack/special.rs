@@ -4,7 +4,7 @@ use rustix::fs::{FileType, Mode};
 
 use crate::archive::tar::{Entry, EntryKind};
 use crate::failure::Result;
-use crate::tree::made::Fate;
+use crate::tree::made::Removal;
 use crate::tree::name::Name;
 use crate::unpack::policy::Devices;
 use crate::unpack::{Unpacker, metadata};
@@ -51,7 +51,7 @@ impl Unpacker {
         self.left_out.insert(name.bytes());
         // the last of a name wins, also when it is left out
         match self.tree.real(name)? {
-            Some(real) => self.tree.remove_made(&real, &|_| Fate::Goes),
+            Some(real) => self.tree.remove_made(&real, &|_| Removal::Remove),
             None => Ok(()),
         }
     }

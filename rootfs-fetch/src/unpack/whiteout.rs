@@ -12,7 +12,7 @@ use rustix::fs::FileType;
 
 use crate::failure::{Failure, Result};
 use crate::tree::Tree;
-use crate::tree::made::Fate;
+use crate::tree::made::Removal;
 use crate::tree::name::Name;
 use crate::unpack::name_set::NameSet;
 use crate::unpack::origins::Origins;
@@ -112,16 +112,16 @@ impl Made {
         }
         let Some(real) = tree.real(&hidden.name)? else { return Ok(()) };
         // a link of this layer stays, and its target is not touched
-        tree.remove_made(&real, &|real| self.fate(real, hidden, origins))
+        tree.remove_made(&real, &|real| self.removal(real, hidden, origins))
     }
 
-    fn fate(&self, real: &Name, hidden: &Hidden, origins: Option<&Origins>) -> Fate {
+    fn removal(&self, real: &Name, hidden: &Hidden, origins: Option<&Origins>) -> Removal {
         match origins {
-            _ if self.contains(real) => Fate::Stays,
-            None => Fate::Goes,
+            _ if self.contains(real) => Removal::Keep,
+            None => Removal::Remove,
             // other directories of the archive can have files below it, too
-            Some(origins) if origins.is_below(real, &hidden.stripped) => Fate::GoesIfEmpty,
-            Some(_) => Fate::Stays,
+            Some(origins) if origins.is_below(real, &hidden.stripped) => Removal::RemoveIfEmpty,
+            Some(_) => Removal::Keep,
         }
     }
 
@@ -175,7 +175,7 @@ impl Made {
         hidden: &Hidden,
         origins: Option<&Origins>,
     ) -> Result<()> {
-        tree.remove_made_below(directory, &|real| self.fate(real, hidden, origins))
+        tree.remove_made_below(directory, &|real| self.removal(real, hidden, origins))
     }
 }
 
