@@ -60,11 +60,11 @@ impl Variable {
     }
 }
 
-/// The owner of a HOME that others cannot enter, as root's is.
+/// The owner of the caller's HOME if other users cannot enter it, as with /root.
 pub fn owner_of_closed_home(root: &Root, mounts: &MountRequests) -> Option<u32> {
     let home = PathBuf::from(std::env::var_os(Variable::Home.name())?);
-    let is_of_root = home.is_absolute() && mounts.show(&home).is_none();
-    is_of_root.then(|| root.owner_of_closed(&home)).flatten()
+    let is_in_newroot = home.is_absolute() && mounts.show(&home).is_none();
+    is_in_newroot.then(|| root.owner_of_closed(&home)).flatten()
 }
 
 /// Whether a path is in a root with these mounts. Every path in a bind mount counts as existing.

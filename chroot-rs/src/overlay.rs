@@ -33,7 +33,7 @@ pub struct OverlayProbe {
     pub has_discarded: bool,
     /// How the overlay marks its files: as it did before, or as the caller may.
     pub marks: Marks,
-    /// Whether it did so in a way that this caller may not.
+    /// Whether the kept changes have marks that this caller cannot read.
     pub has_foreign_marks: bool,
     /// Whether the file system for written files lacks user.* attributes. With one, an overlay mounted by a
     /// user marks a directory as opaque.

@@ -49,9 +49,9 @@ fn reaches_process_1(options: &Options) -> bool {
     mounts_here && is_in_reach()
 }
 
-/// Whether a process of this program is process 1 for the command: the reaper in a PID namespace that this link or the
-/// one before it makes, or, if this process is process 1, the parent that holds the lock of `--changes`. Where processes
-/// are shared, the command can get out by any of those outside, and a copy would protect nothing.
+/// Whether the command's process 1 runs this program: as the reaper of a PID namespace that this link or the previous
+/// one creates, or, if this process already is process 1, as the supervisor that holds the lock of `--changes`. If
+/// processes are shared, the command can get out through any process outside, so a copy would protect nothing.
 fn stays_as_process_1(options: &Options) -> bool {
     let is_made_for_us = || Handover::inside().is_some_and(|left| left.process_1.is_some());
     let is_process_1 = nix::unistd::getpid().as_raw() == 1;

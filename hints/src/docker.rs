@@ -21,7 +21,7 @@ pub(crate) const PUBLISH: Here =
     Line("pasta --config-net -t 8080 -- unshare-rs --share net,user -- chroot-rs ubuntu-fs");
 
 const OWN: Here = Default(&[UNSHARE], "each container gets a new one by default");
-// a value goes to the end of its line, with its blanks and quotation marks; "." would take them for the shell's
+// the value extends to the end of its line, blanks and quotation marks included; the shell's "." would interpret them
 const ENV_FILE: &str = r#"(while IFS= read -r line || [ "$line" ]; do case $line in \#*) ;; *=*) export "$line";; esac; done <FILE; exec chroot-rs ubuntu-fs COMMAND)"#;
 const RESTARTS: Here = NotHere("let a service manager restart it: Restart=always in systemd.service(5)");
 const JOIN_NETWORK: Here =

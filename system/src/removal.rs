@@ -3,7 +3,8 @@
 //! The children of a subdirectory are moved up next to it and removed there, so depth costs nothing. Only if a
 //! directory cannot be moved, for example out of a lower layer of an overlay, each level is a recursion. Links are not
 //! followed, and mounts are not entered. Only names in open directories are removed, so a command that runs in the
-//! tree, or chose its names, cannot redirect the removal. What another process has removed meanwhile is gone, too.
+//! tree, or chose its names, cannot redirect the removal. A name that another process has removed
+//! meanwhile is not an error.
 
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 

@@ -17,8 +17,8 @@ use crate::scratch::{Scratch, busybox};
 /// The kernel command line of each of our machines.
 const MARK: &str = "chain.vm";
 
-/// More for the kernel, which saves a third of the emulator's time: it translates a program anew for each process
-/// whose addresses are random; the others are work against attackers.
+/// More words for the kernel, which save a third of the emulator's time. With random addresses, the emulator translates
+/// a program anew for each process; the other two words switch off protection against attackers.
 const FASTER: &str = "norandmaps mitigations=off init_on_alloc=0";
 
 /// Ends a test that would set the clock, freeze groups or stop services on a machine that is not ours.

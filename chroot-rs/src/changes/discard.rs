@@ -1,7 +1,7 @@
-//! Discards changes, also what an interrupted run left of them.
+//! Discards changes, and finishes a discard that was interrupted.
 //!
-//! Some of the changes could mean something different from all of them, so all are renamed first. From then on, `upper`
-//! is missing, and every later run knows that there is something to finish.
+//! Changes that are only partly deleted could be applied as if they were complete, so `upper` is first renamed, in one
+//! step. From then on `upper` is missing, which shows later runs that there is a discard to finish.
 
 use std::ffi::OsStr;
 use std::io;

@@ -1,5 +1,5 @@
-//! Recognises a directory in which something else than `--changes` has put files. They would be listed and applied as
-//! changes, and deleted with them.
+//! Recognises a directory with files that no run with `--changes` created. chroot-rs would list and apply them as
+//! changes, or delete them.
 
 use std::ffi::OsStr;
 use std::fs::{Metadata, read_dir, symlink_metadata};

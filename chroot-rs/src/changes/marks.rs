@@ -1,9 +1,9 @@
 //! The attributes with which an overlay marks the files in its upper directory.
 //!
 //! An overlay that root of the machine mounts reads and writes `trusted.overlay.*`; one of a user namespace has the
-//! mount option `userxattr`, and uses `user.overlay.*`. The other of the two is data, which any owner of a file inside
-//! can set, so it must not be read as a mark. A file in the directory of `--changes`, which the command does not see,
-//! records the kind: whoever lists or applies the changes can be another user.
+//! mount option `userxattr`, and uses `user.overlay.*`. Attributes of the other kind are data, which the owner of a
+//! file can set inside, so they must not be read as marks. A file in the directory of `--changes`, which the command
+//! does not see, records the kind, because another user may list or apply the changes.
 
 use std::ffi::{CString, OsStr};
 use std::os::fd::AsFd as _;
@@ -53,8 +53,8 @@ impl Marks {
     }
 
     /// Whether an entry of an upper directory means that its name was removed. overlayfs creates a device 0/0, but it
-    /// reads an empty file with an attribute as well: ovl_path_is_whiteout() in fs/overlayfs/util.c. The value "x" of
-    /// the directory's mark does not matter in an upper directory.
+    /// reads an empty file with an attribute as well: ovl_path_is_whiteout() in fs/overlayfs/util.c. In an upper
+    /// directory, it does not matter whether the directory of the file is marked with opaque="x".
     pub fn is_whiteout(self, dir: &Dir, name: &OsStr, stat: &Stat) -> bool {
         match file_type(stat) {
             FileType::CharacterDevice => stat.st_rdev == 0,

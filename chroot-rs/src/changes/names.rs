@@ -4,7 +4,7 @@
 pub const SINCE: &str = "since";
 /// The written files, as overlayfs stores them.
 pub const UPPER: &str = "upper";
-/// The file that exists if their overlay marks them with `user.overlay.*`: the mount option of the same name.
+/// A file that exists if the overlay marks files with `user.overlay.*`. It has the name of overlayfs's mount option.
 pub const USERXATTR: &str = "userxattr";
 /// The overlay's own directory.
 pub const WORK: &str = "work";

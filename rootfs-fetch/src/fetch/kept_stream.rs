@@ -1,5 +1,5 @@
-//! A stream that is added to a directory that exists: what was written could not be undone. So it is kept in a file
-//! until it is known whether it is an image.
+//! With `--into`, what is unpacked cannot be undone. So a stream is first kept in a file until it is known whether it is
+//! an image.
 
 use std::sync::Arc;
 

@@ -21,7 +21,7 @@ pub struct Origins {
 }
 
 impl Origins {
-    /// The part that was stripped from a name, to be noted with other names.
+    /// Returns the shared copy of a stripped part, for [`Self::note`].
     ///
     /// # Errors
     /// Damaged, for too many parts.
