@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use tests::fetch::{As, Scratch, feed, is_root};
 use tests::tar::{Head, Tar};
 
@@ -32,9 +32,13 @@ fn until(what: &str, done: impl Fn() -> bool) {
     tests::deadline::until(what, || done().then_some(()));
 }
 
-fn send(signal: &str, child: &Child) {
+/// Sends a signal, and waits for the end.
+fn ended_by(signal: &str, mut child: Child) -> ExitStatus {
+    // Child::wait closes it first, and the end of the input ends the tool, too
+    let _stdin = child.stdin.take();
     let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill starts");
     assert!(sent.success());
+    child.wait().expect("the tool ends")
 }
 
 #[test]
@@ -146,9 +150,7 @@ fn a_command_line_that_is_wrong_is_2() {
 fn a_signal_removes_everything_and_is_how_the_tool_ends() {
     for (name, number) in [("-INT", 2), ("-TERM", 15), ("-HUP", 1)] {
         let scratch = Scratch::new();
-        let mut child = started(&scratch, "root");
-        send(name, &child);
-        let status = child.wait().expect("the tool ends");
+        let status = ended_by(name, started(&scratch, "root"));
         assert_eq!(status.signal(), Some(number), "{status:?}");
         assert_eq!(scratch.left(), Vec::<String>::new());
     }
@@ -159,15 +161,14 @@ fn a_signal_before_the_first_byte_ends_the_tool() {
     let scratch = Scratch::new();
     let mut command = scratch.command(As::Caller);
     command.args(["-", "root"]).stdin(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().expect("the tool starts");
+    let child = command.spawn().expect("the tool starts");
     let status = format!("/proc/{}/status", child.id());
     until("the tool to wait for signals", || {
         fs::read_to_string(&status).unwrap_or_default().lines().any(|line| {
             line.strip_prefix("SigBlk:").is_some_and(|mask| !mask.trim().trim_matches('0').is_empty())
         })
     });
-    send("-INT", &child);
-    assert_eq!(child.wait().expect("the tool ends").signal(), Some(2));
+    assert_eq!(ended_by("-INT", child).signal(), Some(2));
 }
 
 #[test]

@@ -234,9 +234,11 @@ mod tests {
         let file = env::temp_dir().join(format!("left-behind-{}", process::id()));
         fs::write(&file, "").unwrap();
         let process = Run::new("sleep").arg("1000").start();
-        // which is empty for a moment after execve(2)
+        // until execve(2) is complete, it is that of this program, and then empty
         let line = format!("/proc/{}/cmdline", process.pid());
-        deadline::until("its command line", || fs::read(&line).ok().filter(|line| !line.is_empty()));
+        deadline::until("its command line", || {
+            fs::read(&line).ok().filter(|line| line.starts_with(b"sleep"))
+        });
         let seen = difference(&before.before, &machine());
         nix::sys::signal::kill(process.pid(), nix::sys::signal::SIGKILL).unwrap();
         process.end();

@@ -94,7 +94,8 @@ mod as_anyone {
         let text = "exec 2>/dev/null; d=$(mktemp -d); touch $d/u
             strace -f -o /dev/null --inject=chdir:delay_enter=400000 $T -rpm --pid-file $d/n \\
                 $T --uts=$d/u -w / sleep 10 &
-            until grep -q 'SigBlk:.*f$' /proc/$(cat $d/n)/status && ! grep -qz -e -rpm /proc/$(cat $d/n)/cmdline
+            until { grep -q 'SigBlk:.*f$' /proc/$(cat $d/n)/status && ! grep -qz -e -rpm /proc/$(cat $d/n)/cmdline; } ||
+                [ \"$(cat /proc/$(cat $d/n)/comm)\" = sleep ]
             do sleep 0.01; done
             kill -TERM $(cat /proc/$!/task/$!/children); wait $!; echo $?; rm -r $d";
         assert_eq!(script(text).out, "143\n");
