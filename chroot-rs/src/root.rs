@@ -200,12 +200,12 @@ impl Root {
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
         match nix::fcntl::openat2(&self.dir, path, how) {
-            Err(Errno::ENOSYS) => self.open_walked(path, flags),
+            Err(Errno::ENOSYS | sys::RACED) => self.open_walked(path, flags),
             result => result,
         }
     }
 
-    /// The same without openat2(2), before Linux 5.6.
+    /// The same without openat2(2), before Linux 5.6, or if that was disturbed.
     fn open_walked(&self, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
         let walked = self.walk(path);
         let Some(name) = walked.real.file_name().filter(|_| walked.missing.is_empty()) else {
@@ -236,11 +236,37 @@ pub fn step_inside(new_root: FdSlot, dir: impl AsRef<Path>) -> Step {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     use nix::unistd::mkfifo;
     use rustix::fs::inotify;
 
     use super::*;
+
+    #[test]
+    fn a_file_is_found_while_others_are_renamed() {
+        let scratch = ::tests::Scratch::new();
+        fs::create_dir(scratch.path("dir")).unwrap();
+        fs::write(scratch.path("file"), "text").unwrap();
+        symlink("dir/../file", scratch.path("link")).unwrap();
+        let root = Root::open(scratch.path("")).unwrap();
+        fs::write(scratch.path("one"), "").unwrap();
+        let is_over = AtomicBool::new(false);
+        let read = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    fs::rename(scratch.path("one"), scratch.path("two")).unwrap();
+                    fs::rename(scratch.path("two"), scratch.path("one")).unwrap();
+                }
+            });
+            let read = (0..20_000).filter(|_| root.read("/link").is_some()).count();
+            is_over.store(true, Ordering::Relaxed);
+            read
+        });
+        assert_eq!(read, 20_000);
+    }
 
     #[test]
     fn only_a_file_that_is_wanted_is_opened() {

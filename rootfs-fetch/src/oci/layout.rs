@@ -157,7 +157,8 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(BlobReader, u64)>> {
     // docker save writes links for layers; no link may lead out of the image
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let opened = match rustix::fs::openat2(dir, name, flags - OFlags::NOFOLLOW, Mode::empty(), inside) {
-        Err(Errno::NOSYS | Errno::PERM) => match walk(dir, name)? {
+        // AGAIN: it was disturbed, see system::sys::RACED
+        Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => match walk(dir, name)? {
             Some(entry_path) => rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, Mode::empty()),
             None => Err(Errno::NOENT),
         },
@@ -177,7 +178,7 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(BlobReader, u64)>> {
     }
 }
 
-/// The same without openat2(2), before Linux 5.6.
+/// The same without openat2(2), before Linux 5.6, or if that was disturbed.
 fn walk(dir: &OwnedFd, name: &str) -> Result<Option<EntryPath>> {
     let root = dir.try_clone().map_err(Failure::read)?;
     let mut tree = Tree::new(root, Origin::Found)?;

@@ -140,6 +140,11 @@ fn set_attributes(tree: BorrowedFd<'_>, attr: libc::mount_attr, recursive: bool)
     Errno::result(result).map(drop)
 }
 
+/// openat2(2) with `RESOLVE_BENEATH` or `RESOLVE_IN_ROOT` at a `..`, also in a symlink, if something was renamed or mounted
+/// anywhere on the machine meanwhile. On a busy machine that happens again and again, so the caller resolves the path
+/// itself.
+pub const RACED: Errno = Errno::EAGAIN;
+
 /// Opens a directory below `dir` for use as a path, and refuses every symlink in it.
 ///
 /// # Errors
@@ -148,13 +153,14 @@ pub fn open_without_symlinks(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd
     open_below(dir, path, OFlag::O_PATH | OFlag::O_DIRECTORY)
 }
 
-/// Like [`open_without_symlinks`], with these flags. Without openat2(2) (Linux 5.6), it opens one component at a time.
+/// Like [`open_without_symlinks`], with these flags. Without openat2(2) (Linux 5.6), or if that was disturbed, it opens
+/// one component at a time.
 fn open_below(dir: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlag::O_CLOEXEC;
     let how =
         OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
     match nix::fcntl::openat2(dir, path, how) {
-        Err(Errno::ENOSYS) => {}
+        Err(Errno::ENOSYS | RACED) => {}
         result => return result,
     }
     let mut at: Option<OwnedFd> = None;
