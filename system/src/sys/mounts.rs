@@ -140,11 +140,6 @@ fn set_attributes(tree: BorrowedFd<'_>, attr: libc::mount_attr, recursive: bool)
     Errno::result(result).map(drop)
 }
 
-/// openat2(2) with `RESOLVE_BENEATH` or `RESOLVE_IN_ROOT` at a `..`, also in a symlink, if something was renamed or mounted
-/// anywhere on the machine meanwhile. On a busy machine that happens again and again, so the caller resolves the path
-/// itself.
-pub const RACED: Errno = Errno::EAGAIN;
-
 /// Opens a directory below `dir` for use as a path, and refuses every symlink in it.
 ///
 /// # Errors
@@ -153,19 +148,24 @@ pub fn open_without_symlinks(dir: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd
     open_below(dir, path, OFlag::O_PATH | OFlag::O_DIRECTORY)
 }
 
-/// Like [`open_without_symlinks`], with these flags. Without openat2(2) (Linux 5.6), or if that was disturbed, it opens
-/// one component at a time.
+/// Like [`open_without_symlinks`], with these flags. Without openat2(2) (Linux 5.6), it opens one component at a time.
 fn open_below(dir: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlag::O_CLOEXEC;
     let how =
         OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
     match nix::fcntl::openat2(dir, path, how) {
-        Err(Errno::ENOSYS | RACED) => {}
-        result => return result,
+        Err(Errno::ENOSYS) => open_components(dir, path, flags),
+        result => result,
     }
+}
+
+fn open_components(dir: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
     let mut at: Option<OwnedFd> = None;
     for part in path.components() {
-        let Component::Normal(name) = part else { return Err(Errno::EXDEV) };
+        let name = match part {
+            Component::Normal(_) | Component::CurDir => part.as_os_str(),
+            _ => return Err(Errno::EXDEV),
+        };
         let from = at.as_ref().map_or(dir, |fd| fd.as_fd());
         // O_PATH opens a link itself; it is not a directory, so the next component fails
         at = Some(nix::fcntl::openat(from, name, flags | OFlag::O_NOFOLLOW, Mode::empty())?);
@@ -201,4 +201,29 @@ pub fn has_mount_setattr() -> bool {
         libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0usize)
     };
     Errno::result(result) != Err(Errno::ENOSYS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn without_openat2_the_same_directory_is_opened() {
+        let scratch = std::env::temp_dir().join(format!("open-components-{}", std::process::id()));
+        fs::create_dir_all(scratch.join("a/b")).unwrap();
+        let dir = fs::File::open(&scratch).unwrap();
+        for path in ["a", "a/b", "./a", "./a/b", "."] {
+            let opened = open_components(dir.as_fd(), Path::new(path), OFlag::O_PATH | OFlag::O_DIRECTORY);
+            let inode = opened.map(|fd| fs::File::from(fd).metadata().unwrap().ino());
+            assert_eq!(inode, Ok(scratch.join(path).metadata().unwrap().ino()), "{path}");
+        }
+        for path in ["..", "/a", "a/../../x"] {
+            let opened = open_components(dir.as_fd(), Path::new(path), OFlag::O_PATH).map(drop);
+            assert_eq!(opened, Err(Errno::EXDEV), "{path}");
+        }
+        fs::remove_dir_all(scratch).unwrap();
+    }
 }
