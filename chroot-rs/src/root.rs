@@ -200,7 +200,9 @@ impl Root {
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
         match nix::fcntl::openat2(&self.dir, path, how) {
-            Err(Errno::ENOSYS | sys::RACED) => self.open_walked(path, flags),
+            // EAGAIN: it was at a "..", and something was renamed or mounted anywhere on the machine meanwhile, which on a
+            // busy machine happens again and again
+            Err(Errno::ENOSYS | Errno::EAGAIN) => self.open_walked(path, flags),
             result => result,
         }
     }

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use tests::deadline::until;
 use tests::fetch::{As, Scratch, feed, is_root};
 use tests::tar::{Head, Tar};
 
@@ -23,13 +24,9 @@ fn started(scratch: &Scratch, directory: &str) -> Child {
     let prefix = format!("{directory}.partial-");
     until("a partial directory with a file", || {
         let mut names = scratch.left().into_iter();
-        names.any(|name| name.starts_with(&prefix) && scratch.work().join(name).join("begun").exists())
+        names.find(|name| name.starts_with(&prefix) && scratch.work().join(name).join("begun").exists())
     });
     child
-}
-
-fn until(what: &str, done: impl Fn() -> bool) {
-    tests::deadline::until(what, || done().then_some(()));
 }
 
 /// Sends a signal, and waits for the end.
@@ -164,9 +161,9 @@ fn a_signal_before_the_first_byte_ends_the_tool() {
     let child = command.spawn().expect("the tool starts");
     let status = format!("/proc/{}/status", child.id());
     until("the tool to wait for signals", || {
-        fs::read_to_string(&status).unwrap_or_default().lines().any(|line| {
-            line.strip_prefix("SigBlk:").is_some_and(|mask| !mask.trim().trim_matches('0').is_empty())
-        })
+        let status = fs::read_to_string(&status).ok()?;
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
+        (!blocked.trim().trim_matches('0').is_empty()).then_some(())
     });
     assert_eq!(ended_by("-INT", child).signal(), Some(2));
 }

@@ -115,7 +115,10 @@ fn foreign_directory(real: &Path) -> Option<PathBuf> {
             }
         }
         // the tree itself can belong to another user: its parent decides, and rename(2) reports that
-        if !is_own && !is_empty && rustix::fs::access(&dir, Access::WRITE_OK) == Err(Errno::ACCESS) {
+        if !is_own
+            && !is_empty
+            && rustix::fs::access(&dir, Access::WRITE_OK).is_err_and(|why| why != Errno::NOENT)
+        {
             return Some(dir);
         }
     }

@@ -179,11 +179,8 @@ fn an_idle_connection_is_used_again_unless_it_was_closed() {
     });
     for number in 1..=3 {
         ask(&net, &url);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while closed.load(Ordering::Acquire) < number {
-            assert!(Instant::now() < deadline, "the server did not close connection {number}");
-            thread::yield_now();
-        }
+        let is_closed = || (closed.load(Ordering::Acquire) >= number).then_some(());
+        ::tests::deadline::until("the server to close the connection", is_closed);
     }
     assert_eq!(connections.load(Ordering::Relaxed), 3);
 }
@@ -207,12 +204,12 @@ fn a_drip_ends_in_time_and_a_flow_does_not() {
         heard(&mut client);
         let _ = client.write_all(format!("{OK}\r\n").as_bytes());
         for _ in 0..30 {
-            client.write_all(&[0; 4000]).expect("a reader");
+            client.write_all(&[0; 100]).expect("a reader");
             thread::sleep(Duration::from_millis(50));
         }
     });
     let mut flow = net().ask(&Request::get(url)).expect("a head");
-    assert_eq!(io::copy(&mut flow, &mut io::sink()).expect("all of it"), 120_000);
+    assert_eq!(io::copy(&mut flow, &mut io::sink()).expect("all of it"), 3000);
 }
 
 #[test]
@@ -261,7 +258,7 @@ fn a_dead_address_does_not_keep_from_the_next_one_for_long() {
     let started = Instant::now();
     net.ask(&Request::get(url)).expect("an answer");
     let took = started.elapsed();
-    assert!((Duration::from_secs(1)..Duration::from_secs(20)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(1)..Duration::from_secs(3)).contains(&took), "{took:?}");
 }
 
 #[test]

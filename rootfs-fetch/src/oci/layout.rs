@@ -157,7 +157,7 @@ fn open_file(dir: &OwnedFd, name: &str) -> Result<Option<(BlobReader, u64)>> {
     // docker save writes links for layers; no link may lead out of the image
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let opened = match rustix::fs::openat2(dir, name, flags - OFlags::NOFOLLOW, Mode::empty(), inside) {
-        // AGAIN: it was disturbed, see system::sys::RACED
+        // AGAIN: it was at a "..", and something was renamed or mounted anywhere on the machine meanwhile
         Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => match walk(dir, name)? {
             Some(entry_path) => rustix::fs::openat(entry_path.dir(), entry_path.leaf(), flags, Mode::empty()),
             None => Err(Errno::NOENT),

@@ -368,10 +368,12 @@ fn a_signal_ends_a_fetch_that_waits_and_nothing_is_left() {
     tests::deadline::until("a layer to be asked for, and something begun", || {
         (count(&server, &layer) > 0 && !scratch.left().is_empty()).then_some(())
     });
+    let started = Instant::now();
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(killed.unwrap().success());
     let status = child.wait().unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(2));
+    assert!(started.elapsed() < Duration::from_secs(20), "it did not end soon");
     assert!(scratch.left().is_empty());
 }
 
