@@ -107,6 +107,7 @@ impl Vm {
         }
         root.file("init", 0o755, include_bytes!("vm/init.sh"));
         root.file("bin/second-init", 0o755, include_bytes!("vm/second-init.sh"));
+        root.file("bin/again", 0o755, include_bytes!("../again"));
         root.file("bin/mounts.sh", 0o644, include_bytes!("../worlds/mounts.sh"));
         root.file("etc/passwd", 0o644, PASSWD.as_bytes());
         root.file("etc/group", 0o644, b"root:x:0:\ntty:x:5:\nuser:x:1000:\n");

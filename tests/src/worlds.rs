@@ -9,4 +9,5 @@
 pub mod known;
 pub mod list;
 pub mod page;
+mod run;
 pub mod seen;

@@ -103,7 +103,7 @@ test_program() {
     local program=$1 name=$2 user=$3
     shift 3
     echo "[vm] begins: $user /tests/$name-0000000000000000 ($(date +%T))"
-    login "$user" "$CHAIN_TOOLS/$program" "$@" || broken=1
+    login "$user" /world/again "$CHAIN_TOOLS/$program" "$@" || broken=1
     echo "[vm] ended: $name ($(date +%T))"
 }
 [[ ,$wanted, != *,ways-out,* ]] || test_program ways_out_test ways_out root --ignored as_root:: --skip on_host::

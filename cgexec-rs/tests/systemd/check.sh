@@ -7,7 +7,7 @@ run_tests() {
     local program
     for program in /tests/*; do
         echo "[vm] begins: $1 $program --ignored $1::"
-        "$program" --ignored --test-threads 1 "$1::" 2>&1
+        /again "$program" --ignored --test-threads=1 "$1::" 2>&1
         echo "[vm] ended: $?"
     done
 }

@@ -109,6 +109,7 @@ fn boot_disk(image: &Path, kernel: &Path, tools: &Path, words: &[String]) -> Exi
     {
         machine.file(&script.file_name().to_string_lossy(), &script.path());
     }
+    machine.file("again", Path::new("tests/again"));
     for tool in ["unshare-rs", "chroot-rs"] {
         machine.file(&format!("{tool}.apparmor"), &Path::new("dist/apparmor").join(tool));
     }

@@ -57,6 +57,9 @@ fn check(logs: &[&str]) -> ExitCode {
         }
         if surprises.is_empty() { passed += 1 } else { failed += 1 }
     }
+    for session in seen.flaky() {
+        println!("flaky session: {session}");
+    }
     let how = if failed == 0 { "ok" } else { "FAILED" };
     println!(
         "\ntest result: {how}. {passed} passed; {failed} failed; {ignored} ignored; 0 measured; 0 filtered out"

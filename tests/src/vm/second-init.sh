@@ -28,9 +28,12 @@ delegated() (
     as_user "$@"
 )
 
+# job WHO PROGRAM [ARG]...
 job() {
+    local who=$1
     echo "[vm] begins: $*"
-    ("$@") </dev/null 2>&1
+    shift
+    ("$who" again "$@") </dev/null 2>&1
     echo "[vm] ended: $?"
 }
 

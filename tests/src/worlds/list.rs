@@ -1,8 +1,6 @@
-//! The worlds, and how the sessions of one are run.
+//! The worlds.
 
-use std::time::Instant;
-
-use crate::session::{self, Session, SessionEnv, SessionKind};
+use crate::session::{Session, SessionKind};
 
 /// A machine, and who runs the sessions there.
 #[derive(Debug)]
@@ -157,22 +155,5 @@ impl World {
             SessionKind::Registry | SessionKind::Engine | SessionKind::Mirror => false,
         };
         runs && self.pages.iter().any(|start| session.page().starts_with(start))
-    }
-
-    /// Runs its sessions of the pages whose path starts with one of these. Prints a line for each with its
-    /// seconds, and the difference, if there is one.
-    pub fn run(&self, pages: &[&str], mut show: impl FnMut(&str)) {
-        let is_wanted = |session: &Session| pages.iter().any(|start| session.page().starts_with(start));
-        for session in session::all().filter(|session| self.has(session) && is_wanted(session)) {
-            let begin = Instant::now();
-            let failed = session.attempt(&SessionEnv::default()).err();
-            let how = if failed.is_none() { "ran" } else { "failed" };
-            let seconds = begin.elapsed().as_secs_f32();
-            show(&format!("[session] {} {} {how} ({seconds:.1} s)", self.name, session.id()));
-            for line in failed.iter().flat_map(|why| why.lines()) {
-                show(&format!("| {line}"));
-            }
-        }
-        show(&format!("[session] {} over", self.name));
     }
 }

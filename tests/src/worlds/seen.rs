@@ -19,6 +19,8 @@ pub struct Seen {
     over: BTreeSet<String>,
     /// The session whose difference is being read.
     last: Option<(String, String)>,
+    /// World and session: those that differed, and ran when they were tried again.
+    flaky: Vec<String>,
 }
 
 /// The result of a session.
@@ -57,7 +59,10 @@ impl Seen {
                 let difference = if is_whole { Vec::new() } else { vec![format!("the log has: {line}")] };
                 let id = (world.to_string(), session.to_string());
                 self.last = Some(id.clone());
-                self.sessions.insert(id, Outcome { ran, difference });
+                let first = self.sessions.insert(id, Outcome { ran, difference });
+                if ran && first.is_some_and(|first| !first.ran) {
+                    self.flaky.push(format!("{world} {session}"));
+                }
             }
             _ => {}
         }
@@ -68,6 +73,11 @@ impl Seen {
         self.begun.contains(world.name)
             || self.over.contains(world.name)
             || self.sessions.keys().any(|(name, _)| name == world.name)
+    }
+
+    /// The sessions that ran as their page shows only when they were tried again, each after its world.
+    pub fn flaky(&self) -> &[String] {
+        &self.flaky
     }
 
     /// The results that differ from the known ones, a line each, with the difference indented below it.
@@ -152,6 +162,16 @@ mod tests {
         let log =
             "[session] terminal README.md#1 failed (2.0 s)\r\n| - 0\r\n| + 1\r\nothers\n| no part of it";
         assert_eq!(surprises("terminal", log), ["went otherwise: README.md#1\n    | - 0\n    | + 1"]);
+    }
+
+    #[test]
+    fn a_session_that_runs_the_second_time_is_flaky() {
+        let log = "[session] terminal README.md#1 failed (2.0 s)\n| - 0\n[session] terminal README.md#1 ran (2.0 s)";
+        assert_eq!(surprises("terminal", log), [""; 0]);
+        assert_eq!(seen(log).flaky(), ["terminal README.md#1"]);
+        let twice = "[session] terminal README.md#1 failed (2.0 s)\n| - 0\n[session] terminal README.md#1 failed (2.0 s)\n| - 1";
+        assert_eq!(surprises("terminal", twice), ["went otherwise: README.md#1\n    | - 1"]);
+        assert_eq!(seen(twice).flaky(), [""; 0]);
     }
 
     #[test]
