@@ -34,6 +34,8 @@ impl Engine {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--", "sh", "-c", "mount -t tmpfs tmpfs /run && exec \"$@\"", "sh"]);
         command.arg(dockerd).env_clear().env("PATH", path).env("HOME", scratch.path(""));
+        // containerd(8) writes its stacks there if it answers late
+        command.env("TMPDIR", scratch.path(""));
         let mut place = |option: &str, name: &str| {
             command.arg(option).arg(scratch.path(name));
         };

@@ -80,7 +80,8 @@ start_docker() {
     mkdir -p "$at"
     mount -t tmpfs tmpfs "$at"
     echo '{}' >"$at/settings.json"
-    dockerd --config-file "$at/settings.json" --data-root "$at/data" --exec-root "$at/exec" \
+    # containerd(8) writes its stacks to TMPDIR if it answers late
+    TMPDIR=$at dockerd --config-file "$at/settings.json" --data-root "$at/data" --exec-root "$at/exec" \
         --pidfile "$at/pid" --host "unix://$at/socket" --bridge=none --iptables=false --ip6tables=false \
         --ip-forward=false --ip-masq=false "$@" >"$at/log" 2>&1 &
     engine=$!
