@@ -21,7 +21,7 @@ const LIKE_LINKS: [&str; 4] = ["env", "nice", "nohup", "stdbuf"];
 
 /// What is wrong with an outcome.
 fn wrong(tool: &str, tried: &Tried) -> Option<&'static str> {
-    let Tried { status, said } = tried;
+    let Tried { status, said, answered } = tried;
     // rootfs-fetch: 0 to 7; a link: its own and all of the command's, but no signal
     let expected = if tool == "rootfs-fetch" { *status <= 7 } else { !(129..=192).contains(status) };
     let failed = if tool == "rootfs-fetch" { *status != 0 } else { *status == 125 };
@@ -34,7 +34,7 @@ fn wrong(tool: &str, tried: &Tried) -> Option<&'static str> {
         Some("it did not end")
     } else if !expected {
         Some("its status is not one of its own")
-    } else if failed && !said.lines().next().is_some_and(told) {
+    } else if failed && !answered && !said.lines().next().is_some_and(told) {
         Some("it failed and does not say why")
     } else if said.lines().any(|line| own(line) && (line.contains("(os error") || line.contains('\x1b'))) {
         Some("it does not say it in its own words")

@@ -17,10 +17,14 @@ exec 3</tmp/batch/argv
 while IFS= read -r -d '' count <&3; do
     words=()
     while ((count-- > 0)); do IFS= read -r -d '' word <&3; words+=("$word"); done
-    timeout -k 5 20 "/tmp/batch/$0" "${words[@]}" </dev/null >/dev/null 2>/tmp/said 3<&-
+    answer=/dev/null
+    [[ " ${words[*]} " != *" --check "* ]] || answer=/tmp/answer
+    timeout -k 5 20 "/tmp/batch/$0" "${words[@]}" </dev/null >$answer 2>/tmp/said 3<&-
     printf '%s\0' "$?"
     { said=$(</tmp/said); } 2>/dev/null
     printf '%s\0' "${said:0:2000}"
+    [ ! -s $answer ]
+    printf '%s\0' "$?"
 done
 "#;
 
@@ -31,6 +35,8 @@ pub struct Tried {
     pub status: i32,
     /// Standard error.
     pub said: String,
+    /// Whether --check wrote its answer to standard output.
+    pub answered: bool,
 }
 
 /// Runs command lines of a tool, one after the other.
@@ -51,9 +57,13 @@ pub fn try_all(tool: &str, lines: &[Vec<OsString>]) -> Vec<Tried> {
     let ended = ended.end();
     let mut parts = ended.stdout.split(|byte| *byte == 0);
     let mut tried = Vec::new();
-    while let (Some(status), Some(said)) = (parts.next(), parts.next()) {
+    while let (Some(status), Some(said), Some(answered)) = (parts.next(), parts.next(), parts.next()) {
         let status = String::from_utf8_lossy(status).parse().expect("a status");
-        tried.push(Tried { status, said: String::from_utf8_lossy(said).into_owned() });
+        tried.push(Tried {
+            status,
+            said: String::from_utf8_lossy(said).into_owned(),
+            answered: answered == b"1",
+        });
     }
     assert_eq!(tried.len(), lines.len(), "{tool}: not all were tried: {:?}, {}", ended.end, ended.err());
     tried
